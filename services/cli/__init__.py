@@ -1,0 +1,1 @@
+"""The doseqr command."""

@@ -1,0 +1,1 @@
+"""The query service: finds which objects of a PACS carry the dose."""

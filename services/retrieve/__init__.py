@@ -1,0 +1,1 @@
+"""The retrieve service: has kept objects sent and proves that they arrived."""

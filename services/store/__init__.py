@@ -1,0 +1,1 @@
+"""The store service: receives objects and keeps them safely."""

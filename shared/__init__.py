@@ -1,0 +1,1 @@
+"""What the services share: contract, broker, DICOM, database. Imports no service."""

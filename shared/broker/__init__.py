@@ -1,0 +1,1 @@
+"""The broker: a port and its two adapters, RabbitMQ and in-memory."""

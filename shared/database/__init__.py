@@ -1,0 +1,1 @@
+"""The database: models by owner, sessions, migrations."""

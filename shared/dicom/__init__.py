@@ -1,0 +1,1 @@
+"""DICOM: identifiers, associations, C-FIND, status codes in words."""

@@ -1,0 +1,1 @@
+"""A scripted PACS: real DICOM answers and faults from a small description."""
