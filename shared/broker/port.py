@@ -1,0 +1,147 @@
+"""What the services need of a broker; rabbitmq.py and memory.py both give it and pass one contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it travels: an opaque body and the properties that routing and tracing need."""
+
+    routing_key: str
+    body: bytes
+    message_id: str
+    correlation_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/cloudevents+json"
+
+
+class Delivery(Protocol):
+    """One message handed to one consumer; exactly one of ack, requeue and dead_letter ends it.
+
+    All three may be called from any thread. If the connection on which it came is gone, they do nothing: the
+    broker has already given the message to somebody else.
+    """
+
+    @property
+    def message(self) -> Message:
+        """What was delivered."""
+        ...
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether it was delivered before, to somebody who did not end it."""
+        ...
+
+    @property
+    def delivery_count(self) -> int:
+        """How often it was delivered before this time, as far as the broker says; 0 the first time."""
+        ...
+
+    def ack(self) -> None:
+        """Done: the broker may forget it."""
+        ...
+
+    def requeue(self) -> None:
+        """Give it back at once, to anybody."""
+        ...
+
+    def dead_letter(self, reason: str) -> None:
+        """Move it to the dead-letter queue with the reason in the header `x-doseqr-reason`."""
+        ...
+
+
+Handler = Callable[[Delivery], None]
+
+
+class Consumer(Protocol):
+    """A running consumption; survives a lost connection by itself."""
+
+    def stop(self, grace_s: float) -> None:
+        """Take no more deliveries, wait up to `grace_s` seconds for handlers in hand, requeue the rest."""
+        ...
+
+
+class Subscription(Protocol):
+    """A private, temporary queue of events; lost events are not replayed after a lost connection."""
+
+    def close(self) -> None:
+        """End it and free what it holds; safe to repeat."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """How a queue stands: messages ready and consumers attached."""
+
+    ready: int
+    consumers: int
+
+
+class Broker(Protocol):
+    """A connection to a broker with the topology of `topology.py`; safe to use from any thread."""
+
+    @property
+    def description(self) -> str:
+        """Where it is, for people, without any password."""
+        ...
+
+    def declare(self) -> None:
+        """Make exchanges, queues and bindings. Safe to repeat.
+
+        Raises:
+            BrokerAwayError: the broker cannot be reached.
+        """
+        ...
+
+    def command(self, message: Message) -> None:
+        """Publish to the exchange of commands, persistent and mandatory; returns once it is confirmed.
+
+        Raises:
+            UnroutableError: no queue takes this routing key.
+            BrokerAwayError: not confirmed after a bounded number of attempts.
+        """
+        ...
+
+    def event(self, message: Message) -> None:
+        """Publish to the exchange of events; nobody has to listen.
+
+        Raises:
+            BrokerAwayError: not confirmed after a bounded number of attempts.
+        """
+        ...
+
+    def consume(self, queue: str, handler: Handler, *, workers: int) -> Consumer:
+        """Hand deliveries of a queue to `handler` on `workers` threads; the prefetch count is `workers`.
+
+        `queue` is the short name in topology.py. A handler that raises is a defect: it is logged, and the
+        delivery is requeued after a pause, or dead-lettered with the reason once it was delivered
+        `MAX_DELIVERIES` times.
+        """
+        ...
+
+    def subscribe(self, binding_keys: Sequence[str], handler: Callable[[Message], None]) -> Subscription:
+        """Hand events that match any of the topic binding keys to `handler`, in order, on one thread.
+
+        Returns once the bindings stand, so that nothing published later is missed.
+        """
+        ...
+
+    def queue_state(self, queue: str) -> QueueState:
+        """How the queue stands now; a queue that nobody declared is (0, 0).
+
+        Raises:
+            BrokerAwayError: the broker cannot be reached.
+        """
+        ...
+
+    def close(self) -> None:
+        """End it and free what it holds; safe to repeat."""
+        ...
+
+
+#: A message that was delivered so often without an end is poison.
+MAX_DELIVERIES = 5

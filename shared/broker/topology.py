@@ -1,0 +1,78 @@
+"""Exchanges, queues and bindings as data (AMQP 0-9-1 topic exchanges, quorum queues)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """One durable quorum queue: its short name and the routing keys of commands that it takes."""
+
+    name: str
+    binding_keys: tuple[str, ...]
+
+
+#: Commands of the public contract and, below `task.`, the services' own work.
+QUEUES: tuple[QueueSpec, ...] = (
+    QueueSpec("echo", ("echo",)),
+    QueueSpec("query", ("query", "cancel")),
+    QueueSpec("query-tasks", ("task.query",)),
+    QueueSpec("retrieve", ("retrieve", "cancel")),
+    QueueSpec("retrieve-tasks", ("task.retrieve",)),
+    QueueSpec("store", ("objects.register",)),
+)
+
+#: Where messages end that nobody could handle.
+DEAD_LETTERS = "dead-letters"
+
+#: Header with the reason for which a message was dead-lettered.
+REASON_HEADER = "x-doseqr-reason"
+
+#: The broker itself gives up on a message after so many returns (x-delivery-limit): a net below ours.
+DELIVERY_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Full names of exchanges and queues for one installation (`prefix`, DOSEQR_AMQP_PREFIX)."""
+
+    prefix: str
+
+    @property
+    def commands(self) -> str:
+        """The exchange of commands."""
+        return f"{self.prefix}.commands"
+
+    @property
+    def events(self) -> str:
+        """The exchange of events."""
+        return f"{self.prefix}.events"
+
+    @property
+    def dead_letter_exchange(self) -> str:
+        """The exchange to which dead messages go."""
+        return f"{self.prefix}.dead"
+
+    @property
+    def dead_letters(self) -> str:
+        """The queue that holds dead messages."""
+        return f"{self.prefix}.{DEAD_LETTERS}"
+
+    def queue(self, name: str) -> str:
+        """Full name of the queue with this short name."""
+        return f"{self.prefix}.{name}"
+
+
+def topic_matches(binding_key: str, routing_key: str) -> bool:
+    """Tell whether an AMQP topic binding key matches a routing key (`*` one word, `#` zero or more)."""
+    return _words_match(binding_key.split("."), routing_key.split("."))
+
+
+def _words_match(pattern: list[str], words: list[str]) -> bool:
+    if not pattern:
+        return not words
+    head, rest = pattern[0], pattern[1:]
+    if head == "#":
+        return any(_words_match(rest, words[skip:]) for skip in range(len(words) + 1))
+    return bool(words) and head in ("*", words[0]) and _words_match(rest, words[1:])
