@@ -1,0 +1,28 @@
+"""All tables, by the service that owns (alone writes) them; importing this makes the metadata complete."""
+
+from __future__ import annotations
+
+from shared.database.models.base import Base
+from shared.database.models.echo import NodeCheck
+from shared.database.models.query import Query, QueryFind, QueryObject, QuerySeries, QueryStudy, QueryTask
+from shared.database.models.retrieve import Retrieve, RetrieveMove, RetrieveObject, RetrieveTask
+from shared.database.models.store import StoredObject
+from shared.database.models.web import Node, User
+
+__all__ = [
+    "Base",
+    "Node",
+    "NodeCheck",
+    "Query",
+    "QueryFind",
+    "QueryObject",
+    "QuerySeries",
+    "QueryStudy",
+    "QueryTask",
+    "Retrieve",
+    "RetrieveMove",
+    "RetrieveObject",
+    "RetrieveTask",
+    "StoredObject",
+    "User",
+]

@@ -1,0 +1,100 @@
+"""What all tables share: the metadata, UTC times, and the columns of jobs and tasks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Integer, MetaData, String, Text, TypeDecorator
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC; SQLite forgets the zone, so it is put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: they would mean another moment on another machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware time."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """The declarative base; names of constraints are fixed, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way of declaring it
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+        list[Any]: JSON(),
+        str: Text(),
+    }
+
+
+class JobColumns:
+    """A job's life (spec: queued, running, completed, incomplete, failed, cancelled)."""
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    remote_id: Mapped[int] = mapped_column(Integer)
+    remote_name: Mapped[str] = mapped_column(String(64))
+    store_id: Mapped[int] = mapped_column(Integer)
+    store_name: Mapped[str] = mapped_column(String(64))
+    requested_by: Mapped[str] = mapped_column(String(128), default="")
+    requested_at: Mapped[datetime] = mapped_column(index=True)
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    #: When the event of its end was confirmed by the broker; the sweeper looks for ends without one.
+    announced_at: Mapped[datetime | None]
+    #: When the last progress event went out, from whichever worker.
+    progress_at: Mapped[datetime | None]
+    failure: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[str] = mapped_column(default="")
+    #: What it waits for, if it waits; shown to people.
+    note: Mapped[str] = mapped_column(default="")
+
+
+class TaskColumns:
+    """A piece of work of a job; states: pending, queued, running, done, failed, cancelled."""
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), default="pending")
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    queued_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    #: Who works on it, proven by the token; the lease is renewed while they live.
+    worker: Mapped[str] = mapped_column(String(128), default="")
+    claim_token: Mapped[str] = mapped_column(String(64), default="")
+    lease_until: Mapped[datetime | None]
+    #: Starts that nobody ended: a worker died. Reset by any recorded outcome.
+    starts: Mapped[int] = mapped_column(Integer, default=0)
+    #: Recorded failures that another try may mend, and since when without a success between.
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    failing_since: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[str] = mapped_column(default="")

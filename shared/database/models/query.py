@@ -1,0 +1,134 @@
+"""Tables that the query service owns: queries, their tasks, every C-FIND, and what was decided."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.database.models.base import Base, JobColumns, TaskColumns
+
+UID = String(64)
+
+
+class Query(JobColumns, Base):
+    """One query and its running counts (each task adds to them as it ends)."""
+
+    __tablename__ = "queries"
+
+    criteria: Mapped[dict[str, Any]]
+    rules_version: Mapped[int] = mapped_column(Integer)
+    #: The day that "until today" meant when it was asked.
+    today: Mapped[date] = mapped_column(Date)
+    retrieve_after: Mapped[bool] = mapped_column(Boolean, default=False)
+    slices_total: Mapped[int] = mapped_column(Integer, default=0)
+    slices_complete: Mapped[int] = mapped_column(Integer, default=0)
+    slices_failed: Mapped[int] = mapped_column(Integer, default=0)
+    studies_found: Mapped[int] = mapped_column(Integer, default=0)
+    studies_examined: Mapped[int] = mapped_column(Integer, default=0)
+    studies_kept: Mapped[int] = mapped_column(Integer, default=0)
+    studies_missing: Mapped[int] = mapped_column(Integer, default=0)
+    #: Objects to move as far as known: decided one by one, or announced by the series' own counts.
+    objects_kept: Mapped[int] = mapped_column(Integer, default=0)
+    finds: Mapped[int] = mapped_column(Integer, default=0)
+
+
+class QueryTask(TaskColumns, Base):
+    """A slice (one study-level C-FIND) or an examination (series and image level of some studies)."""
+
+    __tablename__ = "query_tasks"
+    __table_args__ = (
+        Index("ix_query_tasks_job_state", "job_id", "state", "due_at"),
+        Index("ix_query_tasks_state_due", "state", "due_at"),
+    )
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("queries.id", ondelete="CASCADE"))
+    #: The slice that this one is a part of, if it was cut.
+    parent_id: Mapped[int | None] = mapped_column(Integer)
+
+
+class QueryFind(Base):
+    """One C-FIND: what was asked for and how it ended. Keys hold no patient data."""
+
+    __tablename__ = "query_finds"
+    __table_args__ = (Index("ix_query_finds_job", "job_id", "task_id"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("queries.id", ondelete="CASCADE"))
+    task_id: Mapped[int] = mapped_column(Integer)
+    level: Mapped[str] = mapped_column(String(8))
+    keys: Mapped[dict[str, Any]]
+    #: Final DIMSE status; none if no final answer came.
+    status_code: Mapped[int | None] = mapped_column(Integer)
+    matches: Mapped[int] = mapped_column(Integer)
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    error: Mapped[str] = mapped_column(String(64), default="")
+    asked_at: Mapped[datetime]
+
+
+class QueryStudy(Base):
+    """A study that a slice returned; states: found, examining, decided, missing."""
+
+    __tablename__ = "query_studies"
+    __table_args__ = (
+        Index("ix_query_studies_job_state", "job_id", "state"),
+        Index("ix_query_studies_job_task", "job_id", "task_id"),
+        Index("ix_query_studies_job_decision", "job_id", "decision", "type"),
+    )
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("queries.id", ondelete="CASCADE"), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    #: The examination that it belongs to, once there is one.
+    task_id: Mapped[int | None] = mapped_column(Integer)
+    type: Mapped[str | None] = mapped_column(String(8))
+    decision: Mapped[str] = mapped_column(String(8), default="")
+    reason: Mapped[str] = mapped_column(String(64), default="")
+    note: Mapped[str] = mapped_column(String(64), default="")
+    #: What the PACS answered at study level; none where it did not return the attribute.
+    modalities: Mapped[list[Any] | None]
+    description: Mapped[str | None]
+    station_name: Mapped[str | None]
+    study_date: Mapped[str | None] = mapped_column(String(16))
+    study_time: Mapped[str | None] = mapped_column(String(32))
+    accession_number: Mapped[str | None]
+    series_count: Mapped[int | None] = mapped_column(Integer)
+    instance_count: Mapped[int | None] = mapped_column(Integer)
+    #: Why it is missing, in the PACS's words.
+    detail: Mapped[str] = mapped_column(default="")
+
+
+class QuerySeries(Base):
+    """A series of an examined study and its decision."""
+
+    __tablename__ = "query_series"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("queries.id", ondelete="CASCADE"), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    modality: Mapped[str | None] = mapped_column(String(64))
+    description: Mapped[str | None]
+    station_name: Mapped[str | None]
+    series_number: Mapped[int | None] = mapped_column(Integer)
+    instance_count: Mapped[int | None] = mapped_column(Integer)
+    decision: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[str] = mapped_column(String(64))
+    note: Mapped[str] = mapped_column(String(64), default="")
+    #: Whether all of the series is kept; otherwise its objects were decided one by one.
+    whole: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class QueryObject(Base):
+    """An object that was decided by itself."""
+
+    __tablename__ = "query_objects"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("queries.id", ondelete="CASCADE"), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    sop_class_uid: Mapped[str | None] = mapped_column(UID)
+    decision: Mapped[str] = mapped_column(String(8))
+    reason: Mapped[str] = mapped_column(String(64))

@@ -1,0 +1,87 @@
+"""Tables that the retrieve service owns: retrieves, their tasks, every C-MOVE, and the ledger of objects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.database.models.base import Base, JobColumns, TaskColumns
+from shared.database.models.query import UID
+
+
+class Retrieve(JobColumns, Base):
+    """One retrieve of what a query kept."""
+
+    __tablename__ = "retrieves"
+
+    query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), index=True)
+    selection: Mapped[dict[str, Any]]
+    #: How arrival is known: receipts (our store), find (asked of the store node), reported (the PACS's word).
+    verification: Mapped[str] = mapped_column(String(16), default="")
+    asked: Mapped[int] = mapped_column(Integer, default=0)
+    arrived: Mapped[int] = mapped_column(Integer, default=0)
+    #: Sub-operations as the PACS counts them, for live progress only.
+    reported_completed: Mapped[int] = mapped_column(Integer, default=0)
+    reported_warning: Mapped[int] = mapped_column(Integer, default=0)
+    reported_failed: Mapped[int] = mapped_column(Integer, default=0)
+
+
+class RetrieveTask(TaskColumns, Base):
+    """Finding out what to expect, a few moves, or a look at what arrived."""
+
+    __tablename__ = "retrieve_tasks"
+    __table_args__ = (
+        Index("ix_retrieve_tasks_job_state", "job_id", "state", "due_at"),
+        Index("ix_retrieve_tasks_state_due", "state", "due_at"),
+    )
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("retrieves.id", ondelete="CASCADE"))
+
+
+class RetrieveObject(Base):
+    """An object that is expected; states: expected, asked, arrived, failed, missing.
+
+    A series whose objects the PACS does not name stands as one row with an empty SOP Instance UID until
+    something of it arrives.
+    """
+
+    __tablename__ = "retrieve_objects"
+    __table_args__ = (Index("ix_retrieve_objects_job_state", "job_id", "state"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("retrieves.id", ondelete="CASCADE"), primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    #: How often it was asked for.
+    asked: Mapped[int] = mapped_column(Integer, default=0)
+    #: The round of moves that it belongs to now.
+    task_id: Mapped[int | None] = mapped_column(Integer)
+    #: Objects that the series announced, for rows that stand for a series.
+    announced: Mapped[int | None] = mapped_column(Integer)
+    arrived_at: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(String(64), default="")
+    detail: Mapped[str] = mapped_column(default="")
+
+
+class RetrieveMove(Base):
+    """One C-MOVE: what was asked for and how it ended."""
+
+    __tablename__ = "retrieve_moves"
+    __table_args__ = (Index("ix_retrieve_moves_job", "job_id", "task_id"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("retrieves.id", ondelete="CASCADE"))
+    task_id: Mapped[int] = mapped_column(Integer)
+    level: Mapped[str] = mapped_column(String(8))
+    keys: Mapped[dict[str, Any]]
+    status_code: Mapped[int | None] = mapped_column(Integer)
+    completed: Mapped[int | None] = mapped_column(Integer)
+    warning: Mapped[int | None] = mapped_column(Integer)
+    failed: Mapped[int | None] = mapped_column(Integer)
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    error: Mapped[str] = mapped_column(String(64), default="")
+    asked_at: Mapped[datetime]

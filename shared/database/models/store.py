@@ -1,0 +1,41 @@
+"""The table that the store service owns: known objects, received or registered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.database.models.base import Base
+from shared.database.models.query import UID
+
+
+class StoredObject(Base):
+    """An object that is on disk here (source `store`) or known to be elsewhere (source `registered`)."""
+
+    __tablename__ = "stored_objects"
+    __table_args__ = (
+        Index("ix_stored_objects_study", "study_instance_uid", "series_instance_uid"),
+        Index("ix_stored_objects_unannounced", "announced_at", "received_at"),
+    )
+
+    sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    series_instance_uid: Mapped[str] = mapped_column(UID)
+    study_instance_uid: Mapped[str] = mapped_column(UID)
+    sop_class_uid: Mapped[str] = mapped_column(UID, default="")
+    transfer_syntax_uid: Mapped[str] = mapped_column(UID, default="")
+    source: Mapped[str] = mapped_column(String(16))
+    #: Below the folder of objects; empty for registered ones.
+    path: Mapped[str] = mapped_column(default="")
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: SHA-256 of the data set as received, to tell the same object from another with the same UID.
+    sha256: Mapped[str] = mapped_column(String(64), default="")
+    calling_ae_title: Mapped[str] = mapped_column(String(16), default="")
+    #: First and last time that it was received or registered, and how often.
+    received_at: Mapped[datetime]
+    last_received_at: Mapped[datetime] = mapped_column(index=True)
+    received_count: Mapped[int] = mapped_column(Integer, default=1)
+    #: Objects with this UID but other bytes, kept aside.
+    conflicts: Mapped[int] = mapped_column(Integer, default=0)
+    announced_at: Mapped[datetime | None]

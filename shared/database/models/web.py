@@ -1,0 +1,50 @@
+"""Tables that the web service owns: nodes and users."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Boolean, CheckConstraint, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.database.models.base import Base
+
+
+class Node(Base):
+    """A remote node (answers C-FIND and C-MOVE) or a store node (takes C-STORE)."""
+
+    __tablename__ = "nodes"
+    __table_args__ = (
+        CheckConstraint("kind IN ('remote', 'store')", name="kind"),
+        CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    host: Mapped[str] = mapped_column(String(255))
+    port: Mapped[int] = mapped_column(Integer)
+    ae_title: Mapped[str] = mapped_column(String(16))
+    #: The title we call from; empty: the store's own (DOSEQR_STORE_AE_TITLE).
+    calling_ae_title: Mapped[str] = mapped_column(String(16), default="")
+    created_at: Mapped[datetime]
+    #: Removed nodes stay for the jobs that name them; their name is freed.
+    removed_at: Mapped[datetime | None]
+
+
+class User(Base):
+    """Somebody who may log in; roles: viewer, importer, admin."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint("role IN ('viewer', 'importer', 'admin')", name="role"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    password_hash: Mapped[str]
+    must_change_password: Mapped[bool] = mapped_column(Boolean, default=False)
+    #: Changes with the password: sessions that hold an older one end.
+    session_token: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    last_login_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]

@@ -1,0 +1,54 @@
+"""Stopping in order: signals set an event; what was started is stopped in reverse."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import FrameType, TracebackType
+from typing import Self
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Lifecycle:
+    """Collects what must be stopped, waits for a signal, and stops in reverse order.
+
+    Used as a context manager by each service's `main.py`.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self._stack = ExitStack()
+
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        """Call `stop` at the end, after what was registered later."""
+        self._stack.callback(stop)
+
+    def install_signals(self) -> None:
+        """Let SIGTERM and SIGINT begin the stop; a second one ends the process at once."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+
+    def _signalled(self, number: int, _frame: FrameType | None) -> None:
+        if self.stopping.is_set():
+            raise SystemExit(128 + number)
+        self.stopping.set()
+
+    def wait(self) -> None:
+        """Block until the stop begins."""
+        self.stopping.wait()
+        log.info("stopping")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stopping.set()
+        self._stack.__exit__(kind, error, trace)
+        log.info("stopped")

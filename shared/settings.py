@@ -1,0 +1,207 @@
+"""The only place that reads the environment: every setting, typed, with its default and what it does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.dicom.identifiers import parse_ae_title
+from shared.errors import InvalidInputError, SettingsError
+
+PREFIX = "DOSEQR_"
+
+#: Written by `make run` while its system runs, so that a `doseqr` beside it finds the same broker.
+RUNNING_FILE = "running.json"
+
+
+def _ae_title(value: str) -> str:
+    try:
+        return str(parse_ae_title(value, "DOSEQR_STORE_AE_TITLE"))
+    except InvalidInputError as error:
+        raise ValueError(error.problem) from error
+
+
+def _amqp_url(value: str) -> str:
+    if urlsplit(value).scheme not in ("amqp", "amqps", "memory"):
+        raise ValueError("expected amqp://, amqps:// or memory://")
+    return value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """All settings of one installation; each is an environment variable with the prefix DOSEQR_."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    amqp_url: Annotated[str, AfterValidator(_amqp_url)] = Field(
+        "amqp://guest:guest@127.0.0.1:5672/",
+        description="The broker: amqp://, amqps://, or memory:// for all services in one process.",
+    )
+    amqp_prefix: str = Field(
+        "doseqr",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="How the names of exchanges and queues start; two installations can share a broker.",
+    )
+    data_dir: Path = Field(
+        Path("var/doseqr"), description="The folder of received objects, the SQLite database and logs."
+    )
+    database_url: str = Field(
+        "",
+        description="SQLite or PostgreSQL (postgresql+psycopg://…); empty: SQLite in the data folder.",
+    )
+    store_ae_title: Annotated[str, AfterValidator(_ae_title)] = Field(
+        "DOSEQR", description="AE title of DoseQR's own store, and the title it calls from by default."
+    )
+    store_host: str = Field("0.0.0.0", description="Address on which the store listens.")  # noqa: S104
+    store_port: Port = Field(11112, description="Port on which the store listens.")
+    store_address: str = Field(
+        "127.0.0.1", description="Host under which other nodes and the other services reach the store."
+    )
+    web_host: str = Field("127.0.0.1", description="Address on which the web page listens.")
+    web_port: Port = Field(8000, description="Port of the web page.")
+    web_threads: int = Field(
+        64, ge=4, le=1024, description="Requests that the web page answers at once; each open page holds one."
+    )
+    secure_cookies: bool = Field(
+        False, description="Send session cookies over HTTPS only; set it behind a TLS proxy."
+    )
+    dimse_timeout: float = Field(
+        60.0, gt=0, le=3600, description="Seconds without an answer after which a peer has timed out."
+    )
+    connect_timeout: float = Field(
+        10.0, gt=0, le=600, description="Seconds for a TCP connection and an association to be accepted."
+    )
+    query_workers: int = Field(2, ge=1, le=64, description="Tasks that one query process works on at once.")
+    retrieve_workers: int = Field(
+        2, ge=1, le=64, description="Tasks that one retrieve process works on at once."
+    )
+    grace: float = Field(20.0, ge=0, le=600, description="Seconds that SIGTERM leaves to work in hand.")
+    log_level: str = Field(
+        "INFO",
+        pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$",
+        description="DEBUG, INFO, WARNING, ERROR or CRITICAL.",
+    )
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in effect."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'doseqr.sqlite'}"
+
+    @property
+    def objects_dir(self) -> Path:
+        """Where received objects lie."""
+        return self.data_dir / "objects"
+
+    @property
+    def bridge_socket(self) -> Path:
+        """The Unix socket through which other processes reach an embedded broker."""
+        return self.data_dir / "broker.sock"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether all services run in one process over the in-memory broker."""
+        return self.amqp_url.startswith("memory:")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment only: no dotenv file, no secrets folder."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return init_settings, env_settings
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One line of `doseqr settings`."""
+
+    name: str
+    value: str
+    source: str
+    description: str
+
+
+def load() -> Settings:
+    """Read the settings: environment first, then the system that runs in the data folder, then defaults.
+
+    Raises:
+        SettingsError: a variable is malformed; the message names it, never its value.
+    """
+    from_environment = _validated({})
+    running = read_running(from_environment.data_dir)
+    given = from_environment.model_fields_set
+    return _validated({name: value for name, value in running.items() if name not in given})
+
+
+def _validated(values: Mapping[str, object]) -> Settings:
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsError(f"{name}: {first['msg']}") from None
+
+
+def running_file(data_dir: Path) -> Path:
+    """Where a locally running system leaves the settings with which it can be reached."""
+    return data_dir / RUNNING_FILE
+
+
+def read_running(data_dir: Path) -> dict[str, object]:
+    """Return the settings of the system that runs in this data folder; empty if there is none."""
+    try:
+        values = json.loads(running_file(data_dir).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {name: value for name, value in values.items() if name in Settings.model_fields}
+
+
+def rows(settings: Settings) -> list[SettingRow]:
+    """List every setting with its value (no password), where it came from, and what it does."""
+    environment = _validated({}).model_fields_set
+    return [
+        SettingRow(
+            name=PREFIX + name.upper(),
+            value=_shown(getattr(settings, name)),
+            source=_source(name, settings, environment),
+            description=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _source(name: str, settings: Settings, environment: set[str]) -> str:
+    if name in environment:
+        return "environment"
+    return "running system" if name in settings.model_fields_set else "default"
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return without_password(text) if "://" in text else text
+
+
+def without_password(url: str) -> str:
+    """Return the URL with its password replaced by `***`."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user = f"{parts.username}:***@" if parts.username else "***@"
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=user + host))
