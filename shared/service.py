@@ -1,0 +1,100 @@
+"""How every service begins and ends: logs, database, broker, heartbeat, signals, in this order."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from shared.broker.factory import open_broker
+from shared.broker.port import Broker
+from shared.contract.messages import WorkerHeartbeat
+from shared.database.migrate import migrate
+from shared.database.session import Database
+from shared.errors import BrokerAwayError, RetriableError
+from shared.events import Publisher
+from shared.lifecycle import Lifecycle
+from shared.logs import configure
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_S = 10.0
+#: Pauses between attempts to reach what a service cannot begin without.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+
+#: Wires a service to real parts and starts it; what must be stopped is told to the lifecycle.
+Start = Callable[[Settings, Broker, Database, Lifecycle], None]
+
+
+def worker_name(service: str) -> str:
+    """Name this process in ledgers and heartbeats."""
+    return f"{service}@{socket.gethostname()}:{os.getpid()}"
+
+
+def run_service(name: str, start: Start, settings: Settings) -> int:
+    """Run one service in the foreground until SIGTERM or SIGINT; returns the exit code."""
+    configure(name, settings.log_level)
+    with Lifecycle() as lifecycle:
+        lifecycle.install_signals()
+        database = open_database(settings)
+        lifecycle.on_stop(database.close)
+        broker = open_broker(settings.amqp_url, settings.amqp_prefix, settings.bridge_socket)
+        lifecycle.on_stop(broker.close)
+        if patiently(lambda: migrate(database), "database", lifecycle.stopping) and patiently(
+            broker.declare, "broker", lifecycle.stopping
+        ):
+            start(settings, broker, database, lifecycle)
+            start_heartbeat(name, broker, lifecycle)
+            log.info("ready", broker=broker.description, database=database.description)
+            lifecycle.wait()
+    return 0
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the database of these settings; makes the data folder."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return Database(settings.database)
+
+
+def patiently(action: Callable[[], None], what: str, stopping: threading.Event) -> bool:
+    """Do it as soon as it can be done; False if the stop came first."""
+    pause_s = FIRST_PAUSE_S
+    while not stopping.is_set():
+        try:
+            action()
+        except RetriableError as error:
+            log.warning("waiting", what=what, error=str(error), pause_s=pause_s)
+            stopping.wait(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        else:
+            return True
+    return False
+
+
+def start_heartbeat(service: str, broker: Broker, lifecycle: Lifecycle) -> None:
+    """Tell every ten seconds that this worker lives, and once that it stops."""
+    publisher, worker = Publisher(broker, service), worker_name(service)
+
+    def beat(event: WorkerHeartbeat) -> None:
+        try:
+            publisher.event(event, "worker")
+        except BrokerAwayError as error:
+            log.debug("heartbeat not published", error=str(error))
+
+    def loop() -> None:
+        while not lifecycle.stopping.is_set():
+            beat(WorkerHeartbeat(service=service, worker=worker))
+            lifecycle.stopping.wait(HEARTBEAT_S)
+
+    thread = threading.Thread(target=loop, name="heartbeat", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        thread.join()
+        beat(WorkerHeartbeat(service=service, worker=worker, state="stopping"))
+
+    lifecycle.on_stop(stop)
