@@ -55,7 +55,6 @@ class _ValidatedText(str):
 
         Raises:
             InvalidInputError: It is not valid; names `field`, never repeats the value.
-
         """
         if not isinstance(value, str):
             raise InvalidInputError(field, "must be text")
@@ -152,7 +151,6 @@ def parse_uid(field: str, value: object) -> Uid:
 
     Raises:
         InvalidInputError: It is not one; names `field`.
-
     """
     return Uid.parse(field, value)
 
@@ -162,7 +160,6 @@ def parse_ae_title(field: str, value: object) -> AeTitle:
 
     Raises:
         InvalidInputError: It is not one; names `field`.
-
     """
     return AeTitle.parse(field, value)
 
@@ -172,7 +169,6 @@ def parse_port(field: str, value: object) -> int:
 
     Raises:
         InvalidInputError: It is not a whole number from 1 to 65535; names `field`.
-
     """
     number: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
