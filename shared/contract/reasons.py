@@ -1,0 +1,237 @@
+"""Stable reason codes and the sentence beside each; codes are for programs and never change their meaning.
+
+Sentences hold no patient data: their blanks take only names of nodes, numbers and words of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Kind(StrEnum):
+    """What a reason explains."""
+
+    KEEP = "keep"
+    DROP = "drop"
+    #: Stands beside a reason.
+    NOTE = "note"
+    MISSING = "missing"
+    FAILURE = "failure"
+
+
+class Reason(StrEnum):
+    """Why a study, series or object was kept or dropped, is missing, or why a job failed."""
+
+    # kept
+    RDSR = "rdsr"
+    RRDSR = "rrdsr"
+    ESR = "esr"
+    UNKNOWN_SR = "unknown_sr"
+    IMAGES_NO_REPORT = "images_no_report"
+    IMAGES_BESIDE_REPORT = "images_beside_report"
+    PHILIPS_DOSE_INFO = "philips_dose_info"
+    PHILIPS_MAYBE_DOSE_INFO = "philips_maybe_dose_info"
+    TOSHIBA_SECONDARY_CAPTURE = "toshiba_secondary_capture"
+    TOSHIBA_FIRST_IMAGE = "toshiba_first_image"
+    FIRST_IMAGE_PET = "first_image_pet"
+    FIRST_IMAGE_NM = "first_image_nm"
+
+    # dropped: not asked for
+    EXCLUDED_DESCRIPTION = "excluded_description"
+    NOT_IN_KEEP_DESCRIPTION = "not_in_keep_description"
+    EXCLUDED_STATION = "excluded_station"
+    NOT_IN_KEEP_STATION = "not_in_keep_station"
+    NOT_REQUESTED_TYPE = "not_requested_type"
+    NOT_SR_ONLY = "not_sr_only"
+    KNOWN = "known"
+
+    # dropped: holds no dose that is needed
+    NO_DOSE_OBJECT = "no_dose_object"
+    UNKNOWN_SR_OPTION_OFF = "unknown_sr_option_off"
+    SUPERSEDED_BY_REPORT = "superseded_by_report"
+    SUPERSEDED_BY_PET = "superseded_by_pet"
+    TEXT_REPORT = "text_report"
+    PATIENT_DOSE_REPORT = "patient_dose_report"
+    REPORT_OF_OTHER_TYPE = "report_of_other_type"
+    ESR_NOT_ENOUGH = "esr_not_enough"
+    NOT_A_DOSE_SERIES = "not_a_dose_series"
+    NOT_AN_IMAGE_CLASS = "not_an_image_class"
+    NOT_THE_FIRST_IMAGE = "not_the_first_image"
+    EMPTY_AT_IMAGE_LEVEL = "empty_at_image_level"
+    MODALITY_NOT_RETURNED = "modality_not_returned"
+
+    # notes
+    DESCRIPTION_NOT_RETURNED = "description_not_returned"
+    STATION_NOT_RETURNED = "station_not_returned"
+    DESCRIPTION_AND_STATION_NOT_RETURNED = "description_and_station_not_returned"
+    SOP_CLASS_NOT_RETURNED = "sop_class_not_returned"
+    KNOWN_NOT_COMPARABLE = "known_not_comparable"
+
+    # missing
+    WINDOW_NOT_ANSWERED = "window_not_answered"
+    STUDY_NOT_ANSWERED = "study_not_answered"
+    SERIES_NOT_ANSWERED = "series_not_answered"
+    FEWER_SERIES_THAN_ANNOUNCED = "fewer_series_than_announced"
+    FEWER_OBJECTS_THAN_ANNOUNCED = "fewer_objects_than_announced"
+    CAPPED = "capped"
+    NOT_ARRIVED = "not_arrived"
+    NOT_CONFIRMED = "not_confirmed"
+    CANCELLED = "cancelled"
+
+    # failures of jobs, slices and moves
+    HOST_NOT_FOUND = "host_not_found"
+    REMOTE_UNREACHABLE = "remote_unreachable"
+    STORE_UNREACHABLE = "store_unreachable"
+    TIMED_OUT = "timed_out"
+    ABORTED = "aborted"
+    CONNECTION_LOST = "connection_lost"
+    ASSOCIATION_REJECTED = "association_rejected"
+    NODE_BUSY = "node_busy"
+    CONTEXT_NOT_ACCEPTED = "context_not_accepted"
+    OUT_OF_RESOURCES = "out_of_resources"
+    MOVE_DESTINATION_UNKNOWN = "move_destination_unknown"
+    MOVED_NOTHING = "moved_nothing"
+    STATUS_FAILURE = "status_failure"
+    DISK_FULL = "disk_full"
+    NODE_REMOVED = "node_removed"
+    NODE_DISABLED = "node_disabled"
+    TOO_MANY_ATTEMPTS = "too_many_attempts"
+    NO_WORKER = "no_worker"
+    INTERNAL_ERROR = "internal_error"
+
+
+_K, _D, _N, _M, _F = Kind.KEEP, Kind.DROP, Kind.NOTE, Kind.MISSING, Kind.FAILURE
+
+#: What each code explains, and its sentence; `{blanks}` are filled by `sentence`.
+TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
+    {
+        Reason.RDSR: (_K, "An X-ray radiation dose report (RDSR)."),
+        Reason.RRDSR: (_K, "A radiopharmaceutical radiation dose report (RRDSR)."),
+        Reason.ESR: (_K, "An enhanced structured report; there is no dose report."),
+        Reason.UNKNOWN_SR: (
+            _K,
+            "A structured report of unknown class; it may be a dose report, and the option asks for it.",
+        ),
+        Reason.IMAGES_NO_REPORT: (_K, "The image headers hold the dose; there is no dose report."),
+        Reason.IMAGES_BESIDE_REPORT: (
+            _K,
+            "The image headers hold the dose; the report may belong to another modality of the study.",
+        ),
+        Reason.PHILIPS_DOSE_INFO: (_K, "A CT series described as dose info."),
+        Reason.PHILIPS_MAYBE_DOSE_INFO: (
+            _K,
+            "A CT series of few objects in a study without series descriptions; it may be dose info.",
+        ),
+        Reason.TOSHIBA_SECONDARY_CAPTURE: (_K, "CT secondary captures, which may show the dose."),
+        Reason.TOSHIBA_FIRST_IMAGE: (_K, "The first image of a CT series."),
+        Reason.FIRST_IMAGE_PET: (_K, "The first image of a PET series; its header holds the activity."),
+        Reason.FIRST_IMAGE_NM: (
+            _K,
+            "The first image of a nuclear medicine series; its header holds the activity.",
+        ),
+        Reason.EXCLUDED_DESCRIPTION: (_D, "The study description holds a term to exclude."),
+        Reason.NOT_IN_KEEP_DESCRIPTION: (_D, "The study description holds none of the terms to keep."),
+        Reason.EXCLUDED_STATION: (_D, "The station name holds a term to exclude."),
+        Reason.NOT_IN_KEEP_STATION: (_D, "The station name holds none of the terms to keep."),
+        Reason.NOT_REQUESTED_TYPE: (_D, "The modality was not asked for."),
+        Reason.NOT_SR_ONLY: (_D, "The study holds other modalities beside its reports."),
+        Reason.KNOWN: (_D, "The database has it already."),
+        Reason.NO_DOSE_OBJECT: (_D, "Nothing in it carries the dose."),
+        Reason.UNKNOWN_SR_OPTION_OFF: (
+            _D,
+            "The PACS does not tell what kind of structured report it is, and the option to get such is off.",
+        ),
+        Reason.SUPERSEDED_BY_REPORT: (_D, "A dose report is taken instead."),
+        Reason.SUPERSEDED_BY_PET: (_D, "The PET series are taken instead."),
+        Reason.TEXT_REPORT: (_D, "A report of another kind, which holds no dose."),
+        Reason.PATIENT_DOSE_REPORT: (_D, "A patient dose report, which estimates from other reports."),
+        Reason.REPORT_OF_OTHER_TYPE: (_D, "A dose report of a modality that was not asked for."),
+        Reason.ESR_NOT_ENOUGH: (
+            _D,
+            "An enhanced structured report, which is no dose report of this modality.",
+        ),
+        Reason.NOT_A_DOSE_SERIES: (_D, "A series of a kind that carries no dose."),
+        Reason.NOT_AN_IMAGE_CLASS: (_D, "No original image of this modality."),
+        Reason.NOT_THE_FIRST_IMAGE: (_D, "The first image of the series is enough."),
+        Reason.EMPTY_AT_IMAGE_LEVEL: (_D, "The PACS named no object of this series."),
+        Reason.MODALITY_NOT_RETURNED: (_D, "The PACS did not tell the modality of this series."),
+        Reason.DESCRIPTION_NOT_RETURNED: (_N, "The PACS returned no description to filter by."),
+        Reason.STATION_NOT_RETURNED: (_N, "The PACS returned no station name to filter by."),
+        Reason.DESCRIPTION_AND_STATION_NOT_RETURNED: (
+            _N,
+            "The PACS returned neither description nor station name to filter by.",
+        ),
+        Reason.SOP_CLASS_NOT_RETURNED: (_N, "The PACS returned no SOP class to tell objects apart."),
+        Reason.KNOWN_NOT_COMPARABLE: (
+            _N,
+            "The PACS named no object of this series, so it cannot be compared with the database.",
+        ),
+        Reason.WINDOW_NOT_ANSWERED: (_M, "The PACS did not fully answer for this window."),
+        Reason.STUDY_NOT_ANSWERED: (_M, "The PACS did not fully answer for this study."),
+        Reason.SERIES_NOT_ANSWERED: (_M, "The PACS did not fully answer for this series."),
+        Reason.FEWER_SERIES_THAN_ANNOUNCED: (
+            _M,
+            "The PACS answered with {answered} series and announces {announced}.",
+        ),
+        Reason.FEWER_OBJECTS_THAN_ANNOUNCED: (
+            _M,
+            "The PACS answered with {answered} objects of a series and announces {announced}.",
+        ),
+        Reason.CAPPED: (_M, "The PACS stops at a number of answers, and this window cannot be cut further."),
+        Reason.NOT_ARRIVED: (_M, "It was asked for and did not arrive."),
+        Reason.NOT_CONFIRMED: (_M, "Nothing confirms that it arrived."),
+        Reason.CANCELLED: (_M, "The job was cancelled before it was its turn."),
+        Reason.HOST_NOT_FOUND: (_F, "The host name of {node} is not known."),
+        Reason.REMOTE_UNREACHABLE: (_F, "The remote node {node} cannot be reached."),
+        Reason.STORE_UNREACHABLE: (_F, "The store node {node} cannot be reached."),
+        Reason.TIMED_OUT: (_F, "{node} did not answer in time."),
+        Reason.ABORTED: (_F, "{node} aborted the association."),
+        Reason.CONNECTION_LOST: (_F, "The connection to {node} was lost."),
+        Reason.ASSOCIATION_REJECTED: (_F, "{node} rejected the association: {detail}."),
+        Reason.NODE_BUSY: (_F, "{node} is busy."),
+        Reason.CONTEXT_NOT_ACCEPTED: (_F, "{node} does not offer this service."),
+        Reason.OUT_OF_RESOURCES: (_F, "{node} is out of resources for this request."),
+        Reason.MOVE_DESTINATION_UNKNOWN: (
+            _F,
+            (
+                "The PACS does not know the store node: its administrator has to enter AE title {ae_title}, "
+                "host {host}, port {port} as a destination."
+            ),
+        ),
+        Reason.MOVED_NOTHING: (_F, "The PACS reports success and moved nothing."),
+        Reason.STATUS_FAILURE: (_F, "{node} answered with status {status}."),
+        Reason.DISK_FULL: (_F, "The disk of the store is full."),
+        Reason.NODE_REMOVED: (_F, "The node was removed."),
+        Reason.NODE_DISABLED: (_F, "The node is switched off."),
+        Reason.TOO_MANY_ATTEMPTS: (_F, "It was tried {attempts} times without success."),
+        Reason.NO_WORKER: (_F, "No worker listens; start one with: doseqr serve {service}."),
+        Reason.INTERNAL_ERROR: (_F, "An error of DoseQR itself; the log tells more."),
+    }
+)
+
+
+class _Blanks(dict[str, object]):
+    """The blanks of a sentence; what is not given reads as words or three dots."""
+
+    def __missing__(self, key: str) -> str:
+        return "the node" if key == "node" else "…"
+
+
+def kind(code: str) -> Kind | None:
+    """Return what a code explains; None for a code that this version does not know."""
+    try:
+        return TEXTS[Reason(code)][0]
+    except ValueError:
+        return None
+
+
+def sentence(code: str, note: str | None = None, /, **blanks: object) -> str:
+    """Return the sentence of a code, followed by that of its note; an unknown code is shown as words."""
+    try:
+        text = TEXTS[Reason(code)][1].format_map(_Blanks(blanks))
+    except ValueError:
+        text = f"{code.replace('_', ' ').capitalize()}." if code else ""
+    text = text[:1].upper() + text[1:]
+    return f"{text} {sentence(note)}" if note else text
