@@ -1,0 +1,227 @@
+"""A query as JSON (spec section 9), read page by page, so that 200,000 studies need little memory."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from shared.database.models.query import Query, QueryObject, QuerySeries, QueryStudy, QueryTask
+from shared.database.models.retrieve import Retrieve
+from shared.reading.jobs import UnknownJobError, life
+
+#: Studies read at once.
+PAGE = 500
+
+#: Keys of the ledger's payload that describe a slice.
+SLICE_KIND = "slice"
+
+
+def query_json(session: Session, job_id: str) -> dict[str, Any]:
+    """Return the whole query.
+
+    Raises:
+        UnknownJobError: there is no query with this id.
+    """
+    return query_head(session, job_id) | {"studies": list(studies(session, job_id))}
+
+
+def write_query_json(
+    session: Session, job_id: str, out: TextIO, tail: Mapping[str, Any] | None = None
+) -> None:
+    """Write the whole query as one JSON object; `tail` adds keys after its studies.
+
+    Raises:
+        UnknownJobError: there is no query with this id; nothing was written.
+    """
+    out.writelines(query_json_chunks(session, job_id, tail))
+
+
+def query_json_chunks(session: Session, job_id: str, tail: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """Yield the text of the JSON object, a study at a time.
+
+    Raises:
+        UnknownJobError: there is no query with this id.
+    """
+    yield json.dumps(query_head(session, job_id))[:-1] + ', "studies": ['
+    separator = ""
+    for study in studies(session, job_id):
+        yield separator + json.dumps(study)
+        separator = ", "
+    yield "]"
+    for key, value in (tail or {}).items():
+        yield f", {json.dumps(key)}: {json.dumps(value)}"
+    yield "}"
+
+
+def query_head(session: Session, job_id: str) -> dict[str, Any]:
+    """Return the query without its studies.
+
+    Raises:
+        UnknownJobError: there is no query with this id.
+    """
+    query = session.get(Query, job_id)
+    if query is None:
+        raise UnknownJobError("query", f"there is no query {job_id}")
+    told = life(query)
+    return {
+        "id": query.id,
+        "kind": "query",
+        "status": told.pop("status"),
+        "remote": told.pop("remote"),
+        "store": told.pop("store"),
+        "criteria": query.criteria,
+        "rules_version": query.rules_version,
+        "counts": counts(session, query),
+        "slices": {
+            "total": query.slices_total,
+            "complete": query.slices_complete,
+            "failed": query.slices_failed,
+        },
+        "missing": list(missing(session, job_id)),
+        **told,
+        "finds": query.finds,
+        "retrieves": list(
+            session.scalars(
+                select(Retrieve.id).where(Retrieve.query_id == job_id).order_by(Retrieve.requested_at)
+            )
+        ),
+    }
+
+
+def counts(session: Session, query: Query) -> dict[str, Any]:
+    """Return the counts of a query: studies by type are the kept ones, by reason all that were decided."""
+    return {
+        "found": query.studies_found,
+        "examined": query.studies_examined,
+        "kept": query.studies_kept,
+        "missing": query.studies_missing,
+        "objects": query.objects_kept,
+        "by_type": by_type(session, query.id),
+        "by_reason": by_reason(session, query.id),
+    }
+
+
+def by_type(session: Session, job_id: str) -> dict[str, int]:
+    """Return the number of kept studies of each type."""
+    statement = (
+        select(QueryStudy.type, func.count())
+        .where(QueryStudy.job_id == job_id, QueryStudy.decision == "keep")
+        .group_by(QueryStudy.type)
+        .order_by(QueryStudy.type)
+    )
+    return {kind: number for kind, number in session.execute(statement) if kind}
+
+
+def by_reason(session: Session, job_id: str, decision: str | None = None) -> dict[str, int]:
+    """Return the number of decided studies for each reason; `decision` keep or drop narrows it."""
+    statement = (
+        select(QueryStudy.reason, func.count())
+        .where(QueryStudy.job_id == job_id, QueryStudy.decision != "")
+        .group_by(QueryStudy.reason)
+        .order_by(QueryStudy.reason)
+    )
+    if decision is not None:
+        statement = statement.where(QueryStudy.decision == decision)
+    return {reason: number for reason, number in session.execute(statement) if reason}
+
+
+def missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
+    """Yield what the PACS did not answer: windows that failed, then studies that could not be examined."""
+    failed = (
+        select(QueryTask)
+        .where(QueryTask.job_id == job_id, QueryTask.state == "failed", QueryTask.kind == SLICE_KIND)
+        .order_by(QueryTask.id)
+    )
+    for task in session.scalars(failed):
+        yield {"kind": SLICE_KIND, **task.payload, "error": task.error, "detail": task.detail}
+    unjudged = (
+        select(QueryStudy.study_instance_uid, QueryStudy.reason, QueryStudy.detail)
+        .where(QueryStudy.job_id == job_id, QueryStudy.state == "missing")
+        .order_by(QueryStudy.study_instance_uid)
+    )
+    for study_instance_uid, reason, detail in session.execute(unjudged):
+        yield {
+            "kind": "study",
+            "study_instance_uid": study_instance_uid,
+            "reason": reason,
+            "detail": detail,
+        }
+
+
+def studies(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
+    """Yield each study with its series and single objects, in the order of their UIDs."""
+    last = ""
+    while True:
+        page = session.scalars(
+            select(QueryStudy)
+            .where(QueryStudy.job_id == job_id, QueryStudy.study_instance_uid > last)
+            .order_by(QueryStudy.study_instance_uid)
+            .limit(PAGE)
+        ).all()
+        if not page:
+            return
+        last = page[-1].study_instance_uid
+        yield from _with_series(session, job_id, page)
+
+
+def _with_series(session: Session, job_id: str, page: Sequence[QueryStudy]) -> Iterator[dict[str, Any]]:
+    first, last = page[0].study_instance_uid, page[-1].study_instance_uid
+    objects: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in session.scalars(
+        select(QueryObject)
+        .where(QueryObject.job_id == job_id, QueryObject.study_instance_uid.between(first, last))
+        .order_by(QueryObject.sop_instance_uid)
+    ):
+        objects[row.study_instance_uid, row.series_instance_uid].append(object_json(row))
+    series: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in session.scalars(
+        select(QuerySeries)
+        .where(QuerySeries.job_id == job_id, QuerySeries.study_instance_uid.between(first, last))
+        .order_by(QuerySeries.series_number, QuerySeries.series_instance_uid)
+    ):
+        key = (one.study_instance_uid, one.series_instance_uid)
+        series[one.study_instance_uid].append(series_json(one, objects.get(key, [])))
+    for study in page:
+        yield study_json(study, series.get(study.study_instance_uid, []))
+
+
+def study_json(study: QueryStudy, series: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one study; a study that is not (yet) decided has no decision."""
+    return {
+        "study_instance_uid": study.study_instance_uid,
+        "type": study.type,
+        "decision": study.decision or None,
+        "reason": study.reason or None,
+        "note": study.note,
+        "state": study.state,
+        "series": series,
+    }
+
+
+def series_json(series: QuerySeries, objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one series; `objects` are those that were decided one by one."""
+    return {
+        "series_instance_uid": series.series_instance_uid,
+        "modality": series.modality,
+        "decision": series.decision,
+        "reason": series.reason,
+        "note": series.note,
+        "whole": series.whole,
+        "instance_count": series.instance_count,
+        "objects": objects,
+    }
+
+
+def object_json(row: QueryObject) -> dict[str, Any]:
+    """Return one object that was decided by itself."""
+    return {
+        "sop_instance_uid": row.sop_instance_uid,
+        "sop_class_uid": row.sop_class_uid,
+        "decision": row.decision,
+        "reason": row.reason,
+    }

@@ -1,0 +1,91 @@
+"""A retrieve as JSON (spec section 9), and a job of either kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from shared.database.models.query import Query
+from shared.database.models.retrieve import Retrieve, RetrieveObject
+from shared.reading.jobs import Job, UnknownJobError, life
+from shared.reading.queries import query_json
+
+#: States of objects that did not come, once the retrieve has ended.
+NOT_ARRIVED = ("failed", "missing")
+
+
+def retrieve_json(session: Session, job_id: str) -> dict[str, Any]:
+    """Return the whole retrieve.
+
+    Raises:
+        UnknownJobError: there is no retrieve with this id.
+    """
+    retrieve = session.get(Retrieve, job_id)
+    if retrieve is None:
+        raise UnknownJobError("retrieve", f"there is no retrieve {job_id}")
+    told = life(retrieve)
+    return {
+        "id": retrieve.id,
+        "kind": "retrieve",
+        "query": retrieve.query_id,
+        "status": told.pop("status"),
+        "counts": retrieve_counts(session, retrieve),
+        "missing": missing_objects(session, job_id),
+        **told,
+        "selection": retrieve.selection,
+        "verification": retrieve.verification,
+    }
+
+
+def retrieve_counts(session: Session, retrieve: Retrieve) -> dict[str, int]:
+    """Return the counts of a retrieve, and what the PACS itself reported so far."""
+    # A row without a SOP Instance UID stands for a series of which the PACS only says how many it has.
+    objects = case(
+        (RetrieveObject.sop_instance_uid == "", func.coalesce(RetrieveObject.announced, 1)), else_=1
+    )
+    rows = session.execute(
+        select(RetrieveObject.state, func.sum(objects))
+        .where(RetrieveObject.job_id == retrieve.id)
+        .group_by(RetrieveObject.state)
+    )
+    by_state = {state: int(number) for state, number in rows}
+    return {
+        "asked": retrieve.asked,
+        "arrived": retrieve.arrived,
+        "failed": by_state.get("failed", 0),
+        "missing": by_state.get("missing", 0),
+        "reported_completed": retrieve.reported_completed,
+        "reported_warning": retrieve.reported_warning,
+        "reported_failed": retrieve.reported_failed,
+    }
+
+
+def missing_objects(session: Session, job_id: str) -> list[dict[str, Any]]:
+    """Return the objects that never came, each with the reason."""
+    statement = (
+        select(RetrieveObject)
+        .where(RetrieveObject.job_id == job_id, RetrieveObject.state.in_(NOT_ARRIVED))
+        .order_by(
+            RetrieveObject.study_instance_uid,
+            RetrieveObject.series_instance_uid,
+            RetrieveObject.sop_instance_uid,
+        )
+    )
+    return [
+        {
+            "study_instance_uid": row.study_instance_uid,
+            "series_instance_uid": row.series_instance_uid,
+            "sop_instance_uid": row.sop_instance_uid,
+            "reason": row.reason,
+            "detail": row.detail,
+            "state": row.state,
+        }
+        for row in session.scalars(statement)
+    ]
+
+
+def job_json(session: Session, job: Job) -> dict[str, Any]:
+    """Return a job of either kind."""
+    return query_json(session, job.id) if isinstance(job, Query) else retrieve_json(session, job.id)

@@ -1,0 +1,160 @@
+"""Why a study is here or is not: its decisions in words, and the answers of the PACS on which they rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from shared.contract.reasons import sentence
+from shared.database.models.query import Query, QueryFind, QueryObject, QuerySeries, QueryStudy
+from shared.database.models.retrieve import Retrieve, RetrieveObject
+from shared.dicom.identifiers import parse_uid
+from shared.reading.jobs import Job, iso
+from shared.reading.queries import object_json, series_json
+
+#: A study that no slice returned; a code of this view only, since there is no row to carry it.
+NOT_RETURNED = "not_returned"
+
+
+def why(session: Session, job: Job, study_instance_uid: str) -> dict[str, Any]:
+    """Explain one study of a query, or of the query that a retrieve acts on.
+
+    Raises:
+        InvalidInputError: the study's UID is malformed.
+    """
+    uid = str(parse_uid("study", study_instance_uid))
+    query_id = job.query_id if isinstance(job, Retrieve) else job.id
+    query = session.get(Query, query_id)
+    study = session.get(QueryStudy, (query_id, uid))
+    head = {"job": job.id, "query": query_id, "study_instance_uid": uid}
+    if study is None:
+        return head | _not_returned(query)
+    return head | {
+        "state": study.state,
+        "type": study.type,
+        "decision": study.decision or None,
+        "reason": study.reason or None,
+        "note": study.note,
+        "sentence": _study_sentence(study),
+        "answered": {
+            "modalities": study.modalities,
+            "description": study.description,
+            "station_name": study.station_name,
+            "study_date": study.study_date,
+            "series_count": study.series_count,
+            "instance_count": study.instance_count,
+        },
+        "series": _series(session, query_id, uid),
+        "finds": _finds(session, query_id, study),
+        "arrivals": _arrivals(session, query_id, uid),
+    }
+
+
+def _not_returned(query: Query | None) -> dict[str, Any]:
+    text = "The PACS did not return this study for any window of this query."
+    if query is not None and query.slices_complete < query.slices_total:
+        text += (
+            f" {query.slices_total - query.slices_complete} of {query.slices_total} windows are not fully"
+            " answered; it may be in one of them."
+        )
+    return {
+        "state": NOT_RETURNED,
+        "type": None,
+        "decision": None,
+        "reason": NOT_RETURNED,
+        "note": "",
+        "sentence": text,
+        "answered": None,
+        "series": [],
+        "finds": [],
+        "arrivals": [],
+    }
+
+
+def _study_sentence(study: QueryStudy) -> str:
+    if study.reason:
+        text = sentence(study.reason, study.note or None)
+        return f"{text} {study.detail}".strip() if study.state == "missing" else text
+    return "Its turn has not come yet." if study.state in ("found", "examining") else study.detail
+
+
+def _series(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:
+    objects: dict[str, list[dict[str, Any]]] = {}
+    for row in session.scalars(
+        select(QueryObject)
+        .where(QueryObject.job_id == query_id, QueryObject.study_instance_uid == uid)
+        .order_by(QueryObject.sop_instance_uid)
+    ):
+        told = object_json(row) | {"sentence": sentence(row.reason)}
+        objects.setdefault(row.series_instance_uid, []).append(told)
+    rows = session.scalars(
+        select(QuerySeries)
+        .where(QuerySeries.job_id == query_id, QuerySeries.study_instance_uid == uid)
+        .order_by(QuerySeries.series_number, QuerySeries.series_instance_uid)
+    )
+    return [
+        series_json(row, objects.get(row.series_instance_uid, []))
+        | {
+            "sentence": sentence(row.reason, row.note or None),
+            "description": row.description,
+            "station_name": row.station_name,
+            "series_number": row.series_number,
+        }
+        for row in rows
+    ]
+
+
+def _finds(session: Session, query_id: str, study: QueryStudy) -> list[dict[str, Any]]:
+    if study.task_id is None:
+        return []
+    rows = session.scalars(
+        select(QueryFind)
+        .where(QueryFind.job_id == query_id, QueryFind.task_id == study.task_id)
+        .order_by(QueryFind.id)
+    )
+    return [
+        {
+            "level": row.level,
+            "status_code": row.status_code,
+            "matches": row.matches,
+            "duration_ms": row.duration_ms,
+            "error": row.error,
+            "asked_at": iso(row.asked_at),
+            "keys": row.keys,
+        }
+        for row in rows
+        if _speaks_of(row.keys, study.study_instance_uid)
+    ]
+
+
+def _speaks_of(keys: dict[str, Any], uid: str) -> bool:
+    """Tell whether a C-FIND asked for this study; one that names no study asked for all."""
+    named = keys.get("StudyInstanceUID")
+    if not named:
+        return True
+    return uid in (named.split("\\") if isinstance(named, str) else named)
+
+
+def _arrivals(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:
+    rows = session.scalars(
+        select(RetrieveObject)
+        .join(Retrieve, Retrieve.id == RetrieveObject.job_id)
+        .where(Retrieve.query_id == query_id, RetrieveObject.study_instance_uid == uid)
+        .order_by(Retrieve.requested_at, RetrieveObject.series_instance_uid, RetrieveObject.sop_instance_uid)
+    )
+    return [
+        {
+            "retrieve": row.job_id,
+            "series_instance_uid": row.series_instance_uid,
+            "sop_instance_uid": row.sop_instance_uid,
+            "state": row.state,
+            "asked": row.asked,
+            "arrived_at": iso(row.arrived_at),
+            "reason": row.reason or None,
+            "sentence": sentence(row.reason),
+            "detail": row.detail,
+        }
+        for row in rows
+    ]
