@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.dicom.identifiers import parse_ae_title
+from shared.dicom.identifiers import AeTitle
 from shared.errors import InvalidInputError, SettingsError
 
 PREFIX = "DOSEQR_"
@@ -23,7 +23,7 @@ RUNNING_FILE = "running.json"
 
 def _ae_title(value: str) -> str:
     try:
-        return str(parse_ae_title(value, "DOSEQR_STORE_AE_TITLE"))
+        return str(AeTitle.parse("DOSEQR_STORE_AE_TITLE", value))
     except InvalidInputError as error:
         raise ValueError(error.problem) from error
 

@@ -30,13 +30,14 @@ class CommandRouter:
         self._handlers = handlers
         self._publisher = publisher
 
-    def __call__(self, message: Message) -> None:
-        """Handle one message.
+    def __call__(self, message: Message, redelivered: bool) -> None:
+        """Handle one message; commands are safe to repeat, so a redelivered one is nothing special.
 
         Raises:
             InvalidInputError: it is no command that this service knows; it belongs to the dead letters.
             RetriableError: the broker or the database is away.
         """
+        del redelivered
         try:
             envelope, command = decode_command(message)
             handler = self._handler_of(envelope, command)

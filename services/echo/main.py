@@ -1,0 +1,47 @@
+"""Wires the echo service and runs it."""
+
+from __future__ import annotations
+
+import sys
+
+from services.echo.handler import EchoHandler
+from services.echo.ping import EchoResult, ping
+from shared.broker.commands import CommandRouter
+from shared.broker.port import Broker
+from shared.broker.worker import Worker
+from shared.clock import utc_now
+from shared.contract.messages import EchoNodes
+from shared.database.models import Node
+from shared.database.session import Database
+from shared.dicom.peers import peer_of, timeouts_of
+from shared.events import Publisher
+from shared.lifecycle import Lifecycle
+from shared.service import run_service
+from shared.settings import Settings, load
+
+#: Echo commands that one process answers at once.
+WORKERS = 4
+
+
+def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
+    """Start to answer echo commands; the lifecycle ends it."""
+    publisher = Publisher(broker, "echo")
+    timeouts = timeouts_of(settings)
+
+    def ping_node(node: Node) -> EchoResult:
+        return ping(peer_of(node, settings), timeouts)
+
+    handler = EchoHandler(database, publisher, ping_node, utc_now)
+    router = CommandRouter({EchoNodes: handler}, publisher)
+    worker = Worker(broker, "echo", router, workers=WORKERS)
+    worker.start()
+    lifecycle.on_stop(lambda: worker.stop(settings.grace))
+
+
+def main() -> int:
+    """Run the service in the foreground."""
+    return run_service("echo", start, load())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Stopping DICOM work from another thread."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Cancellation:
+    """Set once by the side that wants work to stop; asked by the work while it waits for its peer.
+
+    `reason` is one of `cancelled` (somebody ended the job), `stopping` (this process ends), `lost` (another
+    worker has taken the task over).
+    """
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.reason = ""
+
+    def cancel(self, reason: str) -> None:
+        """Ask the work to stop; the first reason stands."""
+        if not self._event.is_set():
+            self.reason = reason
+            self._event.set()
+
+    @property
+    def requested(self) -> bool:
+        """Whether the work should stop."""
+        return self._event.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until stopping is asked for, at most `timeout_s` seconds; tell whether it was."""
+        return self._event.wait(timeout_s)

@@ -1,0 +1,73 @@
+"""What a DICOM peer can do to us, as one error with an outcome that people and programs understand."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from shared.errors import DoseQRError
+
+
+class Outcome(StrEnum):
+    """How contact with a peer ended; the values are the words of the public JSON."""
+
+    ANSWERS = "answers"
+    CONNECTION_REFUSED = "connection refused"
+    HOST_NOT_FOUND = "host not found"
+    TIMED_OUT = "timed out"
+    REJECTED = "association rejected"
+    ABORTED = "aborted"
+    NOT_SUPPORTED = "service not supported"
+    BAD_ANSWER = "answer not understood"
+    STATUS = "answered with status"
+
+
+#: The peer was not reached at all: worth waiting for a good while, since PACS are restarted.
+UNREACHABLE = frozenset({Outcome.CONNECTION_REFUSED, Outcome.HOST_NOT_FOUND})
+
+
+class PeerError(DoseQRError):
+    """Contact with a peer did not give what was asked.
+
+    `permanent`: the same request gives the same answer. `congested`: the peer asks for patience. `stage` says
+    whether the association was being made or used.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        detail: str,
+        *,
+        status_code: int | None = None,
+        permanent: bool = False,
+        congested: bool = False,
+        associating: bool = False,
+    ) -> None:
+        super().__init__(f"{outcome_text(outcome, status_code)}: {detail}" if detail else str(outcome))
+        self.outcome = outcome
+        self.detail = detail
+        self.status_code = status_code
+        self.permanent = permanent
+        self.congested = congested
+        self.associating = associating
+
+    @property
+    def patient(self) -> bool:
+        """Whether the peer is away or busy, so that waiting is the answer."""
+        away = self.outcome in UNREACHABLE or (self.outcome is Outcome.TIMED_OUT and self.associating)
+        return not self.permanent and (self.congested or away)
+
+    @property
+    def code(self) -> str:
+        """A stable code for ledgers."""
+        if self.status_code is not None:
+            return f"status_{self.status_code:04x}"
+        return self.outcome.value.replace(" ", "_")
+
+
+class InterruptedWorkError(DoseQRError):
+    """The work was stopped from our side: cancelled, handed back, or lost to another worker."""
+
+
+def outcome_text(outcome: Outcome, status_code: int | None) -> str:
+    """Return the outcome in words, with the status code where it is one."""
+    return f"{outcome.value} 0x{status_code:04X}" if status_code is not None else outcome.value

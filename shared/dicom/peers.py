@@ -1,0 +1,17 @@
+"""From a node of the database to a peer that can be called."""
+
+from __future__ import annotations
+
+from shared.database.models import Node
+from shared.dicom.association import Peer, Timeouts
+from shared.settings import Settings
+
+
+def peer_of(node: Node, settings: Settings) -> Peer:
+    """Return how to call this node; without a title of its own we call as our store does."""
+    return Peer(node.host, node.port, node.ae_title, node.calling_ae_title or settings.store_ae_title)
+
+
+def timeouts_of(settings: Settings) -> Timeouts:
+    """Return the time-outs of these settings; a connection never takes longer than an answer may."""
+    return Timeouts(min(settings.connect_timeout, settings.dimse_timeout), settings.dimse_timeout)

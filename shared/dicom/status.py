@@ -1,0 +1,47 @@
+"""DIMSE status codes in words, and what they mean for another try (PS3.4 annexes B and C, PS3.7 annex C)."""
+
+from __future__ import annotations
+
+from shared.dicom.errors import Outcome, PeerError
+
+OUT_OF_RESOURCES = 0xA700
+CANCELLED = 0xFE00
+
+_WORDS = {
+    0x0110: "processing failure",
+    0x0117: "invalid object instance",
+    0x0122: "SOP class not supported",
+    0x0124: "not authorized",
+    0x0210: "duplicate invocation",
+    0x0211: "unrecognized operation",
+    0x0212: "mistyped argument",
+    0xA700: "out of resources",
+    0xA701: "out of resources: unable to calculate the number of matches",
+    0xA702: "out of resources: unable to perform sub-operations",
+    0xA801: "move destination unknown",
+    0xA900: "identifier does not match SOP class",
+    0xB000: "sub-operations complete, one or more failures or warnings",
+    0xFE00: "matching or sub-operations terminated due to a cancel request",
+}
+
+#: The same request gives the same answer.
+_PERMANENT = frozenset({0x0122, 0x0124, 0x0211, 0x0212, 0xA801, 0xA900})
+
+
+def words(status_code: int) -> str:
+    """Return the meaning of a DIMSE status code."""
+    if status_code in _WORDS:
+        return _WORDS[status_code]
+    if 0xC000 <= status_code <= 0xCFFF:  # noqa: PLR2004 - PS3.4 C.4.1.1.4: the whole range means this
+        return "unable to process"
+    return "an answer that the standard does not name"
+
+
+def status_error(status_code: int) -> PeerError:
+    """Return the error for a final status that is no success."""
+    return PeerError(
+        Outcome.STATUS,
+        words(status_code),
+        status_code=status_code,
+        permanent=status_code in _PERMANENT,
+    )

@@ -1,0 +1,261 @@
+"""Runs the tasks of jobs: claims, works, ends, releases what follows, announces the end exactly once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from shared.broker.port import Message
+from shared.clock import Clock, utc_now
+from shared.contract.codec import decode_command
+from shared.contract.messages import ENDED, ENDINGS, Progress, RunTask
+from shared.database.session import Database
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.errors import InvalidInputError
+from shared.events import Publisher
+from shared.jobs.hands import Hands
+from shared.jobs.ledger import Ledger
+from shared.jobs.model import Claim, Ending, JobService, NewTask, Result
+from shared.jobs.policy import MAX_STARTS, Again, plan_retry
+
+log = structlog.get_logger(__name__)
+
+#: At most four progress events a second for each job, however many workers it has.
+PROGRESS_EVERY = timedelta(seconds=0.25)
+
+
+class Engine:
+    """One service's jobs in this process; its handlers may run on any number of threads and processes."""
+
+    def __init__(
+        self,
+        service: JobService,
+        database: Database,
+        publisher: Publisher,
+        worker: str,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.service = service
+        self.database = database
+        self.ledger = Ledger(service.job_table, service.task_table)
+        self.hands = Hands(self.ledger, database, clock)
+        self._publisher = publisher
+        self._worker = worker
+        self._clock = clock
+
+    def handle(self, message: Message, redelivered: bool) -> None:
+        """Handle the message of one task.
+
+        Raises:
+            InvalidInputError: it is no such message.
+            RetriableError: the broker or the database is away; handle it again.
+        """
+        _, task = decode_command(message)
+        if not isinstance(task, RunTask):
+            raise InvalidInputError("type", f"expected {RunTask.TYPE}")
+        with self.database.write() as session:
+            claimed = self.ledger.claim(
+                session, task.task_id, self._worker, self._clock(), redelivered=redelivered
+            )
+        if claimed is not None:
+            self._work(*claimed)
+        self.advance(task.job_id)
+
+    def _work(self, claim: Claim, starts_before: int) -> None:
+        if starts_before >= MAX_STARTS:
+            detail = f"{starts_before} workers ended in the middle of this task"
+            error = PeerError(Outcome.ABORTED, detail, permanent=True)
+            self._end(claim, self.service.give_up(claim, error))
+            return
+        with self.hands.holding(claim) as cancellation:
+            try:
+                result = self.service.perform(claim, cancellation)
+            except InterruptedWorkError as interruption:
+                self._interrupted(claim, str(interruption))
+            except PeerError as error:
+                self._failed(claim, error)
+            else:
+                self._end(claim, result)
+
+    def _interrupted(self, claim: Claim, reason: str) -> None:
+        now = self._clock()
+        with self.database.write() as session:
+            if reason == "cancelled":
+                self.ledger.end(session, claim, "cancelled", "", "", now)
+            else:
+                self.ledger.put_back(session, claim, due_at=now, now=now)
+        log.info("task interrupted", job_id=claim.job_id, task_id=claim.task_id, reason=reason)
+
+    def _failed(self, claim: Claim, error: PeerError) -> None:
+        plan = plan_retry(
+            permanent=error.permanent,
+            patient=error.patient,
+            failures=claim.failures,
+            failing_for_s=claim.failing_for_s,
+            jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
+        )
+        log.warning(
+            "task failed",
+            job_id=claim.job_id,
+            task_id=claim.task_id,
+            error=error.code,
+            failures=claim.failures + 1,
+            again_in_s=round(plan.after_s, 1) if isinstance(plan, Again) else None,
+        )
+        if isinstance(plan, Again):
+            self._try_again(claim, error, plan.after_s)
+        else:
+            self._end(claim, self.service.give_up(claim, error))
+
+    def _try_again(self, claim: Claim, error: PeerError, after_s: float) -> None:
+        now = self._clock()
+        due_at = now + timedelta(seconds=after_s)
+        with self.database.write() as session:
+            kept = self.ledger.put_back(
+                session, claim, due_at=due_at, now=now, error=error.code, detail=str(error)
+            )
+            job = self.ledger.lock(session, claim.job_id) if kept and error.patient else None
+            if job is not None and job.status not in ENDED:
+                job.note = f"{job.remote_name} — {error}; next try at {due_at:%H:%M:%S} UTC"[:1000]
+
+    def _end(self, claim: Claim, result: Result) -> None:
+        now = self._clock()
+        with self.database.write() as session:
+            if not self.ledger.end(session, claim, result.state, result.error, result.detail, now):
+                log.info("task lost to another worker", job_id=claim.job_id, task_id=claim.task_id)
+                return
+            follows = result.write(session)
+            job = self.ledger.lock(session, claim.job_id)
+            if job is None or job.status in ENDED:
+                return
+            if not result.error:
+                job.note = ""
+            if result.fail_job is not None:
+                ending = Ending("failed", result.fail_job.code, result.fail_job.detail)
+                self.ledger.finish(session, job, ending, now)
+            else:
+                self.ledger.add(session, claim.job_id, follows, now)
+
+    def advance(self, job_id: str) -> None:
+        """Release what is due, tell how the job stands, end it when nothing is left.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        now = self._clock()
+        with self.database.write() as session:
+            job = self.ledger.lock(session, job_id)
+            if job is None:
+                return
+            released = self._advance_locked(session, job, now) if job.status not in ENDED else []
+            ended = job.status in ENDED
+        for task_id in released:
+            self._publish_task(job_id, task_id)
+        if ended:
+            self.announce(job_id)
+        else:
+            self._report(job_id, now)
+
+    def _advance_locked(self, session: Session, job: Any, now: datetime) -> Sequence[int]:
+        job_id = job.id
+        if job.status == "queued":
+            job.status, job.started_at = "running", now
+        released = self.ledger.release(session, job_id, now)
+        if released or self.ledger.has_open_tasks(session, job_id):
+            return released
+        follows = self.service.drained(session, job_id)
+        if isinstance(follows, Ending):
+            self.ledger.finish(session, job, follows, now)
+            return []
+        self.ledger.add(session, job_id, follows, now)
+        session.flush()
+        return self.ledger.release(session, job_id, now)
+
+    def _publish_task(self, job_id: str, task_id: int) -> None:
+        task = RunTask(job_id=job_id, task_id=task_id)
+        self._publisher.command(task, routing_key=f"task.{self.service.kind}")
+
+    def _report(self, job_id: str, now: datetime) -> None:
+        with self.database.write() as session:
+            if not self.ledger.take_progress_turn(session, job_id, now, PROGRESS_EVERY):
+                return
+            job = session.get_one(self.service.job_table, job_id)
+            event = Progress(
+                job_id=job_id,
+                kind=self.service.kind,
+                status=job.status,
+                counts=self.service.counts(session, job_id),
+                note=job.note,
+            )
+        self._publisher.event(event, self.service.kind, job_id)
+
+    def announce(self, job_id: str) -> None:
+        """Publish the end of a job unless that was done.
+
+        The row stays locked until the broker has confirmed, so that no other worker announces it as well;
+        only a death between the two repeats the event, with the same id.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        with self.database.write() as session:
+            job = self.ledger.lock(session, job_id)
+            if job is None or job.announced_at is not None or job.status not in ENDED:
+                return
+            self.service.before_announcing(session, job_id)
+            event = ENDINGS[job.status](
+                job_id=job_id,
+                kind=self.service.kind,
+                status=job.status,
+                counts=self.service.counts(session, job_id),
+                failure=job.failure,
+                detail=job.detail[:1000],
+            )
+            self._publisher.event(event, self.service.kind, job_id, event_id=f"{job_id[:53]}-{job.status}")
+            job.announced_at = self._clock()
+        log.info("job ended", job_id=job_id, status=event.status, failure=event.failure)
+
+    def cancel(self, job_id: str) -> bool:
+        """End a job that runs; False if there is none of this service with this id.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        with self.database.write() as session:
+            job = self.ledger.lock(session, job_id)
+            if job is None:
+                return False
+            if job.status not in ENDED:
+                self.ledger.finish(session, job, Ending("cancelled"), self._clock())
+        self.announce(job_id)
+        return True
+
+    def start_job(self, session: Session, job: Any, tasks: Sequence[NewTask]) -> None:
+        """Add a new job with its first tasks to the caller's transaction; `advance` it after the commit."""
+        session.add(job)
+        session.flush()
+        self.ledger.add(session, job.id, tasks, self._clock())
+
+    def sweep(self, *, queue_is_empty: bool) -> None:
+        """Recover what dead workers and lost messages left, and announce ends that nobody announced.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        now = self._clock()
+        with self.database.write() as session:
+            recovered = self.ledger.recover(session, now, queue_is_empty=queue_is_empty)
+        if recovered:
+            log.warning("tasks recovered", tasks=recovered)
+        with self.database.read() as session:
+            jobs = self.ledger.jobs_with_work(session, now)
+            unannounced = self.ledger.unannounced(session, now - timedelta(seconds=5))
+        for job_id in jobs:
+            self.advance(job_id)
+        for job_id in unannounced:
+            self.announce(job_id)

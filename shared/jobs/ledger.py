@@ -1,0 +1,203 @@
+"""The tables of jobs and tasks, for any service: claims, leases, release of pending tasks, ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, and_, exists, false, func, or_, select, true, update
+from sqlalchemy.orm import Session
+
+from shared.contract.envelope import new_id
+from shared.contract.messages import ENDED
+from shared.jobs.model import Claim, Ending, NewTask
+
+#: A worker that has not renewed its lease for so long is dead.
+LEASE = timedelta(seconds=30)
+
+#: A queued task that nobody has claimed after so long has lost its message.
+QUEUED_AT_MOST = timedelta(seconds=60)
+
+#: Tasks of one job that are queued or in hand at once: enough for all workers, few enough to be fair.
+CREDITS = 16
+
+OPEN = ("pending", "queued", "running")
+
+
+class Ledger:
+    """Reads and writes jobs and tasks; each method runs within the caller's transaction."""
+
+    def __init__(self, job: type[Any], task: type[Any]) -> None:
+        self.job = job
+        self.task = task
+
+    def lock(self, session: Session, job_id: str) -> Any | None:
+        """Return the job, locked until the transaction ends (SQLite: the whole database is)."""
+        return session.scalars(select(self.job).where(self.job.id == job_id).with_for_update()).one_or_none()
+
+    def add(self, session: Session, job_id: str, tasks: Sequence[NewTask], now: datetime) -> None:
+        """Add pending tasks to a job."""
+        for task in tasks:
+            session.add(
+                self.task(
+                    job_id=job_id,
+                    kind=task.kind,
+                    payload=task.payload,
+                    state="pending",
+                    created_at=now,
+                    due_at=now,
+                    starts=0,
+                    failures=0,
+                    **task.extra,
+                )
+            )
+
+    def claim(
+        self, session: Session, task_id: int, worker: str, now: datetime, *, redelivered: bool
+    ) -> tuple[Claim, int] | None:
+        """Take a task in hand, and return it with the number of starts before that nobody ended.
+
+        Another worker's live claim stands, unless the message was redelivered: then that worker has lost its
+        connection, and the token sees to it that only one of the two ends the task.
+        """
+        task = self.task
+        free: ColumnElement[bool] = task.state.in_(("pending", "queued"))
+        lost = and_(task.state == "running", or_(task.lease_until < now, true() if redelivered else false()))
+        token = new_id()
+        taken = session.execute(
+            update(task)
+            .where(task.id == task_id, or_(free, lost), self._job_runs())
+            .values(
+                state="running",
+                worker=worker,
+                claim_token=token,
+                lease_until=now + LEASE,
+                started_at=now,
+                starts=task.starts + 1,
+            )
+        )
+        if not _rows(taken):
+            return None
+        row = session.get_one(task, task_id)
+        failing_for_s = (now - row.failing_since).total_seconds() if row.failing_since else 0.0
+        claim = Claim(row.job_id, row.id, row.kind, row.payload, token, row.failures, failing_for_s)
+        return claim, row.starts - 1
+
+    def _job_runs(self) -> ColumnElement[bool]:
+        running = select(self.job.id).where(self.job.status.in_(("queued", "running")))
+        return cast("ColumnElement[bool]", self.task.job_id.in_(running))
+
+    def end(self, session: Session, claim: Claim, state: str, error: str, detail: str, now: datetime) -> bool:
+        """End a task if the claim still holds; tell whether it did."""
+        return self._update_claimed(
+            session,
+            claim,
+            state=state,
+            ended_at=now,
+            error=error,
+            detail=detail,
+            starts=0,
+            lease_until=None,
+        )
+
+    def put_back(
+        self,
+        session: Session,
+        claim: Claim,
+        *,
+        due_at: datetime,
+        now: datetime,
+        error: str = "",
+        detail: str = "",
+    ) -> bool:
+        """Make a task pending again, with a failure (`error`) or without; tell whether the claim held."""
+        values: dict[str, Any] = {"state": "pending", "due_at": due_at, "starts": 0, "lease_until": None}
+        if error:
+            values |= {"error": error, "detail": detail, "failures": claim.failures + 1}
+            values["failing_since"] = now - timedelta(seconds=claim.failing_for_s)
+        return self._update_claimed(session, claim, **values)
+
+    def _update_claimed(self, session: Session, claim: Claim, **values: Any) -> bool:
+        task = self.task
+        held = and_(task.id == claim.task_id, task.claim_token == claim.token, task.state == "running")
+        return bool(_rows(session.execute(update(task).where(held).values(**values))))
+
+    def renew(self, session: Session, claims: Sequence[Claim], now: datetime) -> set[str]:
+        """Renew the leases of claims in hand; return the tokens that still hold."""
+        task = self.task
+        tokens = [claim.token for claim in claims]
+        held = and_(task.claim_token.in_(tokens), task.state == "running")
+        session.execute(update(task).where(held).values(lease_until=now + LEASE))
+        return set(session.scalars(select(task.claim_token).where(held)))
+
+    def ended_jobs(self, session: Session, job_ids: set[str]) -> set[str]:
+        """Return those of these jobs that have ended."""
+        ended = self.job.status.in_(ENDED)
+        return set(session.scalars(select(self.job.id).where(self.job.id.in_(job_ids), ended)))
+
+    def release(self, session: Session, job_id: str, now: datetime) -> list[int]:
+        """Mark pending tasks as queued as far as the job's credits go; return their ids for publishing."""
+        task = self.task
+        in_flight = session.scalar(
+            select(func.count()).where(task.job_id == job_id, task.state.in_(("queued", "running")))
+        )
+        free = CREDITS - (in_flight or 0)
+        if free <= 0:
+            return []
+        due = (
+            select(task.id)
+            .where(task.job_id == job_id, task.state == "pending", task.due_at <= now)
+            .order_by(task.id)
+            .limit(free)
+        )
+        ids = list(session.scalars(due))
+        if ids:
+            session.execute(update(task).where(task.id.in_(ids)).values(state="queued", queued_at=now))
+        return ids
+
+    def has_open_tasks(self, session: Session, job_id: str) -> bool:
+        """Tell whether any task of the job is still to be done."""
+        task = self.task
+        found = select(task.id).where(task.job_id == job_id, task.state.in_(OPEN)).limit(1)
+        return session.scalar(found) is not None
+
+    def finish(self, session: Session, job: Any, ending: Ending, now: datetime) -> None:
+        """End a locked job; its open tasks are cancelled, those in hand end by themselves."""
+        job.status, job.ended_at = ending.status, now
+        job.failure, job.detail, job.note = ending.failure, ending.detail, ""
+        waiting = and_(self.task.job_id == job.id, self.task.state.in_(("pending", "queued")))
+        session.execute(update(self.task).where(waiting).values(state="cancelled", ended_at=now))
+
+    def recover(self, session: Session, now: datetime, *, queue_is_empty: bool) -> int:
+        """Make tasks of dead workers pending again, and those whose message got lost; return how many."""
+        task = self.task
+        dead = and_(task.state == "running", task.lease_until < now)
+        lost = and_(task.state == "queued", task.queued_at < now - QUEUED_AT_MOST)
+        which = or_(dead, lost) if queue_is_empty else dead
+        values = {"state": "pending", "due_at": now}
+        return _rows(session.execute(update(task).where(which).values(**values)))
+
+    def jobs_with_work(self, session: Session, now: datetime) -> list[str]:
+        """Return unfinished jobs that have a task due, or none open at all."""
+        task, job = self.task, self.job
+        due = exists().where(task.job_id == job.id, task.state == "pending", task.due_at <= now)
+        still_open = exists().where(task.job_id == job.id, task.state.in_(OPEN))
+        which = or_(due, ~still_open)
+        return list(session.scalars(select(job.id).where(job.status.in_(("queued", "running")), which)))
+
+    def unannounced(self, session: Session, before: datetime) -> list[str]:
+        """Return jobs that ended before this time and whose end was not announced."""
+        job = self.job
+        which = and_(job.status.in_(ENDED), job.announced_at.is_(None), job.ended_at < before)
+        return list(session.scalars(select(job.id).where(which)))
+
+    def take_progress_turn(self, session: Session, job_id: str, now: datetime, every: timedelta) -> bool:
+        """Tell whether the caller may publish progress of the job now; only one worker may, each `every`."""
+        job = self.job
+        turn = and_(job.id == job_id, or_(job.progress_at.is_(None), job.progress_at <= now - every))
+        return bool(_rows(session.execute(update(job).where(turn).values(progress_at=now))))
+
+
+def _rows(result: Any) -> int:
+    return cast("CursorResult[Any]", result).rowcount

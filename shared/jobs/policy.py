@@ -1,0 +1,48 @@
+"""What to do after a failure of a task: pure decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: A peer that is away or busy is waited for this long before a task gives up.
+PATIENCE_S = 20 * 60.0
+#: Pauses while waiting for a peer that is away or busy.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+
+#: Failures of other kinds that another try may mend, and the pauses before each new try.
+PAUSES_S = (1.0, 4.0, 15.0)
+
+#: Starts of a task that nobody ended, after which the task is thought to kill its workers.
+MAX_STARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Try again after this pause."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No further try."""
+
+
+def plan_retry(
+    *, permanent: bool, patient: bool, failures: int, failing_for_s: float, jitter: float
+) -> Again | GiveUp:
+    """Decide on another try.
+
+    `failures` counts those before this one; `failing_for_s` is the time since the first of them; `jitter`,
+    from 0 to 1, spreads the tries of many tasks.
+    """
+    if permanent:
+        return GiveUp()
+    spread = 0.75 + jitter / 2
+    if patient:
+        if failing_for_s >= PATIENCE_S:
+            return GiveUp()
+        return Again(min(FIRST_PAUSE_S * 2 ** min(failures, 10), LONGEST_PAUSE_S) * spread)
+    if failures >= len(PAUSES_S):
+        return GiveUp()
+    return Again(PAUSES_S[failures] * spread)

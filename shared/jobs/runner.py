@@ -1,0 +1,48 @@
+"""Attaches an engine to the broker: consumes its tasks, sweeps, and hands work back when it stops."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from shared.broker.port import Broker
+from shared.broker.worker import Worker
+from shared.errors import RetriableError
+from shared.jobs.engine import Engine
+from shared.lifecycle import Lifecycle
+
+log = structlog.get_logger(__name__)
+
+#: How often retries that are due, dead workers and lost messages are looked for.
+SWEEP_S = 1.0
+
+
+def run_engine(engine: Engine, broker: Broker, lifecycle: Lifecycle, *, workers: int, grace_s: float) -> None:
+    """Start to work on tasks; the lifecycle ends it: first no more deliveries, then what is in hand."""
+    queue = f"{engine.service.kind}-tasks"
+    engine.hands.start()
+    lifecycle.on_stop(engine.hands.stop)
+    parts = (engine, broker, queue, lifecycle.stopping)
+    sweeper = threading.Thread(target=_sweep, args=parts, name="sweeper", daemon=True)
+    sweeper.start()
+    lifecycle.on_stop(sweeper.join)
+    worker = Worker(broker, queue, engine.handle, workers=workers)
+    worker.start()
+
+    def stop() -> None:
+        # Work in hand may end by itself within the grace period; then it is asked to hand its tasks back.
+        timer = threading.Timer(grace_s, engine.hands.interrupt)
+        timer.start()
+        worker.stop(grace_s + 5.0)
+        timer.cancel()
+
+    lifecycle.on_stop(stop)
+
+
+def _sweep(engine: Engine, broker: Broker, queue: str, stopping: threading.Event) -> None:
+    while not stopping.wait(SWEEP_S):
+        try:
+            engine.sweep(queue_is_empty=broker.queue_state(queue).ready == 0)
+        except RetriableError as error:
+            log.warning("sweep postponed", error=str(error))
