@@ -22,8 +22,8 @@ class Message:
 class Delivery(Protocol):
     """One message handed to one consumer; exactly one of ack, requeue and dead_letter ends it.
 
-    All three may be called from any thread. If the connection on which it came is gone, they do nothing: the
-    broker has already given the message to somebody else.
+    All three may be called from any thread, none raises, and only the first of them counts. If the connection
+    on which it came is gone, they do nothing: the broker has already given the message to somebody else.
     """
 
     @property
@@ -41,16 +41,24 @@ class Delivery(Protocol):
         """How often it was delivered before this time, as far as the broker says; 0 the first time."""
         ...
 
+    @property
+    def lost(self) -> bool:
+        """Whether it can no longer be ended here: its connection is gone or its consumer has stopped."""
+        ...
+
     def ack(self) -> None:
         """Done: the broker may forget it."""
         ...
 
     def requeue(self) -> None:
-        """Give it back at once, to anybody."""
+        """Give it back at once, to anybody, counted as a delivery that failed."""
         ...
 
     def dead_letter(self, reason: str) -> None:
-        """Move it to the dead-letter queue with the reason in the header `x-doseqr-reason`."""
+        """Move it to the dead-letter queue with the reason in the header `x-doseqr-reason`.
+
+        If the broker does not confirm the move, the message is requeued instead.
+        """
         ...
 
 
@@ -61,7 +69,11 @@ class Consumer(Protocol):
     """A running consumption; survives a lost connection by itself."""
 
     def stop(self, grace_s: float) -> None:
-        """Take no more deliveries, wait up to `grace_s` seconds for handlers in hand, requeue the rest."""
+        """Take no more deliveries, wait up to `grace_s` seconds for handlers in hand, requeue the rest.
+
+        Handlers that outlive the grace period go on; what they do to their delivery has no effect any more.
+        Safe to repeat and to call from any thread but a handler's own.
+        """
         ...
 
 
@@ -94,6 +106,7 @@ class Broker(Protocol):
 
         Raises:
             BrokerAwayError: the broker cannot be reached.
+            PermanentError: exchanges or queues of these names exist with other properties or are forbidden.
         """
         ...
 
@@ -117,16 +130,24 @@ class Broker(Protocol):
     def consume(self, queue: str, handler: Handler, *, workers: int) -> Consumer:
         """Hand deliveries of a queue to `handler` on `workers` threads; the prefetch count is `workers`.
 
-        `queue` is the short name in topology.py. A handler that raises is a defect: it is logged, and the
-        delivery is requeued after a pause, or dead-lettered with the reason once it was delivered
-        `MAX_DELIVERIES` times.
+        `queue` is the short name in topology.py. Returns at once; the connection is made, and made again, in
+        the background. A handler that raises is a defect: it is logged, and the delivery is requeued after a
+        pause, or dead-lettered once it was delivered `MAX_DELIVERIES` times (pool.py, for every adapter).
+        Services use `worker.Worker` on top, which knows errors that are no defects.
+
+        Raises:
+            PermanentError: no queue has this name.
         """
         ...
 
     def subscribe(self, binding_keys: Sequence[str], handler: Callable[[Message], None]) -> Subscription:
         """Hand events that match any of the topic binding keys to `handler`, in order, on one thread.
 
-        Returns once the bindings stand, so that nothing published later is missed.
+        Returns once the bindings stand, so that nothing published later is missed. A handler that raises is a
+        defect: it is logged, and the next event follows.
+
+        Raises:
+            BrokerAwayError: the bindings do not stand after a bounded time; nothing is left running.
         """
         ...
 

@@ -32,6 +32,12 @@ REASON_HEADER = "x-doseqr-reason"
 #: The broker itself gives up on a message after so many returns (x-delivery-limit): a net below ours.
 DELIVERY_LIMIT = 20
 
+#: Events that wait for one slow subscriber before the oldest are dropped.
+SUBSCRIPTION_BACKLOG = 100_000
+
+#: Short names of everything that can be consumed.
+QUEUE_NAMES: frozenset[str] = frozenset({spec.name for spec in QUEUES} | {DEAD_LETTERS})
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
