@@ -22,7 +22,11 @@ class Kind(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a study, series or object was kept or dropped, is missing, or why a job failed."""
+    """Why a study, series or object was kept or dropped, is missing, or why a job failed.
+
+    Among the kept and among the dropped the most telling stand first: where the parts of a study or series
+    have several reasons, it takes the first.
+    """
 
     # kept
     RDSR = "rdsr"
@@ -48,19 +52,19 @@ class Reason(StrEnum):
     KNOWN = "known"
 
     # dropped: holds no dose that is needed
-    NO_DOSE_OBJECT = "no_dose_object"
     UNKNOWN_SR_OPTION_OFF = "unknown_sr_option_off"
     SUPERSEDED_BY_REPORT = "superseded_by_report"
     SUPERSEDED_BY_PET = "superseded_by_pet"
-    TEXT_REPORT = "text_report"
-    PATIENT_DOSE_REPORT = "patient_dose_report"
     REPORT_OF_OTHER_TYPE = "report_of_other_type"
     ESR_NOT_ENOUGH = "esr_not_enough"
+    PATIENT_DOSE_REPORT = "patient_dose_report"
+    TEXT_REPORT = "text_report"
     NOT_A_DOSE_SERIES = "not_a_dose_series"
-    NOT_AN_IMAGE_CLASS = "not_an_image_class"
     NOT_THE_FIRST_IMAGE = "not_the_first_image"
+    NOT_AN_IMAGE_CLASS = "not_an_image_class"
     EMPTY_AT_IMAGE_LEVEL = "empty_at_image_level"
     MODALITY_NOT_RETURNED = "modality_not_returned"
+    NO_DOSE_OBJECT = "no_dose_object"
 
     # notes
     DESCRIPTION_NOT_RETURNED = "description_not_returned"
@@ -143,11 +147,11 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
             _D,
             "The PACS does not tell what kind of structured report it is, and the option to get such is off.",
         ),
-        Reason.SUPERSEDED_BY_REPORT: (_D, "A dose report is taken instead."),
-        Reason.SUPERSEDED_BY_PET: (_D, "The PET series are taken instead."),
+        Reason.SUPERSEDED_BY_REPORT: (_D, "A dose report comes before it."),
+        Reason.SUPERSEDED_BY_PET: (_D, "The PET series come before it."),
         Reason.TEXT_REPORT: (_D, "A report of another kind, which holds no dose."),
         Reason.PATIENT_DOSE_REPORT: (_D, "A patient dose report, which estimates from other reports."),
-        Reason.REPORT_OF_OTHER_TYPE: (_D, "A dose report of a modality that was not asked for."),
+        Reason.REPORT_OF_OTHER_TYPE: (_D, "A dose report of another modality than those asked for."),
         Reason.ESR_NOT_ENOUGH: (
             _D,
             "An enhanced structured report, which is no dose report of this modality.",

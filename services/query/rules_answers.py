@@ -1,0 +1,194 @@
+"""What the PACS answered, what the rules need next, what they decide; and whether answers are complete."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.contract.reasons import Reason
+
+#: Modality (0008,0060) of structured reports.
+SR_CODE = "SR"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyAnswer:
+    """A study-level answer; None: the PACS did not return the attribute."""
+
+    study_instance_uid: str
+    modalities: frozenset[str] | None = None
+    description: str | None = None
+    station_name: str | None = None
+    series_count: int | None = None
+    instance_count: int | None = None
+
+    def codes(self) -> frozenset[str]:
+        """Return the codes of ModalitiesInStudy; empty where it was not returned or is blank."""
+        return frozenset(code for code in map(returned, self.modalities or ()) if code)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesAnswer:
+    """A series-level answer; None: the PACS did not return the attribute."""
+
+    series_instance_uid: str
+    modality: str | None = None
+    description: str | None = None
+    station_name: str | None = None
+    instance_count: int | None = None
+    series_number: int | None = None
+
+    def code(self) -> str | None:
+        """Return the modality as it is compared; None where it was not returned or is blank."""
+        return returned(self.modality)
+
+    def count(self) -> int | None:
+        """Return the number of objects; None where it was not returned (some send 0 for that)."""
+        return self.instance_count if self.instance_count and self.instance_count > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectAnswer:
+    """An image-level answer; None: the PACS did not return the attribute."""
+
+    sop_instance_uid: str
+    sop_class_uid: str | None = None
+    instance_number: int | None = None
+
+
+#: Image-level answers by Series Instance UID; a series that was asked and answered nothing has none.
+Objects = Mapping[str, Sequence[ObjectAnswer]]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownObjects:
+    """The objects of one study that the database has: Series Instance UID by SOP Instance UID."""
+
+    series_of: Mapping[str, str] = field(default_factory=dict)
+
+    def has(self, sop_instance_uid: str) -> bool:
+        """Tell whether the object is known."""
+        return sop_instance_uid in self.series_of
+
+    def touches(self, series_instance_uid: str) -> bool:
+        """Tell whether an object of the series is known."""
+        return series_instance_uid in self.series_of.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What to ask the PACS before the study can be decided: its series, or the objects of these series."""
+
+    series: bool = False
+    images: frozenset[str] = frozenset()
+
+
+class Decision(StrEnum):
+    """Whether something is to be moved."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectDecision:
+    """An object that was decided by itself."""
+
+    sop_instance_uid: str
+    sop_class_uid: str | None
+    decision: Decision
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDecision:
+    """A series of an examined study."""
+
+    series_instance_uid: str
+    modality: str | None
+    decision: Decision
+    reason: Reason
+    note: Reason | None
+    #: All of the series is kept; otherwise, where it is kept, those of `objects` that are kept.
+    whole: bool
+    #: The objects, where the image level was needed to decide about them.
+    objects: tuple[ObjectDecision, ...]
+    #: Objects that are kept; None: not known before they are moved.
+    instance_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDecision:
+    """A decided study; `series` is empty where the study level was enough to drop it."""
+
+    study_instance_uid: str
+    type: str | None
+    decision: Decision
+    reason: Reason
+    note: Reason | None
+    series: tuple[SeriesDecision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectShortfall:
+    """A series that answered with fewer objects than it announces."""
+
+    series_instance_uid: str
+    announced: int
+    answered: int
+    #: An SR series that names no object: if it stays so when asked again it is not missing, but "unknown".
+    unknown: bool
+
+
+def returned(text: str | None) -> str | None:
+    """Return the text without outer blanks; None where nothing is left: blank counts as not returned."""
+    return (text or "").strip() or None
+
+
+def distinct_series(series: Iterable[SeriesAnswer]) -> tuple[SeriesAnswer, ...]:
+    """Return each series once, in an order that does not depend on that of the answers."""
+    by_uid = {one.series_instance_uid: one for one in sorted(series, key=repr)}
+    numbered = ((one.series_number is None, one.series_number or 0, uid) for uid, one in by_uid.items())
+    return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
+
+
+def distinct_objects(objects: Iterable[ObjectAnswer]) -> tuple[ObjectAnswer, ...]:
+    """Return each object once, the first image first: by Instance Number (none: last), then by UID."""
+    by_uid = {one.sop_instance_uid: one for one in sorted(objects, key=repr)}
+    numbered = ((one.instance_number is None, one.instance_number or 0, uid) for uid, one in by_uid.items())
+    return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
+
+
+def merge_study_answers(first: StudyAnswer, second: StudyAnswer) -> StudyAnswer:
+    """Unite two answers for one study (a PACS may echo only the code that was asked for)."""
+    modalities = first.codes() | second.codes()
+    return StudyAnswer(
+        study_instance_uid=first.study_instance_uid,
+        modalities=modalities or None,
+        description=returned(first.description) or returned(second.description),
+        station_name=returned(first.station_name) or returned(second.station_name),
+        series_count=max(first.series_count or 0, second.series_count or 0) or None,
+        instance_count=max(first.instance_count or 0, second.instance_count or 0) or None,
+    )
+
+
+def series_shortfall(study: StudyAnswer, series: Collection[SeriesAnswer]) -> int:
+    """Return how many series the study announces beyond those that answered; a study has at least one."""
+    return max(0, max(study.series_count or 0, 1) - len({one.series_instance_uid for one in series}))
+
+
+def object_shortfalls(series: Iterable[SeriesAnswer], objects: Objects) -> tuple[ObjectShortfall, ...]:
+    """Return the series that were asked for their objects and answered with fewer than they announce.
+
+    All of them are worth asking again. What is then still short is missing, except where `unknown`.
+    """
+    found = []
+    for one in distinct_series(series):
+        announced, uid = one.count(), one.series_instance_uid
+        if announced is None or uid not in objects:
+            continue
+        answered = len({each.sop_instance_uid for each in objects[uid]})
+        if answered < announced:
+            found.append(ObjectShortfall(uid, announced, answered, one.code() == SR_CODE and not answered))
+    return tuple(found)
