@@ -50,7 +50,7 @@ class _Queue:
 
 
 class MemoryQueues:
-    """Every queue of a broker; `changed` holds the one lock that guards them and what consumers have in hand."""
+    """Every queue of a broker; `changed` holds the one lock that guards them and what is in hand."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
@@ -118,7 +118,7 @@ class MemoryQueues:
             self._queues[DEAD_LETTERS].dispatch()
 
     def freed(self, name: str) -> None:
-        """A consumer of this queue has ended a delivery."""
+        """Note that a consumer of this queue has ended a delivery."""
         with self.changed:
             self._queues[name].dispatch()
             self.changed.notify_all()

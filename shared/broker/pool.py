@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 
 import structlog
@@ -55,11 +54,9 @@ class HandlerPool:
         with self._idle:
             return self._idle.wait_for(lambda: self._running == 0, timeout_s)
 
-    def join(self, timeout_s: float) -> None:
-        """Wait for the threads to end; only after `stop`."""
-        deadline = time.monotonic() + timeout_s
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+    def runs_here(self) -> bool:
+        """Tell whether this is one of the pool's threads."""
+        return threading.current_thread() in self._threads
 
     def _next_waiting(self) -> Delivery | None:
         try:

@@ -55,7 +55,7 @@ class Worker:
         self._consumer = self._broker.consume(self._queue, self.handle, workers=self._workers)
 
     def stop(self, grace_s: float) -> None:
-        """Take no more, end pauses at once, wait up to `grace_s` seconds for work in hand, requeue the rest."""
+        """Take no more, end pauses at once, wait up to `grace_s` seconds for handlers, requeue the rest."""
         self._stopping.set()
         if self._consumer is not None:
             self._consumer.stop(grace_s)
