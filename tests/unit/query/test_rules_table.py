@@ -188,9 +188,7 @@ def test_a_toshiba_series_of_both_keeps_captures_and_first_image():
     objects = list(mixed.objects)
     objects[1:3] = images("mixed", "CT", 3, "1.9").objects[1:3]
     # When
-    _, found, _ = run(
-        criteria("CT", toshiba=True), images("x", "CT", 0).__class__("mixed", "CT", tuple(objects))
-    )
+    _, found, _ = run(criteria("CT", toshiba=True), replace(mixed, objects=tuple(objects)))
     # Then
     assert found == {"mixed/1", "mixed/2", "mixed/4"}
 
