@@ -52,14 +52,15 @@ def parse_address(url: str) -> Address:
     Raises:
         SettingsError: it is none; the text does not repeat the URL, which may hold a password.
     """
-    parts = urlsplit(url)
+    malformed = SettingsError("DOSEQR_AMQP_URL is not of the form amqp[s]://user:password@host:port/vhost")
     try:
+        parts = urlsplit(url)
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError, AttributeError, SyntaxError):
-        # "from None": the cause repeats the URL, which may hold a password.
-        raise SettingsError(
-            "DOSEQR_AMQP_URL is not of the form amqp://user:password@host:port/vhost (or amqps://)"
-        ) from None
+        # The cause repeats the URL, which may hold a password.
+        raise malformed from None
+    if parts.scheme not in ("amqp", "amqps"):
+        raise malformed
     if "heartbeat=" not in parts.query:
         parameters.heartbeat = HEARTBEAT_S
     parameters.blocked_connection_timeout = BLOCKED_TIMEOUT_S
