@@ -16,7 +16,7 @@ from shared.contract.codec import decode_command
 from shared.contract.messages import ENDED, ENDINGS, Progress, RunTask
 from shared.database.session import Database
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.errors import InvalidInputError
+from shared.errors import InvalidInputError, RetriableError
 from shared.events import Publisher
 from shared.jobs.hands import Hands
 from shared.jobs.ledger import Ledger
@@ -130,16 +130,22 @@ class Engine:
                 log.info("task lost to another worker", job_id=claim.job_id, task_id=claim.task_id)
                 return
             follows = result.write(session)
-            job = self.ledger.lock(session, claim.job_id)
-            if job is None or job.status in ENDED:
-                return
-            if not result.error:
-                job.note = ""
-            if result.fail_job is not None:
-                ending = Ending("failed", result.fail_job.code, result.fail_job.detail)
-                self.ledger.finish(session, job, ending, now)
-            else:
-                self.ledger.add(session, claim.job_id, follows, now)
+            self._go_on(session, claim.job_id, result, follows, now)
+        if result.after is not None:
+            result.after()
+
+    def _go_on(
+        self, session: Session, job_id: str, result: Result, follows: Sequence[NewTask], now: datetime
+    ) -> None:
+        job = self.ledger.lock(session, job_id)
+        if job is None or job.status in ENDED:
+            return
+        if not result.error:
+            job.note = ""
+        if result.end_job is not None:
+            self.ledger.finish(session, job, result.end_job, now)
+        else:
+            self.ledger.add(session, job_id, follows, now)
 
     def advance(self, job_id: str) -> None:
         """Release what is due, tell how the job stands, end it when nothing is left.
@@ -154,8 +160,7 @@ class Engine:
                 return
             released = self._advance_locked(session, job, now) if job.status not in ENDED else []
             ended = job.status in ENDED
-        for task_id in released:
-            self._publish_task(job_id, task_id)
+        self._publish_tasks(job_id, released)
         if ended:
             self.announce(job_id)
         else:
@@ -176,9 +181,15 @@ class Engine:
         session.flush()
         return self.ledger.release(session, job_id, now)
 
-    def _publish_task(self, job_id: str, task_id: int) -> None:
-        task = RunTask(job_id=job_id, task_id=task_id)
-        self._publisher.command(task, routing_key=f"task.{self.service.kind}")
+    def _publish_tasks(self, job_id: str, task_ids: Sequence[int]) -> None:
+        for number, task_id in enumerate(task_ids):
+            task = RunTask(job_id=job_id, task_id=task_id)
+            try:
+                self._publisher.command(task, routing_key=f"task.{self.service.kind}")
+            except RetriableError:
+                with self.database.write() as session:
+                    self.ledger.take_back(session, task_ids[number:], self._clock())
+                raise
 
     def _report(self, job_id: str, now: datetime) -> None:
         with self.database.write() as session:

@@ -156,6 +156,11 @@ class Ledger:
             session.execute(update(task).where(task.id.in_(ids)).values(state="queued", queued_at=now))
         return ids
 
+    def take_back(self, session: Session, task_ids: Sequence[int], now: datetime) -> None:
+        """Make queued tasks pending again, whose messages could not be published."""
+        which = and_(self.task.id.in_(task_ids), self.task.state == "queued")
+        session.execute(update(self.task).where(which).values(state="pending", due_at=now))
+
     def has_open_tasks(self, session: Session, job_id: str) -> bool:
         """Tell whether any task of the job is still to be done."""
         task = self.task

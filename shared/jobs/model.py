@@ -37,28 +37,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class JobFailure:
-    """The whole job ends here."""
-
-    code: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How work on a task ended; `write` runs in the transaction that ends the task, only if it is still ours.
-
-    `write` returns the tasks that follow from it.
-    """
-
-    write: Callable[[Session], Sequence[NewTask]]
-    state: str = "done"
-    error: str = ""
-    detail: str = ""
-    fail_job: JobFailure | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
     """How a job ends."""
 
@@ -68,14 +46,18 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class JobHandle:
-    """A job as far as the engine knows it."""
+class Result:
+    """How work on a task ended; `write` runs in the transaction that ends the task, only if it is still ours.
 
-    job_id: str
-    status: str
-    failure: str
-    detail: str
-    note: str
+    `write` returns the tasks that follow from it. `after` runs once that is committed; it must not raise.
+    """
+
+    write: Callable[[Session], Sequence[NewTask]]
+    state: str = "done"
+    error: str = ""
+    detail: str = ""
+    end_job: Ending | None = None
+    after: Callable[[], None] | None = None
 
 
 class JobService(Protocol):

@@ -81,7 +81,8 @@ class QueryStudy(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("queries.id", ondelete="CASCADE"), primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
-    #: The examination that it belongs to, once there is one.
+    #: The slice that returned it first, and the examination that decided it.
+    found_by: Mapped[int | None] = mapped_column(Integer)
     task_id: Mapped[int | None] = mapped_column(Integer)
     type: Mapped[str | None] = mapped_column(String(8))
     decision: Mapped[str] = mapped_column(String(8), default="")

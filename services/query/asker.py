@@ -1,0 +1,132 @@
+"""Asks the PACS at its three levels and keeps a record of every C-FIND; complete answers or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydicom.dataset import Dataset
+
+from shared.clock import Clock
+from shared.dicom.answers import ObjectMatch, SeriesMatch, StudyMatch, object_match, series_match, study_match
+from shared.dicom.association import Peer
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.find import FindResult, find
+from shared.dicom.keys import image_identifier, series_identifier
+from shared.dicom.pool import LinkPool
+from shared.dicom.sop_classes import STUDY_ROOT_FIND
+
+T = TypeVar("T")
+
+FIND_CONTEXTS = (STUDY_ROOT_FIND,)
+
+
+@dataclass(frozen=True, slots=True)
+class FindRecord:
+    """One C-FIND for the ledger; keys are dates, codes and UIDs only."""
+
+    level: str
+    keys: dict[str, Any]
+    status_code: int | None
+    matches: int
+    duration_ms: int
+    error: str
+    asked_at: datetime
+
+
+class Asker:
+    """Asks one peer, over an association of the pool for each request; used by one thread."""
+
+    def __init__(self, links: LinkPool, peer: Peer, cancellation: Cancellation, clock: Clock) -> None:
+        self._links = links
+        self._peer = peer
+        self._cancellation = cancellation
+        self._clock = clock
+        self.records: list[FindRecord] = []
+
+    def studies(self, identifier: Dataset, keys: dict[str, Any]) -> FindResult[StudyMatch]:
+        """Ask at STUDY level; what went wrong with the request stands in the result.
+
+        Raises:
+            PeerError: there is no association.
+            InterruptedWorkError: stopping was asked for.
+        """
+        return self._find("STUDY", identifier, keys, study_match)
+
+    def series(self, study_instance_uid: str) -> list[SeriesMatch]:
+        """Return the series of a study.
+
+        Raises:
+            PeerError: the answer is not complete.
+            InterruptedWorkError: stopping was asked for.
+        """
+        result = self._find(
+            "SERIES",
+            series_identifier([study_instance_uid]),
+            {"study_instance_uid": study_instance_uid},
+            series_match,
+        )
+        if result.error is not None:
+            raise result.error
+        return [one for one in result.matches if _belongs(one.study_instance_uid, study_instance_uid)]
+
+    def objects(self, study_instance_uid: str, series_instance_uid: str) -> list[ObjectMatch]:
+        """Return the objects of a series.
+
+        Raises:
+            PeerError: the answer is not complete.
+            InterruptedWorkError: stopping was asked for.
+        """
+        result = self._find(
+            "IMAGE",
+            image_identifier([study_instance_uid], [series_instance_uid]),
+            {"study_instance_uid": study_instance_uid, "series_instance_uid": series_instance_uid},
+            object_match,
+        )
+        if result.error is not None:
+            raise result.error
+        return [one for one in result.matches if _belongs(one.series_instance_uid, series_instance_uid)]
+
+    def _find(
+        self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Dataset], T]
+    ) -> FindResult[T]:
+        with self._links.link(self._peer, FIND_CONTEXTS, self._cancellation) as link:
+            asked_at = self._clock()
+            result = find(link, identifier, read, self._cancellation)
+        self.records.append(
+            FindRecord(
+                level=level,
+                keys=keys,
+                status_code=result.status_code,
+                matches=len(result.matches) + result.broken,
+                duration_ms=result.duration_ms,
+                error=getattr(result.error, "code", "interrupted") if result.error else "",
+                asked_at=asked_at,
+            )
+        )
+        return result
+
+
+def _belongs(answered: str | None, asked: str) -> bool:
+    """Tell whether a match is one that was asked for: some PACS ignore keys; most omit the upper level."""
+    return answered is None or answered == asked
+
+
+def record_rows(records: Sequence[FindRecord], job_id: str, task_id: int) -> list[dict[str, Any]]:
+    """Return rows for the ledger."""
+    return [
+        {
+            "job_id": job_id,
+            "task_id": task_id,
+            "level": one.level,
+            "keys": one.keys,
+            "status_code": one.status_code,
+            "matches": one.matches,
+            "duration_ms": one.duration_ms,
+            "error": one.error,
+            "asked_at": one.asked_at,
+        }
+        for one in records
+    ]

@@ -1,0 +1,105 @@
+"""The commands of the query service: run a query, cancel a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from services.query.payloads import first_tasks
+from services.query.rules import RULES_VERSION
+from shared.clock import Clock
+from shared.contract.criteria import Criteria, parse_criteria
+from shared.contract.envelope import Envelope
+from shared.contract.messages import Accepted, CancelJob, RunQuery
+from shared.database.models import Node, Query, Retrieve
+from shared.database.session import Database
+from shared.errors import InvalidInputError
+from shared.events import Publisher
+from shared.jobs.engine import Engine
+from shared.nodes import find_node
+
+log = structlog.get_logger(__name__)
+
+
+class QueryHandler:
+    """Turns commands into jobs."""
+
+    def __init__(self, database: Database, publisher: Publisher, engine: Engine, clock: Clock) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._engine = engine
+        self._clock = clock
+
+    def run(self, envelope: Envelope, command: RunQuery) -> None:
+        """Begin a query; the same command again only goes on with it.
+
+        Raises:
+            InvalidInputError: the command cannot be done; names the field.
+            RetriableError: broker or database away.
+        """
+        criteria = _criteria(command)
+        if self._create(envelope.id, command, criteria):
+            log.info("query accepted", job_id=envelope.id, requested_by=command.requested_by)
+            self._publisher.event(Accepted(job_id=envelope.id, kind="query"), "query", envelope.id)
+        self._engine.advance(envelope.id)
+
+    def _create(self, job_id: str, command: RunQuery, criteria: Criteria) -> bool:
+        try:
+            with self._database.write() as session:
+                if session.get(Query, job_id) is not None:
+                    return False
+                if session.get(Retrieve, job_id) is not None:
+                    raise InvalidInputError("id", "is the id of a retrieve")
+                remote = find_node(session, command.remote, "remote", "data.remote")
+                store = find_node(session, command.store, "store", "data.store")
+                job = self._job(job_id, command, criteria, remote, store)
+                tasks = first_tasks(criteria, job.today)
+                job.slices_total = len(tasks)
+                self._engine.start_job(session, job, tasks)
+        except IntegrityError:
+            # Another worker has the same command in hand, and was first.
+            return False
+        return True
+
+    def _job(self, job_id: str, command: RunQuery, criteria: Criteria, remote: Node, store: Node) -> Query:
+        now = self._clock()
+        return Query(
+            id=job_id,
+            status="queued",
+            remote_id=remote.id,
+            remote_name=remote.name,
+            store_id=store.id,
+            store_name=store.name,
+            requested_by=command.requested_by,
+            requested_at=now,
+            criteria=criteria.to_json(),
+            rules_version=RULES_VERSION,
+            today=now.astimezone().date(),
+            retrieve_after=command.retrieve,
+        )
+
+    def cancel(self, envelope: Envelope, command: CancelJob) -> None:
+        """End a query; a retrieve is ended by its own service, which gets the same command.
+
+        Raises:
+            InvalidInputError: there is no job with this id.
+            RetriableError: broker or database away.
+        """
+        del envelope
+        if self._engine.cancel(command.job_id):
+            log.info("query cancelled", job_id=command.job_id, requested_by=command.requested_by)
+            return
+        with self._database.read() as session:
+            if session.get(Retrieve, command.job_id) is None:
+                raise InvalidInputError("data.job_id", "there is no such job")
+
+
+def _criteria(command: RunQuery) -> Criteria:
+    data: dict[str, Any] = command.criteria
+    try:
+        return parse_criteria(data)
+    except InvalidInputError as error:
+        field = f"data.criteria.{error.field}" if error.field else "data.criteria"
+        raise InvalidInputError(field, error.problem) from None

@@ -1,0 +1,260 @@
+"""The query service's tasks on the engine: slices, examinations, and how a query ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from services.query.asker import Asker
+from services.query.examining import Decided, Missing, examine
+from services.query.ledger import (
+    add_counts,
+    add_finds,
+    known_objects,
+    miss_the_rest,
+    save_decision,
+    save_missing,
+    undecided,
+)
+from services.query.payloads import EXAMINE, SLICE, examine_tasks
+from services.query.rules import KnownObjects, StudyAnswer, StudyDecision
+from services.query.slicing import QueryFacts, perform_slice
+from shared.clock import Clock
+from shared.contract.criteria import parse_criteria
+from shared.contract.messages import JobKind, RunRetrieve, StudiesDecided, StudySummary
+from shared.contract.reasons import Reason
+from shared.database.models import Node, Query, QueryStudy, QueryTask
+from shared.database.session import Database
+from shared.dicom.association import Peer
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import UNREACHABLE, Outcome, PeerError
+from shared.dicom.peers import peer_of
+from shared.dicom.pool import LinkPool
+from shared.errors import BrokerAwayError
+from shared.events import Publisher
+from shared.jobs.model import Claim, Ending, NewTask, Result
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Decided studies that are told in one event.
+_SUMMARIES_AT_ONCE = 200
+
+#: Studies of one task that may fail before the others wait for its next try: the PACS itself may be ill.
+_FAILURES_AT_ONCE = 3
+
+
+class QueryWork:
+    """What the query service does with its tasks (`JobService`)."""
+
+    kind: JobKind = "query"
+    job_table = Query
+    task_table = QueryTask
+
+    def __init__(
+        self, settings: Settings, database: Database, publisher: Publisher, links: LinkPool, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._publisher = publisher
+        self._links = links
+        self._clock = clock
+
+    def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
+        """Do the work of one task."""
+        peer, facts = self._facts(claim.job_id)
+        asker = Asker(self._links, peer, cancellation, self._clock)
+        try:
+            if claim.kind == SLICE:
+                return perform_slice(asker, claim, facts, self._tell)
+            return self._examine_all(asker, claim, facts)
+        finally:
+            self._record(claim, asker)
+
+    def _facts(self, job_id: str) -> tuple[Peer, QueryFacts]:
+        with self._database.read() as session:
+            query = session.get_one(Query, job_id)
+            node = session.get_one(Node, query.remote_id)
+            return peer_of(node, self._settings), QueryFacts(parse_criteria(query.criteria), query.today)
+
+    def _record(self, claim: Claim, asker: Asker) -> None:
+        with self._database.write() as session:
+            add_finds(session, claim.job_id, claim.task_id, asker.records)
+
+    def _examine_all(self, asker: Asker, claim: Claim, facts: QueryFacts) -> Result:
+        """Examine the studies of a task; those that fail do not stop the others, and are tried again."""
+        with self._database.read() as session:
+            studies = undecided(session, claim.job_id, claim.payload["studies"])
+            known = known_objects(session, [one.study_instance_uid for one in studies])
+        told: list[StudyDecision] = []
+        failures: list[PeerError] = []
+        try:
+            for study in studies:
+                try:
+                    told += self._examine_one(asker, claim, facts, study, known)
+                except PeerError as error:
+                    failures.append(error)
+                    if error.associating or len(failures) == _FAILURES_AT_ONCE:
+                        raise
+        finally:
+            self._tell(claim.job_id, told)
+        if failures:
+            raise failures[-1]
+        return Result(write=lambda _session: [])
+
+    def _examine_one(
+        self,
+        asker: Asker,
+        claim: Claim,
+        facts: QueryFacts,
+        study: StudyAnswer,
+        known: dict[str, KnownObjects],
+    ) -> list[StudyDecision]:
+        uid = study.study_instance_uid
+        outcome: Decided | Missing
+        try:
+            outcome = examine(facts.criteria, study, known.get(uid, KnownObjects()), asker)
+        except PeerError as error:
+            if not error.permanent:
+                raise
+            outcome = Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error))
+        with self._database.write() as session:
+            if isinstance(outcome, Missing):
+                save_missing(session, claim.job_id, claim.task_id, uid, outcome.reason, outcome.detail)
+                return []
+            save_decision(session, claim.job_id, claim.task_id, outcome.decision, outcome.series)
+        return [outcome.decision]
+
+    def _tell(self, job_id: str, decisions: Sequence[StudyDecision]) -> None:
+        try:
+            for start in range(0, len(decisions), _SUMMARIES_AT_ONCE):
+                studies = [_summary(one) for one in decisions[start : start + _SUMMARIES_AT_ONCE]]
+                self._publisher.event(StudiesDecided(job_id=job_id, studies=studies), "query", job_id)
+        except BrokerAwayError as error:
+            # The rows are the truth; this event only saves a reader from asking for them.
+            log.warning("studies not told", job_id=job_id, error=str(error))
+
+    def give_up(self, claim: Claim, error: PeerError) -> Result:
+        """Say what it means that a task failed for good."""
+        end_job = self._end_of_all(claim, error)
+        studies, reason = claim.payload.get("studies", []), Reason.STUDY_NOT_ANSWERED
+
+        def write(session: Session) -> Sequence[NewTask]:
+            if claim.kind == SLICE:
+                add_counts(session, claim.job_id, slices_failed=1)
+            else:
+                left = [one.study_instance_uid for one in undecided(session, claim.job_id, studies)]
+                if len(left) > 1 and end_job is None:
+                    # One study may be what the PACS cannot answer: the others must not be lost with it.
+                    return [NewTask(EXAMINE, {"studies": [uid]}) for uid in left]
+                for uid in left:
+                    save_missing(session, claim.job_id, claim.task_id, uid, reason, str(error))
+            if end_job is not None:
+                self._abandon(session, claim.job_id, str(error))
+            return []
+
+        return Result(write, state="failed", error=error.code, detail=str(error), end_job=end_job)
+
+    def _end_of_all(self, claim: Claim, error: PeerError) -> Ending | None:
+        """Return the end of the whole query where no other task can do better than this one."""
+        if not error.patient and not (error.associating and error.permanent):
+            return None
+        with self._database.read() as session:
+            answered = session.get_one(Query, claim.job_id).slices_complete > 0
+        return Ending("incomplete" if answered else "failed", failure_of(error), str(error))
+
+    def _abandon(self, session: Session, job_id: str, detail: str) -> None:
+        values = {"slices_failed": Query.slices_total - Query.slices_complete}
+        session.execute(update(Query).where(Query.id == job_id).values(values))
+        miss_the_rest(session, job_id, Reason.STUDY_NOT_ANSWERED, detail)
+
+    def drained(self, session: Session, job_id: str) -> Sequence[NewTask] | Ending:
+        """Examine what nobody has decided; otherwise end the query as its ledger says."""
+        unexamined = session.scalars(
+            select(QueryStudy.study_instance_uid)
+            .where(QueryStudy.job_id == job_id, QueryStudy.state == "found")
+            .order_by(QueryStudy.study_instance_uid)
+        ).all()
+        if unexamined:
+            return examine_tasks(unexamined)
+        query = session.get_one(Query, job_id, populate_existing=True)
+        if not query.slices_failed and not query.studies_missing:
+            return Ending("completed")
+        failed = self._first_failure(session, job_id)
+        if query.slices_complete or failed is None:
+            return Ending("incomplete")
+        status = failed.error.startswith("status_")
+        code = Reason.STATUS_FAILURE.value if status else failed.error
+        return Ending("failed", code, failed.detail)
+
+    def _first_failure(self, session: Session, job_id: str) -> QueryTask | None:
+        return session.scalars(
+            select(QueryTask)
+            .where(QueryTask.job_id == job_id, QueryTask.state == "failed")
+            .order_by(QueryTask.id)
+            .limit(1)
+        ).first()
+
+    def counts(self, session: Session, job_id: str) -> dict[str, Any]:
+        """Return the counts for events; those by type only once the query has ended."""
+        query = session.get_one(Query, job_id, populate_existing=True)
+        counts: dict[str, Any] = {
+            "found": query.studies_found,
+            "examined": query.studies_examined,
+            "kept": query.studies_kept,
+            "missing": query.studies_missing,
+            "objects": query.objects_kept,
+            "slices": {
+                "total": query.slices_total,
+                "complete": query.slices_complete,
+                "failed": query.slices_failed,
+            },
+        }
+        if query.ended_at is not None:
+            counts["by_type"] = _kept_by_type(session, job_id)
+        return counts
+
+    def before_announcing(self, session: Session, job_id: str) -> None:
+        """Order the retrieve that was asked for together with the query."""
+        query = session.get_one(Query, job_id)
+        if query.retrieve_after and query.status in ("completed", "incomplete") and query.studies_kept:
+            order = RunRetrieve(query_id=job_id, requested_by=query.requested_by)
+            self._publisher.command(order, command_id=f"{job_id[:61]}-r")
+
+
+def _summary(decision: StudyDecision) -> StudySummary:
+    return StudySummary(
+        study_instance_uid=decision.study_instance_uid,
+        type=decision.type,
+        decision=decision.decision.value,
+        reason=decision.reason.value,
+    )
+
+
+def _kept_by_type(session: Session, job_id: str) -> dict[str, int]:
+    rows = session.execute(
+        select(QueryStudy.type, func.count())
+        .where(QueryStudy.job_id == job_id, QueryStudy.decision == "keep")
+        .group_by(QueryStudy.type)
+        .order_by(QueryStudy.type)
+    )
+    return {kind: number for kind, number in rows if kind}
+
+
+def failure_of(error: PeerError) -> str:
+    """Return the code of a job's failure for what a peer did."""
+    if error.outcome is Outcome.HOST_NOT_FOUND:
+        return Reason.HOST_NOT_FOUND.value
+    if error.outcome in UNREACHABLE or (error.outcome is Outcome.TIMED_OUT and error.associating):
+        return Reason.REMOTE_UNREACHABLE.value
+    if error.outcome is Outcome.REJECTED:
+        return (Reason.NODE_BUSY if error.congested else Reason.ASSOCIATION_REJECTED).value
+    if error.outcome is Outcome.NOT_SUPPORTED:
+        return Reason.CONTEXT_NOT_ACCEPTED.value
+    if error.outcome is Outcome.TIMED_OUT:
+        return Reason.TIMED_OUT.value
+    return (Reason.STATUS_FAILURE if error.status_code is not None else Reason.ABORTED).value
