@@ -1,0 +1,96 @@
+"""Which fault strikes which request: counts fitting requests over all associations, thread-safe."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from simulator.behaviour import Behaviour, Fault, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the conditions of a fault can look at."""
+
+    operation: Operation
+    calling_ae_title: str = ""
+    level: str | None = None
+    uids: frozenset[str] = frozenset()
+    codes: frozenset[str] = field(default=frozenset())
+
+
+def fits(fault: Fault, facts: RequestFacts) -> bool:
+    """Tell whether the conditions of a fault, other than its counting, hold for a request."""
+    return (
+        fault.operation == facts.operation
+        and (fault.level is None or fault.level == facts.level)
+        and (fault.uid is None or fault.uid in facts.uids)
+        and (fault.code is None or fault.code in facts.codes)
+        and (fault.calling_ae_title is None or fault.calling_ae_title == facts.calling_ae_title)
+    )
+
+
+class FaultBook:
+    """The behaviour in force and the count of what its faults have seen."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._lock = threading.Lock()
+        self._behaviour = behaviour
+        # Counted by place and identity: the same fault written twice strikes twice.
+        self._seen: Counter[int] = Counter()
+        self._struck: Counter[int] = Counter()
+        self._lost: Counter[str] = Counter()
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """The behaviour in force; immutable, so that a request sees one behaviour from begin to end."""
+        return self._behaviour
+
+    def replace(self, behaviour: Behaviour) -> None:
+        """Put another behaviour in force; counts go on where faults were only added at the end."""
+        with self._lock:
+            before = self._behaviour
+            self._behaviour = behaviour
+            if behaviour.faults[: len(before.faults)] != before.faults:
+                self._seen.clear()
+                self._struck.clear()
+            if behaviour.fail_times != before.fail_times:
+                self._lost.clear()
+
+    def strike(self, facts: RequestFacts) -> Fault | None:
+        """Count a request and return the fault that strikes it, if one does."""
+        with self._lock:
+            chosen: Fault | None = None
+            for place, fault in enumerate(self._behaviour.faults):
+                if not fits(fault, facts):
+                    continue
+                self._seen[place] += 1
+                if chosen is None and self._is_due(place, fault):
+                    self._struck[place] += 1
+                    chosen = fault
+            return chosen
+
+    def _is_due(self, place: int, fault: Fault) -> bool:
+        since_first = self._seen[place] - (fault.nth or 1)
+        if since_first < 0 or since_first % fault.every:
+            return False
+        return fault.always or fault.times is None or self._struck[place] < fault.times
+
+    def struck(self) -> int:
+        """Return how often faults have struck."""
+        with self._lock:
+            return sum(self._struck.values())
+
+    def lose(self, sop_instance_uid: str) -> bool:
+        """Tell whether an object that is to fail still fails, and count it (`fail_times`)."""
+        with self._lock:
+            limit = self._behaviour.fail_times
+            if limit is not None and self._lost[sop_instance_uid] >= limit:
+                return False
+            self._lost[sop_instance_uid] += 1
+            return True
+
+
+def codes_in(values: Iterable[str]) -> frozenset[str]:
+    """Return the non-empty values, for the facts of a request."""
+    return frozenset(value for value in values if value)

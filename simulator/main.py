@@ -1,0 +1,78 @@
+"""Runs a PACS from a file in the foreground, until it is told to stop."""
+
+import argparse
+import datetime as dt
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from simulator.script import ScriptError, make_pacs, read_script
+
+_WRONG_USAGE = 2
+_FAILED = 5
+
+#: The demo PACS.
+DEMO = Path(__file__).with_name("demo.toml")
+
+
+def run(
+    path: Path,
+    *,
+    port: int | None = None,
+    log: Path | None = None,
+    destinations: Mapping[str, tuple[str, int]] | None = None,
+    stop: threading.Event | None = None,
+) -> int:
+    """Serve the PACS that a file describes until SIGTERM, SIGINT or `stop`; return an exit code.
+
+    Writes one line "listening on HOST:PORT as AE_TITLE (N studies)" to standard output once it answers. `port`
+    and `destinations` go before those of the file; `log` is a file of JSON lines that records each request.
+    """
+    stop = stop or threading.Event()
+    try:
+        pacs = make_pacs(
+            read_script(path),
+            folder=path.parent,
+            today=dt.datetime.now().astimezone().date(),
+            port=port,
+            log=log,
+            destinations=(destinations or {}).items(),
+        )
+    except ScriptError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return _WRONG_USAGE
+    _stop_on_signals(stop)
+    try:
+        pacs.start()
+    except OSError as exc:
+        sys.stderr.write(f"cannot listen on {pacs.host}:{pacs.port}: {exc.strerror}\n")
+        return _FAILED
+    try:
+        sys.stdout.write(
+            f"listening on {pacs.host}:{pacs.port} as {pacs.ae_title} ({len(pacs.archive)} studies)\n"
+        )
+        sys.stdout.flush()
+        stop.wait()
+    finally:
+        pacs.stop()
+    return 0
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: stop.set())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line: python -m simulator FILE [--port P] [--log FILE]."""
+    parser = argparse.ArgumentParser(prog="simulator", description="Serve the PACS that a file describes.")
+    parser.add_argument("file", type=Path, nargs="?", default=DEMO, help="TOML file (default: the demo PACS)")
+    parser.add_argument("--port", type=int, help="listen here, whatever the file says")
+    parser.add_argument("--log", type=Path, help="record each request here, a line of JSON each")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    return run(given.file, port=given.port, log=given.log)
