@@ -1,0 +1,25 @@
+"""Which broker a URL means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shared.broker.bridge_client import BridgeClient
+from shared.broker.port import Broker
+from shared.broker.rabbitmq import RabbitBroker
+
+#: The URL of embedded mode: the broker lives in the memory of the serving process.
+MEMORY_URL = "memory://"
+
+
+def open_broker(url: str, prefix: str, bridge_socket: Path) -> Broker:
+    """Return the broker that a URL means; nothing is connected yet.
+
+    The serving process of embedded mode makes its `MemoryBroker` and `BridgeServer` itself.
+
+    Raises:
+        SettingsError: the URL is malformed.
+    """
+    if url == MEMORY_URL:
+        return BridgeClient(bridge_socket)
+    return RabbitBroker(url, prefix)
