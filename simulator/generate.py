@@ -44,8 +44,8 @@ class GeneratedArchive:
 
     A study follows from the seed, its day and its number within the day: two archives with one seed and size
     hold the same studies where their spans overlap. The UID of an entity says where it stands, so no index is
-    kept: 2.25, then twelve digits from the seed, seven for the day and six for the number of the study, three for
-    the series, six for the object.
+    kept: 2.25, then twelve digits from the seed, seven for the day and six for the number of the study, three
+    for the series, six for the object.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class GeneratedArchive:
     def _make(self, day: int, number: int) -> Study:
         date = self._first_date + dt.timedelta(days=day)
         place = f"{date.toordinal():0{_DAY_DIGITS}d}{number:0{_NUMBER_DIGITS}d}"
-        rng = random.Random(self._seed * 10 ** len(place) + int(place))  # noqa: S311 (lifelike, no secrets)
+        rng = random.Random(f"{self._seed}/{place}")  # noqa: S311 (lifelike numbers, no secrets)
         kind = self._kinds[bisect.bisect_right(self._weights, rng.random() * self._weights[-1])]
         second = _FIRST_HOUR_S + rng.randrange(_OPEN_S)
         patient = rng.randrange(max(self._n * 2 // 3, 1))

@@ -28,8 +28,8 @@ def run(
 ) -> int:
     """Serve the PACS that a file describes until SIGTERM, SIGINT or `stop`; return an exit code.
 
-    Writes one line "listening on HOST:PORT as AE_TITLE (N studies)" to standard output once it answers. `port`
-    and `destinations` go before those of the file; `log` is a file of JSON lines that records each request.
+    Writes one line "listening on HOST:PORT as AE_TITLE (N studies)" to standard output once it answers.
+    `port` and `destinations` go before those of the file; `log` is a file of JSON lines, one a request.
     """
     stop = stop or threading.Event()
     try:
