@@ -1,0 +1,51 @@
+"""`doseqr local`: what the Makefile runs on a machine on its own."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Annotated
+
+import typer
+
+from services.cli.local.processes import given_url, signals_as_interrupts, with_environment
+from services.cli.output import say
+from shared.logs import configure
+from shared.settings import load
+
+app = typer.Typer(help="A whole system on this machine.")
+
+
+@app.command("run")
+def run() -> None:
+    """Run everything with a demo PACS until Ctrl-C."""
+    from services.cli.local.run import run as run_system  # noqa: PLC0415 - no other command pays for it
+
+    raise typer.Exit(run_system())
+
+
+@app.command("demo")
+def demo() -> None:
+    """Query, retrieve and verify with a demo PACS, then end."""
+    from services.cli.local.demo import demo as run_demo  # noqa: PLC0415 - no other command pays for it
+
+    raise typer.Exit(run_demo())
+
+
+@app.command(
+    "with-broker", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+def with_broker(command: Annotated[list[str], typer.Argument(metavar="CMD...")]) -> None:
+    """Run a command with DOSEQR_AMQP_URL set to a broker that is made sure of."""
+    from services.cli.local.rabbitmq_node import ensure_rabbitmq  # noqa: PLC0415
+
+    settings = load()
+    configure("cli", "ERROR")
+    with signals_as_interrupts(), ensure_rabbitmq(given_url(settings), settings.data_dir, say) as url:
+        with_url = with_environment(command, {"DOSEQR_AMQP_URL": url})
+        with subprocess.Popen(with_url) as started:  # noqa: S603 - the caller's own command
+            try:
+                code = started.wait()
+            except KeyboardInterrupt:
+                started.terminate()
+                code = started.wait()
+    raise typer.Exit(code if code >= 0 else 128 - code)

@@ -1,0 +1,123 @@
+"""`make demo`: query, retrieve and verify on this machine, then end and leave nothing running."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.cli.echoing import echo
+from services.cli.exit_codes import FAILED, CommandError
+from services.cli.local.private_node import free_ports
+from services.cli.local.processes import can_listen, given_url, signals_as_interrupts
+from services.cli.local.rabbitmq_node import ensure_rabbitmq
+from services.cli.local.system import System, first_order, running
+from services.cli.local.verify import verify
+from services.cli.opening import opened_broker, opened_database
+from services.cli.orders import query_and_wait
+from services.cli.output import line, say
+from shared.broker.rabbitmq_link import remove_topology
+from shared.clock import utc_now
+from shared.errors import BrokerAwayError
+from shared.logs import configure
+from shared.nodes import list_nodes
+from shared.settings import Settings, load
+
+#: Says that a folder was made by the demo and may be wiped by it.
+_MARK = ".doseqr-demo"
+
+
+def demo() -> int:
+    """Run the demo; returns the exit code: 0 if everything asked for is there."""
+    with signals_as_interrupts():
+        inherited = load()
+        configure("cli", "ERROR")
+        with (
+            own_folder(inherited.data_dir / "demo") as folder,
+            ensure_rabbitmq(given_url(inherited), folder, say) as url,
+        ):
+            settings = _settings(inherited, folder, url)
+            with (
+                _own_topology(settings),
+                opened_database(settings) as database,
+                running(settings, database) as system,
+            ):
+                return _show(system)
+
+
+def _show(system: System) -> int:
+    settings, database = system.settings, system.database
+    with database.read() as session:
+        nodes = list_nodes(session)
+    order = first_order(database, settings, utc_now().astimezone().date())
+    with opened_broker(settings) as broker:
+        statuses = echo(broker, settings, nodes)
+        for status in statuses:
+            line(f"Node      {status.node}: {status.outcome}")
+        if not all(status.ok for status in statuses):
+            raise CommandError(FAILED, "failed", "Not every node of the demo answers.")
+        outcome = query_and_wait(database, broker, order)
+    with database.read() as session:
+        report = verify(session, outcome, settings.objects_dir)
+    for text in report.lines:
+        line(text)
+    for problem in report.problems:
+        say(f"WRONG     {problem}")
+    if outcome.exit_code or report.problems:
+        raise CommandError(outcome.exit_code or FAILED, "failed", "The demo did not get what it asked for.")
+    line(f"Demo ok; the files are in {settings.objects_dir.absolute()}")
+    return 0
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty folder that no other demo uses.
+
+    Raises:
+        CommandError: the folder holds something that is not the demo's, or another demo runs in it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(FAILED, "failed", f"Another demo runs in {folder}.") from None
+        if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
+            raise CommandError(FAILED, "failed", f"{folder} holds something that is not the demo's.")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / _MARK).touch()
+        yield folder
+
+
+def _settings(inherited: Settings, folder: Path, url: str) -> Settings:
+    web_free = can_listen(inherited.web_host, inherited.web_port)
+    store_free = can_listen(inherited.store_host, inherited.store_port)
+    web_port, store_port = free_ports(2)
+    return inherited.model_copy(
+        update={
+            "data_dir": folder,
+            "database_url": "",
+            "amqp_url": url,
+            "amqp_prefix": f"doseqr-demo-{secrets.token_hex(4)}",
+            "web_port": inherited.web_port if web_free else web_port,
+            "store_port": inherited.store_port if store_free else store_port,
+            "store_address": "127.0.0.1",
+        }
+    )
+
+
+@contextlib.contextmanager
+def _own_topology(settings: Settings) -> Iterator[None]:
+    """Take exchanges and queues of the demo away at the end: the broker may be somebody else's."""
+    try:
+        yield
+    finally:
+        if not settings.embedded:
+            try:
+                remove_topology(settings.amqp_url, settings.amqp_prefix)
+            except BrokerAwayError as error:
+                say(f"The queues {settings.amqp_prefix}.* may be left: {error}")

@@ -1,0 +1,79 @@
+"""The `doseqr` command: puts the subcommands together and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from services.cli import echo, jobs, nodes, qr, query, ready, register, serve, settings, simulate, users
+from services.cli.exit_codes import CANCELLED, CommandError, as_command_error
+from services.cli.local import commands as local
+from services.cli.output import say
+from shared.errors import DoseQRError
+
+app = typer.Typer(
+    name="doseqr",
+    help="Finds the dose objects in a PACS and brings exactly those to a store, verified to the last one.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 completed, 1 incomplete, 2 wrong usage, 3 a node cannot be reached or refused, "
+    "4 broker, database or workers away, 5 failed otherwise, 130 cancelled.",
+)
+app.add_typer(nodes.app, name="nodes", no_args_is_help=True)
+app.add_typer(users.app, name="users", no_args_is_help=True)
+app.add_typer(local.app, name="local", hidden=True, no_args_is_help=True)
+app.command("echo")(echo.echo)
+app.command("query")(query.query)
+app.command("retrieve")(query.retrieve)
+app.command("show")(jobs.show)
+app.command("jobs")(jobs.jobs)
+app.command("cancel")(jobs.cancel)
+app.command("why")(jobs.why)
+app.command("register")(register.register)
+app.command("settings")(settings.settings)
+app.command("serve")(serve.serve)
+app.command("ready")(ready.ready)
+app.command("simulate")(simulate.simulate)
+
+
+@app.command(
+    "qr",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+def classic(
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[FLAGS] QR_ID STORE_ID")] = None,
+) -> None:
+    """Query and retrieve with classic flags, for cron lines; doseqr qr -h lists them."""
+    raise typer.Exit(qr.run(arguments or []))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        get_command(app).main(args=given, prog_name="doseqr")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except KeyboardInterrupt:
+        return CANCELLED
+    except DoseQRError as error:
+        return _tell(as_command_error(error), as_json="--json" in given)
+    return 0
+
+
+def _tell(error: CommandError, *, as_json: bool) -> int:
+    if as_json:
+        typer.echo(json.dumps({"error": {"code": error.word, **error.details}}))
+    say(f"doseqr: {error}")
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

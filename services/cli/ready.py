@@ -1,0 +1,109 @@
+"""`doseqr ready`: wait until all services answer."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from services.cli.exit_codes import AWAY
+from services.cli.opening import opened_broker, service_of
+from services.cli.output import JsonOption, line, print_json, say
+from services.cli.starts import Service
+from shared.broker.topology import QUEUES
+from shared.dicom.association import Peer, open_link
+from shared.dicom.errors import PeerError
+from shared.dicom.peers import timeouts_of
+from shared.dicom.sop_classes import VERIFICATION
+from shared.errors import DoseQRError
+from shared.logs import configure
+from shared.settings import Settings, load
+
+#: Pause between two looks.
+PAUSE_S = 0.5
+#: How long one look at the page may take.
+HTTP_TIMEOUT_S = 5.0
+#: Addresses to listen on that are none to call.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
+
+
+def ready(
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait.")] = 30.0,
+    service: Annotated[list[Service] | None, typer.Option(help="Only this service; repeatable.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Wait until every service answers; exit code 4, and the names of those that do not, otherwise."""
+    wanted = service or list(Service)
+    configure("cli", "CRITICAL")
+    # Loaded at each look: a system that begins now leaves its address in the data folder.
+    missing = wait_until_ready(load, wanted, timeout)
+    if as_json:
+        print_json({"ready": not missing, "missing": missing})
+    elif not missing:
+        line("ready: " + ", ".join(wanted))
+    if missing:
+        say("Not ready: " + "; ".join(missing))
+        raise typer.Exit(AWAY)
+
+
+def wait_until_ready(
+    settings_now: Callable[[], Settings],
+    wanted: Sequence[Service],
+    timeout_s: float,
+    go_on: Callable[[], bool] = lambda: True,
+) -> list[str]:
+    """Wait until all answer; returns what is still missing at the end, in words."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        missing = not_ready(settings_now(), wanted)
+        left_s = deadline - time.monotonic()
+        if not missing or left_s <= 0 or not go_on():
+            return missing
+        time.sleep(min(PAUSE_S, left_s))
+
+
+def not_ready(settings: Settings, wanted: Sequence[Service]) -> list[str]:
+    """Return what does not answer now, in words."""
+    missing = _quiet_queues(settings, wanted)
+    if Service.STORE in wanted:
+        missing += _quiet_store(settings)
+    if Service.WEB in wanted:
+        missing += _quiet_page(settings)
+    return missing
+
+
+def _quiet_queues(settings: Settings, wanted: Sequence[Service]) -> list[str]:
+    queues = [spec.name for spec in QUEUES if service_of(spec.name) in wanted]
+    if not queues:
+        return []
+    try:
+        with opened_broker(settings) as broker:
+            return [f"nobody listens on {q}" for q in queues if broker.queue_state(q).consumers == 0]
+    except DoseQRError as error:
+        return [f"broker: {error}"]
+
+
+def _quiet_store(settings: Settings) -> list[str]:
+    title = settings.store_ae_title
+    peer = Peer(settings.store_address, settings.store_port, title, title)
+    try:
+        open_link(peer, [VERIFICATION], timeouts_of(settings)).release()
+    except PeerError as error:
+        return [f"store at {settings.store_address}:{settings.store_port}: {error}"]
+    return []
+
+
+def _quiet_page(settings: Settings) -> list[str]:
+    host = _ANY.get(settings.web_host, settings.web_host)
+    connection = http.client.HTTPConnection(host, settings.web_port, timeout=HTTP_TIMEOUT_S)
+    try:
+        connection.request("GET", "/health/ready")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return [f"web at {host}:{settings.web_port}: {type(error).__name__}"]
+    finally:
+        connection.close()
+    return [] if status == http.client.OK else [f"web at {host}:{settings.web_port}: HTTP {status}"]
