@@ -1,0 +1,103 @@
+"""A service without DICOM, whose tasks do what a test tells them, on the tables of the query service."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from shared.broker.memory import MemoryBroker
+from shared.contract.codec import decode_event
+from shared.contract.messages import Event, JobEnded
+from shared.database.models import Query, QueryTask
+from shared.database.session import Database
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import PeerError
+from shared.events import Publisher
+from shared.jobs.engine import Engine
+from shared.jobs.model import Claim, Ending, NewTask, Result
+from tests.support.jobs import a_query
+from tests.support.waiting import wait_until
+
+Act = Callable[[Claim, Cancellation], Sequence[NewTask]]
+
+
+class FakeWork:
+    """Implements the port of the engine; counts what was performed."""
+
+    kind = "query"
+    job_table = Query
+    task_table = QueryTask
+
+    def __init__(self) -> None:
+        self.act: Act = lambda _claim, _cancellation: []
+        self.performed: list[int] = []
+        self.given_up: list[tuple[int, str]] = []
+        self.lock = threading.Lock()
+
+    def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
+        with self.lock:
+            self.performed.append(claim.task_id)
+        follows = self.act(claim, cancellation)
+        return Result(write=lambda _session: follows)
+
+    def give_up(self, claim: Claim, error: PeerError) -> Result:
+        self.given_up.append((claim.task_id, error.code))
+        return Result(lambda _session: [], state="failed", error=error.code, detail=str(error))
+
+    def drained(self, session: Session, job_id: str) -> Sequence[NewTask] | Ending:
+        failed = session.query(QueryTask).filter_by(job_id=job_id, state="failed").count()
+        return Ending("incomplete" if failed else "completed")
+
+    def counts(self, session: Session, job_id: str) -> dict[str, Any]:
+        return {"done": session.query(QueryTask).filter_by(job_id=job_id, state="done").count()}
+
+    def before_announcing(self, session: Session, job_id: str) -> None:
+        pass
+
+
+class Bench:
+    """Engines over one database and one broker, and everything that was published."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.broker = MemoryBroker()
+        self.broker.declare()
+        self.work = FakeWork()
+        self.events: list[Event] = []
+        self.broker.subscribe(["#"], lambda message: self.events.append(decode_event(message)[1]))
+        self.publisher = Publisher(self.broker, "test")
+        self.engine = self.new_engine("first")
+
+    def new_engine(self, worker: str) -> Engine:
+        return Engine(self.work, self.database, self.publisher, worker)
+
+    def begin(self, tasks: int, job_id: str = "query-1") -> None:
+        with self.database.write() as session:
+            job = a_query(job_id, status="queued")
+            self.engine.start_job(session, job, [NewTask("slice", {"number": n}) for n in range(tasks)])
+
+    def tasks(self) -> list[QueryTask]:
+        with self.database.read() as session:
+            return session.query(QueryTask).order_by(QueryTask.id).all()
+
+    def job(self, job_id: str = "query-1") -> Query:
+        with self.database.read() as session:
+            return session.get_one(Query, job_id)
+
+    @property
+    def endings(self) -> list[JobEnded]:
+        return [event for event in self.events if isinstance(event, JobEnded)]
+
+    def wait_for_end(self) -> None:
+        wait_until(lambda: bool(self.endings))
+
+
+@pytest.fixture
+def bench(database: Database) -> Iterator[Bench]:
+    bench = Bench(database)
+    yield bench
+    bench.broker.close()
