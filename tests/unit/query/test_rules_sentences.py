@@ -489,8 +489,9 @@ def test_nothing_is_counted_where_the_count_is_returned():
     assert archive.images_asked == ["b"]
 
 
-def test_a_count_of_zero_is_no_count():
-    study, series = StudyAnswer("study"), [SeriesAnswer("a", "CT", instance_count=0)]
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_count_below_one_is_no_count(count):
+    study, series = StudyAnswer("study"), [SeriesAnswer("a", "CT", instance_count=count)]
     assert decide(criteria("CT"), study, series, {}, KnownObjects()) == Needs(images=frozenset({"a"}))
 
 
