@@ -1,0 +1,126 @@
+"""The public contract as documents: a JSON Schema for each message, and AsyncAPI 3; made from the classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.contract.criteria import Criteria
+from shared.contract.envelope import Envelope
+from shared.contract.messages import COMMANDS, EVENTS, Command, Event, Payload
+
+JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+
+
+def message_schema(payload: type[Payload]) -> dict[str, Any]:
+    """Return the JSON Schema of one message as it travels: the envelope with its data."""
+    data = payload.model_json_schema(mode="serialization" if issubclass(payload, Event) else "validation")
+    if "criteria" in data.get("properties", {}):
+        criteria = Criteria.model_json_schema()
+        data.setdefault("$defs", {}).update(criteria.pop("$defs", {}))
+        data["$defs"]["Criteria"] = criteria
+        data["properties"]["criteria"] = {"$ref": "#/$defs/Criteria"}
+    definitions = data.pop("$defs", {})
+    envelope = Envelope.model_json_schema()
+    envelope["properties"]["type"] = {"const": payload.TYPE}
+    envelope["properties"]["data"] = data
+    envelope["required"] = sorted({*envelope["required"], "data"})
+    head = {"$schema": JSON_SCHEMA, "$id": payload.TYPE, "title": payload.__name__}
+    head["description"] = (payload.__doc__ or "").strip()
+    body = {key: value for key, value in envelope.items() if key not in ("title", "description")}
+    return head | body | ({"$defs": definitions} if definitions else {})
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return every schema of the public contract by the type of its message."""
+    return {payload.TYPE: message_schema(payload) for payload in (*COMMANDS, *EVENTS)}
+
+
+def routing_keys(event: type[Event]) -> list[str]:
+    """Return the routing keys under which an event is published; `{id}` is the job's or command's id."""
+    return [f"{topic}.{event.NAME}{suffix}" for topic, suffix in _topics(event)]
+
+
+def _topics(event: type[Event]) -> list[tuple[str, str]]:
+    if "kind" in event.model_fields and "job_id" in event.model_fields:
+        return [("query", ".{id}"), ("retrieve", ".{id}")]
+    return {
+        "StudiesDecided": [("query", ".{id}")],
+        "Rejected": [("command", ".{id}")],
+        "NodeStatus": [("echo", ".{id}")],
+        "EchoCompleted": [("echo", ".{id}")],
+        "ObjectsStored": [("objects", "")],
+        "ObjectsRegistered": [("objects", ".{id}")],
+        "WorkerHeartbeat": [("worker", "")],
+    }[event.__name__]
+
+
+def asyncapi(version: str) -> dict[str, Any]:
+    """Return the AsyncAPI 3 document of the installation whose names start with `doseqr`."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "DoseQR",
+            "version": version,
+            "description": "Commands to DoseQR's services and the events they publish, as CloudEvents 1.0"
+            " in structured JSON over RabbitMQ. Names start with DOSEQR_AMQP_PREFIX.",
+        },
+        "defaultContentType": "application/cloudevents+json",
+        "channels": _channels(),
+        "operations": _operations(),
+        "components": {
+            "messages": {
+                payload.TYPE: {
+                    "name": payload.TYPE,
+                    "title": payload.__name__,
+                    "summary": (payload.__doc__ or "").strip(),
+                    "payload": {"schema": {"$ref": f"./schemas/{payload.TYPE}.json"}},
+                }
+                for payload in (*COMMANDS, *EVENTS)
+            }
+        },
+    }
+
+
+def _channels() -> dict[str, Any]:
+    channels = {
+        f"commands.{command.ROUTING_KEY}": _channel("commands", command.ROUTING_KEY, command)
+        for command in COMMANDS
+    }
+    for event in EVENTS:
+        for key in routing_keys(event):
+            channels[f"events.{key.replace('.{id}', '')}"] = _channel("events", key, event)
+    return channels
+
+
+def _channel(exchange: str, routing_key: str, payload: type[Payload]) -> dict[str, Any]:
+    channel: dict[str, Any] = {
+        "address": routing_key,
+        "messages": {payload.__name__: {"$ref": f"#/components/messages/{payload.TYPE}"}},
+        "bindings": {
+            "amqp": {
+                "is": "routingKey",
+                "exchange": {"name": f"doseqr.{exchange}", "type": "topic", "durable": True},
+            }
+        },
+    }
+    if "{id}" in routing_key:
+        channel["parameters"] = {"id": {"description": "Id of the job or command."}}
+    return channel
+
+
+def _operations() -> dict[str, Any]:
+    receive = {_operation("do", command): _action("receive", command) for command in COMMANDS}
+    tell = {_operation("tell", event): _action("send", event) for event in EVENTS}
+    return receive | tell
+
+
+def _operation(verb: str, payload: type[Command | Event]) -> str:
+    return f"{verb}{payload.__name__}"
+
+
+def _action(action: str, payload: type[Command | Event]) -> dict[str, Any]:
+    if issubclass(payload, Command):
+        channel = f"commands.{payload.ROUTING_KEY}"
+    else:
+        channel = f"events.{routing_keys(payload)[0].replace('.{id}', '')}"
+    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}}

@@ -1,0 +1,37 @@
+"""Writes the golden files and the generated documents again (`make golden`); look at the difference."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from shared.contract.schemas import asyncapi, schemas
+from tests.golden.examples import messages
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "v1"
+SCHEMAS = ROOT / "docs" / "schemas"
+ASYNCAPI = ROOT / "docs" / "asyncapi.json"
+
+
+def documents() -> dict[Path, str]:
+    """Return the text of every generated file by its path."""
+    golden = {GOLDEN / f"{kind}.json": message.body.decode() + "\n" for kind, message in messages().items()}
+    made = {SCHEMAS / f"{kind}.json": _text(schema) for kind, schema in schemas().items()}
+    return golden | made | {ASYNCAPI: _text(asyncapi("1"))}
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def main() -> None:
+    """Write them all."""
+    for path, text in documents().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
