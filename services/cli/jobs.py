@@ -25,8 +25,10 @@ from services.cli.why_text import print_why
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED, CancelJob
 from shared.database.models.query import Query
+from shared.database.session import Database
+from shared.errors import InvalidInputError
 from shared.events import Publisher
-from shared.reading.jobs import Job, find_job, kind_of, list_jobs, summary
+from shared.reading.jobs import Job, find_job, get_job, kind_of, list_jobs, summary
 from shared.reading.queries import write_query_json
 from shared.reading.retrieves import retrieve_json
 from shared.reading.why import why as explain
@@ -113,8 +115,20 @@ def cancel(job_id: JobArgument, as_json: JsonOption = False) -> None:
                     command = CancelJob(job_id=job.id, requested_by=who())
                     Publisher(broker, "cli").command(command, command_id=command_id)
                     follower = Follower(database, broker, inbox, reporter, command_ids=(command_id,))
-                    job = follower.until_ended(kind, job.id)
+                    job = _until_ended(follower, database, job)
         _print_end(job, as_json=as_json)
+
+
+def _until_ended(follower: Follower, database: Database, job: Job) -> Job:
+    try:
+        return follower.until_ended(kind_of(job), job.id)
+    except InvalidInputError:
+        # It may have ended by itself before the command arrived: then there was nothing left to cancel.
+        with database.read() as session:
+            now = get_job(session, job.id)
+        if now is None or now.status not in ENDED:
+            raise
+        return now
 
 
 def _print_end(job: Job, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,11 +112,14 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _reference(file: Path) -> ObjectReference | None:
-    ds = dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
-    sop_class_uid = str(ds.get("SOPClassUID") or "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's quote values; what is malformed is refused below
+        ds = dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
+        sop_class_uid = str(ds.get("SOPClassUID") or "")
+        texts = {name: str(ds.get(name) or "") for name in _TAGS[1:]}
     if ds.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR_CLASS:
         return None
-    uids = {name: parse_uid(name, str(ds.get(name) or "")) for name in _TAGS[1:]}
+    uids = {name: parse_uid(name, text) for name, text in texts.items()}
     return ObjectReference(
         study_instance_uid=uids["StudyInstanceUID"],
         series_instance_uid=uids["SeriesInstanceUID"],

@@ -17,8 +17,10 @@ from shared.reading.jobs import UnknownJobError, life
 #: Studies read at once.
 PAGE = 500
 
-#: Keys of the ledger's payload that describe a slice.
+#: The kind of tasks that are slices, and the keys of their payload: a window, or one thing by its identifier.
 SLICE_KIND = "slice"
+_WINDOW = ("date_from", "date_until", "time_from", "time_until")
+_SINGLE = ("study_instance_uid", "accession_number")
 
 
 def query_json(session: Session, job_id: str) -> dict[str, Any]:
@@ -138,7 +140,14 @@ def missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
         .order_by(QueryTask.id)
     )
     for task in session.scalars(failed):
-        yield {"kind": SLICE_KIND, **task.payload, "error": task.error, "detail": task.detail}
+        yield {
+            "kind": SLICE_KIND,
+            "code": task.payload.get("code"),
+            "window": {key: task.payload.get(key) for key in _WINDOW},
+            **{key: task.payload[key] for key in _SINGLE if key in task.payload},
+            "error": task.error,
+            "detail": task.detail,
+        }
     unjudged = (
         select(QueryStudy.study_instance_uid, QueryStudy.reason, QueryStudy.detail)
         .where(QueryStudy.job_id == job_id, QueryStudy.state == "missing")

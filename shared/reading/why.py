@@ -131,10 +131,10 @@ def _finds(session: Session, query_id: str, study: QueryStudy) -> list[dict[str,
 
 def _speaks_of(keys: dict[str, Any], uid: str) -> bool:
     """Tell whether a C-FIND asked for this study; one that names no study asked for all."""
-    named = keys.get("StudyInstanceUID")
+    named = keys.get("study_instance_uid") or keys.get("study_instance_uids")
     if not named:
         return True
-    return uid in (named.split("\\") if isinstance(named, str) else named)
+    return uid in ([named] if isinstance(named, str) else named)
 
 
 def _arrivals(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:

@@ -80,8 +80,8 @@ def _tell(system: System, password: str | None) -> None:
     line(f"Logs:   {system.services_log.absolute()}")
     if settings.embedded:
         line(
-            "Note:   embedded: all services in one process over an in-memory broker. What is in its queues "
-            "is lost when it ends (the ledger brings it back at the next start), and no other worker can join."
+            "Note:   embedded: all services in one process over an in-memory broker. What is in its queues is"
+            " lost when it ends (the ledger brings it back at the next start); no other worker can join."
         )
 
 

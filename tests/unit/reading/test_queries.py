@@ -36,7 +36,7 @@ def some_query(session: Session) -> None:
             an_object("1.2.1", "1.2.1.1", "1.2.1.1.2", decision="drop", reason="text_report"),
             a_study("1.2.2", decision="drop", reason="no_dose_object"),
             a_study("1.2.3", state="missing", decision="", reason="study_not_answered", type=None),
-            a_task(payload={"window": {"from": "2024-05-01"}, "code": "CT"}, error="timed_out", detail="x"),
+            a_task(payload={"date_from": "2024-05-01", "code": "CT"}, error="timed_out", detail="x"),
             a_task(kind="examine", payload={}),
             a_task(state="done", payload={}),
         ]
@@ -76,8 +76,13 @@ def test_what_is_missing_is_told_by_window_and_by_study(session: Session) -> Non
     assert missing == [
         {
             "kind": "slice",
-            "window": {"from": "2024-05-01"},
             "code": "CT",
+            "window": {
+                "date_from": "2024-05-01",
+                "date_until": None,
+                "time_from": None,
+                "time_until": None,
+            },
             "error": "timed_out",
             "detail": "x",
         },

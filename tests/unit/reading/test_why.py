@@ -30,9 +30,9 @@ def told(session: Session) -> Session:
             a_study("1.2", decision="drop", reason="known", task_id=7, modalities=["CT", "SR"]),
             a_series("1.2", "1.2.1", decision="drop", reason="known", whole=False),
             an_object("1.2", "1.2.1", "1.2.1.1", decision="drop", reason="known"),
-            a_find(7, keys={"StudyInstanceUID": "1.2\\1.3"}),
-            a_find(7, keys={"StudyInstanceUID": "1.3"}),
-            a_find(7, level="IMAGE", keys={"StudyDate": "20240501"}),
+            a_find(7, keys={"study_instance_uids": ["1.2", "1.3"]}),
+            a_find(7, keys={"study_instance_uid": "1.3"}),
+            a_find(7, level="IMAGE", keys={"date_from": "2024-05-01"}),
             a_find(8),
             an_expected("1.2", "1.2.1", "1.2.1.1", state="missing", reason="not_arrived"),
         ]

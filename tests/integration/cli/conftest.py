@@ -1,0 +1,36 @@
+"""A `doseqr` with a data folder of its own, and services that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.settings import Settings, load
+from tests.support.cli import Doseqr
+from tests.support.fake_services import FakeServices, Script
+
+
+@pytest.fixture
+def doseqr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doseqr:
+    """Give a `doseqr` over an embedded broker that nobody serves (yet)."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DOSEQR_{name.upper()}", raising=False)
+    monkeypatch.setenv("DOSEQR_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("DOSEQR_AMQP_URL", "memory://")
+    return Doseqr(capsys, load())
+
+
+@pytest.fixture
+def script() -> Script:
+    """Give what the fake services answer; a test changes it."""
+    return Script()
+
+
+@pytest.fixture
+def services(doseqr: Doseqr, script: Script) -> Iterator[FakeServices]:
+    """Run fake services that `doseqr` reaches."""
+    running = FakeServices(doseqr.settings, script)
+    yield running
+    running.close()
