@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.support.broker", "tests.support.databases", "tests.support.pacs"]
+pytest_plugins = [
+    "tests.support.broker",
+    "tests.support.databases",
+    "tests.support.system",
+    "tests.support.pacs",
+    "tests.support.system",
+]

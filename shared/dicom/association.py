@@ -28,6 +28,9 @@ _config.LOG_RESPONSE_IDENTIFIERS = False
 #: Largest P-DATA-TF that we take (PS3.8 D.1); 0 would mean no limit, which some old PACS misread.
 MAX_PDU_BYTES = 131072
 
+#: "Association established and ready for data transfer" (PS3.8 9.2.1).
+_OPEN_STATE = "Sta6"
+
 #: A-ASSOCIATE-RJ (PS3.8 9.3.4) by source and reason: another try gives the same answer.
 _PERMANENT = {(1, 2), (1, 3), (1, 7), (2, 2)}
 #: The peer asks for patience: temporary congestion, local limit exceeded.
@@ -65,7 +68,7 @@ class _Requestor(ApplicationEntity):
     def _create_socket(
         self, assoc: Association, address: AddressInformation, tls_args: Any
     ) -> AssociationSocket:
-        assoc.dimse.msg_queue = AnswerQueue()
+        assoc.dimse.msg_queue = AnswerQueue(lambda: assoc.dul.state_machine.current_state == _OPEN_STATE)
         sock = RequestorSocket(assoc, address=address)
         sock.answer_timeout_s = self.dimse_timeout
         sock.tls_args = tls_args

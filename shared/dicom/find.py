@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from shared.dicom.answers import BrokenAnswerError
@@ -19,6 +20,9 @@ from shared.dicom.status import status_error
 T = TypeVar("T")
 
 SUCCESS = 0x0000
+
+#: Of a sequence whose end is marked by a delimiter (PS3.5 7.1).
+_UNDEFINED_LENGTH = 0xFFFFFFFF
 PENDING = frozenset({0xFF00, 0xFF01})
 
 
@@ -83,13 +87,22 @@ def _collect(
 
 
 def _take(match: Dataset | None, read: Callable[[Dataset], T], result: FindResult[T]) -> None:
-    if match is None:
+    if match is None or _cut_off(match):
         result.broken += 1
         return
     try:
         result.matches.append(read(match))
     except BrokenAnswerError:
         result.broken += 1
+
+
+def _cut_off(match: Dataset) -> bool:
+    """Tell whether the last element is shorter than it says: pydicom reads what is there, without a word."""
+    tags = list(match.keys())
+    last = match.get_item(tags[-1]) if tags else None
+    if not isinstance(last, RawDataElement) or last.value is None or last.length == _UNDEFINED_LENGTH:
+        return False
+    return len(last.value) < last.length
 
 
 def _unsendable(link: Link, failure: Exception) -> PeerError:

@@ -33,8 +33,9 @@ class AnswerQueue(queue.Queue[Any]):
     the peer `CANCEL_GRACE_S` from then on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, can_receive: Callable[[], bool]) -> None:
         super().__init__()
+        self._can_receive = can_receive
         self.cancellation: Cancellation | None = None
         self.on_cancel: Callable[[], None] | None = None
         #: Whether the last wait ended without a message.
@@ -50,7 +51,7 @@ class AnswerQueue(queue.Queue[Any]):
         """Wait for the next message.
 
         Raises:
-            queue.Empty: none came in time, or `block` is false.
+            queue.Empty: none came in time, none can come any more, or `block` is false.
         """
         if not block:
             raise queue.Empty
@@ -58,6 +59,9 @@ class AnswerQueue(queue.Queue[Any]):
         while (left := min(give_up, self._cancel_deadline or give_up) - time.monotonic()) > 0:
             with contextlib.suppress(queue.Empty):
                 return super().get(block=True, timeout=min(POLL_S, left))
+            if not self._can_receive():
+                # pynetdicom itself tells a waiting reader of an abort, but not of a peer that sends nonsense.
+                return super().get(block=False)
             self._look_for_cancellation()
         self.timed_out = True
         raise queue.Empty
@@ -104,6 +108,14 @@ class RequestorSocket(AssociationSocket):
         self.socket.settimeout(self.answer_timeout_s)
         self.assoc.requestor.address_info = AddressInformation.from_tuple(self.socket.getsockname())
         self._is_connected = True
+
+    def _shutdown_socket(self) -> None:
+        """Shut down and close; pynetdicom's own leaves the socket open if the peer was faster."""
+        sock = self.socket
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
 
     def shut(self) -> None:
         """Cut the connection at once, so that no thread stays in a read or write."""
