@@ -40,15 +40,30 @@ def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield node.url
 
 
-@pytest.fixture
-def own_node(tmp_path) -> Iterator[PrivateNode]:
-    """A node for one test, which may stop, kill and start it."""
+@pytest.fixture(scope="session")
+def mortal_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateNode]:
+    """A second node; see `own_node`."""
     script = find_server_script()
     if script is None:
         skip_or_fail(MISSING)
     assert script is not None
-    with private_node(tmp_path, script) as node:
+    with private_node(tmp_path_factory.mktemp("mortal"), script) as node:
         yield node
+
+
+@pytest.fixture
+def own_node(mortal_node) -> PrivateNode:
+    """A running node that a test may stop, kill and start; use names of your own on it (`own_prefix`)."""
+    if not mortal_node.running:
+        mortal_node.start()
+    node: PrivateNode = mortal_node
+    return node
+
+
+@pytest.fixture
+def own_prefix() -> str:
+    """A prefix for names on `own_node`, which forgets them at its end."""
+    return f"test-{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture

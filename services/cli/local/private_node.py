@@ -108,6 +108,11 @@ class PrivateNode:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -kernel inet_dist_use_interface {127,0,0,1}",
         }
 
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._node is not None and self._node.poll() is None
+
     def start(self) -> None:
         """Start it and wait until it takes the login.
 

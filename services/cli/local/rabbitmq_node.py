@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -36,35 +36,42 @@ WITHOUT_BROKER = (
 Report = Callable[[str], None]
 
 
+#: One way to a broker: its URL, or None where it does not work; what it starts goes on the stack.
+Step = Callable[[Path, Report, contextlib.ExitStack], str | None]
+
+
 @contextlib.contextmanager
-def ensure_rabbitmq(settings_url: str | None, work_dir: Path, report: Report) -> Iterator[str]:
+def ensure_rabbitmq(
+    settings_url: str | None, work_dir: Path, report: Report, steps: Sequence[Step] | None = None
+) -> Iterator[str]:
     """Yield the URL of a broker; what is started for it ends with the context.
 
     Taken is the first that works: the URL of the settings; a RabbitMQ at 127.0.0.1:5672 with the default
     login; a private node from an installed rabbitmq-server; the same after installing Debian's package (root
-    only); a container; and where none of these is, embedded mode. `report` gets a plain sentence for each step.
+    only); a container; and where none of these is, embedded mode. `report` gets a sentence for each step.
     """
     with contextlib.ExitStack() as stack:
-        yield _first_that_works(settings_url, work_dir, report, stack)
+        if settings_url is not None:
+            report("Using the broker that DOSEQR_AMQP_URL names.")
+            yield settings_url
+            return
+        # Something of ours may run: a SIGTERM must lead through the end of the context.
+        stack.enter_context(orderly_sigterm())
+        for step in STEPS if steps is None else steps:
+            url = step(work_dir, report, stack)
+            if url is not None:
+                break
+        else:
+            report(WITHOUT_BROKER)
+            url = MEMORY_URL
+        yield url
 
 
-def _first_that_works(
-    settings_url: str | None, work_dir: Path, report: Report, stack: contextlib.ExitStack
-) -> str:
-    if settings_url is not None:
-        report("Using the broker that DOSEQR_AMQP_URL names.")
-        return settings_url
-    if is_listening(DEFAULT_PORT) and can_open(DEFAULT_URL):
-        report(f"Using the RabbitMQ that listens on 127.0.0.1:{DEFAULT_PORT}.")
-        return DEFAULT_URL
-    # From here on something of ours may run: a SIGTERM must lead through the end of the context.
-    stack.enter_context(orderly_sigterm())
-    return (
-        _try_private(work_dir, report, stack)
-        or _try_installed(work_dir, report, stack)
-        or _try_docker(work_dir, report, stack)
-        or _embedded(report)
-    )
+def _try_default(_work_dir: Path, report: Report, _stack: contextlib.ExitStack) -> str | None:
+    if not (is_listening(DEFAULT_PORT) and can_open(DEFAULT_URL)):
+        return None
+    report(f"Using the RabbitMQ that listens on 127.0.0.1:{DEFAULT_PORT}.")
+    return DEFAULT_URL
 
 
 def _try_private(work_dir: Path, report: Report, stack: contextlib.ExitStack) -> str | None:
@@ -106,9 +113,7 @@ def _try_docker(work_dir: Path, report: Report, stack: contextlib.ExitStack) -> 
     return url
 
 
-def _embedded(report: Report) -> str:
-    report(WITHOUT_BROKER)
-    return MEMORY_URL
+STEPS: tuple[Step, ...] = (_try_default, _try_private, _try_installed, _try_docker)
 
 
 @contextlib.contextmanager
