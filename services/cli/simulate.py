@@ -29,6 +29,14 @@ def simulate(
     raise typer.Exit(run(file or DEMO, port=port, log=log, destinations=destinations))
 
 
+def demo_ae_title() -> str:
+    """Return the AE title of the demo PACS."""
+    from simulator.main import DEMO  # noqa: PLC0415 - no other command pays for loading it
+    from simulator.script import read_script  # noqa: PLC0415
+
+    return str(read_script(DEMO).pacs.ae_title)
+
+
 def destination_of(text: str) -> tuple[str, tuple[str, int]]:
     """Return AE title, host and port of `AE=HOST:PORT`.
 

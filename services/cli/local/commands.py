@@ -9,6 +9,7 @@ import typer
 
 from services.cli.local.processes import given_url, signals_as_interrupts, with_environment
 from services.cli.output import say
+from shared.broker.factory import MEMORY_URL
 from shared.logs import configure
 from shared.settings import load
 
@@ -34,15 +35,18 @@ def demo() -> None:
 @app.command(
     "with-broker", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
 )
-def with_broker(command: Annotated[list[str], typer.Argument(metavar="CMD...")]) -> None:
-    """Run a command with DOSEQR_AMQP_URL set to a broker that is made sure of."""
+def with_broker(
+    command: Annotated[list[str], typer.Argument(metavar="CMD...")],
+    variable: Annotated[str, typer.Option(help="The variable that gets the URL.")] = "DOSEQR_AMQP_URL",
+) -> None:
+    """Run a command with the URL of a broker that is made sure of; without one, the variable is not set."""
     from services.cli.local.rabbitmq_node import ensure_rabbitmq  # noqa: PLC0415
 
     settings = load()
     configure("cli", "ERROR")
     with signals_as_interrupts(), ensure_rabbitmq(given_url(settings), settings.data_dir, say) as url:
-        with_url = with_environment(command, {"DOSEQR_AMQP_URL": url})
-        with subprocess.Popen(with_url) as started:  # noqa: S603 - the caller's own command
+        added = {} if url == MEMORY_URL else {variable: url}
+        with subprocess.Popen(with_environment(command, added)) as started:  # noqa: S603 - the caller's own
             try:
                 code = started.wait()
             except KeyboardInterrupt:

@@ -33,14 +33,6 @@ def demo_pacs(settings: Settings, port: int, log: Path) -> Iterator[None]:
         yield
 
 
-def demo_ae_title() -> str:
-    """Return the AE title of the demo PACS."""
-    from simulator.main import DEMO  # noqa: PLC0415 - no other command pays for loading it
-    from simulator.script import read_script  # noqa: PLC0415
-
-    return str(read_script(DEMO).pacs.ae_title)
-
-
 def _await(started: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while not is_listening(port):

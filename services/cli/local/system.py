@@ -12,13 +12,14 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from services.cli.exit_codes import FAILED, CommandError
-from services.cli.local.pacs import demo_ae_title, demo_pacs
+from services.cli.local.pacs import demo_pacs
 from services.cli.local.private_node import free_ports
 from services.cli.local.processes import last_lines, process, undisturbed
 from services.cli.opening import own_store
 from services.cli.orders import QueryOrder
 from services.cli.ready import wait_until_ready
 from services.cli.serve import command_line
+from services.cli.simulate import demo_ae_title
 from services.cli.starts import Service
 from shared.clock import utc_now
 from shared.contract.criteria import parse_criteria

@@ -1,0 +1,86 @@
+# The manual of this project: `make` alone prints it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Only these are run by `make test T=...`; everything without it.
+T ?=
+# No network; the contract suite over the in-memory broker belongs to `make unit` as well.
+UNIT := tests/unit tests/golden tests/architecture
+REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
+
+.PHONY: help install run demo test unit check format bench golden soak lock clean system-packages
+
+help:  ## Print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make test T=tests/unit/test_nodes.py runs one file or folder."
+
+install: $(INSTALLED)  ## Make .venv with everything that is needed to run; leaves .venv/bin/doseqr
+
+run: $(INSTALLED)  ## Run everything with a demo PACS at http://127.0.0.1:8000 until Ctrl-C
+	@$(BIN)/doseqr local run
+
+demo: $(INSTALLED)  ## Query, retrieve and verify with a demo PACS, then end; leaves nothing running
+	@$(BIN)/doseqr local demo
+
+test: $(INSTALLED_DEV) system-packages  ## Run all tests, on a real RabbitMQ, PostgreSQL and DICOM peers; T=path for a part
+	@if [ -n "$(T)" ]; then .ci/with-broker $(BIN)/pytest $(T); else \
+	  $(BIN)/pytest -q $(UNIT); \
+	  .ci/with-broker $(BIN)/pytest -q $(REST); fi
+
+unit: $(INSTALLED_DEV)  ## Run the fast tests: no network, no broker but the one in memory
+	@$(BIN)/pytest -q $(UNIT)
+	@$(BIN)/pytest -q tests/contract -k "not rabbitmq"
+
+check: $(INSTALLED_DEV)  ## Check format, lint and types; what CI does before the tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(INSTALLED_DEV)  ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix --exit-zero .
+	@$(BIN)/ruff format .
+
+bench: $(INSTALLED_DEV)  ## Measure and print the numbers
+	@.ci/with-broker $(BIN)/pytest -q -s tests/bench
+
+golden: $(INSTALLED_DEV)  ## Write the golden files and schemas of the contract anew; review the difference
+	@$(BIN)/python -m tests.golden.write
+
+soak: $(INSTALLED_DEV)  ## Run the long tests: large queries, faults, hours
+	@.ci/with-broker $(BIN)/pytest -q -s tests/soak
+
+lock: $(INSTALLED)  ## Pin the newest allowed versions of all dependencies with their hashes
+	@test -x $(VENV)/lock/bin/pip-compile || { $(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install -q pip-tools; }
+	@for name in build runtime dev; do \
+	  PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(VENV)/lock/bin/pip-compile --quiet --upgrade --generate-hashes \
+	    --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	    --output-file requirements/$$name.txt requirements/$$name.in; done
+
+clean:  ## Remove what tools left; objects and databases below var/ stay
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info $(VENV)
+	@find services shared simulator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system-packages:
+	@.ci/system-packages
+
+$(BIN)/python:
+	@.ci/make-venv $(VENV)
+
+$(INSTALLED): $(BIN)/python requirements/runtime.txt requirements/build.txt pyproject.toml
+	@echo "Installing DoseQR into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED) requirements/dev.txt
+	@echo "Installing what tests and checks need"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
