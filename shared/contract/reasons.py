@@ -97,6 +97,7 @@ class Reason(StrEnum):
     OUT_OF_RESOURCES = "out_of_resources"
     MOVE_DESTINATION_UNKNOWN = "move_destination_unknown"
     MOVED_NOTHING = "moved_nothing"
+    NOTHING_ARRIVED = "nothing_arrived"
     STATUS_FAILURE = "status_failure"
     DISK_FULL = "disk_full"
     NODE_REMOVED = "node_removed"
@@ -205,6 +206,7 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
             ),
         ),
         Reason.MOVED_NOTHING: (_F, "The PACS reports success and moved nothing."),
+        Reason.NOTHING_ARRIVED: (_F, "Nothing of what was asked for arrived."),
         Reason.STATUS_FAILURE: (_F, "{node} answered with status {status}."),
         Reason.DISK_FULL: (_F, "The disk of the store is full."),
         Reason.NODE_REMOVED: (_F, "The node was removed."),

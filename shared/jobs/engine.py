@@ -28,6 +28,10 @@ log = structlog.get_logger(__name__)
 #: At most four progress events a second for each job, however many workers it has.
 PROGRESS_EVERY = timedelta(seconds=0.25)
 
+#: A job that ended like this has been counted to its last task; what comes in late is left out. What comes in
+#: after a cancellation was found, and stays visible.
+_GIVEN_UP = ENDED - {"cancelled"}
+
 
 class Engine:
     """One service's jobs in this process; its handlers may run on any number of threads and processes."""
@@ -126,26 +130,28 @@ class Engine:
     def _end(self, claim: Claim, result: Result) -> None:
         now = self._clock()
         with self.database.write() as session:
-            if not self.ledger.end(session, claim, result.state, result.error, result.detail, now):
+            job = self.ledger.lock(session, claim.job_id)
+            state = result.state if job.status not in _GIVEN_UP else "cancelled"
+            if not self.ledger.end(session, claim, state, result.error, result.detail, now):
                 log.info("task lost to another worker", job_id=claim.job_id, task_id=claim.task_id)
                 return
+            if job.status in _GIVEN_UP:
+                return
             follows = result.write(session)
-            self._go_on(session, claim.job_id, result, follows, now)
+            if job.status not in ENDED:
+                self._go_on(session, job, result, follows, now)
         if result.after is not None:
             result.after()
 
     def _go_on(
-        self, session: Session, job_id: str, result: Result, follows: Sequence[NewTask], now: datetime
+        self, session: Session, job: Any, result: Result, follows: Sequence[NewTask], now: datetime
     ) -> None:
-        job = self.ledger.lock(session, job_id)
-        if job is None or job.status in ENDED:
-            return
         if not result.error:
             job.note = ""
         if result.end_job is not None:
             self.ledger.finish(session, job, result.end_job, now)
         else:
-            self.ledger.add(session, job_id, follows, now)
+            self.ledger.add(session, job.id, follows, now)
 
     def advance(self, job_id: str) -> None:
         """Release what is due, tell how the job stands, end it when nothing is left.
@@ -191,11 +197,20 @@ class Engine:
                     self.ledger.take_back(session, task_ids[number:], self._clock())
                 raise
 
+    def report(self, job_id: str) -> None:
+        """Tell how a job stands while one of its tasks is in hand, if it is its turn; never raises."""
+        try:
+            self._report(job_id, self._clock())
+        except RetriableError as error:
+            log.debug("progress not told", job_id=job_id, error=str(error))
+
     def _report(self, job_id: str, now: datetime) -> None:
         with self.database.write() as session:
             if not self.ledger.take_progress_turn(session, job_id, now, PROGRESS_EVERY):
                 return
             job = session.get_one(self.service.job_table, job_id)
+            if job.status in ENDED:
+                return
             event = Progress(
                 job_id=job_id,
                 kind=self.service.kind,

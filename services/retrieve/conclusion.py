@@ -1,0 +1,158 @@
+"""From the answers to a task's C-MOVEs and what arrived to what follows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from services.retrieve.asking import Asked, Attempt
+from services.retrieve.facts import Seen
+from services.retrieve.moves import Share
+from services.retrieve.payloads import MAX_ROUNDS, MoveOrder, SeriesKey, move_tasks
+from services.retrieve.verdict import Action, Verdict, claimed, judge, may_come
+from shared.dicom.errors import PeerError
+from shared.jobs.model import NewTask
+
+#: A series that the PACS says it has sent, and of which nothing can be named.
+UNNAMED = frozenset({""})
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Objects that are given up, and why."""
+
+    share: Share
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class Conclusion:
+    """What follows from one task."""
+
+    tasks: list[NewTask] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    #: Series without names of which nothing more comes.
+    complete: list[SeriesKey] = field(default_factory=list)
+    #: No other C-MOVE of the job can succeed.
+    stop: Verdict | None = None
+    #: Nothing came of it, and the same is to be tried after a pause.
+    retry: PeerError | None = None
+
+
+def on_their_way(attempts: Iterable[Attempt]) -> int:
+    """Return how many objects may arrive that the PACS says it has sent."""
+    return sum(may_come(one.answer, one.move.size) for one in attempts)
+
+
+def take_at_its_word(attempts: Iterable[Attempt], seen: Seen) -> None:
+    """Add to what was seen what the PACS says it has sent: nothing else can be known."""
+    for one in attempts:
+        if one.move.shares[0].nameless:
+            if claimed(one.answer, [""]):
+                seen.nameless.setdefault(one.move.shares[0].key, set(UNNAMED))
+        else:
+            seen.sop_instance_uids |= claimed(one.answer, one.move.sop_instance_uids)
+
+
+def conclude(order: MoveOrder, asked: Asked, seen: Seen) -> Conclusion:
+    """Say what follows; `seen` is all that arrived of the task."""
+    conclusion = Conclusion()
+    groups = _Groups()
+    later: list[Attempt] = []
+    for attempt in asked.attempts:
+        verdict = _judge(attempt, seen)
+        if verdict.action is Action.STOP:
+            conclusion.stop = verdict
+        elif verdict.action is Action.TRY_LATER:
+            later.append(attempt)
+        elif verdict.action is Action.DONE:
+            conclusion.complete += [share.key for share in attempt.move.shares if share.nameless]
+        else:
+            _ask_or_lose(order, attempt, verdict, _rest(attempt, seen), groups, conclusion)
+    groups.add(order, [share for one in asked.unasked for share in one.shares])
+    conclusion.retry = _retry(order, asked, later, seen)
+    _ask_later(order, later, groups)
+    conclusion.tasks = groups.tasks()
+    return conclusion
+
+
+def _judge(attempt: Attempt, seen: Seen) -> Verdict:
+    expected, arrived = attempt.move.size, sum(seen.of(share) for share in attempt.move.shares)
+    first = attempt.move.shares[0]
+    if first.nameless and arrived:
+        sent = attempt.answer.sent if attempt.answer.succeeded and not attempt.answer.failures else None
+        if seen.nameless[first.key] == UNNAMED or (sent is not None and arrived >= sent):
+            expected = arrived
+    return judge(attempt.answer, asked=expected, arrived=arrived, simplest=attempt.move.simplest)
+
+
+def _rest(attempt: Attempt, seen: Seen) -> list[Share]:
+    shares = attempt.move.shares
+    return [
+        left
+        for share in shares
+        if (left := share if share.nameless else share.without(seen.sop_instance_uids)) is not None
+    ]
+
+
+def _ask_or_lose(
+    order: MoveOrder,
+    attempt: Attempt,
+    verdict: Verdict,
+    rest: Sequence[Share],
+    groups: _Groups,
+    conclusion: Conclusion,
+) -> None:
+    by_objects = [share.by_objects() for share in rest]
+    was_list_of_images = attempt.move.level == "IMAGE"
+    next_round = replace(order, round=order.round + 1, lists=not was_list_of_images, again=False)
+    if verdict.action is Action.ASK_SIMPLER and attempt.move.is_list:
+        groups.add(replace(order, lists=False, again=False), rest)
+    elif verdict.action is Action.ASK_SIMPLER:
+        groups.add(replace(order, lists=True, again=False), by_objects)
+    elif verdict.action is Action.ASK_REST and next_round.round <= MAX_ROUNDS:
+        groups.add(next_round, by_objects)
+    else:
+        conclusion.losses += [Loss(share, verdict) for share in rest]
+
+
+def _ask_later(order: MoveOrder, later: Sequence[Attempt], groups: _Groups) -> None:
+    """Ask again after a pause: what was answered together, what was not answered each by itself."""
+    for attempt in later:
+        alone = attempt.answer.status_code is None
+        groups.add(replace(order, again=True), attempt.move.shares, alone=alone)
+
+
+def _retry(order: MoveOrder, asked: Asked, later: Sequence[Attempt], seen: Seen) -> PeerError | None:
+    if seen:
+        return None
+    if asked.no_association is not None:
+        return asked.no_association
+    hopeless = len(later) == len(asked.attempts) > 0 and not asked.unasked
+    if hopeless and (order.again or len(later) == 1):
+        return later[-1].answer.error
+    return None
+
+
+class _Groups:
+    """Shares of tasks to come, by the manner in which they are asked for."""
+
+    def __init__(self) -> None:
+        self._shares: dict[tuple[int, bool, bool], list[Share]] = {}
+        self._alone: list[NewTask] = []
+
+    def add(self, order: MoveOrder, shares: Iterable[Share], *, alone: bool = False) -> None:
+        """Add shares that are asked for in the manner of this order, together or as one task of their own."""
+        if alone:
+            self._alone += move_tasks(shares, round_number=order.round, lists=order.lists, again=order.again)
+        else:
+            self._shares.setdefault((order.round, order.lists, order.again), []).extend(shares)
+
+    def tasks(self) -> list[NewTask]:
+        """Return the tasks."""
+        together = [
+            task
+            for (number, lists, again), shares in self._shares.items()
+            for task in move_tasks(shares, round_number=number, lists=lists, again=again)
+        ]
+        return together + self._alone

@@ -1,0 +1,173 @@
+"""Statements on what a retrieve expects: its series, their objects, and what is still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, case, delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from services.retrieve.facts import Facts
+from services.retrieve.filling import is_here
+from services.retrieve.moves import Share
+from services.retrieve.payloads import MoveOrder, SeriesKey
+from services.retrieve.rows import OPEN, add_counts, execute, is_open, row_key, series_rows, weight_of_row
+from shared.database.models import QueryObject, QuerySeries, Retrieve, RetrieveObject
+from shared.database.upsert import insert_missing
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSeries:
+    """One series of the ledger, as it is planned."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    named: int
+    whole: bool
+
+    @property
+    def key(self) -> SeriesKey:
+        """Study and series."""
+        return self.study_instance_uid, self.series_instance_uid
+
+
+def series_page(session: Session, job_id: str, after: SeriesKey | None, limit: int) -> list[PlannedSeries]:
+    """Return series that are still to be planned, in order, those behind `after`."""
+    row = RetrieveObject
+    named = func.sum(case((row.sop_instance_uid == "", 0), else_=1)).label("named")
+    decided = (
+        select(func.count())
+        .where(
+            QueryObject.job_id == Retrieve.query_id,
+            QueryObject.study_instance_uid == row.study_instance_uid,
+            QueryObject.series_instance_uid == row.series_instance_uid,
+        )
+        .correlate(row, Retrieve)
+        .scalar_subquery()
+    )
+    statement = (
+        select(row.study_instance_uid, row.series_instance_uid, named, QuerySeries.whole, decided)
+        .join(Retrieve, Retrieve.id == row.job_id)
+        .join(
+            QuerySeries,
+            and_(
+                QuerySeries.job_id == Retrieve.query_id,
+                QuerySeries.study_instance_uid == row.study_instance_uid,
+                QuerySeries.series_instance_uid == row.series_instance_uid,
+            ),
+        )
+        .where(row.job_id == job_id, row.state == "expected")
+        .group_by(row.study_instance_uid, row.series_instance_uid, QuerySeries.whole, Retrieve.query_id)
+        .order_by(row.study_instance_uid, row.series_instance_uid)
+        .limit(limit)
+    )
+    if after is not None:
+        study, series = after
+        behind = and_(row.study_instance_uid == study, row.series_instance_uid > series)
+        statement = statement.where(
+            row.study_instance_uid >= study, or_(row.study_instance_uid > study, behind)
+        )
+    return [
+        PlannedSeries(study, series, int(count), bool(whole) and int(count) == int(all_of_it))
+        for study, series, count, whole, all_of_it in session.execute(statement)
+    ]
+
+
+def open_names(session: Session, job_id: str, key: SeriesKey) -> list[str]:
+    """Return the named objects of a series that are still to come."""
+    uid = RetrieveObject.sop_instance_uid
+    return list(
+        session.scalars(select(uid).where(series_rows(job_id, key), is_open(), uid != "").order_by(uid))
+    )
+
+
+def open_shares(session: Session, job_id: str, order: MoveOrder) -> list[Share]:
+    """Return what of an order is still to come."""
+    shares = [share for key in order.whole for share in _open_series(session, job_id, key)]
+    for part in order.parts:
+        wanted = select(RetrieveObject.sop_instance_uid).where(
+            series_rows(job_id, part.key),
+            is_open(),
+            RetrieveObject.sop_instance_uid.in_(part.sop_instance_uids),
+        )
+        left = tuple(sorted(session.scalars(wanted)))
+        if left:
+            shares.append(Share(*part.key, left))
+    return shares
+
+
+def _open_series(session: Session, job_id: str, key: SeriesKey) -> Iterator[Share]:
+    columns = (RetrieveObject.sop_instance_uid, RetrieveObject.state, RetrieveObject.announced)
+    rows = session.execute(select(*columns).where(series_rows(job_id, key))).all()
+    names = tuple(sorted(uid for uid, state, _ in rows if uid and state in OPEN))
+    if names:
+        yield Share(*key, names, whole=len(names) == len(rows))
+    for uid, state, announced in rows:
+        if not uid and state in OPEN:
+            yield Share(*key, whole=True, announced=announced)
+
+
+def announced_of(session: Session, facts: Facts, key: SeriesKey) -> int | None:
+    """Return how many objects the PACS said a series has."""
+    return session.scalar(
+        select(QuerySeries.instance_count).where(
+            QuerySeries.job_id == facts.query_id,
+            QuerySeries.study_instance_uid == key[0],
+            QuerySeries.series_instance_uid == key[1],
+        )
+    )
+
+
+def name_objects(
+    session: Session, facts: Facts, key: SeriesKey, sop_instance_uids: Sequence[str]
+) -> Share | None:
+    """Put the objects of a series in place of the row that stood for it; return what is to be asked for.
+
+    Objects that arrived before, or are in the store where that counts, are left out.
+    """
+    rows = [
+        {
+            **row_key(facts.job_id, key),
+            "sop_instance_uid": uid,
+            "state": "expected",
+            "asked": 0,
+            "reason": "",
+            "detail": "",
+        }
+        for uid in sop_instance_uids
+    ]
+    inserted = len(insert_missing(session, RetrieveObject, rows))
+    here = and_(
+        series_rows(facts.job_id, key),
+        RetrieveObject.state == "expected",
+        is_here(facts.query_id, RetrieveObject, ignore_known=facts.ignore_known),
+    )
+    known = execute(session, delete(RetrieveObject).where(here))
+    add_counts(session, facts.job_id, asked=inserted - known - _drop_nameless(session, facts.job_id, key))
+    names = open_names(session, facts.job_id, key)
+    return Share(*key, tuple(names), whole=not known) if names else None
+
+
+def keep_nameless(session: Session, facts: Facts, key: SeriesKey) -> Share | None:
+    """Return a series that the PACS names nothing of, to be asked for whole; None if it arrived before."""
+    announced = announced_of(session, facts, key)
+    earlier = select(func.count(func.distinct(RetrieveObject.sop_instance_uid))).where(
+        RetrieveObject.job_id.in_(select(Retrieve.id).where(Retrieve.query_id == facts.query_id)),
+        RetrieveObject.study_instance_uid == key[0],
+        RetrieveObject.series_instance_uid == key[1],
+        RetrieveObject.state == "arrived",
+    )
+    arrived = session.scalar(earlier) or 0
+    if arrived and arrived >= (announced or 1):
+        add_counts(session, facts.job_id, asked=-_drop_nameless(session, facts.job_id, key))
+        return None
+    return Share(*key, whole=True, announced=announced or None)
+
+
+def _drop_nameless(session: Session, job_id: str, key: SeriesKey) -> int:
+    """Delete the row that stands for a series; return how many objects it stood for."""
+    which = and_(series_rows(job_id, key), RetrieveObject.sop_instance_uid == "")
+    weights = session.scalars(select(weight_of_row()).where(which)).all()
+    execute(session, delete(RetrieveObject).where(which))
+    return sum(weights)

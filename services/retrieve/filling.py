@@ -1,0 +1,166 @@
+"""The first rows of a retrieve: what its query kept and what has not arrived yet, in two statements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, and_, exists, func, insert, literal, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from shared.contract.messages import RunRetrieve
+from shared.database.models import (
+    QueryObject,
+    QuerySeries,
+    QueryStudy,
+    Retrieve,
+    RetrieveObject,
+    StoredObject,
+)
+
+KEEP = "keep"
+
+_COLUMNS = (
+    "job_id",
+    "study_instance_uid",
+    "series_instance_uid",
+    "sop_instance_uid",
+    "announced",
+    "state",
+    "asked",
+    "reason",
+    "detail",
+)
+
+
+def keeps_anything(session: Session, order: RunRetrieve) -> bool:
+    """Tell whether the query kept anything of what the order selects."""
+    kept = select(QuerySeries.series_instance_uid).join(QueryStudy, _same_study()).where(_selected(order))
+    return session.execute(kept.limit(1)).first() is not None
+
+
+def fill(session: Session, job_id: str, order: RunRetrieve, *, ignore_known: bool) -> None:
+    """Add a row for each kept object that has not arrived, and one for each series without named objects."""
+    session.execute(insert(RetrieveObject).from_select(_COLUMNS, _named(job_id, order, ignore_known)))
+    session.execute(insert(RetrieveObject).from_select(_COLUMNS, _nameless(job_id, order, ignore_known)))
+
+
+def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> Any:
+    return (
+        select(
+            literal(job_id, String),
+            QueryObject.study_instance_uid,
+            QueryObject.series_instance_uid,
+            QueryObject.sop_instance_uid,
+            literal(None),
+            literal("expected"),
+            literal(0),
+            literal(""),
+            literal(""),
+        )
+        .join(QuerySeries, _same_series())
+        .join(QueryStudy, _same_study())
+        .where(_selected(order), QueryObject.decision == KEEP)
+        .where(~is_here(order.query_id, QueryObject, ignore_known=ignore_known))
+    )
+
+
+def _nameless(job_id: str, order: RunRetrieve, ignore_known: bool) -> Any:
+    """Select whole series without named objects, unless at least as many arrived as it announces."""
+    count = QuerySeries.instance_count
+    here = [count <= _arrived_of_series(order.query_id)]
+    if ignore_known:
+        here.append(count <= _stored_of_series())
+    return (
+        select(
+            literal(job_id, String),
+            QuerySeries.study_instance_uid,
+            QuerySeries.series_instance_uid,
+            literal(""),
+            count,
+            literal("expected"),
+            literal(0),
+            literal(""),
+            literal(""),
+        )
+        .join(QueryStudy, _same_study())
+        .where(_selected(order), QuerySeries.whole, ~exists().where(_same_series()))
+        .where(or_(count.is_(None), count == 0, ~or_(*here)))
+    )
+
+
+def _selected(order: RunRetrieve) -> ColumnElement[bool]:
+    parts = [
+        QuerySeries.job_id == order.query_id,
+        QuerySeries.decision == KEEP,
+        QueryStudy.decision == KEEP,
+    ]
+    if order.types:
+        parts.append(QueryStudy.type.in_(order.types))
+    if order.study_instance_uids:
+        parts.append(QueryStudy.study_instance_uid.in_(order.study_instance_uids))
+    return and_(*parts)
+
+
+def _same_study() -> ColumnElement[bool]:
+    return and_(
+        QueryStudy.job_id == QuerySeries.job_id,
+        QueryStudy.study_instance_uid == QuerySeries.study_instance_uid,
+    )
+
+
+def _same_series() -> ColumnElement[bool]:
+    return and_(
+        QueryObject.job_id == QuerySeries.job_id,
+        QueryObject.study_instance_uid == QuerySeries.study_instance_uid,
+        QueryObject.series_instance_uid == QuerySeries.series_instance_uid,
+    )
+
+
+def is_here(query_id: str, wanted: Any, *, ignore_known: bool) -> ColumnElement[bool]:
+    """Say that an object arrived in a retrieve of this query, or is in the store where that counts.
+
+    `wanted` is a table with the three UIDs of an object.
+    """
+    earlier = aliased(RetrieveObject)
+    arrived = exists().where(
+        Retrieve.query_id == query_id,
+        earlier.job_id == Retrieve.id,
+        earlier.study_instance_uid == wanted.study_instance_uid,
+        earlier.series_instance_uid == wanted.series_instance_uid,
+        earlier.sop_instance_uid == wanted.sop_instance_uid,
+        earlier.state == "arrived",
+    )
+    if not ignore_known:
+        return arrived
+    stored = exists().where(
+        StoredObject.sop_instance_uid == wanted.sop_instance_uid, StoredObject.source == "store"
+    )
+    return or_(arrived, stored)
+
+
+def _arrived_of_series(query_id: str) -> ColumnElement[int]:
+    return (
+        select(func.count(func.distinct(RetrieveObject.sop_instance_uid)))
+        .join(Retrieve, RetrieveObject.job_id == Retrieve.id)
+        .where(
+            Retrieve.query_id == query_id,
+            RetrieveObject.study_instance_uid == QuerySeries.study_instance_uid,
+            RetrieveObject.series_instance_uid == QuerySeries.series_instance_uid,
+            RetrieveObject.state == "arrived",
+        )
+        .correlate(QuerySeries)
+        .scalar_subquery()
+    )
+
+
+def _stored_of_series() -> ColumnElement[int]:
+    return (
+        select(func.count())
+        .where(
+            StoredObject.study_instance_uid == QuerySeries.study_instance_uid,
+            StoredObject.series_instance_uid == QuerySeries.series_instance_uid,
+            StoredObject.source == "store",
+        )
+        .correlate(QuerySeries)
+        .scalar_subquery()
+    )

@@ -1,0 +1,53 @@
+"""Wires the retrieve service and runs it."""
+
+from __future__ import annotations
+
+import sys
+
+from services.retrieve.handler import RetrieveHandler
+from services.retrieve.work import RetrieveWork
+from shared.broker.commands import CommandRouter
+from shared.broker.port import Broker
+from shared.broker.worker import Worker
+from shared.clock import utc_now
+from shared.contract.messages import CancelJob, RunRetrieve
+from shared.database.session import Database
+from shared.dicom.peers import timeouts_of
+from shared.dicom.pool import LinkPool
+from shared.events import Publisher
+from shared.jobs.engine import Engine
+from shared.jobs.runner import run_engine
+from shared.lifecycle import Lifecycle
+from shared.service import run_service, worker_name
+from shared.settings import Settings, load
+
+#: Commands that one process answers at once; they only write rows.
+COMMAND_WORKERS = 2
+
+
+def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
+    """Start to answer retrieve commands and to work on their tasks; the lifecycle ends it."""
+    publisher = Publisher(broker, "retrieve")
+    links = LinkPool(timeouts_of(settings))
+    lifecycle.on_stop(links.close)
+
+    def report(job_id: str) -> None:
+        engine.report(job_id)
+
+    work = RetrieveWork(settings, database, links, report, utc_now)
+    engine = Engine(work, database, publisher, worker_name("retrieve"))
+    run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
+    handler = RetrieveHandler(database, publisher, engine, utc_now)
+    router = CommandRouter({RunRetrieve: handler.run, CancelJob: handler.cancel}, publisher)
+    commands = Worker(broker, "retrieve", router, workers=COMMAND_WORKERS)
+    commands.start()
+    lifecycle.on_stop(lambda: commands.stop(settings.grace))
+
+
+def main() -> int:
+    """Run the service in the foreground."""
+    return run_service("retrieve", start, load())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

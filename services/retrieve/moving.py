@@ -1,0 +1,148 @@
+"""A move task: ask for what is still to come, see what arrived, and say what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from services.retrieve import ledger
+from services.retrieve.arrived import save_arrived
+from services.retrieve.asking import Asked, Asker
+from services.retrieve.conclusion import Conclusion, conclude, on_their_way, take_at_its_word
+from services.retrieve.expected import open_shares
+from services.retrieve.facts import Facts, Seen
+from services.retrieve.moves import Manners, Share, plan_moves
+from services.retrieve.payloads import MoveOrder, move_order
+from services.retrieve.rows import lock
+from services.retrieve.verdict import DESTINATION_UNKNOWN
+from services.retrieve.verify import Verifier
+from shared.clock import Clock
+from shared.contract.reasons import Reason, sentence
+from shared.database.session import Database
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.identifiers import AeTitle
+from shared.jobs.model import Claim, Ending, NewTask, Result
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """All that a move task found out."""
+
+    shares: Sequence[Share]
+    asked: Asked
+    seen: Seen
+    proof: str
+    conclusion: Conclusion
+
+
+class Mover:
+    """Performs move tasks."""
+
+    def __init__(self, database: Database, asker: Asker, verifier: Verifier, clock: Clock) -> None:
+        self._database = database
+        self._asker = asker
+        self._verifier = verifier
+        self._clock = clock
+
+    def perform(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result:
+        """Bring the objects of one task.
+
+        Raises:
+            PeerError: nothing came of it, and the same may succeed later.
+            InterruptedWorkError: stopping was asked for.
+            DatabaseAwayError: the database is away.
+        """
+        order = move_order(claim.payload)
+        with self._database.read() as session:
+            shares = open_shares(session, facts.job_id, order)
+        # A worker that died, or a PACS that queues, may have brought some of it already.
+        here = self._verifier.look(facts, shares)
+        asked = self._ask(facts, claim, order, _left(shares, here), cancellation)
+        seen, proof = self._see(facts, asked, cancellation)
+        seen.add(here)
+        conclusion = conclude(order, asked, seen)
+        if conclusion.retry is not None:
+            raise conclusion.retry
+        outcome = _Outcome(shares, asked, seen, proof, conclusion)
+        return Result(self._writer(facts, outcome), end_job=_stop(facts, conclusion))
+
+    def _ask(
+        self,
+        facts: Facts,
+        claim: Claim,
+        order: MoveOrder,
+        shares: Sequence[Share],
+        cancellation: Cancellation,
+    ) -> Asked:
+        manners = Manners(uid_lists=order.lists)
+        return self._asker.ask(facts, claim.task_id, plan_moves(shares, manners), cancellation)
+
+    def _see(self, facts: Facts, asked: Asked, cancellation: Cancellation) -> tuple[Seen, str]:
+        if not asked.attempts:
+            return Seen(), "receipts"
+        shares = [share for one in asked.attempts for share in one.move.shares]
+        evidence = self._verifier.verify(facts, shares, on_their_way(asked.attempts), cancellation)
+        if evidence.proof == "reported":
+            take_at_its_word(asked.attempts, evidence.seen)
+        return evidence.seen, evidence.proof
+
+    def _writer(self, facts: Facts, outcome: _Outcome) -> Callable[[Session], Sequence[NewTask]]:
+        conclusion = outcome.conclusion
+
+        def write(session: Session) -> Sequence[NewTask]:
+            lock(session, facts.job_id)
+            now = self._clock()
+            asked = [share for one in outcome.asked.attempts for share in one.move.shares]
+            ledger.save_asked(session, facts.job_id, asked)
+            save_arrived(session, facts, outcome.seen, outcome.shares, conclusion.complete, now)
+            if outcome.seen:
+                ledger.weaken_proof(session, facts.job_id, outcome.proof)
+            for loss in conclusion.losses:
+                verdict = loss.verdict
+                ledger.save_lost(
+                    session,
+                    facts.job_id,
+                    [loss.share],
+                    state=verdict.state,
+                    reason=verdict.reason,
+                    detail=verdict.detail,
+                )
+            if conclusion.stop is None:
+                return conclusion.tasks
+            detail = conclusion.stop.detail
+            ledger.lose_the_rest(
+                session, facts.job_id, state="failed", reason=conclusion.stop.reason, detail=detail
+            )
+            return []
+
+        return write
+
+
+def _left(shares: Sequence[Share], here: Seen) -> list[Share]:
+    left = []
+    for share in shares:
+        if share.nameless:
+            # Without names, what is here may be a part only; an announced number tells.
+            if not share.announced or here.of(share) < share.announced:
+                left.append(share)
+        elif (rest := share.without(here.sop_instance_uids)) is not None:
+            left.append(rest)
+    return left
+
+
+def _stop(facts: Facts, conclusion: Conclusion) -> Ending | None:
+    if conclusion.stop is None:
+        return None
+    return Ending("failed", Reason.MOVE_DESTINATION_UNKNOWN.value, destination_unknown(facts))
+
+
+def destination_unknown(facts: Facts) -> str:
+    """Return the sentence that the administrator of the PACS needs."""
+    store, remote = facts.store, facts.remote
+    told = sentence(
+        Reason.MOVE_DESTINATION_UNKNOWN, ae_title=AeTitle(store.ae_title), host=store.host, port=store.port
+    )
+    at = f"The PACS is {remote.ae_title} at {remote.host}, port {remote.port}"
+    return f"{told} {at}; it answered with status 0x{DESTINATION_UNKNOWN:04X}."

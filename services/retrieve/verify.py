@@ -1,0 +1,148 @@
+"""Success is what arrived: receipts, else what the store node answers, else the PACS's word."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from services.retrieve.arrived import receipts
+from services.retrieve.facts import Facts, Seen
+from services.retrieve.moves import Share
+from shared.database.session import Database
+from shared.dicom.answers import object_match
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, PeerError
+from shared.dicom.find import find
+from shared.dicom.keys import image_identifier
+from shared.dicom.pool import LinkPool
+from shared.dicom.sop_classes import STUDY_ROOT_FIND
+
+log = structlog.get_logger(__name__)
+
+FIND_CONTEXTS = (STUDY_ROOT_FIND,)
+
+#: Objects that a PACS says it has sent may still be on their way: it may queue them. Counted anew from each
+#: arrival.
+GRACE_S = 10.0
+
+#: The longest wait of one task for what is on its way, however steadily it comes.
+LONGEST_WAIT_S = 180.0
+
+#: Pauses between two looks.
+FIRST_LOOK_S, LONGEST_LOOK_S = 0.02, 0.5
+
+#: Jobs whose store node is known not to answer; forgetting one costs one more attempt.
+_REMEMBERED = 1000
+
+Look = Callable[[], Seen]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What arrived, and how that is known: receipts, find, or nothing but the PACS's word (reported)."""
+
+    seen: Seen
+    proof: str
+
+
+class Verifier:
+    """Finds out what of a task's objects arrived."""
+
+    def __init__(self, database: Database, links: LinkPool, *, grace_s: float = GRACE_S) -> None:
+        self._database = database
+        self._links = links
+        self._grace_s = grace_s
+        self._silent: OrderedDict[str, None] = OrderedDict()
+
+    def look(self, facts: Facts, shares: Sequence[Share]) -> Seen:
+        """Return what the store has received by now."""
+        with self._database.read() as session:
+            return receipts(session, facts, shares)
+
+    def verify(
+        self, facts: Facts, shares: Sequence[Share], on_their_way: int, cancellation: Cancellation
+    ) -> Evidence:
+        """Return what arrived of these shares, of which so many may still be on their way.
+
+        Raises:
+            InterruptedWorkError: stopping was asked for.
+            DatabaseAwayError: the database is away.
+        """
+
+        def look() -> Seen:
+            return self.look(facts, shares)
+
+        if facts.own_store:
+            return Evidence(self._wait(look, shares, on_their_way, cancellation), "receipts")
+        seen = look()
+        if count(seen, shares) >= on_their_way:
+            return Evidence(seen, "receipts")
+        if facts.job_id not in self._silent:
+            try:
+                return self._ask_store(facts, shares, on_their_way, cancellation)
+            except PeerError as error:
+                self._remember(facts, error)
+        if seen:  # this store does send receipts
+            seen = self._wait(look, shares, on_their_way, cancellation)
+        return Evidence(seen, "reported")
+
+    def _ask_store(
+        self, facts: Facts, shares: Sequence[Share], on_their_way: int, cancellation: Cancellation
+    ) -> Evidence:
+        def look() -> Seen:
+            seen = self.look(facts, shares)
+            for share in shares:
+                if seen.of(share) < share.size:
+                    seen.add(self._found(facts, share, cancellation))
+            return seen
+
+        return Evidence(self._wait(look, shares, on_their_way, cancellation), "find")
+
+    def _found(self, facts: Facts, share: Share, cancellation: Cancellation) -> Seen:
+        identifier = image_identifier([share.study_instance_uid], [share.series_instance_uid])
+        with self._links.link(facts.store, FIND_CONTEXTS, cancellation) as link:
+            result = find(link, identifier, object_match, cancellation)
+        if result.error is not None:
+            raise result.error
+        uids = {
+            match.sop_instance_uid
+            for match in result.matches
+            if match.series_instance_uid in (None, share.series_instance_uid)
+        }
+        if share.nameless:
+            return Seen(nameless={share.key: uids} if uids else {})
+        return Seen(sop_instance_uids=uids & set(share.sop_instance_uids))
+
+    def _remember(self, facts: Facts, error: PeerError) -> None:
+        log.info("store node not asked any more", job_id=facts.job_id, error=error.code)
+        self._silent[facts.job_id] = None
+        while len(self._silent) > _REMEMBERED:
+            self._silent.popitem(last=False)
+
+    def _wait(
+        self, look: Look, shares: Sequence[Share], on_their_way: int, cancellation: Cancellation
+    ) -> Seen:
+        """Look until everything is there that may come, or nothing has come for the grace period."""
+        began = last_arrival = time.monotonic()
+        seen, pause_s = look(), FIRST_LOOK_S
+        known = count(seen, shares)
+        while known < on_their_way:
+            now = time.monotonic()
+            if now - last_arrival >= self._grace_s or now - began >= LONGEST_WAIT_S:
+                break
+            if cancellation.wait(pause_s):
+                raise InterruptedWorkError(cancellation.reason)
+            pause_s = min(pause_s * 2, LONGEST_LOOK_S)
+            seen = look()
+            if count(seen, shares) > known:
+                known, last_arrival = count(seen, shares), time.monotonic()
+        return seen
+
+
+def count(seen: Seen, shares: Sequence[Share]) -> int:
+    """Return how many objects of these shares arrived."""
+    return sum(seen.of(share) for share in shares)

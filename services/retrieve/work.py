@@ -1,0 +1,155 @@
+"""The retrieve service's tasks on the engine, and how a retrieve ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from services.retrieve import ledger
+from services.retrieve.arrived import save_late
+from services.retrieve.asking import Asker
+from services.retrieve.expected import open_shares
+from services.retrieve.expecting import Expecter, give_up_naming
+from services.retrieve.facts import Facts, facts_of
+from services.retrieve.moving import Mover
+from services.retrieve.payloads import EXPECT, MOVE, PLAN, move_order, order_tasks
+from services.retrieve.planning import plan
+from services.retrieve.rows import lock
+from services.retrieve.verdict import reason_of
+from services.retrieve.verify import GRACE_S, Verifier
+from shared.clock import Clock
+from shared.contract.messages import JobKind
+from shared.contract.reasons import Reason, sentence
+from shared.database.models import Retrieve, RetrieveTask
+from shared.database.session import Database
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.pool import LinkPool
+from shared.jobs.model import Claim, Ending, NewTask, Result
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class RetrieveWork:
+    """What the retrieve service does with its tasks (`JobService`)."""
+
+    kind: JobKind = "retrieve"
+    job_table = Retrieve
+    task_table = RetrieveTask
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        links: LinkPool,
+        report: Callable[[str], None],
+        clock: Clock,
+        *,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._expecter = Expecter(links)
+        asker = Asker(database, links, report, clock)
+        self._mover = Mover(database, asker, Verifier(database, links, grace_s=grace_s), clock)
+
+    def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
+        """Do the work of one task."""
+        with self._database.read() as session:
+            facts = facts_of(session, claim.job_id, self._settings)
+            if claim.kind == PLAN:
+                return plan(session, facts, claim)
+        if claim.kind == EXPECT:
+            return self._expecter.perform(facts, claim, cancellation)
+        try:
+            return self._mover.perform(facts, claim, cancellation)
+        except InterruptedWorkError as interruption:
+            if str(interruption) == "cancelled":
+                self._save_late(facts)
+            raise
+
+    def _save_late(self, facts: Facts) -> None:
+        """Count what arrived before the job was cancelled; the task itself writes nothing any more."""
+        with self._database.write() as session:
+            lock(session, facts.job_id)
+            save_late(session, facts, self._clock())
+
+    def give_up(self, claim: Claim, error: PeerError) -> Result:
+        """Say what it means that a task failed for good."""
+        with self._database.read() as session:
+            facts = facts_of(session, claim.job_id, self._settings)
+            end_job = self._end_of_all(session, facts, claim, error)
+        reason, detail = reason_of(error), str(error)
+
+        def write(session: Session) -> Sequence[NewTask]:
+            lock(session, claim.job_id)
+            if end_job is not None:
+                self._lose_the_rest(session, facts, reason, detail)
+                return []
+            if claim.kind == EXPECT:
+                return give_up_naming(session, facts, claim)
+            if claim.kind == MOVE:
+                return self._give_up_moving(session, facts, claim, error)
+            # Planning asks nobody: it is our own fault, and what it did not plan is not asked for.
+            self._lose_the_rest(session, facts, Reason.INTERNAL_ERROR, detail)
+            return []
+
+        return Result(write, state="failed", error=error.code, detail=detail, end_job=end_job)
+
+    def _end_of_all(self, session: Session, facts: Facts, claim: Claim, error: PeerError) -> Ending | None:
+        """Return the end of the whole retrieve where no other task can do better than this one."""
+        silent = error.outcome is Outcome.TIMED_OUT and not ledger.anything_since(
+            session, facts, self._clock() - timedelta(seconds=claim.failing_for_s)
+        )
+        if not (error.patient or (error.associating and error.permanent) or silent):
+            return None
+        arrived = ledger.counts_of(session, claim.job_id)["arrived"] > 0
+        return Ending("incomplete" if arrived else "failed", reason_of(error).value, str(error))
+
+    def _lose_the_rest(self, session: Session, facts: Facts, reason: Reason, detail: str) -> None:
+        save_late(session, facts, self._clock())
+        ledger.lose_the_rest(session, facts.job_id, state="failed", reason=reason, detail=detail)
+
+    def _give_up_moving(
+        self, session: Session, facts: Facts, claim: Claim, error: PeerError
+    ) -> Sequence[NewTask]:
+        order = move_order(claim.payload)
+        shares = open_shares(session, facts.job_id, order)
+        simpler = None if error.permanent else order.simpler()
+        if simpler is not None:
+            return order_tasks(simpler, [share.by_objects() for share in shares])
+        ledger.save_lost(
+            session, facts.job_id, shares, state="failed", reason=reason_of(error), detail=str(error)
+        )
+        return []
+
+    def drained(self, session: Session, job_id: str) -> Sequence[NewTask] | Ending:
+        """End the retrieve as its ledger says; what arrived late counts."""
+        facts = facts_of(session, job_id, self._settings)
+        ledger.lose_the_rest(session, job_id, state="missing", reason=Reason.NOT_ARRIVED, detail="")
+        save_late(session, facts, self._clock())
+        counts = ledger.counts_of(session, job_id)
+        if counts["arrived"] >= counts["asked"]:
+            return Ending("completed")
+        if counts["arrived"]:
+            return Ending("incomplete")
+        code, detail = ledger.main_loss(session, job_id)
+        words = f"{sentence(Reason.NOTHING_ARRIVED)} {sentence(code)}"
+        return Ending("failed", Reason.NOTHING_ARRIVED.value, f"{words} ({detail})" if detail else words)
+
+    def counts(self, session: Session, job_id: str) -> dict[str, Any]:
+        """Return the counts for events."""
+        return dict(ledger.counts_of(session, job_id))
+
+    def before_announcing(self, session: Session, job_id: str) -> None:
+        """Close the rows of a retrieve that was cancelled."""
+        facts = facts_of(session, job_id, self._settings)
+        if session.get_one(Retrieve, job_id).status == "cancelled":
+            save_late(session, facts, self._clock())
+            ledger.lose_the_rest(session, job_id, state="missing", reason=Reason.CANCELLED, detail="")
