@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -80,14 +81,16 @@ class Announcer:
         self._wake.set()
 
     def _run(self) -> None:
+        sweep_at = 0.0
         while not self._stopping.is_set():
-            woken = self._wake.wait(self._sweep_s)
+            self._wake.wait(self._sweep_s)
             self._wake.clear()
             self._stopping.wait(LINGER_S)
             try:
                 self._announce_fresh()
-                if not woken:
+                if time.monotonic() >= sweep_at:
                     self._sweep()
+                    sweep_at = time.monotonic() + self._sweep_s
             except (BrokerAwayError, DatabaseAwayError) as error:
                 log.warning("not announced", error=str(error), waiting=len(self._fresh))
                 self._stopping.wait(self._sweep_s)

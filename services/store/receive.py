@@ -64,6 +64,9 @@ _NO_UID = "0"
 #: Rejected permanent, by the service user (PS3.8 9.3.4).
 _CALLING_AE_TITLE_NOT_RECOGNISED = (1, 1, 3)
 
+#: Events for which pynetdicom has handlers of its own, at the server and at each association.
+_DESCRIBED = (evt.EVT_DIMSE_RECV, evt.EVT_DIMSE_SENT, evt.EVT_PDU_RECV, evt.EVT_PDU_SENT)
+
 _STORAGE_SERVICE = "1.2.840.10008.4.2"
 _STANDARD = "1.2.840.10008."
 #: Composite storage classes of the standard, current and retired, begin so (PS3.6 annex A) ...
@@ -213,28 +216,35 @@ class StoreScp:
         self._stopping = True
         self._server.shutdown()
         deadline = time.monotonic() + grace_s
-        ending: dict[Association, threading.Thread] = {}
-        while (live := self._server.active_associations) and time.monotonic() < deadline:
-            for assoc in live:
-                if assoc not in ending and not self._is_busy(assoc):
-                    ending[assoc] = threading.Thread(target=assoc.abort, name="ending", daemon=True)
-                    ending[assoc].start()
+        ending: set[Association] = set()
+        while (live := self._established()) and time.monotonic() < deadline:
+            for assoc, session in live.items():
+                busy = session.in_hand or assoc.dimse.message is not None
+                if assoc not in ending and (session.finished or not busy):
+                    ending.add(assoc)
+                    threading.Thread(target=assoc.abort, name="ending", daemon=True).start()
             time.sleep(_DRAIN_POLL_S)
         for assoc in live:
             log.warning("association cut", calling_ae_title=assoc.requestor.ae_title)
             _cut(assoc)
 
-    def _is_busy(self, assoc: Association) -> bool:
-        session = self._sessions.get(assoc)
-        if session is None or session.finished:
-            return False
-        return session.in_hand or assoc.dimse.message is not None
+    def _established(self) -> dict[Association, _Session]:
+        """Return the associations that stand; connections on which none stands yet are cut."""
+        assert self._server is not None
+        live = {}
+        for assoc in self._server.active_associations:
+            session = self._sessions.get(assoc)
+            if session is None:
+                _cut(assoc)
+            else:
+                live[assoc] = session
+        return live
 
     def _bind(self, server: _Server) -> None:
-        for event in (evt.EVT_DIMSE_RECV, evt.EVT_DIMSE_SENT, evt.EVT_PDU_RECV, evt.EVT_PDU_SENT):
-            # pynetdicom's own handlers describe every message for a log that nobody reads.
+        for event in _DESCRIBED:
             for handler, _args in list(cast("_Bound", server.get_handlers(event))):
                 server.unbind(event, handler)
+        server.bind(evt.EVT_CONN_OPEN, self._on_connected)
         server.bind(evt.EVT_REQUESTED, self._on_requested)
         server.bind(evt.EVT_SOP_COMMON, self._on_sop_common)
         server.bind(evt.EVT_ESTABLISHED, self._on_established)
@@ -243,6 +253,16 @@ class StoreScp:
         server.bind(evt.EVT_C_STORE, self._on_c_store)
         server.bind(evt.EVT_PDU_SENT, self._on_pdu_sent)
         server.bind(evt.EVT_CONN_CLOSE, self._on_closed)
+
+    def _on_connected(self, event: evt.Event) -> None:
+        """Take away what describes every message for a log that nobody reads, and fails on odd ones."""
+        # A connection that asks for nothing must not hold up the end of the process.
+        event.assoc.daemon = event.assoc.dul.daemon = True
+        ours = {self._on_pdu_received, self._on_message, self._on_pdu_sent}
+        for described in _DESCRIBED:
+            for handler, _args in list(cast("_Bound", event.assoc.get_handlers(described))):
+                if handler not in ours:
+                    event.assoc.unbind(described, handler)
 
     def _on_requested(self, event: evt.Event) -> None:
         """Accept every storage class that is asked for, in the transfer syntaxes that are asked for."""

@@ -1,0 +1,358 @@
+"""Real associations: what is sent is what lies on disk, and what is wrong is refused without harm."""
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from tests.support.scu import EndedError
+from tests.support.store import (
+    BUNDLED,
+    CT,
+    CT_EXPLICIT,
+    ECHO,
+    EXPLICIT,
+    MR,
+    SAMPLES,
+    data_set_in,
+    made_object,
+    objects_in,
+    running_store,
+)
+from tests.support.waiting import wait_until
+
+PRIVATE_CLASS, PRIVATE_SYNTAX = "1.3.6.1.4.1.99999.1.1", "1.3.6.1.4.1.99999.2.1"
+
+
+@pytest.fixture
+def store(tmp_path):
+    with running_store(tmp_path / "data") as running:
+        yield running
+
+
+def assert_all_arrived(store, objects):
+    rows = store.rows()
+    for one in objects:
+        file = store.objects_dir / one.path
+        assert data_set_in(file) == one.data_set, one.name
+        row = rows[one.sop_instance_uid]
+        assert row.path == one.path
+        assert row.sha256 == hashlib.sha256(one.data_set).hexdigest()
+        assert row.size_bytes == file.stat().st_size
+        assert row.transfer_syntax_uid == one.transfer_syntax_uid
+        assert row.calling_ae_title == "TEST"
+
+
+def test_every_bundled_file_arrives_byte_by_byte(store):
+    # Given objects in many transfer syntaxes
+    objects = objects_in(BUNDLED)
+    assert len({one.transfer_syntax_uid for one in objects}) > 8
+    # When
+    statuses = store.send(*objects)
+    # Then
+    assert set(statuses) == {0x0000}
+    assert_all_arrived(store, objects)
+
+
+@pytest.mark.samples
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
+def test_every_sample_arrives_byte_by_byte(store):
+    # Given
+    objects = objects_in(SAMPLES)
+    # When
+    statuses = store.send(*objects)
+    # Then
+    assert set(statuses) == {0x0000}
+    assert_all_arrived(store, objects)
+
+
+def test_the_file_is_a_dicom_file_with_its_own_meta_information(store):
+    # Given
+    one = made_object()
+    # When
+    store.send(one)
+    # Then
+    ds = pydicom.dcmread(store.objects_dir / one.path)
+    pydicom.dataset.validate_file_meta(ds.file_meta)
+    assert ds.file_meta.TransferSyntaxUID == EXPLICIT
+    assert ds.file_meta.MediaStorageSOPInstanceUID == one.sop_instance_uid
+    assert ds.file_meta.SourceApplicationEntityTitle == "TEST"
+
+
+def test_private_sop_class_and_transfer_syntax_are_taken(store):
+    # Given
+    one = made_object(sop_class=PRIVATE_CLASS)
+    context = (PRIVATE_CLASS, (PRIVATE_SYNTAX,))
+    # When
+    with store.scu(context) as scu:
+        status, _comment = scu.store(context, PRIVATE_CLASS, one.sop_instance_uid, one.data_set)
+    # Then
+    assert status == 0x0000
+    assert store.row(one.sop_instance_uid).transfer_syntax_uid == PRIVATE_SYNTAX
+    assert data_set_in(store.objects_dir / one.path) == one.data_set
+
+
+def test_services_that_are_no_storage_are_not_accepted(store):
+    # Given C-FIND, C-MOVE, and storage of what belongs to no study
+    others = [
+        ("1.2.840.10008.5.1.4.1.2.2.1", (EXPLICIT,)),
+        ("1.2.840.10008.5.1.4.1.2.2.2", (EXPLICIT,)),
+        ("1.2.840.10008.5.1.4.1.1.200.1", (EXPLICIT,)),
+    ]
+    # When
+    with store.scu(CT_EXPLICIT, *others) as scu:
+        accepted = set(scu.accepted)
+    # Then
+    assert accepted == {CT_EXPLICIT}
+
+
+def test_verification_is_answered(store):
+    # When
+    with store.scu(ECHO) as scu:
+        status = scu.echo()
+    # Then
+    assert status == 0x0000
+
+
+def test_128_contexts_are_accepted_in_the_syntax_first_proposed(store):
+    # Given
+    contexts = [
+        (f"1.2.840.10008.5.1.4.1.1.{n}", ("1.2.840.10008.1.2.4.70", EXPLICIT)) for n in range(900, 1028)
+    ]
+    # When
+    with store.scu(*contexts) as scu:
+        accepted = dict(scu.accepted)
+    # Then
+    assert set(accepted) == set(contexts)
+    assert {syntax for _number, syntax in accepted.values()} == {"1.2.840.10008.1.2.4.70"}
+
+
+def test_the_same_object_twice_is_one_copy_and_two_receipts(store):
+    # Given
+    one = made_object()
+    # When
+    statuses = store.send(one, one)
+    # Then
+    row = store.row(one.sop_instance_uid)
+    assert statuses == [0, 0]
+    assert store.files() == {one.path}
+    assert (row.received_count, row.conflicts) == (2, 0)
+    assert row.last_received_at > row.received_at
+    wait_until(lambda: store.announced.uids.count(one.sop_instance_uid) >= 1)
+
+
+def test_other_bytes_with_a_known_uid_are_kept_aside(store):
+    # Given
+    first, second = made_object(1), made_object(2, sop="1.2.826.0.1.4.1")
+    # When
+    statuses = store.send(first, second, second)
+    # Then
+    row = store.row(first.sop_instance_uid)
+    aside = store.objects_dir / ".conflicts" / second.sop_instance_uid
+    assert statuses == [0, 0, 0]
+    assert data_set_in(store.objects_dir / first.path) == first.data_set
+    assert [data_set_in(file) for file in aside.iterdir()] == [second.data_set]
+    assert (row.conflicts, row.received_count) == (2, 3)
+    assert row.sha256 == hashlib.sha256(first.data_set).hexdigest()
+
+
+def test_a_known_uid_in_another_series_is_kept_aside(store):
+    # Given
+    first, second = made_object(1), made_object(1, series="1.2.826.0.1.3.2")
+    # When
+    statuses = store.send(first, second, second)
+    # Then
+    aside = store.objects_dir / ".conflicts" / second.sop_instance_uid
+    assert statuses == [0, 0, 0]
+    assert store.files() == {first.path}
+    assert [data_set_in(file) for file in aside.iterdir()] == [second.data_set]
+    assert store.row(first.sop_instance_uid).path == first.path
+    assert store.row(first.sop_instance_uid).conflicts == 2
+
+
+HOSTILE_UIDS = [
+    "../x",
+    "../../../../etc/passwd",
+    "",
+    "1.2.3/4",
+    "1" * 65,
+    "9." * 600 + "9",
+    "1..2",
+    "a",
+    "1.2\n3",
+]
+
+
+@pytest.mark.parametrize("uid", HOSTILE_UIDS)
+@pytest.mark.parametrize("where", ["command", "study", "series", "sop"])
+def test_a_hostile_uid_is_refused_and_the_association_goes_on(store, uid, where):
+    # Given
+    good, bad = made_object(1), made_object(2)
+    command_uid = uid if where == "command" else bad.sop_instance_uid
+    data_set = bad.data_set
+    if where != "command":
+        old = {"study": b"1.2.826.0.1.2", "series": b"1.2.826.0.1.3.1", "sop": b"1.2.826.0.1.4.2"}[where]
+        old += b"\0" * (len(old) % 2)
+        new = uid.encode() + b"\0" * (len(uid) % 2)
+        head, _, tail = data_set.partition(len(old).to_bytes(2, "little") + old)
+        data_set = head + len(new).to_bytes(2, "little") + new + tail
+    # When
+    with store.scu(CT_EXPLICIT) as scu:
+        refused, comment = scu.store(CT_EXPLICIT, CT, command_uid, data_set)
+        accepted = good.send(scu)
+    # Then
+    assert 0xC000 <= refused <= 0xCFFF
+    assert comment
+    assert accepted == 0x0000
+    assert store.files() == {good.path}
+    assert set(store.rows()) == {good.sop_instance_uid}
+
+
+def test_a_data_set_that_is_not_the_announced_object_is_refused(store):
+    # Given
+    one = made_object()
+    mr = (MR, (EXPLICIT,))
+    # When
+    with store.scu(CT_EXPLICIT, mr) as scu:
+        other_instance = scu.store(CT_EXPLICIT, CT, "1.2.3", one.data_set)
+        other_class = scu.store(mr, MR, one.sop_instance_uid, one.data_set)
+    # Then
+    assert other_instance[0] == other_class[0] == 0xC001
+    assert "sop_instance_uid" in other_instance[1]
+    assert "sop_class_uid" in other_class[1]
+    assert store.files() == set()
+
+
+@pytest.mark.parametrize("data_set", [b"", b"\0", b"DICM", b"\xff" * 4000, bytes(100000), b"<html>" * 100])
+def test_a_broken_data_set_is_refused_and_the_association_goes_on(store, data_set):
+    # Given
+    good = made_object()
+    # When
+    with store.scu(CT_EXPLICIT) as scu:
+        refused, _comment = scu.store(CT_EXPLICIT, CT, "1.2.3", data_set)
+        accepted = good.send(scu)
+    # Then
+    assert 0xC000 <= refused <= 0xCFFF
+    assert accepted == 0x0000
+    assert store.files() == {good.path}
+
+
+def test_a_request_without_uids_is_answered(store):
+    # Given
+    one = made_object()
+    # When
+    with store.scu(CT_EXPLICIT) as scu:
+        without_instance, _ = scu.store(CT_EXPLICIT, CT, None, one.data_set)
+        accepted = one.send(scu)
+    # Then
+    assert 0xC000 <= without_instance <= 0xCFFF
+    assert accepted == 0x0000
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"GET / HTTP/1.1\r\n\r\n", b"\x01\0\xff\xff\xff\xff", b"\x01\0\0\0\0\x04abcd", b"\x04\0\0\0\0\x00"],
+)
+def test_garbage_on_the_wire_ends_only_its_own_connection(store, garbage):
+    # Given a connection that speaks no DICOM, and one that does
+    good = made_object()
+    with store.scu(CT_EXPLICIT) as scu:
+        import socket
+
+        with socket.create_connection(("127.0.0.1", store.port)) as other:
+            # When
+            other.sendall(garbage)
+            # Then
+            assert good.send(scu) == 0x0000
+
+
+def test_an_association_that_breaks_off_within_an_object_leaves_nothing(store):
+    # Given
+    one = made_object()
+    # When
+    with store.scu(CT_EXPLICIT) as scu:
+        number = scu.accepted[CT_EXPLICIT][0]
+        scu.send_fragments(number, 1, scu.command(CT, one.sop_instance_uid))
+        scu.send_fragments(number, 0, one.data_set[:4000], last=False)
+    # Then
+    assert store.send(made_object(2)) == [0]
+    assert store.files() == {made_object(2).path}
+
+
+def test_eight_associations_at_once_lose_nothing_and_announce_each_once(store):
+    # Given
+    batches = [[made_object(1000 * batch + n) for n in range(50)] for batch in range(1, 9)]
+    statuses: list[int] = []
+    # When
+    threads = [
+        threading.Thread(target=lambda batch=batch: statuses.extend(store.send(*batch))) for batch in batches
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Then
+    expected = {one.sop_instance_uid: one for batch in batches for one in batch}
+    assert statuses == [0] * 400
+    assert store.files() == {one.path for one in expected.values()}
+    assert set(store.rows()) == set(expected)
+    wait_until(lambda: len(store.announced.uids) >= 400)
+    assert sorted(store.announced.uids) == sorted(expected)
+    assert max(len(event.objects) for event in store.announced.events) <= 200
+    wait_until(lambda: all(row.announced_at for row in store.rows().values()))
+
+
+def test_two_associations_with_the_same_uid_do_not_race(store):
+    # Given eight senders, four with the one and four with the other bytes of each of 20 UIDs
+    ones = [made_object(n) for n in range(1, 21)]
+    others = [made_object(n + 100, sop=f"1.2.826.0.1.4.{n}") for n in range(1, 21)]
+    statuses: list[int] = []
+    gate = threading.Barrier(8)
+
+    def send(objects):
+        gate.wait()
+        statuses.extend(store.send(*objects))
+
+    # When
+    threads = [threading.Thread(target=send, args=(objects,)) for objects in [ones, others] * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Then
+    assert statuses == [0] * 160
+    assert store.files() == {one.path for one in ones}
+    for one, other in zip(ones, others, strict=True):
+        row = store.row(one.sop_instance_uid)
+        kept = data_set_in(store.objects_dir / one.path)
+        aside = list((store.objects_dir / ".conflicts" / one.sop_instance_uid).iterdir())
+        assert {kept, *map(data_set_in, aside)} == {one.data_set, other.data_set}
+        assert hashlib.sha256(kept).hexdigest() == row.sha256
+        assert (row.received_count, row.conflicts) == (8, 4)
+
+
+def test_no_half_written_file_is_left_where_they_are_written(store):
+    # When
+    store.send(*[made_object(n) for n in range(20)])
+    # Then
+    assert not list((store.objects_dir / ".incoming").rglob("*.part"))
+
+
+def test_the_folder_is_made_only_of_validated_names(store):
+    # When
+    store.send(made_object())
+    # Then
+    names = {path.name for path in Path(store.objects_dir).iterdir()}
+    assert names == {".incoming", "1.2.826.0.1.2"}
+
+
+def test_a_connection_after_the_stop_is_refused(tmp_path):
+    # Given
+    with running_store(tmp_path / "data") as store:
+        port = store.port
+        store.send(made_object())
+    # When / Then
+    with pytest.raises((ConnectionError, EndedError)), store.scu(CT_EXPLICIT):
+        pytest.fail(f"something still listens on {port}")
