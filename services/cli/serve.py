@@ -23,6 +23,9 @@ from shared.settings import Settings, load
 #: How often a child looks whether its parent lives.
 PARENT_CHECK_S = 1.0
 
+#: What a service may need to end beyond its grace period.
+STOP_SLACK_S = 10.0
+
 
 class Served(StrEnum):
     """What can be served."""
@@ -58,7 +61,7 @@ def serve_all(settings: Settings) -> int:
     configure("supervisor", settings.log_level)
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
-        Supervisor(commands(), settings.grace).run(lifecycle.stopping)
+        Supervisor(commands(), settings.grace + STOP_SLACK_S).run(lifecycle.stopping)
     return 0
 
 

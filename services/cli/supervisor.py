@@ -16,8 +16,6 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GOOD_LIFE_S = 1.0, 30.0, 60.0
 #: How often it is looked whether children live.
 LOOK_S = 0.2
-#: What a child may need beyond its own grace period.
-STOP_SLACK_S = 10.0
 
 
 @dataclass
@@ -26,16 +24,22 @@ class _Child:
     command: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
+    first_pause_s: float = FIRST_PAUSE_S
     pause_s: float = FIRST_PAUSE_S
     start_at: float = field(default=0.0)
 
 
 class Supervisor:
-    """Runs one process for each command until it is told to stop."""
+    """Runs one process for each command until told to stop; what does not end in `grace_s` is killed."""
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], grace_s: float) -> None:
-        self._children = [_Child(name, command) for name, command in commands.items()]
-        self._grace_s = grace_s + STOP_SLACK_S
+    def __init__(
+        self, commands: Mapping[str, Sequence[str]], grace_s: float, *, first_pause_s: float = FIRST_PAUSE_S
+    ) -> None:
+        self._children = [
+            _Child(name, command, first_pause_s=first_pause_s, pause_s=first_pause_s)
+            for name, command in commands.items()
+        ]
+        self._grace_s = grace_s
 
     def run(self, stopping: threading.Event) -> None:
         """Keep the children running until `stopping` is set, then end them."""
@@ -74,7 +78,7 @@ def _tend(child: _Child) -> None:
             return
         child.process = None
         lived_s = now - child.started_at
-        child.pause_s = FIRST_PAUSE_S if lived_s >= GOOD_LIFE_S else child.pause_s
+        child.pause_s = child.first_pause_s if lived_s >= GOOD_LIFE_S else child.pause_s
         child.start_at = now + child.pause_s
         log.error("a service ended by itself", child=child.name, exit_code=code, again_in_s=child.pause_s)
         child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
