@@ -84,6 +84,14 @@ class Settings(BaseSettings):
     retrieve_workers: int = Field(
         2, ge=1, le=64, description="Tasks that one retrieve process works on at once."
     )
+    patience: float = Field(
+        1200.0, ge=0, le=86400, description="Seconds for which a node that is away or busy is waited for."
+    )
+    retry_pauses: tuple[float, ...] = Field(
+        (1.0, 4.0, 15.0),
+        max_length=20,
+        description="Seconds before each new try of what a node failed to do, as a JSON list.",
+    )
     grace: float = Field(20.0, ge=0, le=600, description="Seconds that SIGTERM leaves to work in hand.")
     log_level: str = Field(
         "INFO",

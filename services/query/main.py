@@ -16,7 +16,7 @@ from shared.dicom.peers import timeouts_of
 from shared.dicom.pool import LinkPool
 from shared.events import Publisher
 from shared.jobs.engine import Engine
-from shared.jobs.runner import run_engine
+from shared.jobs.runner import policy_of, run_engine
 from shared.lifecycle import Lifecycle
 from shared.service import run_service, worker_name
 from shared.settings import Settings, load
@@ -31,7 +31,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     links = LinkPool(timeouts_of(settings))
     lifecycle.on_stop(links.close)
     work = QueryWork(settings, database, publisher, links, utc_now)
-    engine = Engine(work, database, publisher, worker_name("query"))
+    engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings))
     run_engine(engine, broker, lifecycle, workers=settings.query_workers, grace_s=settings.grace)
     handler = QueryHandler(database, publisher, engine, utc_now)
     router = CommandRouter({RunQuery: handler.run, CancelJob: handler.cancel}, publisher)

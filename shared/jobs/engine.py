@@ -21,7 +21,7 @@ from shared.events import Publisher
 from shared.jobs.hands import Hands
 from shared.jobs.ledger import Ledger
 from shared.jobs.model import Claim, Ending, JobService, NewTask, Result
-from shared.jobs.policy import MAX_STARTS, Again, plan_retry
+from shared.jobs.policy import MAX_STARTS, Again, Policy, plan_retry
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,7 @@ class Engine:
         database: Database,
         publisher: Publisher,
         worker: str,
+        policy: Policy,
         clock: Clock = utc_now,
     ) -> None:
         self.service = service
@@ -50,6 +51,7 @@ class Engine:
         self.hands = Hands(self.ledger, database, clock)
         self._publisher = publisher
         self._worker = worker
+        self._policy = policy
         self._clock = clock
 
     def handle(self, message: Message, redelivered: bool) -> None:
@@ -97,6 +99,7 @@ class Engine:
 
     def _failed(self, claim: Claim, error: PeerError) -> None:
         plan = plan_retry(
+            self._policy,
             permanent=error.permanent,
             patient=error.patient,
             failures=claim.failures,
@@ -131,6 +134,8 @@ class Engine:
         now = self._clock()
         with self.database.write() as session:
             job = self.ledger.lock(session, claim.job_id)
+            if job is None:
+                return
             state = result.state if job.status not in _GIVEN_UP else "cancelled"
             if not self.ledger.end(session, claim, state, result.error, result.detail, now):
                 log.info("task lost to another worker", job_id=claim.job_id, task_id=claim.task_id)

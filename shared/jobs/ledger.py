@@ -168,11 +168,14 @@ class Ledger:
         return session.scalar(found) is not None
 
     def finish(self, session: Session, job: Any, ending: Ending, now: datetime) -> None:
-        """End a locked job; its open tasks are cancelled, those in hand end by themselves."""
+        """End a locked job; tasks that wait end with it, those in hand end by themselves."""
         job.status, job.ended_at = ending.status, now
         job.failure, job.detail, job.note = ending.failure, ending.detail, ""
         waiting = and_(self.task.job_id == job.id, self.task.state.in_(("pending", "queued")))
-        session.execute(update(self.task).where(waiting).values(state="cancelled", ended_at=now))
+        values: dict[str, Any] = {"state": "cancelled", "ended_at": now}
+        if ending.failure:
+            values |= {"state": "failed", "error": ending.failure, "detail": ending.detail}
+        session.execute(update(self.task).where(waiting).values(**values))
 
     def recover(self, session: Session, now: datetime, *, queue_is_empty: bool) -> int:
         """Make tasks of dead workers pending again, and those whose message got lost; return how many."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: A peer that is away or busy is waited for this long before a task gives up.
-PATIENCE_S = 20 * 60.0
 #: Pauses while waiting for a peer that is away or busy.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 
-#: Failures of other kinds that another try may mend, and the pauses before each new try.
-PAUSES_S = (1.0, 4.0, 15.0)
-
 #: Starts of a task that nobody ended, after which the task is thought to kill its workers.
 MAX_STARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long tasks are tried, in seconds."""
+
+    #: A peer that is away or busy is waited for this long before a task gives up.
+    patience_s: float = 20 * 60.0
+    #: Failures of other kinds that another try may mend are tried again after each of these.
+    pauses_s: tuple[float, ...] = (1.0, 4.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,13 @@ class GiveUp:
 
 
 def plan_retry(
-    *, permanent: bool, patient: bool, failures: int, failing_for_s: float, jitter: float
+    policy: Policy,
+    *,
+    permanent: bool,
+    patient: bool,
+    failures: int,
+    failing_for_s: float,
+    jitter: float,
 ) -> Again | GiveUp:
     """Decide on another try.
 
@@ -40,9 +51,9 @@ def plan_retry(
         return GiveUp()
     spread = 0.75 + jitter / 2
     if patient:
-        if failing_for_s >= PATIENCE_S:
+        if failing_for_s >= policy.patience_s:
             return GiveUp()
         return Again(min(FIRST_PAUSE_S * 2 ** min(failures, 10), LONGEST_PAUSE_S) * spread)
-    if failures >= len(PAUSES_S):
+    if failures >= len(policy.pauses_s):
         return GiveUp()
-    return Again(PAUSES_S[failures] * spread)
+    return Again(policy.pauses_s[failures] * spread)

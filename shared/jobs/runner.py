@@ -10,12 +10,19 @@ from shared.broker.port import Broker
 from shared.broker.worker import Worker
 from shared.errors import RetriableError
 from shared.jobs.engine import Engine
+from shared.jobs.policy import Policy
 from shared.lifecycle import Lifecycle
+from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 #: How often retries that are due, dead workers and lost messages are looked for.
 SWEEP_S = 1.0
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return how long tasks are tried under these settings."""
+    return Policy(patience_s=settings.patience, pauses_s=settings.retry_pauses)
 
 
 def run_engine(engine: Engine, broker: Broker, lifecycle: Lifecycle, *, workers: int, grace_s: float) -> None:

@@ -192,6 +192,7 @@ def test_settings(tmp_path: Path) -> Settings:
         dimse_timeout=5.0,
         connect_timeout=3.0,
         grace=5.0,
+        retry_pauses=(0.1, 0.2),
     )
 
 

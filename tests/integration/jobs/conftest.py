@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.broker.memory import MemoryBroker
 from shared.contract.codec import decode_event
-from shared.contract.messages import Event, JobEnded
+from shared.contract.messages import Event, JobEnded, JobKind
 from shared.database.models import Query, QueryTask
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
@@ -19,6 +19,7 @@ from shared.dicom.errors import PeerError
 from shared.events import Publisher
 from shared.jobs.engine import Engine
 from shared.jobs.model import Claim, Ending, NewTask, Result
+from shared.jobs.policy import Policy
 from tests.support.jobs import a_query
 from tests.support.waiting import wait_until
 
@@ -28,7 +29,7 @@ Act = Callable[[Claim, Cancellation], Sequence[NewTask]]
 class FakeWork:
     """Implements the port of the engine; counts what was performed."""
 
-    kind = "query"
+    kind: JobKind = "query"
     job_table = Query
     task_table = QueryTask
 
@@ -73,7 +74,7 @@ class Bench:
         self.engine = self.new_engine("first")
 
     def new_engine(self, worker: str) -> Engine:
-        return Engine(self.work, self.database, self.publisher, worker)
+        return Engine(self.work, self.database, self.publisher, worker, Policy())
 
     def begin(self, tasks: int, job_id: str = "query-1") -> None:
         with self.database.write() as session:

@@ -82,6 +82,7 @@ def test_a_job_without_tasks_ends_at_once(bench):
     # When
     bench.engine.advance("query-1")
     # Then
+    bench.wait_for_end()
     assert bench.endings[0].status == "completed"
 
 
