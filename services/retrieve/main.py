@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from services.retrieve.handler import RetrieveHandler
+from services.retrieve.verify import GRACE_S
 from services.retrieve.work import RetrieveWork
 from shared.broker.commands import CommandRouter
 from shared.broker.port import Broker
@@ -16,7 +17,7 @@ from shared.dicom.peers import timeouts_of
 from shared.dicom.pool import LinkPool
 from shared.events import Publisher
 from shared.jobs.engine import Engine
-from shared.jobs.runner import run_engine
+from shared.jobs.runner import policy_of, run_engine
 from shared.lifecycle import Lifecycle
 from shared.service import run_service, worker_name
 from shared.settings import Settings, load
@@ -25,8 +26,18 @@ from shared.settings import Settings, load
 COMMAND_WORKERS = 2
 
 
-def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
-    """Start to answer retrieve commands and to work on their tasks; the lifecycle ends it."""
+def start(
+    settings: Settings,
+    broker: Broker,
+    database: Database,
+    lifecycle: Lifecycle,
+    *,
+    arrival_grace_s: float = GRACE_S,
+) -> None:
+    """Start to answer retrieve commands and to work on their tasks; the lifecycle ends it.
+
+    `arrival_grace_s`: how long is waited for objects that the PACS says it has sent.
+    """
     publisher = Publisher(broker, "retrieve")
     links = LinkPool(timeouts_of(settings))
     lifecycle.on_stop(links.close)
@@ -34,8 +45,8 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     def report(job_id: str) -> None:
         engine.report(job_id)
 
-    work = RetrieveWork(settings, database, links, report, utc_now)
-    engine = Engine(work, database, publisher, worker_name("retrieve"))
+    work = RetrieveWork(settings, database, links, report, utc_now, grace_s=arrival_grace_s)
+    engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings))
     run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
     handler = RetrieveHandler(database, publisher, engine, utc_now)
     router = CommandRouter({RunRetrieve: handler.run, CancelJob: handler.cancel}, publisher)

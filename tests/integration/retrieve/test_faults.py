@@ -1,0 +1,248 @@
+"""A retrieve from a PACS that does not behave: what arrived counts, not what the PACS says."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.contract.messages import Progress
+from simulator.behaviour import Fault
+from tests.support.pacs import ct_study, objects, series, study
+from tests.support.retrieves import Retrieves, asked
+from tests.support.system import free_port
+
+
+@pytest.fixture
+def one():
+    """A study of two series, with seven objects."""
+    return study(series("ct_image", 5), series("ct_image", 2))
+
+
+def outcome(retrieve):
+    return retrieve["status"], retrieve["counts"]["asked"], retrieve["counts"]["arrived"]
+
+
+def test_failed_objects_of_a_warning_are_asked_for_again_alone(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    failing = sorted(objects(one))[:2]
+    pacs = scripted_pacs([one], fail=failing, fail_times=1)
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 7, 7)
+    first, second = asked(pacs)
+    assert (first.level, first.status) == ("SERIES", 0xB000)
+    assert (second.level, sorted(second.keys["SOPInstanceUID"])) == ("IMAGE", failing)
+
+
+def test_missing_counters_are_no_error(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    pacs = scripted_pacs([one], move_counters="absent")
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 7, 7)
+    assert len(asked(pacs)) == 1
+
+
+def test_success_of_zero_objects_is_a_failure(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    pacs = scripted_pacs([one], move_nothing=True)
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("failed", 7, 0)
+    assert retrieve["failure"] == "nothing_arrived"
+    assert {row["reason"] for row in retrieve["missing"]} == {"moved_nothing"}
+    assert {row.asked for row in retrieves.objects(retrieve["id"]).values()} == {3}
+
+
+def test_an_unknown_destination_ends_the_job_with_what_to_enter(retrieves: Retrieves, scripted_pacs):
+    # Given
+    studies = [ct_study() for _ in range(30)]
+    pacs = scripted_pacs(studies)
+    retrieves.connect(pacs)
+    retrieves.kept(studies)
+    pacs.destinations.clear()
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["failure"]) == ("failed", "move_destination_unknown")
+    store = retrieves.store
+    assert f"AE title {store.ae_title}, host {store.host}, port {store.port}" in retrieve["detail"]
+    assert pacs.ae_title in retrieve["detail"]
+    assert len(asked(pacs)) <= 2
+    assert len(retrieve["missing"]) == len(objects(*studies))
+
+
+def test_a_pacs_out_of_resources_is_asked_again_after_a_pause(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    pacs = scripted_pacs([one], faults=[Fault(operation="move", kind="status", status=0xA702, times=2)])
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 7, 7)
+    assert [request.status for request in asked(pacs)] == [0xA702, 0xA702, 0]
+
+
+def test_an_abort_in_the_middle_leaves_only_the_rest_to_ask_for(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    pacs = scripted_pacs([one], faults=[Fault(operation="move", kind="abort", after_responses=3)])
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 7, 7)
+    rest = {uid for request in asked(pacs)[1:] for uid in request.keys.get("SOPInstanceUID", ())}
+    assert len(rest) <= 4
+    assert retrieves.moves(retrieve["id"])[0].error == "aborted"
+
+
+def test_a_silent_pacs_is_left_and_asked_again(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    pacs = scripted_pacs([one], faults=[Fault(operation="move", kind="never_answer")])
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 7, 7)
+    assert retrieves.moves(retrieve["id"])[0].error == "timed_out"
+
+
+def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    lost = sorted(objects(one))[0]
+    pacs = scripted_pacs([one], never_arrive=[lost])
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("incomplete", 7, 6)
+    [row] = retrieve["missing"]
+    assert (row["sop_instance_uid"], row["state"], row["reason"]) == (lost, "missing", "not_arrived")
+    assert "0x0000" in row["detail"]
+    assert [request.level for request in asked(pacs)] == ["SERIES", "IMAGE", "IMAGE"]
+
+
+def test_objects_that_always_fail_end_with_the_words_of_the_pacs(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    failing = sorted(objects(one))[0]
+    pacs = scripted_pacs([one], fail=[failing])
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("incomplete", 7, 6)
+    [row] = retrieve["missing"]
+    assert (row["sop_instance_uid"], row["state"]) == (failing, "failed")
+    assert row["reason"] == "out_of_resources"
+
+
+def test_one_bad_series_does_not_stop_the_others(retrieves: Retrieves, scripted_pacs):
+    # Given
+    studies = [ct_study() for _ in range(4)]
+    bad = studies[1].series[0].series_instance_uid
+    pacs = scripted_pacs(
+        studies, faults=[Fault(operation="move", kind="status", status=0xC001, uid=bad, always=True)]
+    )
+    retrieves.connect(pacs)
+    retrieves.kept(studies)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert retrieve["status"] == "incomplete"
+    assert {row["series_instance_uid"] for row in retrieve["missing"]} == {bad}
+    assert {row["reason"] for row in retrieve["missing"]} == {"status_failure"}
+
+
+@pytest.mark.parametrize("treatment", ["refused", "empty", "first_only"])
+def test_lists_that_the_pacs_does_not_take_are_asked_for_one_by_one(
+    retrieves: Retrieves, scripted_pacs, treatment
+):
+    # Given
+    one = study(series("ct_image", 10))
+    wanted = sorted(objects(one))[:4]
+    pacs = scripted_pacs([one], move_uid_lists=treatment)
+    retrieves.connect(pacs)
+    retrieves.kept([one], only=wanted)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 4, 4)
+    assert {len(request.keys["SOPInstanceUID"]) for request in asked(pacs)[1:]} == {1}
+
+
+def test_a_pacs_without_the_series_level_is_asked_by_images(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = study(series("ct_image", 3))
+    pacs = scripted_pacs([one], move_levels=["STUDY", "IMAGE"])
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 3, 3)
+
+
+def test_a_pacs_that_sends_later_is_waited_for(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    pacs = scripted_pacs([one], move_later_s=0.2)
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 7, 7)
+
+
+def test_extra_objects_do_not_count(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = study(series("ct_image", 5))
+    wanted = sorted(objects(one))[:2]
+    pacs = scripted_pacs([one], extra_objects=2, store_twice=True)
+    retrieves.connect(pacs)
+    retrieves.kept([one], only=wanted)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 2, 2)
+
+
+def test_a_permanent_rejection_ends_the_job(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    pacs = scripted_pacs([one], reject_associations="calling_ae_title_not_recognized")
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["failure"]) == ("failed", "association_rejected")
+    assert len(retrieve["missing"]) == 7
+
+
+def test_a_pacs_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    port = free_port()
+    pacs = scripted_pacs([one], port=port)
+    pacs.stop()
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    job_id = retrieves.order()
+    retrieves.system.wait_for_event(Progress)
+    again = scripted_pacs([one], port=port, destinations=pacs.destinations)
+    retrieves.system.wait_for_end(job_id)
+    # Then
+    assert outcome(retrieves.system.retrieve_json(job_id)) == ("completed", 7, 7)
+    assert len(asked(again)) == 1

@@ -1,0 +1,184 @@
+"""A retrieve from a PACS that behaves: exactly what was kept, with few requests, proven by receipts."""
+
+from __future__ import annotations
+
+from shared.contract.messages import Accepted
+from tests.support.pacs import ct_study, days_of, mg_study, objects, series, sr_only_study, study
+from tests.support.retrieves import Retrieves, asked
+
+
+def test_whole_series_come_by_one_move_for_each_study(retrieves: Retrieves, scripted_pacs):
+    # Given
+    studies = [ct_study(), mg_study()]
+    pacs = scripted_pacs(studies)
+    retrieves.connect(pacs)
+    retrieves.kept(studies)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert retrieve["status"] == "completed"
+    assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(objects(*studies))
+    assert retrieve["counts"]["reported_completed"] == len(objects(*studies))
+    assert retrieve["verification"] == "receipts"
+    assert [(request.level, request.status) for request in asked(pacs)] == [("SERIES", 0), ("SERIES", 0)]
+    assert set(retrieves.objects(retrieve["id"])) == objects(*studies)
+    assert [move.completed for move in retrieves.moves(retrieve["id"])] == [
+        len(objects(one)) for one in sorted(studies, key=lambda one: one.study_instance_uid)
+    ]
+
+
+def test_single_objects_come_in_a_list_and_nothing_beside_them(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = study(series("ct_image", 10))
+    wanted = sorted(objects(one))[2:5]
+    pacs = scripted_pacs([one])
+    retrieves.connect(pacs)
+    retrieves.kept([one], only=wanted)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert retrieve["status"] == "completed"
+    [request] = asked(pacs)
+    assert (request.level, sorted(request.keys["SOPInstanceUID"])) == ("IMAGE", wanted)
+    assert pacs.witness.objects_sent == 3
+
+
+def test_series_without_known_names_are_named_before_the_move(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = mg_study()
+    pacs = scripted_pacs([one])
+    retrieves.connect(pacs)
+    retrieves.kept([one], named=False)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert retrieve["status"] == "completed"
+    assert [request.level for request in asked(pacs, "find")] == ["IMAGE"] * len(one.series)
+    assert set(retrieves.objects(retrieve["id"])) == objects(one)
+    assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(objects(one))
+
+
+def test_a_series_that_nobody_can_name_counts_by_what_arrives(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = study(series("rdsr_ct", 2))
+    pacs = scripted_pacs([one], image_level_empty_for=["SR"])
+    retrieves.connect(pacs)
+    retrieves.kept([one], named=False, counted=False)
+    # When
+    first = retrieves.run()
+    second = retrieves.run()
+    # Then
+    assert (first["status"], first["counts"]["asked"], first["counts"]["arrived"]) == ("completed", 2, 2)
+    assert set(retrieves.objects(first["id"])) == objects(one)
+    assert (second["status"], second["counts"]["asked"]) == ("completed", 0)
+    assert len(asked(pacs)) == 1
+
+
+def test_a_second_retrieve_of_what_arrived_completes_without_asking(retrieves: Retrieves, scripted_pacs):
+    # Given
+    studies = [ct_study(), mg_study()]
+    pacs = scripted_pacs(studies)
+    retrieves.connect(pacs)
+    retrieves.kept(studies)
+    retrieves.run()
+    before = len(pacs.witness.requests)
+    # When
+    second = retrieves.run()
+    # Then
+    assert (second["status"], second["counts"]["asked"]) == ("completed", 0)
+    assert len(pacs.witness.requests) == before
+
+
+def test_a_second_retrieve_asks_only_for_what_has_not_arrived(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = study(series("ct_image", 6))
+    lost = sorted(objects(one))[4:]
+    pacs = scripted_pacs([one], never_arrive=lost)
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    first = retrieves.run()
+    pacs.change(never_arrive=[])
+    # When
+    second = retrieves.run()
+    # Then
+    assert first["status"] == "incomplete"
+    assert {row["sop_instance_uid"] for row in first["missing"]} == set(lost)
+    assert (second["status"], second["counts"]["asked"]) == ("completed", 2)
+    assert sorted(asked(pacs)[-1].keys["SOPInstanceUID"]) == lost
+
+
+def test_known_objects_are_asked_for_where_the_query_says_so(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = ct_study()
+    pacs = scripted_pacs([one])
+    retrieves.connect(pacs)
+    retrieves.kept([one], job_id="first")
+    retrieves.kept([one], job_id="second", criteria={"types": ["CT"], "ignore_known": False})
+    retrieves.run("first")
+    # When
+    again = retrieves.run("second")
+    # Then
+    assert (again["status"], again["counts"]["asked"]) == ("completed", len(objects(one)))
+    assert pacs.witness.objects_sent == 2 * len(objects(one))
+
+
+def test_a_selection_limits_what_is_asked_for(retrieves: Retrieves, scripted_pacs):
+    # Given
+    chosen, other = ct_study(), ct_study()
+    pacs = scripted_pacs([chosen, other])
+    retrieves.connect(pacs)
+    retrieves.kept([chosen, other])
+    # When
+    retrieve = retrieves.run(study_instance_uids=[chosen.study_instance_uid], types=["ct"])
+    # Then
+    assert set(retrieves.objects(retrieve["id"])) == objects(chosen)
+    assert retrieve["selection"] == {"types": ["CT"], "study_instance_uids": [chosen.study_instance_uid]}
+
+
+def test_many_studies_are_shared_by_two_services(retrieves: Retrieves, scripted_pacs):
+    # Given
+    studies = days_of(130, *[ct_study().date] * 2, make=sr_only_study)
+    pacs = scripted_pacs(studies)
+    retrieves.connect(pacs, workers=2)
+    retrieves.kept(studies)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert retrieve["status"] == "completed"
+    assert retrieve["counts"]["arrived"] == 130
+    assert len(asked(pacs)) == 130
+    assert len(retrieves.system.endings(retrieve["id"])) == 1
+
+
+def test_the_same_command_twice_is_one_retrieve(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = ct_study()
+    pacs = scripted_pacs([one])
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    job_id = retrieves.order(job_id="retrieve-1")
+    retrieves.order(job_id="retrieve-1")
+    retrieves.system.wait_for_end(job_id)
+    # Then
+    assert retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == len(objects(one))
+    assert len(asked(pacs)) == 1
+    assert {event.job_id for event in retrieves.system.heard(Accepted)} == {"retrieve-1"}
+
+
+def test_a_query_with_its_retrieve_brings_what_it_kept(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = ct_study(with_rdsr=True)
+    pacs = scripted_pacs([one])
+    retrieves.connect(pacs)
+    retrieves.system.start("query")
+    day = str(one.date)
+    # When
+    query = retrieves.system.finished_query(
+        {"types": ["CT"], "date_from": day, "date_until": day}, retrieve=True
+    )
+    retrieves.system.wait_for_end(f"{query['id']}-r")
+    # Then
+    retrieve = retrieves.system.retrieve_json(f"{query['id']}-r")
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 1)
+    assert set(retrieves.objects(retrieve["id"])) == objects(one, content="rdsr_ct")

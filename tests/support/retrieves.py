@@ -1,0 +1,116 @@
+"""Queries that have ended, made from the studies of a scripted PACS, and retrieves of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import partial
+from typing import Any
+
+from services.retrieve import main
+from shared.contract.messages import RunRetrieve
+from shared.database.models import Node, Retrieve, RetrieveMove, RetrieveObject
+from shared.lifecycle import Lifecycle
+from simulator.model import Study
+from simulator.scp import ScriptedPacs
+from simulator.witness import Request
+from tests.support.jobs import a_query, a_series, a_study, an_object
+from tests.support.system import System
+
+#: Short, so that tests of what never arrives end soon; the store is in the same process.
+GRACE_S = 0.4
+
+
+class Retrieves:
+    """A system whose retrieve service asks a scripted PACS to send to some store."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self._lifecycles: list[Lifecycle] = []
+
+    def connect(self, pacs: ScriptedPacs, store: Node | None = None, *, workers: int = 1) -> None:
+        """Make both nodes known to DoseQR and the store to the PACS, and start the services."""
+        self.remote = self.system.add_remote("pacs", pacs.host, pacs.port, pacs.ae_title)
+        self.store = store or self.system.add_own_store()
+        pacs.destinations[self.store.ae_title] = (self.store.host, self.store.port)
+        if store is None:
+            self.system.start("store")
+        for _ in range(workers):
+            self.start()
+
+    def start(self) -> Lifecycle:
+        """Start one more retrieve service."""
+        lifecycle = Lifecycle()
+        start = partial(main.start, arrival_grace_s=GRACE_S)
+        start(self.system.settings, self.system.broker, self.system.database, lifecycle)
+        self._lifecycles.append(lifecycle)
+        return lifecycle
+
+    def stop(self) -> None:
+        """Stop the retrieve services."""
+        while self._lifecycles:
+            self._lifecycles.pop().__exit__(None, None, None)
+
+    def kept(
+        self,
+        studies: Iterable[Study],
+        *,
+        whole: bool = True,
+        only: Collection[str] | None = None,
+        named: bool = True,
+        counted: bool = True,
+        **columns: Any,
+    ) -> str:
+        """Add an ended query that kept these studies; return its id.
+
+        `whole`: all objects of each series; `only`: just these objects, decided one by one; `named`: the
+        query knows the names of the objects; `counted`: the PACS told how many there are.
+        """
+        query_id = columns.pop("job_id", "query-1")
+        nodes = {"remote_id": self.remote.id, "store_id": self.store.id}
+        with self.system.database.write() as session:
+            session.add(a_query(query_id, **(nodes | columns)))
+            session.flush()
+            for one in studies:
+                session.add(a_study(one.study_instance_uid, query_id))
+                for series in one.series:
+                    uids = [instance.sop_instance_uid for instance in series.instances]
+                    keys = (one.study_instance_uid, series.series_instance_uid)
+                    kept = [uid for uid in uids if only is None or uid in only]
+                    if not kept:
+                        continue
+                    count = len(uids) if counted else None
+                    row = a_series(*keys, query_id, whole=whole and len(kept) == len(uids), instance_count=count)
+                    session.add(row)
+                    for uid in uids if named else ():
+                        decision = "keep" if uid in kept else "drop"
+                        session.add(an_object(*keys, uid, query_id, decision=decision))
+        return str(query_id)
+
+    def run(self, query_id: str = "query-1", **options: Any) -> dict[str, Any]:
+        """Retrieve what a query kept; return the JSON of the ended retrieve."""
+        return self.system.finished_retrieve(query_id, **options)
+
+    def order(self, query_id: str = "query-1", job_id: str | None = None, **options: Any) -> str:
+        """Order a retrieve; return its id."""
+        return self.system.command(RunRetrieve(query_id=query_id, **options), job_id)
+
+    def objects(self, job_id: str) -> dict[str, RetrieveObject]:
+        """Return the ledger by SOP Instance UID."""
+        with self.system.database.read() as session:
+            rows = session.query(RetrieveObject).filter_by(job_id=job_id)
+            return {row.sop_instance_uid: row for row in rows}
+
+    def moves(self, job_id: str) -> list[RetrieveMove]:
+        """Return the recorded C-MOVEs in order."""
+        with self.system.database.read() as session:
+            return session.query(RetrieveMove).filter_by(job_id=job_id).order_by(RetrieveMove.id).all()
+
+    def job(self, job_id: str) -> Retrieve:
+        """Return the row of a retrieve."""
+        with self.system.database.read() as session:
+            return session.get_one(Retrieve, job_id)
+
+
+def asked(pacs: ScriptedPacs, operation: str = "move") -> list[Request]:
+    """Return the requests of one kind that a PACS was asked, in order."""
+    return [request for request in pacs.witness.requests if request.operation == operation]
