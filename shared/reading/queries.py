@@ -22,6 +22,34 @@ SLICE_KIND = "slice"
 _WINDOW = ("date_from", "date_until", "time_from", "time_until")
 _SINGLE = ("study_instance_uid", "accession_number")
 
+# Columns, not entities: a third of the time for 200,000 studies.
+_STUDY = (
+    QueryStudy.study_instance_uid,
+    QueryStudy.type,
+    QueryStudy.decision,
+    QueryStudy.reason,
+    QueryStudy.note,
+    QueryStudy.state,
+)
+_SERIES = (
+    QuerySeries.study_instance_uid,
+    QuerySeries.series_instance_uid,
+    QuerySeries.modality,
+    QuerySeries.decision,
+    QuerySeries.reason,
+    QuerySeries.note,
+    QuerySeries.whole,
+    QuerySeries.instance_count,
+)
+_OBJECT = (
+    QueryObject.study_instance_uid,
+    QueryObject.series_instance_uid,
+    QueryObject.sop_instance_uid,
+    QueryObject.sop_class_uid,
+    QueryObject.decision,
+    QueryObject.reason,
+)
+
 
 def query_json(session: Session, job_id: str) -> dict[str, Any]:
     """Return the whole query.
@@ -166,8 +194,8 @@ def studies(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
     """Yield each study with its series and single objects, in the order of their UIDs."""
     last = ""
     while True:
-        page = session.scalars(
-            select(QueryStudy)
+        page = session.execute(
+            select(*_STUDY)
             .where(QueryStudy.job_id == job_id, QueryStudy.study_instance_uid > last)
             .order_by(QueryStudy.study_instance_uid)
             .limit(PAGE)
@@ -178,18 +206,18 @@ def studies(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
         yield from _with_series(session, job_id, page)
 
 
-def _with_series(session: Session, job_id: str, page: Sequence[QueryStudy]) -> Iterator[dict[str, Any]]:
+def _with_series(session: Session, job_id: str, page: Sequence[Any]) -> Iterator[dict[str, Any]]:
     first, last = page[0].study_instance_uid, page[-1].study_instance_uid
     objects: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in session.scalars(
-        select(QueryObject)
+    for row in session.execute(
+        select(*_OBJECT)
         .where(QueryObject.job_id == job_id, QueryObject.study_instance_uid.between(first, last))
         .order_by(QueryObject.sop_instance_uid)
     ):
         objects[row.study_instance_uid, row.series_instance_uid].append(object_json(row))
     series: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for one in session.scalars(
-        select(QuerySeries)
+    for one in session.execute(
+        select(*_SERIES)
         .where(QuerySeries.job_id == job_id, QuerySeries.study_instance_uid.between(first, last))
         .order_by(QuerySeries.series_number, QuerySeries.series_instance_uid)
     ):
@@ -199,8 +227,8 @@ def _with_series(session: Session, job_id: str, page: Sequence[QueryStudy]) -> I
         yield study_json(study, series.get(study.study_instance_uid, []))
 
 
-def study_json(study: QueryStudy, series: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one study; a study that is not (yet) decided has no decision."""
+def study_json(study: Any, series: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one study, of a row with its columns; one that is not (yet) decided has no decision."""
     return {
         "study_instance_uid": study.study_instance_uid,
         "type": study.type,
@@ -212,7 +240,7 @@ def study_json(study: QueryStudy, series: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def series_json(series: QuerySeries, objects: list[dict[str, Any]]) -> dict[str, Any]:
+def series_json(series: Any, objects: list[dict[str, Any]]) -> dict[str, Any]:
     """Return one series; `objects` are those that were decided one by one."""
     return {
         "series_instance_uid": series.series_instance_uid,
@@ -226,7 +254,7 @@ def series_json(series: QuerySeries, objects: list[dict[str, Any]]) -> dict[str,
     }
 
 
-def object_json(row: QueryObject) -> dict[str, Any]:
+def object_json(row: Any) -> dict[str, Any]:
     """Return one object that was decided by itself."""
     return {
         "sop_instance_uid": row.sop_instance_uid,
