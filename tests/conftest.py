@@ -5,7 +5,7 @@ from __future__ import annotations
 pytest_plugins = [
     "tests.support.broker",
     "tests.support.databases",
-    "tests.support.system",
+    "tests.support.orthanc",
     "tests.support.pacs",
     "tests.support.system",
 ]

@@ -102,7 +102,7 @@ def postgres_template(postgres_server: str) -> str:
     """A migrated database of which each test gets a copy."""
     name = f"template_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+        connection.execute(f'CREATE DATABASE "{name}"')
     database = Database(_url_of(postgres_server, name))
     migrate(database)
     database.close()
@@ -118,9 +118,9 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
     """The SQLAlchemy URL of a fresh, migrated database, dropped afterwards."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')  # type: ignore[call-overload]
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
         yield _url_of(postgres_server, name)
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture

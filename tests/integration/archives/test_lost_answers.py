@@ -1,0 +1,32 @@
+"""No answer is lost on our side, however many associations one process has (pynetdicom's issue 875)."""
+
+from __future__ import annotations
+
+from shared.dicom.association import Peer
+from tests.support.archives import files_of, studies
+from tests.support.orthanc import Orthanc
+from tests.support.soaking import ask_for_series
+
+#: Asked in the tests; `make soak` asks ten times as often.
+FINDS = 2_000
+
+
+def filled(orthanc: Orthanc, number: int) -> dict[str, frozenset[str]]:
+    """Put studies into an Orthanc; return the series of each."""
+    made = studies(number)
+    for _, content in files_of(made):
+        orthanc.add_bytes(content)
+    return {
+        study.study_instance_uid: frozenset(one.series_instance_uid for one in study.series) for study in made
+    }
+
+
+def test_four_associations_of_one_process_get_every_answer_of_an_orthanc(make_orthanc):
+    # Given
+    orthanc = make_orthanc("ORTHANC")
+    expected = filled(orthanc, 25)
+    peer = Peer(orthanc.host, orthanc.port, orthanc.ae_title, "DOSEQR")
+    # When
+    lost = ask_for_series(peer, expected, associations=4, finds=FINDS)
+    # Then
+    assert lost == []

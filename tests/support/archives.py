@@ -1,0 +1,29 @@
+"""Filling archives that are no simulator with the simulator's studies."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+
+from pydicom.filewriter import dcmwrite
+
+from simulator.content import build
+from simulator.generate import generate
+from simulator.model import Match, Study
+
+
+def studies(number: int, seed: int = 11) -> list[Study]:
+    """Return generated studies of a fixed month."""
+    archive = generate(number, seed, dt.date(2024, 3, 1), dt.date(2024, 3, 30))
+    return list(archive.studies())
+
+
+def files_of(made: Iterable[Study]) -> Iterator[tuple[str, bytes]]:
+    """Yield each object of the studies as SOP Instance UID and Part 10 file."""
+    for study in made:
+        for series in study.series:
+            for instance in series.instances:
+                buffer = BytesIO()
+                dcmwrite(buffer, build(Match(study, series, instance)), enforce_file_format=True)
+                yield instance.sop_instance_uid, buffer.getvalue()

@@ -1,0 +1,125 @@
+"""Debian's Orthanc as a stranger: as a PACS, and as a store node; started with tests/support/orthanc.json."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.broker import skip_or_fail
+from tests.support.system import free_port
+from tests.support.waiting import wait_until
+
+CONFIGURATION = Path(__file__).with_name("orthanc.json")
+MISSING = "no Orthanc: install the package orthanc"
+
+
+class Orthanc:
+    """One Orthanc with empty storage in a folder of its own, on free ports of 127.0.0.1."""
+
+    def __init__(self, program: str, folder: Path, ae_title: str) -> None:
+        self.ae_title = ae_title
+        self.host = "127.0.0.1"
+        self.port = free_port()
+        self._http_port = free_port()
+        self._folder = folder
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        configuration = json.loads(CONFIGURATION.read_text(encoding="utf-8"))
+        configuration |= {
+            "StorageDirectory": str(self._folder / "storage"),
+            "IndexDirectory": str(self._folder / "storage"),
+            "HttpPort": self._http_port,
+            "DicomAet": self.ae_title,
+            "DicomPort": self.port,
+        }
+        path = self._folder / "orthanc.json"
+        path.write_text(json.dumps(configuration), encoding="utf-8")
+        log = (self._folder / "log").open("wb")
+        self._process = subprocess.Popen([self._program, str(path)], stdout=log, stderr=log)
+        log.close()
+        wait_until(self._answers)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.get("/system"))
+        except urllib.error.URLError:
+            return False
+
+    def get(self, path: str) -> Any:
+        """Return the JSON of a resource."""
+        return json.loads(self._request("GET", path))
+
+    def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        url = f"http://{self.host}:{self._http_port}{path}"
+        request = urllib.request.Request(url, data=body, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content: bytes = answer.read()
+            return content
+
+    def add(self, files: Iterable[Path]) -> list[Path]:
+        """Store files; return those that it took."""
+        taken = []
+        for path in files:
+            try:
+                self._request("POST", "/instances", path.read_bytes())
+            except urllib.error.HTTPError:
+                continue
+            taken.append(path)
+        return taken
+
+    def add_bytes(self, content: bytes) -> None:
+        """Store one file."""
+        self._request("POST", "/instances", content)
+
+    def send_to(self, ae_title: str, host: str, port: int) -> None:
+        """Let it know a move destination."""
+        body = json.dumps({"AET": ae_title, "Host": host, "Port": port}).encode()
+        self._request("PUT", f"/modalities/{ae_title.lower()}", body)
+
+    def sop_instance_uids(self) -> set[str]:
+        """Return all that it holds."""
+        instances = self.get("/instances?expand&since=0&limit=100000")
+        return {one["MainDicomTags"]["SOPInstanceUID"] for one in instances}
+
+    def file_of(self, sop_instance_uid: str) -> bytes:
+        """Return a file as it was stored."""
+        found = json.loads(self._request("POST", "/tools/lookup", sop_instance_uid.encode()))
+        instance = next(one["ID"] for one in found if one["Type"] == "Instance")
+        return self._request("GET", f"/instances/{instance}/file")
+
+
+@pytest.fixture
+def make_orthanc(tmp_path: Path) -> Iterator[Callable[[str], Orthanc]]:
+    """Start any number of Orthancs, each with its AE title."""
+    program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
+    if not Path(program).exists():
+        skip_or_fail(MISSING)
+    started: list[Orthanc] = []
+
+    def start(ae_title: str) -> Orthanc:
+        folder = tmp_path / f"orthanc-{len(started)}"
+        (folder / "storage").mkdir(parents=True)
+        started.append(Orthanc(program, folder, ae_title))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for orthanc in started:
+        orthanc.stop()

@@ -1,0 +1,46 @@
+"""Many C-FINDs on several associations of one process: is any answer lost?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from shared.dicom.answers import series_match
+from shared.dicom.association import Peer, Timeouts, open_link
+from shared.dicom.find import find
+from shared.dicom.keys import series_identifier
+from shared.dicom.sop_classes import STUDY_ROOT_FIND
+
+TIMEOUTS = Timeouts(connect_s=10.0, answer_s=30.0)
+
+
+def ask_for_series(
+    peer: Peer, expected: Mapping[str, frozenset[str]], *, associations: int, finds: int
+) -> list[str]:
+    """Ask for the series of one study after the other; return a line for each answer that was not complete.
+
+    `expected` holds the Series Instance UIDs of each study; `finds` are shared among the associations.
+    """
+    order = sorted(expected)
+    shares = [
+        [order[number % len(order)] for number in range(share, finds, associations)]
+        for share in range(associations)
+    ]
+    with ThreadPoolExecutor(associations) as pool:
+        lost = pool.map(lambda share: _ask_over_one(peer, expected, share), shares)
+        return [line for lines in lost for line in lines]
+
+
+def _ask_over_one(peer: Peer, expected: Mapping[str, frozenset[str]], share: Sequence[str]) -> list[str]:
+    lost = []
+    link = open_link(peer, [STUDY_ROOT_FIND], TIMEOUTS)
+    for study_instance_uid in share:
+        result = find(link, series_identifier([study_instance_uid]), series_match)
+        answered = frozenset(match.series_instance_uid for match in result.matches)
+        if result.error is not None or answered != expected[study_instance_uid]:
+            missing = len(expected[study_instance_uid] - answered)
+            lost.append(f"{study_instance_uid}: {missing} missing, error {result.error}")
+            if not link.alive:
+                link = open_link(peer, [STUDY_ROOT_FIND], TIMEOUTS)
+    link.release()
+    return lost
