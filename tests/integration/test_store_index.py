@@ -1,17 +1,16 @@
-"""The index, its group commit and its announcements, on SQLite and on PostgreSQL where it is given."""
+"""The index, its group commit and its announcements, on SQLite and on PostgreSQL."""
 
-import os
 import threading
-import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
 
 from services.store.announce import Announcer
 from services.store.committer import Committer, IndexAwayError
 from services.store.counters import Counters
-from services.store.index import Receipt, Recorded, mark_announced, record, register, unannounced
+from services.store.index import Outcome, Receipt, Recorded, mark_announced, record, register, unannounced
 from services.store.keep import ObjectFolder
 from services.store.register import RegisterHandler
 from shared.broker.memory import MemoryBroker
@@ -26,36 +25,11 @@ from tests.support.store import Announced, made_object, running_store
 from tests.support.waiting import wait_until
 
 NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
-POSTGRESQL = "DOSEQR_TEST_POSTGRESQL_URL"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request, tmp_path):
-    if request.param == "sqlite":
-        one = Database(f"sqlite:///{tmp_path / 'doseqr.sqlite'}")
-        migrate(one)
-        yield one
-        one.close()
-        return
-    server = os.environ.get(POSTGRESQL)
-    if not server:
-        pytest.skip(f"no PostgreSQL: set {POSTGRESQL}")
-    name = f"store_{uuid.uuid4().hex[:12]}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    one = Database(make_url(server).set(database=name).render_as_string(hide_password=False))
-    migrate(one)
-    yield one
-    one.close()
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name}"))
-    engine.dispose()
-
-
-def receipt(number=1, **changes):
+def receipt(number: int = 1, **changes: Any) -> Receipt:
     one = made_object(number)
-    values = {
+    values: dict[str, Any] = {
         "identity": one.identity,
         "transfer_syntax_uid": one.transfer_syntax_uid,
         "calling_ae_title": "TEST",
@@ -66,9 +40,14 @@ def receipt(number=1, **changes):
     return Receipt(**(values | changes))
 
 
-def row_of(database, number=1):
+def row_of(database: Database, number: int = 1) -> StoredObject:
     with database.read() as session:
-        return session.get(StoredObject, made_object(number).sop_instance_uid)
+        return session.get_one(StoredObject, made_object(number).sop_instance_uid)
+
+
+def is_known(database: Database, number: int) -> bool:
+    with database.read() as session:
+        return session.get(StoredObject, made_object(number).sop_instance_uid) is not None
 
 
 def test_one_transaction_tells_new_from_known(database):
@@ -85,7 +64,7 @@ def test_one_transaction_tells_new_from_known(database):
     ]
     assert row_of(database, 1).received_count == 2
     assert row_of(database, 2).received_count == 2
-    assert row_of(database, 3) is None
+    assert not is_known(database, 3)
 
 
 def test_a_receipt_is_to_be_announced_again(database):
@@ -127,7 +106,7 @@ def test_a_known_uid_elsewhere_changes_nothing_unless_it_replaces(database):
     assert row_of(database).path == "1/2/3.dcm"
 
 
-def reference(number):
+def reference(number: int) -> ObjectReference:
     one = made_object(number).identity
     return ObjectReference(
         study_instance_uid=one.study_instance_uid,
@@ -165,7 +144,7 @@ def test_a_registered_object_that_arrives_is_ours(database):
 
 def test_many_waiters_share_few_transactions(database):
     # Given 40 threads that wait for 10 receipts each
-    commits = []
+    commits: list[Sequence[str]] = []
     committer = Committer(database, wait_s=30, on_committed=commits.append, on_missed=lambda: None)
     committer.start()
 
@@ -181,14 +160,14 @@ def test_many_waiters_share_few_transactions(database):
         thread.join()
     committer.stop(10)
     # Then
-    assert sum(map(len, commits)) == 400
+    assert sum(len(commit) for commit in commits) == 400
     assert len(commits) < 400
 
 
 def test_two_processes_record_the_same_object_once(database):
     # Given two groups of receipts in opposite order, as two processes commit them
     groups = [[receipt(n) for n in range(1, 101)], [receipt(n) for n in range(100, 0, -1)]]
-    outcomes = [[], []]
+    outcomes: list[list[Outcome]] = [[], []]
     gate = threading.Barrier(2)
 
     def commit(which):
@@ -230,12 +209,12 @@ def test_a_receipt_that_waited_too_long_is_given_up_and_missed(tmp_path):
     assert missed.wait(30)
     database.away = False
     assert committer.record(receipt(2)).recorded is Recorded.NEW
-    assert row_of(database, 1) is None
+    assert not is_known(database, 1)
     committer.stop(10)
     database.close()
 
 
-def announcer(database, broker, folder, **options):
+def announcer(database: Database, broker: MemoryBroker, folder: ObjectFolder, **options: Any) -> Announcer:
     return Announcer(
         database, Publisher(broker, "store"), folder, Counters(), store_ae_title="DOSEQR", **options
     )
@@ -312,5 +291,5 @@ def test_a_register_command_reaches_the_running_store(tmp_path):
         # When
         Publisher(store.broker, "test").command(RegisterObjects(objects=[reference(7)]))
         # Then
-        wait_until(lambda: store.row(made_object(7).sop_instance_uid) is not None)
+        wait_until(lambda: store.knows(made_object(7).sop_instance_uid))
         assert store.row(made_object(7).sop_instance_uid).source == "registered"

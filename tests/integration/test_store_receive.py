@@ -16,6 +16,8 @@ from tests.support.store import (
     EXPLICIT,
     MR,
     SAMPLES,
+    DicomObject,
+    RunningStore,
     data_set_in,
     made_object,
     objects_in,
@@ -32,9 +34,17 @@ def store(tmp_path):
         yield running
 
 
-def assert_all_arrived(store, objects):
+def assert_all_arrived(store: RunningStore, objects: list[DicomObject]) -> None:
     rows = store.rows()
+    firsts: dict[str, DicomObject] = {}
     for one in objects:
+        firsts.setdefault(one.sop_instance_uid, one)
+        if one.data_set != firsts[one.sop_instance_uid].data_set:
+            # The same object in another encoding
+            sha256 = hashlib.sha256(one.data_set).hexdigest()
+            aside = store.objects_dir / ".conflicts" / one.sop_instance_uid / f"{sha256}.dcm"
+            assert data_set_in(aside) == one.data_set, one.name
+    for one in firsts.values():
         file = store.objects_dir / one.path
         assert data_set_in(file) == one.data_set, one.name
         row = rows[one.sop_instance_uid]

@@ -6,7 +6,10 @@ import sqlite3
 import subprocess
 import threading
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +22,7 @@ from tests.support.scu import EndedError, Scu
 from tests.support.store import (
     CT,
     CT_EXPLICIT,
+    DicomObject,
     data_set_in,
     free_port,
     made_object,
@@ -28,30 +32,33 @@ from tests.support.store_process import StoreProcess
 from tests.support.waiting import wait_until
 
 
+@dataclass
+class Processes:
+    """Starts store processes on one data folder and port."""
+
+    data_dir: Path
+    port: int = field(default_factory=free_port)
+    started: list[StoreProcess] = field(default_factory=list)
+
+    def __call__(self, **options: Any) -> StoreProcess:
+        self.started.append(StoreProcess(self.data_dir, self.port, **options))
+        return self.started[-1]
+
+
 @pytest.fixture
 def process(tmp_path):
-    """Starts store processes on one data folder and port; ends what is left of them."""
-    started = []
-    port = free_port()
-
-    def start(**options):
-        one = StoreProcess(tmp_path / "data", port, **options)
-        started.append(one)
-        return one
-
-    start.port = port
-    start.data_dir = tmp_path / "data"
-    yield start
-    for one in started:
+    processes = Processes(tmp_path / "data")
+    yield processes
+    for one in processes.started:
         one.close()
 
 
-def visible(objects_dir):
+def visible(objects_dir: Path) -> dict[str, Path]:
     found = (path.relative_to(objects_dir) for path in objects_dir.rglob("*") if path.is_file())
     return {str(path): objects_dir / path for path in found if not path.parts[0].startswith(".")}
 
 
-def send_many(scu):
+def send_many(scu: Scu) -> None:
     for number in range(3, 100_000):
         made_object(number).send(scu)
 
@@ -59,9 +66,9 @@ def send_many(scu):
 def test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_written(process, tmp_path):
     # Given four senders in mid-association
     one = process()
-    acknowledged: list[str] = []
+    acknowledged: list[DicomObject] = []
 
-    def send(batch):
+    def send(batch: int) -> None:
         with Scu(process.port, [CT_EXPLICIT]) as scu:
             for number in range(1, 2000):
                 made = made_object(10_000 * batch + number, size_bytes=40_000)
@@ -88,7 +95,7 @@ def test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_writte
         wait_until(lambda: {row.path for row in store.rows().values()} == set(files))
         for made in acknowledged:
             assert data_set_in(files[made.path]) == made.data_set
-            assert store.row(made.sop_instance_uid) is not None
+            assert store.knows(made.sop_instance_uid)
         assert not list((objects_dir / ".incoming").rglob("*.part"))
         wait_until(lambda: all(row.announced_at for row in store.rows().values()), 60)
 
@@ -163,7 +170,7 @@ def test_a_short_absence_of_the_database_is_waited_for(tmp_path):
     # Given
     with running_store(tmp_path / "data") as store:
         store.send(made_object(1))
-        with sqlite3.connect(store.database.url.database, isolation_level=None) as other:
+        with sqlite3.connect(store.sqlite_file, isolation_level=None) as other:
             other.execute("BEGIN EXCLUSIVE")
             sender = threading.Thread(target=lambda: statuses.extend(store.send(made_object(2))))
             statuses: list[int] = []
@@ -176,7 +183,7 @@ def test_a_short_absence_of_the_database_is_waited_for(tmp_path):
             sender.join()
         other.close()
         assert statuses == [0]
-        assert store.row(made_object(2).sop_instance_uid) is not None
+        assert store.knows(made_object(2).sop_instance_uid)
 
 
 def test_a_long_absence_of_the_database_is_told_and_the_object_is_found_later(tmp_path):
@@ -184,7 +191,7 @@ def test_a_long_absence_of_the_database_is_told_and_the_object_is_found_later(tm
     one = made_object(1)
     with running_store(tmp_path / "data", dimse_timeout=1.0) as store:
         assert store.send(made_object(2)) == [0]
-        other = sqlite3.connect(store.database.url.database, isolation_level=None)
+        other = sqlite3.connect(store.sqlite_file, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         # When
         with store.scu(CT_EXPLICIT) as scu:
@@ -198,7 +205,7 @@ def test_a_long_absence_of_the_database_is_told_and_the_object_is_found_later(tm
         other.execute("ROLLBACK")
         other.close()
         # Then nobody has to send it again
-        wait_until(lambda: store.row(one.sop_instance_uid) is not None, 60)
+        wait_until(lambda: store.knows(one.sop_instance_uid), 60)
         wait_until(lambda: one.sop_instance_uid in store.announced.uids)
         assert store.send(one) == [0]
 
@@ -216,7 +223,7 @@ def test_files_that_the_index_misses_are_indexed_and_rows_without_a_file_go(tmp_
         store.send(lost, gone, good)
         wait_until(lambda: len(store.announced.uids) == 3)
         objects_dir = store.objects_dir
-        with sqlite3.connect(store.database.url.database) as connection:
+        with sqlite3.connect(store.sqlite_file) as connection:
             connection.execute("DELETE FROM stored_objects WHERE path = ?", (lost.path,))
         connection.close()
     (objects_dir / gone.path).unlink()

@@ -109,13 +109,8 @@ def read_object(file: Path) -> DicomObject | None:
 
 
 def objects_in(folder: Path) -> list[DicomObject]:
-    """Return the objects in a folder; each SOP Instance UID once."""
-    found = {
-        one.sop_instance_uid: one
-        for file in sorted(folder.glob("*.dcm"))
-        if (one := read_object(file)) is not None
-    }
-    return list(found.values())
+    """Return the objects in a folder; some have the same SOP Instance UID in several encodings."""
+    return [one for file in sorted(folder.glob("*.dcm")) if (one := read_object(file)) is not None]
 
 
 def free_port() -> int:
@@ -166,6 +161,11 @@ class RunningStore:
     def objects_dir(self) -> Path:
         return self.settings.objects_dir
 
+    @property
+    def sqlite_file(self) -> str:
+        assert self.database.url.database
+        return self.database.url.database
+
     def scu(self, *contexts: Context, **options: Any) -> Scu:
         return Scu(self.port, list(contexts) or [CT_EXPLICIT, ECHO], **options)
 
@@ -176,9 +176,11 @@ class RunningStore:
             scu.release()
         return statuses
 
-    def row(self, sop_instance_uid: str) -> StoredObject | None:
-        with self.database.read() as session:
-            return session.get(StoredObject, sop_instance_uid)
+    def knows(self, sop_instance_uid: str) -> bool:
+        return sop_instance_uid in self.rows()
+
+    def row(self, sop_instance_uid: str) -> StoredObject:
+        return self.rows()[sop_instance_uid]
 
     def rows(self) -> dict[str, StoredObject]:
         with self.database.read() as session:
@@ -191,7 +193,7 @@ class RunningStore:
 
 
 def store_settings(data_dir: Path, **changes: Any) -> Settings:
-    values = {
+    values: dict[str, Any] = {
         "amqp_url": "memory://",
         "data_dir": data_dir,
         "store_host": "127.0.0.1",

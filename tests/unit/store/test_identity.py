@@ -29,10 +29,10 @@ UIDS = {
 def made(**changes: object) -> Dataset:
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 100"
-    ds.update(UIDS)
     ds.PatientName = "Doe^J"
     ds.Rows = 4
-    ds.update(changes)
+    for keyword, value in (UIDS | changes).items():
+        setattr(ds, keyword, value)
     return ds
 
 
