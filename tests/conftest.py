@@ -1,11 +1,11 @@
-"""Fixtures for every test."""
+"""Fixtures for every test; a plugin stands before those that import it, so that its asserts are rewritten."""
 
 from __future__ import annotations
 
 pytest_plugins = [
     "tests.support.broker",
     "tests.support.databases",
-    "tests.support.orthanc",
-    "tests.support.pacs",
     "tests.support.system",
+    "tests.support.pacs",
+    "tests.support.orthanc",
 ]
