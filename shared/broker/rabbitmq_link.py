@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pika
 from pika import exceptions
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+from pika.adapters.utils import connection_workflow
 
 from shared.broker.port import Message
 from shared.broker.topology import DELIVERY_LIMIT, QUEUES, Names
@@ -30,6 +31,9 @@ BLOCKED_TIMEOUT_S = 30.0
 
 #: AMQP 0-9-1 reply codes (specification, section 1.4).
 NOT_FOUND = 404
+
+#: What pika raises on an open connection; its errors have no common ancestor.
+PIKA_ERRORS = (exceptions.AMQPError, exceptions.ChannelError, OSError)
 
 # What pika tells at these levels is raised as well, and our callers log it with its circumstances.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -89,7 +93,7 @@ def renamed_errors(what: str) -> Iterator[None]:
         raise BrokerAwayError(f"{what}: the broker refuses the login or the virtual host") from error
     except exceptions.ShortStringTooLong as error:
         raise PermanentError(f"{what}: a routing key or header name is longer than 255 bytes") from error
-    except (exceptions.AMQPError, exceptions.ChannelError, OSError) as error:
+    except (*PIKA_ERRORS, connection_workflow.AMQPConnectorException) as error:
         raise BrokerAwayError(f"{what}: the broker is away ({type(error).__name__})") from error
 
 
@@ -118,14 +122,16 @@ def close_quietly(connection: BlockingConnection | None) -> None:
     try:
         if connection.is_open:
             connection.close()
-    except (exceptions.AMQPError, exceptions.ChannelError, OSError):
+    except PIKA_ERRORS:
         return
 
 
-def can_open(url: str) -> bool:
-    """Tell whether a broker answers at this URL and takes the login, within a bounded time."""
+def can_open(url: str, timeout_s: float = OPEN_TIMEOUT_S) -> bool:
+    """Tell whether a broker answers at this URL and takes the login within `timeout_s` seconds."""
+    address = parse_address(url)
+    address.parameters.stack_timeout = timeout_s
     try:
-        connection = connect(parse_address(url), "probe")
+        connection = connect(address, "probe")
     except BrokerAwayError:
         return False
     close_quietly(connection)

@@ -14,6 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from shared.broker.port import Message, QueueState
 from shared.broker.rabbitmq_link import (
     NOT_FOUND,
+    PIKA_ERRORS,
     Address,
     close_quietly,
     connect,
@@ -178,6 +179,6 @@ class Publisher:
                     continue
                 try:
                     self._connection.process_data_events(0)
-                except (exceptions.AMQPError, exceptions.ChannelError, OSError) as error:
+                except PIKA_ERRORS as error:
                     logger.warning("publisher connection lost", error=type(error).__name__)
                     self._drop()

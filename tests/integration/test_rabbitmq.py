@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 
@@ -10,7 +11,7 @@ import pytest
 
 from shared.broker.port import Broker
 from shared.broker.rabbitmq import RabbitBroker
-from shared.broker.rabbitmq_link import remove_topology
+from shared.broker.rabbitmq_link import can_open, remove_topology
 from shared.broker.topology import DEAD_LETTERS
 from shared.broker.worker import Worker
 from shared.errors import BrokerAwayError, PermanentError, SettingsError
@@ -269,3 +270,25 @@ def test_malformed_url_is_refused_without_being_shown(url):
         RabbitBroker(url, "doseqr")
     # Then
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n"])
+def test_something_that_is_no_broker_is_away_within_a_bounded_time(answer):
+    # Given
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        may_hang_up = threading.Event()
+
+        def be_strange():
+            with stranger.accept()[0] as client:
+                client.sendall(answer)
+                may_hang_up.wait(30)
+
+        thread = threading.Thread(target=be_strange)
+        thread.start()
+        # When
+        opened = can_open(f"amqp://guest:guest@127.0.0.1:{port}/%2f", timeout_s=0.5)
+        # Then
+        assert not opened
+        may_hang_up.set()
+        thread.join()

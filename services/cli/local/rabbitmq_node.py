@@ -25,6 +25,9 @@ from shared.broker.rabbitmq_link import can_open
 DEFAULT_PORT = 5672
 DEFAULT_URL = f"amqp://guest:guest@127.0.0.1:{DEFAULT_PORT}/%2f"
 
+#: Seconds for whatever listens there to prove that it is a RabbitMQ.
+PROBE_TIMEOUT_S = 3.0
+
 #: Told where there is no broker.
 WITHOUT_BROKER = (
     "No RabbitMQ can be had, so DoseQR runs embedded (memory://): all services in one process, the same code"
@@ -68,7 +71,7 @@ def ensure_rabbitmq(
 
 
 def _try_default(_work_dir: Path, report: Report, _stack: contextlib.ExitStack) -> str | None:
-    if not (is_listening(DEFAULT_PORT) and can_open(DEFAULT_URL)):
+    if not (is_listening(DEFAULT_PORT) and can_open(DEFAULT_URL, PROBE_TIMEOUT_S)):
         return None
     report(f"Using the RabbitMQ that listens on 127.0.0.1:{DEFAULT_PORT}.")
     return DEFAULT_URL
