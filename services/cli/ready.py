@@ -68,10 +68,11 @@ def wait_until_ready(
 def not_ready(settings: Settings, wanted: Sequence[Service]) -> list[str]:
     """Return what does not answer now, in words."""
     missing = _quiet_queues(settings, wanted)
-    if Service.STORE in wanted:
-        missing += _quiet_store(settings)
     if Service.WEB in wanted:
         missing += _quiet_page(settings)
+    # Last, and only when it is worth it: each look is an association in the store's log.
+    if Service.STORE in wanted and not missing:
+        missing += _quiet_store(settings)
     return missing
 
 

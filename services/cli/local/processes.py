@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,8 @@ from types import FrameType
 
 from shared.settings import Settings
 
+#: Lines of a log that tell of trouble: structlog's levels, and the last line of a traceback.
+_TROUBLE = re.compile(r'"level": "(error|critical)"|^\w*(Error|Exception)\b')
 #: How long a process may take to end by itself.
 STOP_TIMEOUT_S = 40.0
 
@@ -67,10 +70,12 @@ def end(started: subprocess.Popen[bytes]) -> None:
         started.wait()
 
 
-def last_lines(log: Path, number: int = 5) -> str:
-    """Return the end of a log."""
+def last_lines(log: Path, number: int = 8) -> str:
+    """Return the last lines of a log that tell of trouble, or simply the last if none does."""
     with contextlib.suppress(OSError):
-        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-number:])
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        trouble = [line for line in lines if _TROUBLE.search(line)]
+        return "\n".join((trouble or lines)[-number:])
     return ""
 
 

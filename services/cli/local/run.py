@@ -111,6 +111,5 @@ def _stay(system: System) -> None:
     raise CommandError(
         FAILED,
         "failed",
-        f"The services ended by themselves. The end of {system.services_log}:\n"
-        f"{last_lines(system.services_log)}",
+        f"The services ended by themselves. From {system.services_log}:\n{last_lines(system.services_log)}",
     )
