@@ -20,6 +20,9 @@ _TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 #: About as many characters as (0008,0061) is given by the fault `many_modalities`.
 _MANY = 10_000
 
+#: (0040,0275) with undefined length, and no item in it: no reader can get past it.
+_ENDLESS_SEQUENCE = b"\x40\x00\x75\x02\xff\xff\xff\xffno item here"
+
 #: Makes one element of an answer; None where the attribute is absent.
 _Maker = Callable[[Match], bytes | None]
 
@@ -131,5 +134,5 @@ class AnswerEncoder:
         return b"".join(encoded for _tag, encoded in made if encoded is not None)
 
     def broken(self, match: Match) -> bytes:
-        """Return an answer whose last element says it is longer than what follows."""
-        return self.encode(match) + self._element(0x00204000, "LO", b"cut off here")[:-4]
+        """Return an answer that ends in a sequence of undefined length that never ends."""
+        return self.encode(match) + _ENDLESS_SEQUENCE

@@ -179,6 +179,9 @@ class Connection(Association):
     def drop(self) -> None:
         """Close the TCP connection without a word."""
         self.end()
+        if self.requestor.primitive is None:
+            # Nobody has asked for an association yet, and the thread waits for that.
+            self.dul.to_user_queue.put(None)
         try:
             self.raw.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -273,7 +276,8 @@ class Server(ThreadedAssociationServer):
 
     #: A burst of associations waits in the queue of the system and is not refused by it.
     request_queue_size = 128
-    daemon_threads = True
+    #: Closing the server waits for the threads that are making connections.
+    daemon_threads = False
 
     def __init__(
         self,

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import evt
-from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContext, build_context
@@ -15,7 +13,8 @@ from pynetdicom.presentation import PresentationContext, build_context
 from simulator import wire
 from simulator.content import EncodedObject, ObjectEncoder
 from simulator.model import Instance, Match
-from simulator.sockets import acknowledge_at_once, send_at_once
+from simulator.requestor import Requestor, raw_socket
+from simulator.sockets import acknowledge_at_once
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +95,7 @@ class StoreSender:
         self, ae_title: str, destination: Destination, encoder: ObjectEncoder, timeout_s: float = 30.0
     ) -> None:
         self._encoder = encoder
-        self._ae = ApplicationEntity(ae_title=ae_title)
+        self._ae = Requestor(ae_title=ae_title)
         self._ae.maximum_pdu_size = 0
         self._ae.acse_timeout = self._ae.connection_timeout = timeout_s
         self._ae.dimse_timeout = timeout_s
@@ -144,28 +143,18 @@ class StoreSender:
         if self._assoc is not None and self._assoc.is_established:
             return self._assoc
         self.close()
-        assoc = self._ae.associate(
+        assoc = self._ae.open(
             self._destination.host,
             self._destination.port,
             contexts=storage_contexts(instances),
             ae_title=self._destination.ae_title,
             max_pdu=0,
-            evt_handlers=[(evt.EVT_CONN_OPEN, self._on_open)],
         )
         if not assoc.is_established:
             raise NoAssociationError("the destination did not accept the association")
-        # The thread of a requestor polls for messages and may drop the response that is waited for here
-        # (pynetdicom issue 875): its polls shall find nothing.
-        take = assoc.dimse.get_msg
-        assoc.dimse.get_msg = lambda block=False: take(block=True) if block else (None, None)  # type: ignore[method-assign]
+        self._raw = raw_socket(assoc)
         self._assoc = assoc
         return assoc
-
-    def _on_open(self, event: evt.Event) -> None:
-        wrapped = event.assoc.dul.socket
-        if wrapped is not None and wrapped.socket is not None:
-            self._raw = wrapped.socket
-            send_at_once(self._raw)
 
     def abort(self) -> None:
         """Abort the association."""

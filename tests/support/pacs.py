@@ -8,6 +8,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
+from socketserver import BaseServer
 from typing import Any, Self
 
 import pytest
@@ -24,11 +25,13 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove,
     Verification,
 )
+from pynetdicom.transport import ThreadedAssociationServer
 
 from simulator.behaviour import Behaviour
 from simulator.connection import Server  # noqa: F401 (switches pynetdicom's logging of identifiers off)
 from simulator.content import RECIPES
 from simulator.model import Archive, Instance, Series, Study
+from simulator.requestor import Requestor, raw_socket
 from simulator.scp import ScriptedPacs
 from simulator.sockets import acknowledge_at_once, send_at_once
 
@@ -236,19 +239,32 @@ class StoreScp:
         for context in self._ae.supported_contexts:
             context.transfer_syntax = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
         self._ae.add_supported_context(VERIFICATION)
-        self._server: Any = None
+        self._server: ThreadedAssociationServer | None = None
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> StoreScp:
-        self._server = self._ae.start_server(
+    def start(self) -> Self:
+        self._server = self._ae.make_server(
             ("127.0.0.1", self.port),
-            block=False,
             evt_handlers=[(evt.EVT_C_STORE, self._store), (evt.EVT_CONN_OPEN, _on_open)],
+            server_class=ThreadedAssociationServer,
         )
         self.port = int(self._server.server_address[1])
+        # pynetdicom's own thread looks only twice a second whether it shall stop.
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
         return self
 
     def stop(self) -> None:
-        self._ae.shutdown()
+        if self._server is None or self._thread is None:
+            return
+        BaseServer.shutdown(self._server)
+        self._thread.join(10)
+        associations = self._server.active_associations
+        self._server.server_close()
+        for assoc in associations:
+            assoc.abort()
+            assoc.join(10)
+        self._server = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -308,13 +324,14 @@ class Scu:
         pacs: ScriptedPacs,
         *,
         ae_title: str = "TESTSCU",
+        called_ae_title: str | None = None,
         relational: bool = False,
         get: Iterable[str] = (),
         handlers: Iterable[Any] = (),
         timeout_s: float = 10,
         ssl_context: Any = None,
     ) -> None:
-        ae = ApplicationEntity(ae_title=ae_title)
+        ae = Requestor(ae_title=ae_title)
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
         storage = list(dict.fromkeys(get))
         negotiation: list[Any] = [build_role(uid, scp_role=True) for uid in storage]
@@ -323,19 +340,15 @@ class Scu:
             item.sop_class_uid, item.service_class_application_information = FIND, b"\x01"
             negotiation.append(item)
         contexts = [build_context(uid) for uid in (VERIFICATION, FIND, MOVE, GET, *storage)]
-        self.assoc: Association = ae.associate(
+        self.assoc: Association = ae.open(
             pacs.host,
             pacs.port,
             contexts=contexts,
-            ae_title=pacs.ae_title,
+            ae_title=called_ae_title or pacs.ae_title,
             ext_neg=negotiation,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _on_open), *handlers],
+            evt_handlers=list(handlers),
             tls_args=None if ssl_context is None else (ssl_context, "localhost"),
         )
-        if self.assoc.is_established:
-            # pynetdicom's own thread may take an answer from the queue and drop it (its issue 875).
-            take = self.assoc.dimse.get_msg
-            self.assoc.dimse.get_msg = lambda block=False: take(True) if block else (None, None)  # type: ignore[method-assign]
 
     def __enter__(self) -> Self:
         return self
@@ -345,9 +358,9 @@ class Scu:
             self.assoc.release()
         if self.assoc.is_alive():
             self.assoc.join(10)
-        wrapped = self.assoc.dul.socket
-        if wrapped is not None and wrapped.socket is not None:
-            wrapped.socket.close()
+        raw = raw_socket(self.assoc)
+        if raw is not None:
+            raw.close()
 
     def find(self, level: str, **keys: Any) -> tuple[list[Dataset], int | None]:
         """Return the answers of a C-FIND and its final status, None where none came."""
