@@ -99,7 +99,7 @@ def _take(match: Dataset | None, read: Callable[[Dataset], T], result: FindResul
 def _cut_off(match: Dataset) -> bool:
     """Tell whether the last element is shorter than it says: pydicom reads what is there, without a word."""
     tags = list(match.keys())
-    last = match.get_item(tags[-1]) if tags else None
+    last: object = match.get_item(tags[-1]) if tags else None
     if not isinstance(last, RawDataElement) or last.value is None or last.length == _UNDEFINED_LENGTH:
         return False
     return len(last.value) < last.length

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,8 @@ def test_an_association_has_no_nagle(scripted_pacs):
     # Given
     link = opened(scripted_pacs())
     # When
-    option = link.assoc.dul.socket.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    wrapped: Any = link.assoc.dul.socket
+    option = wrapped.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     link.release()
     # Then
     assert option
