@@ -16,12 +16,12 @@ from shared.jobs.model import Claim, NewTask, Result
 PAGE_SERIES = 500
 
 
-def plan(session: Session, facts: Facts, claim: Claim) -> Result:
+def plan(session: Session, facts: Facts, claim: Claim, page_series: int = PAGE_SERIES) -> Result:
     """Plan the series behind the one that the task names."""
     after = claim.payload["after"]
-    page = series_page(session, facts.job_id, tuple(after) if after else None, PAGE_SERIES)
+    page = series_page(session, facts.job_id, tuple(after) if after else None, page_series)
     tasks = _tasks(session, facts.job_id, page)
-    if len(page) == PAGE_SERIES:
+    if len(page) == page_series:
         tasks.append(plan_task(page[-1].key))
     return Result(write=lambda _session: tasks)
 

@@ -79,7 +79,9 @@ class Retrieves:
                     if not kept:
                         continue
                     count = len(uids) if counted else None
-                    row = a_series(*keys, query_id, whole=whole and len(kept) == len(uids), instance_count=count)
+                    row = a_series(
+                        *keys, query_id, whole=whole and len(kept) == len(uids), instance_count=count
+                    )
                     session.add(row)
                     for uid in uids if named else ():
                         decision = "keep" if uid in kept else "drop"

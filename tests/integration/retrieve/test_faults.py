@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared.contract.messages import Progress
@@ -17,7 +19,7 @@ def one():
     return study(series("ct_image", 5), series("ct_image", 2))
 
 
-def outcome(retrieve):
+def outcome(retrieve: dict[str, Any]) -> tuple[str, int, int]:
     return retrieve["status"], retrieve["counts"]["asked"], retrieve["counts"]["arrived"]
 
 
@@ -120,7 +122,7 @@ def test_a_silent_pacs_is_left_and_asked_again(retrieves: Retrieves, scripted_pa
 
 def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scripted_pacs, one):
     # Given
-    lost = sorted(objects(one))[0]
+    lost = min(objects(one))
     pacs = scripted_pacs([one], never_arrive=[lost])
     retrieves.connect(pacs)
     retrieves.kept([one])
@@ -136,7 +138,7 @@ def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scrip
 
 def test_objects_that_always_fail_end_with_the_words_of_the_pacs(retrieves: Retrieves, scripted_pacs, one):
     # Given
-    failing = sorted(objects(one))[0]
+    failing = min(objects(one))
     pacs = scripted_pacs([one], fail=[failing])
     retrieves.connect(pacs)
     retrieves.kept([one])

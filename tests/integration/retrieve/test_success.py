@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.contract.messages import Accepted
-from tests.support.pacs import ct_study, days_of, mg_study, objects, series, sr_only_study, study
+from tests.support.pacs import DAY, ct_study, days_of, mg_study, objects, series, sr_only_study, study
 from tests.support.retrieves import Retrieves, asked
 
 
@@ -137,7 +137,7 @@ def test_a_selection_limits_what_is_asked_for(retrieves: Retrieves, scripted_pac
 
 def test_many_studies_are_shared_by_two_services(retrieves: Retrieves, scripted_pacs):
     # Given
-    studies = days_of(130, *[ct_study().date] * 2, make=sr_only_study)
+    studies = days_of(130, DAY, DAY, sr_only_study)
     pacs = scripted_pacs(studies)
     retrieves.connect(pacs, workers=2)
     retrieves.kept(studies)

@@ -1,0 +1,352 @@
+"""The ledger of a retrieve, on both databases: what is asked for, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from services.retrieve.facts import facts_of
+from services.retrieve.filling import fill, keeps_anything
+from services.retrieve.ledger import weaken_proof
+from services.retrieve.planning import plan
+from services.retrieve.rows import recount
+from services.retrieve.work import RetrieveWork
+from shared.contract.messages import RunRetrieve
+from shared.database.models import Node, Query, Retrieve, RetrieveObject, StoredObject
+from shared.database.session import Database
+from shared.dicom.association import Timeouts
+from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.pool import LinkPool
+from shared.jobs.model import Claim, NewTask
+from shared.settings import Settings
+from tests.support.jobs import NOW, a_query, a_retrieve, a_series, a_study, an_expected, an_object
+
+
+@pytest.fixture
+def work(database: Database) -> Iterator[RetrieveWork]:
+    settings = Settings(store_ae_title="DOSEQR", store_port=11112)
+    with database.write() as session:
+        session.add(
+            Node(id=1, kind="remote", name="pacs", host="pacs", port=104, ae_title="PACS", created_at=NOW)
+        )
+        session.add(
+            Node(
+                id=2, kind="store", name="doseqr", host="here", port=11112, ae_title="DOSEQR", created_at=NOW
+            )
+        )
+        session.add(a_query())
+        session.flush()
+        session.add(a_retrieve(status="running"))
+    links = LinkPool(Timeouts(1, 1))
+    yield RetrieveWork(settings, database, links, lambda _job_id: None, lambda: NOW)
+    links.close()
+
+
+def expect(database: Database, *rows: RetrieveObject | StoredObject) -> None:
+    with database.write() as session:
+        session.add_all(rows)
+        session.flush()
+        recount(session, "retrieve-1")
+
+
+def drained(database: Database, work: RetrieveWork):
+    with database.write() as session:
+        return work.drained(session, "retrieve-1")
+
+
+def stored(uid: str, **columns) -> StoredObject:
+    defaults = {
+        "study_instance_uid": "1",
+        "series_instance_uid": "1.1",
+        "source": "store",
+        "received_at": NOW,
+        "last_received_at": NOW,
+    }
+    return StoredObject(sop_instance_uid=uid, **(defaults | columns))
+
+
+LOST = {"state": "missing", "reason": "not_arrived", "detail": "status 0x0000; completed 1"}
+
+
+def test_a_retrieve_with_nothing_to_ask_for_is_completed(database, work):
+    assert drained(database, work).status == "completed"
+
+
+def test_a_retrieve_of_which_everything_arrived_is_completed(database, work):
+    expect(database, an_expected("1", "1.1", "1.1.1"))
+    assert drained(database, work).status == "completed"
+
+
+def test_a_retrieve_of_which_something_is_missing_is_incomplete(database, work):
+    expect(database, an_expected("1", "1.1", "1.1.1"), an_expected("1", "1.1", "1.1.2", **LOST))
+    assert drained(database, work).status == "incomplete"
+
+
+def test_a_retrieve_of_which_nothing_arrived_has_failed_and_says_why(database, work):
+    # Given
+    expect(database, an_expected("1", "1.1", "1.1.2", **LOST))
+    # When
+    ending = drained(database, work)
+    # Then
+    assert (ending.status, ending.failure) == ("failed", "nothing_arrived")
+    assert "It was asked for and did not arrive." in ending.detail
+    assert "status 0x0000" in ending.detail
+
+
+def test_objects_that_came_after_they_were_given_up_count(database, work):
+    # Given
+    expect(database, an_expected("1", "1.1", "1.1.2", **LOST), stored("1.1.2"))
+    # Then
+    assert drained(database, work).status == "completed"
+
+
+def test_a_series_without_names_that_came_late_counts(database, work):
+    # Given
+    row = an_expected("1", "1.1", "", announced=2, **LOST)
+    expect(database, row, stored("1.1.1"), stored("1.1.2"))
+    # When
+    ending = drained(database, work)
+    # Then
+    assert ending.status == "completed"
+    with database.read() as session:
+        assert work.counts(session, "retrieve-1")["arrived"] == 2
+
+
+def test_a_part_of_a_series_without_names_leaves_the_rest_missing(database, work):
+    # Given
+    expect(database, an_expected("1", "1.1", "", announced=3, **LOST), stored("1.1.1"))
+    # When
+    ending = drained(database, work)
+    # Then
+    assert ending.status == "incomplete"
+    with database.read() as session:
+        counts = work.counts(session, "retrieve-1")
+    assert (counts["asked"], counts["arrived"], counts["missing"], counts["left"]) == (3, 1, 2, 0)
+
+
+def test_what_nobody_asked_for_is_not_left_open(database, work):
+    # Given
+    expect(database, an_expected("1", "1.1", "1.1.1"), an_expected("1", "1.1", "1.1.2", state="expected"))
+    # When
+    ending = drained(database, work)
+    # Then
+    assert ending.status == "incomplete"
+    with database.read() as session:
+        assert work.counts(session, "retrieve-1")["missing"] == 1
+
+
+def claim(**fields) -> Claim:
+    payload = {"whole": [["1", "1.1"]], "parts": [], "round": 1, "lists": True, "again": True}
+    return Claim("retrieve-1", 7, "move", payload | fields, "token", 3, 40.0)
+
+
+def give_up(database, work, error: PeerError, **fields):
+    result = work.give_up(claim(**fields), error)
+    with database.write() as session:
+        return result, list(result.write(session))
+
+
+REFUSED = PeerError(Outcome.CONNECTION_REFUSED, "away", associating=True)
+
+
+def test_a_pacs_that_stays_away_ends_the_retrieve(database, work):
+    # Given
+    expect(database, an_expected("1", "1.1", "1.1.1", state="expected"))
+    # When
+    result, tasks = give_up(database, work, REFUSED)
+    # Then
+    assert (result.end_job.status, result.end_job.failure) == ("failed", "remote_unreachable")
+    assert tasks == []
+    with database.read() as session:
+        assert session.query(RetrieveObject.reason).scalar() == "remote_unreachable"
+
+
+def test_a_pacs_that_goes_away_after_something_arrived_leaves_it_incomplete(database, work):
+    # Given
+    expect(database, an_expected("1", "1.1", "1.1.1"), an_expected("1", "1.2", "1.2.1", state="expected"))
+    # When
+    result, _ = give_up(database, work, REFUSED)
+    # Then
+    assert (result.end_job.status, result.end_job.failure) == ("incomplete", "remote_unreachable")
+
+
+def test_a_pacs_that_is_silent_to_everything_ends_the_retrieve(database, work):
+    # Given
+    expect(database, an_expected("1", "1.1", "1.1.1", state="expected"))
+    # When
+    result, _ = give_up(database, work, PeerError(Outcome.TIMED_OUT, "no answer for 60 s"))
+    # Then
+    assert (result.end_job.status, result.end_job.failure) == ("failed", "timed_out")
+
+
+def test_a_silent_series_is_given_up_alone_where_others_arrive(database, work):
+    # Given
+    arrived = an_expected("1", "1.2", "1.2.1", arrived_at=NOW - timedelta(seconds=1))
+    expect(database, arrived, an_expected("1", "1.1", "1.1.1", state="expected"))
+    # When
+    result, tasks = give_up(database, work, PeerError(Outcome.TIMED_OUT, "no answer for 60 s"))
+    # Then
+    assert result.end_job is None
+    [task] = tasks
+    assert task.payload["parts"] == [["1", "1.1", ["1.1.1"]]]
+    assert task.payload["round"] == 2
+
+
+def test_what_cannot_be_asked_for_more_simply_is_lost(database, work):
+    # Given
+    arrived = an_expected("1", "1.2", "1.2.1", arrived_at=NOW)
+    expect(database, arrived, an_expected("1", "1.1", "1.1.1", state="expected"))
+    # When
+    error = PeerError(Outcome.ABORTED, "the peer ended the association")
+    _, tasks = give_up(database, work, error, round=3)
+    # Then
+    assert tasks == []
+    with database.read() as session:
+        row = session.get_one(RetrieveObject, ("retrieve-1", "1", "1.1", "1.1.1"))
+    assert (row.state, row.reason) == ("failed", "aborted")
+    assert row.detail == str(error)
+
+
+def test_the_weakest_proof_stands(database, work):
+    for proof, stands in (("receipts", "receipts"), ("reported", "reported"), ("find", "reported")):
+        with database.write() as session:
+            weaken_proof(session, "retrieve-1", proof)
+        with database.read() as session:
+            assert session.get_one(Retrieve, "retrieve-1").verification == stands
+
+
+ORDER = RunRetrieve(query_id="query-1")
+
+
+def filled(database, order: RunRetrieve = ORDER, *, ignore_known: bool = True) -> set[tuple[str, str]]:
+    """Fill a retrieve; return series and object of each row."""
+    with database.write() as session:
+        assert keeps_anything(session, order)
+        fill(session, "retrieve-1", order, ignore_known=ignore_known)
+        rows = session.query(RetrieveObject.series_instance_uid, RetrieveObject.sop_instance_uid)
+        return {(series, uid) for series, uid in rows.filter_by(job_id="retrieve-1")}
+
+
+def keep(database, *rows) -> None:
+    with database.write() as session:
+        for row in rows:
+            session.add(row)
+            session.flush()
+
+
+def test_only_what_was_kept_is_expected(database, work):
+    # Given
+    keep(
+        database,
+        a_study("1"),
+        a_series("1", "1.1", whole=False),
+        an_object("1", "1.1", "1.1.1"),
+        an_object("1", "1.1", "1.1.2", decision="drop"),
+        a_series("1", "1.2", decision="drop"),
+        a_study("2", decision="drop"),
+        a_series("2", "2.1"),
+        an_object("2", "2.1", "2.1.1"),
+        a_study("3"),
+        a_series("3", "3.1", instance_count=4),
+    )
+    # Then
+    assert filled(database) == {("1.1", "1.1.1"), ("3.1", "")}
+
+
+@pytest.mark.parametrize(("ignore_known", "left"), [(True, {"1.1.3"}), (False, {"1.1.2", "1.1.3"})])
+def test_what_is_here_is_left_out(database, work, ignore_known, left):
+    # Given
+    keep(
+        database,
+        a_study("1"),
+        a_series("1", "1.1"),
+        *(an_object("1", "1.1", f"1.1.{number}") for number in (1, 2, 3)),
+        a_retrieve("earlier"),
+        an_expected("1", "1.1", "1.1.1", "earlier"),
+        stored("1.1.2"),
+        stored("1.1.3", source="registered"),
+    )
+    # Then
+    assert {uid for _, uid in filled(database, ignore_known=ignore_known)} == left
+
+
+@pytest.mark.parametrize(("announced", "left"), [(2, set()), (3, {("1.1", "")}), (None, {("1.1", "")})])
+def test_a_series_without_names_is_left_out_once_all_of_it_is_here(database, work, announced, left):
+    # Given
+    keep(
+        database,
+        a_study("1"),
+        a_series("1", "1.1", instance_count=announced),
+        stored("1.1.1"),
+        stored("1.1.2"),
+    )
+    # Then
+    assert filled(database) == left
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        RunRetrieve(query_id="query-1", types=["MG"]),
+        RunRetrieve(query_id="query-1", study_instance_uids=["2"]),
+    ],
+)
+def test_a_selection_is_kept_to(database, work, order):
+    # Given
+    keep(
+        database,
+        a_study("1"),
+        a_series("1", "1.1"),
+        an_object("1", "1.1", "1.1.1"),
+        a_study("2", type="MG"),
+        a_series("2", "2.1"),
+        an_object("2", "2.1", "2.1.1"),
+    )
+    # Then
+    assert filled(database, order) == {("2.1", "2.1.1")}
+
+
+def test_the_ledger_is_planned_page_by_page(database, work):
+    # Given
+    keep(
+        database,
+        *(
+            row
+            for number in range(1, 8)
+            for row in (
+                a_study(f"{number}"),
+                a_series(f"{number}", f"{number}.1", whole=number % 2 == 1),
+                an_object(f"{number}", f"{number}.1", f"{number}.1.1"),
+            )
+        ),
+        a_study("9"),
+        a_series("9", "9.1"),
+    )
+    filled(database)
+    # When
+    tasks: list[NewTask] = []
+    after = None
+    with database.read() as session:
+        facts = facts_of(session, "retrieve-1", work._settings)
+        while True:
+            planned = Claim("retrieve-1", 1, "plan", {"after": after}, "token", 0, 0.0)
+            tasks += plan(session, facts, planned, page_series=3).write(session)
+            if tasks[-1].kind != "plan":
+                break
+            after = tasks.pop().payload["after"]
+    # Then
+    whole = [tuple(key) for task in tasks if task.kind == "move" for key in task.payload["whole"]]
+    parts = [tuple(part[:2]) for task in tasks if task.kind == "move" for part in task.payload["parts"]]
+    expect = [tuple(key) for task in tasks if task.kind == "expect" for key in task.payload["series"]]
+    assert whole == [(f"{number}", f"{number}.1") for number in (1, 3, 5, 7)]
+    assert parts == [(f"{number}", f"{number}.1") for number in (2, 4, 6)]
+    assert expect == [("9", "9.1")]
+
+
+def test_a_query_may_be_asked_for_known_objects_too(database, work):
+    with database.write() as session:
+        session.get_one(Query, "query-1").criteria = {"types": ["CT"], "ignore_known": False}
+    with database.read() as session:
+        assert not facts_of(session, "retrieve-1", work._settings).ignore_known

@@ -1,0 +1,177 @@
+"""The life of a retrieve: refused, cancelled, taken over from a dead worker."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from services.retrieve.payloads import MOVE
+from shared.clock import utc_now
+from shared.contract.messages import CancelJob, Progress, Rejected, RunRetrieve
+from shared.database.models import RetrieveTask
+from shared.nodes import remove_node
+from tests.support.pacs import series, study
+from tests.support.retrieves import Retrieves, asked
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def ready(retrieves: Retrieves, scripted_pacs):
+    """A retrieve service whose PACS holds one study of 40 images."""
+    one = study(series("ct_image", 40))
+    pacs = scripted_pacs([one])
+    retrieves.connect(pacs)
+    return retrieves, pacs, one
+
+
+def refused(retrieves: Retrieves, **fields: Any) -> str:
+    order = RunRetrieve(**({"query_id": "query-1"} | fields))
+    retrieves.system.command(order)
+    event = retrieves.system.wait_for_event(Rejected)
+    assert event.command_type == RunRetrieve.TYPE
+    return str(event.field)
+
+
+def test_an_unknown_query_is_refused(ready):
+    retrieves, _, _ = ready
+    assert refused(retrieves, query_id="nothing") == "data.query_id"
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "failed"])
+def test_a_query_that_has_no_result_is_refused(ready, status):
+    # Given
+    retrieves, _, one = ready
+    retrieves.kept([one], status=status)
+    # Then
+    assert refused(retrieves) == "data.query_id"
+
+
+def test_a_query_that_kept_nothing_is_refused(ready):
+    retrieves, _, _ = ready
+    retrieves.kept([])
+    assert refused(retrieves) == "data.query_id"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"types": ["XX"]}, "data.types"),
+        ({"types": ["MG"]}, "data.types"),
+        ({"study_instance_uids": ["1.2.3"]}, "data.study_instance_uids"),
+    ],
+)
+def test_a_selection_that_holds_nothing_is_refused(ready, fields, field):
+    # Given
+    retrieves, _, one = ready
+    retrieves.kept([one])
+    # Then
+    assert refused(retrieves, **fields) == field
+
+
+def test_a_query_of_a_removed_node_is_refused(ready):
+    # Given
+    retrieves, _, one = ready
+    retrieves.kept([one])
+    with retrieves.system.database.write() as session:
+        remove_node(session, session.merge(retrieves.remote), utc_now())
+    # Then
+    assert refused(retrieves) == "data.query_id"
+
+
+@pytest.mark.parametrize("status", ["incomplete", "cancelled"])
+def test_what_an_unfinished_query_kept_can_be_retrieved(ready, status):
+    # Given
+    retrieves, _, one = ready
+    retrieves.kept([one], status=status)
+    # Then
+    assert retrieves.run()["status"] == "completed"
+
+
+def test_cancelling_ends_the_move_and_keeps_what_arrived(ready):
+    # Given
+    retrieves, pacs, one = ready
+    pacs.change(store_pause_s=0.2)
+    retrieves.kept([one])
+    job_id = retrieves.order()
+    wait_until(lambda: pacs.witness.objects_sent >= 2)
+    # When
+    retrieves.system.command(CancelJob(job_id=job_id))
+    retrieves.system.wait_for_end(job_id)
+    wait_until(lambda: bool(asked(pacs)))
+    # Then
+    assert asked(pacs)[0].status == 0xFE00
+    retrieve = retrieves.system.retrieve_json(job_id)
+    assert retrieve["status"] == "cancelled"
+    sent = pacs.witness.objects_sent
+    wait_until(lambda: retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == sent)
+    rows = retrieves.objects(job_id).values()
+    assert {row.reason for row in rows if row.state != "arrived"} == {"cancelled"}
+
+
+def test_cancelling_an_unknown_job_is_left_to_others(ready):
+    # Given
+    retrieves, _, one = ready
+    retrieves.kept([one])
+    # When
+    retrieves.system.command(CancelJob(job_id="nothing"))
+    retrieves.run()
+    # Then
+    assert not retrieves.system.heard(Rejected)
+
+
+def test_progress_is_told_while_a_move_runs(ready):
+    # Given
+    retrieves, pacs, one = ready
+    pacs.change(store_pause_s=0.05)
+    retrieves.kept([one])
+    # When
+    retrieves.run()
+    # Then
+    told = [event.counts["reported_completed"] for event in retrieves.system.heard(Progress)]
+    assert any(0 < number < 40 for number in told)
+
+
+def test_a_task_that_is_taken_from_its_worker_counts_once(ready):
+    # Given: a worker that lost its lease in the middle of a move
+    retrieves, pacs, one = ready
+    retrieves.kept([one])
+    pacs.change(store_pause_s=0.1)
+    job_id = retrieves.order()
+    wait_until(lambda: pacs.witness.objects_sent >= 5)
+    # When
+    with retrieves.system.database.write() as session:
+        past = utc_now() - timedelta(seconds=1)
+        values = {"claim_token": "another", "lease_until": past}
+        session.execute(update(RetrieveTask).where(RetrieveTask.kind == MOVE).values(**values))
+    retrieves.system.wait_for_end(job_id)
+    # Then
+    retrieve = retrieves.system.retrieve_json(job_id)
+    assert (retrieve["status"], retrieve["counts"]["asked"], retrieve["counts"]["arrived"]) == (
+        "completed",
+        40,
+        40,
+    )
+    wait_until(lambda: len(asked(pacs)) >= 2)
+    rest = [len(request.keys["SOPInstanceUID"]) for request in asked(pacs) if request.level == "IMAGE"]
+    assert 0 < sum(rest) <= 35
+
+
+def test_a_stop_in_the_middle_hands_the_work_back(ready):
+    # Given
+    retrieves, pacs, one = ready
+    pacs.change(store_pause_s=0.5)
+    retrieves.kept([one])
+    job_id = retrieves.order()
+    wait_until(lambda: pacs.witness.objects_sent >= 2)
+    # When
+    retrieves.stop()
+    status = retrieves.system.status(job_id)
+    pacs.change(store_pause_s=0)
+    retrieves.start()
+    retrieves.system.wait_for_end(job_id)
+    # Then
+    assert status == "running"
+    assert retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == 40
