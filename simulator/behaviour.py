@@ -108,6 +108,8 @@ class Fault(_Model):
             raise ValueError("kind: only operation `associate` can be rejected")
         if self.kind in ANSWER_FAULTS and self.operation != "find":
             raise ValueError(f"kind: {self.kind} changes an answer of a C-FIND, operation must be `find`")
+        if self.operation == "store" and self.kind == "garbage":
+            raise ValueError("kind: objects are sent whole or not at all")
         if self.operation == "associate" and self.kind in {"status", "garbage"}:
             raise ValueError(f"kind: an association has no {self.kind}")
         return self

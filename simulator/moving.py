@@ -4,6 +4,7 @@ import itertools
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pynetdicom.dimse_primitives import C_GET, C_MOVE
 from pynetdicom.presentation import PresentationContext
@@ -22,8 +23,21 @@ WARNING = 0xB000
 UNABLE_TO_PERFORM = 0xA702
 _FAILED_LIST_TAG = 0x00080058
 
-#: Sends one object and returns the status of the C-STORE response.
-Send = Callable[[Match], int]
+
+class Transfer(Protocol):
+    """The way to a destination."""
+
+    def __call__(self, match: Match) -> int:
+        """Send one object and return the status of the C-STORE response.
+
+        Raises:
+            NotSentError: it could not be sent.
+        """
+        ...
+
+    def break_off(self) -> None:
+        """End the association that objects are sent on, without releasing it."""
+        ...
 
 
 def plan_objects(query: Query, archive: Archive, behaviour: Behaviour) -> list[Match]:
@@ -106,10 +120,10 @@ class Interrupted(Exception):  # noqa: N818
 class SubOperations:
     """Sends the objects of one move and counts them; knows nothing of the association that asked."""
 
-    def __init__(self, book: FaultBook, send: Send, pause: Callable[[float], None]) -> None:
+    def __init__(self, book: FaultBook, transfer: Transfer, pause: Callable[[float], None]) -> None:
         self._book = book
         self._behaviour = book.behaviour
-        self._send = send
+        self._transfer = transfer
         self._pause = pause
         self._unreachable = False
 
@@ -123,6 +137,10 @@ class SubOperations:
             self._pause(fault.delay_s)
         elif fault is not None and fault.kind == "status":
             counters.count(fault.status, uid)
+            return None
+        elif fault is not None and fault.kind in {"abort", "close"}:
+            self._transfer.break_off()
+            counters.count(None, uid)
             return None
         elif fault is not None:
             return fault
@@ -143,8 +161,8 @@ class SubOperations:
         if self._unreachable:
             return None
         try:
-            status = self._send(match)
-            return self._send(match) if self._behaviour.store_twice else status
+            status = self._transfer(match)
+            return self._transfer(match) if self._behaviour.store_twice else status
         except NoAssociationError:
             self._unreachable = True
             return None

@@ -275,6 +275,9 @@ class _Transfer:
             self._sender.close()
         return status
 
+    def break_off(self) -> None:
+        self._sender.abort()
+
     def close(self) -> None:
         self._sender.close()
 
@@ -301,6 +304,9 @@ class _OnAssociation:
             raise ConnectionLostError
         self._witness.sent()
         return status
+
+    def break_off(self) -> None:
+        self._connection.abort()
 
 
 def _query_of(job: _Job) -> Query:

@@ -278,6 +278,21 @@ def test_fault_of_one_object_fails_it_alone(pacs_of, store_scp, study):
     assert store_scp.uids == support.objects(study) - {unlucky}
 
 
+@pytest.mark.parametrize("kind", ["abort", "close"])
+def test_association_to_the_store_breaks_once(pacs_of, store_scp, study, kind):
+    # Given
+    pacs = pacs_of(study)
+    pacs.add_fault(operation="store", kind=kind, nth=3)
+
+    # When
+    final = move(pacs, study)[-1]
+
+    # Then
+    assert (final.Status, counters(final)) == (0xB000, (4, 1, 0))
+    assert len(store_scp.received) == 4
+    assert len({one.association for one in store_scp.received}) == 2
+
+
 def test_move_that_is_never_answered_hangs_until_the_client_gives_up(pacs_of, study):
     pacs = pacs_of(study)
     pacs.add_fault(operation="move", kind="never_answer", after_responses=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,15 @@ def test_files_of_a_folder_become_studies(tmp_path):
 def test_missing_folder_is_named(tmp_path):
     with pytest.raises(ScriptError, match="does not exist"):
         make_archive(parse_script({"files": {"paths": ["absent"]}}), TODAY, tmp_path)
+
+
+def test_example_of_the_documentation_is_a_script():
+    text = (ROOT / "docs/simulator.md").read_text(encoding="utf-8")
+    example = text.split("```toml\n", 1)[1].split("```", 1)[0]
+
+    script = parse_script(tomllib.loads(example))
+
+    assert (script.pacs.ae_title, len(script.studies), script.behaviour.cap) == ("MYPACS", 2, 100)
 
 
 @pytest.mark.parametrize("name", [*Behaviour.model_fields, *Fault.model_fields, *KINDS, *RECIPES])
