@@ -1,0 +1,88 @@
+"""Criteria of a query in words, and their fields as the form names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TYPE_NAMES = {
+    "CT": "CT",
+    "MG": "Mammography",
+    "FL": "Fluoroscopy",
+    "DX": "Radiography",
+    "NM": "Nuclear medicine",
+    "SR": "Reports only",
+}
+
+#: Each field as the form names it.
+LABELS = {
+    "remote": "Remote node",
+    "store": "Store node",
+    "types": "Modalities",
+    "date_from": "From",
+    "date_until": "Until",
+    "time_from": "Time from",
+    "time_until": "Time until",
+    "exclude_descriptions": "Exclude by study description",
+    "keep_descriptions": "Keep only by study description",
+    "exclude_stations": "Exclude by station name",
+    "keep_stations": "Keep only by station name",
+    "station_at_study_level": "Station names at study level",
+    "include_sr_only": "Include studies of reports only",
+    "ignore_known": "Ignore what is already in the database",
+    "empty_sr": "Get SR series that answer nothing at image level",
+    "toshiba": "Toshiba CT",
+    "retrieve": "Retrieve at once",
+    "accession_numbers": "Accession numbers",
+    "study_instance_uids": "Study Instance UIDs",
+}
+
+_LISTS = (
+    "exclude_descriptions",
+    "keep_descriptions",
+    "exclude_stations",
+    "keep_stations",
+    "accession_numbers",
+    "study_instance_uids",
+)
+_OPTIONS = ("include_sr_only", "station_at_study_level", "empty_sr", "toshiba")
+#: Items of a list that are shown.
+_SHOWN = 10
+
+
+def criteria_words(criteria: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was asked for as labels and texts; what was left at its default is not told."""
+    types = [TYPE_NAMES.get(name, name) for name in criteria.get("types", ())]
+    told = [(LABELS["types"], ", ".join(types) or "None")]
+    told.append(("Study dates", _dates(criteria)))
+    if criteria.get("time_from") or criteria.get("time_until"):
+        times = f"{criteria.get('time_from') or '00:00'} to {criteria.get('time_until') or '23:59'}"
+        told.append(("Times of day", times))
+    told += [(LABELS[name], _listed(criteria[name])) for name in _LISTS if criteria.get(name)]
+    options = [LABELS[name] for name in _OPTIONS if criteria.get(name)]
+    if not criteria.get("ignore_known", True):
+        options.append("Also what is already in the database")
+    if options:
+        told.append(("Options", ", ".join(options)))
+    return told
+
+
+def for_people(problem: str) -> str:
+    """Return a problem with fields named as the form names them."""
+    for name in ("date_from", "date_until", "time_from", "time_until"):
+        problem = problem.replace(name, f"“{LABELS[name]}”")
+    return problem[:1].upper() + problem[1:] + ("" if problem.endswith(".") else ".")
+
+
+def _dates(criteria: Mapping[str, Any]) -> str:
+    first, last = criteria.get("date_from"), criteria.get("date_until")
+    if first and last:
+        return str(first) if first == last else f"{first} to {last}"
+    if first:
+        return f"from {first} until the day of the query"
+    return f"until {last}" if last else "all"
+
+
+def _listed(items: list[str]) -> str:
+    text = ", ".join(items[:_SHOWN])
+    return text if len(items) <= _SHOWN else f"{text} and {len(items) - _SHOWN} more"

@@ -1,0 +1,96 @@
+"""The small forms: log-in, password, nodes, users. What they hold is validated by shared code, not here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import Field, PasswordField, SelectField, StringField
+
+from services.web.criteria_words import for_people
+from shared.errors import InvalidInputError
+from shared.users import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, ROLES
+
+#: What the roles may do, for the form.
+ROLE_NAMES = {
+    "viewer": "Viewer: looks at jobs",
+    "importer": "Importer: queries and retrieves",
+    "admin": "Administrator: also nodes and users",
+}
+
+
+class Form(FlaskForm):  # type: ignore[misc]
+    """A form whose fields carry the problems that shared code finds."""
+
+    def complain(self, field: str, problem: str) -> None:
+        """Show a problem at a field, or at the form as a whole if it has no such field."""
+        text = for_people(problem)
+        if field in self._fields:
+            self._fields[field].errors = [*self._fields[field].errors, text]
+        else:
+            self.form_errors.append(text)
+
+    def refuse(self, error: InvalidInputError) -> None:
+        """Show what shared code refused."""
+        self.complain(error.field.rpartition(".")[2], error.problem)
+
+    def problems(self) -> list[tuple[Field | None, str]]:
+        """Return all problems with the field of each, in the order of the form."""
+        found: list[tuple[Field | None, str]] = [(None, text) for text in self.form_errors]
+        return found + [(field, text) for field in self for text in field.errors]
+
+
+class LoginForm(Form):
+    """Name and password."""
+
+    name = StringField("User name", render_kw={"autocomplete": "username", "maxlength": 64})
+    password = PasswordField("Password", render_kw={"autocomplete": "current-password", "maxlength": 256})
+
+
+class PasswordForm(Form):
+    """The password as it is, and twice as it shall be."""
+
+    current = PasswordField("Present password", render_kw={"autocomplete": "current-password"})
+    password = PasswordField(
+        "New password",
+        description=f"{PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH} characters.",
+        render_kw={"autocomplete": "new-password", "minlength": PASSWORD_MIN_LENGTH},
+    )
+    again = PasswordField("New password again", render_kw={"autocomplete": "new-password"})
+
+
+class NodeForm(Form):
+    """A remote or a store node."""
+
+    name = StringField(
+        "Name", description="As people call it, for example “Main PACS”.", render_kw={"maxlength": 64}
+    )
+    host = StringField("Host", description="Host name or IP address.", render_kw={"autocapitalize": "off"})
+    port = StringField(
+        "Port", description="1 to 65535; often 104 or 11112.", render_kw={"inputmode": "numeric"}
+    )
+    ae_title = StringField("AE title", description="1 to 16 characters; upper and lower case differ.")
+    calling_ae_title = StringField(
+        "AE title that we call from", description="Empty: that of DoseQR's own store."
+    )
+
+    def said(self, kind: str) -> dict[str, Any]:
+        """Return what the form says, as shared code takes it."""
+        said = {"kind": kind, "name": self.name.data, "host": self.host.data, "port": self.port.data}
+        said["ae_title"] = self.ae_title.data
+        if kind == "remote":
+            said["calling_ae_title"] = self.calling_ae_title.data or None
+        return {
+            key: "" if value is None and key != "calling_ae_title" else value for key, value in said.items()
+        }
+
+
+class UserForm(Form):
+    """A new user."""
+
+    name = StringField("User name", render_kw={"maxlength": 64, "autocomplete": "off"})
+    role = SelectField("Role", choices=[(role, ROLE_NAMES[role]) for role in ROLES], validate_choice=False)
+
+
+class ActionForm(Form):
+    """A button: nothing but the token."""

@@ -1,0 +1,64 @@
+"""Wires the web service and runs it."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+from services.web.app import create_app, parts_of
+from services.web.server import HttpServer
+from shared.broker.port import Broker
+from shared.clock import utc_now
+from shared.database.session import Database
+from shared.errors import PermanentError
+from shared.lifecycle import Lifecycle
+from shared.service import patiently, run_service
+from shared.settings import Settings, load
+from shared.users import FIRST_ADMIN, ensure_first_admin
+
+log = structlog.get_logger(__name__)
+
+#: Exit code (spec, section 9): failed otherwise.
+FAILED = 5
+
+
+def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
+    """Start to serve the page; the lifecycle ends it.
+
+    Raises:
+        PermanentError: the port is taken, or the key of the sessions cannot be kept.
+    """
+    if not patiently(lambda: _first_start(database), "database", lifecycle.stopping):
+        return
+    app = create_app(settings, broker, database)
+    live = parts_of(app).live
+    server = HttpServer(app, settings.web_host, settings.web_port, settings.web_threads)
+    server.start()
+    lifecycle.on_stop(server.stop)
+    # Stopped first: open streams would hold the server's threads.
+    live.start()
+    lifecycle.on_stop(live.close)
+    log.info("page", address=f"http://{settings.web_host}:{settings.web_port}")
+
+
+def _first_start(database: Database) -> None:
+    with database.write() as session:
+        password = ensure_first_admin(session, utc_now())
+    if password is not None:
+        log.warning("first start: one-time password", user=FIRST_ADMIN, one_time_password=password)
+        sys.stderr.write(f"Log in as {FIRST_ADMIN} with the one-time password {password}\n")
+        sys.stderr.flush()
+
+
+def main() -> int:
+    """Run the service in the foreground."""
+    try:
+        return run_service("web", start, load())
+    except PermanentError as error:
+        log.critical("cannot run", error=str(error))
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

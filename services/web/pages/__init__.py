@@ -1,0 +1,1 @@
+"""The pages, a blueprint for each group of addresses."""

@@ -1,0 +1,174 @@
+"""All queries and retrieves, and one of them with its decisions and reasons."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, get_args
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from services.web import studies
+from services.web.auth import IMPORTERS, background, me, requires
+from services.web.ordering import order
+from services.web.orders import Order
+from services.web.parts import parts
+from services.web.progress import panel
+from shared.contract.criteria import TYPE_ORDER
+from shared.contract.envelope import new_id, valid_id
+from shared.contract.messages import ENDED, CancelJob, JobStatus, RunRetrieve
+from shared.database.models import Query, Retrieve
+from shared.errors import InvalidInputError
+from shared.reading.jobs import Job, get_job, list_jobs
+from shared.reading.queries import by_type
+from shared.reading.why import why
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
+
+#: Jobs on one page.
+PAGE = 50
+STATUSES: tuple[str, ...] = get_args(JobStatus)
+_MOST_PAGES = 10_000
+
+
+@blueprint.get("")
+def listing() -> ResponseReturnValue:
+    """List jobs, the newest first."""
+    kind, status = request.args.get("kind", ""), request.args.get("status", "")
+    number = min(max(1, request.args.get("page", 1, type=int)), _MOST_PAGES)
+    with parts().database.read() as session:
+        jobs = list_jobs(
+            session,
+            PAGE + 1,
+            kind="query" if kind == "query" else "retrieve" if kind == "retrieve" else None,
+            statuses=[status] if status in STATUSES else (),
+            offset=(number - 1) * PAGE,
+        )
+    chosen = {"kind": kind, "status": status}
+    return render_template(
+        "jobs/list.html",
+        jobs=jobs[:PAGE],
+        more=len(jobs) > PAGE,
+        number=number,
+        chosen=chosen,
+        statuses=STATUSES,
+    )
+
+
+@blueprint.get("/<job_id>")
+def detail(job_id: str) -> ResponseReturnValue:
+    """Show one job."""
+    with parts().database.read() as session:
+        job = get_job(session, job_id) if valid_id(job_id) else None
+        if (
+            job is None
+            and parts().orders.get(job_id) is None
+            and parts().live.heard.rejection(job_id) is None
+        ):
+            abort(HTTPStatus.NOT_FOUND)
+        shown = panel(session, parts(), job_id)
+        return render_template("jobs/job.html", job=job, panel=shown, back="job", **_about(session, job))
+
+
+def _about(session: Session, job: Job | None) -> dict[str, Any]:
+    if isinstance(job, Retrieve):
+        return {"lost": studies.missing_of_retrieve(session, job)}
+    if isinstance(job, Query):
+        return {
+            "missing": studies.missing_of_query(session, job),
+            "retrieves": studies.retrieves_of(session, job.id),
+            **_studies(session, job),
+        }
+    return {}
+
+
+def _studies(session: Session, job: Query) -> dict[str, Any]:
+    wanted = studies.Filter.of(request.args)
+    page = studies.study_page(session, job, wanted, request.args.get("page", 1, type=int))
+    return {"page": page, "types": TYPE_ORDER}
+
+
+@blueprint.get("/<job_id>/fragment")
+@background
+def fragment(job_id: str) -> ResponseReturnValue:
+    """Return how a job stands, for an open page."""
+    if not valid_id(job_id):
+        abort(HTTPStatus.NOT_FOUND)
+    back = "job" if request.args.get("back") == "job" else "query"
+    with parts().database.read() as session:
+        return render_template("jobs/_panel.html", panel=panel(session, parts(), job_id), back=back)
+
+
+@blueprint.get("/<job_id>/studies")
+@background
+def studies_fragment(job_id: str) -> ResponseReturnValue:
+    """Return a page of studies, for an open page whose query has ended."""
+    with parts().database.read() as session:
+        job = _query(session, job_id)
+        return render_template("jobs/_studies.html", job=job, **_studies(session, job))
+
+
+@blueprint.get("/<job_id>/studies/<study_instance_uid>")
+def study(job_id: str, study_instance_uid: str) -> ResponseReturnValue:
+    """Explain one study; `?part=1` without the frame of a page."""
+    with parts().database.read() as session:
+        job = get_job(session, job_id) if valid_id(job_id) else None
+        if job is None:
+            abort(HTTPStatus.NOT_FOUND)
+        try:
+            explained = why(session, job, study_instance_uid)
+        except InvalidInputError:
+            abort(HTTPStatus.NOT_FOUND)
+    template = "jobs/_why.html" if request.args.get("part") else "jobs/study.html"
+    return render_template(template, job=job, why=explained)
+
+
+@blueprint.post("/<job_id>/cancel")
+@requires(*IMPORTERS)
+def cancel(job_id: str) -> ResponseReturnValue:
+    """Ask for the end of a job."""
+    with parts().database.read() as session:
+        job = get_job(session, job_id) if valid_id(job_id) else None
+    if job is None:
+        abort(HTTPStatus.NOT_FOUND)
+    if job.status in ENDED:
+        flash(f"The job has ended already; it is {job.status}.", "info")
+    elif order(CancelJob(job_id=job_id, requested_by=me().name), "cancel", job_id=job_id):
+        flash("The job is asked to end. What was found or has arrived stays.", "info")
+    return redirect(_back(job_id))
+
+
+@blueprint.post("/<job_id>/retrieve")
+@requires(*IMPORTERS)
+def retrieve(job_id: str) -> ResponseReturnValue:
+    """Order the retrieve of what a query kept, or of the types that are ticked."""
+    with parts().database.read() as session:
+        query = _query(session, job_id)
+        kept = set(by_type(session, query.id))
+    ticked = {name for name in request.form.getlist("types") if name in kept}
+    if not ticked:
+        flash("Tick at least one type to retrieve.", "warning")
+        return redirect(_back(job_id))
+    types = [] if ticked == kept else [name for name in TYPE_ORDER if name in ticked]
+    retrieve_id = new_id()
+    parts().orders.remember(retrieve_id, Order("retrieve", query_id=job_id))
+    command = RunRetrieve(query_id=job_id, types=types, requested_by=me().name)
+    if order(command, "retrieve", retrieve_id, job_id=retrieve_id, query_id=job_id, types=types) is None:
+        parts().orders.forget(retrieve_id)
+    return redirect(_back(job_id))
+
+
+def _query(session: Session, job_id: str) -> Query:
+    query = session.get(Query, job_id) if valid_id(job_id) else None
+    if query is None:
+        abort(HTTPStatus.NOT_FOUND)
+    return query
+
+
+def _back(job_id: str) -> str:
+    """Return the page on which the button was."""
+    wanted = request.form.get("back")
+    if wanted == "query":
+        return url_for("query.form", job=request.form.get("panel") or job_id, _anchor="progress")
+    return url_for("jobs.listing") if wanted == "list" else url_for("jobs.detail", job_id=job_id)

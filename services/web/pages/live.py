@@ -1,0 +1,32 @@
+"""The stream of server-sent events that an open page listens to."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, abort, request
+
+from services.web.auth import background
+from services.web.live import MAX_FOLLOWED, stream_body
+from services.web.parts import parts
+from shared.contract.envelope import valid_id
+
+blueprint = Blueprint("live", __name__)
+
+
+@blueprint.get("/live")
+@background
+def stream() -> Response:
+    """Stream the ids that changed out of those that the page follows (`?follow=…`, repeated)."""
+    followed = request.args.getlist("follow")
+    if not followed or len(followed) > MAX_FOLLOWED or not all(valid_id(one) for one in followed):
+        abort(HTTPStatus.BAD_REQUEST)
+    live = parts().live
+    stream = live.open(followed)
+    if stream is None:
+        # The page polls instead, and tries again later.
+        return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "30"})
+    response = Response(stream_body(stream), mimetype="text/event-stream")
+    response.headers["X-Accel-Buffering"] = "no"
+    response.call_on_close(lambda: live.end(stream))
+    return response

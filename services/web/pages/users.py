@@ -1,0 +1,116 @@
+"""Users: list, add, new one-time password, another role, disable and enable."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from http import HTTPStatus
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from services.web.auth import ADMINS, audit, me, requires
+from services.web.forms import ROLE_NAMES, UserForm
+from services.web.parts import parts
+from shared.database.models import User
+from shared.errors import InvalidInputError
+from shared.users import create_user, list_users, set_password, valid_role
+
+blueprint = Blueprint("users", __name__, url_prefix="/users")
+
+#: Random bytes of a one-time password.
+PASSWORD_BYTES = 12
+
+
+@blueprint.get("")
+@requires(*ADMINS)
+def listing() -> ResponseReturnValue:
+    """List the users."""
+    return _page(UserForm(), None)
+
+
+@blueprint.post("")
+@requires(*ADMINS)
+def add() -> ResponseReturnValue:
+    """Add a user with a one-time password, which is shown this once."""
+    form, password = UserForm(), secrets.token_urlsafe(PASSWORD_BYTES)
+    try:
+        with parts().database.write() as session:
+            user = create_user(
+                session,
+                form.name.data or "",
+                form.role.data or "",
+                password,
+                parts().clock(),
+                must_change_password=True,
+            )
+    except InvalidInputError as error:
+        form.refuse(error)
+        return _page(form, None), HTTPStatus.UNPROCESSABLE_ENTITY
+    audit("user added", about=user.name, role=user.role)
+    return _page(UserForm(formdata=None), (user.name, password))
+
+
+@blueprint.post("/<int:user_id>/password")
+@requires(*ADMINS)
+def reset(user_id: int) -> ResponseReturnValue:
+    """Give a user a new one-time password, which is shown this once; their sessions end."""
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    user = _change(
+        user_id, lambda session, user: set_password(session, user, password, must_change_password=True)
+    )
+    audit("password reset", about=user.name)
+    return _page(UserForm(formdata=None), (user.name, password))
+
+
+@blueprint.post("/<int:user_id>/role")
+@requires(*ADMINS)
+def role(user_id: int) -> ResponseReturnValue:
+    """Give a user another role."""
+    try:
+        wanted = valid_role(request.form.get("role", ""))
+    except InvalidInputError:
+        abort(HTTPStatus.BAD_REQUEST)
+    user = _change(user_id, lambda _, user: setattr(user, "role", wanted))
+    audit("role changed", about=user.name, role=wanted)
+    flash(f"The role of {user.name} is now {wanted}.", "success")
+    return redirect(url_for("users.listing"))
+
+
+@blueprint.post("/<int:user_id>/disable")
+@requires(*ADMINS)
+def disable(user_id: int) -> ResponseReturnValue:
+    """Let a user log in no more; their sessions end."""
+    user = _change(user_id, lambda _, user: setattr(user, "disabled_at", parts().clock()))
+    audit("user disabled", about=user.name)
+    flash(f"{user.name} can no longer log in.", "success")
+    return redirect(url_for("users.listing"))
+
+
+@blueprint.post("/<int:user_id>/enable")
+@requires(*ADMINS)
+def enable(user_id: int) -> ResponseReturnValue:
+    """Let a user log in again."""
+    user = _change(user_id, lambda _, user: setattr(user, "disabled_at", None))
+    audit("user enabled", about=user.name)
+    flash(f"{user.name} can log in again.", "success")
+    return redirect(url_for("users.listing"))
+
+
+def _change(user_id: int, change: Callable[[Session, User], None]) -> User:
+    """Change another user; nobody changes themselves here, so that an administrator stays."""
+    if user_id == me().id:
+        abort(HTTPStatus.FORBIDDEN)
+    with parts().database.write() as session:
+        user = session.get(User, user_id)
+        if user is None:
+            abort(HTTPStatus.NOT_FOUND)
+        change(session, user)
+    return user
+
+
+def _page(form: UserForm, fresh: tuple[str, str] | None) -> str:
+    with parts().database.read() as session:
+        users = list_users(session)
+    return render_template("users/list.html", users=users, form=form, fresh=fresh, roles=ROLE_NAMES)

@@ -1,0 +1,204 @@
+"""The form of a query: between its fields and the criteria that all entrances share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy.orm import Session
+from wtforms import BooleanField, SelectField, SelectMultipleField, StringField
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from services.web.criteria_words import LABELS, TYPE_NAMES, for_people
+from services.web.forms import Form
+from shared.contract.criteria import CODES, Criteria, parse_criteria, window
+from shared.database.models import Node
+from shared.errors import InvalidInputError
+from shared.nodes import find_node
+
+#: A range of more days than this stresses the remote server.
+WIDE_DAYS = 31
+
+TEXTS = (
+    "date_from",
+    "date_until",
+    "time_from",
+    "time_until",
+    "exclude_descriptions",
+    "keep_descriptions",
+    "exclude_stations",
+    "keep_stations",
+)
+OPTIONS = ("station_at_study_level", "include_sr_only", "ignore_known", "empty_sr", "toshiba")
+#: These lie in the folded part of the form.
+ADVANCED = (*TEXTS[2:], *OPTIONS)
+
+_TYPES = [(name, name, TYPE_NAMES[name], ", ".join(codes)) for name, codes in CODES.items() if name != "SR"]
+_TERMS = "Terms separated by commas; upper and lower case do not matter."
+
+
+class QueryForm(Form):
+    """What to ask for."""
+
+    remote = SelectField(LABELS["remote"], validate_choice=False)
+    store = SelectField(LABELS["store"], validate_choice=False)
+    types = SelectMultipleField(
+        LABELS["types"],
+        choices=[
+            (name, f"{title} ({codes})" if title != codes else title) for name, _, title, codes in _TYPES
+        ],
+        validate_choice=False,
+        option_widget=CheckboxInput(),
+        widget=ListWidget(prefix_label=False),
+    )
+    date_from = StringField(LABELS["date_from"])
+    date_until = StringField(LABELS["date_until"])
+    time_from = StringField(LABELS["time_from"])
+    time_until = StringField(LABELS["time_until"])
+    exclude_descriptions = StringField(LABELS["exclude_descriptions"], description=_TERMS)
+    keep_descriptions = StringField(LABELS["keep_descriptions"], description=_TERMS)
+    exclude_stations = StringField(LABELS["exclude_stations"], description=_TERMS)
+    keep_stations = StringField(LABELS["keep_stations"], description=_TERMS)
+    station_at_study_level = BooleanField(
+        LABELS["station_at_study_level"],
+        description="Compare the station name of the study instead of that of each series.",
+    )
+    include_sr_only = BooleanField(
+        LABELS["include_sr_only"], description="Also studies that hold nothing but structured reports."
+    )
+    ignore_known = BooleanField(
+        LABELS["ignore_known"], description="Objects that arrived before are not asked for."
+    )
+    empty_sr = BooleanField(
+        LABELS["empty_sr"],
+        description="They may be dose reports; the PACS does not tell, so all of them are got.",
+    )
+    toshiba = BooleanField(
+        LABELS["toshiba"], description="The first image of each series, and dose secondary captures whole."
+    )
+    retrieve = BooleanField(
+        LABELS["retrieve"],
+        description="Retrieve what is kept as soon as the query has ended, without asking.",
+    )
+
+    def offer(self, remotes: Iterable[Node], stores: Iterable[Node]) -> None:
+        """Offer these nodes."""
+        self.remote.choices = [(str(node.id), node.name) for node in remotes]
+        self.store.choices = [(str(node.id), node.name) for node in stores]
+
+    def criteria_said(self) -> dict[str, Any]:
+        """Return the criteria that the form says, not yet validated."""
+        said: dict[str, Any] = {"types": list(self.types.data or [])}
+        said |= {name: self[name].data or "" for name in TEXTS}
+        return said | {name: bool(self[name].data) for name in OPTIONS}
+
+    @property
+    def opens_advanced(self) -> bool:
+        """Whether the folded part holds something that has to be seen."""
+        changed = any(self[name].data for name in ADVANCED if name != "ignore_known")
+        return changed or not self.ignore_known.data or any(self[name].errors for name in ADVANCED)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A valid form."""
+
+    remote: Node
+    store: Node
+    criteria: Criteria
+
+
+def read(form: QueryForm, session: Session, today: date) -> Asked | None:
+    """Validate a form; None if there are problems, which then stand at its fields."""
+    nodes = [_node(form, session, kind) for kind in ("remote", "store")]
+    said = form.criteria_said()
+    found = problems_of(said, today)
+    for name, problem in found.items():
+        form.complain(name, problem)
+    remote, store = nodes
+    if remote is None or store is None or found:
+        return None
+    return Asked(remote, store, parse_criteria(said))
+
+
+def _node(form: QueryForm, session: Session, kind: str) -> Node | None:
+    reference = str(form[kind].data or "").strip()
+    if not reference:
+        form.complain(
+            kind, "choose one" if form[kind].choices else "there is none yet; an administrator adds it"
+        )
+        return None
+    try:
+        return find_node(session, reference, kind, kind)
+    except InvalidInputError as error:
+        form.refuse(error)
+        return None
+
+
+def problems_of(said: Mapping[str, Any], today: date) -> dict[str, str]:
+    """Return the problem of each field; what one problem hides is found by leaving its field out."""
+    rest, found = dict(said), {}
+    for _ in said:
+        try:
+            window(parse_criteria(rest), today)
+        except InvalidInputError as error:
+            name = error.field.partition(".")[0]
+            if name in found:
+                break
+            found[name] = error.problem
+            if name == "types":
+                rest["types"] = ["CT"]
+            else:
+                rest.pop(name, None)
+        else:
+            break
+    return found
+
+
+def values_of(criteria: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that show these criteria in a form."""
+    values: dict[str, Any] = {name: _text(criteria.get(name)) for name in TEXTS}
+    values |= {name: bool(criteria.get(name, name == "ignore_known")) for name in OPTIONS}
+    return values | {"types": list(criteria.get("types", ()))}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be asked for: the days in words, a warning, and problems by field."""
+
+    days: str
+    warning: str
+    problems: dict[str, str]
+
+
+def preview(said: Mapping[str, Any], today: date) -> Preview:
+    """Say what a form asks for while it is being filled in; a form without modality is only unfinished."""
+    problems = problems_of(said, today)
+    problems.pop("types", None)
+    told = {name: for_people(problem) for name, problem in problems.items()}
+    if problems:
+        return Preview("", "", told)
+    days = window(parse_criteria({**said, "types": said.get("types") or ["CT"]}), today)
+    return Preview(_days(days.date_from, days.date_until), _warning(days.date_from, days.date_until), told)
+
+
+def _days(first: date | None, last: date | None) -> str:
+    if first is None or last is None:
+        return "All dates." if first is last else f"Everything until {last}."
+    number = (last - first).days + 1
+    return f"{first}: one day." if number == 1 else f"{first} to {last}: {number} days."
+
+
+def _warning(first: date | None, last: date | None) -> str:
+    stress = "A wide range stresses the remote server and takes long; narrow it if you can."
+    if first is None or last is None:
+        return f"Without a first day the whole archive is searched. {stress}"
+    return stress if (last - first).days + 1 > WIDE_DAYS else ""

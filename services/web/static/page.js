@@ -1,0 +1,74 @@
+// Small conveniences of every page; without them everything still works.
+"use strict";
+(() => {
+  const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+  // Times are in UTC as served; show them in the time zone of whoever reads.
+  const localise = (root) => {
+    for (const element of root.querySelectorAll("time[data-local]")) {
+      const moment = new Date(element.dateTime);
+      if (!Number.isNaN(moment.getTime())) {
+        element.title = element.textContent;
+        element.textContent = localTime.format(moment);
+        element.removeAttribute("data-local");
+      }
+    }
+  };
+
+  // Studies are explained when they are opened.
+  const explain = async (details) => {
+    const target = details.querySelector(".study-why");
+    if (!details.open || !details.dataset.src || !target) return;
+    const source = details.dataset.src;
+    delete details.dataset.src;
+    const response = await fetch(source, { credentials: "same-origin" }).catch(() => null);
+    if (response?.ok && !response.redirected) {
+      target.innerHTML = await response.text();
+      localise(target);
+    } else {
+      details.dataset.src = source;
+    }
+  };
+  document.addEventListener("toggle", (event) => {
+    if (event.target instanceof HTMLDetailsElement && event.target.classList.contains("study")) explain(event.target);
+  }, true);
+
+  // Menus close when the focus leaves them, and with Escape.
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" ? document.querySelector("details.menu[open]") : null;
+    if (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+  document.addEventListener("focusin", (event) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  // A second click on a button that is at work must not ask twice; coming back with "back" frees it.
+  document.addEventListener("submit", (event) => {
+    if (event.target.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    event.target.dataset.sent = "yes";
+    event.submitter?.setAttribute("aria-disabled", "true");
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) {
+      delete form.dataset.sent;
+      for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+    }
+  });
+
+  localise(document);
+  document.querySelector("[data-focus]")?.focus();
+  window.doseqr = { localise };
+})();

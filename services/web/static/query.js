@@ -1,0 +1,48 @@
+// Says while the form is filled in which days it covers, and what is wrong with it.
+"use strict";
+(() => {
+  const form = document.getElementById("query-form");
+  const days = document.querySelector("#preview [data-days]");
+  const warning = document.querySelector("#preview [data-warning]");
+  const PAUSE_MS = 250;
+  let timer = 0;
+  let asked = 0;
+
+  const show = (preview) => {
+    days.textContent = preview.days;
+    warning.textContent = preview.warning;
+    warning.hidden = !preview.warning;
+    for (const element of form.querySelectorAll("[data-error-of]")) {
+      const name = element.dataset.errorOf;
+      const input = document.getElementById(name);
+      if (!(input instanceof HTMLInputElement) || input.type === "checkbox") continue;
+      const problem = preview.problems[name] || "";
+      if (element.textContent.trim() === problem) continue;
+      element.textContent = problem;
+      element.classList.toggle("d-block", Boolean(problem));
+      input.classList.toggle("is-invalid", Boolean(problem));
+      const others = (input.getAttribute("aria-describedby") || "").split(" ").filter((id) => id && id !== element.id);
+      if (problem) {
+        input.setAttribute("aria-invalid", "true");
+        others.push(element.id);
+      } else {
+        input.removeAttribute("aria-invalid");
+      }
+      if (others.length) input.setAttribute("aria-describedby", others.join(" "));
+      else input.removeAttribute("aria-describedby");
+    }
+  };
+
+  const ask = async () => {
+    const number = ++asked;
+    const response = await fetch(form.dataset.preview, {
+      method: "POST", body: new FormData(form), credentials: "same-origin",
+    }).catch(() => null);
+    if (response?.ok && !response.redirected && number === asked) show(await response.json());
+  };
+
+  form.addEventListener("input", () => {
+    window.clearTimeout(timer);
+    timer = window.setTimeout(ask, PAUSE_MS);
+  });
+})();

@@ -1,0 +1,10 @@
+// Runs before the page is painted: light or dark as the system prefers.
+"use strict";
+(() => {
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => {
+    document.documentElement.dataset.bsTheme = dark.matches ? "dark" : "light";
+  };
+  dark.addEventListener("change", apply);
+  apply();
+})();

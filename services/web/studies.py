@@ -1,0 +1,148 @@
+"""Pages of a query's studies, and of what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session
+
+from shared.contract.reasons import sentence
+from shared.database.models import Query, QueryStudy, Retrieve, RetrieveObject
+from shared.reading.queries import missing
+from shared.reading.retrieves import NOT_ARRIVED
+
+#: Studies on one page.
+PAGE = 50
+#: Missing windows, studies or objects that are named; the command line lists all.
+MISSING_SHOWN = 100
+#: Larger queries are shown in the order of UIDs, for which there is an index.
+MOST_BY_DATE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which studies of a query are shown."""
+
+    decision: str = ""
+    type: str = ""
+    reason: str = ""
+    text: str = ""
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, str]) -> Filter:
+        """Read the filter of a request; what is too long to be anything is cut."""
+        longest = 64
+        names = {"decision": "decision", "type": "type", "reason": "reason", "text": "q"}
+        return cls(**{name: arguments.get(key, "").strip()[:longest] for name, key in names.items()})
+
+    def arguments(self) -> dict[str, str]:
+        """Return what an address needs to show the same."""
+        told = {"decision": self.decision, "type": self.type, "reason": self.reason, "q": self.text}
+        return {key: value for key, value in told.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPage:
+    """One page of studies."""
+
+    studies: list[QueryStudy]
+    total: int
+    number: int
+    filter: Filter
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are."""
+        return max(1, -(-self.total // PAGE))
+
+    @property
+    def first(self) -> int:
+        """Number of the first study on this page, from 1."""
+        return (self.number - 1) * PAGE + 1
+
+
+def study_page(session: Session, query: Query, wanted: Filter, number: int) -> StudyPage:
+    """Return one page of the studies that a filter lets through; a page after the last is the last."""
+    conditions = _conditions(query.id, wanted)
+    total = session.scalar(select(func.count()).select_from(QueryStudy).where(*conditions)) or 0
+    number = min(max(1, number), max(1, -(-total // PAGE)))
+    statement = select(QueryStudy).where(*conditions).limit(PAGE).offset((number - 1) * PAGE)
+    if query.studies_found <= MOST_BY_DATE:
+        statement = statement.order_by(QueryStudy.study_date.desc(), QueryStudy.study_time.desc())
+    statement = statement.order_by(QueryStudy.study_instance_uid)
+    return StudyPage(list(session.scalars(statement)), total, number, wanted)
+
+
+def _conditions(query_id: str, wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions = [QueryStudy.job_id == query_id]
+    if wanted.decision == "missing":
+        conditions.append(QueryStudy.state == "missing")
+    elif wanted.decision:
+        conditions.append(QueryStudy.decision == wanted.decision)
+    if wanted.type:
+        conditions.append(QueryStudy.type == wanted.type)
+    if wanted.reason:
+        conditions.append(QueryStudy.reason == wanted.reason)
+    if wanted.text:
+        conditions.append(
+            or_(QueryStudy.study_instance_uid == wanted.text, QueryStudy.accession_number == wanted.text)
+        )
+    return conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One thing that was not answered or did not arrive, in words."""
+
+    what: str
+    why: str
+    study_instance_uid: str = ""
+
+
+def missing_of_query(session: Session, query: Query) -> list[Missing]:
+    """Return the first of what the PACS did not answer."""
+    return [_missing(query, one) for one in islice(missing(session, query.id), MISSING_SHOWN)]
+
+
+def _missing(query: Query, one: Mapping[str, Any]) -> Missing:
+    if one["kind"] == "study":
+        why = f"{sentence(one['reason'])} {one['detail'] or ''}".strip()
+        return Missing("Study", why, one["study_instance_uid"])
+    error = sentence(one["error"], node=query.remote_name) if one["error"] else ""
+    why = one["detail"] or error or sentence("window_not_answered")
+    single = one.get("study_instance_uid") or one.get("accession_number")
+    what = str(single) if single else _window(one["window"])
+    return Missing(f"{one['code'] or 'All modalities'}, {what}", why)
+
+
+def _window(window: Mapping[str, str | None]) -> str:
+    first, last = window.get("date_from"), window.get("date_until")
+    days = "all dates" if not first and not last else f"{first or '…'} to {last or '…'}"
+    if first and first == last:
+        days = first
+    times = window.get("time_from"), window.get("time_until")
+    return days if times == (None, None) else f"{days}, {times[0] or '00:00'} to {times[1] or '23:59'}"
+
+
+def missing_of_retrieve(session: Session, retrieve: Retrieve) -> list[RetrieveObject]:
+    """Return the first of the objects that did not arrive."""
+    statement = (
+        select(RetrieveObject)
+        .where(RetrieveObject.job_id == retrieve.id, RetrieveObject.state.in_(NOT_ARRIVED))
+        .order_by(RetrieveObject.study_instance_uid, RetrieveObject.series_instance_uid)
+        .limit(MISSING_SHOWN)
+    )
+    return list(session.scalars(statement))
+
+
+def retrieves_of(session: Session, query_id: str) -> list[Retrieve]:
+    """Return the retrieves of a query, the newest first."""
+    return list(
+        session.scalars(
+            select(Retrieve).where(Retrieve.query_id == query_id).order_by(Retrieve.requested_at.desc())
+        )
+    )
