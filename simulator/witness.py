@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +25,9 @@ RECORDED_KEYS = frozenset(
         "SOPClassesInStudy",
     }
 )
+
+#: Requests that are kept in memory; the log file holds all.
+_KEPT_REQUESTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Witness:
 
     def __init__(self, log: Path | None = None) -> None:
         self._lock = threading.Lock()
-        self._requests: list[Request] = []
+        self._requests: deque[Request] = deque(maxlen=_KEPT_REQUESTS)
         self._log: TextIO | None = log.open("a", encoding="utf-8") if log is not None else None
         self._open: Counter[str] = Counter()
         self._moves = 0
@@ -88,7 +91,7 @@ class Witness:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """All requests so far, in the order in which they ended."""
+        """The requests so far, in the order in which they ended."""
         with self._lock:
             return tuple(self._requests)
 
