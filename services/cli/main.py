@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,10 +12,13 @@ import typer
 from typer.main import get_command
 
 from services.cli import echo, jobs, nodes, qr, query, ready, register, serve, settings, simulate, users
-from services.cli.exit_codes import CANCELLED, CommandError, as_command_error
+from services.cli.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
 from services.cli.local import commands as local
 from services.cli.output import say
 from shared.errors import DoseQRError
+
+# The standard library's: it writes to standard error even before anything is configured.
+log = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="doseqr",
@@ -65,6 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CANCELLED
     except DoseQRError as error:
         return _tell(as_command_error(error), as_json="--json" in given)
+    except Exception:
+        # A defect of ours: Python's own exit code, 1, would say that a job is incomplete.
+        log.exception("defect")
+        return FAILED
     return 0
 
 

@@ -224,6 +224,21 @@ def test_services_that_listen_are_ready(doseqr: Doseqr, services: FakeServices) 
     assert (result.code, result.out) == (0, "ready: echo, query\n")
 
 
+def test_a_defect_does_not_look_like_an_incomplete_job(
+    doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    def defect(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("services.cli.nodes.list_nodes", defect)
+    # When
+    result = doseqr("nodes", "list")
+    # Then
+    assert result.code == 5
+    assert "a defect" in result.err
+
+
 def test_the_data_folder_is_made(doseqr: Doseqr) -> None:
     # When
     doseqr("nodes", "list")
