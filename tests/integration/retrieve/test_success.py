@@ -135,18 +135,20 @@ def test_a_selection_limits_what_is_asked_for(retrieves: Retrieves, scripted_pac
     assert retrieve["selection"] == {"types": ["CT"], "study_instance_uids": [chosen.study_instance_uid]}
 
 
-def test_many_studies_are_shared_by_two_services(retrieves: Retrieves, scripted_pacs):
+def test_many_studies_are_shared_by_two_services(retrieves_on_each_database: Retrieves, scripted_pacs):
     # Given
-    studies = days_of(130, DAY, DAY, sr_only_study)
-    pacs = scripted_pacs(studies)
+    retrieves = retrieves_on_each_database
+    studies = days_of(90, DAY, DAY, sr_only_study)
+    lost = sorted(objects(*studies))[::30]
+    pacs = scripted_pacs(studies, never_arrive=lost, fail_times=1)
     retrieves.connect(pacs, workers=2)
     retrieves.kept(studies)
     # When
     retrieve = retrieves.run()
     # Then
     assert retrieve["status"] == "completed"
-    assert retrieve["counts"]["arrived"] == 130
-    assert len(asked(pacs)) == 130
+    assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == 90
+    assert len(asked(pacs)) == 90 + len(lost)
     assert len(retrieves.system.endings(retrieve["id"])) == 1
 
 
