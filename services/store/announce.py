@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -98,6 +99,8 @@ class Announcer:
             except Exception:
                 log.exception("not announced")
                 self._stopping.wait(self._sweep_s)
+        with suppress(BrokerAwayError, DatabaseAwayError):
+            self._announce_fresh()
 
     def _announce_fresh(self) -> None:
         while batch := self._take():

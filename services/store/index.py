@@ -174,7 +174,8 @@ def _insert(session: Session, database: Database, rows: list[dict[str, Any]]) ->
     if not rows:
         return set()
     statement = sqlite.insert(_TABLE) if database.is_sqlite else postgresql.insert(_TABLE)
-    inserted = session.connection().execute(statement.values(rows).on_conflict_do_nothing().returning(_sop))
+    # The rows as parameters, not as values: the compiled statement is used again whatever their number.
+    inserted = session.connection().execute(statement.on_conflict_do_nothing().returning(_sop), rows)
     return set(inserted.scalars())
 
 

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import structlog
 
@@ -86,9 +86,8 @@ class Scanner:
         """Yield the paths of what can be objects, below the folder."""
         for study in _folders(self._folder.root, ""):
             for series in _folders(self._folder.root, study):
-                with os.scandir(self._folder.root / series) as entries:
-                    for entry in entries:
-                        yield f"{series}/{entry.name}"
+                for entry in _entries(self._folder.root, series):
+                    yield f"{series}/{entry.name}"
 
     def _index(self, paths: list[str]) -> int:
         by_uid = {uid: path for path in paths if (uid := sop_instance_uid_of(PurePosixPath(path)))}
@@ -99,8 +98,14 @@ class Scanner:
         indexed = 0
         for path in missing:
             receipt = receipt_of(self._folder, path)
-            if receipt is not None:
+            if receipt is None:
+                log.warning("file is not the object that belongs there", path=path)
+                continue
+            try:
                 settle(self._folder, self._committer, receipt)
+            except KeepError as error:
+                log.warning("file not indexed", path=path, error=str(error))
+            else:
                 indexed += 1
         return indexed
 
@@ -114,11 +119,19 @@ class Scanner:
             last = rows[-1].sop_instance_uid
 
 
-def _folders(root: os.PathLike[str], below: str) -> Iterator[str]:
-    with os.scandir(os.path.join(root, below)) as entries:  # noqa: PTH118 - scandir is what is walked here
-        for entry in entries:
-            if entry.is_dir() and not entry.name.startswith("."):
-                yield f"{below}/{entry.name}" if below else entry.name
+def _folders(root: Path, below: str) -> Iterator[str]:
+    for entry in _entries(root, below):
+        if entry.is_dir() and not entry.name.startswith("."):
+            yield f"{below}/{entry.name}" if below else entry.name
+
+
+def _entries(root: Path, below: str) -> Iterator[os.DirEntry[str]]:
+    """Yield what a folder holds; one that cannot be read does not end the scan of the others."""
+    try:
+        with os.scandir(root / below) as entries:
+            yield from entries
+    except OSError as error:
+        log.warning("folder not scanned", folder=below, error=type(error).__name__)
 
 
 def _chunks(paths: Iterator[str]) -> Iterator[list[str]]:
