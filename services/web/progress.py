@@ -164,7 +164,11 @@ def _of_query(session: Session, parts: Parts, job: Query) -> Panel:
         )
     )
     pending = _pending_retrieve(job.id, {one.id for one in retrieves}, parts.orders, parts.live.heard)
-    newest = retrieve_view(session, parts, retrieves[0]) if retrieves and pending is None else None
+    newest = (
+        retrieve_view(session, parts, retrieves[0])
+        if retrieves and (pending is None or pending.refusal)
+        else None
+    )
     query = query_view(session, job)
     expects = (
         job.retrieve_after

@@ -48,10 +48,10 @@ def figure(number: float | None) -> str:
     return EN_DASH if number is None else f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def moment(value: datetime | str | None) -> Markup:
+def moment(value: datetime | str | None) -> str:
     """Return a time as an element that the browser shows in its own time zone; UTC without JavaScript."""
     if not value:
-        return Markup(EN_DASH)
+        return EN_DASH
     parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
     text = parsed.astimezone(UTC)
     return Markup('<time datetime="{}" data-local>{} UTC</time>').format(
