@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
 from shared.settings import Settings, load
 from tests.support.cli import Doseqr
@@ -13,7 +16,28 @@ from tests.support.fake_services import FakeServices, Script
 
 
 @pytest.fixture
-def doseqr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doseqr:
+def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let commands send the log to the captured standard error, and nothing later write to what is closed."""
+    before, handlers, level = structlog.get_config(), logging.root.handlers[:], logging.root.level
+    configure = structlog.configure
+
+    def uncached(**options: Any) -> None:
+        configure(**options | {"cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", uncached)
+    yield
+    configure(**before)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.fixture
+def doseqr(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    logging_as_before: None,
+) -> Doseqr:
     """Give a `doseqr` over an embedded broker that nobody serves (yet)."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"DOSEQR_{name.upper()}", raising=False)
