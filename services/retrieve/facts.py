@@ -22,6 +22,7 @@ class Facts:
 
     job_id: str
     query_id: str
+    remote_id: int
     remote: Peer
     store: Peer
     #: Whether the store node is DoseQR's own.
@@ -62,6 +63,7 @@ def facts_of(session: Session, job_id: str, settings: Settings) -> Facts:
     return Facts(
         job_id=job_id,
         query_id=job.query_id,
+        remote_id=job.remote_id,
         remote=peer_of(session.get_one(Node, job.remote_id), settings),
         store=peer_of(store, settings),
         own_store=is_own_store(store, settings),

@@ -69,6 +69,10 @@ class Manners:
     uid_lists: bool = True
     across_studies: bool = False
 
+    def without_lists(self) -> Manners:
+        """Return the manners for what was refused in a list."""
+        return Manners(uid_lists=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Move:

@@ -25,6 +25,9 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.identifiers import AeTitle
 from shared.jobs.model import Claim, Ending, NewTask, Result
 
+#: Tells what a remote node, named by its id, takes in one request.
+MannersOf = Callable[[int], Manners]
+
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
@@ -40,10 +43,13 @@ class _Outcome:
 class Mover:
     """Performs move tasks."""
 
-    def __init__(self, database: Database, asker: Asker, verifier: Verifier, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, asker: Asker, verifier: Verifier, manners_of: MannersOf, clock: Clock
+    ) -> None:
         self._database = database
         self._asker = asker
         self._verifier = verifier
+        self._manners_of = manners_of
         self._clock = clock
 
     def perform(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result:
@@ -76,7 +82,9 @@ class Mover:
         shares: Sequence[Share],
         cancellation: Cancellation,
     ) -> Asked:
-        manners = Manners(uid_lists=order.lists)
+        manners = self._manners_of(facts.remote_id)
+        if not order.lists:
+            manners = manners.without_lists()
         return self._asker.ask(facts, claim.task_id, plan_moves(shares, manners), cancellation)
 
     def _see(self, facts: Facts, asked: Asked, cancellation: Cancellation) -> tuple[Seen, str]:

@@ -15,7 +15,8 @@ from services.retrieve.asking import Asker
 from services.retrieve.expected import open_shares
 from services.retrieve.expecting import Expecter, give_up_naming
 from services.retrieve.facts import Facts, facts_of
-from services.retrieve.moving import Mover
+from services.retrieve.moves import Manners
+from services.retrieve.moving import MannersOf, Mover
 from services.retrieve.payloads import EXPECT, MOVE, PLAN, move_order, order_tasks
 from services.retrieve.planning import plan
 from services.retrieve.rows import lock
@@ -50,6 +51,7 @@ class RetrieveWork:
         report: Callable[[str], None],
         clock: Clock,
         *,
+        manners_of: MannersOf = lambda _remote_id: Manners(),
         grace_s: float = GRACE_S,
     ) -> None:
         self._settings = settings
@@ -57,7 +59,7 @@ class RetrieveWork:
         self._clock = clock
         self._expecter = Expecter(links)
         asker = Asker(database, links, report, clock)
-        self._mover = Mover(database, asker, Verifier(database, links, grace_s=grace_s), clock)
+        self._mover = Mover(database, asker, Verifier(database, links, grace_s=grace_s), manners_of, clock)
 
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
         """Do the work of one task."""

@@ -7,13 +7,16 @@ from functools import partial
 from typing import Any
 
 from services.retrieve import main
+from services.retrieve.filling import fill
+from services.retrieve.rows import recount
+from shared.clock import utc_now
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Retrieve, RetrieveMove, RetrieveObject
 from shared.lifecycle import Lifecycle
 from simulator.model import Study
 from simulator.scp import ScriptedPacs
 from simulator.witness import Request
-from tests.support.jobs import a_query, a_series, a_study, an_object
+from tests.support.jobs import a_query, a_retrieve, a_series, a_study, an_object
 from tests.support.system import System
 
 #: Short, so that tests of what never arrives end soon; the store is in the same process.
@@ -95,6 +98,15 @@ class Retrieves:
     def order(self, query_id: str = "query-1", job_id: str | None = None, **options: Any) -> str:
         """Order a retrieve; return its id."""
         return self.system.command(RunRetrieve(query_id=query_id, **options), job_id)
+
+    def fill(self, job_id: str, query_id: str = "query-1") -> None:
+        """Add a running retrieve with its rows and without tasks."""
+        nodes = {"remote_id": self.remote.id, "store_id": self.store.id, "requested_at": utc_now()}
+        with self.system.database.write() as session:
+            session.add(a_retrieve(job_id, query_id, status="running", **nodes))
+            session.flush()
+            fill(session, job_id, RunRetrieve(query_id=query_id), ignore_known=True)
+            recount(session, job_id)
 
     def objects(self, job_id: str) -> dict[str, RetrieveObject]:
         """Return the ledger by SOP Instance UID."""
