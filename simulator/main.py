@@ -21,6 +21,7 @@ DEMO = Path(__file__).with_name("demo.toml")
 def run(
     path: Path,
     *,
+    host: str | None = None,
     port: int | None = None,
     log: Path | None = None,
     destinations: Mapping[str, tuple[str, int]] | None = None,
@@ -29,7 +30,7 @@ def run(
     """Serve the PACS that a file describes until SIGTERM, SIGINT or `stop`; return an exit code.
 
     Writes one line "listening on HOST:PORT as AE_TITLE (N studies)" to standard output once it answers.
-    `port` and `destinations` go before those of the file; `log` is a file of JSON lines, one a request.
+    `host`, `port` and `destinations` go before those of the file; `log` gets a line of JSON for each request.
     """
     stop = stop or threading.Event()
     try:
@@ -37,6 +38,7 @@ def run(
             read_script(path),
             folder=path.parent,
             today=dt.datetime.now().astimezone().date(),
+            host=host,
             port=port,
             log=log,
             destinations=(destinations or {}).items(),
@@ -68,11 +70,12 @@ def _stop_on_signals(stop: threading.Event) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line: python -m simulator FILE [--port P] [--log FILE]."""
+    """Run from the command line: python -m simulator FILE [--host H] [--port P] [--log FILE]."""
     parser = argparse.ArgumentParser(prog="simulator", description="Serve the PACS that a file describes.")
     parser.add_argument("file", type=Path, nargs="?", default=DEMO, help="TOML file (default: the demo PACS)")
+    parser.add_argument("--host", help="listen on this address, whatever the file says")
     parser.add_argument("--port", type=int, help="listen here, whatever the file says")
     parser.add_argument("--log", type=Path, help="record each request here, a line of JSON each")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    return run(given.file, port=given.port, log=given.log)
+    return run(given.file, host=given.host, port=given.port, log=given.log)

@@ -307,11 +307,12 @@ def make_pacs(
     *,
     folder: Path,
     today: dt.date,
+    host: str | None = None,
     port: int | None = None,
     log: Path | None = None,
     destinations: Iterable[tuple[str, tuple[str, int]]] = (),
 ) -> ScriptedPacs:
-    """Return the PACS of a script, not started; `port` and `destinations` go before those of the script.
+    """Return the PACS of a script, not started; `host`, `port` and `destinations` go before the script's.
 
     Raises:
         ScriptError: a kind or a path is unknown.
@@ -320,7 +321,7 @@ def make_pacs(
         make_archive(script, today, folder),
         script.behaviour,
         ae_title=script.pacs.ae_title,
-        host=script.pacs.host,
+        host=script.pacs.host if host is None else host,
         port=script.pacs.port if port is None else port,
         destinations={**script.destinations, **dict(destinations)},
         log=log,

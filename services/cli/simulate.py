@@ -16,6 +16,9 @@ def simulate(
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="What it holds (TOML); none: the demo PACS.")
     ] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="H", help="Listen on this address; default: the file's, 127.0.0.1.")
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Listen here.")] = None,
     log: Annotated[Path | None, typer.Option(help="Record each request here, a line of JSON each.")] = None,
     destination: Annotated[
@@ -26,7 +29,7 @@ def simulate(
     from simulator.main import DEMO, run  # noqa: PLC0415 - no other command pays for loading it
 
     destinations = dict(destination_of(text) for text in destination or ())
-    raise typer.Exit(run(file or DEMO, port=port, log=log, destinations=destinations))
+    raise typer.Exit(run(file or DEMO, host=host, port=port, log=log, destinations=destinations))
 
 
 def demo_ae_title() -> str:
