@@ -8,4 +8,7 @@ pytest_plugins = [
     "tests.support.system",
     "tests.support.pacs",
     "tests.support.orthanc",
+    "tests.support.store",
+    "tests.support.dcmqrscp",
+    "tests.support.reference_store",
 ]

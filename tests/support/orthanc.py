@@ -93,6 +93,11 @@ class Orthanc:
         body = json.dumps({"AET": ae_title, "Host": host, "Port": port}).encode()
         self._request("PUT", f"/modalities/{ae_title.lower()}", body)
 
+    def send_all(self, ae_title: str) -> None:
+        """Send everything to a destination that it knows."""
+        instances = json.dumps(self.get("/instances")).encode()
+        self._request("POST", f"/modalities/{ae_title.lower()}/store", instances)
+
     def sop_instance_uids(self) -> set[str]:
         """Return all that it holds."""
         instances = self.get("/instances?expand&since=0&limit=100000")
