@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import socketserver
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -30,9 +28,9 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SOPClassCommonExtendedNegotiation
 from pynetdicom.presentation import AllStoragePresentationContexts, build_context
-from pynetdicom.transport import ThreadedAssociationServer
 
 from services.store.intake import DEFECT, Answer, Incoming
+from services.store.receive_server import SharedPortServer, StoreServer
 from shared.dicom.identifiers import UID_MAX_LENGTH
 from shared.dicom.sop_classes import VERIFICATION
 from shared.errors import PermanentError
@@ -49,13 +47,8 @@ ACSE_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 600.0
 #: A larger data set ends its association: it is held in memory while it comes.
 MAX_OBJECT_BYTES = 2 << 30
-#: Connections that wait to be accepted.
-BACKLOG = 128
 #: How often a stop looks at the associations in hand.
 _DRAIN_POLL_S = 0.01
-
-#: Type and length of a PDU (PS3.8 9.3.1); pynetdicom reads them first.
-_PDU_HEADER_BYTES = 6
 
 #: Error Comment (0000,0902) is an LO.
 _ERROR_COMMENT_LENGTH = 64
@@ -96,54 +89,6 @@ class CannotListenError(PermanentError):
     """The address cannot be listened on: mostly, another program has the port."""
 
 
-class _EagerSocket(socket.socket):
-    """A connection that acknowledges at once.
-
-    A sender with Nagle's algorithm holds back the rest of its request until we acknowledge the begin, which
-    the kernel delays by 40 ms. It falls back to delaying whenever we send, so that each PDU arms it again.
-    """
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        if bufsize == _PDU_HEADER_BYTES:
-            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return super().recv(bufsize, flags)
-
-
-class _Server(ThreadedAssociationServer):
-    """Listens, and sets what pynetdicom leaves to the kernel."""
-
-    request_queue_size = BACKLOG
-    daemon_threads = True
-    share_port = False
-    stall_timeout_s = 60.0
-
-    def server_bind(self) -> None:
-        listening = cast("socket.socket", self.socket)
-        if self.share_port:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        super().server_bind()
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        accepted, address = super().get_request()
-        connection = _EagerSocket(fileno=accepted.detach())
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # In the kernel, so that reading stays one call: half a PDU must not hold its thread for ever.
-        timeout = struct.pack("ll", int(self.stall_timeout_s), int(self.stall_timeout_s % 1 * 1_000_000))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
-        return connection, address
-
-    def shutdown(self) -> None:
-        """Stop listening; pynetdicom's own also asks for a place in the list of its AE."""
-        socketserver.BaseServer.shutdown(self)
-        self.server_close()
-
-
-class _SharedPortServer(_Server):
-    share_port = True
-
-
 @dataclass(slots=True)
 class _Session:
     """What an association has in hand."""
@@ -176,7 +121,7 @@ class StoreScp:
         self._share_port = share_port
         self._sessions: WeakKeyDictionary[Association, _Session] = WeakKeyDictionary()
         self._stopping = False
-        self._server: _Server | None = None
+        self._server: StoreServer | None = None
         self._ae = ApplicationEntity(ae_title)
         self._ae.supported_contexts = [build_context(VERIFICATION)]
         self._ae.maximum_associations = MAX_ASSOCIATIONS
@@ -198,12 +143,12 @@ class StoreScp:
         """
         # Warnings of pydicom repeat what was received; we validate what we use.
         pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-        server_class = _SharedPortServer if self._share_port else _Server
+        server_class = SharedPortServer if self._share_port else StoreServer
         try:
             server = self._ae.make_server((self._host, self._port), server_class=server_class)
         except OSError as error:
             raise CannotListenError(_cannot_listen(self._host, self._port, error)) from error
-        self._server = cast("_Server", server)
+        self._server = cast("StoreServer", server)
         self._server.stall_timeout_s = self._stall_timeout_s
         self._bind(self._server)
         threading.Thread(target=self._server.serve_forever, name="listener", daemon=True).start()
@@ -240,7 +185,7 @@ class StoreScp:
                 live[assoc] = session
         return live
 
-    def _bind(self, server: _Server) -> None:
+    def _bind(self, server: StoreServer) -> None:
         for event in _DESCRIBED:
             for handler, _args in list(cast("_Bound", server.get_handlers(event))):
                 server.unbind(event, handler)
