@@ -105,5 +105,6 @@ def _server_engine(url: str) -> Engine:
         pool_pre_ping=True,
         pool_size=10,
         max_overflow=20,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+        # Said outright: from a database of encoding SQL_ASCII psycopg would give bytes for text.
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "client_encoding": "utf8"},
     )
