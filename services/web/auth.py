@@ -11,13 +11,14 @@ from http import HTTPStatus
 from typing import ParamSpec, TypeVar, cast
 
 import structlog
-from flask import Flask, abort, current_app, flash, redirect, request, session, url_for
+from flask import Flask, abort, current_app, flash, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user
 
 from services.web.parts import parts
 from shared.database.models import User
+from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
 
@@ -123,8 +124,13 @@ def _load(text: str) -> LoggedIn | None:
     number, _, proof = text.partition(".")
     if not number.isdecimal():
         return None
-    with parts().database.read() as database:
-        user = database.get(User, int(number))
+    try:
+        with parts().database.read() as database:
+            user = database.get(User, int(number))
+    except DatabaseAwayError as error:
+        # Nobody is logged out by this, and the page that says so is made without asking again.
+        g.database_away = error
+        return None
     if user is None or user.disabled_at is not None:
         return None
     found = logged_in(user)
@@ -135,6 +141,8 @@ def _guard() -> ResponseReturnValue | None:
     if request.endpoint is None or request.endpoint in _PUBLIC:
         return None
     if not current_user.is_authenticated:
+        if "database_away" in g:
+            raise g.database_away
         if _in_background():
             abort(HTTPStatus.UNAUTHORIZED)
         if request.path != "/":

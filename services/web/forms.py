@@ -89,7 +89,7 @@ class UserForm(Form):
     """A new user."""
 
     name = StringField("User name", render_kw={"maxlength": 64, "autocomplete": "off"})
-    role = SelectField("Role", choices=[(role, ROLE_NAMES[role]) for role in ROLES], validate_choice=False)
+    role = SelectField("Role", choices={role: ROLE_NAMES[role] for role in ROLES}, validate_choice=False)
 
 
 class ActionForm(Form):

@@ -35,7 +35,13 @@ OPTIONS = ("station_at_study_level", "include_sr_only", "ignore_known", "empty_s
 #: These lie in the folded part of the form.
 ADVANCED = (*TEXTS[2:], *OPTIONS)
 
-_TYPES = [(name, name, TYPE_NAMES[name], ", ".join(codes)) for name, codes in CODES.items() if name != "SR"]
+_TYPES = {
+    name: TYPE_NAMES[name]
+    if codes == (name,) == (TYPE_NAMES[name],)
+    else f"{TYPE_NAMES[name]} ({', '.join(codes)})"
+    for name, codes in CODES.items()
+    if name != "SR"
+}
 _TERMS = "Terms separated by commas; upper and lower case do not matter."
 
 
@@ -46,9 +52,7 @@ class QueryForm(Form):
     store = SelectField(LABELS["store"], validate_choice=False)
     types = SelectMultipleField(
         LABELS["types"],
-        choices=[
-            (name, f"{title} ({codes})" if title != codes else title) for name, _, title, codes in _TYPES
-        ],
+        choices=_TYPES,
         validate_choice=False,
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),
@@ -85,8 +89,8 @@ class QueryForm(Form):
 
     def offer(self, remotes: Iterable[Node], stores: Iterable[Node]) -> None:
         """Offer these nodes."""
-        self.remote.choices = [(str(node.id), node.name) for node in remotes]
-        self.store.choices = [(str(node.id), node.name) for node in stores]
+        self.remote.choices = {str(node.id): node.name for node in remotes}
+        self.store.choices = {str(node.id): node.name for node in stores}
 
     def criteria_said(self) -> dict[str, Any]:
         """Return the criteria that the form says, not yet validated."""
@@ -148,13 +152,23 @@ def problems_of(said: Mapping[str, Any], today: date) -> dict[str, str]:
             if name in found:
                 break
             found[name] = error.problem
-            if name == "types":
-                rest["types"] = ["CT"]
-            else:
-                rest.pop(name, None)
+            rest[name] = _harmless(name, rest, today)
         else:
             break
     return found
+
+
+def _harmless(name: str, said: Mapping[str, Any], today: date) -> object:
+    """Return a value in place of a wrong one that hides no other problem and makes none."""
+    if name == "types":
+        return ["CT"]
+    if name not in ("date_from", "date_until"):
+        return None
+    other = said.get("date_until" if name == "date_from" else "date_from")
+    try:
+        return date.fromisoformat(str(other)).isoformat()
+    except ValueError:
+        return today.isoformat()
 
 
 def values_of(criteria: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,11 +196,11 @@ class Preview:
 def preview(said: Mapping[str, Any], today: date) -> Preview:
     """Say what a form asks for while it is being filled in; a form without modality is only unfinished."""
     problems = problems_of(said, today)
-    problems.pop("types", None)
+    types = ["CT"] if problems.pop("types", None) else said["types"]
     told = {name: for_people(problem) for name, problem in problems.items()}
     if problems:
         return Preview("", "", told)
-    days = window(parse_criteria({**said, "types": said.get("types") or ["CT"]}), today)
+    days = window(parse_criteria({**said, "types": types}), today)
     return Preview(_days(days.date_from, days.date_until), _warning(days.date_from, days.date_until), told)
 
 

@@ -33,7 +33,7 @@ def init_filters(app: Flask) -> None:
     app.jinja_env.filters.update(
         figure=figure, moment=moment, day=day, sentence=sentence, duration=duration, criteria=criteria_words
     )
-    app.jinja_env.globals.update(STATUS_LOOKS=STATUS_LOOKS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED)
+    app.jinja_env.globals.update(STATUS_LOOKS=STATUS_LOOKS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
     app.context_processor(_context)
 
 
@@ -46,6 +46,14 @@ def _context() -> dict[str, Any]:
 def figure(number: float | None) -> str:
     """Return a number with thousands set apart, or a dash."""
     return EN_DASH if number is None else f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def tied(field: Any) -> dict[str, str]:
+    """Return the attributes that tie a field's hint and errors to its input."""
+    hint = [f"{field.id}-hint"] if field.description else []
+    ids = hint + ([f"{field.id}-error"] if field.errors else [])
+    attributes = {"aria-describedby": " ".join(ids)} if ids else {}
+    return attributes | ({"aria-invalid": "true"} if field.errors else {})
 
 
 def moment(value: datetime | str | None) -> str:

@@ -37,6 +37,7 @@ def form() -> ResponseReturnValue:
         form = QueryForm(
             formdata=None, data=_first_values(session, job_id or _valid(request.args.get("like", "")))
         )
+        _offer(form, session)
         return _page(session, form, shown)
 
 
@@ -46,6 +47,7 @@ def submit() -> ResponseReturnValue:
     """Order a query."""
     form = QueryForm()
     with parts().database.read() as session:
+        _offer(form, session)
         asked = read(form, session, parts().today())
         job_id = _ordered(asked, bool(form.retrieve.data)) if asked is not None else None
         if job_id is not None:
@@ -76,8 +78,11 @@ def preview_line() -> ResponseReturnValue:
     return jsonify(asdict(preview(QueryForm().criteria_said(), parts().today())))
 
 
-def _page(session: Session, form: QueryForm, shown: Panel | None) -> str:
+def _offer(form: QueryForm, session: Session) -> None:
     form.offer(list_nodes(session, "remote"), list_nodes(session, "store"))
+
+
+def _page(session: Session, form: QueryForm, shown: Panel | None) -> str:
     echo_id = _valid(request.args.get("echo", ""))
     return render_template(
         "query/form.html",

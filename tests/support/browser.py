@@ -1,0 +1,87 @@
+"""A real browser for the tests: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.support.broker import skip_or_fail
+
+MISSING = "no Chromium: install the package chromium or set DOSEQR_TEST_CHROMIUM"
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+#: A desktop and a phone, in CSS pixels.
+DESKTOP, PHONE = (1280, 900), (390, 844)
+#: Generous: it only bounds how long a failing test takes.
+TIMEOUT_MS = 20_000
+
+
+def _executable() -> str | None:
+    return os.environ.get("DOSEQR_TEST_CHROMIUM") or shutil.which("chromium")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser for the session."""
+    executable = _executable()
+    if executable is None:
+        skip_or_fail(MISSING)
+    assert executable is not None
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages of fresh sessions; a page that complains on its console fails the test."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def make(size: tuple[int, int] = DESKTOP, **options: object) -> Page:
+        width, height = size
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(TIMEOUT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console", lambda said: complaints.append(said.text) if _complains(said.type, said.text) else None
+        )
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _complains(kind: str, text: str) -> bool:
+    """Tell whether a line of the console is a defect: a refusal that a test asked for is none."""
+    return kind == "error" and "Failed to load resource" not in text
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page]) -> Page:
+    """A page of a desktop."""
+    return new_page()
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a picture of a page where DOSEQR_TEST_SHOTS names a folder."""
+    folder = os.environ.get("DOSEQR_TEST_SHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)

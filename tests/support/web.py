@@ -1,0 +1,158 @@
+"""The page in a test: an app over the in-memory broker and SQLite, people of each role, their forms."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from services.web.app import create_app, parts_of
+from shared.broker.memory import MemoryBroker
+from shared.broker.port import Delivery
+from shared.clock import utc_now
+from shared.contract.codec import decode_command
+from shared.contract.messages import Command
+from shared.database.migrate import migrate
+from shared.database.models import Node
+from shared.database.session import Database
+from shared.events import Publisher
+from shared.nodes import add_node, parse_node
+from shared.settings import Settings
+from shared.users import create_user
+from tests.support.waiting import wait_until
+
+PASSWORD = "correct horse battery"
+ROLES = ("viewer", "importer", "admin")
+
+_TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
+
+
+class Person:
+    """Somebody with a browser: sends the forms that the page would send, with their token."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, address: str, **options: Any) -> TestResponse:
+        return self.client.get(address, **options)
+
+    def text(self, address: str) -> str:
+        answer = self.get(address)
+        assert answer.status_code == 200, answer.status
+        return answer.text
+
+    def token(self, address: str = "/login") -> str:
+        found = _TOKEN.search(self.client.get(address, follow_redirects=True).text)
+        assert found is not None
+        return found[1]
+
+    def post(self, address: str, data: dict[str, Any] | None = None, **options: Any) -> TestResponse:
+        return self.client.post(address, data={"csrf_token": self.token(), **(data or {})}, **options)
+
+    def log_in(self, name: str, password: str = PASSWORD, **options: Any) -> TestResponse:
+        return self.post("/login", {"name": name, "password": password}, **options)
+
+
+class Site:
+    """The app, its parts, and the services that a test lets listen."""
+
+    def __init__(self, settings: Settings, broker: MemoryBroker, database: Database) -> None:
+        self.settings, self.broker, self.database = settings, broker, database
+        self.app: Flask = create_app(settings, broker, database)
+        self.parts = parts_of(self.app)
+        # Looked at afresh each time: a test changes who listens.
+        self.parts.staffing._believed_s = 0.0
+        self.parts.live.start()
+        wait_until(lambda: self.parts.live._subscription is not None)
+        self.publisher = Publisher(broker, "test")
+        self.commands: list[tuple[str, Command]] = []
+
+    def person(self, name: str = "") -> Person:
+        """Return somebody; logged in if there is a name."""
+        person = Person(self.app.test_client())
+        if name:
+            assert person.log_in(name).status_code == 302
+        return person
+
+    def listen(self, *queues: str) -> None:
+        """Let workers listen that take commands and do nothing."""
+        for queue in queues:
+            self.broker.consume(queue, self._taken, workers=1)
+
+    def listen_all(self) -> None:
+        self.listen("echo", "query", "query-tasks", "retrieve", "retrieve-tasks", "store")
+
+    def _taken(self, delivery: Delivery) -> None:
+        envelope, command = decode_command(delivery.message)
+        self.commands.append((envelope.id, command))
+        delivery.ack()
+
+    def command(self) -> tuple[str, Any]:
+        """Return the id and the payload of the first command that a worker took."""
+        wait_until(lambda: bool(self.commands))
+        return self.commands[0]
+
+    def add(self, *rows: Any) -> None:
+        """Write rows as the services would."""
+        for row in rows:
+            with self.database.write() as session:
+                session.add(row)
+
+    def close(self) -> None:
+        self.parts.live.close()
+        self.broker.close()
+
+
+def a_node(database: Database, kind: str, name: str, **values: Any) -> Node:
+    """Add a node."""
+    given = {
+        "kind": kind,
+        "name": name,
+        "host": "127.0.0.1",
+        "port": 104,
+        "ae_title": name.upper()[:16],
+        **values,
+    }
+    with database.write() as session:
+        return add_node(session, parse_node(given), utc_now())
+
+
+def add_people(database: Database) -> None:
+    """Add a viewer, an importer and an administrator of these names."""
+    for role in ROLES:
+        with database.write() as session:
+            create_user(session, role, role, PASSWORD, utc_now())
+
+
+@pytest.fixture(scope="session")
+def peopled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with one user of each role and one node of each kind, of which each test gets a copy."""
+    path = tmp_path_factory.mktemp("peopled") / "peopled.sqlite"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    add_people(database)
+    a_node(database, "remote", "pacs")
+    a_node(database, "store", "archive")
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
+@pytest.fixture
+def site(test_settings: Settings, peopled_file: Path, tmp_path: Path) -> Iterator[Site]:
+    """A page with one user of each role and one node of each kind; no service listens yet."""
+    broker = MemoryBroker()
+    broker.declare()
+    database = Database(f"sqlite:///{shutil.copy(peopled_file, tmp_path / 'site.sqlite')}")
+    made = Site(test_settings, broker, database)
+    yield made
+    made.close()
+    database.close()

@@ -1,0 +1,171 @@
+"""The list of jobs, a job's page, and why a study is here or not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from shared.contract.messages import CancelJob
+from tests.support.jobs import NOW, a_query, a_retrieve, a_series, a_study, a_task, an_expected, an_object
+
+
+def test_jobs_are_listed_newest_first_and_filtered(site):
+    # Given
+    site.add(
+        a_query("old-query", requested_at=NOW, requested_by="importer"),
+        a_query("new-query", requested_at=NOW + timedelta(hours=1), status="failed"),
+        a_retrieve("a-retrieve", "old-query", requested_at=NOW + timedelta(hours=2)),
+    )
+    person = site.person("viewer")
+    # When
+    page = person.text("/jobs")
+    failed = person.text("/jobs?kind=query&status=failed")
+    # Then
+    assert page.index("/jobs/a-retrieve") < page.index("/jobs/new-query") < page.index("/jobs/old-query")
+    assert "/jobs/new-query" in failed
+    assert "/jobs/old-query" not in failed
+    assert "/jobs/a-retrieve" not in failed
+
+
+def test_many_jobs_are_paged(site):
+    # Given
+    site.add(
+        *(a_query(f"query-{number:03}", requested_at=NOW + timedelta(minutes=number)) for number in range(60))
+    )
+    person = site.person("viewer")
+    # When
+    first, second = person.text("/jobs"), person.text("/jobs?page=2")
+    # Then
+    assert "/jobs/query-059" in first
+    assert "/jobs/query-009" not in first
+    assert "/jobs/query-009" in second
+    assert "Older" not in second
+
+
+def test_a_running_job_is_cancelled_by_message(site):
+    # Given
+    site.listen("query")
+    site.add(a_query("q1", status="running"))
+    # When
+    answer = site.person("importer").post("/jobs/q1/cancel", follow_redirects=True)
+    # Then
+    assert site.command()[1] == CancelJob(job_id="q1", requested_by="importer")
+    assert "The job is asked to end." in answer.text
+
+
+def test_an_ended_job_is_not_cancelled(site):
+    # Given
+    site.listen("query")
+    site.add(a_query("q1"))
+    # When
+    answer = site.person("importer").post("/jobs/q1/cancel", follow_redirects=True)
+    # Then
+    assert "has ended already" in answer.text
+    assert site.commands == []
+
+
+def test_a_job_nobody_knows_is_not_found(site):
+    assert site.person("viewer").get("/jobs/unknown").status_code == 404
+    assert site.person("viewer").get("/jobs/..%2f..").status_code == 404
+
+
+def test_a_job_page_shows_criteria_and_what_is_missing(site):
+    # Given
+    payload = {"code": "CT", "date_from": "2024-01-01", "date_until": "2024-01-31"}
+    site.add(
+        a_query(
+            "q1",
+            status="incomplete",
+            slices_total=2,
+            slices_complete=1,
+            slices_failed=1,
+            studies_missing=1,
+            criteria={"types": ["CT"], "date_from": "2024-01-01", "exclude_descriptions": ["knee"]},
+        ),
+        a_study("1.9", "q1", state="missing", decision="", reason="study_not_answered", detail="timed out"),
+        a_task("q1", payload=payload, error="timed_out"),
+    )
+    # When
+    page = site.person("viewer").text("/jobs/q1")
+    # Then
+    assert "from 2024-01-01 until the day of the query" in page
+    assert "knee" in page
+    assert "CT, 2024-01-01 to 2024-01-31" in page
+    assert "did not answer in time" in page
+    assert "/jobs/q1/studies/1.9" in page
+
+
+def test_studies_are_paged_and_filtered(site):
+    # Given
+    site.add(a_query("q1", studies_found=70), *(a_study(f"1.{number}", "q1") for number in range(60)))
+    site.add(
+        *(
+            a_study(f"2.{n}", "q1", decision="drop", reason="known", accession_number="ACC1")
+            for n in range(10)
+        )
+    )
+    person = site.person("viewer")
+    # When
+    first, second = person.text("/jobs/q1/studies"), person.text("/jobs/q1/studies?page=2")
+    dropped, found = person.text("/jobs/q1/studies?decision=drop"), person.text("/jobs/q1/studies?q=ACC1")
+    # Then
+    assert first.count('<details class="study"') == 50
+    assert second.count('<details class="study"') == 20
+    assert dropped.count('<details class="study"') == found.count('<details class="study"') == 10
+
+
+def test_a_study_is_explained_with_its_series_and_objects(site):
+    # Given
+    site.add(
+        a_query("q1"),
+        a_study("1.2", "q1", description="<script>alert(1)</script>", modalities=["CT", "SR"]),
+        a_series("1.2", "1.2.1", "q1", whole=False),
+        an_object("1.2", "1.2.1", "1.2.1.1", "q1"),
+        an_object("1.2", "1.2.1", "1.2.1.2", "q1", decision="drop", reason="known"),
+    )
+    # When
+    page = site.person("viewer").text("/jobs/q1/studies/1.2")
+    part = site.person("viewer").text("/jobs/q1/studies/1.2?part=1")
+    # Then
+    assert "An X-ray radiation dose report (RDSR)." in page
+    assert "The database has it already." in part
+    assert "1.2.1.2" in part
+    assert "<script>alert" not in page
+    assert "<html" not in part
+
+
+def test_a_study_that_is_not_here_is_explained_too(site):
+    # Given
+    site.add(a_query("q1"))
+    # When
+    page = site.person("viewer").text("/jobs/q1/studies/1.2.3")
+    # Then
+    assert "did not return this study" in page
+
+
+def test_a_retrieve_page_lists_what_did_not_arrive(site):
+    # Given
+    site.add(
+        a_query("q1"),
+        a_retrieve("r1", "q1", status="incomplete", asked=2, arrived=1),
+        an_expected("1.2", "1.2.1", "1.2.1.1", "r1"),
+        an_expected("1.2", "1.2.1", "1.2.1.2", "r1", state="missing", reason="not_arrived"),
+    )
+    # When
+    page = site.person("importer").text("/jobs/r1")
+    # Then
+    assert "1.2.1.2" in page
+    assert "It was asked for and did not arrive." in page
+    assert "/jobs/q1" in page
+
+
+def test_a_database_that_is_away_gives_a_readable_page(site):
+    # Given
+    person = site.person("viewer")
+    with site.database.engine.connect() as connection:
+        connection.exec_driver_sql("DROP TABLE users")
+        connection.commit()
+    # When
+    answer = person.get("/jobs")
+    # Then
+    assert answer.status_code == 503
+    assert "The database is away" in answer.text

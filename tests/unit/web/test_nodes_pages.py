@@ -1,0 +1,138 @@
+"""Nodes and users: add, edit, test, remove."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.contract.messages import EchoNodes
+from shared.database.models import Node, User
+from shared.nodes import list_nodes
+from shared.users import find_user
+from tests.support.web import Site
+
+NODE = {"name": "ct-archive", "host": "archive.example.org", "port": "11112", "ae_title": "ARCHIVE"}
+
+
+def nodes(site: Site, kind: str | None = None) -> list[str]:
+    with site.database.read() as session:
+        return [node.name for node in list_nodes(session, kind)]
+
+
+def test_a_node_is_added(site):
+    # When
+    answer = site.person("admin").post("/nodes/add/remote", {**NODE, "calling_ae_title": "DOSEQR2"})
+    # Then
+    assert answer.status_code == 302
+    assert nodes(site, "remote") == ["pacs", "ct-archive"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "problem"),
+    [
+        ({"port": "70000"}, "port", "Must be a whole number from 1 to 65535."),
+        ({"port": "abc"}, "port", "Must be a whole number from 1 to 65535."),
+        ({"port": ""}, "port", "Must be a whole number from 1 to 65535."),
+        ({"ae_title": "A" * 17}, "ae_title", "Must have at most 16 characters."),
+        ({"ae_title": "BACK\\SLASH"}, "ae_title", "no backslash"),
+        ({"host": "not a host"}, "host", "Must be a host name or an IP address."),
+        ({"name": ""}, "name", "Must have 1 to 64 characters."),
+        ({"name": "pacs"}, "name", "There is already a remote node of this name."),
+        ({"calling_ae_title": "B" * 17}, "calling_ae_title", "Must have at most 16 characters."),
+    ],
+)
+def test_what_is_wrong_with_a_node_stands_at_its_field(site, changes, field, problem):
+    # When
+    answer = site.person("admin").post("/nodes/add/remote", {**NODE, **changes})
+    # Then
+    assert answer.status_code == 422
+    assert problem in answer.text
+    assert f'href="#{field}"' in answer.text
+    assert nodes(site) == ["pacs", "archive"]
+
+
+def test_a_node_is_edited(site):
+    # Given
+    person = site.person("admin")
+    # When
+    page = person.text("/nodes/1/edit")
+    answer = person.post("/nodes/1/edit", {**NODE, "name": "main pacs"})
+    # Then
+    assert 'value="pacs"' in page
+    assert answer.status_code == 302
+    assert nodes(site, "remote") == ["main pacs"]
+
+
+def test_an_edit_to_a_taken_name_is_refused(site):
+    # When
+    answer = site.person("admin").post("/nodes/1/edit", {**NODE, "name": "archive"})
+    # Then
+    assert "There is already a store node of this name." in answer.text
+
+
+def test_a_node_is_removed_after_a_question(site):
+    # Given
+    person = site.person("admin")
+    # When
+    question = person.text("/nodes/1/remove")
+    person.post("/nodes/1/remove")
+    # Then
+    assert "Remove pacs?" in question
+    assert nodes(site) == ["archive"]
+    assert person.get("/nodes/1/edit").status_code == 404
+    with site.database.read() as session:
+        assert session.get(Node, 1).removed_at is not None
+
+
+def test_one_node_is_tested_by_message(site):
+    # Given
+    site.listen("echo")
+    # When
+    answer = site.person("importer").post("/nodes/echo", {"node": "2"})
+    echo_id, command = site.command()
+    # Then
+    assert command == EchoNodes(nodes=[2])
+    assert answer.location == f"/nodes?echo={echo_id}&node=2"
+    assert site.person("importer").text(answer.location).count("Testing…") == 1
+
+
+def test_importers_see_nodes_and_change_none(site):
+    # When
+    page = site.person("importer").text("/nodes")
+    # Then
+    assert "pacs" in page
+    assert "/edit" not in page
+    assert "/remove" not in page
+
+
+def test_a_new_user_gets_a_one_time_password(site):
+    # Given
+    person = site.person("admin")
+    # When
+    answer = person.post("/users", {"name": "eve", "role": "importer"})
+    password = answer.text.split('id="one-time-password">')[1].split("<")[0]
+    # Then
+    assert site.person().log_in("eve", password).location == "/"
+    with site.database.read() as session:
+        assert find_user(session, "eve").must_change_password
+
+
+def test_a_user_of_a_taken_name_is_refused(site):
+    # When
+    answer = site.person("admin").post("/users", {"name": "viewer", "role": "viewer"})
+    # Then
+    assert "There is already a user of this name." in answer.text
+
+
+def test_users_are_disabled_and_enabled_and_get_another_role(site):
+    # Given
+    person = site.person("admin")
+    # When
+    person.post("/users/1/disable")
+    refused = site.person().log_in("viewer")
+    person.post("/users/1/enable")
+    person.post("/users/1/role", {"role": "importer"})
+    # Then
+    assert refused.status_code == 422
+    assert site.person("viewer").get("/imports/query").status_code == 200
+    with site.database.read() as session:
+        assert session.get(User, 1).role == "importer"

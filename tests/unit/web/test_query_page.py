@@ -1,0 +1,345 @@
+"""The query page: validation, orders, and what it says when nobody would do the work."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from shared.contract.messages import Accepted, NodeStatus, Rejected, RunQuery, RunRetrieve
+from shared.database.models import NodeCheck
+from tests.support.jobs import NOW, a_query, a_retrieve, a_study
+from tests.support.waiting import wait_until
+from tests.support.web import Site
+
+FORM = {"remote": "1", "store": "2", "types": ["CT"], "date_from": "2024-05-01", "date_until": "2024-05-02"}
+
+
+def submit(site: Site, **changes: Any) -> TestResponse:
+    return site.person("importer").post("/imports/query", {**FORM, **changes})
+
+
+def test_a_query_is_ordered_and_followed_at_the_right(site):
+    # Given
+    site.listen_all()
+    # When
+    answer = submit(site, types=["CT", "MG"], exclude_descriptions="knee, ,Thorax", ignore_known="y")
+    job_id, command = site.command()
+    # Then
+    assert answer.status_code == 302
+    assert answer.location == f"/imports/query?job={job_id}#progress"
+    assert isinstance(command, RunQuery)
+    assert (command.remote, command.store, command.requested_by, command.retrieve) == (
+        1,
+        2,
+        "importer",
+        False,
+    )
+    assert command.criteria["types"] == ["CT", "MG"]
+    assert command.criteria["exclude_descriptions"] == ["knee", "Thorax"]
+    assert command.criteria["ignore_known"] is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "problem"),
+    [
+        ({"date_from": "2024-05-03"}, "date_from", "2024-05-03 is after “Until”, 2024-05-02."),
+        ({"date_from": "2024-02-30"}, "date_from", "There is no such date."),
+        ({"types": []}, "types", "At least one of CT, MG, FL, DX, NM, SR is needed."),
+        ({"types": ["CT", "XX"]}, "types", "Must be one of CT, MG, FL, DX, NM, SR."),
+        ({"remote": "99"}, "remote", "There is no remote node &#39;99&#39;; known: pacs."),
+        ({"remote": "2"}, "remote", "is a store node, not a remote node"),
+        ({"store": ""}, "store", "Choose one."),
+        ({"time_from": "08:00"}, "time_from", "A time of day needs a single date"),
+    ],
+)
+def test_what_is_wrong_stands_at_its_field(site, changes, field, problem):
+    # Given
+    site.listen_all()
+    # When
+    answer = submit(site, **changes)
+    # Then
+    assert answer.status_code == 422
+    assert problem in answer.text
+    assert f'href="#{field}"' in answer.text
+    assert f'aria-describedby="{field}-error"' in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    assert site.commands == []
+
+
+def test_all_that_is_wrong_is_told_at_once(site):
+    # When
+    answer = submit(site, types=[], date_from="yesterday", time_until="25:00", remote="")
+    # Then
+    for field in ("types", "date_from", "time_until", "remote"):
+        assert f'href="#{field}"' in answer.text
+
+
+def test_a_wrong_date_makes_no_other_problem(site):
+    # When
+    answer = submit(site, date_from="2024-02-30", time_from="08:00")
+    # Then
+    assert 'href="#date_from"' in answer.text
+    assert 'href="#time_from"' not in answer.text
+
+
+def test_what_was_typed_stays_after_a_mistake(site):
+    # When
+    answer = submit(site, types=[], exclude_descriptions="<b>knee")
+    # Then
+    assert 'value="&lt;b&gt;knee"' in answer.text
+    assert '<details class="advanced card mb-3" open>' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("said", "days", "warned"),
+    [
+        ({"date_from": "2024-05-01", "date_until": "2024-05-01"}, "2024-05-01: one day.", False),
+        (
+            {"date_from": "2024-05-01", "date_until": "2024-05-31"},
+            "2024-05-01 to 2024-05-31: 31 days.",
+            False,
+        ),
+        ({"date_from": "2024-05-01", "date_until": "2024-06-01"}, "2024-05-01 to 2024-06-01: 32 days.", True),
+        ({"date_until": "2024-06-01"}, "Everything until 2024-06-01.", True),
+        ({}, "All dates.", True),
+    ],
+)
+def test_the_preview_tells_the_days_and_warns_of_wide_ranges(site, said, days, warned):
+    # When
+    preview = site.person("importer").post("/imports/query/preview", said).json
+    # Then
+    assert preview["days"] == days
+    assert ("stresses the remote server" in preview["warning"]) == warned
+
+
+def test_the_preview_names_the_field_that_is_wrong(site):
+    # When
+    said = {"date_from": "2024-05-02", "date_until": "2024-05-01"}
+    preview = site.person("importer").post("/imports/query/preview", said).json
+    # Then
+    assert list(preview["problems"]) == ["date_from"]
+
+
+def test_without_workers_the_page_says_what_to_start_and_the_order_waits(site):
+    # Given
+    before = site.person("importer").text("/imports/query")
+    # When
+    answer = submit(site)
+    after = site.person("importer").text(answer.location)
+    # Then
+    for command in ("doseqr serve query", "doseqr serve retrieve", "doseqr serve echo"):
+        assert command in before
+    assert answer.status_code == 302
+    assert "Queued, waiting for a worker." in after
+    assert "doseqr serve query" in after
+    assert site.broker.queue_state("query").ready == 1
+
+
+def test_with_workers_nothing_is_complained_of(site):
+    # Given
+    site.listen_all()
+    # When
+    page = site.person("importer").text("/imports/query")
+    # Then
+    assert "doseqr serve" not in page
+
+
+def test_without_the_broker_the_page_says_so_before_and_after(site):
+    # Given
+    site.broker.close()
+    # When
+    before = site.person("importer").text("/imports/query")
+    answer = submit(site)
+    # Then
+    assert "cannot be reached" in before
+    assert answer.status_code == 503
+    assert "start RabbitMQ" in answer.text
+    assert 'value="2024-05-01"' in answer.text
+
+
+def test_a_refused_order_shows_its_field_and_problem(site):
+    # Given
+    event = Rejected(command_id="q1", field="data.criteria.date_from", problem="is after date_until")
+    site.publisher.event(event, "command", "q1")
+    wait_until(lambda: site.parts.live.heard.rejection("q1") is not None)
+    # When
+    page = site.person("importer").text("/imports/query?job=q1")
+    # Then
+    assert "not accepted. From: Is after “Until”." in page
+    assert "data-ended" in page
+
+
+def test_progress_shows_slices_and_studies(site):
+    # Given
+    site.listen_all()
+    site.add(
+        a_query(
+            "q1",
+            status="running",
+            slices_total=8,
+            slices_complete=3,
+            slices_failed=1,
+            studies_found=1234,
+            studies_examined=40,
+            studies_kept=30,
+            note="pacs is busy; next try at 10:00",
+        )
+    )
+    # When
+    part = site.person("viewer").text("/jobs/q1/fragment")
+    # Then
+    assert "Slices done: 4 of 8, 1 not answered" in part
+    assert '<progress class="bar mb-3" id="slices-q1" max="8" value="4">' in part
+    assert "1\N{NARROW NO-BREAK SPACE}234" in part
+    assert "Waiting: pacs is busy" in part
+    assert 'data-every="3"' in part
+
+
+def test_an_ended_query_shows_types_reasons_and_the_button(site):
+    # Given
+    site.listen_all()
+    site.add(
+        a_query("q1", studies_found=3, studies_kept=2),
+        a_study("1.1", "q1"),
+        a_study("1.2", "q1", type="MG", reason="images_no_report"),
+        a_study("1.3", "q1", decision="drop", reason="known"),
+    )
+    # When
+    importer = site.person("importer").text("/imports/query?job=q1")
+    viewer = site.person("viewer").text("/jobs/q1")
+    # Then
+    assert 'name="types" value="MG"' in importer
+    assert "The database has it already." in importer
+    assert 'id="retrieve-q1"' in importer
+    assert 'id="retrieve-q1"' not in viewer
+    assert "data-ended" in importer
+
+
+def test_a_retrieve_of_some_types_is_ordered(site):
+    # Given
+    site.listen_all()
+    site.add(a_query("q1", studies_kept=2), a_study("1.1", "q1"), a_study("1.2", "q1", type="MG"))
+    # When
+    answer = site.person("importer").post("/jobs/q1/retrieve", {"types": ["MG"], "back": "query"})
+    retrieve_id, command = site.command()
+    part = site.person("importer").text("/jobs/q1/fragment")
+    # Then
+    assert answer.location == "/imports/query?job=q1#progress"
+    assert isinstance(command, RunRetrieve)
+    assert (command.query_id, command.types, command.requested_by) == ("q1", ["MG"], "importer")
+    assert "Queued, waiting for a worker." in part
+    assert f'data-follow="q1 {retrieve_id}"' in part
+
+
+def test_all_types_ticked_means_all(site):
+    # Given
+    site.listen_all()
+    site.add(a_query("q1", studies_kept=2), a_study("1.1", "q1"), a_study("1.2", "q1", type="MG"))
+    # When
+    site.person("importer").post("/jobs/q1/retrieve", {"types": ["MG", "CT"]})
+    # Then
+    assert site.command()[1].types == []
+
+
+def test_no_type_ticked_orders_nothing(site):
+    # Given
+    site.listen_all()
+    site.add(a_query("q1", studies_kept=1), a_study("1.1", "q1"))
+    # When
+    answer = site.person("importer").post("/jobs/q1/retrieve", follow_redirects=True)
+    # Then
+    assert "Tick at least one type" in answer.text
+    assert site.commands == []
+
+
+def test_the_retrieve_is_followed_in_the_same_place(site):
+    # Given
+    site.listen_all()
+    site.add(
+        a_query("q1", studies_kept=1),
+        a_study("1.1", "q1"),
+        a_retrieve("r1", "q1", status="running", asked=10, arrived=4),
+    )
+    # When
+    part = site.person("viewer").text("/jobs/q1/fragment")
+    # Then
+    assert "Arrived: 4 of 10 objects" in part
+    assert 'data-follow="q1 r1"' in part
+    assert 'data-every="3"' in part
+
+
+def test_nodes_are_shown_as_their_answers_arrive(site):
+    # Given
+    site.add(NodeCheck(node_id=2, ok=False, outcome="timed out", detail="", checked_at=NOW))
+    answer = NodeStatus(
+        echo_id="e1", node_id=1, node="pacs", kind="remote", ok=True, rtt_ms=12.3, outcome="answers"
+    )
+    site.publisher.event(answer, "echo", "e1")
+    wait_until(lambda: bool(site.parts.live.heard.echo("e1").answers))
+    person = site.person("importer")
+    # When
+    during = person.text("/nodes/status?on=query&echo=e1")
+    without = person.text("/nodes/status?on=query")
+    # Then
+    assert "(12.3 ms)" in during
+    assert "Testing…" in during
+    assert "1 of 2 nodes tested so far" in during
+    assert "Timed out" in without
+
+
+def test_a_page_has_its_nodes_tested_under_its_own_id(site):
+    # Given
+    site.listen_all()
+    # When
+    person = site.person("importer")
+    answer = person.post("/nodes/echo", {"echo": "e1"}, headers={"X-DoseQR": "script"})
+    # Then
+    assert answer.status_code == 204
+    assert site.command()[0] == "e1"
+
+
+def test_the_form_begins_with_what_the_shown_job_asked_for(site):
+    # Given
+    criteria = {"types": ["NM"], "date_from": "2023-01-02", "keep_descriptions": ["bone", "lung"]}
+    site.add(a_query("q1", criteria=criteria))
+    # When
+    page = site.person("importer").text("/imports/query?job=q1")
+    # Then
+    assert 'value="2023-01-02"' in page
+    assert 'value="bone, lung"' in page
+
+
+def test_an_event_reaches_the_pages_that_follow_its_job(site):
+    # Given
+    mine, other = site.parts.live.open({"q1"}), site.parts.live.open({"q2"})
+    # When
+    site.publisher.event(Accepted(job_id="q1", kind="query"), "query", "q1")
+    # Then
+    assert mine.wait(10.0) == ["q1"]
+    assert other.wait(0.0) == []
+
+
+def test_embedded_mode_says_what_it_leaves_out(site, test_settings):
+    # Given
+    from services.web.app import create_app
+
+    settings = test_settings.model_copy(update={"amqp_url": "memory://"})
+    # When
+    page = create_app(settings, site.broker, site.database).test_client().get("/login").text
+    # Then
+    assert "Embedded mode" in page
+
+
+def test_the_criteria_on_the_page_are_those_of_the_message(site):
+    # Given
+    site.listen_all()
+    submit(site, time_from="", toshiba="y", station_at_study_level="y")
+    # When
+    criteria = site.command()[1].criteria
+    # Then
+    assert json.loads(json.dumps(criteria)) == criteria
+    assert criteria["toshiba"] is criteria["station_at_study_level"] is True
+    assert criteria["ignore_known"] is False

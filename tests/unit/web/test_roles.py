@@ -1,0 +1,129 @@
+"""Who may do what; tokens of forms; headers of every answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.jobs import a_query, a_study
+
+PAGES = {
+    "/jobs": {"viewer", "importer", "admin"},
+    "/imports/query": {"importer", "admin"},
+    "/nodes": {"importer", "admin"},
+    "/nodes/add/remote": {"admin"},
+    "/nodes/1/edit": {"admin"},
+    "/nodes/1/remove": {"admin"},
+    "/users": {"admin"},
+}
+FORMS = {
+    "/imports/query": {"importer", "admin"},
+    "/imports/query/preview": {"importer", "admin"},
+    "/jobs/query-1/retrieve": {"importer", "admin"},
+    "/jobs/query-1/cancel": {"importer", "admin"},
+    "/nodes/echo": {"importer", "admin"},
+    "/nodes/add/remote": {"admin"},
+    "/nodes/1/edit": {"admin"},
+    "/nodes/1/remove": {"admin"},
+    "/users": {"admin"},
+    "/users/1/disable": {"admin"},
+    "/users/1/password": {"admin"},
+    "/users/1/role": {"admin"},
+}
+
+
+@pytest.mark.parametrize("role", ["viewer", "importer", "admin"])
+@pytest.mark.parametrize("address", PAGES)
+def test_a_page_opens_for_its_roles_alone(site, role, address):
+    # When
+    answer = site.person(role).get(address)
+    # Then
+    assert answer.status_code == (200 if role in PAGES[address] else 403)
+
+
+@pytest.mark.parametrize("role", ["viewer", "importer"])
+@pytest.mark.parametrize("address", FORMS)
+def test_a_form_is_taken_from_its_roles_alone(site, role, address):
+    # Given
+    site.add(a_query(), a_study("1.2"))
+    # When
+    answer = site.person(role).post(address)
+    # Then
+    assert (answer.status_code == 403) == (role not in FORMS[address])
+    if role not in FORMS[address]:
+        assert "Your role does not include this page." in answer.text
+
+
+@pytest.mark.parametrize("address", [*FORMS, "/login", "/logout", "/password"])
+def test_a_form_without_its_token_does_nothing(site, address):
+    # When
+    answer = site.person("admin").client.post(address)
+    # Then
+    assert answer.status_code == 400
+    assert "nothing was done" in answer.text
+
+
+def test_the_menu_to_query_is_there_only_for_those_who_may(site):
+    assert "Query remote server" not in site.person("viewer").text("/jobs")
+    assert "Query remote server" in site.person("importer").text("/jobs")
+
+
+def test_the_own_account_cannot_be_taken_away(site):
+    # Given
+    person = site.person("admin")
+    # When
+    answer = person.post("/users/3/disable")
+    # Then
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("address", ["/login", "/static/live.js", "/nowhere", "/health/live"])
+def test_every_answer_carries_the_headers(site, address):
+    # When
+    answer = site.person().get(address)
+    headers = answer.headers
+    answer.close()
+    # Then
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "unsafe-inline" not in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("address", ["/imports/query", "/jobs", "/jobs/query-1", "/nodes", "/users"])
+def test_pages_need_nothing_inline_and_nothing_from_elsewhere(site, address):
+    # Given
+    site.add(a_query(), a_study("1.2"))
+    # When
+    page = site.person("admin").text(address)
+    # Then
+    assert " style=" not in page
+    assert "<style" not in page
+    assert " onclick=" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+def test_a_page_that_is_not_there_says_so(site):
+    # When
+    answer = site.person("viewer").get("/nowhere")
+    # Then
+    assert answer.status_code == 404
+    assert "There is nothing at this address." in answer.text
+
+
+def test_a_defect_gives_a_readable_page_and_no_text_of_the_error_in_the_log(site, capsys):
+    # Given: a text that does not stand in the source, which the log shows
+    parts = ["SECRET", "PATIENT"]
+
+    def broken() -> str:
+        raise ValueError(chr(94).join(parts))
+
+    site.app.view_functions["jobs.listing"] = broken
+    # When
+    answer = site.person("viewer").get("/jobs")
+    # Then
+    assert answer.status_code == 500
+    assert "An error of DoseQR itself" in answer.text
+    captured = capsys.readouterr()
+    assert "SECRET^PATIENT" not in answer.text + captured.out + captured.err
