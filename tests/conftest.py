@@ -11,4 +11,6 @@ pytest_plugins = [
     "tests.support.store",
     "tests.support.dcmqrscp",
     "tests.support.reference_store",
+    "tests.support.web",
+    "tests.support.browser",
 ]
