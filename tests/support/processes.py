@@ -1,0 +1,255 @@
+"""DoseQR as it is run: real `doseqr` commands and services, each a process of its own, ended by its pid."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from services.cli.local.processes import ended_with_us
+from shared.broker.rabbitmq import RabbitBroker
+from shared.database.models import QueryTask, RetrieveTask
+from shared.database.session import Database
+from shared.settings import Settings
+from simulator.scp import ScriptedPacs
+from tests.support.system import System, free_port
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+#: Long enough for a command that waits for a job in which something was away.
+COMMAND_TIMEOUT_S = 110.0
+#: Short names of the queues that a service consumes.
+QUEUES = {
+    "echo": ("echo",),
+    "query": ("query", "query-tasks"),
+    "retrieve": ("retrieve", "retrieve-tasks"),
+    "store": ("store",),
+}
+
+
+def doseqr_command() -> list[str]:
+    """Return the installed command, or the module where nothing is installed."""
+    script = Path(sys.executable).with_name("doseqr")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "services.cli.main"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output, which must be JSON and nothing else."""
+        return json.loads(self.out)
+
+
+class Running:
+    """One process in a session of its own."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], files: Path) -> None:
+        self.out, self.err = files.with_suffix(".out"), files.with_suffix(".err")
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self._process = subprocess.Popen(
+                ended_with_us(command),
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def text(self) -> str:
+        """Return all that it wrote so far; shown where it ended badly."""
+        return self.out.read_text() + self.err.read_text()
+
+    def wait(self, timeout_s: float = COMMAND_TIMEOUT_S) -> Finished:
+        """Wait for the end; fails if it takes longer than that."""
+        try:
+            code = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"did not end within {timeout_s} s: {self.text()[-3000:]}") from None
+        return Finished(code, self.out.read_text(), self.err.read_text())
+
+    def terminate(self) -> int:
+        """Ask it to end with SIGTERM and return its exit code."""
+        self._process.terminate()
+        return self.wait(60).code
+
+    def interrupt(self) -> None:
+        """Send what Ctrl-C sends."""
+        self._process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL, and nothing that it started."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Leave nothing of it, nor of what it started in its session."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+class Installation:
+    """One installation: its data folder, its environment (spec, section 9), its processes."""
+
+    def __init__(
+        self, folder: Path, amqp_url: str, amqp_prefix: str, *, database_url: str = "", **variables: str
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.settings = Settings(
+            data_dir=folder / "data",
+            amqp_url=amqp_url,
+            amqp_prefix=amqp_prefix,
+            database_url=database_url,
+            store_port=free_port(),
+            web_port=free_port(),
+        )
+        self._folder = folder
+        self._processes: list[Running] = []
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOSEQR_")}
+        self.environment = inherited | {
+            "DOSEQR_AMQP_URL": amqp_url,
+            "DOSEQR_AMQP_PREFIX": amqp_prefix,
+            "DOSEQR_DATA_DIR": str(self.settings.data_dir),
+            "DOSEQR_DATABASE_URL": database_url,
+            "DOSEQR_STORE_PORT": str(self.settings.store_port),
+            "DOSEQR_WEB_PORT": str(self.settings.web_port),
+            "DOSEQR_DIMSE_TIMEOUT": "20",
+            **variables,
+        }
+
+    @property
+    def store_address(self) -> tuple[str, int]:
+        """Where the own store listens."""
+        return "127.0.0.1", self.settings.store_port
+
+    def run(self, command: Sequence[str], **variables: str) -> Running:
+        """Start any command in this environment."""
+        files = self._folder / f"{len(self._processes):02}-{Path(command[0]).name}"
+        self._processes.append(Running(command, self.environment | variables, files))
+        return self._processes[-1]
+
+    def begin(self, *arguments: str, **variables: str) -> Running:
+        """Start a `doseqr` command and do not wait for it."""
+        return self.run([*doseqr_command(), *arguments], **variables)
+
+    def doseqr(self, *arguments: str, **variables: str) -> Finished:
+        """Run a `doseqr` command to its end."""
+        return self.begin(*arguments, **variables).wait()
+
+    def serve(self, *services: str, **variables: str) -> list[Running]:
+        """Start services, each in a process of its own, and wait until all of them work."""
+        started = [self.begin("serve", service, **variables) for service in services]
+        for process in started:
+            wait_until(lambda process=process: _is_ready(process))  # type: ignore[misc]
+        return started
+
+    def kill_all(self) -> None:
+        """Kill every process that runs, at once, with SIGKILL."""
+        running = [process for process in self._processes if process.running]
+        for process in running:
+            os.kill(process.pid, signal.SIGKILL)
+        for process in running:
+            process.kill()
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        for process in self._processes:
+            process.close()
+
+
+def _is_ready(process: Running) -> bool:
+    assert process.running, f"the service ended: {process.text()[-3000:]}"
+    return '"event": "ready"' in process.text()
+
+
+class Observed(System):
+    """An installation's database and events, seen from the test; no service runs in this process."""
+
+    def wait_for_consumers(self, service: str, number: int) -> None:
+        """Wait until so many processes of a service take part."""
+        for queue in QUEUES[service]:
+            wait_until(lambda queue=queue: self.broker.queue_state(queue).consumers == number)  # type: ignore[misc]
+
+    def add_pacs(self, pacs: ScriptedPacs, name: str = "pacs") -> None:
+        """Make a scripted PACS known, and our store to it."""
+        self.add_remote(name, pacs.host, pacs.port, pacs.ae_title)
+        pacs.destinations[self.settings.store_ae_title] = ("127.0.0.1", self.settings.store_port)
+
+    def pids_in_hand(self, kind: str) -> set[int]:
+        """Return the processes that have tasks of a kind in hand: the ledger names them."""
+        table = {"query": QueryTask, "retrieve": RetrieveTask}[kind]
+        with self.database.read() as session:
+            workers = session.scalars(select(table.worker).where(table.state == "running").distinct())
+            return {int(worker.rpartition(":")[2]) for worker in workers}
+
+    def task_in_hand_of(self, kind: str, process: Running) -> None:
+        """Wait until a process has a task in hand."""
+        wait_until(lambda: process.pid in self.pids_in_hand(kind))
+
+    def files(self) -> set[str]:
+        """Return the SOP Instance UIDs of the objects on disk."""
+        return {path.stem for path in self.settings.objects_dir.glob("*/*/*.dcm")}
+
+
+@contextlib.contextmanager
+def installed(folder: Path, amqp_url: str, amqp_prefix: str, **options: str) -> Iterator[Installation]:
+    """Make an installation; whatever it started is ended with the block."""
+    installation = Installation(folder, amqp_url, amqp_prefix, **options)
+    try:
+        yield installation
+    finally:
+        installation.close()
+
+
+@contextlib.contextmanager
+def observed(installation: Installation) -> Iterator[Observed]:
+    """Look at an installation whose database exists: its rows, and its events from now on."""
+    settings = installation.settings
+    database, broker = Database(settings.database), RabbitBroker(settings.amqp_url, settings.amqp_prefix)
+    try:
+        broker.declare()
+        seen = Observed(settings, broker, database)
+        try:
+            yield seen
+        finally:
+            seen.close()
+    finally:
+        broker.close()
+        database.close()
+
+
+def processes_that_name(text: str) -> dict[int, str]:
+    """Return the processes whose command or environment holds a text: pid and command."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes()
+            if text.encode() in command + (folder / "environ").read_bytes():
+                found[int(folder.name)] = command.replace(b"\0", b" ").decode(errors="replace")
+    return found
