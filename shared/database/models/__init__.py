@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from shared.database.models.base import Base
 from shared.database.models.echo import NodeCheck
-from shared.database.models.query import Query, QueryFind, QueryObject, QuerySeries, QueryStudy, QueryTask
+from shared.database.models.query import (
+    NodeProfile,
+    Query,
+    QueryFind,
+    QueryObject,
+    QuerySeries,
+    QueryStudy,
+    QueryTask,
+)
 from shared.database.models.retrieve import Retrieve, RetrieveMove, RetrieveObject, RetrieveTask
 from shared.database.models.store import StoredObject
 from shared.database.models.web import Node, User
@@ -13,6 +21,7 @@ __all__ = [
     "Base",
     "Node",
     "NodeCheck",
+    "NodeProfile",
     "Query",
     "QueryFind",
     "QueryObject",

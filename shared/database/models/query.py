@@ -133,3 +133,15 @@ class QueryObject(Base):
     sop_class_uid: Mapped[str | None] = mapped_column(UID)
     decision: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str] = mapped_column(String(64))
+
+
+class NodeProfile(Base):
+    """What was learned of a remote node (services/query/profile.py); careful defaults where nothing was."""
+
+    __tablename__ = "node_profiles"
+
+    node_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    #: Host, port and AE titles for which it holds: another address is another archive.
+    address: Mapped[str]
+    data: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]

@@ -24,6 +24,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("node_id", name=op.f("pk_node_checks")),
     )
     op.create_table(
+        "node_profiles",
+        sa.Column("node_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("node_id", name=op.f("pk_node_profiles")),
+    )
+    op.create_table(
         "nodes",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
@@ -404,5 +412,6 @@ def downgrade() -> None:
 
     op.drop_table("queries")
     op.drop_table("nodes")
+    op.drop_table("node_profiles")
     op.drop_table("node_checks")
     # ### end Alembic commands ###
