@@ -45,6 +45,9 @@ class Asker:
         self._cancellation = cancellation
         self._clock = clock
         self.records: list[FindRecord] = []
+        #: Answers to lists that wait to be used, by study, and by study and series.
+        self.series_answers: dict[str, list[SeriesMatch]] = {}
+        self.object_answers: dict[tuple[str, str], list[ObjectMatch]] = {}
 
     def studies(self, identifier: Dataset, keys: dict[str, Any]) -> FindResult[StudyMatch]:
         """Ask at STUDY level; what went wrong with the request stands in the result.
@@ -56,12 +59,14 @@ class Asker:
         return self._find("STUDY", identifier, keys, study_match)
 
     def series(self, study_instance_uid: str) -> list[SeriesMatch]:
-        """Return the series of a study.
+        """Return the series of a study; the answer to a list is used once, then the study is asked alone.
 
         Raises:
             PeerError: the answer is not complete.
             InterruptedWorkError: stopping was asked for.
         """
+        if study_instance_uid in self.series_answers:
+            return self.series_answers.pop(study_instance_uid)
         result = self._find(
             "SERIES",
             series_identifier([study_instance_uid]),
@@ -73,12 +78,14 @@ class Asker:
         return [one for one in result.matches if _belongs(one.study_instance_uid, study_instance_uid)]
 
     def objects(self, study_instance_uid: str, series_instance_uid: str) -> list[ObjectMatch]:
-        """Return the objects of a series.
+        """Return the objects of a series; the answer to a list is used once, then the series is asked alone.
 
         Raises:
             PeerError: the answer is not complete.
             InterruptedWorkError: stopping was asked for.
         """
+        if (study_instance_uid, series_instance_uid) in self.object_answers:
+            return self.object_answers.pop((study_instance_uid, series_instance_uid))
         result = self._find(
             "IMAGE",
             image_identifier([study_instance_uid], [series_instance_uid]),
@@ -88,6 +95,19 @@ class Asker:
         if result.error is not None:
             raise result.error
         return [one for one in result.matches if _belongs(one.series_instance_uid, series_instance_uid)]
+
+    def series_of_many(self, study_instance_uids: Sequence[str]) -> FindResult[SeriesMatch]:
+        """Ask for the series of many studies at once; what went wrong stands in the result."""
+        keys = {"study_instance_uids": len(study_instance_uids)}
+        return self._find("SERIES", series_identifier(study_instance_uids), keys, series_match)
+
+    def objects_of_many(
+        self, study_instance_uids: Sequence[str], series_instance_uids: Sequence[str]
+    ) -> FindResult[ObjectMatch]:
+        """Ask for the objects of many series at once; what went wrong stands in the result."""
+        keys = {"series_instance_uids": len(series_instance_uids)}
+        identifier = image_identifier(study_instance_uids, series_instance_uids)
+        return self._find("IMAGE", identifier, keys, object_match)
 
     def _find(
         self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Dataset], T]

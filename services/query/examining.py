@@ -84,7 +84,7 @@ def _ask(study: StudyAnswer, needs: Needs, answers: _Answers, asker: Asker) -> M
 def _ask_series(study: StudyAnswer, answers: _Answers, asker: Asker) -> Missing | None:
     uid = study.study_instance_uid
     answers.series = _twice_if_short(
-        lambda: [_series_answer(one) for one in asker.series(uid)],
+        lambda: [series_answer(one) for one in asker.series(uid)],
         lambda series: series_shortfall(study, series) > 0,
     )
     short = series_shortfall(study, answers.series)
@@ -101,7 +101,7 @@ def _ask_objects(
     uid = study.study_instance_uid
     series = answers.series or []
     answers.objects[series_instance_uid] = _twice_if_short(
-        lambda: [_object_answer(one) for one in asker.objects(uid, series_instance_uid)],
+        lambda: [object_answer(one) for one in asker.objects(uid, series_instance_uid)],
         lambda objects: bool(object_shortfalls(series, {series_instance_uid: objects})),
     )
     own = {series_instance_uid: answers.objects[series_instance_uid]}
@@ -118,7 +118,8 @@ def _twice_if_short(ask: Callable[[], list[T]], short: Callable[[list[T]], bool]
     return ask() if short(answer) else answer
 
 
-def _series_answer(match: SeriesMatch) -> SeriesAnswer:
+def series_answer(match: SeriesMatch) -> SeriesAnswer:
+    """Return what the rules need of a match."""
     return SeriesAnswer(
         series_instance_uid=match.series_instance_uid,
         modality=match.modality,
@@ -129,7 +130,8 @@ def _series_answer(match: SeriesMatch) -> SeriesAnswer:
     )
 
 
-def _object_answer(match: ObjectMatch) -> ObjectAnswer:
+def object_answer(match: ObjectMatch) -> ObjectAnswer:
+    """Return what the rules need of a match."""
     return ObjectAnswer(
         sop_instance_uid=match.sop_instance_uid,
         sop_class_uid=match.sop_class_uid,

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import IntegrityError
 
+from services.query.learning import Learner
 from services.query.payloads import first_tasks
 from services.query.rules import RULES_VERSION
 from shared.clock import Clock
@@ -15,10 +16,12 @@ from shared.contract.envelope import Envelope
 from shared.contract.messages import Accepted, CancelJob, RunQuery
 from shared.database.models import Node, Query, Retrieve
 from shared.database.session import Database
+from shared.dicom.peers import peer_of
 from shared.errors import InvalidInputError
 from shared.events import Publisher
 from shared.jobs.engine import Engine
 from shared.nodes import find_node
+from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +29,10 @@ log = structlog.get_logger(__name__)
 class QueryHandler:
     """Turns commands into jobs."""
 
-    def __init__(self, database: Database, publisher: Publisher, engine: Engine, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, publisher: Publisher, engine: Engine, clock: Clock
+    ) -> None:
+        self._settings = settings
         self._database = database
         self._publisher = publisher
         self._engine = engine
@@ -55,13 +61,17 @@ class QueryHandler:
                 remote = find_node(session, command.remote, "remote", "data.remote")
                 store = find_node(session, command.store, "store", "data.store")
                 job = self._job(job_id, command, criteria, remote, store)
-                tasks = first_tasks(criteria, job.today)
+                tasks = first_tasks(criteria, job.today, self._window_days(remote))
                 job.slices_total = len(tasks)
                 self._engine.start_job(session, job, tasks)
         except IntegrityError:
             # Another worker has the same command in hand, and was first.
             return False
         return True
+
+    def _window_days(self, remote: Node) -> int:
+        peer = peer_of(remote, self._settings)
+        return Learner(self._database, remote.id, peer, self._clock).profile.window_days()
 
     def _job(self, job_id: str, command: RunQuery, criteria: Criteria, remote: Node, store: Node) -> Query:
         now = self._clock()

@@ -33,7 +33,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     work = QueryWork(settings, database, publisher, links, utc_now)
     engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings))
     run_engine(engine, broker, lifecycle, workers=settings.query_workers, grace_s=settings.grace)
-    handler = QueryHandler(database, publisher, engine, utc_now)
+    handler = QueryHandler(settings, database, publisher, engine, utc_now)
     router = CommandRouter({RunQuery: handler.run, CancelJob: handler.cancel}, publisher)
     commands = Worker(broker, "query", router, workers=COMMAND_WORKERS)
     commands.start()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, time
+from dataclasses import replace
+from datetime import date, time, timedelta
 from typing import Any
 
+from services.query.profile import CAREFUL_DAYS, WIDEST_DAYS
 from services.query.slices import Slice, plan
 from shared.contract.criteria import Criteria
 from shared.contract.criteria_fields import format_time
@@ -13,14 +15,19 @@ from shared.jobs.model import NewTask
 
 SLICE, EXAMINE = "slice", "examine"
 
-#: The widest window of days that a node is asked for at first, as long as nothing was measured of it.
-CAREFUL_DAYS = 7
+_DAY = timedelta(days=1)
 
-#: Studies of one examination: small enough to end within minutes on a slow PACS, asked one by one.
-STUDIES_AT_ONCE = 20
+#: Studies of one examination: small enough to end within minutes on a slow PACS that is asked one by one.
+STUDIES_AT_ONCE = 50
+
+#: Before this day hardly an archive has studies; beyond it, windows without beginning are not cut further.
+EARLIEST = date(1990, 1, 1)
+
+#: The widest window into which a window without beginning or end is cut, older than a year.
+OLD_DAYS = 31
 
 
-def first_tasks(criteria: Criteria, today: date) -> list[NewTask]:
+def first_tasks(criteria: Criteria, today: date, widest_days: int) -> list[NewTask]:
     """Return the slices that a query begins with.
 
     Raises:
@@ -30,7 +37,7 @@ def first_tasks(criteria: Criteria, today: date) -> list[NewTask]:
         return [NewTask(SLICE, {"study_instance_uid": uid}) for uid in criteria.study_instance_uids]
     if criteria.accession_numbers:
         return [NewTask(SLICE, {"accession_number": number}) for number in criteria.accession_numbers]
-    slices = plan(criteria, today, widest_days=CAREFUL_DAYS, codes_split=True)
+    slices = plan(criteria, today, widest_days=widest_days, codes_split=True)
     return [NewTask(SLICE, slice_payload(one)) for one in slices]
 
 
@@ -54,6 +61,22 @@ def slice_of(payload: dict[str, Any]) -> Slice:
         time_until=_time(payload.get("time_until")),
         code=payload.get("code"),
     )
+
+
+def pieces_of_open(part: Slice, today: date) -> list[Slice]:
+    """Cut a window without beginning or end into windows of days, newest first, that cover the same."""
+    last = part.date_until or today
+    first = part.date_from or EARLIEST
+    pieces = [] if part.date_until else [replace(part, date_from=today + _DAY)]
+    day = last
+    while day >= first:
+        width = CAREFUL_DAYS if (last - day).days < WIDEST_DAYS else OLD_DAYS
+        begin = max(first, day - timedelta(days=width - 1))
+        pieces.append(replace(part, date_from=begin, date_until=day))
+        day = begin - _DAY
+    if part.date_from is None:
+        pieces.append(replace(part, date_until=min(last, first - _DAY)))
+    return pieces
 
 
 def examine_tasks(study_instance_uids: Sequence[str]) -> list[NewTask]:

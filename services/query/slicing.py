@@ -1,4 +1,9 @@
-"""Work on one slice: one C-FIND at STUDY level, and what follows from its answer."""
+"""Work on one slice: one C-FIND at STUDY level, and what follows from its answer.
+
+An answer is believed only as far as the node has proven itself: more answers than it was ever proven to give
+in full are compared with the answers to the halves of the window, and a window wider than any that ever
+answered with something is cut before it is believed to be empty.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +13,24 @@ from datetime import date
 from typing import Any
 
 from pydicom.dataset import Dataset
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.query.asker import Asker
-from services.query.ledger import add_counts, add_studies, save_decision
-from services.query.payloads import SLICE, examine_tasks, slice_of, slice_payload
+from services.query.learning import Learner
+from services.query.ledger import add_counts, add_studies, full_examinations, save_decision
+from services.query.payloads import (
+    EARLIEST,
+    SLICE,
+    pieces_of_open,
+    slice_of,
+    slice_payload,
+)
 from services.query.rules import KnownObjects, StudyDecision, decide
 from services.query.slices import Slice, halve
+from services.query.widening import widen
 from shared.contract.criteria import Criteria
+from shared.database.models import QueryTask
 from shared.dicom.answers import StudyMatch
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.find import FindResult
@@ -26,6 +41,8 @@ from shared.jobs.model import Claim, NewTask, Result
 #: "Unable to calculate the number of matches" is answered by some PACS to what is too much for them.
 _TOO_MUCH = frozenset({OUT_OF_RESOURCES, 0xA701})
 
+#: In a payload: how many answers the whole of a window gave, whose halves are asked for to compare.
+VERIFIES = "verifies"
 
 Tell = Callable[[str, Sequence[StudyDecision]], None]
 
@@ -38,83 +55,153 @@ class QueryFacts:
     today: date
 
 
-def perform_slice(asker: Asker, claim: Claim, facts: QueryFacts, tell: Tell) -> Result:
-    """Ask for one slice; a slice that is too much for the PACS is cut in two.
+class SliceWork:
+    """One slice in hand."""
 
-    `tell` gets the job's id and the studies that the study level was enough to decide.
+    def __init__(self, asker: Asker, learner: Learner, claim: Claim, facts: QueryFacts, tell: Tell) -> None:
+        self._asker = asker
+        self._learner = learner
+        self._claim = claim
+        self._facts = facts
+        self._tell = tell
+        self._decided: list[StudyDecision] = []
 
-    Raises:
-        PeerError: the answer is not complete, and cutting would not help.
-        InterruptedWorkError: stopping was asked for.
-    """
-    result = asker.studies(_identifier(claim.payload, facts.criteria), claim.payload)
-    if result.error is None:
-        decided: list[StudyDecision] = []
-        return Result(
-            write=lambda session: _found(session, claim, facts, result, decided),
-            after=lambda: tell(claim.job_id, decided),
-        )
-    halves = _halves(claim, facts, result.error)
-    if halves is None:
-        raise result.error
-    code = result.error.code if isinstance(result.error, PeerError) else ""
-    return Result(write=lambda session: _cut(session, claim, halves), state="cut", detail=code)
+    def perform(self) -> Result:
+        """Ask for the slice; what is too much for the PACS, or not to be believed, is cut.
+
+        Raises:
+            PeerError: the answer is not complete, and cutting would not help.
+            InterruptedWorkError: stopping was asked for.
+        """
+        payload = self._claim.payload
+        result = self._asker.studies(_identifier(payload, self._facts.criteria), payload)
+        if result.error is not None:
+            return self._failed(result, result.error)
+        if "code" not in payload:
+            return self._complete(result)
+        part, answers = slice_of(payload), len(result.matches)
+        if answers == 0:
+            return self._empty(part, result)
+        days = part.days
+        if days is not None:
+            self._learner.learn(lambda profile: profile.answered(days, answers))
+        return self._answered(part, result)
+
+    def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
+        pieces = self._pieces_after(error)
+        if pieces is None:
+            raise error
+        return self._cut(pieces, result, {}, str(error))
+
+    def _pieces_after(self, error: Exception) -> Sequence[Slice] | None:
+        """Return the parts to ask for instead, if the slice seems to be too much for the PACS."""
+        if not isinstance(error, PeerError) or "code" not in self._claim.payload:
+            return None
+        too_slow = error.outcome is Outcome.TIMED_OUT and not error.associating and self._claim.failures > 0
+        if error.status_code not in _TOO_MUCH and not too_slow:
+            return None
+        return self._pieces(slice_of(self._claim.payload))
+
+    def _pieces(self, part: Slice) -> Sequence[Slice] | None:
+        if part.days is not None:
+            return halve(part, self._facts.today)
+        ends_early = part.date_until is not None and part.date_until < EARLIEST
+        begins_late = part.date_from is not None and part.date_from > self._facts.today
+        return None if ends_early or begins_late else pieces_of_open(part, self._facts.today)
+
+    def _empty(self, part: Slice, result: FindResult[StudyMatch]) -> Result:
+        believed = part.days is not None and self._learner.profile.believes_empty(part.days)
+        pieces = None if believed else self._pieces(part)
+        if pieces is None:
+            return self._complete(result)
+        return self._cut(pieces, result, {}, "nothing in a window wider than any that answered")
+
+    def _answered(self, part: Slice, result: FindResult[StudyMatch]) -> Result:
+        answers, whole = len(result.matches), self._claim.payload.get(VERIFIES)
+        profile = self._learner.profile
+        if profile.believes_all(answers) or (whole is not None and answers < whole):
+            return self._complete(result)
+        if whole is not None:
+            self._learner.learn(lambda known: known.capped(answers))
+        pieces = self._pieces(part)
+        if pieces is not None:
+            return self._cut(pieces, result, {VERIFIES: answers}, "compared with its parts")
+        if self._learner.profile.cap is None:
+            return self._complete(result)
+        detail = f"the PACS stops at {answers} answers, and this window cannot be cut further"
+        raise PeerError(Outcome.CAPPED, detail, permanent=True)
+
+    def _cut(
+        self, pieces: Sequence[Slice], result: FindResult[StudyMatch], extra: dict[str, Any], why: str
+    ) -> Result:
+        def write(session: Session) -> Sequence[NewTask]:
+            add_counts(session, self._claim.job_id, slices_total=len(pieces) - 1)
+            parent = {"parent_id": self._claim.task_id}
+            tasks = [NewTask(SLICE, slice_payload(piece) | extra, parent) for piece in pieces]
+            self._learner.save_in(session)
+            return [*tasks, *self._take(session, result)]
+
+        return Result(write, state="cut", detail=why, after=self._told)
+
+    def _complete(self, result: FindResult[StudyMatch]) -> Result:
+        def write(session: Session) -> Sequence[NewTask]:
+            add_counts(session, self._claim.job_id, slices_complete=1)
+            task = session.get_one(QueryTask, self._claim.task_id)
+            task.payload = task.payload | {"answers": len(result.matches)}
+            self._compare(session, task)
+            self._learner.save_in(session)
+            if "code" in self._claim.payload:
+                widen(session, self._claim, len(result.matches))
+            return self._take(session, result)
+
+        return Result(write, after=self._told)
+
+    def _told(self) -> None:
+        self._tell(self._claim.job_id, self._decided)
+
+    def _take(self, session: Session, result: FindResult[StudyMatch]) -> Sequence[NewTask]:
+        """Write what was found; what the study level is enough to decide is decided."""
+        claim = self._claim
+        matches = [match for match in result.matches if _asked_for(match, claim.payload)]
+        for answer in add_studies(session, claim.job_id, claim.task_id, matches):
+            decision = decide(self._facts.criteria, answer, None, {}, KnownObjects())
+            if isinstance(decision, StudyDecision):
+                save_decision(session, claim.job_id, None, decision)
+                self._decided.append(decision)
+        return full_examinations(session, claim.job_id)
+
+    def _compare(self, session: Session, task: QueryTask) -> None:
+        """Learn from a window and its parts, once all parts are answered, how much the PACS can answer."""
+        whole = task.payload.get(VERIFIES)
+        if whole is None:
+            return
+        session.flush()
+        parts = session.scalars(
+            select(QueryTask).where(QueryTask.job_id == task.job_id, QueryTask.parent_id == task.parent_id)
+        ).all()
+        if any("answers" not in part.payload for part in parts):
+            return
+        if sum(part.payload["answers"] for part in parts) > whole:
+            self._learner.learn(lambda profile: profile.capped(whole))
+        else:
+            self._learner.learn(lambda profile: profile.proved(whole))
 
 
 def _identifier(payload: dict[str, Any], criteria: Criteria) -> Dataset:
+    with_station_name = criteria.station_at_study_level
     if "study_instance_uid" in payload:
-        return study_identifier(
-            study_instance_uids=[payload["study_instance_uid"]],
-            with_station_name=criteria.station_at_study_level,
-        )
+        uids = [payload["study_instance_uid"]]
+        return study_identifier(study_instance_uids=uids, with_station_name=with_station_name)
     if "accession_number" in payload:
-        return study_identifier(
-            accession_number=payload["accession_number"],
-            with_station_name=criteria.station_at_study_level,
-        )
+        number = payload["accession_number"]
+        return study_identifier(accession_number=number, with_station_name=with_station_name)
     part = slice_of(payload)
     return study_identifier(
         study_date=part.study_date_key(),
         study_time=part.study_time_key(),
         modalities_in_study=[part.code] if part.code else [],
-        with_station_name=criteria.station_at_study_level,
+        with_station_name=with_station_name,
     )
-
-
-def _halves(claim: Claim, facts: QueryFacts, error: Exception) -> tuple[Slice, Slice] | None:
-    """Return the parts to ask for instead, if the slice seems to be too much for the PACS."""
-    if not isinstance(error, PeerError) or "code" not in claim.payload:
-        return None
-    too_slow = error.outcome is Outcome.TIMED_OUT and not error.associating and claim.failures > 0
-    if error.status_code not in _TOO_MUCH and not too_slow:
-        return None
-    return halve(slice_of(claim.payload), facts.today)
-
-
-def _cut(session: Session, claim: Claim, halves: tuple[Slice, Slice]) -> Sequence[NewTask]:
-    add_counts(session, claim.job_id, slices_total=1)
-    extra = {"parent_id": claim.task_id}
-    return [NewTask(SLICE, slice_payload(part), extra) for part in halves]
-
-
-def _found(
-    session: Session,
-    claim: Claim,
-    facts: QueryFacts,
-    result: FindResult[StudyMatch],
-    decided: list[StudyDecision],
-) -> Sequence[NewTask]:
-    add_counts(session, claim.job_id, slices_complete=1)
-    matches = [match for match in result.matches if _asked_for(match, claim.payload)]
-    to_examine = []
-    for answer in add_studies(session, claim.job_id, claim.task_id, matches):
-        decision = decide(facts.criteria, answer, None, {}, KnownObjects())
-        if isinstance(decision, StudyDecision):
-            save_decision(session, claim.job_id, None, decision)
-            decided.append(decision)
-        else:
-            to_examine.append(answer.study_instance_uid)
-    return examine_tasks(to_examine)
 
 
 def _asked_for(match: StudyMatch, payload: dict[str, Any]) -> bool:
@@ -123,8 +210,7 @@ def _asked_for(match: StudyMatch, payload: dict[str, Any]) -> bool:
         return match.study_instance_uid == str(payload["study_instance_uid"])
     if "accession_number" in payload:
         return match.accession_number in (None, payload["accession_number"])
-    part = slice_of(payload)
-    day = _study_day(match.study_date)
+    day, part = _study_day(match.study_date), slice_of(payload)
     if day is None:
         return True
     return (part.date_from or day) <= day <= (part.date_until or day)

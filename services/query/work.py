@@ -11,18 +11,21 @@ from sqlalchemy.orm import Session
 
 from services.query.asker import Asker
 from services.query.examining import Decided, Missing, examine
+from services.query.learning import Learner
 from services.query.ledger import (
     add_counts,
     add_finds,
+    all_examinations,
     known_objects,
     miss_the_rest,
     save_decision,
     save_missing,
     undecided,
 )
-from services.query.payloads import EXAMINE, SLICE, examine_tasks
+from services.query.payloads import EXAMINE, SLICE
+from services.query.prefetch import prefetch
 from services.query.rules import KnownObjects, StudyAnswer, StudyDecision
-from services.query.slicing import QueryFacts, perform_slice
+from services.query.slicing import QueryFacts, SliceWork
 from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
 from shared.contract.messages import JobKind, RunRetrieve, StudiesDecided, StudySummary
@@ -66,30 +69,34 @@ class QueryWork:
 
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
         """Do the work of one task."""
-        peer, facts = self._facts(claim.job_id)
+        peer, node_id, facts = self._facts(claim.job_id)
         asker = Asker(self._links, peer, cancellation, self._clock)
+        learner = Learner(self._database, node_id, peer, self._clock)
         try:
             if claim.kind == SLICE:
-                return perform_slice(asker, claim, facts, self._tell)
-            return self._examine_all(asker, claim, facts)
+                return SliceWork(asker, learner, claim, facts, self._tell).perform()
+            return self._examine_all(asker, learner, claim, facts)
         finally:
             self._record(claim, asker)
 
-    def _facts(self, job_id: str) -> tuple[Peer, QueryFacts]:
+    def _facts(self, job_id: str) -> tuple[Peer, int, QueryFacts]:
         with self._database.read() as session:
             query = session.get_one(Query, job_id)
             node = session.get_one(Node, query.remote_id)
-            return peer_of(node, self._settings), QueryFacts(parse_criteria(query.criteria), query.today)
+            facts = QueryFacts(parse_criteria(query.criteria), query.today)
+            return peer_of(node, self._settings), node.id, facts
 
     def _record(self, claim: Claim, asker: Asker) -> None:
         with self._database.write() as session:
             add_finds(session, claim.job_id, claim.task_id, asker.records)
 
-    def _examine_all(self, asker: Asker, claim: Claim, facts: QueryFacts) -> Result:
+    def _examine_all(self, asker: Asker, learner: Learner, claim: Claim, facts: QueryFacts) -> Result:
         """Examine the studies of a task; those that fail do not stop the others, and are tried again."""
         with self._database.read() as session:
             studies = undecided(session, claim.job_id, claim.payload["studies"])
             known = known_objects(session, [one.study_instance_uid for one in studies])
+        prefetch(facts.criteria, studies, known, asker, learner)
+        learner.save()
         told: list[StudyDecision] = []
         failures: list[PeerError] = []
         try:
@@ -174,13 +181,9 @@ class QueryWork:
 
     def drained(self, session: Session, job_id: str) -> Sequence[NewTask] | Ending:
         """Examine what nobody has decided; otherwise end the query as its ledger says."""
-        unexamined = session.scalars(
-            select(QueryStudy.study_instance_uid)
-            .where(QueryStudy.job_id == job_id, QueryStudy.state == "found")
-            .order_by(QueryStudy.study_instance_uid)
-        ).all()
+        unexamined = all_examinations(session, job_id)
         if unexamined:
-            return examine_tasks(unexamined)
+            return unexamined
         query = session.get_one(Query, job_id, populate_existing=True)
         if not query.slices_failed and not query.studies_missing:
             return Ending("completed")

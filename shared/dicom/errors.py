@@ -18,6 +18,7 @@ class Outcome(StrEnum):
     ABORTED = "aborted"
     NOT_SUPPORTED = "service not supported"
     BAD_ANSWER = "answer not understood"
+    CAPPED = "answers capped"
     STATUS = "answered with status"
 
 

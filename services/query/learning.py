@@ -1,0 +1,63 @@
+"""Profiles in the database: read for each task, changed by what the task learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from services.query.profile import Profile
+from shared.clock import Clock
+from shared.database.models import NodeProfile
+from shared.database.session import Database
+from shared.dicom.association import Peer
+
+Lesson = Callable[[Profile], Profile]
+
+
+class Learner:
+    """The profile of one node for the time of one task, and what the task learns of it."""
+
+    def __init__(self, database: Database, node_id: int, peer: Peer, clock: Clock) -> None:
+        self._database = database
+        self._node_id = node_id
+        self._address = f"{peer.host}:{peer.port} {peer.ae_title} {peer.calling_ae_title}"
+        self._clock = clock
+        self._lessons: list[Lesson] = []
+        with database.read() as session:
+            self.profile = self._load(session)
+
+    def learn(self, lesson: Lesson) -> None:
+        """Take over what was learned, for this task at once, for others when it is saved."""
+        self.profile = lesson(self.profile)
+        self._lessons.append(lesson)
+
+    def save(self) -> None:
+        """Write what was learned into the profile as it is now, which others may have changed."""
+        if not self._lessons:
+            return
+        with self._database.write() as session:
+            self.save_in(session)
+
+    def save_in(self, session: Session) -> None:
+        """Do the same within the caller's transaction."""
+        lessons, self._lessons = self._lessons, []
+        before = self._load(session, lock=True)
+        after = before
+        for lesson in lessons:
+            after = lesson(after)
+        if after != before:
+            session.merge(
+                NodeProfile(
+                    node_id=self._node_id,
+                    address=self._address,
+                    data=after.to_json(),
+                    updated_at=self._clock(),
+                )
+            )
+
+    def _load(self, session: Session, *, lock: bool = False) -> Profile:
+        row = session.get(NodeProfile, self._node_id, with_for_update=lock or None)
+        if row is None or row.address != self._address:
+            return Profile()
+        return Profile.from_json(row.data)
