@@ -53,6 +53,8 @@ class Engine:
         self._worker = worker
         self._policy = policy
         self._clock = clock
+        #: Tokens of claims by task that this process let go of, because the database was away.
+        self._let_go: dict[int, str] = {}
 
     def handle(self, message: Message, redelivered: bool) -> None:
         """Handle the message of one task.
@@ -66,11 +68,25 @@ class Engine:
             raise InvalidInputError("type", f"expected {RunTask.TYPE}")
         with self.database.write() as session:
             claimed = self.ledger.claim(
-                session, task.task_id, self._worker, self._clock(), redelivered=redelivered
+                session,
+                task.task_id,
+                self._worker,
+                self._clock(),
+                redelivered=redelivered,
+                let_go=self._let_go.get(task.task_id, ""),
             )
+        self._let_go.pop(task.task_id, None)
         if claimed is not None:
-            self._work(*claimed)
+            self._work_or_let_go(*claimed)
         self.advance(task.job_id)
+
+    def _work_or_let_go(self, claim: Claim, starts_before: int) -> None:
+        try:
+            self._work(claim, starts_before)
+        except RetriableError:
+            # The next try need not wait until this claim's lease has ended.
+            self._let_go[claim.task_id] = claim.token
+            raise
 
     def _work(self, claim: Claim, starts_before: int) -> None:
         if starts_before >= MAX_STARTS:

@@ -54,16 +54,27 @@ class Ledger:
             )
 
     def claim(
-        self, session: Session, task_id: int, worker: str, now: datetime, *, redelivered: bool
+        self,
+        session: Session,
+        task_id: int,
+        worker: str,
+        now: datetime,
+        *,
+        redelivered: bool,
+        let_go: str = "",
     ) -> tuple[Claim, int] | None:
         """Take a task in hand, and return it with the number of starts before that nobody ended.
 
         Another worker's live claim stands, unless the message was redelivered: then that worker has lost its
-        connection, and the token sees to it that only one of the two ends the task.
+        connection, and the token sees to it that only one of the two ends the task. `let_go` is the token of
+        a claim on which nobody works any more.
         """
         task = self.task
         free: ColumnElement[bool] = task.state.in_(("pending", "queued"))
-        lost = and_(task.state == "running", or_(task.lease_until < now, true() if redelivered else false()))
+        abandoned = or_(task.lease_until < now, true() if redelivered else false())
+        if let_go:
+            abandoned = or_(abandoned, task.claim_token == let_go)
+        lost = and_(task.state == "running", abandoned)
         token = new_id()
         taken = session.execute(
             update(task)

@@ -37,7 +37,7 @@ def test_two_of_each_find_decide_and_bring_all_and_say_so_once(installation, ser
     assert seen.files() == expected
     # And
     for job in (query["id"], retrieve["id"]):
-        wait_until(lambda job=job: bool(seen.endings(job)))
+        wait_until(lambda job=job: bool(seen.endings(job)))  # type: ignore[misc]
         assert [type(event) for event in seen.endings(job)] == [Completed]
     told = Counter(one.study_instance_uid for event in seen.heard(StudiesDecided) for one in event.studies)
     assert set(told.values()) == {1}

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -28,6 +29,20 @@ def postgres_server() -> Iterator[str]:
     if given:
         yield given
         return
+    with private_postgres() as server:
+        yield server.url
+
+
+@pytest.fixture
+def mortal_postgres() -> Iterator[PrivatePostgres]:
+    """A server for one test, which may stop and start it."""
+    with private_postgres() as server:
+        yield server
+
+
+@contextmanager
+def private_postgres() -> Iterator[PrivatePostgres]:
+    """Run a server of our own; it and its data are gone afterwards."""
     programs = _programs()
     if programs is None:
         skip_or_fail(MISSING)
@@ -38,7 +53,7 @@ def postgres_server() -> Iterator[str]:
     try:
         server.make()
         server.start()
-        yield server.url
+        yield server
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)

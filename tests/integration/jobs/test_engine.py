@@ -14,7 +14,7 @@ from shared.contract.codec import command_message
 from shared.contract.messages import Progress, RunTask
 from shared.database.models import QueryTask
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.errors import BrokerAwayError, InvalidInputError
+from shared.errors import BrokerAwayError, DatabaseAwayError, InvalidInputError
 from shared.jobs.ledger import CREDITS, QUEUED_AT_MOST
 from shared.jobs.model import NewTask
 from shared.jobs.policy import MAX_STARTS
@@ -93,6 +93,7 @@ def test_a_message_that_comes_twice_does_the_work_once(bench):
     # When
     bench.engine.handle(task_message(task.id), False)
     bench.engine.handle(task_message(task.id), True)
+    bench.wait_for_end()
     # Then
     assert bench.work.performed == [task.id]
     assert len(bench.endings) == 1
@@ -124,6 +125,28 @@ def test_a_redelivered_task_is_taken_over_and_the_former_holder_changes_nothing(
     assert not still_held
     assert [task.state for task in bench.tasks()] == ["done"]
     assert bench.job().status == "completed"
+
+
+def test_a_task_whose_work_the_database_left_is_done_by_the_next_try_of_the_same_worker(bench):
+    # Given
+    bench.begin(1)
+    task_id = bench.tasks()[0].id
+
+    def database_away_once(_claim, _cancellation):
+        if len(bench.work.performed) == 1:
+            raise DatabaseAwayError("away")
+        return []
+
+    bench.work.act = database_away_once
+    # When
+    with pytest.raises(DatabaseAwayError):
+        bench.engine.handle(task_message(task_id), False)
+    bench.engine.handle(task_message(task_id), False)
+    bench.wait_for_end()
+    # Then
+    assert bench.work.performed == [task_id, task_id]
+    assert [task.state for task in bench.tasks()] == ["done"]
+    assert len(bench.endings) == 1
 
 
 def test_a_task_of_a_dead_worker_is_found_by_the_sweeper(bench):

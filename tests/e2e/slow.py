@@ -1,0 +1,42 @@
+"""Queries that last long enough for something to happen in their middle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.contract.messages import Completed
+from simulator.scp import ScriptedPacs
+from tests.e2e.archive import CRITERIA, verdict
+from tests.support.processes import Observed
+from tests.support.waiting import wait_until
+
+#: A dead worker's tasks are taken over at once, or within its lease of 30 s.
+SOON_S = 60.0
+#: The same whatever has arrived between two queries.
+ASKED = {**CRITERIA, "ignore_known": False}
+#: A PACS that wants to be asked for each study by itself.
+ONE_BY_ONE: dict[str, Any] = {
+    "relational": "refused",
+    "uid_lists_series": "refused",
+    "uid_lists_image": "refused",
+}
+
+
+def begin_slow_query(seen: Observed, pacs: ScriptedPacs, finds: int = 15) -> str:
+    """Order a query and return once the PACS is in the middle of it: it has answered so many C-FINDs."""
+    pacs.change(request_delay_s=0.1)
+    before = len(pacs.witness.of("find"))
+    job_id = seen.query(ASKED)
+    wait_until(lambda: len(pacs.witness.of("find")) >= before + finds)
+    assert seen.status(job_id) == "running"
+    return job_id
+
+
+def as_undisturbed(seen: Observed, pacs: ScriptedPacs, job_id: str) -> None:
+    """Wait for the end of a query and compare it with the same one, asked again in peace; it ended once."""
+    pacs.change(request_delay_s=0.0)
+    seen.wait_for_end(job_id, SOON_S)
+    again = seen.finished_query(ASKED)
+    assert seen.query_json(job_id)["status"] == "completed"
+    assert verdict(seen.query_json(job_id)) == verdict(again)
+    assert [type(event) for event in seen.endings(job_id)] == [Completed]

@@ -1,0 +1,84 @@
+"""What jobs need goes away for a while in their middle: the broker, the database, a worker that is asked to."""
+
+from __future__ import annotations
+
+import time
+
+from tests.e2e.archive import mixed_archive
+from tests.e2e.slow import ONE_BY_ONE, as_undisturbed, begin_slow_query
+from tests.support.processes import installed, observed
+from tests.support.waiting import wait_until
+
+#: How long the broker and the database stay away.
+BROKER_AWAY_S = 3.0
+DATABASE_AWAY_S = 10.0
+
+
+def test_a_query_goes_on_after_the_broker_was_away(tmp_path, own_node, own_prefix, scripted_pacs):
+    # Given
+    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    with installed(tmp_path, own_node.url, own_prefix) as installation:
+        installation.serve("query", "query")
+        with observed(installation) as seen:
+            seen.add_pacs(pacs)
+            job_id = begin_slow_query(seen, pacs)
+            # When
+            own_node.stop()
+            time.sleep(BROKER_AWAY_S)
+            own_node.start()
+            # Then
+            seen.wait_for_consumers("query", 2)
+            as_undisturbed(seen, pacs, job_id)
+
+
+def test_a_query_goes_on_after_the_database_was_away(
+    tmp_path, rabbitmq_url, amqp_prefix, mortal_postgres, scripted_pacs
+):
+    # Given
+    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    url = mortal_postgres.url.replace("postgresql:", "postgresql+psycopg:")
+    with installed(tmp_path, rabbitmq_url, amqp_prefix, database_url=url) as installation:
+        installation.serve("query", "query")
+        with observed(installation) as seen:
+            seen.add_pacs(pacs)
+            job_id = begin_slow_query(seen, pacs)
+            # When
+            mortal_postgres.stop()
+            time.sleep(DATABASE_AWAY_S)
+            mortal_postgres.start()
+            # Then
+            as_undisturbed(seen, pacs, job_id)
+
+
+def test_a_worker_that_is_asked_to_end_hands_its_work_to_another(installation, serving, scripted_pacs):
+    # Given
+    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    workers, seen = serving("query", "query")
+    seen.add_pacs(pacs)
+    job_id = begin_slow_query(seen, pacs)
+    seen.task_in_hand_of("query", workers[0])
+    # When
+    code = workers[0].terminate()
+    # Then
+    assert code == 0
+    assert workers[0].pid not in seen.pids_in_hand("query")
+    as_undisturbed(seen, pacs, job_id)
+
+
+def test_work_that_does_not_end_within_the_grace_period_is_handed_back(installation, observe, scripted_pacs):
+    # Given
+    pacs = scripted_pacs(mixed_archive(20), **ONE_BY_ONE)
+    (worker,) = installation.serve("query", DOSEQR_GRACE="1")
+    seen = observe(installation)
+    seen.add_pacs(pacs)
+    pacs.add_fault(operation="find", kind="never_answer", nth=9, always=True)
+    job_id = begin_slow_query(seen, pacs, finds=8)
+    wait_until(lambda: pacs.faults_struck > 0)
+    # When
+    assert worker.terminate() == 0
+    # Then
+    assert not seen.pids_in_hand("query")
+    assert seen.status(job_id) == "running"
+    pacs.change(faults=())
+    installation.serve("query")
+    as_undisturbed(seen, pacs, job_id)

@@ -1,0 +1,90 @@
+"""Workers, and then everything, killed with SIGKILL in the middle of jobs."""
+
+from __future__ import annotations
+
+from shared.contract.messages import Completed, RunRetrieve
+from tests.e2e.archive import mixed_archive, wanted
+from tests.e2e.slow import ONE_BY_ONE, SOON_S, as_undisturbed, begin_slow_query
+from tests.support.pacs import mg_study, objects
+from tests.support.processes import installed, observed
+from tests.support.waiting import wait_until
+
+
+def test_another_worker_goes_on_with_the_query_of_a_killed_one(serving, scripted_pacs):
+    # Given
+    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    workers, seen = serving("query", "query")
+    seen.add_pacs(pacs)
+    job_id = begin_slow_query(seen, pacs)
+    seen.task_in_hand_of("query", workers[0])
+    # When
+    workers[0].kill()
+    # Then
+    as_undisturbed(seen, pacs, job_id)
+
+
+def test_a_worker_started_later_goes_on_with_the_query_of_the_only_one(installation, serving, scripted_pacs):
+    # Given
+    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    (worker,), seen = serving("query")
+    seen.add_pacs(pacs)
+    job_id = begin_slow_query(seen, pacs)
+    seen.task_in_hand_of("query", worker)
+    # When
+    worker.kill()
+    installation.serve("query")
+    # Then
+    as_undisturbed(seen, pacs, job_id)
+
+
+def test_another_worker_goes_on_with_the_move_of_a_killed_one(serving, scripted_pacs):
+    # Given
+    archive = [mg_study(images=40) for _ in range(2)]
+    pacs = scripted_pacs(archive, store_pause_s=0.05)
+    workers, seen = serving("retrieve", "retrieve", "query", "store")
+    seen.add_pacs(pacs)
+    query = seen.finished_query({"types": ["MG"]})
+    job_id = seen.command(RunRetrieve(query_id=query["id"]))
+    seen.task_in_hand_of("retrieve", workers[0])
+    wait_until(lambda: pacs.witness.objects_sent >= 5)
+    # When
+    workers[0].kill()
+    # Then
+    seen.wait_for_end(job_id, SOON_S)
+    retrieve = seen.retrieve_json(job_id)
+    assert retrieve["status"] == "completed"
+    assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(wanted(archive))
+    assert seen.files() == wanted(archive)
+    assert [type(event) for event in seen.endings(job_id)] == [Completed]
+
+
+def test_after_everything_was_killed_at_once_running_jobs_go_on(tmp_path, own_node, own_prefix, scripted_pacs):
+    # Given
+    archive = [*mixed_archive(40), mg_study(images=60)]
+    pacs = scripted_pacs(archive, store_pause_s=0.15, **ONE_BY_ONE)
+    services = ("query", "retrieve", "store")
+    with installed(tmp_path, own_node.url, own_prefix) as installation:
+        installation.serve(*services)
+        with observed(installation) as seen:
+            seen.add_pacs(pacs)
+            first = seen.finished_query({"types": ["MG"]})
+            retrieve_id = seen.command(RunRetrieve(query_id=first["id"]))
+            wait_until(lambda: pacs.witness.objects_sent >= 5)
+            query_id = begin_slow_query(seen, pacs)
+            assert seen.status(retrieve_id) == "running"
+            # When
+            own_node.kill()
+            installation.kill_all()
+        own_node.start()
+        with observed(installation) as seen:
+            pacs.change(store_pause_s=0.0)
+            installation.serve(*services)
+            # Then
+            seen.wait_for_end(retrieve_id, SOON_S)
+            as_undisturbed(seen, pacs, query_id)
+            retrieve = seen.retrieve_json(retrieve_id)
+            assert retrieve["status"] == "completed"
+            images = objects(*archive, content="mg_image")
+            assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(images)
+            assert seen.files() == images
+            assert len(seen.endings(retrieve_id)) == 1
