@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -16,6 +24,14 @@ from sqlalchemy.orm import Session
 from shared.contract.envelope import invalid
 from shared.database.models.web import Node
 from shared.dicom.identifiers import AeTitle, Port
+from shared.dicom.limits import (
+    MAX_ASSOCIATIONS_DEFAULT,
+    MAX_ASSOCIATIONS_MOST,
+    REQUESTS_PER_MINUTE_MOST,
+    format_hours,
+    parse_hours,
+    parse_zone,
+)
 from shared.errors import InvalidInputError, NotFoundError
 from shared.settings import Settings
 
@@ -30,6 +46,9 @@ _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _HOST_MAX_LENGTH = 253
 
 NodeKind = Literal["remote", "store"]
+
+#: Limits of a remote node over all services together; who edits a node without speaking of them changes none.
+LIMITS = ("max_associations", "requests_per_minute", "hours", "time_zone")
 
 
 class UnknownNodeError(InvalidInputError, NotFoundError):
@@ -66,6 +85,15 @@ def _host(value: str) -> str:
     return value
 
 
+def _hours(value: str) -> str:
+    return format_hours(parse_hours(value))
+
+
+def _time_zone(value: str) -> str:
+    parse_zone(value)
+    return value
+
+
 class NodeInput(BaseModel):
     """What is said of a node by somebody who adds or edits it."""
 
@@ -79,10 +107,24 @@ class NodeInput(BaseModel):
     #: The title we call a remote node from; none: the store's own.
     calling_ae_title: Annotated[AeTitle | None, BeforeValidator(lambda value: _trimmed(value) or None)] = None
 
+    max_associations: Annotated[int, BeforeValidator(_trimmed), Field(ge=1, le=MAX_ASSOCIATIONS_MOST)] = (
+        MAX_ASSOCIATIONS_DEFAULT
+    )
+    #: None: as many as it answers.
+    requests_per_minute: Annotated[
+        Annotated[int, Field(ge=1, le=REQUESTS_PER_MINUTE_MOST)] | None,
+        BeforeValidator(lambda value: None if _trimmed(value) == "" else _trimmed(value)),
+    ] = None
+    #: "18:00-06:00", several separated by commas; empty: always.
+    hours: Annotated[str, AfterValidator(_hours)] = ""
+    #: Of the IANA database; empty: the server's.
+    time_zone: Annotated[str, BeforeValidator(_trimmed), AfterValidator(_time_zone)] = ""
+
     @model_validator(mode="after")
-    def _only_remote_nodes_are_called_by_title(self) -> NodeInput:
-        if self.kind == "store" and self.calling_ae_title:
-            raise ValueError("calling_ae_title is for remote nodes only")
+    def _only_remote_nodes_are_asked(self) -> NodeInput:
+        for name in ("calling_ae_title", *LIMITS):
+            if self.kind == "store" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is for remote nodes only")
         return self
 
 
@@ -214,6 +256,7 @@ def node_json(node: Node) -> dict[str, Any]:
         "port": node.port,
         "ae_title": node.ae_title,
         "calling_ae_title": node.calling_ae_title,
+        **{name: getattr(node, name) for name in LIMITS},
     }
 
 
@@ -242,6 +285,7 @@ def _says_the_same(node: Node, given: NodeInput) -> bool:
 
 
 def _columns(given: NodeInput) -> dict[str, Any]:
+    said_limits = [name for name in LIMITS if name in given.model_fields_set]
     return {
         "kind": given.kind,
         "name": given.name,
@@ -249,4 +293,5 @@ def _columns(given: NodeInput) -> dict[str, Any]:
         "port": given.port,
         "ae_title": str(given.ae_title),
         "calling_ae_title": str(given.calling_ae_title or ""),
+        **{name: getattr(given, name) for name in said_limits},
     }

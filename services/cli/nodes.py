@@ -10,7 +10,16 @@ import typer
 from services.cli.opening import opened_database, settings_of_command
 from services.cli.output import JsonOption, line, print_json, table
 from shared.clock import utc_now
-from shared.nodes import add_node, edit_node, find_node, list_nodes, node_json, parse_node, remove_node
+from shared.nodes import (
+    LIMITS,
+    add_node,
+    edit_node,
+    find_node,
+    list_nodes,
+    node_json,
+    parse_node,
+    remove_node,
+)
 
 app = typer.Typer(help="Nodes: PACS and modalities to ask (remote), and where objects are sent (store).")
 add_app = typer.Typer(help="Add a node; adding the same again changes nothing.")
@@ -24,6 +33,36 @@ TitleOption = Annotated[str, typer.Option("--ae-title", metavar="A", help="Its A
 CallingOption = Annotated[
     str,
     typer.Option("--calling-ae-title", metavar="C", help="The AE title we call from; default: the store's."),
+]
+AssociationsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-associations",
+        metavar="N",
+        help="Associations at once, of all services together, 1 to 64; default: 4.",
+    ),
+]
+RequestsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--requests-per-minute",
+        metavar="N",
+        help="C-FINDs and C-MOVEs a minute, 1 to 6000; empty, the default: no limit.",
+    ),
+]
+HoursOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hours",
+        metavar="H",
+        help='Hours in which it may be asked, as "18:00-06:00,12:00-13:00"; empty, the default: always.',
+    ),
+]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--time-zone", metavar="Z", help="Time zone of the hours, as Europe/Berlin; default: the server's."
+    ),
 ]
 
 
@@ -41,11 +80,22 @@ def add_remote(
     port: PortOption,
     ae_title: TitleOption,
     calling_ae_title: CallingOption = "",
+    max_associations: AssociationsOption = None,
+    requests_per_minute: RequestsOption = None,
+    hours: HoursOption = None,
+    time_zone: ZoneOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a PACS or modality that answers C-FIND and C-MOVE."""
     given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
-    _add(given | {"calling_ae_title": calling_ae_title}, as_json=as_json)
+    given |= {"calling_ae_title": calling_ae_title}
+    limits = {
+        "max_associations": max_associations,
+        "requests_per_minute": requests_per_minute,
+        "hours": hours,
+        "time_zone": time_zone,
+    }
+    _add(given | _said(limits), as_json=as_json)
 
 
 @add_app.command("store")
@@ -59,6 +109,10 @@ def add_store(
     """Add a node that takes C-STORE; the PACS has to know its AE title as a destination."""
     given = {"kind": "store", "name": name, "host": host, "port": port, "ae_title": ae_title}
     _add(given, as_json=as_json)
+
+
+def _said(options: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _add(given: dict[str, Any], *, as_json: bool) -> None:
@@ -81,7 +135,7 @@ def list_all(
     if as_json:
         print_json(nodes)
         return
-    columns = ("id", "kind", "name", "host", "port", "ae_title", "calling_ae_title")
+    columns = ("id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS)
     table(columns, [[node[column] for column in columns] for node in nodes])
 
 
@@ -95,6 +149,10 @@ def edit(
     calling_ae_title: Annotated[
         str | None, typer.Option(metavar="C", help="Another AE title to call from; empty: the store's.")
     ] = None,
+    max_associations: AssociationsOption = None,
+    requests_per_minute: RequestsOption = None,
+    hours: HoursOption = None,
+    time_zone: ZoneOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change a node; what is not given stays. No service has to be restarted."""
@@ -104,13 +162,16 @@ def edit(
         "port": port,
         "ae_title": ae_title,
         "calling_ae_title": calling_ae_title,
+        "max_associations": max_associations,
+        "requests_per_minute": requests_per_minute,
+        "hours": hours,
+        "time_zone": time_zone,
     }
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:
         found = find_node(session, node, field="node")
         before = {key: value for key, value in node_json(found).items() if key != "id"}
-        changes = {key: value for key, value in said.items() if value is not None}
-        changed = node_json(edit_node(session, found, parse_node(before | changes)))
+        changed = node_json(edit_node(session, found, parse_node(before | _said(said))))
     _print(changed, "changed", as_json=as_json)
 
 

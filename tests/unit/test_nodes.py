@@ -63,6 +63,16 @@ def said(**changes: Any) -> dict[str, Any]:
         ("ae_title", "BACK\\SLASH"),
         ("calling_ae_title", "A" * 17),
         ("colour", "red"),
+        ("max_associations", 0),
+        ("max_associations", 65),
+        ("max_associations", "many"),
+        ("requests_per_minute", 0),
+        ("requests_per_minute", 6001),
+        ("requests_per_minute", "many"),
+        ("hours", "18-6"),
+        ("hours", 18),
+        ("time_zone", "Europe/Atlantis"),
+        ("time_zone", "../../etc/passwd"),
     ],
 )
 def test_a_malformed_value_is_refused_by_the_name_of_its_field(field: str, value: object) -> None:
@@ -186,3 +196,42 @@ def test_another_node_of_the_own_stores_name_is_left_alone(session: Session) -> 
     # Then
     assert own.name == "doseqr-11112"
     assert (other.host, other.port) == ("archive", 104)
+
+
+def test_limits_are_kept_in_one_form(session: Session) -> None:
+    # Given
+    given = said(
+        max_associations=" 2 ", requests_per_minute="120", hours=" 18:00 - 06:00", time_zone="Europe/Berlin"
+    )
+    # When
+    node = node_json(add_node(session, parse_node(given), NOW))
+    # Then
+    limits = {"max_associations": 2, "requests_per_minute": 120}
+    assert node == node | limits | {"hours": "18:00-06:00", "time_zone": "Europe/Berlin"}
+
+
+def test_an_edit_that_does_not_speak_of_limits_keeps_them(session: Session) -> None:
+    # Given
+    node = add_node(session, parse_node(said(max_associations=2, requests_per_minute=60)), NOW)
+    # When
+    edit_node(session, node, parse_node(said(port=105)))
+    # Then
+    assert (node.port, node.max_associations, node.requests_per_minute) == (105, 2, 60)
+
+
+def test_an_empty_text_takes_the_limit_of_requests_away(session: Session) -> None:
+    # Given
+    node = add_node(session, parse_node(said(requests_per_minute=60)), NOW)
+    # When
+    edit_node(session, node, parse_node(said(requests_per_minute="")))
+    # Then
+    assert node.requests_per_minute is None
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_associations": 2}, {"requests_per_minute": 60}, {"hours": "18:00-06:00"}]
+)
+def test_limits_are_for_remote_nodes_only(limit: dict[str, Any]) -> None:
+    # When / Then
+    with pytest.raises(InvalidInputError, match=f"{next(iter(limit))} is for remote nodes only"):
+        parse_node(said(kind="store", **limit))

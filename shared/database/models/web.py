@@ -27,6 +27,13 @@ class Node(Base):
     ae_title: Mapped[str] = mapped_column(String(16))
     #: The title we call from; empty: the store's own (DOSEQR_STORE_AE_TITLE).
     calling_ae_title: Mapped[str] = mapped_column(String(16), default="")
+    #: Associations at once and requests a minute (none: no limit), over all services together.
+    max_associations: Mapped[int] = mapped_column(Integer, default=4, server_default="4")
+    requests_per_minute: Mapped[int | None] = mapped_column(Integer)
+    #: Hours of the day in which it may be asked ("18:00-06:00,12:00-13:00"; empty: always), and in which time
+    #: zone of the IANA database (empty: the server's).
+    hours: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    time_zone: Mapped[str] = mapped_column(String(64), default="", server_default="")
     created_at: Mapped[datetime]
     #: Removed nodes stay for the jobs that name them; their name is freed.
     removed_at: Mapped[datetime | None]

@@ -35,6 +35,10 @@ def test_nodes_are_added_and_listed(doseqr: Doseqr) -> None:
             "port": 11112,
             "ae_title": "DOSEQR",
             "calling_ae_title": "",
+            "max_associations": 4,
+            "requests_per_minute": None,
+            "hours": "",
+            "time_zone": "",
         },
         added.json,
     ]
@@ -53,6 +57,39 @@ def test_a_node_is_edited_and_removed(doseqr: Doseqr) -> None:
     assert removed.code == 0
     assert names == ["doseqr", "archive"]
     assert doseqr("nodes", "remove", "2").code == 2
+
+
+def test_limits_of_a_node_are_set_changed_and_taken_away(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    limits = ("--max-associations", "2", "--requests-per-minute", "120", "--hours", "18:00-06:00")
+    # When
+    limited = doseqr("nodes", "edit", "pacs", *limits, "--time-zone", "Europe/Berlin", "--json").json
+    moved = doseqr("nodes", "edit", "pacs", "--port", "105", "--json").json
+    freed = doseqr("nodes", "edit", "pacs", "--requests-per-minute", "", "--hours", "", "--json").json
+    # Then
+    assert (limited["max_associations"], limited["requests_per_minute"]) == (2, 120)
+    assert (limited["hours"], limited["time_zone"]) == ("18:00-06:00", "Europe/Berlin")
+    assert moved == limited | {"port": 105}
+    assert freed == moved | {"requests_per_minute": None, "hours": ""}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "field"),
+    [
+        ("--max-associations", "0", "max_associations"),
+        ("--requests-per-minute", "many", "requests_per_minute"),
+        ("--hours", "18-6", "hours"),
+        ("--time-zone", "Europe/Atlantis", "time_zone"),
+    ],
+)
+def test_a_malformed_limit_is_wrong_usage(doseqr: Doseqr, option: str, value: str, field: str) -> None:
+    # When
+    where = ("--host", "h", "--port", "104", "--ae-title", "A")
+    result = doseqr("nodes", "add", "remote", "x", *where, option, value, "--json")
+    # Then
+    assert result.code == 2
+    assert result.json["error"]["field"] == field
 
 
 @pytest.mark.parametrize(
