@@ -9,7 +9,7 @@ import structlog
 
 from shared.broker.port import Message
 from shared.contract.codec import decode_command
-from shared.contract.envelope import Envelope, valid_id
+from shared.contract.envelope import Envelope, identify, valid_id
 from shared.contract.messages import Command, Rejected
 from shared.errors import InvalidInputError
 from shared.events import Publisher
@@ -42,7 +42,8 @@ class CommandRouter:
             envelope, command = decode_command(message)
             handler = self._handler_of(envelope, command)
         except InvalidInputError as error:
-            self._reject(message.message_id, "", error)
+            command_id, command_type = identify(message.body)
+            self._reject(command_id or message.message_id, command_type, error)
             raise
         try:
             handler(envelope, command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from datetime import datetime
@@ -13,6 +14,9 @@ from shared.errors import InvalidInputError
 
 #: Larger bodies are refused unread; the largest of ours, a batch of study summaries, stays below 100 KiB.
 MAX_BODY_BYTES = 4 * 1024 * 1024
+
+#: Characters of a type.
+MAX_TYPE_LENGTH = 128
 
 #: Ids are parts of routing keys: no dots, no wildcards.
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -29,7 +33,7 @@ class Envelope(BaseModel):
     specversion: Literal["1.0"]
     id: Identifier
     source: Annotated[str, Field(min_length=1, max_length=256)]
-    type: Annotated[str, Field(min_length=1, max_length=128)]
+    type: Annotated[str, Field(min_length=1, max_length=MAX_TYPE_LENGTH)]
     time: datetime | None = None
     subject: Annotated[str, Field(max_length=128)] | None = None
     datacontenttype: Literal["application/json"] = "application/json"
@@ -62,6 +66,20 @@ def decode(body: bytes) -> Envelope:
         return Envelope.model_validate_json(body)
     except ValidationError as error:
         raise invalid(error) from None
+
+
+def identify(body: bytes) -> tuple[str, str]:
+    """Return id and type of a message that may make no sense; each is empty where it cannot be read."""
+    try:
+        read = json.loads(body) if len(body) <= MAX_BODY_BYTES else None
+    except (ValueError, RecursionError):
+        read = None
+    told = read if isinstance(read, dict) else {}
+    message_id, kind = told.get("id"), told.get("type")
+    return (
+        message_id if isinstance(message_id, str) and valid_id(message_id) else "",
+        kind[:MAX_TYPE_LENGTH] if isinstance(kind, str) else "",
+    )
 
 
 def invalid(error: ValidationError, prefix: str = "") -> InvalidInputError:
