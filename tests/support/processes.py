@@ -203,7 +203,7 @@ class Observed(System):
 
     def pids_in_hand(self, kind: str) -> set[int]:
         """Return the processes that have tasks of a kind in hand: the ledger names them."""
-        table = {"query": QueryTask, "retrieve": RetrieveTask}[kind]
+        table: type[Any] = QueryTask if kind == "query" else RetrieveTask
         with self.database.read() as session:
             workers = session.scalars(select(table.worker).where(table.state == "running").distinct())
             return {int(worker.rpartition(":")[2]) for worker in workers}
