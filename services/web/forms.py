@@ -9,6 +9,7 @@ from wtforms import Field, PasswordField, SelectField, StringField
 
 from services.web.criteria_words import for_people
 from shared.errors import InvalidInputError
+from shared.nodes import NodeInput, parse_node
 from shared.users import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, ROLES
 
 #: What the roles may do, for the form.
@@ -17,6 +18,10 @@ ROLE_NAMES = {
     "importer": "Importer: queries and retrieves",
     "admin": "Administrator: also nodes and users",
 }
+
+
+#: Values that hide no other problem of a node while the next one is looked for.
+_HARMLESS = {"name": "x", "host": "localhost", "port": 104, "ae_title": "X", "calling_ae_title": None}
 
 
 class Form(FlaskForm):  # type: ignore[misc]
@@ -73,6 +78,21 @@ class NodeForm(Form):
     calling_ae_title = StringField(
         "AE title that we call from", description="Empty: that of DoseQR's own store."
     )
+
+    def read(self, kind: str) -> NodeInput | None:
+        """Validate the form; None if there are problems, which then all stand at their fields."""
+        rest = self.said(kind)
+        for _ in range(len(_HARMLESS) + 1):
+            try:
+                given = parse_node(rest)
+            except InvalidInputError as error:
+                self.refuse(error)
+                if error.field not in _HARMLESS:
+                    return None
+                rest[error.field] = _HARMLESS[error.field]
+            else:
+                return None if self.problems() else given
+        return None
 
     def said(self, kind: str) -> dict[str, Any]:
         """Return what the form says, as shared code takes it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support.broker import skip_or_fail
 
@@ -25,7 +25,7 @@ ARGUMENTS = (
 #: A desktop and a phone, in CSS pixels.
 DESKTOP, PHONE = (1280, 900), (390, 844)
 #: Generous: it only bounds how long a failing test takes.
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000
 
 
 def _executable() -> str | None:
@@ -39,6 +39,7 @@ def browser() -> Iterator[Browser]:
     if executable is None:
         skip_or_fail(MISSING)
     assert executable is not None
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         yield browser

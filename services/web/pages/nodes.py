@@ -18,7 +18,7 @@ from shared.contract.envelope import valid_id
 from shared.contract.messages import EchoNodes
 from shared.database.models import Node
 from shared.errors import InvalidInputError
-from shared.nodes import add_node, edit_node, is_own_store, list_nodes, parse_node, remove_node
+from shared.nodes import add_node, edit_node, is_own_store, list_nodes, remove_node
 
 blueprint = Blueprint("nodes", __name__, url_prefix="/nodes")
 
@@ -75,9 +75,9 @@ def add(kind: str) -> ResponseReturnValue:
     if kind not in KINDS:
         abort(HTTPStatus.NOT_FOUND)
     form = NodeForm()
-    if form.is_submitted():
+    given = form.read(kind) if form.is_submitted() else None
+    if given is not None:
         try:
-            given = parse_node(form.said(kind))
             with parts().database.write() as session:
                 node = add_node(session, given, parts().clock())
         except InvalidInputError as error:
@@ -97,9 +97,9 @@ def edit(node_id: int) -> ResponseReturnValue:
     with parts().database.read() as session:
         node = _node(session, node_id)
     form = NodeForm(obj=node)
-    if form.is_submitted():
+    given = form.read(node.kind) if form.is_submitted() else None
+    if given is not None:
         try:
-            given = parse_node(form.said(node.kind))
             with parts().database.write() as session:
                 edit_node(session, _node(session, node_id), given)
         except InvalidInputError as error:

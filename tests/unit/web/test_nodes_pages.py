@@ -50,6 +50,14 @@ def test_what_is_wrong_with_a_node_stands_at_its_field(site, changes, field, pro
     assert nodes(site) == ["pacs", "archive"]
 
 
+def test_all_that_is_wrong_with_a_node_is_told_at_once(site):
+    # When
+    answer = site.person("admin").post("/nodes/add/remote", {**NODE, "port": "70000", "ae_title": "A" * 17})
+    # Then
+    assert 'href="#port"' in answer.text
+    assert 'href="#ae_title"' in answer.text
+
+
 def test_a_node_is_edited(site):
     # Given
     person = site.person("admin")
