@@ -64,7 +64,7 @@ class Client:
 
     def answers(self, number: int) -> dict[str, dict[str, Any]]:
         """Return the next events by the ids that end their routing keys."""
-        found = {}
+        found: dict[str, Any] = {}
         for method, _, body in self._channel.consume(self._inbox, auto_ack=True, inactivity_timeout=60):
             assert method is not None, f"only {len(found)} answers came"
             found[method.routing_key.rpartition(".")[2]] = json.loads(body)["data"]
@@ -75,7 +75,7 @@ class Client:
 
     def dead_letters(self) -> dict[str, tuple[bytes, str]]:
         """Return body and reason of each dead letter by the id of its message."""
-        found = {}
+        found: dict[str, Any] = {}
         while (taken := self._channel.basic_get(f"{self._prefix}.dead-letters", auto_ack=True))[
             0
         ] is not None:

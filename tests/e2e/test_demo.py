@@ -1,0 +1,86 @@
+"""`doseqr local`: what `make demo` and `make run` do, and that nothing of it is left behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from services.cli.orders import retrieve_id_after
+from tests.support.processes import Finished, Installation, Running, installed, processes_that_name
+from tests.support.waiting import wait_until
+
+#: A demo PACS, all services, a query and a retrieve, on a machine that is busy with other tests.
+DEMO_S = 110.0
+
+
+@pytest.fixture(params=["rabbitmq", "memory"])
+def machine(request, tmp_path):
+    """An installation for each kind of broker, in which nothing runs yet."""
+    if request.param == "memory":
+        url, prefix = "memory://", "doseqr"
+    else:
+        url, prefix = request.getfixturevalue("rabbitmq_url"), request.getfixturevalue("amqp_prefix")
+    with installed(tmp_path, url, prefix) as made:
+        yield made
+
+
+def asked_and_arrived(done: Finished) -> tuple[int, int]:
+    """Return what the demo says of its retrieve."""
+    said = re.search(r"^Retrieve +completed: (\d+) objects asked, (\d+) arrived$", done.out, re.MULTILINE)
+    assert said is not None, done.out
+    return int(said[1]), int(said[2])
+
+
+def left_behind(installation: Installation) -> dict[int, str]:
+    """Return the processes of an installation that still run."""
+    return processes_that_name(str(installation.settings.data_dir))
+
+
+def test_the_demo_brings_what_it_asks_for_and_leaves_nothing_running(machine):
+    # When
+    done = machine.begin("local", "demo").wait(DEMO_S)
+    # Then
+    assert done.code == 0, done.out + done.err
+    asked, arrived = asked_and_arrived(done)
+    assert asked == arrived > 0
+    assert f"Store     {asked} of {asked} objects are on disk" in done.out
+    objects = machine.settings.data_dir / "demo" / "objects"
+    assert done.out.splitlines()[-1] == f"Demo ok; the files are in {objects}"
+    assert len(list(objects.glob("*/*/*.dcm"))) == arrived
+    # And
+    assert not left_behind(machine)
+
+
+def test_the_system_says_where_it_is_and_ends_with_all_that_it_started(installation):
+    # Given
+    running = installation.begin("local", "run")
+    settings = installation.settings
+    wait_until(said(running, "It runs until Ctrl-C."), DEMO_S)
+    # Then
+    text = running.text()
+    assert f"Page:   http://127.0.0.1:{settings.web_port}" in text
+    assert re.search(r"^Login:  admin with the one-time password \S+$", text, re.MULTILINE)
+    assert f"Files:  {settings.objects_dir}" in text
+    first = re.search(r"doseqr show (\S+)", text)
+    assert first is not None
+    # And
+    listed = installation.doseqr("jobs", "--json").json
+    statuses = {job["id"]: job["status"] for job in listed}
+    assert statuses == {first[1]: "completed", retrieve_id_after(first[1]): "completed"}
+    # When
+    running.interrupt()
+    # Then
+    assert running.wait().code == 0
+    assert not left_behind(installation)
+
+
+def said(running: Running, text: str) -> Callable[[], bool]:
+    """Return whether a process that runs has written this."""
+
+    def look() -> bool:
+        assert running.running, running.text()[-3000:]
+        return text in running.text()
+
+    return look
