@@ -35,6 +35,11 @@ def add_counts(session: Session, job_id: str, **changes: int) -> None:
         session.execute(update(Query).where(Query.id == job_id).values(values))
 
 
+def lock(session: Session, job_id: str) -> None:
+    """Lock the row of a query: always before rows of its studies, or two workers could wait for each other."""
+    session.execute(select(Query.id).where(Query.id == job_id).with_for_update())
+
+
 def add_finds(session: Session, job_id: str, task_id: int, records: Sequence[FindRecord]) -> None:
     """Record C-FINDs."""
     if records:
@@ -235,6 +240,7 @@ def save_decision(
     series: Sequence[SeriesAnswer] = (),
 ) -> bool:
     """Write a decision with its series and objects, unless the study was decided before; tell whether."""
+    lock(session, job_id)
     if not _close(
         session,
         job_id,
@@ -271,6 +277,7 @@ def save_missing(
     session: Session, job_id: str, task_id: int | None, study_instance_uid: str, reason: Reason, detail: str
 ) -> None:
     """Write that a study could not be examined, unless it was decided before."""
+    lock(session, job_id)
     if _close(
         session,
         job_id,

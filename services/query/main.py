@@ -12,6 +12,7 @@ from shared.broker.worker import Worker
 from shared.clock import utc_now
 from shared.contract.messages import CancelJob, RunQuery
 from shared.database.session import Database
+from shared.dicom.cluster_budget import ClusterBudget
 from shared.dicom.peers import timeouts_of
 from shared.dicom.pool import LinkPool
 from shared.events import Publisher
@@ -28,7 +29,10 @@ COMMAND_WORKERS = 2
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
     """Start to answer query commands and to work on their tasks; the lifecycle ends it."""
     publisher = Publisher(broker, "query")
-    links = LinkPool(timeouts_of(settings))
+    budget = ClusterBudget(database, worker_name("query"))
+    budget.start()
+    lifecycle.on_stop(budget.close)
+    links = LinkPool(timeouts_of(settings), budget)
     lifecycle.on_stop(links.close)
     work = QueryWork(settings, database, publisher, links, utc_now)
     engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings))

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 #: So many answers to one request are believed to be all of them without a proof.
-UNPROVEN = 50
+UNPROVEN = 20
 
 #: The widest window of days for a node of which nothing is known.
 CAREFUL_DAYS = 7
@@ -57,7 +57,7 @@ class Profile:
         """Return how many days a query's slices begin with."""
         if not self.busiest:
             return CAREFUL_DAYS
-        comfortable = min(COMFORTABLE, max(self.proven, UNPROVEN) * 2, (self.cap or 2 * COMFORTABLE) // 2)
+        comfortable = min(COMFORTABLE, max(self.proven, 50) * 2, (self.cap or 2 * COMFORTABLE) // 2)
         fitting = int(comfortable / self.busiest)
         return max(1, min(fitting, max(self.widest_days * 4, CAREFUL_DAYS), WIDEST_DAYS))
 

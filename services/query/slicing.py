@@ -8,8 +8,8 @@ answered with something is cut before it is believed to be empty.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -21,6 +21,7 @@ from services.query.learning import Learner
 from services.query.ledger import add_counts, add_studies, full_examinations, save_decision
 from services.query.payloads import (
     EARLIEST,
+    OLD_DAYS,
     SLICE,
     pieces_of_open,
     slice_of,
@@ -38,11 +39,24 @@ from shared.dicom.keys import study_identifier
 from shared.dicom.status import OUT_OF_RESOURCES
 from shared.jobs.model import Claim, NewTask, Result
 
-#: "Unable to calculate the number of matches" is answered by some PACS to what is too much for them.
-_TOO_MUCH = frozenset({OUT_OF_RESOURCES, 0xA701})
+#: Answered by some PACS to what is too much for them: "unable to calculate the number of matches", and the
+#: warning of repository queries that matching reached the response limit.
+_TOO_MUCH = frozenset({OUT_OF_RESOURCES, 0xA701, 0xB001})
 
 #: In a payload: how many answers the whole of a window gave, whose halves are asked for to compare.
 VERIFIES = "verifies"
+#: In a payload: the window has been asked once, and answered with nothing.
+AGAIN = "again"
+
+#: Seconds after which it is asked again: windows of other codes in hand may have taught something by then.
+AGAIN_AFTER_S = 2.0
+
+#: In a payload: the window is a piece of one without beginning or end.
+EVER = "ever"
+
+#: The width of a window without beginning or end.
+EVER_DAYS = 36500
+_YEAR = timedelta(days=366)
 
 Tell = Callable[[str, Sequence[StudyDecision]], None]
 
@@ -82,9 +96,8 @@ class SliceWork:
         part, answers = slice_of(payload), len(result.matches)
         if answers == 0:
             return self._empty(part, result)
-        days = part.days
-        if days is not None:
-            self._learner.learn(lambda profile: profile.answered(days, answers))
+        days = part.days or EVER_DAYS
+        self._learner.learn(lambda profile: profile.answered(days, answers))
         return self._answered(part, result)
 
     def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
@@ -110,11 +123,20 @@ class SliceWork:
         return None if ends_early or begins_late else pieces_of_open(part, self._facts.today)
 
     def _empty(self, part: Slice, result: FindResult[StudyMatch]) -> Result:
-        believed = part.days is not None and self._learner.profile.believes_empty(part.days)
-        pieces = None if believed else self._pieces(part)
+        """Believe an empty window, put it behind the others, which may prove it, or cut it."""
+        pieces = None if self._believes_empty(part) else self._pieces(part)
         if pieces is None:
             return self._complete(result)
-        return self._cut(pieces, result, {}, "nothing in a window wider than any that answered")
+        if AGAIN not in self._claim.payload:
+            return self._cut([part], result, {AGAIN: True}, "nothing; asked again after the others")
+        return self._cut(pieces, result, {AGAIN: True}, "nothing in a window wider than any that answered")
+
+    def _believes_empty(self, part: Slice) -> bool:
+        if part.days is None or part.date_until is None:
+            return self._learner.profile.believes_empty(EVER_DAYS)
+        # Nobody named these days: to cut decades into single ones would be no gentle question.
+        far = EVER in self._claim.payload and part.date_until < self._facts.today - _YEAR
+        return self._learner.profile.believes_empty(part.days) or (far and part.days <= OLD_DAYS)
 
     def _answered(self, part: Slice, result: FindResult[StudyMatch]) -> Result:
         answers, whole = len(result.matches), self._claim.payload.get(VERIFIES)
@@ -123,7 +145,7 @@ class SliceWork:
             return self._complete(result)
         if whole is not None:
             self._learner.learn(lambda known: known.capped(answers))
-        pieces = self._pieces(part)
+        pieces = _two_of_open(part, self._facts.today) or self._pieces(part)
         if pieces is not None:
             return self._cut(pieces, result, {VERIFIES: answers}, "compared with its parts")
         if self._learner.profile.cap is None:
@@ -137,7 +159,10 @@ class SliceWork:
         def write(session: Session) -> Sequence[NewTask]:
             add_counts(session, self._claim.job_id, slices_total=len(pieces) - 1)
             parent = {"parent_id": self._claim.task_id}
-            tasks = [NewTask(SLICE, slice_payload(piece) | extra, parent) for piece in pieces]
+            if slice_of(self._claim.payload).days is None or EVER in self._claim.payload:
+                extra[EVER] = True
+            delay_s = AGAIN_AFTER_S if AGAIN in extra and AGAIN not in self._claim.payload else 0.0
+            tasks = [NewTask(SLICE, slice_payload(piece) | extra, parent, delay_s) for piece in pieces]
             self._learner.save_in(session)
             return [*tasks, *self._take(session, result)]
 
@@ -151,7 +176,8 @@ class SliceWork:
             self._compare(session, task)
             self._learner.save_in(session)
             if "code" in self._claim.payload:
-                widen(session, self._claim, len(result.matches))
+                days = self._learner.profile.widest_days
+                widen(session, self._claim, len(result.matches), days)
             return self._take(session, result)
 
         return Result(write, after=self._told)
@@ -185,6 +211,14 @@ class SliceWork:
             self._learner.learn(lambda profile: profile.capped(whole))
         else:
             self._learner.learn(lambda profile: profile.proved(whole))
+
+
+def _two_of_open(part: Slice, today: date) -> Sequence[Slice] | None:
+    """Cut a window without beginning a year before its end: enough to compare its answers with."""
+    if part.date_from is not None or (part.date_until is not None and part.date_until < EARLIEST):
+        return None
+    cut = (part.date_until or today) - _YEAR
+    return replace(part, date_from=cut + timedelta(days=1)), replace(part, date_until=cut)
 
 
 def _identifier(payload: dict[str, Any], criteria: Criteria) -> Dataset:

@@ -21,8 +21,11 @@ SPARSE = 20
 _LOOK_AHEAD = 40
 
 
-def widen(session: Session, claim: Claim, answers: int) -> None:
-    """Put the next two waiting windows of the same code together, if this one was sparse."""
+def widen(session: Session, claim: Claim, answers: int, believable_days: int) -> None:
+    """Put the next two waiting windows of the same code together, if this one was sparse.
+
+    After a window with nothing in it, no wider than the node is believed when it answers with nothing again.
+    """
     done = slice_of(claim.payload)
     if answers >= SPARSE or done.days is None or done.time_from or done.time_until:
         return
@@ -37,8 +40,9 @@ def widen(session: Session, claim: Claim, answers: int) -> None:
         return
     newer, older = same[0], same[1]
     joined = _joined(slice_of(newer.payload), slice_of(older.payload))
+    widest = 4 * done.days if answers else believable_days
     plain = "verifies" not in newer.payload and "verifies" not in older.payload
-    if plain and joined is not None and (joined.days or 0) <= min(4 * done.days, WIDEST_DAYS):
+    if plain and joined is not None and (joined.days or 0) <= min(widest, WIDEST_DAYS):
         newer.payload = slice_payload(joined)
         session.delete(older)
         add_counts(session, claim.job_id, slices_total=-1)

@@ -22,6 +22,9 @@ QUEUED_AT_MOST = timedelta(seconds=60)
 #: Tasks of one job that are queued or in hand at once: enough for all workers, few enough to be fair.
 CREDITS = 16
 
+#: Postponements of a job that are closer together than this are one.
+MOVED_TOGETHER = timedelta(seconds=1)
+
 OPEN = ("pending", "queued", "running")
 
 
@@ -46,7 +49,7 @@ class Ledger:
                     payload=task.payload,
                     state="pending",
                     created_at=now,
-                    due_at=now,
+                    due_at=now + timedelta(seconds=task.delay_s),
                     starts=0,
                     failures=0,
                     **task.extra,
@@ -127,7 +130,19 @@ class Ledger:
         if error:
             values |= {"error": error, "detail": detail, "failures": claim.failures + 1}
             values["failing_since"] = now - timedelta(seconds=claim.failing_for_s)
+        elif claim.failures:
+            # Waiting without a try is no time in which it failed.
+            values["failing_since"] = due_at - timedelta(seconds=claim.failing_for_s)
         return self._update_claimed(session, claim, **values)
+
+    def postpone(self, session: Session, job_id: str, due_at: datetime) -> None:
+        """Let no pending task of the job be queued before this time."""
+        task = self.task
+        # Several tasks find out at nearly the same time; one of them moves the rest.
+        earlier = and_(task.job_id == job_id, task.state == "pending", task.due_at < due_at - MOVED_TOGETHER)
+        failing = update(task).where(earlier, task.failing_since.is_not(None))
+        session.execute(failing.values(failing_since=due_at))
+        session.execute(update(task).where(earlier).values(due_at=due_at))
 
     def _update_claimed(self, session: Session, claim: Claim, **values: Any) -> bool:
         task = self.task

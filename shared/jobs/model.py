@@ -21,6 +21,8 @@ class NewTask:
     payload: dict[str, Any] = field(default_factory=dict)
     #: Columns of the service's own task table.
     extra: dict[str, Any] = field(default_factory=dict)
+    #: Seconds before which it is not begun.
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

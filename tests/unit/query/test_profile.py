@@ -1,0 +1,76 @@
+"""What is learned of a node, and windows without end in pieces."""
+
+from __future__ import annotations
+
+import datetime as dt
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.query.payloads import EARLIEST, pieces_of_open
+from services.query.profile import CAREFUL_DAYS, LIST_LENGTH, UNPROVEN, WIDEST_DAYS, Profile
+from services.query.slices import Slice
+
+TODAY = dt.date(2026, 3, 1)
+DAYS = st.dates(EARLIEST, TODAY)
+
+
+@given(first=st.none() | DAYS, last=st.none() | DAYS)
+def test_pieces_of_a_window_without_end_cover_it_without_gap_or_overlap(first, last):
+    # Given
+    if first is not None and last is not None:
+        last = None
+    part = Slice(first, last, code="CT")
+    # When
+    pieces = pieces_of_open(part, TODAY)
+    # Then
+    assert pieces[-1].date_from == first
+    assert pieces[0].date_until == last
+    for newer, older in pairwise(pieces):
+        assert newer.date_from is not None
+        assert older.date_until == newer.date_from - dt.timedelta(days=1)
+    assert {piece.code for piece in pieces} == {"CT"}
+
+
+def test_a_profile_survives_storing_and_what_it_does_not_know_is_left_out():
+    # Given
+    profile = Profile(series_list=10, cap=100, busiest=3.5)
+    # When
+    restored = Profile.from_json(profile.to_json() | {"of_a_later_version": 1})
+    # Then
+    assert restored == profile
+
+
+def test_an_unknown_node_is_asked_carefully():
+    # Given
+    profile = Profile()
+    # Then
+    assert profile.window_days() == CAREFUL_DAYS
+    assert profile.believes_all(UNPROVEN)
+    assert not profile.believes_all(UNPROVEN + 1)
+    assert not profile.believes_empty(CAREFUL_DAYS)
+
+
+@given(days=st.integers(1, 4000), answers=st.integers(1, 100_000))
+def test_planned_windows_stay_within_bounds_whatever_was_learned(days, answers):
+    # Given
+    profile = Profile().answered(days, answers).proved(answers)
+    # Then
+    assert 1 <= profile.window_days() <= WIDEST_DAYS
+
+
+@given(st.integers(1, 10_000))
+def test_a_cap_is_never_believed_and_a_proof_beyond_it_unlearns_it(answers):
+    # Given
+    capped = Profile().capped(answers)
+    # Then
+    assert not capped.believes_all(answers)
+    assert capped.proved(answers).cap is None
+
+
+def test_lists_are_shorter_where_answers_are_capped():
+    assert Profile().list_length("SERIES") == LIST_LENGTH
+    assert Profile(cap=100).list_length("SERIES") == 10
+    assert Profile(series_list=0).list_length("SERIES") == 0
+    assert Profile(series_list=0).list_length("IMAGE") == LIST_LENGTH
