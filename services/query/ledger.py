@@ -36,7 +36,7 @@ def add_counts(session: Session, job_id: str, **changes: int) -> None:
 
 
 def lock(session: Session, job_id: str) -> None:
-    """Lock the row of a query: always before rows of its studies, or two workers could wait for each other."""
+    """Lock the row of a query; always before rows of its studies, or two workers wait for each other."""
     session.execute(select(Query.id).where(Query.id == job_id).with_for_update())
 
 
