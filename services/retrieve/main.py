@@ -13,6 +13,7 @@ from shared.broker.worker import Worker
 from shared.clock import utc_now
 from shared.contract.messages import CancelJob, RunRetrieve
 from shared.database.session import Database
+from shared.dicom.cluster_budget import ClusterBudget
 from shared.dicom.peers import timeouts_of
 from shared.dicom.pool import LinkPool
 from shared.events import Publisher
@@ -39,7 +40,10 @@ def start(
     `arrival_grace_s`: how long is waited for objects that the PACS says it has sent.
     """
     publisher = Publisher(broker, "retrieve")
-    links = LinkPool(timeouts_of(settings))
+    budget = ClusterBudget(database, worker_name("retrieve"))
+    budget.start()
+    lifecycle.on_stop(budget.close)
+    links = LinkPool(timeouts_of(settings), budget)
     lifecycle.on_stop(links.close)
 
     def report(job_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -45,6 +45,8 @@ class Peer:
     port: int
     ae_title: str
     calling_ae_title: str
+    #: The node whose limits hold for it, if any do.
+    node_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Link:
     def __init__(self, peer: Peer, assoc: Association) -> None:
         self.peer = peer
         self.assoc = assoc
+        #: Called before each request; waits or raises where the node's limits want it.
+        self.before_request: Callable[[], None] | None = None
         self._message_ids = cycle(range(1, 65536))
 
     @property
@@ -221,7 +225,14 @@ def _rejected(peer: Peer, answer: A_ASSOCIATE) -> PeerError:
 
 
 def guarded(link: Link, message_id: int, query_model: str, cancellation: Cancellation | None) -> None:
-    """Prepare the wait for the answers of an operation that C-CANCEL can end (PS3.7 9.3.2.3)."""
+    """Prepare the wait for the answers of an operation that C-CANCEL can end (PS3.7 9.3.2.3).
+
+    Raises:
+        NotNowError: the node's limits do not allow a request now.
+        InterruptedWorkError: stopping was asked for while it was waited until they do.
+    """
+    if link.before_request is not None:
+        link.before_request()
 
     def send_cancel() -> None:
         if link.assoc.is_established:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from shared.errors import DoseQRError
@@ -20,6 +21,7 @@ class Outcome(StrEnum):
     BAD_ANSWER = "answer not understood"
     CAPPED = "answers capped"
     STATUS = "answered with status"
+    NOT_NOW = "not asked at this time"
 
 
 #: The peer was not reached at all: worth waiting for a good while, since PACS are restarted.
@@ -63,6 +65,20 @@ class PeerError(DoseQRError):
         if self.status_code is not None:
             return f"status_{self.status_code:04x}"
         return self.outcome.value.replace(" ", "_")
+
+
+class NotNowError(PeerError):
+    """What the node allows does not allow it at this time; no failure, neither of the node nor of the work.
+
+    `until`: when it is worth coming back. `whole_node`: nobody else need try before. `note`: what is waited
+    for, in words. It is raised, never part of a result, and only while nothing is on its way to the node.
+    """
+
+    def __init__(self, until: datetime, note: str, *, whole_node: bool = False) -> None:
+        super().__init__(Outcome.NOT_NOW, note, associating=True)
+        self.until = until
+        self.note = note
+        self.whole_node = whole_node
 
 
 class InterruptedWorkError(DoseQRError):

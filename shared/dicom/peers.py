@@ -8,8 +8,13 @@ from shared.settings import Settings
 
 
 def peer_of(node: Node, settings: Settings) -> Peer:
-    """Return how to call this node; without a title of its own we call as our store does."""
-    return Peer(node.host, node.port, node.ae_title, node.calling_ae_title or settings.store_ae_title)
+    """Return how to call this node; without a title of its own we call as our store does.
+
+    Only remote nodes have limits.
+    """
+    calling_ae_title = node.calling_ae_title or settings.store_ae_title
+    node_id = node.id if node.kind == "remote" else None
+    return Peer(node.host, node.port, node.ae_title, calling_ae_title, node_id)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -15,7 +15,7 @@ from shared.clock import Clock, utc_now
 from shared.contract.codec import decode_command
 from shared.contract.messages import ENDED, ENDINGS, Progress, RunTask
 from shared.database.session import Database
-from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.errors import InvalidInputError, RetriableError
 from shared.events import Publisher
 from shared.jobs.hands import Hands
@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 #: At most four progress events a second for each job, however many workers it has.
 PROGRESS_EVERY = timedelta(seconds=0.25)
+
+#: Limits of a node may change while work waits for its hours: it looks again after so long.
+LOOK_AGAIN = timedelta(seconds=10)
 
 #: A job that ended like this has been counted to its last task; what comes in late is left out. What comes in
 #: after a cancellation was found, and stays visible.
@@ -99,6 +102,8 @@ class Engine:
                 result = self.service.perform(claim, cancellation)
             except InterruptedWorkError as interruption:
                 self._interrupted(claim, str(interruption))
+            except NotNowError as wait:
+                self._wait(claim, wait)
             except PeerError as error:
                 self._failed(claim, error)
             else:
@@ -112,6 +117,19 @@ class Engine:
             else:
                 self.ledger.put_back(session, claim, due_at=now, now=now)
         log.info("task interrupted", job_id=claim.job_id, task_id=claim.task_id, reason=reason)
+
+    def _wait(self, claim: Claim, wait: NotNowError) -> None:
+        now = self._clock()
+        due_at = max(now, min(wait.until, now + LOOK_AGAIN))
+        with self.database.write() as session:
+            kept = self.ledger.put_back(session, claim, due_at=due_at, now=now)
+            job = self.ledger.lock(session, claim.job_id) if kept else None
+            if job is None or job.status in ENDED:
+                return
+            job.note = wait.note[:1000]
+            if wait.whole_node:
+                self.ledger.postpone(session, claim.job_id, due_at)
+        log.info("task waits", job_id=claim.job_id, task_id=claim.task_id, waits_for=wait.note)
 
     def _failed(self, claim: Claim, error: PeerError) -> None:
         plan = plan_retry(
