@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import structlog
@@ -24,6 +25,16 @@ BACKLOG = 128
 
 class _Server(Server):
     """Cheroot with our log; it says which kind of error, never with what values."""
+
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
+        """Bind a socket, and close it if it cannot be bound, which cheroot itself does not."""
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()
+            raise
+        return socket_
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Log what cheroot has to say."""
@@ -59,7 +70,7 @@ class HttpServer:
             self._server.prepare()
         except OSError as error:
             raise PermanentError(
-                f"the web page cannot listen on {self._address}: {error.strerror}"
+                f"the web page cannot listen on {self._address}: {error.strerror or error}"
             ) from error
         self._thread.start()
 

@@ -47,7 +47,7 @@ def test_a_taken_port_is_told(system):
         other.bind((system.settings.web_host, system.settings.web_port))
         other.listen()
         # Then
-        with pytest.raises(PermanentError, match="cannot listen"), Lifecycle() as lifecycle:
+        with pytest.raises(PermanentError, match=r"cannot listen .* in use"), Lifecycle() as lifecycle:
             start(system.settings, system.broker, system.database, lifecycle)
 
 
