@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,7 +16,7 @@ from services.retrieve.asking import Asker
 from services.retrieve.expected import open_shares
 from services.retrieve.expecting import Expecter, give_up_naming
 from services.retrieve.facts import Facts, facts_of
-from services.retrieve.moves import Manners
+from services.retrieve.manners import manners_of_node
 from services.retrieve.moving import MannersOf, Mover
 from services.retrieve.payloads import EXPECT, MOVE, PLAN, move_order, order_tasks
 from services.retrieve.planning import plan
@@ -51,7 +52,7 @@ class RetrieveWork:
         report: Callable[[str], None],
         clock: Clock,
         *,
-        manners_of: MannersOf = lambda _remote_id: Manners(),
+        manners_of: MannersOf | None = None,
         grace_s: float = GRACE_S,
     ) -> None:
         self._settings = settings
@@ -59,6 +60,8 @@ class RetrieveWork:
         self._clock = clock
         self._expecter = Expecter(links)
         asker = Asker(database, links, report, clock)
+        if manners_of is None:
+            manners_of = partial(manners_of_node, database)
         self._mover = Mover(database, asker, Verifier(database, links, grace_s=grace_s), manners_of, clock)
 
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:

@@ -1,0 +1,20 @@
+"""What a node takes, from what queries have learned of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from services.retrieve.moves import Manners
+from shared.database.models import NodeProfile
+from shared.database.session import Database
+
+
+def manners_of_node(database: Database, remote_id: int) -> Manners:
+    """Return the manners of a node: one that answers C-FIND for lists of studies is moved from in lists, too.
+
+    Where it does not, the mover asks again without lists, so a wrong guess costs one request.
+    """
+    with database.read() as session:
+        data = session.scalar(select(NodeProfile.data).where(NodeProfile.node_id == remote_id)) or {}
+    length = data.get("series_list")
+    return Manners(across_studies=isinstance(length, int) and length > 1)
