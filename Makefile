@@ -43,6 +43,7 @@ check: $(INSTALLED_DEV)  ## Check format, lint and types; what CI does before th
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@if docker compose version > /dev/null 2>&1; then docker compose --profile demo config -q; fi
 
 format: $(INSTALLED_DEV)  ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --exit-zero .
