@@ -31,7 +31,13 @@ _MINUTE_S, _HOUR_S = 60, 3600
 def init_filters(app: Flask) -> None:
     """Give the templates their words."""
     app.jinja_env.filters.update(
-        figure=figure, moment=moment, day=day, sentence=sentence, duration=duration, criteria=criteria_words
+        figure=figure,
+        many=many,
+        moment=moment,
+        day=day,
+        sentence=sentence,
+        duration=duration,
+        criteria=criteria_words,
     )
     app.jinja_env.globals.update(STATUS_LOOKS=STATUS_LOOKS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
     app.context_processor(_context)
@@ -46,6 +52,11 @@ def _context() -> dict[str, Any]:
 def figure(number: float | None) -> str:
     """Return a number with thousands set apart, or a dash."""
     return EN_DASH if number is None else f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def many(number: int, one: str, several: str = "") -> str:
+    """Return a number with its noun: `1 object`, `2 objects`."""
+    return f"{figure(number)} {one if number == 1 else several or one + 's'}"
 
 
 def tied(field: Any) -> dict[str, str]:
