@@ -1,0 +1,41 @@
+"""The example that docs/messages.md gives to other systems, run as it stands there."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from tests.e2e.archive import FIRST, LAST, mixed_archive
+from tests.support.processes import ROOT
+
+EXAMPLE = (sys.executable, str(ROOT / "docs" / "examples" / "follow_a_query.py"))
+DAYS = (str(FIRST), str(LAST))
+
+
+def test_example_orders_a_query_and_follows_it_to_its_end(installation, serving, scripted_pacs):
+    # Given
+    pacs = scripted_pacs(mixed_archive(20))
+    _, seen = serving("query")
+    seen.add_pacs(pacs)
+    # When
+    done = installation.run([*EXAMPLE, "pacs", "doseqr", *DAYS]).wait()
+    # Then
+    assert done.code == 0, done.err
+    first, *_, last = done.out.splitlines()
+    assert first.split()[0] == "accepted"
+    assert last.split()[0] == "completed"
+    (job,) = installation.doseqr("jobs", "--json").json
+    counts = installation.doseqr("show", job["id"], "--json").json["counts"]
+    told = json.loads(last.partition(" ")[2])
+    assert (told["found"], told["kept"]) == (counts["found"], counts["kept"]) == (18, 18)
+
+
+def test_example_says_why_a_query_is_refused(installation, serving):
+    # Given
+    serving("query")
+    # When
+    done = installation.run([*EXAMPLE, "nobody", "doseqr", *DAYS]).wait()
+    # Then
+    assert done.code == 1
+    assert done.out.startswith("rejected ")
+    assert "nobody" in done.out
