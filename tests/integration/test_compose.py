@@ -26,7 +26,8 @@ _INSERTED = re.compile(rf"\$\{{({PREFIX}\w+)")
 def composed() -> dict[str, Any]:
     """The file as compose understands it, with the demo."""
     docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
+    version = [docker or "", "compose", "version"]
+    if docker is None or subprocess.run(version, check=False, capture_output=True).returncode:
         pytest.skip("no docker with compose")
     command = [docker, "compose", "--profile", "demo", "--file", str(COMPOSE), "config", "--format", "json"]
     told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)

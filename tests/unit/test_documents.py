@@ -1,4 +1,4 @@
-"""What the documents say of commands, settings and files is so."""
+"""What the documents say has to be there: settings, files, commands, targets of make."""
 
 from __future__ import annotations
 
@@ -9,123 +9,152 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from services.cli.main import app
+from services.cli.qr import parser as qr_parser
 from shared.settings import PREFIX, Settings
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OPERATIONS = ROOT / "docs" / "operations.md"
 
-#: Read by the tests alone.
-FOR_TESTS = f"{PREFIX}TEST_"
-
-_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-_INDENTED = re.compile(r"^(?: {4,}|\t).+$", re.MULTILINE)
-_INLINE = re.compile(r"`([^`]+)`")
-_LINK = re.compile(r"\]\(([^)\s]+)\)")
-_VARIABLE = re.compile(rf"\b{PREFIX}[A-Z0-9_]+")
-
-every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+_FENCE = re.compile(r"^\s*```[^\n]*\n(.*?)^\s*```", re.MULTILINE | re.DOTALL)
+_INDENTED = re.compile(r"^ {4}(\S.*)$", re.MULTILINE)
+_SPAN = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+_VARIABLE = re.compile(rf"\b{PREFIX}[A-Z0-9_]*[A-Z0-9]\b")
+_SETTING_ROW = re.compile(r"^\| `(DOSEQR_\w+)` \| (?:`(.*?)`|(empty)) \| (.*) \|$", re.MULTILINE)
 
 
-@every_document
-def test_relative_links_lead_somewhere(document: Path) -> None:
-    # Given the links of a document
-    links = _LINK.findall(document.read_text(encoding="utf-8"))
-
-    # When those into this repository are looked for
-    inside = [link.partition("#")[0] for link in links if "://" not in link and not link.startswith("#")]
-    lost = [link for link in inside if not (document.parent / link).exists()]
-
-    # Then each is there
-    assert lost == []
+def documents() -> list[object]:
+    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in DOCUMENTS]
 
 
-@every_document
-def test_make_commands_are_in_the_makefile(document: Path) -> None:
-    # Given what the Makefile can make
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+@pytest.mark.parametrize("path", documents())
+def test_links_lead_somewhere(path: Path) -> None:
+    # Given
+    links = [link for link in _LINK.findall(path.read_text(encoding="utf-8")) if "://" not in link]
 
-    # When a document names something to make
-    named = {name for line in _code(document) for name in re.findall(r"\bmake ([a-z][a-z-]*)", line)}
+    # When
+    dead = [link for link in links if not _leads_somewhere(path, link)]
 
-    # Then it can be made
-    assert named - targets == set()
-
-
-@every_document
-def test_doseqr_commands_and_their_options_exist(document: Path) -> None:
-    # Given the command line
-    top = get_command(app)
-
-    # When a document shows a command of it
-    shown = [words.split() for line in _code(document) for words in re.findall(r"\bdoseqr ([a-z].*)", line)]
-
-    # Then the command has that name, and the long options that are shown with it
-    assert [problem for words in shown for problem in _problems(top, words)] == []
+    # Then
+    assert not dead
 
 
-@every_document
-def test_variables_are_settings(document: Path) -> None:
-    # Given the settings
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+@pytest.mark.parametrize("path", documents())
+def test_named_commands_exist_with_their_options(path: Path) -> None:
+    # Given
+    commands = [line for code in code_of(path) for line in doseqr_lines(code)]
 
-    # When a document names a variable of ours
-    named = set(_VARIABLE.findall(document.read_text(encoding="utf-8")))
+    # When
+    wrong = [line for line in commands if not _is_command(line.split())]
 
-    # Then there is such a setting
-    assert {name for name in named - known if not name.startswith(FOR_TESTS)} == set()
+    # Then
+    assert not wrong
 
 
-def test_table_of_settings_is_complete_and_true() -> None:
-    # Given the table in the document for administrators
-    text = OPERATIONS.read_text(encoding="utf-8")
-    rows = re.findall(rf"^\| `({PREFIX}\w+)` \| (.*?) \| (.+) \|$", text, re.MULTILINE)
+@pytest.mark.parametrize("path", documents())
+def test_named_targets_of_make_exist(path: Path) -> None:
+    # Given
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
-    # When it is compared with the settings
+    # When
+    named = {word for code in code_of(path) for word in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)}
+
+    # Then
+    assert named <= targets
+
+
+@pytest.mark.parametrize("path", documents())
+def test_named_variables_are_settings(path: Path) -> None:
+    # Given
+    settings = {PREFIX + name.upper() for name in Settings.model_fields}
+
+    # When
+    named = set(_VARIABLE.findall(path.read_text(encoding="utf-8")))
+
+    # Then
+    assert named <= settings
+
+
+def test_the_table_of_settings_is_that_of_the_code() -> None:
+    # Given
     expected = [
-        (PREFIX + name.upper(), _shown(field.default), field.description)
+        (PREFIX + name.upper(), _default(field.default), field.description)
         for name, field in Settings.model_fields.items()
     ]
 
-    # Then it has each, in order, with its default and what it does
-    assert rows == expected
+    # When
+    rows = _SETTING_ROW.findall(OPERATIONS.read_text(encoding="utf-8"))
+
+    # Then
+    assert [(name, value, what) for name, value, _, what in rows] == expected
 
 
-def _shown(default: Any) -> str:
-    if isinstance(default, tuple):
-        text = json.dumps(list(default))
-    elif isinstance(default, bool):
-        text = str(default).lower()
-    else:
-        text = f"{default:g}" if isinstance(default, float) else str(default)
-    return f"`{text}`" if text else "empty"
+def test_wrong_commands_are_noticed() -> None:
+    # Given
+    lines = ["doseqr qwery --ct", "doseqr query --cat", "doseqr nodes ad", "doseqr qr -xx 1 2", "doseqr"]
+
+    # When
+    found = [_is_command(line.split()) for line in lines]
+
+    # Then
+    assert found == [False, False, False, False, True]
 
 
-def _code(document: Path) -> Iterator[str]:
-    """Yield the lines and spans of code of a document."""
-    text = document.read_text(encoding="utf-8")
-    for block in _FENCE.findall(text):
-        yield from block.splitlines()[1:-1]
-    rest = _FENCE.sub("", text)
-    yield from _INDENTED.findall(rest)
-    for span in _INLINE.findall(_INDENTED.sub("", rest)):
-        yield " ".join(span.split())
+def code_of(path: Path) -> Iterator[str]:
+    """Return what stands as code in a document: fenced and indented blocks, and spans in the text."""
+    text = path.read_text(encoding="utf-8")
+    yield from _FENCE.findall(text)
+    prose = _FENCE.sub("", text)
+    yield from _INDENTED.findall(prose)
+    yield from _SPAN.findall(prose)
 
 
-def _problems(command: Any, words: list[str]) -> Iterator[str]:
-    name = "doseqr"
-    while words and isinstance(command, TyperGroup):
-        found = command.commands.get(words[0])
+def doseqr_lines(code: str) -> Iterator[str]:
+    """Return the `doseqr` commands of some code, without what the shell adds."""
+    for line in code.splitlines():
+        found = re.search(r"(?:^|[\s/])(doseqr [a-z].*)$", line.partition("#")[0])
+        is_command = re.match(r"^\s*(doseqr |docker compose exec |\d+ \d+ \* |ExecStart=)", line)
+        if found and is_command:
+            yield re.sub(r"\$\([^)]*\)", "VALUE", found[1]).split(" | ")[0]
+
+
+def _leads_somewhere(path: Path, link: str) -> bool:
+    file, _, anchor = link.partition("#")
+    target = path.parent / file if file else path
+    if not target.exists():
+        return False
+    return not anchor or anchor in _anchors(target.read_text(encoding="utf-8"))
+
+
+def _anchors(text: str) -> set[str]:
+    return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in _HEADING.findall(text)}
+
+
+def _is_command(words: list[str]) -> bool:
+    command: Any = get_command(app)
+    rest = words[1:]
+    while rest and hasattr(command, "commands"):
+        found = command.commands.get(rest[0])
         if found is None:
-            yield f"{name} has no command {words[0]}"
-            return
-        command, name, words = found, f"{name} {words[0]}", words[1:]
-    known = {option for parameter in command.params for option in parameter.opts}
-    for word in words:
-        if re.fullmatch(r"--[a-z][a-z-]*", word) and word not in known | {"--help"}:
-            yield f"{name} has no option {word}"
+            return False
+        command, rest = found, rest[1:]
+    return {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)} <= _options_of(command)
+
+
+def _options_of(command: Any) -> set[str]:
+    if command.name == "qr":
+        return {option for action in qr_parser()._actions for option in action.option_strings}
+    return {option for parameter in command.params for option in parameter.opts} | {"-h", "--help"}
+
+
+def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return json.dumps(list(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
