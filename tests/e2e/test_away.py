@@ -1,4 +1,4 @@
-"""What jobs need goes away for a while in their middle: the broker, the database, a worker that is asked to."""
+"""What a job needs goes away in its middle: the broker, the database, a worker that is asked to end."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_another_worker_goes_on_with_the_move_of_a_killed_one(serving, scripted_
     assert [type(event) for event in seen.endings(job_id)] == [Completed]
 
 
-def test_after_everything_was_killed_at_once_running_jobs_go_on(tmp_path, own_node, own_prefix, scripted_pacs):
+def test_after_everything_was_killed_at_once_jobs_go_on(tmp_path, own_node, own_prefix, scripted_pacs):
     # Given
     archive = [*mixed_archive(40), mg_study(images=60)]
     pacs = scripted_pacs(archive, store_pause_s=0.15, **ONE_BY_ONE)

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from services.cli.local.processes import ended_with_us
 from shared.broker.rabbitmq import RabbitBroker
-from shared.database.models import QueryTask, RetrieveTask
+from shared.database.models import Node, QueryTask, RetrieveTask
 from shared.database.session import Database
 from shared.settings import Settings
 from simulator.scp import ScriptedPacs
@@ -197,8 +197,13 @@ class Observed(System):
             wait_until(lambda queue=queue: self.broker.queue_state(queue).consumers == number)  # type: ignore[misc]
 
     def add_pacs(self, pacs: ScriptedPacs, name: str = "pacs") -> None:
-        """Make a scripted PACS known, and our store to it."""
-        self.add_remote(name, pacs.host, pacs.port, pacs.ae_title)
+        """Make a scripted PACS known, and our store to it.
+
+        It may be called by more than work here: associations of a killed process count until their leases end.
+        """
+        node = self.add_remote(name, pacs.host, pacs.port, pacs.ae_title)
+        with self.database.write() as session:
+            session.get_one(Node, node.id).max_associations = 16
         pacs.destinations[self.settings.store_ae_title] = ("127.0.0.1", self.settings.store_port)
 
     def pids_in_hand(self, kind: str) -> set[int]:
