@@ -35,8 +35,11 @@ def worker_name(service: str) -> str:
     return f"{service}@{socket.gethostname()}:{os.getpid()}"
 
 
-def run_service(name: str, start: Start, settings: Settings) -> int:
-    """Run one service in the foreground until SIGTERM or SIGINT; returns the exit code."""
+def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bool = True) -> int:
+    """Run one service in the foreground until SIGTERM or SIGINT; returns the exit code.
+
+    The page does not need the broker to begin: it is where people are told that the broker is away.
+    """
     configure(name, settings.log_level)
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
@@ -44,9 +47,10 @@ def run_service(name: str, start: Start, settings: Settings) -> int:
         lifecycle.on_stop(database.close)
         broker = open_broker(settings.amqp_url, settings.amqp_prefix, settings.bridge_socket)
         lifecycle.on_stop(broker.close)
-        if patiently(lambda: migrate(database), "database", lifecycle.stopping) and patiently(
-            broker.declare, "broker", lifecycle.stopping
-        ):
+        ready = patiently(lambda: migrate(database), "database", lifecycle.stopping)
+        if ready and needs_broker:
+            ready = patiently(broker.declare, "broker", lifecycle.stopping)
+        if ready:
             start(settings, broker, database, lifecycle)
             start_heartbeat(name, broker, lifecycle)
             log.info("ready", broker=broker.description, database=database.description)

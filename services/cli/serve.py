@@ -52,7 +52,8 @@ def serve(
                 "DOSEQR_AMQP_URL=memory:// has all services in one process; run them with: doseqr serve all",
                 "service",
             )
-        raise typer.Exit(run_service(service.value, start_of(Service(service.value)), settings))
+        start, needs_broker = start_of(Service(service.value)), service is not Served.WEB
+        raise typer.Exit(run_service(service.value, start, settings, needs_broker=needs_broker))
     raise typer.Exit(serve_embedded(settings) if settings.embedded else serve_all(settings))
 
 

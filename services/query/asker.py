@@ -98,14 +98,17 @@ class Asker:
 
     def series_of_many(self, study_instance_uids: Sequence[str]) -> FindResult[SeriesMatch]:
         """Ask for the series of many studies at once; what went wrong stands in the result."""
-        keys = {"study_instance_uids": len(study_instance_uids)}
+        keys = {"study_instance_uids": list(study_instance_uids)}
         return self._find("SERIES", series_identifier(study_instance_uids), keys, series_match)
 
     def objects_of_many(
         self, study_instance_uids: Sequence[str], series_instance_uids: Sequence[str]
     ) -> FindResult[ObjectMatch]:
         """Ask for the objects of many series at once; what went wrong stands in the result."""
-        keys = {"series_instance_uids": len(series_instance_uids)}
+        keys = {
+            "study_instance_uids": list(study_instance_uids),
+            "series_instance_uids": list(series_instance_uids),
+        }
         identifier = image_identifier(study_instance_uids, series_instance_uids)
         return self._find("IMAGE", identifier, keys, object_match)
 

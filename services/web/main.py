@@ -54,7 +54,7 @@ def _first_start(database: Database) -> None:
 def main() -> int:
     """Run the service in the foreground."""
     try:
-        return run_service("web", start, load())
+        return run_service("web", start, load(), needs_broker=False)
     except PermanentError as error:
         log.critical("cannot run", error=str(error))
         return FAILED

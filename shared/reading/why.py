@@ -107,11 +107,10 @@ def _series(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:
 
 
 def _finds(session: Session, query_id: str, study: QueryStudy) -> list[dict[str, Any]]:
-    if study.task_id is None:
-        return []
+    tasks = [task_id for task_id in (study.found_by, study.task_id) if task_id is not None]
     rows = session.scalars(
         select(QueryFind)
-        .where(QueryFind.job_id == query_id, QueryFind.task_id == study.task_id)
+        .where(QueryFind.job_id == query_id, QueryFind.task_id.in_(tasks))
         .order_by(QueryFind.id)
     )
     return [
