@@ -35,6 +35,8 @@ class Leases:
         self._worker = worker
         self._clock = clock
         self._tokens: set[str] = set()
+        #: Given back while the database was away.
+        self._given_back: set[str] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="node-leases", daemon=True)
@@ -85,7 +87,7 @@ class Leases:
             return budget is None or _is_free(session, budget, own, self._clock())
 
     def drop(self, token: str) -> None:
-        """Give an association or a place in line back; where the database is away, it runs out."""
+        """Give an association or a place in line back; where the database is away, with the next renewal."""
         with self._lock:
             if token not in self._tokens:
                 return
@@ -94,7 +96,9 @@ class Leases:
             with self._database.write() as session:
                 session.execute(delete(NodeLease).where(NodeLease.token == token))
         except DatabaseAwayError as error:
-            log.warning("lease left to run out", error=str(error))
+            with self._lock:
+                self._given_back.add(token)
+            log.warning("lease not given back yet", error=str(error))
 
     def is_wanted(self, node_id: int, token: str) -> bool:
         """Tell whether others wait, more are held than allowed, or this one has run out."""
@@ -117,17 +121,21 @@ class Leases:
                 log.warning("node leases not renewed", error=str(error))
 
     def renew(self) -> None:
-        """Renew all rows of this process once.
+        """Renew all rows of this process once, and take away those that it could not give back.
 
         Raises:
             DatabaseAwayError: the database is away.
         """
         with self._lock:
-            tokens = list(self._tokens)
-        if tokens:
-            until = self._clock() + LEASE
-            with self._database.write() as session:
-                session.execute(update(NodeLease).where(NodeLease.token.in_(tokens)).values(until=until))
+            tokens, given_back = list(self._tokens), list(self._given_back)
+        if not tokens and not given_back:
+            return
+        until = self._clock() + LEASE
+        with self._database.write() as session:
+            session.execute(update(NodeLease).where(NodeLease.token.in_(tokens)).values(until=until))
+            session.execute(delete(NodeLease).where(NodeLease.token.in_(given_back)))
+        with self._lock:
+            self._given_back.difference_update(given_back)
 
 
 def locked_budget(session: Session, node_id: int, now: datetime) -> NodeBudget:

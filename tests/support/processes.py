@@ -199,7 +199,7 @@ class Observed(System):
     def add_pacs(self, pacs: ScriptedPacs, name: str = "pacs") -> None:
         """Make a scripted PACS known, and our store to it.
 
-        It may be called by more than work here: associations of a killed process count until their leases end.
+        Work may call it more often than is usual: what a killed process held counts until its lease ends.
         """
         node = self.add_remote(name, pacs.host, pacs.port, pacs.ae_title)
         with self.database.write() as session:
