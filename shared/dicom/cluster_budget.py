@@ -84,7 +84,7 @@ class ClusterBudget:
             row = locked_budget(session, node_id, now)
             bucket, wait_s = _bucket(row).reserve(rate, now)
             if wait_s > longest_s:
-                note = f"{limits.name} may be asked {rate} times a minute"
+                note = f"{limits.name} takes {rate} {'request' if rate == 1 else 'requests'} a minute"
                 raise NotNowError(now + timedelta(seconds=wait_s), note, whole_node=True)
             row.tokens, row.tokens_at = bucket.tokens, bucket.at
         return wait_s

@@ -21,7 +21,7 @@ IDLE_S = 5.0
 TURN_S = 5.0
 
 #: How often idle associations are looked for; one that others wait for is released then.
-_LOOK_S = 1.0
+_LOOK_S = 0.25
 
 Key = tuple[Peer, tuple[str, ...]]
 

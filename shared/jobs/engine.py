@@ -122,9 +122,11 @@ class Engine:
         now = self._clock()
         due_at = max(now, min(wait.until, now + LOOK_AGAIN))
         with self.database.write() as session:
-            kept = self.ledger.put_back(session, claim, due_at=due_at, now=now)
-            job = self.ledger.lock(session, claim.job_id) if kept else None
+            job = self.ledger.lock(session, claim.job_id)
             if job is None or job.status in ENDED:
+                self.ledger.end(session, claim, "cancelled", "", "", now)
+                return
+            if not self.ledger.put_back(session, claim, due_at=due_at, now=now):
                 return
             job.note = wait.note[:1000]
             if wait.whole_node:

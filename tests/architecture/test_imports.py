@@ -19,6 +19,7 @@ PURE = (
     "shared/contract/",
     "shared/broker/retry.py",
     "shared/broker/topology.py",
+    "shared/dicom/limits.py",
     "shared/jobs/policy.py",
     "services/query/rules",
     "services/query/slices.py",

@@ -1,0 +1,93 @@
+"""Work that a node's limits do not allow yet: it waits without having failed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.broker.port import Message
+from shared.clock import utc_now
+from shared.contract.codec import command_message
+from shared.contract.messages import RunTask
+from shared.dicom.errors import NotNowError, Outcome, PeerError
+from shared.jobs.engine import LOOK_AGAIN
+
+
+def task_message(task_id: int) -> Message:
+    task = RunTask(job_id="query-1", task_id=task_id)
+    return command_message(task, source="/test", now=utc_now(), routing_key="task.query")
+
+
+def not_now(*, hours: float = 0.0, whole_node: bool = False):
+    """Return what raises the refusal of a node's limits."""
+
+    def act(_claim, _cancellation):
+        until = utc_now() + timedelta(hours=hours, seconds=2)
+        raise NotNowError(until, "pacs may be asked from 18:00", whole_node=whole_node)
+
+    return act
+
+
+def test_waiting_is_no_failure_and_the_job_says_what_for(bench):
+    # Given
+    bench.work.act = not_now()
+    bench.begin(2)
+    # When
+    bench.engine.handle(task_message(1), False)
+    # Then
+    waiting, other = bench.tasks()
+    assert (waiting.state, waiting.failures, waiting.error, waiting.starts) == ("pending", 0, "", 0)
+    assert waiting.due_at > utc_now()
+    assert other.due_at < utc_now()
+    assert bench.job().note == "pacs may be asked from 18:00"
+    assert bench.work.given_up == []
+
+
+def test_hours_hold_for_all_tasks_of_the_job_and_are_looked_at_again(bench):
+    # Given
+    bench.work.act = not_now(hours=12, whole_node=True)
+    bench.begin(40)
+    # When
+    bench.engine.handle(task_message(1), False)
+    # Then
+    pending = [task for task in bench.tasks() if task.state == "pending"]
+    now = utc_now()
+    assert len(pending) == 40
+    assert all(now < task.due_at <= now + LOOK_AGAIN for task in pending)
+
+
+def test_the_time_of_waiting_is_no_time_of_failing(bench):
+    # Given
+    def fail(_claim, _cancellation):
+        raise PeerError(Outcome.CONNECTION_REFUSED, "away")
+
+    bench.work.act = fail
+    bench.begin(1)
+    bench.engine.handle(task_message(1), False)
+    failing_since = bench.tasks()[0].failing_since
+    # When
+    bench.work.act = not_now()
+    bench.engine.handle(task_message(1), True)
+    # Then
+    task = bench.tasks()[0]
+    assert task.failures == 1
+    assert task.failing_since > failing_since
+
+
+@pytest.mark.parametrize("whole_node", [False, True])
+def test_a_cancelled_job_does_not_wait(bench, whole_node):
+    # Given
+    def cancelled_meanwhile(claim, cancellation):
+        bench.engine.cancel(claim.job_id)
+        return not_now(whole_node=whole_node)(claim, cancellation)
+
+    bench.work.act = cancelled_meanwhile
+    bench.begin(1)
+    # When
+    bench.engine.handle(task_message(1), False)
+    # Then
+    bench.wait_for_end()
+    assert bench.job().status == "cancelled"
+    assert bench.job().note == ""
+    assert [task.state for task in bench.tasks()] == ["cancelled"]
