@@ -32,8 +32,10 @@ demo: $(INSTALLED)  ## Query, retrieve and verify with a demo PACS, then end; le
 
 test: $(INSTALLED_DEV) system-packages  ## Run all tests, on a real RabbitMQ, PostgreSQL and DICOM peers; T=path for a part
 	@if [ -n "$(T)" ]; then .ci/with-broker $(BIN)/pytest $(T); else \
-	  $(BIN)/pytest -q $(UNIT); \
-	  .ci/with-broker $(BIN)/pytest -q $(REST); fi
+	  failed=0; \
+	  $(BIN)/pytest -q $(UNIT) || failed=1; \
+	  .ci/with-broker $(BIN)/pytest -q $(REST) || failed=1; \
+	  exit $$failed; fi
 
 unit: $(INSTALLED_DEV)  ## Run the fast tests: no network, no broker but the one in memory
 	@$(BIN)/pytest -q $(UNIT)
