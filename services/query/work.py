@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from services.query.asker import Asker
@@ -30,7 +30,7 @@ from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
 from shared.contract.messages import JobKind, RunRetrieve, StudiesDecided, StudySummary
 from shared.contract.reasons import Reason
-from shared.database.models import Node, Query, QueryStudy, QueryTask
+from shared.database.models import Node, Query, QueryTask
 from shared.database.session import Database
 from shared.dicom.association import Peer
 from shared.dicom.cancellation import Cancellation
@@ -40,6 +40,7 @@ from shared.dicom.pool import LinkPool
 from shared.errors import BrokerAwayError
 from shared.events import Publisher
 from shared.jobs.model import Claim, Ending, NewTask, Result
+from shared.reading.queries import by_type
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -218,7 +219,7 @@ class QueryWork:
             },
         }
         if query.ended_at is not None:
-            counts["by_type"] = _kept_by_type(session, job_id)
+            counts["by_type"] = by_type(session, job_id)
         return counts
 
     def before_announcing(self, session: Session, job_id: str) -> None:
@@ -236,16 +237,6 @@ def _summary(decision: StudyDecision) -> StudySummary:
         decision=decision.decision.value,
         reason=decision.reason.value,
     )
-
-
-def _kept_by_type(session: Session, job_id: str) -> dict[str, int]:
-    rows = session.execute(
-        select(QueryStudy.type, func.count())
-        .where(QueryStudy.job_id == job_id, QueryStudy.decision == "keep")
-        .group_by(QueryStudy.type)
-        .order_by(QueryStudy.type)
-    )
-    return {kind: number for kind, number in rows if kind}
 
 
 def failure_of(error: PeerError) -> str:
