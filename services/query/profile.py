@@ -5,7 +5,7 @@ Defaults are careful; what was measured is used. Each method that learns returns
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
@@ -26,14 +26,48 @@ COMFORTABLE = 500
 LIST_LENGTH = 50
 SHORT_LIST_LENGTH = 10
 
+#: Answers from which something is learned about all answers.
+_MANY = 20
+
+#: A moving average is written if it moves by this part.
+_WORTH_WRITING = 0.2
+
+_LISTS = {"STUDY": "study_list", "SERIES": "series_list", "IMAGE": "image_list"}
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What was learned of a node; None: not measured."""
 
-    #: UIDs that it takes in one list at SERIES and IMAGE level; 0: it takes none.
+    #: UIDs that it takes in one list at STUDY, SERIES and IMAGE level; 0: it takes none.
+    study_list: int | None = None
     series_list: int | None = None
     image_list: int | None = None
+    #: Codes in one list of ModalitiesInStudy (0008,0061) that were proven to be matched as "any of"; 0: none.
+    code_list: int | None = None
+    #: Whether it matches on ModalitiesInStudy, and whether it returns it.
+    modalities_matched: bool | None = None
+    modalities_returned: bool | None = None
+    #: Whether it answers a SERIES query by date without a study (relational queries, PS3.4 C.4.1.2.2.2).
+    relational: bool | None = None
+    #: Whether no study matches unless an empty Modality (0008,0060) is among the keys.
+    study_modality_key: bool | None = None
+    #: Optional keys that have a request refused, by level (`STUDY.StationName`).
+    refused_keys: tuple[str, ...] = ()
+    #: What it returns when asked for it.
+    returns_study_descriptions: bool | None = None
+    returns_series_descriptions: bool | None = None
+    returns_station_names: bool | None = None
+    returns_sop_classes: bool | None = None
+    returns_series_counts: bool | None = None
+    returns_instance_counts: bool | None = None
+    #: Whether studies had as many series as it said, as often as this was compared.
+    counts_trusted: bool | None = None
+    #: Milliseconds from request to final answer, and answers a second of requests with many; moving averages.
+    request_ms: float | None = None
+    answers_per_s: float | None = None
+    #: Associations that stood side by side when it was measured.
+    associations: int | None = None
     #: The largest number of answers to one request that was proven to be all there were.
     proven: int = UNPROVEN
     #: The number of answers beyond which it says nothing, although it says success.
@@ -47,11 +81,12 @@ class Profile:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read stored values; what this version does not know is left out."""
         names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in data.items() if name in names})
+        values = {name: value for name, value in data.items() if name in names}
+        return cls(**values | {"refused_keys": tuple(values.get("refused_keys", ()))})
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return asdict(self)
+        return asdict(self) | {"refused_keys": list(self.refused_keys)}
 
     def window_days(self) -> int:
         """Return how many days a query's slices begin with."""
@@ -86,10 +121,42 @@ class Profile:
 
     def list_length(self, level: str) -> int:
         """Return how many UIDs to ask for at once; unknown: try."""
-        known = self.series_list if level == "SERIES" else self.image_list
+        known = getattr(self, _LISTS[level])
         length = LIST_LENGTH if known is None else known
         return length if self.cap is None else min(length, max(self.cap // 10, 1))
 
     def takes_lists(self, level: str, length: int) -> Self:
         """Learn how many UIDs in a list it takes; 0: none."""
-        return replace(self, series_list=length) if level == "SERIES" else replace(self, image_list=length)
+        return replace(self, **{_LISTS[level]: length})
+
+    def refused(self, level: str) -> frozenset[str]:
+        """Return the keywords of optional keys that a request of this level must do without."""
+        return frozenset(name.partition(".")[2] for name in self.refused_keys if name.startswith(f"{level}."))
+
+    def refuses(self, level: str, keywords: Iterable[str]) -> Self:
+        """Learn which optional keys have a request of this level refused."""
+        names = {f"{level}.{keyword}" for keyword in keywords}
+        return replace(self, refused_keys=tuple(sorted({*self.refused_keys, *names})))
+
+    def took(self, duration_ms: int, answers: int) -> Self:
+        """Learn from the time of a request; small changes are not worth writing."""
+        changed = replace(self, request_ms=_moved(self.request_ms, float(max(duration_ms, 1))))
+        if answers >= _MANY and duration_ms:
+            changed = replace(changed, answers_per_s=_moved(self.answers_per_s, answers * 1000 / duration_ms))
+        return changed
+
+    def returns(self, field: str, seen: int, asked: int) -> Self:
+        """Learn whether an attribute is returned, from answers that were asked for it (`returns_...`)."""
+        value = True if seen else (False if asked >= _MANY else None)
+        known = getattr(self, field)
+        if value is None or known is True or known == value:
+            return self
+        return replace(self, **{field: value})
+
+
+def _moved(before: float | None, now: float) -> float:
+    """Return a moving average, as it was where it would hardly change."""
+    if before is None:
+        return round(now, 1)
+    after = before + (now - before) / 5
+    return before if abs(after - before) < before * _WORTH_WRITING else round(after, 1)
