@@ -8,10 +8,10 @@ from datetime import date, time, timedelta
 from typing import Any
 
 from services.query.profile import CAREFUL_DAYS, WIDEST_DAYS
-from services.query.slices import Slice, plan
 from shared.contract.criteria import Criteria
 from shared.contract.criteria_fields import format_time
 from shared.jobs.model import NewTask
+from shared.querying.slices import Slice, plan
 
 SLICE, EXAMINE = "slice", "examine"
 

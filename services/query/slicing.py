@@ -28,7 +28,6 @@ from services.query.payloads import (
     slice_payload,
 )
 from services.query.rules import KnownObjects, StudyDecision, decide
-from services.query.slices import Slice, halve
 from services.query.widening import widen
 from shared.contract.criteria import Criteria
 from shared.database.models import QueryTask
@@ -38,6 +37,7 @@ from shared.dicom.find import FindResult
 from shared.dicom.keys import study_identifier
 from shared.dicom.status import OUT_OF_RESOURCES
 from shared.jobs.model import Claim, NewTask, Result
+from shared.querying.slices import Slice, halve
 
 #: Answered by some PACS to what is too much for them: "unable to calculate the number of matches", and the
 #: warning of repository queries that matching reached the response limit.

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from services.query.ledger import add_counts
 from services.query.payloads import SLICE, slice_of, slice_payload
 from services.query.profile import WIDEST_DAYS
-from services.query.slices import Slice
 from shared.database.models import QueryTask
 from shared.jobs.model import Claim
+from shared.querying.slices import Slice
 
 #: A window with fewer answers is sparse.
 SPARSE = 20

@@ -22,7 +22,7 @@ PURE = (
     "shared/dicom/limits.py",
     "shared/jobs/policy.py",
     "services/query/rules",
-    "services/query/slices.py",
+    "shared/querying/",
     "services/query/payloads.py",
     "services/retrieve/moves.py",
     "services/store/paths.py",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.query.payloads import EARLIEST, pieces_of_open
 from services.query.profile import CAREFUL_DAYS, LIST_LENGTH, UNPROVEN, WIDEST_DAYS, Profile
-from services.query.slices import Slice
+from shared.querying.slices import Slice
 
 TODAY = dt.date(2026, 3, 1)
 DAYS = st.dates(EARLIEST, TODAY)

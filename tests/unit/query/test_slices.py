@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.query.slices import Slice, halve, plan
 from shared.contract.criteria import CODES
 from shared.errors import InvalidInputError
+from shared.querying.slices import Slice, halve, plan
 from tests.unit.query.archive import criteria
 
 TODAY = date(2024, 6, 15)
