@@ -121,13 +121,14 @@ class Profile:
 
     def list_length(self, level: str) -> int:
         """Return how many UIDs to ask for at once; unknown: try."""
-        known = getattr(self, _LISTS[level])
+        known: int | None = getattr(self, _LISTS[level])
         length = LIST_LENGTH if known is None else known
         return length if self.cap is None else min(length, max(self.cap // 10, 1))
 
     def takes_lists(self, level: str, length: int) -> Self:
         """Learn how many UIDs in a list it takes; 0: none."""
-        return replace(self, **{_LISTS[level]: length})
+        changes: dict[str, Any] = {_LISTS[level]: length}
+        return replace(self, **changes)
 
     def refused(self, level: str) -> frozenset[str]:
         """Return the keywords of optional keys that a request of this level must do without."""
@@ -151,7 +152,8 @@ class Profile:
         known = getattr(self, field)
         if value is None or known is True or known == value:
             return self
-        return replace(self, **{field: value})
+        changes: dict[str, Any] = {field: value}
+        return replace(self, **changes)
 
 
 def _moved(before: float | None, now: float) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from pydicom.dataset import Dataset
 
@@ -26,6 +27,22 @@ _SERIES_RETURN = (
 )
 _IMAGE_RETURN = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber")
 
+#: Keys that an archive need not support (PS3.4 C.6.1.1 and C.6.2.1: type O), by level.
+OPTIONAL_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "STUDY": (
+            "ModalitiesInStudy",
+            "StudyDescription",
+            "NumberOfStudyRelatedSeries",
+            "NumberOfStudyRelatedInstances",
+            "StationName",
+            "Modality",
+        ),
+        "SERIES": ("SeriesDescription", "StationName", "NumberOfSeriesRelatedInstances"),
+        "IMAGE": ("SOPClassUID",),
+    }
+)
+
 
 def study_identifier(
     *,
@@ -35,8 +52,12 @@ def study_identifier(
     study_instance_uids: Sequence[str] = (),
     accession_number: str = "",
     with_station_name: bool = False,
+    with_modality: bool = False,
 ) -> Dataset:
-    """Return the identifier of a STUDY level C-FIND; what is empty matches everything and is returned."""
+    """Return the identifier of a STUDY level C-FIND; what is empty matches everything and is returned.
+
+    `with_modality` adds an empty Modality (0008,0060): some archives find no study without it.
+    """
     ds = _empty("STUDY", _STUDY_RETURN)
     ds.StudyDate = study_date
     ds.StudyTime = study_time
@@ -47,6 +68,8 @@ def study_identifier(
         ds.StudyInstanceUID = list(study_instance_uids)
     if with_station_name:
         ds.StationName = ""
+    if with_modality:
+        ds.Modality = ""
     return ds
 
 
@@ -58,6 +81,26 @@ def series_identifier(
     ds.StudyInstanceUID = list(study_instance_uids)
     if series_instance_uids:
         ds.SeriesInstanceUID = list(series_instance_uids)
+    return ds
+
+
+def relational_series_identifier(study_date: str, study_time: str = "") -> Dataset:
+    """Return the identifier of a SERIES level C-FIND over studies of some days (PS3.4 C.4.1.2.2.2)."""
+    ds = _empty("SERIES", _SERIES_RETURN)
+    ds.StudyInstanceUID = ""
+    ds.StudyDate = study_date
+    ds.StudyTime = study_time
+    return ds
+
+
+def without(identifier: Dataset, keywords: Collection[str]) -> Dataset:
+    """Return the identifier without these keys."""
+    if not any(keyword in identifier for keyword in keywords):
+        return identifier
+    ds = Dataset()
+    for element in identifier:
+        if element.keyword not in keywords:
+            ds.add(element)
     return ds
 
 
