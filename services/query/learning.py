@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from services.query.profile import Profile
 from shared.clock import Clock
 from shared.database.models import NodeProfile
 from shared.database.session import Database
 from shared.dicom.association import Peer
+from shared.querying.profile import Profile
 
 Lesson = Callable[[Profile], Profile]
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import date, time, timedelta
 from typing import Any
 
-from services.query.profile import CAREFUL_DAYS, WIDEST_DAYS
 from shared.contract.criteria import Criteria
 from shared.contract.criteria_fields import format_time
 from shared.jobs.model import NewTask
+from shared.querying.profile import CAREFUL_DAYS, WIDEST_DAYS
 from shared.querying.slices import Slice, plan
 
 SLICE, EXAMINE = "slice", "examine"

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from services.query.asker import Asker
 from services.query.examining import object_answer, series_answer
 from services.query.learning import Learner
-from services.query.profile import SHORT_LIST_LENGTH
 from services.query.rules import KnownObjects, Needs, ObjectAnswer, SeriesAnswer, StudyAnswer, decide
 from shared.contract.criteria import Criteria
 from shared.dicom.answers import ObjectMatch, SeriesMatch
 from shared.dicom.errors import InterruptedWorkError, Outcome
 from shared.dicom.find import FindResult
 from shared.errors import DoseQRError
+from shared.querying.profile import SHORT_LIST_LENGTH
 
 #: A list of one saves nothing.
 _SHORTEST = 2

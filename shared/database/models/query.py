@@ -136,7 +136,7 @@ class QueryObject(Base):
 
 
 class NodeProfile(Base):
-    """What was learned of a remote node (services/query/profile.py); careful defaults where nothing was."""
+    """What was learned of a remote node (shared/querying/profile.py); careful defaults where nothing was."""
 
     __tablename__ = "node_profiles"
 

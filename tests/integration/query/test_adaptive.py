@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.query.profile import Profile
 from shared.database.models import NodeProfile
+from shared.querying.profile import Profile
 from tests.integration.query.test_query import everything, ready
 from tests.support.pacs import ct_study, days_of, dx_study, mg_study, petct_study
 

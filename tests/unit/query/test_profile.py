@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.query.payloads import EARLIEST, pieces_of_open
-from services.query.profile import CAREFUL_DAYS, LIST_LENGTH, UNPROVEN, WIDEST_DAYS, Profile
+from shared.querying.profile import CAREFUL_DAYS, LIST_LENGTH, UNPROVEN, WIDEST_DAYS, Profile
 from shared.querying.slices import Slice
 
 TODAY = dt.date(2026, 3, 1)
