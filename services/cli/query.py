@@ -9,6 +9,7 @@ import typer
 
 from services.cli.echoing import require_answers
 from services.cli.exit_codes import OK, usage
+from services.cli.identifiers import identifiers
 from services.cli.opening import (
     JOB_QUEUES,
     opened_broker,
@@ -88,6 +89,24 @@ def query(
         bool,
         typer.Option("--toshiba", help="CT without report: first images, secondary captures whole."),
     ] = False,
+    accession_number: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A", help="Only the study with this accession number; repeatable; not with dates."
+        ),
+    ] = None,
+    accession_numbers: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The same for each line of a file; - for standard input."),
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="UID", help="Only the study with this UID; repeatable; not with dates."),
+    ] = None,
+    studies: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The same for each line of a file; - for standard input."),
+    ] = None,
     retrieve: Annotated[bool, typer.Option("--retrieve", help="Retrieve what was kept.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     as_json: JsonOption = False,
@@ -110,6 +129,8 @@ def query(
             "ignore_known": not include_known,
             "empty_sr": empty_sr,
             "toshiba": toshiba,
+            "accession_numbers": identifiers("accession_numbers", accession_number or (), accession_numbers),
+            "study_instance_uids": identifiers("study_instance_uids", study or (), studies),
         }
     )
     settings = settings_of_command()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shared.contract.criteria import IDENTIFIERS
+
 TYPE_NAMES = {
     "CT": "CT",
     "MG": "Mammography",
@@ -42,8 +44,7 @@ _LISTS = (
     "keep_descriptions",
     "exclude_stations",
     "keep_stations",
-    "accession_numbers",
-    "study_instance_uids",
+    *IDENTIFIERS,
 )
 _OPTIONS = ("include_sr_only", "station_at_study_level", "empty_sr", "toshiba")
 #: Items of a list that are shown.
@@ -54,7 +55,8 @@ def criteria_words(criteria: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what was asked for as labels and texts; what was left at its default is not told."""
     types = [TYPE_NAMES.get(name, name) for name in criteria.get("types", ())]
     told = [(LABELS["types"], ", ".join(types) or "None")]
-    told.append(("Study dates", _dates(criteria)))
+    if not any(criteria.get(name) for name in IDENTIFIERS):
+        told.append(("Study dates", _dates(criteria)))
     if criteria.get("time_from") or criteria.get("time_until"):
         times = f"{criteria.get('time_from') or '00:00'} to {criteria.get('time_until') or '23:59'}"
         told.append(("Times of day", times))
@@ -69,7 +71,7 @@ def criteria_words(criteria: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def for_people(problem: str) -> str:
     """Return a problem with fields named as the form names them."""
-    for name in ("date_from", "date_until", "time_from", "time_until"):
+    for name in ("date_from", "date_until", "time_from", "time_until", *IDENTIFIERS):
         problem = problem.replace(name, f"“{LABELS[name]}”")
     return problem[:1].upper() + problem[1:] + ("" if problem.endswith(".") else ".")
 

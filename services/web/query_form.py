@@ -8,12 +8,13 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy.orm import Session
-from wtforms import BooleanField, SelectField, SelectMultipleField, StringField
+from wtforms import BooleanField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from services.web.criteria_words import LABELS, TYPE_NAMES, for_people
 from services.web.forms import Form
-from shared.contract.criteria import CODES, Criteria, parse_criteria, window
+from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, parse_criteria, window
+from shared.contract.identifier_lines import identifier_lines
 from shared.database.models import Node
 from shared.errors import InvalidInputError
 from shared.nodes import find_node
@@ -33,7 +34,7 @@ TEXTS = (
 )
 OPTIONS = ("station_at_study_level", "include_sr_only", "ignore_known", "empty_sr", "toshiba")
 #: These lie in the folded part of the form.
-ADVANCED = (*TEXTS[2:], *OPTIONS)
+ADVANCED = (*IDENTIFIERS, *TEXTS[2:], *OPTIONS)
 
 _TYPES = {
     name: TYPE_NAMES[name]
@@ -42,6 +43,7 @@ _TYPES = {
     for name, codes in CODES.items()
     if name != "SR"
 }
+_LINES = "One on each line, in place of dates: leave “From” and “Until” empty."
 _TERMS = "Terms separated by commas; upper and lower case do not matter."
 
 
@@ -61,6 +63,8 @@ class QueryForm(Form):
     date_until = StringField(LABELS["date_until"])
     time_from = StringField(LABELS["time_from"])
     time_until = StringField(LABELS["time_until"])
+    accession_numbers = TextAreaField(LABELS["accession_numbers"], description=_LINES)
+    study_instance_uids = TextAreaField(LABELS["study_instance_uids"], description=_LINES)
     exclude_descriptions = StringField(LABELS["exclude_descriptions"], description=_TERMS)
     keep_descriptions = StringField(LABELS["keep_descriptions"], description=_TERMS)
     exclude_stations = StringField(LABELS["exclude_stations"], description=_TERMS)
@@ -93,9 +97,9 @@ class QueryForm(Form):
         self.store.choices = {str(node.id): node.name for node in stores}
 
     def criteria_said(self) -> dict[str, Any]:
-        """Return the criteria that the form says, not yet validated."""
+        """Return the criteria that the form says, not yet validated; identifiers as lines of text."""
         said: dict[str, Any] = {"types": list(self.types.data or [])}
-        said |= {name: self[name].data or "" for name in TEXTS}
+        said |= {name: self[name].data or "" for name in (*TEXTS, *IDENTIFIERS)}
         return said | {name: bool(self[name].data) for name in OPTIONS}
 
     @property
@@ -117,8 +121,7 @@ class Asked:
 def read(form: QueryForm, session: Session, today: date) -> Asked | None:
     """Validate a form; None if there are problems, which then stand at its fields."""
     nodes = [_node(form, session, kind) for kind in ("remote", "store")]
-    said = form.criteria_said()
-    found = problems_of(said, today)
+    said, found = checked(form.criteria_said(), today)
     for name, problem in found.items():
         form.complain(name, problem)
     remote, store = nodes
@@ -141,9 +144,21 @@ def _node(form: QueryForm, session: Session, kind: str) -> Node | None:
         return None
 
 
-def problems_of(said: Mapping[str, Any], today: date) -> dict[str, str]:
+def checked(said: Mapping[str, Any], today: date) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the criteria with their identifiers as lists, and the problem of each field."""
+    values, found = dict(said), {}
+    for name in IDENTIFIERS:
+        try:
+            values[name] = identifier_lines(name, str(said.get(name) or ""))
+        except InvalidInputError as error:
+            values[name], found[name] = None, error.problem
+    return values, found | _problems_of(values, today)
+
+
+def _problems_of(said: Mapping[str, Any], today: date) -> dict[str, str]:
     """Return the problem of each field; what one problem hides is found by leaving its field out."""
-    rest, found = dict(said), {}
+    rest: dict[str, Any] = dict(said)
+    found: dict[str, str] = {}
     for _ in said:
         try:
             window(parse_criteria(rest), today)
@@ -174,6 +189,7 @@ def _harmless(name: str, said: Mapping[str, Any], today: date) -> object:
 def values_of(criteria: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that show these criteria in a form."""
     values: dict[str, Any] = {name: _text(criteria.get(name)) for name in TEXTS}
+    values |= {name: "\n".join(criteria.get(name) or ()) for name in IDENTIFIERS}
     values |= {name: bool(criteria.get(name, name == "ignore_known")) for name in OPTIONS}
     return values | {"types": list(criteria.get("types", ()))}
 
@@ -195,12 +211,16 @@ class Preview:
 
 def preview(said: Mapping[str, Any], today: date) -> Preview:
     """Say what a form asks for while it is being filled in; a form without modality is only unfinished."""
-    problems = problems_of(said, today)
-    types = ["CT"] if problems.pop("types", None) else said["types"]
+    values, problems = checked(said, today)
+    types = ["CT"] if problems.pop("types", None) else values["types"]
     told = {name: for_people(problem) for name, problem in problems.items()}
     if problems:
         return Preview("", "", told)
-    days = window(parse_criteria({**said, "types": types}), today)
+    criteria = parse_criteria({**values, "types": types})
+    if named := criteria.accession_numbers or criteria.study_instance_uids:
+        number = f"{len(named)} accession number" if criteria.accession_numbers else f"{len(named)} study UID"
+        return Preview(f"{number}{'s' if len(named) > 1 else ''}, of any date.", "", told)
+    days = window(criteria, today)
     return Preview(_days(days.date_from, days.date_until), _warning(days.date_from, days.date_until), told)
 
 

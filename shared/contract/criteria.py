@@ -43,6 +43,9 @@ CODES: Mapping[str, tuple[str, ...]] = {
 #: A study is counted under the first of these that was asked for and that it has.
 TYPE_ORDER: tuple[str, ...] = ("MG", "DX", "FL", "CT", "NM", "SR")
 
+#: Fields that name studies, in place of dates.
+IDENTIFIERS = ("accession_numbers", "study_instance_uids")
+
 #: Characters of a field's name that are repeated in an error.
 _MAX_NAME_LENGTH = 100
 
@@ -86,8 +89,10 @@ class Criteria(BaseModel):
     toshiba: StrictBool = Field(
         False, description="CT: the first image of each series, and secondary captures whole."
     )
-    accession_numbers: AccessionNumbers = Field((), description="Only studies with one of these.")
-    study_instance_uids: Uids = Field((), description="Only these studies.")
+    accession_numbers: AccessionNumbers = Field(
+        (), description="Only studies with one of these; in place of dates."
+    )
+    study_instance_uids: Uids = Field((), description="Only these studies; in place of dates.")
 
     @model_validator(mode="before")
     @classmethod
@@ -117,7 +122,16 @@ class Criteria(BaseModel):
         if self.time_from and self.time_until and self.time_from > self.time_until:
             start, end = format_time(self.time_from), format_time(self.time_until)
             raise _at("time_from", f"{start} is after time_until, {end}")
+        self._stand_alone()
         return self
+
+    def _stand_alone(self) -> None:
+        """Check that identifiers stand in place of dates and of each other."""
+        if self.accession_numbers and self.study_instance_uids:
+            raise _at("accession_numbers", "cannot be combined with study_instance_uids")
+        for name in IDENTIFIERS:
+            if getattr(self, name) and (self.date_from or self.date_until):
+                raise _at(name, "cannot be combined with dates: leave date_from and date_until empty")
 
     def requested_types(self) -> tuple[str, ...]:
         """Return the types in the order that decides a study's type; SR stands for SR-only studies."""

@@ -15,7 +15,7 @@
     for (const element of form.querySelectorAll("[data-error-of]")) {
       const name = element.dataset.errorOf;
       const input = document.getElementById(name);
-      if (!(input instanceof HTMLInputElement) || input.type === "checkbox") continue;
+      if (!input?.matches("input:not([type=checkbox]), textarea")) continue;
       const problem = preview.problems[name] || "";
       if (element.textContent.trim() === problem) continue;
       element.textContent = problem;

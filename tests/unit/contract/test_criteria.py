@@ -75,6 +75,34 @@ def test_types_are_put_in_order(given_types, types, include_sr_only):
     assert (result.types, result.include_sr_only) == (types, include_sr_only)
 
 
+@pytest.mark.parametrize(
+    ("fields", "field", "problem"),
+    [
+        (
+            {"accession_numbers": ["A1"], "date_from": "2024-05-01"},
+            "accession_numbers",
+            "cannot be combined with dates: leave date_from and date_until empty",
+        ),
+        (
+            {"study_instance_uids": ["1.2"], "date_until": "2024-05-01"},
+            "study_instance_uids",
+            "cannot be combined with dates: leave date_from and date_until empty",
+        ),
+        (
+            {"study_instance_uids": ["1.2"], "accession_numbers": ["A1"]},
+            "accession_numbers",
+            "cannot be combined with study_instance_uids",
+        ),
+    ],
+)
+def test_identifiers_stand_in_place_of_dates(fields, field, problem):
+    # When
+    with pytest.raises(InvalidInputError) as refused:
+        criteria(**fields)
+    # Then
+    assert (refused.value.field, refused.value.problem) == (field, problem)
+
+
 def test_sr_only_studies_may_be_all_that_is_asked_for():
     result = parse_criteria({"include_sr_only": True})
     assert result.types == ()
@@ -194,9 +222,8 @@ def test_terms_are_trimmed_and_empty_ones_ignored(text, terms):
 
 
 def test_identifiers_differ_by_case():
-    result = criteria(accession_numbers="A1, a1,A1", study_instance_uids=["1.2", "1.2", "1.3"])
-    assert result.accession_numbers == ("A1", "a1")
-    assert result.study_instance_uids == ("1.2", "1.3")
+    assert criteria(accession_numbers="A1, a1,A1").accession_numbers == ("A1", "a1")
+    assert criteria(study_instance_uids=["1.2", "1.2", "1.3"]).study_instance_uids == ("1.2", "1.3")
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,61 @@ def test_the_preview_names_the_field_that_is_wrong(site):
     assert list(preview["problems"]) == ["date_from"]
 
 
+def test_studies_can_be_named_by_accession_number_in_place_of_dates(site):
+    # Given
+    site.listen_all()
+    # When
+    answer = submit(site, date_from="", date_until="", accession_numbers="# March\r\nA1\r\n\r\nA 2, left\r\n")
+    _, command = site.command()
+    # Then
+    assert answer.status_code == 302
+    assert command.criteria["accession_numbers"] == ["A1", "A 2, left"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "problem"),
+    [
+        (
+            {"accession_numbers": "A1"},
+            "accession_numbers",
+            "Cannot be combined with dates: leave “From” and “Until” empty.",
+        ),
+        (
+            {"study_instance_uids": "1.2\n1.x", "date_from": "", "date_until": ""},
+            "study_instance_uids",
+            "Line 2: must be a UID",
+        ),
+    ],
+)
+def test_wrong_identifiers_are_told_at_their_field(site, changes, field, problem):
+    # When
+    answer = submit(site, **changes)
+    # Then
+    assert answer.status_code == 422
+    assert f'id="{field}-error" data-error-of="{field}">{problem}' in answer.text
+
+
+def test_the_preview_counts_named_studies(site):
+    # When
+    said = {"study_instance_uids": "1.2\n1.3"}
+    preview = site.person("importer").post("/imports/query/preview", said).json
+    # Then
+    assert (preview["days"], preview["warning"], preview["problems"]) == (
+        "2 study UIDs, of any date.",
+        "",
+        {},
+    )
+
+
+def test_a_form_like_a_job_names_the_same_studies(site):
+    # Given
+    site.add(a_query(criteria={"types": ["CT"], "study_instance_uids": ["1.2", "1.3"]}))
+    # When
+    page = site.person("importer").text("/imports/query?like=query-1")
+    # Then
+    assert "1.2\n1.3</textarea>" in page
+
+
 def test_without_workers_the_page_says_what_to_start_and_the_order_waits(site):
     # Given
     before = site.person("importer").text("/imports/query")
