@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from simulator.behaviour import Behaviour
-from simulator.keys import ATTRIBUTES, belongs
+from simulator.keys import ATTRIBUTES, UNIQUE_KEYS, Getter, belongs
 from simulator.model import Match
 from simulator.query import Query
 from simulator.wire import element
@@ -16,6 +16,9 @@ _LEVEL_TAG = 0x00080052
 _RETRIEVE_AE_TITLE_TAG = 0x00080054
 _STUDY_UID_TAG = 0x0020000D
 _MODALITIES_TAG = 0x00080061
+_COUNTS = frozenset(
+    {"NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"}
+)
 _TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 #: About as many characters as (0008,0061) is given by the fault `many_modalities`.
 _MANY = 10_000
@@ -71,12 +74,26 @@ class AnswerEncoder:
         if keyword == "ModalitiesInStudy":
             return self._modalities_maker()
         tag, vr, get = attribute.tag, attribute.vr, attribute.get
+        if behaviour.count_error and keyword in _COUNTS:
+            get = self._miscounted(get)
 
         def make(match: Match) -> bytes | None:
             values = get(match)
             return None if values is None else self._element(tag, vr, self._text(vr, values))
 
         return make
+
+    def _miscounted(self, get: Getter) -> Getter:
+        """Return a getter of a number that is wrong by `count_error`, never below 0."""
+        only, error = self._behaviour.count_error_for, self._behaviour.count_error
+
+        def wrong(match: Match) -> Sequence[str] | None:
+            values = get(match)
+            if not values or (only and match.study.study_instance_uid not in only):
+                return values
+            return (str(max(int(values[0]) + error, 0)),)
+
+        return wrong
 
     def _empty_maker(self, keyword: str) -> _Maker | None:
         """Return a key that the PACS does not know as an empty element, as optional keys are answered."""
@@ -107,7 +124,14 @@ class AnswerEncoder:
 
     def without_study_uid(self, match: Match) -> bytes:
         """Return the identifier of an answer that lacks its Study Instance UID."""
-        made = (make(match) for tag, make in self._makers if tag != _STUDY_UID_TAG)
+        return self._without(match, _STUDY_UID_TAG)
+
+    def without_uid(self, match: Match) -> bytes:
+        """Return the identifier of an answer that lacks the unique key of its level."""
+        return self._without(match, ATTRIBUTES[UNIQUE_KEYS[self._level]].tag)
+
+    def _without(self, match: Match, left_out: int) -> bytes:
+        made = (make(match) for tag, make in self._makers if tag != left_out)
         return b"".join(encoded for encoded in made if encoded is not None)
 
     def with_many_modalities(self, match: Match) -> bytes:
@@ -123,10 +147,17 @@ class AnswerEncoder:
 
     def with_wrong_character_set(self, match: Match) -> bytes:
         """Return an answer that says it is ASCII and holds a description in another character set."""
+        return self._in_character_set(match, b"ISO_IR 6")
+
+    def with_unknown_character_set(self, match: Match) -> bytes:
+        """Return an answer whose character set no standard names, with a description in it."""
+        return self._in_character_set(match, b"ISO_IR 999")
+
+    def _in_character_set(self, match: Match, name: bytes) -> bytes:
         made: list[tuple[int, bytes | None]] = []
         for tag, make in self._makers:
             if tag == _CHARACTER_SET_TAG:
-                made.append((tag, self._element(tag, "CS", b"ISO_IR 6")))
+                made.append((tag, self._element(tag, "CS", name)))
             elif tag in {0x00081030, 0x0008103E}:
                 made.append((tag, self._element(tag, "LO", b"Sch\xe4del \xff\xfe")))
             else:

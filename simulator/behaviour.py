@@ -37,15 +37,25 @@ FaultKind = Literal[
     "garbage",
     "many_modalities",
     "missing_study_uid",
+    "missing_uid",
     "never_answer",
     "reject",
     "status",
+    "unknown_character_set",
     "wrong_character_set",
 ]
 
 #: Kinds that change one answer of a C-FIND and let the request go on.
 ANSWER_FAULTS = frozenset(
-    {"bad_data_set", "drop_answer", "many_modalities", "missing_study_uid", "wrong_character_set"}
+    {
+        "bad_data_set",
+        "drop_answer",
+        "many_modalities",
+        "missing_study_uid",
+        "missing_uid",
+        "unknown_character_set",
+        "wrong_character_set",
+    }
 )
 
 
@@ -82,6 +92,10 @@ class Fault(_Model):
     )
     code: str | None = Field(default=None, description="Only requests that name this modality code.")
     calling_ae_title: str | None = Field(default=None, description="Only requests from this AE title.")
+    answer: str | None = Field(
+        default=None,
+        description="Strikes a find at each answer about this UID, or below it, instead of at requests.",
+    )
     nth: int | None = Field(
         default=None, ge=1, description="First strikes at the nth fitting request (1 is the first)."
     )
@@ -108,6 +122,8 @@ class Fault(_Model):
             raise ValueError("kind: only operation `associate` can be rejected")
         if self.kind in ANSWER_FAULTS and self.operation != "find":
             raise ValueError(f"kind: {self.kind} changes an answer of a C-FIND, operation must be `find`")
+        if self.answer is not None and self.operation != "find":
+            raise ValueError("answer: only a C-FIND is answered so, operation must be `find`")
         if self.operation == "store" and self.kind == "garbage":
             raise ValueError("kind: objects are sent whole or not at all")
         if self.operation == "associate" and self.kind in {"status", "garbage"}:
@@ -166,6 +182,12 @@ class Behaviour(_Model):
         default=frozenset(),
         description="Series and objects (UIDs) that are counted but never answered or sent.",
     )
+    count_error: int = Field(
+        default=0, description="Added to the numbers of series and objects that answers announce."
+    )
+    count_error_for: frozenset[str] = Field(
+        default=frozenset(), description="Only studies whose numbers are so wrong; empty is all."
+    )
     character_set: Literal["ISO_IR 6", "ISO_IR 100", "ISO_IR 192"] = Field(
         default="ISO_IR 192",
         description="The character set of answers; what it cannot say becomes a question mark.",
@@ -176,9 +198,10 @@ class Behaviour(_Model):
     cap_levels: frozenset[Level] = Field(
         default=frozenset({"STUDY", "SERIES", "IMAGE"}), description="The levels at which `cap` holds."
     )
-    cap_effect: Literal["silent", "refuse_after", "refuse_at_once", "warn"] = Field(
+    cap_effect: Literal["silent", "refuse_after", "refuse_at_once", "warn", "abort", "never_answer"] = Field(
         default="silent",
-        description="Beyond the cap: success, `cap_status` after the answers or at once, or 0xB001.",
+        description="Beyond the cap: success, `cap_status` after the answers or at once, 0xB001, an A-ABORT, "
+        "or nothing more.",
     )
     cap_status: Status = Field(default=0xA700, description="The status of a refusal for too many matches.")
     widest_window_days: int | None = Field(
@@ -243,8 +266,9 @@ class Behaviour(_Model):
     unknown_destination_status: Status = Field(
         default=0xA801, description="The answer to an unknown destination."
     )
-    move_counters: Literal["all", "final_only", "absent"] = Field(
-        default="all", description="Where the four sub-operation counters are given."
+    move_counters: Literal["all", "final_only", "absent", "zero", "doubled"] = Field(
+        default="all",
+        description="The sub-operation counters: in all answers, only in the last, in none, or wrong ones.",
     )
     move_pending: bool = Field(default=True, description="0xFF00 after each object.")
     move_failed_list: bool = Field(
@@ -274,6 +298,9 @@ class Behaviour(_Model):
     )
     extra_objects: int = Field(
         default=0, ge=0, description="Objects of the same study sent beside those asked for."
+    )
+    foreign_objects: int = Field(
+        default=0, ge=0, description="Objects of other studies sent beside those asked for."
     )
     store_pause_s: Seconds = Field(default=0.0, description="A pause before each object is sent.")
     association_per_object: bool = Field(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from simulator.behaviour import Behaviour, Fault, Operation
+from simulator.model import Match
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,20 @@ class FaultBook:
 
     def strike(self, facts: RequestFacts) -> Fault | None:
         """Count a request and return the fault that strikes it, if one does."""
+        return self._strike(facts, None)
+
+    def strike_answer(self, facts: RequestFacts, match: Match) -> Fault | None:
+        """Count an answer about what some fault names, and return the fault that strikes it, if one does."""
+        if not any(fault.answer for fault in self._behaviour.faults):
+            return None
+        return self._strike(facts, _uids(match))
+
+    def _strike(self, facts: RequestFacts, answered: frozenset[str] | None) -> Fault | None:
         with self._lock:
             chosen: Fault | None = None
             for place, fault in enumerate(self._behaviour.faults):
-                if not fits(fault, facts):
+                about = fault.answer is None if answered is None else fault.answer in answered
+                if not about or not fits(fault, facts):
                     continue
                 self._seen[place] += 1
                 if chosen is None and self._is_due(place, fault):
@@ -89,6 +100,16 @@ class FaultBook:
                 return False
             self._lost[sop_instance_uid] += 1
             return True
+
+
+def _uids(match: Match) -> frozenset[str]:
+    """Return the UIDs of an entity and of what it belongs to."""
+    uids = {match.study.study_instance_uid}
+    if match.series is not None:
+        uids.add(match.series.series_instance_uid)
+    if match.instance is not None:
+        uids.add(match.instance.sop_instance_uid)
+    return frozenset(uids)
 
 
 def codes_in(values: Iterable[str]) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """C-ECHO and C-FIND of a scripted PACS."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND
@@ -76,8 +76,11 @@ class Finder:
         behaviour: Behaviour,
         fault: Fault | None,
         outcome: Outcome,
+        watch: Callable[[Match], Fault | None] = lambda _match: None,
     ) -> None:
+        """Make one; `watch` names the fault that strikes at an answer about something."""
         self._outcome = outcome
+        self._watch = watch
         self._connection = connection
         self._context_id = context_id
         self._behaviour = behaviour
@@ -126,11 +129,12 @@ class Finder:
         for number, match in enumerate(self._repeated(matches)):
             if cap is not None and number >= cap:
                 return self._capped()
-            if fault is not None and number == fault.after_responses and self._interrupts(fault):
-                return fault.status if fault.kind == "status" else None
+            here = self._fault_at(number, match)
+            if here is not None and self._interrupts(here):
+                return here.status if here.kind == "status" else None
             if self._is_cancelled():
                 return CANCEL
-            self._send_match(match, encoder, number)
+            self._send_match(match, encoder, here)
             self._outcome.matches += 1
         if fault is not None and self._outcome.matches <= fault.after_responses and self._interrupts(fault):
             # Fewer answers than the fault waits for: it strikes in place of the final one.
@@ -150,10 +154,21 @@ class Finder:
             if every and number % every == 0:
                 yield match
 
-    def _capped(self) -> int:
+    def _fault_at(self, number: int, match: Match) -> Fault | None:
+        fault = self._fault
+        if fault is not None and number == fault.after_responses:
+            return fault
+        return self._watch(match)
+
+    def _capped(self) -> int | None:
         effect = self._behaviour.cap_effect
         if effect == "silent":
             return SUCCESS
+        if effect in {"abort", "never_answer"}:
+            self._flush()
+            if effect == "abort":
+                self._connection.abort()
+            return None
         return _RESPONSE_LIMIT_WARNING if effect == "warn" else self._behaviour.cap_status
 
     def _is_cancelled(self) -> bool:
@@ -166,10 +181,9 @@ class Finder:
         self._flush()
         return fault.kind == "status" or strike_down(self._connection, fault)
 
-    def _send_match(self, match: Match, encoder: AnswerEncoder, number: int) -> None:
-        fault = self._fault
+    def _send_match(self, match: Match, encoder: AnswerEncoder, fault: Fault | None) -> None:
         encoded: bytes | None
-        if fault is None or number != fault.after_responses or fault.kind not in ANSWER_FAULTS:
+        if fault is None or fault.kind not in ANSWER_FAULTS:
             encoded = encoder.encode(match)
         else:
             encoded = _spoiled(match, encoder, fault)
@@ -209,6 +223,8 @@ def _spoiled(match: Match, encoder: AnswerEncoder, fault: Fault) -> bytes | None
         "bad_data_set": encoder.broken,
         "many_modalities": encoder.with_many_modalities,
         "missing_study_uid": encoder.without_study_uid,
+        "missing_uid": encoder.without_uid,
+        "unknown_character_set": encoder.with_unknown_character_set,
         "wrong_character_set": encoder.with_wrong_character_set,
     }.get(fault.kind)
     return None if spoil is None else spoil(match)

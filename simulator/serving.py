@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -132,7 +132,9 @@ class Services:
         if isinstance(request, C_ECHO):
             self._echo(job, request)
         elif isinstance(request, C_FIND):
-            finder = Finder(job.connection, job.context_id, request, behaviour, job.fault, job.outcome)
+            finder = Finder(
+                job.connection, job.context_id, request, behaviour, job.fault, job.outcome, self._watch(job)
+            )
             if refusal is not None:
                 finder.refuse(refusal)
                 return
@@ -144,6 +146,16 @@ class Services:
                 mover.refuse(refusal.status, refusal.comment)
                 return
             self._limited_move(job, mover, request, behaviour)
+
+    def _watch(self, job: _Job) -> Callable[[Match], Fault | None]:
+        facts = job.facts()
+
+        def watch(match: Match) -> Fault | None:
+            fault = self._book.strike_answer(facts, match)
+            job.fault = fault or job.fault
+            return fault
+
+        return watch
 
     @staticmethod
     def _read_query(job: _Job) -> RefusedError | None:

@@ -196,6 +196,81 @@ def test_answer_without_study_uid(scripted_pacs):
     assert final == 0
 
 
+def test_answer_without_the_uid_of_its_level(scripted_pacs):
+    # Given
+    study = support.ct_study()
+    pacs = scripted_pacs([study])
+    pacs.add_fault(operation="find", level="SERIES", kind="missing_uid", after_responses=1)
+
+    # When
+    with Scu(pacs) as scu:
+        found, final = scu.find("SERIES", StudyInstanceUID=study.study_instance_uid, SeriesInstanceUID=None)
+
+    # Then
+    assert ["SeriesInstanceUID" in one for one in found] == [True, False]
+    assert final == 0
+
+
+@pytest.mark.filterwarnings("ignore:Unknown encoding:UserWarning")
+def test_answer_in_a_character_set_that_nobody_knows(scripted_pacs):
+    # Given
+    pacs = scripted_pacs(studies(1))
+    pacs.add_fault(operation="find", kind="unknown_character_set")
+
+    # When
+    with Scu(pacs) as scu:
+        [found], final = scu.find("STUDY", **STUDY_KEYS)
+
+    # Then
+    assert (found.SpecificCharacterSet, final) == ("ISO_IR 999", 0)
+
+
+def test_fault_strikes_each_answer_about_one_study_and_no_other(scripted_pacs):
+    # Given
+    made = studies(5)
+    ill = made[3].study_instance_uid
+    pacs = scripted_pacs(made)
+    pacs.add_fault(operation="find", kind="drop_answer", answer=ill, always=True)
+
+    # When
+    with Scu(pacs) as scu:
+        found = [scu.find("STUDY", **STUDY_KEYS)[0] for _ in range(2)]
+        series, _ = scu.find("SERIES", StudyInstanceUID=ill, SeriesInstanceUID=None)
+
+    # Then
+    others = [one.study_instance_uid for one in made if one.study_instance_uid != ill]
+    assert [[one.StudyInstanceUID for one in answers] for answers in found] == [others, others]
+    assert series == []
+    assert [one.fault for one in pacs.witness.of("find")] == ["drop_answer"] * 3
+
+
+def test_announced_numbers_can_be_wrong_for_one_study(scripted_pacs):
+    # Given
+    right, wrong = support.ct_study(), support.ct_study()
+    pacs = scripted_pacs([right, wrong], count_error=2, count_error_for=[wrong.study_instance_uid])
+
+    # When
+    with Scu(pacs) as scu:
+        found, _ = scu.find("STUDY", StudyInstanceUID=None, NumberOfStudyRelatedSeries=None)
+
+    # Then
+    told = {one.StudyInstanceUID: one.NumberOfStudyRelatedSeries for one in found}
+    assert told == {right.study_instance_uid: 2, wrong.study_instance_uid: 4}
+
+
+@pytest.mark.parametrize("effect", ["abort", "never_answer"])
+def test_association_that_does_not_survive_the_cap(scripted_pacs, effect):
+    # Given
+    pacs = scripted_pacs(studies(4), cap=3, cap_effect=effect)
+
+    # When
+    with Scu(pacs, timeout_s=0.5) as scu:
+        found, final = scu.find("STUDY", **STUDY_KEYS)
+
+    # Then
+    assert (len(found), final) == (3, None)
+
+
 def test_answer_with_ten_thousand_characters_of_modalities(scripted_pacs):
     pacs = scripted_pacs(studies(1))
     pacs.add_fault(operation="find", kind="many_modalities")

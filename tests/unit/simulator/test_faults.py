@@ -73,6 +73,7 @@ def test_counts_go_on_when_a_fault_is_added():
         {"operation": "find", "kind": "status", "status": "0xFFFFF"},
         {"operation": "find", "kind": "explode"},
         {"operation": "find", "kind": "delay", "delay_s": -1},
+        {"operation": "move", "kind": "abort", "answer": "1.2"},
     ],
 )
 def test_fault_that_makes_no_sense_is_refused(fields):
