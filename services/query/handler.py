@@ -8,7 +8,6 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from services.query.learning import Learner
-from services.query.payloads import first_tasks
 from services.query.rules import RULES_VERSION
 from shared.clock import Clock
 from shared.contract.criteria import Criteria, parse_criteria
@@ -21,6 +20,7 @@ from shared.errors import InvalidInputError
 from shared.events import Publisher
 from shared.jobs.engine import Engine
 from shared.nodes import find_node
+from shared.querying.payloads import first_tasks
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from services.query.asker import FindRecord, record_rows
-from services.query.payloads import STUDIES_AT_ONCE, examine_tasks
 from services.query.rules import (
     Decision,
     KnownObjects,
@@ -24,6 +23,7 @@ from shared.database.models import Query, QueryFind, QueryObject, QuerySeries, Q
 from shared.database.upsert import insert_missing
 from shared.dicom.answers import StudyMatch
 from shared.jobs.model import NewTask
+from shared.querying.payloads import STUDIES_AT_ONCE, examine_tasks
 
 UNDECIDED = ("found", "examining")
 

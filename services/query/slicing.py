@@ -19,14 +19,6 @@ from sqlalchemy.orm import Session
 from services.query.asker import Asker
 from services.query.learning import Learner
 from services.query.ledger import add_counts, add_studies, full_examinations, save_decision
-from services.query.payloads import (
-    EARLIEST,
-    OLD_DAYS,
-    SLICE,
-    pieces_of_open,
-    slice_of,
-    slice_payload,
-)
 from services.query.rules import KnownObjects, StudyDecision, decide
 from services.query.widening import widen
 from shared.contract.criteria import Criteria
@@ -37,6 +29,14 @@ from shared.dicom.find import FindResult
 from shared.dicom.keys import study_identifier
 from shared.dicom.status import OUT_OF_RESOURCES
 from shared.jobs.model import Claim, NewTask, Result
+from shared.querying.payloads import (
+    EARLIEST,
+    OLD_DAYS,
+    SLICE,
+    pieces_of_open,
+    slice_of,
+    slice_payload,
+)
 from shared.querying.slices import Slice, halve
 
 #: Answered by some PACS to what is too much for them: "unable to calculate the number of matches", and the

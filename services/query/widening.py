@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.query.ledger import add_counts
-from services.query.payloads import SLICE, slice_of, slice_payload
 from shared.database.models import QueryTask
 from shared.jobs.model import Claim
+from shared.querying.payloads import SLICE, slice_of, slice_payload
 from shared.querying.profile import WIDEST_DAYS
 from shared.querying.slices import Slice
 

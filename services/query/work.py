@@ -22,7 +22,6 @@ from services.query.ledger import (
     save_missing,
     undecided,
 )
-from services.query.payloads import EXAMINE, SLICE
 from services.query.prefetch import prefetch
 from services.query.rules import KnownObjects, StudyAnswer, StudyDecision
 from services.query.slicing import QueryFacts, SliceWork
@@ -40,6 +39,7 @@ from shared.dicom.pool import LinkPool
 from shared.errors import BrokerAwayError
 from shared.events import Publisher
 from shared.jobs.model import Claim, Ending, NewTask, Result
+from shared.querying.payloads import EXAMINE, SLICE
 from shared.reading.queries import by_type
 from shared.settings import Settings
 

@@ -23,7 +23,6 @@ PURE = (
     "shared/jobs/policy.py",
     "services/query/rules",
     "shared/querying/",
-    "services/query/payloads.py",
     "services/retrieve/moves.py",
     "services/store/paths.py",
 )

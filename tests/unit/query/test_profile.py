@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.query.payloads import EARLIEST, pieces_of_open
+from shared.querying.payloads import EARLIEST, pieces_of_open
 from shared.querying.profile import CAREFUL_DAYS, LIST_LENGTH, UNPROVEN, WIDEST_DAYS, Profile
 from shared.querying.slices import Slice
 
