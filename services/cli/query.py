@@ -6,6 +6,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.orm import Session
 
 from services.cli.echoing import require_answers
 from services.cli.exit_codes import OK, usage
@@ -29,13 +30,17 @@ from services.cli.orders import (
 )
 from services.cli.output import JsonOption, line, print_json, say
 from services.cli.summaries import print_job
+from shared.clock import utc_now
 from shared.contract.criteria import CODES, parse_criteria
 from shared.database.session import Database
 from shared.dicom.identifiers import parse_uid
 from shared.nodes import find_node
+from shared.querying.estimate_words import sentence
+from shared.reading.estimates import estimate_of
 from shared.reading.jobs import find_job, get_job
 from shared.reading.queries import write_query_json
 from shared.reading.retrieves import retrieve_json
+from shared.settings import Settings
 
 Terms = Annotated[list[str] | None, typer.Option(metavar="T")]
 
@@ -107,6 +112,9 @@ def query(
         str | None,
         typer.Option(metavar="FILE", help="The same for each line of a file; - for standard input."),
     ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Tell what it will come to, and ask nothing.")
+    ] = False,
     retrieve: Annotated[bool, typer.Option("--retrieve", help="Retrieve what was kept.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     as_json: JsonOption = False,
@@ -139,6 +147,9 @@ def query(
             order = QueryOrder(
                 find_node(session, remote, "remote"), find_node(session, store, "store"), criteria, retrieve
             )
+            if estimate:
+                _print_estimate(session, settings, order, as_json=as_json)
+                raise typer.Exit(OK)
         with opened_broker(settings) as broker:
             require_query_workers(broker, order)
             if no_wait:
@@ -152,6 +163,16 @@ def query(
         else:
             _print_queued(order, outcome.query_id, as_json=as_json)
     raise typer.Exit(outcome.exit_code)
+
+
+def _print_estimate(session: Session, settings: Settings, order: QueryOrder, *, as_json: bool) -> None:
+    known = estimate_of(session, order.remote, settings, order.criteria, utc_now().astimezone().date())
+    if as_json:
+        print_json({"remote": order.remote.name, "criteria": order.criteria.to_json(), **known.to_json()})
+        return
+    line(sentence(known))
+    if known.warning:
+        line(known.warning)
 
 
 def print_query(database: Database, outcome: Outcome, *, with_retrieve: bool, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from shared.clock import Clock
 from shared.database.models import NodeProfile
 from shared.database.session import Database
 from shared.dicom.association import Peer
+from shared.dicom.peers import address_of
 from shared.querying.profile import Profile
 
 Lesson = Callable[[Profile], Profile]
@@ -21,7 +22,7 @@ class Learner:
     def __init__(self, database: Database, node_id: int, peer: Peer, clock: Clock) -> None:
         self._database = database
         self._node_id = node_id
-        self._address = f"{peer.host}:{peer.port} {peer.ae_title} {peer.calling_ae_title}"
+        self._address = address_of(peer)
         self._clock = clock
         self._lessons: list[Lesson] = []
         with database.read() as session:

@@ -13,14 +13,15 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from services.web.criteria_words import LABELS, TYPE_NAMES, for_people
 from services.web.forms import Form
-from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, parse_criteria, window
+from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, DateWindow, parse_criteria, window
 from shared.contract.identifier_lines import identifier_lines
 from shared.database.models import Node
 from shared.errors import InvalidInputError
 from shared.nodes import find_node
-
-#: A range of more days than this stresses the remote server.
-WIDE_DAYS = 31
+from shared.querying.estimate import warning
+from shared.querying.estimate_words import sentence
+from shared.reading.estimates import estimate_of
+from shared.settings import Settings
 
 TEXTS = (
     "date_from",
@@ -202,37 +203,42 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would be asked for: the days in words, a warning, and problems by field."""
+    """What would be asked for: the days in words, what that comes to, a warning, and problems by field."""
 
     days: str
+    estimate: str
     warning: str
     problems: dict[str, str]
 
 
-def preview(said: Mapping[str, Any], today: date) -> Preview:
-    """Say what a form asks for while it is being filled in; a form without modality is only unfinished."""
-    values, problems = checked(said, today)
-    types = ["CT"] if problems.pop("types", None) else values["types"]
-    told = {name: for_people(problem) for name, problem in problems.items()}
+def preview(form: QueryForm, session: Session, settings: Settings, today: date) -> Preview:
+    """Say what a form asks for while it is being filled in; one without modality is only unfinished."""
+    values, problems = checked(form.criteria_said(), today)
+    unfinished = problems.pop("types", None) is not None
     if problems:
-        return Preview("", "", told)
-    criteria = parse_criteria({**values, "types": types})
+        return Preview("", "", "", {name: for_people(problem) for name, problem in problems.items()})
+    criteria = parse_criteria({**values, "types": ["CT"]} if unfinished else values)
+    told = "" if unfinished else _estimate(form, session, settings, criteria, today)
+    days = window(criteria, today)
+    return Preview(_days(criteria, days), told, warning(criteria, days), {})
+
+
+def _estimate(form: QueryForm, session: Session, settings: Settings, criteria: Criteria, today: date) -> str:
+    # A form that was not sent yet shows the first node as chosen.
+    shown = form.remote.data or next(iter(form.remote.choices or ()), "")
+    try:
+        node = find_node(session, str(shown), "remote")
+    except InvalidInputError:
+        return ""
+    return sentence(estimate_of(session, node, settings, criteria, today))
+
+
+def _days(criteria: Criteria, days: DateWindow) -> str:
     if named := criteria.accession_numbers or criteria.study_instance_uids:
         number = f"{len(named)} accession number" if criteria.accession_numbers else f"{len(named)} study UID"
-        return Preview(f"{number}{'s' if len(named) > 1 else ''}, of any date.", "", told)
-    days = window(criteria, today)
-    return Preview(_days(days.date_from, days.date_until), _warning(days.date_from, days.date_until), told)
-
-
-def _days(first: date | None, last: date | None) -> str:
+        return f"{number}{'s' if len(named) > 1 else ''}, of any date."
+    first, last = days.date_from, days.date_until
     if first is None or last is None:
         return "All dates." if first is last else f"Everything until {last}."
-    number = (last - first).days + 1
-    return f"{first}: one day." if number == 1 else f"{first} to {last}: {number} days."
-
-
-def _warning(first: date | None, last: date | None) -> str:
-    stress = "A wide range stresses the remote server and takes long; narrow it if you can."
-    if first is None or last is None:
-        return f"Without a first day the whole archive is searched. {stress}"
-    return stress if (last - first).days + 1 > WIDE_DAYS else ""
+    number_of_days = (last - first).days + 1
+    return f"{first}: one day." if number_of_days == 1 else f"{first} to {last}: {number_of_days} days."

@@ -17,6 +17,11 @@ def peer_of(node: Node, settings: Settings) -> Peer:
     return Peer(node.host, node.port, node.ae_title, calling_ae_title, node_id)
 
 
+def address_of(peer: Peer) -> str:
+    """Return where and as whom a peer is called: what is learned there holds for no other."""
+    return f"{peer.host}:{peer.port} {peer.ae_title} {peer.calling_ae_title}"
+
+
 def timeouts_of(settings: Settings) -> Timeouts:
     """Return the time-outs of these settings; a connection never takes longer than an answer may."""
     return Timeouts(min(settings.connect_timeout, settings.dimse_timeout), settings.dimse_timeout)

@@ -75,7 +75,8 @@ def _ordered(asked: Asked, retrieve: bool) -> str | None:
 @requires(*IMPORTERS)
 def preview_line() -> ResponseReturnValue:
     """Say what the form asks for, while it is being filled in."""
-    return jsonify(asdict(preview(QueryForm().criteria_said(), parts().today())))
+    with parts().database.read() as session:
+        return jsonify(asdict(preview(QueryForm(), session, parts().settings, parts().today())))
 
 
 def _offer(form: QueryForm, session: Session) -> None:
@@ -92,7 +93,7 @@ def _page(session: Session, form: QueryForm, shown: Panel | None) -> str:
         echoed=bool(echo_id),
         nodes=node_panel(session, parts().live.heard.echo(echo_id) if echo_id else None),
         complaints=parts().staffing.complaints(*NEEDED),
-        preview=preview(form.criteria_said(), parts().today()),
+        preview=preview(form, session, parts().settings, parts().today()),
     )
 
 

@@ -1,8 +1,9 @@
-// Says while the form is filled in which days it covers, and what is wrong with it.
+// Says while the form is filled in which days it covers, what that comes to, and what is wrong with it.
 "use strict";
 (() => {
   const form = document.getElementById("query-form");
   const days = document.querySelector("#preview [data-days]");
+  const estimate = document.querySelector("#preview [data-estimate]");
   const warning = document.querySelector("#preview [data-warning]");
   const PAUSE_MS = 250;
   let timer = 0;
@@ -10,6 +11,7 @@
 
   const show = (preview) => {
     days.textContent = preview.days;
+    estimate.textContent = preview.estimate;
     warning.textContent = preview.warning;
     warning.hidden = !preview.warning;
     for (const element of form.querySelectorAll("[data-error-of]")) {

@@ -102,6 +102,25 @@ def test_a_query_prints_the_json_of_the_contract(doseqr: Doseqr, services: FakeS
     assert sent.requested_by
 
 
+def test_an_estimate_asks_nothing_and_needs_no_service(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    # When
+    told = doseqr(*QUERY, "--from", "2024-01-01", "--until", "2024-03-01", "--estimate")
+    read = doseqr(*QUERY, "--from", "2024-01-01", "--until", "2024-03-01", "--estimate", "--json")
+    # Then
+    assert (told.code, read.code) == (0, 0)
+    assert told.out.splitlines() == [
+        "It begins with 9 slices. How many studies that brings is unknown: no earlier query of this node has "
+        "ended.",
+        "A wide range stresses the remote server and takes long; narrow it if you can.",
+    ]
+    assert (read.json["remote"], read.json["slices"], read.json["days"]) == ("pacs", 9, 61)
+    assert (read.json["studies"], read.json["requests"], read.json["minutes"]) == (None, None, None)
+    with Database(doseqr.settings.database).read() as session:
+        assert session.scalars(select(Query)).all() == []
+
+
 @pytest.mark.parametrize(
     ("columns", "code"),
     [

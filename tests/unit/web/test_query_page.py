@@ -115,6 +115,25 @@ def test_the_preview_tells_the_days_and_warns_of_wide_ranges(site, said, days, w
     assert ("stresses the remote server" in preview["warning"]) == warned
 
 
+def test_the_preview_estimates_what_it_comes_to(site):
+    # Given
+    site.add(
+        a_query(
+            criteria={"types": ["CT"], "date_from": "2024-05-01", "date_until": "2024-05-02"},
+            studies_found=1,
+            finds=3,
+        ),
+        a_study("1.2.3"),
+    )
+    # When
+    preview = site.person("importer").post("/imports/query/preview", FORM).json
+    unfinished = site.person("importer").post("/imports/query/preview", {**FORM, "types": []}).json
+    # Then
+    assert preview["estimate"].startswith("It begins with 1 slice. About ")
+    assert preview["estimate"].endswith("(judged by 1 earlier query).")
+    assert (unfinished["days"], unfinished["estimate"]) == (preview["days"], "")
+
+
 def test_the_preview_names_the_field_that_is_wrong(site):
     # When
     said = {"date_from": "2024-05-02", "date_until": "2024-05-01"}

@@ -1,0 +1,208 @@
+"""What a query will come to, before it is asked: from the node's profile and its earlier queries. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from statistics import median
+from typing import Any, Self
+
+from shared.contract.criteria import Criteria, DateWindow, window
+from shared.querying.payloads import first_tasks
+from shared.querying.profile import Profile
+
+#: A range of more days than this stresses the remote server.
+WIDE_DAYS = 31
+
+#: Days that slices are counted for; no archive reaches further back.
+_MOST_DAYS = 36600
+
+#: How far an estimate may be off, as a part of it: at least; and at least where only a few days are known.
+_LEAST_SPREAD, _FEW_DAYS_SPREAD = 0.15, 0.5
+_FEW_DAYS = 7
+#: How far the time of a request differs from query to query.
+_TIME_SPREAD = 0.3
+
+#: In `Past.studies`: studies that were found and are of none of the types asked for.
+OTHERS = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an earlier query of the node came to."""
+
+    #: The types asked for, and days looked at; 0: it named its studies.
+    types: tuple[str, ...]
+    days: int
+    #: Studies found, by type.
+    studies: Mapping[str, int]
+    slices: int
+    requests: int
+    #: From its start to its end.
+    seconds: float
+
+    @property
+    def found(self) -> int:
+        """Return how many studies it found."""
+        return sum(self.studies.values())
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """A number that is known from a low to a high one."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: float, spread: float) -> Self:
+        """Return a number that may be off by a part of it."""
+        return cls(value * max(0.0, 1 - spread), value * (1 + spread))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a query will come to; None where nothing is known of it."""
+
+    #: Slices that it begins with; None: the range of dates is longer than any archive.
+    slices: int | None
+    days: int | None
+    studies: About | None = None
+    requests: About | None = None
+    minutes: About | None = None
+    #: Types that no earlier query of the node asked for; their studies are not among the number.
+    unknown_types: tuple[str, ...] = ()
+    #: What it is based on.
+    queries: int = 0
+    known_days: int = 0
+    #: Why it should not be asked like this; empty: nothing against it.
+    warning: str = ""
+    #: The hours in which the node may be asked, and their time zone; empty: always, the server's.
+    hours: str = ""
+    time_zone: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, numbers rounded to what is known of them."""
+        plain = asdict(self) | {"unknown_types": list(self.unknown_types)}
+        for name in ("studies", "requests", "minutes"):
+            about = getattr(self, name)
+            digits = 1 if name == "minutes" else 0
+            plain[name] = about and {key: _rounded(getattr(about, key), digits) for key in ("low", "high")}
+        return plain
+
+
+def estimate(
+    criteria: Criteria,
+    today: date,
+    profile: Profile,
+    past: Sequence[Past],
+    requests_per_minute: int | None = None,
+) -> Estimate:
+    """Return what a query with these criteria will come to; `past` begins with the newest.
+
+    Raises:
+        InvalidInputError: the criteria begin after today.
+    """
+    days = window(criteria, today)
+    number = _days(days)
+    slices = None
+    if number is None or number <= _MOST_DAYS:
+        slices = len(first_tasks(criteria, today, profile.window_days()))
+    known = Estimate(slices, number, queries=len(past), warning=warning(criteria, days))
+    studies, unknown = _studies(criteria, number, past)
+    known = replace(known, known_days=sum(one.days for one in past), unknown_types=unknown)
+    if studies is None or slices is None:
+        return known
+    requests = _requests(slices, studies, past)
+    minutes = _minutes(requests, profile, past, requests_per_minute) if requests is not None else None
+    return replace(known, studies=studies, requests=requests, minutes=minutes)
+
+
+def warning(criteria: Criteria, days: DateWindow) -> str:
+    """Return why a range of dates should be narrowed; empty: it need not."""
+    if criteria.accession_numbers or criteria.study_instance_uids:
+        return ""
+    stress = "A wide range stresses the remote server and takes long; narrow it if you can."
+    if days.date_from is None or days.date_until is None:
+        return f"Without a first day the whole archive is searched. {stress}"
+    return stress if (days.date_until - days.date_from).days + 1 > WIDE_DAYS else ""
+
+
+def _days(days: DateWindow) -> int | None:
+    if days.date_from is None or days.date_until is None:
+        return None
+    return (days.date_until - days.date_from).days + 1
+
+
+# Studies
+
+
+def _studies(
+    criteria: Criteria, days: int | None, past: Sequence[Past]
+) -> tuple[About | None, tuple[str, ...]]:
+    """Return the studies that will be found, and the types of which nothing is known."""
+    named = criteria.accession_numbers or criteria.study_instance_uids
+    if named:
+        return About(len(named), len(named)), ()
+    types = criteria.requested_types()
+    dated = [one for one in past if one.days]
+    unknown = tuple(name for name in types if not any(name in one.types for one in dated))
+    if days is None or len(unknown) == len(types):
+        return None, unknown
+    rates = [_rate(name, dated) for name in types if name not in unknown]
+    rates.append(_rate(OTHERS, [one for one in dated if set(one.types) & set(types)]))
+    low, high = (sum(getattr(rate, end) for rate in rates) * days for end in ("low", "high"))
+    return _within_a_day(criteria, About(low, high)), unknown
+
+
+def _rate(name: str, past: Sequence[Past]) -> About:
+    """Return studies a day of a type, from the queries that asked for it, and how much they differ."""
+    asked = [one for one in past if name == OTHERS or name in one.types]
+    days = sum(one.days for one in asked)
+    mean = sum(one.studies.get(name, 0) for one in asked) / days
+    if not mean:
+        return About(0, 0)
+    deviation = sum(abs(one.studies.get(name, 0) - mean * one.days) for one in asked) / days / mean
+    least = _FEW_DAYS_SPREAD if days < _FEW_DAYS else _LEAST_SPREAD
+    return About.of(mean, min(max(deviation, least), 1.0))
+
+
+def _within_a_day(criteria: Criteria, studies: About) -> About:
+    """Return what remains of a day's studies where only some hours are asked for."""
+    if criteria.time_from is None and criteria.time_until is None:
+        return studies
+    return About(0, studies.high)
+
+
+# Requests and time
+
+
+def _requests(slices: int, studies: About, past: Sequence[Past]) -> About | None:
+    found = sum(one.found for one in past)
+    if not found:
+        return None
+    each = sum(max(one.requests - one.slices, 0) for one in past) / found
+    return About(slices + each * studies.low, slices + each * studies.high)
+
+
+def _minutes(
+    requests: About, profile: Profile, past: Sequence[Past], requests_per_minute: int | None
+) -> About | None:
+    times = [one.seconds / one.requests for one in past if one.requests and one.seconds > 0]
+    if times:
+        each_s = median(times)
+    elif profile.request_ms is not None:
+        each_s = profile.request_ms / 1000
+    else:
+        return None
+    low, high = requests.low * each_s * (1 - _TIME_SPREAD), requests.high * each_s * (1 + _TIME_SPREAD)
+    allowed = requests_per_minute or math.inf
+    return About(max(low / 60, requests.low / allowed), max(high / 60, requests.high / allowed))
+
+
+def _rounded(value: float, digits: int) -> float | int:
+    """Return a number with two figures; more are not known."""
+    figures = digits if value < 10 else min(digits, 1 - math.floor(math.log10(value)))  # noqa: PLR2004
+    return round(value, figures) if digits else int(round(value, figures))

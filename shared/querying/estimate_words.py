@@ -1,0 +1,68 @@
+"""An estimate in words: numbers that are known only about, and what is not known, said so. Pure."""
+
+from __future__ import annotations
+
+from shared.querying.estimate import Estimate
+
+_HOUR = 60
+
+
+def sentence(known: Estimate) -> str:
+    """Return one to three sentences for people."""
+    told = [_begins(known), _comes_to(known)]
+    if known.unknown_types and known.studies is not None:
+        told.append(f"Of {_listed(known.unknown_types)} nothing is known yet; it comes on top.")
+    if known.hours:
+        zone = f" ({known.time_zone})" if known.time_zone else ""
+        told.append(f"The node may be asked only at {known.hours.replace(',', ', ')}{zone}.")
+    return " ".join(one for one in told if one)
+
+
+def _begins(known: Estimate) -> str:
+    if known.slices is None:
+        return "The range of dates is longer than any archive reaches."
+    return f"It begins with {known.slices} {'slice' if known.slices == 1 else 'slices'}."
+
+
+def _comes_to(known: Estimate) -> str:
+    if known.studies is None:
+        return _why_unknown(known)
+    plain = known.to_json()
+    parts = [_range(plain["studies"], "study", "studies")]
+    if known.requests is not None:
+        parts.append(_range(plain["requests"], "request", "requests"))
+    if known.minutes is not None:
+        parts.append(_time(plain["minutes"]["low"], plain["minutes"]["high"]))
+    basis = f" (judged by {known.queries} earlier {'query' if known.queries == 1 else 'queries'})"
+    return f"About {', '.join(parts)}{basis if known.queries else ''}."
+
+
+def _why_unknown(known: Estimate) -> str:
+    if not known.queries:
+        return "How many studies that brings is unknown: no earlier query of this node has ended."
+    if known.slices is not None and known.days is None:
+        return "How many studies the whole archive holds is unknown."
+    return (
+        f"How many studies that brings is unknown: {_listed(known.unknown_types)} was not asked for before."
+    )
+
+
+def _range(about: dict[str, int], one: str, many: str) -> str:
+    low, high = about["low"], about["high"]
+    if low == high:
+        return f"{low:,} {one if low == 1 else many}"
+    return f"{low:,} to {high:,} {many}"
+
+
+def _time(low: float, high: float) -> str:
+    """Return minutes as people say them."""
+    if high <= 1:
+        return "less than a minute"
+    if high < _HOUR:
+        first = max(1, round(low))
+        return f"{first} to {round(high)} minutes" if first < round(high) else f"{first} minutes"
+    return f"{low / _HOUR:.1f} to {high / _HOUR:.1f} hours"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""

@@ -1,0 +1,31 @@
+"""What was learned of a node, as the database holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from shared.database.models import Node, NodeProfile
+from shared.dicom.peers import address_of, peer_of
+from shared.querying.profile import Profile
+from shared.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProfile:
+    """The profile of a node at its present address; `changed_at` is None where nothing was learned yet."""
+
+    profile: Profile
+    address: str
+    changed_at: datetime | None
+
+
+def known_profile(session: Session, node: Node, settings: Settings) -> KnownProfile:
+    """Return what is known of a node; what was learned at another address does not hold for it."""
+    address = address_of(peer_of(node, settings))
+    row = session.get(NodeProfile, node.id)
+    if row is None or row.address != address:
+        return KnownProfile(Profile(), address, None)
+    return KnownProfile(Profile.from_json(row.data), address, row.updated_at)
