@@ -84,6 +84,13 @@ class Settings(BaseSettings):
     retrieve_workers: int = Field(
         2, ge=1, le=64, description="Tasks that one retrieve process works on at once."
     )
+    arrival_grace: float = Field(
+        10.0,
+        ge=0,
+        le=86400,
+        description="Seconds without an arrival after which objects that a PACS said it has sent are asked "
+        "for again; more for a PACS that queues.",
+    )
     patience: float = Field(
         1200.0, ge=0, le=86400, description="Seconds for which a node that is away or busy is waited for."
     )

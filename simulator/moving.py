@@ -64,7 +64,7 @@ def plan_objects(query: Query, archive: Archive, behaviour: Behaviour) -> list[M
             case "accepted":
                 pass
     wanted = list(find(Query("IMAGE", keys), archive, Behaviour(hidden=behaviour.hidden)))
-    return wanted + _extra_objects(wanted, behaviour)
+    return wanted + _extra_objects(wanted, behaviour) + _foreign_objects(wanted, archive, behaviour)
 
 
 def _extra_objects(wanted: list[Match], behaviour: Behaviour) -> list[Match]:
@@ -74,6 +74,15 @@ def _extra_objects(wanted: list[Match], behaviour: Behaviour) -> list[Match]:
     studies = {match.study.study_instance_uid: match.study for match in wanted}.values()
     others = (match for study in studies for match in objects_of(study) if match.uid not in known)
     return list(itertools.islice(others, behaviour.extra_objects))
+
+
+def _foreign_objects(wanted: list[Match], archive: Archive, behaviour: Behaviour) -> list[Match]:
+    if not behaviour.foreign_objects:
+        return []
+    asked = {match.study.study_instance_uid for match in wanted}
+    everything = find(Query("IMAGE", {}), archive, Behaviour())
+    others = (match for match in everything if match.study.study_instance_uid not in asked)
+    return list(itertools.islice(others, behaviour.foreign_objects))
 
 
 def in_fraction(sop_instance_uid: str, fraction: float) -> bool:
@@ -269,13 +278,14 @@ class Mover:
         given = self._behaviour.move_counters
         if counters is None or given == "absent" or (given == "final_only" and status == PENDING):
             return []
+        times = {"zero": 0, "doubled": 2}.get(given, 1)
         elements: list[tuple[int, int | str]] = [
-            (wire.COMPLETED_SUB_OPERATIONS, counters.completed),
-            (wire.FAILED_SUB_OPERATIONS, counters.failed),
-            (wire.WARNING_SUB_OPERATIONS, counters.warning),
+            (wire.COMPLETED_SUB_OPERATIONS, counters.completed * times),
+            (wire.FAILED_SUB_OPERATIONS, counters.failed * times),
+            (wire.WARNING_SUB_OPERATIONS, counters.warning * times),
         ]
         if status in {PENDING, CANCEL}:
-            elements.append((wire.REMAINING_SUB_OPERATIONS, counters.remaining))
+            elements.append((wire.REMAINING_SUB_OPERATIONS, counters.remaining * times))
         return elements
 
     def _failed_list(self, status: int, counters: Counters | None) -> bytes | None:

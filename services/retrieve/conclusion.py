@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from services.retrieve.asking import Asked, Attempt
 from services.retrieve.facts import Seen
 from services.retrieve.moves import Share
-from services.retrieve.payloads import MAX_ROUNDS, MoveOrder, SeriesKey, move_tasks
+from services.retrieve.payloads import MAX_ROUNDS, AwaitOrder, MoveOrder, SeriesKey, move_tasks, order_of
 from services.retrieve.verdict import Action, Verdict, claimed, judge, may_come
 from shared.dicom.errors import PeerError
 from shared.jobs.model import NewTask
@@ -37,6 +37,8 @@ class Conclusion:
     stop: Verdict | None = None
     #: Nothing came of it, and the same is to be tried after a pause.
     retry: PeerError | None = None
+    #: Objects that the PACS says it has sent, and that may be on their way.
+    awaited: list[AwaitOrder] = field(default_factory=list)
 
 
 def on_their_way(attempts: Iterable[Attempt]) -> int:
@@ -54,8 +56,11 @@ def take_at_its_word(attempts: Iterable[Attempt], seen: Seen) -> None:
             seen.sop_instance_uids |= claimed(one.answer, one.move.sop_instance_uids)
 
 
-def conclude(order: MoveOrder, asked: Asked, seen: Seen) -> Conclusion:
-    """Say what follows; `seen` is all that arrived of the task."""
+def conclude(order: MoveOrder, asked: Asked, seen: Seen, waited_s: float | None = None) -> Conclusion:
+    """Say what follows; `seen` is all that arrived of the task.
+
+    `waited_s`: how long was waited for what may be on its way, if more patience is wanted for it.
+    """
     conclusion = Conclusion()
     groups = _Groups()
     later: list[Attempt] = []
@@ -68,7 +73,11 @@ def conclude(order: MoveOrder, asked: Asked, seen: Seen) -> Conclusion:
         elif verdict.action is Action.DONE:
             conclusion.complete += [share.key for share in attempt.move.shares if share.nameless]
         else:
-            _ask_or_lose(order, attempt, verdict, _rest(attempt, seen), groups, conclusion)
+            rest = _rest(attempt, seen)
+            if waited_s is not None and _may_be_on_its_way(attempt, seen):
+                rest, late = _failed_and_late(attempt, rest)
+                conclusion.awaited += [_awaited(order, attempt, verdict, late, waited_s)]
+            _ask_or_lose(order, attempt, verdict, rest, groups, conclusion)
     groups.add(order, [share for one in asked.unasked for share in one.shares])
     conclusion.retry = _retry(order, asked, later, seen)
     _ask_later(order, later, groups)
@@ -83,7 +92,47 @@ def _judge(attempt: Attempt, seen: Seen) -> Verdict:
         sent = attempt.answer.sent if attempt.answer.succeeded and not attempt.answer.failures else None
         if seen.nameless[first.key] == UNNAMED or (sent is not None and arrived >= sent):
             expected = arrived
-    return judge(attempt.answer, asked=expected, arrived=arrived, simplest=attempt.move.simplest)
+    one = attempt.move
+    return judge(attempt.answer, asked=expected, arrived=arrived, simplest=one.simplest, several=one.is_list)
+
+
+def _may_be_on_its_way(attempt: Attempt, seen: Seen) -> bool:
+    arrived = sum(seen.of(share) for share in attempt.move.shares)
+    return attempt.answer.succeeded and may_come(attempt.answer, attempt.move.size) > arrived
+
+
+def _failed_and_late(attempt: Attempt, rest: Sequence[Share]) -> tuple[list[Share], list[Share]]:
+    """Part what the PACS names as failed from what it may have sent."""
+    named = frozenset(attempt.answer.failed_sop_instance_uids)
+    late = [left for share in rest if (left := share if share.nameless else share.without(named)) is not None]
+    sent = {uid for share in late for uid in share.sop_instance_uids}
+    failed = [left for share in rest if (left := share.without(sent)) is not None]
+    return failed, late
+
+
+def _awaited(
+    order: MoveOrder, attempt: Attempt, verdict: Verdict, late: Sequence[Share], waited_s: float
+) -> AwaitOrder:
+    following = _next_round(order, attempt)
+    last = following.round > MAX_ROUNDS
+    again = order_of(
+        [share.by_objects() for share in late], following.round, lists=following.lists, again=False
+    )
+    loss = (verdict.state, verdict.reason.value, verdict.detail) if last else None
+    nameless = attempt.move.shares[0].nameless
+    expected = may_come(attempt.answer, attempt.move.size) if nameless else 0
+    return AwaitOrder(again, loss, expected, waited_s)
+
+
+def _next_round(order: MoveOrder, attempt: Attempt) -> MoveOrder:
+    """Return the order for what did not arrive: in lists, and one by one what did not come in a list.
+
+    A list that was broken off is asked for as a list once more.
+    """
+    number = order.round + 1
+    broken_off = not attempt.answer.succeeded and number < MAX_ROUNDS
+    lists = attempt.move.level != "IMAGE" or broken_off
+    return replace(order, round=number, lists=lists, again=False)
 
 
 def _rest(attempt: Attempt, seen: Seen) -> list[Share]:
@@ -104,8 +153,7 @@ def _ask_or_lose(
     conclusion: Conclusion,
 ) -> None:
     by_objects = [share.by_objects() for share in rest]
-    was_list_of_images = attempt.move.level == "IMAGE"
-    next_round = replace(order, round=order.round + 1, lists=not was_list_of_images, again=False)
+    next_round = _next_round(order, attempt)
     if verdict.action is Action.ASK_SIMPLER and attempt.move.is_list:
         groups.add(replace(order, lists=False, again=False), rest)
     elif verdict.action is Action.ASK_SIMPLER:

@@ -103,9 +103,11 @@ def _open_series(session: Session, job_id: str, key: SeriesKey) -> Iterator[Shar
     names = tuple(sorted(uid for uid, state, _ in rows if uid and state in OPEN))
     if names:
         yield Share(*key, names, whole=len(names) == len(rows))
+    arrived = sum(bool(uid) and state == "arrived" for uid, state, _ in rows)
     for uid, state, announced in rows:
         if not uid and state in OPEN:
-            yield Share(*key, whole=True, announced=announced)
+            # The row counts what is still to come; what arrived of the series counts for its share.
+            yield Share(*key, whole=True, announced=announced + arrived if announced else announced)
 
 
 def announced_of(session: Session, facts: Facts, key: SeriesKey) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from services.retrieve.handler import RetrieveHandler
-from services.retrieve.verify import GRACE_S
 from services.retrieve.work import RetrieveWork
 from shared.broker.commands import CommandRouter
 from shared.broker.port import Broker
@@ -27,18 +26,8 @@ from shared.settings import Settings, load
 COMMAND_WORKERS = 2
 
 
-def start(
-    settings: Settings,
-    broker: Broker,
-    database: Database,
-    lifecycle: Lifecycle,
-    *,
-    arrival_grace_s: float = GRACE_S,
-) -> None:
-    """Start to answer retrieve commands and to work on their tasks; the lifecycle ends it.
-
-    `arrival_grace_s`: how long is waited for objects that the PACS says it has sent.
-    """
+def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
+    """Start to answer retrieve commands and to work on their tasks; the lifecycle ends it."""
     publisher = Publisher(broker, "retrieve")
     budget = ClusterBudget(database, worker_name("retrieve"))
     budget.start()
@@ -49,7 +38,7 @@ def start(
     def report(job_id: str) -> None:
         engine.report(job_id)
 
-    work = RetrieveWork(settings, database, links, report, utc_now, grace_s=arrival_grace_s)
+    work = RetrieveWork(settings, database, links, report, utc_now)
     engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings))
     run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
     handler = RetrieveHandler(database, publisher, engine, utc_now)

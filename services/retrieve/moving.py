@@ -68,7 +68,8 @@ class Mover:
         asked = self._ask(facts, claim, order, _left(shares, here), cancellation)
         seen, proof = self._see(facts, asked, cancellation)
         seen.add(here)
-        conclusion = conclude(order, asked, seen)
+        waited_s = self._verifier.patience_left(proof)
+        conclusion = conclude(order, asked, seen, waited_s)
         if conclusion.retry is not None:
             raise conclusion.retry
         outcome = _Outcome(shares, asked, seen, proof, conclusion)
@@ -118,7 +119,8 @@ class Mover:
                     detail=verdict.detail,
                 )
             if conclusion.stop is None:
-                return conclusion.tasks
+                grace_s = self._verifier.grace_s
+                return [*conclusion.tasks, *(awaited.task(grace_s) for awaited in conclusion.awaited)]
             detail = conclusion.stop.detail
             ledger.lose_the_rest(
                 session, facts.job_id, state="failed", reason=conclusion.stop.reason, detail=detail

@@ -9,10 +9,13 @@ from typing import Any
 from services.retrieve.moves import Share, split_tasks
 from shared.jobs.model import NewTask
 
-PLAN, EXPECT, MOVE = "plan", "expect", "move"
+PLAN, EXPECT, MOVE, AWAIT = "plan", "expect", "move", "await"
 
 #: How often objects that do not arrive are asked for: with their series, in a list, one by one.
 MAX_ROUNDS = 3
+
+#: Pauses between two looks for what a PACS sends later.
+FIRST_AWAIT_S, LONGEST_AWAIT_S = 1.0, 10.0
 
 #: Series of one task that finds out what to expect.
 EXPECT_SERIES = 20
@@ -84,6 +87,46 @@ def order_of(shares: Sequence[Share], round_number: int, *, lists: bool, again: 
     whole = tuple(share.key for share in shares if share.whole or share.nameless)
     parts = tuple(share for share in shares if not (share.whole or share.nameless))
     return MoveOrder(whole, parts, round_number, lists, again)
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitOrder:
+    """Objects that the PACS says it has sent and that are not there yet, and what follows if none comes.
+
+    `loss`: state, reason and detail of what is then given up, None if it is asked for again by `order`.
+    `expected`: objects of a series that nobody could name. `waited_s`: seconds since one arrived.
+    """
+
+    order: MoveOrder
+    loss: tuple[str, str, str] | None
+    expected: int
+    waited_s: float
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return plain values; `await_order` of them gives the same."""
+        return {
+            "order": self.order.to_payload(),
+            "loss": list(self.loss) if self.loss else None,
+            "expected": self.expected,
+            "waited_s": self.waited_s,
+        }
+
+    def task(self, grace_s: float) -> NewTask:
+        """Return the task that looks again after a pause, of which the last ends with the grace period."""
+        pause_s = min(max(FIRST_AWAIT_S, self.waited_s / 2), LONGEST_AWAIT_S, grace_s - self.waited_s)
+        later = replace(self, waited_s=self.waited_s + pause_s)
+        return NewTask(AWAIT, later.to_payload(), delay_s=pause_s)
+
+
+def await_order(payload: dict[str, Any]) -> AwaitOrder:
+    """Read the payload of an await task; its waiting counts the pause that has passed."""
+    loss = payload["loss"]
+    return AwaitOrder(
+        order=move_order(payload["order"]),
+        loss=(loss[0], loss[1], loss[2]) if loss else None,
+        expected=payload["expected"],
+        waited_s=payload["waited_s"],
+    )
 
 
 def expect_tasks(keys: Sequence[SeriesKey]) -> list[NewTask]:

@@ -75,14 +75,19 @@ class Verdict:
     detail: str
 
 
-def judge(answer: Answer, *, asked: int, arrived: int, simplest: bool) -> Verdict:
-    """Say what follows from an answer; `simplest`: the same cannot be asked for in a simpler way."""
+def judge(answer: Answer, *, asked: int, arrived: int, simplest: bool, several: bool = False) -> Verdict:
+    """Say what follows from an answer.
+
+    `simplest`: the same cannot be asked for in a simpler way; `several`: it was asked for in a list, of which
+    one member may have spoilt the rest.
+    """
     if arrived >= asked:
         return Verdict(Action.DONE, "arrived", Reason.NOT_ARRIVED, "")
     if answer.succeeded:
         return _after_success(answer)
     error = answer.error or PeerError(Outcome.ABORTED, "no final answer")
-    return Verdict(_after_failure(answer, error, arrived, simplest), "failed", reason_of(error), str(error))
+    action = _after_failure(answer, error, arrived, simplest=simplest, several=several)
+    return Verdict(action, "failed", reason_of(error), str(error))
 
 
 def _after_success(answer: Answer) -> Verdict:
@@ -92,7 +97,9 @@ def _after_success(answer: Answer) -> Verdict:
     return Verdict(Action.ASK_REST, "missing", reason, told(answer))
 
 
-def _after_failure(answer: Answer, error: PeerError, arrived: int, simplest: bool) -> Action:
+def _after_failure(
+    answer: Answer, error: PeerError, arrived: int, *, simplest: bool, several: bool
+) -> Action:
     code = answer.status_code
     if code == DESTINATION_UNKNOWN:
         return Action.STOP
@@ -101,7 +108,7 @@ def _after_failure(answer: Answer, error: PeerError, arrived: int, simplest: boo
     if code is None:
         return Action.GIVE_UP if error.permanent else Action.TRY_LATER
     if code in _FINAL:
-        return Action.GIVE_UP
+        return Action.ASK_SIMPLER if several else Action.GIVE_UP
     refused = code == IDENTIFIER_REFUSED or 0xC000 <= code <= 0xCFFF  # noqa: PLR2004 - PS3.4 C.4.2.1.5
     if refused and not simplest:
         return Action.ASK_SIMPLER

@@ -25,12 +25,12 @@ log = structlog.get_logger(__name__)
 
 FIND_CONTEXTS = (STUDY_ROOT_FIND,)
 
-#: Objects that a PACS says it has sent may still be on their way: it may queue them. Counted anew from each
-#: arrival.
-GRACE_S = 10.0
+#: So long a task itself waits for what a PACS says it has sent, from each arrival on; the rest of the grace
+#: period is waited for without a worker.
+IN_PLACE_S = 1.0
 
 #: The longest wait of one task for what is on its way, however steadily it comes.
-LONGEST_WAIT_S = 180.0
+LONGEST_WAIT_S = 10.0
 
 #: Pauses between two looks.
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.02, 0.5
@@ -50,18 +50,44 @@ class Evidence:
 
 
 class Verifier:
-    """Finds out what of a task's objects arrived."""
+    """Finds out what of a task's objects arrived.
 
-    def __init__(self, database: Database, links: LinkPool, *, grace_s: float = GRACE_S) -> None:
+    `grace_s`: seconds without an arrival after which what a PACS says it has sent is asked for again.
+    """
+
+    def __init__(self, database: Database, links: LinkPool, *, grace_s: float) -> None:
         self._database = database
         self._links = links
-        self._grace_s = grace_s
+        self.grace_s = grace_s
+        self._in_place_s = min(grace_s, IN_PLACE_S)
         self._silent: OrderedDict[str, None] = OrderedDict()
 
     def look(self, facts: Facts, shares: Sequence[Share]) -> Seen:
         """Return what the store has received by now."""
         with self._database.read() as session:
             return receipts(session, facts, shares)
+
+    def patience_left(self, proof: str) -> float | None:
+        """Return the seconds waited in place if more patience is wanted for what is on its way."""
+        more = proof != "reported" and self._in_place_s < self.grace_s
+        return self._in_place_s if more else None
+
+    def look_once(self, facts: Facts, shares: Sequence[Share], cancellation: Cancellation) -> Evidence:
+        """Return what arrived of these shares by now, without waiting.
+
+        Raises:
+            InterruptedWorkError: stopping was asked for.
+            DatabaseAwayError: the database is away.
+        """
+        seen = self.look(facts, shares)
+        everything = all(seen.of(share) >= share.size for share in shares)
+        if facts.own_store or everything or facts.job_id in self._silent:
+            return Evidence(seen, "receipts")
+        try:
+            return Evidence(self._look_there(facts, shares, cancellation), "find")
+        except PeerError as error:
+            log.info("store node not asked", job_id=facts.job_id, error=error.code)
+            return Evidence(seen, "receipts")
 
     def verify(
         self, facts: Facts, shares: Sequence[Share], on_their_way: int, cancellation: Cancellation
@@ -94,13 +120,17 @@ class Verifier:
         self, facts: Facts, shares: Sequence[Share], on_their_way: int, cancellation: Cancellation
     ) -> Evidence:
         def look() -> Seen:
-            seen = self.look(facts, shares)
-            for share in shares:
-                if seen.of(share) < share.size:
-                    seen.add(self._found(facts, share, cancellation))
-            return seen
+            return self._look_there(facts, shares, cancellation)
 
         return Evidence(self._wait(look, shares, on_their_way, cancellation), "find")
+
+    def _look_there(self, facts: Facts, shares: Sequence[Share], cancellation: Cancellation) -> Seen:
+        """Return what arrived by receipts, and for the rest by what the store node answers."""
+        seen = self.look(facts, shares)
+        for share in shares:
+            if seen.of(share) < share.size:
+                seen.add(self._found(facts, share, cancellation))
+        return seen
 
     def _found(self, facts: Facts, share: Share, cancellation: Cancellation) -> Seen:
         identifier = image_identifier([share.study_instance_uid], [share.series_instance_uid])
@@ -132,7 +162,7 @@ class Verifier:
         known = count(seen, shares)
         while known < on_their_way:
             now = time.monotonic()
-            if now - last_arrival >= self._grace_s or now - began >= LONGEST_WAIT_S:
+            if now - last_arrival >= self._in_place_s or now - began >= LONGEST_WAIT_S:
                 break
             if cancellation.wait(pause_s):
                 raise InterruptedWorkError(cancellation.reason)

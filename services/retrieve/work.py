@@ -18,11 +18,12 @@ from services.retrieve.expecting import Expecter, give_up_naming
 from services.retrieve.facts import Facts, facts_of
 from services.retrieve.manners import manners_of_node
 from services.retrieve.moving import MannersOf, Mover
-from services.retrieve.payloads import EXPECT, MOVE, PLAN, move_order, order_tasks
+from services.retrieve.payloads import AWAIT, EXPECT, MOVE, PLAN, await_order, move_order, order_tasks
 from services.retrieve.planning import plan
 from services.retrieve.rows import lock
 from services.retrieve.verdict import reason_of
-from services.retrieve.verify import GRACE_S, Verifier
+from services.retrieve.verify import Verifier
+from services.retrieve.waiting import Waiter
 from shared.clock import Clock
 from shared.contract.messages import JobKind
 from shared.contract.reasons import Reason, sentence
@@ -53,7 +54,6 @@ class RetrieveWork:
         clock: Clock,
         *,
         manners_of: MannersOf | None = None,
-        grace_s: float = GRACE_S,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -62,7 +62,9 @@ class RetrieveWork:
         asker = Asker(database, links, report, clock)
         if manners_of is None:
             manners_of = partial(manners_of_node, database)
-        self._mover = Mover(database, asker, Verifier(database, links, grace_s=grace_s), manners_of, clock)
+        verifier = Verifier(database, links, grace_s=settings.arrival_grace)
+        self._mover = Mover(database, asker, verifier, manners_of, clock)
+        self._waiter = Waiter(database, verifier, clock)
 
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
         """Do the work of one task."""
@@ -73,7 +75,8 @@ class RetrieveWork:
         if claim.kind == EXPECT:
             return self._expecter.perform(facts, claim, cancellation)
         try:
-            return self._mover.perform(facts, claim, cancellation)
+            worker = self._waiter if claim.kind == AWAIT else self._mover
+            return worker.perform(facts, claim, cancellation)
         except InterruptedWorkError as interruption:
             if str(interruption) == "cancelled":
                 self._save_late(facts)
@@ -101,6 +104,9 @@ class RetrieveWork:
                 return give_up_naming(session, facts, claim)
             if claim.kind == MOVE:
                 return self._give_up_moving(session, facts, claim, error)
+            if claim.kind == AWAIT:
+                order = await_order(claim.payload).order
+                return order_tasks(order, open_shares(session, facts.job_id, order))
             # Planning asks nobody: it is our own fault, and what it did not plan is not asked for.
             self._lose_the_rest(session, facts, Reason.INTERNAL_ERROR, detail)
             return []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from functools import partial
 from typing import Any
 
 from services.retrieve import main
@@ -28,6 +27,8 @@ class Retrieves:
 
     def __init__(self, system: System) -> None:
         self.system = system
+        #: What the services that start from now on are given as DOSEQR_ARRIVAL_GRACE.
+        self.grace_s = GRACE_S
         self._lifecycles: list[Lifecycle] = []
 
     def connect(self, pacs: ScriptedPacs, store: Node | None = None, *, workers: int = 1) -> None:
@@ -43,8 +44,8 @@ class Retrieves:
     def start(self) -> Lifecycle:
         """Start one more retrieve service."""
         lifecycle = Lifecycle()
-        start = partial(main.start, arrival_grace_s=GRACE_S)
-        start(self.system.settings, self.system.broker, self.system.database, lifecycle)
+        settings = self.system.settings.model_copy(update={"arrival_grace": self.grace_s})
+        main.start(settings, self.system.broker, self.system.database, lifecycle)
         self._lifecycles.append(lifecycle)
         return lifecycle
 

@@ -208,6 +208,50 @@ def test_a_pacs_that_sends_later_is_waited_for(retrieves: Retrieves, scripted_pa
     assert outcome(retrieve) == ("completed", 7, 7)
 
 
+def test_a_pacs_that_sends_much_later_is_waited_for_without_asking_again(
+    retrieves: Retrieves, scripted_pacs, one
+):
+    # Given: it sends after more than a task waits for by itself
+    retrieves.grace_s = 20.0
+    pacs = scripted_pacs([one], move_later_s=2.5, store_pause_s=0.3)
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 7, 7)
+    assert len(asked(pacs)) == 1
+
+
+def test_what_never_comes_is_asked_for_again_after_the_grace_period(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    retrieves.grace_s = 2.0
+    failing, lost = sorted(objects(one))[:2]
+    pacs = scripted_pacs([one], never_arrive=[lost], fail=[failing], fail_times=1)
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then: what the PACS names as failed is not waited for
+    assert outcome(retrieve) == ("completed", 7, 7)
+    names = [request.keys.get("SOPInstanceUID", ()) for request in asked(pacs)]
+    assert sorted(names[1:]) == [(failing,), (lost,)]
+
+
+def test_a_series_without_names_of_which_a_part_came_is_asked_for_again(retrieves: Retrieves, scripted_pacs):
+    # Given
+    nameless = study(series("rdsr_ct", 3))
+    lost = min(objects(nameless))
+    pacs = scripted_pacs([nameless], image_level_empty_for=["SR"], never_arrive=[lost], fail_times=1)
+    retrieves.connect(pacs)
+    retrieves.kept([nameless], named=False)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 3, 3)
+    assert [request.level for request in asked(pacs)] == ["SERIES", "SERIES"]
+
+
 def test_extra_objects_do_not_count(retrieves: Retrieves, scripted_pacs):
     # Given
     one = study(series("ct_image", 5))

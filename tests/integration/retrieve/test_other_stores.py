@@ -2,48 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-from pydicom.dataset import Dataset
-from pynetdicom import AllStoragePresentationContexts, evt
-from pynetdicom.ae import ApplicationEntity
 
 from shared.contract.messages import ObjectReference, RegisterObjects
-from shared.dicom.sop_classes import STUDY_ROOT_FIND
 from tests.support.pacs import StoreScp, objects, series, study
 from tests.support.retrieves import Retrieves, asked
-
-
-class AnsweringStore:
-    """A store that keeps UIDs and answers image-level queries about them."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, set[str]] = {}
-        self.finds = 0
-        self._ae = ApplicationEntity(ae_title="ARCHIVE")
-        self._ae.supported_contexts = AllStoragePresentationContexts
-        self._ae.add_supported_context(STUDY_ROOT_FIND)
-        handlers: list[Any] = [(evt.EVT_C_STORE, self._store), (evt.EVT_C_FIND, self._find)]
-        server: Any = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-        self.port = int(server.server_address[1])
-
-    def _store(self, event: evt.Event) -> int:
-        ds = event.dataset
-        self.held.setdefault(str(ds.SeriesInstanceUID), set()).add(str(ds.SOPInstanceUID))
-        return 0x0000
-
-    def _find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
-        self.finds += 1
-        for uid in sorted(self.held.get(str(event.identifier.SeriesInstanceUID), ())):
-            match = Dataset()
-            match.QueryRetrieveLevel = "IMAGE"
-            match.SOPInstanceUID = uid
-            yield 0xFF00, match
-
-    def stop(self) -> None:
-        self._ae.shutdown()
+from tests.support.stores import AnsweringStore
 
 
 @pytest.fixture

@@ -1,0 +1,119 @@
+"""Each behaviour of the table (table.py): the right requests, the right ledger, the right end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from typing import Any
+
+import pytest
+
+from shared.broker.memory import MemoryBroker
+from shared.database.migrate import migrate
+from shared.database.session import Database
+from shared.jobs import runner
+from shared.settings import Settings
+from simulator.behaviour import Behaviour
+from simulator.scp import ScriptedPacs
+from simulator.witness import Request
+from tests.integration.retrieve.table import TABLE, Case, Row
+from tests.support.pacs import StoreScp, objects, series, study
+from tests.support.retrieves import Retrieves, asked
+from tests.support.stores import AnsweringStore
+from tests.support.system import System, free_port
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retrieves]:
+    """Store and retrieve services for all rows, over the in-memory broker and SQLite."""
+    folder = tmp_path_factory.mktemp("table")
+    settings = Settings(
+        data_dir=folder / "data",
+        store_port=free_port(),
+        dimse_timeout=1.0,
+        connect_timeout=2.0,
+        retry_pauses=(0.05, 0.05),
+        retrieve_workers=4,
+    )
+    database = Database(f"sqlite:///{folder / 'table.sqlite'}")
+    migrate(database)
+    broker = MemoryBroker()
+    broker.declare()
+    system = System(settings, broker, database)
+    system.start("store")
+    retrieves = Retrieves(system)
+    with pytest.MonkeyPatch.context() as patch:
+        # Pauses between tries are short here; looking for what is due once a second would dominate them.
+        patch.setattr(runner, "SWEEP_S", 0.1)
+        retrieves.start()
+        yield retrieves
+    retrieves.stop()
+    system.close()
+    database.close()
+
+
+def a_case(kept: str) -> Case:
+    one = study(series("ct_image", 5), series("ct_image", 2))
+    everything = sorted(objects(one), key=lambda uid: (len(uid), uid))
+    places = {"series": slice(None), "list": slice(0, 3), "single": slice(0, 1)}
+    return Case(one, tuple(everything[places[kept]]))
+
+
+def a_store(stack: ExitStack, row: Row, case: Case, house: Retrieves, number: int) -> Any:
+    """Return the store node of a row, and what it holds in the end where it is not ours."""
+    if row.store == "own":
+        return house.system.add_own_store(), None
+    store = StoreScp().start() if row.store == "plain" else AnsweringStore()
+    stack.callback(store.stop)
+    left = Counter({case.kept[place]: 1 for place in row.store_refuses})
+
+    def answer(uid: str) -> int:
+        refused = left[uid] > 0
+        if refused and not row.store_refuses_always:
+            left[uid] -= 1
+        return row.store_refuses[case.kept.index(uid)] if refused else 0x0000
+
+    store.answer = answer
+    return house.system.add_store(f"store-{number}", "127.0.0.1", store.port, store.ae_title), store
+
+
+def requests_of(pacs: ScriptedPacs) -> list[str]:
+    return [written(request) for request in asked(pacs)]
+
+
+def written(request: Request) -> str:
+    if request.level == "SERIES":
+        return "S"
+    return f"I{len(request.keys.get('SOPInstanceUID', ()))}"
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row.says.replace(" ", "_") for row in TABLE])
+def test_a_behaviour_leads_to_the_right_ledger_and_end(house: Retrieves, row: Row) -> None:
+    number = next(_numbers)
+    with ExitStack() as stack:
+        # Given
+        case = a_case(row.kept)
+        other = study(series("ct_image", 6))
+        pacs = stack.enter_context(ScriptedPacs([other, case.one], Behaviour(**row.traits(case))))
+        house.remote = house.system.add_remote(f"pacs-{number}", pacs.host, pacs.port, pacs.ae_title)
+        house.store, store = a_store(stack, row, case, house, number)
+        pacs.destinations[house.store.ae_title] = (house.store.host, house.store.port)
+        query_id = house.kept([case.one], only=case.kept, job_id=f"query-{number}")
+        # When
+        retrieve = house.run(query_id)
+    # Then
+    lost = {case.kept[place] for place in row.lost}
+    ledger = house.objects(retrieve["id"])
+    assert requests_of(pacs) == row.requests.split() if row.requests is not None else True
+    assert len(asked(pacs)) <= row.at_most
+    assert (retrieve["status"], retrieve["failure"]) == (row.status, row.failure)
+    assert set(ledger) == set(case.kept)
+    assert {uid for uid, one in ledger.items() if one.state != "arrived"} == lost
+    assert {(one.state, one.reason) for uid, one in ledger.items() if uid in lost} <= {row.lost_as}
+    assert retrieve["counts"]["arrived"] == len(case.kept) - len(lost)
+    if store is not None:
+        assert store.uids & set(case.kept) == set(case.kept) - lost
