@@ -110,11 +110,9 @@ def test_an_estimate_asks_nothing_and_needs_no_service(doseqr: Doseqr) -> None:
     read = doseqr(*QUERY, "--from", "2024-01-01", "--until", "2024-03-01", "--estimate", "--json")
     # Then
     assert (told.code, read.code) == (0, 0)
-    assert told.out.splitlines() == [
-        "It begins with 9 slices. How many studies that brings is unknown: no earlier query of this node has "
-        "ended.",
-        "A wide range stresses the remote server and takes long; narrow it if you can.",
-    ]
+    first, second = told.out.splitlines()
+    assert first.startswith("It begins with 9 slices. How many studies that brings is unknown: no earlier")
+    assert second == "A wide range stresses the remote server and takes long; narrow it if you can."
     assert (read.json["remote"], read.json["slices"], read.json["days"]) == ("pacs", 9, 61)
     assert (read.json["studies"], read.json["requests"], read.json["minutes"]) == (None, None, None)
     with Database(doseqr.settings.database).read() as session:
