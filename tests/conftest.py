@@ -13,4 +13,5 @@ pytest_plugins = [
     "tests.support.reference_store",
     "tests.support.web",
     "tests.support.browser",
+    "tests.support.ward",
 ]

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.query.asker import Asker
+from services.query.cutting import last_minute, worth_cutting
 from services.query.learning import Learner
 from services.query.ledger import add_counts, add_studies, full_examinations, save_decision
 from services.query.rules import KnownObjects, StudyDecision, decide
@@ -24,10 +25,9 @@ from services.query.widening import widen
 from shared.contract.criteria import Criteria
 from shared.database.models import QueryTask
 from shared.dicom.answers import StudyMatch
-from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.find import FindResult
 from shared.dicom.keys import study_identifier
-from shared.dicom.status import OUT_OF_RESOURCES
 from shared.jobs.model import Claim, NewTask, Result
 from shared.querying.payloads import (
     EARLIEST,
@@ -39,14 +39,13 @@ from shared.querying.payloads import (
 )
 from shared.querying.slices import Slice, halve
 
-#: Answered by some PACS to what is too much for them: "unable to calculate the number of matches", and the
-#: warning of repository queries that matching reached the response limit.
-_TOO_MUCH = frozenset({OUT_OF_RESOURCES, 0xA701, 0xB001})
-
 #: In a payload: how many answers the whole of a window gave, whose halves are asked for to compare.
 VERIFIES = "verifies"
 #: In a payload: the window has been asked once, and answered with nothing.
 AGAIN = "again"
+
+#: In a payload: how often it was cut in a row without an answer.
+BLIND = "blind"
 
 #: Seconds after which it is asked again: windows of other codes in hand may have taught something by then.
 AGAIN_AFTER_S = 2.0
@@ -101,19 +100,31 @@ class SliceWork:
         return self._answered(part, result)
 
     def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
-        pieces = self._pieces_after(error)
+        answers = len(result.matches)
+        pieces = self._pieces_after(error, answers)
         if pieces is None:
             raise error
-        return self._cut(pieces, result, {}, str(error))
+        blind = {} if answers else {BLIND: self._claim.payload.get(BLIND, 0) + 1}
+        return self._cut(pieces, result, blind, str(error))
 
-    def _pieces_after(self, error: Exception) -> Sequence[Slice] | None:
+    def _pieces_after(self, error: Exception, answers: int) -> Sequence[Slice] | None:
         """Return the parts to ask for instead, if the slice seems to be too much for the PACS."""
-        if not isinstance(error, PeerError) or "code" not in self._claim.payload:
+        payload = self._claim.payload
+        if not isinstance(error, PeerError) or "code" not in payload:
             return None
-        too_slow = error.outcome is Outcome.TIMED_OUT and not error.associating and self._claim.failures > 0
-        if error.status_code not in _TOO_MUCH and not too_slow:
+        blind, failures = payload.get(BLIND, 0), self._claim.failures
+        if not worth_cutting(error, answers=answers, failures=failures, blind=blind):
             return None
-        return self._pieces(slice_of(self._claim.payload))
+        pieces = self._pieces(slice_of(payload))
+        return pieces if pieces is None or answers or self._answers_a_minute() else None
+
+    def _answers_a_minute(self) -> bool:
+        """Tell whether a part is answered that is too small to be too much."""
+        part = slice_payload(last_minute(slice_of(self._claim.payload), self._facts.today))
+        result = self._asker.studies(_identifier(part, self._facts.criteria), part)
+        if isinstance(result.error, InterruptedWorkError):
+            raise result.error
+        return result.error is None
 
     def _pieces(self, part: Slice) -> Sequence[Slice] | None:
         if part.days is not None:

@@ -1,0 +1,267 @@
+"""A small archive with a study of every kind, what is right about it, and queries of PACS that hold it.
+
+The truth does not come from the code under test: the blueprints of the simulator know what holds the dose. A
+PACS in its right mind is asked once; what another one leads to is compared study by study, series by series.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.broker.memory import MemoryBroker
+from shared.contract.criteria import CODES
+from shared.contract.messages import ENDED
+from shared.database.migrate import migrate
+from shared.database.session import Database
+from shared.settings import Settings
+from simulator.behaviour import Behaviour, Fault
+from simulator.blueprints import KINDS, expected_objects, make_study
+from simulator.model import Archive, Study
+from simulator.scp import ScriptedPacs
+from tests.support.system import System, free_port
+
+FIRST_DAY, LAST_DAY = dt.date(2024, 3, 4), dt.date(2024, 3, 6)
+TYPES = ["CT", "MG", "FL", "DX", "NM"]
+SPAN = {"date_from": str(FIRST_DAY), "date_until": str(LAST_DAY)}
+#: All types, reports alone, three days.
+CRITERIA: dict[str, Any] = {"types": TYPES, "include_sr_only": True, **SPAN}
+
+#: Kinds of the small archive, in the order of their times; what is judged in another way is all there.
+_KINDS = (
+    *("ct_rdsr", "ct_rdsr", "mg_images", "ct_philips", "ct_esr", "dx_images", "sr_only_rdsr"),
+    *("ct_rdsr", "mr", "rf_rdsr", "ct_philips_undescribed", "nm_images", "mg_rdsr", "petct"),
+)
+
+
+def make_ward(kinds: Iterable[str], *, seed: int = 5) -> list[Study]:
+    """Return a study of each of these kinds, in this order, over the three days; the same every time."""
+    names = list(kinds)
+    days = (LAST_DAY - FIRST_DAY).days + 1
+    return [
+        make_study(
+            KINDS[name],
+            f"2.25.{seed}{place:06d}",
+            FIRST_DAY + dt.timedelta(days=place * days // len(names)),
+            dt.time(8 + place % 12, (7 * place) % 60, 11),
+            random.Random(f"{seed}/{place}"),
+            accession_number=f"W{place:05d}",
+        )
+        for place, name in enumerate(names)
+    ]
+
+
+WARD = make_ward(_KINDS)
+#: The last study of each kind.
+ONE: dict[str, Study] = {one.kind: one for one in WARD}
+
+
+def uid_of(kind: str) -> str:
+    """Return the UID of the last study of a kind."""
+    return ONE[kind].study_instance_uid
+
+
+def series_of(kind: str, modality: str) -> str:
+    """Return the UID of the first series of this modality in the last study of a kind."""
+    return next(one.series_instance_uid for one in ONE[kind].series if one.modality == modality)
+
+
+# What is right
+
+
+def is_wanted(study: Study, criteria: Mapping[str, Any] = CRITERIA) -> bool:
+    """Tell whether a study has a requested type."""
+    codes = {one.modality for one in study.series}
+    if any(not codes.isdisjoint(CODES[name]) for name in criteria["types"]):
+        return True
+    return bool(criteria.get("include_sr_only")) and codes == {"SR"}
+
+
+def truth_of(study: Study, criteria: Mapping[str, Any] = CRITERIA) -> frozenset[str]:
+    """Return the objects of a study that are to be kept."""
+    return expected_objects(study, criteria["types"], include_sr_only=bool(criteria.get("include_sr_only")))
+
+
+def kept_of(judged: Mapping[str, Any], study: Study) -> frozenset[str]:
+    """Return the objects of a study that a query keeps, those of whole series by what the archive has."""
+    objects = {
+        one.series_instance_uid: [each.sop_instance_uid for each in one.instances] for one in study.series
+    }
+    kept: set[str] = set()
+    for series in judged["series"]:
+        if series["decision"] != "keep":
+            continue
+        named = [one["sop_instance_uid"] for one in series["objects"] if one["decision"] == "keep"]
+        kept.update(named or objects[series["series_instance_uid"]])
+    return frozenset(kept)
+
+
+def judged_of(query: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the decided studies that have a requested type, by UID."""
+    return {
+        one["study_instance_uid"]: one
+        for one in query["studies"]
+        if one["type"] and one["state"] == "decided"
+    }
+
+
+def missing_studies(query: Mapping[str, Any]) -> set[str]:
+    """Return the studies that a query names as missing."""
+    return {one["study_instance_uid"] for one in query["missing"] if one["kind"] == "study"}
+
+
+def missing_windows(query: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the windows that a query names as missing."""
+    return [one for one in query["missing"] if one["kind"] == "slice"]
+
+
+def lies_in(study: Study, window: Mapping[str, Any]) -> bool:
+    """Tell whether a study belongs to a window that is missing."""
+    days, code = window["window"], window["code"]
+    codes = code.split("\\") if isinstance(code, str) else code
+    if codes and not {one.modality for one in study.series} & set(codes):
+        return False
+    if study.date is None or study.time is None:
+        return True
+    moment = study.time.strftime("%H:%M")
+    return (days["date_from"] or "") <= study.date.isoformat() <= (days["date_until"] or "9") and (
+        days["time_from"] or ""
+    ) <= moment <= (days["time_until"] or "9")
+
+
+def check_against_truth(
+    query: Mapping[str, Any],
+    studies: Collection[Study],
+    expected: Mapping[str, Mapping[str, Any]] | None = None,
+    criteria: Mapping[str, Any] = CRITERIA,
+) -> set[str]:
+    """Hold every study against the truth: right, or named as missing; return the UIDs of those not judged.
+
+    With `expected`, the decisions of another query, each decision is the same to the last series and object.
+    """
+    judged, unnamed, lost = judged_of(query), [], set()
+    windows, named = missing_windows(query), missing_studies(query)
+    assert (query["status"] == "completed") == (query["missing"] == [])
+    for study in studies:
+        uid = study.study_instance_uid
+        if uid in judged:
+            assert kept_of(judged[uid], study) == truth_of(study, criteria), study.kind
+            assert expected is None or judged[uid] == expected[uid], study.kind
+        elif is_wanted(study, criteria):
+            lost.add(uid)
+            if uid not in named and not any(lies_in(study, window) for window in windows):
+                unnamed.append(study.kind)
+    assert unnamed == [], "neither judged nor named as missing"
+    wanted = {one.study_instance_uid for one in studies if is_wanted(one, criteria)}
+    assert judged.keys() <= wanted
+    return lost
+
+
+# Asking
+
+
+@dataclass
+class Desk:
+    """A system with short waits that asks one PACS after the other."""
+
+    system: System
+    pacs: list[ScriptedPacs] = field(default_factory=list)
+    _right: dict[str, Any] | None = None
+
+    def open(self, archive: Archive | Iterable[Study], **options: Any) -> str:
+        """Start a PACS and make it known; return the name of its node. `options` are its traits."""
+        pacs = ScriptedPacs(archive, Behaviour(**options))
+        self.pacs.append(pacs)
+        pacs.start()
+        name = f"pacs-{len(self.pacs)}"
+        self.system.add_remote(name, pacs.host, pacs.port, pacs.ae_title)
+        return name
+
+    def query(
+        self, name: str, criteria: Mapping[str, Any] = CRITERIA, timeout_s: float = 60
+    ) -> dict[str, Any]:
+        """Return the JSON of a query that has ended."""
+        job_id = self.system.query(criteria, remote=name)
+        self.system.wait_for_status(job_id, *ENDED, timeout_s=timeout_s)
+        return self.system.query_json(job_id)
+
+    def ask(
+        self,
+        traits: Mapping[str, Any],
+        faults: Iterable[Fault] = (),
+        *,
+        archive: Archive | Iterable[Study] = WARD,
+        criteria: Mapping[str, Any] = CRITERIA,
+    ) -> dict[str, Any]:
+        """Ask a PACS that behaves like this; the PACS is the last of `pacs`."""
+        name = self.open(archive, **traits, faults=tuple(faults))
+        try:
+            return self.query(name, criteria)
+        finally:
+            # An idle association costs time: its two ends look for something to do.
+            self.pacs[-1].stop()
+
+    def right(self) -> dict[str, Any]:
+        """Return the decisions that a PACS in its right mind leads to; it is asked once."""
+        if self._right is None:
+            query = self.ask({})
+            assert check_against_truth(query, WARD) == set()
+            self._right = judged_of(query)
+        return self._right
+
+    def close_pacs(self) -> None:
+        """Stop the PACS that were opened, and let go of those that are stopped."""
+        for pacs in self.pacs:
+            pacs.stop()
+
+
+def make_settings(folder: Path, **changes: Any) -> Settings:
+    """Return settings with short waits."""
+    values: dict[str, Any] = {
+        "data_dir": folder / "data",
+        "store_port": free_port(),
+        "web_port": free_port(),
+        "dimse_timeout": 5.0,
+        "connect_timeout": 3.0,
+        "grace": 5.0,
+        "retry_pauses": (0.05, 0.1),
+        "patience": 10.0,
+    }
+    return Settings(**values | changes)
+
+
+@pytest.fixture(scope="module")
+def make_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Desk]]:
+    """Make desks for the tests of a module; what waits between tries waits for a moment only."""
+    desks: list[Desk] = []
+    databases: list[Database] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.jobs.runner.SWEEP_S", 0.1)
+        patch.setattr("shared.jobs.policy.FIRST_PAUSE_S", 0.1)
+        patch.setattr("services.query.slicing.AGAIN_AFTER_S", 0.1)
+
+        def make(**changes: Any) -> Desk:
+            folder = tmp_path_factory.mktemp("desk")
+            databases.append(Database(f"sqlite:///{folder / 'desk.sqlite'}"))
+            migrate(databases[-1])
+            broker = MemoryBroker()
+            broker.declare()
+            system = System(make_settings(folder, **changes), broker, databases[-1])
+            system.add_own_store()
+            system.start("query")
+            desks.append(Desk(system))
+            desks[-1].right()
+            return desks[-1]
+
+        yield make
+        for desk in desks:
+            desk.system.close()
+            desk.close_pacs()
+        for database in databases:
+            database.close()
