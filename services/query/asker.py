@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pydicom.dataset import Dataset
 
+from services.query.learning import Learner
+from services.query.refused_keys import find_refused, may_be_the_keys
 from shared.clock import Clock
 from shared.dicom.answers import ObjectMatch, SeriesMatch, StudyMatch, object_match, series_match, study_match
 from shared.dicom.association import Peer
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.find import FindResult, find
-from shared.dicom.keys import image_identifier, series_identifier
+from shared.dicom.keys import (
+    image_identifier,
+    relational_series_identifier,
+    series_identifier,
+    without,
+)
 from shared.dicom.pool import LinkPool
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
 
@@ -39,11 +46,14 @@ class FindRecord:
 class Asker:
     """Asks one peer, over an association of the pool for each request; used by one thread."""
 
-    def __init__(self, links: LinkPool, peer: Peer, cancellation: Cancellation, clock: Clock) -> None:
+    def __init__(
+        self, links: LinkPool, peer: Peer, cancellation: Cancellation, clock: Clock, learner: Learner
+    ) -> None:
         self._links = links
         self._peer = peer
         self._cancellation = cancellation
         self._clock = clock
+        self._learner = learner
         self.records: list[FindRecord] = []
         #: Answers to lists that wait to be used, by study, and by study and series.
         self.series_answers: dict[str, list[SeriesMatch]] = {}
@@ -112,10 +122,39 @@ class Asker:
         identifier = image_identifier(study_instance_uids, series_instance_uids)
         return self._find("IMAGE", identifier, keys, object_match)
 
+    def series_of_days(self, study_date: str) -> FindResult[SeriesMatch]:
+        """Ask for the series of all studies of a day or range; what went wrong stands in the result."""
+        identifier = relational_series_identifier(study_date)
+        return self._find("SERIES", identifier, {"study_date": study_date}, series_match)
+
     def _find(
         self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Dataset], T]
     ) -> FindResult[T]:
-        with self._links.link(self._peer, FIND_CONTEXTS, self._cancellation) as link:
+        """Ask without the optional keys that this node refuses, and find out which these are."""
+        known = self._learner.profile.refused(level)
+        result = self._ask(level, without(identifier, known), keys, read)
+        if may_be_the_keys(result):
+            left = without(identifier, known)
+            answer, refused = find_refused(
+                left, level, lambda leave: self._ask(level, without(left, leave), keys, read)
+            )
+            result = answer or result
+            if refused:
+                self._learner.learn(lambda profile: profile.refuses(level, refused))
+        if result.complete:
+            self._learner.observe(level, result.matches, result.duration_ms)
+        return result
+
+    def _whom(self) -> Peer:
+        """Return the peer; relational queries are negotiated only with nodes that take no lists."""
+        profile = self._learner.profile
+        relational = profile.series_list == 0 and profile.relational is not False
+        return replace(self._peer, relational_queries=relational)
+
+    def _ask(
+        self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Dataset], T]
+    ) -> FindResult[T]:
+        with self._links.link(self._whom(), FIND_CONTEXTS, self._cancellation) as link:
             asked_at = self._clock()
             result = find(link, identifier, read, self._cancellation)
         self.records.append(

@@ -21,6 +21,7 @@ from shared.events import Publisher
 from shared.jobs.engine import Engine
 from shared.nodes import find_node
 from shared.querying.payloads import first_tasks
+from shared.querying.profile import Profile
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,7 @@ class QueryHandler:
                 remote = find_node(session, command.remote, "remote", "data.remote")
                 store = find_node(session, command.store, "store", "data.store")
                 job = self._job(job_id, command, criteria, remote, store)
-                tasks = first_tasks(criteria, job.today, self._window_days(remote))
+                tasks = first_tasks(criteria, job.today, self._profile(remote))
                 job.slices_total = len(tasks)
                 self._engine.start_job(session, job, tasks)
         except IntegrityError:
@@ -69,9 +70,9 @@ class QueryHandler:
             return False
         return True
 
-    def _window_days(self, remote: Node) -> int:
+    def _profile(self, remote: Node) -> Profile:
         peer = peer_of(remote, self._settings)
-        return Learner(self._database, remote.id, peer, self._clock).profile.window_days()
+        return Learner(self._database, remote.id, peer, self._clock).profile
 
     def _job(self, job_id: str, command: RunQuery, criteria: Criteria, remote: Node, store: Node) -> Query:
         now = self._clock()

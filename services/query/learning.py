@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -14,6 +16,21 @@ from shared.dicom.peers import address_of
 from shared.querying.profile import Profile
 
 Lesson = Callable[[Profile], Profile]
+
+#: By level: what the profile tells of attributes that matches have.
+RETURNED: Mapping[str, Mapping[str, str]] = {
+    "STUDY": {
+        "modalities_returned": "modalities",
+        "returns_study_descriptions": "description",
+        "returns_series_counts": "series_count",
+    },
+    "SERIES": {
+        "returns_series_descriptions": "description",
+        "returns_station_names": "station_name",
+        "returns_instance_counts": "instance_count",
+    },
+    "IMAGE": {"returns_sop_classes": "sop_class_uid"},
+}
 
 
 class Learner:
@@ -30,18 +47,22 @@ class Learner:
 
     def learn(self, lesson: Lesson) -> None:
         """Take over what was learned, for this task at once, for others when it is saved."""
-        self.profile = lesson(self.profile)
-        self._lessons.append(lesson)
+        after = lesson(self.profile)
+        if after != self.profile:
+            self.profile = after
+            self._lessons.append(lesson)
 
-    def save(self) -> None:
+    def observe(self, level: str, matches: Sequence[Any], duration_ms: int) -> None:
+        """Learn from a complete answer what the node returns, and how fast."""
+        self.learn(lambda profile: profile.took(duration_ms, len(matches)))
+        for field, attribute in RETURNED[level].items():
+            seen = sum(getattr(match, attribute) is not None for match in matches)
+            self.learn(partial(Profile.returns, field=field, seen=seen, asked=len(matches)))
+
+    def save_in(self, session: Session) -> None:
         """Write what was learned into the profile as it is now, which others may have changed."""
         if not self._lessons:
             return
-        with self._database.write() as session:
-            self.save_in(session)
-
-    def save_in(self, session: Session) -> None:
-        """Do the same within the caller's transaction."""
         lessons, self._lessons = self._lessons, []
         before = self._load(session, lock=True)
         after = before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from services.query.asker import FindRecord, record_rows
@@ -22,8 +22,6 @@ from shared.contract.reasons import Reason
 from shared.database.models import Query, QueryFind, QueryObject, QuerySeries, QueryStudy, StoredObject
 from shared.database.upsert import insert_missing
 from shared.dicom.answers import StudyMatch
-from shared.jobs.model import NewTask
-from shared.querying.payloads import STUDIES_AT_ONCE, examine_tasks
 
 UNDECIDED = ("found", "examining")
 
@@ -174,48 +172,6 @@ def _study_row(job_id: str, task_id: int, match: StudyMatch) -> dict[str, Any]:
         "series_count": match.series_count,
         "instance_count": match.instance_count,
     }
-
-
-def full_examinations(session: Session, job_id: str) -> list[NewTask]:
-    """Return examinations of studies that wait for one, as far as they fill one; the rest waits for more."""
-    waiting = and_(QueryStudy.job_id == job_id, QueryStudy.state == "found")
-    number = session.scalar(select(func.count()).where(waiting)) or 0
-    full = number // STUDIES_AT_ONCE * STUDIES_AT_ONCE
-    return _examinations(session, job_id, waiting, full)
-
-
-def all_examinations(session: Session, job_id: str) -> list[NewTask]:
-    """Return examinations of all studies that nobody has decided; only while no task of the job is open."""
-    waiting = and_(QueryStudy.job_id == job_id, QueryStudy.state.in_(UNDECIDED))
-    return _examinations(session, job_id, waiting, None)
-
-
-def _examinations(
-    session: Session, job_id: str, waiting: ColumnElement[bool], number: int | None
-) -> list[NewTask]:
-    if number == 0:
-        return []
-    column = QueryStudy.study_instance_uid
-    uids = session.scalars(select(column).where(waiting).order_by(column).limit(number)).all()
-    tasks = examine_tasks(uids)
-    for task in tasks:
-        which = and_(QueryStudy.job_id == job_id, column.in_(task.payload["studies"]))
-        session.execute(update(QueryStudy).where(which).values(state="examining"))
-    return tasks
-
-
-def undecided(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> list[StudyAnswer]:
-    """Return those of these studies that nobody has decided yet."""
-    rows = session.scalars(
-        select(QueryStudy)
-        .where(
-            QueryStudy.job_id == job_id,
-            QueryStudy.study_instance_uid.in_(study_instance_uids),
-            QueryStudy.state.in_(UNDECIDED),
-        )
-        .order_by(QueryStudy.study_instance_uid)
-    )
-    return [stored_answer(row) for row in rows]
 
 
 def known_objects(session: Session, study_instance_uids: Sequence[str]) -> dict[str, KnownObjects]:

@@ -7,7 +7,9 @@ say how much they have.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from services.query.asker import Asker
 from services.query.examining import object_answer, series_answer
@@ -37,11 +39,14 @@ SeriesKey = tuple[str, str]
 def prefetch(
     criteria: Criteria,
     studies: Sequence[StudyAnswer],
+    days: Mapping[str, str],
     known: Mapping[str, KnownObjects],
     asker: Asker,
     learner: Learner,
 ) -> None:
-    """Ask in lists for what the rules need of these studies; the answers wait in `asker`.
+    """Ask for many studies at once for what the rules need of them; the answers wait in `asker`.
+
+    `days` holds their Study Date (DA), for nodes that take no lists but relational queries.
 
     Raises:
         InterruptedWorkError: stopping was asked for.
@@ -50,12 +55,22 @@ def prefetch(
     prefetcher = _Prefetcher(criteria, studies, known, asker, learner)
     try:
         prefetcher.series()
+        prefetcher.series_of_days(days)
         for _ in range(_MOST_ROUNDS):
             if not prefetcher.objects():
                 return
     except _UnluckyError:
         # An association that broke says nothing about lists; each study is asked alone this time.
         return
+
+
+#: Studies of one day that are worth to be told of all others of that day.
+_WORTH_A_DAY = 4
+#: Series that are told for one that was asked for, beyond which it is gentler to ask for single studies.
+_MOST_FOR_ONE = 40
+
+#: A Study Date (DA, PS3.5 6.2).
+_DA = re.compile(r"[0-9]{8}")
 
 
 class _UnluckyError(DoseQRError):
@@ -111,6 +126,41 @@ class _Prefetcher:
                 self._asker.series_answers[uid] = matches
         self._learned("SERIES")
         return True
+
+    def series_of_days(self, days: Mapping[str, str]) -> None:
+        """Ask for all series of the days on which there are several of the studies that are left."""
+        of_day: dict[str, list[str]] = {}
+        for uid, day in days.items():
+            open_question = uid in self._studies and uid not in self._asker.series_answers
+            if open_question and _DA.fullmatch(day) and self._needs_of(uid).series:
+                of_day.setdefault(day, []).append(uid)
+        for day, uids in of_day.items():
+            if self._learner.profile.list_length("SERIES") >= _SHORTEST:
+                return
+            if self._learner.profile.relational is False:
+                return
+            if len(uids) >= _WORTH_A_DAY and not self._ask_day(day, uids):
+                return
+
+    def _ask_day(self, day: str, uids: Sequence[str]) -> bool:
+        """Ask for the series of one day; tell whether other days are worth asking for."""
+        result = self._asker.series_of_days(day)
+        if not _usable(result):
+            self._learner.learn(lambda profile: replace(profile, relational=False))
+            return False
+        answered: dict[str, list[SeriesMatch]] = {}
+        for match in result.matches:
+            answered.setdefault(match.study_instance_uid or "", []).append(match)
+        found = [uid for uid in uids if uid in answered]
+        if len(found) <= len(uids) // 2:
+            self._learner.learn(lambda profile: replace(profile, relational=False))
+            return False
+        self._learner.learn(lambda profile: replace(profile, relational=True))
+        doubtful = not self._learner.profile.believes_all(len(result.matches))
+        for uid in found:
+            if self._studies[uid].series_count is not None or not doubtful:
+                self._asker.series_answers[uid] = answered[uid]
+        return len(result.matches) <= _MOST_FOR_ONE * len(uids)
 
     # Objects
 

@@ -7,32 +7,34 @@ answered with something is cut before it is believed to be empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from pydicom.dataset import Dataset
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.query.asker import Asker
-from services.query.cutting import last_minute, worth_cutting
+from services.query.cutting import TOO_MUCH, last_minute, worth_cutting
+from services.query.joining import Prover, join_waiting, unmatched
+from services.query.last_resort import by_description
 from services.query.learning import Learner
-from services.query.ledger import add_counts, add_studies, full_examinations, save_decision
-from services.query.rules import KnownObjects, StudyDecision, decide
+from services.query.ledger import add_counts
+from services.query.study_keys import study_keys
+from services.query.taking import QueryFacts, Taker
 from services.query.widening import widen
-from shared.contract.criteria import Criteria
 from shared.database.models import QueryTask
+from shared.database.session import Database
 from shared.dicom.answers import StudyMatch
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.find import FindResult
-from shared.dicom.keys import study_identifier
 from shared.jobs.model import Claim, NewTask, Result
 from shared.querying.payloads import (
     EARLIEST,
     OLD_DAYS,
     SLICE,
+    codes_of,
     pieces_of_open,
     slice_of,
     slice_payload,
@@ -57,27 +59,25 @@ EVER = "ever"
 EVER_DAYS = 36500
 _YEAR = timedelta(days=366)
 
-Tell = Callable[[str, Sequence[StudyDecision]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class QueryFacts:
-    """What the work on a query's tasks needs to know of it."""
-
-    criteria: Criteria
-    today: date
-
 
 class SliceWork:
     """One slice in hand."""
 
-    def __init__(self, asker: Asker, learner: Learner, claim: Claim, facts: QueryFacts, tell: Tell) -> None:
+    def __init__(
+        self,
+        database: Database,
+        asker: Asker,
+        learner: Learner,
+        claim: Claim,
+        facts: QueryFacts,
+        taker: Taker,
+    ) -> None:
+        self._database = database
         self._asker = asker
         self._learner = learner
         self._claim = claim
         self._facts = facts
-        self._tell = tell
-        self._decided: list[StudyDecision] = []
+        self._taker = taker
 
     def perform(self) -> Result:
         """Ask for the slice; what is too much for the PACS, or not to be believed, is cut.
@@ -87,7 +87,7 @@ class SliceWork:
             InterruptedWorkError: stopping was asked for.
         """
         payload = self._claim.payload
-        result = self._asker.studies(_identifier(payload, self._facts.criteria), payload)
+        result = self._ask(payload)
         if result.error is not None:
             return self._failed(result, result.error)
         if "code" not in payload:
@@ -99,9 +99,26 @@ class SliceWork:
         self._learner.learn(lambda profile: profile.answered(days, answers))
         return self._answered(part, result)
 
+    def _ask(self, payload: dict[str, Any]) -> FindResult[StudyMatch]:
+        """Ask; what a node that never named a study answers with nothing is asked in another way as well."""
+        if AGAIN not in payload or self._learner.profile.busiest:
+            result = self._ask_one_way(payload, other=False)
+            never = result.complete and not result.matches and not self._learner.profile.busiest
+            if not never or slice_of(payload).days != 1:
+                return result
+        return self._ask_one_way(payload, other=True)
+
+    def _ask_one_way(self, payload: dict[str, Any], *, other: bool) -> FindResult[StudyMatch]:
+        keys = study_keys(payload, self._facts.criteria, self._learner.profile, other=other)
+        result = self._asker.studies(keys, payload)
+        if other and result.complete and result.matches:
+            needed = "Modality" in keys
+            self._learner.learn(lambda profile: replace(profile, study_modality_key=needed))
+        return result
+
     def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
         answers = len(result.matches)
-        pieces = self._pieces_after(error, answers)
+        pieces = self._pieces_by_code(error) or self._pieces_after(error, answers)
         if pieces is None:
             raise error
         blind = {} if answers else {BLIND: self._claim.payload.get(BLIND, 0) + 1}
@@ -121,10 +138,21 @@ class SliceWork:
     def _answers_a_minute(self) -> bool:
         """Tell whether a part is answered that is too small to be too much."""
         part = slice_payload(last_minute(slice_of(self._claim.payload), self._facts.today))
-        result = self._asker.studies(_identifier(part, self._facts.criteria), part)
+        keys = study_keys(part, self._facts.criteria, self._learner.profile)
+        result = self._asker.studies(keys, part)
         if isinstance(result.error, InterruptedWorkError):
             raise result.error
         return result.error is None
+
+    def _pieces_by_code(self, error: Exception) -> Sequence[Slice] | None:
+        """Return a slice for each code instead of one for their list, if the PACS refuses the list."""
+        codes = slice_of(self._claim.payload).codes()
+        if not isinstance(error, PeerError) or error.outcome is not Outcome.STATUS or len(codes) < 2:  # noqa: PLR2004
+            return None
+        if error.status_code in TOO_MUCH:
+            return None
+        self._learner.learn(lambda profile: replace(profile, code_list=0))
+        return _single(slice_of(self._claim.payload))
 
     def _pieces(self, part: Slice) -> Sequence[Slice] | None:
         if part.days is not None:
@@ -161,8 +189,35 @@ class SliceWork:
             return self._cut(pieces, result, {VERIFIES: answers}, "compared with its parts")
         if self._learner.profile.cap is None:
             return self._complete(result)
-        detail = f"the PACS stops at {answers} answers, and this window cannot be cut further"
-        raise PeerError(Outcome.CAPPED, detail, permanent=True)
+        if len(part.codes()) > 1:
+            return self._cut(_single(part), result, {}, "asked for each code alone")
+        return self._last_resort(part, result)
+
+    def _last_resort(self, part: Slice, result: FindResult[StudyMatch]) -> Result:
+        """Ask for the minute by descriptions; what was found is taken over even if that is not all."""
+
+        def ask(description: str) -> FindResult[StudyMatch]:
+            keys = study_keys(slice_payload(part), self._facts.criteria, self._learner.profile)
+            keys.StudyDescription = description
+            return self._asker.studies(keys, slice_payload(part) | {"first_letter": description})
+
+        cap = self._learner.profile.cap or len(result.matches)
+        found, all_of_them = by_description(result.matches, ask, lambda answers: answers < cap)
+        both = replace(result, matches=[*result.matches, *found])
+        if all_of_them:
+            return self._complete(both)
+        error = PeerError(
+            Outcome.CAPPED,
+            f"the PACS stops at {len(result.matches)} answers, and this window cannot be cut further",
+            permanent=True,
+        )
+
+        def write(session: Session) -> Sequence[NewTask]:
+            add_counts(session, self._claim.job_id, slices_failed=1)
+            self._learner.save_in(session)
+            return self._taker.take(session, both.matches)
+
+        return Result(write, state="failed", error=error.code, detail=str(error), after=self._taker.told)
 
     def _cut(
         self, pieces: Sequence[Slice], result: FindResult[StudyMatch], extra: dict[str, Any], why: str
@@ -175,11 +230,13 @@ class SliceWork:
             delay_s = AGAIN_AFTER_S if AGAIN in extra and AGAIN not in self._claim.payload else 0.0
             tasks = [NewTask(SLICE, slice_payload(piece) | extra, parent, delay_s) for piece in pieces]
             self._learner.save_in(session)
-            return [*tasks, *self._take(session, result)]
+            return [*tasks, *self._taker.take(session, result.matches)]
 
-        return Result(write, state="cut", detail=why, after=self._told)
+        return Result(write, state="cut", detail=why, after=self._taker.told)
 
     def _complete(self, result: FindResult[StudyMatch]) -> Result:
+        self._learn_of_codes(result)
+
         def write(session: Session) -> Sequence[NewTask]:
             add_counts(session, self._claim.job_id, slices_complete=1)
             task = session.get_one(QueryTask, self._claim.task_id)
@@ -189,23 +246,33 @@ class SliceWork:
             if "code" in self._claim.payload:
                 days = self._learner.profile.widest_days
                 widen(session, self._claim, len(result.matches), days)
-            return self._take(session, result)
+                self._join(session)
+            return self._taker.take(session, result.matches)
 
-        return Result(write, after=self._told)
+        return Result(write, after=self._taker.told)
 
-    def _told(self) -> None:
-        self._tell(self._claim.job_id, self._decided)
+    def _learn_of_codes(self, result: FindResult[StudyMatch]) -> None:
+        """Learn from an answer to one code whether the others can be asked for together with it."""
+        codes = slice_of(self._claim.payload).codes()
+        if len(codes) != 1:
+            return
+        if unmatched(result.matches, codes[0]):
+            self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
+            return
 
-    def _take(self, session: Session, result: FindResult[StudyMatch]) -> Sequence[NewTask]:
-        """Write what was found; what the study level is enough to decide is decided."""
-        claim = self._claim
-        matches = [match for match in result.matches if _asked_for(match, claim.payload)]
-        for answer in add_studies(session, claim.job_id, claim.task_id, matches):
-            decision = decide(self._facts.criteria, answer, None, {}, KnownObjects())
-            if isinstance(decision, StudyDecision):
-                save_decision(session, claim.job_id, None, decision)
-                self._decided.append(decision)
-        return full_examinations(session, claim.job_id)
+        def ask(part: Slice) -> FindResult[StudyMatch]:
+            payload = slice_payload(part)
+            return self._asker.studies(
+                study_keys(payload, self._facts.criteria, self._learner.profile), payload
+            )
+
+        wanted = codes_of(self._facts.criteria)
+        Prover(self._database, self._claim, self._learner, wanted).learn(result.matches, ask)
+
+    def _join(self, session: Session) -> None:
+        together = self._learner.profile.joins(len(codes_of(self._facts.criteria)))
+        if together is not None and len(slice_of(self._claim.payload).codes()) == 1:
+            join_waiting(session, self._claim, in_list=together)
 
     def _compare(self, session: Session, task: QueryTask) -> None:
         """Learn from a window and its parts, once all parts are answered, how much the PACS can answer."""
@@ -232,37 +299,5 @@ def _two_of_open(part: Slice, today: date) -> Sequence[Slice] | None:
     return replace(part, date_from=cut + timedelta(days=1)), replace(part, date_until=cut)
 
 
-def _identifier(payload: dict[str, Any], criteria: Criteria) -> Dataset:
-    with_station_name = criteria.station_at_study_level
-    if "study_instance_uid" in payload:
-        uids = [payload["study_instance_uid"]]
-        return study_identifier(study_instance_uids=uids, with_station_name=with_station_name)
-    if "accession_number" in payload:
-        number = payload["accession_number"]
-        return study_identifier(accession_number=number, with_station_name=with_station_name)
-    part = slice_of(payload)
-    return study_identifier(
-        study_date=part.study_date_key(),
-        study_time=part.study_time_key(),
-        modalities_in_study=[part.code] if part.code else [],
-        with_station_name=with_station_name,
-    )
-
-
-def _asked_for(match: StudyMatch, payload: dict[str, Any]) -> bool:
-    """Match again on our side: some PACS ignore keys. What was not returned cannot be compared."""
-    if "study_instance_uid" in payload:
-        return match.study_instance_uid == str(payload["study_instance_uid"])
-    if "accession_number" in payload:
-        return match.accession_number in (None, payload["accession_number"])
-    day, part = _study_day(match.study_date), slice_of(payload)
-    if day is None:
-        return True
-    return (part.date_from or day) <= day <= (part.date_until or day)
-
-
-def _study_day(text: str | None) -> date | None:
-    try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if text and len(text) >= 8 else None  # noqa: PLR2004 - yyyymmdd
-    except ValueError:
-        return None
+def _single(part: Slice) -> list[Slice]:
+    return [replace(part, code=code) for code in part.codes()]

@@ -15,16 +15,17 @@ from services.query.learning import Learner
 from services.query.ledger import (
     add_counts,
     add_finds,
-    all_examinations,
     known_objects,
     miss_the_rest,
     save_decision,
     save_missing,
-    undecided,
 )
+from services.query.listed import ListWork, alone
 from services.query.prefetch import prefetch
 from services.query.rules import KnownObjects, StudyAnswer, StudyDecision
-from services.query.slicing import QueryFacts, SliceWork
+from services.query.slicing import SliceWork
+from services.query.taking import QueryFacts, Taker
+from services.query.waiting import all_examinations, study_days, undecided
 from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
 from shared.contract.messages import JobKind, RunRetrieve, StudiesDecided, StudySummary
@@ -71,14 +72,20 @@ class QueryWork:
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
         """Do the work of one task."""
         peer, node_id, facts = self._facts(claim.job_id)
-        asker = Asker(self._links, peer, cancellation, self._clock)
         learner = Learner(self._database, node_id, peer, self._clock)
+        asker = Asker(self._links, peer, cancellation, self._clock, learner)
         try:
             if claim.kind == SLICE:
-                return SliceWork(asker, learner, claim, facts, self._tell).perform()
+                return self._slice(asker, learner, claim, facts)
             return self._examine_all(asker, learner, claim, facts)
         finally:
-            self._record(claim, asker)
+            self._record(claim, asker, learner)
+
+    def _slice(self, asker: Asker, learner: Learner, claim: Claim, facts: QueryFacts) -> Result:
+        taker = Taker(claim, facts, self._tell)
+        if "study_instance_uids" in claim.payload:
+            return ListWork(asker, learner, claim, facts, taker).perform()
+        return SliceWork(self._database, asker, learner, claim, facts, taker).perform()
 
     def _facts(self, job_id: str) -> tuple[Peer, int, QueryFacts]:
         with self._database.read() as session:
@@ -87,17 +94,18 @@ class QueryWork:
             facts = QueryFacts(parse_criteria(query.criteria), query.today)
             return peer_of(node, self._settings), node.id, facts
 
-    def _record(self, claim: Claim, asker: Asker) -> None:
+    def _record(self, claim: Claim, asker: Asker, learner: Learner) -> None:
         with self._database.write() as session:
             add_finds(session, claim.job_id, claim.task_id, asker.records)
+            learner.save_in(session)
 
     def _examine_all(self, asker: Asker, learner: Learner, claim: Claim, facts: QueryFacts) -> Result:
         """Examine the studies of a task; those that fail do not stop the others, and are tried again."""
         with self._database.read() as session:
             studies = undecided(session, claim.job_id, claim.payload["studies"])
+            days = study_days(session, claim.job_id, claim.payload["studies"])
             known = known_objects(session, [one.study_instance_uid for one in studies])
-        prefetch(facts.criteria, studies, known, asker, learner)
-        learner.save()
+        prefetch(facts.criteria, studies, days, known, asker, learner)
         told: list[StudyDecision] = []
         failures: list[PeerError] = []
         try:
@@ -152,6 +160,8 @@ class QueryWork:
         studies, reason = claim.payload.get("studies", []), Reason.STUDY_NOT_ANSWERED
 
         def write(session: Session) -> Sequence[NewTask]:
+            if "study_instance_uids" in claim.payload and end_job is None:
+                return alone(session, claim)
             if claim.kind == SLICE:
                 add_counts(session, claim.job_id, slices_failed=1)
             else:

@@ -13,7 +13,13 @@ from typing import Any
 from pynetdicom import _config, evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT
+from pynetdicom.pdu_primitives import (
+    _UI,
+    A_ABORT,
+    A_ASSOCIATE,
+    A_P_ABORT,
+    SOPClassExtendedNegotiation,
+)
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
@@ -47,6 +53,8 @@ class Peer:
     calling_ae_title: str
     #: The node whose limits hold for it, if any do.
     node_id: int | None = None
+    #: Whether relational queries are negotiated (PS3.4 C.5.1.1).
+    relational_queries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +190,23 @@ def _associate(peer: Peer, address: str, contexts: list[PresentationContext], ti
         contexts=contexts,
         ae_title=peer.ae_title,
         max_pdu=MAX_PDU_BYTES,
+        ext_neg=_extended(contexts) if peer.relational_queries else None,
         evt_handlers=[(evt.EVT_ACSE_RECV, received)],
     )
     if assoc.is_established:
         return Link(peer, assoc)
     raise _why(peer, assoc, timeouts, time.monotonic() - began, by_peer=aborted_by_peer.is_set())
+
+
+def _extended(contexts: Sequence[PresentationContext]) -> list[_UI]:
+    """Return SOP Class Extended Negotiation (PS3.7 D.3.3.5) that asks for relational queries."""
+    items: list[_UI] = []
+    for context in contexts:
+        item = SOPClassExtendedNegotiation()
+        item.sop_class_uid = context.abstract_syntax
+        item.service_class_application_information = b"\x01"
+        items.append(item)
+    return items
 
 
 def _why(peer: Peer, assoc: Association, timeouts: Timeouts, took_s: float, *, by_peer: bool) -> PeerError:

@@ -84,12 +84,11 @@ def series_identifier(
     return ds
 
 
-def relational_series_identifier(study_date: str, study_time: str = "") -> Dataset:
+def relational_series_identifier(study_date: str) -> Dataset:
     """Return the identifier of a SERIES level C-FIND over studies of some days (PS3.4 C.4.1.2.2.2)."""
     ds = _empty("SERIES", _SERIES_RETURN)
     ds.StudyInstanceUID = ""
     ds.StudyDate = study_date
-    ds.StudyTime = study_time
     return ds
 
 

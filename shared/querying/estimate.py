@@ -109,7 +109,7 @@ def estimate(
     number = _days(days)
     slices = None
     if number is None or number <= _MOST_DAYS:
-        slices = len(first_tasks(criteria, today, profile.window_days()))
+        slices = len(first_tasks(criteria, today, profile))
     known = Estimate(slices, number, queries=len(past), warning=warning(criteria, days))
     studies, unknown = _studies(criteria, number, past)
     known = replace(known, known_days=sum(one.days for one in past), unknown_types=unknown)

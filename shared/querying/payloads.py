@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import date, time, timedelta
 from typing import Any
 
-from shared.contract.criteria import Criteria
+from shared.contract.criteria import CODES, Criteria
 from shared.contract.criteria_fields import format_time
 from shared.jobs.model import NewTask
-from shared.querying.profile import CAREFUL_DAYS, WIDEST_DAYS
+from shared.querying.profile import CAREFUL_DAYS, WIDEST_DAYS, Profile
 from shared.querying.slices import Slice, plan
 
 SLICE, EXAMINE = "slice", "examine"
@@ -27,18 +27,41 @@ EARLIEST = date(1990, 1, 1)
 OLD_DAYS = 31
 
 
-def first_tasks(criteria: Criteria, today: date, widest_days: int) -> list[NewTask]:
+def first_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTask]:
     """Return the slices that a query begins with.
 
     Raises:
         InvalidInputError: the criteria begin after today.
     """
     if criteria.study_instance_uids:
-        return [NewTask(SLICE, {"study_instance_uid": uid}) for uid in criteria.study_instance_uids]
+        return _by_uid(criteria.study_instance_uids, profile.list_length("STUDY"))
     if criteria.accession_numbers:
         return [NewTask(SLICE, {"accession_number": number}) for number in criteria.accession_numbers]
-    slices = plan(criteria, today, widest_days=widest_days, codes_split=True)
+    codes = codes_of(criteria)
+    together = profile.joins(len(codes))
+    slices = plan(criteria, today, widest_days=profile.window_days(), codes_split=together is None)
+    if together:
+        slices = [replace(one, code="\\".join(codes)) for one in slices]
     return [NewTask(SLICE, slice_payload(one)) for one in slices]
+
+
+def codes_of(criteria: Criteria) -> list[str]:
+    """Return the codes that the criteria ask for, in the order in which they are asked for."""
+    return [code for name in criteria.requested_types() for code in CODES[name]]
+
+
+def by_one_uid(study_instance_uids: Sequence[str]) -> list[NewTask]:
+    """Return slices of one study each."""
+    return [NewTask(SLICE, {"study_instance_uid": uid}) for uid in study_instance_uids]
+
+
+def _by_uid(study_instance_uids: Sequence[str], at_once: int) -> list[NewTask]:
+    if at_once <= 1 or len(study_instance_uids) == 1:
+        return by_one_uid(study_instance_uids)
+    return [
+        NewTask(SLICE, {"study_instance_uids": list(study_instance_uids[start : start + at_once])})
+        for start in range(0, len(study_instance_uids), at_once)
+    ]
 
 
 def slice_payload(one: Slice) -> dict[str, Any]:

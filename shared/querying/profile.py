@@ -125,6 +125,12 @@ class Profile:
         length = LIST_LENGTH if known is None else known
         return length if self.cap is None else min(length, max(self.cap // 10, 1))
 
+    def joins(self, codes: int) -> bool | None:
+        """Tell how to ask for so many codes at once: True, in a list; False, without any; None: do not."""
+        if self.modalities_matched is False:
+            return False
+        return True if codes > 1 and (self.code_list or 0) >= codes else None
+
     def takes_lists(self, level: str, length: int) -> Self:
         """Learn how many UIDs in a list it takes; 0: none."""
         changes: dict[str, Any] = {_LISTS[level]: length}

@@ -19,7 +19,10 @@ _EARLY_CUTS = tuple(date(1990 - years, 1, 1) for years in (0, 20, 60, 140, 300, 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A window of study dates or of times of one day, and a code; None: no end on that side, any code."""
+    """A window of study dates or of times of one day, and a code; None: no end on that side, any code.
+
+    Several codes are one value with backslashes, as in DICOM (PS3.5 6.2): any of them.
+    """
 
     date_from: date | None = None
     date_until: date | None = None
@@ -33,6 +36,10 @@ class Slice:
         if self.date_from is None or self.date_until is None:
             return None
         return (self.date_until - self.date_from).days + 1
+
+    def codes(self) -> list[str]:
+        """Return the codes; empty: any."""
+        return self.code.split("\\") if self.code else []
 
     def study_date_key(self) -> str:
         """Return the matching key for Study Date (0008,0020); empty: any."""

@@ -219,6 +219,7 @@ def test_a_study_that_the_pacs_cannot_answer_is_missing_and_the_others_are_not(s
     ill = studies[5].study_instance_uid
     pacs = scripted_pacs(
         studies,
+        relational="refused",
         faults=[Fault(operation="find", level="SERIES", kind="status", status=0xA900, uid=ill, always=True)],
     )
     ready(system, pacs)
@@ -266,7 +267,7 @@ def test_a_slice_that_never_answers_is_named_as_missing(system, scripted_pacs):
     # Given
     pacs = scripted_pacs(
         [ct_study(), mg_study()],
-        faults=[Fault(operation="find", level="STUDY", code="MG", kind="status", status=0xC002, always=True)],
+        faults=[Fault(operation="find", level="STUDY", code="MG", kind="abort", always=True)],
     )
     ready(system, pacs)
     # When
@@ -275,7 +276,22 @@ def test_a_slice_that_never_answers_is_named_as_missing(system, scripted_pacs):
     assert query["status"] == "incomplete"
     assert query["slices"] == {"total": 2, "complete": 1, "failed": 1}
     (missing,) = query["missing"]
-    assert (missing["code"], missing["error"]) == ("MG", "status_c002")
+    assert (missing["code"], missing["error"]) == ("MG", "aborted")
+
+
+def test_a_code_that_is_refused_is_asked_for_without_it(system, scripted_pacs):
+    # Given
+    studies = [ct_study(), mg_study()]
+    pacs = scripted_pacs(
+        studies,
+        faults=[Fault(operation="find", level="STUDY", code="MG", kind="status", status=0xC002, always=True)],
+    )
+    ready(system, pacs)
+    # When
+    query = system.finished_query(ALL | {"types": ["CT", "MG"]})
+    # Then
+    assert query["status"] == "completed"
+    assert query["counts"]["by_type"] == {"CT": 1, "MG": 1}
 
 
 def test_a_pacs_that_does_not_know_us_fails_the_query_at_once(system, scripted_pacs):

@@ -45,7 +45,7 @@ def test_slices_are_those_that_the_query_will_begin_with():
     # When
     known = estimate(asked, TODAY, NEW, [])
     # Then
-    assert known.slices == len(first_tasks(asked, TODAY, NEW.window_days())) > 5
+    assert known.slices == len(first_tasks(asked, TODAY, NEW)) > 5
     assert known.days == 30
 
 
@@ -122,7 +122,7 @@ def test_named_studies_are_as_many_as_are_named(fields, slices):
     known = estimate(criteria(0, **fields), TODAY, NEW, [past(days=0)])
     # Then
     assert known.to_json()["studies"] == {"low": 3, "high": 3}
-    assert known.slices == len(first_tasks(criteria(0, **fields), TODAY, NEW.window_days())) <= slices
+    assert known.slices == len(first_tasks(criteria(0, **fields), TODAY, NEW)) <= slices
     assert known.warning == ""
 
 

@@ -1,0 +1,52 @@
+"""Takes over what a slice found: new studies are written, and decided where the study level is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy.orm import Session
+
+from services.query.ledger import add_studies, save_decision
+from services.query.rules import KnownObjects, StudyDecision, decide
+from services.query.study_keys import asked_for
+from services.query.waiting import full_examinations
+from shared.contract.criteria import Criteria
+from shared.dicom.answers import StudyMatch
+from shared.jobs.model import Claim, NewTask
+
+Tell = Callable[[str, Sequence[StudyDecision]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFacts:
+    """What the work on a query's tasks needs to know of it."""
+
+    criteria: Criteria
+    today: date
+
+
+class Taker:
+    """Writes what one slice found."""
+
+    def __init__(self, claim: Claim, facts: QueryFacts, tell: Tell) -> None:
+        self._claim = claim
+        self._facts = facts
+        self._tell = tell
+        self._decided: list[StudyDecision] = []
+
+    def take(self, session: Session, found: Sequence[StudyMatch]) -> Sequence[NewTask]:
+        """Write what was found within the caller's transaction; return examinations that follow."""
+        claim = self._claim
+        matches = [match for match in found if asked_for(match, claim.payload)]
+        for answer in add_studies(session, claim.job_id, claim.task_id, matches):
+            decision = decide(self._facts.criteria, answer, None, {}, KnownObjects())
+            if isinstance(decision, StudyDecision):
+                save_decision(session, claim.job_id, None, decision)
+                self._decided.append(decision)
+        return full_examinations(session, claim.job_id)
+
+    def told(self) -> None:
+        """Tell what was decided, after the commit."""
+        self._tell(self._claim.job_id, self._decided)
