@@ -13,6 +13,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 T ?=
 # No network; the contract suite over the in-memory broker belongs to `make unit` as well.
 UNIT := tests/unit tests/golden tests/architecture
+# Most of the others wait for sockets and processes: more of them than cores.
+UNIT_WORKERS ?= 2
+WORKERS ?= 4
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
 .PHONY: help install run demo test unit check format bench golden soak lock clean system-packages
@@ -33,12 +36,12 @@ demo: $(INSTALLED)  ## Query, retrieve and verify with a demo PACS, then end; le
 test: $(INSTALLED_DEV) system-packages  ## Run all tests, on a real RabbitMQ, PostgreSQL and DICOM peers; T=path for a part
 	@if [ -n "$(T)" ]; then .ci/with-broker $(BIN)/pytest $(T); else \
 	  failed=0; \
-	  $(BIN)/pytest -q $(UNIT) || failed=1; \
-	  .ci/with-broker $(BIN)/pytest -q $(REST) || failed=1; \
+	  $(BIN)/pytest -q -n $(UNIT_WORKERS) $(UNIT) || failed=1; \
+	  .ci/with-broker $(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(REST) || failed=1; \
 	  exit $$failed; fi
 
 unit: $(INSTALLED_DEV)  ## Run the fast tests: no network, no broker but the one in memory
-	@$(BIN)/pytest -q $(UNIT)
+	@$(BIN)/pytest -q -n $(UNIT_WORKERS) $(UNIT)
 	@$(BIN)/pytest -q tests/contract -k "not rabbitmq"
 
 check: $(INSTALLED_DEV)  ## Check format, lint and types; what CI does before the tests

@@ -14,4 +14,5 @@ pytest_plugins = [
     "tests.support.web",
     "tests.support.browser",
     "tests.support.ward",
+    "tests.support.sharing",
 ]

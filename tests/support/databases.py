@@ -43,7 +43,7 @@ def mortal_postgres() -> Iterator[PrivatePostgres]:
 @contextmanager
 def private_postgres() -> Iterator[PrivatePostgres]:
     """Run a server of our own; it and its data are gone afterwards."""
-    programs = _programs()
+    programs = find_programs()
     if programs is None:
         skip_or_fail(MISSING)
     assert programs is not None
@@ -59,7 +59,7 @@ def private_postgres() -> Iterator[PrivatePostgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _programs() -> Path | None:
+def find_programs() -> Path | None:
     """Return the folder of PostgreSQL's programs; Debian keeps them off the PATH."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if found:
