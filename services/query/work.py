@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -25,6 +27,7 @@ from services.query.prefetch import prefetch
 from services.query.rules import KnownObjects, StudyAnswer, StudyDecision
 from services.query.slicing import SliceWork
 from services.query.taking import QueryFacts, Taker
+from services.query.unchanged import unchanged
 from services.query.waiting import all_examinations, study_days, undecided
 from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
@@ -41,6 +44,7 @@ from shared.errors import BrokerAwayError
 from shared.events import Publisher
 from shared.jobs.model import Claim, Ending, NewTask, Result
 from shared.querying.payloads import EXAMINE, SLICE
+from shared.querying.profile import Profile
 from shared.reading.queries import by_type
 from shared.settings import Settings
 
@@ -105,13 +109,14 @@ class QueryWork:
             studies = undecided(session, claim.job_id, claim.payload["studies"])
             days = study_days(session, claim.job_id, claim.payload["studies"])
             known = known_objects(session, [one.study_instance_uid for one in studies])
+            settled = self._settled(session, claim, facts, learner, studies, known)
         prefetch(facts.criteria, studies, days, known, asker, learner)
-        told: list[StudyDecision] = []
+        told: list[StudyDecision] = self._save(claim, settled)
         failures: list[PeerError] = []
         try:
             for study in studies:
                 try:
-                    told += self._examine_one(asker, claim, facts, study, known)
+                    told += self._examine_one(asker, learner, claim, facts, study, known)
                 except PeerError as error:
                     failures.append(error)
                     if error.associating or len(failures) == _FAILURES_AT_ONCE:
@@ -122,9 +127,34 @@ class QueryWork:
             raise failures[-1]
         return Result(write=lambda _session: [])
 
+    def _settled(
+        self,
+        session: Session,
+        claim: Claim,
+        facts: QueryFacts,
+        learner: Learner,
+        studies: list[StudyAnswer],
+        known: dict[str, KnownObjects],
+    ) -> list[StudyDecision]:
+        """Take those out of `studies` that need no look, if the PACS counts right; return their decisions."""
+        if not learner.profile.counts_trusted:
+            return []
+        settled = unchanged(session, claim.job_id, facts.criteria, studies, known)
+        uids = {one.study_instance_uid for one in settled}
+        studies[:] = [one for one in studies if one.study_instance_uid not in uids]
+        return settled
+
+    def _save(self, claim: Claim, decisions: Sequence[StudyDecision]) -> list[StudyDecision]:
+        if decisions:
+            with self._database.write() as session:
+                for decision in decisions:
+                    save_decision(session, claim.job_id, claim.task_id, decision)
+        return list(decisions)
+
     def _examine_one(
         self,
         asker: Asker,
+        learner: Learner,
         claim: Claim,
         facts: QueryFacts,
         study: StudyAnswer,
@@ -138,6 +168,7 @@ class QueryWork:
             if not error.permanent:
                 raise
             outcome = Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error))
+        learner.learn(partial(_compared, study=study, outcome=outcome))
         with self._database.write() as session:
             if isinstance(outcome, Missing):
                 save_missing(session, claim.job_id, claim.task_id, uid, outcome.reason, outcome.detail)
@@ -238,6 +269,16 @@ class QueryWork:
         if query.retrieve_after and query.status in ("completed", "incomplete") and query.studies_kept:
             order = RunRetrieve(query_id=job_id, requested_by=query.requested_by)
             self._publisher.command(order, command_id=f"{job_id[:61]}-r")
+
+
+def _compared(profile: Profile, study: StudyAnswer, outcome: Decided | Missing) -> Profile:
+    """Learn whether the PACS counts right: a study may grow while it is looked at, but not shrink."""
+    if isinstance(outcome, Missing):
+        short = outcome.reason is Reason.FEWER_SERIES_THAN_ANNOUNCED
+        return replace(profile, counts_trusted=False) if short else profile
+    if study.series_count and profile.counts_trusted is None and len(outcome.series) == study.series_count:
+        return replace(profile, counts_trusted=True)
+    return profile
 
 
 def _summary(decision: StudyDecision) -> StudySummary:

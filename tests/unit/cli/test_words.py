@@ -37,7 +37,7 @@ def test_a_job_is_told_in_one_line() -> None:
     assert in_words(retrieve) == "retrieve retrieve-1: running; objects 4 asked, 1 arrived"
 
 
-@pytest.mark.parametrize("query_id", [new_id(), "q" * 64, "q"])
+@pytest.mark.parametrize("query_id", [new_id(), "q" * 64, "q"], ids=["ours", "longest", "shortest"])
 def test_the_retrieve_after_a_query_has_a_valid_id(query_id: str) -> None:
     # When
     retrieve_id = retrieve_id_after(query_id)
