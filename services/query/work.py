@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,21 +13,19 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from services.query.asker import Asker
+from services.query.decisions import miss_the_rest, save_outcomes
 from services.query.examining import Decided, Missing, examine
 from services.query.learning import Learner
 from services.query.ledger import (
     add_counts,
     add_finds,
     known_objects,
-    miss_the_rest,
-    save_decision,
-    save_missing,
 )
 from services.query.listed import ListWork, alone
 from services.query.prefetch import prefetch
 from services.query.rules import KnownObjects, StudyAnswer, StudyDecision
 from services.query.slicing import SliceWork
-from services.query.taking import QueryFacts, Taker
+from services.query.taking import QueryFacts, Taker, Tell
 from services.query.unchanged import unchanged
 from services.query.waiting import all_examinations, study_days, undecided
 from shared.clock import Clock
@@ -52,6 +51,9 @@ log = structlog.get_logger(__name__)
 
 #: Decided studies that are told in one event.
 _SUMMARIES_AT_ONCE = 200
+
+#: Decided studies are written after so many seconds at the latest.
+_HOLD_S = 1.0
 
 #: Studies of one task that may fail before the others wait for its next try: the PACS itself may be ill.
 _FAILURES_AT_ONCE = 3
@@ -111,18 +113,22 @@ class QueryWork:
             known = known_objects(session, [one.study_instance_uid for one in studies])
             settled = self._settled(session, claim, facts, learner, studies, known)
         prefetch(facts.criteria, studies, days, known, asker, learner)
-        told: list[StudyDecision] = self._save(claim, settled)
+        outcomes = _Outcomes(self._database, claim, self._tell)
+        outcomes.add(*(Decided(one) for one in settled))
         failures: list[PeerError] = []
         try:
             for study in studies:
                 try:
-                    told += self._examine_one(asker, learner, claim, facts, study, known)
+                    outcome = self._examine_one(asker, facts, study, known)
                 except PeerError as error:
                     failures.append(error)
                     if error.associating or len(failures) == _FAILURES_AT_ONCE:
                         raise
+                else:
+                    learner.learn(partial(_compared, study=study, outcome=outcome))
+                    outcomes.add(outcome)
         finally:
-            self._tell(claim.job_id, told)
+            outcomes.save()
         if failures:
             raise failures[-1]
         return Result(write=lambda _session: [])
@@ -144,37 +150,16 @@ class QueryWork:
         studies[:] = [one for one in studies if one.study_instance_uid not in uids]
         return settled
 
-    def _save(self, claim: Claim, decisions: Sequence[StudyDecision]) -> list[StudyDecision]:
-        if decisions:
-            with self._database.write() as session:
-                for decision in decisions:
-                    save_decision(session, claim.job_id, claim.task_id, decision)
-        return list(decisions)
-
     def _examine_one(
-        self,
-        asker: Asker,
-        learner: Learner,
-        claim: Claim,
-        facts: QueryFacts,
-        study: StudyAnswer,
-        known: dict[str, KnownObjects],
-    ) -> list[StudyDecision]:
+        self, asker: Asker, facts: QueryFacts, study: StudyAnswer, known: dict[str, KnownObjects]
+    ) -> Decided | Missing:
         uid = study.study_instance_uid
-        outcome: Decided | Missing
         try:
-            outcome = examine(facts.criteria, study, known.get(uid, KnownObjects()), asker)
+            return examine(facts.criteria, study, known.get(uid, KnownObjects()), asker)
         except PeerError as error:
             if not error.permanent:
                 raise
-            outcome = Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error))
-        learner.learn(partial(_compared, study=study, outcome=outcome))
-        with self._database.write() as session:
-            if isinstance(outcome, Missing):
-                save_missing(session, claim.job_id, claim.task_id, uid, outcome.reason, outcome.detail)
-                return []
-            save_decision(session, claim.job_id, claim.task_id, outcome.decision, outcome.series)
-        return [outcome.decision]
+            return Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error))
 
     def _tell(self, job_id: str, decisions: Sequence[StudyDecision]) -> None:
         try:
@@ -200,8 +185,8 @@ class QueryWork:
                 if len(left) > 1 and end_job is None:
                     # One study may be what the PACS cannot answer: the others must not be lost with it.
                     return [NewTask(EXAMINE, {"studies": [uid]}) for uid in left]
-                for uid in left:
-                    save_missing(session, claim.job_id, claim.task_id, uid, reason, str(error))
+                missing = [Missing(uid, reason, str(error)) for uid in left]
+                save_outcomes(session, claim.job_id, claim.task_id, missing)
             if end_job is not None:
                 self._abandon(session, claim.job_id, str(error))
             return []
@@ -269,6 +254,32 @@ class QueryWork:
         if query.retrieve_after and query.status in ("completed", "incomplete") and query.studies_kept:
             order = RunRetrieve(query_id=job_id, requested_by=query.requested_by)
             self._publisher.command(order, command_id=f"{job_id[:61]}-r")
+
+
+class _Outcomes:
+    """What came of the studies of one task: written together, but not held back for long."""
+
+    def __init__(self, database: Database, claim: Claim, tell: Tell) -> None:
+        self._database = database
+        self._claim = claim
+        self._tell = tell
+        self._waiting: list[Decided | Missing] = []
+        self._saved_at = time.monotonic()
+
+    def add(self, *outcomes: Decided | Missing) -> None:
+        """Take outcomes over."""
+        self._waiting += outcomes
+        if time.monotonic() - self._saved_at >= _HOLD_S:
+            self.save()
+
+    def save(self) -> None:
+        """Write what waits, and tell it."""
+        waiting, self._waiting = self._waiting, []
+        self._saved_at = time.monotonic()
+        if waiting:
+            with self._database.write() as session:
+                told = save_outcomes(session, self._claim.job_id, self._claim.task_id, waiting)
+            self._tell(self._claim.job_id, told)
 
 
 def _compared(profile: Profile, study: StudyAnswer, outcome: Decided | Missing) -> Profile:
