@@ -91,6 +91,18 @@ def test_a_list_of_codes_that_is_suddenly_refused_is_unlearned_on_the_way(
     assert profile_of(system, 3).code_list == 0
 
 
+def test_more_codes_than_were_proven_are_proven_first(system, scripted_pacs, quarter):
+    # Given
+    ready(system, scripted_pacs(quarter))
+    system.finished_query(SPAN | {"types": ["CT", "MG"]})
+    assert profile_of(system).code_list == 2
+    # When
+    query = system.finished_query(SPAN)
+    # Then
+    assert found(query) == {study.study_instance_uid for study in quarter}
+    assert profile_of(system).code_list == 9
+
+
 @pytest.mark.parametrize(
     ("relational", "learned"),
     [("always", True), ("negotiated", True), ("empty", False), ("refused", False)],
