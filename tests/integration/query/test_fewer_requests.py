@@ -97,7 +97,7 @@ def test_more_codes_than_were_proven_are_proven_first(system, scripted_pacs, qua
     system.finished_query(SPAN | {"types": ["CT", "MG"]})
     with system.database.write() as session:
         row = session.get_one(NodeProfile, 1)
-        row.data = row.data | {"code_list": 2}
+        row.data = row.data | {"code_list": 2, "busiest": 0.0}
     # When
     query = system.finished_query(SPAN)
     # Then
