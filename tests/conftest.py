@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
+
+# How fast examples come says something about the machine, nothing about the code.
+settings.register_profile("doseqr", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("doseqr")
+
 pytest_plugins = [
     "tests.support.broker",
     "tests.support.databases",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from shared.dicom.association import Link, Peer, Timeouts, open_link
+from shared.dicom.association import Peer, StackLink, Timeouts, open_link
 from shared.dicom.errors import Outcome, PeerError, outcome_text
 from shared.dicom.sop_classes import VERIFICATION
 from shared.dicom.status import words
@@ -33,7 +33,7 @@ def ping(peer: Peer, timeouts: Timeouts) -> EchoResult:
         link.release()
 
 
-def _echo(link: Link) -> EchoResult:
+def _echo(link: StackLink) -> EchoResult:
     link.answers.begin(None, None)
     began = time.monotonic()
     try:

@@ -22,6 +22,7 @@ from shared.dicom.keys import (
     series_identifier,
     without,
 )
+from shared.dicom.match import Match
 from shared.dicom.pool import LinkPool
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
 
@@ -128,7 +129,7 @@ class Asker:
         return self._find("SERIES", identifier, {"study_date": study_date}, series_match)
 
     def _find(
-        self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Dataset], T]
+        self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
     ) -> FindResult[T]:
         """Ask without the optional keys that this node refuses, and find out which these are."""
         known = self._learner.profile.refused(level)
@@ -152,7 +153,7 @@ class Asker:
         return replace(self._peer, relational_queries=relational)
 
     def _ask(
-        self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Dataset], T]
+        self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
     ) -> FindResult[T]:
         with self._links.link(self._whom(), FIND_CONTEXTS, self._cancellation) as link:
             asked_at = self._clock()

@@ -33,7 +33,12 @@ class Decided:
     """A study that was decided, with what its series answered."""
 
     decision: StudyDecision
-    series: Sequence[SeriesAnswer]
+    series: Sequence[SeriesAnswer] = ()
+
+    @property
+    def study_instance_uid(self) -> str:
+        """The study."""
+        return self.decision.study_instance_uid
 
 
 @dataclass(frozen=True, slots=True)

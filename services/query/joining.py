@@ -39,8 +39,10 @@ Ask = Callable[[Slice], FindResult[StudyMatch]]
 
 
 def unmatched(matches: Iterable[StudyMatch], code: str) -> bool:
-    """Tell whether an answer for one code names a study that has only others."""
-    return any(match.modalities is not None and code not in match.modalities for match in matches)
+    """Tell whether most of an answer for one code has only others; a few may match by a part of theirs."""
+    codes = [match.modalities for match in matches if match.modalities is not None]
+    others = sum(code not in modalities for modalities in codes)
+    return others >= _ALIKE and others * 2 > len(codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,9 @@ class Prover:
 
     def _is_open(self, part: Slice) -> bool:
         profile = self._learner.profile
-        asked = profile.code_list is not None or profile.modalities_matched is False
-        return not asked and len(self._codes) > 1 and len(part.codes()) == 1 and is_plain(self._claim.payload)
+        refuted = profile.code_list == 0 or profile.modalities_matched is False
+        worth_it = len(self._codes) > max(profile.code_list or 0, 1) and len(part.codes()) == 1
+        return not refuted and worth_it and is_plain(self._claim.payload)
 
     def _prove(self, part: Slice, named: frozenset[str], finders: set[str], ask: Ask) -> None:
         self._learner.learn(lambda profile: replace(profile, modalities_matched=True))

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from services.query.asker import FindRecord, record_rows
 from services.query.rules import (
     Decision,
     KnownObjects,
-    SeriesAnswer,
-    SeriesDecision,
     StudyAnswer,
-    StudyDecision,
     merge_study_answers,
 )
-from shared.contract.reasons import Reason
 from shared.database.models import Query, QueryFind, QueryObject, QuerySeries, QueryStudy, StoredObject
 from shared.database.upsert import insert_missing
 from shared.dicom.answers import StudyMatch
@@ -186,121 +182,3 @@ def known_objects(session: Session, study_instance_uids: Sequence[str]) -> dict[
     for study, sop_instance_uid, series in session.execute(select(*columns).where(which)):
         found.setdefault(study, {})[sop_instance_uid] = series
     return {study: KnownObjects(series_of) for study, series_of in found.items()}
-
-
-def save_decision(
-    session: Session,
-    job_id: str,
-    task_id: int | None,
-    decision: StudyDecision,
-    series: Sequence[SeriesAnswer] = (),
-) -> bool:
-    """Write a decision with its series and objects, unless the study was decided before; tell whether."""
-    lock(session, job_id)
-    if not _close(
-        session,
-        job_id,
-        decision.study_instance_uid,
-        state="decided",
-        task_id=task_id,
-        type=decision.type,
-        decision=decision.decision.value,
-        reason=decision.reason.value,
-        note=decision.note.value if decision.note else "",
-        detail="",
-    ):
-        return False
-    answered = {one.series_instance_uid: one for one in series}
-    key = {"job_id": job_id, "study_instance_uid": decision.study_instance_uid}
-    series_rows = [_series_row(key, one, answered[one.series_instance_uid]) for one in decision.series]
-    object_rows = [row for one in decision.series for row in _object_rows(key, one)]
-    if series_rows:
-        session.execute(insert(QuerySeries), series_rows)
-    if object_rows:
-        session.execute(insert(QueryObject), object_rows)
-    kept = decision.decision is Decision.KEEP
-    add_counts(
-        session,
-        job_id,
-        studies_examined=1,
-        studies_kept=int(kept),
-        objects_kept=sum(_kept(one) for one in decision.series),
-    )
-    return True
-
-
-def save_missing(
-    session: Session, job_id: str, task_id: int | None, study_instance_uid: str, reason: Reason, detail: str
-) -> None:
-    """Write that a study could not be examined, unless it was decided before."""
-    lock(session, job_id)
-    if _close(
-        session,
-        job_id,
-        study_instance_uid,
-        state="missing",
-        task_id=task_id,
-        reason=reason.value,
-        detail=detail[:1000],
-    ):
-        add_counts(session, job_id, studies_missing=1)
-
-
-def miss_the_rest(session: Session, job_id: str, reason: Reason, detail: str) -> None:
-    """Write that all studies that nobody has decided are missing: the query ends early."""
-    which = and_(QueryStudy.job_id == job_id, QueryStudy.state.in_(UNDECIDED))
-    rest = session.scalar(select(func.count()).where(which)) or 0
-    values = {"state": "missing", "reason": reason.value, "detail": detail[:1000]}
-    session.execute(update(QueryStudy).where(which).values(values))
-    add_counts(session, job_id, studies_missing=rest)
-
-
-def _close(session: Session, job_id: str, study_instance_uid: str, **values: Any) -> bool:
-    result = session.execute(
-        update(QueryStudy)
-        .where(
-            QueryStudy.job_id == job_id,
-            QueryStudy.study_instance_uid == study_instance_uid,
-            QueryStudy.state.in_(UNDECIDED),
-        )
-        .values(**values)
-        .returning(QueryStudy.study_instance_uid)
-    )
-    return result.first() is not None
-
-
-def _kept(series: SeriesDecision) -> int:
-    if series.decision is not Decision.KEEP:
-        return 0
-    if series.whole:
-        return series.instance_count or 0
-    return sum(one.decision is Decision.KEEP for one in series.objects)
-
-
-def _series_row(key: dict[str, str], one: SeriesDecision, answer: SeriesAnswer) -> dict[str, Any]:
-    return key | {
-        "series_instance_uid": one.series_instance_uid,
-        "modality": one.modality,
-        "description": answer.description,
-        "station_name": answer.station_name,
-        "series_number": answer.series_number,
-        "instance_count": answer.instance_count,
-        "decision": one.decision.value,
-        "reason": one.reason.value,
-        "note": one.note.value if one.note else "",
-        "whole": one.whole,
-    }
-
-
-def _object_rows(key: dict[str, str], series: SeriesDecision) -> list[dict[str, Any]]:
-    return [
-        key
-        | {
-            "series_instance_uid": series.series_instance_uid,
-            "sop_instance_uid": one.sop_instance_uid,
-            "sop_class_uid": one.sop_class_uid,
-            "decision": one.decision.value,
-            "reason": one.reason.value,
-        }
-        for one in series.objects
-    ]

@@ -8,7 +8,9 @@ from datetime import date
 
 from sqlalchemy.orm import Session
 
-from services.query.ledger import add_studies, save_decision
+from services.query.decisions import save_outcomes
+from services.query.examining import Decided
+from services.query.ledger import add_studies
 from services.query.rules import KnownObjects, StudyDecision, decide
 from services.query.study_keys import asked_for
 from services.query.waiting import full_examinations
@@ -40,11 +42,10 @@ class Taker:
         """Write what was found within the caller's transaction; return examinations that follow."""
         claim = self._claim
         matches = [match for match in found if asked_for(match, claim.payload)]
-        for answer in add_studies(session, claim.job_id, claim.task_id, matches):
-            decision = decide(self._facts.criteria, answer, None, {}, KnownObjects())
-            if isinstance(decision, StudyDecision):
-                save_decision(session, claim.job_id, None, decision)
-                self._decided.append(decision)
+        found_now = add_studies(session, claim.job_id, claim.task_id, matches)
+        verdicts = [decide(self._facts.criteria, one, None, {}, KnownObjects()) for one in found_now]
+        decided = [Decided(one) for one in verdicts if isinstance(one, StudyDecision)]
+        self._decided = save_outcomes(session, claim.job_id, None, decided)
         return full_examinations(session, claim.job_id)
 
     def told(self) -> None:

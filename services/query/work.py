@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -10,24 +13,24 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from services.query.asker import Asker
+from services.query.decisions import miss_the_rest, save_outcomes
 from services.query.examining import Decided, Missing, examine
 from services.query.learning import Learner
 from services.query.ledger import (
     add_counts,
     add_finds,
     known_objects,
-    miss_the_rest,
-    save_decision,
-    save_missing,
 )
 from services.query.listed import ListWork, alone
 from services.query.prefetch import prefetch
 from services.query.rules import KnownObjects, StudyAnswer, StudyDecision
 from services.query.slicing import SliceWork
-from services.query.taking import QueryFacts, Taker
+from services.query.taking import QueryFacts, Taker, Tell
+from services.query.unchanged import unchanged
 from services.query.waiting import all_examinations, study_days, undecided
 from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
+from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import JobKind, RunRetrieve, StudiesDecided, StudySummary
 from shared.contract.reasons import Reason
 from shared.database.models import Node, Query, QueryTask
@@ -41,6 +44,7 @@ from shared.errors import BrokerAwayError
 from shared.events import Publisher
 from shared.jobs.model import Claim, Ending, NewTask, Result
 from shared.querying.payloads import EXAMINE, SLICE
+from shared.querying.profile import Profile
 from shared.reading.queries import by_type
 from shared.settings import Settings
 
@@ -48,6 +52,9 @@ log = structlog.get_logger(__name__)
 
 #: Decided studies that are told in one event.
 _SUMMARIES_AT_ONCE = 200
+
+#: Decided studies are written after so many seconds at the latest.
+_HOLD_S = 1.0
 
 #: Studies of one task that may fail before the others wait for its next try: the PACS itself may be ill.
 _FAILURES_AT_ONCE = 3
@@ -105,45 +112,55 @@ class QueryWork:
             studies = undecided(session, claim.job_id, claim.payload["studies"])
             days = study_days(session, claim.job_id, claim.payload["studies"])
             known = known_objects(session, [one.study_instance_uid for one in studies])
+            settled = self._settled(session, claim, facts, learner, studies, known)
         prefetch(facts.criteria, studies, days, known, asker, learner)
-        told: list[StudyDecision] = []
+        outcomes = _Outcomes(self._database, claim, self._tell)
+        outcomes.add(*(Decided(one) for one in settled))
         failures: list[PeerError] = []
         try:
             for study in studies:
                 try:
-                    told += self._examine_one(asker, claim, facts, study, known)
+                    outcome = self._examine_one(asker, facts, study, known)
                 except PeerError as error:
                     failures.append(error)
                     if error.associating or len(failures) == _FAILURES_AT_ONCE:
                         raise
+                else:
+                    learner.learn(partial(_compared, study=study, outcome=outcome))
+                    outcomes.add(outcome)
         finally:
-            self._tell(claim.job_id, told)
+            outcomes.save()
         if failures:
             raise failures[-1]
         return Result(write=lambda _session: [])
 
-    def _examine_one(
+    def _settled(
         self,
-        asker: Asker,
+        session: Session,
         claim: Claim,
         facts: QueryFacts,
-        study: StudyAnswer,
+        learner: Learner,
+        studies: list[StudyAnswer],
         known: dict[str, KnownObjects],
     ) -> list[StudyDecision]:
+        """Take those out of `studies` that need no look, if the PACS counts right; return their decisions."""
+        if not learner.profile.counts_trusted:
+            return []
+        settled = unchanged(session, claim.job_id, facts.criteria, studies, known)
+        uids = {one.study_instance_uid for one in settled}
+        studies[:] = [one for one in studies if one.study_instance_uid not in uids]
+        return settled
+
+    def _examine_one(
+        self, asker: Asker, facts: QueryFacts, study: StudyAnswer, known: dict[str, KnownObjects]
+    ) -> Decided | Missing:
         uid = study.study_instance_uid
-        outcome: Decided | Missing
         try:
-            outcome = examine(facts.criteria, study, known.get(uid, KnownObjects()), asker)
+            return examine(facts.criteria, study, known.get(uid, KnownObjects()), asker)
         except PeerError as error:
             if not error.permanent:
                 raise
-            outcome = Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error))
-        with self._database.write() as session:
-            if isinstance(outcome, Missing):
-                save_missing(session, claim.job_id, claim.task_id, uid, outcome.reason, outcome.detail)
-                return []
-            save_decision(session, claim.job_id, claim.task_id, outcome.decision, outcome.series)
-        return [outcome.decision]
+            return Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error))
 
     def _tell(self, job_id: str, decisions: Sequence[StudyDecision]) -> None:
         try:
@@ -159,8 +176,10 @@ class QueryWork:
         end_job = self._end_of_all(claim, error)
         studies, reason = claim.payload.get("studies", []), Reason.STUDY_NOT_ANSWERED
 
+        replaced = "study_instance_uids" in claim.payload and end_job is None
+
         def write(session: Session) -> Sequence[NewTask]:
-            if "study_instance_uids" in claim.payload and end_job is None:
+            if replaced:
                 return alone(session, claim)
             if claim.kind == SLICE:
                 add_counts(session, claim.job_id, slices_failed=1)
@@ -169,13 +188,14 @@ class QueryWork:
                 if len(left) > 1 and end_job is None:
                     # One study may be what the PACS cannot answer: the others must not be lost with it.
                     return [NewTask(EXAMINE, {"studies": [uid]}) for uid in left]
-                for uid in left:
-                    save_missing(session, claim.job_id, claim.task_id, uid, reason, str(error))
+                missing = [Missing(uid, reason, str(error)) for uid in left]
+                save_outcomes(session, claim.job_id, claim.task_id, missing)
             if end_job is not None:
                 self._abandon(session, claim.job_id, str(error))
             return []
 
-        return Result(write, state="failed", error=error.code, detail=str(error), end_job=end_job)
+        state = "cut" if replaced else "failed"
+        return Result(write, state=state, error=error.code, detail=str(error), end_job=end_job)
 
     def _end_of_all(self, claim: Claim, error: PeerError) -> Ending | None:
         """Return the end of the whole query where no other task can do better than this one."""
@@ -236,8 +256,44 @@ class QueryWork:
         """Order the retrieve that was asked for together with the query."""
         query = session.get_one(Query, job_id)
         if query.retrieve_after and query.status in ("completed", "incomplete") and query.studies_kept:
-            order = RunRetrieve(query_id=job_id, requested_by=query.requested_by)
-            self._publisher.command(order, command_id=f"{job_id[:61]}-r")
+            order = RunRetrieve(query_id=job_id, requested_by=query.requested_by, priority=query.priority)
+            self._publisher.command(order, command_id=retrieve_id_after(job_id, query.round))
+
+
+class _Outcomes:
+    """What came of the studies of one task: written together, but not held back for long."""
+
+    def __init__(self, database: Database, claim: Claim, tell: Tell) -> None:
+        self._database = database
+        self._claim = claim
+        self._tell = tell
+        self._waiting: list[Decided | Missing] = []
+        self._saved_at = time.monotonic()
+
+    def add(self, *outcomes: Decided | Missing) -> None:
+        """Take outcomes over."""
+        self._waiting += outcomes
+        if time.monotonic() - self._saved_at >= _HOLD_S:
+            self.save()
+
+    def save(self) -> None:
+        """Write what waits, and tell it."""
+        waiting, self._waiting = self._waiting, []
+        self._saved_at = time.monotonic()
+        if waiting:
+            with self._database.write() as session:
+                told = save_outcomes(session, self._claim.job_id, self._claim.task_id, waiting)
+            self._tell(self._claim.job_id, told)
+
+
+def _compared(profile: Profile, study: StudyAnswer, outcome: Decided | Missing) -> Profile:
+    """Learn whether the PACS counts right: a study may grow while it is looked at, but not shrink."""
+    if isinstance(outcome, Missing):
+        short = outcome.reason is Reason.FEWER_SERIES_THAN_ANNOUNCED
+        return replace(profile, counts_trusted=False) if short else profile
+    if study.series_count and profile.counts_trusted is None and len(outcome.series) == study.series_count:
+        return replace(profile, counts_trusted=True)
+    return profile
 
 
 def _summary(decision: StudyDecision) -> StudySummary:

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     DESCRIPTION_AND_STATION_NOT_RETURNED = "description_and_station_not_returned"
     SOP_CLASS_NOT_RETURNED = "sop_class_not_returned"
     KNOWN_NOT_COMPARABLE = "known_not_comparable"
+    UNCHANGED_SINCE = "unchanged_since"
 
     # missing
     WINDOW_NOT_ANSWERED = "window_not_answered"
@@ -172,6 +173,10 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.KNOWN_NOT_COMPARABLE: (
             _N,
             "The PACS named no object of this series, so it cannot be compared with the database.",
+        ),
+        Reason.UNCHANGED_SINCE: (
+            _N,
+            "The study has not grown since an earlier query looked at it, and all kept then is known.",
         ),
         Reason.WINDOW_NOT_ANSWERED: (_M, "The PACS did not fully answer for this window."),
         Reason.STUDY_NOT_ANSWERED: (_M, "The PACS did not fully answer for this study."),

@@ -6,34 +6,15 @@ freed of what databases refuse. A match without a valid UID of its level is no m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
 from shared.dicom.identifiers import Uid
-from shared.errors import DoseQRError, InvalidInputError
-
-T = TypeVar("T")
-
-#: What pydicom raises when it turns the bytes of an element into a value.
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    KeyError,
-    LookupError,
-    AttributeError,
-    NotImplementedError,
-    OverflowError,
-)
+from shared.dicom.match import BrokenAnswerError, Match
+from shared.errors import InvalidInputError
 
 _INT32 = 2**31 - 1
-
-
-class BrokenAnswerError(DoseQRError):
-    """A pending C-FIND response that says nothing usable: its data set or its UID cannot be read."""
+#: Characters of an integer string with several values, of which the first one is read.
+_LONGEST_LIST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,108 +56,87 @@ class ObjectMatch:
     instance_number: int | None
 
 
-def study_match(ds: Dataset) -> StudyMatch:
+def study_match(match: Match) -> StudyMatch:
     """Read a match at STUDY level.
 
     Raises:
         BrokenAnswerError: it has no valid Study Instance UID.
     """
     return StudyMatch(
-        study_instance_uid=_own_uid(ds, "StudyInstanceUID"),
-        modalities=_texts(ds, "ModalitiesInStudy"),
-        description=_text(ds, "StudyDescription"),
-        station_name=_text(ds, "StationName"),
-        study_date=_short(ds, "StudyDate", 16),
-        study_time=_short(ds, "StudyTime", 32),
-        accession_number=_text(ds, "AccessionNumber"),
-        series_count=_count(ds, "NumberOfStudyRelatedSeries"),
-        instance_count=_count(ds, "NumberOfStudyRelatedInstances"),
+        study_instance_uid=_own_uid(match, "StudyInstanceUID"),
+        modalities=match.texts("ModalitiesInStudy"),
+        description=match.text("StudyDescription"),
+        station_name=match.text("StationName"),
+        study_date=_short(match, "StudyDate", 16),
+        study_time=_short(match, "StudyTime", 32),
+        accession_number=match.text("AccessionNumber"),
+        series_count=_count(match, "NumberOfStudyRelatedSeries"),
+        instance_count=_count(match, "NumberOfStudyRelatedInstances"),
     )
 
 
-def series_match(ds: Dataset) -> SeriesMatch:
+def series_match(match: Match) -> SeriesMatch:
     """Read a match at SERIES level.
 
     Raises:
         BrokenAnswerError: it has no valid Series Instance UID.
     """
     return SeriesMatch(
-        study_instance_uid=_uid(ds, "StudyInstanceUID"),
-        series_instance_uid=_own_uid(ds, "SeriesInstanceUID"),
-        modality=_short(ds, "Modality", 64),
-        description=_text(ds, "SeriesDescription"),
-        station_name=_text(ds, "StationName"),
-        series_number=_integer(ds, "SeriesNumber"),
-        instance_count=_count(ds, "NumberOfSeriesRelatedInstances"),
+        study_instance_uid=_uid(match, "StudyInstanceUID"),
+        series_instance_uid=_own_uid(match, "SeriesInstanceUID"),
+        modality=_short(match, "Modality", 64),
+        description=match.text("SeriesDescription"),
+        station_name=match.text("StationName"),
+        series_number=_integer(match, "SeriesNumber"),
+        instance_count=_count(match, "NumberOfSeriesRelatedInstances"),
     )
 
 
-def object_match(ds: Dataset) -> ObjectMatch:
+def object_match(match: Match) -> ObjectMatch:
     """Read a match at IMAGE level.
 
     Raises:
         BrokenAnswerError: it has no valid SOP Instance UID.
     """
     return ObjectMatch(
-        study_instance_uid=_uid(ds, "StudyInstanceUID"),
-        series_instance_uid=_uid(ds, "SeriesInstanceUID"),
-        sop_instance_uid=_own_uid(ds, "SOPInstanceUID"),
-        sop_class_uid=_uid(ds, "SOPClassUID"),
-        instance_number=_integer(ds, "InstanceNumber"),
+        study_instance_uid=_uid(match, "StudyInstanceUID"),
+        series_instance_uid=_uid(match, "SeriesInstanceUID"),
+        sop_instance_uid=_own_uid(match, "SOPInstanceUID"),
+        sop_class_uid=_uid(match, "SOPClassUID"),
+        instance_number=_integer(match, "InstanceNumber"),
     )
 
 
-def _read(ds: Dataset, keyword: str, convert: Callable[[Any], T | None]) -> T | None:
-    try:
-        value = ds.get(keyword)
-        return None if value is None else convert(value)
-    except _UNREADABLE:
-        return None
-
-
-def _clean(value: object) -> str | None:
-    text = str(value).replace("\x00", "").strip()
-    return text.encode("utf-8", "replace").decode() or None
-
-
-def _text(ds: Dataset, keyword: str) -> str | None:
-    return _read(ds, keyword, lambda value: _clean("\\".join(map(str, _many(value)))))
-
-
-def _short(ds: Dataset, keyword: str, longest: int) -> str | None:
-    text = _text(ds, keyword)
+def _short(match: Match, keyword: str, longest: int) -> str | None:
+    text = match.text(keyword)
     return text[:longest] if text else None
 
 
-def _texts(ds: Dataset, keyword: str) -> tuple[str, ...] | None:
-    texts = _read(ds, keyword, lambda value: tuple(filter(None, map(_clean, _many(value)))))
-    return tuple(dict.fromkeys(texts)) if texts else None
-
-
-def _many(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, (MultiValue, list, tuple)) else [value]
-
-
-def _integer(ds: Dataset, keyword: str) -> int | None:
-    number = _read(ds, keyword, lambda value: int(str(_many(value)[0]).strip()))
+def _integer(match: Match, keyword: str) -> int | None:
+    """Return the first value of an IS element."""
+    text = match.text(keyword)
+    try:
+        number = int(text.split("\\")[0]) if text and len(text) < _LONGEST_LIST else None
+    except ValueError:
+        return None
     return number if number is not None and -_INT32 <= number <= _INT32 else None
 
 
-def _count(ds: Dataset, keyword: str) -> int | None:
-    number = _integer(ds, keyword)
+def _count(match: Match, keyword: str) -> int | None:
+    number = _integer(match, keyword)
     return number if number is not None and number >= 0 else None
 
 
-def _uid(ds: Dataset, keyword: str) -> str | None:
-    text = _text(ds, keyword)
+def _uid(match: Match, keyword: str) -> str | None:
+    text = match.text(keyword)
     try:
         return str(Uid.parse(keyword, text)) if text else None
     except InvalidInputError:
         return None
 
 
-def _own_uid(ds: Dataset, keyword: str) -> str:
-    uid = _uid(ds, keyword)
+def _own_uid(match: Match, keyword: str) -> str:
+    uid = _uid(match, keyword)
     if uid is None:
         raise BrokenAnswerError(f"a match without a valid {keyword}")
     return uid

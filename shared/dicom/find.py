@@ -7,23 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from shared.dicom.answers import BrokenAnswerError
-from shared.dicom.association import Link, guarded
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.dicom.sop_classes import STUDY_ROOT_FIND
+from shared.dicom.find_link import PENDING, FindLink
+from shared.dicom.link import Link
+from shared.dicom.match import BrokenAnswerError, Match, match_of
 from shared.dicom.status import status_error
 
 T = TypeVar("T")
 
 SUCCESS = 0x0000
 
-#: Of a sequence whose end is marked by a delimiter (PS3.5 7.1).
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-PENDING = frozenset({0xFF00, 0xFF01})
+#: Answers to one request beyond which it is ended: a peer that never ends must not fill the memory.
+MAX_ANSWERS = 500_000
 
 
 @dataclass(slots=True)
@@ -45,21 +43,25 @@ class FindResult(Generic[T]):
 
 
 def find(
-    link: Link, identifier: Dataset, read: Callable[[Dataset], T], cancellation: Cancellation | None = None
+    link: Link, identifier: Dataset, read: Callable[[Match], T], cancellation: Cancellation | None = None
 ) -> FindResult[T]:
     """Send one C-FIND and take all its answers; what went wrong stands in the result.
 
     The association is aborted if no final answer came, so that no late answer meets the next request.
+
+    Raises:
+        NotNowError: the node's limits do not allow a request now.
+        InterruptedWorkError: stopping was asked for while it was waited until they do.
     """
+    if not isinstance(link, FindLink):
+        raise TypeError(f"a C-FIND needs an association for it, not {type(link).__name__}")
     result: FindResult[T] = FindResult()
+    link.admit()
     began = time.monotonic()
-    message_id = link.next_message_id()
-    guarded(link, message_id, STUDY_ROOT_FIND, cancellation)
     try:
-        _collect(link, identifier, message_id, read, result)
-    except (ValueError, RuntimeError) as failure:
-        # pynetdicom: the context was not accepted (ValueError), or the association is gone (RuntimeError).
-        result.error = _unsendable(link, failure)
+        _collect(link, identifier, read, cancellation, result)
+    except (PeerError, InterruptedWorkError) as error:
+        result.error = error
     result.duration_ms = round((time.monotonic() - began) * 1000)
     if result.status_code is None:
         link.abort()
@@ -67,45 +69,30 @@ def find(
 
 
 def _collect(
-    link: Link, identifier: Dataset, message_id: int, read: Callable[[Dataset], T], result: FindResult[T]
+    link: FindLink,
+    identifier: Dataset,
+    read: Callable[[Match], T],
+    cancellation: Cancellation | None,
+    result: FindResult[T],
 ) -> None:
-    for status, match in link.assoc.send_c_find(identifier, STUDY_ROOT_FIND, msg_id=message_id):
-        code = status.get("Status")
-        if code in PENDING:
-            _take(match, read, result)
+    for answer in link.answers(identifier, cancellation):
+        if answer.status_code not in PENDING:
+            result.status_code = answer.status_code
+        elif len(result.matches) + result.broken == MAX_ANSWERS:
+            raise PeerError(Outcome.BAD_ANSWER, f"more than {MAX_ANSWERS} answers to one request")
         else:
-            result.status_code = code
-    if result.status_code is None:
-        result.error = link.failure()
-    elif result.status_code != SUCCESS:
+            _take(link, answer.identifier, read, result)
+    if result.status_code != SUCCESS:
+        assert result.status_code is not None
         result.error = status_error(result.status_code)
-        if link.answers.cancellation is not None and link.answers.cancellation.requested:
-            result.error = InterruptedWorkError(link.answers.cancellation.reason)
+        if cancellation is not None and cancellation.requested:
+            result.error = InterruptedWorkError(cancellation.reason)
     elif result.broken:
-        detail = f"{result.broken} answers could not be read"
-        result.error = PeerError(Outcome.BAD_ANSWER, detail)
+        result.error = PeerError(Outcome.BAD_ANSWER, f"{result.broken} answers could not be read")
 
 
-def _take(match: Dataset | None, read: Callable[[Dataset], T], result: FindResult[T]) -> None:
-    if match is None or _cut_off(match):
-        result.broken += 1
-        return
+def _take(link: FindLink, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> None:
     try:
-        result.matches.append(read(match))
+        result.matches.append(read(match_of(encoded, implicit=link.implicit)))
     except BrokenAnswerError:
         result.broken += 1
-
-
-def _cut_off(match: Dataset) -> bool:
-    """Tell whether the last element is shorter than it says: pydicom reads what is there, without a word."""
-    tags = list(match.keys())
-    last: object = match.get_item(tags[-1]) if tags else None
-    if not isinstance(last, RawDataElement) or last.value is None or last.length == _UNDEFINED_LENGTH:
-        return False
-    return len(last.value) < last.length
-
-
-def _unsendable(link: Link, failure: Exception) -> PeerError:
-    if link.assoc.is_established:
-        return PeerError(Outcome.NOT_SUPPORTED, str(failure), permanent=True)
-    return PeerError(Outcome.ABORTED, "the association ended before the request was sent")

@@ -10,10 +10,11 @@ from typing import Literal
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from shared.dicom.association import Link, guarded
+from shared.dicom.association import StackLink, guarded, stacked
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.identifiers import Uid
+from shared.dicom.link import Link
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from shared.dicom.status import status_error
 from shared.errors import InvalidInputError
@@ -83,12 +84,13 @@ def move(
     result = MoveResult()
     began = time.monotonic()
     message_id = link.next_message_id()
-    guarded(link, message_id, STUDY_ROOT_MOVE, cancellation)
+    stack = stacked(link)
+    guarded(stack, message_id, STUDY_ROOT_MOVE, cancellation)
     try:
-        _follow(link, identifier, move_destination, message_id, on_progress, result)
+        _follow(stack, identifier, move_destination, message_id, on_progress, result)
     except (ValueError, RuntimeError) as failure:
         # pynetdicom: the context was not accepted (ValueError), or the association is gone (RuntimeError).
-        result.error = _unsendable(link, failure)
+        result.error = _unsendable(stack, failure)
     result.duration_ms = round((time.monotonic() - began) * 1000)
     if result.status_code is None:
         link.abort()
@@ -96,7 +98,7 @@ def move(
 
 
 def _follow(
-    link: Link,
+    link: StackLink,
     identifier: Dataset,
     move_destination: str,
     message_id: int,
@@ -116,7 +118,7 @@ def _follow(
     result.error = _error_of(link, result.status_code)
 
 
-def _error_of(link: Link, status_code: int | None) -> PeerError | InterruptedWorkError | None:
+def _error_of(link: StackLink, status_code: int | None) -> PeerError | InterruptedWorkError | None:
     if status_code is None:
         return link.failure()
     if status_code == SUCCESS or is_warning(status_code):
@@ -158,7 +160,7 @@ def _failed_uids(data_set: Dataset | None) -> tuple[str, ...]:
     return tuple(uids)
 
 
-def _unsendable(link: Link, failure: Exception) -> PeerError:
+def _unsendable(link: StackLink, failure: Exception) -> PeerError:
     if link.assoc.is_established:
         return PeerError(Outcome.NOT_SUPPORTED, str(failure), permanent=True)
     return PeerError(Outcome.ABORTED, "the association ended before the request was sent")

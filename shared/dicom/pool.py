@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from weakref import WeakSet
 
-from shared.dicom.association import Link, Peer, Timeouts, open_link
+from shared.dicom.association import Peer, Timeouts, open_link
 from shared.dicom.budget import Budget, Lease, Unlimited
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import NotNowError, PeerError
+from shared.dicom.find_link import open_find_link
+from shared.dicom.link import Link
+from shared.dicom.sop_classes import STUDY_ROOT_FIND
 
 #: An association that nobody used for so long is released.
 IDLE_S = 5.0
@@ -125,12 +128,18 @@ class LinkPool:
 
     def _open(self, key: Key, lease: Lease, cancellation: Cancellation | None) -> _Kept:
         try:
-            return _Kept(open_link(*key, self._timeouts, cancellation=cancellation), lease)
+            return _Kept(self._associate(key, cancellation), lease)
         except BaseException as error:
             if isinstance(error, PeerError) and error.congested:
                 self._budget.refused(lease)
             self._budget.give_back(lease)
             raise
+
+    def _associate(self, key: Key, cancellation: Cancellation | None) -> Link:
+        peer, abstract_syntaxes = key
+        if abstract_syntaxes == (STUDY_ROOT_FIND,):
+            return open_find_link(peer, self._timeouts, cancellation=cancellation)
+        return open_link(peer, abstract_syntaxes, self._timeouts, cancellation=cancellation)
 
     def _take(self, key: Key, cancellation: Cancellation | None) -> _Kept | None:
         """Return an idle association; one whose turn is over goes to those who wait."""

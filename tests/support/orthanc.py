@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -33,6 +34,15 @@ class Orthanc:
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def log(self) -> Path:
+        """Where it writes its log."""
+        return self._folder / "log"
+
+    def log_requests(self) -> None:
+        """Let it write every association and C-FIND into its log."""
+        self._request("PUT", "/tools/log-level-dicom", b"verbose")
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         configuration = json.loads(CONFIGURATION.read_text(encoding="utf-8"))
@@ -45,7 +55,7 @@ class Orthanc:
         }
         path = self._folder / "orthanc.json"
         path.write_text(json.dumps(configuration), encoding="utf-8")
-        log = (self._folder / "log").open("wb")
+        log = self.log.open("wb")
         self._process = subprocess.Popen([self._program, str(path)], stdout=log, stderr=log)
         log.close()
         wait_until(self._answers)
@@ -110,21 +120,30 @@ class Orthanc:
         return self._request("GET", f"/instances/{instance}/file")
 
 
-@pytest.fixture
-def make_orthanc(tmp_path: Path) -> Iterator[Callable[[str], Orthanc]]:
-    """Start any number of Orthancs, each with its AE title."""
+@contextlib.contextmanager
+def orthancs(folder: Path) -> Iterator[Callable[[str], Orthanc]]:
+    """Give a function that starts Orthancs, each with its AE title; they end with the block."""
     program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
     if not Path(program).exists():
         skip_or_fail(MISSING)
     started: list[Orthanc] = []
 
     def start(ae_title: str) -> Orthanc:
-        folder = tmp_path / f"orthanc-{len(started)}"
-        (folder / "storage").mkdir(parents=True)
-        started.append(Orthanc(program, folder, ae_title))
+        own = folder / f"orthanc-{len(started)}"
+        (own / "storage").mkdir(parents=True)
+        started.append(Orthanc(program, own, ae_title))
         started[-1].start()
         return started[-1]
 
-    yield start
-    for orthanc in started:
-        orthanc.stop()
+    try:
+        yield start
+    finally:
+        for orthanc in started:
+            orthanc.stop()
+
+
+@pytest.fixture
+def make_orthanc(tmp_path: Path) -> Iterator[Callable[[str], Orthanc]]:
+    """Start any number of Orthancs, each with its AE title."""
+    with orthancs(tmp_path) as start:
+        yield start

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from shared.dicom.answers import series_match
-from shared.dicom.association import Peer, Timeouts, open_link
+from shared.dicom.calling import Peer, Timeouts
 from shared.dicom.find import find
+from shared.dicom.find_link import open_find_link
 from shared.dicom.keys import series_identifier
-from shared.dicom.sop_classes import STUDY_ROOT_FIND
 
 TIMEOUTS = Timeouts(connect_s=10.0, answer_s=30.0)
 
@@ -33,7 +33,7 @@ def ask_for_series(
 
 def _ask_over_one(peer: Peer, expected: Mapping[str, frozenset[str]], share: Sequence[str]) -> list[str]:
     lost = []
-    link = open_link(peer, [STUDY_ROOT_FIND], TIMEOUTS)
+    link = open_find_link(peer, TIMEOUTS)
     for study_instance_uid in share:
         result = find(link, series_identifier([study_instance_uid]), series_match)
         answered = frozenset(match.series_instance_uid for match in result.matches)
@@ -41,6 +41,6 @@ def _ask_over_one(peer: Peer, expected: Mapping[str, frozenset[str]], share: Seq
             missing = len(expected[study_instance_uid] - answered)
             lost.append(f"{study_instance_uid}: {missing} missing, error {result.error}")
             if not link.alive:
-                link = open_link(peer, [STUDY_ROOT_FIND], TIMEOUTS)
+                link = open_find_link(peer, TIMEOUTS)
     link.release()
     return lost

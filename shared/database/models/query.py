@@ -76,6 +76,7 @@ class QueryStudy(Base):
         Index("ix_query_studies_job_state", "job_id", "state"),
         Index("ix_query_studies_job_task", "job_id", "task_id"),
         Index("ix_query_studies_job_decision", "job_id", "decision", "type"),
+        Index("ix_query_studies_uid", "study_instance_uid"),
     )
 
     job_id: Mapped[str] = mapped_column(ForeignKey("queries.id", ondelete="CASCADE"), primary_key=True)

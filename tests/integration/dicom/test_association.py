@@ -5,16 +5,19 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from shared.dicom.answers import study_match
-from shared.dicom.association import Link, Peer, Timeouts, open_link
+from shared.dicom.association import Peer, Timeouts, open_link
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.find import find
+from shared.dicom.find_link import FindLink, open_find_link
 from shared.dicom.keys import study_identifier
+from shared.dicom.link import Link
 from shared.dicom.pool import LinkPool
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
 from simulator.behaviour import Fault
@@ -29,14 +32,25 @@ def peer_of(pacs, calling: str = "DOSEQR") -> Peer:
     return Peer(pacs.host, pacs.port, pacs.ae_title, calling)
 
 
-def opened(pacs) -> Link:
-    return open_link(peer_of(pacs), [STUDY_ROOT_FIND, VERIFICATION], QUICK)
+def opened(pacs) -> FindLink:
+    return open_find_link(peer_of(pacs), QUICK)
 
 
-def failure(peer: Peer, *syntaxes: str) -> PeerError:
-    with pytest.raises(PeerError) as caught:
-        open_link(peer, syntaxes or [VERIFICATION], QUICK)
-    return caught.value
+@pytest.fixture(params=["for C-FIND", "of pynetdicom"])
+def failure(request) -> Callable[..., PeerError]:
+    """Return how an association, of both kinds, does not come to be."""
+
+    def fail(peer: Peer, *syntaxes: str) -> PeerError:
+        def call() -> Link:
+            if request.param == "for C-FIND":
+                return open_find_link(peer, QUICK)
+            return open_link(peer, syntaxes or [VERIFICATION], QUICK)
+
+        with pytest.raises(PeerError) as caught:
+            call()
+        return caught.value
+
+    return fail
 
 
 def ask(link: Link, cancellation: Cancellation | None = None):
@@ -46,7 +60,7 @@ def ask(link: Link, cancellation: Cancellation | None = None):
 # Opening
 
 
-def test_a_port_without_listener_is_connection_refused():
+def test_a_port_without_listener_is_connection_refused(failure):
     # When
     error = failure(Peer("127.0.0.1", free_port(), "PACS", "DOSEQR"))
     # Then
@@ -55,7 +69,7 @@ def test_a_port_without_listener_is_connection_refused():
     assert not error.permanent
 
 
-def test_a_name_without_address_is_host_not_found():
+def test_a_name_without_address_is_host_not_found(failure):
     # When
     error = failure(Peer("pacs.invalid", 104, "PACS", "DOSEQR"))
     # Then
@@ -63,7 +77,7 @@ def test_a_name_without_address_is_host_not_found():
     assert "pacs.invalid" in error.detail
 
 
-def test_a_peer_that_accepts_the_connection_and_says_nothing_has_timed_out():
+def test_a_peer_that_accepts_the_connection_and_says_nothing_has_timed_out(failure):
     # Given
     with socket.create_server(("127.0.0.1", 0)) as silent:
         # When
@@ -73,7 +87,7 @@ def test_a_peer_that_accepts_the_connection_and_says_nothing_has_timed_out():
     assert error.patient
 
 
-def test_a_peer_that_closes_the_connection_has_aborted():
+def test_a_peer_that_closes_the_connection_has_aborted(failure):
     # Given
     def close_at_once(server: socket.socket) -> None:
         connection, _ = server.accept()
@@ -101,7 +115,7 @@ def test_a_peer_that_closes_the_connection_has_aborted():
     ],
 )
 def test_a_rejection_is_told_in_words_and_says_whether_waiting_helps(
-    scripted_pacs, rejection, permanent, congested
+    failure, scripted_pacs, rejection, permanent, congested
 ):
     # Given
     pacs = scripted_pacs(
@@ -116,7 +130,7 @@ def test_a_rejection_is_told_in_words_and_says_whether_waiting_helps(
     assert "reason" in error.detail
 
 
-def test_a_peer_that_offers_none_of_the_services_is_not_supported(scripted_pacs):
+def test_a_peer_that_offers_none_of_the_services_is_not_supported(failure, scripted_pacs):
     # Given
     pacs = scripted_pacs(services=["echo"])
     # When
@@ -126,9 +140,9 @@ def test_a_peer_that_offers_none_of_the_services_is_not_supported(scripted_pacs)
     assert error.permanent
 
 
-def test_an_association_has_no_nagle(scripted_pacs):
+def test_an_association_of_pynetdicom_has_no_nagle(scripted_pacs):
     # Given
-    link = opened(scripted_pacs())
+    link = open_link(peer_of(scripted_pacs()), [VERIFICATION], QUICK)
     # When
     wrapped: Any = link.assoc.dul.socket
     option = wrapped.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -224,14 +238,16 @@ def test_an_association_without_final_answer_is_not_used_again(scripted_pacs):
 def test_cancelling_sends_c_cancel_and_ends_within_two_seconds(scripted_pacs):
     # Given
     pacs = scripted_pacs([ct_study() for _ in range(50)], answer_delay_s=0.2)
-    link = open_link(peer_of(pacs), [STUDY_ROOT_FIND], Timeouts(1.0, 30.0))
+    link = open_find_link(peer_of(pacs), Timeouts(1.0, 30.0))
     cancellation = Cancellation()
     threading.Timer(0.5, cancellation.cancel, ["cancelled"]).start()
     # When
     began = time.monotonic()
     result = ask(link, cancellation)
+    took_s = time.monotonic() - began
+    link.release()
     # Then
-    assert time.monotonic() - began < 3
+    assert took_s < 3
     assert isinstance(result.error, InterruptedWorkError)
     wait_until(lambda: any(one.status == 0xFE00 for one in pacs.witness.requests))
 
@@ -239,7 +255,7 @@ def test_cancelling_sends_c_cancel_and_ends_within_two_seconds(scripted_pacs):
 def test_a_peer_that_ignores_c_cancel_is_aborted(scripted_pacs):
     # Given
     pacs = scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="never_answer")])
-    link = open_link(peer_of(pacs), [STUDY_ROOT_FIND], Timeouts(1.0, 30.0))
+    link = open_find_link(peer_of(pacs), Timeouts(1.0, 30.0))
     cancellation = Cancellation()
     cancellation.cancel("cancelled")
     # When

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 from shared.clock import utc_now
 from shared.dicom.answers import study_match
-from shared.dicom.association import Link, Peer, Timeouts
+from shared.dicom.calling import Peer, Timeouts
 from shared.dicom.cluster_budget import ClusterBudget
 from shared.dicom.errors import NotNowError
 from shared.dicom.find import find
 from shared.dicom.keys import study_identifier
+from shared.dicom.link import Link
 from shared.dicom.pool import LinkPool
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_MOVE
 from shared.nodes import add_node, edit_node, find_node, list_nodes, parse_node

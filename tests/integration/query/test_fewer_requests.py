@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from sqlalchemy import select
 
-from shared.database.models import QueryFind
+from shared.database.models import NodeProfile, QueryFind
 from simulator.scp import ScriptedPacs
 from tests.integration.query.test_adaptive import found, profile_of
 from tests.integration.query.test_query import everything, ready
@@ -89,6 +89,20 @@ def test_a_list_of_codes_that_is_suddenly_refused_is_unlearned_on_the_way(
     assert query["status"] == "completed"
     assert everything(query) == everything(expected)
     assert profile_of(system, 3).code_list == 0
+
+
+def test_more_codes_than_were_proven_are_proven_first(system, scripted_pacs, quarter):
+    # Given
+    ready(system, scripted_pacs(quarter))
+    system.finished_query(SPAN | {"types": ["CT", "MG"]})
+    with system.database.write() as session:
+        row = session.get_one(NodeProfile, 1)
+        row.data = row.data | {"code_list": 2, "busiest": 0.0}
+    # When
+    query = system.finished_query(SPAN)
+    # Then
+    assert found(query) == {study.study_instance_uid for study in quarter}
+    assert profile_of(system).code_list == 9
 
 
 @pytest.mark.parametrize(

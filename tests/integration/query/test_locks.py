@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from services.query.ledger import add_studies, lock, save_decision
+from services.query.decisions import save_outcomes
+from services.query.examining import Decided
+from services.query.ledger import add_studies, lock
 from services.query.rules import Decision, StudyDecision
 from shared.contract.reasons import Reason
 from shared.database.models import QueryStudy
@@ -39,7 +41,7 @@ def test_decision_waits_for_a_slice_that_finds_the_same_study(postgres: Database
 
     def decide() -> None:
         with postgres.write() as session:
-            written.append(save_decision(session, "query-1", None, decision))
+            written.append(bool(save_outcomes(session, "query-1", None, [Decided(decision)])))
 
     other = threading.Thread(target=decide)
     with postgres.write() as session:

@@ -9,11 +9,10 @@ import pytest
 from services.cli.exit_codes import CommandError
 from services.cli.local.processes import with_environment
 from services.cli.opening import service_of
-from services.cli.orders import retrieve_id_after
 from services.cli.progress import in_words
 from services.cli.simulate import destination_of
 from services.cli.why_text import print_why
-from shared.contract.envelope import new_id, valid_id
+from shared.contract.envelope import new_id, retrieve_id_after, valid_id
 from tests.support.jobs import a_query, a_retrieve
 
 
@@ -37,7 +36,7 @@ def test_a_job_is_told_in_one_line() -> None:
     assert in_words(retrieve) == "retrieve retrieve-1: running; objects 4 asked, 1 arrived"
 
 
-@pytest.mark.parametrize("query_id", [new_id(), "q" * 64, "q"])
+@pytest.mark.parametrize("query_id", [new_id(), "q" * 64, "q"], ids=["ours", "longest", "shortest"])
 def test_the_retrieve_after_a_query_has_a_valid_id(query_id: str) -> None:
     # When
     retrieve_id = retrieve_id_after(query_id)

@@ -1,0 +1,133 @@
+"""Whom an association is for, and why it does not stand, told the same way for every kind of association."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+
+T = TypeVar("T")
+
+#: Largest P-DATA-TF that we take (PS3.8 D.1); 0 would mean no limit, which some old PACS misread.
+MAX_PDU_BYTES = 131072
+
+#: A-ASSOCIATE-RJ (PS3.8 9.3.4) by source and reason: another try gives the same answer.
+_PERMANENT = {(1, 2), (1, 3), (1, 7), (2, 2)}
+#: The peer asks for patience: temporary congestion, local limit exceeded.
+_CONGESTED = {(3, 1), (3, 2)}
+_TRANSIENT = 2
+
+_RESULTS = {1: "rejected permanent", 2: "rejected transient"}
+_SOURCES = {1: "service user", 2: "service provider (ACSE)", 3: "service provider (presentation)"}
+_REASONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognised",
+    (1, 7): "called AE title not recognised",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Whom to call, and as whom."""
+
+    host: str
+    port: int
+    ae_title: str
+    calling_ae_title: str
+    #: The node whose limits hold for it, if any do.
+    node_id: int | None = None
+    #: Whether relational queries are negotiated (PS3.4 C.5.1.1).
+    relational_queries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: for a connection and an association to stand; without an answer from then on."""
+
+    connect_s: float
+    answer_s: float
+
+
+def call(peer: Peer, associate: Callable[[str], T], cancellation: Cancellation | None) -> T:
+    """Return what `associate` makes of the first address of the peer that takes connections.
+
+    Raises:
+        PeerError: none does, or the association does not stand.
+        InterruptedWorkError: stopping was asked for.
+    """
+    if cancellation is not None and cancellation.requested:
+        raise InterruptedWorkError(cancellation.reason)
+    error: PeerError | None = None
+    for address in _resolve(peer):
+        try:
+            return associate(address)
+        except PeerError as failure:
+            error = failure
+            if failure.outcome is not Outcome.CONNECTION_REFUSED:
+                raise
+    raise error or PeerError(Outcome.HOST_NOT_FOUND, f"no address for {peer.host}", associating=True)
+
+
+def _resolve(peer: Peer) -> list[str]:
+    """Return the addresses of the host, IPv4 first: PACS rarely listen on IPv6."""
+    try:
+        infos = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise PeerError(
+            Outcome.HOST_NOT_FOUND, f"no address is known for {peer.host}", associating=True
+        ) from error
+    infos.sort(key=lambda info: info[0] != socket.AF_INET)
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))
+
+
+def not_connected(peer: Peer, error: OSError, timeouts: Timeouts) -> PeerError:
+    """Return the error for a connection that does not come to be."""
+    where = f"{peer.host}:{peer.port}"
+    if isinstance(error, TimeoutError):
+        detail = f"no connection to {where} in {timeouts.connect_s:g} s"
+        return PeerError(Outcome.TIMED_OUT, detail, associating=True)
+    detail = f"{where} does not take connections ({error.strerror or type(error).__name__})"
+    return PeerError(Outcome.CONNECTION_REFUSED, detail, associating=True)
+
+
+def not_answered(peer: Peer, timeouts: Timeouts) -> PeerError:
+    """Return the error for an A-ASSOCIATE-RQ without an answer in time."""
+    detail = f"{peer.host}:{peer.port} did not answer the association request in {timeouts.connect_s:g} s"
+    return PeerError(Outcome.TIMED_OUT, detail, associating=True)
+
+
+def aborted(peer: Peer) -> PeerError:
+    """Return the error for an A-ASSOCIATE-RQ that was answered with the end."""
+    detail = f"{peer.host}:{peer.port} ended the association while it was made"
+    return PeerError(Outcome.ABORTED, detail, associating=True)
+
+
+def not_offered(peer: Peer) -> PeerError:
+    """Return the error for an association of which no context was accepted."""
+    detail = f"{peer.ae_title} offers none of the services asked for"
+    return PeerError(Outcome.NOT_SUPPORTED, detail, permanent=True, associating=True)
+
+
+def rejected(peer: Peer, result: int, source: int, reason: int) -> PeerError:
+    """Return the error for an A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
+    key = (source, reason)
+    words = (
+        f"{_RESULTS.get(result, result)}; source: {_SOURCES.get(source, source)}; "
+        f"reason: {_REASONS.get(key, reason)}"
+    )
+    return PeerError(
+        Outcome.REJECTED,
+        f"{words} (called {peer.ae_title}, calling {peer.calling_ae_title})",
+        permanent=key in _PERMANENT,
+        congested=key in _CONGESTED or result == _TRANSIENT,
+        associating=True,
+    )

@@ -1,0 +1,93 @@
+"""Command sets of DIMSE messages (PS3.7 6.3.1, E.1), implicit VR little endian. Pure."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+from shared.dicom.upper_layer.errors import ProtocolError
+
+C_FIND_RQ, C_FIND_RSP, C_CANCEL_RQ = 0x0020, 0x8020, 0x0FFF
+
+# Elements of group 0000 (PS3.7 E.1).
+AFFECTED_SOP_CLASS_UID = 0x0002
+COMMAND_FIELD = 0x0100
+MESSAGE_ID = 0x0110
+MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+PRIORITY = 0x0700
+COMMAND_DATA_SET_TYPE = 0x0800
+STATUS = 0x0900
+
+#: Command Data Set Type: no data set follows (PS3.7 9.1).
+NO_DATA_SET = 0x0101
+_DATA_SET_FOLLOWS = 0x0001
+MEDIUM = 0x0000
+
+#: No command set that is longer is taken; those of C-FIND have some hundred bytes.
+MAX_COMMAND_BYTES = 1 << 14
+
+_ELEMENT = struct.Struct("<HHL")
+
+
+def encode_command(elements: Mapping[int, int | str], *, has_data_set: bool) -> bytes:
+    """Return a command set: numbers are US, texts are UIDs."""
+    described: dict[int, int | str] = {
+        **elements,
+        COMMAND_DATA_SET_TYPE: _DATA_SET_FOLLOWS if has_data_set else NO_DATA_SET,
+    }
+    body = b"".join(_element(number, value) for number, value in sorted(described.items()))
+    return _ELEMENT.pack(0, 0, 4) + struct.pack("<L", len(body)) + body
+
+
+def decode_command(data: bytes) -> dict[int, bytes]:
+    """Return the elements of a command set by their number in group 0000.
+
+    Raises:
+        ProtocolError: lengths do not fit, or an element is of another group.
+    """
+    elements: dict[int, bytes] = {}
+    at, end = 0, len(data)
+    while at < end:
+        if end - at < _ELEMENT.size:
+            raise ProtocolError("a command set is cut off")
+        group, number, length = _ELEMENT.unpack_from(data, at)
+        at += _ELEMENT.size
+        if group or at + length > end:
+            raise ProtocolError("an element of a command set does not fit")
+        elements[number] = data[at : at + length]
+        at += length
+    return elements
+
+
+def number_of(elements: Mapping[int, bytes], number: int) -> int | None:
+    """Return the value of a US element, None where it is absent or none."""
+    value = elements.get(number)
+    return int.from_bytes(value, "little") if value is not None and len(value) == 2 else None  # noqa: PLR2004
+
+
+def c_find_rq(message_id: int, sop_class_uid: str) -> bytes:
+    """Return the command set of a C-FIND-RQ (PS3.7 9.3.2.1)."""
+    return encode_command(
+        {
+            AFFECTED_SOP_CLASS_UID: sop_class_uid,
+            COMMAND_FIELD: C_FIND_RQ,
+            MESSAGE_ID: message_id,
+            PRIORITY: MEDIUM,
+        },
+        has_data_set=True,
+    )
+
+
+def c_cancel_rq(message_id: int) -> bytes:
+    """Return the command set of a C-CANCEL-RQ for a request (PS3.7 9.3.2.3)."""
+    elements: dict[int, int | str] = {COMMAND_FIELD: C_CANCEL_RQ, MESSAGE_ID_BEING_RESPONDED_TO: message_id}
+    return encode_command(elements, has_data_set=False)
+
+
+def _element(number: int, value: int | str) -> bytes:
+    encoded = struct.pack("<H", value) if isinstance(value, int) else _padded(value.encode("ascii"))
+    return _ELEMENT.pack(0, number, len(encoded)) + encoded
+
+
+def _padded(uid: bytes) -> bytes:
+    return uid + b"\0" if len(uid) % 2 else uid

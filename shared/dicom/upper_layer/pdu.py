@@ -1,0 +1,115 @@
+"""PDUs of the DICOM upper layer (PS3.8 9.3) as bytes: framing and P-DATA-TF. Pure."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from shared.dicom.upper_layer.errors import ProtocolError
+
+A_ASSOCIATE_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ = 0x01, 0x02, 0x03
+P_DATA_TF = 0x04
+A_RELEASE_RQ, A_RELEASE_RP, A_ABORT = 0x05, 0x06, 0x07
+
+#: Message Control Header (PS3.8 E.2): bits of a fragment.
+COMMAND, LAST = 0x01, 0x02
+
+#: No PDU that is longer is read: eight times what we announce, for peers that do not look at it.
+MAX_PDU_BYTES = 1 << 20
+
+#: Length of PDU type, reserved byte and PDU length (PS3.8 table 9-22).
+HEADER_BYTES = 6
+
+RELEASE_RQ = struct.pack(">BBLL", A_RELEASE_RQ, 0, 4, 0)
+RELEASE_RP = struct.pack(">BBLL", A_RELEASE_RP, 0, 4, 0)
+#: Source: service-user (PS3.8 9.3.8).
+ABORT = struct.pack(">BBLL", A_ABORT, 0, 4, 0)
+
+_HEADER = struct.Struct(">BBL")
+_PDV = struct.Struct(">LBB")
+#: Presentation context ID and message control header, which the length of a PDV counts.
+_PDV_EXTRA_BYTES = 2
+#: Length of a PDV item and what it counts beside the fragment.
+_PDV_OVERHEAD_BYTES = 6
+#: Length of fragments towards a peer that announces no limit.
+_UNLIMITED_BYTES = 1 << 17
+
+
+class Pdv(NamedTuple):
+    """One presentation data value: a fragment of a command set or data set."""
+
+    context_id: int
+    header: int
+    fragment: bytes
+
+
+class PduSplitter:
+    """Cuts what arrives on a connection into PDUs; holds at most one that is not complete."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield type and variable field of each PDU that is complete with these bytes.
+
+        Every call has to be followed to its end before the next one.
+
+        Raises:
+            ProtocolError: what follows is no PDU, or a longer one than is taken.
+        """
+        buffer = self._buffer
+        buffer += data
+        at = 0
+        try:
+            while len(buffer) - at >= HEADER_BYTES:
+                kind, _, length = _HEADER.unpack_from(buffer, at)
+                if not A_ASSOCIATE_RQ <= kind <= A_ABORT:
+                    raise ProtocolError(f"PDU type {kind:02X}H is none of the standard")
+                if length > MAX_PDU_BYTES:
+                    raise ProtocolError(f"a PDU of {length} bytes is longer than any that is taken")
+                end = at + HEADER_BYTES + length
+                if end > len(buffer):
+                    return
+                body = bytes(buffer[at + HEADER_BYTES : end])
+                at = end
+                yield kind, body
+        finally:
+            del buffer[:at]
+
+
+def pdvs_of(body: bytes) -> Iterator[Pdv]:
+    """Yield the presentation data values of a P-DATA-TF PDU (PS3.8 9.3.5).
+
+    Raises:
+        ProtocolError: lengths do not fit, or there is none.
+    """
+    at, end = 0, len(body)
+    if not body:
+        raise ProtocolError("a P-DATA-TF PDU without a presentation data value")
+    while at < end:
+        if end - at < _PDV_OVERHEAD_BYTES:
+            raise ProtocolError("a presentation data value is cut off")
+        length, context_id, header = _PDV.unpack_from(body, at)
+        stop = at + 4 + length
+        if length < _PDV_EXTRA_BYTES or stop > end:
+            raise ProtocolError("the length of a presentation data value does not fit its PDU")
+        yield Pdv(context_id, header, body[at + _PDV_OVERHEAD_BYTES : stop])
+        at = stop
+
+
+def p_data(context_id: int, payload: bytes, *, is_command: bool, maximum_length: int) -> bytes:
+    """Return the P-DATA-TF PDUs of a command set or data set; a `maximum_length` of 0 means no limit.
+
+    The maximum length counts the variable field of the PDU (PS3.8 D.1.1).
+    """
+    size = max((maximum_length or _UNLIMITED_BYTES) - _PDV_OVERHEAD_BYTES, 1)
+    kind = COMMAND if is_command else 0
+    pdus = bytearray()
+    for start in range(0, max(len(payload), 1), size):
+        piece = payload[start : start + size]
+        header = kind | (LAST if start + size >= len(payload) else 0)
+        pdus += _HEADER.pack(P_DATA_TF, 0, len(piece) + _PDV_OVERHEAD_BYTES)
+        pdus += _PDV.pack(len(piece) + _PDV_EXTRA_BYTES, context_id, header)
+        pdus += piece
+    return bytes(pdus)

@@ -1,0 +1,80 @@
+"""What is done without DoseQR: one association, one question after the other, at all levels."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+
+from shared.dicom.association import Peer
+from shared.dicom.keys import image_identifier, series_identifier, study_identifier
+from shared.dicom.sop_classes import STUDY_ROOT_FIND
+
+_SUCCESS = 0x0000
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What came of a plan."""
+
+    finds: int
+    studies: int
+    answers: int
+    seconds: float
+
+
+def classic(peer: Peer, study_date: str, codes: Sequence[str]) -> Counted:
+    """Ask for studies by code, for the series of each study, and for the objects of each SR series.
+
+    The association is pynetdicom's own, with TCP_NODELAY set.
+    """
+    began = time.monotonic()
+    ae = ApplicationEntity(ae_title=peer.calling_ae_title)
+    ae.add_requested_context(STUDY_ROOT_FIND)
+    hasten: list[Any] = [(evt.EVT_CONN_OPEN, _hasten)]
+    assoc = ae.associate(peer.host, peer.port, ae_title=peer.ae_title, evt_handlers=hasten)
+    assert assoc.is_established
+    finds = answers = 0
+
+    def ask(identifier: Dataset) -> list[Dataset]:
+        nonlocal finds, answers
+        found = _ask(assoc, identifier)
+        finds, answers = finds + 1, answers + len(found)
+        return found
+
+    studies = [
+        study.StudyInstanceUID
+        for code in codes
+        for study in ask(study_identifier(study_date=study_date, modalities_in_study=[code]))
+    ]
+    studies = list(dict.fromkeys(studies))
+    for uid in studies:
+        for series in ask(series_identifier([uid])):
+            if series.Modality == "SR":
+                ask(image_identifier([uid], [series.SeriesInstanceUID]))
+    assoc.release()
+    return Counted(finds, len(studies), answers, time.monotonic() - began)
+
+
+def _ask(assoc: Association, identifier: Dataset) -> list[Dataset]:
+    final: int | None = None
+    found = []
+    for status, match in assoc.send_c_find(identifier, STUDY_ROOT_FIND):
+        final = status.get("Status")
+        if match is not None:
+            found.append(match)
+    assert final == _SUCCESS, final
+    return found
+
+
+def _hasten(event: evt.Event) -> None:
+    wrapped = event.assoc.dul.socket
+    if wrapped is not None and wrapped.socket is not None:
+        wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,304 @@
+"""Whole queries beside the classic plan, and raw answers beside DCMTK's findscu, on one Orthanc."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from shared.clock import utc_now
+from shared.contract.criteria import CODES
+from shared.database.models import Node, NodeProfile, QueryFind
+from shared.dicom.answers import series_match
+from shared.dicom.calling import Peer, Timeouts
+from shared.dicom.find import find
+from shared.dicom.find_link import open_find_link
+from shared.dicom.keys import relational_series_identifier
+from tests.bench.classic import Counted, classic
+from tests.bench.table import print_table
+from tests.support.archives import files_of
+from tests.support.orthanc import Orthanc, orthancs
+from tests.support.pacs import DAY, days_of, series, study
+from tests.support.processes import Installation, Observed, Running, installed, observed
+from tests.support.slow_line import slow_line
+from tests.support.waiting import wait_until
+
+STUDIES = 1_000
+LAST = DAY.replace(day=28)
+DATES = f"{DAY:%Y%m%d}-{LAST:%Y%m%d}"
+TYPES = ["CT", "MG", "FL", "DX", "NM"]
+CRITERIA = {"types": TYPES, "date_from": str(DAY), "date_until": str(LAST)}
+
+#: Image and report of the studies; the mixture of a house with more CT and radiography than others.
+KINDS = [
+    *[("ct_image", "rdsr_ct")] * 4,
+    *[("dx_image", "rdsr_dx")] * 3,
+    ("mg_image", "rdsr_mg"),
+    ("xa_image", "rdsr_fl"),
+    ("nm_image", "rrdsr"),
+]
+ROUND_TRIPS_S = (0.0, 0.01)
+
+#: Goals: studies a second over the classic plan's by round trip; C-FINDs; answers a second.
+FASTER = {0.0: 5.0, 0.01: 10.0}
+FEWER_FINDS = 20
+FINDSCU_WITHIN = 2.0
+
+HEAD = ("plan", "C-FINDs", "associations", "studies/s", "answers/s", "x classic", "peak MiB", "goal", "met")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One plan, measured."""
+
+    plan: str
+    counted: Counted
+    associations: int
+    peak_mib: float | None = None
+    goal: str = ""
+    met: str = ""
+
+    @property
+    def rate(self) -> float:
+        return self.counted.studies / self.counted.seconds
+
+
+# The PACS and its log
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory) -> Iterator[Orthanc]:
+    """An Orthanc with 1,000 studies of 3 series of 1 object, which logs each request."""
+    with orthancs(tmp_path_factory.mktemp("bench")) as start:
+        started = start("ORTHANC")
+        _fill(started)
+        started.log_requests()
+        yield started
+
+
+def _fill(orthanc: Orthanc) -> None:
+    kinds = iter(KINDS * (STUDIES // len(KINDS)))
+
+    def make(**fields):
+        image, report = next(kinds)
+        return study(series(image), series(image), series(report), **fields)
+
+    for _, content in files_of(days_of(STUDIES, DAY, LAST, make)):
+        orthanc.add_bytes(content)
+
+
+class Witness:
+    """What the PACS's own log says of the requests within a block."""
+
+    def __init__(self, orthanc: Orthanc) -> None:
+        self._log = orthanc.log
+        self._start = self._log.stat().st_size
+
+    def read(self) -> tuple[int, int]:
+        """Return the number of C-FINDs, and of associations that stood at once."""
+        with self._log.open("rb") as log:
+            log.seek(self._start)
+            text = log.read().decode(errors="replace")
+        now = most = 0
+        for line in re.findall(r"Association Received|Finishing association", text):
+            now += 1 if line == "Association Received" else -1
+            most = max(most, now)
+        return text.count("DICOM C-Find request at level"), most
+
+
+# Plans
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A running query service and the node that it asks."""
+
+    seen: Observed
+    worker: Running
+    node_id: int
+    orthanc: Orthanc
+
+    def job(self, plan: str) -> Row:
+        """Run a whole query to the event of its end."""
+        witness = Witness(self.orthanc)
+        _forget_peak(self.worker.pid)
+        began = time.monotonic()
+        job_id = self.seen.query(CRITERIA, remote=self.node_id)
+        wait_until(lambda: bool(self.seen.endings(job_id)), 600)
+        seconds = time.monotonic() - began
+        peak = _peak_mib(self.worker.pid)
+        query = self.seen.query_json(job_id)
+        assert (query["status"], query["counts"]["kept"]) == ("completed", STUDIES)
+        finds, associations = witness.read()
+        with self.seen.database.read() as session:
+            which = QueryFind.job_id == job_id
+            answers = session.scalar(select(func.sum(QueryFind.matches)).where(which)) or 0
+        return Row(plan, Counted(finds, query["counts"]["found"], answers, seconds), associations, peak)
+
+    def limit(self, *, associations: int, lists: bool) -> None:
+        """Set the node's budget, and what is known of its lists."""
+        with self.seen.database.write() as session:
+            session.get_one(Node, self.node_id).max_associations = associations
+            row = session.get_one(NodeProfile, self.node_id)
+            length = 50 if lists else 0
+            row.data = row.data | {"series_list": length, "image_list": length}
+            row.updated_at = utc_now()
+
+
+@contextlib.contextmanager
+def ours(orthanc: Orthanc, port: int, installation: Installation) -> Iterator[Ours]:
+    """Run a query service as a process of its own."""
+    (worker,) = installation.serve("query")
+    with observed(installation) as seen:
+        seen.add_own_store()
+        node = seen.add_remote("orthanc", "127.0.0.1", port, orthanc.ae_title)
+        seen.wait_for_consumers("query", 1)
+        yield Ours(seen, worker, node.id, orthanc)
+    worker.terminate()
+
+
+def _forget_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _peak_mib(pid: int) -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def _classic(orthanc: Orthanc, port: int) -> Row:
+    witness = Witness(orthanc)
+    codes = [code for name in TYPES for code in CODES[name]]
+    counted = classic(Peer("127.0.0.1", port, orthanc.ae_title, "DOSEQR"), DATES, codes)
+    assert counted.studies == STUDIES
+    finds, associations = witness.read()
+    return Row("classic, one association", replace(counted, finds=finds), associations)
+
+
+def _judge(row: Row, base: Row, round_trip_s: float, *, lists: bool) -> Row:
+    ratio = row.rate / base.rate
+    wanted = FASTER[round_trip_s] if lists else 1.0
+    goal = f">= {wanted:g}x"
+    met = ratio >= wanted
+    if lists:
+        most = base.counted.finds // FEWER_FINDS
+        goal += f", <= {most} C-FINDs"
+        met = met and row.counted.finds <= most
+    return replace(row, goal=goal, met="yes" if met else "NO")
+
+
+def _cells(row: Row, base: Row) -> list[object]:
+    counted = row.counted
+    return [
+        row.plan,
+        counted.finds,
+        row.associations,
+        row.rate,
+        counted.answers / counted.seconds if counted.answers else None,
+        row.rate / base.rate,
+        row.peak_mib,
+        row.goal,
+        row.met,
+    ]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("round_trip_s", ROUND_TRIPS_S)
+def test_whole_queries_beside_the_classic_plan(
+    orthanc, round_trip_s, rabbitmq_url, amqp_prefix, postgres_url, tmp_path
+):
+    with contextlib.ExitStack() as stack:
+        # Given
+        port = orthanc.port
+        if round_trip_s:
+            port = stack.enter_context(slow_line("127.0.0.1", orthanc.port, round_trip_s))
+        # When
+        base = _classic(orthanc, port)
+        rows = [base]
+        with (
+            installed(tmp_path / "sqlite", rabbitmq_url, amqp_prefix) as installation,
+            ours(orthanc, port, installation) as system,
+        ):
+            rows.append(_judge(system.job("first query, SQLite"), base, round_trip_s, lists=True))
+            rows.append(_judge(system.job("second query, SQLite"), base, round_trip_s, lists=True))
+            for associations in (1, 4):
+                system.limit(associations=associations, lists=False)
+                row = system.job(f"no lists, budget of {associations}, SQLite")
+                rows.append(_judge(row, base, round_trip_s, lists=False))
+        with (
+            installed(
+                tmp_path / "postgres", rabbitmq_url, amqp_prefix, database_url=postgres_url
+            ) as installation,
+            ours(orthanc, port, installation) as system,
+        ):
+            rows.append(_judge(system.job("first query, PostgreSQL"), base, round_trip_s, lists=True))
+            rows.append(_judge(system.job("second query, PostgreSQL"), base, round_trip_s, lists=True))
+    # Then
+    title = f"{STUDIES:,} studies of 3 series, Orthanc, {round_trip_s * 1000:g} ms added round trip"
+    print_table(title, HEAD, [_cells(row, base) for row in rows])
+
+
+# Raw answers
+
+
+def _findscu(orthanc: Orthanc, program: str) -> float:
+    keys = {"0008,0052": "SERIES", "0008,0020": DATES}
+    empty = ("0020,000D", "0020,000E", "0008,0060", "0008,103E", "0008,1010", "0020,0011", "0020,1209")
+    arguments = [f"{tag}={value}" for tag, value in (keys | dict.fromkeys(empty, "")).items()]
+    command = [program, "-S", "-aec", orthanc.ae_title]
+    for argument in arguments:
+        command += ["-k", argument]
+    began = time.monotonic()
+    subprocess.run(
+        [*command, "127.0.0.1", str(orthanc.port)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TCP_NODELAY": "1"},
+        timeout=60,
+    )
+    return time.monotonic() - began
+
+
+def _raw(orthanc: Orthanc) -> float:
+    peer = Peer("127.0.0.1", orthanc.port, orthanc.ae_title, "DOSEQR")
+    began = time.monotonic()
+    link = open_find_link(peer, Timeouts(10.0, 60.0))
+    result = find(link, relational_series_identifier(DATES), series_match)
+    link.release()
+    seconds = time.monotonic() - began
+    assert result.complete
+    assert len(result.matches) == 3 * STUDIES
+    return seconds
+
+
+@pytest.mark.timeout(300)
+def test_raw_answers_beside_findscu(orthanc):
+    # Given
+    program = shutil.which("findscu")
+    if program is None:
+        pytest.skip("no findscu: install the package dcmtk")
+    # When
+    theirs = min(_findscu(orthanc, program) for _ in range(5))
+    own = min(_raw(orthanc) for _ in range(5))
+    # Then
+    answers = 3 * STUDIES
+    met = "yes" if own <= theirs * FINDSCU_WITHIN else "NO"
+    print_table(
+        f"{answers:,} answers at series level to one C-FIND, Orthanc, best of 5",
+        ("program", "seconds", "answers/s", "goal", "met"),
+        [
+            ["DCMTK findscu", round(theirs, 3), answers / theirs, "", ""],
+            ["shared.dicom.find", round(own, 3), answers / own, f"within {FINDSCU_WITHIN:g} times", met],
+        ],
+    )
