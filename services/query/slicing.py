@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from services.query.asker import Asker
 from services.query.cutting import TOO_MUCH, is_ignored, last_and_first_minute, worth_cutting
 from services.query.joining import Prover, join_waiting, unmatched
-from services.query.last_resort import by_description
+from services.query.last_resort import by_description, by_second
 from services.query.learning import Learner
 from services.query.ledger import add_counts
 from services.query.study_keys import study_keys
@@ -197,15 +197,22 @@ class SliceWork:
         return self._last_resort(part, result)
 
     def _last_resort(self, part: Slice, result: FindResult[StudyMatch]) -> Result:
-        """Ask for the minute by descriptions; what was found is taken over even if that is not all."""
+        """Ask for the minute by its seconds, then by descriptions; what was found is taken in any case."""
 
-        def ask(description: str) -> FindResult[StudyMatch]:
-            keys = study_keys(slice_payload(part), self._facts.criteria, self._learner.profile)
-            keys.StudyDescription = description
-            return self._asker.studies(keys, slice_payload(part) | {"first_letter": description})
+        def ask(keyword: str, value: str) -> FindResult[StudyMatch]:
+            payload = slice_payload(part)
+            keys = study_keys(payload, self._facts.criteria, self._learner.profile)
+            setattr(keys, keyword, value)
+            told = {"study_time": value} if keyword == "StudyTime" else {"first_letter": value}
+            return self._asker.studies(keys, payload | told)
 
-        cap = self._learner.profile.cap or len(result.matches)
-        found, all_of_them = by_description(result.matches, ask, lambda answers: answers < cap)
+        def believes(answers: int) -> bool:
+            return answers < (self._learner.profile.cap or len(result.matches))
+
+        found, all_of_them = list[StudyMatch](), False
+        if not is_ignored(part, result.matches):
+            found, all_of_them = by_second(result.matches, part.minutes()[0], ask, believes)
+            found += [] if all_of_them else by_description(result.matches, ask, believes)
         both = replace(result, matches=[*result.matches, *found])
         if all_of_them:
             return self._complete(both)

@@ -112,7 +112,7 @@ class Profile:
 
     def proved(self, answers: int) -> Self:
         """Learn that so many answers were all there were."""
-        cap = None if self.cap is not None and self.cap <= answers else self.cap
+        cap = None if self.cap is not None and self.cap < answers else self.cap
         return replace(self, proven=max(self.proven, answers), cap=cap)
 
     def capped(self, answers: int) -> Self:

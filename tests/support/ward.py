@@ -146,10 +146,8 @@ def told(judged: Mapping[str, Any]) -> tuple[Any, ...]:
 
     How many objects there are, and the names of those of a whole series, depend on what the PACS tells.
     """
-    series = {
-        one["series_instance_uid"]: (one["modality"], one["decision"], one["reason"], one["note"], one["whole"])
-        for one in judged["series"]
-    }
+    keys = ("modality", "decision", "reason", "note", "whole")
+    series = {one["series_instance_uid"]: [one[key] for key in keys] for one in judged["series"]}
     return judged["type"], judged["decision"], judged["reason"], judged["note"], series
 
 
