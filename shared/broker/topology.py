@@ -18,6 +18,7 @@ QUEUES: tuple[QueueSpec, ...] = (
     QueueSpec("echo", ("echo",)),
     QueueSpec("query", ("query", "cancel")),
     QueueSpec("query-tasks", ("task.query",)),
+    QueueSpec("query-profile", ("profile",)),
     QueueSpec("retrieve", ("retrieve", "cancel")),
     QueueSpec("retrieve-tasks", ("task.retrieve",)),
     QueueSpec("store", ("objects.register",)),

@@ -87,6 +87,18 @@ class CancelJob(Command):
     requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
+class ProfileNode(Command):
+    """Find out what a remote node can do, with a few careful C-FINDs, or forget what is known of it."""
+
+    TYPE: ClassVar[str] = "doseqr.command.profile.v1"
+    ROUTING_KEY: ClassVar[str] = "profile"
+
+    node: NodeReference
+    measure: bool = Field(True, description="Ask the node.")
+    forget: bool = Field(False, description="Forget before what is known.")
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
 class ObjectReference(BaseModel):
     """One object by its three UIDs."""
 
@@ -247,6 +259,22 @@ class EchoCompleted(Event):
     results: list[NodeStatus]
 
 
+class NodeProfiled(Event):
+    """What is known of a remote node after a profile command; `outcome` says how the node answered."""
+
+    TYPE: ClassVar[str] = "doseqr.event.node.profiled.v1"
+    NAME: ClassVar[str] = "profiled"
+
+    command_id: Identifier
+    node_id: int
+    node: str
+    ok: bool
+    outcome: str
+    detail: Text = ""
+    requests: int = Field(0, description="C-FINDs that were sent.")
+    profile: dict[str, Any] = Field(description="Each field and its value; null: not measured.")
+
+
 class StoredObject(ObjectReference):
     """One object that is safely on disk."""
 
@@ -286,7 +314,14 @@ class WorkerHeartbeat(Event):
     state: Literal["running", "stopping"] = "running"
 
 
-COMMANDS: tuple[type[Command], ...] = (EchoNodes, RunQuery, RunRetrieve, CancelJob, RegisterObjects)
+COMMANDS: tuple[type[Command], ...] = (
+    EchoNodes,
+    RunQuery,
+    RunRetrieve,
+    CancelJob,
+    ProfileNode,
+    RegisterObjects,
+)
 EVENTS: tuple[type[Event], ...] = (
     Accepted,
     Rejected,
@@ -298,6 +333,7 @@ EVENTS: tuple[type[Event], ...] = (
     Cancelled,
     NodeStatus,
     EchoCompleted,
+    NodeProfiled,
     ObjectsStored,
     ObjectsRegistered,
     WorkerHeartbeat,
