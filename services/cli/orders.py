@@ -13,7 +13,7 @@ from services.cli.opening import JOB_QUEUES, require_workers, who
 from services.cli.progress import reporting
 from shared.broker.port import Broker
 from shared.contract.criteria import Criteria
-from shared.contract.envelope import new_id
+from shared.contract.envelope import new_id, retrieve_id_after
 from shared.contract.messages import RunQuery, RunRetrieve
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve
@@ -23,9 +23,6 @@ from shared.events import Publisher
 
 #: With --no-wait: how long to wait for the services to take or reject the command.
 ACCEPT_S = 5.0
-#: The id of the retrieve that a query orders itself: the query's own, cut to leave room, and this.
-RETRIEVE_SUFFIX = "-r"
-_RETRIEVE_ID_HEAD = 61
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +51,6 @@ class Outcome:
     query_id: str
     retrieve_id: str | None
     exit_code: int
-
-
-def retrieve_id_after(query_id: str) -> str:
-    """Return the id of the retrieve that follows a query by itself."""
-    return query_id[:_RETRIEVE_ID_HEAD] + RETRIEVE_SUFFIX
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The commands of the query service: run a query, cancel a job."""
+"""The commands of the query service: run a query, cancel a job, ask again for what is missing."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
+from services.query.again import reopen
 from services.query.learning import Learner
 from services.query.rules import RULES_VERSION
 from shared.clock import Clock
 from shared.contract.criteria import Criteria, parse_criteria
 from shared.contract.envelope import Envelope
-from shared.contract.messages import Accepted, CancelJob, RunQuery
+from shared.contract.messages import Accepted, AskAgain, CancelJob, RunQuery
 from shared.database.models import Node, Query, Retrieve
 from shared.database.session import Database
 from shared.dicom.peers import peer_of
 from shared.errors import InvalidInputError
 from shared.events import Publisher
 from shared.jobs.engine import Engine
+from shared.jobs.model import Asking
 from shared.nodes import find_node
 from shared.querying.payloads import first_tasks
 from shared.querying.profile import Profile
@@ -89,6 +92,7 @@ class QueryHandler:
             rules_version=RULES_VERSION,
             today=now.astimezone().date(),
             retrieve_after=command.retrieve,
+            priority=command.priority,
         )
 
     def cancel(self, envelope: Envelope, command: CancelJob) -> None:
@@ -101,9 +105,28 @@ class QueryHandler:
         del envelope
         if self._engine.cancel(command.job_id):
             log.info("query cancelled", job_id=command.job_id, requested_by=command.requested_by)
-            return
+        else:
+            self._leave_to_retrieve(command.job_id)
+
+    def again(self, envelope: Envelope, command: AskAgain) -> None:
+        """Ask again for what is missing of an ended query; a retrieve is left to its own service.
+
+        Raises:
+            InvalidInputError: there is no job with this id, it has not ended, or nothing is missing.
+            RetriableError: broker or database away.
+        """
+        now = self._clock()
+
+        def prepare(session: Session, query: Query) -> None:
+            reopen(session, self._engine.ledger, query, now)
+
+        asking = Asking(envelope.id, command.requested_by, now)
+        if not self._engine.ask_again(command.job_id, asking, prepare):
+            self._leave_to_retrieve(command.job_id)
+
+    def _leave_to_retrieve(self, job_id: str) -> None:
         with self._database.read() as session:
-            if session.get(Retrieve, command.job_id) is None:
+            if session.get(Retrieve, job_id) is None:
                 raise InvalidInputError("data.job_id", "there is no such job")
 
 

@@ -7,11 +7,11 @@ import sys
 from services.query.handler import QueryHandler
 from services.query.measurer import Measurer
 from services.query.work import QueryWork
-from shared.broker.commands import CommandRouter
+from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
 from shared.clock import utc_now
-from shared.contract.messages import CancelJob, ProfileNode, RunQuery
+from shared.contract.messages import AskAgain, CancelJob, Command, ProfileNode, RunQuery
 from shared.database.session import Database
 from shared.dicom.cluster_budget import ClusterBudget
 from shared.dicom.peers import timeouts_of
@@ -39,7 +39,12 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings))
     run_engine(engine, broker, lifecycle, workers=settings.query_workers, grace_s=settings.grace)
     handler = QueryHandler(settings, database, publisher, engine, utc_now)
-    router = CommandRouter({RunQuery: handler.run, CancelJob: handler.cancel}, publisher)
+    handlers: dict[type[Command], CommandHandler] = {
+        RunQuery: handler.run,
+        CancelJob: handler.cancel,
+        AskAgain: handler.again,
+    }
+    router = CommandRouter(handlers, publisher)
     commands = Worker(broker, "query", router, workers=COMMAND_WORKERS)
     commands.start()
     lifecycle.on_stop(lambda: commands.stop(settings.grace))

@@ -30,6 +30,7 @@ from services.query.unchanged import unchanged
 from services.query.waiting import all_examinations, study_days, undecided
 from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
+from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import JobKind, RunRetrieve, StudiesDecided, StudySummary
 from shared.contract.reasons import Reason
 from shared.database.models import Node, Query, QueryTask
@@ -175,8 +176,10 @@ class QueryWork:
         end_job = self._end_of_all(claim, error)
         studies, reason = claim.payload.get("studies", []), Reason.STUDY_NOT_ANSWERED
 
+        replaced = "study_instance_uids" in claim.payload and end_job is None
+
         def write(session: Session) -> Sequence[NewTask]:
-            if "study_instance_uids" in claim.payload and end_job is None:
+            if replaced:
                 return alone(session, claim)
             if claim.kind == SLICE:
                 add_counts(session, claim.job_id, slices_failed=1)
@@ -191,7 +194,8 @@ class QueryWork:
                 self._abandon(session, claim.job_id, str(error))
             return []
 
-        return Result(write, state="failed", error=error.code, detail=str(error), end_job=end_job)
+        state = "cut" if replaced else "failed"
+        return Result(write, state=state, error=error.code, detail=str(error), end_job=end_job)
 
     def _end_of_all(self, claim: Claim, error: PeerError) -> Ending | None:
         """Return the end of the whole query where no other task can do better than this one."""
@@ -252,8 +256,8 @@ class QueryWork:
         """Order the retrieve that was asked for together with the query."""
         query = session.get_one(Query, job_id)
         if query.retrieve_after and query.status in ("completed", "incomplete") and query.studies_kept:
-            order = RunRetrieve(query_id=job_id, requested_by=query.requested_by)
-            self._publisher.command(order, command_id=f"{job_id[:61]}-r")
+            order = RunRetrieve(query_id=job_id, requested_by=query.requested_by, priority=query.priority)
+            self._publisher.command(order, command_id=retrieve_id_after(job_id, query.round))
 
 
 class _Outcomes:

@@ -1,4 +1,4 @@
-"""The commands of the retrieve service: run a retrieve, cancel a job."""
+"""The commands of the retrieve service: run a retrieve, cancel a job, ask again for what is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.retrieve.rows import recount
 from shared.clock import Clock
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import Envelope
-from shared.contract.messages import ENDED, Accepted, CancelJob, RunRetrieve
+from shared.contract.messages import ENDED, Accepted, AskAgain, CancelJob, RunRetrieve
 from shared.database.models import Node, Query, Retrieve
 from shared.database.session import Database
 from shared.errors import InvalidInputError
@@ -40,27 +40,56 @@ class RetrieveHandler:
             RetriableError: broker or database away.
         """
         order = command.model_copy(update={"types": _types(command)})
-        if self._create(envelope.id, order):
-            log.info("retrieve accepted", job_id=envelope.id, query_id=order.query_id)
-        # The same event id each time: a redelivered command may repeat it.
-        accepted = Accepted(job_id=envelope.id, kind="retrieve")
-        self._publisher.event(accepted, "retrieve", envelope.id, event_id=f"{envelope.id[:55]}-accepted")
-        self._engine.advance(envelope.id)
+        self._run(envelope.id, order, again=False)
 
-    def _create(self, job_id: str, order: RunRetrieve) -> bool:
+    def again(self, envelope: Envelope, command: AskAgain) -> None:
+        """Begin a retrieve of what has not arrived of an ended one; a query is left to its own service.
+
+        Raises:
+            InvalidInputError: it has not ended, nothing is missing, or it cannot be done.
+            RetriableError: broker or database away.
+        """
+        with self._database.read() as session:
+            earlier = session.get(Retrieve, command.job_id)
+            known = session.get(Retrieve, envelope.id) is not None
+        if earlier is None:
+            return
+        if not known:
+            _require_missing(earlier)
+        order = RunRetrieve(
+            query_id=earlier.query_id,
+            types=earlier.selection.get("types", []),
+            study_instance_uids=earlier.selection.get("study_instance_uids", []),
+            requested_by=command.requested_by,
+            priority=earlier.priority,
+        )
+        try:
+            self._run(envelope.id, order, again=True)
+        except InvalidInputError as error:
+            raise InvalidInputError("data.job_id", error.problem) from None
+
+    def _run(self, job_id: str, order: RunRetrieve, *, again: bool) -> None:
+        if self._create(job_id, order, again=again):
+            log.info("retrieve accepted", job_id=job_id, query_id=order.query_id)
+        # The same event id each time: a redelivered command may repeat it.
+        accepted = Accepted(job_id=job_id, kind="retrieve")
+        self._publisher.event(accepted, "retrieve", job_id, event_id=f"{job_id[:55]}-accepted")
+        self._engine.advance(job_id)
+
+    def _create(self, job_id: str, order: RunRetrieve, *, again: bool) -> bool:
         try:
             with self._database.write() as session:
                 if session.get(Retrieve, job_id) is not None:
                     return False
                 if session.get(Query, job_id) is not None:
                     raise InvalidInputError("id", "is the id of a query")
-                self._begin(session, job_id, order, _ended_query(session, order))
+                self._begin(session, job_id, order, _ended_query(session, order), again=again)
         except IntegrityError:
             # Another worker has the same command in hand, and was first.
             return False
         return True
 
-    def _begin(self, session: Session, job_id: str, order: RunRetrieve, query: Query) -> None:
+    def _begin(self, session: Session, job_id: str, order: RunRetrieve, query: Query, *, again: bool) -> None:
         if not keeps_anything(session, order):
             raise InvalidInputError(*_nothing_kept(order))
         job = self._job(job_id, order, query)
@@ -69,6 +98,8 @@ class RetrieveHandler:
         fill(session, job_id, order, ignore_known=query.criteria.get("ignore_known", True) is not False)
         recount(session, job_id)
         asked = counts_of(session, job_id)["asked"]
+        if again and not asked:
+            raise InvalidInputError("data.job_id", "nothing is missing: all of it has arrived since")
         self._engine.start_job(session, job, [plan_task()] if asked else [])
 
     def _job(self, job_id: str, order: RunRetrieve, query: Query) -> Retrieve:
@@ -83,6 +114,7 @@ class RetrieveHandler:
             store_name=query.store_name,
             requested_by=order.requested_by,
             requested_at=self._clock(),
+            priority=order.priority,
         )
 
     def cancel(self, envelope: Envelope, command: CancelJob) -> None:
@@ -94,6 +126,13 @@ class RetrieveHandler:
         del envelope
         if self._engine.cancel(command.job_id):
             log.info("retrieve cancelled", job_id=command.job_id)
+
+
+def _require_missing(earlier: Retrieve) -> None:
+    if earlier.status == "completed":
+        raise InvalidInputError("data.job_id", "nothing is missing: all of it has arrived")
+    if earlier.status not in ENDED:
+        raise InvalidInputError("data.job_id", f"has not ended yet; it is {earlier.status}")
 
 
 def _types(command: RunRetrieve) -> list[str]:

@@ -6,11 +6,11 @@ import sys
 
 from services.retrieve.handler import RetrieveHandler
 from services.retrieve.work import RetrieveWork
-from shared.broker.commands import CommandRouter
+from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
 from shared.clock import utc_now
-from shared.contract.messages import CancelJob, RunRetrieve
+from shared.contract.messages import AskAgain, CancelJob, Command, RunRetrieve
 from shared.database.session import Database
 from shared.dicom.cluster_budget import ClusterBudget
 from shared.dicom.peers import timeouts_of
@@ -36,13 +36,18 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     lifecycle.on_stop(links.close)
 
     def report(job_id: str) -> None:
-        engine.report(job_id)
+        engine.tell.progress_or_not(job_id)
 
     work = RetrieveWork(settings, database, links, report, utc_now)
     engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings))
     run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
     handler = RetrieveHandler(database, publisher, engine, utc_now)
-    router = CommandRouter({RunRetrieve: handler.run, CancelJob: handler.cancel}, publisher)
+    handlers: dict[type[Command], CommandHandler] = {
+        RunRetrieve: handler.run,
+        CancelJob: handler.cancel,
+        AskAgain: handler.again,
+    }
+    router = CommandRouter(handlers, publisher)
     commands = Worker(broker, "retrieve", router, workers=COMMAND_WORKERS)
     commands.start()
     lifecycle.on_stop(lambda: commands.stop(settings.grace))

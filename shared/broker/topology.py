@@ -16,10 +16,10 @@ class QueueSpec:
 #: Commands of the public contract and, below `task.`, the services' own work.
 QUEUES: tuple[QueueSpec, ...] = (
     QueueSpec("echo", ("echo",)),
-    QueueSpec("query", ("query", "cancel")),
+    QueueSpec("query", ("query", "cancel", "again")),
     QueueSpec("query-tasks", ("task.query",)),
     QueueSpec("query-profile", ("profile",)),
-    QueueSpec("retrieve", ("retrieve", "cancel")),
+    QueueSpec("retrieve", ("retrieve", "cancel", "again")),
     QueueSpec("retrieve-tasks", ("task.retrieve",)),
     QueueSpec("store", ("objects.register",)),
 )

@@ -49,6 +49,12 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+def retrieve_id_after(query_id: str, asked_again: int = 0) -> str:
+    """Return the id of the retrieve that a query orders at its end, the first or after it was asked again."""
+    tail = f"-r{asked_again}" if asked_again else "-r"
+    return f"{query_id[: min(61, 64 - len(tail))]}{tail}"
+
+
 def valid_id(text: str) -> bool:
     """Tell whether this can be an id of a command or job."""
     return _ID.fullmatch(text) is not None

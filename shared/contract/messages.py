@@ -22,6 +22,17 @@ JobKind = Literal["query", "retrieve"]
 JobStatus = Literal["queued", "running", "completed", "incomplete", "failed", "cancelled"]
 ENDED: frozenset[str] = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
+JobPriority = Literal["interactive", "background"]
+INTERACTIVE: JobPriority = "interactive"
+BACKGROUND: JobPriority = "background"
+Priority = Annotated[
+    JobPriority,
+    Field(description="background: nobody waits for it, so others go before."),
+]
+
+
+Round = Annotated[int, Field(ge=0, description="How often the job was asked again before.")]
+
 
 class Payload(BaseModel):
     """The data of one message."""
@@ -59,6 +70,7 @@ class RunQuery(Command):
     criteria: dict[str, Any] = Field(description="See the schema of criteria.")
     requested_by: Annotated[str, Field(max_length=128)] = ""
     retrieve: bool = Field(False, description="Retrieve what was kept as soon as the query has ended.")
+    priority: Priority = INTERACTIVE
 
 
 class RunRetrieve(Command):
@@ -75,6 +87,7 @@ class RunRetrieve(Command):
         [], max_length=10000, description="Only these studies; empty: all."
     )
     requested_by: Annotated[str, Field(max_length=128)] = ""
+    priority: Priority = INTERACTIVE
 
 
 class CancelJob(Command):
@@ -96,6 +109,16 @@ class ProfileNode(Command):
     node: NodeReference
     measure: bool = Field(True, description="Ask the node.")
     forget: bool = Field(False, description="Forget before what is known.")
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
+class AskAgain(Command):
+    """Ask again for what is missing of an ended query or retrieve; a retrieve anew, with the command's id."""
+
+    TYPE: ClassVar[str] = "doseqr.command.again.v1"
+    ROUTING_KEY: ClassVar[str] = "again"
+
+    job_id: Identifier
     requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
@@ -144,6 +167,7 @@ class Accepted(Event):
     job_id: Identifier
     kind: JobKind
     status: JobStatus = "queued"
+    round: Round = 0
 
 
 class Rejected(Event):
@@ -203,6 +227,7 @@ class JobEnded(Event):
     counts: dict[str, Any]
     failure: str = Field("", max_length=64, description="A stable code where the status is failed.")
     detail: Text = ""
+    round: Round = 0
 
 
 class Completed(JobEnded):
@@ -320,6 +345,7 @@ COMMANDS: tuple[type[Command], ...] = (
     RunRetrieve,
     CancelJob,
     ProfileNode,
+    AskAgain,
     RegisterObjects,
 )
 EVENTS: tuple[type[Event], ...] = (

@@ -1,9 +1,9 @@
-"""Runs the tasks of jobs: claims, works, ends, releases what follows, announces the end exactly once."""
+"""Runs the tasks of jobs: claims, works, ends, releases what follows, sees to it that the end is told."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,20 +13,18 @@ from sqlalchemy.orm import Session
 from shared.broker.port import Message
 from shared.clock import Clock, utc_now
 from shared.contract.codec import decode_command
-from shared.contract.messages import ENDED, ENDINGS, Progress, RunTask
+from shared.contract.messages import ENDED, RunTask
 from shared.database.session import Database
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.errors import InvalidInputError, RetriableError
 from shared.events import Publisher
 from shared.jobs.hands import Hands
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Claim, Ending, JobService, NewTask, Result
+from shared.jobs.model import Asking, Claim, Ending, JobService, NewTask, Result
 from shared.jobs.policy import MAX_STARTS, Again, Policy, plan_retry
+from shared.jobs.telling import Teller
 
 log = structlog.get_logger(__name__)
-
-#: At most four progress events a second for each job, however many workers it has.
-PROGRESS_EVERY = timedelta(seconds=0.25)
 
 #: Limits of a node may change while work waits for its hours: it looks again after so long.
 LOOK_AGAIN = timedelta(seconds=10)
@@ -34,6 +32,13 @@ LOOK_AGAIN = timedelta(seconds=10)
 #: A job that ended like this has been counted to its last task; what comes in late is left out. What comes in
 #: after a cancellation was found, and stays visible.
 _GIVEN_UP = ENDED - {"cancelled"}
+
+
+def _require_missing(job: Any) -> None:
+    if job.status == "completed":
+        raise InvalidInputError("data.job_id", "nothing is missing: it is completed")
+    if job.status not in ENDED:
+        raise InvalidInputError("data.job_id", f"has not ended yet; it is {job.status}")
 
 
 class Engine:
@@ -52,6 +57,7 @@ class Engine:
         self.database = database
         self.ledger = Ledger(service.job_table, service.task_table)
         self.hands = Hands(self.ledger, database, clock)
+        self.tell = Teller(service, self.ledger, database, publisher, clock)
         self._publisher = publisher
         self._worker = worker
         self._policy = policy
@@ -112,9 +118,11 @@ class Engine:
     def _interrupted(self, claim: Claim, reason: str) -> None:
         now = self._clock()
         with self.database.write() as session:
-            if reason == "cancelled":
+            job = self.ledger.lock(session, claim.job_id)
+            if job is None or job.status in ENDED:
                 self.ledger.end(session, claim, "cancelled", "", "", now)
             else:
+                # Stopping; or the job was cancelled, and asked again before this.
                 self.ledger.put_back(session, claim, due_at=now, now=now)
         log.info("task interrupted", job_id=claim.job_id, task_id=claim.task_id, reason=reason)
 
@@ -197,36 +205,45 @@ class Engine:
     def advance(self, job_id: str) -> None:
         """Release what is due, tell how the job stands, end it when nothing is left.
 
+        What it leaves of its node's share goes to other jobs at once.
+
         Raises:
             RetriableError: the broker or the database is away.
         """
+        for other in self._advance(job_id):
+            self._advance(other)
+
+    def _advance(self, job_id: str) -> Sequence[str]:
+        """Advance one job; return the others of its node that have less than their share."""
         now = self._clock()
         with self.database.write() as session:
             job = self.ledger.lock(session, job_id)
             if job is None:
-                return
-            released = self._advance_locked(session, job, now) if job.status not in ENDED else []
+                return []
+            released, others = self._advance_locked(session, job, now)
             ended = job.status in ENDED
         self._publish_tasks(job_id, released)
         if ended:
-            self.announce(job_id)
+            self.tell.end(job_id)
         else:
-            self._report(job_id, now)
+            self.tell.progress(job_id, now)
+        return others
 
-    def _advance_locked(self, session: Session, job: Any, now: datetime) -> Sequence[int]:
-        job_id = job.id
+    def _advance_locked(
+        self, session: Session, job: Any, now: datetime
+    ) -> tuple[Sequence[int], Sequence[str]]:
         if job.status == "queued":
             job.status, job.started_at = "running", now
-        released = self.ledger.release(session, job_id, now)
-        if released or self.ledger.has_open_tasks(session, job_id):
-            return released
-        follows = self.service.drained(session, job_id)
+        released, others = self.ledger.release(session, job, now)
+        if job.status in ENDED or released or self.ledger.has_open_tasks(session, job.id):
+            return released, others
+        follows = self.service.drained(session, job.id)
         if isinstance(follows, Ending):
             self.ledger.finish(session, job, follows, now)
-            return []
-        self.ledger.add(session, job_id, follows, now)
-        session.flush()
-        return self.ledger.release(session, job_id, now)
+        else:
+            self.ledger.add(session, job.id, follows, now)
+            session.flush()
+        return self.ledger.release(session, job, now)
 
     def _publish_tasks(self, job_id: str, task_ids: Sequence[int]) -> None:
         for number, task_id in enumerate(task_ids):
@@ -237,55 +254,6 @@ class Engine:
                 with self.database.write() as session:
                     self.ledger.take_back(session, task_ids[number:], self._clock())
                 raise
-
-    def report(self, job_id: str) -> None:
-        """Tell how a job stands while one of its tasks is in hand, if it is its turn; never raises."""
-        try:
-            self._report(job_id, self._clock())
-        except RetriableError as error:
-            log.debug("progress not told", job_id=job_id, error=str(error))
-
-    def _report(self, job_id: str, now: datetime) -> None:
-        with self.database.write() as session:
-            if not self.ledger.take_progress_turn(session, job_id, now, PROGRESS_EVERY):
-                return
-            job = session.get_one(self.service.job_table, job_id)
-            if job.status in ENDED:
-                return
-            event = Progress(
-                job_id=job_id,
-                kind=self.service.kind,
-                status=job.status,
-                counts=self.service.counts(session, job_id),
-                note=job.note,
-            )
-        self._publisher.event(event, self.service.kind, job_id)
-
-    def announce(self, job_id: str) -> None:
-        """Publish the end of a job unless that was done.
-
-        The row stays locked until the broker has confirmed, so that no other worker announces it as well;
-        only a death between the two repeats the event, with the same id.
-
-        Raises:
-            RetriableError: the broker or the database is away.
-        """
-        with self.database.write() as session:
-            job = self.ledger.lock(session, job_id)
-            if job is None or job.announced_at is not None or job.status not in ENDED:
-                return
-            self.service.before_announcing(session, job_id)
-            event = ENDINGS[job.status](
-                job_id=job_id,
-                kind=self.service.kind,
-                status=job.status,
-                counts=self.service.counts(session, job_id),
-                failure=job.failure,
-                detail=job.detail[:1000],
-            )
-            self._publisher.event(event, self.service.kind, job_id, event_id=f"{job_id[:53]}-{job.status}")
-            job.announced_at = self._clock()
-        log.info("job ended", job_id=job_id, status=event.status, failure=event.failure)
 
     def cancel(self, job_id: str) -> bool:
         """End a job that runs; False if there is none of this service with this id.
@@ -299,7 +267,31 @@ class Engine:
                 return False
             if job.status not in ENDED:
                 self.ledger.finish(session, job, Ending("cancelled"), self._clock())
-        self.announce(job_id)
+        self.advance(job_id)
+        return True
+
+    def ask_again(self, job_id: str, asking: Asking, prepare: Callable[[Session, Any], None]) -> bool:
+        """Run an ended job again for what is missing of it; False if there is none of this service.
+
+        `prepare` makes that pending, with the job locked. The same command again only goes on with it.
+
+        Raises:
+            InvalidInputError: nothing is missing, or the job has not ended.
+            RetriableError: the broker or the database is away.
+        """
+        with self.database.write() as session:
+            job = self.ledger.lock(session, job_id)
+            if job is None:
+                return False
+            if not asking.is_known_to(job):
+                _require_missing(job)
+                # Each round has an end of its own: whoever waits for that of the last one hears it.
+                self.tell.end_of_locked(session, job)
+                prepare(session, job)
+                self.ledger.reopen(job, asking)
+                log.info("job asked again", job_id=job_id, requested_by=asking.requested_by, round=job.round)
+        self.tell.accepted(job)
+        self.advance(job_id)
         return True
 
     def start_job(self, session: Session, job: Any, tasks: Sequence[NewTask]) -> None:
@@ -325,4 +317,4 @@ class Engine:
         for job_id in jobs:
             self.advance(job_id)
         for job_id in unannounced:
-            self.announce(job_id)
+            self.tell.end(job_id)

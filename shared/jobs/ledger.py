@@ -6,21 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, exists, false, func, or_, select, true, update
+from sqlalchemy import ColumnElement, CursorResult, and_, false, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED
-from shared.jobs.model import Claim, Ending, NewTask
+from shared.jobs.model import Asking, Claim, Ending, NewTask
+from shared.jobs.standing import RUNS, Standings
 
 #: A worker that has not renewed its lease for so long is dead.
 LEASE = timedelta(seconds=30)
 
 #: A queued task that nobody has claimed after so long has lost its message.
 QUEUED_AT_MOST = timedelta(seconds=60)
-
-#: Tasks of one job that are queued or in hand at once: enough for all workers, few enough to be fair.
-CREDITS = 16
 
 #: Postponements of a job that are closer together than this are one.
 MOVED_TOGETHER = timedelta(seconds=1)
@@ -34,6 +32,7 @@ class Ledger:
     def __init__(self, job: type[Any], task: type[Any]) -> None:
         self.job = job
         self.task = task
+        self._standings = Standings(job, task)
 
     def lock(self, session: Session, job_id: str) -> Any | None:
         """Return the job, locked until the transaction ends (SQLite: the whole database is)."""
@@ -99,7 +98,7 @@ class Ledger:
         return claim, row.starts - 1
 
     def _job_runs(self) -> ColumnElement[bool]:
-        running = select(self.job.id).where(self.job.status.in_(("queued", "running")))
+        running = select(self.job.id).where(self.job.status.in_(RUNS))
         return cast("ColumnElement[bool]", self.task.job_id.in_(running))
 
     def end(self, session: Session, claim: Claim, state: str, error: str, detail: str, now: datetime) -> bool:
@@ -162,24 +161,26 @@ class Ledger:
         ended = self.job.status.in_(ENDED)
         return set(session.scalars(select(self.job.id).where(self.job.id.in_(job_ids), ended)))
 
-    def release(self, session: Session, job_id: str, now: datetime) -> list[int]:
-        """Mark pending tasks as queued as far as the job's credits go; return their ids for publishing."""
+    def release(self, session: Session, job: Any, now: datetime) -> tuple[list[int], list[str]]:
+        """Mark pending tasks of a locked job as queued as far as its share goes.
+
+        Returns their ids for publishing, and the other jobs of the node that have less than their share.
+        """
+        shared = self._standings.of_node(session, job.remote_id, now)
+        others = [job_id for job_id in shared.short() if job_id != job.id]
+        free = shared.free(job.id)
+        return (self._queue(session, job.id, free, now) if free else []), others
+
+    def _queue(self, session: Session, job_id: str, number: int, now: datetime) -> list[int]:
         task = self.task
-        in_flight = session.scalar(
-            select(func.count()).where(task.job_id == job_id, task.state.in_(("queued", "running")))
-        )
-        free = CREDITS - (in_flight or 0)
-        if free <= 0:
-            return []
         due = (
             select(task.id)
             .where(task.job_id == job_id, task.state == "pending", task.due_at <= now)
             .order_by(task.id)
-            .limit(free)
+            .limit(number)
         )
         ids = list(session.scalars(due))
-        if ids:
-            session.execute(update(task).where(task.id.in_(ids)).values(state="queued", queued_at=now))
+        session.execute(update(task).where(task.id.in_(ids)).values(state="queued", queued_at=now))
         return ids
 
     def take_back(self, session: Session, task_ids: Sequence[int], now: datetime) -> None:
@@ -203,6 +204,21 @@ class Ledger:
             values |= {"state": "failed", "error": ending.failure, "detail": ending.detail}
         session.execute(update(self.task).where(waiting).values(**values))
 
+    def reopen(self, job: Any, asking: Asking) -> None:
+        """Let a locked job that has ended run again."""
+        job.status, job.ended_at, job.announced_at = "running", None, None
+        job.failure, job.detail, job.note = "", "", ""
+        job.round += 1
+        job.asked_again = [*(job.asked_again or []), asking.to_json()]
+
+    def retry(self, session: Session, job_id: str, kind: str, now: datetime) -> None:
+        """Make the tasks of a kind that failed or were cancelled pending again, as if never begun."""
+        task = self.task
+        undone = and_(task.job_id == job_id, task.kind == kind, task.state.in_(("failed", "cancelled")))
+        fresh = {"state": "pending", "due_at": now, "starts": 0, "failures": 0, "failing_since": None}
+        blank = {"ended_at": None, "error": "", "detail": ""}
+        session.execute(update(task).where(undone).values(**fresh, **blank))
+
     def recover(self, session: Session, now: datetime, *, queue_is_empty: bool) -> int:
         """Make tasks of dead workers pending again, and those whose message got lost; return how many."""
         task = self.task
@@ -213,12 +229,10 @@ class Ledger:
         return _rows(session.execute(update(task).where(which).values(**values)))
 
     def jobs_with_work(self, session: Session, now: datetime) -> list[str]:
-        """Return unfinished jobs that have a task due, or none open at all."""
-        task, job = self.task, self.job
-        due = exists().where(task.job_id == job.id, task.state == "pending", task.due_at <= now)
-        still_open = exists().where(task.job_id == job.id, task.state.in_(OPEN))
-        which = or_(due, ~still_open)
-        return list(session.scalars(select(job.id).where(job.status.in_(("queued", "running")), which)))
+        """Return unfinished jobs that may begin a task, or have none open at all."""
+        nodes = self._standings.of_all(session, now)
+        done = [one.job_id for shared in nodes for one in shared.standings if not one.is_open]
+        return [*done, *(job_id for shared in nodes for job_id in shared.short())]
 
     def unannounced(self, session: Session, before: datetime) -> list[str]:
         """Return jobs that ended before this time and whose end was not announced."""

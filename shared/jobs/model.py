@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
@@ -45,6 +46,24 @@ class Ending:
     status: str
     failure: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks again for what is missing of a job, by which command."""
+
+    command_id: str
+    requested_by: str
+    at: datetime
+
+    def is_known_to(self, job: Any) -> bool:
+        """Tell whether the job was asked again by this very command before."""
+        return any(one["command_id"] == self.command_id for one in job.asked_again or ())
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as the job keeps it."""
+        at = self.at.isoformat()
+        return {"command_id": self.command_id, "requested_by": self.requested_by, "at": at}
 
 
 @dataclass(frozen=True, slots=True)

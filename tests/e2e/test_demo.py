@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.cli.orders import retrieve_id_after
+from shared.contract.envelope import retrieve_id_after
 from tests.support.processes import Finished, Installation, Running, installed, processes_that_name
 from tests.support.waiting import wait_until
 

@@ -8,6 +8,7 @@ from shared.broker.port import Message
 from shared.contract.codec import command_message, event_message
 from shared.contract.messages import (
     Accepted,
+    AskAgain,
     CancelJob,
     Cancelled,
     Command,
@@ -68,6 +69,7 @@ COMMANDS: tuple[Command, ...] = (
     RunRetrieve(query_id=JOB, types=["CT"], requested_by="physicist"),
     CancelJob(job_id=JOB, requested_by="physicist"),
     ProfileNode(node="pacs", requested_by="physicist"),
+    AskAgain(job_id=JOB, requested_by="physicist"),
     RegisterObjects(
         objects=[
             ObjectReference(

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, Dialect, Integer, MetaData, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from shared.contract.messages import INTERACTIVE
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware time in UTC; SQLite forgets the zone, so it is put back."""
@@ -73,6 +75,11 @@ class JobColumns:
     detail: Mapped[str] = mapped_column(default="")
     #: What it waits for, if it waits; shown to people.
     note: Mapped[str] = mapped_column(default="")
+    #: interactive: somebody waits for it; background: it has what others leave of a node.
+    priority: Mapped[str] = mapped_column(String(16), default=INTERACTIVE, server_default=INTERACTIVE)
+    #: How often it was asked again after it had ended, and each time: the command's id, by whom, when.
+    round: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    asked_again: Mapped[list[Any] | None]
 
 
 class TaskColumns:

@@ -128,7 +128,7 @@ class Connection:
         self._pdus.extend(self._splitter.feed(data))
 
     def _acknowledge_at_once(self) -> None:
-        """Let the kernel not wait with its ACK: with Nagle on, a peer sends the data set of an answer only then.
+        """Let the kernel not wait with its ACK: with Nagle on, a peer sends the rest of an answer only then.
 
         That is 40 ms for each request. Linux forgets the option after a while, so it is set for every read.
         """

@@ -14,10 +14,12 @@ from shared.contract.codec import command_message
 from shared.contract.messages import Progress, RunTask
 from shared.database.models import QueryTask
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.limits import MAX_ASSOCIATIONS_DEFAULT
 from shared.errors import BrokerAwayError, DatabaseAwayError, InvalidInputError
-from shared.jobs.ledger import CREDITS, QUEUED_AT_MOST
+from shared.jobs.ledger import QUEUED_AT_MOST
 from shared.jobs.model import NewTask
 from shared.jobs.policy import MAX_STARTS
+from shared.jobs.shares import credits_of
 from tests.support.waiting import wait_until
 
 
@@ -69,11 +71,11 @@ def test_tasks_that_follow_from_a_task_are_done_before_the_job_ends(bench):
 
 def test_only_a_few_tasks_of_a_job_are_in_the_queue_at_once(bench):
     # Given
-    bench.begin(CREDITS * 3)
+    bench.begin(40)
     # When
     bench.engine.advance("query-1")
     # Then
-    assert bench.broker.queue_state("query-tasks").ready == CREDITS
+    assert bench.broker.queue_state("query-tasks").ready == credits_of(MAX_ASSOCIATIONS_DEFAULT)
 
 
 def test_a_job_without_tasks_ends_at_once(bench):

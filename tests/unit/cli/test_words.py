@@ -9,11 +9,10 @@ import pytest
 from services.cli.exit_codes import CommandError
 from services.cli.local.processes import with_environment
 from services.cli.opening import service_of
-from services.cli.orders import retrieve_id_after
 from services.cli.progress import in_words
 from services.cli.simulate import destination_of
 from services.cli.why_text import print_why
-from shared.contract.envelope import new_id, valid_id
+from shared.contract.envelope import new_id, retrieve_id_after, valid_id
 from tests.support.jobs import a_query, a_retrieve
 
 

@@ -1,0 +1,75 @@
+"""How the tasks that a node may have in flight are shared among its jobs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.contract.messages import BACKGROUND
+
+#: Tasks in flight beyond the associations that a node allows: the next ones, so that none of these rests.
+AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one job that has not ended stands: what it has in flight, and what it could begin."""
+
+    job_id: str
+    node_id: int
+    priority: str
+    requested_at: datetime
+    #: Tasks that are queued or in hand.
+    in_flight: int
+    #: Tasks that could be queued now; counted no further than all that a node may have in flight.
+    due: int
+    #: Whether any task is still to be done, now or later.
+    is_open: bool
+
+    @property
+    def wants(self) -> int:
+        """How many tasks it would have in flight if it were alone."""
+        return self.in_flight + self.due
+
+    @property
+    def background(self) -> bool:
+        """Whether nobody waits for it."""
+        return self.priority == BACKGROUND
+
+
+def credits_of(max_associations: int) -> int:
+    """Return how many tasks of one service a node may have in flight, in all its jobs together."""
+    return max_associations + AHEAD
+
+
+def shares(standings: Iterable[Standing], tasks: int, *, waited_for: bool = False) -> dict[str, int]:
+    """Return how many tasks each job of one node may have in flight.
+
+    What one job does not want is left to the others, and each gets at least one. While somebody waits for a
+    job (here, or `waited_for` in another service), background jobs have one in flight, all together.
+    """
+    wanting = [one for one in standings if one.wants]
+    front = [one for one in wanting if not one.background]
+    back = [one for one in wanting if one.background]
+    if not back or not (front or waited_for):
+        return _evenly(wanting, tasks)
+    # The one that has something in flight goes on; otherwise the oldest, until it has nothing left to do.
+    first = min(back, key=lambda one: (one.in_flight == 0, one.requested_at, one.job_id))
+    return {one.job_id: 0 for one in back} | {first.job_id: 1} | _evenly(front, max(1, tasks - 1))
+
+
+def _evenly(wanting: Sequence[Standing], tasks: int) -> dict[str, int]:
+    given: dict[str, int] = {}
+    left = tasks
+    # Those who want least first: what they leave is shared by the others; the newest last, it gets the rest.
+    for number, one in enumerate(sorted(wanting, key=lambda one: (one.wants, one.requested_at, one.job_id))):
+        share = min(one.wants, max(1, left // (len(wanting) - number)))
+        given[one.job_id] = share
+        left = max(0, left - share)
+    return given
+
+
+def short(standings: Sequence[Standing], given: dict[str, int]) -> list[str]:
+    """Return the jobs that have something to begin and less in flight than their share."""
+    return [one.job_id for one in standings if one.due and one.in_flight < given.get(one.job_id, 0)]
