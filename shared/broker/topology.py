@@ -20,6 +20,7 @@ QUEUES: tuple[QueueSpec, ...] = (
     QueueSpec("echo", ("echo",)),
     QueueSpec("query", ("query", "cancel", "again")),
     QueueSpec("query-tasks", ("task.query",)),
+    QueueSpec("query-profile", ("profile",)),
     QueueSpec("retrieve", ("retrieve", "cancel", "again")),
     QueueSpec("retrieve-tasks", ("task.retrieve",)),
     QueueSpec("store", ("objects.register",), event_keys=("objects.stored.#",)),
