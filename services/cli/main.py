@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from services.cli import echo, jobs, nodes, qr, query, ready, register, serve, settings, simulate, users
+from services.cli import (
+    echo,
+    jobs,
+    nodes,
+    profile,
+    qr,
+    query,
+    ready,
+    register,
+    serve,
+    settings,
+    simulate,
+    users,
+)
 from services.cli.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
 from services.cli.local import commands as local
 from services.cli.output import say
@@ -37,6 +50,7 @@ app.command("query")(query.query)
 app.command("retrieve")(query.retrieve)
 app.command("show")(jobs.show)
 app.command("jobs")(jobs.jobs)
+app.command("profile")(profile.profile)
 app.command("cancel")(jobs.cancel)
 app.command("why")(jobs.why)
 app.command("register")(register.register)

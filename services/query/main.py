@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 
 from services.query.handler import QueryHandler
+from services.query.measurer import Measurer
 from services.query.work import QueryWork
 from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
 from shared.clock import utc_now
-from shared.contract.messages import AskAgain, CancelJob, Command, RunQuery
+from shared.contract.messages import AskAgain, CancelJob, Command, ProfileNode, RunQuery
 from shared.database.session import Database
 from shared.dicom.cluster_budget import ClusterBudget
 from shared.dicom.peers import timeouts_of
@@ -47,6 +48,13 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     commands = Worker(broker, "query", router, workers=COMMAND_WORKERS)
     commands.start()
     lifecycle.on_stop(lambda: commands.stop(settings.grace))
+    measurer = Measurer(settings, database, publisher, links, utc_now)
+    measurements = Worker(
+        broker, "query-profile", CommandRouter({ProfileNode: measurer}, publisher), workers=1
+    )
+    measurements.start()
+    lifecycle.on_stop(lambda: measurements.stop(settings.grace))
+    lifecycle.on_stop(measurer.stop)
 
 
 def main() -> int:

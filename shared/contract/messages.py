@@ -100,6 +100,18 @@ class CancelJob(Command):
     requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
+class ProfileNode(Command):
+    """Find out what a remote node can do, with a few careful C-FINDs, or forget what is known of it."""
+
+    TYPE: ClassVar[str] = "doseqr.command.profile.v1"
+    ROUTING_KEY: ClassVar[str] = "profile"
+
+    node: NodeReference
+    measure: bool = Field(True, description="Ask the node.")
+    forget: bool = Field(False, description="Forget before what is known.")
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
 class AskAgain(Command):
     """Ask again for what is missing of an ended query or retrieve; a retrieve anew, with the command's id."""
 
@@ -272,6 +284,22 @@ class EchoCompleted(Event):
     results: list[NodeStatus]
 
 
+class NodeProfiled(Event):
+    """What is known of a remote node after a profile command; `outcome` says how the node answered."""
+
+    TYPE: ClassVar[str] = "doseqr.event.node.profiled.v1"
+    NAME: ClassVar[str] = "profiled"
+
+    command_id: Identifier
+    node_id: int
+    node: str
+    ok: bool
+    outcome: str
+    detail: Text = ""
+    requests: int = Field(0, description="C-FINDs that were sent.")
+    profile: dict[str, Any] = Field(description="Each field and its value; null: not measured.")
+
+
 class StoredObject(ObjectReference):
     """One object that is safely on disk."""
 
@@ -316,6 +344,7 @@ COMMANDS: tuple[type[Command], ...] = (
     RunQuery,
     RunRetrieve,
     CancelJob,
+    ProfileNode,
     AskAgain,
     RegisterObjects,
 )
@@ -330,6 +359,7 @@ EVENTS: tuple[type[Event], ...] = (
     Cancelled,
     NodeStatus,
     EchoCompleted,
+    NodeProfiled,
     ObjectsStored,
     ObjectsRegistered,
     WorkerHeartbeat,

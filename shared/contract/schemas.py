@@ -48,6 +48,7 @@ def _topics(event: type[Event]) -> list[tuple[str, str]]:
         "Rejected": [("command", ".{id}")],
         "NodeStatus": [("echo", ".{id}")],
         "EchoCompleted": [("echo", ".{id}")],
+        "NodeProfiled": [("profile", ".{id}")],
         "ObjectsStored": [("objects", "")],
         "ObjectsRegistered": [("objects", ".{id}")],
         "WorkerHeartbeat": [("worker", "")],

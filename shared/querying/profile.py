@@ -76,6 +76,9 @@ class Profile:
     widest_days: int = 1
     #: The most studies of one code a day.
     busiest: float = 0.0
+    #: When it was last measured by a command (ISO 8601, UTC), and by which; empty: only as queries went.
+    measured_at: str = ""
+    measured_by: str = ""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from shared.database.models import Node, NodeProfile
 from shared.dicom.peers import address_of, peer_of
 from shared.querying.profile import Profile
+from shared.querying.profile_words import told
 from shared.settings import Settings
 
 
@@ -29,3 +31,16 @@ def known_profile(session: Session, node: Node, settings: Settings) -> KnownProf
     if row is None or row.address != address:
         return KnownProfile(Profile(), address, None)
     return KnownProfile(Profile.from_json(row.data), address, row.updated_at)
+
+
+def profile_json(session: Session, node: Node, settings: Settings) -> dict[str, Any]:
+    """Return what `doseqr profile NODE --json` tells: each field, what is known of it, and what it means."""
+    known = known_profile(session, node, settings)
+    return {
+        "node": node.name,
+        "node_id": node.id,
+        "address": known.address,
+        "changed_at": known.changed_at.isoformat() if known.changed_at else None,
+        "measured_at": known.profile.measured_at or None,
+        "fields": [one.to_json() for one in told(known.profile)],
+    }

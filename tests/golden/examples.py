@@ -18,10 +18,12 @@ from shared.contract.messages import (
     Event,
     Failed,
     Incomplete,
+    NodeProfiled,
     NodeStatus,
     ObjectReference,
     ObjectsRegistered,
     ObjectsStored,
+    ProfileNode,
     Progress,
     RegisterObjects,
     Rejected,
@@ -66,6 +68,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     RunRetrieve(query_id=JOB, types=["CT"], requested_by="physicist"),
     CancelJob(job_id=JOB, requested_by="physicist"),
+    ProfileNode(node="pacs", requested_by="physicist"),
     AskAgain(job_id=JOB, requested_by="physicist"),
     RegisterObjects(
         objects=[
@@ -111,6 +114,19 @@ EVENTS: tuple[tuple[Event, str, str], ...] = (
     (Cancelled(status="cancelled", **ENDED), "query", JOB),
     (STATUS, "echo", JOB),
     (EchoCompleted(echo_id=JOB, results=[STATUS]), "echo", JOB),
+    (
+        NodeProfiled(
+            command_id=JOB,
+            node_id=1,
+            node="pacs",
+            ok=True,
+            outcome="answers",
+            requests=14,
+            profile={"modalities_matched": True, "series_list": 50, "cap": None},
+        ),
+        "profile",
+        JOB,
+    ),
     (
         ObjectsStored(
             store_ae_title="DOSEQR",

@@ -20,8 +20,10 @@ from shared.contract.messages import (
     Command,
     EchoCompleted,
     EchoNodes,
+    NodeProfiled,
     NodeStatus,
     ObjectsRegistered,
+    ProfileNode,
     RegisterObjects,
     RunQuery,
     RunRetrieve,
@@ -73,6 +75,7 @@ class FakeServices:
             "echo": {EchoNodes: self._echo},
             "query": {RunQuery: self._query, CancelJob: self._cancel},
             "query-tasks": {},
+            "query-profile": {ProfileNode: self._profile},
             "retrieve": {RunRetrieve: self._retrieve, CancelJob: self._cancel_retrieve},
             "retrieve-tasks": {},
             "store": {RegisterObjects: self._register},
@@ -129,6 +132,21 @@ class FakeServices:
             results.append(status)
             self._publisher.event(status, "echo", envelope.id)
         self._publisher.event(EchoCompleted(echo_id=envelope.id, results=results), "echo", envelope.id)
+
+    def _profile(self, envelope: Envelope, command: ProfileNode) -> None:
+        with self.database.read() as session:
+            node = find_node(session, command.node, "remote", "data.node")
+        outcome = self.script.outcomes.get(node.name, "answers")
+        event = NodeProfiled(
+            command_id=envelope.id,
+            node_id=node.id,
+            node=node.name,
+            ok=outcome == "answers",
+            outcome=outcome,
+            requests=7,
+            profile={},
+        )
+        self._publisher.event(event, "profile", envelope.id)
 
     def _query(self, envelope: Envelope, command: RunQuery) -> None:
         columns = self.script.query

@@ -87,7 +87,7 @@ class Site:
             self.broker.consume(queue, self._taken, workers=1)
 
     def listen_all(self) -> None:
-        self.listen("echo", "query", "query-tasks", "retrieve", "retrieve-tasks", "store")
+        self.listen("echo", "query", "query-tasks", "query-profile", "retrieve", "retrieve-tasks", "store")
 
     def _taken(self, delivery: Delivery) -> None:
         envelope, command = decode_command(delivery.message)

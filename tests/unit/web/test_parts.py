@@ -145,7 +145,8 @@ def test_a_service_is_staffed_when_all_of_its_queues_are():
     staffing = Staffing(broker, believed_s=0.0)
     # When
     without_tasks = staffing.complaints("query")
-    broker.consume("query-tasks", lambda delivery: delivery.ack(), workers=1)
+    for queue in ("query-tasks", "query-profile"):
+        broker.consume(queue, lambda delivery: delivery.ack(), workers=1)
     # Then
     assert [complaint.command for complaint in without_tasks] == ["doseqr serve query"]
     assert staffing.complaints("query") == []

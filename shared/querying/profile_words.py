@@ -1,0 +1,185 @@
+"""What is known of a node in words: each field of its profile, its value, and what it means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from shared.querying.profile import Profile
+
+NOT_MEASURED = "not measured"
+
+_DEFAULTS = Profile()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One field: its name for programs and people, its value, that in words, and what it means."""
+
+    name: str
+    label: str
+    value: Any
+    words: str
+    meaning: str
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything is known of it."""
+        return self.words != NOT_MEASURED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "name": self.name,
+            "label": self.label,
+            "value": self.value if self.measured else None,
+            "measured": self.measured,
+            "words": self.words,
+            "meaning": self.meaning,
+        }
+
+
+def _yes_no(value: Any) -> str:
+    return "yes" if value else "no"
+
+
+def _list(value: Any) -> str:
+    return f"up to {value}" if value else "none"
+
+
+def _keys(value: Any) -> str:
+    return ", ".join(value)
+
+
+def _unit(unit: str) -> Callable[[Any], str]:
+    return lambda value: f"{value:g} {unit}"
+
+
+#: By field: what people call it, what it means, and its value in words.
+_FIELDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
+    "modalities_matched": (
+        "Matches on modalities",
+        "A query by modality brings only studies of that modality; otherwise all are asked for.",
+        _yes_no,
+    ),
+    "modalities_returned": (
+        "Returns modalities",
+        "Each study comes with its modalities; otherwise its series have to be asked for.",
+        _yes_no,
+    ),
+    "code_list": (
+        "Modalities in one request",
+        "So many modality codes can be asked for in one request; none: each needs its own.",
+        _list,
+    ),
+    "study_list": ("Studies in one list", "UIDs that one request at study level may name.", _list),
+    "series_list": (
+        "Studies in one list, at series level",
+        "The series of so many studies come with one request; none: each study is asked for alone.",
+        _list,
+    ),
+    "image_list": (
+        "Series in one list, at image level",
+        "The objects of so many series come with one request; none: each series is asked for alone.",
+        _list,
+    ),
+    "relational": (
+        "Relational queries",
+        "The series of a whole day come with one request that names no study.",
+        _yes_no,
+    ),
+    "study_modality_key": (
+        "Needs an empty modality",
+        "It finds no study unless an empty Modality is among the keys.",
+        _yes_no,
+    ),
+    "refused_keys": ("Refuses keys", "Optional keys that have a request refused; they are left out.", _keys),
+    "returns_study_descriptions": (
+        "Returns study descriptions",
+        "Without them, filters by description cannot drop anything.",
+        _yes_no,
+    ),
+    "returns_series_descriptions": (
+        "Returns series descriptions",
+        "Without them, dose screens are not found by their name.",
+        _yes_no,
+    ),
+    "returns_station_names": (
+        "Returns station names",
+        "Without them, filters by station cannot drop anything.",
+        _yes_no,
+    ),
+    "returns_sop_classes": (
+        "Returns SOP classes",
+        "Without them, kinds of reports cannot be told apart.",
+        _yes_no,
+    ),
+    "returns_series_counts": (
+        "Returns numbers of series",
+        "A study says how many series it has, so that a cut-off answer is noticed.",
+        _yes_no,
+    ),
+    "returns_instance_counts": (
+        "Returns numbers of objects",
+        "A series says how many objects it has, so that a cut-off answer is noticed.",
+        _yes_no,
+    ),
+    "counts_trusted": (
+        "Numbers are right",
+        "Studies and series had as many series and objects as they said.",
+        _yes_no,
+    ),
+    "request_ms": ("Time of a request", "From a request to its last answer; a moving average.", _unit("ms")),
+    "answers_per_s": (
+        "Answers a second",
+        "Of requests with many answers; a moving average.",
+        _unit("answers a second"),
+    ),
+    "associations": (
+        "Associations side by side",
+        "So many stood at once when it was measured, up to the node's limit.",
+        str,
+    ),
+    "proven": (
+        "Answers that were complete",
+        "The largest number of answers to one request that was proven to be all there were.",
+        str,
+    ),
+    "cap": (
+        "Stops at",
+        "Beyond so many answers it says nothing, although it says success; windows are kept smaller.",
+        lambda value: f"{value} answers",
+    ),
+    "widest_days": (
+        "Widest window",
+        "The widest window of days that answered with something; only up to that, nothing means nothing.",
+        lambda value: f"{value} days",
+    ),
+    "busiest": (
+        "Busiest day",
+        "The most studies of one modality a day; slices are planned by it.",
+        _unit("studies"),
+    ),
+    "measured_at": ("Measured", "When it was last measured by command (UTC).", str),
+}
+
+#: Of no use to people.
+_UNTOLD = frozenset({"measured_by"})
+
+
+def told(profile: Profile) -> list[Told]:
+    """Return every field of a profile, in the order in which people read it."""
+    return [_told(name, getattr(profile, name)) for name in _FIELDS]
+
+
+def untold() -> set[str]:
+    """Return the fields of which nothing is told; a test holds that none is forgotten."""
+    return {one.name for one in fields(Profile)} - _FIELDS.keys() - _UNTOLD
+
+
+def _told(name: str, value: Any) -> Told:
+    label, meaning, words = _FIELDS[name]
+    unknown = value == getattr(_DEFAULTS, name)
+    plain = list(value) if isinstance(value, tuple) else value
+    return Told(name, label, plain, NOT_MEASURED if unknown else words(value), meaning)
