@@ -10,6 +10,7 @@ import structlog
 from services.store.announce import Announcer
 from services.store.committer import Committer
 from services.store.counters import Counters, log_changes
+from services.store.inbox import Inbox
 from services.store.intake import Intake
 from services.store.keep import ObjectFolder
 from services.store.receive import StoreScp
@@ -65,7 +66,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         stall_timeout_s=settings.dimse_timeout,
     )
     # What is started first is stopped last: no receipt is left behind by its committer or announcer.
-    for part in (announcer, committer, scanner, _consumption(broker, database, publisher)):
+    for part in (announcer, committer, scanner, _consumption(settings, broker, database, publisher)):
         part.start()
         lifecycle.on_stop(lambda part=part: part.stop(settings.grace))  # type: ignore[misc]
     scp.start()
@@ -78,9 +79,10 @@ def answer_within_s(dimse_timeout_s: float) -> float:
     return max(dimse_timeout_s - ANSWER_MARGIN_S, dimse_timeout_s / 2)
 
 
-def _consumption(broker: Broker, database: Database, publisher: Publisher) -> Worker:
+def _consumption(settings: Settings, broker: Broker, database: Database, publisher: Publisher) -> Worker:
     handlers: dict[type[Command], CommandHandler] = {RegisterObjects: RegisterHandler(database, publisher)}
-    return Worker(broker, QUEUE, CommandRouter(handlers, publisher), workers=1)
+    inbox = Inbox(CommandRouter(handlers, publisher), database, settings.store_ae_title)
+    return Worker(broker, QUEUE, inbox, workers=1)
 
 
 def _log_counters(counters: Counters, lifecycle: Lifecycle) -> None:

@@ -51,12 +51,13 @@ class MemoryBroker:
             raise UnroutableError(f"no queue takes the routing key {message.routing_key!r}")
 
     def event(self, message: Message) -> None:
-        """Hand an event to every subscription that asked for it.
+        """Hand an event to every subscription that asked for it, and to the queues that take it.
 
         Raises:
             BrokerAwayError: the broker was closed.
         """
         self._check_open()
+        self._queues.publish_event(message)
         with self._lock:
             for subscription in self._subscriptions:
                 subscription.offer(message)

@@ -6,6 +6,7 @@ import dataclasses
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 
 from shared.broker.pool import HandlerPool
 from shared.broker.port import Handler, Message, QueueState
@@ -64,12 +65,18 @@ class MemoryQueues:
 
     def publish(self, message: Message) -> bool:
         """Put a message into every queue that takes its routing key; tell whether there was one."""
+        return self._put(message, {spec.name: spec.binding_keys for spec in QUEUES})
+
+    def publish_event(self, message: Message) -> None:
+        """Put an event into every queue that takes events of its routing key."""
+        self._put(message, {spec.name: spec.event_keys for spec in QUEUES if spec.event_keys})
+
+    def _put(self, message: Message, keys_of: Mapping[str, tuple[str, ...]]) -> bool:
         with self.changed:
             targets = [
-                self._queues[spec.name]
-                for spec in QUEUES
-                if spec.name in self._queues
-                and any(topic_matches(key, message.routing_key) for key in spec.binding_keys)
+                self._queues[name]
+                for name, keys in keys_of.items()
+                if name in self._queues and any(topic_matches(key, message.routing_key) for key in keys)
             ]
             for target in targets:
                 target.ready.append(_Entry(message))

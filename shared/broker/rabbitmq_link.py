@@ -159,6 +159,8 @@ def declare_topology(channel: BlockingChannel, names: Names) -> None:
         channel.queue_declare(queue, durable=True, arguments=arguments)
         for key in spec.binding_keys:
             channel.queue_bind(queue, names.commands, routing_key=key)
+        for key in spec.event_keys:
+            channel.queue_bind(queue, names.events, routing_key=key)
 
 
 def remove_topology(url: str, prefix: str) -> None:

@@ -11,6 +11,8 @@ class QueueSpec:
 
     name: str
     binding_keys: tuple[str, ...]
+    #: Routing keys of events that it takes besides.
+    event_keys: tuple[str, ...] = ()
 
 
 #: Commands of the public contract and, below `task.`, the services' own work.
@@ -21,7 +23,7 @@ QUEUES: tuple[QueueSpec, ...] = (
     QueueSpec("query-profile", ("profile",)),
     QueueSpec("retrieve", ("retrieve", "cancel", "again")),
     QueueSpec("retrieve-tasks", ("task.retrieve",)),
-    QueueSpec("store", ("objects.register",)),
+    QueueSpec("store", ("objects.register",), event_keys=("objects.stored.#",)),
 )
 
 #: Where messages end that nobody could handle.

@@ -55,6 +55,18 @@ def test_command_for_two_queues_reaches_both(broker):
     retrieve.wait_for(1)
 
 
+def test_event_reaches_the_queue_that_takes_it(broker):
+    # Given
+    inbox = Inbox(acked)
+    broker.consume("store", inbox, workers=1)
+    # When
+    for routing_key in ("objects.registered", "objects.stored", "objects.stored.job-1"):
+        broker.event(a_message(routing_key, routing_key))
+    # Then
+    inbox.wait_for(2)
+    assert inbox.ids == ["objects.stored", "objects.stored.job-1"]
+
+
 def test_acked_message_is_forgotten(broker):
     # Given
     inbox = Inbox(acked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.contract.messages import ObjectReference, RegisterObjects
+from shared.contract.messages import ObjectReference, ObjectsStored, RegisterObjects, StoredObject
 from tests.support.pacs import StoreScp, objects, series, study
 from tests.support.retrieves import Retrieves, asked
 from tests.support.stores import AnsweringStore
@@ -105,8 +105,9 @@ def test_the_word_of_the_pacs_for_a_series_without_names(
     )
 
 
-def test_objects_that_another_store_registers_are_receipts(
-    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, one
+@pytest.mark.parametrize("by_event", [False, True], ids=["registered", "announced"])
+def test_objects_that_another_store_makes_known_are_receipts(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, one, by_event
 ):
     # Given: another store that tells of each object at once
     system = retrieves.system
@@ -125,7 +126,11 @@ def test_objects_that_another_store_registers_are_receipts(
     }
 
     def told(uid: str) -> int:
-        system.command(RegisterObjects(objects=[references[uid]]))
+        if by_event:
+            stored = StoredObject(**references[uid].model_dump())
+            system.publisher.event(ObjectsStored(store_ae_title="STORE", objects=[stored]), "objects")
+        else:
+            system.command(RegisterObjects(objects=[references[uid]]))
         return 0x0000
 
     store_scp.answer = told

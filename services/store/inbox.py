@@ -1,0 +1,48 @@
+"""What comes in the store's queue: its commands, and what other stores say they have received."""
+
+from __future__ import annotations
+
+import structlog
+
+from services.store.index import register
+from shared.broker.commands import CommandRouter
+from shared.broker.port import Message
+from shared.clock import Clock, utc_now
+from shared.contract.codec import decode_event
+from shared.contract.envelope import identify
+from shared.contract.messages import ObjectsStored
+from shared.database.session import Database
+
+log = structlog.get_logger(__name__)
+
+
+class Inbox:
+    """Handles messages; each may come twice."""
+
+    def __init__(
+        self, commands: CommandRouter, database: Database, store_ae_title: str, clock: Clock = utc_now
+    ) -> None:
+        self._commands = commands
+        self._database = database
+        self._store_ae_title = store_ae_title
+        self._clock = clock
+
+    def __call__(self, message: Message, redelivered: bool) -> None:
+        """Handle one message.
+
+        Raises:
+            InvalidInputError: it is nothing that this service knows; it belongs to the dead letters.
+            RetriableError: the broker or the database is away.
+        """
+        _, message_type = identify(message.body)
+        if message_type != ObjectsStored.TYPE:
+            self._commands(message, redelivered)
+            return
+        _, event = decode_event(message)
+        if isinstance(event, ObjectsStored) and event.store_ae_title != self._store_ae_title:
+            self._take(event)
+
+    def _take(self, event: ObjectsStored) -> None:
+        """Make objects of another store known: to a retrieve that waits for them this is the receipt."""
+        register(self._database, event.objects, self._clock())
+        log.info("another store has received", store=event.store_ae_title, objects=len(event.objects))
