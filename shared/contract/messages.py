@@ -339,31 +339,6 @@ class WorkerHeartbeat(Event):
     state: Literal["running", "stopping"] = "running"
 
 
-COMMANDS: tuple[type[Command], ...] = (
-    EchoNodes,
-    RunQuery,
-    RunRetrieve,
-    CancelJob,
-    ProfileNode,
-    AskAgain,
-    RegisterObjects,
-)
-EVENTS: tuple[type[Event], ...] = (
-    Accepted,
-    Rejected,
-    Progress,
-    StudiesDecided,
-    Completed,
-    Incomplete,
-    Failed,
-    Cancelled,
-    NodeStatus,
-    EchoCompleted,
-    NodeProfiled,
-    ObjectsStored,
-    ObjectsRegistered,
-    WorkerHeartbeat,
-)
 ENDINGS: dict[str, type[JobEnded]] = {
     "completed": Completed,
     "incomplete": Incomplete,
