@@ -8,9 +8,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from shared.broker.port import Message
-from shared.contract.catalogue import COMMANDS, EVENTS
 from shared.contract.envelope import Envelope, decode, invalid, new_id
-from shared.contract.messages import Command, Event, Payload, RunTask
+from shared.contract.messages import COMMANDS, EVENTS, Command, Event, Payload, RunTask
 from shared.errors import InvalidInputError
 
 P = TypeVar("P", bound=Payload)

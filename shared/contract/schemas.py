@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.contract.catalogue import COMMANDS, EVENTS
 from shared.contract.criteria import Criteria
 from shared.contract.envelope import Envelope
-from shared.contract.messages import Command, Event, Payload
+from shared.contract.messages import COMMANDS, EVENTS, Command, Event, Payload
 
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 

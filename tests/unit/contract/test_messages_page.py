@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.broker.topology import DEAD_LETTERS, DELIVERY_LIMIT, QUEUES, REASON_HEADER, Names
-from shared.contract.catalogue import COMMANDS, EVENTS
-from shared.contract.messages import ENDED, Command, Event, Payload
+from shared.contract.messages import COMMANDS, ENDED, EVENTS, Command, Event, Payload
 from shared.contract.schemas import routing_keys
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -1,0 +1,124 @@
+"""Commands: what may be asked of the services.
+
+Each class carries its CloudEvents `type`; a change that an old consumer would not understand gets a new type
+(`.v2`) beside the old one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from shared.contract.envelope import Identifier
+from shared.contract.words import INTERACTIVE, NodeReference, ObjectReference, Payload, Priority, UidText
+
+
+class Command(Payload):
+    """A message that asks for work; `ROUTING_KEY` is where it goes in the exchange of commands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ROUTING_KEY: ClassVar[str]
+
+
+class EchoNodes(Command):
+    """Test nodes with C-ECHO, side by side."""
+
+    TYPE: ClassVar[str] = "doseqr.command.echo.v1"
+    ROUTING_KEY: ClassVar[str] = "echo"
+
+    nodes: list[NodeReference] = Field([], max_length=1000, description="Empty: every node.")
+
+
+class RunQuery(Command):
+    """Find the dose objects of a remote node; the command's id becomes the job's id."""
+
+    TYPE: ClassVar[str] = "doseqr.command.query.v1"
+    ROUTING_KEY: ClassVar[str] = "query"
+
+    remote: NodeReference
+    store: NodeReference
+    criteria: dict[str, Any] = Field(description="See the schema of criteria.")
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+    retrieve: bool = Field(False, description="Retrieve what was kept as soon as the query has ended.")
+    priority: Priority = INTERACTIVE
+
+
+class RunRetrieve(Command):
+    """Have the kept objects of an ended query sent to its store; the command's id becomes the job's id."""
+
+    TYPE: ClassVar[str] = "doseqr.command.retrieve.v1"
+    ROUTING_KEY: ClassVar[str] = "retrieve"
+
+    query_id: Identifier
+    types: list[Annotated[str, Field(max_length=8)]] = Field(
+        [], max_length=16, description="Only studies of these types; empty: all."
+    )
+    study_instance_uids: list[UidText] = Field(
+        [], max_length=10000, description="Only these studies; empty: all."
+    )
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+    priority: Priority = INTERACTIVE
+
+
+class CancelJob(Command):
+    """End a query or retrieve; what was found or has arrived stays."""
+
+    TYPE: ClassVar[str] = "doseqr.command.cancel.v1"
+    ROUTING_KEY: ClassVar[str] = "cancel"
+
+    job_id: Identifier
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
+class ProfileNode(Command):
+    """Find out what a remote node can do, with a few careful C-FINDs, or forget what is known of it."""
+
+    TYPE: ClassVar[str] = "doseqr.command.profile.v1"
+    ROUTING_KEY: ClassVar[str] = "profile"
+
+    node: NodeReference
+    measure: bool = Field(True, description="Ask the node.")
+    forget: bool = Field(False, description="Forget before what is known.")
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
+class AskAgain(Command):
+    """Ask again for what is missing of an ended query or retrieve; a retrieve anew, with the command's id."""
+
+    TYPE: ClassVar[str] = "doseqr.command.again.v1"
+    ROUTING_KEY: ClassVar[str] = "again"
+
+    job_id: Identifier
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
+class RegisterObjects(Command):
+    """Make objects of another store known, so that queries do not ask for them again."""
+
+    TYPE: ClassVar[str] = "doseqr.command.objects.register.v1"
+    ROUTING_KEY: ClassVar[str] = "objects.register"
+
+    objects: list[ObjectReference] = Field(min_length=1, max_length=1000)
+
+
+class RunTask(Command):
+    """The services' own: work on one task of a job. No part of the public contract."""
+
+    TYPE: ClassVar[str] = "doseqr.task.v1"
+    ROUTING_KEY: ClassVar[str] = "task"
+
+    job_id: Identifier
+    task_id: int
+
+
+COMMANDS: tuple[type[Command], ...] = (
+    EchoNodes,
+    RunQuery,
+    RunRetrieve,
+    CancelJob,
+    ProfileNode,
+    AskAgain,
+    RegisterObjects,
+)

@@ -1,0 +1,225 @@
+"""Events: what the services tell.
+
+Each class carries its CloudEvents `type`; a change that an old consumer would not understand gets a new type
+(`.v2`) beside the old one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.contract.envelope import Identifier
+from shared.contract.words import JobKind, JobStatus, ObjectReference, Payload, Round, Text
+
+
+class Event(Payload):
+    """A message that reports; `NAME` ends its routing key `<kind>.<NAME>.<job id>`."""
+
+    NAME: ClassVar[str]
+
+
+class Accepted(Event):
+    """A command was understood and is now a job."""
+
+    TYPE: ClassVar[str] = "doseqr.event.accepted.v1"
+    NAME: ClassVar[str] = "accepted"
+
+    job_id: Identifier
+    kind: JobKind
+    status: JobStatus = "queued"
+    round: Round = 0
+
+
+class Rejected(Event):
+    """A command could not be understood or done: which field, and why."""
+
+    TYPE: ClassVar[str] = "doseqr.event.rejected.v1"
+    NAME: ClassVar[str] = "rejected"
+
+    command_id: str = Field("", max_length=256, description="Empty if it could not be read.")
+    command_type: str = Field("", max_length=256)
+    field: str = Field("", max_length=256, description="Empty: the message as a whole.")
+    problem: Text
+
+
+class Progress(Event):
+    """How a job stands; at most four a second for each job."""
+
+    TYPE: ClassVar[str] = "doseqr.event.progress.v1"
+    NAME: ClassVar[str] = "progress"
+
+    job_id: Identifier
+    kind: JobKind
+    status: JobStatus
+    counts: dict[str, Any]
+    note: Text = Field("", description="What the job waits for, if it waits.")
+
+
+class StudySummary(BaseModel):
+    """One decided study, without its series."""
+
+    model_config = ConfigDict(frozen=True)
+
+    study_instance_uid: str
+    type: str | None
+    decision: str
+    reason: str
+
+
+class StudiesDecided(Event):
+    """Studies of a query that were decided."""
+
+    TYPE: ClassVar[str] = "doseqr.event.studies.v1"
+    NAME: ClassVar[str] = "studies"
+
+    job_id: Identifier
+    studies: list[StudySummary]
+
+
+class JobEnded(Event):
+    """A job ended, in the way that `status` says."""
+
+    NAME: ClassVar[str] = "ended"
+
+    job_id: Identifier
+    kind: JobKind
+    status: JobStatus
+    counts: dict[str, Any]
+    failure: str = Field("", max_length=64, description="A stable code where the status is failed.")
+    detail: Text = ""
+    round: Round = 0
+
+
+class Completed(JobEnded):
+    """Everything was answered, or everything arrived."""
+
+    TYPE: ClassVar[str] = "doseqr.event.completed.v1"
+    NAME: ClassVar[str] = "completed"
+
+
+class Incomplete(JobEnded):
+    """Something is missing; the job says what and why."""
+
+    TYPE: ClassVar[str] = "doseqr.event.incomplete.v1"
+    NAME: ClassVar[str] = "incomplete"
+
+
+class Failed(JobEnded):
+    """Nothing came of it."""
+
+    TYPE: ClassVar[str] = "doseqr.event.failed.v1"
+    NAME: ClassVar[str] = "failed"
+
+
+class Cancelled(JobEnded):
+    """Somebody ended it."""
+
+    TYPE: ClassVar[str] = "doseqr.event.cancelled.v1"
+    NAME: ClassVar[str] = "cancelled"
+
+
+class NodeStatus(Event):
+    """How one node answered a C-ECHO."""
+
+    TYPE: ClassVar[str] = "doseqr.event.node.status.v1"
+    NAME: ClassVar[str] = "status"
+
+    echo_id: Identifier
+    node_id: int
+    node: str
+    kind: Literal["remote", "store"]
+    ok: bool
+    rtt_ms: float | None
+    outcome: str
+    detail: Text = ""
+
+
+class EchoCompleted(Event):
+    """All nodes of an echo command have answered or not."""
+
+    TYPE: ClassVar[str] = "doseqr.event.echo.completed.v1"
+    NAME: ClassVar[str] = "completed"
+
+    echo_id: Identifier
+    results: list[NodeStatus]
+
+
+class NodeProfiled(Event):
+    """What is known of a remote node after a profile command; `outcome` says how the node answered."""
+
+    TYPE: ClassVar[str] = "doseqr.event.node.profiled.v1"
+    NAME: ClassVar[str] = "profiled"
+
+    command_id: Identifier
+    node_id: int
+    node: str
+    ok: bool
+    outcome: str
+    detail: Text = ""
+    requests: int = Field(0, description="C-FINDs that were sent.")
+    profile: dict[str, Any] = Field(description="Each field and its value; null: not measured.")
+
+
+class StoredObject(ObjectReference):
+    """One object that is safely on disk."""
+
+    transfer_syntax_uid: str = ""
+    path: str = Field("", description="Below the folder of objects of the store.")
+    size_bytes: int = 0
+
+
+class ObjectsStored(Event):
+    """Objects that arrived at a store and are safe; importers pick them up, retrieves count them."""
+
+    TYPE: ClassVar[str] = "doseqr.event.objects.stored.v1"
+    NAME: ClassVar[str] = "stored"
+
+    store_ae_title: str
+    objects: list[StoredObject] = Field(max_length=1000)
+
+
+class ObjectsRegistered(Event):
+    """An `objects.register` command was done."""
+
+    TYPE: ClassVar[str] = "doseqr.event.objects.registered.v1"
+    NAME: ClassVar[str] = "registered"
+
+    command_id: Identifier
+    objects: int = Field(description="How many were made known, new or not.")
+
+
+class WorkerHeartbeat(Event):
+    """A worker lives; every ten seconds, and `stopping` once at its end."""
+
+    TYPE: ClassVar[str] = "doseqr.event.worker.heartbeat.v1"
+    NAME: ClassVar[str] = "heartbeat"
+
+    service: str
+    worker: str
+    state: Literal["running", "stopping"] = "running"
+
+
+EVENTS: tuple[type[Event], ...] = (
+    Accepted,
+    Rejected,
+    Progress,
+    StudiesDecided,
+    Completed,
+    Incomplete,
+    Failed,
+    Cancelled,
+    NodeStatus,
+    EchoCompleted,
+    NodeProfiled,
+    ObjectsStored,
+    ObjectsRegistered,
+    WorkerHeartbeat,
+)
+ENDINGS: dict[str, type[JobEnded]] = {
+    "completed": Completed,
+    "incomplete": Incomplete,
+    "failed": Failed,
+    "cancelled": Cancelled,
+}
