@@ -31,9 +31,8 @@ class Counted:
 def classic(peer: Peer, study_date: str, codes: Sequence[str], *, quick_ack: bool = False) -> Counted:
     """Ask for studies by code, for the series of each study, and for the objects of each SR series.
 
-    The association is pynetdicom's with TCP_NODELAY, and guarded: as it comes it may lose the final answer, and
-    the plan would wait for its time-out. `quick_ack` also has the kernel acknowledge at once what arrives; a PACS
-    with Nagle on waits for that.
+    The association is pynetdicom's with TCP_NODELAY, and guarded: as it comes it may lose the final answer. With
+    `quick_ack` the kernel acknowledges at once what arrives, for which a PACS with Nagle on waits.
     """
     began = time.monotonic()
     link = open_link(peer, [STUDY_ROOT_FIND], Timeouts(10.0, 60.0))
