@@ -31,7 +31,7 @@ class Counted:
 def classic(peer: Peer, study_date: str, codes: Sequence[str], *, quick_ack: bool = False) -> Counted:
     """Ask for studies by code, for the series of each study, and for the objects of each SR series.
 
-    The association is pynetdicom's with TCP_NODELAY, and guarded: as it comes it may lose the final answer. With
+    The association is pynetdicom's with TCP_NODELAY, and guarded: it might lose the final answer. With
     `quick_ack` the kernel acknowledges at once what arrives, for which a PACS with Nagle on waits.
     """
     began = time.monotonic()
