@@ -33,7 +33,7 @@ def test_a_dcmqrscp_of_two_thousand_studies_leads_to_what_can_be_known_of_it(
     system, make_dcmqrscp, scripted_pacs
 ):
     # Given
-    made = [slim(one, images=1) for one in studies(STUDIES, seed=29)]
+    made = [slim(one) for one in studies(STUDIES, seed=29)]
     dcmqrscp_and_twin_of(system, make_dcmqrscp, scripted_pacs, made)
     # When
     query, twin = (asked(system, name, MONTH) for name in ("dcmqrscp", "twin"))

@@ -15,6 +15,7 @@ from simulator.model import Match, Study
 
 #: Modalities of whose series every object may be kept.
 _WHOLE = frozenset({"MG", "DX", "CR", "PX", "SR"})
+_MORE_THAN_A_DOSE_SCREEN = 6
 
 
 def studies(number: int, seed: int = 11) -> list[Study]:
@@ -23,14 +24,15 @@ def studies(number: int, seed: int = 11) -> list[Study]:
     return list(archive.studies())
 
 
-def slim(study: Study, images: int = 6) -> Study:
-    """Return a study with so many images a series at most; to fill an archive takes time.
+def slim(study: Study) -> Study:
+    """Return a study with few images, of which the same is to be kept; to fill an archive takes time.
 
-    The first image of a series stays. With six the same is to be kept of it: a CT series of five objects may
-    be a dose screen.
+    The first image of a series stays. Where no series is described, one of at most five objects may be a dose
+    screen: more stay then.
     """
+    few = 1 if any(one.description for one in study.series) else _MORE_THAN_A_DOSE_SCREEN
     series = [
-        one if one.modality in _WHOLE else dataclasses.replace(one, instances=one.instances[:images])
+        one if one.modality in _WHOLE else dataclasses.replace(one, instances=one.instances[:few])
         for one in study.series
     ]
     return dataclasses.replace(study, series=tuple(series))

@@ -84,7 +84,7 @@ def test_an_orthanc_leads_to_the_truth(system, make_orthanc):
 
 def test_a_dcmqrscp_leads_to_what_can_be_known_of_it(system, make_dcmqrscp, scripted_pacs):
     # Given: it tells neither the classes of objects nor descriptions of series nor any number
-    made = [slim(one, images=2) for one in studies(STUDIES, seed=23)]
+    made = [slim(one) for one in studies(STUDIES, seed=23)]
     dcmqrscp_and_twin_of(system, make_dcmqrscp, scripted_pacs, made)
     for criteria in (MONTH, MONTH | {"empty_sr": True}):
         # When
