@@ -18,7 +18,8 @@ UNIT_WORKERS ?= 2
 WORKERS ?= 4
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
-.PHONY: help install run demo test unit check format bench bench-query bench-retrieve golden soak lock clean system-packages
+.PHONY: help install run demo test unit check format bench bench-query bench-retrieve bench-store golden soak lock \
+  clean system-packages
 
 help:  ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +55,7 @@ format: $(INSTALLED_DEV)  ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --exit-zero .
 	@$(BIN)/ruff format .
 
-bench: $(INSTALLED_DEV)  ## Measure and print the numbers; bench-query, bench-retrieve: these only
+bench: $(INSTALLED_DEV)  ## Measure and print the numbers; bench-query, bench-retrieve and bench-store a part
 	@.ci/with-broker $(BIN)/pytest -q -s tests/bench
 
 bench-query: $(INSTALLED_DEV)
@@ -62,6 +63,9 @@ bench-query: $(INSTALLED_DEV)
 
 bench-retrieve: $(INSTALLED_DEV)
 	@.ci/with-broker $(BIN)/pytest -q -s tests/bench/test_retrieve.py
+
+bench-store: $(INSTALLED_DEV)
+	@.ci/with-broker $(BIN)/pytest -q -s tests/bench/test_store.py
 
 golden: $(INSTALLED_DEV)  ## Write the golden files and schemas of the contract anew; review the difference
 	@$(BIN)/python -m tests.golden.write

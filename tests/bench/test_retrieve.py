@@ -161,7 +161,7 @@ def cells(row: Row, pacs: Row, one_by_one: Row) -> list[object]:
 
 
 def measured_without_us(archive: Archive, peer: Peer, plain: PlainStore) -> list[Row]:
-    """Measure the PACS's own time, and that of one C-MOVE for each object: on new associations, and on one."""
+    """Measure the PACS's own time, and that of one C-MOVE an object: on new associations, and on one."""
     rows = [
         Row("the PACS itself: movescu, one C-MOVE", OBJECTS, move_all_at_once(peer, archive.studies, plain))
     ]
