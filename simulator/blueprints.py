@@ -236,7 +236,8 @@ KINDS: dict[str, Kind] = {
             (
                 _images("mg_image", {"MG": "all"}),
                 _images("dx_image", {"DX": "all"}),
-                _report("rdsr_mg", "MG"),
+                # Whose it is cannot be told, so it is kept for either.
+                Plan("rdsr_mg", descriptions=_REPORT, keep={"MG": "all", "DX": "all"}),
             ),
             _MG_STUDIES,
         ),

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from simulator.blueprints import KINDS, make_study
 from simulator.model import Study
 from tests.support.ward import TYPES, Desk, check_against_truth, judged_of, kept_of
+
+#: The report of an example names the desk, which is long.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 DAY = dt.date(2024, 3, 5)
 FEW = settings(
@@ -23,7 +26,6 @@ FEW = settings(
     database=None,
     # To shrink an archive means many more queries; the example as found is small enough to be read.
     phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
