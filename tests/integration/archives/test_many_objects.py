@@ -1,4 +1,4 @@
-"""Many small reports and a long series from Orthanc and dcmqrscp to three kinds of stores, all compared."""
+"""Small reports and a series of images from Orthanc and dcmqrscp to three kinds of stores, all compared."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support import arrivals
 from tests.support.arrivals import Holdings
 
-REPORTS, IMAGES = 120, 210
+REPORTS, IMAGES = 30, 12
 
 
 @pytest.fixture(scope="session")
