@@ -16,6 +16,7 @@ from services.store.keep import ObjectFolder
 from services.store.receive import StoreScp
 from services.store.register import RegisterHandler
 from services.store.scan import Scanner
+from services.store.summaries import Reader
 from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
@@ -66,7 +67,8 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         stall_timeout_s=settings.dimse_timeout,
     )
     # What is started first is stopped last: no receipt is left behind by its committer or announcer.
-    for part in (announcer, committer, scanner, _consumption(settings, broker, database, publisher)):
+    reader = Reader(database, settings.objects_dir)
+    for part in (announcer, committer, scanner, reader, _consumption(settings, broker, database, publisher)):
         part.start()
         lifecycle.on_stop(lambda part=part: part.stop(settings.grace))  # type: ignore[misc]
     scp.start()
