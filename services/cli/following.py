@@ -47,15 +47,15 @@ class Follower:
         self._database_away = ""
         self._broker_away = ""
 
-    def until_ended(self, kind: str, job_id: str) -> Job:
-        """Wait for the end of a job and return it.
+    def until_ended(self, kind: str, job_id: str, *, rounds: int = 0) -> Job:
+        """Wait for the end of a job, once it has been asked again so often, and return it.
 
         Raises:
             InvalidInputError: the command was rejected.
             CommandError: broker, database or workers stayed away; or the wait was interrupted.
         """
         try:
-            job = self._until(kind, job_id, lambda job: job.status in ENDED, None)
+            job = self._until(kind, job_id, lambda job: job.status in ENDED, None, rounds)
         except KeyboardInterrupt:
             raise CommandError(
                 CANCELLED,
@@ -68,22 +68,22 @@ class Follower:
             raise AssertionError("waited without a bound")
         return job
 
-    def until_accepted(self, kind: str, job_id: str, timeout_s: float) -> Job | None:
-        """Wait until the job exists, or give None after the time.
+    def until_accepted(self, kind: str, job_id: str, timeout_s: float, *, rounds: int = 0) -> Job | None:
+        """Wait until the job exists and was asked again so often, or give None after the time.
 
         Raises:
             InvalidInputError: the command was rejected.
         """
-        return self._until(kind, job_id, lambda _: True, timeout_s)
+        return self._until(kind, job_id, lambda _: True, timeout_s, rounds)
 
     def _until(
-        self, kind: str, job_id: str, enough: Callable[[Job], bool], timeout_s: float | None
+        self, kind: str, job_id: str, enough: Callable[[Job], bool], timeout_s: float | None, rounds: int
     ) -> Job | None:
         began = checked = time.monotonic()
         seen = False
         while timeout_s is None or time.monotonic() - began < timeout_s:
             job = self._look(job_id)
-            if job is not None:
+            if job is not None and job.round >= rounds:
                 seen = True
                 self._reporter.show(job)
                 if enough(job):

@@ -12,6 +12,7 @@ import typer
 from typer.main import get_command
 
 from services.cli import (
+    again,
     echo,
     jobs,
     nodes,
@@ -53,6 +54,7 @@ app.command("jobs")(jobs.jobs)
 app.command("profile")(profile.profile)
 app.command("export")(jobs.export)
 app.command("cancel")(jobs.cancel)
+app.command("again")(again.again)
 app.command("why")(jobs.why)
 app.command("register")(register.register)
 app.command("settings")(settings.settings)

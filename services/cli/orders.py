@@ -14,7 +14,7 @@ from services.cli.progress import reporting
 from shared.broker.port import Broker
 from shared.contract.criteria import Criteria
 from shared.contract.envelope import new_id, retrieve_id_after
-from shared.contract.messages import RunQuery, RunRetrieve
+from shared.contract.messages import INTERACTIVE, JobPriority, RunQuery, RunRetrieve
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve
 from shared.database.models.web import Node
@@ -33,6 +33,7 @@ class QueryOrder:
     store: Node
     criteria: Criteria
     retrieve: bool
+    priority: JobPriority = INTERACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class RetrieveOrder:
     query_id: str
     types: tuple[str, ...] = ()
     study_instance_uids: tuple[str, ...] = ()
+    priority: JobPriority = INTERACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def _order_query(broker: Broker, order: QueryOrder, query_id: str) -> None:
         criteria=order.criteria.to_json(),
         requested_by=who(),
         retrieve=order.retrieve,
+        priority=order.priority,
     )
     Publisher(broker, "cli").command(command, command_id=query_id)
 
@@ -93,13 +96,13 @@ def query_and_wait(database: Database, broker: Broker, order: QueryOrder) -> Out
         _order_query(broker, order, query_id)
         query = follower.until_ended("query", query_id)
         code = of_job(query.status, query.failure)
-        if not order.retrieve or not isinstance(query, Query) or not _retrieves(query):
+        if not order.retrieve or not isinstance(query, Query) or not retrieves(query):
             return Outcome(query_id, None, code)
         retrieve = follower.until_ended("retrieve", retrieve_id)
         return Outcome(query_id, retrieve_id, max(code, of_job(retrieve.status, retrieve.failure)))
 
 
-def _retrieves(query: Query) -> bool:
+def retrieves(query: Query) -> bool:
     """Tell whether a query that was told to retrieve does so now that it has ended."""
     return query.status in ("completed", "incomplete") and query.studies_kept > 0
 
@@ -123,6 +126,7 @@ def _order_retrieve(broker: Broker, order: RetrieveOrder, retrieve_id: str) -> N
         types=list(order.types),
         study_instance_uids=list(order.study_instance_uids),
         requested_by=who(),
+        priority=order.priority,
     )
     Publisher(broker, "cli").command(command, command_id=retrieve_id)
 

@@ -15,7 +15,7 @@ from services.cli.exit_codes import usage
 from services.cli.opening import opened_broker, opened_database, settings_of_command
 from services.cli.orders import Outcome, QueryOrder, query_and_wait, require_query_workers
 from services.cli.output import line
-from services.cli.query import print_query
+from services.cli.query import print_query, priority_of
 from shared.contract.criteria import Criteria, parse_criteria
 from shared.database.session import Database
 from shared.nodes import find_node
@@ -68,6 +68,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-toshiba", action="store_true", help="CT without report: first images, captures whole")
     made.add_argument("-dup", action="store_true", help="also what is in the database already")
     made.add_argument("-emptysr", action="store_true", help="also SR series that answer nothing")
+    made.add_argument(
+        "--background", action="store_true", help="nobody waits for it: others go before, as with a schedule"
+    )
     made.add_argument("--json", action="store_true", help="print JSON alone on standard output")
     return made
 
@@ -126,6 +129,7 @@ def run(arguments: Sequence[str]) -> int:
                 find_node(session, given.store_id, "store", "store_id"),
                 criteria,
                 retrieve=True,
+                priority=priority_of(background=given.background),
             )
         with opened_broker(settings) as broker:
             require_query_workers(broker, order)

@@ -32,6 +32,7 @@ from services.cli.output import JsonOption, line, print_json, say
 from services.cli.summaries import print_job
 from shared.clock import utc_now
 from shared.contract.criteria import CODES, parse_criteria
+from shared.contract.messages import BACKGROUND, INTERACTIVE, JobPriority
 from shared.database.session import Database
 from shared.dicom.identifiers import parse_uid
 from shared.nodes import find_node
@@ -43,6 +44,9 @@ from shared.reading.retrieves import retrieve_json
 from shared.settings import Settings
 
 Terms = Annotated[list[str] | None, typer.Option(metavar="T")]
+BackgroundOption = Annotated[
+    bool, typer.Option("--background", help="Nobody waits for it: others go before, as with a schedule.")
+]
 
 
 def query(
@@ -116,6 +120,7 @@ def query(
         bool, typer.Option("--estimate", help="Tell what it will come to, and ask nothing.")
     ] = False,
     retrieve: Annotated[bool, typer.Option("--retrieve", help="Retrieve what was kept.")] = False,
+    background: BackgroundOption = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -145,7 +150,11 @@ def query(
     with opened_database(settings) as database:
         with database.read() as session:
             order = QueryOrder(
-                find_node(session, remote, "remote"), find_node(session, store, "store"), criteria, retrieve
+                find_node(session, remote, "remote"),
+                find_node(session, store, "store"),
+                criteria,
+                retrieve,
+                priority_of(background=background),
             )
             if estimate:
                 _print_estimate(session, settings, order, as_json=as_json)
@@ -173,6 +182,11 @@ def _print_estimate(session: Session, settings: Settings, order: QueryOrder, *, 
     line(sentence(known))
     if known.warning:
         line(known.warning)
+
+
+def priority_of(*, background: bool) -> JobPriority:
+    """Return the priority of a job for which somebody waits, or nobody."""
+    return BACKGROUND if background else INTERACTIVE
 
 
 def print_query(database: Database, outcome: Outcome, *, with_retrieve: bool, as_json: bool) -> None:
@@ -220,6 +234,7 @@ def retrieve(
     studies: Annotated[
         list[str] | None, typer.Option("--study", metavar="UID", help="Only this study; repeatable.")
     ] = None,
+    background: BackgroundOption = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -232,7 +247,8 @@ def retrieve(
     settings = settings_of_command()
     with opened_database(settings) as database:
         with database.read() as session:
-            order = RetrieveOrder(find_job(session, query_id, "query", "query").id, chosen, uids)
+            found = find_job(session, query_id, "query", "query")
+            order = RetrieveOrder(found.id, chosen, uids, priority_of(background=background))
         with opened_broker(settings) as broker:
             require_workers(broker, JOB_QUEUES["retrieve"])
             if no_wait:
@@ -241,18 +257,19 @@ def retrieve(
             else:
                 outcome = retrieve_and_wait(database, broker, order)
                 retrieve_id, accepted, code = outcome.retrieve_id or "", True, outcome.exit_code
-        _print_retrieve(database, order, retrieve_id, accepted=accepted, as_json=as_json)
+        print_retrieve(database, order.query_id, retrieve_id, accepted=accepted, as_json=as_json)
     raise typer.Exit(code)
 
 
-def _print_retrieve(
-    database: Database, order: RetrieveOrder, retrieve_id: str, *, accepted: bool, as_json: bool
+def print_retrieve(
+    database: Database, query_id: str, retrieve_id: str, *, accepted: bool, as_json: bool
 ) -> None:
+    """Print a retrieve as JSON or in words, also one that no service has taken yet."""
     if not accepted:
         queued: dict[str, Any] = {
             "id": retrieve_id,
             "kind": "retrieve",
-            "query": order.query_id,
+            "query": query_id,
             "status": "queued",
             "counts": {"asked": 0, "arrived": 0, "failed": 0, "missing": 0},
             "missing": [],

@@ -16,9 +16,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.query.asker import Asker
-from services.query.cutting import TOO_MUCH, last_minute, worth_cutting
+from services.query.cutting import TOO_MUCH, is_ignored, last_and_first_minute, worth_cutting
 from services.query.joining import Prover, join_waiting, unmatched
-from services.query.last_resort import by_description
+from services.query.last_resort import by_description, by_second
 from services.query.learning import Learner
 from services.query.ledger import add_counts
 from services.query.study_keys import study_keys
@@ -117,32 +117,32 @@ class SliceWork:
         return result
 
     def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
-        answers = len(result.matches)
-        pieces = self._pieces_by_code(error) or self._pieces_after(error, answers)
+        pieces = self._pieces_by_code(error) or self._pieces_after(error, result.matches)
         if pieces is None:
             raise error
-        blind = {} if answers else {BLIND: self._claim.payload.get(BLIND, 0) + 1}
+        blind = {} if result.matches else {BLIND: self._claim.payload.get(BLIND, 0) + 1}
         return self._cut(pieces, result, blind, str(error))
 
-    def _pieces_after(self, error: Exception, answers: int) -> Sequence[Slice] | None:
+    def _pieces_after(self, error: Exception, matches: Sequence[StudyMatch]) -> Sequence[Slice] | None:
         """Return the parts to ask for instead, if the slice seems to be too much for the PACS."""
         payload = self._claim.payload
         if not isinstance(error, PeerError) or "code" not in payload:
             return None
         blind, failures = payload.get(BLIND, 0), self._claim.failures
-        if not worth_cutting(error, answers=answers, failures=failures, blind=blind):
+        if not worth_cutting(error, answers=len(matches), failures=failures, blind=blind):
             return None
-        pieces = self._pieces(slice_of(payload))
-        return pieces if pieces is None or answers or self._answers_a_minute() else None
+        pieces = self._pieces(slice_of(payload), matches)
+        return pieces if pieces is None or matches or self._answers_a_minute() else None
 
     def _answers_a_minute(self) -> bool:
         """Tell whether a part is answered that is too small to be too much."""
-        part = slice_payload(last_minute(slice_of(self._claim.payload), self._facts.today))
-        keys = study_keys(part, self._facts.criteria, self._learner.profile)
-        result = self._asker.studies(keys, part)
-        if isinstance(result.error, InterruptedWorkError):
-            raise result.error
-        return result.error is None
+        for minute in last_and_first_minute(slice_of(self._claim.payload), self._facts.today):
+            result = self._ask_one_way(slice_payload(minute), other=False)
+            if isinstance(result.error, InterruptedWorkError):
+                raise result.error
+            if result.error is None:
+                return True
+        return False
 
     def _pieces_by_code(self, error: Exception) -> Sequence[Slice] | None:
         """Return a slice for each code instead of one for their list, if the PACS refuses the list."""
@@ -154,7 +154,9 @@ class SliceWork:
         self._learner.learn(lambda profile: replace(profile, code_list=0))
         return _single(slice_of(self._claim.payload))
 
-    def _pieces(self, part: Slice) -> Sequence[Slice] | None:
+    def _pieces(self, part: Slice, matches: Sequence[StudyMatch] = ()) -> Sequence[Slice] | None:
+        if is_ignored(part, matches):
+            return None
         if part.days is not None:
             return halve(part, self._facts.today)
         ends_early = part.date_until is not None and part.date_until < EARLIEST
@@ -182,27 +184,35 @@ class SliceWork:
         profile = self._learner.profile
         if profile.believes_all(answers) or (whole is not None and answers < whole):
             return self._complete(result)
-        if whole is not None:
+        ignored = is_ignored(part, result.matches)
+        if whole is not None and not ignored:
             self._learner.learn(lambda known: known.capped(answers))
-        pieces = _two_of_open(part, self._facts.today) or self._pieces(part)
+        pieces = None if ignored else _two_of_open(part, self._facts.today) or self._pieces(part)
         if pieces is not None:
             return self._cut(pieces, result, {VERIFIES: answers}, "compared with its parts")
-        if self._learner.profile.cap is None:
+        if self._learner.profile.cap is None and not ignored:
             return self._complete(result)
         if len(part.codes()) > 1:
             return self._cut(_single(part), result, {}, "asked for each code alone")
         return self._last_resort(part, result)
 
     def _last_resort(self, part: Slice, result: FindResult[StudyMatch]) -> Result:
-        """Ask for the minute by descriptions; what was found is taken over even if that is not all."""
+        """Ask for the minute by its seconds, then by descriptions; what was found is taken in any case."""
 
-        def ask(description: str) -> FindResult[StudyMatch]:
-            keys = study_keys(slice_payload(part), self._facts.criteria, self._learner.profile)
-            keys.StudyDescription = description
-            return self._asker.studies(keys, slice_payload(part) | {"first_letter": description})
+        def ask(keyword: str, value: str) -> FindResult[StudyMatch]:
+            payload = slice_payload(part)
+            keys = study_keys(payload, self._facts.criteria, self._learner.profile)
+            setattr(keys, keyword, value)
+            told = {"study_time": value} if keyword == "StudyTime" else {"first_letter": value}
+            return self._asker.studies(keys, payload | told)
 
-        cap = self._learner.profile.cap or len(result.matches)
-        found, all_of_them = by_description(result.matches, ask, lambda answers: answers < cap)
+        def believes(answers: int) -> bool:
+            return answers < (self._learner.profile.cap or len(result.matches))
+
+        found, all_of_them = list[StudyMatch](), False
+        if not is_ignored(part, result.matches):
+            found, all_of_them = by_second(result.matches, part.minutes()[0], ask, believes)
+            found += [] if all_of_them else by_description(result.matches, ask, believes)
         both = replace(result, matches=[*result.matches, *found])
         if all_of_them:
             return self._complete(both)

@@ -8,8 +8,15 @@ from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, SelectField, StringField
 
 from services.web.criteria_words import for_people
+from shared.dicom.limits import (
+    HOURS_MAX_LENGTH,
+    MAX_ASSOCIATIONS_DEFAULT,
+    MAX_ASSOCIATIONS_MOST,
+    REQUESTS_PER_MINUTE_MOST,
+    TIME_ZONE_MAX_LENGTH,
+)
 from shared.errors import InvalidInputError
-from shared.nodes import NodeInput, parse_node
+from shared.nodes import LIMITS, NodeInput, parse_node
 from shared.users import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, ROLES
 
 #: What the roles may do, for the form.
@@ -21,7 +28,17 @@ ROLE_NAMES = {
 
 
 #: Values that hide no other problem of a node while the next one is looked for.
-_HARMLESS = {"name": "x", "host": "localhost", "port": 104, "ae_title": "X", "calling_ae_title": None}
+_HARMLESS = {
+    "name": "x",
+    "host": "localhost",
+    "port": 104,
+    "ae_title": "X",
+    "calling_ae_title": None,
+    "max_associations": MAX_ASSOCIATIONS_DEFAULT,
+    "requests_per_minute": None,
+    "hours": "",
+    "time_zone": "",
+}
 
 
 class Form(FlaskForm):  # type: ignore[misc]
@@ -78,6 +95,26 @@ class NodeForm(Form):
     calling_ae_title = StringField(
         "AE title that we call from", description="Empty: that of DoseQR's own store."
     )
+    max_associations = StringField(
+        "Associations at once",
+        description=f"1 to {MAX_ASSOCIATIONS_MOST}; empty: {MAX_ASSOCIATIONS_DEFAULT}.",
+        render_kw={"inputmode": "numeric"},
+    )
+    requests_per_minute = StringField(
+        "Requests a minute",
+        description=f"C-FINDs and C-MOVEs, 1 to {REQUESTS_PER_MINUTE_MOST}; empty: as many as it answers.",
+        render_kw={"inputmode": "numeric"},
+    )
+    hours = StringField(
+        "Hours in which it may be asked",
+        description="For example 18:00-06:00, 12:00-13:00; empty: always.",
+        render_kw={"maxlength": HOURS_MAX_LENGTH, "autocomplete": "off"},
+    )
+    time_zone = StringField(
+        "Time zone of the hours",
+        description="For example Europe/Berlin; empty: that of the server.",
+        render_kw={"maxlength": TIME_ZONE_MAX_LENGTH, "autocapitalize": "off"},
+    )
 
     def read(self, kind: str) -> NodeInput | None:
         """Validate the form; None if there are problems, which then all stand at their fields."""
@@ -100,9 +137,17 @@ class NodeForm(Form):
         said["ae_title"] = self.ae_title.data
         if kind == "remote":
             said["calling_ae_title"] = self.calling_ae_title.data or None
-        return {
+        said = {
             key: "" if value is None and key != "calling_ae_title" else value for key, value in said.items()
         }
+        return said | self._limits() if kind == "remote" else said
+
+    def _limits(self) -> dict[str, Any]:
+        """Return the limits that the form speaks of; who does not speak of one changes none."""
+        said = {name: str(self[name].data).strip() for name in LIMITS if self[name].data is not None}
+        if said.get("max_associations") == "":
+            said["max_associations"] = str(MAX_ASSOCIATIONS_DEFAULT)
+        return said
 
 
 class UserForm(Form):

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.contract.messages import EchoCompleted, Event, NodeStatus, Rejected
+from shared.contract.messages import EchoCompleted, Event, NodeProfiled, NodeStatus, Rejected
 
-#: Refusals and echoes that are remembered; the oldest are forgotten first.
-REJECTIONS, ECHOES = 1000, 200
+#: Refusals, echoes and measurements that are remembered; the oldest are forgotten first.
+REJECTIONS, ECHOES, PROFILES = 1000, 200, 200
 
 
 @dataclass(slots=True)
@@ -22,12 +22,13 @@ class Echo:
 
 
 class Heard:
-    """Remembers the last of both; safe to use from any thread."""
+    """Remembers the last of each; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rejections: OrderedDict[str, Rejected] = OrderedDict()
         self._echoes: OrderedDict[str, Echo] = OrderedDict()
+        self._profiles: OrderedDict[str, NodeProfiled] = OrderedDict()
 
     def hear(self, event: Event) -> None:
         """Remember what an event says, if nothing else does."""
@@ -41,11 +42,19 @@ class Heard:
                 echo = self._echo(event.echo_id)
                 echo.answers.update({one.node_id: one for one in event.results})
                 echo.completed = True
+            elif isinstance(event, NodeProfiled):
+                self._profiles[event.command_id] = event
+                _forget(self._profiles, PROFILES)
 
     def rejection(self, command_id: str) -> Rejected | None:
         """Return why a command was refused, if it was."""
         with self._lock:
             return self._rejections.get(command_id)
+
+    def profiled(self, command_id: str) -> NodeProfiled | None:
+        """Return how the measurement of a node ended, if it has."""
+        with self._lock:
+            return self._profiles.get(command_id)
 
     def echo(self, echo_id: str) -> Echo:
         """Return the answers to an echo command so far."""

@@ -20,7 +20,7 @@ from shared.errors import BrokerAwayError, InvalidInputError
 log = structlog.get_logger(__name__)
 
 #: Events about jobs, nodes and refused commands; not those about single objects and workers.
-BINDING_KEYS = ("query.*.*", "retrieve.*.*", "echo.*.*", "command.*.*")
+BINDING_KEYS = ("query.*.*", "retrieve.*.*", "echo.*.*", "profile.*.*", "command.*.*")
 #: A comment goes out so often, in seconds, so that proxies keep the stream and gone clients are noticed.
 HEARTBEAT_S = 15.0
 #: A stream ends by itself after so many seconds; the browser opens it again, and no thread is held for ever.

@@ -68,8 +68,8 @@ class Profile:
     answers_per_s: float | None = None
     #: Associations that stood side by side when it was measured.
     associations: int | None = None
-    #: The largest number of answers to one request that was proven to be all there were.
-    proven: int = UNPROVEN
+    #: It gave so many answers and these were all there were: fewer are no cap. As many may be one by chance.
+    proven: int = UNPROVEN + 1
     #: The number of answers beyond which it says nothing, although it says success.
     cap: int | None = None
     #: The widest window of days that answered with something.
@@ -105,7 +105,7 @@ class Profile:
 
     def believes_all(self, answers: int) -> bool:
         """Tell whether so many answers are all there are, as far as is known."""
-        return answers <= self.proven and (self.cap is None or answers < self.cap)
+        return answers < self.proven and (self.cap is None or answers < self.cap)
 
     def answered(self, days: int, answers: int) -> Self:
         """Learn from a window that answered with something."""
@@ -115,12 +115,12 @@ class Profile:
 
     def proved(self, answers: int) -> Self:
         """Learn that so many answers were all there were."""
-        cap = None if self.cap is not None and self.cap <= answers else self.cap
+        cap = None if self.cap is not None and self.cap < answers else self.cap
         return replace(self, proven=max(self.proven, answers), cap=cap)
 
     def capped(self, answers: int) -> Self:
         """Learn that it stops at so many answers."""
-        return replace(self, cap=answers, proven=min(self.proven, max(answers - 1, 0)))
+        return replace(self, cap=answers, proven=min(self.proven, answers))
 
     def list_length(self, level: str) -> int:
         """Return how many UIDs to ask for at once; unknown: try."""

@@ -131,6 +131,8 @@ def life(job: Job) -> dict[str, Any]:
         "failure": job.failure,
         "detail": job.detail,
         "note": job.note,
+        "priority": job.priority,
+        "round": job.round,
     }
 
 

@@ -6,14 +6,12 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
-from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
-from shared.dicom.association import Peer
+from shared.dicom.association import Peer, Timeouts, open_link
 from shared.dicom.keys import image_identifier, series_identifier, study_identifier
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
 
@@ -33,22 +31,19 @@ class Counted:
 def classic(peer: Peer, study_date: str, codes: Sequence[str], *, quick_ack: bool = False) -> Counted:
     """Ask for studies by code, for the series of each study, and for the objects of each SR series.
 
-    The association is pynetdicom's own, with TCP_NODELAY set. `quick_ack` also has the kernel acknowledge
-    at once what arrives; a PACS with Nagle on waits for that.
+    The association is pynetdicom's with TCP_NODELAY, and guarded: it might lose the final answer. With
+    `quick_ack` the kernel acknowledges at once what arrives, for which a PACS with Nagle on waits.
     """
     began = time.monotonic()
-    ae = ApplicationEntity(ae_title=peer.calling_ae_title)
-    ae.add_requested_context(STUDY_ROOT_FIND)
-    hasten: list[Any] = [(evt.EVT_CONN_OPEN, _send_at_once)]
+    link = open_link(peer, [STUDY_ROOT_FIND], Timeouts(10.0, 60.0))
     if quick_ack:
-        hasten += [(evt.EVT_DATA_SENT, _acknowledge_at_once), (evt.EVT_DATA_RECV, _acknowledge_at_once)]
-    assoc = ae.associate(peer.host, peer.port, ae_title=peer.ae_title, evt_handlers=hasten)
-    assert assoc.is_established
+        for event in (evt.EVT_DATA_SENT, evt.EVT_DATA_RECV):
+            link.assoc.bind(event, _acknowledge_at_once)
     finds = answers = 0
 
     def ask(identifier: Dataset) -> list[Dataset]:
         nonlocal finds, answers
-        found = _ask(assoc, identifier)
+        found = _ask(link.assoc, identifier)
         finds, answers = finds + 1, answers + len(found)
         return found
 
@@ -62,7 +57,7 @@ def classic(peer: Peer, study_date: str, codes: Sequence[str], *, quick_ack: boo
         for series in ask(series_identifier([uid])):
             if series.Modality == "SR":
                 ask(image_identifier([uid], [series.SeriesInstanceUID]))
-    assoc.release()
+    link.release()
     return Counted(finds, len(studies), answers, time.monotonic() - began)
 
 
@@ -77,15 +72,7 @@ def _ask(assoc: Association, identifier: Dataset) -> list[Dataset]:
     return found
 
 
-def _send_at_once(event: evt.Event) -> None:
-    _set(event, socket.TCP_NODELAY)
-
-
 def _acknowledge_at_once(event: evt.Event) -> None:
-    _set(event, socket.TCP_QUICKACK)
-
-
-def _set(event: evt.Event, option: int) -> None:
     wrapped = event.assoc.dul.socket
     if wrapped is not None and wrapped.socket is not None:
-        wrapped.socket.setsockopt(socket.IPPROTO_TCP, option, 1)
+        wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

@@ -11,11 +11,12 @@ from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.memory import MemoryBroker
 from shared.broker.worker import Worker
 from shared.clock import utc_now
-from shared.contract.envelope import Envelope
+from shared.contract.envelope import Envelope, retrieve_id_after
 from shared.contract.messages import (
     ENDED,
     ENDINGS,
     Accepted,
+    AskAgain,
     CancelJob,
     Command,
     EchoCompleted,
@@ -73,10 +74,14 @@ class FakeServices:
         self._workers: dict[str, list[Worker]] = {}
         handlers: dict[str, dict[type[Command], Callable[[Envelope, Any], None]]] = {
             "echo": {EchoNodes: self._echo},
-            "query": {RunQuery: self._query, CancelJob: self._cancel},
+            "query": {RunQuery: self._query, CancelJob: self._cancel, AskAgain: self._again},
             "query-tasks": {},
             "query-profile": {ProfileNode: self._profile},
-            "retrieve": {RunRetrieve: self._retrieve, CancelJob: self._cancel_retrieve},
+            "retrieve": {
+                RunRetrieve: self._retrieve,
+                CancelJob: self._cancel_retrieve,
+                AskAgain: self._again_retrieve,
+            },
             "retrieve-tasks": {},
             "store": {RegisterObjects: self._register},
         }
@@ -191,6 +196,25 @@ class FakeServices:
                 job.status = "cancelled"
         if job is not None:
             self._told("retrieve", command.job_id)
+
+    def _again(self, envelope: Envelope, command: AskAgain) -> None:
+        with self.database.write() as session:
+            job = session.get(Query, command.job_id)
+            if job is None:
+                return
+            job.round += 1
+            for name, value in self.script.query.items():
+                setattr(job, name, value)
+        self._told("query", command.job_id)
+        if job.retrieve_after and job.status in ENDED:
+            retrieve_id = retrieve_id_after(command.job_id, job.round)
+            self._publisher.command(RunRetrieve(query_id=command.job_id), command_id=retrieve_id)
+
+    def _again_retrieve(self, envelope: Envelope, command: AskAgain) -> None:
+        with self.database.read() as session:
+            earlier = session.get(Retrieve, command.job_id)
+        if earlier is not None:
+            self._retrieve(envelope, RunRetrieve(query_id=earlier.query_id))
 
     def _register(self, envelope: Envelope, command: RegisterObjects) -> None:
         event = ObjectsRegistered(command_id=envelope.id, objects=len(command.objects))

@@ -1,1 +1,1 @@
-"""The DICOM upper layer (PS3.8) as far as a requestor of C-FIND needs it: pure codecs, and a connection."""
+"""The DICOM upper layer (PS3.8) as far as a requestor of C-FIND and an acceptor of C-STORE need it."""

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.items import (
+    ABSTRACT_SYNTAX_ITEM,
+    APPLICATION_CONTEXT,
+    APPLICATION_CONTEXT_ITEM,
+    CONTEXT_AC_ITEM,
+    CONTEXT_RQ_ITEM,
+    EXTENDED_NEGOTIATION_ITEM,
+    FIXED_BYTES,
+    IMPLEMENTATION_CLASS_ITEM,
+    IMPLEMENTATION_VERSION_ITEM,
+    MAXIMUM_LENGTH_ITEM,
+    PROTOCOL_VERSION,
+    TRANSFER_SYNTAX_ITEM,
+    USER_INFORMATION_ITEM,
+    item,
+    items_of,
+)
 from shared.dicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
-#: DICOM application context (PS3.7 A.2.1).
-_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
-_PROTOCOL_VERSION = 1
-
-_APPLICATION_CONTEXT_ITEM = 0x10
-_CONTEXT_RQ_ITEM, _CONTEXT_AC_ITEM = 0x20, 0x21
-_ABSTRACT_SYNTAX_ITEM, _TRANSFER_SYNTAX_ITEM = 0x30, 0x40
-_USER_INFORMATION_ITEM = 0x50
-_MAXIMUM_LENGTH_ITEM = 0x51
-_IMPLEMENTATION_CLASS_ITEM, _IMPLEMENTATION_VERSION_ITEM = 0x52, 0x55
-_EXTENDED_NEGOTIATION_ITEM = 0x56
 #: Service class application information of a SCU that asks for relational queries (PS3.4 C.5.1.1).
 _RELATIONAL = b"\x01"
 
-#: Protocol version, reserved, called and calling AE title, reserved (PS3.8 tables 9-11 and 9-17).
-_FIXED_BYTES = 68
-_ITEM = struct.Struct(">BBH")
 _ACCEPTANCE = 0
 
 #: In the order of preference: what every PACS has to take comes first.
@@ -75,23 +78,23 @@ def associate_rq(
     `relational` asks for relational queries in each of them.
     """
     user_information = (
-        _item(_MAXIMUM_LENGTH_ITEM, struct.pack(">L", maximum_length))
-        + _item(_IMPLEMENTATION_CLASS_ITEM, implementation.class_uid.encode("ascii"))
-        + _item(_IMPLEMENTATION_VERSION_ITEM, implementation.version_name.encode("ascii"))
+        item(MAXIMUM_LENGTH_ITEM, struct.pack(">L", maximum_length))
+        + item(IMPLEMENTATION_CLASS_ITEM, implementation.class_uid.encode("ascii"))
+        + item(IMPLEMENTATION_VERSION_ITEM, implementation.version_name.encode("ascii"))
     )
     if relational:
         user_information += b"".join(map(_relational_item, abstract_syntaxes))
     body = struct.pack(
         ">HH16s16s32x",
-        _PROTOCOL_VERSION,
+        PROTOCOL_VERSION,
         0,
         called_ae_title.encode("ascii").ljust(16),
         calling_ae_title.encode("ascii").ljust(16),
     )
-    body += _item(_APPLICATION_CONTEXT_ITEM, _APPLICATION_CONTEXT.encode("ascii"))
+    body += item(APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii"))
     for place, abstract_syntax in enumerate(abstract_syntaxes):
         body += _context_rq(context_id_of(place), abstract_syntax)
-    body += _item(_USER_INFORMATION_ITEM, user_information)
+    body += item(USER_INFORMATION_ITEM, user_information)
     return struct.pack(">BBL", A_ASSOCIATE_RQ, 0, len(body)) + body
 
 
@@ -108,12 +111,12 @@ def decode_ac(body: bytes) -> Accepted:
     """
     contexts: dict[int, str] = {}
     maximum_length = 0
-    for kind, value in _items(body[_FIXED_BYTES:]):
-        if kind == _CONTEXT_AC_ITEM:
+    for kind, value in items_of(body[FIXED_BYTES:]):
+        if kind == CONTEXT_AC_ITEM:
             contexts |= _accepted_context(value)
-        elif kind == _USER_INFORMATION_ITEM:
-            for sub_kind, sub_value in _items(value):
-                if sub_kind == _MAXIMUM_LENGTH_ITEM and len(sub_value) == 4:  # noqa: PLR2004 - PS3.8 D.1.1
+        elif kind == USER_INFORMATION_ITEM:
+            for sub_kind, sub_value in items_of(value):
+                if sub_kind == MAXIMUM_LENGTH_ITEM and len(sub_value) == 4:  # noqa: PLR2004 - PS3.8 D.1.1
                     maximum_length = int.from_bytes(sub_value, "big")
     return Accepted(MappingProxyType(contexts), maximum_length)
 
@@ -130,16 +133,16 @@ def decode_rj(body: bytes) -> Rejected:
 
 
 def _context_rq(context_id: int, abstract_syntax: str) -> bytes:
-    sub_items = _item(_ABSTRACT_SYNTAX_ITEM, abstract_syntax.encode("ascii"))
+    sub_items = item(ABSTRACT_SYNTAX_ITEM, abstract_syntax.encode("ascii"))
     for transfer_syntax in TRANSFER_SYNTAXES:
-        sub_items += _item(_TRANSFER_SYNTAX_ITEM, transfer_syntax.encode("ascii"))
-    return _item(_CONTEXT_RQ_ITEM, struct.pack(">BBBB", context_id, 0, 0, 0) + sub_items)
+        sub_items += item(TRANSFER_SYNTAX_ITEM, transfer_syntax.encode("ascii"))
+    return item(CONTEXT_RQ_ITEM, struct.pack(">BBBB", context_id, 0, 0, 0) + sub_items)
 
 
 def _relational_item(abstract_syntax: str) -> bytes:
     """Return a SOP Class Extended Negotiation sub-item (PS3.7 D.3.3.5)."""
     uid = abstract_syntax.encode("ascii")
-    return _item(_EXTENDED_NEGOTIATION_ITEM, struct.pack(">H", len(uid)) + uid + _RELATIONAL)
+    return item(EXTENDED_NEGOTIATION_ITEM, struct.pack(">H", len(uid)) + uid + _RELATIONAL)
 
 
 def _accepted_context(value: bytes) -> dict[int, str]:
@@ -149,24 +152,7 @@ def _accepted_context(value: bytes) -> dict[int, str]:
     if result != _ACCEPTANCE:
         # The transfer syntax is not significant then, and some peers send none.
         return {}
-    for kind, name in _items(value[4:]):
-        if kind == _TRANSFER_SYNTAX_ITEM:
+    for kind, name in items_of(value[4:]):
+        if kind == TRANSFER_SYNTAX_ITEM:
             return {context_id: name.decode("ascii", "replace").rstrip("\0 ")}
     raise ProtocolError("an accepted presentation context without transfer syntax")
-
-
-def _item(kind: int, value: bytes) -> bytes:
-    return _ITEM.pack(kind, 0, len(value)) + value
-
-
-def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        if len(data) - at < _ITEM.size:
-            raise ProtocolError("an item of an A-ASSOCIATE is cut off")
-        kind, _, length = _ITEM.unpack_from(data, at)
-        at += _ITEM.size
-        if at + length > len(data):
-            raise ProtocolError("the length of an item of an A-ASSOCIATE does not fit")
-        yield kind, data[at : at + length]
-        at += length

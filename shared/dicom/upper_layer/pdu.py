@@ -26,6 +26,10 @@ RELEASE_RP = struct.pack(">BBLL", A_RELEASE_RP, 0, 4, 0)
 #: Source: service-user (PS3.8 9.3.8).
 ABORT = struct.pack(">BBLL", A_ABORT, 0, 4, 0)
 
+#: Sources of an A-ABORT (PS3.8 table 9-26), and reasons of a service-provider.
+SERVICE_USER, SERVICE_PROVIDER = 0, 2
+REASON_NOT_SPECIFIED, UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = 0, 1, 2, 6
+
 _HEADER = struct.Struct(">BBL")
 _PDV = struct.Struct(">LBB")
 #: Presentation context ID and message control header, which the length of a PDV counts.
@@ -34,6 +38,11 @@ _PDV_EXTRA_BYTES = 2
 _PDV_OVERHEAD_BYTES = 6
 #: Length of fragments towards a peer that announces no limit.
 _UNLIMITED_BYTES = 1 << 17
+
+
+def a_abort(source: int, reason: int = REASON_NOT_SPECIFIED) -> bytes:
+    """Return an A-ABORT PDU (PS3.8 9.3.8); the reason counts where the source is the service-provider."""
+    return struct.pack(">BBLBBBB", A_ABORT, 0, 4, 0, 0, source, reason)
 
 
 class Pdv(NamedTuple):

@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy.orm import Session
 
 from shared.broker.memory import MemoryBroker
-from shared.contract.codec import decode_event
-from shared.contract.messages import Event, JobEnded, JobKind
+from shared.broker.port import Message
+from shared.clock import utc_now
+from shared.contract.codec import command_message, decode_event
+from shared.contract.messages import Event, JobEnded, JobKind, RunTask
 from shared.database.models import Query, QueryTask
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
@@ -24,6 +26,12 @@ from tests.support.jobs import a_query
 from tests.support.waiting import wait_until
 
 Act = Callable[[Claim, Cancellation], Sequence[NewTask]]
+
+
+def task_message(task_id: int, job_id: str = "query-1") -> Message:
+    """Return the message of a task."""
+    task = RunTask(job_id=job_id, task_id=task_id)
+    return command_message(task, source="/test", now=utc_now(), routing_key="task.query")
 
 
 class FakeWork:
@@ -76,14 +84,24 @@ class Bench:
     def new_engine(self, worker: str) -> Engine:
         return Engine(self.work, self.database, self.publisher, worker, Policy())
 
-    def begin(self, tasks: int, job_id: str = "query-1") -> None:
+    def begin(self, tasks: int, job_id: str = "query-1", **columns: Any) -> None:
         with self.database.write() as session:
-            job = a_query(job_id, status="queued")
+            job = a_query(job_id, status="queued", **columns)
             self.engine.start_job(session, job, [NewTask("slice", {"number": n}) for n in range(tasks)])
 
     def tasks(self) -> list[QueryTask]:
         with self.database.read() as session:
             return session.query(QueryTask).order_by(QueryTask.id).all()
+
+    def in_flight(self, job_id: str) -> int:
+        flying = [one for one in self.tasks() if one.state in ("queued", "running")]
+        return sum(one.job_id == job_id for one in flying)
+
+    def perform(self, job_id: str, number: int = 1) -> None:
+        """Work on the oldest tasks of a job, as a worker would."""
+        for _ in range(number):
+            task = next(one for one in self.tasks() if one.job_id == job_id and one.state == "queued")
+            self.engine.handle(task_message(task.id, job_id), False)
 
     def job(self, job_id: str = "query-1") -> Query:
         with self.database.read() as session:
@@ -93,8 +111,8 @@ class Bench:
     def endings(self) -> list[JobEnded]:
         return [event for event in self.events if isinstance(event, JobEnded)]
 
-    def wait_for_end(self) -> None:
-        wait_until(lambda: bool(self.endings))
+    def wait_for_end(self, times: int = 1) -> None:
+        wait_until(lambda: len(self.endings) >= times)
 
 
 @pytest.fixture

@@ -20,12 +20,8 @@ from shared.jobs.ledger import QUEUED_AT_MOST
 from shared.jobs.model import NewTask
 from shared.jobs.policy import MAX_STARTS
 from shared.jobs.shares import credits_of
+from tests.integration.jobs.conftest import task_message
 from tests.support.waiting import wait_until
-
-
-def task_message(task_id: int, job_id: str = "query-1"):
-    task = RunTask(job_id=job_id, task_id=task_id)
-    return command_message(task, source="/test", now=utc_now(), routing_key="task.query")
 
 
 def queued_long_ago(bench) -> None:

@@ -6,17 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.port import Message
 from shared.clock import utc_now
-from shared.contract.codec import command_message
-from shared.contract.messages import RunTask
 from shared.dicom.errors import NotNowError, Outcome, PeerError
 from shared.jobs.engine import LOOK_AGAIN
-
-
-def task_message(task_id: int) -> Message:
-    task = RunTask(job_id="query-1", task_id=task_id)
-    return command_message(task, source="/test", now=utc_now(), routing_key="task.query")
+from tests.integration.jobs.conftest import task_message
 
 
 def not_now(*, hours: float = 0.0, whole_node: bool = False):

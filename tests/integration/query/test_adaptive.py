@@ -160,10 +160,10 @@ def test_a_cap_is_learned_and_all_of_a_busy_day_is_found(system, scripted_pacs):
     assert profile_of(system).cap == 100
 
 
-def test_a_minute_with_more_studies_than_the_cap_ends_incomplete_with_the_window(system, scripted_pacs):
+def test_a_second_with_more_studies_than_the_cap_ends_incomplete_with_the_minute(system, scripted_pacs):
     # Given
     day = dt.date(2024, 3, 5)
-    studies = [ct_study(date=day, time=dt.time(9, 30, number % 60)) for number in range(130)]
+    studies = [ct_study(date=day, time=dt.time(9, 30)) for number in range(130)]
     studies += [ct_study(date=day, time=dt.time(10, number)) for number in range(20)]
     ready(system, scripted_pacs(studies, cap=100, cap_levels=["STUDY"]))
     # When

@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from services.query.cutting import BLIND_CUTS, last_minute, worth_cutting
+from services.query.cutting import BLIND_CUTS, is_ignored, last_and_first_minute, worth_cutting
+from shared.dicom.answers import StudyMatch
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.status import status_error
 from shared.querying.slices import Slice
@@ -43,16 +44,45 @@ def test_a_window_is_cut_where_its_parts_may_be_answered(error, answers, failure
 
 
 @pytest.mark.parametrize(
-    ("part", "expected"),
+    ("part", "first", "last"),
     [
-        (Slice(dt.date(2024, 1, 1), dt.date(2024, 1, 7)), (dt.date(2024, 1, 7), dt.time(23, 59))),
-        (Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30)), (TODAY, dt.time(9, 30))),
-        (Slice(dt.date(2020, 1, 1), None), (TODAY, dt.time(23, 59))),
-        (Slice(), (TODAY, dt.time(23, 59))),
+        (Slice(dt.date(2024, 1, 1), dt.date(2024, 1, 7)), (1, 1, "00:00"), (1, 7, "23:59")),
+        (Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30)), (3, 5, "08:00"), (3, 5, "09:30")),
+        (Slice(dt.date(2024, 2, 1), None), (2, 1, "00:00"), (3, 5, "23:59")),
+        (Slice(), (3, 5, "00:00"), (3, 5, "23:59")),
     ],
 )
-def test_the_last_minute_lies_within_the_window(part, expected):
+def test_the_minutes_at_its_ends_lie_within_the_window(part, first, last):
     # When
-    probe = last_minute(part, TODAY)
+    probes = last_and_first_minute(part, TODAY)
     # Then
-    assert (probe.date_from, probe.time_from) == (probe.date_until, probe.time_until) == expected
+    for probe, (month, day, moment) in zip(probes, [last, first], strict=True):
+        assert probe.date_from == probe.date_until == dt.date(2024, month, day)
+        assert probe.time_from == probe.time_until == dt.time.fromisoformat(moment)
+
+
+def named(day: str | None, moment: str | None) -> StudyMatch:
+    return StudyMatch("1.2", None, None, None, day, moment, None, None, None)
+
+
+MORNING = Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30))
+
+
+@pytest.mark.parametrize(
+    ("part", "answers", "expected"),
+    [
+        (MORNING, [("20240305", "081500"), ("20240305", "0930")], False),
+        (MORNING, [("20240305", "100000"), ("20240305", "110000"), ("20240305", "0930")], True),
+        (MORNING, [("20240305", "07:59:59.9")], True),
+        (MORNING, [("20240306", "083000")], True),
+        (MORNING, [("20240305", None), ("20240305", "noon"), (None, "120000"), ("today", None)], False),
+        (MORNING, [], False),
+        (Slice(TODAY, TODAY), [("20240305", "235959"), ("20240305", None)], False),
+        (Slice(TODAY, TODAY), [("20240304", None)], True),
+        (Slice(None, TODAY), [("19000101", None)], False),
+        (Slice(TODAY, None), [("20240306", None)], False),
+        (Slice(), [("20240306", None)], False),
+    ],
+)
+def test_a_window_is_ignored_where_most_answers_lie_outside(part, answers, expected):
+    assert is_ignored(part, [named(*one) for one in answers]) is expected

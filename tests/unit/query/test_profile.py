@@ -66,7 +66,18 @@ def test_a_cap_is_never_believed_and_a_proof_beyond_it_unlearns_it(answers):
     capped = Profile().capped(answers)
     # Then
     assert not capped.believes_all(answers)
-    assert capped.proved(answers).cap is None
+    assert capped.proved(answers + 1).cap is None
+
+
+@given(st.integers(1, 10_000))
+def test_as_many_answers_as_were_proven_once_may_be_a_cap_by_chance(answers):
+    # Given
+    proven, capped = Profile().proved(answers), Profile().capped(answers).proved(answers)
+    # Then
+    assert proven.believes_all(answers - 1)
+    assert not proven.believes_all(answers) or answers <= UNPROVEN
+    assert capped.cap == answers
+    assert not capped.believes_all(answers)
 
 
 def test_lists_are_shorter_where_answers_are_capped():

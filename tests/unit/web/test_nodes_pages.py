@@ -144,3 +144,67 @@ def test_users_are_disabled_and_enabled_and_get_another_role(site):
     assert site.person("viewer").get("/imports/query").status_code == 200
     with site.database.read() as session:
         assert session.get(User, 1).role == "importer"
+
+
+LIMITS = {
+    "max_associations": "2",
+    "requests_per_minute": "120",
+    "hours": "18:00-06:00, 12:00-13:00",
+    "time_zone": "Europe/Berlin",
+}
+
+
+def test_limits_of_a_node_are_edited(site):
+    # Given
+    person = site.person("admin")
+    # When
+    answer = person.post("/nodes/1/edit", {**NODE, **LIMITS})
+    page = person.text("/nodes/1/edit")
+    # Then
+    assert answer.status_code == 302
+    with site.database.read() as session:
+        node = session.get_one(Node, 1)
+    assert (node.max_associations, node.requests_per_minute) == (2, 120)
+    assert (node.hours, node.time_zone) == ("18:00-06:00,12:00-13:00", "Europe/Berlin")
+    assert 'value="18:00-06:00,12:00-13:00"' in page
+
+
+def test_limits_that_are_emptied_are_gone(site):
+    # Given
+    person = site.person("admin")
+    person.post("/nodes/1/edit", {**NODE, **LIMITS})
+    # When
+    person.post("/nodes/1/edit", {**NODE, **dict.fromkeys(LIMITS, "")})
+    # Then
+    with site.database.read() as session:
+        node = session.get_one(Node, 1)
+    assert (node.max_associations, node.requests_per_minute, node.hours, node.time_zone) == (4, None, "", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "problem"),
+    [
+        ({"max_associations": "0"}, "max_associations", "greater than or equal to 1"),
+        ({"max_associations": "many"}, "max_associations", "valid integer"),
+        ({"requests_per_minute": "6001"}, "requests_per_minute", "less than or equal to 6000"),
+        ({"hours": "evenings"}, "hours", "Must be hours of the day such as"),
+        ({"time_zone": "Berlin/Europe"}, "time_zone", "Must be a time zone of the IANA database"),
+    ],
+)
+def test_wrong_limits_are_told_at_their_field(site, changes, field, problem):
+    # When
+    answer = site.person("admin").post("/nodes/add/remote", {**NODE, **LIMITS, **changes})
+    # Then
+    assert answer.status_code == 422
+    assert problem in answer.text.split(f'data-error-of="{field}"')[1].split("</div>")[0]
+
+
+def test_a_store_node_has_no_limits(site):
+    # Given
+    person = site.person("admin")
+    # When
+    page = person.text("/nodes/add/store")
+    answer = person.post("/nodes/add/store", {**NODE, **LIMITS})
+    # Then
+    assert "Associations at once" not in page
+    assert answer.status_code == 302

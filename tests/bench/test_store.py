@@ -1,0 +1,250 @@
+"""Our store beside what users would run otherwise, and beside the limit, with the same files and senders."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.store.part10 import file_head
+from tests.bench import bare_store
+from tests.bench.table import print_table
+from tests.bench.usage import usage_of_session
+from tests.support.orthanc import CONFIGURATION, Orthanc, orthancs
+from tests.support.processes import Installation, Running, installed
+from tests.support.store import DicomObject, made_object
+from tests.support.system import free_port
+from tests.support.waiting import wait_until
+
+SENDERS = 4
+#: Bytes and number of the objects of each sender.
+SMALL, LARGE = (7_400, 250), (525_000, 30)
+#: Objects that an Orthanc sends on one association.
+FROM_ORTHANC = 60
+OUR_STORE, LIMIT = "DoseQR (durable)", "bare socket, fsync, rename (the limit)"
+#: Goals for small objects: ahead of every peer, and at most so many times slower than the limit.
+WITHIN_OF_LIMIT = 2.0
+#: Lets a receiver end an association and write what it had put off.
+WAIT_S = 120.0
+
+#: The machine may be busy; nothing here is a test of time.
+pytestmark = pytest.mark.timeout(1200)
+
+HEAD = ("receiver", "objects/s", "MB/s", "peak MiB", "CPU ms/object")
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """What is measured: a process that leads its session and listens."""
+
+    name: str
+    process: Running
+    port: int
+    count: Callable[[], int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One receiver, measured."""
+
+    name: str
+    objects: int
+    size_bytes: int
+    seconds: float
+    peak_mib: float
+    cpu_s: float
+
+    @property
+    def rate(self) -> float:
+        return self.objects / self.seconds
+
+    def cells(self) -> tuple[object, ...]:
+        megabytes = self.rate * self.size_bytes / 1e6
+        return self.name, self.rate, megabytes, self.peak_mib, self.cpu_s * 1000 / self.objects
+
+
+# Receivers
+
+
+@pytest.fixture
+def installation(tmp_path, rabbitmq_url, amqp_prefix) -> Iterator[Installation]:
+    with installed(tmp_path / "installation", rabbitmq_url, amqp_prefix) as made:
+        yield made
+
+
+def receivers(installation: Installation, folder: Path) -> Iterator[Receiver]:
+    """Start one receiver after the other; each ends before the next begins."""
+    for begin in (_ours, _storescp, _pynetdicom, _orthanc, _bare):
+        receiver = begin(installation, folder)
+        _wait_until_it_listens(receiver.port)
+        yield receiver
+        receiver.process.close()
+
+
+def _ours(installation: Installation, _folder: Path) -> Receiver:
+    (process,) = installation.serve("store")
+    settings = installation.settings
+    return Receiver(
+        OUR_STORE, process, settings.store_port, lambda: _files(settings.objects_dir, "*/*/*.dcm")
+    )
+
+
+def _storescp(installation: Installation, folder: Path) -> Receiver:
+    port, kept = free_port(), _made(folder / "storescp")
+    options = ["--fork", "--bit-preserving", "+xa", "-pdu", "131072", "-od", str(kept)]
+    process = installation.run(["storescp", *options, str(port)])
+    return Receiver("DCMTK storescp", process, port, lambda: _files(kept))
+
+
+def _pynetdicom(installation: Installation, folder: Path) -> Receiver:
+    port, kept = free_port(), _made(folder / "pynetdicom")
+    command = [sys.executable, "-m", "pynetdicom", "storescp", "-q", "-od", str(kept), str(port)]
+    return Receiver("pynetdicom storescp", installation.run(command), port, lambda: _files(kept))
+
+
+def _orthanc(installation: Installation, folder: Path) -> Receiver:
+    own = _made(folder / "orthanc-store")
+    port, configuration = free_port(), own / "orthanc.json"
+    text = CONFIGURATION.read_text().strip().removesuffix("}")
+    own_settings = f'"DicomPort": {port}, "HttpPort": {free_port()}, "DicomAet": "KEEPER"'
+    storage = f'"StorageDirectory": "{own}/storage", "IndexDirectory": "{own}/storage"'
+    configuration.write_text(f"{text}, {own_settings}, {storage}}}")
+    program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
+    process = installation.run([program, str(configuration)])
+    return Receiver("Orthanc as store", process, port, lambda: _files(own / "storage", "??/??/*"))
+
+
+def _bare(installation: Installation, folder: Path) -> Receiver:
+    port, kept = free_port(), folder / "bare"
+    command = [sys.executable, "-m", "tests.bench.bare_store", str(port), str(kept)]
+    return Receiver(LIMIT, installation.run(command), port, lambda: _files(kept, "*.dcm"))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _files(folder: Path, pattern: str = "*") -> int:
+    return sum(1 for _ in folder.glob(pattern))
+
+
+def _wait_until_it_listens(port: int) -> None:
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(listens)
+
+
+# Senders
+
+
+def folders_of_files(root: Path, size_bytes: int, number: int) -> list[list[Path]]:
+    """Write the files of each sender; every sender has a series of its own."""
+    batches = []
+    for sender in range(1, SENDERS + 1):
+        folder = _made(root / str(sender))
+        made = [
+            made_object(10_000 * sender + n, size_bytes=size_bytes, series=f"1.2.826.0.1.3.{sender}")
+            for n in range(number)
+        ]
+        batches.append([_written(folder, one) for one in made])
+    return batches
+
+
+def _written(folder: Path, one: DicomObject) -> Path:
+    head = file_head(
+        sop_class_uid=one.identity.sop_class_uid,
+        sop_instance_uid=one.sop_instance_uid,
+        transfer_syntax_uid=one.transfer_syntax_uid,
+    )
+    file = folder / f"{one.sop_instance_uid}.dcm"
+    file.write_bytes(head + one.data_set)
+    return file
+
+
+def storescu(installation: Installation, port: int, folders: Sequence[Path]) -> None:
+    """Send each folder by a storescu of its own, all at once."""
+    command = ["storescu", "-R", "--max-send-pdu", "131072", "+sd", "127.0.0.1", str(port)]
+    senders = [installation.run([*command, str(folder)]) for folder in folders]
+    for sender in senders:
+        assert sender.wait(600).code == 0, sender.text()[-2000:]
+
+
+def send_bare(port: int, batches: Sequence[Sequence[Path]]) -> None:
+    """Send each batch over a bare connection of its own, all at once."""
+    with ThreadPoolExecutor(SENDERS) as pool:
+        list(pool.map(lambda files: bare_store.send(port, files), batches))
+
+
+def measured(receiver: Receiver, objects: int, size_bytes: int, send: Callable[[], None]) -> Row:
+    """Send, and say what it took; everything has to be there at the end."""
+    before, kept = usage_of_session(receiver.process.pid), receiver.count()
+    began = time.monotonic()
+    send()
+    seconds = time.monotonic() - began
+    after = usage_of_session(receiver.process.pid)
+    wait_until(lambda: receiver.count() - kept >= objects, WAIT_S)
+    return Row(receiver.name, objects, size_bytes, seconds, after.peak_mib, after.cpu_s - before.cpu_s)
+
+
+def print_rows(title: str, rows: Sequence[Row], *, with_goals: bool = False) -> None:
+    print_table(title, HEAD, [row.cells() for row in rows])
+    if with_goals:
+        rates = {row.name: row.rate for row in rows}
+        limit, ours = rates.pop(LIMIT), rates.pop(OUR_STORE)
+        best = max(rates, key=rates.__getitem__)
+        met = {True: "met", False: "not met"}
+        print_table(
+            "Goals",
+            ("goal", "x", "met"),
+            [
+                (f"ahead of the best peer ({best})", ours / rates[best], met[ours > rates[best]]),
+                ("limit over ours, at most 2", limit / ours, met[limit / ours <= WITHIN_OF_LIMIT]),
+            ],
+        )
+
+
+# Runs
+
+
+@pytest.mark.parametrize(("size_bytes", "number"), [SMALL, LARGE], ids=["small", "large"])
+def test_four_senders(installation, tmp_path, size_bytes, number):
+    batches = folders_of_files(tmp_path / "files", size_bytes, number)
+    folders = [files[0].parent for files in batches]
+    rows = []
+    for receiver in receivers(installation, tmp_path / "kept"):
+        if receiver.name == LIMIT:
+            send = lambda port=receiver.port: send_bare(port, batches)  # noqa: E731 - bound to this receiver
+        else:
+            send = lambda port=receiver.port: storescu(installation, port, folders)  # noqa: E731
+        rows.append(measured(receiver, SENDERS * number, size_bytes + 600, send))
+    title = f"{SENDERS} storescu, {SENDERS * number} objects of {(size_bytes + 600) / 1000:,.0f} KB"
+    print_rows(title, rows, with_goals=size_bytes == SMALL[0])
+
+
+@pytest.fixture
+def source(tmp_path) -> Iterator[Orthanc]:
+    """An Orthanc that holds the images that it is to send."""
+    with orthancs(_made(tmp_path / "source")) as start:
+        orthanc = start("SOURCE")
+        (files, *_) = folders_of_files(tmp_path / "files", LARGE[0], FROM_ORTHANC)
+        orthanc.add(files)
+        yield orthanc
+
+
+def test_an_orthanc_sends_images(installation, source, tmp_path):
+    rows = []
+    for receiver in receivers(installation, tmp_path / "kept"):
+        if receiver.name != LIMIT:
+            source.send_to("KEEPER", "127.0.0.1", receiver.port)
+            rows.append(measured(receiver, FROM_ORTHANC, LARGE[0], lambda: source.send_all("KEEPER")))
+    print_rows(f"One Orthanc, {FROM_ORTHANC} objects of 525 KB on one association", rows)
