@@ -10,6 +10,8 @@ import structlog
 from services.store.announce import Announcer
 from services.store.committer import Committer
 from services.store.counters import Counters, log_changes
+from services.store.handover.opening import handover_worker
+from services.store.handover.retry import RetryHandler
 from services.store.inbox import Inbox
 from services.store.intake import Intake
 from services.store.keep import ObjectFolder
@@ -20,7 +22,7 @@ from services.store.summaries import Reader
 from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
-from shared.contract.messages import Command, RegisterObjects
+from shared.contract.messages import Command, RegisterObjects, RetryHandover
 from shared.database.session import Database
 from shared.errors import PermanentError
 from shared.events import Publisher
@@ -43,7 +45,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     """Wire the store to real parts and start it.
 
     Raises:
-        PermanentError: the port is taken.
+        PermanentError: the port is taken, or two ways to hand over are set.
         RetriableError: the folder of objects cannot be written.
     """
     counters, publisher = Counters(), Publisher(broker, NAME)
@@ -71,6 +73,10 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     for part in (announcer, committer, scanner, reader, _consumption(settings, broker, database, publisher)):
         part.start()
         lifecycle.on_stop(lambda part=part: part.stop(settings.grace))  # type: ignore[misc]
+    worker = handover_worker(settings, database, folder)
+    if worker is not None:
+        worker.start()
+        lifecycle.on_stop(lambda: worker.stop(settings.grace))
     scp.start()
     lifecycle.on_stop(lambda: scp.stop(settings.grace))
     _log_counters(counters, lifecycle)
@@ -82,7 +88,10 @@ def answer_within_s(dimse_timeout_s: float) -> float:
 
 
 def _consumption(settings: Settings, broker: Broker, database: Database, publisher: Publisher) -> Worker:
-    handlers: dict[type[Command], CommandHandler] = {RegisterObjects: RegisterHandler(database, publisher)}
+    handlers: dict[type[Command], CommandHandler] = {
+        RegisterObjects: RegisterHandler(database, publisher),
+        RetryHandover: RetryHandler(database, publisher, enabled=settings.hands_over),
+    }
     inbox = Inbox(CommandRouter(handlers, publisher), database, settings.store_ae_title)
     return Worker(broker, QUEUE, inbox, workers=1)
 

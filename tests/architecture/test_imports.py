@@ -139,6 +139,7 @@ BROAD = {
     "services/cli/main.py": 1,  # a defect gets an exit code of its own
     "services/store/announce.py": 1,
     "services/store/committer.py": 1,  # the waiting associations are answered
+    "services/store/handover/worker.py": 1,
     "services/store/receive.py": 1,  # the sender is answered, the association lives on
     "services/store/scan.py": 1,
     "shared/broker/bridge.py": 1,
