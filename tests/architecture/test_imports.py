@@ -141,6 +141,7 @@ BROAD = {
     "services/store/committer.py": 1,  # the waiting associations are answered
     "services/store/receive.py": 1,  # the sender is answered, the association lives on
     "services/store/scan.py": 1,
+    "services/store/summaries.py": 1,
     "shared/broker/bridge.py": 1,
     "shared/broker/bridge_client.py": 1,
     "shared/broker/memory.py": 1,
