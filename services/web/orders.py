@@ -1,4 +1,4 @@
-"""Queries and retrieves that this process ordered, until a worker has made rows of them."""
+"""What this process ordered, until a worker has made rows of it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Order:
     store_id: int | None = None
     criteria: dict[str, Any] = field(default_factory=dict)
     query_id: str = ""
+    #: The ended query that is asked again, and how often it was asked again before.
+    again: str = ""
+    round: int = 0
 
 
 class Orders:
@@ -49,6 +52,14 @@ class Orders:
                 for command_id, order in reversed(self._orders.items())
                 if order.query_id == query_id
             ]
+
+    def again_of(self, query_id: str, round_: int) -> str | None:
+        """Return the newest command that asks a query again which was asked again so often before."""
+        with self._lock:
+            for command_id, order in reversed(self._orders.items()):
+                if (order.again, order.round) == (query_id, round_):
+                    return command_id
+        return None
 
     def forget(self, command_id: str) -> None:
         """Drop an order that did not go out."""

@@ -50,6 +50,11 @@ class QueryView:
         return self.job.status in ENDED
 
     @property
+    def askable(self) -> bool:
+        """Whether something is missing that can be asked for again."""
+        return self.ended and self.job.status != "completed"
+
+    @property
     def retrievable(self) -> bool:
         """Whether there is something to retrieve."""
         return self.job.status in ("completed", "incomplete", "cancelled") and self.job.studies_kept > 0
@@ -77,6 +82,11 @@ class RetrieveView:
     def ended(self) -> bool:
         """Whether nothing more comes."""
         return self.job.status in ENDED
+
+    @property
+    def askable(self) -> bool:
+        """Whether something is missing that can be asked for again."""
+        return self.ended and self.job.status != "completed"
 
     @property
     def left(self) -> int:
@@ -163,6 +173,7 @@ def _of_query(session: Session, parts: Parts, job: Query) -> Panel:
             .order_by(Retrieve.requested_at.desc(), Retrieve.id)
         )
     )
+    again = _pending_again(job, parts.orders, parts.live.heard)
     pending = _pending_retrieve(job.id, {one.id for one in retrieves}, parts.orders, parts.live.heard)
     newest = (
         retrieve_view(session, parts, retrieves[0])
@@ -177,7 +188,8 @@ def _of_query(session: Session, parts: Parts, job: Query) -> Panel:
         and job.status in ("completed", "incomplete")
         and job.studies_kept > 0
     )
-    needed: list[str] = [] if query.ended else ["query"]
+    waits = again is not None and not again.refusal
+    needed: list[str] = ["query"] if waits or not query.ended else []
     if query.retrievable and not (newest is not None and newest.ended):
         needed += _for_retrieve(session, parts, job.store_id)
     return Panel(
@@ -185,7 +197,7 @@ def _of_query(session: Session, parts: Parts, job: Query) -> Panel:
         query=query,
         retrieve=newest,
         retrieves=len(retrieves),
-        pending=pending,
+        pending=again or pending,
         expects_retrieve=expects,
         complaints=_complaints(parts, needed),
     )
@@ -198,7 +210,7 @@ def _pending(job_id: str, order: Order | None, heard: Heard) -> Pending:
         return Pending(job_id, kind)
     name = rejection.field.removeprefix("data.").removeprefix("criteria.")
     problem = for_people(rejection.problem)
-    label = LABELS.get(name, name)
+    label = "" if name == "job_id" else LABELS.get(name, name)
     return Pending(job_id, kind, f"not accepted. {label}: {problem}" if label else f"not accepted. {problem}")
 
 
@@ -207,6 +219,12 @@ def _pending_retrieve(query_id: str, known: set[str], orders: Orders, heard: Hea
     for job_id in orders.retrieves_of(query_id):
         return None if job_id in known else _pending(job_id, orders.get(job_id), heard)
     return None
+
+
+def _pending_again(job: Query, orders: Orders, heard: Heard) -> Pending | None:
+    """Return that an ended query was asked again here, as long as it has not begun to run again."""
+    command_id = orders.again_of(job.id, job.round) if job.status in ENDED else None
+    return _pending(command_id, orders.get(command_id), heard) if command_id is not None else None
 
 
 def _complaints(parts: Parts, needed: list[str]) -> list[Complaint]:

@@ -143,7 +143,7 @@ class FindLink(Link):
     def _request(self, identifier: Dataset) -> None:
         encoded = encode(identifier, self.implicit, True)
         if encoded is None:
-            raise ValueError("the identifier cannot be encoded")
+            raise PeerError(Outcome.NOT_SUPPORTED, "the request cannot be encoded", permanent=True)
         self._connection.send(
             self._p_data(c_find_rq(self._message_id, STUDY_ROOT_FIND), is_command=True)
             + self._p_data(encoded, is_command=False)

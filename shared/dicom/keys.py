@@ -62,6 +62,9 @@ def study_identifier(
     ds.StudyDate = study_date
     ds.StudyTime = study_time
     ds.AccessionNumber = accession_number
+    if not accession_number.isascii():
+        # Without it what the default cannot hold would be sent as a question mark, which matches anything.
+        ds.SpecificCharacterSet = "ISO_IR 192"
     if modalities_in_study:
         ds.ModalitiesInStudy = list(modalities_in_study)
     if study_instance_uids:

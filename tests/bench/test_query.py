@@ -96,6 +96,10 @@ def _fill(orthanc: Orthanc) -> None:
         orthanc.add_bytes(content)
 
 
+#: In the log: an association begins, ends; a C-FIND.
+_OPENED, _ENDED, _ASKED = b"Association Received", b"Finishing association", b"DICOM C-Find request at level"
+
+
 class Witness:
     """What the PACS's own log says of the requests within a block."""
 
@@ -105,14 +109,13 @@ class Witness:
 
     def read(self) -> tuple[int, int]:
         """Return the number of C-FINDs, and of associations that stood at once."""
-        with self._log.open("rb") as log:
-            log.seek(self._start)
-            text = log.read().decode(errors="replace")
-        now = most = 0
-        for line in re.findall(r"Association Received|Finishing association", text):
-            now += 1 if line == "Association Received" else -1
+        text = self._log.read_bytes()
+        before, since = text[: self._start], text[self._start :]
+        now = most = before.count(_OPENED) - before.count(_ENDED)
+        for line in re.findall(_OPENED + b"|" + _ENDED, since):
+            now += 1 if line == _OPENED else -1
             most = max(most, now)
-        return text.count("DICOM C-Find request at level"), most
+        return since.count(_ASKED), most
 
 
 # Plans

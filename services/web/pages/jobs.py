@@ -18,7 +18,7 @@ from services.web.parts import parts
 from services.web.progress import panel
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import new_id, valid_id
-from shared.contract.messages import ENDED, CancelJob, JobStatus, RunRetrieve
+from shared.contract.messages import ENDED, AskAgain, CancelJob, JobStatus, RunRetrieve
 from shared.database.models import Query, Retrieve
 from shared.errors import InvalidInputError
 from shared.reading.export import csv_lines
@@ -164,6 +164,40 @@ def cancel(job_id: str) -> ResponseReturnValue:
     elif order(CancelJob(job_id=job_id, requested_by=me().name), "cancel", job_id=job_id):
         flash("The job is asked to end. What was found or has arrived stays.", "info")
     return redirect(_back(job_id))
+
+
+@blueprint.post("/<job_id>/again")
+@requires(*IMPORTERS)
+def again(job_id: str) -> ResponseReturnValue:
+    """Ask an ended job again for what is missing: a query goes on, a retrieve is ordered anew."""
+    with parts().database.read() as session:
+        job = get_job(session, job_id) if valid_id(job_id) else None
+    if job is None:
+        abort(HTTPStatus.NOT_FOUND)
+    if job.status not in ENDED:
+        flash(f"The job has not ended yet; it is {job.status}.", "info")
+        return redirect(_back(job_id))
+    if job.status == "completed":
+        flash("Nothing is missing.", "info")
+        return redirect(_back(job_id))
+    command_id = _ask_again(job)
+    shown = request.form.get("panel") or job_id
+    # The page of a retrieve gives way to that of the new one; others show it by themselves.
+    is_its_own = isinstance(job, Retrieve) and shown == job_id
+    return redirect(_back(command_id if command_id and is_its_own else shown))
+
+
+def _ask_again(job: Job) -> str | None:
+    command_id = new_id()
+    if isinstance(job, Retrieve):
+        remembered = Order("retrieve", query_id=job.query_id)
+    else:
+        remembered = Order("asking again", again=job.id, round=job.round)
+    parts().orders.remember(command_id, remembered)
+    ordered = order(AskAgain(job_id=job.id, requested_by=me().name), "again", command_id, job_id=job.id)
+    if ordered is None:
+        parts().orders.forget(command_id)
+    return ordered
 
 
 @blueprint.post("/<job_id>/retrieve")

@@ -226,6 +226,16 @@ def test_an_odd_but_readable_answer_is_complete(scripted_pacs, kind):
     assert len(result.matches) == 3
 
 
+def test_an_accession_number_of_any_script_is_found(scripted_pacs):
+    # Given
+    link = opened(scripted_pacs([ct_study(accession_number="胸Ж1"), ct_study(accession_number="AB1")]))
+    # When
+    result = find(link, study_identifier(accession_number="胸Ж1"), study_match)
+    link.release()
+    # Then
+    assert [match.accession_number for match in result.matches] == ["胸Ж1"]
+
+
 def test_an_association_without_final_answer_is_not_used_again(scripted_pacs):
     # Given
     link = opened(scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="never_answer")]))

@@ -20,6 +20,7 @@ FORMS = {
     "/imports/query/preview": {"importer", "admin"},
     "/jobs/query-1/retrieve": {"importer", "admin"},
     "/jobs/query-1/cancel": {"importer", "admin"},
+    "/jobs/query-1/again": {"importer", "admin"},
     "/nodes/echo": {"importer", "admin"},
     "/nodes/add/remote": {"admin"},
     "/nodes/1/edit": {"admin"},
