@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -15,6 +16,7 @@ from services.store.handover.model import Batch, HandoverError, InterruptedHando
 
 #: All that the program gets to see of the environment: the service's own holds passwords.
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+_PLACEHOLDER = re.compile(r"\{(?:batch|job|study|count)\}")
 #: How often it is looked whether the service ends meanwhile, in seconds.
 _LOOK_S = 0.25
 #: Seconds between asking a program to end and ending it.
@@ -89,13 +91,7 @@ def arguments_for(arguments: Sequence[str], batch: Batch) -> list[str]:
         "{study}": batch.study_instance_uid,
         "{count}": str(len(batch.objects)),
     }
-    filled = []
-    for argument in arguments:
-        text = argument
-        for name, value in values.items():
-            text = text.replace(name, value)
-        filled.append(text)
-    return filled
+    return [_PLACEHOLDER.sub(lambda found: values[found[0]], argument) for argument in arguments]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
