@@ -10,12 +10,12 @@ import structlog
 from services.store.announce import Announcer
 from services.store.committer import Committer
 from services.store.counters import Counters, log_changes
-from services.store.handover.opening import handover_worker
+from services.store.handover.opening import handover_workers
 from services.store.handover.retry import RetryHandler
 from services.store.inbox import Inbox
 from services.store.intake import Intake
 from services.store.keep import ObjectFolder
-from services.store.receive import StoreScp
+from services.store.receive import StoreScp, listening_socket
 from services.store.register import RegisterHandler
 from services.store.scan import Scanner
 from services.store.summaries import Reader
@@ -52,31 +52,38 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     folder = ObjectFolder(settings.objects_dir)
     folder.open()
     lifecycle.on_stop(folder.close)
+    handing = handover_workers(settings, database, folder)
     scan_wanted = threading.Event()
     announcer = Announcer(database, publisher, folder, counters, store_ae_title=settings.store_ae_title)
     committer = Committer(
         database,
         wait_s=answer_within_s(settings.dimse_timeout),
+        sync_names=folder.sync_names,
         on_committed=announcer.committed,
         on_missed=scan_wanted.set,
     )
     scanner = Scanner(database, folder, committer, scan_wanted)
+    intake = Intake(folder, committer, counters)
     scp = StoreScp(
-        Intake(folder, committer, counters).take,
+        intake.take,
+        listener=listening_socket(settings.store_host, settings.store_port),
         ae_title=settings.store_ae_title,
-        host=settings.store_host,
-        port=settings.store_port,
         stall_timeout_s=settings.dimse_timeout,
+        open_part=intake.open_part,
+        count=counters.add,
     )
     # What is started first is stopped last: no receipt is left behind by its committer or announcer.
-    reader = Reader(database, settings.objects_dir)
-    for part in (announcer, committer, scanner, reader, _consumption(settings, broker, database, publisher)):
+    consumption = _consumption(settings, broker, database, publisher)
+    for part in (
+        announcer,
+        committer,
+        scanner,
+        Reader(database, settings.objects_dir),
+        *handing,
+        consumption,
+    ):
         part.start()
         lifecycle.on_stop(lambda part=part: part.stop(settings.grace))  # type: ignore[misc]
-    worker = handover_worker(settings, database, folder)
-    if worker is not None:
-        worker.start()
-        lifecycle.on_stop(lambda: worker.stop(settings.grace))
     scp.start()
     lifecycle.on_stop(lambda: scp.stop(settings.grace))
     _log_counters(counters, lifecycle)

@@ -159,10 +159,13 @@ _FIELDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "busiest": (
         "Busiest day",
         "The most studies of one modality a day; slices are planned by it.",
-        _unit("studies"),
+        lambda value: f"{value:.2g} studies",
     ),
     "measured_at": ("Measured", "When it was last measured by command (UTC).", str),
 }
+
+#: Of these a measurement that found nothing tells that there is none.
+_NONE_FOUND = frozenset({"refused_keys", "cap"})
 
 #: Of no use to people.
 _UNTOLD = frozenset({"measured_by"})
@@ -170,7 +173,8 @@ _UNTOLD = frozenset({"measured_by"})
 
 def told(profile: Profile) -> list[Told]:
     """Return every field of a profile, in the order in which people read it."""
-    return [_told(name, getattr(profile, name)) for name in _FIELDS]
+    measured = bool(profile.measured_at)
+    return [_told(name, getattr(profile, name), looked=measured and name in _NONE_FOUND) for name in _FIELDS]
 
 
 def untold() -> set[str]:
@@ -178,8 +182,9 @@ def untold() -> set[str]:
     return {one.name for one in fields(Profile)} - _FIELDS.keys() - _UNTOLD
 
 
-def _told(name: str, value: Any) -> Told:
+def _told(name: str, value: Any, *, looked: bool) -> Told:
     label, meaning, words = _FIELDS[name]
-    unknown = value == getattr(_DEFAULTS, name)
     plain = list(value) if isinstance(value, tuple) else value
-    return Told(name, label, plain, NOT_MEASURED if unknown else words(value), meaning)
+    if value != getattr(_DEFAULTS, name):
+        return Told(name, label, plain, words(value), meaning)
+    return Told(name, label, plain, "none found" if looked else NOT_MEASURED, meaning)

@@ -143,6 +143,7 @@ class Ours:
         assert (query["status"], query["counts"]["kept"]) == ("completed", STUDIES)
         finds, associations = witness.read()
         with self.seen.database.read() as session:
+            assert associations <= session.get_one(Node, self.node_id).max_associations
             which = QueryFind.job_id == job_id
             answers = session.scalar(select(func.sum(QueryFind.matches)).where(which)) or 0
         return Row(plan, Counted(finds, query["counts"]["found"], answers, seconds), associations, peak)

@@ -333,3 +333,43 @@ def test_without_a_script_a_query_still_runs(hospital, new_page: Callable[..., P
     page.get_by_role("button", name="Test again").click()
     # Then
     expect(page.get_by_role("region", name="Nodes")).to_be_visible()
+
+
+def test_an_administrator_has_a_node_measured_and_limits_it(hospital, page, address):
+    # Given
+    log_in(page, address, "admin")
+    page.get_by_role("link", name="Nodes").click()
+    page.get_by_role("link", name="Profile of pacs").click()
+    # When
+    page.get_by_role("button", name="Measure").click()
+    # Then
+    expect(page.get_by_role("status").filter(has_text="Measured with")).to_be_visible()
+    expect(page.get_by_role("row", name="Matches on modalities")).to_contain_text("yes")
+    # When
+    page.get_by_role("link", name="Change").click()
+    page.get_by_label("Requests a minute").fill("120")
+    page.get_by_label("Hours in which it may be asked").fill("evenings")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Must be hours of the day").first).to_be_visible()
+    page.get_by_label("Hours in which it may be asked").fill("00:00-24:00")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="Profile of pacs").click()
+    # Then
+    expect(page.get_by_text("120 requests a minute, at 00:00-24:00")).to_be_visible()
+
+
+def test_an_estimate_is_told_while_the_form_is_filled_in(hospital, page, address):
+    # Given
+    log_in(page, address, "importer")
+    hospital.finished_query({"types": ["CT"], "date_from": str(DAY), "date_until": str(DAY)})
+    # When
+    page.goto(f"{address}/imports/query")
+    fill_query(page, "CT")
+    # Then
+    told = page.locator("[data-estimate]")
+    expect(told).to_contain_text(re.compile(r"About .* studies, .* \(judged by 1 earlier query\)"))
+    # When
+    page.get_by_text("Advanced options").click()
+    page.get_by_label("Accession numbers").fill("A1\nA*")
+    # Then
+    expect(page.get_by_text("Line 2: must hold no wildcard")).to_be_visible()

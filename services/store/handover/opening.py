@@ -14,19 +14,19 @@ from shared.errors import SettingsError
 from shared.settings import Settings
 
 
-def handover_worker(settings: Settings, database: Database, folder: ObjectFolder) -> HandoverWorker | None:
-    """Return what hands over, not started yet; None if no importer is set.
+def handover_workers(settings: Settings, database: Database, folder: ObjectFolder) -> list[HandoverWorker]:
+    """Return what hands over, not started yet; nothing if no importer is set.
 
     Raises:
         SettingsError: both a command and an address are set.
     """
     if not settings.hands_over:
-        return None
+        return []
     if settings.handover_command and settings.handover_url:
         raise SettingsError("DOSEQR_HANDOVER_URL: cannot be set beside DOSEQR_HANDOVER_COMMAND")
     stopping = threading.Event()
     send = _sender(settings, folder, stopping)
-    return HandoverWorker(database, folder, send, stopping, pauses=settings.handover_pauses)
+    return [HandoverWorker(database, folder, send, stopping, pauses=settings.handover_pauses)]
 
 
 def _sender(settings: Settings, folder: ObjectFolder, stopping: threading.Event) -> Send:

@@ -14,7 +14,7 @@ import pytest
 
 from services.store.handover.command import CommandSender, arguments_for
 from services.store.handover.model import Batch, BatchObject, HandoverError, InterruptedHandoverError
-from services.store.handover.opening import handover_worker
+from services.store.handover.opening import handover_workers
 from services.store.handover.post import HttpSender
 from services.store.keep import ObjectFolder
 from shared.errors import SettingsError
@@ -265,8 +265,8 @@ def test_a_command_and_an_address_together_are_refused(sqlite_database, tmp_path
     settings = Settings(handover_command=("importer",), handover_url="http://importer/")
     # When, Then
     with pytest.raises(SettingsError, match="DOSEQR_HANDOVER_URL"):
-        handover_worker(settings, sqlite_database, ObjectFolder(tmp_path))
+        handover_workers(settings, sqlite_database, ObjectFolder(tmp_path))
 
 
 def test_without_an_importer_nothing_is_begun(sqlite_database, tmp_path):
-    assert handover_worker(Settings(), sqlite_database, ObjectFolder(tmp_path)) is None
+    assert handover_workers(Settings(), sqlite_database, ObjectFolder(tmp_path)) == []

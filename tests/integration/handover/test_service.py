@@ -29,6 +29,8 @@ from tests.support.waiting import wait_until
 __all__ = ["listener"]
 
 ROOT = Path(__file__).parents[3]
+#: How long a service may take to start on a busy machine.
+START_S = 90.0
 STUDY, SERIES = "1.2.826.0.1.2", "1.2.826.0.1.3.1"
 
 
@@ -146,18 +148,18 @@ def test_a_batch_in_hand_when_the_service_is_killed_is_handed_over_again_with_th
     process = run(environment, tmp_path / "log")
     pids: list[int] = []
     try:
-        wait_until(lambda: '"listening"' in (tmp_path / "log").read_text())
+        wait_until(lambda: '"listening"' in (tmp_path / "log").read_text(), START_S)
         with Scu(int(environment["DOSEQR_STORE_PORT"]), [CT_EXPLICIT]) as scu:
             assert one.send(scu) == 0
         end(database)
-        wait_until(lambda: said.exists() and said.read_text().endswith("\n"))
+        wait_until(lambda: said.exists() and said.read_text().endswith("\n"), START_S)
         pids.append(int(said.read_text().split()[0]))
         # When
         process.kill()
         process.wait()
         process = run(environment, tmp_path / "log2")
         # Then
-        wait_until(lambda: [batch.state for batch in batches(database)] == ["done"])
+        wait_until(lambda: [batch.state for batch in batches(database)] == ["done"], START_S)
         first, second = (line.split(maxsplit=1)[1] for line in said.read_text().splitlines())
         assert first == second
         assert batches(database)[0].attempts == 2

@@ -21,6 +21,17 @@ def test_what_is_not_measured_is_said_so() -> None:
     assert {one.to_json()["value"] for one in fields} == {None}
 
 
+def test_what_a_measurement_looked_for_in_vain_is_said_so() -> None:
+    # When
+    words = {one.name: one.words for one in told(Profile(measured_at="2024-05-01T12:00:00+00:00"))}
+    # Then
+    assert (words["cap"], words["refused_keys"], words["relational"]) == (
+        "none found",
+        "none found",
+        NOT_MEASURED,
+    )
+
+
 def test_what_is_known_is_told_in_words() -> None:
     # Given
     profile = replace(
