@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -41,6 +43,12 @@ ANSWER_MARGIN_S = 10.0
 FAILED = 5
 
 
+class _Part(Protocol):
+    def start(self) -> object: ...
+
+    def stop(self, grace_s: float, /) -> object: ...
+
+
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
     """Wire the store to real parts and start it.
 
@@ -73,17 +81,12 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         count=counters.add,
     )
     # What is started first is stopped last: no receipt is left behind by its committer or announcer.
+    reader = Reader(database, settings.objects_dir)
     consumption = _consumption(settings, broker, database, publisher)
-    for part in (
-        announcer,
-        committer,
-        scanner,
-        Reader(database, settings.objects_dir),
-        *handing,
-        consumption,
-    ):
+    parts: list[_Part] = [announcer, committer, scanner, reader, *handing, consumption]
+    for part in parts:
         part.start()
-        lifecycle.on_stop(lambda part=part: part.stop(settings.grace))  # type: ignore[misc]
+        lifecycle.on_stop(partial(part.stop, settings.grace))
     scp.start()
     lifecycle.on_stop(lambda: scp.stop(settings.grace))
     _log_counters(counters, lifecycle)

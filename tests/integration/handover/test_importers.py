@@ -28,9 +28,8 @@ def a_batch(objects: int = 2, **values: Any) -> Batch:
         BatchObject("1.1", "1.2", f"1.3.{number}", "1.4", f"1.1/1.2/1.3.{number}.dcm", 10, "a" * 64)
         for number in range(objects)
     )
-    return Batch(
-        **{"id": "b1", "job_id": "r1", "study_instance_uid": "", "attempt": 1} | values, objects=made
-    )
+    known: dict[str, Any] = {"id": "b1", "job_id": "r1", "study_instance_uid": "", "attempt": 1}
+    return Batch(**(known | values), objects=made)
 
 
 def a_program(folder: Path, text: str) -> list[str]:
@@ -113,15 +112,20 @@ def test_a_program_that_does_not_end_in_time_is_ended_with_all_that_it_started(t
         send(a_batch())
     # Then
     assert raised.value.reason == "timed_out"
-    for pid in (tmp_path / "pids").read_text().split():
-        wait_until(lambda pid=pid: gone(int(pid)))
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    wait_until(lambda: all(map(gone, pids)))
 
 
 def test_the_end_of_the_service_ends_the_program(tmp_path):
     # Given
     stopping = threading.Event()
     send = CommandSender(a_program(tmp_path, STUBBORN), tmp_path, timeout_s=600, stopping=stopping)
-    threading.Thread(target=lambda: (wait_until((tmp_path / "pids").exists), stopping.set())).start()
+
+    def stop() -> None:
+        wait_until((tmp_path / "pids").exists)
+        stopping.set()
+
+    threading.Thread(target=stop).start()
     # When, Then
     with pytest.raises(InterruptedHandoverError):
         send(a_batch())
