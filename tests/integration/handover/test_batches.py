@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from services.store.handover.gathering import MAX_OBJECTS
+from services.store.handover.gathering import MAX_OBJECTS, close, gather
 from services.store.handover.model import Batch, InterruptedHandoverError
 from services.store.handover.outbox import begin_next, try_again
 from tests.integration.handover.conftest import Importer
@@ -195,24 +195,20 @@ def test_another_process_goes_on_when_the_first_ends(ward):
     assert (first.objects, second.objects) == ([], [["1.3.1"]])
 
 
-def test_a_batch_whose_process_died_is_tried_again_and_given_up_some_time(ward, importer):
+def test_a_batch_whose_process_died_is_tried_again_and_given_up_some_time(any_ward):
     # Given
-    ward.mark()
+    ward = any_ward
     ward.retrieve("r1", "1.3.1")
     ward.arrives("1.3.1")
-    ward.ends("r1")
-    worker = ward.starts(importer, pauses=(10.0,))
-    importer.refusals = 1
-    ward.until(["waiting"])
-    worker.stop(10)
-    try_again(ward.database, "r1", ward.time.now)
+    gather(ward.database, ward.time.now, ward.time.now)
+    close(ward.database, ["r1"], ward.time.now)
     # When
     tries = []
     for _ in range(3):
-        ward.time.pass_by(11)
         tries.append(begin_next(ward.database, (10.0,), ward.time.now))
+        ward.time.pass_by(11)
     # Then
-    assert [one.attempt if one else None for one in tries] == [2, None, None]
+    assert [one.attempt if one else None for one in tries] == [1, 2, None]
     assert [(one.state, one.reason) for one in ward.batches()] == [("failed", "interrupted")]
 
 
