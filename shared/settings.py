@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     )
     query_workers: int = Field(2, ge=1, le=64, description="Tasks that one query process works on at once.")
     retrieve_workers: int = Field(
-        2, ge=1, le=64, description="Tasks that one retrieve process works on at once."
+        4, ge=1, le=64, description="Tasks that one retrieve process works on at once."
     )
     arrival_grace: float = Field(
         10.0,
