@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from functools import partial
@@ -9,15 +10,14 @@ from typing import Protocol
 
 import structlog
 
-from services.store.announce import Announcer
-from services.store.committer import Committer
+from services.store.condition import metrics, trouble_with
 from services.store.counters import Counters, log_changes
+from services.store.crew import Crew
 from services.store.handover.opening import handover_workers
 from services.store.handover.retry import RetryHandler
 from services.store.inbox import Inbox
-from services.store.intake import Intake
-from services.store.keep import ObjectFolder
-from services.store.receive import StoreScp, listening_socket
+from services.store.receive import listening_socket
+from services.store.receiver import NAME, Receiver
 from services.store.register import RegisterHandler
 from services.store.scan import Scanner
 from services.store.summaries import Reader
@@ -34,11 +34,10 @@ from shared.settings import Settings, load
 
 log = structlog.get_logger(__name__)
 
-NAME = "store"
 #: Short name of its queue in the topology.
 QUEUE = "store"
-#: An answer goes out so long before the sender's time-out, by our own measure of it.
-ANSWER_MARGIN_S = 10.0
+#: More processes are not chosen by themselves: the disk is the limit then.
+MAX_CHOSEN_PROCESSES = 4
 #: Exit code (spec, section 9): failed otherwise.
 FAILED = 5
 
@@ -53,51 +52,42 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     """Wire the store to real parts and start it.
 
     Raises:
-        PermanentError: the port is taken, or two ways to hand over are set.
+        PermanentError: the port is taken, the files for TLS cannot be used, or two ways to hand over are set.
         RetriableError: the folder of objects cannot be written.
     """
-    counters, publisher = Counters(), Publisher(broker, NAME)
-    folder = ObjectFolder(settings.objects_dir)
-    folder.open()
-    lifecycle.on_stop(folder.close)
-    handing = handover_workers(settings, database, folder)
-    scan_wanted = threading.Event()
-    announcer = Announcer(database, publisher, folder, counters, store_ae_title=settings.store_ae_title)
-    committer = Committer(
-        database,
-        wait_s=answer_within_s(settings.dimse_timeout),
-        sync_names=folder.sync_names,
-        on_committed=announcer.committed,
-        on_missed=scan_wanted.set,
-    )
-    scanner = Scanner(database, folder, committer, scan_wanted)
-    intake = Intake(folder, committer, counters)
-    scp = StoreScp(
-        intake.take,
-        listener=listening_socket(settings.store_host, settings.store_port),
-        ae_title=settings.store_ae_title,
-        stall_timeout_s=settings.dimse_timeout,
-        open_part=intake.open_part,
-        count=counters.add,
-    )
-    # What is started first is stopped last: no receipt is left behind by its committer or announcer.
+    counters, scan_wanted = Counters(rows=processes_of(settings, database)), threading.Event()
+    listener = listening_socket(settings.store_host, settings.store_port)
+    receiver = Receiver(settings, broker, database, counters, listener, scan_wanted.set)
+    crew = Crew(settings, counters, listener.fileno(), scan_wanted.set)
+    scanner = Scanner(database, receiver.folder, receiver.committer, scan_wanted)
     reader = Reader(database, settings.objects_dir)
-    consumption = _consumption(settings, broker, database, publisher)
-    parts: list[_Part] = [announcer, committer, scanner, reader, *handing, consumption]
-    for part in parts:
-        part.start()
-        lifecycle.on_stop(partial(part.stop, settings.grace))
-    scp.start()
-    lifecycle.on_stop(lambda: scp.stop(settings.grace))
+    handing = handover_workers(settings, database, receiver.folder)
+    consumption = _consumption(settings, broker, database)
+    others: list[_Part] = [scanner, reader, *handing, consumption]
+
+    def start_others() -> None:
+        for part in others:
+            part.start()
+            lifecycle.on_stop(partial(part.stop, settings.grace))
+
+    receiver.start(lifecycle, start_others)
+    crew.start()
+    lifecycle.on_stop(crew.stop)
+    lifecycle.health.add_check("objects", lambda: trouble_with(settings.objects_dir))
+    lifecycle.health.add_metrics(lambda: metrics(counters, settings.objects_dir))
     _log_counters(counters, lifecycle)
 
 
-def answer_within_s(dimse_timeout_s: float) -> float:
-    """Return how long an object may wait to be known, in seconds, before its sender is told to try again."""
-    return max(dimse_timeout_s - ANSWER_MARGIN_S, dimse_timeout_s / 2)
+def processes_of(settings: Settings, database: Database) -> int:
+    """Return how many processes receive; where all services are embedded in one process, it is that one."""
+    if settings.embedded:
+        return 1
+    chosen = 1 if database.is_sqlite else min(os.cpu_count() or 1, MAX_CHOSEN_PROCESSES)
+    return settings.store_processes or chosen
 
 
-def _consumption(settings: Settings, broker: Broker, database: Database, publisher: Publisher) -> Worker:
+def _consumption(settings: Settings, broker: Broker, database: Database) -> Worker:
+    publisher = Publisher(broker, NAME)
     handlers: dict[type[Command], CommandHandler] = {
         RegisterObjects: RegisterHandler(database, publisher),
         RetryHandover: RetryHandler(database, publisher, enabled=settings.hands_over),
