@@ -149,7 +149,7 @@ class Measurer:
             associations = interview.standing(node.max_associations)
             if associations is not None:
                 learner.learn(lambda known: replace(known, associations=associations))
-            ended = _asked_everything(interview, Measuring(now.astimezone().date(), learner.learn))
+            ended = asked_everything(interview, Measuring(now.astimezone().date(), learner.learn))
         except PeerError as error:
             ended = Measured(error.outcome.value, error.detail, interview.asked)
         except InterruptedWorkError as error:
@@ -162,7 +162,7 @@ class Measurer:
         return ended
 
 
-def _asked_everything(interview: Interview, measuring: Measuring) -> Measured:
+def asked_everything(interview: Interview, measuring: Measuring) -> Measured:
     """Put the questions of the plan until there are no more, or it is enough.
 
     Raises:

@@ -52,6 +52,8 @@ BLIND = "blind"
 
 #: Seconds after which it is asked again: windows of other codes in hand may have taught something by then.
 AGAIN_AFTER_S = 2.0
+#: By how much the pieces of a window are begun before what was to follow it.
+_AHEAD = timedelta(seconds=1)
 
 #: In a payload: the window is a piece of one without beginning or end.
 EVER = "ever"
@@ -243,8 +245,13 @@ class SliceWork:
                 extra[UNTIMED] = True
                 if VERIFIES not in extra:
                     miss_the_rest_of_the_day(session, self._claim)
-            delay_s = AGAIN_AFTER_S if AGAIN in extra and AGAIN not in self._claim.payload else 0.0
-            tasks = [NewTask(SLICE, slice_payload(piece) | extra, parent, delay_s) for piece in pieces]
+            if AGAIN in extra and AGAIN not in self._claim.payload:
+                delay_s, due_at = AGAIN_AFTER_S, None
+            else:
+                # Before all that waits: what a piece proves saves the others from being cut.
+                delay_s, due_at = 0.0, session.get_one(QueryTask, self._claim.task_id).due_at - _AHEAD
+            payloads = [slice_payload(piece) | extra for piece in pieces]
+            tasks = [NewTask(SLICE, payload, parent, delay_s, due_at) for payload in payloads]
             self._learner.save_in(session)
             return [*tasks, *self._taker.take(session, result.matches)]
 

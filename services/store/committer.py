@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.store.index import Outcome, Receipt, Recorded, record
+from services.store.keep import KeepError
 from shared.clock import Clock, utc_now
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError, RetriableError
@@ -41,13 +42,18 @@ class Committer:
         database: Database,
         *,
         wait_s: float,
+        sync_names: Callable[[Sequence[str]], None],
         on_committed: Callable[[Sequence[str]], None],
         on_missed: Callable[[], None],
         clock: Clock = utc_now,
     ) -> None:
-        """Wait at most `wait_s` with one receipt; call `on_missed` after some were given up."""
+        """Wait at most `wait_s` with one receipt; call `on_missed` after some were given up.
+
+        `sync_names` makes the names of files safe on disk before they become known.
+        """
         self._database = database
         self._wait_s = wait_s
+        self._sync_names = sync_names
         self._on_committed = on_committed
         self._on_missed = on_missed
         self._clock = clock
@@ -76,6 +82,7 @@ class Committer:
 
         Raises:
             IndexAwayError: it was not committed in time.
+            KeepError: its name is not safe on disk.
         """
         try:
             return future.result(self._wait_s)
@@ -89,17 +96,23 @@ class Committer:
 
         Raises:
             IndexAwayError: it was not committed in time.
+            KeepError: its name is not safe on disk.
         """
         return self.wait(self.submit(receipt))
 
     def _run(self) -> None:
         while batch := self._next_batch():
             try:
+                self._sync_names([waiting.receipt.path for waiting in batch])
                 self._commit_patiently(batch)
+            except KeepError as error:
+                log.exception("names not synced", receipts=len(batch))
+                _fail(batch, error)
+                self._on_missed()
             except Exception as error:
                 log.exception("receipts not recorded", receipts=len(batch))
-                _fail(batch, f"not recorded: {type(error).__name__}")
-        _fail(self._rest(), "the store is stopping")
+                _fail(batch, IndexAwayError(f"not recorded: {type(error).__name__}"))
+        _fail(self._rest(), IndexAwayError("the store is stopping"))
 
     def _next_batch(self) -> list[_Waiting]:
         """Wait for a receipt and take all that wait with it; empty at the end."""
@@ -134,7 +147,7 @@ class Committer:
             except DatabaseAwayError as error:
                 log.warning("database away", receipts=len(wanted), error=str(error))
                 if self._stopping.wait(pause_s):
-                    _fail(wanted, "the store is stopping and the database is away")
+                    _fail(wanted, IndexAwayError("the store is stopping and the database is away"))
                     return
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
@@ -157,7 +170,7 @@ class Committer:
             self._on_committed(changed)
 
 
-def _fail(batch: Sequence[_Waiting], reason: str) -> None:
+def _fail(batch: Sequence[_Waiting], error: RetriableError) -> None:
     for waiting in batch:
         if not waiting.future.done() and waiting.future.set_running_or_notify_cancel():
-            waiting.future.set_exception(IndexAwayError(reason))
+            waiting.future.set_exception(error)

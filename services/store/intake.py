@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.store.arriving import TooLargeError
 from services.store.committer import Committer, IndexAwayError
 from services.store.counters import Counters
 from services.store.identity import Buffer, read_identity
@@ -19,6 +20,7 @@ from services.store.keep import (
     OutOfSpaceError,
     ReceivedObject,
 )
+from services.store.part_file import PartFile
 from services.store.settle import settle
 from shared.dicom.identifiers import parse_ae_title, parse_uid
 from shared.errors import InvalidInputError
@@ -33,18 +35,29 @@ CANNOT_WRITE = 0xA701
 INDEX_AWAY = 0xA702
 CANNOT_UNDERSTAND = 0xC000
 NOT_AS_ANNOUNCED = 0xC001
+TOO_LARGE = 0xC002
 DEFECT = 0xC0FF
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
-    """A C-STORE request as it came: nothing of it is validated."""
+class Announced:
+    """What a C-STORE request says of its object before the object comes: nothing of it is validated."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     calling_ae_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming(Announced):
+    """A C-STORE request as it came: nothing of it is validated."""
+
     data_set: Buffer
+    #: The file that holds the data set already, if it is large.
+    part: PartFile | None = None
+    #: Why the data set could not be taken.
+    problem: KeepError | InvalidInputError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,17 @@ class _NotAsAnnouncedError(InvalidInputError):
     """The command speaks of another object than the data set."""
 
 
+#: Reason and status of each kind of error; the first that fits counts.
+_REFUSALS: tuple[tuple[type[Exception], tuple[str, int]], ...] = (
+    (_NotAsAnnouncedError, ("not_as_announced", NOT_AS_ANNOUNCED)),
+    (TooLargeError, ("too_large", TOO_LARGE)),
+    (InvalidInputError, ("not_understood", CANNOT_UNDERSTAND)),
+    (OutOfSpaceError, ("out_of_space", OUT_OF_SPACE)),
+    (KeepError, ("cannot_write", CANNOT_WRITE)),
+    (IndexAwayError, ("index_away", INDEX_AWAY)),
+)
+
+
 class Intake:
     """Takes one object at a time; safe for many threads."""
 
@@ -67,22 +91,31 @@ class Intake:
         self._committer = committer
         self._counters = counters
 
+    def open_part(self, announced: Announced) -> PartFile:
+        """Make the file for an object that is about to come.
+
+        Raises:
+            InvalidInputError: a UID is missing or none.
+            KeepError: the file cannot be made.
+        """
+        transfer_syntax_uid = parse_uid("transfer_syntax_uid", announced.transfer_syntax_uid)
+        return self._folder.open_part(
+            sop_class_uid=parse_uid("affected_sop_class_uid", announced.sop_class_uid),
+            sop_instance_uid=parse_uid("affected_sop_instance_uid", announced.sop_instance_uid),
+            transfer_syntax_uid=transfer_syntax_uid,
+            source_ae_title=shown_ae_title(announced.calling_ae_title),
+        )
+
     def take(self, incoming: Incoming) -> Answer:
         """Keep an object and make it known; success means that it is on disk and known."""
         try:
+            if incoming.problem is not None:
+                raise incoming.problem
             received = identify(incoming)
             kept = self._folder.keep(received)
             settled = self._make_known(received, kept)
-        except _NotAsAnnouncedError as error:
-            return self._refuse(incoming, "not_as_announced", NOT_AS_ANNOUNCED, str(error))
-        except InvalidInputError as error:
-            return self._refuse(incoming, "not_understood", CANNOT_UNDERSTAND, str(error))
-        except OutOfSpaceError as error:
-            return self._refuse(incoming, "out_of_space", OUT_OF_SPACE, str(error))
-        except KeepError as error:
-            return self._refuse(incoming, "cannot_write", CANNOT_WRITE, str(error))
-        except IndexAwayError as error:
-            return self._refuse(incoming, "index_away", INDEX_AWAY, str(error))
+        except (InvalidInputError, KeepError, IndexAwayError) as error:
+            return self._refuse(incoming, error)
         self._count(received, settled)
         return Answer(SUCCESS)
 
@@ -103,6 +136,7 @@ class Intake:
 
     def _count(self, received: ReceivedObject, kept: Kept | Duplicate | Conflict) -> None:
         self._counters.add("received")
+        self._counters.add("received_bytes", kept.size_bytes)
         if isinstance(kept, Duplicate):
             self._counters.add("duplicates")
         if isinstance(kept, Conflict):
@@ -114,18 +148,19 @@ class Intake:
                 calling_ae_title=received.calling_ae_title,
             )
 
-    def _refuse(self, incoming: Incoming, reason: str, status_code: int, comment: str) -> Answer:
+    def _refuse(self, incoming: Incoming, error: InvalidInputError | KeepError | IndexAwayError) -> Answer:
+        reason, status_code = next(refusal for kind, refusal in _REFUSALS if isinstance(error, kind))
         self._counters.add(f"refused_{reason}")
         log.warning(
             "refused",
             reason=reason,
             status_code=f"0x{status_code:04X}",
-            problem=comment,
+            problem=str(error),
             sop_instance_uid=_shown(incoming.sop_instance_uid),
             size_bytes=len(incoming.data_set),
-            calling_ae_title=_ae_title(incoming.calling_ae_title),
+            calling_ae_title=shown_ae_title(incoming.calling_ae_title),
         )
-        return Answer(status_code, comment)
+        return Answer(status_code, str(error))
 
 
 def identify(incoming: Incoming) -> ReceivedObject:
@@ -144,11 +179,16 @@ def identify(incoming: Incoming) -> ReceivedObject:
     if identity.sop_class_uid != announced_class:
         raise _NotAsAnnouncedError("sop_class_uid", "is not the Affected SOP Class UID")
     return ReceivedObject(
-        identity, transfer_syntax_uid, _ae_title(incoming.calling_ae_title), incoming.data_set
+        identity,
+        transfer_syntax_uid,
+        shown_ae_title(incoming.calling_ae_title),
+        incoming.data_set,
+        incoming.part,
     )
 
 
-def _ae_title(text: str) -> str:
+def shown_ae_title(text: str) -> str:
+    """Return an AE title if it is one, for logs and rows; else nothing."""
     try:
         return str(parse_ae_title("calling_ae_title", text))
     except InvalidInputError:

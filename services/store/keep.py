@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -18,7 +18,9 @@ from pathlib import Path, PurePosixPath
 import structlog
 
 from services.store.identity import Buffer, Identity
+from services.store.names import NamesOnDisk
 from services.store.part10 import MAX_HEAD_BYTES, file_head, read_head
+from services.store.part_file import PartFile
 from services.store.paths import INCOMING, conflict_path, object_path
 from shared.errors import InvalidInputError, RetriableError
 
@@ -37,6 +39,14 @@ _LOCK = "lock"
 class KeepError(RetriableError):
     """The object could not be written; nothing of it is visible."""
 
+    @classmethod
+    def of(cls, error: OSError) -> KeepError:
+        """Return what an error of the file system means."""
+        name = errno.errorcode.get(error.errno or 0, "unknown")
+        if error.errno in _OUT_OF_SPACE:
+            return OutOfSpaceError(f"no space for the object: {name}")
+        return KeepError(f"the object cannot be written: {name}")
+
 
 class OutOfSpaceError(KeepError):
     """No space is left, or the quota is used up."""
@@ -50,6 +60,8 @@ class ReceivedObject:
     transfer_syntax_uid: str
     calling_ae_title: str
     data_set: Buffer
+    #: The file that holds it already, if it is large.
+    part: PartFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,7 @@ class ObjectFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._numbers = count()
+        self._names = NamesOnDisk(root)
         self._incoming = root / INCOMING / uuid.uuid4().hex
         self._own_lock = -1
         self._open_lock = threading.Lock()
@@ -112,7 +125,7 @@ class ObjectFolder:
             self._own_lock = -1
 
     def keep(self, received: ReceivedObject) -> Kept | Duplicate | Conflict:
-        """Write an object; once this returns it survives a power failure.
+        """Write an object; it survives a power failure once its name is synced, too (`sync_names`).
 
         Raises:
             OutOfSpaceError: no space is left; nothing of the object is visible.
@@ -134,7 +147,17 @@ class ObjectFolder:
                     return Duplicate(str(path), sha256, self._size(path))
                 aside = conflict_path(identity.sop_instance_uid, sha256)
                 self._place(file, aside)
+                self._names.sync([str(aside)])
                 return Conflict(str(path), sha256, self._size(path), str(aside))
+
+    def sync_names(self, paths: Iterable[str]) -> None:
+        """Let the names of these files survive a power failure.
+
+        Raises:
+            KeepError: a folder cannot be synced.
+        """
+        with _as_keep_errors():
+            self._names.sync(paths)
 
     def set_aside(self, path: str, sop_instance_uid: str, sha256: str) -> str:
         """Move a kept object to the conflicts; returns where it lies then.
@@ -145,8 +168,9 @@ class ObjectFolder:
         aside = conflict_path(sop_instance_uid, sha256)
         with _as_keep_errors():
             self._place(self.root / path, aside)
+            self._names.sync([str(aside)])
             (self.root / path).unlink(missing_ok=True)
-            _sync_folder((self.root / path).parent)
+            self._names.sync([path])
         return str(aside)
 
     def has(self, path: str) -> bool:
@@ -165,35 +189,52 @@ class ObjectFolder:
                 yield True
 
     def _same(self, path: PurePosixPath, sha256: str) -> bool:
-        """Tell whether this data set lies there; if so, see to it that its name is safe on disk, too."""
-        if digest_of(self.root / path) != sha256:
-            return False
-        _sync_folder((self.root / path).parent)
-        return True
+        return digest_of(self.root / path) == sha256
 
     def _size(self, path: PurePosixPath) -> int:
         return (self.root / path).stat().st_size
 
+    def open_part(
+        self, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str
+    ) -> PartFile:
+        """Make a file in the folder of this process, and write its head.
+
+        Raises:
+            OutOfSpaceError: no space is left.
+            KeepError: it cannot be made for another reason.
+        """
+        head = file_head(
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=transfer_syntax_uid,
+            source_ae_title=source_ae_title,
+        )
+        with _as_keep_errors():
+            return PartFile(self._incoming / f"{next(self._numbers)}.part", head)
+
     @contextmanager
     def _written(self, received: ReceivedObject) -> Iterator[Path]:
         """Write and sync a file in the folder of this process; it is gone at the end."""
-        head = file_head(
+        part = received.part or self._part_with(received)
+        try:
+            part.sync()
+            yield part.path
+        finally:
+            part.discard()
+
+    def _part_with(self, received: ReceivedObject) -> PartFile:
+        part = self.open_part(
             sop_class_uid=received.identity.sop_class_uid,
             sop_instance_uid=received.identity.sop_instance_uid,
             transfer_syntax_uid=received.transfer_syntax_uid,
             source_ae_title=received.calling_ae_title,
         )
-        path = self._incoming / f"{next(self._numbers)}.part"
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            try:
-                _write_all(descriptor, head, received.data_set)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
+            part.write(received.data_set)
+        except OSError:
+            part.discard()
+            raise
+        return part
 
     def _place(self, file: Path, path: PurePosixPath) -> bool:
         """Give the file this name, too, unless the name is taken; then False."""
@@ -206,7 +247,6 @@ class ObjectFolder:
             except FileNotFoundError:
                 self._make_folder(target.parent)
             else:
-                _sync_folder(target.parent)
                 return True
         raise KeepError("the folder of the object vanishes again and again")
 
@@ -226,7 +266,7 @@ class ObjectFolder:
             return
         self._make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        self._names.made(folder)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -258,10 +298,7 @@ def _as_keep_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = errno.errorcode.get(error.errno or 0, "unknown")
-        if error.errno in _OUT_OF_SPACE:
-            raise OutOfSpaceError(f"no space for the object: {name}") from error
-        raise KeepError(f"the object cannot be written: {name}") from error
+        raise KeepError.of(error) from error
 
 
 @contextmanager
@@ -279,21 +316,3 @@ def _is_dead(folder: Path) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False
-
-
-def _write_all(descriptor: int, head: bytes, data_set: Buffer) -> None:
-    parts = [memoryview(head), memoryview(data_set)]
-    while parts:
-        written = os.writev(descriptor, parts)
-        while parts and written >= len(parts[0]):
-            written -= len(parts.pop(0))
-        if parts:
-            parts[0] = parts[0][written:]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,7 @@ from services.store.counters import Counters, log_changes
 from services.store.inbox import Inbox
 from services.store.intake import Intake
 from services.store.keep import ObjectFolder
-from services.store.receive import StoreScp
+from services.store.receive import StoreScp, listening_socket
 from services.store.register import RegisterHandler
 from services.store.scan import Scanner
 from shared.broker.commands import CommandHandler, CommandRouter
@@ -54,16 +54,19 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     committer = Committer(
         database,
         wait_s=answer_within_s(settings.dimse_timeout),
+        sync_names=folder.sync_names,
         on_committed=announcer.committed,
         on_missed=scan_wanted.set,
     )
     scanner = Scanner(database, folder, committer, scan_wanted)
+    intake = Intake(folder, committer, counters)
     scp = StoreScp(
-        Intake(folder, committer, counters).take,
+        intake.take,
+        listener=listening_socket(settings.store_host, settings.store_port),
         ae_title=settings.store_ae_title,
-        host=settings.store_host,
-        port=settings.store_port,
         stall_timeout_s=settings.dimse_timeout,
+        open_part=intake.open_part,
+        count=counters.add,
     )
     # What is started first is stopped last: no receipt is left behind by its committer or announcer.
     for part in (announcer, committer, scanner, _consumption(settings, broker, database, publisher)):

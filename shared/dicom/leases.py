@@ -19,6 +19,7 @@ from shared.database.session import Database
 from shared.database.upsert import insert_missing
 from shared.dicom.limits import Slowdown
 from shared.errors import DatabaseAwayError
+from shared.repeating import Repeating
 
 log = structlog.get_logger(__name__)
 
@@ -38,18 +39,15 @@ class Leases:
         #: Given back while the database was away.
         self._given_back: set[str] = set()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="node-leases", daemon=True)
+        self._renewing = Repeating("node leases", RENEW_EVERY_S, self.renew)
 
     def start(self) -> None:
         """Begin to renew."""
-        self._thread.start()
+        self._renewing.start()
 
     def stop(self) -> None:
         """End it; what is still held is given back."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._renewing.stop()
         with self._lock:
             left = list(self._tokens)
         for token in left:
@@ -112,13 +110,6 @@ class Leases:
                 return _count(session, node_id, now, held=True) > allowed(session, budget, now)
         except DatabaseAwayError:
             return False
-
-    def _run(self) -> None:
-        while not self._stop.wait(RENEW_EVERY_S):
-            try:
-                self.renew()
-            except DatabaseAwayError as error:
-                log.warning("node leases not renewed", error=str(error))
 
     def renew(self) -> None:
         """Renew all rows of this process once, and take away those that it could not give back.

@@ -6,16 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
-
 from shared.clock import Clock
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
-from shared.errors import DatabaseAwayError
 from shared.jobs.ledger import Ledger
 from shared.jobs.model import Claim
-
-log = structlog.get_logger(__name__)
+from shared.repeating import Repeating
 
 #: How often it is looked whether a job in hand was cancelled: cancelling takes less than 2 s.
 LOOK_S = 0.5
@@ -32,18 +28,16 @@ class Hands:
         self._clock = clock
         self._held: dict[str, tuple[Claim, Cancellation]] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._looks = 0
+        self._looking = Repeating("task leases", LOOK_S, self._look_at_all)
 
     def start(self) -> None:
         """Begin to renew leases and to look for cancelled jobs."""
-        self._thread.start()
+        self._looking.start()
 
     def stop(self) -> None:
         """End it."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._looking.stop()
 
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[Cancellation]:
@@ -64,18 +58,12 @@ class Hands:
         for _, cancellation in held:
             cancellation.cancel("stopping")
 
-    def _run(self) -> None:
-        looks = 0
-        while not self._stop.wait(LOOK_S):
-            with self._lock:
-                held = list(self._held.values())
-            if not held:
-                continue
-            looks += 1
-            try:
-                self._look(held, renew=looks % RENEW_EVERY == 0)
-            except DatabaseAwayError as error:
-                log.warning("leases not renewed", error=str(error))
+    def _look_at_all(self) -> None:
+        with self._lock:
+            held = list(self._held.values())
+        if held:
+            self._looks += 1
+            self._look(held, renew=self._looks % RENEW_EVERY == 0)
 
     def _look(self, held: list[tuple[Claim, Cancellation]], *, renew: bool) -> None:
         with self._database.read() as session:

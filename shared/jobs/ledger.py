@@ -48,7 +48,7 @@ class Ledger:
                     payload=task.payload,
                     state="pending",
                     created_at=now,
-                    due_at=now + timedelta(seconds=task.delay_s),
+                    due_at=task.due_at or now + timedelta(seconds=task.delay_s),
                     starts=0,
                     failures=0,
                     **task.extra,
@@ -176,7 +176,7 @@ class Ledger:
         due = (
             select(task.id)
             .where(task.job_id == job_id, task.state == "pending", task.due_at <= now)
-            .order_by(task.id)
+            .order_by(task.due_at, task.id)
             .limit(number)
         )
         ids = list(session.scalars(due))

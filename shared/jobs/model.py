@@ -24,6 +24,8 @@ class NewTask:
     extra: dict[str, Any] = field(default_factory=dict)
     #: Seconds before which it is not begun.
     delay_s: float = 0.0
+    #: When it was due, in place of now: what was due earlier is begun earlier.
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,12 +50,13 @@ def first_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTa
 
 
 def _bounded(criteria: Criteria, today: date) -> Criteria:
-    """Return the criteria without ends at which no archive has studies, or there would be a million slices."""
+    """Return the criteria without ends beyond any archive, or there would be a million slices."""
+    changes: dict[str, date | None] = {}
     if criteria.date_from is not None and criteria.date_from < _NO_ARCHIVE_BEFORE:
-        criteria = replace(criteria, date_from=None)
+        changes["date_from"] = None
     if criteria.date_until is not None and criteria.date_until > today + _NO_ARCHIVE_AFTER:
-        criteria = replace(criteria, date_until=None)
-    return criteria
+        changes["date_until"] = today + _NO_ARCHIVE_AFTER
+    return criteria.model_copy(update=changes) if changes else criteria
 
 
 def codes_of(criteria: Criteria) -> list[str]:

@@ -32,10 +32,10 @@ def begin_slow_query(seen: Observed, pacs: ScriptedPacs, finds: int = 15) -> str
     return job_id
 
 
-def as_undisturbed(seen: Observed, pacs: ScriptedPacs, job_id: str) -> None:
+def as_undisturbed(seen: Observed, pacs: ScriptedPacs, job_id: str, within_s: float = SOON_S) -> None:
     """Wait for the end of a query and compare it with the same one, asked again in peace; it ended once."""
     pacs.change(request_delay_s=0.0)
-    seen.wait_for_end(job_id, SOON_S)
+    seen.wait_for_end(job_id, within_s)
     again = seen.finished_query(ASKED)
     assert seen.query_json(job_id)["status"] == "completed"
     assert verdict(seen.query_json(job_id)) == verdict(again)

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.e2e.archive import mixed_archive
+from tests.e2e.away import without_broker, without_database, without_pacs
 from tests.e2e.slow import ONE_BY_ONE, as_undisturbed, begin_slow_query
-from tests.support.processes import installed, observed
 from tests.support.waiting import wait_until
 
-#: How long the broker and the database stay away.
-BROKER_AWAY_S = 3.0
-DATABASE_AWAY_S = 10.0
+#: How long things stay away; tests/soak has the longer times.
+AWAY_S = 10.0
 
 
 def test_a_query_goes_on_after_the_broker_was_away(tmp_path, own_node, own_prefix, scripted_pacs):
-    # Given
-    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
-    with installed(tmp_path, own_node.url, own_prefix) as installation:
-        installation.serve("query", "query")
-        with observed(installation) as seen:
-            seen.add_pacs(pacs)
-            job_id = begin_slow_query(seen, pacs)
-            # When
-            own_node.stop()
-            time.sleep(BROKER_AWAY_S)
-            own_node.start()
-            # Then
-            seen.wait_for_consumers("query", 2)
-            as_undisturbed(seen, pacs, job_id)
+    without_broker(tmp_path, own_node, own_prefix, scripted_pacs, AWAY_S)
 
 
 def test_a_query_goes_on_after_the_database_was_away(
     tmp_path, rabbitmq_url, amqp_prefix, mortal_postgres, scripted_pacs
 ):
-    # Given
-    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
-    url = mortal_postgres.url.replace("postgresql:", "postgresql+psycopg:")
-    with installed(tmp_path, rabbitmq_url, amqp_prefix, database_url=url) as installation:
-        installation.serve("query", "query")
-        with observed(installation) as seen:
-            seen.add_pacs(pacs)
-            job_id = begin_slow_query(seen, pacs)
-            # When
-            mortal_postgres.stop()
-            time.sleep(DATABASE_AWAY_S)
-            mortal_postgres.start()
-            # Then
-            as_undisturbed(seen, pacs, job_id)
+    without_database(tmp_path, rabbitmq_url, amqp_prefix, mortal_postgres, scripted_pacs, AWAY_S)
+
+
+def test_a_query_goes_on_after_the_pacs_was_away(tmp_path, rabbitmq_url, amqp_prefix, scripted_pacs):
+    without_pacs(tmp_path, rabbitmq_url, amqp_prefix, scripted_pacs, AWAY_S)
 
 
 def test_a_worker_that_is_asked_to_end_hands_its_work_to_another(installation, serving, scripted_pacs):

@@ -40,6 +40,10 @@ def receipt(number: int = 1, **changes: Any) -> Receipt:
     return Receipt(**(values | changes))
 
 
+def committer_of(database: Database, **options: Any) -> Committer:
+    return Committer(database, sync_names=lambda paths: None, **options)
+
+
 def row_of(database: Database, number: int = 1) -> StoredObject:
     with database.read() as session:
         return session.get_one(StoredObject, made_object(number).sop_instance_uid)
@@ -145,7 +149,7 @@ def test_a_registered_object_that_arrives_is_ours(database):
 def test_many_waiters_share_few_transactions(database):
     # Given 40 threads that wait for 10 receipts each
     commits: list[Sequence[str]] = []
-    committer = Committer(database, wait_s=30, on_committed=commits.append, on_missed=lambda: None)
+    committer = committer_of(database, wait_s=30, on_committed=commits.append, on_missed=lambda: None)
     committer.start()
 
     def send(thread):
@@ -200,7 +204,7 @@ def test_a_receipt_that_waited_too_long_is_given_up_and_missed(tmp_path):
     database = Away(f"sqlite:///{tmp_path / 'doseqr.sqlite'}")
     migrate(database)
     missed = threading.Event()
-    committer = Committer(database, wait_s=0.2, on_committed=lambda uids: None, on_missed=missed.set)
+    committer = committer_of(database, wait_s=0.2, on_committed=lambda uids: None, on_missed=missed.set)
     committer.start()
     # When
     with pytest.raises(IndexAwayError):

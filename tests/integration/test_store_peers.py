@@ -13,7 +13,8 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import build_context
 
 from services.store.part10 import file_head
-from services.store.receive import StoreScp, is_storage
+from services.store.receive import StoreScp, listening_socket
+from services.store.storage_classes import is_storage
 from shared.dicom.sockets import AnswerQueue
 from tests.support.scu import EndedError, Scu
 from tests.support.store import BUNDLED, CT, CT_EXPLICIT, DicomObject, data_set_in, made_object, running_store
@@ -87,11 +88,11 @@ def test_pynetdicom_sends_with_its_own_negotiation(store):
 
 
 def scp(**options: Any) -> StoreScp:
+    port, shared = options.pop("port", 0), options.pop("share_port", False)
     return StoreScp(
         options.pop("take"),
         ae_title="DOSEQR",
-        host="127.0.0.1",
-        port=options.pop("port", 0),
+        listener=listening_socket("127.0.0.1", port, share_port=shared),
         stall_timeout_s=5.0,
         **options,
     )

@@ -76,6 +76,8 @@ class _Pump:
         data = b"."
         while data:
             try:
+                # The line itself must not make a peer with Nagle on wait for an ACK.
+                self._source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 data = self._source.recv(_CHUNK_BYTES)
             except OSError:
                 data = b""

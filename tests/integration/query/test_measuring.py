@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.query.learning import Learner
-from services.query.measurer import MOST_QUESTIONS, Interview, _asked_everything
+from services.query.measurer import MOST_QUESTIONS, Interview, asked_everything
 from services.query.measuring import Measuring
 from services.query.sampling import ENOUGH
 from shared.clock import utc_now
@@ -56,7 +56,7 @@ class Measured:
         peer = Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR")
         self.learner = Learner(database, 1, peer, utc_now)
         self.interview = Interview(links, peer, self.learner, Cancellation())
-        self.ended = _asked_everything(self.interview, Measuring(TODAY, self.learner.learn))
+        self.ended = asked_everything(self.interview, Measuring(TODAY, self.learner.learn))
 
     @property
     def profile(self) -> Profile:

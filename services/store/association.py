@@ -1,0 +1,357 @@
+"""One association with a sender: its requests in, answers out (PS3.8 chapter 9, PS3.4 annex B)."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from services.store.arriving import ArrivingDataSet
+from services.store.channel import Channel, GoneError
+from services.store.intake import DEFECT, Announced, Answer, Incoming, shown_ae_title
+from services.store.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from services.store.part_file import PartFile
+from services.store.requests import (
+    C_CANCEL_RQ,
+    C_ECHO_RQ,
+    C_STORE_RQ,
+    SOP_CLASS_NOT_SUPPORTED,
+    UNRECOGNIZED_OPERATION,
+    Request,
+    answer_to,
+    request_of,
+)
+from services.store.storage_classes import is_storage
+from shared.dicom.sop_classes import VERIFICATION
+from shared.dicom.upper_layer.acceptance import (
+    CALLING_AE_TITLE_NOT_RECOGNIZED,
+    AcceptedContext,
+    associate_ac,
+    associate_rj,
+    decode_rq,
+    negotiate,
+)
+from shared.dicom.upper_layer.acceptance import Request as AssociationRequest
+from shared.dicom.upper_layer.command import MAX_COMMAND_BYTES, decode_command
+from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.negotiation import Implementation, Rejected
+from shared.dicom.upper_layer.pdu import (
+    A_ABORT,
+    A_ASSOCIATE_RQ,
+    A_RELEASE_RQ,
+    COMMAND,
+    INVALID_PARAMETER,
+    LAST,
+    P_DATA_TF,
+    RELEASE_RP,
+    SERVICE_PROVIDER,
+    SERVICE_USER,
+    UNEXPECTED_PDU,
+    Pdv,
+    a_abort,
+    p_data,
+    pdvs_of,
+)
+
+log = structlog.get_logger(__name__)
+
+#: Largest P-DATA-TF that we take (PS3.8 D.1): fewer reads for each object.
+MAX_PDU_BYTES = 131072
+#: For a sender to read why it was rejected, and to close.
+DRAIN_S = 5.0
+
+_IMPLEMENTATION = Implementation(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
+
+
+class _UnexpectedPduError(ProtocolError):
+    """A PDU of the standard where none of its kind may come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every association of a store; times are in seconds."""
+
+    take: Callable[[Incoming], Answer]
+    #: Makes the file for a large object; without it all is held in memory.
+    open_part: Callable[[Announced], PartFile] | None
+    #: Decides whether a calling AE title may associate.
+    admit: Callable[[str], bool]
+    #: Counts by name.
+    count: Callable[[str], None]
+    max_object_bytes: int
+    #: For the TLS handshake and the A-ASSOCIATE-RQ.
+    associate_s: float
+    #: Between two requests: some senders read from tape.
+    idle_s: float
+    #: Within a request.
+    stall_s: float
+    tls: ssl.SSLContext | None = None
+
+
+class Association:
+    """Serves one connection from its request for an association to its end."""
+
+    def __init__(self, channel: Channel, address: str, terms: Terms) -> None:
+        self._channel = channel
+        self._address = address
+        self._terms = terms
+        self._contexts: dict[int, AcceptedContext] = {}
+        self._maximum_length = 0
+        self._calling_ae_title = ""
+        self._command = bytearray()
+        self._context_id = 0
+        self._request: Request | None = None
+        self._arriving: ArrivingDataSet | None = None
+        self._requests = 0
+        self._released = False
+        # Of these, others know, too.
+        self._lock = threading.Lock()
+        self._in_hand = False
+        self._ended = False
+        self._last_one = False
+        self._idle_since = time.monotonic()
+
+    # For others
+
+    def end_if_idle(self, idle_s: float = 0.0) -> bool:
+        """End it unless a request is in hand, or the last one is not so long ago; tells whether it did."""
+        with self._lock:
+            if self._in_hand or self._ended or time.monotonic() - self._idle_since < idle_s:
+                return False
+            self._ended = True
+        self._channel.end(a_abort(SERVICE_USER) if self._contexts else b"")
+        return True
+
+    def end_after_this(self) -> bool:
+        """End it as soon as the request in hand is answered; True if there was none."""
+        self._last_one = True
+        return self.end_if_idle()
+
+    def cut(self) -> None:
+        """End the connection whatever is in hand."""
+        log.warning("association cut", calling_ae_title=self._calling_ae_title)
+        self._channel.end()
+
+    @property
+    def idle_since(self) -> float:
+        """Since when no request is in hand, in monotonic seconds."""
+        return self._idle_since
+
+    # Its own thread
+
+    def serve(self) -> None:
+        """Serve it to its end; whatever the sender does wrong is told to it."""
+        try:
+            if self._establish():
+                self._take_requests()
+        except GoneError as error:
+            log.debug("connection lost", address=self._address, reason=str(error))
+        except TimeoutError:
+            log.warning("timed out", address=self._address, calling_ae_title=self._calling_ae_title)
+            self._abort(SERVICE_USER)
+        except ProtocolError as error:
+            self._refuse(error)
+        finally:
+            self._close()
+
+    def reject(self, rejected: Rejected) -> None:
+        """Answer the request for an association with a rejection; `serve` is not called then."""
+        try:
+            request = self._read_request()
+            self._reject(request, rejected)
+        except (OSError, ProtocolError) as error:
+            log.debug("not rejected", address=self._address, reason=type(error).__name__)
+        finally:
+            self._channel.close()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self._terms.count("protocol_errors")
+        log.warning(
+            "protocol error",
+            address=self._address,
+            calling_ae_title=self._calling_ae_title,
+            problem=str(error),
+        )
+        unexpected = isinstance(error, _UnexpectedPduError)
+        self._abort(SERVICE_PROVIDER, UNEXPECTED_PDU if unexpected else INVALID_PARAMETER)
+
+    def _close(self) -> None:
+        if self._arriving is not None:
+            self._arriving.discard()
+        self._channel.close()
+        if self._contexts:
+            log.info(
+                "association ended",
+                calling_ae_title=self._calling_ae_title,
+                requests=self._requests,
+                released=self._released,
+            )
+
+    def _establish(self) -> bool:
+        request = self._read_request()
+        self._calling_ae_title = shown_ae_title(request.calling_ae_title)
+        rejected = request.problem
+        if rejected is None and not self._terms.admit(request.calling_ae_title):
+            self._terms.count("rejected_calling_ae_title")
+            rejected = CALLING_AE_TITLE_NOT_RECOGNIZED
+        if rejected is not None:
+            self._reject(request, rejected)
+            return False
+        self._maximum_length = request.maximum_length
+        contexts, results = negotiate(request, lambda uid: uid == VERIFICATION or is_storage(uid))
+        answer = associate_ac(request, contexts, results, MAX_PDU_BYTES, _IMPLEMENTATION)
+        self._channel.send(answer, self._terms.stall_s)
+        self._contexts = contexts
+        log.info(
+            "association",
+            calling_ae_title=self._calling_ae_title,
+            address=self._address,
+            contexts=len(contexts),
+        )
+        return True
+
+    def _read_request(self) -> AssociationRequest:
+        deadline = time.monotonic() + self._terms.associate_s
+        if self._terms.tls is not None:
+            self._channel.secure(self._terms.tls, self._terms.associate_s)
+        kind, body = self._channel.pdu(self._terms.associate_s, deadline)
+        if kind != A_ASSOCIATE_RQ:
+            raise _UnexpectedPduError("something other than a request for an association")
+        return decode_rq(body)
+
+    def _reject(self, request: AssociationRequest, rejected: Rejected) -> None:
+        log.warning(
+            "association rejected",
+            calling_ae_title=shown_ae_title(request.calling_ae_title),
+            address=self._address,
+            result=rejected.result,
+            source=rejected.source,
+            reason=rejected.reason,
+        )
+        self._channel.send(associate_rj(rejected), self._terms.stall_s)
+        self._channel.drain(DRAIN_S)
+
+    def _take_requests(self) -> None:
+        while not self._ended:
+            kind, body = self._channel.pdu(self._terms.stall_s if self._in_hand else self._terms.idle_s)
+            if kind == P_DATA_TF:
+                for pdv in pdvs_of(body):
+                    self._take(pdv)
+            elif kind == A_RELEASE_RQ:
+                self._released = True
+                self._channel.send(RELEASE_RP, self._terms.stall_s)
+                self._channel.drain(DRAIN_S)
+                return
+            elif kind == A_ABORT:
+                return
+            else:
+                raise _UnexpectedPduError(f"a PDU of type {kind:02X}H within an association")
+            if self._last_one and not self._in_hand:
+                self._abort(SERVICE_USER)
+                return
+
+    def _take(self, pdv: Pdv) -> None:
+        if not self._in_hand:
+            self._begin(pdv)
+        elif pdv.context_id != self._context_id:
+            raise ProtocolError("a fragment of another presentation context within a message")
+        if pdv.header & COMMAND:
+            self._take_command(pdv)
+        else:
+            self._take_data_set(pdv)
+
+    def _begin(self, pdv: Pdv) -> None:
+        if pdv.context_id not in self._contexts:
+            raise ProtocolError("a fragment of a presentation context that was not accepted")
+        with self._lock:
+            self._in_hand = True
+        self._context_id = pdv.context_id
+
+    def _take_command(self, pdv: Pdv) -> None:
+        if self._request is not None:
+            raise ProtocolError("a command set in place of a data set")
+        if len(self._command) + len(pdv.fragment) > MAX_COMMAND_BYTES:
+            raise ProtocolError("a command set is longer than any that is taken")
+        self._command += pdv.fragment
+        if not pdv.header & LAST:
+            return
+        request = self._request = request_of(decode_command(bytes(self._command)))
+        self._command.clear()
+        if not request.has_data_set:
+            self._finish(request)
+            return
+        self._arriving = ArrivingDataSet(self._part_opener(request), self._terms.max_object_bytes)
+
+    def _part_opener(self, request: Request) -> Callable[[], PartFile] | None:
+        open_part = self._terms.open_part
+        if open_part is None or request.command_field != C_STORE_RQ:
+            return None
+        announced = Announced(
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax_uid=self._contexts[self._context_id].transfer_syntax,
+            calling_ae_title=self._calling_ae_title,
+        )
+        return lambda: open_part(announced)
+
+    def _take_data_set(self, pdv: Pdv) -> None:
+        if self._request is None or self._arriving is None:
+            raise ProtocolError("a data set without a command set")
+        self._arriving.add(pdv.fragment)
+        if pdv.header & LAST:
+            self._finish(self._request)
+
+    def _finish(self, request: Request) -> None:
+        """Answer a request that has come whole."""
+        self._requests += 1
+        answer = self._answer(request)
+        if self._arriving is not None:
+            self._arriving.discard()
+        self._request = self._arriving = None
+        if answer is not None:
+            encoded = answer_to(request, answer.status_code, answer.comment)
+            pdus = p_data(self._context_id, encoded, is_command=True, maximum_length=self._maximum_length)
+            self._channel.send(pdus, self._terms.stall_s)
+        with self._lock:
+            self._in_hand = False
+            self._idle_since = time.monotonic()
+
+    def _answer(self, request: Request) -> Answer | None:
+        if request.command_field == C_CANCEL_RQ:
+            return None
+        if request.command_field == C_ECHO_RQ:
+            return Answer(0x0000)
+        if request.command_field != C_STORE_RQ:
+            return Answer(UNRECOGNIZED_OPERATION, "only C-STORE and C-ECHO are served")
+        context = self._contexts[self._context_id]
+        if context.abstract_syntax == VERIFICATION:
+            return Answer(SOP_CLASS_NOT_SUPPORTED, "no storage class was agreed for this context")
+        return self._store(request, context)
+
+    def _store(self, request: Request, context: AcceptedContext) -> Answer:
+        arrived = self._arriving
+        incoming = Incoming(
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax_uid=context.transfer_syntax,
+            calling_ae_title=self._calling_ae_title,
+            data_set=arrived.data() if arrived else b"",
+            part=arrived.part if arrived else None,
+            problem=arrived.problem if arrived else None,
+        )
+        try:
+            return self._terms.take(incoming)
+        except Exception:
+            log.exception("request not handled")
+            self._terms.count("defects")
+            return Answer(DEFECT, "internal error")
+
+    def _abort(self, source: int, reason: int = 0) -> None:
+        with suppress(OSError):
+            self._channel.send(a_abort(source, reason), DRAIN_S)
+            self._channel.drain(DRAIN_S)

@@ -1,0 +1,72 @@
+"""What a query needs goes away in its middle, for as long as a test says, and comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from simulator.scp import ScriptedPacs
+from tests.e2e.archive import mixed_archive
+from tests.e2e.slow import ONE_BY_ONE, as_undisturbed, begin_slow_query
+from tests.support.processes import Observed, installed, observed
+
+#: Pauses between two tries have grown to half a minute by then; a worker's lease lasts as long.
+BACK_WITHIN_S = 120.0
+
+PacsFactory = Callable[..., ScriptedPacs]
+
+
+def without_broker(folder: Path, node: Any, prefix: str, scripted_pacs: PacsFactory, away_s: float) -> None:
+    """A query goes on, and ends as undisturbed, after its broker was away so long."""
+    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    with installed(folder, node.url, prefix) as installation:
+        installation.serve("query", "query")
+        with observed(installation) as seen:
+            seen.add_pacs(pacs)
+            job_id = begin_slow_query(seen, pacs)
+            node.stop()
+            time.sleep(away_s)
+            node.start()
+            seen.wait_for_consumers("query", 2)
+            as_undisturbed(seen, pacs, job_id, BACK_WITHIN_S)
+
+
+def without_database(
+    folder: Path, rabbitmq_url: str, prefix: str, postgres: Any, scripted_pacs: PacsFactory, away_s: float
+) -> None:
+    """A query goes on, and ends as undisturbed, after its database was away so long."""
+    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    url = postgres.url.replace("postgresql:", "postgresql+psycopg:")
+    with installed(folder, rabbitmq_url, prefix, database_url=url) as installation:
+        installation.serve("query", "query")
+        with observed(installation) as seen:
+            seen.add_pacs(pacs)
+            job_id = begin_slow_query(seen, pacs)
+            postgres.stop()
+            time.sleep(away_s)
+            postgres.start()
+            as_undisturbed(seen, pacs, job_id, BACK_WITHIN_S)
+
+
+def without_pacs(
+    folder: Path, rabbitmq_url: str, prefix: str, scripted_pacs: PacsFactory, away_s: float
+) -> None:
+    """A query goes on, and ends as undisturbed, after its PACS was away so long."""
+    archive = mixed_archive(60)
+    pacs = scripted_pacs(archive, **ONE_BY_ONE)
+    with installed(folder, rabbitmq_url, prefix) as installation:
+        installation.serve("query", "query")
+        with observed(installation) as seen:
+            seen.add_pacs(pacs)
+            job_id = begin_slow_query(seen, pacs)
+            pacs.stop()
+            time.sleep(away_s)
+            assert "next try at" in _note(seen, job_id)
+            back = scripted_pacs(archive, port=pacs.port, **ONE_BY_ONE)
+            as_undisturbed(seen, back, job_id, BACK_WITHIN_S)
+
+
+def _note(seen: Observed, job_id: str) -> str:
+    return str(seen.query_json(job_id)["note"])

@@ -1,0 +1,36 @@
+"""An incomplete query is asked again from the command line; other processes than at first work on it."""
+
+from __future__ import annotations
+
+from tests.e2e.archive import ORDER, mixed_archive, verdict
+from tests.support.waiting import wait_until
+
+#: The PACS never answers about mammography.
+NO_MG = {"operation": "find", "level": "STUDY", "code": "MG", "kind": "abort", "always": True}
+
+
+def test_what_is_missing_is_asked_again_after_a_restart_of_everything(installation, observe, scripted_pacs):
+    # Given
+    pacs = scripted_pacs(mixed_archive(30))
+    pacs.add_fault(**NO_MG)
+    installation.serve("query", "echo", DOSEQR_RETRY_PAUSES="[0.1]")
+    seen = observe(installation)
+    seen.add_pacs(pacs)
+    first = installation.doseqr(*ORDER)
+    installation.kill_all()
+    pacs.change(faults=())
+    installation.serve("query", "query", "echo")
+    before = len(pacs.witness.of("find"))
+    # When
+    second = installation.doseqr("again", first.json["id"], "--json")
+    # Then
+    asked = [one for one in pacs.witness.of("find")[before:] if one.level == "STUDY"]
+    assert (first.code, first.json["status"]) == (1, "incomplete")
+    assert (second.code, second.json["status"], second.json["round"]) == (0, "completed", 1)
+    assert {one.keys["ModalitiesInStudy"] for one in asked} == {("MG",)}
+    again = installation.doseqr(*ORDER)
+    assert verdict(second.json) == verdict(again.json)
+    wait_until(lambda: len(seen.endings(first.json["id"])) == 2)
+    assert [one.status for one in seen.endings(first.json["id"])] == ["incomplete", "completed"]
+    third = installation.doseqr("again", first.json["id"])
+    assert (third.code, "nothing is missing" in third.err) == (2, True)

@@ -1,0 +1,40 @@
+"""A person with a browser asks again for what a PACS left unanswered."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.e2e.test_web_journeys import fill_query, log_in
+from tests.support.pacs import ct_study, mg_study
+from tests.support.web import add_people
+
+#: The PACS never answers about mammography.
+NO_MG = {"operation": "find", "level": "STUDY", "code": "MG", "kind": "abort", "always": True}
+
+
+def test_what_is_missing_is_asked_again_and_followed_without_reloading(system, scripted_pacs, page):
+    # Given
+    address = f"http://127.0.0.1:{system.settings.web_port}"
+    add_people(system.database)
+    pacs = scripted_pacs([ct_study(), mg_study(), mg_study()])
+    pacs.add_fault(**NO_MG)
+    system.add_remote("pacs", pacs.host, pacs.port, pacs.ae_title)
+    system.add_own_store()
+    system.start("echo", "query", "retrieve", "store", "web")
+    log_in(page, address, "importer")
+    page.goto(f"{address}/imports/query")
+    fill_query(page, "CT", "Mammography (MG)")
+    page.get_by_role("button", name="Query", exact=True).click()
+    query = page.get_by_role("article", name="Query", exact=True)
+    expect(query).to_contain_text("incomplete")
+    expect(query).to_contain_text("1 window missing")
+    pacs.change(faults=(), answer_delay_s=0.2)
+    # When
+    query.get_by_role("button", name="Ask again for the missing").click()
+    page.evaluate("document.body.dataset.mark = 'same page'")
+    # Then
+    expect(query).to_contain_text("completed")
+    expect(query.locator("li", has=page.get_by_label("Mammography"))).to_contain_text("2")
+    expect(query.get_by_role("button", name="Ask again for the missing")).to_have_count(0)
+    expect(page.locator("#announcer")).to_contain_text("Query completed")
+    assert page.evaluate("document.body.dataset.mark") == "same page"
