@@ -11,6 +11,8 @@ from typing import Self
 
 import structlog
 
+from shared.health import Health
+
 log = structlog.get_logger(__name__)
 
 
@@ -22,6 +24,8 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
+        #: Filled by the parts of a service.
+        self.health = Health()
         self._stack = ExitStack()
 
     def on_stop(self, stop: Callable[[], None]) -> None:

@@ -8,14 +8,17 @@ import threading
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy import text
 
 from shared.broker.factory import open_broker
 from shared.broker.port import Broker
+from shared.broker.topology import QUEUES
 from shared.contract.messages import WorkerHeartbeat
 from shared.database.migrate import migrate
 from shared.database.session import Database
-from shared.errors import BrokerAwayError, RetriableError
+from shared.errors import BrokerAwayError, DatabaseAwayError, RetriableError
 from shared.events import Publisher
+from shared.health import HealthServer
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.settings import Settings
@@ -25,6 +28,9 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_S = 10.0
 #: Pauses between attempts to reach what a service cannot begin without.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+
+#: Services in the order of their health ports.
+HEALTH_PORTS = ("echo", "query", "retrieve", "store", "web")
 
 #: Wires a service to real parts and starts it; what must be stopped is told to the lifecycle.
 Start = Callable[[Settings, Broker, Database, Lifecycle], None]
@@ -53,6 +59,7 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         if ready:
             start(settings, broker, database, lifecycle)
             start_heartbeat(name, broker, lifecycle)
+            start_health(name, settings, broker, database, lifecycle)
             log.info("ready", broker=broker.description, database=database.description)
             lifecycle.wait()
     return 0
@@ -77,6 +84,41 @@ def patiently(action: Callable[[], None], what: str, stopping: threading.Event) 
         else:
             return True
     return False
+
+
+def start_health(
+    service: str, settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle
+) -> None:
+    """Answer /health/live, /health/ready and /metrics, if they are wanted; a port that is taken is told."""
+    lifecycle.health.add_check("database", lambda: _trouble_of(database))
+    lifecycle.health.add_check("broker", lambda: _trouble_with(broker))
+    if not settings.health_port:
+        return
+    port = settings.health_port + HEALTH_PORTS.index(service)
+    try:
+        server = HealthServer(lifecycle.health, settings.health_host, port)
+    except OSError as error:
+        log.warning("health is not told", host=settings.health_host, port=port, error=error.strerror)
+        return
+    server.start()
+    lifecycle.on_stop(server.stop)
+
+
+def _trouble_with(broker: Broker) -> str:
+    try:
+        broker.queue_state(QUEUES[0].name)
+    except BrokerAwayError as error:
+        return str(error)
+    return ""
+
+
+def _trouble_of(database: Database) -> str:
+    try:
+        with database.read() as session:
+            session.execute(text("SELECT 1"))
+    except DatabaseAwayError as error:
+        return str(error)
+    return ""
 
 
 def start_heartbeat(service: str, broker: Broker, lifecycle: Lifecycle) -> None:

@@ -28,6 +28,13 @@ def _ae_title(value: str) -> str:
         raise ValueError(error.problem) from error
 
 
+def _calling_ae_title(value: str) -> str:
+    try:
+        return str(AeTitle.parse("DOSEQR_STORE_CALLING_AE_TITLES", value))
+    except InvalidInputError as error:
+        raise ValueError(error.problem) from error
+
+
 def _amqp_url(value: str) -> str:
     if urlsplit(value).scheme not in ("amqp", "amqps", "memory"):
         raise ValueError("expected amqp://, amqps:// or memory://")
@@ -66,6 +73,50 @@ class Settings(BaseSettings):
     store_address: str = Field(
         "127.0.0.1", description="Host under which other nodes and the other services reach the store."
     )
+    store_processes: int = Field(
+        0,
+        ge=0,
+        le=32,
+        description="Processes that receive objects on the store's port; 0: one on SQLite, which has one "
+        "writer, else one for each processor, at most 4.",
+    )
+    store_calling_ae_titles: tuple[Annotated[str, AfterValidator(_calling_ae_title)], ...] = Field(
+        (),
+        max_length=1000,
+        description="AE titles that may send to the store, as a JSON list; empty: all.",
+    )
+    store_associations: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="Associations with the store at once; more are rejected for the moment.",
+    )
+    store_object_bytes: int = Field(
+        4 << 30, ge=1 << 20, description="Bytes of the largest object that the store takes."
+    )
+    store_idle_timeout: float = Field(
+        600.0,
+        gt=0,
+        le=86400,
+        description="Seconds without a request after which the store ends an association.",
+    )
+    store_tls_cert: str = Field(
+        "",
+        description="File with the certificate chain of the store, in PEM; then it speaks TLS only.",
+    )
+    store_tls_key: str = Field("", description="File with the private key of that certificate, in PEM.")
+    store_tls_client_ca: str = Field(
+        "", description="File with the authorities, in PEM, of which a sender has to show a certificate."
+    )
+    health_host: str = Field(
+        "127.0.0.1", description="Address on which services answer /health/live, /health/ready and /metrics."
+    )
+    health_port: int = Field(
+        0,
+        ge=0,
+        le=65530,
+        description="Port of these for echo; query, retrieve, store and web take the next ones; 0: none.",
+    )
     web_host: str = Field("127.0.0.1", description="Address on which the web page listens.")
     web_port: Port = Field(8000, description="Port of the web page.")
     web_threads: int = Field(
@@ -82,7 +133,7 @@ class Settings(BaseSettings):
     )
     query_workers: int = Field(2, ge=1, le=64, description="Tasks that one query process works on at once.")
     retrieve_workers: int = Field(
-        2, ge=1, le=64, description="Tasks that one retrieve process works on at once."
+        4, ge=1, le=64, description="Tasks that one retrieve process works on at once."
     )
     arrival_grace: float = Field(
         10.0,

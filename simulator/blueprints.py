@@ -124,7 +124,13 @@ KINDS: dict[str, Kind] = {
             "ct_philips_undescribed",
             2,
             (
-                Plan("ct_image", instances=(20, 60), series=(1, 2), descriptions=(None,)),
+                Plan(
+                    "ct_image",
+                    instances=(20, 60),
+                    series=(1, 2),
+                    descriptions=(None,),
+                    keep_toshiba={"CT": "first"},
+                ),
                 Plan("philips_dose_info", instances=(1, 3), descriptions=(None,), keep={"CT": "all"}),
             ),
             (None,),
@@ -141,7 +147,10 @@ KINDS: dict[str, Kind] = {
         Kind(
             "ct_text_only",
             3,
-            (Plan("ct_image", (20, 90), descriptions=("Thorax", "Lung")), _TEXT),
+            (
+                Plan("ct_image", (20, 90), descriptions=("Thorax", "Lung"), keep_toshiba={"CT": "first"}),
+                _TEXT,
+            ),
             _CT_STUDIES,
         ),
         # MG

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from services.retrieve.facts import Facts, Seen
 from services.retrieve.moves import Share
 from services.retrieve.payloads import SeriesKey
-from services.retrieve.rows import UIDS_AT_ONCE, add_counts, execute, recount, row_key, series_rows
+from services.retrieve.rows import UIDS_AT_ONCE, add_counts, execute, recount, row_key, rows_of
 from shared.database.models import RetrieveObject, StoredObject
 from shared.database.upsert import insert_missing
 
@@ -59,24 +59,19 @@ def save_arrived(
     now: datetime,
 ) -> None:
     """Write what arrived of these shares; `complete` are series without names that nothing more comes of."""
-    arrived = sum(_save_named(session, facts.job_id, share, seen, now) for share in shares)
-    add_counts(session, facts.job_id, arrived=arrived)
+    add_counts(session, facts.job_id, arrived=_save_named(session, facts.job_id, shares, seen, now))
     done = set(complete)
     for key, uids in seen.nameless.items():
         _save_nameless(session, facts.job_id, key, uids, complete=key in done, now=now)
 
 
-def _save_named(session: Session, job_id: str, share: Share, seen: Seen, now: datetime) -> int:
-    here = [uid for uid in share.sop_instance_uids if uid in seen.sop_instance_uids]
-    changed = 0
-    for start in range(0, len(here), UIDS_AT_ONCE):
-        which = and_(
-            series_rows(job_id, share.key),
-            RetrieveObject.sop_instance_uid.in_(here[start : start + UIDS_AT_ONCE]),
-            RetrieveObject.state != "arrived",
-        )
-        changed += execute(session, update(RetrieveObject).where(which).values(_arrived(now)))
-    return changed
+def _save_named(session: Session, job_id: str, shares: Iterable[Share], seen: Seen, now: datetime) -> int:
+    here = [share for one in shares if (share := one.only(seen.sop_instance_uids)) is not None]
+    late = RetrieveObject.state != "arrived"
+    return sum(
+        execute(session, update(RetrieveObject).where(which, late).values(_arrived(now)))
+        for which in rows_of(job_id, here)
+    )
 
 
 def _arrived(now: datetime) -> dict[str, Any]:

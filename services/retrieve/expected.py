@@ -12,9 +12,22 @@ from services.retrieve.facts import Facts
 from services.retrieve.filling import is_here
 from services.retrieve.moves import Share
 from services.retrieve.payloads import MoveOrder, SeriesKey
-from services.retrieve.rows import OPEN, add_counts, execute, is_open, row_key, series_rows, weight_of_row
+from services.retrieve.rows import (
+    OPEN,
+    add_counts,
+    execute,
+    is_open,
+    row_key,
+    rows_of,
+    rows_of_series,
+    series_rows,
+    weight_of_row,
+)
 from shared.database.models import QueryObject, QuerySeries, Retrieve, RetrieveObject
 from shared.database.upsert import insert_missing
+
+#: SOP Instance UID, state, and what the series announced.
+_Row = tuple[str, str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +87,54 @@ def series_page(session: Session, job_id: str, after: SeriesKey | None, limit: i
     ]
 
 
-def open_names(session: Session, job_id: str, key: SeriesKey) -> list[str]:
-    """Return the named objects of a series that are still to come."""
-    uid = RetrieveObject.sop_instance_uid
-    return list(
-        session.scalars(select(uid).where(series_rows(job_id, key), is_open(), uid != "").order_by(uid))
-    )
+def open_names(session: Session, job_id: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, list[str]]:
+    """Return the named objects of these series that are still to come."""
+    row = RetrieveObject
+    names: dict[SeriesKey, list[str]] = {key: [] for key in keys}
+    columns = (row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid)
+    for which in rows_of_series(job_id, keys):
+        statement = select(*columns).where(which, is_open(), row.sop_instance_uid != "").order_by(*columns)
+        for study, series, uid in session.execute(statement):
+            names[study, series].append(uid)
+    return names
 
 
 def open_shares(session: Session, job_id: str, order: MoveOrder) -> list[Share]:
     """Return what of an order is still to come."""
-    shares = [share for key in order.whole for share in _open_series(session, job_id, key)]
-    for part in order.parts:
-        wanted = select(RetrieveObject.sop_instance_uid).where(
-            series_rows(job_id, part.key),
-            is_open(),
-            RetrieveObject.sop_instance_uid.in_(part.sop_instance_uids),
-        )
-        left = tuple(sorted(session.scalars(wanted)))
-        if left:
-            shares.append(Share(*part.key, left))
-    return shares
+    return [*_open_series(session, job_id, order.whole), *_open_parts(session, job_id, order.parts)]
 
 
-def _open_series(session: Session, job_id: str, key: SeriesKey) -> Iterator[Share]:
-    columns = (RetrieveObject.sop_instance_uid, RetrieveObject.state, RetrieveObject.announced)
-    rows = session.execute(select(*columns).where(series_rows(job_id, key))).all()
+def _open_parts(session: Session, job_id: str, parts: Sequence[Share]) -> Iterator[Share]:
+    row = RetrieveObject
+    columns = (row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid)
+    left: dict[SeriesKey, set[str]] = {}
+    for which in rows_of(job_id, parts):
+        for study, series, uid in session.execute(select(*columns).where(which, is_open())):
+            left.setdefault((study, series), set()).add(uid)
+    for part in parts:
+        here = part.only(left.get(part.key, set()))
+        if here is not None:
+            yield here
+
+
+def _open_series(session: Session, job_id: str, keys: Sequence[SeriesKey]) -> Iterator[Share]:
+    row = RetrieveObject
+    columns = (
+        row.study_instance_uid,
+        row.series_instance_uid,
+        row.sop_instance_uid,
+        row.state,
+        row.announced,
+    )
+    found: dict[SeriesKey, list[_Row]] = {}
+    for which in rows_of_series(job_id, keys):
+        for study, series, uid, state, announced in session.execute(select(*columns).where(which)):
+            found.setdefault((study, series), []).append((uid, state, announced))
+    for key in keys:
+        yield from _shares_of(key, found.get(key, []))
+
+
+def _shares_of(key: SeriesKey, rows: Sequence[_Row]) -> Iterator[Share]:
     names = tuple(sorted(uid for uid, state, _ in rows if uid and state in OPEN))
     if names:
         yield Share(*key, names, whole=len(names) == len(rows))
@@ -147,7 +182,7 @@ def name_objects(
     )
     known = execute(session, delete(RetrieveObject).where(here))
     add_counts(session, facts.job_id, asked=inserted - known - _drop_nameless(session, facts.job_id, key))
-    names = open_names(session, facts.job_id, key)
+    names = open_names(session, facts.job_id, [key])[key]
     return Share(*key, tuple(names), whole=not known) if names else None
 
 

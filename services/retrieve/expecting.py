@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from services.retrieve.expected import keep_nameless, name_objects
 from services.retrieve.facts import Facts
+from services.retrieve.manners import MannersOf
+from services.retrieve.moves import Manners, split_long
 from services.retrieve.payloads import SeriesKey, expect_tasks, move_tasks
 from services.retrieve.rows import lock
 from shared.dicom.answers import object_match
@@ -36,8 +38,9 @@ class _Named:
 class Expecter:
     """Performs expect tasks."""
 
-    def __init__(self, links: LinkPool) -> None:
+    def __init__(self, links: LinkPool, manners_of: MannersOf) -> None:
         self._links = links
+        self._manners_of = manners_of
 
     def perform(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result:
         """Name the objects of some series; what the PACS does not answer is asked again.
@@ -53,9 +56,11 @@ class Expecter:
         if named.error is not None and not named.names:
             raise named.error
 
+        manners = self._manners_of(facts.remote_id)
+
         def write(session: Session) -> Sequence[NewTask]:
             lock(session, facts.job_id)
-            return [*_save(session, facts, named.names), *expect_tasks(named.left)]
+            return [*_save(session, facts, named.names, manners), *expect_tasks(named.left)]
 
         return Result(write)
 
@@ -87,14 +92,16 @@ def series_of(claim: Claim) -> list[SeriesKey]:
     return [(study, series) for study, series in claim.payload["series"]]
 
 
-def _save(session: Session, facts: Facts, names: dict[SeriesKey, list[str]]) -> list[NewTask]:
+def _save(
+    session: Session, facts: Facts, names: dict[SeriesKey, list[str]], manners: Manners
+) -> list[NewTask]:
     shares = [
         name_objects(session, facts, key, uids) if uids else keep_nameless(session, facts, key)
         for key, uids in names.items()
     ]
-    return move_tasks([share for share in shares if share is not None])
+    return move_tasks(split_long((share for share in shares if share is not None), manners))
 
 
 def give_up_naming(session: Session, facts: Facts, claim: Claim) -> list[NewTask]:
     """Ask for series whole whose objects the PACS does not name."""
-    return _save(session, facts, {key: [] for key in series_of(claim)})
+    return _save(session, facts, {key: [] for key in series_of(claim)}, Manners())

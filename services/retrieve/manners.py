@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from sqlalchemy import select
 
 from services.retrieve.moves import Manners
 from shared.database.models import NodeProfile
 from shared.database.session import Database
+
+#: Tells what a remote node, named by its id, takes in one request.
+MannersOf = Callable[[int], Manners]
 
 
 def manners_of_node(database: Database, remote_id: int) -> Manners:
@@ -16,5 +21,9 @@ def manners_of_node(database: Database, remote_id: int) -> Manners:
     """
     with database.read() as session:
         data = session.scalar(select(NodeProfile.data).where(NodeProfile.node_id == remote_id)) or {}
-    length = data.get("series_list")
-    return Manners(across_studies=isinstance(length, int) and length > 1)
+    return Manners(across_studies=_takes(data, "series_list"), object_lists=_takes(data, "image_list"))
+
+
+def _takes(data: Mapping[str, object], name: str) -> bool:
+    length = data.get(name)
+    return isinstance(length, int) and length > 1

@@ -13,8 +13,11 @@ T = TypeVar("T")
 LIST_MAX_LENGTH = 50
 
 #: What one task asks for at most: small enough to end within minutes on a slow PACS.
-TASK_MAX_SERIES = 20
+TASK_MAX_SERIES = LIST_MAX_LENGTH
 TASK_MAX_OBJECTS = 200
+
+#: A whole series of more objects is asked for in lists of them, where the node is known to take lists.
+LONG_SERIES_OBJECTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,11 @@ class Share:
             else replace(self, sop_instance_uids=left, whole=False)
         )
 
+    def only(self, arrived: frozenset[str] | set[str]) -> Share | None:
+        """Return the part of it that arrived, of those that can be named; None if nothing did."""
+        here = tuple(uid for uid in self.sop_instance_uids if uid in arrived)
+        return replace(self, sop_instance_uids=here, whole=False) if here else None
+
     def by_objects(self) -> Share:
         """Return the same to be asked for object by object; a nameless series can only be asked for whole."""
         return self if self.nameless else replace(self, whole=False)
@@ -64,10 +72,14 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """What a node takes: lists of UIDs below one study or series (PS3.4 C.4.2.2.1), and across studies."""
+    """What a node takes: lists of UIDs below one study or series (PS3.4 C.4.2.2.1), and across studies.
+
+    `object_lists`: lists of objects are known to work, not only worth a try.
+    """
 
     uid_lists: bool = True
     across_studies: bool = False
+    object_lists: bool = False
 
     def without_lists(self) -> Manners:
         """Return the manners for what was refused in a list."""
@@ -151,6 +163,16 @@ def _image_moves(shares: Sequence[Share], manners: Manners) -> Iterator[Move]:
 
 def _joined(pieces: Sequence[tuple[Share, str]]) -> Share:
     return replace(pieces[0][0], sop_instance_uids=tuple(uid for _, uid in pieces))
+
+
+def split_long(shares: Iterable[Share], manners: Manners) -> Iterator[Share]:
+    """Cut very long whole series into lists of objects: progress shows, and a lost request costs little."""
+    for share in shares:
+        if share.whole and manners.object_lists and len(share.sop_instance_uids) > LONG_SERIES_OBJECTS:
+            for uids in _chunks(share.sop_instance_uids, TASK_MAX_OBJECTS):
+                yield replace(share, sop_instance_uids=tuple(uids), whole=False)
+        else:
+            yield share
 
 
 def split_tasks(shares: Iterable[Share]) -> list[list[Share]]:

@@ -13,7 +13,8 @@ from services.retrieve.asking import Asked, Asker
 from services.retrieve.conclusion import Conclusion, conclude, on_their_way, take_at_its_word
 from services.retrieve.expected import open_shares
 from services.retrieve.facts import Facts, Seen
-from services.retrieve.moves import Manners, Share, plan_moves
+from services.retrieve.manners import MannersOf
+from services.retrieve.moves import Share, plan_moves
 from services.retrieve.payloads import MoveOrder, move_order
 from services.retrieve.rows import lock
 from services.retrieve.verdict import DESTINATION_UNKNOWN
@@ -24,9 +25,6 @@ from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.identifiers import AeTitle
 from shared.jobs.model import Claim, Ending, NewTask, Result
-
-#: Tells what a remote node, named by its id, takes in one request.
-MannersOf = Callable[[int], Manners]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from services.retrieve.moves import Share
@@ -19,6 +19,8 @@ LOST = ("failed", "missing")
 
 #: UIDs of one statement: both databases bound its parameters.
 UIDS_AT_ONCE = 500
+#: Series of one statement: each is a branch of its condition, which both databases answer by the primary key.
+SERIES_AT_ONCE = 50
 
 
 def series_rows(job_id: str, key: SeriesKey) -> ColumnElement[bool]:
@@ -37,11 +39,25 @@ def is_open() -> ColumnElement[bool]:
 
 def rows_of(job_id: str, shares: Iterable[Share]) -> Iterator[ColumnElement[bool]]:
     """Yield conditions that together name the rows of these shares."""
+    chosen: list[ColumnElement[bool]] = []
+    uids = 0
     for share in shares:
         names = share.sop_instance_uids or ("",)
         for start in range(0, len(names), UIDS_AT_ONCE):
-            chunk = RetrieveObject.sop_instance_uid.in_(names[start : start + UIDS_AT_ONCE])
-            yield and_(series_rows(job_id, share.key), chunk)
+            chunk = names[start : start + UIDS_AT_ONCE]
+            if chosen and (len(chosen) >= SERIES_AT_ONCE or uids + len(chunk) > UIDS_AT_ONCE):
+                yield or_(*chosen)
+                chosen, uids = [], 0
+            chosen.append(and_(series_rows(job_id, share.key), RetrieveObject.sop_instance_uid.in_(chunk)))
+            uids += len(chunk)
+    if chosen:
+        yield or_(*chosen)
+
+
+def rows_of_series(job_id: str, keys: Sequence[SeriesKey]) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions that together name all rows of these series."""
+    for start in range(0, len(keys), SERIES_AT_ONCE):
+        yield or_(*(series_rows(job_id, key) for key in keys[start : start + SERIES_AT_ONCE]))
 
 
 def weight_of_row() -> ColumnElement[int]:

@@ -16,8 +16,8 @@ from services.retrieve.asking import Asker
 from services.retrieve.expected import open_shares
 from services.retrieve.expecting import Expecter, give_up_naming
 from services.retrieve.facts import Facts, facts_of
-from services.retrieve.manners import manners_of_node
-from services.retrieve.moving import MannersOf, Mover
+from services.retrieve.manners import MannersOf, manners_of_node
+from services.retrieve.moving import Mover
 from services.retrieve.payloads import AWAIT, EXPECT, MOVE, PLAN, await_order, move_order, order_tasks
 from services.retrieve.planning import plan
 from services.retrieve.rows import lock
@@ -58,10 +58,11 @@ class RetrieveWork:
         self._settings = settings
         self._database = database
         self._clock = clock
-        self._expecter = Expecter(links)
         asker = Asker(database, links, report, clock)
         if manners_of is None:
             manners_of = partial(manners_of_node, database)
+        self._manners_of = manners_of
+        self._expecter = Expecter(links, manners_of)
         verifier = Verifier(database, links, grace_s=settings.arrival_grace)
         self._mover = Mover(database, asker, verifier, manners_of, clock)
         self._waiter = Waiter(database, verifier, clock)
@@ -70,8 +71,10 @@ class RetrieveWork:
         """Do the work of one task."""
         with self._database.read() as session:
             facts = facts_of(session, claim.job_id, self._settings)
-            if claim.kind == PLAN:
-                return plan(session, facts, claim)
+        if claim.kind == PLAN:
+            manners = self._manners_of(facts.remote_id)
+            with self._database.read() as session:
+                return plan(session, facts, claim, manners)
         if claim.kind == EXPECT:
             return self._expecter.perform(facts, claim, cancellation)
         try:

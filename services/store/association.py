@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import structlog
 
 from services.store.arriving import ArrivingDataSet
-from services.store.channel import Channel, GoneError
+from services.store.channel import DRAIN_S, Channel, GoneError
+from services.store.establish import UnexpectedPduError, accept, read_request, refusal_of, reject
 from services.store.intake import DEFECT, Announced, Answer, Incoming, shown_ae_title
-from services.store.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from services.store.part_file import PartFile
 from services.store.requests import (
     C_CANCEL_RQ,
@@ -26,23 +24,14 @@ from services.store.requests import (
     answer_to,
     request_of,
 )
-from services.store.storage_classes import is_storage
+from services.store.terms import Terms
 from shared.dicom.sop_classes import VERIFICATION
-from shared.dicom.upper_layer.acceptance import (
-    CALLING_AE_TITLE_NOT_RECOGNIZED,
-    AcceptedContext,
-    associate_ac,
-    associate_rj,
-    decode_rq,
-    negotiate,
-)
-from shared.dicom.upper_layer.acceptance import Request as AssociationRequest
+from shared.dicom.upper_layer.acceptance import AcceptedContext
 from shared.dicom.upper_layer.command import MAX_COMMAND_BYTES, decode_command
 from shared.dicom.upper_layer.errors import ProtocolError
-from shared.dicom.upper_layer.negotiation import Implementation, Rejected
+from shared.dicom.upper_layer.negotiation import Rejected
 from shared.dicom.upper_layer.pdu import (
     A_ABORT,
-    A_ASSOCIATE_RQ,
     A_RELEASE_RQ,
     COMMAND,
     INVALID_PARAMETER,
@@ -59,38 +48,6 @@ from shared.dicom.upper_layer.pdu import (
 )
 
 log = structlog.get_logger(__name__)
-
-#: Largest P-DATA-TF that we take (PS3.8 D.1): fewer reads for each object.
-MAX_PDU_BYTES = 131072
-#: For a sender to read why it was rejected, and to close.
-DRAIN_S = 5.0
-
-_IMPLEMENTATION = Implementation(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
-
-
-class _UnexpectedPduError(ProtocolError):
-    """A PDU of the standard where none of its kind may come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What holds for every association of a store; times are in seconds."""
-
-    take: Callable[[Incoming], Answer]
-    #: Makes the file for a large object; without it all is held in memory.
-    open_part: Callable[[Announced], PartFile] | None
-    #: Decides whether a calling AE title may associate.
-    admit: Callable[[str], bool]
-    #: Counts by name.
-    count: Callable[[str], None]
-    max_object_bytes: int
-    #: For the TLS handshake and the A-ASSOCIATE-RQ.
-    associate_s: float
-    #: Between two requests: some senders read from tape.
-    idle_s: float
-    #: Within a request.
-    stall_s: float
-    tls: ssl.SSLContext | None = None
 
 
 class Association:
@@ -162,8 +119,8 @@ class Association:
     def reject(self, rejected: Rejected) -> None:
         """Answer the request for an association with a rejection; `serve` is not called then."""
         try:
-            request = self._read_request()
-            self._reject(request, rejected)
+            request = read_request(self._channel, self._terms)
+            reject(self._channel, request, rejected, self._address)
         except (OSError, ProtocolError) as error:
             log.debug("not rejected", address=self._address, reason=type(error).__name__)
         finally:
@@ -177,7 +134,7 @@ class Association:
             calling_ae_title=self._calling_ae_title,
             problem=str(error),
         )
-        unexpected = isinstance(error, _UnexpectedPduError)
+        unexpected = isinstance(error, UnexpectedPduError)
         self._abort(SERVICE_PROVIDER, UNEXPECTED_PDU if unexpected else INVALID_PARAMETER)
 
     def _close(self) -> None:
@@ -193,48 +150,21 @@ class Association:
             )
 
     def _establish(self) -> bool:
-        request = self._read_request()
+        request = read_request(self._channel, self._terms)
         self._calling_ae_title = shown_ae_title(request.calling_ae_title)
-        rejected = request.problem
-        if rejected is None and not self._terms.admit(request.calling_ae_title):
-            self._terms.count("rejected_calling_ae_title")
-            rejected = CALLING_AE_TITLE_NOT_RECOGNIZED
+        rejected = refusal_of(request, self._terms)
         if rejected is not None:
-            self._reject(request, rejected)
+            reject(self._channel, request, rejected, self._address)
             return False
         self._maximum_length = request.maximum_length
-        contexts, results = negotiate(request, lambda uid: uid == VERIFICATION or is_storage(uid))
-        answer = associate_ac(request, contexts, results, MAX_PDU_BYTES, _IMPLEMENTATION)
-        self._channel.send(answer, self._terms.stall_s)
-        self._contexts = contexts
+        self._contexts = accept(self._channel, request, self._terms)
         log.info(
             "association",
             calling_ae_title=self._calling_ae_title,
             address=self._address,
-            contexts=len(contexts),
+            contexts=len(self._contexts),
         )
         return True
-
-    def _read_request(self) -> AssociationRequest:
-        deadline = time.monotonic() + self._terms.associate_s
-        if self._terms.tls is not None:
-            self._channel.secure(self._terms.tls, self._terms.associate_s)
-        kind, body = self._channel.pdu(self._terms.associate_s, deadline)
-        if kind != A_ASSOCIATE_RQ:
-            raise _UnexpectedPduError("something other than a request for an association")
-        return decode_rq(body)
-
-    def _reject(self, request: AssociationRequest, rejected: Rejected) -> None:
-        log.warning(
-            "association rejected",
-            calling_ae_title=shown_ae_title(request.calling_ae_title),
-            address=self._address,
-            result=rejected.result,
-            source=rejected.source,
-            reason=rejected.reason,
-        )
-        self._channel.send(associate_rj(rejected), self._terms.stall_s)
-        self._channel.drain(DRAIN_S)
 
     def _take_requests(self) -> None:
         while not self._ended:
@@ -250,7 +180,7 @@ class Association:
             elif kind == A_ABORT:
                 return
             else:
-                raise _UnexpectedPduError(f"a PDU of type {kind:02X}H within an association")
+                raise UnexpectedPduError(f"a PDU of type {kind:02X}H within an association")
             if self._last_one and not self._in_hand:
                 self._abort(SERVICE_USER)
                 return

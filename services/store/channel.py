@@ -10,6 +10,9 @@ from contextlib import suppress
 
 from shared.dicom.upper_layer.pdu import PduSplitter
 
+#: For a sender to read what was said last, and to close.
+DRAIN_S = 5.0
+
 _RECEIVE_BYTES = 1 << 18
 
 #: Only Linux has it.

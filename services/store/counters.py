@@ -1,9 +1,10 @@
-"""What came in, in numbers, since the service began."""
+"""What came in, in numbers, since the service began: one row for each process, in memory that they share."""
 
 from __future__ import annotations
 
+import mmap
+import os
 import threading
-from collections import Counter
 from collections.abc import Mapping
 
 import structlog
@@ -13,27 +14,69 @@ log = structlog.get_logger(__name__)
 #: How often changed counters are logged.
 LOG_INTERVAL_S = 60.0
 
+#: What is counted, and what it means.
+NAMES: Mapping[str, str] = {
+    "received": "Objects received and acknowledged",
+    "received_bytes": "Bytes of the objects received",
+    "duplicates": "Objects received again",
+    "conflicts": "Objects kept aside: other bytes under a known UID",
+    "announced": "Objects announced",
+    "associations_begun": "Associations accepted",
+    "rejected_calling_ae_title": "Associations rejected: calling AE title not recognized",
+    "rejected_limit": "Associations rejected: local limit exceeded",
+    "gave_way": "Idle associations ended for the sake of a new one",
+    "protocol_errors": "Associations aborted: the sender broke the protocol",
+    "refused_not_as_announced": "Objects refused: other than announced",
+    "refused_too_large": "Objects refused: too large",
+    "refused_not_understood": "Objects refused: not understood",
+    "refused_out_of_space": "Objects refused: no space",
+    "refused_cannot_write": "Objects refused: cannot be written",
+    "refused_index_away": "Objects refused: the database is away",
+    "defects": "Requests and associations that met a defect of ours",
+    "scans_wanted": "Times that receipts were given up, so that the folder has to be compared",
+}
+#: What is so now; the rest only grows.
+GAUGES: Mapping[str, str] = {"associations": "Associations that stand"}
+
+_PLACES = {name: place for place, name in enumerate((*NAMES, *GAUGES))}
+_NUMBER_BYTES = 8
+
 
 class Counters:
-    """Counts by name: received, duplicates, conflicts, announced, and refused_<reason>."""
+    """Counts by name; each process writes its own row and reads all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: int = 1, row: int = 0, descriptor: int | None = None) -> None:
+        """Begin at zero, or share what another process has begun: its `descriptor`, of as many rows."""
+        size = rows * len(_PLACES) * _NUMBER_BYTES
+        if descriptor is None:
+            descriptor = os.memfd_create("counters", os.MFD_CLOEXEC)
+            os.truncate(descriptor, size)
+        self.descriptor = descriptor
+        self.rows = rows
+        self._own = row * len(_PLACES)
+        self._numbers = memoryview(mmap.mmap(descriptor, size)).cast("Q")
         self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
 
     def add(self, name: str, number: int = 1) -> None:
         """Count something."""
         with self._lock:
-            self._counts[name] += number
+            self._numbers[self._own + _PLACES[name]] += number
+
+    def associations(self, number: int) -> int:
+        """Set how many associations stand in this process; returns how many stand in all."""
+        self._numbers[self._own + _PLACES["associations"]] = number
+        return self["associations"]
+
+    def gone(self, row: int) -> None:
+        """Take note that the process of another row has ended."""
+        self._numbers[row * len(_PLACES) + _PLACES["associations"]] = 0
 
     def __getitem__(self, name: str) -> int:
-        with self._lock:
-            return self._counts[name]
+        return sum(self._numbers[_PLACES[name] :: len(_PLACES)])
 
     def snapshot(self) -> Mapping[str, int]:
-        """Return all counts as they are now."""
-        with self._lock:
-            return dict(self._counts)
+        """Return all counts as they are now, without those that are zero."""
+        return {name: number for name in _PLACES if (number := self[name])}
 
 
 def log_changes(counters: Counters, stopping: threading.Event) -> None:

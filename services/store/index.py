@@ -24,6 +24,9 @@ STORE, REGISTERED = "store", "registered"
 _TABLE = cast("Table", StoredObject.__table__)
 _sop = _TABLE.c.sop_instance_uid
 _RECEIVED_TYPE = _TABLE.c.last_received_at.type
+#: Made once: SQLAlchemy takes longer to make a statement than SQLite to execute it.
+_INSERT_SQLITE = sqlite.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
+_INSERT = postgresql.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
 
 
 class Recorded(Enum):
@@ -173,9 +176,8 @@ def _insert(session: Session, database: Database, rows: list[dict[str, Any]]) ->
     """Insert the rows that are not there and return their keys."""
     if not rows:
         return set()
-    statement = sqlite.insert(_TABLE) if database.is_sqlite else postgresql.insert(_TABLE)
     # The rows as parameters, not as values: the compiled statement is used again whatever their number.
-    inserted = session.connection().execute(statement.on_conflict_do_nothing().returning(_sop), rows)
+    inserted = session.connection().execute(_INSERT_SQLITE if database.is_sqlite else _INSERT, rows)
     return set(inserted.scalars())
 
 

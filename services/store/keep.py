@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import structlog
 
@@ -95,6 +95,7 @@ class ObjectFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._root = str(root)
         self._numbers = count()
         self._names = NamesOnDisk(root)
         self._incoming = root / INCOMING / uuid.uuid4().hex
@@ -132,23 +133,24 @@ class ObjectFolder:
             KeepError: it could not be written for another reason.
         """
         identity = received.identity
-        path = object_path(
-            identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid
+        path = str(
+            object_path(identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid)
         )
         sha256 = hashlib.sha256(received.data_set).hexdigest()
         with _as_keep_errors():
-            known = self._same(path, sha256) if (self.root / path).exists() else None
+            known = self._same(path, sha256) if os.access(self._at(path), os.F_OK) else None
             if known:
-                return Duplicate(str(path), sha256, self._size(path))
-            with self._written(received) as file:
-                if known is None and self._place(file, path):
-                    return Kept(str(path), sha256, self._size(path))
+                return Duplicate(path, sha256, self._size(path))
+            with self._written(received) as part:
+                size_bytes = part.size_bytes
+                if known is None and self._place(part.path, path):
+                    return Kept(path, sha256, size_bytes)
                 if self._same(path, sha256):
-                    return Duplicate(str(path), sha256, self._size(path))
-                aside = conflict_path(identity.sop_instance_uid, sha256)
-                self._place(file, aside)
-                self._names.sync([str(aside)])
-                return Conflict(str(path), sha256, self._size(path), str(aside))
+                    return Duplicate(path, sha256, self._size(path))
+                aside = str(conflict_path(identity.sop_instance_uid, sha256))
+                self._place(part.path, aside)
+                self._names.sync([aside])
+                return Conflict(path, sha256, self._size(path), aside)
 
     def sync_names(self, paths: Iterable[str]) -> None:
         """Let the names of these files survive a power failure.
@@ -165,13 +167,13 @@ class ObjectFolder:
         Raises:
             KeepError: it cannot be moved.
         """
-        aside = conflict_path(sop_instance_uid, sha256)
+        aside = str(conflict_path(sop_instance_uid, sha256))
         with _as_keep_errors():
-            self._place(self.root / path, aside)
-            self._names.sync([str(aside)])
-            (self.root / path).unlink(missing_ok=True)
+            self._place(self._at(path), aside)
+            self._names.sync([aside])
+            Path(self._at(path)).unlink(missing_ok=True)
             self._names.sync([path])
-        return str(aside)
+        return aside
 
     def has(self, path: str) -> bool:
         """Tell whether a file lies there."""
@@ -188,10 +190,14 @@ class ObjectFolder:
             else:
                 yield True
 
-    def _same(self, path: PurePosixPath, sha256: str) -> bool:
+    def _at(self, path: str) -> str:
+        # Not pathlib, which would take longer than the file system.
+        return f"{self._root}/{path}"
+
+    def _same(self, path: str, sha256: str) -> bool:
         return digest_of(self.root / path) == sha256
 
-    def _size(self, path: PurePosixPath) -> int:
+    def _size(self, path: str) -> int:
         return (self.root / path).stat().st_size
 
     def open_part(
@@ -210,15 +216,15 @@ class ObjectFolder:
             source_ae_title=source_ae_title,
         )
         with _as_keep_errors():
-            return PartFile(self._incoming / f"{next(self._numbers)}.part", head)
+            return PartFile(f"{self._incoming}/{next(self._numbers)}.part", head)
 
     @contextmanager
-    def _written(self, received: ReceivedObject) -> Iterator[Path]:
+    def _written(self, received: ReceivedObject) -> Iterator[PartFile]:
         """Write and sync a file in the folder of this process; it is gone at the end."""
         part = received.part or self._part_with(received)
         try:
             part.sync()
-            yield part.path
+            yield part
         finally:
             part.discard()
 
@@ -236,30 +242,30 @@ class ObjectFolder:
             raise
         return part
 
-    def _place(self, file: Path, path: PurePosixPath) -> bool:
+    def _place(self, file: str, path: str) -> bool:
         """Give the file this name, too, unless the name is taken; then False."""
-        target = self.root / path
+        target = self._at(path)
         for _ in range(_ATTEMPTS):
             try:
                 self._name(file, target)
             except FileExistsError:
                 return False
             except FileNotFoundError:
-                self._make_folder(target.parent)
+                self._make_folder(Path(target).parent)
             else:
                 return True
         raise KeepError("the folder of the object vanishes again and again")
 
-    def _name(self, file: Path, target: Path) -> None:
+    def _name(self, file: str, target: str) -> None:
         try:
-            target.hardlink_to(file)
+            os.link(file, target)
         except OSError as error:
             if error.errno not in _NO_HARD_LINKS:
                 raise
             with self._locked():
-                if target.exists():
+                if Path(target).exists():
                     raise FileExistsError from None
-                file.rename(target)
+                Path(file).rename(target)
 
     def _make_folder(self, folder: Path) -> None:
         if folder == self.root or folder.is_dir():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 
 import structlog
 
-from services.store.announce import Announcer
-from services.store.committer import Committer
+from services.store.condition import metrics, trouble_with
 from services.store.counters import Counters, log_changes
+from services.store.crew import Crew
 from services.store.inbox import Inbox
-from services.store.intake import Intake
-from services.store.keep import ObjectFolder
-from services.store.receive import StoreScp, listening_socket
+from services.store.receive import listening_socket
+from services.store.receiver import NAME, Receiver
 from services.store.register import RegisterHandler
 from services.store.scan import Scanner
 from shared.broker.commands import CommandHandler, CommandRouter
@@ -29,11 +29,10 @@ from shared.settings import Settings, load
 
 log = structlog.get_logger(__name__)
 
-NAME = "store"
 #: Short name of its queue in the topology.
 QUEUE = "store"
-#: An answer goes out so long before the sender's time-out, by our own measure of it.
-ANSWER_MARGIN_S = 10.0
+#: More processes are not chosen by themselves: the disk is the limit then.
+MAX_CHOSEN_PROCESSES = 4
 #: Exit code (spec, section 9): failed otherwise.
 FAILED = 5
 
@@ -42,47 +41,39 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     """Wire the store to real parts and start it.
 
     Raises:
-        PermanentError: the port is taken.
+        PermanentError: the port is taken, or the files for TLS cannot be used.
         RetriableError: the folder of objects cannot be written.
     """
-    counters, publisher = Counters(), Publisher(broker, NAME)
-    folder = ObjectFolder(settings.objects_dir)
-    folder.open()
-    lifecycle.on_stop(folder.close)
-    scan_wanted = threading.Event()
-    announcer = Announcer(database, publisher, folder, counters, store_ae_title=settings.store_ae_title)
-    committer = Committer(
-        database,
-        wait_s=answer_within_s(settings.dimse_timeout),
-        sync_names=folder.sync_names,
-        on_committed=announcer.committed,
-        on_missed=scan_wanted.set,
-    )
-    scanner = Scanner(database, folder, committer, scan_wanted)
-    intake = Intake(folder, committer, counters)
-    scp = StoreScp(
-        intake.take,
-        listener=listening_socket(settings.store_host, settings.store_port),
-        ae_title=settings.store_ae_title,
-        stall_timeout_s=settings.dimse_timeout,
-        open_part=intake.open_part,
-        count=counters.add,
-    )
-    # What is started first is stopped last: no receipt is left behind by its committer or announcer.
-    for part in (announcer, committer, scanner, _consumption(settings, broker, database, publisher)):
-        part.start()
-        lifecycle.on_stop(lambda part=part: part.stop(settings.grace))  # type: ignore[misc]
-    scp.start()
-    lifecycle.on_stop(lambda: scp.stop(settings.grace))
+    counters, scan_wanted = Counters(rows=processes_of(settings, database)), threading.Event()
+    listener = listening_socket(settings.store_host, settings.store_port)
+    receiver = Receiver(settings, broker, database, counters, listener, scan_wanted.set)
+    crew = Crew(settings, counters, listener.fileno(), scan_wanted.set)
+    scanner = Scanner(database, receiver.folder, receiver.committer, scan_wanted)
+    consumption = _consumption(settings, broker, database)
+
+    def start_others() -> None:
+        for part in (scanner, consumption):
+            part.start()
+            lifecycle.on_stop(lambda part=part: part.stop(settings.grace))  # type: ignore[misc]
+
+    receiver.start(lifecycle, start_others)
+    crew.start()
+    lifecycle.on_stop(crew.stop)
+    lifecycle.health.add_check("objects", lambda: trouble_with(settings.objects_dir))
+    lifecycle.health.add_metrics(lambda: metrics(counters, settings.objects_dir))
     _log_counters(counters, lifecycle)
 
 
-def answer_within_s(dimse_timeout_s: float) -> float:
-    """Return how long an object may wait to be known, in seconds, before its sender is told to try again."""
-    return max(dimse_timeout_s - ANSWER_MARGIN_S, dimse_timeout_s / 2)
+def processes_of(settings: Settings, database: Database) -> int:
+    """Return how many processes receive; where all services are embedded in one process, it is that one."""
+    if settings.embedded:
+        return 1
+    chosen = 1 if database.is_sqlite else min(os.cpu_count() or 1, MAX_CHOSEN_PROCESSES)
+    return settings.store_processes or chosen
 
 
-def _consumption(settings: Settings, broker: Broker, database: Database, publisher: Publisher) -> Worker:
+def _consumption(settings: Settings, broker: Broker, database: Database) -> Worker:
+    publisher = Publisher(broker, NAME)
     handlers: dict[type[Command], CommandHandler] = {RegisterObjects: RegisterHandler(database, publisher)}
     inbox = Inbox(CommandRouter(handlers, publisher), database, settings.store_ae_title)
     return Worker(broker, QUEUE, inbox, workers=1)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 import structlog
 
-from services.store.association import Association, Terms
+from services.store.association import Association
 from services.store.channel import Channel
 from services.store.intake import Announced, Answer, Incoming
 from services.store.part_file import PartFile
+from services.store.terms import Terms
 from shared.dicom.upper_layer.acceptance import LOCAL_LIMIT_EXCEEDED
 from shared.errors import PermanentError
 

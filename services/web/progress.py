@@ -13,6 +13,7 @@ from services.web.orders import Order, Orders
 from services.web.parts import Parts
 from services.web.staffing import Complaint
 from services.web.texts import duration, figure
+from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
 from shared.database.models import Node, Query, Retrieve
@@ -173,8 +174,9 @@ def _of_query(session: Session, parts: Parts, job: Query) -> Panel:
             .order_by(Retrieve.requested_at.desc(), Retrieve.id)
         )
     )
+    known = {one.id for one in retrieves}
     again = _pending_again(job, parts.orders, parts.live.heard)
-    pending = _pending_retrieve(job.id, {one.id for one in retrieves}, parts.orders, parts.live.heard)
+    pending = _pending_retrieve(job.id, known, parts.orders, parts.live.heard)
     newest = (
         retrieve_view(session, parts, retrieves[0])
         if retrieves and (pending is None or pending.refusal)
@@ -183,7 +185,8 @@ def _of_query(session: Session, parts: Parts, job: Query) -> Panel:
     query = query_view(session, job)
     expects = (
         job.retrieve_after
-        and not retrieves
+        and retrieve_id_after(job.id, job.round) not in known
+        and (job.round > 0 or not retrieves)
         and pending is None
         and job.status in ("completed", "incomplete")
         and job.studies_kept > 0

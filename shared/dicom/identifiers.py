@@ -56,6 +56,8 @@ class _ValidatedText(str):
         Raises:
             InvalidInputError: It is not valid; names `field`, never repeats the value.
         """
+        if type(value) is cls:
+            return value
         if not isinstance(value, str):
             raise InvalidInputError(field, "must be text")
         text = cls.clean(value)

@@ -24,8 +24,8 @@ from shared.repeating import Repeating
 log = structlog.get_logger(__name__)
 
 #: A row that nobody has renewed for so long belongs to a dead process.
-LEASE = timedelta(seconds=45)
-RENEW_EVERY_S = 10.0
+LEASE = timedelta(seconds=20)
+RENEW_EVERY_S = 5.0
 
 
 class Leases:

@@ -195,14 +195,19 @@ class Ledger:
         return session.scalar(found) is not None
 
     def finish(self, session: Session, job: Any, ending: Ending, now: datetime) -> None:
-        """End a locked job; tasks that wait end with it, those in hand end by themselves."""
+        """End a locked job; tasks that wait end with it, those in hand end by themselves.
+
+        After a failure those in hand fail with it: what they bring is not counted any more, and is missing.
+        """
         job.status, job.ended_at = ending.status, now
         job.failure, job.detail, job.note = ending.failure, ending.detail, ""
-        waiting = and_(self.task.job_id == job.id, self.task.state.in_(("pending", "queued")))
+        states: tuple[str, ...] = ("pending", "queued")
         values: dict[str, Any] = {"state": "cancelled", "ended_at": now}
         if ending.failure:
+            states = OPEN
             values |= {"state": "failed", "error": ending.failure, "detail": ending.detail}
-        session.execute(update(self.task).where(waiting).values(**values))
+        which = and_(self.task.job_id == job.id, self.task.state.in_(states))
+        session.execute(update(self.task).where(which).values(**values))
 
     def reopen(self, job: Any, asking: Asking) -> None:
         """Let a locked job that has ended run again."""

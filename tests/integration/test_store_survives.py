@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from services.store.keep import ObjectFolder
-from services.store.main import answer_within_s
+from services.store.receiver import answer_within_s
 from services.store.receive import CannotListenError
 from shared.broker.memory import MemoryBroker
 from shared.errors import BrokerAwayError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from io import BytesIO
@@ -12,11 +13,29 @@ from simulator.content import build
 from simulator.generate import generate
 from simulator.model import Match, Study
 
+#: Modalities of whose series every object may be kept.
+_WHOLE = frozenset({"MG", "DX", "CR", "PX", "SR"})
+_MORE_THAN_A_DOSE_SCREEN = 6
+
 
 def studies(number: int, seed: int = 11) -> list[Study]:
     """Return generated studies of a fixed month."""
     archive = generate(number, seed, dt.date(2024, 3, 1), dt.date(2024, 3, 30))
     return list(archive.studies())
+
+
+def slim(study: Study) -> Study:
+    """Return a study with few images, of which the same is to be kept; to fill an archive takes time.
+
+    The first image of a series stays. Where no series is described, one of at most five objects may be a dose
+    screen: more stay then.
+    """
+    few = 1 if any(one.description for one in study.series) else _MORE_THAN_A_DOSE_SCREEN
+    series = [
+        one if one.modality in _WHOLE else dataclasses.replace(one, instances=one.instances[:few])
+        for one in study.series
+    ]
+    return dataclasses.replace(study, series=tuple(series))
 
 
 def files_of(made: Iterable[Study]) -> Iterator[tuple[str, bytes]]:

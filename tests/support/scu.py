@@ -47,7 +47,7 @@ class Scu:
     def __enter__(self) -> Self:
         self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(pdu(1, self._request()))
+        self.socket.sendall(pdu(1, self.request()))
         kind, body = self.read_pdu()
         if kind != 2:
             self.socket.close()
@@ -60,7 +60,8 @@ class Scu:
     ) -> None:
         self.socket.close()
 
-    def _request(self) -> bytes:
+    def request(self) -> bytes:
+        """Return the variable field of the A-ASSOCIATE-RQ."""
         items = item(0x10, APPLICATION_CONTEXT)
         for number, (abstract, transfers) in enumerate(self.contexts):
             body = struct.pack("BBBB", 2 * number + 1, 0, 0, 0) + item(0x30, abstract.encode())

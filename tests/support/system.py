@@ -110,10 +110,12 @@ class System:
         order = RunQuery(remote=remote, store=store, criteria=dict(criteria), retrieve=retrieve)
         return self.command(order, job_id)
 
-    def finished_query(self, criteria: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    def finished_query(
+        self, criteria: Mapping[str, Any], *, timeout_s: float = 60.0, **options: Any
+    ) -> dict[str, Any]:
         """Run a query to its end; return its JSON."""
         job_id = self.query(criteria, **options)
-        self.wait_for_end(job_id)
+        self.wait_for_end(job_id, timeout_s)
         return self.query_json(job_id)
 
     def finished_retrieve(self, query_id: str, **options: Any) -> dict[str, Any]:

@@ -91,7 +91,12 @@ def is_wanted(study: Study, criteria: Mapping[str, Any] = CRITERIA) -> bool:
 
 def truth_of(study: Study, criteria: Mapping[str, Any] = CRITERIA) -> frozenset[str]:
     """Return the objects of a study that are to be kept."""
-    return expected_objects(study, criteria["types"], include_sr_only=bool(criteria.get("include_sr_only")))
+    return expected_objects(
+        study,
+        criteria["types"],
+        include_sr_only=bool(criteria.get("include_sr_only")),
+        toshiba=bool(criteria.get("toshiba")),
+    )
 
 
 def kept_of(judged: Mapping[str, Any], study: Study) -> frozenset[str]:

@@ -108,7 +108,7 @@ SUCCESSES = [
     Row("every object twice", always(store_twice=True), requests="S"),
     Row("all is sent after the answer", always(move_later_s=0.15), requests="S"),
     Row("all is sent after the answer, one by one and slowly",
-        always(move_later_s=0.15, store_pause_s=0.15), requests="S"),
+        always(move_later_s=0.15, store_pause_s=0.15), at_most=9),
 ]
 
 #: Objects that do not come though the PACS says that all is well.

@@ -10,6 +10,7 @@ import pytest
 from services.retrieve.facts import facts_of
 from services.retrieve.filling import fill, keeps_anything
 from services.retrieve.ledger import weaken_proof
+from services.retrieve.moves import Manners
 from services.retrieve.planning import plan
 from services.retrieve.rows import recount
 from services.retrieve.work import RetrieveWork
@@ -332,7 +333,7 @@ def test_the_ledger_is_planned_page_by_page(database, work):
         facts = facts_of(session, "retrieve-1", work._settings)
         while True:
             planned = Claim("retrieve-1", 1, "plan", {"after": after}, "token", 0, 0.0)
-            tasks += plan(session, facts, planned, page_series=3).write(session)
+            tasks += plan(session, facts, planned, Manners(), page_series=3).write(session)
             if tasks[-1].kind != "plan":
                 break
             after = tasks.pop().payload["after"]

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from services.retrieve.moves import (
     LIST_MAX_LENGTH,
+    LONG_SERIES_OBJECTS,
     TASK_MAX_OBJECTS,
     TASK_MAX_SERIES,
     Manners,
     Share,
     plan_moves,
+    split_long,
     split_tasks,
 )
 from services.retrieve.payloads import MoveOrder, move_order, order_of
@@ -105,6 +107,24 @@ def test_tasks_cover_what_is_wanted_exactly_once_and_are_small(shares):
     for task in tasks:
         assert len(task) <= TASK_MAX_SERIES
         assert len(task) == 1 or sum(share.size for share in task) <= TASK_MAX_OBJECTS
+
+
+@given(st.lists(st.integers(1, 1000), max_size=4), st.booleans())
+def test_long_series_are_cut_only_where_lists_of_objects_are_known_to_work(sizes, object_lists):
+    # Given
+    shares = [whole(1, number, size) for number, size in enumerate(sizes)]
+    # When
+    cut = list(split_long(shares, Manners(object_lists=object_lists)))
+    # Then
+    assert covered(cut) == covered(shares)
+    assert all(share.size <= LONG_SERIES_OBJECTS for share in cut) or not object_lists
+    short = [share for share in shares if share.size <= LONG_SERIES_OBJECTS]
+    assert [share for share in cut if share.whole] == (short if object_lists else shares)
+
+
+def test_a_long_series_without_names_is_asked_for_whole():
+    share = Share("1.1", "1.1.1", whole=True, announced=5000)
+    assert list(split_long([share], Manners(object_lists=True))) == [share]
 
 
 @given(wanted, st.integers(1, 3), st.booleans(), st.booleans())

@@ -170,3 +170,22 @@ def test_a_job_page_tells_how_often_and_by_whom_it_was_asked_again(site):
     # Then
     assert "2 times, last by &lt;b&gt;night&lt;/b&gt;" in page
     assert "Background" in page
+
+
+def test_the_page_waits_for_the_retrieve_that_follows_the_second_end_too(site):
+    # Given
+    site.add(
+        a_query("q1", round=1, retrieve_after=True, studies_kept=1),
+        a_study("1.2", "q1"),
+        a_retrieve("q1-r", "q1"),
+    )
+    person = site.person("importer")
+    # When
+    before = person.text("/jobs/q1/fragment?back=job")
+    site.add(a_retrieve("q1-r1", "q1"))
+    after = person.text("/jobs/q1/fragment?back=job")
+    # Then
+    assert "The retrieve begins by itself." in before
+    assert "data-ended" not in before
+    assert "The retrieve begins by itself." not in after
+    assert "data-ended" in after

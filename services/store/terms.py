@@ -1,0 +1,31 @@
+"""What holds for every association of a store."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.store.intake import Announced, Answer, Incoming
+from services.store.part_file import PartFile
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every association of a store; times are in seconds."""
+
+    take: Callable[[Incoming], Answer]
+    #: Makes the file for a large object; without it all is held in memory.
+    open_part: Callable[[Announced], PartFile] | None
+    #: Decides whether a calling AE title may associate.
+    admit: Callable[[str], bool]
+    #: Counts by name.
+    count: Callable[[str], None]
+    max_object_bytes: int
+    #: For the TLS handshake and the A-ASSOCIATE-RQ.
+    associate_s: float
+    #: Between two requests: some senders read from tape.
+    idle_s: float
+    #: Within a request.
+    stall_s: float
+    tls: ssl.SSLContext | None = None

@@ -1,0 +1,113 @@
+"""What is done without DoseQR: DCMTK's movescu with one big C-MOVE, and one C-MOVE for each object."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from shared.dicom.association import Peer, Timeouts, open_link
+from shared.dicom.move import move, move_identifier
+from shared.dicom.sop_classes import STUDY_ROOT_MOVE
+from simulator.model import Study
+from tests.support.system import free_port
+from tests.support.waiting import wait_until
+
+
+class PlainStore:
+    """DCMTK's storescp, a process for each association, which writes what it gets and keeps it bit by bit."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self.ae_title = "PLAIN"
+        self.port = free_port()
+        self.folder = folder
+        options = ["--fork", "--bit-preserving", "+xa", "-pdu", "131072", "-aet", self.ae_title]
+        self._process = subprocess.Popen(
+            [program, *options, "-od", str(folder), str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"TCP_NODELAY": "1"},
+        )
+
+    def count(self) -> int:
+        """Return how many objects it holds."""
+        return sum(1 for _ in self.folder.iterdir())
+
+    def empty(self) -> None:
+        """Forget what it holds."""
+        for path in self.folder.iterdir():
+            path.unlink()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(10)
+
+
+@contextlib.contextmanager
+def plain_store() -> Iterator[PlainStore]:
+    """Run a storescp for the time of the block."""
+    program = shutil.which("storescp")
+    if program is None:
+        pytest.skip("no storescp: install the package dcmtk")
+    with tempfile.TemporaryDirectory(prefix="doseqr-storescp-") as folder:
+        store = PlainStore(program, Path(folder))
+        try:
+            yield store
+        finally:
+            store.stop()
+
+
+def move_all_at_once(peer: Peer, studies: Sequence[Study], store: PlainStore) -> float:
+    """Ask for all studies by one C-MOVE of DCMTK's movescu; return the seconds until all are there."""
+    program = shutil.which("movescu")
+    if program is None:
+        pytest.skip("no movescu: install the package dcmtk")
+    uids = "\\".join(one.study_instance_uid for one in studies)
+    keys = ["-k", "0008,0052=STUDY", "-k", f"0020,000D={uids}"]
+    titles = ["-aet", peer.calling_ae_title, "-aec", peer.ae_title, "-aem", store.ae_title]
+    began = time.monotonic()
+    subprocess.run(
+        [program, "-S", *titles, *keys, peer.host, str(peer.port)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TCP_NODELAY": "1"},
+        timeout=300,
+    )
+    wait_until(lambda: store.count() >= len(studies), 60)
+    return time.monotonic() - began
+
+
+def move_one_by_one(peer: Peer, studies: Sequence[Study], ae_title: str, *, keep: bool) -> float:
+    """Ask for each object by a C-MOVE of its own; return the seconds.
+
+    `keep`: over one association; otherwise each has its own, as is usual.
+    """
+    timeouts = Timeouts(10.0, 60.0)
+    began = time.monotonic()
+    link = None
+    for one in studies:
+        series = one.series[0]
+        if link is None:
+            link = open_link(peer, [STUDY_ROOT_MOVE], timeouts)
+        identifier = move_identifier(
+            "IMAGE",
+            [one.study_instance_uid],
+            [series.series_instance_uid],
+            [series.instances[0].sop_instance_uid],
+        )
+        assert move(link, identifier, ae_title).error is None
+        if not keep:
+            link.release()
+            link = None
+    if link is not None:
+        link.release()
+    return time.monotonic() - began
