@@ -16,6 +16,7 @@ from services.store.receive import listening_socket
 from services.store.receiver import NAME, Receiver
 from services.store.register import RegisterHandler
 from services.store.scan import Scanner
+from services.store.summaries import Reader
 from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
@@ -50,9 +51,10 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     crew = Crew(settings, counters, listener.fileno(), scan_wanted.set)
     scanner = Scanner(database, receiver.folder, receiver.committer, scan_wanted)
     consumption = _consumption(settings, broker, database)
+    reader = Reader(database, settings.objects_dir)
 
     def start_others() -> None:
-        for part in (scanner, consumption):
+        for part in (scanner, consumption, reader):
             part.start()
             lifecycle.on_stop(lambda part=part: part.stop(settings.grace))  # type: ignore[misc]
 

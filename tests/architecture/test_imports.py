@@ -142,6 +142,7 @@ BROAD = {
     "services/store/association.py": 1,  # the sender is answered, the association lives on
     "services/store/receive.py": 1,
     "services/store/scan.py": 1,
+    "services/store/summaries.py": 1,
     "shared/broker/bridge.py": 1,
     "shared/broker/bridge_client.py": 1,
     "shared/broker/memory.py": 1,

@@ -15,7 +15,7 @@ from shared.database.models.query import (
     QueryTask,
 )
 from shared.database.models.retrieve import Retrieve, RetrieveMove, RetrieveObject, RetrieveTask
-from shared.database.models.store import StoredObject
+from shared.database.models.store import ReportSummary, StoredObject
 from shared.database.models.web import Node, User
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "QuerySeries",
     "QueryStudy",
     "QueryTask",
+    "ReportSummary",
     "Retrieve",
     "RetrieveMove",
     "RetrieveObject",
