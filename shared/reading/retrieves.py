@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve, RetrieveObject
+from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, UnknownJobError, life
 from shared.reading.queries import query_json
 from shared.reading.summaries import summaries
@@ -38,6 +39,7 @@ def retrieve_json(session: Session, job_id: str) -> dict[str, Any]:
         "selection": retrieve.selection,
         "verification": retrieve.verification,
         "summaries": list(summaries(session, job_id)),
+        "handover": handover_of(session, job_id),
     }
 
 

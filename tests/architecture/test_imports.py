@@ -140,6 +140,7 @@ BROAD = {
     "services/store/announce.py": 1,
     "services/store/committer.py": 1,  # the waiting associations are answered
     "services/store/association.py": 1,  # the sender is answered, the association lives on
+    "services/store/handover/worker.py": 1,
     "services/store/receive.py": 1,
     "services/store/scan.py": 1,
     "services/store/summaries.py": 1,

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from services.store.keep import ObjectFolder
-from services.store.receiver import answer_within_s
 from services.store.receive import CannotListenError
+from services.store.receiver import answer_within_s
 from shared.broker.memory import MemoryBroker
 from shared.errors import BrokerAwayError
 from tests.support.scu import EndedError, Scu

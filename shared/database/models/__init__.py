@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.database.models.base import Base
 from shared.database.models.echo import NodeCheck
+from shared.database.models.handover import HandoverBatch, HandoverMark, HandoverObject
 from shared.database.models.limits import NodeBudget, NodeLease
 from shared.database.models.query import (
     NodeProfile,
@@ -20,6 +21,9 @@ from shared.database.models.web import Node, User
 
 __all__ = [
     "Base",
+    "HandoverBatch",
+    "HandoverMark",
+    "HandoverObject",
     "Node",
     "NodeBudget",
     "NodeCheck",
