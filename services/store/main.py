@@ -57,23 +57,17 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     """
     counters, scan_wanted = Counters(rows=processes_of(settings, database)), threading.Event()
     listener = listening_socket(settings.store_host, settings.store_port)
+    lifecycle.on_stop(listener.close)
     receiver = Receiver(settings, broker, database, counters, listener, scan_wanted.set)
     crew = Crew(settings, counters, listener.fileno(), scan_wanted.set)
     scanner = Scanner(database, receiver.folder, receiver.committer, scan_wanted)
     reader = Reader(database, settings.objects_dir)
     handing = handover_workers(settings, database, receiver.folder)
     consumption = _consumption(settings, broker, database)
-<<<<<<< HEAD
-    reader = Reader(database, settings.objects_dir)
-
-    def start_others() -> None:
-        for part in (scanner, consumption, reader):
-=======
     others: list[_Part] = [scanner, reader, *handing, consumption]
 
     def start_others() -> None:
         for part in others:
->>>>>>> main
             part.start()
             lifecycle.on_stop(partial(part.stop, settings.grace))
 
