@@ -41,6 +41,22 @@ def _amqp_url(value: str) -> str:
     return value
 
 
+def _command(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value and (not value[0] or any("\0" in argument for argument in value)):
+        raise ValueError("expected a JSON list: a program and its arguments")
+    return value
+
+
+def _importer_url(value: str) -> str:
+    if value:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError("expected http:// or https://, with a host")
+        if not value.isascii() or any(character.isspace() or character < "!" for character in value):
+            raise ValueError("expected an address without blanks, in ASCII")
+    return value
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -150,6 +166,25 @@ class Settings(BaseSettings):
         max_length=20,
         description="Seconds before each new try of what a node failed to do, as a JSON list.",
     )
+    handover_command: Annotated[tuple[str, ...], AfterValidator(_command)] = Field(
+        (),
+        max_length=100,
+        description="A program and its arguments, as a JSON list, that takes over what has arrived: the "
+        "paths come on its standard input.",
+    )
+    handover_url: Annotated[str, AfterValidator(_importer_url)] = Field(
+        "",
+        description="An address (http:// or https://) to which what has arrived is posted as JSON; not "
+        "beside a command.",
+    )
+    handover_timeout: float = Field(
+        60.0, gt=0, le=86400, description="Seconds that one try to hand over a batch may take."
+    )
+    handover_pauses: tuple[float, ...] = Field(
+        (10.0, 60.0, 300.0, 1800.0, 3600.0, 10800.0),
+        max_length=50,
+        description="Seconds before each new try to hand over a batch, as a JSON list; then it is given up.",
+    )
     grace: float = Field(20.0, ge=0, le=600, description="Seconds that SIGTERM leaves to work in hand.")
     log_level: str = Field(
         "INFO",
@@ -166,6 +201,11 @@ class Settings(BaseSettings):
     def objects_dir(self) -> Path:
         """Where received objects lie."""
         return self.data_dir / "objects"
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether what arrives is handed over to an importer."""
+        return bool(self.handover_command or self.handover_url)
 
     @property
     def bridge_socket(self) -> Path:

@@ -28,9 +28,11 @@ from shared.database.models.query import Query
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.events import Publisher
+from shared.reading.export import csv_lines
 from shared.reading.jobs import Job, find_job, get_job, kind_of, list_jobs, summary
 from shared.reading.queries import write_query_json
 from shared.reading.retrieves import retrieve_json
+from shared.reading.summaries import summaries
 from shared.reading.why import why as explain
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id, or its beginning.")]
@@ -66,6 +68,21 @@ def show(job_id: JobArgument, as_json: JsonOption = False) -> None:
             line()
         else:
             print_json(retrieve_json(session, job.id))
+
+
+def export(
+    job_id: JobArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of CSV.")] = False,
+) -> None:
+    """Write what the dose reports of a retrieve say, as CSV: a line for each figure."""
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.read() as session:
+        job = find_job(session, job_id, "retrieve")
+        if as_json:
+            print_json(list(summaries(session, job.id)))
+            return
+        for lines in csv_lines(session, job.id):
+            sys.stdout.write(lines)
 
 
 def jobs(

@@ -14,6 +14,7 @@ from typer.main import get_command
 from services.cli import (
     again,
     echo,
+    handover,
     jobs,
     nodes,
     profile,
@@ -44,6 +45,7 @@ app = typer.Typer(
     "4 broker, database or workers away, 5 failed otherwise, 130 cancelled.",
 )
 app.add_typer(nodes.app, name="nodes", no_args_is_help=True)
+app.add_typer(handover.app, name="handover", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
 app.add_typer(local.app, name="local", hidden=True, no_args_is_help=True)
 app.command("echo")(echo.echo)
@@ -52,6 +54,7 @@ app.command("retrieve")(query.retrieve)
 app.command("show")(jobs.show)
 app.command("jobs")(jobs.jobs)
 app.command("profile")(profile.profile)
+app.command("export")(jobs.export)
 app.command("cancel")(jobs.cancel)
 app.command("again")(again.again)
 app.command("why")(jobs.why)

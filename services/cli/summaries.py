@@ -47,7 +47,16 @@ def _retrieve(read: dict[str, Any]) -> None:
         f"  objects   {counts['asked']} asked, {counts['arrived']} arrived, {counts['failed']} failed, "
         f"{counts['missing']} missing"
     )
+    _handover(read["handover"])
     _missing(read["missing"])
+
+
+def _handover(read: dict[str, Any] | None) -> None:
+    if read is None:
+        return
+    counts = read["counts"]
+    told = f"  importer  {counts['taken']} taken, {counts['waiting']} waiting, {counts['failed']} given up"
+    line(told + (f". {read['detail']}" if read["detail"] else ""))
 
 
 def _trouble(read: dict[str, Any]) -> None:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from functools import partial
+from typing import Protocol
 
 import structlog
 
 from services.store.condition import metrics, trouble_with
 from services.store.counters import Counters, log_changes
 from services.store.crew import Crew
+from services.store.handover.opening import handover_workers
+from services.store.handover.retry import RetryHandler
 from services.store.inbox import Inbox
 from services.store.receive import listening_socket
 from services.store.receiver import NAME, Receiver
 from services.store.register import RegisterHandler
 from services.store.scan import Scanner
+from services.store.summaries import Reader
 from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
-from shared.contract.messages import Command, RegisterObjects
+from shared.contract.messages import Command, RegisterObjects, RetryHandover
 from shared.database.session import Database
 from shared.errors import PermanentError
 from shared.events import Publisher
@@ -37,24 +42,34 @@ MAX_CHOSEN_PROCESSES = 4
 FAILED = 5
 
 
+class _Part(Protocol):
+    def start(self) -> None: ...
+
+    def stop(self, grace_s: float, /) -> None: ...
+
+
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
     """Wire the store to real parts and start it.
 
     Raises:
-        PermanentError: the port is taken, or the files for TLS cannot be used.
+        PermanentError: the port is taken, the files for TLS cannot be used, or two ways to hand over are set.
         RetriableError: the folder of objects cannot be written.
     """
     counters, scan_wanted = Counters(rows=processes_of(settings, database)), threading.Event()
     listener = listening_socket(settings.store_host, settings.store_port)
+    lifecycle.on_stop(listener.close)
     receiver = Receiver(settings, broker, database, counters, listener, scan_wanted.set)
     crew = Crew(settings, counters, listener.fileno(), scan_wanted.set)
     scanner = Scanner(database, receiver.folder, receiver.committer, scan_wanted)
+    reader = Reader(database, settings.objects_dir)
+    handing = handover_workers(settings, database, receiver.folder)
     consumption = _consumption(settings, broker, database)
+    others: list[_Part] = [scanner, reader, *handing, consumption]
 
     def start_others() -> None:
-        for part in (scanner, consumption):
+        for part in others:
             part.start()
-            lifecycle.on_stop(lambda part=part: part.stop(settings.grace))  # type: ignore[misc]
+            lifecycle.on_stop(partial(part.stop, settings.grace))
 
     receiver.start(lifecycle, start_others)
     crew.start()
@@ -74,7 +89,10 @@ def processes_of(settings: Settings, database: Database) -> int:
 
 def _consumption(settings: Settings, broker: Broker, database: Database) -> Worker:
     publisher = Publisher(broker, NAME)
-    handlers: dict[type[Command], CommandHandler] = {RegisterObjects: RegisterHandler(database, publisher)}
+    handlers: dict[type[Command], CommandHandler] = {
+        RegisterObjects: RegisterHandler(database, publisher),
+        RetryHandover: RetryHandler(database, publisher, enabled=settings.hands_over),
+    }
     inbox = Inbox(CommandRouter(handlers, publisher), database, settings.store_ae_title)
     return Worker(broker, QUEUE, inbox, workers=1)
 

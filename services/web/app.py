@@ -16,7 +16,7 @@ from services.web.auth import init_auth
 from services.web.limits import limiter
 from services.web.live import Live
 from services.web.orders import Orders
-from services.web.pages import auth, health, jobs, live, nodes, profiles, query, users
+from services.web.pages import auth, handovers, health, jobs, live, nodes, profiles, query, users
 from services.web.parts import KEY, Parts
 from services.web.secret import session_key
 from services.web.staffing import Staffing
@@ -74,7 +74,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     security.init_headers(app)
     errorpages.init_error_pages(app)
     texts.init_filters(app)
-    for page in (auth, health, jobs, live, nodes, profiles, query, users):
+    for page in (auth, handovers, health, jobs, live, nodes, profiles, query, users):
         app.register_blueprint(page.blueprint)
     return app
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from services.web.criteria_words import TYPE_NAMES, criteria_words
 from services.web.parts import parts
+from services.web.report_words import REPORT_KINDS, UNREADABLE_REASONS, key_figures
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
 
@@ -38,8 +39,10 @@ def init_filters(app: Flask) -> None:
         sentence=sentence,
         duration=duration,
         criteria=criteria_words,
+        key_figures=key_figures,
     )
     app.jinja_env.globals.update(STATUS_LOOKS=STATUS_LOOKS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
+    app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
     app.context_processor(_context)
 
 

@@ -23,7 +23,7 @@ QUEUES: tuple[QueueSpec, ...] = (
     QueueSpec("query-profile", ("profile",)),
     QueueSpec("retrieve", ("retrieve", "cancel", "again")),
     QueueSpec("retrieve-tasks", ("task.retrieve",)),
-    QueueSpec("store", ("objects.register",), event_keys=("objects.stored.#",)),
+    QueueSpec("store", ("objects.register", "handover.retry"), event_keys=("objects.stored.#",)),
 )
 
 #: Where messages end that nobody could handle.

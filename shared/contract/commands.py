@@ -103,6 +103,16 @@ class RegisterObjects(Command):
     objects: list[ObjectReference] = Field(min_length=1, max_length=1000)
 
 
+class RetryHandover(Command):
+    """Hand over anew what an importer did not take: the objects of one retrieve, or all."""
+
+    TYPE: ClassVar[str] = "doseqr.command.handover.retry.v1"
+    ROUTING_KEY: ClassVar[str] = "handover.retry"
+
+    job_id: Identifier | None = None
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
 class RunTask(Command):
     """The services' own: work on one task of a job. No part of the public contract."""
 
@@ -121,4 +131,5 @@ COMMANDS: tuple[type[Command], ...] = (
     ProfileNode,
     AskAgain,
     RegisterObjects,
+    RetryHandover,
 )

@@ -190,6 +190,16 @@ class ObjectsRegistered(Event):
     objects: int = Field(description="How many were made known, new or not.")
 
 
+class HandoverRetried(Event):
+    """A `handover.retry` command was done; the hand-over itself follows."""
+
+    TYPE: ClassVar[str] = "doseqr.event.handover.retried.v1"
+    NAME: ClassVar[str] = "retried"
+
+    command_id: Identifier
+    batches: int = Field(description="How many are handed over anew; they had been given up before.")
+
+
 class WorkerHeartbeat(Event):
     """A worker lives; every ten seconds, and `stopping` once at its end."""
 
@@ -215,6 +225,7 @@ EVENTS: tuple[type[Event], ...] = (
     NodeProfiled,
     ObjectsStored,
     ObjectsRegistered,
+    HandoverRetried,
     WorkerHeartbeat,
 )
 ENDINGS: dict[str, type[JobEnded]] = {

@@ -51,6 +51,7 @@ def _topics(event: type[Event]) -> list[tuple[str, str]]:
         "NodeProfiled": [("profile", ".{id}")],
         "ObjectsStored": [("objects", "")],
         "ObjectsRegistered": [("objects", ".{id}")],
+        "HandoverRetried": [("handover", ".{id}")],
         "WorkerHeartbeat": [("worker", "")],
     }[event.__name__]
 

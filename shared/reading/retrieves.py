@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session
 
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve, RetrieveObject
+from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, UnknownJobError, life
 from shared.reading.queries import query_json
+from shared.reading.summaries import summaries
 
 #: States of objects that did not come, once the retrieve has ended.
 NOT_ARRIVED = ("failed", "missing")
@@ -36,6 +38,8 @@ def retrieve_json(session: Session, job_id: str) -> dict[str, Any]:
         **told,
         "selection": retrieve.selection,
         "verification": retrieve.verification,
+        "summaries": list(summaries(session, job_id)),
+        "handover": handover_of(session, job_id),
     }
 
 

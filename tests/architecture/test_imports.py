@@ -140,8 +140,10 @@ BROAD = {
     "services/store/announce.py": 1,
     "services/store/committer.py": 1,  # the waiting associations are answered
     "services/store/association.py": 1,  # the sender is answered, the association lives on
+    "services/store/handover/worker.py": 1,
     "services/store/receive.py": 1,
     "services/store/scan.py": 1,
+    "services/store/summaries.py": 1,
     "shared/broker/bridge.py": 1,
     "shared/broker/bridge_client.py": 1,
     "shared/broker/memory.py": 1,

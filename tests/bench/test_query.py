@@ -156,6 +156,8 @@ class Ours:
             length = 50 if lists else 0
             row.data = row.data | {"series_list": length, "image_list": length}
             row.updated_at = utc_now()
+        # What was opened under another budget and rests is released within seconds.
+        wait_until(lambda: Witness(self.orthanc).read()[1] <= associations)
 
 
 @contextlib.contextmanager

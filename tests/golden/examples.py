@@ -17,6 +17,7 @@ from shared.contract.messages import (
     EchoNodes,
     Event,
     Failed,
+    HandoverRetried,
     Incomplete,
     NodeProfiled,
     NodeStatus,
@@ -27,6 +28,7 @@ from shared.contract.messages import (
     Progress,
     RegisterObjects,
     Rejected,
+    RetryHandover,
     RunQuery,
     RunRetrieve,
     StoredObject,
@@ -70,6 +72,7 @@ COMMANDS: tuple[Command, ...] = (
     CancelJob(job_id=JOB, requested_by="physicist"),
     ProfileNode(node="pacs", requested_by="physicist"),
     AskAgain(job_id=JOB, requested_by="physicist"),
+    RetryHandover(job_id=JOB, requested_by="physicist"),
     RegisterObjects(
         objects=[
             ObjectReference(
@@ -146,6 +149,7 @@ EVENTS: tuple[tuple[Event, str, str], ...] = (
         "",
     ),
     (ObjectsRegistered(command_id=JOB, objects=1), "objects", JOB),
+    (HandoverRetried(command_id=JOB, batches=2), "handover", JOB),
     (WorkerHeartbeat(service="query", worker="query@host:17"), "worker", ""),
 )
 

@@ -1,281 +1,248 @@
-"""Senders that mean harm, or are broken: the store answers, stays up, and says what it refused."""
+"""Senders that mean no good, or know no better: the store answers, stays up and says what it refused."""
 
-from __future__ import annotations
-
-import os
-import shutil
+import contextlib
 import socket
 import struct
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.scu import EndedError, Scu, pdu
-from tests.support.store import CT, CT_EXPLICIT, ECHO, DicomObject, RunningStore, made_object, running_store
-from tests.support.waiting import wait_until
+from tests.support.scu import VERIFICATION, EndedError, Scu, element, pdu
+from tests.support.store import CT, CT_EXPLICIT, ECHO, RunningStore, made_object, running_store
 
-#: Associations that somebody opens and leaves.
-IDLE = 1000
-#: A-ASSOCIATE-RJ: rejected-transient, service-provider (presentation related), local-limit-exceeded.
-LOCAL_LIMIT_EXCEEDED = "PDU type 3: 00020302"
-#: Handles that a store may have opened for itself meanwhile: database connections, a log.
-FEW_HANDLES = 10
-
-#: Examples share the store: that it survives them all is what is tested.
-bounded = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+#: Types of PDUs (PS3.8 9.3).
+ASSOCIATE_RJ, P_DATA, RELEASE_RQ, ABORT = 3, 4, 5, 7
+#: Source service-provider.
+PROVIDER = 2
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Iterator[RunningStore]:
-    with running_store(tmp_path_factory.mktemp("hostile") / "data") as running:
+def store(tmp_path_factory):
+    with running_store(tmp_path_factory.mktemp("hostile") / "data", store_associations=40) as running:
         yield running
 
 
-def handles() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+def works(store: RunningStore, number: int) -> bool:
+    return store.send(made_object(number)) == [0]
 
 
-def until_closed(connection: socket.socket) -> bytes:
-    """Return all that the peer says before it closes."""
-    said = b""
-    with suppress(ConnectionResetError):
-        while more := connection.recv(4096):
-            said += more
-    return said
+def abort_of(scu: Scu) -> tuple[int, int]:
+    """Return source and reason of the A-ABORT that comes."""
+    kind, body = scu.read_pdu()
+    assert kind == ABORT
+    return body[2], body[3]
 
 
-def told(store: RunningStore, data: bytes) -> bytes:
-    """Send bytes on a connection of their own and return what the store says to them."""
-    with socket.create_connection(("127.0.0.1", store.port), timeout=20) as connection:
-        with suppress(OSError):
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-        return until_closed(connection)
+ODD_PDUS = {
+    "unknown type": (b"\x77\0\0\0\0\x04abcd", 6),
+    "1 GiB announced": (b"\x04\0" + struct.pack(">L", 1 << 30), 6),
+    "a second request": (pdu(1, bytes(68)), 2),
+    "an answer": (pdu(2, bytes(68)), 2),
+    "no value": (pdu(P_DATA, b""), 6),
+    "a value longer than its PDU": (pdu(P_DATA, struct.pack(">LBB", 5000, 1, 3) + b"x"), 6),
+    "a value of no length": (pdu(P_DATA, struct.pack(">LBB", 0, 1, 3)), 6),
+    "a context that was not accepted": (pdu(P_DATA, struct.pack(">LBB", 2, 99, 3)), 6),
+    "a data set without a command": (pdu(P_DATA, struct.pack(">LBB", 3, 1, 2) + b"x"), 6),
+    "a command of nonsense": (pdu(P_DATA, struct.pack(">LBB", 6, 1, 3) + b"abcd"), 6),
+    "an endless command": (pdu(P_DATA, struct.pack(">LBB", 20_002, 1, 1) + bytes(20_000)), 6),
+}
 
 
-def pdu_types(said: bytes) -> list[int]:
-    """Return the types of the PDUs in some bytes; they have to be whole."""
-    types, at = [], 0
-    while at < len(said):
-        kind, length = struct.unpack_from(">BxL", said, at)
-        types.append(kind)
-        at += 6 + length
-    assert at == len(said)
-    return types
-
-
-def test_a_thousand_idle_associations_are_served_or_told_and_leave_nothing(tmp_path):
+@pytest.mark.parametrize("name", ODD_PDUS)
+def test_an_odd_pdu_is_answered_with_an_abort_that_says_why(store, name):
     # Given
-    with running_store(tmp_path / "data") as store, ExitStack() as senders:
-        before = handles()
-        accepted: list[Scu] = []
-        refused: set[str] = set()
-        # When
-        for _ in range(IDLE):
-            try:
-                accepted.append(senders.enter_context(store.scu(CT_EXPLICIT, ECHO)))
-            except EndedError as error:
-                refused.add(str(error).split("answered with ")[1])
-        # Then some were served, and the others told that there were too many
-        assert 0 < len(accepted) < IDLE
-        assert refused == {LOCAL_LIMIT_EXCEEDED}
-        # And those that stand still work
-        assert accepted[0].echo() == accepted[-1].echo() == 0x0000
-        assert made_object().send(accepted[len(accepted) // 2]) == 0x0000
-        # When they have gone
-        senders.close()
-        # Then there is room again, and no handle is lost
-        wait_until(lambda: handles() <= before + FEW_HANDLES)
-        assert store.send(made_object(2)) == [0]
-
-
-def test_idle_connections_that_never_ask_for_an_association_do_not_shut_others_out(tmp_path):
-    # Given more of them than there may be associations
-    with running_store(tmp_path / "data") as store, ExitStack() as connections:
-        with store.scu(CT_EXPLICIT, ECHO) as friend:
-            for _ in range(IDLE // 4):
-                connection = socket.create_connection(("127.0.0.1", store.port), timeout=20)
-                connections.enter_context(connection)
-            # Then who is there already is served
-            assert friend.echo() == 0x0000
-        connections.close()
-        # And when they have gone, everybody is
-        wait_until(lambda: can_associate(store))
-        assert store.send(made_object()) == [0]
-
-
-def can_associate(store: RunningStore) -> bool:
-    try:
-        with store.scu(CT_EXPLICIT) as scu:
-            scu.release()
-    except (EndedError, OSError):
-        return False
-    return True
-
-
-@pytest.mark.parametrize("kind", [1, 4, 5])
-@pytest.mark.parametrize("length", [1 << 30, 0xFFFF_FFFF])
-def test_a_pdu_of_a_gigabyte_is_refused_before_it_comes(store, kind, length):
-    # Given an association
+    data, reason = ODD_PDUS[name]
     with store.scu(CT_EXPLICIT) as scu:
         # When
-        scu.socket.sendall(struct.pack(">BBL", kind, 0, length) + b"begin")
-        # Then it is aborted by the service provider, and the connection closed
-        said = until_closed(scu.socket)
-    assert pdu_types(said) == [7]
-    assert said[8] == 2
-    assert store.send(made_object()) == [0]
-
-
-def test_an_association_request_of_a_gigabyte_is_refused_before_it_comes(store):
-    # When / Then
-    assert pdu_types(told(store, struct.pack(">BBL", 1, 0, 1 << 30))) == [7]
-
-
-def test_a_fragment_of_a_gigabyte_in_a_small_pdu_is_refused(store):
-    # Given
-    with store.scu(CT_EXPLICIT) as scu:
-        number = scu.accepted[CT_EXPLICIT][0]
-        # When
-        scu.socket.sendall(pdu(4, struct.pack(">LBB", 1 << 30, number, 3) + b"begin"))
+        scu.socket.sendall(data)
         # Then
-        assert pdu_types(until_closed(scu.socket)) == [7]
+        assert abort_of(scu) == (PROVIDER, reason)
+    assert works(store, 1)
 
 
-def test_a_command_set_without_end_is_refused(store):
-    # Given
-    with store.scu(CT_EXPLICIT) as scu:
-        number = scu.accepted[CT_EXPLICIT][0]
-        # When
-        with suppress(OSError):
-            for _ in range(1000):
-                scu.send_fragments(number, 1, bytes(scu.max_fragment), last=False)
-        # Then
-        said = until_closed(scu.socket)
-    assert pdu_types(said) in ([7], [])  # what it said may be lost where bytes were still under way
-
-
-def test_an_element_of_a_gigabyte_in_a_command_set_is_refused(store):
-    # Given
-    with store.scu(CT_EXPLICIT) as scu:
-        number = scu.accepted[CT_EXPLICIT][0]
-        # When
-        scu.send_fragments(number, 1, struct.pack("<HHL", 0, 2, 1 << 30) + b"1.2")
-        # Then
-        assert pdu_types(until_closed(scu.socket)) == [7]
-
-
-def test_an_element_of_a_gigabyte_in_a_data_set_is_refused_and_the_association_goes_on(store):
-    # Given
-    data_set = struct.pack("<HH2sHL", 0x0008, 0x0016, b"OB", 0, 1 << 30) + b"begin"
-    with store.scu(CT_EXPLICIT) as scu:
-        # When
-        status, _ = scu.store(CT_EXPLICIT, CT, "1.2.3", data_set)
-        # Then
-        assert 0xC000 <= status <= 0xCFFF
-        assert made_object().send(scu) == 0x0000
-
-
-@given(data=st.binary(max_size=200), kind=st.integers(0, 255))
-@bounded
-def test_whatever_comes_first_is_answered_with_whole_pdus_and_an_end(store, data, kind):
-    # Given / When
-    said = told(store, pdu(kind, data))
-    # Then
-    assert set(pdu_types(said)) <= {2, 3, 7}
-
-
-@given(
-    position=st.integers(0, 10_000),
-    value=st.integers(0, 255),
-    cut=st.one_of(st.none(), st.integers(0, 10_000)),
-)
-@bounded
-def test_a_changed_byte_anywhere_harms_only_its_own_association(store, position, value, cut):
-    # Given a request for an association and an object, as one stream of bytes
-    one = made_object(77, size_bytes=200)
-    stream = bytearray(conversation(one))
-    stream[position % len(stream)] = value
+def test_an_announced_gibibyte_in_a_data_set_costs_no_memory_and_is_refused(store):
+    # Given an element that says it has 1 GiB
+    one = made_object(2)
+    data_set = one.data_set[:-7808] + struct.pack("<HH2sHL", 0x7FE0, 0x10, b"OW", 0, 1 << 30)
+    early = struct.pack("<HH2sHL", 0x0008, 0x0001, b"OB", 0, 1 << 30) + one.data_set
     # When
-    said = told(store, bytes(stream[: None if cut is None else cut % len(stream)]))
-    # Then what is said are whole PDUs of the standard
-    assert set(pdu_types(said)) <= {2, 3, 4, 6, 7}
+    with store.scu(CT_EXPLICIT) as scu:
+        after_the_uids = scu.store(CT_EXPLICIT, CT, one.sop_instance_uid, data_set)[0]
+        before_the_uids = scu.store(CT_EXPLICIT, CT, one.sop_instance_uid, early)[0]
+    # Then what comes after the UIDs is the sender's; what hides them is refused
+    assert (after_the_uids, before_the_uids) == (0x0000, 0xC000)
 
 
-@given(
-    fragments=st.lists(
-        st.tuples(st.sampled_from([1, 2, 3, 5]), st.integers(0, 4), st.binary(max_size=60)), max_size=4
-    )
-)
-@bounded
-def test_fragments_in_any_order_end_in_an_answer_or_an_abort(store, fragments):
+def test_another_service_is_told_that_it_is_not_served(store):
+    # Given a C-FIND over a storage context, with a data set, and a C-STORE over that of verification
+    with store.scu(CT_EXPLICIT, ECHO) as scu:
+        # When
+        number = scu.accepted[CT_EXPLICIT][0]
+        scu.send_fragments(number, 1, scu.command(CT, None, field=0x20))
+        scu.send_fragments(number, 0, b"x" * 100)
+        find = scu.answer()
+        store_over_echo = scu.store(ECHO, VERIFICATION, "1.2.3", b"x")
+        echo = scu.echo()
+    # Then
+    assert find[0] == 0x0211
+    assert store_over_echo[0] == 0x0122
+    assert echo == 0x0000
+
+
+def test_an_answer_in_place_of_a_request_is_an_error_of_protocol(store):
     # Given
     with store.scu(CT_EXPLICIT) as scu:
+        body = element(0x0100, struct.pack("<H", 0x8001)) + element(0x0110, struct.pack("<H", 1))
         # When
-        with suppress(OSError):
-            for context_id, header, fragment in fragments:
-                value = struct.pack(">LBB", len(fragment) + 2, context_id, header) + fragment
-                scu.socket.sendall(pdu(4, value))
-            scu.socket.sendall(pdu(7, bytes(4)))
-            scu.socket.shutdown(socket.SHUT_WR)
+        scu.send_fragments(scu.accepted[CT_EXPLICIT][0], 1, body)
         # Then
-        assert set(pdu_types(until_closed(scu.socket))) <= {4, 7}
+        assert abort_of(scu) == (PROVIDER, 6)
 
 
-def test_after_all_of_that_the_store_still_stores(store):
-    # When / Then
-    assert store.send(made_object(5)) == [0]
-    assert made_object(5).path in store.files()
+def test_an_object_that_is_too_large_is_refused_and_the_association_goes_on(tmp_path):
+    # Given a store that takes 2 MiB
+    with running_store(tmp_path / "data", store_object_bytes=2 << 20) as store:
+        large, fits = made_object(1, size_bytes=5 << 20), made_object(2, size_bytes=1_900_000)
+        # When
+        with store.scu(CT_EXPLICIT) as scu:
+            refused, comment = scu.store(CT_EXPLICIT, CT, large.sop_instance_uid, large.data_set)
+            accepted = fits.send(scu)
+        # Then
+        assert (refused, accepted) == (0xC002, 0x0000)
+        assert "2097152 bytes" in comment
+        assert store.files() == {fits.path}
+        assert not list((store.objects_dir / ".incoming").rglob("*.part"))
+
+
+def test_a_large_object_with_a_hostile_uid_is_refused(store):
+    # Given one that is written as it comes
+    one = made_object(3, size_bytes=3 << 20)
+    # When
+    with store.scu(CT_EXPLICIT) as scu:
+        refused = scu.store(CT_EXPLICIT, CT, "../../../etc/passwd", one.data_set)[0]
+        other = scu.store(CT_EXPLICIT, CT, "1.2.3", one.data_set)[0]
+        accepted = one.send(scu)
+    # Then
+    assert (refused, other, accepted) == (0xC000, 0xC001, 0x0000)
     assert not list((store.objects_dir / ".incoming").rglob("*.part"))
 
 
-def conversation(one: DicomObject) -> bytes:
-    """Return all that a sender says to store an object, from its request to its release."""
-    scu, said = Scu(0, [CT_EXPLICIT]), Recorded()
-    # All that is used of a socket.
-    scu.socket = said  # type: ignore[assignment]
-    said.sendall(pdu(1, scu.request()))
-    scu.send_fragments(1, 1, scu.command(CT, one.sop_instance_uid))
-    scu.send_fragments(1, 0, one.data_set)
-    said.sendall(pdu(5, bytes(4)))
-    return bytes(said.data)
+def test_many_idle_associations_are_bounded_told_and_do_no_harm(store):
+    # Given one that sends, and 300 that only ask, of which 40 may stand at once
+    idle: list[Scu] = []
+    rejected: list[str] = []
+    with store.scu(CT_EXPLICIT) as sender, contextlib.ExitStack() as stack:
+        # When
+        for _ in range(300):
+            scu = Scu(store.port, [CT_EXPLICIT])
+            try:
+                idle.append(stack.enter_context(scu))
+            except EndedError as error:
+                rejected.append(str(error))
+        # Then local limit exceeded, transient, by the service provider (presentation)
+        assert len(idle) == 39
+        assert len(rejected) == 261
+        assert set(rejected) == {"answered with PDU type 3: 00020302"}
+        assert made_object(5).send(sender) == 0
+    assert works(store, 6)
 
 
-class Recorded:
-    """Stands for a socket, and keeps what is sent."""
+def test_an_association_that_is_idle_long_gives_way(tmp_path, monkeypatch):
+    # Given two places, both taken
+    monkeypatch.setattr("services.store.receive.GIVES_WAY_S", 0.0)
+    with (
+        running_store(tmp_path / "data", store_associations=2) as store,
+        store.scu(CT_EXPLICIT) as first,
+        store.scu(CT_EXPLICIT) as second,
+    ):
+        assert made_object(1).send(first) == made_object(2).send(second) == 0
+        # When
+        with store.scu(CT_EXPLICIT) as third:
+            # Then the one that was idle longest has ended
+            assert made_object(3).send(third) == 0
+            assert first.read_pdu()[0] == ABORT
+            assert made_object(4).send(second) == 0
 
-    def __init__(self) -> None:
-        self.data = bytearray()
 
-    def sendall(self, data: bytes) -> None:
-        self.data += data
-
-
-def mount(*options: str | Path) -> bool:
-    return subprocess.run(["mount", *options], check=False, capture_output=True).returncode == 0
+def test_an_association_that_says_nothing_is_ended(tmp_path):
+    # Given
+    with running_store(tmp_path / "data", store_idle_timeout=0.3) as store, store.scu(CT_EXPLICIT) as scu:
+        # When / Then
+        assert scu.read_pdu()[0] == ABORT
+        assert works(store, 1)
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
-def test_a_folder_that_becomes_read_only_is_told_and_survived(tmp_path):
-    # Given a store with an association
-    with running_store(tmp_path / "data") as store, store.scu(CT_EXPLICIT) as scu:
-        kept, refused = made_object(1), made_object(2)
-        assert kept.send(scu) == 0x0000
-        # When nothing can be written to its folder
-        if not mount("--bind", store.objects_dir, store.objects_dir):
-            pytest.skip("this system lets nobody mount")
-        try:
-            assert mount("-o", "remount,bind,ro", store.objects_dir)
-            status, comment = scu.store(CT_EXPLICIT, CT, refused.sop_instance_uid, refused.data_set)
-        finally:
-            subprocess.run(["umount", str(store.objects_dir)], check=True)
-        # Then its sender is told so, and to try again later
-        assert (status, "EROFS" in comment) == (0xA701, True)
-        assert store.files() == {kept.path}
-        # And when it can be written again, the same association goes on
-        assert refused.send(scu) == 0x0000
+def test_only_named_senders_are_admitted(tmp_path):
+    # Given
+    with running_store(tmp_path / "data", store_calling_ae_titles=("CT1", "CT2")) as store:
+        # When / Then rejected permanent, by the service user, calling AE title not recognized
+        with store.scu(CT_EXPLICIT, calling_ae_title="CT2") as scu:
+            assert made_object(1).send(scu) == 0
+        with (
+            pytest.raises(EndedError, match="PDU type 3: 00010103"),
+            store.scu(CT_EXPLICIT, calling_ae_title="CT3"),
+        ):
+            pass
+
+
+def test_a_release_within_an_object_leaves_nothing(store):
+    # Given
+    one = made_object(7)
+    with store.scu(CT_EXPLICIT) as scu:
+        number = scu.accepted[CT_EXPLICIT][0]
+        scu.send_fragments(number, 1, scu.command(CT, one.sop_instance_uid))
+        scu.send_fragments(number, 0, one.data_set[:4000], last=False)
+        # When
+        scu.release()
+    # Then
+    assert one.path not in store.files()
+
+
+BOUNDED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@BOUNDED
+@given(data=st.binary(max_size=400))
+def test_any_bytes_in_place_of_a_request_end_only_their_connection(store, data):
+    # Given
+    with socket.create_connection(("127.0.0.1", store.port)) as connection:
+        # When
+        connection.sendall(data)
+    # Then
+    assert works(store, 8)
+
+
+@BOUNDED
+@given(place=st.integers(0, 600), damage=st.binary(min_size=1, max_size=6))
+def test_a_damaged_data_set_is_kept_or_refused_and_the_association_goes_on(store, place, damage):
+    # Given
+    one = made_object(9, size_bytes=100)
+    data_set = bytearray(one.data_set)
+    data_set[place : place + len(damage)] = damage
+    # When
+    with store.scu(CT_EXPLICIT) as scu:
+        status = scu.store(CT_EXPLICIT, CT, one.sop_instance_uid, bytes(data_set))[0]
+        # Then
+        assert status == 0x0000 or 0xC000 <= status <= 0xC001
+        assert made_object(8).send(scu) == 0
+
+
+@BOUNDED
+@given(place=st.integers(0, 150), damage=st.binary(min_size=1, max_size=6))
+def test_a_damaged_message_is_answered_or_aborted(store, place, damage):
+    # Given a request, from its first PDU on
+    one = made_object(10, size_bytes=10)
+    with store.scu(CT_EXPLICIT, timeout_s=5.0) as scu:
+        number = scu.accepted[CT_EXPLICIT][0]
+        command = scu.command(CT, one.sop_instance_uid)
+        request = bytearray(pdu(P_DATA, struct.pack(">LBB", len(command) + 2, number, 3) + command))
+        request[place : place + len(damage)] = damage
+        # When
+        scu.socket.sendall(request)
+        scu.socket.sendall(pdu(P_DATA, struct.pack(">LBB", len(one.data_set) + 2, number, 2) + one.data_set))
+        scu.socket.shutdown(socket.SHUT_WR)
+        # Then
+        with contextlib.suppress(EndedError, ConnectionError):
+            assert scu.read_pdu()[0] in (P_DATA, ABORT)
+    assert works(store, 8)

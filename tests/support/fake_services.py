@@ -21,11 +21,13 @@ from shared.contract.messages import (
     Command,
     EchoCompleted,
     EchoNodes,
+    HandoverRetried,
     NodeProfiled,
     NodeStatus,
     ObjectsRegistered,
     ProfileNode,
     RegisterObjects,
+    RetryHandover,
     RunQuery,
     RunRetrieve,
 )
@@ -83,7 +85,7 @@ class FakeServices:
                 AskAgain: self._again_retrieve,
             },
             "retrieve-tasks": {},
-            "store": {RegisterObjects: self._register},
+            "store": {RegisterObjects: self._register, RetryHandover: self._retry_handover},
         }
         for queue, of_queue in handlers.items():
             self._serve(queue, {kind: self._recorded(handler) for kind, handler in of_queue.items()})
@@ -219,3 +221,7 @@ class FakeServices:
     def _register(self, envelope: Envelope, command: RegisterObjects) -> None:
         event = ObjectsRegistered(command_id=envelope.id, objects=len(command.objects))
         self._publisher.event(event, "objects", envelope.id)
+
+    def _retry_handover(self, envelope: Envelope, command: RetryHandover) -> None:
+        event = HandoverRetried(command_id=envelope.id, batches=2)
+        self._publisher.event(event, "handover", envelope.id)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, get_args
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -20,11 +21,17 @@ from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import ENDED, AskAgain, CancelJob, JobStatus, RunRetrieve
 from shared.database.models import Query, Retrieve
 from shared.errors import InvalidInputError
+from shared.reading.export import csv_lines
+from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, get_job, list_jobs
 from shared.reading.queries import by_type
+from shared.reading.summaries import count_of_reports, summaries
 from shared.reading.why import why
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
+
+#: Dose reports that are named; the export has all.
+REPORTS_SHOWN = 100
 
 #: Jobs on one page.
 PAGE = 50
@@ -73,7 +80,12 @@ def detail(job_id: str) -> ResponseReturnValue:
 
 def _about(session: Session, job: Job | None) -> dict[str, Any]:
     if isinstance(job, Retrieve):
-        return {"lost": studies.missing_of_retrieve(session, job)}
+        return {
+            "lost": studies.missing_of_retrieve(session, job),
+            "reports": list(summaries(session, job.id, limit=REPORTS_SHOWN)),
+            "number_of_reports": count_of_reports(session, job.id),
+            "handover": handover_of(session, job.id),
+        }
     if isinstance(job, Query):
         return {
             "missing": studies.missing_of_query(session, job),
@@ -87,6 +99,23 @@ def _studies(session: Session, job: Query) -> dict[str, Any]:
     wanted = studies.Filter.of(request.args)
     page = studies.study_page(session, job, wanted, request.args.get("page", 1, type=int))
     return {"page": page, "types": TYPE_ORDER}
+
+
+@blueprint.get("/<job_id>/reports.csv")
+def reports(job_id: str) -> ResponseReturnValue:
+    """Send what the dose reports of a retrieve say as CSV."""
+    database = parts().database
+    with database.read() as session:
+        job = get_job(session, job_id) if valid_id(job_id) else None
+    if not isinstance(job, Retrieve):
+        abort(HTTPStatus.NOT_FOUND)
+
+    def lines() -> Iterator[str]:
+        with database.read() as session:
+            yield from csv_lines(session, job_id)
+
+    headers = {"Content-Disposition": f'attachment; filename="doseqr-{job_id[:8]}.csv"'}
+    return Response(lines(), mimetype="text/csv", headers=headers)
 
 
 @blueprint.get("/<job_id>/fragment")

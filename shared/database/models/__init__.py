@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.database.models.base import Base
 from shared.database.models.echo import NodeCheck
+from shared.database.models.handover import HandoverBatch, HandoverMark, HandoverObject
 from shared.database.models.limits import NodeBudget, NodeLease
 from shared.database.models.query import (
     NodeProfile,
@@ -15,11 +16,14 @@ from shared.database.models.query import (
     QueryTask,
 )
 from shared.database.models.retrieve import Retrieve, RetrieveMove, RetrieveObject, RetrieveTask
-from shared.database.models.store import StoredObject
+from shared.database.models.store import ReportSummary, StoredObject
 from shared.database.models.web import Node, User
 
 __all__ = [
     "Base",
+    "HandoverBatch",
+    "HandoverMark",
+    "HandoverObject",
     "Node",
     "NodeBudget",
     "NodeCheck",
@@ -31,6 +35,7 @@ __all__ = [
     "QuerySeries",
     "QueryStudy",
     "QueryTask",
+    "ReportSummary",
     "Retrieve",
     "RetrieveMove",
     "RetrieveObject",

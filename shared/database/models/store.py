@@ -1,8 +1,9 @@
-"""The table that the store service owns: known objects, received or registered."""
+"""Tables that the store service owns: known objects, received or registered, and what reports say."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -39,3 +40,15 @@ class StoredObject(Base):
     #: Objects with this UID but other bytes, kept aside.
     conflicts: Mapped[int] = mapped_column(Integer, default=0)
     announced_at: Mapped[datetime | None]
+
+
+class ReportSummary(Base):
+    """What a dose report on disk says (shared/dose); no row: nobody has looked yet."""
+
+    __tablename__ = "report_summaries"
+
+    sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    #: Empty where it was read; otherwise a word for why it could not be.
+    unreadable: Mapped[str] = mapped_column(String(32), default="")
+    summary: Mapped[dict[str, Any] | None]
+    read_at: Mapped[datetime]

@@ -1,0 +1,31 @@
+"""Handing what an importer did not take over to it anew."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Blueprint, abort, flash, redirect, url_for
+from flask.typing import ResponseReturnValue
+
+from services.web.auth import IMPORTERS, me, requires
+from services.web.ordering import order
+from services.web.parts import parts
+from shared.contract.envelope import valid_id
+from shared.contract.messages import RetryHandover
+from shared.database.models import Retrieve
+
+blueprint = Blueprint("handovers", __name__, url_prefix="/jobs")
+
+
+@blueprint.post("/<job_id>/handover")
+@requires(*IMPORTERS)
+def retry(job_id: str) -> ResponseReturnValue:
+    """Ask for what was given up of a retrieve to be handed over anew."""
+    with parts().database.read() as session:
+        job = session.get(Retrieve, job_id) if valid_id(job_id) else None
+    if job is None:
+        abort(HTTPStatus.NOT_FOUND)
+    command = RetryHandover(job_id=job_id, requested_by=me().name)
+    if order(command, "handover.retry", job_id=job_id):
+        flash("The importer is asked again to take the objects; look here again in a moment.", "info")
+    return redirect(url_for("jobs.detail", job_id=job_id))

@@ -1,0 +1,45 @@
+"""Concepts of dose reports (PS3.16, templates 10001 to 10024), by the names of the standard."""
+
+from __future__ import annotations
+
+from shared.dose.tree import Code
+
+
+def _dcm(value: str) -> Code:
+    return Code(value, "DCM")
+
+
+XRAY_DOSE_REPORT = _dcm("113701")
+RADIOPHARMACEUTICAL_DOSE_REPORT = _dcm("113500")
+
+# CT: TID 10011 to 10014
+CT_ACCUMULATED = _dcm("113811")
+CT_EVENTS = _dcm("113812")
+CT_DLP_TOTAL = _dcm("113813")
+CT_ACQUISITION = _dcm("113819")
+CT_DOSE = _dcm("113829")
+MEAN_CTDI_VOL = _dcm("113830")
+DLP = _dcm("113838")
+CTDI_PHANTOM = _dcm("113835")
+
+# Projection: TID 10001 to 10007
+ACCUMULATED = _dcm("113702")
+IRRADIATION_EVENT = _dcm("113706")
+ACQUISITION_PLANE = _dcm("113764")
+DAP_TOTAL = _dcm("113722")
+DOSE_RP_TOTAL = _dcm("113725")
+FLUORO_TIME_TOTAL = _dcm("113730")
+DAP = _dcm("122130")
+DOSE_RP = _dcm("113738")
+SINGLE_PLANE = _dcm("113622")
+
+# Mammography: TID 10005
+ACCUMULATED_AGD = _dcm("111637")
+AGD = _dcm("111631")
+#: Laterality and mammography sides, in the schemes of earlier and later editions.
+LATERALITY = (Code("G-C171", "SRT"), Code("272741003", "SCT"))
+
+# Radiopharmaceutical: TID 10021 and 10022
+ADMINISTRATION = _dcm("113502")
+AGENT = (Code("F-61FDB", "SRT"), Code("349358000", "SCT"))
+ADMINISTERED_ACTIVITY = _dcm("113507")

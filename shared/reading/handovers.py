@@ -1,0 +1,74 @@
+"""What became of handing arrived objects over to an importer, for pages and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from shared.database.models.handover import HandoverBatch
+from shared.reading.jobs import iso
+
+#: States of batches that nobody has taken.
+_NOT_TAKEN = ("open", "waiting", "running", "failed")
+#: Batches that are named one by one.
+BATCHES_SHOWN = 100
+
+
+def handover_of(session: Session, job_id: str) -> dict[str, Any] | None:
+    """Return how the hand-over of a retrieve stands; None if nothing of it was to be handed over.
+
+    `status` is `failed` if something was given up, `done` if all was taken, otherwise `waiting`; `reason` and
+    `detail` are those of the newest try that failed.
+    """
+    rows = session.execute(
+        select(HandoverBatch.state, func.sum(HandoverBatch.objects))
+        .where(HandoverBatch.job_id == job_id)
+        .group_by(HandoverBatch.state)
+    )
+    objects = {state: int(number or 0) for state, number in rows}
+    if not objects:
+        return None
+    batches = [batch_json(row) for row in _not_taken(session, job_id, BATCHES_SHOWN)]
+    last = next((one for one in batches if one["reason"]), None)
+    waiting = sum(objects.get(state, 0) for state in ("open", "waiting", "running"))
+    return {
+        "status": "failed" if "failed" in objects else "waiting" if waiting else "done",
+        "counts": {"taken": objects.get("done", 0), "waiting": waiting, "failed": objects.get("failed", 0)},
+        "reason": last["reason"] if last else "",
+        "detail": last["detail"] if last else "",
+        "batches": batches,
+    }
+
+
+def batches_not_taken(session: Session, limit: int) -> list[dict[str, Any]]:
+    """Return the batches of all retrieves and studies that were not taken yet, the last tried first."""
+    return [batch_json(row) for row in _not_taken(session, None, limit)]
+
+
+def batch_json(row: HandoverBatch) -> dict[str, Any]:
+    """Return one batch."""
+    return {
+        "batch": row.id,
+        "job": row.job_id or None,
+        "study_instance_uid": row.study_instance_uid or None,
+        "status": row.state,
+        "objects": row.objects,
+        "attempts": row.attempts,
+        "created_at": iso(row.created_at),
+        "tried_at": iso(row.tried_at),
+        "due_at": iso(row.due_at) if row.state == "waiting" else None,
+        "ended_at": iso(row.ended_at),
+        "reason": row.reason,
+        "detail": row.detail,
+    }
+
+
+def _not_taken(session: Session, job_id: str | None, limit: int) -> Sequence[HandoverBatch]:
+    wanted = select(HandoverBatch).where(HandoverBatch.state.in_(_NOT_TAKEN))
+    if job_id is not None:
+        wanted = wanted.where(HandoverBatch.job_id == job_id)
+    newest = func.coalesce(HandoverBatch.tried_at, HandoverBatch.created_at).desc()
+    return session.scalars(wanted.order_by(newest, HandoverBatch.id).limit(limit)).all()

@@ -1,0 +1,91 @@
+"""What the dose reports of a retrieve say, on its page and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from shared.database.models import ReportSummary, StoredObject
+from tests.support.jobs import NOW, a_query, a_retrieve, a_study, an_expected
+
+RDSR = "1.2.840.10008.5.1.4.1.1.88.67"
+
+
+def figure(name: str, value: float, unit: str, of: str = "") -> dict[str, object]:
+    return {"name": name, "value": value, "unit": unit, "of": of}
+
+
+def stored(uid: str) -> StoredObject:
+    return StoredObject(
+        sop_instance_uid=uid,
+        series_instance_uid="1.2",
+        study_instance_uid="1.1",
+        sop_class_uid=RDSR,
+        source="store",
+        received_at=NOW,
+        last_received_at=NOW,
+    )
+
+
+@pytest.fixture
+def retrieved(site):
+    """A retrieve of three reports: read, unreadable, not read yet."""
+    figures = [
+        figure("DLP total", 236.09, "mGy.cm"),
+        *(figure("DLP", 10.5 + number, "mGy.cm", f"event {number}") for number in range(1, 6)),
+    ]
+    summary = {"kind": "ct", "events": 5, "figures": figures}
+    site.add(
+        a_query("q1"),
+        a_study("1.1", "q1"),
+        a_retrieve("r1", "q1"),
+        *(an_expected("1.1", "1.2", f"1.3.{number}", "r1") for number in range(3)),
+        *(stored(f"1.3.{number}") for number in range(3)),
+        ReportSummary(sop_instance_uid="1.3.0", summary=summary, read_at=NOW),
+        ReportSummary(sop_instance_uid="1.3.1", unreadable="malformed", read_at=NOW),
+    )
+    return site
+
+
+def test_the_page_tells_figures_and_what_is_not_readable(retrieved):
+    # When
+    page = retrieved.person("viewer").text("/jobs/r1")
+    # Then
+    assert "DLP total 236.1 mGy·cm; DLP 11.5, 12.5, 13.5, 14.5, … mGy·cm" in page
+    assert "Its content is malformed. The object is stored as it came." in page
+    assert "Being read" in page
+
+
+def test_a_retrieve_without_reports_shows_no_table(site):
+    # Given
+    site.add(a_query("q1"), a_retrieve("r1", "q1"), an_expected("1.1", "1.2", "1.3.9", "r1"))
+    # When
+    page = site.person("viewer").text("/jobs/r1")
+    # Then
+    assert "Dose reports" not in page
+
+
+def test_the_export_has_a_line_for_each_figure_and_no_formula(retrieved):
+    # Given
+    wicked = {"kind": "ct", "events": 1, "figures": [figure("=1+1", 2.0, "@unit", "-of")]}
+    retrieved.add(
+        an_expected("1.1", "1.2", "1.3.4", "r1"),
+        stored("1.3.4"),
+        ReportSummary(sop_instance_uid="1.3.4", summary=wicked, read_at=NOW),
+    )
+    # When
+    answer = retrieved.person("viewer").get("/jobs/r1/reports.csv")
+    lines = list(csv.DictReader(io.StringIO(answer.text)))
+    # Then
+    assert answer.mimetype == "text/csv"
+    assert [line["state"] for line in lines] == ["read"] * 6 + ["unreadable", "waiting", "read"]
+    assert (lines[0]["figure"], lines[0]["value"], lines[0]["unit"]) == ("DLP total", "236.09", "mGy.cm")
+    assert (lines[-1]["figure"], lines[-1]["of"], lines[-1]["unit"]) == ("'=1+1", "'-of", "'@unit")
+
+
+def test_only_a_retrieve_has_an_export(retrieved):
+    # When, Then
+    assert retrieved.person("viewer").get("/jobs/q1/reports.csv").status_code == 404
+    assert retrieved.person("viewer").get("/jobs/none/reports.csv").status_code == 404
