@@ -53,7 +53,7 @@ class Health:
 
     def metrics(self) -> str:
         """Return all numbers in the text format of Prometheus."""
-        ready = Metric("doseqr_ready", "Whether the service is ready", not self.troubles())
+        ready = Metric("doseqr_ready", "Whether the service is ready", int(not self.troubles()))
         return "".join(map(str, (ready, *(metric for metrics in self._metrics for metric in metrics()))))
 
 

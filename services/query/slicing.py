@@ -23,6 +23,7 @@ from services.query.learning import Learner
 from services.query.ledger import add_counts
 from services.query.study_keys import study_keys
 from services.query.taking import QueryFacts, Taker
+from services.query.untimed import UNTIMED, are_hidden_by, miss_the_rest_of_the_day
 from services.query.widening import widen
 from shared.database.models import QueryTask
 from shared.database.session import Database
@@ -237,8 +238,13 @@ class SliceWork:
         def write(session: Session) -> Sequence[NewTask]:
             add_counts(session, self._claim.job_id, slices_total=len(pieces) - 1)
             parent = {"parent_id": self._claim.task_id}
-            if slice_of(self._claim.payload).days is None or EVER in self._claim.payload:
+            part = slice_of(self._claim.payload)
+            if part.days is None or EVER in self._claim.payload:
                 extra[EVER] = True
+            if are_hidden_by(part, pieces, result.matches):
+                extra[UNTIMED] = True
+                if VERIFIES not in extra:
+                    miss_the_rest_of_the_day(session, self._claim)
             if AGAIN in extra and AGAIN not in self._claim.payload:
                 delay_s, due_at = AGAIN_AFTER_S, None
             else:
@@ -304,6 +310,8 @@ class SliceWork:
             return
         if sum(part.payload["answers"] for part in parts) > whole:
             self._learner.learn(lambda profile: profile.capped(whole))
+            if UNTIMED in task.payload:
+                miss_the_rest_of_the_day(session, self._claim)
         else:
             self._learner.learn(lambda profile: profile.proved(whole))
 

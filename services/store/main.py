@@ -57,6 +57,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     """
     counters, scan_wanted = Counters(rows=processes_of(settings, database)), threading.Event()
     listener = listening_socket(settings.store_host, settings.store_port)
+    lifecycle.on_stop(listener.close)
     receiver = Receiver(settings, broker, database, counters, listener, scan_wanted.set)
     crew = Crew(settings, counters, listener.fileno(), scan_wanted.set)
     scanner = Scanner(database, receiver.folder, receiver.committer, scan_wanted)

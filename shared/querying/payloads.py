@@ -23,6 +23,9 @@ STUDIES_AT_ONCE = 50
 #: Before this day hardly an archive has studies; beyond it, windows without beginning are not cut further.
 EARLIEST = date(1990, 1, 1)
 
+#: Ends of a range beyond these are none.
+_NO_ARCHIVE_BEFORE, _NO_ARCHIVE_AFTER = date(1900, 1, 1), timedelta(days=3660)
+
 #: The widest window into which a window without beginning or end is cut, older than a year.
 OLD_DAYS = 31
 
@@ -37,12 +40,23 @@ def first_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTa
         return _by_uid(criteria.study_instance_uids, profile.list_length("STUDY"))
     if criteria.accession_numbers:
         return [NewTask(SLICE, {"accession_number": number}) for number in criteria.accession_numbers]
+    criteria = _bounded(criteria, today)
     codes = codes_of(criteria)
     together = profile.joins(len(codes))
     slices = plan(criteria, today, widest_days=profile.window_days(), codes_split=together is None)
     if together:
         slices = [replace(one, code="\\".join(codes)) for one in slices]
     return [NewTask(SLICE, slice_payload(one)) for one in slices]
+
+
+def _bounded(criteria: Criteria, today: date) -> Criteria:
+    """Return the criteria without ends beyond any archive, or there would be a million slices."""
+    changes: dict[str, date | None] = {}
+    if criteria.date_from is not None and criteria.date_from < _NO_ARCHIVE_BEFORE:
+        changes["date_from"] = None
+    if criteria.date_until is not None and criteria.date_until > today + _NO_ARCHIVE_AFTER:
+        changes["date_until"] = today + _NO_ARCHIVE_AFTER
+    return criteria.model_copy(update=changes) if changes else criteria
 
 
 def codes_of(criteria: Criteria) -> list[str]:

@@ -7,15 +7,17 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.store import announce, committer
+from services.store.condition import trouble_with
 from services.store.keep import ObjectFolder
-from services.store.receiver import answer_within_s
 from services.store.receive import CannotListenError
+from services.store.receiver import answer_within_s
 from shared.broker.memory import MemoryBroker
 from shared.errors import BrokerAwayError
 from tests.support.scu import EndedError, Scu
@@ -156,6 +158,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path):
             assert statuses[0] == 0x0000
             assert statuses[-1] == 0xA700
             assert set(statuses) == {0x0000, 0xA700}
+            assert trouble_with(disk) == "the disk of the objects is full: 0 MiB free"
             kept = [one for one, status in zip(objects, statuses, strict=True) if status == 0]
             assert store.files() == {one.path for one in kept}
             # When there is space again
@@ -164,6 +167,29 @@ def test_a_full_disk_is_told_and_survived(tmp_path):
             assert store.send(objects[-1]) == [0]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
+def test_a_folder_that_turns_read_only_is_told_and_survived(tmp_path):
+    # Given
+    disk = tmp_path / "data" / "objects"
+    with running_store(tmp_path / "data") as store:
+        before, small, large = made_object(1), made_object(2), made_object(3, size_bytes=3 << 20)
+        assert store.send(before) == [0]
+        # When
+        if subprocess.run(["mount", "--bind", str(disk), str(disk)], check=False).returncode:
+            pytest.skip("this system lets nobody mount")
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True)
+            # Then small ones and those that are written as they come are refused
+            assert store.send(small, large) == [0xA701, 0xA701]
+            assert trouble_with(disk) == "objects cannot be written: EROFS"
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+        # When it can be written again, then
+        assert store.send(small, large) == [0, 0]
+        assert store.files() == {before.path, small.path, large.path}
+        assert not trouble_with(disk)
 
 
 def test_a_short_absence_of_the_database_is_waited_for(tmp_path):
@@ -354,3 +380,27 @@ def test_a_stop_does_not_wait_for_a_connection_that_says_nothing(tmp_path):
         store.send(made_object())
     # Then
     assert time.monotonic() - began < 50
+
+
+def test_nothing_depends_on_the_clock_of_the_wall(tmp_path, monkeypatch):
+    # Given a clock that jumps back an hour with every look
+    looks = iter(range(1_000_000))
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def clock() -> datetime:
+        return now - timedelta(hours=next(looks))
+
+    monkeypatch.setattr(committer.Committer.__init__, "__kwdefaults__", {"clock": clock})
+    monkeypatch.setattr(
+        announce.Announcer.__init__,
+        "__kwdefaults__",
+        {"sweep_s": 0.5, "sweep_age_s": 1.0, "clock": clock},
+    )
+    with running_store(tmp_path / "data") as store:
+        objects = [made_object(n) for n in range(1, 21)]
+        # When
+        statuses = store.send(*objects, *objects)
+        # Then
+        assert statuses == [0] * 40
+        wait_until(lambda: set(store.announced.uids) == {one.sop_instance_uid for one in objects})
+        assert all(row.received_count == 2 for row in store.rows().values())

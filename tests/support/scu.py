@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -41,19 +42,30 @@ class Scu:
     calling_ae_title: str = "TEST"
     max_fragment: int = 16000
     timeout_s: float = 30.0
+    tls: ssl.SSLContext | None = None
     accepted: dict[Context, tuple[int, str]] = field(default_factory=dict)
     message_id: int = 0
 
     def __enter__(self) -> Self:
-        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout_s)
+        self.socket: socket.socket = socket.create_connection(
+            ("127.0.0.1", self.port), timeout=self.timeout_s
+        )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self._associate()
+        except BaseException:
+            self.socket.close()
+            raise
+        return self
+
+    def _associate(self) -> None:
+        if self.tls is not None:
+            self.socket = self.tls.wrap_socket(self.socket, server_hostname="localhost")
         self.socket.sendall(pdu(1, self.request()))
         kind, body = self.read_pdu()
         if kind != 2:
-            self.socket.close()
             raise EndedError(f"answered with PDU type {kind}: {body.hex()}")
         self._read_acceptance(body)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

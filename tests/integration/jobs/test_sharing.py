@@ -31,7 +31,7 @@ def order_of_work(bench) -> list[str]:
     job_of: dict[int, str] = {}
     worker = Worker(bench.broker, "query-tasks", bench.engine.handle, workers=1)
     worker.start()
-    wait_until(lambda: all(one.state == "done" for one in bench.tasks()))
+    wait_until(lambda: all(one.state == "done" for one in bench.tasks()), timeout_s=100)
     worker.stop(5)
     job_of |= {one.id: one.job_id for one in bench.tasks()}
     return [job_of[task_id] for task_id in bench.work.performed]
@@ -66,7 +66,7 @@ def test_jobs_of_other_nodes_take_nothing_away(bench):
 
 def test_a_small_job_ends_after_a_few_tasks_of_a_large_one(bench):
     # Given
-    begin(bench, 60, "large")
+    begin(bench, 30, "large")
     begin(bench, 4, "small")
     # When
     done = order_of_work(bench)
@@ -78,7 +78,7 @@ def test_a_small_job_ends_after_a_few_tasks_of_a_large_one(bench):
 def test_ten_jobs_go_on_side_by_side(bench):
     # Given
     jobs = [f"job-{number}" for number in range(10)]
-    begin(bench, 12, *jobs)
+    begin(bench, 8, *jobs)
     # When
     done = order_of_work(bench)
     # Then

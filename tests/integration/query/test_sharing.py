@@ -22,11 +22,11 @@ ASSOCIATIONS = 2
 ALL = credits_of(ASSOCIATIONS)
 
 
-def ready(system: System, pacs: ScriptedPacs, services: int = 1) -> None:
+def ready(system: System, pacs: ScriptedPacs, services: int = 1, associations: int = ASSOCIATIONS) -> None:
     node = system.add_remote("pacs", pacs.host, pacs.port, pacs.ae_title)
     system.add_own_store()
     with system.database.write() as session:
-        find_node(session, node.id).max_associations = ASSOCIATIONS
+        find_node(session, node.id).max_associations = associations
     system.start(*["query"] * services)
 
 
@@ -70,10 +70,12 @@ def test_ten_queries_at_once_share_the_node(system, scripted_pacs):
     # Given
     weeks = [LAST - dt.timedelta(weeks=4 * number) for number in range(10)]
     archive = days_of(280, weeks[-1] - dt.timedelta(days=27), LAST, ct_study)
-    pacs = scripted_pacs(archive, relational="refused", uid_lists_series="refused", request_delay_s=0.01)
-    ready(system, pacs, services=2)
-    # When
+    pacs = scripted_pacs(archive, relational="refused", uid_lists_series="refused", request_delay_s=2.0)
+    ready(system, pacs, services=2, associations=4)
+    # When: all of them have begun before the PACS has answered much
     jobs = [system.query(of_days(28, last)) for last in weeks]
+    wait_until(lambda: all(system.status(job_id) == "running" for job_id in jobs))
+    pacs.change(request_delay_s=0.01)
     for job_id in jobs:
         system.wait_for_end(job_id)
     # Then
@@ -84,7 +86,7 @@ def test_ten_queries_at_once_share_the_node(system, scripted_pacs):
     begins = [owners.index(number) for number in range(10)]
     ends = [len(owners) - owners[::-1].index(number) for number in range(10)]
     assert max(begins) < min(ends)
-    assert pacs.witness.associations_most <= ASSOCIATIONS
+    assert pacs.witness.associations_most <= 4
 
 
 @pytest.mark.parametrize("services", [1, 5])

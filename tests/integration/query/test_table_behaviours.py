@@ -191,36 +191,36 @@ def test_a_fault_on_top_of_a_trait_leaves_no_trace(desk, traits, fault):
 @pytest.mark.parametrize(
     ("traits", "lost", "reason"),
     [
-        ({"hidden": [series_of("ct_esr", "SR")]}, {"ct_esr"}, "fewer_series_than_announced"),
-        ({"hidden": [series_of("mr", "MR")]}, set(), ""),
+        ({"hidden": [series_of("ct_esr", "SR")]}, ("ct_esr",), "fewer_series_than_announced"),
+        ({"hidden": [series_of("mr", "MR")]}, (), ""),
         (
             {"hidden": [ONE["petct"].series[-3].instances[0].sop_instance_uid]},
-            {"petct"},
+            ("petct",),
             "fewer_objects_than_announced",
         ),
         (
             {"count_error": 1, "count_error_for": [uid_of("mg_images")]},
-            {"mg_images"},
+            ("mg_images",),
             "fewer_series_than_announced",
         ),
         (
             {"count_error": 1, "count_error_for": [uid_of("mg_images"), uid_of("rf_rdsr")]},
-            {"mg_images", "rf_rdsr"},
+            ("mg_images", "rf_rdsr"),
             "fewer_series_than_announced",
         ),
         (
             {"hidden": [series_of("ct_esr", "SR")], "uid_lists_series": "refused"},
-            {"ct_esr"},
+            ("ct_esr",),
             "fewer_series_than_announced",
         ),
         (
             {"hidden": [series_of("ct_esr", "SR")], "modalities_in_study": "absent"},
-            {"ct_esr"},
+            ("ct_esr",),
             "fewer_series_than_announced",
         ),
         (
             {"hidden": [series_of("ct_esr", "SR")], "cap": 4, "cap_levels": ["STUDY"]},
-            {"ct_esr"},
+            ("ct_esr",),
             "fewer_series_than_announced",
         ),
     ],
@@ -300,7 +300,7 @@ def test_a_cap_that_no_window_can_avoid_is_told_after_few_requests(desk, effect,
     # Then
     assert query["status"] in {"incomplete", "failed"}
     check_against_truth(query, WARD, desk.right())
-    assert query["finds"] < 500
+    assert query["finds"] < 700
 
 
 # What is judged otherwise, and rightly so
