@@ -19,6 +19,7 @@ from shared.dose.projection import is_projection, summarize_projection
 from shared.dose.radiopharmaceutical import is_radiopharmaceutical, summarize_radiopharmaceutical
 from shared.dose.summary import MOST_FIGURES, Summary
 from shared.dose.tree import UNREADABLE, UnreadableReportError, content_of
+from shared.dose.vendor import is_radiation_summary, summarize_radiation_summary
 
 #: X-Ray Radiation Dose SR, Radiopharmaceutical Radiation Dose SR and Enhanced SR (PS3.4 B.5).
 REPORT_CLASSES = (
@@ -83,6 +84,7 @@ def summary_of(ds: Dataset) -> Summary:
         (is_ct, summarize_ct),
         (is_projection, summarize_projection),
         (is_radiopharmaceutical, summarize_radiopharmaceutical),
+        (is_radiation_summary, summarize_radiation_summary),
     ):
         if is_kind(report):
             summary = summarize(report)
