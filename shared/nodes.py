@@ -50,6 +50,10 @@ NodeKind = Literal["remote", "store"]
 #: Limits of a remote node over all services together; who edits a node without speaking of them changes none.
 LIMITS = ("max_associations", "requests_per_minute", "hours", "time_zone")
 
+#: How objects come from a remote node: it sends them to the store node (C-MOVE), or gives them to us,
+#: and we hand them on (C-GET). Who edits a node without speaking of it changes nothing.
+RETRIEVE_BY = "retrieve_by"
+
 
 class UnknownNodeError(InvalidInputError, NotFoundError):
     """No node has this id or name; the text lists the names there are."""
@@ -120,9 +124,11 @@ class NodeInput(BaseModel):
     #: Of the IANA database; empty: the server's.
     time_zone: Annotated[str, BeforeValidator(_trimmed), AfterValidator(_time_zone)] = ""
 
+    retrieve_by: Literal["move", "get"] = "move"
+
     @model_validator(mode="after")
     def _only_remote_nodes_are_asked(self) -> NodeInput:
-        for name in ("calling_ae_title", *LIMITS):
+        for name in ("calling_ae_title", *LIMITS, RETRIEVE_BY):
             if self.kind == "store" and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is for remote nodes only")
         return self
@@ -257,6 +263,7 @@ def node_json(node: Node) -> dict[str, Any]:
         "ae_title": node.ae_title,
         "calling_ae_title": node.calling_ae_title,
         **{name: getattr(node, name) for name in LIMITS},
+        RETRIEVE_BY: getattr(node, RETRIEVE_BY),
     }
 
 
@@ -285,7 +292,7 @@ def _says_the_same(node: Node, given: NodeInput) -> bool:
 
 
 def _columns(given: NodeInput) -> dict[str, Any]:
-    said_limits = [name for name in LIMITS if name in given.model_fields_set]
+    said = [name for name in (*LIMITS, RETRIEVE_BY) if name in given.model_fields_set]
     return {
         "kind": given.kind,
         "name": given.name,
@@ -293,5 +300,5 @@ def _columns(given: NodeInput) -> dict[str, Any]:
         "port": given.port,
         "ae_title": str(given.ae_title),
         "calling_ae_title": str(given.calling_ae_title or ""),
-        **{name: getattr(given, name) for name in said_limits},
+        **{name: getattr(given, name) for name in said},
     }

@@ -12,6 +12,7 @@ from services.cli.output import JsonOption, line, print_json, table
 from shared.clock import utc_now
 from shared.nodes import (
     LIMITS,
+    RETRIEVE_BY,
     add_node,
     edit_node,
     find_node,
@@ -64,6 +65,14 @@ ZoneOption = Annotated[
         "--time-zone", metavar="Z", help="Time zone of the hours, as Europe/Berlin; default: the server's."
     ),
 ]
+RetrieveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--retrieve-with",
+        metavar="W",
+        help="move, the default: the PACS sends to the store node; get: DoseQR fetches and hands on.",
+    ),
+]
 
 
 class Kind(StrEnum):
@@ -84,18 +93,20 @@ def add_remote(
     requests_per_minute: RequestsOption = None,
     hours: HoursOption = None,
     time_zone: ZoneOption = None,
+    retrieve_with: RetrieveOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a PACS or modality that answers C-FIND and C-MOVE."""
+    """Add a PACS or modality that answers C-FIND, and C-MOVE or C-GET."""
     given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
     given |= {"calling_ae_title": calling_ae_title}
-    limits = {
+    said = {
         "max_associations": max_associations,
         "requests_per_minute": requests_per_minute,
         "hours": hours,
         "time_zone": time_zone,
+        RETRIEVE_BY: retrieve_with,
     }
-    _add(given | _said(limits), as_json=as_json)
+    _add(given | _said(said), as_json=as_json)
 
 
 @add_app.command("store")
@@ -135,7 +146,7 @@ def list_all(
     if as_json:
         print_json(nodes)
         return
-    columns = ("id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS)
+    columns = ("id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS, RETRIEVE_BY)
     table(columns, [[node[column] for column in columns] for node in nodes])
 
 
@@ -153,6 +164,7 @@ def edit(
     requests_per_minute: RequestsOption = None,
     hours: HoursOption = None,
     time_zone: ZoneOption = None,
+    retrieve_with: RetrieveOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change a node; what is not given stays. No service has to be restarted."""
@@ -166,6 +178,7 @@ def edit(
         "requests_per_minute": requests_per_minute,
         "hours": hours,
         "time_zone": time_zone,
+        RETRIEVE_BY: retrieve_with,
     }
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:

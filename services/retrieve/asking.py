@@ -1,4 +1,4 @@
-"""Sends the C-MOVEs of one task over kept associations, one after another, and records each."""
+"""Sends the C-MOVEs (or C-GETs) of one task over kept associations, one after another, and records each."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from shared.clock import Clock
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
+from shared.dicom.get import Fetched, get
 from shared.dicom.move import MoveResult, SubOperations, move, move_identifier
 from shared.dicom.pool import LinkPool
-from shared.dicom.sop_classes import STUDY_ROOT_MOVE
+from shared.dicom.sop_classes import STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
 
 MOVE_CONTEXTS = (STUDY_ROOT_MOVE,)
+GET_CONTEXTS = (STUDY_ROOT_GET,)
 
 #: C-MOVEs of one task that may end without a final answer before the rest is left to another task.
 SILENCES_AT_ONCE = 2
@@ -99,10 +101,18 @@ class Asker:
             one.level, one.study_instance_uids, one.series_instance_uids, one.sop_instance_uids
         )
         live = _LiveCounts(self._database, self._report, facts.job_id)
-        with self._links.link(facts.remote, MOVE_CONTEXTS, cancellation) as link:
+        with self._links.link(
+            facts.remote, GET_CONTEXTS if facts.fetch else MOVE_CONTEXTS, cancellation
+        ) as link:
             asked_at = self._clock()
-            result = move(link, identifier, facts.store.ae_title, live.update, cancellation)
-        answer = _answer(result)
+            if facts.fetch:
+                timeouts = self._links.timeouts
+                fetched = get(link, identifier, facts.store, timeouts, live.update, cancellation)
+            else:
+                result = move(link, identifier, facts.store.ae_title, live.update, cancellation)
+                fetched = Fetched(result)
+        result = fetched.result
+        answer = _answer(result, frozenset(fetched.stored))
         self._record(facts.job_id, task_id, one, answer, result, asked_at, live)
         if isinstance(result.error, InterruptedWorkError):
             raise result.error
@@ -141,7 +151,7 @@ class Asker:
         )
 
 
-def _answer(result: MoveResult) -> Answer:
+def _answer(result: MoveResult, stored: frozenset[str]) -> Answer:
     counters = result.sub_operations
     return Answer(
         status_code=result.status_code,
@@ -150,6 +160,7 @@ def _answer(result: MoveResult) -> Answer:
         warning=counters.warning,
         failed_sop_instance_uids=result.failed_sop_instance_uids,
         error=result.error if isinstance(result.error, PeerError) else None,
+        stored=stored,
     )
 
 

@@ -56,6 +56,19 @@ def take_at_its_word(attempts: Iterable[Attempt], seen: Seen) -> None:
             seen.sop_instance_uids |= claimed(one.answer, one.move.sop_instance_uids)
 
 
+def taken_of_us(attempts: Iterable[Attempt]) -> Seen:
+    """Return what the store node took of us (C-GET): its own answers are the receipts."""
+    seen = Seen()
+    for one in attempts:
+        first = one.move.shares[0]
+        if first.nameless:
+            if one.answer.stored:
+                seen.nameless.setdefault(first.key, set()).update(one.answer.stored)
+        else:
+            seen.sop_instance_uids |= one.answer.stored
+    return seen
+
+
 def conclude(order: MoveOrder, asked: Asked, seen: Seen, waited_s: float | None = None) -> Conclusion:
     """Say what follows; `seen` is all that arrived of the task.
 

@@ -30,6 +30,8 @@ class Facts:
     #: Whether what was in the store before counts as arrived.
     ignore_known: bool
     since: datetime
+    #: Whether the objects come to us by C-GET, and from us to the store node.
+    fetch: bool = False
 
 
 @dataclass(slots=True)
@@ -60,13 +62,15 @@ def facts_of(session: Session, job_id: str, settings: Settings) -> Facts:
     job = session.get_one(Retrieve, job_id)
     query = session.get_one(Query, job.query_id)
     store = session.get_one(Node, job.store_id)
+    remote = session.get_one(Node, job.remote_id)
     return Facts(
         job_id=job_id,
         query_id=job.query_id,
         remote_id=job.remote_id,
-        remote=peer_of(session.get_one(Node, job.remote_id), settings),
+        remote=peer_of(remote, settings),
         store=peer_of(store, settings),
         own_store=is_own_store(store, settings),
         ignore_known=query.criteria.get("ignore_known", True) is not False,
         since=job.requested_at,
+        fetch=remote.retrieve_by == "get",
     )

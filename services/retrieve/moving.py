@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from services.retrieve import ledger
 from services.retrieve.arrived import save_arrived
 from services.retrieve.asking import Asked, Asker
-from services.retrieve.conclusion import Conclusion, conclude, on_their_way, take_at_its_word
+from services.retrieve.conclusion import Conclusion, conclude, on_their_way, take_at_its_word, taken_of_us
 from services.retrieve.expected import open_shares
 from services.retrieve.facts import Facts, Seen
 from services.retrieve.manners import MannersOf
@@ -66,7 +66,7 @@ class Mover:
         asked = self._ask(facts, claim, order, _left(shares, here), cancellation)
         seen, proof = self._see(facts, asked, cancellation)
         seen.add(here)
-        waited_s = self._verifier.patience_left(proof)
+        waited_s = None if facts.fetch else self._verifier.patience_left(proof)
         conclusion = conclude(order, asked, seen, waited_s)
         if conclusion.retry is not None:
             raise conclusion.retry
@@ -89,6 +89,8 @@ class Mover:
     def _see(self, facts: Facts, asked: Asked, cancellation: Cancellation) -> tuple[Seen, str]:
         if not asked.attempts:
             return Seen(), "receipts"
+        if facts.fetch:
+            return taken_of_us(asked.attempts), "receipts"
         shares = [share for one in asked.attempts for share in one.move.shares]
         evidence = self._verifier.verify(facts, shares, on_their_way(asked.attempts), cancellation)
         if evidence.proof == "reported":

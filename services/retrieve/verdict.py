@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.contract.reasons import Reason
-from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.errors import Outcome, PeerError, StoreError
 
 SUCCESS = 0x0000
 DESTINATION_UNKNOWN = 0xA801
@@ -45,6 +45,8 @@ class Answer:
     failed_sop_instance_uids: tuple[str, ...] = ()
     #: Why there is no final status, or what the status means if it is no success.
     error: PeerError | None = None
+    #: Objects that came over our own association (C-GET) and that the store node took of us.
+    stored: frozenset[str] = frozenset()
 
     @property
     def succeeded(self) -> bool:
@@ -150,6 +152,8 @@ def claimed(answer: Answer, sop_instance_uids: Sequence[str]) -> frozenset[str]:
 
 def reason_of(error: PeerError) -> Reason:
     """Return the code for what a peer did."""
+    if isinstance(error, StoreError):
+        return Reason.STORE_UNREACHABLE
     code = error.status_code
     if code is not None:
         if code == DESTINATION_UNKNOWN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 #: Most rows of one transaction.
 MAX_BATCH = 200
+#: How long a batch waits for others that are likely to come.
+LINGER_S = 0.002
 #: Pauses between attempts while the database is away.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
@@ -58,6 +61,7 @@ class Committer:
         self._on_missed = on_missed
         self._clock = clock
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._last_batch = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
 
@@ -115,16 +119,22 @@ class Committer:
         _fail(self._rest(), IndexAwayError("the store is stopping"))
 
     def _next_batch(self) -> list[_Waiting]:
-        """Wait for a receipt and take all that wait with it; empty at the end."""
+        """Wait for a receipt and take all that wait with it; empty at the end.
+
+        Where several senders are at work, as many as came the last time are given a moment to come again.
+        """
         batch: list[_Waiting] = []
         waiting = self._queue.get()
+        linger_until = time.monotonic() + LINGER_S
         while waiting is not None:
             batch.append(waiting)
             if len(batch) == MAX_BATCH:
                 return batch
+            linger_s = linger_until - time.monotonic() if len(batch) < self._last_batch else 0.0
             try:
-                waiting = self._queue.get_nowait()
+                waiting = self._queue.get(timeout=linger_s) if linger_s > 0 else self._queue.get_nowait()
             except queue.Empty:
+                self._last_batch = len(batch)
                 return batch
         if batch:
             self._queue.put(None)  # the end comes after this batch

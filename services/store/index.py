@@ -8,9 +8,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from services.store.identity import Identity
 from shared.contract.messages import ObjectReference
@@ -95,17 +94,17 @@ def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> li
     for receipt in receipts:
         if not receipt.conflict:
             firsts.setdefault(receipt.identity.sop_instance_uid, receipt)
-    with database.write() as session:
+    with database.transaction() as connection:
         # Sorted, so that two processes take the locks of rows in the same order.
-        inserted = _insert(session, database, [_row(firsts[uid], now) for uid in sorted(firsts)])
+        inserted = _insert(connection, database, [_row(firsts[uid], now) for uid in sorted(firsts)])
         new = {id(firsts[uid]) for uid in inserted}
         others = {r.identity.sop_instance_uid for r in receipts if id(r) not in new}
-        changes = _Changes(_places(session, sorted(others)), now)
+        changes = _Changes(_places(connection, sorted(others)), now)
         outcomes = [
             Outcome(Recorded.NEW, receipt.path) if id(receipt) in new else changes.add(receipt)
             for receipt in receipts
         ]
-        changes.write(session)
+        changes.write(connection)
     return outcomes
 
 
@@ -134,7 +133,7 @@ class _Changes:
             self._again.append({"new_sop_instance_uid": uid, "more_conflicts": int(receipt.conflict)})
         return Outcome(Recorded.AGAIN, path)
 
-    def write(self, session: Session) -> None:
+    def write(self, connection: Connection) -> None:
         counted = {
             "received_count": _TABLE.c.received_count + 1,
             "last_received_at": self._now,
@@ -145,10 +144,10 @@ class _Changes:
             kept = {"sop_instance_uid", "received_at", "conflicts", *counted}
             names = [column.name for column in _TABLE.columns if column.name not in kept]
             values = {name: bindparam(f"new_{name}") for name in names} | counted
-            session.connection().execute(update(_TABLE).where(key).values(values), self._replaced)
+            connection.execute(update(_TABLE).where(key).values(values), self._replaced)
         if self._again:
             values = {"conflicts": _TABLE.c.conflicts + bindparam("more_conflicts")} | counted
-            session.connection().execute(update(_TABLE).where(key).values(values), self._again)
+            connection.execute(update(_TABLE).where(key).values(values), self._again)
 
 
 def _row(receipt: Receipt, now: datetime) -> dict[str, Any]:
@@ -172,21 +171,21 @@ def _row(receipt: Receipt, now: datetime) -> dict[str, Any]:
     }
 
 
-def _insert(session: Session, database: Database, rows: list[dict[str, Any]]) -> set[str]:
+def _insert(connection: Connection, database: Database, rows: list[dict[str, Any]]) -> set[str]:
     """Insert the rows that are not there and return their keys."""
     if not rows:
         return set()
     # The rows as parameters, not as values: the compiled statement is used again whatever their number.
-    inserted = session.connection().execute(_INSERT_SQLITE if database.is_sqlite else _INSERT, rows)
+    inserted = connection.execute(_INSERT_SQLITE if database.is_sqlite else _INSERT, rows)
     return set(inserted.scalars())
 
 
-def _places(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, tuple[str, str]]:
+def _places(connection: Connection, sop_instance_uids: Sequence[str]) -> dict[str, tuple[str, str]]:
     if not sop_instance_uids:
         return {}
     wanted = select(_sop, _TABLE.c.source, _TABLE.c.path).where(_sop.in_(sop_instance_uids)).order_by(_sop)
     # Locked, so that what is decided here still holds when it is written (SQLite has one writer anyway).
-    return {uid: (source, path) for uid, source, path in session.execute(wanted.with_for_update())}
+    return {uid: (source, path) for uid, source, path in connection.execute(wanted.with_for_update())}
 
 
 def known_paths(database: Database, sop_instance_uids: Sequence[str]) -> dict[str, str]:
@@ -219,14 +218,14 @@ def remove(database: Database, rows: Sequence[Row]) -> int:
         DatabaseAwayError: nothing was removed.
     """
     removed = 0
-    with database.write() as session:
+    with database.transaction() as connection:
         for row in rows:
             gone = delete(_TABLE).where(
                 _sop == row.sop_instance_uid,
                 _TABLE.c.source == STORE,
                 _TABLE.c.last_received_at == row.last_received_at,
             )
-            removed += session.connection().execute(gone).rowcount
+            removed += connection.execute(gone).rowcount
     return removed
 
 
@@ -238,17 +237,18 @@ def unannounced(
     Raises:
         DatabaseAwayError: the database cannot be reached.
     """
-    wanted = select(_TABLE).where(_TABLE.c.announced_at.is_(None), _TABLE.c.source == STORE)
+    columns = (*(_TABLE.c[name] for name in StoredObjectMessage.model_fields), _TABLE.c.last_received_at)
+    wanted = select(*columns).where(_TABLE.c.announced_at.is_(None), _TABLE.c.source == STORE)
     if among is not None:
         wanted = wanted.where(_sop.in_(among))
     if before is not None:
         wanted = wanted.where(_TABLE.c.last_received_at < before)
     with database.read() as session:
         rows = session.execute(wanted.order_by(_TABLE.c.received_at).limit(limit)).mappings().all()
-    names = StoredObjectMessage.model_fields
     return [
         Unannounced(
-            StoredObjectMessage(**{name: row[name] for name in names}), row[_TABLE.c.last_received_at]
+            StoredObjectMessage(**{name: value for name, value in row.items() if name != "last_received_at"}),
+            row["last_received_at"],
         )
         for row in rows
     ]
@@ -267,8 +267,8 @@ def mark_announced(database: Database, announced: Sequence[Unannounced], now: da
         {"uid": one.message.sop_instance_uid, "received": one.last_received_at}
         for one in sorted(announced, key=lambda one: one.message.sop_instance_uid)
     ]
-    with database.write() as session:
-        session.connection().execute(mark.values(announced_at=now), rows)
+    with database.transaction() as connection:
+        connection.execute(mark.values(announced_at=now), rows)
 
 
 def register(database: Database, objects: Sequence[ObjectReference], now: datetime) -> None:
@@ -298,19 +298,17 @@ def register(database: Database, objects: Sequence[ObjectReference], now: dateti
         for one in {one.sop_instance_uid: one for one in objects}.values()
     ]
     rows.sort(key=lambda row: str(row["sop_instance_uid"]))
-    with database.write() as session:
+    with database.transaction() as connection:
         for start in range(0, len(rows), _REGISTERED_AT_ONCE):
-            _register(session, database, rows[start : start + _REGISTERED_AT_ONCE], now)
+            _register(connection, database, rows[start : start + _REGISTERED_AT_ONCE], now)
 
 
 #: Rows of one INSERT: both databases bound the parameters of a statement.
 _REGISTERED_AT_ONCE = 200
 
 
-def _register(session: Session, database: Database, rows: list[dict[str, Any]], now: datetime) -> None:
-    inserted = _insert(session, database, rows)
+def _register(connection: Connection, database: Database, rows: list[dict[str, Any]], now: datetime) -> None:
+    inserted = _insert(connection, database, rows)
     again = [str(row["sop_instance_uid"]) for row in rows if row["sop_instance_uid"] not in inserted]
     counted = {"received_count": _TABLE.c.received_count + 1, "last_received_at": now}
-    session.connection().execute(
-        update(_TABLE).where(_sop.in_(again), _TABLE.c.source == REGISTERED).values(counted)
-    )
+    connection.execute(update(_TABLE).where(_sop.in_(again), _TABLE.c.source == REGISTERED).values(counted))

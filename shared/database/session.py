@@ -58,6 +58,16 @@ class Database:
         with _ours(), Session(self._writing, expire_on_commit=False) as session, session.begin():
             yield session
 
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction like `write`, for statements alone: a session would take longer than they do.
+
+        Raises:
+            DatabaseAwayError: the database cannot be reached or is locked.
+        """
+        with _ours(), self._writing.begin() as connection:
+            yield connection
+
     def close(self) -> None:
         """Close all pooled connections."""
         self._engine.dispose()

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from pynetdicom import _config, evt
+from pydicom.uid import UID
+from pynetdicom import _config, build_role, evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
@@ -108,11 +109,37 @@ def open_link(
         InterruptedWorkError: stopping was asked for.
     """
     contexts = [build_context(syntax) for syntax in abstract_syntaxes]
-    return calling.call(peer, lambda address: _associate(peer, address, contexts, timeouts), cancellation)
+    return open_contexts(peer, contexts, timeouts, cancellation=cancellation)
+
+
+def open_contexts(
+    peer: Peer,
+    contexts: Sequence[PresentationContext],
+    timeouts: Timeouts,
+    *,
+    taken_abstract_syntaxes: Sequence[str] = (),
+    cancellation: Cancellation | None = None,
+) -> StackLink:
+    """Open an association for these contexts; of some, we are the SCP (PS3.7 D.3.3.4).
+
+    Raises:
+        PeerError: it does not stand, with the outcome.
+        InterruptedWorkError: stopping was asked for.
+    """
+    roles = [build_role(UID(syntax), scp_role=True) for syntax in taken_abstract_syntaxes]
+
+    def associate(address: str) -> StackLink:
+        return _associate(peer, address, list(contexts), roles, timeouts)
+
+    return calling.call(peer, associate, cancellation)
 
 
 def _associate(
-    peer: Peer, address: str, contexts: list[PresentationContext], timeouts: Timeouts
+    peer: Peer,
+    address: str,
+    contexts: list[PresentationContext],
+    roles: list[Any],
+    timeouts: Timeouts,
 ) -> StackLink:
     aborted_by_peer = threading.Event()
 
@@ -127,6 +154,7 @@ def _associate(
         contexts=contexts,
         ae_title=peer.ae_title,
         max_pdu=MAX_PDU_BYTES,
+        ext_neg=roles,
         evt_handlers=[(evt.EVT_ACSE_RECV, received)],
     )
     if assoc.is_established:
@@ -176,4 +204,4 @@ def guarded(link: StackLink, message_id: int, query_model: str, cancellation: Ca
     link.answers.begin(cancellation, send_cancel)
 
 
-__all__ = ["Link", "Peer", "StackLink", "Timeouts", "guarded", "open_link", "stacked"]
+__all__ = ["Link", "Peer", "StackLink", "Timeouts", "guarded", "open_contexts", "open_link", "stacked"]

@@ -67,6 +67,19 @@ class PeerError(DoseQRError):
         return self.outcome.value.replace(" ", "_")
 
 
+class StoreError(PeerError):
+    """The store node to which fetched objects go does not take an association."""
+
+    def __init__(self, error: PeerError) -> None:
+        super().__init__(
+            error.outcome,
+            f"store node: {error.detail}",
+            permanent=error.permanent,
+            congested=error.congested,
+            associating=True,
+        )
+
+
 class NotNowError(PeerError):
     """What the node allows does not allow it at this time; no failure, neither of the node nor of the work.
 

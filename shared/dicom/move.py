@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -81,13 +81,32 @@ def move(
     `on_progress` is called with the counters of each pending answer. The association is aborted if no final
     answer came, so that no late answer meets the next request.
     """
+
+    def send(stack: StackLink, message_id: int) -> Answers:
+        return stack.assoc.send_c_move(identifier, move_destination, STUDY_ROOT_MOVE, msg_id=message_id)
+
+    return followed(link, STUDY_ROOT_MOVE, send, on_progress, cancellation)
+
+
+#: Status and data set of each answer.
+Answers = Iterator[tuple[Dataset, Dataset | None]]
+
+
+def followed(
+    link: Link,
+    query_model: str,
+    send: Callable[[StackLink, int], Answers],
+    on_progress: Callable[[SubOperations], None] | None,
+    cancellation: Cancellation | None,
+) -> MoveResult:
+    """Send a request with sub-operations and take its answers to the end."""
     result = MoveResult()
     began = time.monotonic()
     message_id = link.next_message_id()
     stack = stacked(link)
-    guarded(stack, message_id, STUDY_ROOT_MOVE, cancellation)
+    guarded(stack, message_id, query_model, cancellation)
     try:
-        _follow(stack, identifier, move_destination, message_id, on_progress, result)
+        _follow(stack, send(stack, message_id), on_progress, result)
     except (ValueError, RuntimeError) as failure:
         # pynetdicom: the context was not accepted (ValueError), or the association is gone (RuntimeError).
         result.error = _unsendable(stack, failure)
@@ -99,13 +118,10 @@ def move(
 
 def _follow(
     link: StackLink,
-    identifier: Dataset,
-    move_destination: str,
-    message_id: int,
+    answers: Answers,
     on_progress: Callable[[SubOperations], None] | None,
     result: MoveResult,
 ) -> None:
-    answers = link.assoc.send_c_move(identifier, move_destination, STUDY_ROOT_MOVE, msg_id=message_id)
     for status, data_set in answers:
         code = status.get("Status")
         if code in PENDING:

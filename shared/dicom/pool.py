@@ -14,8 +14,9 @@ from shared.dicom.budget import Budget, Lease, Unlimited
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import NotNowError, PeerError
 from shared.dicom.find_link import open_find_link
+from shared.dicom.get_link import open_get_link
 from shared.dicom.link import Link
-from shared.dicom.sop_classes import STUDY_ROOT_FIND
+from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_GET
 
 #: An association that nobody used for so long is released.
 IDLE_S = 5.0
@@ -82,6 +83,11 @@ class LinkPool:
             raise
         self._give_back(key, kept, cancellation)
 
+    @property
+    def timeouts(self) -> Timeouts:
+        """The time-outs of its associations."""
+        return self._timeouts
+
     def close(self) -> None:
         """Release all idle associations, and those given back from now on."""
         self._closing.set()
@@ -139,6 +145,8 @@ class LinkPool:
         peer, abstract_syntaxes = key
         if abstract_syntaxes == (STUDY_ROOT_FIND,):
             return open_find_link(peer, self._timeouts, cancellation=cancellation)
+        if abstract_syntaxes == (STUDY_ROOT_GET,):
+            return open_get_link(peer, self._timeouts, cancellation=cancellation)
         return open_link(peer, abstract_syntaxes, self._timeouts, cancellation=cancellation)
 
     def _take(self, key: Key, cancellation: Cancellation | None) -> _Kept | None:

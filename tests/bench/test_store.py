@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -147,14 +148,14 @@ def _wait_until_it_listens(port: int) -> None:
 # Senders
 
 
-def folders_of_files(root: Path, size_bytes: int, number: int) -> list[list[Path]]:
+def folders_of_files(root: Path, size_bytes: int, number: int, *, first: int = 0) -> list[list[Path]]:
     """Write the files of each sender; every sender has a series of its own."""
     batches = []
     for sender in range(1, SENDERS + 1):
         folder = _made(root / str(sender))
         made = [
             made_object(10_000 * sender + n, size_bytes=size_bytes, series=f"1.2.826.0.1.3.{sender}")
-            for n in range(number)
+            for n in range(first, first + number)
         ]
         batches.append([_written(folder, one) for one in made])
     return batches
@@ -213,20 +214,25 @@ def print_rows(title: str, rows: Sequence[Row], *, with_goals: bool = False) -> 
         )
 
 
+def _send(installation: Installation, receiver: Receiver, batches: Sequence[Sequence[Path]]) -> None:
+    if receiver.name == LIMIT:
+        send_bare(receiver.port, batches)
+    else:
+        storescu(installation, receiver.port, [files[0].parent for files in batches])
+
+
 # Runs
 
 
 @pytest.mark.parametrize(("size_bytes", "number"), [SMALL, LARGE], ids=["small", "large"])
 def test_four_senders(installation, tmp_path, size_bytes, number):
+    warm = folders_of_files(tmp_path / "warm", size_bytes, 5, first=9_000)
     batches = folders_of_files(tmp_path / "files", size_bytes, number)
-    folders = [files[0].parent for files in batches]
     rows = []
     for receiver in receivers(installation, tmp_path / "kept"):
-        if receiver.name == LIMIT:
-            send = lambda port=receiver.port: send_bare(port, batches)  # noqa: E731 - bound to this receiver
-        else:
-            send = lambda port=receiver.port: storescu(installation, port, folders)  # noqa: E731
-        rows.append(measured(receiver, SENDERS * number, size_bytes + 600, send))
+        send = partial(_send, installation, receiver)
+        send(warm)
+        rows.append(measured(receiver, SENDERS * number, size_bytes + 600, partial(send, batches)))
     title = f"{SENDERS} storescu, {SENDERS * number} objects of {(size_bytes + 600) / 1000:,.0f} KB"
     print_rows(title, rows, with_goals=size_bytes == SMALL[0])
 

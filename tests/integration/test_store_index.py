@@ -196,10 +196,10 @@ def test_a_receipt_that_waited_too_long_is_given_up_and_missed(tmp_path):
     class Away(Database):
         away = True
 
-        def write(self):
+        def transaction(self):
             if self.away:
                 raise DatabaseAwayError("away")
-            return super().write()
+            return super().transaction()
 
     database = Away(f"sqlite:///{tmp_path / 'doseqr.sqlite'}")
     migrate(database)

@@ -1,85 +1,26 @@
-"""100,000 small objects into one store process: memory and handles flat, the rate the same to the end."""
+"""The long form: 2,000 dose reports and 300 images of one series, from each archive to each store."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from statistics import median
-
 import pytest
 
-from tests.bench.table import print_table
-from tests.support.processes import Installation, installed
-from tests.support.scu import Scu
-from tests.support.store import CT_EXPLICIT, made_object
+from tests.integration.archives.test_many_objects import (
+    store,
+    test_what_a_dcmqrscp_holds_arrives_and_what_it_has_lost_is_named,
+    test_what_an_orthanc_holds_arrives_and_what_it_has_lost_is_named,
+)
+from tests.support import arrivals
+from tests.support.arrivals import Holdings
 
-OBJECTS, SENDERS, PARTS = 100_000, 4, 20
-#: Objects of one series: folders of a real archive hold some hundred.
-SERIES = 500
-#: What the process may grow by between the first quarter and the end.
-GROWTH_MIB, GROWTH_HANDLES = 16.0, 8
-#: The slowest of the last parts, against the middle of all: the machine may be busy, but not by so much.
-SLOWER = 3.0
+__all__ = [
+    "store",
+    "test_what_a_dcmqrscp_holds_arrives_and_what_it_has_lost_is_named",
+    "test_what_an_orthanc_holds_arrives_and_what_it_has_lost_is_named",
+]
 
-pytestmark = pytest.mark.timeout(3600)
-
-
-@pytest.fixture
-def installation(tmp_path, rabbitmq_url, amqp_prefix) -> Iterator[Installation]:
-    with installed(tmp_path / "installation", rabbitmq_url, amqp_prefix) as made:
-        yield made
+pytestmark = pytest.mark.timeout(1800)
 
 
-def send(port: int, sender: int, first: int, last: int) -> None:
-    with Scu(port, [CT_EXPLICIT], max_fragment=120_000) as scu:
-        for number in range(first, last):
-            series = f"1.2.826.0.1.3.{sender}.{number // SERIES}"
-            made = made_object(sender * 1_000_000 + number, size_bytes=7400, series=series)
-            assert made.send(scu) == 0x0000
-        scu.release()
-
-
-def send_part(port: int, part: int) -> float:
-    """Send a part of all objects from all senders at once; returns objects a second."""
-    each = OBJECTS // PARTS // SENDERS
-    began = time.monotonic()
-    threads = [
-        threading.Thread(target=send, args=(port, sender, part * each, (part + 1) * each))
-        for sender in range(1, SENDERS + 1)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return each * SENDERS / (time.monotonic() - began)
-
-
-def memory_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-
-
-def handles(pid: int) -> int:
-    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-
-
-def test_a_hundred_thousand_objects_leave_the_store_as_it_was(installation):
-    # Given
-    (store,) = installation.serve("store")
-    port = installation.settings.store_port
-    # When
-    rows = []
-    for part in range(PARTS):
-        rate = send_part(port, part)
-        rows.append(((part + 1) * OBJECTS // PARTS, rate, memory_mib(store.pid), handles(store.pid)))
-    print_table("100,000 objects of 8 KB", ("objects", "objects/s", "MiB", "handles"), rows)
-    # Then all are there, and the store is as it was when a quarter had come
-    kept = sum(1 for _ in installation.settings.objects_dir.glob("*/*/*.dcm"))
-    assert kept == OBJECTS
-    _, _, early_mib, early_handles = rows[PARTS // 4 - 1]
-    _, _, late_mib, late_handles = rows[-1]
-    assert late_mib - early_mib < GROWTH_MIB
-    assert late_handles - early_handles <= GROWTH_HANDLES
-    assert median(row[1] for row in rows[-PARTS // 4 :]) * SLOWER > median(row[1] for row in rows)
+@pytest.fixture(scope="session")
+def holdings(tmp_path_factory: pytest.TempPathFactory) -> Holdings:
+    return arrivals.holdings(tmp_path_factory.mktemp("holdings"), 2_000, 300)

@@ -55,6 +55,11 @@ class Dcmqrscp:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def storage(self) -> Path:
+        """Where it keeps its files."""
+        return self._storage
+
     def start(self) -> None:
         """Start it and wait until it listens."""
         log = (self._folder / "log").open("wb")

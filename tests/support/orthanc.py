@@ -39,6 +39,11 @@ class Orthanc:
         """Where it writes its log."""
         return self._folder / "log"
 
+    @property
+    def storage(self) -> Path:
+        """Where it keeps its files."""
+        return self._folder / "storage"
+
     def log_requests(self) -> None:
         """Let it write every association and C-FIND into its log."""
         self._request("PUT", "/tools/log-level-dicom", b"verbose")

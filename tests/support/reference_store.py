@@ -33,6 +33,7 @@ class ReferenceStore:
         """Start it and wait until it listens."""
         command = [
             "storescp",
+            "--fork",
             "-aet",
             self.ae_title,
             "--bit-preserving",

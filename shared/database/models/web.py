@@ -34,6 +34,8 @@ class Node(Base):
     #: zone of the IANA database (empty: the server's).
     hours: Mapped[str] = mapped_column(String(200), default="", server_default="")
     time_zone: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    #: How objects come from it: it sends them to the store node (move), or we fetch and hand them on (get).
+    retrieve_by: Mapped[str] = mapped_column(String(8), default="move", server_default="move")
     created_at: Mapped[datetime]
     #: Removed nodes stay for the jobs that name them; their name is freed.
     removed_at: Mapped[datetime | None]

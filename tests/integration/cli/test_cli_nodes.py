@@ -39,6 +39,7 @@ def test_nodes_are_added_and_listed(doseqr: Doseqr) -> None:
             "requests_per_minute": None,
             "hours": "",
             "time_zone": "",
+            "retrieve_by": "move",
         },
         added.json,
     ]
@@ -74,9 +75,20 @@ def test_limits_of_a_node_are_set_changed_and_taken_away(doseqr: Doseqr) -> None
     assert freed == moved | {"requests_per_minute": None, "hours": ""}
 
 
+def test_a_node_can_be_retrieved_from_by_c_get(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    # When
+    fetched = doseqr("nodes", "edit", "pacs", "--retrieve-with", "get", "--json").json
+    moved = doseqr("nodes", "edit", "pacs", "--port", "105", "--json").json
+    # Then
+    assert (fetched["retrieve_by"], moved["retrieve_by"]) == ("get", "get")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "field"),
     [
+        ("--retrieve-with", "magic", "retrieve_by"),
         ("--max-associations", "0", "max_associations"),
         ("--requests-per-minute", "many", "requests_per_minute"),
         ("--hours", "18-6", "hours"),

@@ -1,0 +1,119 @@
+"""C-GET (PS3.4 C.4.3): objects come over our own association, and each goes on to a store by C-STORE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+from pynetdicom.dimse_primitives import C_STORE
+
+from shared.dicom.association import StackLink, open_contexts, stacked
+from shared.dicom.calling import Peer, Timeouts
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import Outcome, PeerError, StoreError
+from shared.dicom.get_link import contexts_to_send_on
+from shared.dicom.link import Link
+from shared.dicom.move import Answers, MoveResult, SubOperations, followed
+from shared.dicom.sop_classes import STUDY_ROOT_GET
+
+#: Answers to the peer whose object could not be handed on (PS3.4 B.2.3).
+REFUSED, NOT_SUPPORTED = 0xA700, 0x0122
+
+#: The object is stored: success, and the warnings of PS3.4 B.2.3.
+_STORED = frozenset({0x0000, 0xB000, 0xB006, 0xB007})
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What came of one C-GET."""
+
+    result: MoveResult
+    #: Objects that the store has answered for with success.
+    stored: set[str] = field(default_factory=set)
+
+
+class _Store:
+    """A store that objects are handed on to, as they come, over one association."""
+
+    def __init__(self, link: StackLink) -> None:
+        self._link = link
+        self.stored: set[str] = set()
+        self.error: PeerError | None = None
+
+    def take(self, event: evt.Event) -> int:
+        """Hand one object on; return the store's status."""
+        request: Any = event.request
+        try:
+            context_id = self._context_id(request.AffectedSOPClassUID, event.context.transfer_syntax)
+            if context_id is None:
+                return NOT_SUPPORTED
+            status = self._send(request, context_id)
+        except (ValueError, RuntimeError):
+            # pynetdicom: the association is gone.
+            status = None
+        if status is None:
+            self.error = PeerError(Outcome.ABORTED, "the store node ended the association", associating=True)
+            return REFUSED
+        if status in _STORED:
+            self.stored.add(str(request.AffectedSOPInstanceUID))
+        return status
+
+    def _context_id(self, sop_class_uid: str, transfer_syntax_uid: str) -> int | None:
+        for context in self._link.assoc.accepted_contexts:
+            if (context.abstract_syntax, context.transfer_syntax[0]) == (sop_class_uid, transfer_syntax_uid):
+                return context.context_id
+        return None
+
+    def _send(self, request: Any, context_id: int) -> int | None:
+        if not self._link.alive:
+            return None
+        primitive = C_STORE()
+        primitive.MessageID = self._link.next_message_id()
+        primitive.AffectedSOPClassUID = request.AffectedSOPClassUID
+        primitive.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
+        primitive.Priority = request.Priority
+        primitive.DataSet = BytesIO(request.DataSet.getvalue())
+        self._link.answers.begin(None, None)
+        self._link.assoc.dimse.send_msg(primitive, context_id)
+        _, answer = self._link.assoc.dimse.get_msg(block=True)
+        return answer.Status if isinstance(answer, C_STORE) else None
+
+
+def get(
+    link: Link,
+    identifier: Dataset,
+    store: Peer,
+    timeouts: Timeouts,
+    on_progress: Callable[[SubOperations], None] | None = None,
+    cancellation: Cancellation | None = None,
+) -> Fetched:
+    """Send one C-GET and hand every object on to `store`; what went wrong stands in the result.
+
+    One object is in memory at a time.
+
+    Raises:
+        StoreError: the store takes no association; nothing was asked.
+        InterruptedWorkError: stopping was asked for.
+    """
+    stack = stacked(link)
+    try:
+        out = open_contexts(store, contexts_to_send_on(stack), timeouts, cancellation=cancellation)
+    except PeerError as error:
+        raise StoreError(error) from error
+    try:
+        handed = _Store(out)
+        stack.assoc.bind(evt.EVT_C_STORE, handed.take)
+
+        def send(stack: StackLink, message_id: int) -> Answers:
+            return stack.assoc.send_c_get(identifier, STUDY_ROOT_GET, msg_id=message_id)
+
+        result = followed(link, STUDY_ROOT_GET, send, on_progress, cancellation)
+    finally:
+        out.release()
+    if handed.error is not None and not handed.stored:
+        result.error = result.error or handed.error
+    return Fetched(result, handed.stored)

@@ -1,0 +1,142 @@
+"""A retrieve by C-GET: the objects come over our own association, and go on to the store node from us."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.contract.messages import Progress
+from shared.database.models import Node
+from simulator.behaviour import Fault
+from tests.support.pacs import StoreScp, objects, series, study
+from tests.support.retrieves import Retrieves, asked
+from tests.support.system import free_port
+
+
+@pytest.fixture
+def one():
+    """A study of two series, with seven objects."""
+    return study(series("ct_image", 5), series("rdsr_ct", 2))
+
+
+def connect(retrieves: Retrieves, pacs, store: Node | None = None) -> None:
+    """Make both known; the PACS does not know the store."""
+    retrieves.connect(pacs, store)
+    pacs.destinations.clear()
+    with retrieves.system.database.write() as session:
+        session.get_one(Node, retrieves.remote.id).retrieve_by = "get"
+
+
+def plain(retrieves: Retrieves, store: StoreScp) -> Node:
+    return retrieves.system.add_store("plain", "127.0.0.1", store.port, store.ae_title)
+
+
+def test_objects_go_to_our_store_which_the_pacs_does_not_know(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    pacs = scripted_pacs([one])
+    connect(retrieves, pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
+    assert set(retrieves.objects(retrieve["id"])) == objects(one)
+    assert [request.level for request in asked(pacs, "get")] == ["SERIES"]
+    assert not asked(pacs)
+
+
+def test_the_answers_of_another_store_are_the_receipts(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, one
+):
+    # Given
+    pacs = scripted_pacs([one])
+    connect(retrieves, pacs, plain(retrieves, store_scp))
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
+    assert retrieve["counts"]["arrived"] == 7
+    assert store_scp.uids == objects(one)
+
+
+def test_an_object_that_the_store_refuses_is_asked_for_again_and_then_named(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, one
+):
+    # Given
+    pacs = scripted_pacs([one])
+    connect(retrieves, pacs, plain(retrieves, store_scp))
+    refused = min(objects(one))
+    store_scp.answer = lambda uid: 0xA700 if uid == refused else 0x0000
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("incomplete", 6)
+    assert [row["sop_instance_uid"] for row in retrieve["missing"]] == [refused]
+    assert store_scp.uids == objects(one) - {refused}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(operation="get", kind="abort", after_responses=3),
+        Fault(operation="get", kind="status", status=0xA702, after_responses=2),
+        Fault(operation="get", kind="status", status=0xC000),
+        Fault(operation="get", kind="never_answer", after_responses=3),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_what_is_left_after_a_failure_is_asked_for_again(retrieves: Retrieves, scripted_pacs, one, fault):
+    # Given
+    pacs = scripted_pacs([one], faults=[fault])
+    connect(retrieves, pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 7)
+    assert pacs.witness.objects_sent <= 8
+
+
+def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scripted_pacs, store_scp, one):
+    # Given
+    lost = min(objects(one))
+    pacs = scripted_pacs([one], never_arrive=[lost])
+    connect(retrieves, pacs, plain(retrieves, store_scp))
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("incomplete", 6)
+    assert [(row["sop_instance_uid"], row["state"]) for row in retrieve["missing"]] == [(lost, "missing")]
+
+
+def test_a_store_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    store = StoreScp()
+    store.port = free_port()
+    pacs = scripted_pacs([one])
+    connect(retrieves, pacs, plain(retrieves, store))
+    retrieves.kept([one])
+    # When
+    job_id = retrieves.order()
+    retrieves.system.wait_for_event(Progress)
+    store.start()
+    retrieves.system.wait_for_end(job_id)
+    store.stop()
+    # Then
+    assert retrieves.system.status(job_id) == "completed"
+    assert store.uids == objects(one)
+
+
+def test_a_series_without_names_is_named_by_what_comes(retrieves: Retrieves, scripted_pacs, store_scp):
+    # Given
+    nameless = study(series("rdsr_ct", 2))
+    pacs = scripted_pacs([nameless], image_level_empty_for=["SR"])
+    connect(retrieves, pacs, plain(retrieves, store_scp))
+    retrieves.kept([nameless], named=False)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 2)
+    assert set(retrieves.objects(retrieve["id"])) == objects(nameless)

@@ -1,0 +1,151 @@
+"""Retrieves of many objects from archives that are not ours to stores of several kinds, object by object."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from shared.clock import utc_now
+from shared.database.models import Node, NodeProfile
+from shared.dicom.peers import address_of, peer_of
+from simulator.model import Study
+from tests.support.archives import files_of
+from tests.support.orthanc import Orthanc
+from tests.support.pacs import DAY, days_of, objects, series, sr_only_study, study
+from tests.support.reference_store import ReferenceStore
+from tests.support.retrieves import Retrieves
+from tests.support.store import data_set_in
+from tests.support.system import System
+
+
+class Archive(Protocol):
+    """A PACS: where it is."""
+
+    ae_title: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """Studies and their files: one dose report each, and one CT with many images."""
+
+    studies: list[Study]
+    folder: Path
+
+    @property
+    def uids(self) -> frozenset[str]:
+        return objects(*self.studies)
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted(self.folder.iterdir())
+
+    def one_percent(self) -> frozenset[str]:
+        """Return every hundredth object, at least one report and one image."""
+        reports = sorted(objects(*self.studies, content="rdsr_ct"))
+        images = sorted(objects(*self.studies, content="ct_image"))
+        return frozenset(reports[::100]) | frozenset(images[::100])
+
+
+def holdings(folder: Path, reports: int, images: int) -> Holdings:
+    """Make studies and write their files."""
+    made = [*days_of(reports, DAY, DAY.replace(day=28), sr_only_study), study(series("ct_image", images))]
+    for uid, content in files_of(made):
+        (folder / f"{uid}.dcm").write_bytes(content)
+    return Holdings(made, folder)
+
+
+def send_files(archive: Archive, folder: Path) -> None:
+    """Send a folder of files to an archive with DCMTK's dcmsend."""
+    program = shutil.which("dcmsend")
+    assert program is not None
+    command = [program, "-aec", archive.ae_title, "+sd", archive.host, str(archive.port), str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+
+
+def lose(storage: Path, sop_instance_uids: Collection[str]) -> None:
+    """Take the files of objects away behind the back of an archive that keeps DICOM files."""
+    lost = set()
+    for path in (one for one in storage.rglob("*") if one.is_file()):
+        try:
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+        except (InvalidDicomError, OSError):
+            continue
+        if header.get("SOPInstanceUID") in sop_instance_uids:
+            lost.add(str(header.SOPInstanceUID))
+            path.unlink()
+    assert lost == set(sop_instance_uids)
+
+
+#: Returns what arrived at a store: data sets by UID, None where it only tells the UIDs.
+Arrived = Callable[[], dict[str, bytes | None]]
+
+
+def own(system: System) -> tuple[Node, Arrived]:
+    """Return our own store."""
+    system.start("store")
+
+    def arrived() -> dict[str, bytes | None]:
+        return {path.stem: data_set_in(path) for path in system.settings.objects_dir.glob("*/*/*.dcm")}
+
+    return system.add_own_store(), arrived
+
+
+def plain(system: System, store: ReferenceStore) -> tuple[Node, Arrived]:
+    """Return DCMTK's storescp."""
+    return system.add_store("plain", store.host, store.port, store.ae_title), lambda: dict(store.data_sets())
+
+
+def orthanc(system: System, store: Orthanc) -> tuple[Node, Arrived]:
+    """Return a second Orthanc."""
+
+    def arrived() -> dict[str, bytes | None]:
+        return dict.fromkeys(store.sop_instance_uids())
+
+    return system.add_store("orthanc", store.host, store.port, store.ae_title), arrived
+
+
+def retrieve(
+    system: System, archive: Archive, store: Node, studies: Iterable[Study], *, lists: bool
+) -> dict[str, Any]:
+    """Retrieve studies that a query kept; return the JSON. `lists`: the archive is known to take them."""
+    retrieves = Retrieves(system)
+    retrieves.remote = system.add_remote("pacs", archive.host, archive.port, archive.ae_title)
+    retrieves.store = store
+    if lists:
+        with system.database.write() as session:
+            peer = peer_of(session.get_one(Node, retrieves.remote.id), system.settings)
+            data = {"series_list": 50, "image_list": 50}
+            row = NodeProfile(
+                node_id=retrieves.remote.id, address=address_of(peer), data=data, updated_at=utc_now()
+            )
+            session.add(row)
+    retrieves.start()
+    try:
+        retrieves.kept(studies)
+        job_id = retrieves.order()
+        system.wait_for_end(job_id, timeout_s=600)
+    finally:
+        retrieves.stop()
+    return system.retrieve_json(job_id)
+
+
+def check(holdings: Holdings, ended: dict[str, Any], arrived: Arrived, lost: Collection[str] = ()) -> None:
+    """Compare what arrived, object by object, and the ledger with what must be."""
+    there = arrived()
+    assert set(there) == holdings.uids - set(lost)
+    for path in holdings.files:
+        if there.get(path.stem) is not None:
+            assert there[path.stem] == data_set_in(path), path.stem
+    assert {one["sop_instance_uid"] for one in ended["missing"]} == set(lost)
+    assert ended["status"] == ("incomplete" if lost else "completed")
+    assert ended["counts"]["asked"] == len(holdings.uids)
+    assert ended["counts"]["arrived"] == len(holdings.uids) - len(lost)
