@@ -12,6 +12,8 @@ EXPOSURES = Code("C-200", _SCHEME)
 FLUORO_TIME = Code("C-202", _SCHEME)
 DAP = Code("C-204", _SCHEME)
 AIR_KERMA = Code("C-210", _SCHEME)
+#: More is no count that anybody wrote.
+_MOST_EXPOSURES = 100_000
 
 
 def is_radiation_summary(report: Item) -> bool:
@@ -22,7 +24,8 @@ def is_radiation_summary(report: Item) -> bool:
 def summarize_radiation_summary(report: Item) -> Summary:
     """Return dose area product, air kerma and fluoroscopy time; its events are its exposures."""
     exposures = report.first(EXPOSURES)
-    events = int(exposures.number) if exposures and exposures.number and exposures.number > 0 else 0
+    number = (exposures.number if exposures else None) or 0
+    events = int(number) if 0 < number < _MOST_EXPOSURES else 0
     figures = [
         *dose_area_product("DAP total", report.first(DAP)),
         *figure("air kerma total", report.first(AIR_KERMA)),
