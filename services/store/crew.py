@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GOOD_LIFE_S = 0.5, 30.0, 60.0
 #: How often it is looked whether they live.
 LOOK_S = 0.2
-#: What a process may need to end beyond its grace period.
-STOP_SLACK_S = 5.0
+#: What a process may need to end once this one has ended what it had in hand itself.
+STOP_SLACK_S = 10.0
 
 
 @dataclass
@@ -54,22 +54,27 @@ class Crew:
         if self._members:
             self._thread.start()
 
-    def stop(self) -> None:
-        """End them, and wait until they have ended."""
+    def dismiss(self) -> None:
+        """Let them begin to end: each finishes what it has in hand."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
-        running = [member.process for member in self._members if member.process is not None]
-        for process in running:
+        for process in self._running():
             _close_input(process)
-        deadline = time.monotonic() + self._settings.grace + STOP_SLACK_S
-        for process in running:
+
+    def wait(self) -> None:
+        """Wait until they have ended; one that does not is killed."""
+        deadline = time.monotonic() + STOP_SLACK_S
+        for process in self._running():
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 log.warning("killing a process that does not end", pid=process.pid)
                 process.kill()
                 process.wait()
+
+    def _running(self) -> list[subprocess.Popen[bytes]]:
+        return [member.process for member in self._members if member.process is not None]
 
     def _run(self) -> None:
         while not self._stopping.is_set():

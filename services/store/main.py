@@ -71,9 +71,10 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
             part.start()
             lifecycle.on_stop(partial(part.stop, settings.grace))
 
+    lifecycle.on_stop(crew.wait)
     receiver.start(lifecycle, start_others)
     crew.start()
-    lifecycle.on_stop(crew.stop)
+    lifecycle.on_stop(crew.dismiss)
     lifecycle.health.add_check("objects", lambda: trouble_with(settings.objects_dir))
     lifecycle.health.add_metrics(lambda: metrics(counters, settings.objects_dir))
     _log_counters(counters, lifecycle)

@@ -113,5 +113,9 @@ class Reader:
         except OSError as error:
             reason = "no_file"
             log.warning("report not opened", path=report.path, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - as the comment says
+            # One report must not keep the others from being read; the error's text may quote values.
+            log.warning("report not read", path=report.path, error=type(error).__name__)
+            reason = "defect"
         log.info("report not readable", sop_instance_uid=report.sop_instance_uid, reason=reason)
         return row | {"unreadable": reason}

@@ -19,6 +19,8 @@ UNREADABLE_REASONS = {
     "malformed": "Its content is malformed.",
     "too_deep": "Its content is nested deeper than any dose report.",
     "too_large": "It is larger than any dose report.",
+    "defect": "Reading it failed; the log of the store service tells where.",
+    "compressed": "Its content is compressed.",
     "no_file": "Its file could not be opened.",
 }
 

@@ -6,7 +6,15 @@ from shared.dose.summary import Figure
 from shared.dose.tree import Item
 
 #: Dose area products are spoken of in Gy.cm2; reports have one of these.
-_TO_GY_CM2 = {"Gy.m2": 1e4, "Gym2": 1e4, "Gy.cm2": 1.0, "cGy.cm2": 1e-2, "dGy.cm2": 0.1, "mGy.cm2": 1e-3}
+_TO_GY_CM2 = {
+    "Gy.m2": 1e4,
+    "Gym2": 1e4,
+    "Gy.cm2": 1.0,
+    "Gy.cm^2": 1.0,
+    "cGy.cm2": 1e-2,
+    "dGy.cm2": 0.1,
+    "mGy.cm2": 1e-3,
+}
 
 
 def figure(name: str, item: Item | None, *, of: str = "") -> list[Figure]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from shared.dose.ct import is_ct, summarize_ct
 from shared.dose.projection import is_projection, summarize_projection
 from shared.dose.radiopharmaceutical import is_radiopharmaceutical, summarize_radiopharmaceutical
 from shared.dose.summary import MOST_FIGURES, Summary
 from shared.dose.tree import UNREADABLE, UnreadableReportError, content_of
+from shared.dose.vendor import is_radiation_summary, summarize_radiation_summary
 
 #: X-Ray Radiation Dose SR, Radiopharmaceutical Radiation Dose SR and Enhanced SR (PS3.4 B.5).
 REPORT_CLASSES = (
@@ -22,8 +28,21 @@ REPORT_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.88.22",
 )
 
-#: No dose report is larger; GE's largest has some 10 MB.
-MOST_BYTES = 64 * 1024 * 1024
+#: No dose report is larger: real ones have some 5 kB for each irradiation event.
+MOST_BYTES = 12 * 1024 * 1024
+#: Items of sequences, counted before anything is parsed: each costs about 1 kB of memory and 0.1 ms.
+MOST_SEQUENCE_ITEMS = 150_000
+#: How an item begins (FFFE,E000), in little and in big endian (PS3.5 7.5).
+_ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+#: What pydicom raises where a file is no DICOM file, ends early, is nested too deep, or lies about lengths.
+BROKEN = (*UNREADABLE, InvalidDicomError, OSError, EOFError, RecursionError, struct.error)
+#: All that is taken over of the data set itself.
+_TAGS = [
+    "ValueType",
+    "ConceptNameCodeSequence",
+    "ContentTemplateSequence",
+    "ContentSequence",
+]
 
 
 def read_summary(path: Path) -> Summary:
@@ -35,12 +54,23 @@ def read_summary(path: Path) -> Summary:
     """
     if path.stat().st_size > MOST_BYTES:
         raise UnreadableReportError("too_large")
-    try:
-        return summary_of(dcmread(path))
-    except InvalidDicomError as error:
-        raise UnreadableReportError("malformed") from error
-    except (*UNREADABLE, EOFError, RecursionError) as error:
-        raise UnreadableReportError("malformed") from error
+    data = path.read_bytes()
+    if sum(map(data.count, _ITEM_TAGS)) > MOST_SEQUENCE_ITEMS:
+        raise UnreadableReportError("too_large")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's quote values
+        try:
+            if _is_deflated(path):
+                raise UnreadableReportError("compressed")
+            return summary_of(dcmread(BytesIO(data), specific_tags=_TAGS))
+        except BROKEN as error:
+            raise UnreadableReportError("malformed") from error
+
+
+def _is_deflated(path: Path) -> bool:
+    """Tell whether a file's data set is deflated (PS3.5 A.5): nobody knows how large it really is."""
+    meta = read_file_meta_info(path)
+    return bool(meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
 
 
 def summary_of(ds: Dataset) -> Summary:
@@ -54,6 +84,7 @@ def summary_of(ds: Dataset) -> Summary:
         (is_ct, summarize_ct),
         (is_projection, summarize_projection),
         (is_radiopharmaceutical, summarize_radiopharmaceutical),
+        (is_radiation_summary, summarize_radiation_summary),
     ):
         if is_kind(report):
             summary = summarize(report)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 
 from shared.errors import DoseQRError
 
@@ -19,7 +20,16 @@ MOST_ITEMS = 50_000
 DEEPEST = 20
 
 #: What pydicom raises when the bytes of an element are no value of its kind.
-UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, OverflowError)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    BytesLengthException,
+)
 
 _LONGEST_TEXT = 64
 

@@ -57,6 +57,8 @@ def number(concept: str, value: str | None, unit: str) -> Dataset:
         ("rdsr_fl", "projection", "DAP total", "Gy.cm2"),
         ("rdsr_dx", "projection", "DAP total", "Gy.cm2"),
         ("rdsr_mg", "mammography", "AGD total", "mGy"),
+        ("esr_ct", "ct", "DLP total", "mGy.cm"),
+        ("esr_fl", "projection", "DAP total", "Gy.cm2"),
         ("rrdsr", "radiopharmaceutical", "administered activity", "MBq"),
     ],
 )

@@ -34,6 +34,7 @@ pytestmark = [
         ("RF-RDSR-Eurocolumbus", "projection", 4, ("DAP total", 0.09, "Gy.cm2")),
         ("RF-RDSR-GE", "projection", 8, ("DAP total", 2.4126, "Gy.cm2")),
         ("RF-RDSR-Philips_Allura", "projection", 3, ("DAP total", 1.53569, "Gy.cm2")),
+        ("RF-ESR-Siemens-Varic", "projection", 0, ("DAP total", 0.2359, "Gy.cm2")),
         ("MG-RDSR-Hologic_2D", "mammography", 2, ("AGD total", 1.3, "mGy")),
         ("MG-RDSR-GEPristina-DBT", "mammography", 1, ("AGD total", 0.0, "mGy")),
         ("NM-RRDSR-Siemens", "radiopharmaceutical", 1, ("administered activity", 394.0, "MBq")),
