@@ -243,13 +243,14 @@ class Association:
         if self._arriving is not None:
             self._arriving.discard()
         self._request = self._arriving = None
+        # Before it is answered: who was answered first counts as idle longest.
+        self._idle_since = time.monotonic()
         if answer is not None:
             encoded = answer_to(request, answer.status_code, answer.comment)
             pdus = p_data(self._context_id, encoded, is_command=True, maximum_length=self._maximum_length)
             self._channel.send(pdus, self._terms.stall_s)
         with self._lock:
             self._in_hand = False
-            self._idle_since = time.monotonic()
 
     def _answer(self, request: Request) -> Answer | None:
         if request.command_field == C_CANCEL_RQ:
