@@ -90,11 +90,10 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Host under which other nodes and the other services reach the store."
     )
     store_processes: int = Field(
-        0,
-        ge=0,
+        1,
+        ge=1,
         le=32,
-        description="Processes that receive objects on the store's port; 0: one on SQLite, which has one "
-        "writer, else one for each processor, at most 4.",
+        description="Processes that receive objects on the store's port; more than one only with PostgreSQL.",
     )
     store_calling_ae_titles: tuple[Annotated[str, AfterValidator(_calling_ae_title)], ...] = Field(
         (),

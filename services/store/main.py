@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from functools import partial
@@ -36,8 +35,6 @@ log = structlog.get_logger(__name__)
 
 #: Short name of its queue in the topology.
 QUEUE = "store"
-#: More processes are not chosen by themselves: the disk is the limit then.
-MAX_CHOSEN_PROCESSES = 4
 #: Exit code (spec, section 9): failed otherwise.
 FAILED = 5
 
@@ -55,7 +52,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         PermanentError: the port is taken, the files for TLS cannot be used, or two ways to hand over are set.
         RetriableError: the folder of objects cannot be written.
     """
-    counters, scan_wanted = Counters(rows=processes_of(settings, database)), threading.Event()
+    counters, scan_wanted = Counters(rows=processes_of(settings)), threading.Event()
     listener = listening_socket(settings.store_host, settings.store_port)
     lifecycle.on_stop(listener.close)
     receiver = Receiver(settings, broker, database, counters, listener, scan_wanted.set)
@@ -80,12 +77,11 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     _log_counters(counters, lifecycle)
 
 
-def processes_of(settings: Settings, database: Database) -> int:
+def processes_of(settings: Settings) -> int:
     """Return how many processes receive; where all services are embedded in one process, it is that one."""
     if settings.embedded:
         return 1
-    chosen = 1 if database.is_sqlite else min(os.cpu_count() or 1, MAX_CHOSEN_PROCESSES)
-    return settings.store_processes or chosen
+    return settings.store_processes
 
 
 def _consumption(settings: Settings, broker: Broker, database: Database) -> Worker:
