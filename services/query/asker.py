@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydicom.dataset import Dataset
 
 from services.query.learning import Learner
-from services.query.refused_keys import find_refused, may_be_the_keys
+from services.query.refused_keys import ask_without_refused
 from shared.clock import Clock
 from shared.dicom.answers import ObjectMatch, SeriesMatch, StudyMatch, object_match, series_match, study_match
 from shared.dicom.association import Peer
@@ -20,7 +20,6 @@ from shared.dicom.keys import (
     image_identifier,
     relational_series_identifier,
     series_identifier,
-    without,
 )
 from shared.dicom.match import Match
 from shared.dicom.pool import LinkPool
@@ -131,20 +130,9 @@ class Asker:
     def _find(
         self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
     ) -> FindResult[T]:
-        """Ask without the optional keys that this node refuses, and find out which these are."""
-        known = self._learner.profile.refused(level)
-        result = self._ask(level, without(identifier, known), keys, read)
-        if may_be_the_keys(result):
-            left = without(identifier, known)
-            answer, refused = find_refused(
-                left, level, lambda leave: self._ask(level, without(left, leave), keys, read)
-            )
-            result = answer or result
-            if refused:
-                self._learner.learn(lambda profile: profile.refuses(level, refused))
-        if result.complete:
-            self._learner.observe(level, result.matches, result.duration_ms)
-        return result
+        return ask_without_refused(
+            self._learner, level, identifier, lambda left: self._ask(level, left, keys, read)
+        )
 
     def _whom(self) -> Peer:
         """Return the peer; relational queries are negotiated only with nodes that take no lists."""

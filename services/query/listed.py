@@ -65,15 +65,14 @@ class ListWork:
 
     def _one_by_one(self, uids: Sequence[str], matches: Sequence[StudyMatch], why: str) -> Result:
         def write(session: Session) -> Sequence[NewTask]:
-            add_counts(session, self._claim.job_id, slices_total=len(uids) - 1)
+            single = alone(session, self._claim.job_id, uids)
             self._learner.save_in(session)
-            return [*by_one_uid(uids), *self._taker.take(session, matches)]
+            return [*single, *self._taker.take(session, matches)]
 
         return Result(write, state="cut", detail=why, after=self._taker.told)
 
 
-def alone(session: Session, claim: Claim) -> Sequence[NewTask]:
-    """Return a slice for each study of a list that was given up."""
-    uids = claim.payload["study_instance_uids"]
-    add_counts(session, claim.job_id, slices_total=len(uids) - 1)
-    return by_one_uid(uids)
+def alone(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> Sequence[NewTask]:
+    """Return a slice for each of these studies, in place of the one that lists them."""
+    add_counts(session, job_id, slices_total=len(study_instance_uids) - 1)
+    return by_one_uid(study_instance_uids)

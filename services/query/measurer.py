@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from services.query.asker import FIND_CONTEXTS
 from services.query.learning import Learner
 from services.query.measuring import Measuring
 from services.query.questions import Ending, Question, Reply
-from services.query.refused_keys import find_refused, may_be_the_keys
+from services.query.refused_keys import ask_without_refused
 from shared.clock import Clock
 from shared.contract.envelope import Envelope
 from shared.contract.messages import NodeProfiled, ProfileNode
@@ -32,7 +33,6 @@ from shared.dicom.keys import (
     relational_series_identifier,
     series_identifier,
     study_identifier,
-    without,
 )
 from shared.dicom.peers import peer_of
 from shared.dicom.pool import LinkPool
@@ -226,18 +226,13 @@ class Interview:
             PeerError: there is no association, or the node did not answer several times in succession.
             InterruptedWorkError: stopping was asked for.
         """
-        level = question.level
-        identifier = without(_identifier(question), self._learner.profile.refused(level))
-        result = self._ask(question, identifier)
-        if _is_plain(question) and may_be_the_keys(result):
-            answer, refused = find_refused(
-                identifier, level, lambda leave: self._ask(question, without(identifier, leave))
-            )
-            result = answer or result
-            if refused:
-                self._learner.learn(lambda known: known.refuses(level, refused))
-        if result.complete:
-            self._learner.observe(level, result.matches, result.duration_ms)
+        result = ask_without_refused(
+            self._learner,
+            question.level,
+            _identifier(question),
+            lambda identifier: self._ask(question, identifier),
+            only_for_a_key=_is_plain(question),
+        )
         return Reply(self._ending(result), result.matches)
 
     def _ask(self, question: Question, identifier: Dataset) -> FindResult[Any]:
@@ -304,11 +299,12 @@ def _is_plain(question: Question) -> bool:
 
 
 def _identifier(question: Question) -> Dataset:
-    window = Slice(question.first, question.last)
+    times = (None, None) if question.minutes is None else map(_time, question.minutes)
+    window = Slice(question.first, question.last, *times)
     if question.level == "STUDY":
         return study_identifier(
             study_date=window.study_date_key() if question.first else "",
-            study_time=_time_key(question),
+            study_time=window.study_time_key(),
             modalities_in_study=question.codes,
             study_instance_uids=question.studies,
             with_modality=question.with_modality,
@@ -320,8 +316,5 @@ def _identifier(question: Question) -> Dataset:
     return image_identifier(question.studies, question.series)
 
 
-def _time_key(question: Question) -> str:
-    if question.minutes is None:
-        return ""
-    (first_hour, first_minute), (last_hour, last_minute) = (divmod(minute, 60) for minute in question.minutes)
-    return f"{first_hour:02}{first_minute:02}00-{last_hour:02}{last_minute:02}59.999999"
+def _time(minute: int) -> dt.time:
+    return dt.time(*divmod(minute, 60))

@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from pydicom.dataset import Dataset
 
+from services.query.learning import Learner
 from shared.dicom.errors import PeerError
 from shared.dicom.find import FindResult
-from shared.dicom.keys import OPTIONAL_KEYS
+from shared.dicom.keys import OPTIONAL_KEYS, without
 
 T = TypeVar("T")
 
@@ -25,6 +26,30 @@ def may_be_the_keys(result: FindResult[T]) -> bool:
         return False
     unable_to_process = 0xC000 <= error.status_code <= 0xCFFF  # noqa: PLR2004 - PS3.4 C.4.1.1.4
     return unable_to_process or error.status_code in _OF_KEYS
+
+
+def ask_without_refused(
+    learner: Learner,
+    level: str,
+    identifier: Dataset,
+    ask: Callable[[Dataset], FindResult[T]],
+    *,
+    only_for_a_key: bool = True,
+) -> FindResult[T]:
+    """Ask without the optional keys that this node refuses, and find out which these are.
+
+    `only_for_a_key`: a refusal can only be for an optional key, so that it is worth finding out for which.
+    """
+    left = without(identifier, learner.profile.refused(level))
+    result = ask(left)
+    if only_for_a_key and may_be_the_keys(result):
+        answer, refused = find_refused(left, level, lambda leave: ask(without(left, leave)))
+        result = answer or result
+        if refused:
+            learner.learn(lambda profile: profile.refuses(level, refused))
+    if result.complete:
+        learner.observe(level, result.matches, result.duration_ms)
+    return result
 
 
 def find_refused(

@@ -282,15 +282,8 @@ class SliceWork:
         if unmatched(result.matches, codes[0]):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
             return
-
-        def ask(part: Slice) -> FindResult[StudyMatch]:
-            payload = slice_payload(part)
-            return self._asker.studies(
-                study_keys(payload, self._facts.criteria, self._learner.profile), payload
-            )
-
-        wanted = codes_of(self._facts.criteria)
-        Prover(self._database, self._claim, self._learner, wanted).learn(result.matches, ask)
+        prover = Prover(self._database, self._claim, self._learner, codes_of(self._facts.criteria))
+        prover.learn(result.matches, lambda part: self._ask_one_way(slice_payload(part), other=False))
 
     def _join(self, session: Session) -> None:
         together = self._learner.profile.joins(len(codes_of(self._facts.criteria)))

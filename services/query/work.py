@@ -180,7 +180,7 @@ class QueryWork:
 
         def write(session: Session) -> Sequence[NewTask]:
             if replaced:
-                return alone(session, claim)
+                return alone(session, claim.job_id, claim.payload["study_instance_uids"])
             if claim.kind == SLICE:
                 add_counts(session, claim.job_id, slices_failed=1)
             else:
