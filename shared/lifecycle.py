@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 import structlog
 
 from shared.health import Health
+from shared.stop_signals import stop_on_signals
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +34,7 @@ class Lifecycle:
 
     def install_signals(self) -> None:
         """Let SIGTERM and SIGINT begin the stop; a second one ends the process at once."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._signalled)
-
-    def _signalled(self, number: int, _frame: FrameType | None) -> None:
-        if self.stopping.is_set():
-            raise SystemExit(128 + number)
-        self.stopping.set()
+        stop_on_signals(self.stopping)
 
     def wait(self) -> None:
         """Block until the stop begins."""

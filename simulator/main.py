@@ -3,12 +3,12 @@
 import argparse
 import datetime as dt
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from shared.stop_signals import stop_on_signals
 from simulator.script import ScriptError, make_pacs, read_script
 
 _WRONG_USAGE = 2
@@ -46,7 +46,8 @@ def run(
     except ScriptError as exc:
         sys.stderr.write(f"{exc}\n")
         return _WRONG_USAGE
-    _stop_on_signals(stop)
+    if threading.current_thread() is threading.main_thread():
+        stop_on_signals(stop)
     try:
         pacs.start()
     except OSError as exc:
@@ -61,12 +62,6 @@ def run(
     finally:
         pacs.stop()
     return 0
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: stop.set())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,7 +30,8 @@ def test_what_is_missing_is_asked_again_and_followed_without_reloading(system, s
     expect(query).to_contain_text("1 window missing")
     pacs.change(faults=(), answer_delay_s=0.2)
     # When
-    query.get_by_role("button", name="Ask again for the missing").click()
+    with page.expect_navigation():
+        query.get_by_role("button", name="Ask again for the missing").click()
     page.evaluate("document.body.dataset.mark = 'same page'")
     # Then
     expect(query).to_contain_text("completed")
