@@ -13,6 +13,7 @@ from services.store.arriving import ArrivingDataSet
 from services.store.channel import DRAIN_S, Channel, GoneError
 from services.store.establish import UnexpectedPduError, accept, read_request, refusal_of, reject
 from services.store.intake import DEFECT, Announced, Answer, Incoming, shown_ae_title
+from services.store.pace import Pace
 from services.store.part_file import PartFile
 from services.store.requests import (
     C_CANCEL_RQ,
@@ -57,6 +58,7 @@ class Association:
         self._channel = channel
         self._address = address
         self._terms = terms
+        self._pace = Pace(terms.stall_s)
         self._contexts: dict[int, AcceptedContext] = {}
         self._maximum_length = 0
         self._calling_ae_title = ""
@@ -95,6 +97,16 @@ class Association:
         self._channel.end()
 
     @property
+    def ended(self) -> bool:
+        """Whether others have ended it; its thread may still be about to."""
+        return self._ended
+
+    @property
+    def established(self) -> bool:
+        """Whether its sender was accepted."""
+        return bool(self._contexts)
+
+    @property
     def idle_since(self) -> float:
         """Since when no request is in hand, in monotonic seconds."""
         return self._idle_since
@@ -116,10 +128,10 @@ class Association:
         finally:
             self._close()
 
-    def reject(self, rejected: Rejected) -> None:
-        """Answer the request for an association with a rejection; `serve` is not called then."""
+    def reject(self, rejected: Rejected, within_s: float) -> None:
+        """Answer a request that comes soon with a rejection; `serve` is not called then."""
         try:
-            request = read_request(self._channel, self._terms)
+            request = read_request(self._channel, self._terms, within_s)
             reject(self._channel, request, rejected, self._address)
         except (OSError, ProtocolError) as error:
             log.debug("not rejected", address=self._address, reason=type(error).__name__)
@@ -150,7 +162,7 @@ class Association:
             )
 
     def _establish(self) -> bool:
-        request = read_request(self._channel, self._terms)
+        request = read_request(self._channel, self._terms, self._terms.associate_s)
         self._calling_ae_title = shown_ae_title(request.calling_ae_title)
         rejected = refusal_of(request, self._terms)
         if rejected is not None:
@@ -168,7 +180,7 @@ class Association:
 
     def _take_requests(self) -> None:
         while not self._ended:
-            kind, body = self._channel.pdu(self._terms.stall_s if self._in_hand else self._terms.idle_s)
+            kind, body = self._channel.pdu(self._pace, None if self._in_hand else self._terms.idle_s)
             if kind == P_DATA_TF:
                 for pdv in pdvs_of(body):
                     self._take(pdv)

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
+from services.store.pace import Pace
 from shared.dicom.upper_layer.pdu import PduSplitter
 
 #: For a sender to read what was said last, and to close.
@@ -51,20 +52,39 @@ class Channel:
             raise GoneError(f"no TLS: {getattr(error, 'reason', None) or type(error).__name__}") from None
         self._timeout_s = -1.0
 
-    def pdu(self, silence_s: float, deadline: float | None = None) -> tuple[int, bytes]:
-        """Return the next PDU.
+    def pdu(self, pace: Pace, idle_s: float | None = None) -> tuple[int, bytes]:
+        """Return the next PDU; its sender may be silent for `idle_s` before it begins, where that is given.
 
         Raises:
-            TimeoutError: nothing came for so long, or it is not whole at the deadline (monotonic seconds).
+            TimeoutError: nothing came for so long, or what comes is slower than the pace.
             GoneError: the connection is closed.
             ProtocolError: the sender sends what is no PDU, or a longer one than is taken.
         """
         while not self._pdus:
-            if deadline is not None:
-                silence_s = deadline - time.monotonic()
-                if silence_s <= 0:
-                    raise TimeoutError
-            self._receive(silence_s)
+            if idle_s is not None and not self._splitter.in_hand:
+                self._receive(idle_s)
+                pace.begin()
+                continue
+            if pace.left_s <= 0:
+                raise TimeoutError
+            began = time.monotonic()
+            size_bytes = self._receive(pace.left_s)
+            pace.came(size_bytes, time.monotonic() - began)
+        return self._pdus.popleft()
+
+    def pdu_until(self, deadline: float) -> tuple[int, bytes]:
+        """Return the next PDU, whole by the deadline (monotonic seconds).
+
+        Raises:
+            TimeoutError: it is not.
+            GoneError: the connection is closed.
+            ProtocolError: the sender sends what is no PDU, or a longer one than is taken.
+        """
+        while not self._pdus:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            self._receive(left_s)
         return self._pdus.popleft()
 
     def send(self, data: bytes, timeout_s: float) -> None:
@@ -108,7 +128,7 @@ class Channel:
         with suppress(OSError):
             self._sock.close()
 
-    def _receive(self, timeout_s: float) -> None:
+    def _receive(self, timeout_s: float) -> int:
         try:
             self._wait_at_most(timeout_s)
             # A sender with Nagle's algorithm holds back the rest of its request until we acknowledge the
@@ -123,6 +143,7 @@ class Channel:
         if not data:
             raise GoneError("closed")
         self._pdus.extend(self._splitter.feed(data))
+        return len(data)
 
     def _wait_at_most(self, timeout_s: float) -> None:
         if timeout_s != self._timeout_s:

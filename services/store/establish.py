@@ -37,7 +37,7 @@ class UnexpectedPduError(ProtocolError):
     """A PDU of the standard where none of its kind may come."""
 
 
-def read_request(channel: Channel, terms: Terms) -> Request:
+def read_request(channel: Channel, terms: Terms, within_s: float) -> Request:
     """Read the request for an association, after the TLS handshake if there is to be one.
 
     Raises:
@@ -45,10 +45,10 @@ def read_request(channel: Channel, terms: Terms) -> Request:
         TimeoutError: it did not come in time.
         ProtocolError: something else came.
     """
-    deadline = time.monotonic() + terms.associate_s
+    deadline = time.monotonic() + within_s
     if terms.tls is not None:
-        channel.secure(terms.tls, terms.associate_s)
-    kind, body = channel.pdu(terms.associate_s, deadline)
+        channel.secure(terms.tls, within_s)
+    kind, body = channel.pdu_until(deadline)
     if kind != A_ASSOCIATE_RQ:
         raise UnexpectedPduError("something other than a request for an association")
     return decode_rq(body)
@@ -78,7 +78,7 @@ def accept(channel: Channel, request: Request, terms: Terms) -> dict[int, Accept
 
 
 def reject(channel: Channel, request: Request, rejected: Rejected, address: str) -> None:
-    """Tell the sender why it is rejected, and wait until it has read it.
+    """Tell the sender why it is rejected, and wait a moment for it to close (ARTIM, PS3.8 9.1.5).
 
     Raises:
         GoneError: the connection is closed.

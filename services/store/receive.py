@@ -26,12 +26,13 @@ log = structlog.get_logger(__name__)
 BACKLOG = 512
 #: Associations at once unless told otherwise; more are rejected as "local limit exceeded", transient.
 MAX_ASSOCIATIONS = 200
-#: An association that has been idle so long gives way to a new one where there are too many.
-GIVES_WAY_S = 30.0
-#: Connections that are being told that there are too many, at once.
+#: An association that has been idle so long gives way to a new one where there are too many; a connection
+#: that has not yet asked for one does so sooner.
+GIVES_WAY_S, UNASKED_GIVES_WAY_S = 30.0, 2.0
+#: Connections that are being told that there are too many, at once; then the first of them is let go.
 MAX_REJECTING = 64
-#: Seconds for the A-ASSOCIATE-RQ after the connection; for one that is to be rejected.
-ASSOCIATE_TIMEOUT_S, REJECTING_TIMEOUT_S = 30.0, 5.0
+#: Seconds for the whole A-ASSOCIATE-RQ after the connection (ARTIM, PS3.8 9.1.5); for one that is rejected.
+ASSOCIATE_TIMEOUT_S, REJECTING_TIMEOUT_S = 10.0, 3.0
 #: An association that sends nothing for so long is ended: some senders read from tape between two objects.
 IDLE_TIMEOUT_S = 600.0
 MAX_OBJECT_BYTES = 4 << 30
@@ -102,7 +103,7 @@ class StoreScp:
         self._note_associations = note_associations
         self._max_associations = max_associations
         self._associations: set[Association] = set()
-        self._rejecting = threading.Semaphore(MAX_REJECTING)
+        self._rejecting: dict[Association, None] = {}
         self._lock = threading.Lock()
         self._stopping = False
         # Its end wakes the listening thread; the listening socket itself may be shared with other processes.
@@ -178,11 +179,18 @@ class StoreScp:
         if self._note_associations(here + 1) <= self._max_associations:
             return True
         self._note_associations(here)
-        oldest = min(self._live(), key=lambda one: one.idle_since, default=None)
-        if oldest is None or not oldest.end_if_idle(GIVES_WAY_S):
-            return False
-        self._terms.count("gave_way")
-        return True
+        return self._make_room()
+
+    def _make_room(self) -> bool:
+        live = [one for one in self._live() if not one.ended]
+        unasked = [one for one in live if not one.established]
+        established = [one for one in live if one.established]
+        for ones, idle_s in ((unasked, UNASKED_GIVES_WAY_S), (established, GIVES_WAY_S)):
+            oldest = min(ones, key=lambda one: one.idle_since, default=None)
+            if oldest is not None and oldest.end_if_idle(idle_s):
+                self._terms.count("gave_way")
+                return True
+        return False
 
     def _add(self, association: Association) -> None:
         with self._lock:
@@ -205,13 +213,18 @@ class StoreScp:
 
     def _reject(self, association: Association) -> None:
         self._terms.count("rejected_limit")
-        if self._rejecting.acquire(blocking=False):
-            try:
-                association.reject(LOCAL_LIMIT_EXCEEDED)
-            finally:
-                self._rejecting.release()
-        else:
-            association.cut()
+        with self._lock:
+            first = next(iter(self._rejecting)) if len(self._rejecting) >= MAX_REJECTING else None
+            if first is not None:
+                del self._rejecting[first]
+            self._rejecting[association] = None
+        if first is not None:
+            first.end_if_idle()
+        try:
+            association.reject(LOCAL_LIMIT_EXCEEDED, REJECTING_TIMEOUT_S)
+        finally:
+            with self._lock:
+                self._rejecting.pop(association, None)
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:

@@ -26,6 +26,6 @@ class Terms:
     associate_s: float
     #: Between two requests: some senders read from tape.
     idle_s: float
-    #: Within a request.
+    #: Within a request, where nothing comes; what comes gives more (`pace.py`).
     stall_s: float
     tls: ssl.SSLContext | None = None

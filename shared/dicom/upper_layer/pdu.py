@@ -59,6 +59,11 @@ class PduSplitter:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def in_hand(self) -> bool:
+        """Whether a PDU has begun that is not complete."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield type and variable field of each PDU that is complete with these bytes.
 
