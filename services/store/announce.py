@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
 from services.store.counters import Counters
-from services.store.index import Unannounced, mark_announced, unannounced
 from services.store.keep import ObjectFolder
+from services.store.unannounced import Unannounced, mark_announced, unannounced
 from shared.clock import Clock, utc_now
 from shared.contract.messages import ObjectsStored
 from shared.database.session import Database
@@ -58,7 +58,7 @@ class Announcer:
         self._sweep_s = sweep_s
         self._sweep_age = timedelta(seconds=sweep_age_s)
         self._clock = clock
-        self._fresh: dict[str, None] = {}
+        self._fresh: dict[str, Unannounced | None] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -74,11 +74,11 @@ class Announcer:
         self._wake.set()
         self._thread.join(grace_s)
 
-    def committed(self, sop_instance_uids: Sequence[str]) -> None:
-        """Take note of objects that were just made known."""
+    def committed(self, objects: Mapping[str, Unannounced | None]) -> None:
+        """Take note of objects that were just made known, by their UIDs; None: the table tells the rest."""
         with self._lock:
             if len(self._fresh) < MAX_REMEMBERED:
-                self._fresh.update(dict.fromkeys(sop_instance_uids))
+                self._fresh.update(objects)
         self._wake.set()
 
     def _run(self) -> None:
@@ -104,18 +104,20 @@ class Announcer:
 
     def _announce_fresh(self) -> None:
         while batch := self._take():
+            told = [one for one in batch.values() if one is not None]
+            asked = [uid for uid, one in batch.items() if one is None]
             try:
-                self._announce(unannounced(self._database, limit=MAX_OBJECTS, among=batch))
+                if asked:
+                    told += unannounced(self._database, limit=MAX_OBJECTS, among=asked)
+                self._announce(told)
             except BaseException:
-                self.committed(batch)
+                # Meanwhile another process may announce them: the table will tell.
+                self.committed(dict.fromkeys(batch))
                 raise
 
-    def _take(self) -> list[str]:
+    def _take(self) -> dict[str, Unannounced | None]:
         with self._lock:
-            batch = list(self._fresh)[:MAX_OBJECTS]
-            for uid in batch:
-                del self._fresh[uid]
-        return batch
+            return {uid: self._fresh.pop(uid) for uid in list(self._fresh)[:MAX_OBJECTS]}
 
     def _sweep(self) -> None:
         """Announce what a dead process left; one process at a time, so that nothing is told twice."""

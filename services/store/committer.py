@@ -5,14 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
 from services.store.index import Outcome, Receipt, Recorded, record
-from services.store.keep import KeepError
+from services.store.unannounced import Unannounced, to_announce
 from shared.clock import Clock, utc_now
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError, RetriableError
@@ -31,10 +30,30 @@ class IndexAwayError(RetriableError):
     """The object could not be made known in time; its file stays, the sender is to try again."""
 
 
-@dataclass(slots=True)
 class _Waiting:
-    receipt: Receipt
-    future: Future[Outcome]
+    """A receipt that an association waits for; one for each object: a future would take longer."""
+
+    __slots__ = ("_told", "error", "given_up", "outcome", "receipt")
+
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+        self.outcome: Outcome | None = None
+        self.error: IndexAwayError | None = None
+        self.given_up = False
+        self._told = threading.Lock()
+        self._told.acquire()
+
+    def tell(self, outcome: Outcome | None, error: IndexAwayError | None = None) -> None:
+        self.outcome, self.error = outcome, error
+        self._told.release()
+
+    def wait(self, wait_s: float) -> Outcome:
+        if not self._told.acquire(timeout=wait_s):
+            self.given_up = True
+            raise IndexAwayError("the database did not answer in time")
+        if self.outcome is None:
+            raise self.error or IndexAwayError("not recorded")
+        return self.outcome
 
 
 class Committer:
@@ -45,18 +64,16 @@ class Committer:
         database: Database,
         *,
         wait_s: float,
-        sync_names: Callable[[Sequence[str]], None],
-        on_committed: Callable[[Sequence[str]], None],
+        on_committed: Callable[[Mapping[str, Unannounced | None]], None],
         on_missed: Callable[[], None],
         clock: Clock = utc_now,
     ) -> None:
         """Wait at most `wait_s` with one receipt; call `on_missed` after some were given up.
 
-        `sync_names` makes the names of files safe on disk before they become known.
+        `on_committed` is told the SOP Instance UIDs, with what is to be announced where that is known.
         """
         self._database = database
         self._wait_s = wait_s
-        self._sync_names = sync_names
         self._on_committed = on_committed
         self._on_missed = on_missed
         self._clock = clock
@@ -75,48 +92,24 @@ class Committer:
         self._queue.put(None)
         self._thread.join(grace_s)
 
-    def submit(self, receipt: Receipt) -> Future[Outcome]:
-        """Queue a receipt; `wait` for it later."""
-        future: Future[Outcome] = Future()
-        self._queue.put(_Waiting(receipt, future))
-        return future
-
-    def wait(self, future: Future[Outcome]) -> Outcome:
+    def record(self, receipt: Receipt) -> Outcome:
         """Return what recording came to, once it is committed.
 
         Raises:
             IndexAwayError: it was not committed in time.
-            KeepError: its name is not safe on disk.
         """
-        try:
-            return future.result(self._wait_s)
-        except TimeoutError:
-            if future.cancel():
-                raise IndexAwayError("the database did not answer in time") from None
-            return future.result()
-
-    def record(self, receipt: Receipt) -> Outcome:
-        """Submit and wait.
-
-        Raises:
-            IndexAwayError: it was not committed in time.
-            KeepError: its name is not safe on disk.
-        """
-        return self.wait(self.submit(receipt))
+        waiting = _Waiting(receipt)
+        self._queue.put(waiting)
+        return waiting.wait(self._wait_s)
 
     def _run(self) -> None:
         while batch := self._next_batch():
             try:
-                self._sync_names([waiting.receipt.path for waiting in batch])
                 self._commit_patiently(batch)
-            except KeepError as error:
-                log.exception("names not synced", receipts=len(batch))
-                _fail(batch, error)
-                self._on_missed()
             except Exception as error:
                 log.exception("receipts not recorded", receipts=len(batch))
-                _fail(batch, IndexAwayError(f"not recorded: {type(error).__name__}"))
-        _fail(self._rest(), IndexAwayError("the store is stopping"))
+                _fail(batch, f"not recorded: {type(error).__name__}")
+        _fail(self._rest(), "the store is stopping")
 
     def _next_batch(self) -> list[_Waiting]:
         """Wait for a receipt and take all that wait with it; empty at the end.
@@ -151,36 +144,38 @@ class Committer:
     def _commit_patiently(self, batch: list[_Waiting]) -> None:
         pause_s = FIRST_PAUSE_S
         wanted = batch
-        while wanted := [waiting for waiting in wanted if not waiting.future.cancelled()]:
+        while wanted := [waiting for waiting in wanted if not waiting.given_up]:
+            now = self._clock()
             try:
-                outcomes = record(self._database, [waiting.receipt for waiting in wanted], self._clock())
+                outcomes = record(self._database, [waiting.receipt for waiting in wanted], now)
             except DatabaseAwayError as error:
                 log.warning("database away", receipts=len(wanted), error=str(error))
                 if self._stopping.wait(pause_s):
-                    _fail(wanted, IndexAwayError("the store is stopping and the database is away"))
+                    _fail(wanted, "the store is stopping and the database is away")
                     return
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
-                self._tell(wanted, outcomes)
+                self._tell(wanted, outcomes, now)
                 break
         if missed := len(batch) - len(wanted):
             log.warning("receipts given up", receipts=missed)
             self._on_missed()
 
-    def _tell(self, committed: list[_Waiting], outcomes: list[Outcome]) -> None:
+    def _tell(self, committed: list[_Waiting], outcomes: list[Outcome], now: datetime) -> None:
+        changed: dict[str, Unannounced | None] = {}
         for waiting, outcome in zip(committed, outcomes, strict=True):
-            if waiting.future.set_running_or_notify_cancel():
-                waiting.future.set_result(outcome)
-        changed = [
-            str(waiting.receipt.identity.sop_instance_uid)
-            for waiting, outcome in zip(committed, outcomes, strict=True)
-            if outcome.recorded in (Recorded.NEW, Recorded.AGAIN)
-        ]
+            waiting.tell(outcome)
+            receipt = waiting.receipt
+            uid = str(receipt.identity.sop_instance_uid)
+            if outcome.recorded is Recorded.NEW:
+                changed[uid] = None if uid in changed else to_announce(receipt, now)
+            elif outcome.recorded is Recorded.AGAIN:
+                changed[uid] = None
         if changed:
             self._on_committed(changed)
 
 
-def _fail(batch: Sequence[_Waiting], error: RetriableError) -> None:
+def _fail(batch: Sequence[_Waiting], reason: str) -> None:
     for waiting in batch:
-        if not waiting.future.done() and waiting.future.set_running_or_notify_cancel():
-            waiting.future.set_exception(error)
+        if waiting.outcome is None:
+            waiting.tell(None, IndexAwayError(reason))

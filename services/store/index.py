@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -13,7 +14,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.identity import Identity
 from shared.contract.messages import ObjectReference
-from shared.contract.messages import StoredObject as StoredObjectMessage
 from shared.database.models.store import StoredObject
 from shared.database.session import Database
 
@@ -22,10 +22,11 @@ STORE, REGISTERED = "store", "registered"
 
 _TABLE = cast("Table", StoredObject.__table__)
 _sop = _TABLE.c.sop_instance_uid
-_RECEIVED_TYPE = _TABLE.c.last_received_at.type
 #: Made once: SQLAlchemy takes longer to make a statement than SQLite to execute it.
-_INSERT_SQLITE = sqlite.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
-_INSERT = postgresql.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
+_INSERT_SQLITE = sqlite.insert(_TABLE).on_conflict_do_nothing()
+_INSERT = postgresql.insert(_TABLE).on_conflict_do_nothing()
+_INSERT_RETURNING_SQLITE = _INSERT_SQLITE.returning(_sop)
+_INSERT_RETURNING = _INSERT.returning(_sop)
 
 
 class Recorded(Enum):
@@ -57,6 +58,8 @@ class Receipt:
     replace: bool = False
     #: Found by a scan: no new receipt where the row is there already.
     found: bool = False
+    #: New on disk, so that most likely there is no row.
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,6 @@ class Outcome:
 
     recorded: Recorded
     path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unannounced:
-    """A row that has not been announced since it was last received."""
-
-    message: StoredObjectMessage
-    last_received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +85,8 @@ def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> li
     Raises:
         DatabaseAwayError: nothing was recorded.
     """
+    if all(receipt.fresh for receipt in receipts) and _inserted_all(database, receipts, now):
+        return [Outcome(Recorded.NEW, receipt.path) for receipt in receipts]
     firsts: dict[str, Receipt] = {}
     for receipt in receipts:
         if not receipt.conflict:
@@ -106,6 +103,22 @@ def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> li
         ]
         changes.write(connection)
     return outcomes
+
+
+class _KnownError(Exception):
+    """One of the rows was there."""
+
+
+def _inserted_all(database: Database, receipts: Sequence[Receipt], now: datetime) -> bool:
+    """Insert a row for each receipt; if one of them is known nothing is done."""
+    # Sorted, so that two processes take the locks of rows in the same order.
+    rows = sorted((_row(receipt, now) for receipt in receipts), key=_sop_of)
+    with suppress(_KnownError), database.transaction() as connection:
+        insert = _INSERT_SQLITE if database.is_sqlite else _INSERT
+        if connection.execute(insert, rows).rowcount != len(rows):
+            raise _KnownError
+        return True
+    return False
 
 
 class _Changes:
@@ -171,12 +184,17 @@ def _row(receipt: Receipt, now: datetime) -> dict[str, Any]:
     }
 
 
+def _sop_of(row: dict[str, Any]) -> str:
+    return str(row["sop_instance_uid"])
+
+
 def _insert(connection: Connection, database: Database, rows: list[dict[str, Any]]) -> set[str]:
     """Insert the rows that are not there and return their keys."""
     if not rows:
         return set()
     # The rows as parameters, not as values: the compiled statement is used again whatever their number.
-    inserted = connection.execute(_INSERT_SQLITE if database.is_sqlite else _INSERT, rows)
+    insert = _INSERT_RETURNING_SQLITE if database.is_sqlite else _INSERT_RETURNING
+    inserted = connection.execute(insert, rows)
     return set(inserted.scalars())
 
 
@@ -229,48 +247,6 @@ def remove(database: Database, rows: Sequence[Row]) -> int:
     return removed
 
 
-def unannounced(
-    database: Database, *, limit: int, among: Sequence[str] | None = None, before: datetime | None = None
-) -> list[Unannounced]:
-    """Return objects of ours that wait to be announced: of these UIDs, or last received before that time.
-
-    Raises:
-        DatabaseAwayError: the database cannot be reached.
-    """
-    columns = (*(_TABLE.c[name] for name in StoredObjectMessage.model_fields), _TABLE.c.last_received_at)
-    wanted = select(*columns).where(_TABLE.c.announced_at.is_(None), _TABLE.c.source == STORE)
-    if among is not None:
-        wanted = wanted.where(_sop.in_(among))
-    if before is not None:
-        wanted = wanted.where(_TABLE.c.last_received_at < before)
-    with database.read() as session:
-        rows = session.execute(wanted.order_by(_TABLE.c.received_at).limit(limit)).mappings().all()
-    return [
-        Unannounced(
-            StoredObjectMessage(**{name: value for name, value in row.items() if name != "last_received_at"}),
-            row["last_received_at"],
-        )
-        for row in rows
-    ]
-
-
-def mark_announced(database: Database, announced: Sequence[Unannounced], now: datetime) -> None:
-    """Remember that these were announced, unless they were received again meanwhile.
-
-    Raises:
-        DatabaseAwayError: nothing was remembered.
-    """
-    mark = update(_TABLE).where(
-        _sop == bindparam("uid"), _TABLE.c.last_received_at == bindparam("received", type_=_RECEIVED_TYPE)
-    )
-    rows = [
-        {"uid": one.message.sop_instance_uid, "received": one.last_received_at}
-        for one in sorted(announced, key=lambda one: one.message.sop_instance_uid)
-    ]
-    with database.transaction() as connection:
-        connection.execute(mark.values(announced_at=now), rows)
-
-
 def register(database: Database, objects: Sequence[ObjectReference], now: datetime) -> None:
     """Make objects of another store known; objects of ours stay as they are.
 
@@ -297,7 +273,7 @@ def register(database: Database, objects: Sequence[ObjectReference], now: dateti
         }
         for one in {one.sop_instance_uid: one for one in objects}.values()
     ]
-    rows.sort(key=lambda row: str(row["sop_instance_uid"]))
+    rows.sort(key=_sop_of)
     with database.transaction() as connection:
         for start in range(0, len(rows), _REGISTERED_AT_ONCE):
             _register(connection, database, rows[start : start + _REGISTERED_AT_ONCE], now)

@@ -130,6 +130,7 @@ class Intake:
             sha256=kept.sha256,
             size_bytes=kept.size_bytes,
             conflict=isinstance(kept, Conflict),
+            fresh=isinstance(kept, Kept),
         )
         aside = settle(self._folder, self._committer, receipt)
         return Conflict(kept.path, kept.sha256, kept.size_bytes, aside) if aside else kept

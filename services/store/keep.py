@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -126,7 +126,7 @@ class ObjectFolder:
             self._own_lock = -1
 
     def keep(self, received: ReceivedObject) -> Kept | Duplicate | Conflict:
-        """Write an object; it survives a power failure once its name is synced, too (`sync_names`).
+        """Write an object, so that it and its name survive a power failure.
 
         Raises:
             OutOfSpaceError: no space is left; nothing of the object is visible.
@@ -138,28 +138,32 @@ class ObjectFolder:
         )
         sha256 = hashlib.sha256(received.data_set).hexdigest()
         with _as_keep_errors():
-            known = self._same(path, sha256) if os.access(self._at(path), os.F_OK) else None
-            if known:
-                return Duplicate(path, sha256, self._size(path))
-            with self._written(received) as part:
-                size_bytes = part.size_bytes
-                if known is None and self._place(part.path, path):
-                    return Kept(path, sha256, size_bytes)
-                if self._same(path, sha256):
-                    return Duplicate(path, sha256, self._size(path))
-                aside = str(conflict_path(identity.sop_instance_uid, sha256))
-                self._place(part.path, aside)
-                self._names.sync([aside])
-                return Conflict(path, sha256, self._size(path), aside)
+            kept = self._keep(received, path, sha256)
+            self._names.sync(path)
+        return kept
 
-    def sync_names(self, paths: Iterable[str]) -> None:
-        """Let the names of these files survive a power failure.
+    def _keep(self, received: ReceivedObject, path: str, sha256: str) -> Kept | Duplicate | Conflict:
+        known = self._same(path, sha256) if os.access(self._at(path), os.F_OK) else None
+        if known:
+            return Duplicate(path, sha256, self._size(path))
+        with self._written(received) as part:
+            if known is None and self._place(part.path, path):
+                return Kept(path, sha256, part.size_bytes)
+            if self._same(path, sha256):
+                return Duplicate(path, sha256, self._size(path))
+            aside = str(conflict_path(received.identity.sop_instance_uid, sha256))
+            self._place(part.path, aside)
+            self._names.sync(aside)
+            return Conflict(path, sha256, self._size(path), aside)
+
+    def sync_name(self, path: str) -> None:
+        """Let the name of a file survive a power failure.
 
         Raises:
             KeepError: a folder cannot be synced.
         """
         with _as_keep_errors():
-            self._names.sync(paths)
+            self._names.sync(path)
 
     def set_aside(self, path: str, sop_instance_uid: str, sha256: str) -> str:
         """Move a kept object to the conflicts; returns where it lies then.
@@ -170,9 +174,9 @@ class ObjectFolder:
         aside = str(conflict_path(sop_instance_uid, sha256))
         with _as_keep_errors():
             self._place(self._at(path), aside)
-            self._names.sync([aside])
+            self._names.sync(aside)
             Path(self._at(path)).unlink(missing_ok=True)
-            self._names.sync([path])
+            self._names.sync(path)
         return aside
 
     def has(self, path: str) -> bool:
@@ -201,9 +205,15 @@ class ObjectFolder:
         return (self.root / path).stat().st_size
 
     def open_part(
-        self, *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str
+        self,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax_uid: str,
+        source_ae_title: str,
+        data_set: Buffer = b"",
     ) -> PartFile:
-        """Make a file in the folder of this process, and write its head.
+        """Make a file in the folder of this process; write its head, and what is there of the data set.
 
         Raises:
             OutOfSpaceError: no space is left.
@@ -216,7 +226,7 @@ class ObjectFolder:
             source_ae_title=source_ae_title,
         )
         with _as_keep_errors():
-            return PartFile(f"{self._incoming}/{next(self._numbers)}.part", head)
+            return PartFile(f"{self._incoming}/{next(self._numbers)}.part", head, data_set)
 
     @contextmanager
     def _written(self, received: ReceivedObject) -> Iterator[PartFile]:
@@ -229,18 +239,13 @@ class ObjectFolder:
             part.discard()
 
     def _part_with(self, received: ReceivedObject) -> PartFile:
-        part = self.open_part(
+        return self.open_part(
             sop_class_uid=received.identity.sop_class_uid,
             sop_instance_uid=received.identity.sop_instance_uid,
             transfer_syntax_uid=received.transfer_syntax_uid,
             source_ae_title=received.calling_ae_title,
+            data_set=received.data_set,
         )
-        try:
-            part.write(received.data_set)
-        except OSError:
-            part.discard()
-            raise
-        return part
 
     def _place(self, file: str, path: str) -> bool:
         """Give the file this name, too, unless the name is taken; then False."""

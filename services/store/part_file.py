@@ -12,8 +12,8 @@ from services.store.identity import Buffer
 class PartFile:
     """The head and, bit by bit, the data set of one object."""
 
-    def __init__(self, path: str, head: bytes) -> None:
-        """Make the file.
+    def __init__(self, path: str, head: bytes, data_set: Buffer = b"") -> None:
+        """Make the file, with the data set as far as it is there.
 
         Raises:
             OSError: it cannot be made or written; nothing of it stays.
@@ -23,7 +23,11 @@ class PartFile:
         self._head_bytes = len(head)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
-            self.write(head)
+            written = os.writev(self._descriptor, (head, data_set))
+            self.size_bytes = written
+            if written < len(head) + len(data_set):
+                self.write(memoryview(head)[written:])
+                self.write(memoryview(data_set)[max(0, written - len(head)) :])
         except OSError:
             self.discard()
             raise

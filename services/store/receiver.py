@@ -66,7 +66,6 @@ class Receiver:
         self.committer = Committer(
             database,
             wait_s=answer_within_s(settings.dimse_timeout),
-            sync_names=self.folder.sync_names,
             on_committed=self._announcer.committed,
             on_missed=on_missed,
         )

@@ -102,6 +102,7 @@ class Scanner:
                 log.warning("file is not the object that belongs there", path=path)
                 continue
             try:
+                self._folder.sync_name(path)
                 settle(self._folder, self._committer, receipt)
             except KeepError as error:
                 log.warning("file not indexed", path=path, error=str(error))

@@ -38,12 +38,12 @@ def settle(folder: ObjectFolder, committer: Committer, receipt: Receipt) -> str:
         elif outcome.recorded is not Recorded.ELSEWHERE:
             return aside
         elif receipt.conflict:
-            receipt = replace(receipt, path=outcome.path)
+            receipt = replace(receipt, path=outcome.path, fresh=False)
         elif folder.has(outcome.path):
             aside = folder.set_aside(receipt.path, receipt.identity.sop_instance_uid, receipt.sha256)
-            receipt = replace(receipt, path=outcome.path, conflict=True)
+            receipt = replace(receipt, path=outcome.path, conflict=True, fresh=False)
         else:
-            receipt = replace(receipt, replace=True)
+            receipt = replace(receipt, replace=True, fresh=False)
     raise KeepError("the object is changed by others again and again")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ class Database:
         self._engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
         # SQLite takes the write lock at the start, or two readers that turn writers would fail each other.
         self._writing = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        # For `transaction` on SQLite.
+        self._turn = threading.Lock()
+        self._writer: Connection | None = None
 
     @property
     def engine(self) -> Engine:
@@ -62,14 +66,44 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction like `write`, for statements alone: a session would take longer than they do.
 
+        Not to be opened within another one of the same thread.
+
         Raises:
             DatabaseAwayError: the database cannot be reached or is locked.
         """
-        with _ours(), self._writing.begin() as connection:
-            yield connection
+        with _ours():
+            if self.is_sqlite:
+                with self._sqlite_writer() as connection, connection.begin():
+                    yield connection
+            else:
+                with self._writing.begin() as connection:
+                    yield connection
+
+    @contextmanager
+    def _sqlite_writer(self) -> Iterator[Connection]:
+        """Take turns with one connection, which keeps its cache; SQLite itself would wait by sleeping."""
+        if not self._turn.acquire(timeout=BUSY_TIMEOUT_S):
+            raise DatabaseAwayError("database: another transaction takes too long")
+        try:
+            if self._writer is None:
+                self._writer = self._writing.connect()
+            try:
+                yield self._writer
+            except DBAPIError:
+                self._drop_writer()
+                raise
+        finally:
+            self._turn.release()
+
+    def _drop_writer(self) -> None:
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
 
     def close(self) -> None:
-        """Close all pooled connections."""
+        """Close all connections."""
+        with self._turn:
+            self._drop_writer()
         self._engine.dispose()
 
 

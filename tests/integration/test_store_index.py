@@ -1,7 +1,7 @@
 """The index, its group commit and its announcements, on SQLite and on PostgreSQL."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +10,10 @@ import pytest
 from services.store.announce import Announcer
 from services.store.committer import Committer, IndexAwayError
 from services.store.counters import Counters
-from services.store.index import Outcome, Receipt, Recorded, mark_announced, record, register, unannounced
+from services.store.index import Outcome, Receipt, Recorded, record, register
 from services.store.keep import ObjectFolder
 from services.store.register import RegisterHandler
+from services.store.unannounced import Unannounced, mark_announced, unannounced
 from shared.broker.memory import MemoryBroker
 from shared.contract.envelope import Envelope
 from shared.contract.messages import ObjectReference, RegisterObjects
@@ -41,7 +42,7 @@ def receipt(number: int = 1, **changes: Any) -> Receipt:
 
 
 def committer_of(database: Database, **options: Any) -> Committer:
-    return Committer(database, sync_names=lambda paths: None, **options)
+    return Committer(database, **options)
 
 
 def row_of(database: Database, number: int = 1) -> StoredObject:
@@ -148,7 +149,7 @@ def test_a_registered_object_that_arrives_is_ours(database):
 
 def test_many_waiters_share_few_transactions(database):
     # Given 40 threads that wait for 10 receipts each
-    commits: list[Sequence[str]] = []
+    commits: list[Mapping[str, Unannounced | None]] = []
     committer = committer_of(database, wait_s=30, on_committed=commits.append, on_missed=lambda: None)
     committer.start()
 
@@ -260,7 +261,7 @@ def test_the_sweep_comes_even_while_objects_keep_arriving(database, tmp_path):
 
     def keep_arriving():
         while not stop.wait(0.01):
-            one.committed(["1.2.3"])
+            one.committed({"1.2.3": None})
 
     arriving = threading.Thread(target=keep_arriving)
     arriving.start()

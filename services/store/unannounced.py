@@ -1,0 +1,81 @@
+"""Objects that wait to be announced; each function is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import Table, select, tuple_, update
+
+from services.store.index import STORE, Receipt
+from shared.contract.messages import StoredObject as StoredObjectMessage
+from shared.database.models.store import StoredObject
+from shared.database.session import Database
+
+_TABLE = cast("Table", StoredObject.__table__)
+_sop = _TABLE.c.sop_instance_uid
+
+
+@dataclass(frozen=True, slots=True)
+class Unannounced:
+    """A row that has not been announced since it was last received."""
+
+    message: StoredObjectMessage
+    last_received_at: datetime
+
+
+def to_announce(receipt: Receipt, received_at: datetime) -> Unannounced:
+    """Return what is to be announced of a receipt that made a row."""
+    identity = receipt.identity
+    message = StoredObjectMessage.model_construct(
+        study_instance_uid=identity.study_instance_uid,
+        series_instance_uid=identity.series_instance_uid,
+        sop_instance_uid=identity.sop_instance_uid,
+        sop_class_uid=identity.sop_class_uid,
+        transfer_syntax_uid=receipt.transfer_syntax_uid,
+        path=receipt.path,
+        size_bytes=receipt.size_bytes,
+    )
+    return Unannounced(message, received_at)
+
+
+def unannounced(
+    database: Database, *, limit: int, among: Sequence[str] | None = None, before: datetime | None = None
+) -> list[Unannounced]:
+    """Return objects of ours that wait to be announced: of these UIDs, or last received before that time.
+
+    Raises:
+        DatabaseAwayError: the database cannot be reached.
+    """
+    columns = (*(_TABLE.c[name] for name in StoredObjectMessage.model_fields), _TABLE.c.last_received_at)
+    wanted = select(*columns).where(_TABLE.c.announced_at.is_(None), _TABLE.c.source == STORE)
+    if among is not None:
+        wanted = wanted.where(_sop.in_(among))
+    if before is not None:
+        wanted = wanted.where(_TABLE.c.last_received_at < before)
+    with database.read() as session:
+        rows = session.execute(wanted.order_by(_TABLE.c.received_at).limit(limit)).mappings().all()
+    return [
+        Unannounced(
+            StoredObjectMessage(**{name: value for name, value in row.items() if name != "last_received_at"}),
+            row["last_received_at"],
+        )
+        for row in rows
+    ]
+
+
+def mark_announced(database: Database, announced: Sequence[Unannounced], now: datetime) -> None:
+    """Remember that these were announced, unless they were received again meanwhile.
+
+    Raises:
+        DatabaseAwayError: nothing was remembered.
+    """
+    uids = sorted(one.message.sop_instance_uid for one in announced)
+    received = [(one.message.sop_instance_uid, one.last_received_at) for one in announced]
+    mark = update(_TABLE).where(_sop.in_(uids), tuple_(_sop, _TABLE.c.last_received_at).in_(received))
+    with database.transaction() as connection:
+        if not database.is_sqlite:  # one after the other, so that two processes do not lock each other out
+            connection.execute(select(_sop).where(_sop.in_(uids)).order_by(_sop).with_for_update())
+        connection.execute(mark.values(announced_at=now))
