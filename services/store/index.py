@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, cast
 
@@ -23,10 +23,9 @@ STORE, REGISTERED = "store", "registered"
 _TABLE = cast("Table", StoredObject.__table__)
 _sop = _TABLE.c.sop_instance_uid
 #: Made once: SQLAlchemy takes longer to make a statement than SQLite to execute it.
-_INSERT_SQLITE = sqlite.insert(_TABLE).on_conflict_do_nothing()
-_INSERT = postgresql.insert(_TABLE).on_conflict_do_nothing()
-_INSERT_RETURNING_SQLITE = _INSERT_SQLITE.returning(_sop)
-_INSERT_RETURNING = _INSERT.returning(_sop)
+_INSERT_SQLITE = sqlite.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
+_INSERT = postgresql.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
+_COLUMNS = tuple(column.name for column in _TABLE.columns)
 
 
 class Recorded(Enum):
@@ -113,12 +112,24 @@ def _inserted_all(database: Database, receipts: Sequence[Receipt], now: datetime
     """Insert a row for each receipt; if one of them is known nothing is done."""
     # Sorted, so that two processes take the locks of rows in the same order.
     rows = sorted((_row(receipt, now) for receipt in receipts), key=_sop_of)
+    # By the driver itself: what SQLAlchemy does for each value takes longer than the insertion.
+    time = for_driver(database, now)
+    values = [tuple(time if row[name] is now else row[name] for name in _COLUMNS) for row in rows]
     with suppress(_KnownError), database.transaction() as connection:
-        insert = _INSERT_SQLITE if database.is_sqlite else _INSERT
-        if connection.execute(insert, rows).rowcount != len(rows):
+        if connection.exec_driver_sql(_plain_insert(database), values).rowcount != len(rows):
             raise _KnownError
         return True
     return False
+
+
+def for_driver(database: Database, time: datetime) -> datetime | str:
+    """Return a time as the driver takes it, and as it stands in the table."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if database.is_sqlite else time
+
+
+def _plain_insert(database: Database) -> str:
+    marks = ", ".join(["?" if database.is_sqlite else "%s"] * len(_COLUMNS))
+    return f"INSERT INTO {_TABLE.name} ({', '.join(_COLUMNS)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
 
 
 class _Changes:
@@ -193,8 +204,7 @@ def _insert(connection: Connection, database: Database, rows: list[dict[str, Any
     if not rows:
         return set()
     # The rows as parameters, not as values: the compiled statement is used again whatever their number.
-    insert = _INSERT_RETURNING_SQLITE if database.is_sqlite else _INSERT_RETURNING
-    inserted = connection.execute(insert, rows)
+    inserted = connection.execute(_INSERT_SQLITE if database.is_sqlite else _INSERT, rows)
     return set(inserted.scalars())
 
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, select, tuple_, update
+from sqlalchemy import Table, bindparam, select, text
 
-from services.store.index import STORE, Receipt
+from services.store.index import STORE, Receipt, for_driver
 from shared.contract.messages import StoredObject as StoredObjectMessage
 from shared.database.models.store import StoredObject
 from shared.database.session import Database
 
 _TABLE = cast("Table", StoredObject.__table__)
 _sop = _TABLE.c.sop_instance_uid
+_now = bindparam("now", type_=_TABLE.c.announced_at.type)
+#: One statement with few parameters, however many objects: so it takes the interpreter little time.
+_MARK_SQLITE = text(
+    "UPDATE stored_objects SET announced_at = :now FROM json_each(:told) AS told"
+    " WHERE sop_instance_uid = json_extract(told.value, '$[0]')"
+    " AND last_received_at = json_extract(told.value, '$[1]')"
+).bindparams(_now)
+_MARK = text(
+    "UPDATE stored_objects SET announced_at = :now"
+    " FROM unnest(CAST(:uids AS text[]), CAST(:times AS timestamptz[])) AS told(uid, received)"
+    " WHERE sop_instance_uid = told.uid AND last_received_at = told.received"
+).bindparams(_now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +85,14 @@ def mark_announced(database: Database, announced: Sequence[Unannounced], now: da
     Raises:
         DatabaseAwayError: nothing was remembered.
     """
-    uids = sorted(one.message.sop_instance_uid for one in announced)
-    received = [(one.message.sop_instance_uid, one.last_received_at) for one in announced]
-    mark = update(_TABLE).where(_sop.in_(uids), tuple_(_sop, _TABLE.c.last_received_at).in_(received))
+    told = sorted(
+        (one.message.sop_instance_uid, for_driver(database, one.last_received_at)) for one in announced
+    )
     with database.transaction() as connection:
-        if not database.is_sqlite:  # one after the other, so that two processes do not lock each other out
-            connection.execute(select(_sop).where(_sop.in_(uids)).order_by(_sop).with_for_update())
-        connection.execute(mark.values(announced_at=now))
+        if database.is_sqlite:
+            connection.execute(_MARK_SQLITE, {"now": now, "told": json.dumps(told)})
+            return
+        uids, times = zip(*told, strict=True)
+        # In their order, so that two processes do not lock each other out.
+        connection.execute(select(_sop).where(_sop.in_(uids)).order_by(_sop).with_for_update())
+        connection.execute(_MARK, {"now": now, "uids": list(uids), "times": list(times)})

@@ -1,7 +1,8 @@
 """The limit of a store: a bare socket, and the same files written, synced and renamed, nothing else.
 
-`python -m tests.bench.bare_store PORT FOLDER` listens; `send` hands it files. Each file goes over the wire as
-its length and its bytes, and is answered with one byte once it is safe on disk.
+`python -m tests.bench.bare_store PORT FOLDER [names]` listens; `send` hands it files. Each file goes over the
+wire as its length and its bytes, and is answered with one byte once it is on disk; with `names` its folder is
+synced, too, without which a power failure may take the file's new name. As in a store, each sender has a folder.
 """
 
 from __future__ import annotations
@@ -20,21 +21,26 @@ _NUMBERS = count()
 _RECEIVE_BYTES = 1 << 18
 
 
-def listen(port: int, folder: Path) -> None:
-    """Take connections until the process ends; each has a thread."""
+def listen(port: int, folder: Path, *, sync_names: bool) -> None:
+    """Take connections until the process ends; each has a thread and a folder."""
     (folder / "incoming").mkdir(parents=True)
+    numbers = count()
     with socket.create_server(("127.0.0.1", port), backlog=64) as listener:
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=_take, args=(connection, folder), daemon=True).start()
+            own = folder / "kept" / str(next(numbers))
+            own.mkdir(parents=True)
+            threading.Thread(target=_take, args=(connection, own, sync_names), daemon=True).start()
 
 
-def _take(connection: socket.socket, folder: Path) -> None:
+def _take(connection: socket.socket, folder: Path, sync_names: bool) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with connection:
         while head := connection.recv(_LENGTH.size, socket.MSG_WAITALL):
             (size,) = _LENGTH.unpack(head)
             _keep(folder, _read(connection, size))
+            if sync_names:
+                _sync(folder)
             connection.sendall(b"\0")
 
 
@@ -48,12 +54,18 @@ def _read(connection: socket.socket, size: int) -> bytearray:
 
 def _keep(folder: Path, data: bytearray) -> None:
     name = f"{next(_NUMBERS)}.dcm"
-    written = folder / "incoming" / name
+    written = folder.parents[1] / "incoming" / name
     descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     os.write(descriptor, data)
     os.fsync(descriptor)
     os.close(descriptor)
     written.rename(folder / name)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(descriptor)
+    os.close(descriptor)
 
 
 def send(port: int, files: Sequence[Path]) -> None:
@@ -67,4 +79,4 @@ def send(port: int, files: Sequence[Path]) -> None:
 
 
 if __name__ == "__main__":
-    listen(int(sys.argv[1]), Path(sys.argv[2]))
+    listen(int(sys.argv[1]), Path(sys.argv[2]), sync_names="names" in sys.argv[3:])
