@@ -2,7 +2,7 @@
 
 `python -m tests.bench.bare_store PORT FOLDER [names]` listens; `send` hands it files. Each file goes over the
 wire as its length and its bytes, and is answered with one byte once it is on disk; with `names` its folder is
-synced, too, without which a power failure may take the file's new name. As in a store, each sender has a folder.
+synced, too, without which a power failure may take the file's new name. Each sender has a folder.
 """
 
 from __future__ import annotations
