@@ -131,10 +131,17 @@ def _url_of(server: str, name: str) -> str:
 @pytest.fixture
 def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
     """The SQLAlchemy URL of a fresh, migrated database, dropped afterwards."""
+    with copy_of(postgres_server, postgres_template) as url:
+        yield url
+
+
+@contextmanager
+def copy_of(server: str, template: str) -> Iterator[str]:
+    """Make a copy of a database; gives its SQLAlchemy URL, and drops it afterwards."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{postgres_template}"')
-        yield _url_of(postgres_server, name)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        yield _url_of(server, name)
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
