@@ -14,9 +14,9 @@ from services.cli.opening import opened_broker, service_of
 from services.cli.output import JsonOption, line, print_json, say
 from services.cli.starts import Service
 from shared.broker.topology import QUEUES
-from shared.dicom.association import Peer, open_link
-from shared.dicom.errors import PeerError
-from shared.dicom.peers import timeouts_of
+from shared.dicom.association import open_link
+from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.peers import own_store_of, timeouts_of
 from shared.dicom.sop_classes import VERIFICATION
 from shared.errors import DoseQRError
 from shared.logs import configure
@@ -72,7 +72,7 @@ def not_ready(settings: Settings, wanted: Sequence[Service]) -> list[str]:
         missing += _quiet_page(settings)
     # Last, and only when it is worth it: each look is an association in the store's log.
     if Service.STORE in wanted and not missing:
-        missing += _quiet_store(settings)
+        missing += quiet_store(settings)
     return missing
 
 
@@ -87,13 +87,17 @@ def _quiet_queues(settings: Settings, wanted: Sequence[Service]) -> list[str]:
         return [f"broker: {error}"]
 
 
-def _quiet_store(settings: Settings) -> list[str]:
-    title = settings.store_ae_title
-    peer = Peer(settings.store_address, settings.store_port, title, title)
+def quiet_store(settings: Settings) -> list[str]:
+    """Return why DoseQR's own store does not answer, or nothing."""
+    peer = own_store_of(settings)
     try:
         open_link(peer, [VERIFICATION], timeouts_of(settings)).release()
     except PeerError as error:
-        return [f"store at {settings.store_address}:{settings.store_port}: {error}"]
+        # Where only some may send, and the store itself is none of them, a rejection is its answer.
+        admitted = settings.store_calling_ae_titles
+        if error.outcome is Outcome.REJECTED and admitted and peer.calling_ae_title not in admitted:
+            return []
+        return [f"store at {peer.host}:{peer.port}: {error}"]
     return []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.link import Link
 from shared.dicom.sockets import AnswerQueue, RequestorSocket
+from shared.dicom.tls import client_context
 
 # pynetdicom logs what is asked and answered unless told not to: patient data.
 _config.LOG_REQUEST_IDENTIFIERS = False
@@ -147,6 +149,7 @@ def _associate(
         if isinstance(getattr(event, "primitive", None), (A_ABORT, A_P_ABORT)):
             aborted_by_peer.set()
 
+    tls = _tls_with(peer)
     began = time.monotonic()
     assoc = _Requestor(peer, timeouts).associate(
         address,
@@ -155,11 +158,19 @@ def _associate(
         ae_title=peer.ae_title,
         max_pdu=MAX_PDU_BYTES,
         ext_neg=roles,
+        tls_args=None if tls is None else (tls, peer.host),
         evt_handlers=[(evt.EVT_ACSE_RECV, received)],
     )
     if assoc.is_established:
         return StackLink(peer, assoc)
     raise _why(peer, assoc, timeouts, time.monotonic() - began, by_peer=aborted_by_peer.is_set())
+
+
+def _tls_with(peer: Peer) -> ssl.SSLContext | None:
+    try:
+        return None if peer.tls is None else client_context(peer.tls)
+    except OSError as error:
+        raise calling.no_tls_files(peer, error) from error
 
 
 def _why(peer: Peer, assoc: Association, timeouts: Timeouts, took_s: float, *, by_peer: bool) -> PeerError:

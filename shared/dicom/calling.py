@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.tls import PeerTls
 
 T = TypeVar("T")
 
@@ -47,6 +49,8 @@ class Peer:
     node_id: int | None = None
     #: Whether relational queries are negotiated (PS3.4 C.5.1.1).
     relational_queries: bool = False
+    #: How TLS is spoken with it; None: not at all.
+    tls: PeerTls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,17 @@ def not_connected(peer: Peer, error: OSError, timeouts: Timeouts) -> PeerError:
     if isinstance(error, TimeoutError):
         detail = f"no connection to {where} in {timeouts.connect_s:g} s"
         return PeerError(Outcome.TIMED_OUT, detail, associating=True)
+    if isinstance(error, ssl.SSLError):
+        return PeerError(Outcome.ABORTED, f"no TLS with {where} ({error.reason})", associating=True)
     detail = f"{where} does not take connections ({error.strerror or type(error).__name__})"
     return PeerError(Outcome.CONNECTION_REFUSED, detail, associating=True)
+
+
+def no_tls_files(peer: Peer, error: OSError) -> PeerError:
+    """Return the error for TLS files that cannot be used."""
+    reason = error.strerror or type(error).__name__
+    detail = f"the files for TLS with {peer.host}:{peer.port} cannot be used here ({reason})"
+    return PeerError(Outcome.ABORTED, detail, permanent=True, associating=True)
 
 
 def not_answered(peer: Peer, timeouts: Timeouts) -> PeerError:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.ready import quiet_store
+from services.echo.ping import ping
 from services.store.security import SecurityError
+from shared.dicom.peers import own_store_of, timeouts_of
 from tests.support.scu import EndedError, Scu
 from tests.support.store import CT_EXPLICIT, made_object, running_store
 
@@ -64,6 +67,42 @@ def test_only_senders_with_a_certificate_of_ours_are_let_in(certificates, tmp_pa
             pass
         with Scu(store.port, [CT_EXPLICIT], tls=trusting(cert, sender)) as scu:
             assert made_object(1).send(scu) == 0
+
+
+@pytest.mark.parametrize("asks_for_certificates", [False, True])
+def test_our_own_echo_reaches_a_store_that_speaks_tls_only(certificates, tmp_path, asks_for_certificates):
+    # Given
+    (cert, key), _ = certificates
+    files = {"store_tls_cert": cert, "store_tls_key": key}
+    if asks_for_certificates:
+        files["store_tls_client_ca"] = cert
+    with running_store(tmp_path / "data", **files) as store:
+        # When
+        result = ping(own_store_of(store.settings), timeouts_of(store.settings))
+        # Then
+        assert (result.outcome, result.detail) == ("answers", "")
+        assert quiet_store(store.settings) == []
+
+
+def test_a_store_with_another_certificate_is_not_taken_for_ours(certificates, tmp_path):
+    # Given
+    (cert, key), (other, _) = certificates
+    with running_store(tmp_path / "data", store_tls_cert=cert, store_tls_key=key) as store:
+        # When
+        (other_one,) = quiet_store(store.settings.model_copy(update={"store_tls_cert": other}))
+        (no_file,) = quiet_store(
+            store.settings.model_copy(update={"store_tls_cert": str(tmp_path / "none.pem")})
+        )
+        # Then
+        assert "no TLS with 127.0.0.1" in other_one
+        assert "the files for TLS with 127.0.0.1" in no_file
+
+
+def test_a_store_that_admits_only_others_answers_with_a_rejection(tmp_path):
+    # Given
+    with running_store(tmp_path / "data", store_calling_ae_titles=("CT1",)) as store:
+        # When / Then
+        assert quiet_store(store.settings) == []
 
 
 def test_files_that_are_no_certificates_are_told_at_the_start(tmp_path):
