@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 #: Most rows of one transaction.
 MAX_BATCH = 200
 #: How long a batch waits for others that are likely to come.
-LINGER_S = 0.002
+LINGER_S = 0.001
 #: Pauses between attempts while the database is away.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
