@@ -123,8 +123,10 @@ class Announcer:
         """Announce what a dead process left; one process at a time, so that nothing is told twice."""
         with self._folder.alone("announce") as alone:
             while alone:
-                before = self._clock() - self._sweep_age
-                rows = unannounced(self._database, limit=MAX_OBJECTS, before=before)
+                # Also what is from the future: the clock was put back since then.
+                now = self._clock()
+                fresh = (now - self._sweep_age, now + self._sweep_age)
+                rows = unannounced(self._database, limit=MAX_OBJECTS, not_within=fresh)
                 if not rows:
                     return
                 self._announce(rows)

@@ -55,9 +55,13 @@ def to_announce(receipt: Receipt, received_at: datetime) -> Unannounced:
 
 
 def unannounced(
-    database: Database, *, limit: int, among: Sequence[str] | None = None, before: datetime | None = None
+    database: Database,
+    *,
+    limit: int,
+    among: Sequence[str] | None = None,
+    not_within: tuple[datetime, datetime] | None = None,
 ) -> list[Unannounced]:
-    """Return objects of ours that wait to be announced: of these UIDs, or last received before that time.
+    """Return objects of ours that wait to be announced: of these UIDs, or last received outside of a time.
 
     Raises:
         DatabaseAwayError: the database cannot be reached.
@@ -66,8 +70,8 @@ def unannounced(
     wanted = select(*columns).where(_TABLE.c.announced_at.is_(None), _TABLE.c.source == STORE)
     if among is not None:
         wanted = wanted.where(_sop.in_(among))
-    if before is not None:
-        wanted = wanted.where(_TABLE.c.last_received_at < before)
+    if not_within is not None:
+        wanted = wanted.where(~_TABLE.c.last_received_at.between(*not_within))
     with database.read() as session:
         rows = session.execute(wanted.order_by(_TABLE.c.received_at).limit(limit)).mappings().all()
     return [

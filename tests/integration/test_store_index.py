@@ -249,6 +249,22 @@ def test_two_processes_announce_what_a_dead_one_left_once(database, tmp_path):
     broker.close()
 
 
+def test_what_was_left_before_the_clock_was_put_back_is_announced(database, tmp_path):
+    # Given a row that a dead process left, from tomorrow and from last week
+    broker, folder = MemoryBroker(), ObjectFolder(tmp_path / "objects")
+    folder.open()
+    record(database, [receipt(1)], NOW + timedelta(days=1))
+    record(database, [receipt(2)], NOW - timedelta(days=7))
+    # When
+    one = announcer(database, broker, folder, sweep_s=0.05, sweep_age_s=10.0, clock=lambda: NOW)
+    one.start()
+    # Then
+    wait_until(lambda: not unannounced(database, limit=1))
+    one.stop(10)
+    folder.close()
+    broker.close()
+
+
 def test_the_sweep_comes_even_while_objects_keep_arriving(database, tmp_path):
     # Given a row that a dead process left
     broker, folder = MemoryBroker(), ObjectFolder(tmp_path / "objects")

@@ -1,5 +1,6 @@
 """Kills, full disks, a database or a broker that is away: nothing acknowledged is lost."""
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -66,14 +67,14 @@ def send_many(scu: Scu) -> None:
 
 
 def test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_written(process, tmp_path):
-    # Given four senders in mid-association
+    # Given four senders in mid-association, one of them with objects that are written as they come
     one = process()
     acknowledged: list[DicomObject] = []
 
     def send(batch: int) -> None:
         with Scu(process.port, [CT_EXPLICIT]) as scu:
             for number in range(1, 2000):
-                made = made_object(10_000 * batch + number, size_bytes=40_000)
+                made = made_object(10_000 * batch + number, size_bytes=3 << 20 if batch == 1 else 40_000)
                 if made.send(scu) == 0:
                     acknowledged.append(made)
 
@@ -154,7 +155,10 @@ def test_a_full_disk_is_told_and_survived(tmp_path):
             objects = [made_object(n, size_bytes=100_000) for n in range(1, 21)]
             # When
             statuses = store.send(*objects)
+            large = store.send(made_object(21, size_bytes=3 << 20))
             # Then
+            assert large == [0xA700]
+            assert not list((disk / ".incoming").rglob("*.part"))
             assert statuses[0] == 0x0000
             assert statuses[-1] == 0xA700
             assert set(statuses) == {0x0000, 0xA700}
@@ -167,6 +171,48 @@ def test_a_full_disk_is_told_and_survived(tmp_path):
             assert store.send(objects[-1]) == [0]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
+def test_a_full_disk_of_the_database_is_told_and_nothing_has_to_be_sent_again(tmp_path):
+    # Given a database that lies on a small disk of its own
+    disk = tmp_path / "database"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=False)
+    if mounted.returncode:
+        pytest.skip("this system lets nobody mount")
+    url = f"sqlite:///{disk / 'doseqr.sqlite'}"
+    try:
+        with running_store(tmp_path / "data", database_url=url, dimse_timeout=1.0) as store:
+            assert store.send(made_object(1)) == [0]
+            # When it is full
+            filled = fill(disk / "other")
+            numbers = iter(range(2, 100_000))
+            refused = next(n for n in numbers if store.send(made_object(n)) == [0xA702])
+            # Then the object is on disk
+            one = made_object(refused)
+            assert filled > 0
+            assert one.path in store.files()
+            # When there is space again
+            (disk / "other").unlink()
+            # Then it becomes known and is announced
+            wait_until(lambda: store.knows(one.sop_instance_uid), 60)
+            wait_until(lambda: one.sop_instance_uid in store.announced.uids)
+            assert store.send(one) == [0]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(file: Path) -> int:
+    """Write until there is no space; returns how many bytes were written."""
+    written = 0
+    with file.open("wb", buffering=0) as out:
+        try:
+            while True:
+                written += out.write(bytes(4096))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+    return written
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
