@@ -157,6 +157,13 @@ class Settings(BaseSettings):
         description="Seconds without an arrival after which objects that a PACS said it has sent are asked "
         "for again; more for a PACS that queues.",
     )
+    commitment_timeout: float = Field(
+        300.0,
+        gt=0,
+        le=604800,
+        description="Seconds that a store node has to report on a storage commitment; then the PACS's word "
+        "stands.",
+    )
     patience: float = Field(
         1200.0, ge=0, le=86400, description="Seconds for which a node that is away or busy is waited for."
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from services.store.announce import Announcer
+from services.store.commitment import ReportKeeper
 from services.store.committer import Committer
 from services.store.counters import Counters
 from services.store.intake import Intake
@@ -84,6 +85,7 @@ class Receiver:
             max_associations=settings.store_associations,
             max_object_bytes=settings.store_object_bytes,
             tls=tls,
+            take_report=ReportKeeper(database, counters.add).take,
         )
 
     def start(self, lifecycle: Lifecycle, *others: Callable[[], None]) -> None:
