@@ -157,8 +157,8 @@ def list_all(
     if as_json:
         print_json(nodes)
         return
-    columns = ("id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS)
-    columns += (RETRIEVE_BY, VERIFY_BY)
+    columns = ["id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS]
+    columns += [RETRIEVE_BY, VERIFY_BY]
     table(columns, [[node[column] for column in columns] for node in nodes])
 
 

@@ -93,10 +93,7 @@ class RetrieveMove(Base):
 
 
 class RetrieveCommitment(Base):
-    """One request for storage commitment; states: asked, answered, refused, unanswered.
-
-    Without a transaction at the store node (`refused`, because no association stood) it was never asked.
-    """
+    """One request for storage commitment; states: asked, answered, refused, unanswered."""
 
     __tablename__ = "retrieve_commitments"
     __table_args__ = (Index("ix_retrieve_commitments_job", "job_id", "task_id"),)
