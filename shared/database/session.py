@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.errors import DatabaseAwayError
 
@@ -27,6 +28,8 @@ class Database:
         self._engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
         # SQLite takes the write lock at the start, or two readers that turn writers would fail each other.
         self._writing = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._closed = False
+        event.listen(self._engine, "checkin", self._returned)
 
     @property
     def engine(self) -> Engine:
@@ -69,8 +72,13 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close all pooled connections."""
+        """Close all pooled connections, and those in use as soon as they are given back."""
+        self._closed = True
         self._engine.dispose()
+
+    def _returned(self, _connection: Any, record: ConnectionPoolEntry) -> None:
+        if self._closed:
+            record.invalidate()
 
 
 @contextmanager
