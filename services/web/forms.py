@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import Field, PasswordField, SelectField, StringField
+from wtforms import Field, PasswordField, RadioField, SelectField, StringField
 
 from services.web.criteria_words import for_people
 from shared.dicom.limits import (
@@ -16,7 +16,7 @@ from shared.dicom.limits import (
     TIME_ZONE_MAX_LENGTH,
 )
 from shared.errors import InvalidInputError
-from shared.nodes import LIMITS, NodeInput, parse_node
+from shared.nodes import LIMITS, RETRIEVE_BY, NodeInput, parse_node
 from shared.users import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, ROLES
 
 #: What the roles may do, for the form.
@@ -38,6 +38,7 @@ _HARMLESS = {
     "requests_per_minute": None,
     "hours": "",
     "time_zone": "",
+    RETRIEVE_BY: "move",
 }
 
 
@@ -110,6 +111,17 @@ class NodeForm(Form):
         description="For example 18:00-06:00, 12:00-13:00; empty: always.",
         render_kw={"maxlength": HOURS_MAX_LENGTH, "autocomplete": "off"},
     )
+    retrieve_by = RadioField(
+        "How objects are retrieved",
+        choices={
+            "move": "C-MOVE: the PACS sends them to the store node",
+            "get": "C-GET: DoseQR fetches them and sends them on",
+        },
+        default="move",
+        validate_choice=False,
+        description="For C-MOVE the PACS has to know the store node and reach it; for C-GET it need not. "
+        "Not every PACS offers C-GET.",
+    )
     time_zone = StringField(
         "Time zone of the hours",
         description="For example Europe/Berlin; empty: that of the server.",
@@ -140,11 +152,12 @@ class NodeForm(Form):
         said = {
             key: "" if value is None and key != "calling_ae_title" else value for key, value in said.items()
         }
-        return said | self._limits() if kind == "remote" else said
+        return said | self._manners() if kind == "remote" else said
 
-    def _limits(self) -> dict[str, Any]:
-        """Return the limits that the form speaks of; who does not speak of one changes none."""
-        said = {name: str(self[name].data).strip() for name in LIMITS if self[name].data is not None}
+    def _manners(self) -> dict[str, Any]:
+        """Return what the form says of limits and ways; who does not speak of one changes none."""
+        names = (*LIMITS, RETRIEVE_BY)
+        said = {name: str(self[name].data).strip() for name in names if self[name].data is not None}
         if said.get("max_associations") == "":
             said["max_associations"] = str(MAX_ASSOCIATIONS_DEFAULT)
         return said
