@@ -107,7 +107,7 @@ def test_the_requestor_has_to_be_the_scp_if_it_says_what_it_is(store, scu, scp, 
     # When
     assoc = ae.associate("127.0.0.1", store.port, ext_neg=[role])
     # Then
-    found = {context.abstract_syntax: context for context in assoc.accepted_contexts}
+    found = {str(context.abstract_syntax): context for context in assoc.accepted_contexts}
     assoc.release()
     assert (STORAGE_COMMITMENT in found) == accepted
     if accepted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,7 +65,7 @@ def test_each_object_that_was_asked_for_goes_one_way_and_no_other_goes_any(
     assert following.committed == asked & said.committed
 
 
-def asked_again(kind: str, payload: dict) -> list[str]:
+def asked_again(kind: str, payload: dict[str, Any]) -> list[str]:
     one = commit_order(payload).order if kind == COMMIT else move_order(payload)
     return [uid for part in one.parts for uid in part.sop_instance_uids]
 

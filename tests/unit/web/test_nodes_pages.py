@@ -212,6 +212,25 @@ def test_an_edit_that_does_not_speak_of_how_objects_come_leaves_it(site):
         assert session.get_one(Node, 1).retrieve_by == "get"
 
 
+def test_a_store_node_is_told_how_arrival_is_known(site):
+    # Given
+    person = site.person("admin")
+    before = person.text("/nodes/2/edit")
+    # When
+    person.post("/nodes/2/edit", {**NODE, "verify_by": "commitment"})
+    person.post("/nodes/2/edit", {**NODE, "name": "renamed"})
+    page = person.text("/nodes/2/edit")
+    wrong = person.post("/nodes/2/edit", {**NODE, "verify_by": "magic"})
+    # Then
+    with site.database.read() as session:
+        assert session.get_one(Node, 2).verify_by == "commitment"
+    assert re.search(r'<input checked[^>]* value="auto"', before)
+    assert re.search(r'<input checked[^>]* value="commitment"', page)
+    assert wrong.status_code == 422
+    assert 'href="#verify_by"' in wrong.text
+    assert "verify_by" not in person.text("/nodes/1/edit")
+
+
 def test_limits_that_are_emptied_are_gone(site):
     # Given
     person = site.person("admin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -83,7 +84,7 @@ def with_roles(*roles: tuple[str, int, int]) -> bytes:
     context = build_context(STORAGE_COMMITMENT)
     context.context_id = 1
     primitive.presentation_context_definition_list = [context]
-    items = [length, implementation]
+    items: list[Any] = [length, implementation]
     for uid, scu, scp in roles:
         role = SCP_SCU_RoleSelectionNegotiation()
         role.sop_class_uid, role.scu_role, role.scp_role = UID(uid), bool(scu), bool(scp)
