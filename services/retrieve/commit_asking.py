@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: So long the association stays open for a report: most nodes that report on it do so at once.
 IN_PLACE_S = 5.0
+#: The same where the node was found to report on an association of its own, or late.
+IN_PLACE_LATER_S = 0.5
 #: How often it is looked meanwhile whether the report has come to our store.
 LOOK_S = 0.25
 
@@ -51,8 +54,9 @@ class CommitAsker:
             raise StoreError(error) from error
         transaction_uid = new_transaction_uid()
         try:
+            in_place_s = self._in_place(facts)
             self._send(link, facts.job_id, task_id, transaction_uid, references, cancellation)
-            report = self._wait_here(link, transaction_uid)
+            report = self._wait_here(link, transaction_uid, in_place_s)
         except InterruptedWorkError:
             link.abort()
             raise
@@ -86,8 +90,16 @@ class CommitAsker:
             raise
         log.info("storage commitment asked", **names, objects=len(references))
 
-    def _wait_here(self, link: CommitmentLink, transaction_uid: str) -> CommitmentReport | None:
-        until = time.monotonic() + self._in_place_s
+    def _in_place(self, facts: Facts) -> float:
+        before = self._clock() - timedelta(seconds=IN_PLACE_S)
+        with self._database.read() as session:
+            elsewhere = commit_ledger.reports_elsewhere(session, facts.job_id, before)
+        return min(self._in_place_s, IN_PLACE_LATER_S) if elsewhere else self._in_place_s
+
+    def _wait_here(
+        self, link: CommitmentLink, transaction_uid: str, in_place_s: float
+    ) -> CommitmentReport | None:
+        until = time.monotonic() + in_place_s
         while (left_s := until - time.monotonic()) > 0:
             try:
                 report = link.report(min(LOOK_S, left_s))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from services.retrieve.moves import Share
@@ -51,6 +51,15 @@ def report_on(session: Session, transaction_uids: Collection[str]) -> Commitment
     if row is None:
         return None
     return CommitmentReport(row.transaction_uid, frozenset(row.committed), MappingProxyType(row.failed))
+
+
+def reports_elsewhere(session: Session, job_id: str, before: datetime) -> bool:
+    """Tell whether the node has not reported on the association of a request that was sent before then."""
+    row = RetrieveCommitment
+    silent = row.state.in_((ASKED, UNANSWERED)) & (row.asked_at < before)
+    reported = exists().where(StoredReport.transaction_uid == row.transaction_uid)
+    found = select(row.transaction_uid).where(row.job_id == job_id, silent | reported).limit(1)
+    return session.scalar(found) is not None
 
 
 def save_asked(

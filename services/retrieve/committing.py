@@ -134,7 +134,9 @@ class Committer:
                 return self._follow(session, case, report, transaction_uids)
             return self._go_on_waiting(session, case, transaction_uids, waited_s)
 
-        return Result(write)
+        waits = report is None and transaction_uids and waited_s < self._timeout_s
+        note = f"{case.facts.store.ae_title} has not reported on a storage commitment yet"
+        return Result(write, note=note if waits else "")
 
     def _save_received(self, session: Session, case: _Case) -> None:
         save_arrived(session, case.facts, case.received, case.shares, (), self._clock())

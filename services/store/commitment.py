@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import structlog
 from pydicom.uid import ImplicitVRLittleEndian
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from services.store.intake import Answer
 from shared.clock import Clock, utc_now
@@ -96,8 +95,7 @@ class ReportKeeper:
                 event.data_set,
                 implicit=event.transfer_syntax_uid == ImplicitVRLittleEndian,
             )
-            with self._database.write() as session:
-                what = self._keep(session, report, event.calling_ae_title)
+            what = self._keep(report, event.calling_ae_title) if self._is_open(report) else "late"
         except RefusedEventError as refused:
             return self._refuse(event, refused)
         except DatabaseAwayError:
@@ -113,16 +111,16 @@ class ReportKeeper:
         )
         return Answer(SUCCESS)
 
-    def _keep(self, session: Session, report: CommitmentReport, calling_ae_title: str) -> str:
-        state = session.scalar(
-            select(RetrieveCommitment.state).where(
-                RetrieveCommitment.transaction_uid == report.transaction_uid
-            )
-        )
+    def _is_open(self, report: CommitmentReport) -> bool:
+        """Tell whether somebody waits for it; nothing is written for what nobody asked for."""
+        which = RetrieveCommitment.transaction_uid == report.transaction_uid
+        with self._database.read() as session:
+            state = session.scalar(select(RetrieveCommitment.state).where(which))
         if state is None:
             raise RefusedEventError(INVALID_ARGUMENT, "the transaction is not known here")
-        if state != _ASKED:
-            return "late"
+        return state == _ASKED
+
+    def _keep(self, report: CommitmentReport, calling_ae_title: str) -> str:
         row = {
             "transaction_uid": report.transaction_uid,
             "calling_ae_title": calling_ae_title,
@@ -130,7 +128,8 @@ class ReportKeeper:
             "failed": dict(report.failed),
             "received_at": self._clock(),
         }
-        return "kept" if insert_missing(session, StoredReport, [row]) else "known"
+        with self._database.write() as session:
+            return "kept" if insert_missing(session, StoredReport, [row]) else "known"
 
     def _refuse(self, event: Event, refused: RefusedEventError) -> Answer:
         self._count("refused_reports")

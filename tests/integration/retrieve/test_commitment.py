@@ -59,6 +59,39 @@ def connect(retrieves: Retrieves, scripted_pacs, node: CommittingStore, one) -> 
     return connected
 
 
+def test_reports_come_by_way_of_either_database(
+    retrieves_on_each_database: Retrieves, scripted_pacs, node_elsewhere: CommittingStore
+):
+    # Given: more objects than one request holds, of which the node refuses one
+    retrieves, many = retrieves_on_each_database, study(series("ct_image", 260), series("rdsr_ct", 2))
+    refused = min(objects(many))
+    node_elsewhere.reports_to = retrieves.system.settings.store_port
+    node_elsewhere.failing = {refused: 0x0119}
+    store = retrieves.system.add_store("archive", "127.0.0.1", node_elsewhere.port, "STORE")
+    with retrieves.system.database.write() as session:
+        session.get_one(Node, store.id).verify_by = "commitment"
+    retrieves.system.start("store")
+    retrieves.connect(scripted_pacs([many]), store)
+    retrieves.kept([many])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["verification"]) == ("incomplete", "commitment")
+    assert [one["sop_instance_uid"] for one in retrieve["missing"]] == [refused]
+    assert retrieve["commitment"] == {"requests": 3, "committed": 261, "not_confirmed": 0}
+    assert sorted(len(one.references) for one in node_elsewhere.asked) == [2, 60, 200]
+    assert node_elsewhere.statuses == [0x0000] * 3
+
+
+@pytest.fixture
+def node_elsewhere() -> Iterator[CommittingStore]:
+    """A store node that reports on associations of its own."""
+    store = CommittingStore(NEW)
+    store.start()
+    yield store
+    store.stop()
+
+
 def transactions(retrieves: Retrieves) -> list[RetrieveCommitment]:
     with retrieves.system.database.read() as session:
         return list(session.scalars(select(RetrieveCommitment).order_by(RetrieveCommitment.asked_at)))
@@ -317,6 +350,19 @@ def test_a_report_after_the_end_changes_nothing(
     assert retrieves.system.retrieve_json(retrieve["id"]) == retrieve
     with retrieves.system.database.read() as session:
         assert session.scalars(select(CommitmentReport)).first() is None
+
+
+def test_what_is_waited_for_stands_in_the_note(retrieves: Retrieves, node: CommittingStore, connect: Connect):
+    # Given
+    node.way = SILENT
+    connect(timeout_s=2.0)
+    # When
+    job_id = retrieves.order()
+    # Then
+    wait_until(lambda: bool(retrieves.system.status(job_id)))
+    wait_until(lambda: "STORE has not reported on a storage commitment" in retrieves.job(job_id).note)
+    retrieves.system.wait_for_end(job_id)
+    assert retrieves.job(job_id).note == ""
 
 
 def test_a_cancelled_retrieve_waits_for_no_report(
