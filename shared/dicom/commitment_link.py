@@ -60,6 +60,8 @@ class CommitmentLink(LeanLink):
     ) -> None:
         """Send one request and wait until it is accepted; a report that comes before that is kept.
 
+        Without an answer the association is aborted, so that no late one meets the next request.
+
         Raises:
             PeerError: it is refused, or there is no answer.
             InterruptedWorkError: stopping was asked for.
@@ -70,9 +72,11 @@ class CommitmentLink(LeanLink):
             self._request(message_id, encode_request(transaction_uid, references, implicit=self.implicit))
             status_code = self._status_of(message_id)
         except TimeoutError:
+            self.abort()
             seconds = self._timeouts.answer_s
             raise PeerError(Outcome.TIMED_OUT, f"no answer for {seconds:g} s") from None
         except ProtocolError as error:
+            self.abort()
             raise PeerError(Outcome.ABORTED, str(error)) from error
         refused = action_error(status_code)
         if refused is not None:

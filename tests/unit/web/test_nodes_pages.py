@@ -229,6 +229,7 @@ def test_a_store_node_is_told_how_arrival_is_known(site):
     assert wrong.status_code == 422
     assert 'href="#verify_by"' in wrong.text
     assert "verify_by" not in person.text("/nodes/1/edit")
+    assert person.text("/nodes").count("Asked for storage commitment") == 1
 
 
 def test_limits_that_are_emptied_are_gone(site):
