@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
 
 from shared.contract.messages import AskAgain
+from simulator.scp import ScriptedPacs
 from tests.e2e.test_web_journeys import fill_query, log_in
-from tests.support.pacs import ct_study, mg_study
+from tests.support.pacs import PacsFactory, ct_study, mg_study
+from tests.support.system import System
 from tests.support.web import add_people
 
 #: The PACS never answers about mammography.
-NO_MG = {"operation": "find", "level": "STUDY", "code": "MG", "kind": "abort", "always": True}
+NO_MG: dict[str, Any] = {"operation": "find", "level": "STUDY", "code": "MG", "kind": "abort", "always": True}
 
 
-def incomplete_query(system, scripted_pacs, page):
+def incomplete_query(system: System, scripted_pacs: PacsFactory, page: Page) -> tuple[ScriptedPacs, Locator]:
     """Ask in the page for what a PACS does not answer; return the PACS, and the query in the page."""
     address = f"http://127.0.0.1:{system.settings.web_port}"
     add_people(system.database)
@@ -52,7 +56,7 @@ def test_what_somebody_else_asks_again_shows_in_an_open_page(system, scripted_pa
     # Given
     pacs, query = incomplete_query(system, scripted_pacs, page)
     page.evaluate("document.body.dataset.mark = 'same page'")
-    job_id = query.locator("[id^=again-]").get_attribute("id").removeprefix("again-")
+    job_id = str(query.locator("[id^=again-]").get_attribute("id")).removeprefix("again-")
     pacs.change(faults=())
     # When
     system.command(AskAgain(job_id=job_id, requested_by="somebody else"))
