@@ -160,6 +160,21 @@ def asked_for(node: CommittingStore, uid: str) -> list[str]:
     return [one.transaction_uid for one in node.asked if uid in one.references]
 
 
+def test_a_pacs_that_sends_later_is_not_asked_again_within_the_grace_period(
+    retrieves: Retrieves, node: CommittingStore, connect: Connect
+):
+    # Given
+    retrieves.grace_s = 30.0
+    pacs = connect(move_later_s=0.5)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
+    assert retrieve["counts"]["arrived"] == 7
+    assert len(asked(pacs)) == 1
+    assert len(node.asked) >= 2
+
+
 def test_objects_that_never_reach_the_node_stand_in_the_ledger(
     retrieves: Retrieves, node: CommittingStore, connect: Connect, one
 ):
