@@ -18,13 +18,13 @@ NO_NAMES = "the PACS does not name them"
 
 def evidence_to_commit(facts: Facts, attempts: Sequence[Attempt], received: Seen) -> Evidence:
     """Return what is said to have arrived; what has a name and no receipt is to be committed to."""
-    word = taken_of_us(attempts) if facts.fetch else Seen()
+    seen = taken_of_us(attempts) if facts.fetch else Seen()
+    seen.add(received)
     if not facts.fetch:
-        take_at_its_word(attempts, word)
-    unproven = frozenset(word.sop_instance_uids - received.sop_instance_uids)
-    proof = word_of(facts) if word.nameless else "receipts"
-    word.add(received)
-    return Evidence(word, proof, unproven)
+        take_at_its_word(attempts, seen)
+    unproven = frozenset(seen.sop_instance_uids - received.sop_instance_uids)
+    unnamed = any("" in uids for uids in seen.nameless.values())
+    return Evidence(seen, word_of(facts) if unnamed else "receipts", unproven)
 
 
 def word_of(facts: Facts) -> str:
@@ -41,7 +41,8 @@ def mark_nameless(session: Session, facts: Facts, shares: Sequence[Share], seen:
 def unproven_note(session: Session, facts: Facts) -> str:
     """Return what an administrator should know of objects that the node did not commit to; empty: nothing."""
     told = [
-        f"{objects} objects ({detail})" for objects, detail in commit_ledger.unproven(session, facts.job_id)
+        f"{objects} {'object' if objects == 1 else 'objects'} ({detail})"
+        for objects, detail in commit_ledger.unproven(session, facts.job_id)
     ]
     if not told:
         return ""

@@ -286,7 +286,7 @@ def test_what_a_report_does_not_name_is_not_committed(
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
-    assert "1 objects (its report does not name them)" in retrieve["detail"]
+    assert "1 object (its report does not name them)" in retrieve["detail"]
     committed = {uid for uid, row in retrieves.objects(retrieve["id"]).items() if row.committed_in}
     assert committed == objects(one) - {forgotten}
 
@@ -333,6 +333,24 @@ def test_a_report_on_another_transaction_is_not_believed(
     assert node.statuses == [0x0110]
 
 
+def test_what_nobody_can_name_cannot_be_asked_for(retrieves: Retrieves, scripted_pacs, node: CommittingStore):
+    # Given
+    nameless = study(series("rdsr_ct", 2))
+    pacs = scripted_pacs([nameless], image_level_empty_for=["SR"])
+    store = retrieves.system.add_store("archive", "127.0.0.1", node.port, node.ae_title)
+    with retrieves.system.database.write() as session:
+        session.get_one(Node, store.id).verify_by = "commitment"
+    retrieves.connect(pacs, store)
+    retrieves.kept([nameless], named=False)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 2)
+    assert retrieve["verification"] == "reported"
+    assert "2 objects (the PACS does not name them)" in retrieve["detail"]
+    assert node.asked == []
+
+
 def test_objects_of_unknown_class_cannot_be_asked_for(
     retrieves: Retrieves, node: CommittingStore, connect: Connect, one
 ):
@@ -346,7 +364,7 @@ def test_objects_of_unknown_class_cannot_be_asked_for(
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
-    assert "1 objects (the PACS does not tell their SOP classes" in retrieve["detail"]
+    assert "1 object (the PACS does not tell their SOP classes" in retrieve["detail"]
     assert set(node.asked[0].references) == objects(one) - {classless}
 
 
