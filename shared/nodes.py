@@ -54,6 +54,10 @@ LIMITS = ("max_associations", "requests_per_minute", "hours", "time_zone")
 #: and we hand them on (C-GET). Who edits a node without speaking of it changes nothing.
 RETRIEVE_BY = "retrieve_by"
 
+#: How it is known what a store node got: by what can be had (auto), or because it commits to keep it (storage
+#: commitment). Who edits a node without speaking of it changes nothing.
+VERIFY_BY = "verify_by"
+
 
 class UnknownNodeError(InvalidInputError, NotFoundError):
     """No node has this id or name; the text lists the names there are."""
@@ -125,12 +129,19 @@ class NodeInput(BaseModel):
     time_zone: Annotated[str, BeforeValidator(_trimmed), AfterValidator(_time_zone)] = ""
 
     retrieve_by: Literal["move", "get"] = "move"
+    verify_by: Literal["auto", "commitment"] = "auto"
 
     @model_validator(mode="after")
     def _only_remote_nodes_are_asked(self) -> NodeInput:
         for name in ("calling_ae_title", *LIMITS, RETRIEVE_BY):
             if self.kind == "store" and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is for remote nodes only")
+        return self
+
+    @model_validator(mode="after")
+    def _only_store_nodes_are_verified(self) -> NodeInput:
+        if self.kind == "remote" and self.verify_by != "auto":
+            raise ValueError(f"{VERIFY_BY} is for store nodes only")
         return self
 
 
@@ -264,6 +275,7 @@ def node_json(node: Node) -> dict[str, Any]:
         "calling_ae_title": node.calling_ae_title,
         **{name: getattr(node, name) for name in LIMITS},
         RETRIEVE_BY: getattr(node, RETRIEVE_BY),
+        VERIFY_BY: getattr(node, VERIFY_BY),
     }
 
 
@@ -292,7 +304,7 @@ def _says_the_same(node: Node, given: NodeInput) -> bool:
 
 
 def _columns(given: NodeInput) -> dict[str, Any]:
-    said = [name for name in (*LIMITS, RETRIEVE_BY) if name in given.model_fields_set]
+    said = [name for name in (*LIMITS, RETRIEVE_BY, VERIFY_BY) if name in given.model_fields_set]
     return {
         "kind": given.kind,
         "name": given.name,

@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(
         10.0, gt=0, le=600, description="Seconds for a TCP connection and an association to be accepted."
     )
-    query_workers: int = Field(2, ge=1, le=64, description="Tasks that one query process works on at once.")
+    query_workers: int = Field(4, ge=1, le=64, description="Tasks that one query process works on at once.")
     retrieve_workers: int = Field(
         4, ge=1, le=64, description="Tasks that one retrieve process works on at once."
     )
@@ -156,6 +156,13 @@ class Settings(BaseSettings):
         le=86400,
         description="Seconds without an arrival after which objects that a PACS said it has sent are asked "
         "for again; more for a PACS that queues.",
+    )
+    commitment_timeout: float = Field(
+        300.0,
+        gt=0,
+        le=604800,
+        description="Seconds that a store node has to report on a storage commitment; then the PACS's word "
+        "stands.",
     )
     patience: float = Field(
         1200.0, ge=0, le=86400, description="Seconds for which a node that is away or busy is waited for."

@@ -56,6 +56,13 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Format(StrEnum):
+    """What an export is written as."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
 def show(job_id: JobArgument, as_json: JsonOption = False) -> None:
     """Show a query or retrieve: its counts, what is missing, and with --json every study and reason."""
     settings = settings_of_command()
@@ -72,13 +79,18 @@ def show(job_id: JobArgument, as_json: JsonOption = False) -> None:
 
 def export(
     job_id: JobArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of CSV.")] = False,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="csv, the default: a line for each figure; or json.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Write what the dose reports of a retrieve say, as CSV: a line for each figure."""
+    """Write what the dose reports of a retrieve say, as CSV or JSON."""
+    if as_json and form is Format.CSV:
+        raise InvalidInputError("format", "csv and --json exclude each other")
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         job = find_job(session, job_id, "retrieve")
-        if as_json:
+        if as_json or form is Format.JSON:
             print_json(list(summaries(session, job.id)))
             return
         for lines in csv_lines(session, job.id):

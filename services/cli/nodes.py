@@ -13,6 +13,7 @@ from shared.clock import utc_now
 from shared.nodes import (
     LIMITS,
     RETRIEVE_BY,
+    VERIFY_BY,
     add_node,
     edit_node,
     find_node,
@@ -73,6 +74,15 @@ RetrieveOption = Annotated[
         help="move, the default: the PACS sends to the store node; get: DoseQR fetches and hands on.",
     ),
 ]
+VerifyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--verify-with",
+        metavar="W",
+        help="How it is known what it got. auto, the default: by C-FIND where it answers; commitment: it is "
+        "asked for storage commitment.",
+    ),
+]
 
 
 class Kind(StrEnum):
@@ -115,11 +125,12 @@ def add_store(
     host: HostOption,
     port: PortOption,
     ae_title: TitleOption,
+    verify_with: VerifyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a node that takes C-STORE; the PACS has to know its AE title as a destination."""
     given = {"kind": "store", "name": name, "host": host, "port": port, "ae_title": ae_title}
-    _add(given, as_json=as_json)
+    _add(given | _said({VERIFY_BY: verify_with}), as_json=as_json)
 
 
 def _said(options: dict[str, str | None]) -> dict[str, str]:
@@ -146,7 +157,8 @@ def list_all(
     if as_json:
         print_json(nodes)
         return
-    columns = ("id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS, RETRIEVE_BY)
+    columns = ["id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS]
+    columns += [RETRIEVE_BY, VERIFY_BY]
     table(columns, [[node[column] for column in columns] for node in nodes])
 
 
@@ -165,6 +177,7 @@ def edit(
     hours: HoursOption = None,
     time_zone: ZoneOption = None,
     retrieve_with: RetrieveOption = None,
+    verify_with: VerifyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change a node; what is not given stays. No service has to be restarted."""
@@ -179,6 +192,7 @@ def edit(
         "hours": hours,
         "time_zone": time_zone,
         RETRIEVE_BY: retrieve_with,
+        VERIFY_BY: verify_with,
     }
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:

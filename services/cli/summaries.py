@@ -11,7 +11,7 @@ from shared.contract.reasons import sentence
 from shared.database.models.query import Query
 from shared.reading.jobs import Job
 from shared.reading.queries import query_head
-from shared.reading.retrieves import retrieve_json
+from shared.reading.retrieves import ARRIVAL_WORDS, retrieve_json
 
 #: Missing windows, studies or objects that are named; --json has all of them.
 SHOWN = 20
@@ -47,6 +47,8 @@ def _retrieve(read: dict[str, Any]) -> None:
         f"  objects   {counts['asked']} asked, {counts['arrived']} arrived, {counts['failed']} failed, "
         f"{counts['missing']} missing"
     )
+    if read["verification"]:
+        line(f"  arrival   known {ARRIVAL_WORDS.get(read['verification'], read['verification'])}")
     _handover(read["handover"])
     _missing(read["missing"])
 
@@ -62,6 +64,8 @@ def _handover(read: dict[str, Any] | None) -> None:
 def _trouble(read: dict[str, Any]) -> None:
     if read["failure"]:
         line(f"  {read['failure']}: {read['detail'] or sentence(read['failure'])}")
+    elif read["detail"]:
+        line(f"  {read['detail']}")
     if read["note"]:
         line(f"  {read['note']}")
 

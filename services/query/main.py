@@ -10,8 +10,8 @@ from services.query.work import QueryWork
 from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
-from shared.clock import utc_now
 from shared.contract.messages import AskAgain, CancelJob, Command, ProfileNode, RunQuery
+from shared.database.clock import DatabaseClock
 from shared.database.session import Database
 from shared.dicom.cluster_budget import ClusterBudget
 from shared.dicom.peers import timeouts_of
@@ -29,16 +29,19 @@ COMMAND_WORKERS = 2
 
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
     """Start to answer query commands and to work on their tasks; the lifecycle ends it."""
-    publisher = Publisher(broker, "query")
-    budget = ClusterBudget(database, worker_name("query"))
+    clock = DatabaseClock(database)
+    clock.start()
+    lifecycle.on_stop(clock.stop)
+    publisher = Publisher(broker, "query", clock)
+    budget = ClusterBudget(database, worker_name("query"), clock)
     budget.start()
     lifecycle.on_stop(budget.close)
     links = LinkPool(timeouts_of(settings), budget)
     lifecycle.on_stop(links.close)
-    work = QueryWork(settings, database, publisher, links, utc_now)
-    engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings))
+    work = QueryWork(settings, database, publisher, links, clock)
+    engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.query_workers, grace_s=settings.grace)
-    handler = QueryHandler(settings, database, publisher, engine, utc_now)
+    handler = QueryHandler(settings, database, publisher, engine, clock)
     handlers: dict[type[Command], CommandHandler] = {
         RunQuery: handler.run,
         CancelJob: handler.cancel,
@@ -48,7 +51,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     commands = Worker(broker, "query", router, workers=COMMAND_WORKERS)
     commands.start()
     lifecycle.on_stop(lambda: commands.stop(settings.grace))
-    measurer = Measurer(settings, database, publisher, links, utc_now)
+    measurer = Measurer(settings, database, publisher, links, clock)
     measurements = Worker(
         broker, "query-profile", CommandRouter({ProfileNode: measurer}, publisher), workers=1
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, case, delete, func, or_, select
@@ -157,22 +157,24 @@ def announced_of(session: Session, facts: Facts, key: SeriesKey) -> int | None:
 
 
 def name_objects(
-    session: Session, facts: Facts, key: SeriesKey, sop_instance_uids: Sequence[str]
+    session: Session, facts: Facts, key: SeriesKey, sop_classes: Mapping[str, str]
 ) -> Share | None:
     """Put the objects of a series in place of the row that stood for it; return what is to be asked for.
 
+    `sop_classes`: SOP Class UIDs by SOP Instance UID, empty where the PACS does not tell them.
     Objects that arrived before, or are in the store where that counts, are left out.
     """
     rows = [
         {
             **row_key(facts.job_id, key),
             "sop_instance_uid": uid,
+            "sop_class_uid": sop_class_uid,
             "state": "expected",
             "asked": 0,
             "reason": "",
             "detail": "",
         }
-        for uid in sop_instance_uids
+        for uid, sop_class_uid in sop_classes.items()
     ]
     inserted = len(insert_missing(session, RetrieveObject, rows))
     here = and_(

@@ -30,7 +30,8 @@ FAILURES_AT_ONCE = 3
 
 @dataclass(slots=True)
 class _Named:
-    names: dict[SeriesKey, list[str]] = field(default_factory=dict)
+    #: SOP Class UIDs by SOP Instance UID.
+    names: dict[SeriesKey, dict[str, str]] = field(default_factory=dict)
     left: list[SeriesKey] = field(default_factory=list)
     error: PeerError | None = None
 
@@ -78,13 +79,13 @@ class Expecter:
                     break
         return named
 
-    def _objects(self, facts: Facts, key: SeriesKey, cancellation: Cancellation) -> list[str]:
+    def _objects(self, facts: Facts, key: SeriesKey, cancellation: Cancellation) -> dict[str, str]:
         with self._links.link(facts.remote, FIND_CONTEXTS, cancellation) as link:
             result = find(link, image_identifier([key[0]], [key[1]]), object_match, cancellation)
         if isinstance(result.error, (PeerError, InterruptedWorkError)):
             raise result.error
         matches = (one for one in result.matches if one.series_instance_uid in (None, key[1]))
-        return list(dict.fromkeys(one.sop_instance_uid for one in matches))
+        return {one.sop_instance_uid: one.sop_class_uid or "" for one in matches}
 
 
 def series_of(claim: Claim) -> list[SeriesKey]:
@@ -93,15 +94,15 @@ def series_of(claim: Claim) -> list[SeriesKey]:
 
 
 def _save(
-    session: Session, facts: Facts, names: dict[SeriesKey, list[str]], manners: Manners
+    session: Session, facts: Facts, names: dict[SeriesKey, dict[str, str]], manners: Manners
 ) -> list[NewTask]:
     shares = [
-        name_objects(session, facts, key, uids) if uids else keep_nameless(session, facts, key)
-        for key, uids in names.items()
+        name_objects(session, facts, key, objects) if objects else keep_nameless(session, facts, key)
+        for key, objects in names.items()
     ]
     return move_tasks(split_long((share for share in shares if share is not None), manners))
 
 
 def give_up_naming(session: Session, facts: Facts, claim: Claim) -> list[NewTask]:
     """Ask for series whole whose objects the PACS does not name."""
-    return _save(session, facts, {key: [] for key in series_of(claim)}, Manners())
+    return _save(session, facts, {key: {} for key in series_of(claim)}, Manners())

@@ -32,6 +32,8 @@ class Facts:
     since: datetime
     #: Whether the objects come to us by C-GET, and from us to the store node.
     fetch: bool = False
+    #: Whether the store node is asked to commit to what it got.
+    commits: bool = False
 
 
 @dataclass(slots=True)
@@ -63,14 +65,17 @@ def facts_of(session: Session, job_id: str, settings: Settings) -> Facts:
     query = session.get_one(Query, job.query_id)
     store = session.get_one(Node, job.store_id)
     remote = session.get_one(Node, job.remote_id)
+    own_store = is_own_store(store, settings)
     return Facts(
         job_id=job_id,
         query_id=job.query_id,
         remote_id=job.remote_id,
         remote=peer_of(remote, settings),
         store=peer_of(store, settings),
-        own_store=is_own_store(store, settings),
+        own_store=own_store,
         ignore_known=query.criteria.get("ignore_known", True) is not False,
         since=job.requested_at,
         fetch=remote.retrieve_by == "get",
+        # Our own store gives receipts, which are worth more.
+        commits=store.verify_by == "commitment" and not own_store,
     )

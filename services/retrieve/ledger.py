@@ -17,7 +17,7 @@ from shared.contract.reasons import Reason
 from shared.database.models import Retrieve, RetrieveMove, RetrieveObject, StoredObject
 
 #: From the weakest to the strongest proof that something arrived.
-PROOFS = ("reported", "find", "receipts")
+PROOFS = ("reported", "find", "commitment", "receipts")
 
 
 def save_asked(session: Session, job_id: str, shares: Iterable[Share]) -> None:

@@ -9,8 +9,8 @@ from services.retrieve.work import RetrieveWork
 from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
-from shared.clock import utc_now
 from shared.contract.messages import AskAgain, CancelJob, Command, RunRetrieve
+from shared.database.clock import DatabaseClock
 from shared.database.session import Database
 from shared.dicom.cluster_budget import ClusterBudget
 from shared.dicom.peers import timeouts_of
@@ -28,8 +28,11 @@ COMMAND_WORKERS = 2
 
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
     """Start to answer retrieve commands and to work on their tasks; the lifecycle ends it."""
-    publisher = Publisher(broker, "retrieve")
-    budget = ClusterBudget(database, worker_name("retrieve"))
+    clock = DatabaseClock(database)
+    clock.start()
+    lifecycle.on_stop(clock.stop)
+    publisher = Publisher(broker, "retrieve", clock)
+    budget = ClusterBudget(database, worker_name("retrieve"), clock)
     budget.start()
     lifecycle.on_stop(budget.close)
     links = LinkPool(timeouts_of(settings), budget)
@@ -38,10 +41,10 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     def report(job_id: str) -> None:
         engine.tell.progress_or_not(job_id)
 
-    work = RetrieveWork(settings, database, links, report, utc_now)
-    engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings))
+    work = RetrieveWork(settings, database, links, report, clock)
+    engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
-    handler = RetrieveHandler(database, publisher, engine, utc_now)
+    handler = RetrieveHandler(database, publisher, engine, clock)
     handlers: dict[type[Command], CommandHandler] = {
         RunRetrieve: handler.run,
         CancelJob: handler.cancel,

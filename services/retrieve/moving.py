@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from services.retrieve import ledger
 from services.retrieve.arrived import save_arrived
 from services.retrieve.asking import Asked, Asker
+from services.retrieve.commit_orders import order_after
 from services.retrieve.conclusion import Conclusion, conclude, on_their_way, take_at_its_word, taken_of_us
 from services.retrieve.expected import open_shares
 from services.retrieve.facts import Facts, Seen
@@ -18,7 +19,8 @@ from services.retrieve.moves import Share, plan_moves
 from services.retrieve.payloads import MoveOrder, move_order
 from services.retrieve.rows import lock
 from services.retrieve.verdict import DESTINATION_UNKNOWN
-from services.retrieve.verify import Verifier
+from services.retrieve.verify import Evidence, Verifier
+from services.retrieve.word import evidence_to_commit, mark_nameless, word_of
 from shared.clock import Clock
 from shared.contract.reasons import Reason, sentence
 from shared.database.session import Database
@@ -31,10 +33,10 @@ from shared.jobs.model import Claim, Ending, NewTask, Result
 class _Outcome:
     """All that a move task found out."""
 
+    order: MoveOrder
     shares: Sequence[Share]
     asked: Asked
-    seen: Seen
-    proof: str
+    evidence: Evidence
     conclusion: Conclusion
 
 
@@ -64,13 +66,14 @@ class Mover:
         # A worker that died, or a PACS that queues, may have brought some of it already.
         here = self._verifier.look(facts, shares)
         asked = self._ask(facts, claim, order, _left(shares, here), cancellation)
-        seen, proof = self._see(facts, asked, cancellation)
-        seen.add(here)
-        waited_s = None if facts.fetch else self._verifier.patience_left(proof)
-        conclusion = conclude(order, asked, seen, waited_s)
+        evidence = self._see(facts, asked, cancellation)
+        evidence.seen.add(here)
+        patient = not (facts.fetch or facts.commits)
+        waited_s = self._verifier.patience_left(evidence.proof) if patient else None
+        conclusion = conclude(order, asked, evidence.seen, waited_s)
         if conclusion.retry is not None:
             raise conclusion.retry
-        outcome = _Outcome(shares, asked, seen, proof, conclusion)
+        outcome = _Outcome(order, shares, asked, evidence, conclusion)
         return Result(self._writer(facts, outcome), end_job=_stop(facts, conclusion))
 
     def _ask(
@@ -86,16 +89,18 @@ class Mover:
             manners = manners.without_lists()
         return self._asker.ask(facts, claim.task_id, plan_moves(shares, manners), cancellation)
 
-    def _see(self, facts: Facts, asked: Asked, cancellation: Cancellation) -> tuple[Seen, str]:
+    def _see(self, facts: Facts, asked: Asked, cancellation: Cancellation) -> Evidence:
         if not asked.attempts:
-            return Seen(), "receipts"
-        if facts.fetch:
-            return taken_of_us(asked.attempts), "receipts"
+            return Evidence(Seen(), "receipts")
         shares = [share for one in asked.attempts for share in one.move.shares]
+        if facts.commits:
+            return evidence_to_commit(facts, asked.attempts, self._verifier.look(facts, shares))
+        if facts.fetch:
+            return Evidence(taken_of_us(asked.attempts), "receipts")
         evidence = self._verifier.verify(facts, shares, on_their_way(asked.attempts), cancellation)
         if evidence.proof == "reported":
             take_at_its_word(asked.attempts, evidence.seen)
-        return evidence.seen, evidence.proof
+        return evidence
 
     def _writer(self, facts: Facts, outcome: _Outcome) -> Callable[[Session], Sequence[NewTask]]:
         conclusion = outcome.conclusion
@@ -105,9 +110,12 @@ class Mover:
             now = self._clock()
             asked = [share for one in outcome.asked.attempts for share in one.move.shares]
             ledger.save_asked(session, facts.job_id, asked)
-            save_arrived(session, facts, outcome.seen, outcome.shares, conclusion.complete, now)
-            if outcome.seen:
-                ledger.weaken_proof(session, facts.job_id, outcome.proof)
+            seen = outcome.evidence.proven
+            save_arrived(session, facts, seen, outcome.shares, conclusion.complete, now)
+            if seen:
+                ledger.weaken_proof(session, facts.job_id, outcome.evidence.proof)
+            if facts.commits:
+                mark_nameless(session, facts, outcome.shares, seen)
             for loss in conclusion.losses:
                 verdict = loss.verdict
                 ledger.save_lost(
@@ -120,7 +128,8 @@ class Mover:
                 )
             if conclusion.stop is None:
                 grace_s = self._verifier.grace_s
-                return [*conclusion.tasks, *(awaited.task(grace_s) for awaited in conclusion.awaited)]
+                awaited = [one.task(grace_s) for one in conclusion.awaited]
+                return [*conclusion.tasks, *awaited, *_to_commit(facts, outcome)]
             detail = conclusion.stop.detail
             ledger.lose_the_rest(
                 session, facts.job_id, state="failed", reason=conclusion.stop.reason, detail=detail
@@ -140,6 +149,12 @@ def _left(shares: Sequence[Share], here: Seen) -> list[Share]:
         elif (rest := share.without(here.sop_instance_uids)) is not None:
             left.append(rest)
     return left
+
+
+def _to_commit(facts: Facts, outcome: _Outcome) -> Sequence[NewTask]:
+    unproven = outcome.evidence.unproven
+    shares = [part for share in outcome.shares if (part := share.only(unproven)) is not None]
+    return order_after(outcome.order, word_of(facts)).tasks(shares)
 
 
 def _stop(facts: Facts, conclusion: Conclusion) -> Ending | None:

@@ -43,10 +43,19 @@ Look = Callable[[], Seen]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What arrived, and how that is known: receipts, find, or nothing but the PACS's word (reported)."""
+    """What arrived, and how that is known: receipts, find, or nothing but the PACS's word (reported).
+
+    `unproven` are named objects among it that the store node has yet to commit to.
+    """
 
     seen: Seen
     proof: str
+    unproven: frozenset[str] = frozenset()
+
+    @property
+    def proven(self) -> Seen:
+        """What is there without them."""
+        return Seen(self.seen.sop_instance_uids - self.unproven, self.seen.nameless)
 
 
 class Verifier:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy.orm import Session
@@ -13,6 +13,9 @@ from sqlalchemy.orm import Session
 from services.retrieve import ledger
 from services.retrieve.arrived import save_late
 from services.retrieve.asking import Asker
+from services.retrieve.commit_ledger import end_all
+from services.retrieve.commit_orders import AWAIT_COMMIT, COMMIT
+from services.retrieve.committing import Committer
 from services.retrieve.expected import open_shares
 from services.retrieve.expecting import Expecter, give_up_naming
 from services.retrieve.facts import Facts, facts_of
@@ -24,6 +27,7 @@ from services.retrieve.rows import lock
 from services.retrieve.verdict import reason_of
 from services.retrieve.verify import Verifier
 from services.retrieve.waiting import Waiter
+from services.retrieve.word import unproven_note
 from shared.clock import Clock
 from shared.contract.messages import JobKind
 from shared.contract.reasons import Reason, sentence
@@ -36,6 +40,10 @@ from shared.jobs.model import Claim, Ending, NewTask, Result
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+
+class _Worker(Protocol):
+    def perform(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result: ...
 
 
 class RetrieveWork:
@@ -64,8 +72,21 @@ class RetrieveWork:
         self._manners_of = manners_of
         self._expecter = Expecter(links, manners_of)
         verifier = Verifier(database, links, grace_s=settings.arrival_grace)
-        self._mover = Mover(database, asker, verifier, manners_of, clock)
-        self._waiter = Waiter(database, verifier, clock)
+        mover = Mover(database, asker, verifier, manners_of, clock)
+        waiter = Waiter(database, verifier, clock)
+        self._committer = Committer(
+            database,
+            links.timeouts,
+            clock,
+            timeout_s=settings.commitment_timeout,
+            grace_s=settings.arrival_grace,
+        )
+        self._workers: dict[str, _Worker] = {
+            MOVE: mover,
+            AWAIT: waiter,
+            COMMIT: self._committer,
+            AWAIT_COMMIT: self._committer,
+        }
 
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
         """Do the work of one task."""
@@ -78,8 +99,7 @@ class RetrieveWork:
         if claim.kind == EXPECT:
             return self._expecter.perform(facts, claim, cancellation)
         try:
-            worker = self._waiter if claim.kind == AWAIT else self._mover
-            return worker.perform(facts, claim, cancellation)
+            return self._workers[claim.kind].perform(facts, claim, cancellation)
         except InterruptedWorkError as interruption:
             if str(interruption) == "cancelled":
                 self._save_late(facts)
@@ -95,6 +115,8 @@ class RetrieveWork:
         """Say what it means that a task failed for good."""
         with self._database.read() as session:
             facts = facts_of(session, claim.job_id, self._settings)
+            if claim.kind in (COMMIT, AWAIT_COMMIT):
+                return self._committer.given_up(facts, claim, error)
             end_job = self._end_of_all(session, facts, claim, error)
         reason, detail = reason_of(error), str(error)
 
@@ -148,11 +170,11 @@ class RetrieveWork:
         facts = facts_of(session, job_id, self._settings)
         ledger.lose_the_rest(session, job_id, state="missing", reason=Reason.NOT_ARRIVED, detail="")
         save_late(session, facts, self._clock())
-        counts = ledger.counts_of(session, job_id)
+        counts, note = ledger.counts_of(session, job_id), unproven_note(session, facts)
         if counts["arrived"] >= counts["asked"]:
-            return Ending("completed")
+            return Ending("completed", detail=note)
         if counts["arrived"]:
-            return Ending("incomplete")
+            return Ending("incomplete", detail=note)
         code, detail = ledger.main_loss(session, job_id)
         words = f"{sentence(Reason.NOTHING_ARRIVED)} {sentence(code)}"
         return Ending("failed", Reason.NOTHING_ARRIVED.value, f"{words} ({detail})" if detail else words)
@@ -162,8 +184,9 @@ class RetrieveWork:
         return dict(ledger.counts_of(session, job_id))
 
     def before_announcing(self, session: Session, job_id: str) -> None:
-        """Close the rows of a retrieve that was cancelled."""
+        """Close what a job that was ended early leaves open."""
         facts = facts_of(session, job_id, self._settings)
+        end_all(session, job_id, self._clock())
         if session.get_one(Retrieve, job_id).status == "cancelled":
             save_late(session, facts, self._clock())
             ledger.lose_the_rest(session, job_id, state="missing", reason=Reason.CANCELLED, detail="")

@@ -11,6 +11,7 @@ import structlog
 
 from services.store.arriving import ArrivingDataSet
 from services.store.channel import DRAIN_S, Channel, GoneError
+from services.store.commitment import REPORT_MAX_BYTES, Event
 from services.store.establish import UnexpectedPduError, accept, read_request, refusal_of, reject
 from services.store.intake import DEFECT, Announced, Answer, Incoming, shown_ae_title
 from services.store.pace import Pace
@@ -26,9 +27,10 @@ from services.store.requests import (
     request_of,
 )
 from services.store.terms import Terms
-from shared.dicom.sop_classes import VERIFICATION
+from shared.dicom.commitment import PROCESSING_FAILURE
+from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION
 from shared.dicom.upper_layer.acceptance import AcceptedContext
-from shared.dicom.upper_layer.command import MAX_COMMAND_BYTES, decode_command
+from shared.dicom.upper_layer.command import MAX_COMMAND_BYTES, N_EVENT_REPORT_RQ, decode_command
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.negotiation import Rejected
 from shared.dicom.upper_layer.pdu import (
@@ -227,7 +229,10 @@ class Association:
         if not request.has_data_set:
             self._finish(request)
             return
-        self._arriving = ArrivingDataSet(self._part_opener(request), self._terms.max_object_bytes)
+        limit_bytes = (
+            self._terms.max_object_bytes if request.command_field == C_STORE_RQ else REPORT_MAX_BYTES
+        )
+        self._arriving = ArrivingDataSet(self._part_opener(request), limit_bytes)
 
     def _part_opener(self, request: Request) -> Callable[[], PartFile] | None:
         open_part = self._terms.open_part
@@ -269,10 +274,12 @@ class Association:
             return None
         if request.command_field == C_ECHO_RQ:
             return Answer(0x0000)
+        context = self._contexts[self._context_id]
+        if request.command_field == N_EVENT_REPORT_RQ and context.abstract_syntax == STORAGE_COMMITMENT:
+            return self._report(request, context)
         if request.command_field != C_STORE_RQ:
             return Answer(UNRECOGNIZED_OPERATION, "only C-STORE and C-ECHO are served")
-        context = self._contexts[self._context_id]
-        if context.abstract_syntax == VERIFICATION:
+        if context.abstract_syntax in (VERIFICATION, STORAGE_COMMITMENT):
             return Answer(SOP_CLASS_NOT_SUPPORTED, "no storage class was agreed for this context")
         return self._store(request, context)
 
@@ -287,12 +294,27 @@ class Association:
             part=arrived.part if arrived else None,
             problem=arrived.problem if arrived else None,
         )
+        return self._taken(lambda: self._terms.take(incoming), DEFECT)
+
+    def _report(self, request: Request, context: AcceptedContext) -> Answer:
+        take_report = self._terms.take_report
+        assert take_report is not None
+        event = Event(
+            event_type_id=request.event_type_id,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax_uid=context.transfer_syntax,
+            calling_ae_title=self._calling_ae_title,
+            data_set=bytes(self._arriving.data()) if self._arriving else b"",
+        )
+        return self._taken(lambda: take_report(event), PROCESSING_FAILURE)
+
+    def _taken(self, take: Callable[[], Answer], defect: int) -> Answer:
         try:
-            return self._terms.take(incoming)
+            return take()
         except Exception:
             log.exception("request not handled")
             self._terms.count("defects")
-            return Answer(DEFECT, "internal error")
+            return Answer(defect, "internal error")
 
     def _abort(self, source: int, reason: int = 0) -> None:
         with suppress(OSError):

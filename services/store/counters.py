@@ -32,6 +32,8 @@ NAMES: Mapping[str, str] = {
     "refused_out_of_space": "Objects refused: no space",
     "refused_cannot_write": "Objects refused: cannot be written",
     "refused_index_away": "Objects refused: the database is away",
+    "commitment_reports": "Reports on storage commitments",
+    "refused_reports": "Reports on storage commitments refused",
     "defects": "Requests and associations that met a defect of ours",
     "scans_wanted": "Times that receipts were given up, so that the folder has to be compared",
 }

@@ -7,11 +7,12 @@ import time
 import structlog
 
 from services.store.channel import DRAIN_S, Channel
+from services.store.commitment import accepted_roles, readable, takes_reports
 from services.store.intake import shown_ae_title
 from services.store.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from services.store.storage_classes import is_storage
 from services.store.terms import Terms
-from shared.dicom.sop_classes import VERIFICATION
+from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION
 from shared.dicom.upper_layer.acceptance import (
     CALLING_AE_TITLE_NOT_RECOGNIZED,
     AcceptedContext,
@@ -65,14 +66,19 @@ def refusal_of(request: Request, terms: Terms) -> Rejected | None:
 
 
 def accept(channel: Channel, request: Request, terms: Terms) -> dict[int, AcceptedContext]:
-    """Accept every storage class that is asked for, in the transfer syntax first asked for.
+    """Accept every storage class that is asked for, in the transfer syntax first asked for, and reports.
 
     Raises:
         GoneError: the connection is closed.
         TimeoutError: the sender takes no bytes.
     """
-    contexts, results = negotiate(request, lambda uid: uid == VERIFICATION or is_storage(uid))
-    channel.send(associate_ac(request, contexts, results, MAX_PDU_BYTES, _IMPLEMENTATION), terms.stall_s)
+    reports = terms.take_report is not None and takes_reports(request)
+    served = {VERIFICATION, STORAGE_COMMITMENT} if reports else {VERIFICATION}
+    contexts, results = negotiate(readable(request), lambda uid: uid in served or is_storage(uid))
+    roles = accepted_roles(request, contexts)
+    channel.send(
+        associate_ac(request, contexts, results, MAX_PDU_BYTES, _IMPLEMENTATION, roles), terms.stall_s
+    )
     terms.count("associations_begun")
     return contexts
 

@@ -23,6 +23,7 @@ from services.store.summaries import Reader
 from shared.broker.commands import CommandHandler, CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
+from shared.clock import Clock
 from shared.contract.messages import Command, RegisterObjects, RetryHandover
 from shared.database.session import Database
 from shared.errors import PermanentError
@@ -60,7 +61,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     scanner = Scanner(database, receiver.folder, receiver.committer, scan_wanted)
     reader = Reader(database, settings.objects_dir)
     handing = handover_workers(settings, database, receiver.folder)
-    consumption = _consumption(settings, broker, database)
+    consumption = _consumption(settings, broker, database, receiver.clock)
     others: list[_Part] = [scanner, reader, *handing, consumption]
 
     def start_others() -> None:
@@ -84,13 +85,13 @@ def processes_of(settings: Settings) -> int:
     return settings.store_processes
 
 
-def _consumption(settings: Settings, broker: Broker, database: Database) -> Worker:
+def _consumption(settings: Settings, broker: Broker, database: Database, clock: Clock) -> Worker:
     publisher = Publisher(broker, NAME)
     handlers: dict[type[Command], CommandHandler] = {
-        RegisterObjects: RegisterHandler(database, publisher),
+        RegisterObjects: RegisterHandler(database, publisher, clock),
         RetryHandover: RetryHandler(database, publisher, enabled=settings.hands_over),
     }
-    inbox = Inbox(CommandRouter(handlers, publisher), database, settings.store_ae_title)
+    inbox = Inbox(CommandRouter(handlers, publisher), database, settings.store_ae_title, clock)
     return Worker(broker, QUEUE, inbox, workers=1)
 
 

@@ -14,6 +14,7 @@ import structlog
 
 from services.store.association import Association
 from services.store.channel import Channel
+from services.store.commitment import Event
 from services.store.intake import Announced, Answer, Incoming
 from services.store.part_file import PartFile
 from services.store.terms import Terms
@@ -81,6 +82,7 @@ class StoreScp:
         max_associations: int = MAX_ASSOCIATIONS,
         max_object_bytes: int = MAX_OBJECT_BYTES,
         tls: ssl.SSLContext | None = None,
+        take_report: Callable[[Event], Answer] | None = None,
     ) -> None:
         """Serve what comes to `listener`, which others may share.
 
@@ -97,6 +99,7 @@ class StoreScp:
             idle_s=idle_timeout_s,
             stall_s=stall_timeout_s,
             tls=tls,
+            take_report=take_report,
         )
         self._listener = listener
         self._ae_title = ae_title

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from services.store.announce import Announcer
+from services.store.commitment import ReportKeeper
 from services.store.committer import Committer
 from services.store.counters import Counters
 from services.store.intake import Intake
@@ -20,6 +21,7 @@ from services.store.receive import StoreScp
 from services.store.security import admission, tls_context
 from shared.broker.factory import open_broker
 from shared.broker.port import Broker
+from shared.database.clock import DatabaseClock
 from shared.database.session import Database
 from shared.events import Publisher
 from shared.lifecycle import Lifecycle
@@ -53,6 +55,7 @@ class Receiver:
             PermanentError: the files for TLS cannot be used.
         """
         self._grace_s = settings.grace
+        self.clock = DatabaseClock(database)
         tls = tls_context(settings)
         self.folder = ObjectFolder(settings.objects_dir)
         self.folder.open()
@@ -62,12 +65,14 @@ class Receiver:
             self.folder,
             counters,
             store_ae_title=settings.store_ae_title,
+            clock=self.clock,
         )
         self.committer = Committer(
             database,
             wait_s=answer_within_s(settings.dimse_timeout),
             on_committed=self._announcer.committed,
             on_missed=on_missed,
+            clock=self.clock,
         )
         intake = Intake(self.folder, self.committer, counters)
         self._scp = StoreScp(
@@ -83,6 +88,7 @@ class Receiver:
             max_associations=settings.store_associations,
             max_object_bytes=settings.store_object_bytes,
             tls=tls,
+            take_report=ReportKeeper(database, counters.add).take,
         )
 
     def start(self, lifecycle: Lifecycle, *others: Callable[[], None]) -> None:
@@ -91,6 +97,8 @@ class Receiver:
         What is started first is stopped last: no receipt is left behind by its committer or announcer.
         """
         lifecycle.on_stop(self.folder.close)
+        self.clock.start()
+        lifecycle.on_stop(self.clock.stop)
         for part in (self._announcer, self.committer):
             part.start()
             lifecycle.on_stop(lambda part=part: part.stop(self._grace_s))  # type: ignore[misc]

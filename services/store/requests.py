@@ -1,4 +1,4 @@
-"""DIMSE requests to a store, and the answers to them (PS3.7 9.3.1, 9.3.5); pure."""
+"""DIMSE requests to a store, and the answers to them (PS3.7 9.3.1, 9.3.5, 10.3.1); pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from shared.dicom.identifiers import UID_MAX_LENGTH
 from shared.dicom.upper_layer.command import (
     AFFECTED_SOP_CLASS_UID,
+    AFFECTED_SOP_INSTANCE_UID,
     COMMAND_DATA_SET_TYPE,
     COMMAND_FIELD,
+    EVENT_TYPE_ID,
     MESSAGE_ID,
     MESSAGE_ID_BEING_RESPONDED_TO,
     NO_DATA_SET,
@@ -24,7 +26,6 @@ C_STORE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0030, 0x0FFF
 _ANSWER = 0x8000
 
 _ERROR_COMMENT = 0x0902
-_AFFECTED_SOP_INSTANCE_UID = 0x1000
 #: Characters of an Error Comment, an LO.
 _COMMENT_LENGTH = 64
 
@@ -43,6 +44,8 @@ class Request:
     sop_class_uid: str
     sop_instance_uid: str
     has_data_set: bool
+    #: Of an N-EVENT-REPORT.
+    event_type_id: int | None = None
 
 
 def request_of(command: Mapping[int, bytes]) -> Request:
@@ -60,8 +63,9 @@ def request_of(command: Mapping[int, bytes]) -> Request:
         command_field=command_field,
         message_id=message_id or 0,
         sop_class_uid=_text(command.get(AFFECTED_SOP_CLASS_UID, b"")),
-        sop_instance_uid=_text(command.get(_AFFECTED_SOP_INSTANCE_UID, b"")),
+        sop_instance_uid=_text(command.get(AFFECTED_SOP_INSTANCE_UID, b"")),
         has_data_set=number_of(command, COMMAND_DATA_SET_TYPE) != NO_DATA_SET,
+        event_type_id=number_of(command, EVENT_TYPE_ID),
     )
 
 
@@ -75,7 +79,7 @@ def answer_to(request: Request, status_code: int, comment: str = "") -> bytes:
     if _can_be_repeated(request.sop_class_uid):
         elements[AFFECTED_SOP_CLASS_UID] = request.sop_class_uid
     if _can_be_repeated(request.sop_instance_uid):
-        elements[_AFFECTED_SOP_INSTANCE_UID] = request.sop_instance_uid
+        elements[AFFECTED_SOP_INSTANCE_UID] = request.sop_instance_uid
     if comment:
         shown = comment[:_COMMENT_LENGTH].encode("ascii", "replace").decode("ascii")
         elements[_ERROR_COMMENT] = shown + " " * (len(shown) % 2)

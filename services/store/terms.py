@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.store.commitment import Event
 from services.store.intake import Announced, Answer, Incoming
 from services.store.part_file import PartFile
 
@@ -29,3 +30,5 @@ class Terms:
     #: Within a request, where nothing comes; what comes gives more (`pace.py`).
     stall_s: float
     tls: ssl.SSLContext | None = None
+    #: Takes reports on storage commitments; without it none are.
+    take_report: Callable[[Event], Answer] | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import Field, PasswordField, SelectField, StringField
+from wtforms import Field, PasswordField, RadioField, SelectField, StringField
 
 from services.web.criteria_words import for_people
 from shared.dicom.limits import (
@@ -16,7 +17,7 @@ from shared.dicom.limits import (
     TIME_ZONE_MAX_LENGTH,
 )
 from shared.errors import InvalidInputError
-from shared.nodes import LIMITS, NodeInput, parse_node
+from shared.nodes import LIMITS, RETRIEVE_BY, VERIFY_BY, NodeInput, parse_node
 from shared.users import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, ROLES
 
 #: What the roles may do, for the form.
@@ -38,6 +39,8 @@ _HARMLESS = {
     "requests_per_minute": None,
     "hours": "",
     "time_zone": "",
+    RETRIEVE_BY: "move",
+    VERIFY_BY: "auto",
 }
 
 
@@ -110,6 +113,28 @@ class NodeForm(Form):
         description="For example 18:00-06:00, 12:00-13:00; empty: always.",
         render_kw={"maxlength": HOURS_MAX_LENGTH, "autocomplete": "off"},
     )
+    retrieve_by = RadioField(
+        "How objects are retrieved",
+        choices={
+            "move": "C-MOVE: the PACS sends them to the store node",
+            "get": "C-GET: DoseQR fetches them and sends them on",
+        },
+        default="move",
+        validate_choice=False,
+        description="For C-MOVE the PACS has to know the store node and reach it; for C-GET it need not. "
+        "Not every PACS offers C-GET.",
+    )
+    verify_by = RadioField(
+        "How it is known what arrived",
+        choices={
+            "auto": "Receipts or C-FIND where it offers them, otherwise the word of the PACS",
+            "commitment": "Storage commitment: it promises to keep each object",
+        },
+        default="auto",
+        validate_choice=False,
+        description="For storage commitment it has to know DoseQR's store by AE title, host and port. "
+        "DoseQR's own store always gives receipts.",
+    )
     time_zone = StringField(
         "Time zone of the hours",
         description="For example Europe/Berlin; empty: that of the server.",
@@ -140,11 +165,11 @@ class NodeForm(Form):
         said = {
             key: "" if value is None and key != "calling_ae_title" else value for key, value in said.items()
         }
-        return said | self._limits() if kind == "remote" else said
+        return said | self._manners((*LIMITS, RETRIEVE_BY) if kind == "remote" else (VERIFY_BY,))
 
-    def _limits(self) -> dict[str, Any]:
-        """Return the limits that the form speaks of; who does not speak of one changes none."""
-        said = {name: str(self[name].data).strip() for name in LIMITS if self[name].data is not None}
+    def _manners(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return what the form says of limits and ways; who does not speak of one changes none."""
+        said = {name: str(self[name].data).strip() for name in names if self[name].data is not None}
         if said.get("max_associations") == "":
             said["max_associations"] = str(MAX_ASSOCIATIONS_DEFAULT)
         return said

@@ -24,6 +24,8 @@ from shared.reading.retrieves import retrieve_counts
 
 #: Seconds after which a panel that waits for something looks again, events or not.
 LOOK_S = 3
+#: The same where nothing is expected.
+LOOK_ENDED_S = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +113,18 @@ class Panel:
 
     @property
     def follow(self) -> list[str]:
-        """The ids whose events change this panel."""
+        """The ids whose events change this panel; an ended job needs no stream of its own."""
+        if not self.active:
+            return []
         ids = [self.job_id]
         ids += [self.retrieve.job.id] if self.retrieve else []
         ids += [self.pending.job_id] if self.pending else []
         return list(dict.fromkeys(ids))
 
     @property
-    def every_s(self) -> int | None:
-        """After how many seconds to look again; None: nothing changes any more."""
-        return LOOK_S if self.active else None
+    def every_s(self) -> int:
+        """After how many seconds to look again: somebody else may ask again for a job that has ended."""
+        return LOOK_S if self.active else LOOK_ENDED_S
 
     @property
     def active(self) -> bool:

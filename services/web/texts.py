@@ -14,6 +14,7 @@ from services.web.parts import parts
 from services.web.report_words import REPORT_KINDS, UNREADABLE_REASONS, key_figures
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
+from shared.reading.retrieves import ARRIVAL_WORDS
 
 EN_DASH = "\N{EN DASH}"
 
@@ -42,6 +43,7 @@ def init_filters(app: Flask) -> None:
         key_figures=key_figures,
     )
     app.jinja_env.globals.update(STATUS_LOOKS=STATUS_LOOKS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
+    app.jinja_env.globals.update(ARRIVAL_WORDS=ARRIVAL_WORDS)
     app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
     app.context_processor(_context)
 

@@ -83,6 +83,7 @@ class Reason(StrEnum):
     CAPPED = "capped"
     NOT_ARRIVED = "not_arrived"
     NOT_CONFIRMED = "not_confirmed"
+    NOT_COMMITTED = "not_committed"
     CANCELLED = "cancelled"
 
     # failures of jobs, slices and moves
@@ -192,6 +193,7 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.CAPPED: (_M, "The PACS stops at a number of answers, and this window cannot be cut further."),
         Reason.NOT_ARRIVED: (_M, "It was asked for and did not arrive."),
         Reason.NOT_CONFIRMED: (_M, "Nothing confirms that it arrived."),
+        Reason.NOT_COMMITTED: (_M, "The store node does not commit to keep it."),
         Reason.CANCELLED: (_M, "The job was cancelled before it was its turn."),
         Reason.HOST_NOT_FOUND: (_F, "The host name of {node} is not known."),
         Reason.REMOTE_UNREACHABLE: (_F, "The remote node {node} cannot be reached."),

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.errors import DatabaseAwayError
 
@@ -31,6 +32,8 @@ class Database:
         # For `transaction` on SQLite.
         self._turn = threading.Lock()
         self._writer: Connection | None = None
+        self._closed = False
+        event.listen(self._engine, "checkin", self._returned)
 
     @property
     def engine(self) -> Engine:
@@ -93,6 +96,8 @@ class Database:
                 self._drop_writer()
                 raise
         finally:
+            if self._closed:
+                self._drop_writer()
             self._turn.release()
 
     def _drop_writer(self) -> None:
@@ -101,10 +106,16 @@ class Database:
             writer.close()
 
     def close(self) -> None:
-        """Close all connections."""
-        with self._turn:
+        """Close all connections, and those in use as soon as they are given back."""
+        self._closed = True
+        if self._turn.acquire(blocking=False):
             self._drop_writer()
+            self._turn.release()
         self._engine.dispose()
+
+    def _returned(self, _connection: Any, record: ConnectionPoolEntry) -> None:
+        if self._closed:
+            record.invalidate()
 
 
 @contextmanager

@@ -196,7 +196,7 @@ class Engine:
         self, session: Session, job: Any, result: Result, follows: Sequence[NewTask], now: datetime
     ) -> None:
         if not result.error:
-            job.note = ""
+            job.note = result.note[:1000]
         if result.end_job is not None:
             self.ledger.finish(session, job, result.end_job, now)
         else:

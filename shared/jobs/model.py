@@ -81,6 +81,8 @@ class Result:
     detail: str = ""
     end_job: Ending | None = None
     after: Callable[[], None] | None = None
+    #: What the job waits for now, in words, if it waits.
+    note: str = ""
 
 
 class JobService(Protocol):

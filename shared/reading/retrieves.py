@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from shared.contract.reasons import Reason
 from shared.database.models.query import Query
-from shared.database.models.retrieve import Retrieve, RetrieveObject
+from shared.database.models.retrieve import Retrieve, RetrieveCommitment, RetrieveObject
 from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, UnknownJobError, life
 from shared.reading.queries import query_json
-from shared.reading.summaries import summaries
+from shared.reading.summaries import summaries, unread
+
+#: How it is known what arrived, in words.
+ARRIVAL_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "receipts": "from the store's own receipts",
+        "commitment": "by the store node's storage commitment",
+        "find": "by asking the store node",
+        "reported": "by the PACS's word only",
+    }
+)
 
 #: States of objects that did not come, once the retrieve has ended.
 NOT_ARRIVED = ("failed", "missing")
@@ -38,7 +51,9 @@ def retrieve_json(session: Session, job_id: str) -> dict[str, Any]:
         **told,
         "selection": retrieve.selection,
         "verification": retrieve.verification,
+        "commitment": commitment_of(session, job_id),
         "summaries": list(summaries(session, job_id)),
+        "unread": unread(session, job_id),
         "handover": handover_of(session, job_id),
     }
 
@@ -64,6 +79,23 @@ def retrieve_counts(session: Session, retrieve: Retrieve) -> dict[str, int]:
         "reported_warning": retrieve.reported_warning,
         "reported_failed": retrieve.reported_failed,
     }
+
+
+def commitment_of(session: Session, job_id: str) -> dict[str, int] | None:
+    """Return what came of asking the store node for storage commitment; None if it was not asked.
+
+    `requests`, and objects: `committed`; `not_confirmed` are those that arrived as far as is said.
+    """
+    requests = session.scalar(
+        select(func.count()).select_from(RetrieveCommitment).where(RetrieveCommitment.job_id == job_id)
+    )
+    row = RetrieveObject
+    committed = func.count().filter(row.committed_in != "")
+    unconfirmed = func.count().filter(row.reason == Reason.NOT_CONFIRMED.value, row.state == "arrived")
+    counts = session.execute(select(committed, unconfirmed).where(row.job_id == job_id)).one()
+    if not requests and not any(counts):
+        return None
+    return {"requests": requests or 0, "committed": counts[0], "not_confirmed": counts[1]}
 
 
 def missing_objects(session: Session, job_id: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
 from shared.database.models import QueryStudy, ReportSummary, Retrieve, RetrieveObject, StoredObject
@@ -34,6 +34,26 @@ def summaries(session: Session, job_id: str, *, limit: int | None = None) -> Ite
 def count_of_reports(session: Session, job_id: str) -> int:
     """Return how many dose reports of a retrieve are in DoseQR's own store."""
     return session.scalar(select(func.count()).select_from(_reports(job_id).subquery())) or 0
+
+
+def unread(session: Session, job_id: str) -> dict[str, int] | None:
+    """Return how many objects arrived of which no report tells: `no_report`, `elsewhere`; None if none did.
+
+    `no_report`: in DoseQR's own store, but of another kind, mostly images; `elsewhere`: in another store.
+    """
+    uid = RetrieveObject.sop_instance_uid
+    own = and_(StoredObject.sop_instance_uid == uid, StoredObject.source == "store")
+    weight = case((uid == "", func.coalesce(RetrieveObject.announced, 1)), else_=1)
+    elsewhere = func.sum(case((StoredObject.sop_instance_uid.is_(None), weight), else_=0))
+    others = func.sum(case((StoredObject.sop_class_uid.not_in(REPORT_CLASSES), 1), else_=0))
+    row = session.execute(
+        select(others, elsewhere)
+        .select_from(RetrieveObject)
+        .join(StoredObject, own, isouter=True)
+        .where(RetrieveObject.job_id == job_id, RetrieveObject.state == "arrived")
+    ).one()
+    counts = {"no_report": int(row[0] or 0), "elsewhere": int(row[1] or 0)}
+    return counts if any(counts.values()) else None
 
 
 def _reports(job_id: str) -> Any:

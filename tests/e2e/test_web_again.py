@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
+from typing import Any
 
+from playwright.sync_api import Locator, Page, expect
+
+from shared.contract.messages import AskAgain
+from simulator.scp import ScriptedPacs
 from tests.e2e.test_web_journeys import fill_query, log_in
-from tests.support.pacs import ct_study, mg_study
+from tests.support.pacs import PacsFactory, ct_study, mg_study
+from tests.support.system import System
 from tests.support.web import add_people
 
 #: The PACS never answers about mammography.
-NO_MG = {"operation": "find", "level": "STUDY", "code": "MG", "kind": "abort", "always": True}
+NO_MG: dict[str, Any] = {"operation": "find", "level": "STUDY", "code": "MG", "kind": "abort", "always": True}
 
 
-def test_what_is_missing_is_asked_again_and_followed_without_reloading(system, scripted_pacs, page):
-    # Given
+def incomplete_query(system: System, scripted_pacs: PacsFactory, page: Page) -> tuple[ScriptedPacs, Locator]:
+    """Ask in the page for what a PACS does not answer; return the PACS, and the query in the page."""
     address = f"http://127.0.0.1:{system.settings.web_port}"
     add_people(system.database)
     pacs = scripted_pacs([ct_study(), mg_study(), mg_study()])
@@ -28,6 +33,12 @@ def test_what_is_missing_is_asked_again_and_followed_without_reloading(system, s
     query = page.get_by_role("article", name="Query", exact=True)
     expect(query).to_contain_text("incomplete")
     expect(query).to_contain_text("1 window missing")
+    return pacs, query
+
+
+def test_what_is_missing_is_asked_again_and_followed_without_reloading(system, scripted_pacs, page):
+    # Given
+    pacs, query = incomplete_query(system, scripted_pacs, page)
     pacs.change(faults=(), answer_delay_s=0.2)
     # When
     with page.expect_navigation():
@@ -38,4 +49,17 @@ def test_what_is_missing_is_asked_again_and_followed_without_reloading(system, s
     expect(query.locator("li", has=page.get_by_label("Mammography"))).to_contain_text("2")
     expect(query.get_by_role("button", name="Ask again for the missing")).to_have_count(0)
     expect(page.locator("#announcer")).to_contain_text("Query completed")
+    assert page.evaluate("document.body.dataset.mark") == "same page"
+
+
+def test_what_somebody_else_asks_again_shows_in_an_open_page(system, scripted_pacs, page):
+    # Given
+    pacs, query = incomplete_query(system, scripted_pacs, page)
+    page.evaluate("document.body.dataset.mark = 'same page'")
+    job_id = str(query.locator("[id^=again-]").get_attribute("id")).removeprefix("again-")
+    pacs.change(faults=())
+    # When
+    system.command(AskAgain(job_id=job_id, requested_by="somebody else"))
+    # Then
+    expect(query).to_contain_text("completed", timeout=40_000)
     assert page.evaluate("document.body.dataset.mark") == "same page"

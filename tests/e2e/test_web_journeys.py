@@ -202,9 +202,19 @@ def test_an_administrator_adds_edits_tests_and_removes_a_node(hospital, page, ad
     shoot(page, "nodes-desktop")
     # When
     page.get_by_role("link", name="Edit new one").click()
+    expect(page.get_by_role("radio", name="C-MOVE")).to_be_checked()
     page.get_by_label("Name").fill("renamed")
+    page.get_by_role("radio", name="C-GET").check()
+    shoot(page, "node-edit-desktop")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("row", name=re.compile("renamed"))).to_be_visible()
+    # Then
+    page.get_by_role("link", name="Profile of renamed").click()
+    expect(page.get_by_text("Fetched with C-GET")).to_be_visible()
+    page.get_by_role("link", name="Change how objects are retrieved").click()
+    expect(page.get_by_role("radio", name="C-GET")).to_be_checked()
+    page.get_by_role("link", name="Back", exact=True).click()
+    # When
     page.get_by_role("link", name="Remove renamed").click()
     shoot(page, "node-remove-desktop")
     page.get_by_role("button", name="Remove").click()
@@ -346,7 +356,7 @@ def test_an_administrator_has_a_node_measured_and_limits_it(hospital, page, addr
     expect(page.get_by_role("status").filter(has_text="Measured with")).to_be_visible()
     expect(page.get_by_role("row", name="Matches on modalities")).to_contain_text("yes")
     # When
-    page.get_by_role("link", name="Change").click()
+    page.get_by_role("link", name="Change the limits").click()
     page.get_by_label("Requests a minute").fill("120")
     page.get_by_label("Hours in which it may be asked").fill("evenings")
     page.get_by_role("button", name="Save").click()

@@ -15,6 +15,8 @@ from tests.support.archives import slim, studies
 from tests.support.ward import check_against_truth
 
 STUDIES = 2_000
+#: Its index holds no more than 500 studies and 10,000 objects for each AE title.
+MOST_IN_DCMQRSCP = 400
 
 
 @pytest.mark.timeout(3600)
@@ -29,13 +31,19 @@ def test_an_orthanc_of_two_thousand_studies_leads_to_the_truth(system, make_orth
 
 
 @pytest.mark.timeout(3600)
-def test_a_dcmqrscp_of_two_thousand_studies_leads_to_what_can_be_known_of_it(
+def test_dcmqrscps_of_two_thousand_studies_lead_to_what_can_be_known_of_them(
     system, make_dcmqrscp, scripted_pacs
 ):
     # Given
     made = [slim(one) for one in studies(STUDIES, seed=29)]
-    dcmqrscp_and_twin_of(system, make_dcmqrscp, scripted_pacs, made)
-    # When
-    query, twin = (asked(system, name, MONTH) for name in ("dcmqrscp", "twin"))
-    # Then
-    assert kept_in(query, made) == kept_in(twin, made)
+    parts = [made[start : start + MOST_IN_DCMQRSCP] for start in range(0, STUDIES, MOST_IN_DCMQRSCP)]
+    for number, part in enumerate(parts):
+        dcmqrscp_and_twin_of(system, make_dcmqrscp, scripted_pacs, part, number=number)
+    system.add_own_store()
+    system.start("query")
+    for number, part in enumerate(parts):
+        # When
+        query, twin = (asked(system, f"{name}{number}", MONTH) for name in ("dcmqrscp", "twin"))
+        # Then
+        assert kept_in(query, part) == kept_in(twin, part)
+        assert kept_in(query, part)

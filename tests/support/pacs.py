@@ -245,7 +245,7 @@ class StoreScp:
     def start(self) -> Self:
         self._server = self._ae.make_server(
             ("127.0.0.1", self.port),
-            evt_handlers=[(evt.EVT_C_STORE, self._store), (evt.EVT_CONN_OPEN, _on_open)],
+            evt_handlers=[(evt.EVT_C_STORE, self._store), (evt.EVT_CONN_OPEN, _on_open), *self.handlers()],
             server_class=ThreadedAssociationServer,
         )
         self.port = int(self._server.server_address[1])
@@ -253,6 +253,10 @@ class StoreScp:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
+
+    def handlers(self) -> list[Any]:
+        """Return the handlers of what else it serves."""
+        return []
 
     def stop(self) -> None:
         if self._server is None or self._thread is None:

@@ -77,7 +77,8 @@ class Retrieves:
             for one in studies:
                 session.add(a_study(one.study_instance_uid, query_id))
                 for series in one.series:
-                    uids = [instance.sop_instance_uid for instance in series.instances]
+                    classes = {one.sop_instance_uid: one.sop_class_uid for one in series.instances}
+                    uids = list(classes)
                     keys = (one.study_instance_uid, series.series_instance_uid)
                     kept = [uid for uid in uids if only is None or uid in only]
                     if not kept:
@@ -89,7 +90,10 @@ class Retrieves:
                     session.add(row)
                     for uid in uids if named else ():
                         decision = "keep" if uid in kept else "drop"
-                        session.add(an_object(*keys, uid, query_id, decision=decision))
+                        one_class = classes[uid]
+                        session.add(
+                            an_object(*keys, uid, query_id, decision=decision, sop_class_uid=one_class)
+                        )
         return str(query_id)
 
     def run(self, query_id: str = "query-1", **options: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@
     read() {
       const part = this.part;
       this.everyMs = part?.dataset.every ? Number(part.dataset.every) * 1000 : Infinity;
-      if (part?.dataset.follow) this.follow = part.dataset.follow;
+      if (part?.dataset.follow !== undefined) this.follow = part.dataset.follow;
       const ended = part?.hasAttribute("data-ended") ?? false;
       if (ended && this.ended === false && this.element.dataset.then) loadOnce(this.element.dataset.then);
       this.ended = ended;

@@ -15,12 +15,19 @@ from shared.database.models.query import (
     QueryStudy,
     QueryTask,
 )
-from shared.database.models.retrieve import Retrieve, RetrieveMove, RetrieveObject, RetrieveTask
-from shared.database.models.store import ReportSummary, StoredObject
+from shared.database.models.retrieve import (
+    Retrieve,
+    RetrieveCommitment,
+    RetrieveMove,
+    RetrieveObject,
+    RetrieveTask,
+)
+from shared.database.models.store import CommitmentReport, ReportSummary, StoredObject
 from shared.database.models.web import Node, User
 
 __all__ = [
     "Base",
+    "CommitmentReport",
     "HandoverBatch",
     "HandoverMark",
     "HandoverObject",
@@ -37,6 +44,7 @@ __all__ = [
     "QueryTask",
     "ReportSummary",
     "Retrieve",
+    "RetrieveCommitment",
     "RetrieveMove",
     "RetrieveObject",
     "RetrieveTask",

@@ -19,7 +19,8 @@ class Retrieve(JobColumns, Base):
 
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), index=True)
     selection: Mapped[dict[str, Any]]
-    #: How arrival is known: receipts (our store), find (asked of the store node), reported (the PACS's word).
+    #: How arrival is known: receipts (our store), commitment (the store node's promise to keep it), find
+    #: (asked of the store node), reported (the PACS's word).
     verification: Mapped[str] = mapped_column(String(16), default="")
     asked: Mapped[int] = mapped_column(Integer, default=0)
     arrived: Mapped[int] = mapped_column(Integer, default=0)
@@ -30,7 +31,7 @@ class Retrieve(JobColumns, Base):
 
 
 class RetrieveTask(TaskColumns, Base):
-    """Finding out what to expect, a few moves, or a look at what arrived."""
+    """Finding out what to expect, a few moves, a look at what arrived, or a storage commitment."""
 
     __tablename__ = "retrieve_tasks"
     __table_args__ = (
@@ -55,6 +56,8 @@ class RetrieveObject(Base):
     study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     series_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    #: Empty where the PACS does not tell it.
+    sop_class_uid: Mapped[str] = mapped_column(UID, default="", server_default="")
     state: Mapped[str] = mapped_column(String(16))
     #: How often it was asked for.
     asked: Mapped[int] = mapped_column(Integer, default=0)
@@ -63,6 +66,8 @@ class RetrieveObject(Base):
     #: Objects that the series announced, for rows that stand for a series.
     announced: Mapped[int | None] = mapped_column(Integer)
     arrived_at: Mapped[datetime | None]
+    #: The transaction in which the store node committed to it.
+    committed_in: Mapped[str] = mapped_column(UID, default="", server_default="")
     reason: Mapped[str] = mapped_column(String(64), default="")
     detail: Mapped[str] = mapped_column(default="")
 
@@ -85,3 +90,21 @@ class RetrieveMove(Base):
     duration_ms: Mapped[int] = mapped_column(Integer)
     error: Mapped[str] = mapped_column(String(64), default="")
     asked_at: Mapped[datetime]
+
+
+class RetrieveCommitment(Base):
+    """One request for storage commitment; states: asked, answered, refused, unanswered."""
+
+    __tablename__ = "retrieve_commitments"
+    __table_args__ = (Index("ix_retrieve_commitments_job", "job_id", "task_id"),)
+
+    transaction_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("retrieves.id", ondelete="CASCADE"))
+    task_id: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(16), default="asked")
+    objects: Mapped[int] = mapped_column(Integer)
+    committed: Mapped[int] = mapped_column(Integer, default=0)
+    failed: Mapped[int] = mapped_column(Integer, default=0)
+    asked_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    detail: Mapped[str] = mapped_column(default="")

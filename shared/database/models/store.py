@@ -1,4 +1,4 @@
-"""Tables that the store service owns: known objects, received or registered, and what reports say."""
+"""Tables that the store service owns: known objects, what reports say, and reports on commitments."""
 
 from __future__ import annotations
 
@@ -52,3 +52,16 @@ class ReportSummary(Base):
     unreadable: Mapped[str] = mapped_column(String(32), default="")
     summary: Mapped[dict[str, Any] | None]
     read_at: Mapped[datetime]
+
+
+class CommitmentReport(Base):
+    """What a store node said of a storage commitment, on an association of its own; the first word counts."""
+
+    __tablename__ = "commitment_reports"
+
+    transaction_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    #: SOP Instance UIDs, and the Failure Reason of each that failed.
+    committed: Mapped[list[Any]]
+    failed: Mapped[dict[str, Any]]
+    received_at: Mapped[datetime]

@@ -36,6 +36,8 @@ class Node(Base):
     time_zone: Mapped[str] = mapped_column(String(64), default="", server_default="")
     #: How objects come from it: it sends them to the store node (move), or we fetch and hand them on (get).
     retrieve_by: Mapped[str] = mapped_column(String(8), default="move", server_default="move")
+    #: How a store node proves what it got: what can be had (auto), or storage commitment (commitment).
+    verify_by: Mapped[str] = mapped_column(String(16), default="auto", server_default="auto")
     created_at: Mapped[datetime]
     #: Removed nodes stay for the jobs that name them; their name is freed.
     removed_at: Mapped[datetime | None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.items import (
@@ -18,6 +19,7 @@ from shared.dicom.upper_layer.items import (
     IMPLEMENTATION_VERSION_ITEM,
     MAXIMUM_LENGTH_ITEM,
     PROTOCOL_VERSION,
+    ROLE_SELECTION_ITEM,
     TRANSFER_SYNTAX_ITEM,
     USER_INFORMATION_ITEM,
     item,
@@ -50,6 +52,14 @@ class ProposedContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Roles:
+    """Which roles the requestor of an association has for a SOP class (PS3.7 D.3.3.4)."""
+
+    scu: bool
+    scp: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """An A-ASSOCIATE-RQ."""
 
@@ -61,6 +71,8 @@ class Request:
     contexts: tuple[ProposedContext, ...]
     #: Bytes of the variable field of a P-DATA-TF PDU; 0: no limit.
     maximum_length: int
+    #: What the requestor proposes by SOP class; where it proposes nothing, it is SCU.
+    roles: Mapping[str, Roles] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def problem(self) -> Rejected | None:
@@ -90,6 +102,7 @@ def decode_rq(body: bytes) -> Request:
         raise ProtocolError("an A-ASSOCIATE-RQ is cut off")
     application_context, maximum_length = "", 0
     contexts: list[ProposedContext] = []
+    roles: dict[str, Roles] = {}
     for kind, value in items_of(body[FIXED_BYTES:]):
         if kind == APPLICATION_CONTEXT_ITEM:
             application_context = _uid(value)
@@ -97,6 +110,7 @@ def decode_rq(body: bytes) -> Request:
             contexts.append(_proposed(value))
         elif kind == USER_INFORMATION_ITEM:
             maximum_length = _maximum_length(value)
+            roles = _roles(value)
     return Request(
         protocol_version=int.from_bytes(body[:2], "big"),
         application_context=application_context,
@@ -104,6 +118,7 @@ def decode_rq(body: bytes) -> Request:
         calling_ae_title=body[_CALLING].decode("latin-1").strip(),
         contexts=tuple(contexts),
         maximum_length=maximum_length,
+        roles=MappingProxyType(roles),
     )
 
 
@@ -134,8 +149,9 @@ def associate_ac(
     results: Mapping[int, int],
     maximum_length: int,
     implementation: Implementation,
+    roles: Mapping[str, Roles] = MappingProxyType({}),
 ) -> bytes:
-    """Return the A-ASSOCIATE-AC PDU for a request."""
+    """Return the A-ASSOCIATE-AC PDU for a request; `roles` are those that are accepted of the proposed."""
     body = struct.pack(">HH", PROTOCOL_VERSION, 0) + request.titles + bytes(32)
     body += item(APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii"))
     for context_id, result in results.items():
@@ -147,7 +163,8 @@ def associate_ac(
         USER_INFORMATION_ITEM,
         item(MAXIMUM_LENGTH_ITEM, struct.pack(">L", maximum_length))
         + item(IMPLEMENTATION_CLASS_ITEM, implementation.class_uid.encode("ascii"))
-        + item(IMPLEMENTATION_VERSION_ITEM, implementation.version_name.encode("ascii")),
+        + item(IMPLEMENTATION_VERSION_ITEM, implementation.version_name.encode("ascii"))
+        + b"".join(_role_item(uid, accepted_roles) for uid, accepted_roles in roles.items()),
     )
     return struct.pack(">BBL", A_ASSOCIATE_AC, 0, len(body)) + body
 
@@ -174,6 +191,22 @@ def _maximum_length(value: bytes) -> int:
         if kind == MAXIMUM_LENGTH_ITEM and len(sub_value) == 4:  # noqa: PLR2004 - PS3.8 D.1.1
             return int.from_bytes(sub_value, "big")
     return 0
+
+
+def _roles(value: bytes) -> dict[str, Roles]:
+    """Return the proposed roles; an item that does not fit is passed over, as if it were not there."""
+    roles = {}
+    for kind, sub_value in items_of(value):
+        length = int.from_bytes(sub_value[:2], "big")
+        if kind == ROLE_SELECTION_ITEM and len(sub_value) == length + 4:
+            scu, scp = sub_value[-2:]
+            roles[_uid(sub_value[2:-2])] = Roles(scu=bool(scu), scp=bool(scp))
+    return roles
+
+
+def _role_item(sop_class_uid: str, roles: Roles) -> bytes:
+    uid = sop_class_uid.encode("ascii")
+    return item(ROLE_SELECTION_ITEM, struct.pack(">H", len(uid)) + uid + bytes((roles.scu, roles.scp)))
 
 
 def _uid(value: bytes) -> str:

@@ -42,11 +42,7 @@ def elements_of(data: bytes, *, implicit: bool) -> dict[int, bytes]:
     Raises:
         MalformedDataSetError: lengths do not fit the bytes.
     """
-    first_vr = data[4:6]
-    if implicit and first_vr in _VRS:
-        implicit = False
-    elif not implicit and data and first_vr not in _VRS:
-        implicit = True
+    implicit = _is_implicit(data, agreed=implicit)
     elements: dict[int, bytes] = {}
     at, end = 0, len(data)
     while at < end:
@@ -61,6 +57,54 @@ def elements_of(data: bytes, *, implicit: bool) -> dict[int, bytes]:
             elements[tag] = data[at:stop]
         at = stop
     return elements
+
+
+def sequence_of(data: bytes, wanted: int, *, implicit: bool) -> list[dict[int, bytes]]:
+    """Return the elements of each item of a sequence of the top level; empty if it is not there.
+
+    Raises:
+        MalformedDataSetError: lengths do not fit the bytes.
+    """
+    implicit = _is_implicit(data, agreed=implicit)
+    items: list[dict[int, bytes]] = []
+    at, end = 0, len(data)
+    while at < end:
+        tag, length, at, _ = _head(data, at, end, implicit=implicit)
+        undefined = length == _UNDEFINED_LENGTH
+        if undefined:
+            stop = _after_sequence(data, at, end, implicit=implicit, depth=0)
+        else:
+            stop = _within(at + length, end)
+        if tag == wanted:
+            items = _items(data, at, stop - _TAG_BYTES if undefined else stop, implicit=implicit)
+        at = stop
+    return items
+
+
+def _items(data: bytes, at: int, end: int, *, implicit: bool) -> list[dict[int, bytes]]:
+    """Return the items of a sequence that fills these bytes, without its delimiter."""
+    items = []
+    while at < end:
+        tag, length, at, _ = _head(data, at, end, implicit=True)
+        if tag != _ITEM:
+            raise MalformedDataSetError("something other than an item in a sequence")
+        undefined = length == _UNDEFINED_LENGTH
+        if undefined:
+            stop = _after_item(data, at, end, implicit=implicit, depth=0)
+        else:
+            stop = _within(at + length, end)
+        content = data[at : stop - _TAG_BYTES if undefined else stop]
+        items.append(elements_of(content, implicit=implicit))
+        at = stop
+    return items
+
+
+def _is_implicit(data: bytes, *, agreed: bool) -> bool:
+    """Tell how a data set is encoded; a peer may do otherwise than it has agreed to."""
+    first_vr = data[4:6]
+    if agreed and first_vr in _VRS:
+        return False
+    return agreed or bool(data and first_vr not in _VRS)
 
 
 def _head(data: bytes, at: int, end: int, *, implicit: bool) -> tuple[int, int, int, bool]:

@@ -51,14 +51,14 @@ def orthanc_of(system, make_orthanc, made: Iterable[Study]) -> None:
     system.start("query")
 
 
-def dcmqrscp_and_twin_of(system, make_dcmqrscp, scripted_pacs, made: list[Study]) -> None:
+def dcmqrscp_and_twin_of(
+    system, make_dcmqrscp, scripted_pacs, made: list[Study], *, number: int | str = ""
+) -> None:
     """Make a dcmqrscp with these studies known as `dcmqrscp`, and a scripted PACS that tells as little."""
     server, twin = make_dcmqrscp("QRSCP", {}), scripted_pacs(made, **SCANT)
     server.lay_in(files_of(made))
-    system.add_remote("dcmqrscp", server.host, server.port, server.ae_title)
-    system.add_remote("twin", twin.host, twin.port, twin.ae_title)
-    system.add_own_store()
-    system.start("query")
+    system.add_remote(f"dcmqrscp{number}", server.host, server.port, server.ae_title)
+    system.add_remote(f"twin{number}", twin.host, twin.port, twin.ae_title)
 
 
 def kept_in(query: dict[str, Any], made: Iterable[Study]) -> dict[str, frozenset[str]]:
@@ -86,6 +86,8 @@ def test_a_dcmqrscp_leads_to_what_can_be_known_of_it(system, make_dcmqrscp, scri
     # Given: it tells neither the classes of objects nor descriptions of series nor any number
     made = [slim(one) for one in studies(STUDIES, seed=23)]
     dcmqrscp_and_twin_of(system, make_dcmqrscp, scripted_pacs, made)
+    system.add_own_store()
+    system.start("query")
     for criteria in (MONTH, MONTH | {"empty_sr": True}):
         # When
         query, twin = (asked(system, name, criteria) for name in ("dcmqrscp", "twin"))

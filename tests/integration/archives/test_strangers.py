@@ -16,8 +16,10 @@ import pydicom
 import pydicom.data
 import pytest
 from pydicom.errors import InvalidDicomError
+from sqlalchemy import select
 
 from shared.contract.messages import EchoCompleted, EchoNodes
+from shared.database.models import Node, RetrieveCommitment, RetrieveObject
 from tests.support.archives import files_of, studies
 from tests.support.store import data_set_in
 
@@ -129,6 +131,31 @@ def test_a_second_orthanc_as_store_node_gets_exactly_the_kept_objects(system, or
     assert retrieve["counts"]["arrived"] == len(kept)
     sizes = {uid: len(other.file_of(uid)) - len(sent[uid]) for uid in kept}
     assert all(0 < size < 1024 for size in sizes.values()), "more than a file header was added"
+
+
+def test_a_second_orthanc_commits_to_what_it_got(system, orthanc_as_pacs, make_orthanc):
+    # Given: Orthanc reports to the address at which it knows us
+    pacs, _, _ = orthanc_as_pacs
+    other = make_orthanc("ARCHIVE")
+    pacs.send_to("ARCHIVE", other.host, other.port)
+    other.send_to("DOSEQR", "127.0.0.1", system.settings.store_port)
+    store = system.add_store("doseqr", other.host, other.port, "ARCHIVE")
+    with system.database.write() as session:
+        session.get_one(Node, store.id).verify_by = "commitment"
+    # When
+    _, retrieve = do_the_main_job(system)
+    # Then
+    kept = other.sop_instance_uids()
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
+    assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(kept)
+    with system.database.read() as session:
+        transactions = session.scalars(select(RetrieveCommitment)).all()
+        committed = set(
+            session.scalars(select(RetrieveObject.sop_instance_uid).where(RetrieveObject.committed_in != ""))
+        )
+    assert {one.state for one in transactions} == {"answered"}
+    assert sum(one.committed for one in transactions) == len(kept)
+    assert committed == kept
 
 
 def test_each_kept_object_that_a_dcmqrscp_can_send_arrives_and_the_others_are_named(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 from sqlalchemy import select
 
+from shared.clock import utc_now
 from shared.contract.messages import CancelJob, RunQuery, RunRetrieve
-from shared.database.models import Query
+from shared.database.models import Query, ReportSummary, Retrieve, StoredObject
 from shared.database.session import Database
 from tests.support.cli import Doseqr
 from tests.support.fake_services import FakeServices, Script
-from tests.support.jobs import a_query, a_retrieve, a_study
+from tests.support.jobs import a_query, a_retrieve, a_study, an_expected
 
 QUERY = ("query", "--remote", "pacs", "--store", "doseqr", "--ct")
 
@@ -438,3 +442,69 @@ def _remember(doseqr: Doseqr, **columns: str) -> None:
         session.flush()
         session.add_all([a_study("1.2.1"), a_retrieve()])
     database.close()
+
+
+def _with_a_report(doseqr: Doseqr) -> None:
+    figures = [{"name": "DLP total", "value": 2.5, "unit": "mGy.cm", "of": ""}]
+    received = {"source": "store", "received_at": utc_now(), "last_received_at": utc_now()}
+    _remember(doseqr)
+    database = Database(doseqr.settings.database)
+    with database.write() as session:
+        session.add(an_expected("1.2.1", "1.2.2", "1.2.3"))
+        session.add(
+            StoredObject(
+                study_instance_uid="1.2.1",
+                series_instance_uid="1.2.2",
+                sop_instance_uid="1.2.3",
+                sop_class_uid="1.2.840.10008.5.1.4.1.1.88.67",
+                **received,
+            )
+        )
+        summary = {"kind": "ct", "events": 1, "figures": figures}
+        session.add(ReportSummary(sop_instance_uid="1.2.3", summary=summary, read_at=utc_now()))
+    database.close()
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "csv")])
+def test_reports_are_exported_as_csv(doseqr: Doseqr, options: tuple[str, ...]) -> None:
+    # Given
+    _with_a_report(doseqr)
+    # When
+    result = doseqr("export", "retrieve-1", *options)
+    # Then
+    [row] = csv.DictReader(io.StringIO(result.out))
+    assert (result.code, row["figure"], row["value"]) == (0, "DLP total", "2.5")
+
+
+@pytest.mark.parametrize("options", [("--json",), ("--format", "json"), ("--format", "json", "--json")])
+def test_reports_are_exported_as_json(doseqr: Doseqr, options: tuple[str, ...]) -> None:
+    # Given
+    _with_a_report(doseqr)
+    # When
+    result = doseqr("export", "retrieve-1", *options)
+    # Then
+    assert result.code == 0
+    assert [one["summary"]["kind"] for one in result.json] == ["ct"]
+
+
+@pytest.mark.parametrize("options", [("--format", "csv", "--json"), ("--format", "xml")])
+def test_another_format_is_wrong_usage(doseqr: Doseqr, options: tuple[str, ...]) -> None:
+    # Given
+    _with_a_report(doseqr)
+    # When / Then
+    assert doseqr("export", "retrieve-1", *options).code == 2
+
+
+def test_a_retrieve_tells_how_arrival_is_known_and_what_is_not_verified(doseqr: Doseqr) -> None:
+    # Given
+    _remember(doseqr)
+    database = Database(doseqr.settings.database)
+    with database.write() as session:
+        retrieve = session.get_one(Retrieve, "retrieve-1")
+        retrieve.verification, retrieve.detail = "reported", "ARCHIVE was asked for storage commitment."
+    database.close()
+    # When
+    result = doseqr("show", "retrieve-1")
+    # Then
+    assert "known by the PACS's word only" in result.out
+    assert "ARCHIVE was asked for storage commitment." in result.out

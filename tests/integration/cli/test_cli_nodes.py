@@ -40,6 +40,7 @@ def test_nodes_are_added_and_listed(doseqr: Doseqr) -> None:
             "hours": "",
             "time_zone": "",
             "retrieve_by": "move",
+            "verify_by": "auto",
         },
         added.json,
     ]
@@ -83,6 +84,30 @@ def test_a_node_can_be_retrieved_from_by_c_get(doseqr: Doseqr) -> None:
     moved = doseqr("nodes", "edit", "pacs", "--port", "105", "--json").json
     # Then
     assert (fetched["retrieve_by"], moved["retrieve_by"]) == ("get", "get")
+
+
+def test_a_store_node_can_be_verified_by_storage_commitment(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    where = ("--host", "h", "--port", "104", "--ae-title", "VAULT")
+    # When
+    added = doseqr("nodes", "add", "store", "vault", *where, "--verify-with", "commitment", "--json").json
+    edited = doseqr("nodes", "edit", "archive", "--verify-with", "commitment", "--json").json
+    moved = doseqr("nodes", "edit", "archive", "--port", "105", "--json").json
+    back = doseqr("nodes", "edit", "archive", "--verify-with", "auto", "--json").json
+    # Then
+    assert [one["verify_by"] for one in (added, edited, moved, back)] == [*["commitment"] * 3, "auto"]
+    assert "commitment" in doseqr("nodes", "list").out
+
+
+def test_a_remote_node_has_nothing_to_be_verified(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    # When
+    result = doseqr("nodes", "edit", "pacs", "--verify-with", "commitment")
+    # Then
+    assert result.code == 2
+    assert "verify_by is for store nodes only" in result.err
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from shared.clock import utc_now
 from shared.querying.profile import Profile
 from simulator.model import Study, StudyList
 from tests.support.pacs import ct_study, series
@@ -161,12 +162,15 @@ def test_today_is_that_of_the_worker_where_it_stands_and_stays_so_over_midnight(
 ):
     # Given
     zone(name)
-    clock = itertools.chain([dt.datetime.fromisoformat(moment)] * 2, itertools.repeat(None))
-    real = dt.datetime.fromisoformat(moment) + dt.timedelta(hours=3)
-    monkeypatch.setattr("services.query.main.utc_now", lambda: next(clock) or real)
     day = dt.date.fromisoformat(today)
     studies = [ct_study(date=day + dt.timedelta(days=offset)) for offset in (-1, 0, 1)]
     pacs = scripted_pacs(studies)
+    # Three hours pass between the order and the first question.
+    ahead = dt.datetime.fromisoformat(moment) - utc_now()
+    monkeypatch.setattr(
+        "shared.database.clock.utc_now",
+        lambda: utc_now() + ahead + dt.timedelta(hours=3 if pacs.witness.requests else 0),
+    )
     system.add_remote("pacs", pacs.host, pacs.port, pacs.ae_title)
     system.add_own_store()
     system.start("query")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from shared.contract.messages import EchoNodes
@@ -169,6 +171,67 @@ def test_limits_of_a_node_are_edited(site):
     assert 'value="18:00-06:00,12:00-13:00"' in page
 
 
+def test_a_node_is_told_how_objects_are_retrieved(site):
+    # Given
+    person = site.person("admin")
+    # When
+    person.post("/nodes/1/edit", {**NODE, "retrieve_by": "get"})
+    page = person.text("/nodes/1/edit")
+    wrong = person.post("/nodes/1/edit", {**NODE, "retrieve_by": "mail"})
+    # Then
+    with site.database.read() as session:
+        assert session.get_one(Node, 1).retrieve_by == "get"
+    assert re.search(r'<input checked[^>]* value="get"', page)
+    assert wrong.status_code == 422
+    assert 'href="#retrieve_by"' in wrong.text
+    assert "Fetched with C-GET" in person.text("/nodes/1/profile")
+
+
+def test_a_new_node_is_asked_by_c_move_unless_told_otherwise(site):
+    # Given
+    person = site.person("admin")
+    # When
+    page = person.text("/nodes/add/remote")
+    person.post("/nodes/add/remote", NODE)
+    person.post("/nodes/add/remote", {**NODE, "name": "other", "retrieve_by": "get"})
+    # Then
+    assert re.search(r'<input checked[^>]* value="move"', page)
+    with site.database.read() as session:
+        ways = {node.name: node.retrieve_by for node in list_nodes(session, "remote")}
+    assert ways == {"pacs": "move", "ct-archive": "move", "other": "get"}
+
+
+def test_an_edit_that_does_not_speak_of_how_objects_come_leaves_it(site):
+    # Given
+    person = site.person("admin")
+    person.post("/nodes/1/edit", {**NODE, "retrieve_by": "get"})
+    # When
+    person.post("/nodes/1/edit", {**NODE, "name": "renamed"})
+    # Then
+    with site.database.read() as session:
+        assert session.get_one(Node, 1).retrieve_by == "get"
+
+
+def test_a_store_node_is_told_how_arrival_is_known(site):
+    # Given
+    person = site.person("admin")
+    before = person.text("/nodes/2/edit")
+    # When
+    person.post("/nodes/2/edit", {**NODE, "verify_by": "commitment"})
+    person.post("/nodes/2/edit", {**NODE, "name": "renamed"})
+    page = person.text("/nodes/2/edit")
+    wrong = person.post("/nodes/2/edit", {**NODE, "verify_by": "magic"})
+    # Then
+    with site.database.read() as session:
+        assert session.get_one(Node, 2).verify_by == "commitment"
+    assert re.search(r'<input checked[^>]* value="auto"', before)
+    assert re.search(r'<input checked[^>]* value="commitment"', page)
+    assert wrong.status_code == 422
+    assert 'href="#verify_by"' in wrong.text
+    assert "verify_by" not in person.text("/nodes/1/edit")
+    assert person.text("/nodes").count("Asked for storage commitment") == 1
+
+
 def test_limits_that_are_emptied_are_gone(site):
     # Given
     person = site.person("admin")
@@ -207,4 +270,5 @@ def test_a_store_node_has_no_limits(site):
     answer = person.post("/nodes/add/store", {**NODE, **LIMITS})
     # Then
     assert "Associations at once" not in page
+    assert "C-GET" not in page
     assert answer.status_code == 302

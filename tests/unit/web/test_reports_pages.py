@@ -17,12 +17,12 @@ def figure(name: str, value: float, unit: str, of: str = "") -> dict[str, object
     return {"name": name, "value": value, "unit": unit, "of": of}
 
 
-def stored(uid: str) -> StoredObject:
+def stored(uid: str, sop_class_uid: str = RDSR) -> StoredObject:
     return StoredObject(
         sop_instance_uid=uid,
         series_instance_uid="1.2",
         study_instance_uid="1.1",
-        sop_class_uid=RDSR,
+        sop_class_uid=sop_class_uid,
         source="store",
         received_at=NOW,
         last_received_at=NOW,
@@ -63,8 +63,32 @@ def test_a_retrieve_without_reports_shows_no_table(site):
     site.add(a_query("q1"), a_retrieve("r1", "q1"), an_expected("1.1", "1.2", "1.3.9", "r1"))
     # When
     page = site.person("viewer").text("/jobs/r1")
+    # Then: nor a download of nothing
+    assert "Download CSV" not in page
+    assert '<th scope="col">Figures</th>' not in page
+
+
+def test_the_page_says_why_objects_have_no_figures(retrieved):
+    # Given
+    retrieved.add(
+        *(an_expected("1.1", "1.2", f"1.4.{number}", "r1") for number in range(3)),
+        stored("1.4.0", "1.2.840.10008.5.1.4.1.1.2"),
+        an_expected("1.1", "1.5", "", "r1", announced=4),
+        an_expected("1.1", "1.2", "1.4.9", "r1", state="missing"),
+    )
+    # When
+    page = retrieved.person("viewer").text("/jobs/r1")
     # Then
-    assert "Dose reports" not in page
+    assert "1 object is no dose report" in page
+    assert "6 objects went to doseqr: only what is in DoseQR's own store is read." in page
+
+
+def test_a_page_of_reports_alone_says_nothing_of_others(retrieved):
+    # When
+    page = retrieved.person("viewer").text("/jobs/r1")
+    # Then
+    assert "no dose report" not in page
+    assert "own store" not in page
 
 
 def test_the_export_has_a_line_for_each_figure_and_no_formula(retrieved):

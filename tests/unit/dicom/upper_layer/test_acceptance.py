@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pydicom.uid import UID
+from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
+)
+from pynetdicom.presentation import build_context
 
-from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
+from shared.dicom.sop_classes import STORAGE_COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from shared.dicom.upper_layer.acceptance import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     LOCAL_LIMIT_EXCEEDED,
     PROTOCOL_VERSION_NOT_SUPPORTED,
     Request,
+    Roles,
     associate_ac,
     associate_rj,
     decode_rq,
     negotiate,
 )
 from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.items import APPLICATION_CONTEXT
 from shared.dicom.upper_layer.negotiation import Implementation, associate_rq
 from shared.dicom.upper_layer.pdu import HEADER_BYTES, INVALID_PARAMETER, SERVICE_PROVIDER, a_abort
 
@@ -61,6 +71,64 @@ def test_pynetdicom_reads_our_acceptance_as_it_is_meant():
     assert accepted[1].transfer_syntax == asked.contexts[0].transfer_syntaxes[0]
     assert primitive.maximum_length_received == 131072
     assert primitive.calling_ae_title == "SENDER"
+
+
+def with_roles(*roles: tuple[str, int, int]) -> bytes:
+    """Return the A-ASSOCIATE-RQ of pynetdicom with roles, as an acceptor gets it."""
+    primitive = A_ASSOCIATE()
+    primitive.application_context_name = APPLICATION_CONTEXT
+    primitive.calling_ae_title, primitive.called_ae_title = "SENDER", "STORE"
+    length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
+    length.maximum_length_received = 65536
+    implementation.implementation_class_uid = UID("1.2.3.4")
+    context = build_context(STORAGE_COMMITMENT)
+    context.context_id = 1
+    primitive.presentation_context_definition_list = [context]
+    items: list[Any] = [length, implementation]
+    for uid, scu, scp in roles:
+        role = SCP_SCU_RoleSelectionNegotiation()
+        role.sop_class_uid, role.scu_role, role.scp_role = UID(uid), bool(scu), bool(scp)
+        items.append(role)
+    primitive.user_information = items
+    pdu = A_ASSOCIATE_RQ()
+    pdu.from_primitive(primitive)
+    return pdu.encode()[HEADER_BYTES:]
+
+
+@pytest.mark.parametrize(("scu", "scp"), [(0, 1), (1, 1), (1, 0)])
+def test_proposed_roles_are_read_as_pynetdicom_writes_them(scu, scp):
+    # When
+    read = decode_rq(with_roles((STORAGE_COMMITMENT, scu, scp)))
+    # Then
+    assert read.roles == {STORAGE_COMMITMENT: Roles(scu=bool(scu), scp=bool(scp))}
+
+
+def test_pynetdicom_reads_the_roles_that_we_accept():
+    # Given
+    asked = decode_rq(with_roles((STORAGE_COMMITMENT, 0, 1)))
+    accepted, results = negotiate(asked, lambda _uid: True)
+    roles = {STORAGE_COMMITMENT: Roles(scu=False, scp=True)}
+    # When
+    pdu = A_ASSOCIATE_AC()
+    pdu.decode(associate_ac(asked, accepted, results, 131072, OWN, roles))
+    # Then
+    told = [
+        item
+        for item in pdu.to_primitive().user_information
+        if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
+    ]
+    assert [(one.sop_class_uid, one.scu_role, one.scp_role) for one in told] == [
+        (STORAGE_COMMITMENT, False, True)
+    ]
+
+
+def test_a_role_that_does_not_fit_is_passed_over():
+    # Given
+    body = with_roles((STORAGE_COMMITMENT, 0, 1))
+    uid = STORAGE_COMMITMENT.encode()
+    at = body.rindex(uid) - 2
+    # When / Then
+    assert decode_rq(body[:at] + b"\xff\xff" + body[at + 2 :]).roles == {}
 
 
 def test_pynetdicom_reads_our_rejection_and_our_abort():

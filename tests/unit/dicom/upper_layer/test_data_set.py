@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom.dsutils import encode
 
-from shared.dicom.upper_layer.data_set import elements_of
+from shared.dicom.upper_layer.data_set import elements_of, sequence_of
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 
 STUDY_INSTANCE_UID, STUDY_DESCRIPTION, SERIES_NUMBER = 0x0020000D, 0x00081030, 0x00200011
@@ -132,3 +132,39 @@ def test_a_damaged_data_set_is_read_or_refused(implicit, place, damage, undefine
     # When / Then
     with contextlib.suppress(MalformedDataSetError):
         elements_of(bytes(data), implicit=implicit)
+
+
+PROCEDURE_CODES = 0x00081032
+
+
+@both_encodings
+@given(undefined_length=st.booleans(), depth=st.integers(1, 4), other=st.booleans())
+def test_items_of_a_sequence_are_found_whatever_is_within_them(implicit, undefined_length, depth, other):
+    # Given: perhaps encoded otherwise than agreed
+    ds = a_match(undefined_length=undefined_length, depth=depth)
+    data = encoded(ds, implicit=implicit)
+    # When
+    items = sequence_of(data, PROCEDURE_CODES, implicit=implicit is not other)
+    # Then
+    assert [item.get(0x00080100) for item in items] == [b"CODE", None]
+    assert sequence_of(data, 0x00081199, implicit=implicit) == []
+
+
+@both_encodings
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xfe\xff\x0d\xe0\0\0\0\0",
+        b"\xfe\xff\x00\xe0\x10\0\0\0short",
+        b"\xfe\xff\x00\xe0\xff\xff\xff\xff",
+        b"\xfe\xff",
+    ],
+    ids=["no item", "a short item", "an item without end", "cut off"],
+)
+def test_a_sequence_whose_items_do_not_fit_is_malformed(implicit, content):
+    # Given
+    head = b"\x08\0\x99\x11" if implicit else b"\x08\0\x99\x11SQ\0\0"
+    data = head + len(content).to_bytes(4, "little") + content
+    # When / Then
+    with pytest.raises(MalformedDataSetError):
+        sequence_of(data, 0x00081199, implicit=implicit)
