@@ -10,9 +10,11 @@ import pytest
 from services.cli.ready import quiet_store
 from services.echo.ping import ping
 from services.store.security import SecurityError
-from shared.dicom.peers import own_store_of, timeouts_of
+from shared.database.models import Node
+from shared.dicom.peers import own_store_of, peer_of, timeouts_of
+from shared.dicom.tls import PeerTls
 from tests.support.scu import EndedError, Scu
-from tests.support.store import CT_EXPLICIT, made_object, running_store
+from tests.support.store import CT_EXPLICIT, made_object, running_store, store_settings
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 
@@ -82,6 +84,21 @@ def test_our_own_echo_reaches_a_store_that_speaks_tls_only(certificates, tmp_pat
         # Then
         assert (result.outcome, result.detail) == ("answers", "")
         assert quiet_store(store.settings) == []
+
+
+def test_only_the_node_of_our_own_store_is_called_over_tls(certificates, tmp_path):
+    # Given
+    (cert, key), _ = certificates
+    settings = store_settings(tmp_path, store_tls_cert=cert, store_tls_key=key)
+    own = Node(
+        kind="store", host="127.0.0.1", port=settings.store_port, ae_title="DOSEQR", calling_ae_title=""
+    )
+    pacs = Node(
+        kind="remote", host="127.0.0.1", port=settings.store_port, ae_title="PACS", calling_ae_title=""
+    )
+    # When / Then
+    assert peer_of(own, settings).tls == PeerTls(cert)
+    assert peer_of(pacs, settings).tls is None
 
 
 def test_a_store_with_another_certificate_is_not_taken_for_ours(certificates, tmp_path):
