@@ -119,12 +119,20 @@ def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scrip
 
 @pytest.fixture
 def half_a_pacs():
-    """A PACS that takes associations for storage and, if a test says so, C-GET, and gives nothing."""
-    ae = ApplicationEntity(ae_title="HALF")
-    ae.supported_contexts = AllStoragePresentationContexts
-    server: Any = ae.start_server(("127.0.0.1", 0), block=False)
-    yield ae, server.server_address[1]
-    ae.shutdown()
+    """Start a PACS that takes associations for storage and what else it is told, and gives nothing."""
+    started = []
+
+    def start(*syntaxes: str) -> Any:
+        ae = ApplicationEntity(ae_title="HALF")
+        ae.supported_contexts = AllStoragePresentationContexts
+        for syntax in syntaxes:
+            ae.add_supported_context(syntax)
+        started.append(ae)
+        return ae.start_server(("127.0.0.1", 0), block=False)
+
+    yield start
+    for ae in started:
+        ae.shutdown()
 
 
 @pytest.mark.parametrize(
@@ -139,11 +147,9 @@ def test_a_pacs_that_cannot_be_fetched_from_is_named_at_once(
     retrieves: Retrieves, half_a_pacs, one, offered, said
 ):
     # Given
-    ae, port = half_a_pacs
-    for syntax in offered:
-        ae.add_supported_context(syntax)
     system = retrieves.system
-    retrieves.remote = system.add_remote("pacs", "127.0.0.1", port, ae.ae_title)
+    port = half_a_pacs(*offered).server_address[1]
+    retrieves.remote = system.add_remote("pacs", "127.0.0.1", port, "HALF")
     retrieves.store = system.add_own_store()
     with system.database.write() as session:
         session.get_one(Node, retrieves.remote.id).retrieve_by = "get"
