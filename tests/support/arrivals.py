@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -131,11 +133,40 @@ def retrieve(
     retrieves.start()
     try:
         retrieves.kept(studies)
-        job_id = retrieves.order()
-        system.wait_for_end(job_id, timeout_s=600)
+        with measured() as figures:
+            job_id = retrieves.order()
+            system.wait_for_end(job_id, timeout_s=900)
     finally:
         retrieves.stop()
+    print(f"\n{archive.ae_title} to {store.ae_title}: {figures}; {len(retrieves.moves(job_id))} C-MOVEs")
     return system.retrieve_json(job_id)
+
+
+@dataclass
+class Figures:
+    """What something took: time, and the memory of this process before and at its most."""
+
+    seconds: float = 0.0
+    before_mib: float = 0.0
+    peak_mib: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s, {self.before_mib:.0f} MiB before, at most {self.peak_mib:.0f} MiB"
+
+
+@contextmanager
+def measured() -> Iterator[Figures]:
+    """Measure the block."""
+    # From now on the kernel counts the peak anew (proc_pid_clear_refs(5)).
+    Path("/proc/self/clear_refs").write_text("5")
+    figures, began = Figures(before_mib=_peak_mib()), time.monotonic()
+    yield figures
+    figures.seconds, figures.peak_mib = time.monotonic() - began, _peak_mib()
+
+
+def _peak_mib() -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def check(holdings: Holdings, ended: dict[str, Any], arrived: Arrived, lost: Collection[str] = ()) -> None:
