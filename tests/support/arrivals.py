@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from shared.dicom.peers import address_of, peer_of
 from simulator.model import Study
 from tests.support.archives import files_of
 from tests.support.orthanc import Orthanc
-from tests.support.pacs import DAY, days_of, objects, series, sr_only_study, study
+from tests.support.pacs import DAY, days_of, objects, series, study
 from tests.support.reference_store import ReferenceStore
 from tests.support.retrieves import Retrieves
 from tests.support.store import data_set_in
@@ -37,7 +38,7 @@ class Archive(Protocol):
 
 @dataclass(frozen=True)
 class Holdings:
-    """Studies and their files: one dose report each, and one CT with many images."""
+    """Studies and their files: a few dose reports each, and one CT with many images."""
 
     studies: list[Study]
     folder: Path
@@ -57,9 +58,18 @@ class Holdings:
         return frozenset(reports[::100]) | frozenset(images[::100])
 
 
+#: A dcmqrscp has room for 500 studies, whatever its configuration says, and drops the oldest.
+REPORTS_OF_A_STUDY = 5
+
+
+def _reports(**fields: Any) -> Study:
+    return study(*(series("rdsr_ct") for _ in range(REPORTS_OF_A_STUDY)), **fields)
+
+
 def holdings(folder: Path, reports: int, images: int) -> Holdings:
     """Make studies and write their files."""
-    made = [*days_of(reports, DAY, DAY.replace(day=28), sr_only_study), study(series("ct_image", images))]
+    studies = days_of(-(-reports // REPORTS_OF_A_STUDY), DAY, DAY.replace(day=28), _reports)
+    made = [*studies, study(series("ct_image", images))]
     for uid, content in files_of(made):
         (folder / f"{uid}.dcm").write_bytes(content)
     return Holdings(made, folder)
@@ -138,7 +148,8 @@ def retrieve(
             system.wait_for_end(job_id, timeout_s=900)
     finally:
         retrieves.stop()
-    print(f"\n{archive.ae_title} to {store.ae_title}: {figures}; {len(retrieves.moves(job_id))} C-MOVEs")
+    moves = len(retrieves.moves(job_id))
+    sys.stdout.write(f"\n{archive.ae_title} to {store.ae_title}: {figures}; {moves} C-MOVEs\n")
     return system.retrieve_json(job_id)
 
 
