@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from services.retrieve.facts import Facts
+from services.retrieve.fetching import Fetcher
 from services.retrieve.ledger import move_row, save_move
 from services.retrieve.moves import Move
 from services.retrieve.rows import add_counts
@@ -18,16 +19,15 @@ from shared.clock import Clock
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
-from shared.dicom.get import Fetched, get
+from shared.dicom.get import Fetched
 from shared.dicom.move import MoveResult, SubOperations, move, move_identifier
 from shared.dicom.pool import LinkPool
-from shared.dicom.sop_classes import STUDY_ROOT_GET, STUDY_ROOT_MOVE
+from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
 
 MOVE_CONTEXTS = (STUDY_ROOT_MOVE,)
-GET_CONTEXTS = (STUDY_ROOT_GET,)
 
 #: C-MOVEs of one task that may end without a final answer before the rest is left to another task.
 SILENCES_AT_ONCE = 2
@@ -65,6 +65,7 @@ class Asker:
     ) -> None:
         self._database = database
         self._links = links
+        self._fetcher = Fetcher(database, links)
         self._report = report
         self._clock = clock
 
@@ -101,16 +102,13 @@ class Asker:
             one.level, one.study_instance_uids, one.series_instance_uids, one.sop_instance_uids
         )
         live = _LiveCounts(self._database, self._report, facts.job_id)
-        with self._links.link(
-            facts.remote, GET_CONTEXTS if facts.fetch else MOVE_CONTEXTS, cancellation
-        ) as link:
-            asked_at = self._clock()
-            if facts.fetch:
-                timeouts = self._links.timeouts
-                fetched = get(link, identifier, facts.store, timeouts, live.update, cancellation)
-            else:
-                result = move(link, identifier, facts.store.ae_title, live.update, cancellation)
-                fetched = Fetched(result)
+        asked_at = self._clock()
+        if facts.fetch:
+            fetched = self._fetcher.fetch(facts, identifier, live.update, cancellation)
+        else:
+            with self._links.link(facts.remote, MOVE_CONTEXTS, cancellation) as link:
+                asked_at = self._clock()
+                fetched = Fetched(move(link, identifier, facts.store.ae_title, live.update, cancellation))
         result = fetched.result
         answer = _answer(result, frozenset(fetched.stored))
         self._record(facts.job_id, task_id, one, answer, result, asked_at, live)

@@ -58,6 +58,8 @@ class LinkPool:
     ) -> Iterator[Link]:
         """Give an association for the time of the block; a broken one is not given again.
 
+        After that of C-GET, `abstract_syntaxes` names the storage classes of what is to be fetched.
+
         Raises:
             PeerError: it does not stand.
             NotNowError: the node's limits do not allow it now.
@@ -145,8 +147,8 @@ class LinkPool:
         peer, abstract_syntaxes = key
         if abstract_syntaxes == (STUDY_ROOT_FIND,):
             return open_find_link(peer, self._timeouts, cancellation=cancellation)
-        if abstract_syntaxes == (STUDY_ROOT_GET,):
-            return open_get_link(peer, self._timeouts, cancellation=cancellation)
+        if abstract_syntaxes[0] == STUDY_ROOT_GET:
+            return open_get_link(peer, abstract_syntaxes[1:], self._timeouts, cancellation=cancellation)
         return open_link(peer, abstract_syntaxes, self._timeouts, cancellation=cancellation)
 
     def _take(self, key: Key, cancellation: Cancellation | None) -> _Kept | None:

@@ -1,4 +1,4 @@
-"""What a query needs goes away in its middle, for as long as a test says, and comes back."""
+"""What a job needs goes away in its middle, for as long as a test says, and comes back."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from typing import Any
 
 from simulator.scp import ScriptedPacs
 from tests.e2e.archive import mixed_archive
-from tests.e2e.slow import ONE_BY_ONE, as_undisturbed, begin_slow_query
+from tests.e2e.slow import (
+    ONE_BY_ONE,
+    all_arrived_once,
+    as_undisturbed,
+    begin_slow_query,
+    begin_slow_retrieve,
+    many_images,
+)
 from tests.support.processes import Observed, installed, observed
+from tests.support.recording import Recording
 
 #: Pauses between two tries have grown to half a minute by then; a worker's lease lasts as long.
 BACK_WITHIN_S = 120.0
+
+#: What takes part in a retrieve; its query is asked before.
+MOVING = ("retrieve", "retrieve", "query", "store")
 
 PacsFactory = Callable[..., ScriptedPacs]
 
@@ -70,3 +81,63 @@ def without_pacs(
 
 def _note(seen: Observed, job_id: str) -> str:
     return str(seen.query_json(job_id)["note"])
+
+
+def moves_without_broker(
+    folder: Path, node: Any, prefix: str, scripted_pacs: PacsFactory, away_s: float
+) -> None:
+    """A retrieve goes on, and ends as undisturbed, after its broker was away so long."""
+    archive = many_images()
+    pacs = scripted_pacs(archive)
+    with installed(folder, node.url, prefix) as installation:
+        installation.serve(*MOVING)
+        with observed(installation) as seen:
+            seen.add_pacs(pacs)
+            recording = Recording(node.url, prefix)
+            job_id = begin_slow_retrieve(seen, pacs, _pause_s(away_s))
+            node.stop()
+            time.sleep(away_s)
+            node.start()
+            seen.wait_for_consumers("retrieve", 2)
+            all_arrived_once(seen, pacs, job_id, archive, BACK_WITHIN_S, recording)
+
+
+def moves_without_database(
+    folder: Path, rabbitmq_url: str, prefix: str, postgres: Any, scripted_pacs: PacsFactory, away_s: float
+) -> None:
+    """A retrieve goes on, and ends as undisturbed, after its database was away so long."""
+    archive = many_images()
+    pacs = scripted_pacs(archive)
+    url = postgres.url.replace("postgresql:", "postgresql+psycopg:")
+    with installed(folder, rabbitmq_url, prefix, database_url=url) as installation:
+        installation.serve(*MOVING)
+        with observed(installation) as seen:
+            seen.add_pacs(pacs)
+            job_id = begin_slow_retrieve(seen, pacs, _pause_s(away_s))
+            postgres.stop()
+            time.sleep(away_s)
+            postgres.start()
+            all_arrived_once(seen, pacs, job_id, archive, BACK_WITHIN_S)
+
+
+def moves_without_pacs(
+    folder: Path, rabbitmq_url: str, prefix: str, scripted_pacs: PacsFactory, away_s: float
+) -> None:
+    """A retrieve goes on, and ends as undisturbed, after its PACS was away so long."""
+    archive = many_images()
+    pacs = scripted_pacs(archive)
+    with installed(folder, rabbitmq_url, prefix) as installation:
+        installation.serve(*MOVING)
+        with observed(installation) as seen:
+            seen.add_pacs(pacs)
+            job_id = begin_slow_retrieve(seen, pacs, _pause_s(away_s))
+            pacs.stop()
+            time.sleep(away_s)
+            assert seen.status(job_id) == "running"
+            back = scripted_pacs(archive, port=pacs.port, destinations=pacs.destinations)
+            all_arrived_once(seen, back, job_id, archive, BACK_WITHIN_S)
+
+
+def _pause_s(away_s: float) -> float:
+    """Return how slowly a PACS sends so that a move of 180 objects lasts a little longer than an absence."""
+    return max(0.1, (away_s + 5) / 180)

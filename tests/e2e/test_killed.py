@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from shared.contract.messages import Completed, RunRetrieve
 from tests.e2e.archive import mixed_archive, wanted
-from tests.e2e.slow import ONE_BY_ONE, SOON_S, as_undisturbed, begin_slow_query
+from tests.e2e.slow import (
+    ONE_BY_ONE,
+    SOON_S,
+    all_arrived_once,
+    as_undisturbed,
+    begin_slow_query,
+    begin_slow_retrieve,
+    many_images,
+)
 from tests.support.pacs import mg_study, objects
 from tests.support.processes import installed, observed
 from tests.support.waiting import wait_until
@@ -56,6 +64,25 @@ def test_another_worker_goes_on_with_the_move_of_a_killed_one(serving, scripted_
     assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(wanted(archive))
     assert seen.files() == wanted(archive)
     assert [type(event) for event in seen.endings(job_id)] == [Completed]
+
+
+def test_a_retrieve_goes_on_after_the_store_was_killed_in_mid_association(
+    installation, serving, scripted_pacs
+):
+    # Given
+    archive = many_images()
+    pacs = scripted_pacs(archive)
+    processes, seen = serving("store", "retrieve", "query")
+    seen.add_pacs(pacs)
+    job_id = begin_slow_retrieve(seen, pacs)
+    # When
+    processes[0].kill()
+    stored = seen.files()
+    wait_until(lambda: any(request.status not in {0x0000, None} for request in pacs.witness.of("move")))
+    installation.serve("store")
+    # Then
+    all_arrived_once(seen, pacs, job_id, archive)
+    assert stored <= seen.files()
 
 
 def test_after_everything_was_killed_at_once_jobs_go_on(tmp_path, own_node, own_prefix, scripted_pacs):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Iterable
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +21,7 @@ from shared.dicom.peers import address_of, peer_of
 from simulator.model import Study
 from tests.support.archives import files_of
 from tests.support.orthanc import Orthanc
-from tests.support.pacs import DAY, days_of, objects, series, sr_only_study, study
+from tests.support.pacs import DAY, days_of, objects, series, study
 from tests.support.reference_store import ReferenceStore
 from tests.support.retrieves import Retrieves
 from tests.support.store import data_set_in
@@ -35,7 +38,7 @@ class Archive(Protocol):
 
 @dataclass(frozen=True)
 class Holdings:
-    """Studies and their files: one dose report each, and one CT with many images."""
+    """Studies and their files: a few dose reports each, and one CT with many images."""
 
     studies: list[Study]
     folder: Path
@@ -55,9 +58,18 @@ class Holdings:
         return frozenset(reports[::100]) | frozenset(images[::100])
 
 
+#: A dcmqrscp has room for 500 studies, whatever its configuration says, and drops the oldest.
+REPORTS_OF_A_STUDY = 5
+
+
+def _reports(**fields: Any) -> Study:
+    return study(*(series("rdsr_ct") for _ in range(REPORTS_OF_A_STUDY)), **fields)
+
+
 def holdings(folder: Path, reports: int, images: int) -> Holdings:
     """Make studies and write their files."""
-    made = [*days_of(reports, DAY, DAY.replace(day=28), sr_only_study), study(series("ct_image", images))]
+    studies = days_of(-(-reports // REPORTS_OF_A_STUDY), DAY, DAY.replace(day=28), _reports)
+    made = [*studies, study(series("ct_image", images))]
     for uid, content in files_of(made):
         (folder / f"{uid}.dcm").write_bytes(content)
     return Holdings(made, folder)
@@ -131,11 +143,41 @@ def retrieve(
     retrieves.start()
     try:
         retrieves.kept(studies)
-        job_id = retrieves.order()
-        system.wait_for_end(job_id, timeout_s=600)
+        with measured() as figures:
+            job_id = retrieves.order()
+            system.wait_for_end(job_id, timeout_s=900)
     finally:
         retrieves.stop()
+    moves = len(retrieves.moves(job_id))
+    sys.stdout.write(f"\n{archive.ae_title} to {store.ae_title}: {figures}; {moves} C-MOVEs\n")
     return system.retrieve_json(job_id)
+
+
+@dataclass
+class Figures:
+    """What something took: time, and the memory of this process before and at its most."""
+
+    seconds: float = 0.0
+    before_mib: float = 0.0
+    peak_mib: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s, {self.before_mib:.0f} MiB before, at most {self.peak_mib:.0f} MiB"
+
+
+@contextmanager
+def measured() -> Iterator[Figures]:
+    """Measure the block."""
+    # From now on the kernel counts the peak anew (proc_pid_clear_refs(5)).
+    Path("/proc/self/clear_refs").write_text("5")
+    figures, began = Figures(before_mib=_peak_mib()), time.monotonic()
+    yield figures
+    figures.seconds, figures.peak_mib = time.monotonic() - began, _peak_mib()
+
+
+def _peak_mib() -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def check(holdings: Holdings, ended: dict[str, Any], arrived: Arrived, lost: Collection[str] = ()) -> None:

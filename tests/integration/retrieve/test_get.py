@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from pynetdicom import AllStoragePresentationContexts
+from pynetdicom.ae import ApplicationEntity
+
+from services.retrieve.fetching import wanted_classes
 from shared.contract.messages import Progress
-from shared.database.models import Node
+from shared.database.models import Node, QueryObject
+from shared.dicom.sop_classes import STUDY_ROOT_GET
 from simulator.behaviour import Fault
 from tests.support.pacs import StoreScp, objects, series, study
 from tests.support.retrieves import Retrieves, asked
@@ -109,6 +115,66 @@ def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scrip
     # Then
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("incomplete", 6)
     assert [(row["sop_instance_uid"], row["state"]) for row in retrieve["missing"]] == [(lost, "missing")]
+
+
+@pytest.fixture
+def half_a_pacs():
+    """Start a PACS that takes associations for storage and what else it is told, and gives nothing."""
+    started = []
+
+    def start(*syntaxes: str) -> Any:
+        ae = ApplicationEntity(ae_title="HALF")
+        ae.supported_contexts = AllStoragePresentationContexts
+        for syntax in syntaxes:
+            ae.add_supported_context(syntax)
+        started.append(ae)
+        return ae.start_server(("127.0.0.1", 0), block=False)
+
+    yield start
+    for ae in started:
+        ae.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("offered", "said"),
+    [
+        ([], "HALF does not offer C-GET; choose C-MOVE"),
+        ([STUDY_ROOT_GET], "HALF offers C-GET, and would send no"),
+    ],
+    ids=["no_c_get", "no_role"],
+)
+def test_a_pacs_that_cannot_be_fetched_from_is_named_at_once(
+    retrieves: Retrieves, half_a_pacs, one, offered, said
+):
+    # Given
+    system = retrieves.system
+    port = half_a_pacs(*offered).server_address[1]
+    retrieves.remote = system.add_remote("pacs", "127.0.0.1", port, "HALF")
+    retrieves.store = system.add_own_store()
+    with system.database.write() as session:
+        session.get_one(Node, retrieves.remote.id).retrieve_by = "get"
+    retrieves.start()
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["failure"]) == ("failed", "context_not_accepted")
+    assert said in retrieve["detail"]
+    assert {row["reason"] for row in retrieve["missing"]} == {"context_not_accepted"}
+
+
+def test_what_the_query_named_is_what_is_negotiated(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    connect(retrieves, scripted_pacs([one]))
+    retrieves.kept([one])
+    with retrieves.system.database.write() as session:
+        session.query(QueryObject).update({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.2"})
+        session.query(QueryObject).limit(1).one().sop_class_uid = "not a class"
+        # When
+        session.flush()
+        classes = wanted_classes(session, "query-1")
+    # Then
+    assert classes == ("1.2.840.10008.5.1.4.1.1.2",)
 
 
 def test_a_store_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, one):
