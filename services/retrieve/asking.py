@@ -20,9 +20,10 @@ from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.get import Fetched
-from shared.dicom.move import MoveResult, SubOperations, move, move_identifier
+from shared.dicom.move import move, move_identifier
 from shared.dicom.pool import LinkPool
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
+from shared.dicom.sub_operations import MoveResult, SubOperations
 from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
