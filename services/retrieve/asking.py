@@ -37,7 +37,7 @@ SILENCES_AT_ONCE = 2
 TASK_BUDGET_S = 120.0
 
 #: How often the PACS's own counters are written while a C-MOVE runs.
-PROGRESS_EVERY_S = 0.5
+PROGRESS_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from typing import Any, TypedDict
 from shared.dose.reports import read_summary
 from shared.dose.tree import UnreadableReportError
 
-#: Reception comes first: more than usual processes, less than those that wait for an idle machine.
-NICENESS = 10
+#: Reception comes first: this one takes what processors have left.
+NICENESS = 19
 
 
 class Reading(TypedDict):
