@@ -101,13 +101,22 @@ class Leases:
     def is_wanted(self, node_id: int, token: str) -> bool:
         """Tell whether others wait, more are held than allowed, or this one has run out."""
         now = self._clock()
+        rows = select(func.count()).select_from(NodeLease)
+        alive = rows.where(NodeLease.node_id == node_id, NodeLease.until >= now)
+        # In one statement: this is asked a few times a second for each association that rests.
+        state = select(
+            NodeBudget,
+            rows.where(NodeLease.token == token).scalar_subquery(),
+            alive.where(NodeLease.held.is_(False)).scalar_subquery(),
+            alive.where(NodeLease.held.is_(True)).scalar_subquery(),
+        ).where(NodeBudget.node_id == node_id)
         try:
             with self._database.read() as session:
-                row = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()
-                budget = session.get(NodeBudget, node_id)
-                if row is None or budget is None or _count(session, node_id, now, held=False):
+                row = session.execute(state).one_or_none()
+                if row is None:
                     return True
-                return _count(session, node_id, now, held=True) > allowed(session, budget, now)
+                budget, own, waiting, held = row
+                return bool(own == 0 or waiting > 0 or held > allowed(session, budget, now))
         except DatabaseAwayError:
             return False
 
