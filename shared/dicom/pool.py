@@ -202,9 +202,13 @@ class LinkPool:
         now = time.monotonic()
         with self._lock:
             resting = [one for idle in self._idle.values() for one in idle if now - one.since >= _LOOK_S]
-        over = [one for one in resting if now - one.since >= IDLE_S or self._budget.is_wanted(one.lease)]
+        over = [one for one in resting if now - one.since >= IDLE_S or self._is_in_the_way(one)]
         for kept in self._remove(lambda kept: any(kept is one for one in over)):
             self._end(kept)
+
+    def _is_in_the_way(self, kept: _Kept) -> bool:
+        """Tell whether it takes a place for nothing: the peer has ended it, or others wait for it."""
+        return not kept.link.alive or self._budget.is_wanted(kept.lease)
 
     def _remove(self, which: Callable[[_Kept], bool]) -> list[_Kept]:
         removed: list[_Kept] = []
