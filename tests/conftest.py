@@ -21,4 +21,5 @@ pytest_plugins = [
     "tests.support.browser",
     "tests.support.ward",
     "tests.support.sharing",
+    "tests.support.strange_pacs",
 ]

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +12,7 @@ from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
 from shared.dicom.answers import StudyMatch, study_match
-from shared.dicom.calling import Peer, Timeouts
+from shared.dicom.calling import Timeouts
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.find import FindResult, find
 from shared.dicom.find_link import FindLink, open_find_link
@@ -29,31 +25,16 @@ from shared.dicom.upper_layer.command import (
     encode_command,
 )
 from shared.dicom.upper_layer.pdu import (
-    A_ASSOCIATE_AC,
     A_RELEASE_RQ,
     ABORT,
-    RELEASE_RP,
     RELEASE_RQ,
-    PduSplitter,
     p_data,
 )
+from tests.support.strange_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
 from tests.support.waiting import wait_until
 
-IMPLICIT, EXPLICIT = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1"
 QUICK = Timeouts(connect_s=2.0, answer_s=1.0)
 PENDING, SUCCESS = 0xFF00, 0x0000
-
-
-def item(kind: int, value: bytes) -> bytes:
-    return struct.pack(">BBH", kind, 0, len(value)) + value
-
-
-def acceptance(transfer_syntax: bytes = IMPLICIT, maximum_length: int = 16384) -> bytes:
-    """Return an A-ASSOCIATE-AC PDU."""
-    body = struct.pack(">HH64x", 1, 0) + item(0x10, b"1.2.840.10008.3.1.1.1")
-    body += item(0x21, b"\x01\0\0\0" + item(0x40, transfer_syntax))
-    body += item(0x50, item(0x51, struct.pack(">L", maximum_length)))
-    return struct.pack(">BBL", A_ASSOCIATE_AC, 0, len(body)) + body
 
 
 def command(status: int, *, has_data_set: bool) -> bytes:
@@ -77,73 +58,15 @@ def study(number: int) -> Dataset:
     return ds
 
 
-class StrangePacs:
-    """Takes one association after the other; what it says to the request that follows is up to the test."""
-
-    def __init__(self, reply: Callable[[socket.socket], None], accept: bytes = acceptance()) -> None:
-        self.reply, self.accept = reply, accept
-        #: The PDUs that came, with their variable fields.
-        self.received: list[tuple[int, bytes]] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(10)
-
-    def open(self) -> FindLink:
-        return open_find_link(Peer("127.0.0.1", self.port, "STRANGE", "DOSEQR"), QUICK)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection, contextlib.suppress(OSError):
-                self._talk(connection)
-
-    def _talk(self, connection: socket.socket) -> None:
-        splitter = PduSplitter()
-        associated = asked = False
-        while data := connection.recv(65536):
-            self.received += splitter.feed(data)
-            if not associated:
-                connection.sendall(self.accept)
-                associated = True
-            elif any(kind == A_RELEASE_RQ for kind, _ in self.received):
-                connection.sendall(RELEASE_RP)
-                return
-            elif not asked:
-                asked = True
-                self.reply(connection)
-
-
-@pytest.fixture
-def strange_pacs() -> Iterator[Callable[..., StrangePacs]]:
-    started: list[StrangePacs] = []
-
-    def start(reply: Callable[[socket.socket], None], **options: bytes) -> StrangePacs:
-        started.append(StrangePacs(reply, **options))
-        return started[-1]
-
-    yield start
-    for pacs in started:
-        pacs.close()
+def opened(pacs: StrangePacs) -> FindLink:
+    return open_find_link(pacs.peer, QUICK)
 
 
 def ask(pacs: StrangePacs, identifier: Dataset | None = None) -> FindResult[StudyMatch]:
-    link = pacs.open()
+    link = opened(pacs)
     result = find(link, identifier or study_identifier(), study_match)
     link.release()
     return result
-
-
-def says(*pdus: bytes) -> Callable[[socket.socket], None]:
-    return lambda connection: connection.sendall(b"".join(pdus))
 
 
 def outcome(result: FindResult[StudyMatch]) -> Outcome:
@@ -235,7 +158,7 @@ def test_a_final_status_before_the_end_of_the_association_counts(strange_pacs):
 def test_a_peer_that_ends_or_speaks_no_dicom_is_told_as_aborted_at_once(strange_pacs, reply):
     # Given
     pacs = strange_pacs(reply)
-    link = pacs.open()
+    link = opened(pacs)
     # When
     began = time.monotonic()
     result = find(link, study_identifier(), study_match)
@@ -309,7 +232,7 @@ def test_an_idle_association_that_the_peer_ended_is_not_alive(strange_pacs, last
         else:
             connection.shutdown(socket.SHUT_WR)
 
-    link = strange_pacs(reply).open()
+    link = opened(strange_pacs(reply))
     find(link, study_identifier(), study_match)
     # When / Then
     wait_until(lambda: not link.alive)
@@ -321,7 +244,7 @@ def test_an_idle_association_that_the_peer_ended_is_not_alive(strange_pacs, last
 def test_both_may_ask_for_the_release_at_the_same_time(strange_pacs):
     # Given
     pacs = strange_pacs(says(answer(SUCCESS), RELEASE_RQ))
-    link = pacs.open()
+    link = opened(pacs)
     find(link, study_identifier(), study_match)
     # When
     began = time.monotonic()
