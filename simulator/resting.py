@@ -21,8 +21,8 @@ _NEWS_S = 0.05
 def let_threads_rest(assoc: Association, raw: Callable[[], socket.socket | None], longest_s: float) -> None:
     """Let the thread that reads rest until the peer speaks, and the one that serves until it has read.
 
-    What an own thread has to say through pynetdicom waits `longest_s` at most. With TLS nobody rests: what it has
-    read already is not seen from outside.
+    What an own thread has to say through pynetdicom waits `longest_s` at most. With TLS nobody rests: what it
+    has read already is not seen from outside.
     """
     news = threading.Event()
     look = assoc.dul._is_transport_event  # noqa: SLF001
