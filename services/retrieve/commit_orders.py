@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.retrieve.moves import Share, split_tasks
-from services.retrieve.payloads import MAX_ROUNDS, MoveOrder, move_order, order_of, order_tasks
+from services.retrieve.moves import LIST_MAX_LENGTH, Share, split_tasks
+from services.retrieve.payloads import MAX_ROUNDS, MoveOrder, move_order, move_tasks
 from shared.dicom.commitment import (
     NO_SUCH_INSTANCE,
     PROCESSING_FAILURE,
@@ -40,8 +40,7 @@ class CommitOrder:
 
     def of(self, shares: Sequence[Share]) -> CommitOrder:
         """Return the same for these shares."""
-        one = self.order
-        return replace(self, order=order_of(shares, one.round, lists=one.lists, again=one.again))
+        return replace(self, order=self.order.of(shares))
 
     def to_payload(self) -> dict[str, Any]:
         """Return plain values; `commit_order` of them gives the same."""
@@ -63,7 +62,8 @@ def commit_order(payload: dict[str, Any]) -> CommitOrder:
 def order_after(order: MoveOrder, word: str) -> CommitOrder:
     """Return how the node is asked for what an order brought: what it lacks is asked for a round later."""
     number = order.round + 1
-    return CommitOrder(MoveOrder(round=number, lists=number < MAX_ROUNDS), word)
+    longest = LIST_MAX_LENGTH if number < MAX_ROUNDS else 1
+    return CommitOrder(MoveOrder(round=number, longest=longest), word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _by_reason(asked: AbstractSet[str], report: CommitmentReport) -> list[tuple[
 
 def _again(commit: CommitOrder, shares: Sequence[Share], grace_s: float) -> list[NewTask]:
     if commit.missed_s >= grace_s:
-        return order_tasks(commit.order, [share.by_objects() for share in shares])
+        return move_tasks((share.by_objects() for share in shares), commit.order)
     pause_s = min(max(FIRST_LOOK_S, commit.missed_s / 2), LONGEST_LOOK_S, grace_s - commit.missed_s)
     return replace(commit, missed_s=commit.missed_s + pause_s).tasks(shares, delay_s=pause_s)
 

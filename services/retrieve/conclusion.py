@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from services.retrieve.asking import Asked, Attempt
 from services.retrieve.facts import Seen
-from services.retrieve.moves import Share
-from services.retrieve.payloads import MAX_ROUNDS, AwaitOrder, MoveOrder, SeriesKey, move_tasks, order_of
+from services.retrieve.halving import cut
+from services.retrieve.moves import LIST_MAX_LENGTH, Share
+from services.retrieve.payloads import MAX_ROUNDS, AwaitOrder, MoveOrder, SeriesKey, move_tasks
 from services.retrieve.verdict import Action, Verdict, claimed, judge, may_come
 from shared.dicom.errors import PeerError
 from shared.jobs.model import NewTask
@@ -78,7 +79,7 @@ def conclude(order: MoveOrder, asked: Asked, seen: Seen, waited_s: float | None 
     groups = _Groups()
     later: list[Attempt] = []
     for attempt in asked.attempts:
-        verdict = _judge(attempt, seen)
+        verdict = _judge(order, attempt, seen)
         if verdict.action is Action.STOP:
             conclusion.stop = verdict
         elif verdict.action is Action.TRY_LATER:
@@ -90,7 +91,11 @@ def conclude(order: MoveOrder, asked: Asked, seen: Seen, waited_s: float | None 
             if waited_s is not None and _may_be_on_its_way(attempt, seen):
                 rest, late = _failed_and_late(attempt, rest)
                 conclusion.awaited += [_awaited(order, attempt, verdict, late, waited_s)]
-            _ask_or_lose(order, attempt, verdict, rest, groups, conclusion)
+                verdict = replace(verdict, action=Action.ASK_REST)
+            if verdict.action is Action.CUT:
+                _cut(order, attempt, seen, groups)
+            else:
+                _ask_or_lose(order, attempt, verdict, rest, groups, conclusion)
     groups.add(order, [share for one in asked.unasked for share in one.shares])
     conclusion.retry = _retry(order, asked, later, seen)
     _ask_later(order, later, groups)
@@ -98,7 +103,7 @@ def conclude(order: MoveOrder, asked: Asked, seen: Seen, waited_s: float | None 
     return conclusion
 
 
-def _judge(attempt: Attempt, seen: Seen) -> Verdict:
+def _judge(order: MoveOrder, attempt: Attempt, seen: Seen) -> Verdict:
     expected, arrived = attempt.move.size, sum(seen.of(share) for share in attempt.move.shares)
     first = attempt.move.shares[0]
     if first.nameless and arrived:
@@ -106,7 +111,14 @@ def _judge(attempt: Attempt, seen: Seen) -> Verdict:
         if seen.nameless[first.key] == UNNAMED or (sent is not None and arrived >= sent):
             expected = arrived
     one = attempt.move
-    return judge(attempt.answer, asked=expected, arrived=arrived, simplest=one.simplest, several=one.is_list)
+    return judge(
+        attempt.answer,
+        asked=expected,
+        arrived=arrived,
+        simplest=one.simplest,
+        several=one.is_list,
+        spent=order.spent,
+    )
 
 
 def _may_be_on_its_way(attempt: Attempt, seen: Seen) -> bool:
@@ -128,9 +140,7 @@ def _awaited(
 ) -> AwaitOrder:
     following = _next_round(order, attempt)
     last = following.round > MAX_ROUNDS
-    again = order_of(
-        [share.by_objects() for share in late], following.round, lists=following.lists, again=False
-    )
+    again = following.of(share.by_objects() for share in late)
     loss = (verdict.state, verdict.reason.value, verdict.detail) if last else None
     nameless = attempt.move.shares[0].nameless
     expected = may_come(attempt.answer, attempt.move.size) if nameless else 0
@@ -140,12 +150,12 @@ def _awaited(
 def _next_round(order: MoveOrder, attempt: Attempt) -> MoveOrder:
     """Return the order for what did not arrive: in lists, and one by one what did not come in a list.
 
-    A list that was broken off is asked for as a list once more.
+    What was broken off is asked for as it was: something of it has arrived, so this has an end.
     """
-    number = order.round + 1
-    broken_off = not attempt.answer.succeeded and number < MAX_ROUNDS
-    lists = attempt.move.level != "IMAGE" or broken_off
-    return replace(order, round=number, lists=lists, again=False)
+    of_images = attempt.move.level == "IMAGE"
+    if not attempt.answer.succeeded and not attempt.move.shares[0].nameless:
+        return replace(order, longest=order.longest if of_images else LIST_MAX_LENGTH, again=False)
+    return replace(order, round=order.round + 1, longest=1 if of_images else LIST_MAX_LENGTH, again=False)
 
 
 def _rest(attempt: Attempt, seen: Seen) -> list[Share]:
@@ -168,20 +178,30 @@ def _ask_or_lose(
     by_objects = [share.by_objects() for share in rest]
     next_round = _next_round(order, attempt)
     if verdict.action is Action.ASK_SIMPLER and attempt.move.is_list:
-        groups.add(replace(order, lists=False, again=False), rest)
+        groups.add(order.in_lists_of(1), rest)
     elif verdict.action is Action.ASK_SIMPLER:
-        groups.add(replace(order, lists=True, again=False), by_objects)
+        # In no longer lists than its own: what another series brings to one may spoil it.
+        groups.add(order.in_lists_of(attempt.move.size), by_objects)
     elif verdict.action is Action.ASK_REST and next_round.round <= MAX_ROUNDS:
         groups.add(next_round, by_objects)
     else:
         conclusion.losses += [Loss(share, verdict) for share in rest]
 
 
+def _cut(order: MoveOrder, attempt: Attempt, seen: Seen, groups: _Groups) -> None:
+    failed = frozenset(attempt.answer.failed_sop_instance_uids)
+    for one in cut(attempt.move, seen.sop_instance_uids, failed):
+        groups.add(order.in_lists_of(one.longest), one.shares)
+
+
 def _ask_later(order: MoveOrder, later: Sequence[Attempt], groups: _Groups) -> None:
     """Ask again after a pause: what was answered together, what was not answered each by itself."""
     for attempt in later:
         alone = attempt.answer.status_code is None
-        groups.add(replace(order, again=True), attempt.move.shares, alone=alone)
+        # A single object has no shorter list to be asked for in, once it was tried often enough.
+        single = attempt.move.level == "IMAGE" and not attempt.move.is_list
+        longest = 1 if single else order.longest
+        groups.add(replace(order, again=True, longest=longest), attempt.move.shares, alone=alone)
 
 
 def _retry(order: MoveOrder, asked: Asked, later: Sequence[Attempt], seen: Seen) -> PeerError | None:
@@ -199,21 +219,17 @@ class _Groups:
     """Shares of tasks to come, by the manner in which they are asked for."""
 
     def __init__(self) -> None:
-        self._shares: dict[tuple[int, bool, bool], list[Share]] = {}
+        self._shares: dict[MoveOrder, list[Share]] = {}
         self._alone: list[NewTask] = []
 
     def add(self, order: MoveOrder, shares: Iterable[Share], *, alone: bool = False) -> None:
         """Add shares that are asked for in the manner of this order, together or as one task of their own."""
         if alone:
-            self._alone += move_tasks(shares, round_number=order.round, lists=order.lists, again=order.again)
+            self._alone += move_tasks(shares, order)
         else:
-            self._shares.setdefault((order.round, order.lists, order.again), []).extend(shares)
+            self._shares.setdefault(order.of(()), []).extend(shares)
 
     def tasks(self) -> list[NewTask]:
         """Return the tasks."""
-        together = [
-            task
-            for (number, lists, again), shares in self._shares.items()
-            for task in move_tasks(shares, round_number=number, lists=lists, again=again)
-        ]
+        together = [task for manner, shares in self._shares.items() for task in move_tasks(shares, manner)]
         return together + self._alone

@@ -74,16 +74,17 @@ class Share:
 class Manners:
     """What a node takes: lists of UIDs below one study or series (PS3.4 C.4.2.2.1), and across studies.
 
-    `object_lists`: lists of objects are known to work, not only worth a try.
+    `longest`: UIDs of one list; 1 is no list. `object_lists`: lists of objects are known to work, not only
+    worth a try.
     """
 
-    uid_lists: bool = True
+    longest: int = LIST_MAX_LENGTH
     across_studies: bool = False
     object_lists: bool = False
 
-    def without_lists(self) -> Manners:
-        """Return the manners for what was refused in a list."""
-        return Manners(uid_lists=False)
+    def in_lists_of(self, longest: int) -> Manners:
+        """Return the manners for what was refused in a longer list."""
+        return replace(self, longest=min(longest, self.longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,31 +139,33 @@ def plan_moves(shares: Iterable[Share], manners: Manners) -> list[Move]:
 
 
 def _series_moves(shares: Sequence[Share], manners: Manners) -> Iterator[Move]:
-    length = LIST_MAX_LENGTH if manners.uid_lists else 1
-    if manners.uid_lists and manners.across_studies:
+    if manners.across_studies:
         groups: list[list[Share]] = [list(shares)]
     else:
         groups = [list(group) for _, group in groupby(shares, key=lambda share: share.study_instance_uid)]
     for group in groups:
-        for chunk in _chunks(group, length):
+        for chunk in _chunks(group, manners.longest):
             yield Move("SERIES", tuple(chunk))
 
 
 def _image_moves(shares: Sequence[Share], manners: Manners) -> Iterator[Move]:
-    length = LIST_MAX_LENGTH if manners.uid_lists else 1
-    if not (manners.uid_lists and manners.across_studies):
+    if not manners.across_studies:
         for share in shares:
-            for uids in _chunks(share.sop_instance_uids, length):
+            for uids in _chunks(share.sop_instance_uids, manners.longest):
                 yield Move("IMAGE", (replace(share, sop_instance_uids=tuple(uids)),))
         return
     pieces = [(share, uid) for share in shares for uid in share.sop_instance_uids]
-    for chunk in _chunks(pieces, length):
-        grouped = groupby(chunk, key=lambda piece: piece[0].key)
-        yield Move("IMAGE", tuple(_joined(list(group)) for _, group in grouped))
+    for chunk in _chunks(pieces, manners.longest):
+        yield Move("IMAGE", joined(chunk))
 
 
-def _joined(pieces: Sequence[tuple[Share, str]]) -> Share:
-    return replace(pieces[0][0], sop_instance_uids=tuple(uid for _, uid in pieces))
+def joined(pieces: Sequence[tuple[Share, str]]) -> tuple[Share, ...]:
+    """Return shares of these objects, each named beside the share that it is of."""
+    groups = [list(group) for _, group in groupby(pieces, key=lambda piece: piece[0].key)]
+    return tuple(
+        replace(group[0][0], sop_instance_uids=tuple(uid for _, uid in group), whole=False)
+        for group in groups
+    )
 
 
 def split_long(shares: Iterable[Share], manners: Manners) -> Iterator[Share]:

@@ -84,9 +84,7 @@ class Mover:
         shares: Sequence[Share],
         cancellation: Cancellation,
     ) -> Asked:
-        manners = self._manners_of(facts.remote_id)
-        if not order.lists:
-            manners = manners.without_lists()
+        manners = self._manners_of(facts.remote_id).in_lists_of(order.longest)
         return self._asker.ask(facts, claim.task_id, plan_moves(shares, manners), cancellation)
 
     def _see(self, facts: Facts, asked: Asked, cancellation: Cancellation) -> Evidence:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.retrieve.moves import Share, split_tasks
+from services.retrieve.moves import LIST_MAX_LENGTH, Share, split_tasks
 from shared.jobs.model import NewTask
 
 PLAN, EXPECT, MOVE, AWAIT = "plan", "expect", "move", "await"
@@ -27,28 +27,47 @@ SeriesKey = tuple[str, str]
 class MoveOrder:
     """What a move task asks for.
 
-    Objects of a whole series are not listed: the ledger has them. `again`: the task holds only what failed
-    before, so another failure is for the engine to pause after.
+    Objects of a whole series are not listed: the ledger has them. `longest`: UIDs of one list. `again`: the
+    task holds only what failed before, so another failure is for the engine to pause after. `spent`: longer
+    lists were tried as often as is allowed, so one that fails is not tried again as it is.
     """
 
     whole: tuple[SeriesKey, ...] = ()
     parts: tuple[Share, ...] = ()
     round: int = 1
-    lists: bool = True
+    longest: int = LIST_MAX_LENGTH
     again: bool = False
+    spent: bool = False
 
     @property
     def keys(self) -> list[SeriesKey]:
         """All series that it touches."""
         return list(dict.fromkeys([*self.whole, *(part.key for part in self.parts)]))
 
+    def of(self, shares: Iterable[Share]) -> MoveOrder:
+        """Return the same for these shares."""
+        listed = list(shares)
+        whole = tuple(share.key for share in listed if share.whole or share.nameless)
+        parts = tuple(share for share in listed if not (share.whole or share.nameless))
+        return replace(self, whole=whole, parts=parts)
+
+    def in_lists_of(self, longest: int) -> MoveOrder:
+        """Return the same for lists that are no longer than this; single objects are in the second round."""
+        number = max(self.round, 2) if longest == 1 else self.round
+        return replace(self, round=number, longest=max(1, min(longest, LIST_MAX_LENGTH)), again=False)
+
     def simpler(self) -> MoveOrder | None:
-        """Return the same in a simpler way, a round later; None if there is none."""
-        if self.round >= MAX_ROUNDS:
-            return None
+        """Return how the same is asked for once it was tried in this way often enough; None: not any more.
+
+        Whole series are asked for by objects, a round later; lists of objects in halves.
+        """
         if self.whole:
-            return replace(self, round=self.round + 1, lists=True, again=False)
-        return replace(self, round=self.round + 1, lists=False, again=False) if self.lists else None
+            later = replace(self, round=self.round + 1, longest=LIST_MAX_LENGTH, again=False)
+            return later if later.round <= MAX_ROUNDS else None
+        length = min(self.longest, sum(part.size for part in self.parts))
+        if length <= 1 or self.spent:
+            return None
+        return replace(self.in_lists_of(half(length)), spent=True)
 
     def to_payload(self) -> dict[str, Any]:
         """Return plain values; `move_order` of them gives the same."""
@@ -56,9 +75,15 @@ class MoveOrder:
             "whole": [list(key) for key in self.whole],
             "parts": [[*part.key, list(part.sop_instance_uids)] for part in self.parts],
             "round": self.round,
-            "lists": self.lists,
+            "longest": self.longest,
             "again": self.again,
+            "spent": self.spent,
         }
+
+
+def half(length: int) -> int:
+    """Return the length of the longer half of a list."""
+    return (length + 1) // 2
 
 
 def move_order(payload: dict[str, Any]) -> MoveOrder:
@@ -67,26 +92,22 @@ def move_order(payload: dict[str, Any]) -> MoveOrder:
         whole=tuple((study, series) for study, series in payload["whole"]),
         parts=tuple(Share(study, series, tuple(uids)) for study, series, uids in payload["parts"]),
         round=payload["round"],
-        lists=payload["lists"],
+        longest=_longest(payload),
         again=payload["again"],
+        spent=payload.get("spent", False),
     )
 
 
-def move_tasks(
-    shares: Iterable[Share], *, round_number: int = 1, lists: bool = True, again: bool = False
-) -> list[NewTask]:
-    """Return tasks that ask for these shares."""
-    return [
-        NewTask(MOVE, order_of(task, round_number, lists=lists, again=again).to_payload())
-        for task in split_tasks(shares)
-    ]
+def _longest(payload: dict[str, Any]) -> int:
+    # A task of a retrieve that began before lists were halved only says whether there are any.
+    whole_or_single = LIST_MAX_LENGTH if payload.get("lists", True) else 1
+    return int(payload.get("longest", whole_or_single))
 
 
-def order_of(shares: Sequence[Share], round_number: int, *, lists: bool, again: bool) -> MoveOrder:
-    """Return the order of one task."""
-    whole = tuple(share.key for share in shares if share.whole or share.nameless)
-    parts = tuple(share for share in shares if not (share.whole or share.nameless))
-    return MoveOrder(whole, parts, round_number, lists, again)
+def move_tasks(shares: Iterable[Share], manner: MoveOrder | None = None) -> list[NewTask]:
+    """Return tasks that ask for these shares, in the manner of an order."""
+    manner = manner or MoveOrder()
+    return [NewTask(MOVE, manner.of(task).to_payload()) for task in split_tasks(shares)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +161,3 @@ def expect_tasks(keys: Sequence[SeriesKey]) -> list[NewTask]:
 def plan_task(after: SeriesKey | None = None) -> NewTask:
     """Return the task that plans the series of the ledger behind this one."""
     return NewTask(PLAN, {"after": list(after) if after else None})
-
-
-def order_tasks(order: MoveOrder, shares: Iterable[Share]) -> list[NewTask]:
-    """Return tasks that ask for these shares in the manner of an order."""
-    return move_tasks(shares, round_number=order.round, lists=order.lists, again=order.again)

@@ -24,6 +24,8 @@ class Action(StrEnum):
     DONE = "done"
     #: Ask for them again now, at image level.
     ASK_REST = "ask_rest"
+    #: One object of a list may have spoilt the rest: ask in shorter lists.
+    CUT = "cut"
     #: The PACS does not take the request in this form: ask in a simpler one.
     ASK_SIMPLER = "ask_simpler"
     #: Ask again after a pause.
@@ -77,24 +79,29 @@ class Verdict:
     detail: str
 
 
-def judge(answer: Answer, *, asked: int, arrived: int, simplest: bool, several: bool = False) -> Verdict:
+def judge(
+    answer: Answer, *, asked: int, arrived: int, simplest: bool, several: bool = False, spent: bool = False
+) -> Verdict:
     """Say what follows from an answer.
 
     `simplest`: the same cannot be asked for in a simpler way; `several`: it was asked for in a list, of which
-    one member may have spoilt the rest.
+    one member may have spoilt the rest; `spent`: a list that fails is not tried again as it is.
     """
     if arrived >= asked:
         return Verdict(Action.DONE, "arrived", Reason.NOT_ARRIVED, "")
     if answer.succeeded:
-        return _after_success(answer)
+        return _after_success(answer, spoilt=several and not arrived)
     error = answer.error or PeerError(Outcome.ABORTED, "no final answer")
     action = _after_failure(answer, error, arrived, simplest=simplest, several=several)
+    if spent and several and action in (Action.TRY_LATER, Action.ASK_REST):
+        action = Action.CUT
     return Verdict(action, "failed", reason_of(error), str(error))
 
 
-def _after_success(answer: Answer) -> Verdict:
+def _after_success(answer: Answer, *, spoilt: bool) -> Verdict:
     if answer.failures or answer.status_code != SUCCESS:
-        return Verdict(Action.ASK_REST, "failed", Reason.STATUS_FAILURE, told(answer))
+        action = Action.CUT if spoilt else Action.ASK_REST
+        return Verdict(action, "failed", Reason.STATUS_FAILURE, told(answer))
     reason = Reason.MOVED_NOTHING if answer.sent == 0 else Reason.NOT_ARRIVED
     return Verdict(Action.ASK_REST, "missing", reason, told(answer))
 
@@ -105,14 +112,14 @@ def _after_failure(
     code = answer.status_code
     if code == DESTINATION_UNKNOWN:
         return Action.STOP
+    unable = code is not None and 0xC000 <= code <= 0xCFFF  # noqa: PLR2004 - PS3.4 C.4.2.1.5
+    if several and (unable or code in _FINAL):
+        return Action.CUT
     if arrived:
         return Action.ASK_REST
-    if code is None:
-        return Action.GIVE_UP if error.permanent else Action.TRY_LATER
-    if code in _FINAL:
-        return Action.ASK_SIMPLER if several else Action.GIVE_UP
-    refused = code == IDENTIFIER_REFUSED or 0xC000 <= code <= 0xCFFF  # noqa: PLR2004 - PS3.4 C.4.2.1.5
-    if refused and not simplest:
+    if code in _FINAL or (code is None and error.permanent):
+        return Action.GIVE_UP
+    if (unable or code == IDENTIFIER_REFUSED) and not simplest:
         return Action.ASK_SIMPLER
     return Action.GIVE_UP if code == IDENTIFIER_REFUSED else Action.TRY_LATER
 

@@ -12,7 +12,7 @@ from services.retrieve.arrived import save_arrived
 from services.retrieve.expected import open_shares
 from services.retrieve.facts import Facts, Seen
 from services.retrieve.moves import Share
-from services.retrieve.payloads import AwaitOrder, await_order, order_tasks
+from services.retrieve.payloads import AwaitOrder, await_order, move_tasks
 from services.retrieve.rows import lock
 from services.retrieve.verify import Evidence, Verifier
 from shared.clock import Clock
@@ -66,7 +66,7 @@ class Waiter:
         if waited_s < self._verifier.grace_s:
             return [replace(awaited, waited_s=waited_s).task(self._verifier.grace_s)]
         if awaited.loss is None:
-            return order_tasks(awaited.order, [share.by_objects() for share in rest])
+            return move_tasks((share.by_objects() for share in rest), awaited.order)
         state, reason, detail = awaited.loss
         ledger.save_lost(session, facts.job_id, rest, state=state, reason=Reason(reason), detail=detail)
         return []

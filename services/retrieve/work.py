@@ -21,7 +21,7 @@ from services.retrieve.expecting import Expecter, give_up_naming
 from services.retrieve.facts import Facts, facts_of
 from services.retrieve.manners import MannersOf, manners_of_node
 from services.retrieve.moving import Mover
-from services.retrieve.payloads import AWAIT, EXPECT, MOVE, PLAN, await_order, move_order, order_tasks
+from services.retrieve.payloads import AWAIT, EXPECT, MOVE, PLAN, await_order, move_order, move_tasks
 from services.retrieve.planning import plan
 from services.retrieve.rows import lock
 from services.retrieve.verdict import reason_of
@@ -131,7 +131,7 @@ class RetrieveWork:
                 return self._give_up_moving(session, facts, claim, error)
             if claim.kind == AWAIT:
                 order = await_order(claim.payload).order
-                return order_tasks(order, open_shares(session, facts.job_id, order))
+                return move_tasks(open_shares(session, facts.job_id, order), order)
             # Planning asks nobody: it is our own fault, and what it did not plan is not asked for.
             self._lose_the_rest(session, facts, Reason.INTERNAL_ERROR, detail)
             return []
@@ -159,7 +159,7 @@ class RetrieveWork:
         shares = open_shares(session, facts.job_id, order)
         simpler = None if error.permanent else order.simpler()
         if simpler is not None:
-            return order_tasks(simpler, [share.by_objects() for share in shares])
+            return move_tasks((share.by_objects() for share in shares), simpler)
         ledger.save_lost(
             session, facts.job_id, shares, state="failed", reason=reason_of(error), detail=str(error)
         )

@@ -16,7 +16,8 @@ from shared.dicom.errors import NotNowError, PeerError
 from shared.dicom.find_link import open_find_link
 from shared.dicom.get_link import open_get_link
 from shared.dicom.link import Link
-from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_GET
+from shared.dicom.move_link import open_move_link
+from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 
 #: An association that nobody used for so long is released.
 IDLE_S = 5.0
@@ -147,6 +148,8 @@ class LinkPool:
         peer, abstract_syntaxes = key
         if abstract_syntaxes == (STUDY_ROOT_FIND,):
             return open_find_link(peer, self._timeouts, cancellation=cancellation)
+        if abstract_syntaxes == (STUDY_ROOT_MOVE,):
+            return open_move_link(peer, self._timeouts, cancellation=cancellation)
         if abstract_syntaxes[0] == STUDY_ROOT_GET:
             return open_get_link(peer, abstract_syntaxes[1:], self._timeouts, cancellation=cancellation)
         return open_link(peer, abstract_syntaxes, self._timeouts, cancellation=cancellation)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -19,6 +18,7 @@ import pytest
 from shared.database.migrate import migrate
 from shared.database.session import Database
 from tests.support.broker import skip_or_fail
+from tests.support.ports import lasting_port
 
 MISSING = "no PostgreSQL: install the package postgresql or set DOSEQR_TEST_POSTGRES_URL"
 
@@ -81,9 +81,7 @@ class PrivatePostgres:
             shutil.chown(folder, "postgres", "postgres")
         else:
             self._as = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = lasting_port()
 
     @property
     def url(self) -> str:

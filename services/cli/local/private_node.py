@@ -242,8 +242,10 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def private_node(work_dir: Path, script: Path) -> Iterator[PrivateNode]:
-    """Run a node in a folder of its own below `work_dir`; both are gone afterwards.
+def private_node(
+    work_dir: Path, script: Path, ports: Callable[[int], list[int]] = free_ports
+) -> Iterator[PrivateNode]:
+    """Run a node in a folder of its own below `work_dir`, on so many of `ports`; both are gone afterwards.
 
     Raises:
         NodeError: it does not start.
@@ -254,7 +256,7 @@ def private_node(work_dir: Path, script: Path) -> Iterator[PrivateNode]:
     work_dir.mkdir(parents=True, exist_ok=True)
     remove_stale_folders(work_dir)
     folder = work_dir.resolve() / f"{FOLDER_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-    port, dist_port, epmd_port = free_ports(3)
+    port, dist_port, epmd_port = ports(3)
     node = PrivateNode(folder, script, epmd, port, dist_port, epmd_port)
     try:
         node.start()

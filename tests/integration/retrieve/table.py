@@ -16,7 +16,11 @@ from simulator.model import Study
 
 @dataclass(frozen=True)
 class Case:
-    """What one row asks for: the kept objects of a study, which has two series of five and two objects."""
+    """What one row asks for: the kept objects of a study, which has two series of five and two objects.
+
+    For long lists the first series has 41; those from the tenth on are kept, so that sorted by UID they stand
+    as the PACS sends them.
+    """
 
     one: Study
     kept: tuple[str, ...]
@@ -36,7 +40,7 @@ class Row:
     says: str
     traits: Traits
     status: str = "completed"
-    #: What is kept: all of both series (series), three objects of one (list), one object (single).
+    #: What is kept: all of both series (series), three objects of one (list), 32 of one (long), one (single).
     kept: str = "series"
     store: str = "own"
     #: Places of the kept objects that are lost, and how they stand in the ledger.
@@ -65,6 +69,26 @@ def with_places(places: tuple[int, ...], name: str, **traits: Any) -> Traits:
 
 def both(*parts: Traits) -> Traits:
     return lambda case: {name: value for part in parts for name, value in part(case).items()}
+
+
+def spoilt(place: int, status: int, **fields: Any) -> Traits:
+    """Answer with a status, and send nothing, whenever an object is named."""
+    return lambda case: {
+        "faults": [
+            Fault(operation="move", kind="status", status=status, uid=case.kept[place], always=True, **fields)
+        ]
+    }
+
+
+def stops_at(place: int, status: int) -> Traits:
+    """Send the first list as far as an object, and answer with a status whenever it is named."""
+
+    def traits(case: Case) -> Mapping[str, Any]:
+        named: dict[str, Any] = {"operation": "move", "kind": "status", "uid": case.kept[place]}
+        first = Fault(status=status, after_responses=place, **named)
+        return {"faults": [first, Fault(status=status, always=True, **named)]}
+
+    return traits
 
 
 def broken_series(status: int) -> Traits:
@@ -149,7 +173,7 @@ LOSSES = [
     Row("0xB000 each time for one object of a list", with_places((1,), "fail", move_status=0xB000),
         kept="list", status="incomplete", lost=(1,), lost_as=REFUSED, requests="I3 I1 I1"),
     Row("0xB000 and nothing came", with_places(EVERY, "fail", move_status=0xB000),
-        status="failed", failure="nothing_arrived", lost=EVERY, lost_as=REFUSED, at_most=12),
+        status="failed", failure="nothing_arrived", lost=EVERY, lost_as=REFUSED, at_most=24),
     Row("the objects that failed are named, to a store that only takes",
         with_places((1,), "fail"), store="plain",
         status="incomplete", lost=(1,), lost_as=NO_RESOURCES),
@@ -176,7 +200,7 @@ REFUSALS = [
     Row("0xA900 for whole series", always(move_levels=["IMAGE"]), at_most=5),
     Row("0xA900 for lists", always(move_uid_lists="refused"), kept="list", requests="I3 I1 I1 I1"),
     Row("0xC000 for lists", always(move_uid_lists="refused", refusal_status=0xC000), kept="list",
-        requests="I3 I1 I1 I1"),
+        requests="I3 I2 I1 I1 I1"),
     Row("0xA900 each time", always(move_refused_with=0xA900),
         status="failed", failure="nothing_arrived", lost=EVERY, lost_as=REFUSED, at_most=12),
     Row("0xC000 once", fault(kind="status", status=0xC000), at_most=4),
@@ -194,12 +218,52 @@ REFUSALS = [
     Row("0xFE00 that nobody asked for", fault(kind="status", status=0xFE00, after_responses=2),
         requests="S I3 I2"),
     Row("0xFE00 each time", always(move_refused_with=0xFE00),
-        status="failed", failure="nothing_arrived", lost=EVERY, lost_as=REFUSED, at_most=40),
+        status="failed", failure="nothing_arrived", lost=EVERY, lost_as=REFUSED, at_most=50),
     Row("a status that the standard does not name", fault(kind="status", status=0x1234), requests="S S"),
     Row("lists of which only the first is taken", always(move_uid_lists="first_only"), kept="list",
         requests="I3 I1 I1"),
     Row("lists that are answered with nothing", always(move_uid_lists="empty"), kept="list",
         requests="I3 I1 I1 I1"),
+]
+
+#: One or two objects that spoil a list of 32: each is found in few steps, five for halves.
+SPOILT = [
+    Row("0xC000 for every list with a certain object", spoilt(20, 0xC000), kept="long",
+        status="incomplete", lost=(20,), lost_as=REFUSED, at_most=14),
+    Row("0xC000 for every list with one of two objects",
+        lambda case: {"faults": [*spoilt(3, 0xC000)(case)["faults"], *spoilt(20, 0xC000)(case)["faults"]]},
+        kept="long", status="incomplete", lost=(3, 20), lost_as=REFUSED, at_most=26),
+    Row("0xC000 once, where a list holds a certain object",
+        lambda case: {"faults": [
+            Fault(operation="move", kind="status", status=0xC000, uid=case.kept[20], times=4),
+        ]}, kept="long", at_most=9),
+    Row("0xC000 at an object, after all before it", stops_at(20, 0xC000), kept="long",
+        status="incomplete", lost=(20,), lost_as=REFUSED, at_most=6),
+    Row("0x0124 for every list with a certain object", spoilt(20, 0x0124), kept="long",
+        status="incomplete", lost=(20,), lost_as=REFUSED, at_most=11),
+    Row("0xC000 with a list of what failed", with_places((20,), "fail", move_status=0xC000), kept="long",
+        status="incomplete", lost=(20,), lost_as=REFUSED, at_most=5),
+    Row("0xB000 without a list of what failed, to a store that only takes",
+        with_places((20,), "fail", move_status=0xB000, move_failed_list=False), kept="long", store="plain",
+        status="incomplete", lost=(20,), lost_as=REFUSED, at_most=13),
+    Row("0xA702 once for a list", fault(kind="status", status=0xA702), kept="long", requests="I32 I32"),
+    Row("0xA702 twice for a list", fault(kind="status", status=0xA702, times=2), kept="long",
+        requests="I32 I32 I32"),
+    Row("an abort of a list before its first object", fault(kind="abort"), kept="long", requests="I32 I32"),
+    Row("0xA702 thrice after some of a list",
+        fault(kind="status", status=0xA702, after_responses=8, times=3), kept="long",
+        requests="I32 I24 I16 I8"),
+    Row("rejections for congestion in the middle of a list",
+        lambda _case: {"faults": [
+            Fault(operation="move", kind="abort", after_responses=8),
+            Fault(operation="associate", kind="reject", rejection="temporary_congestion", nth=2, times=2),
+        ]}, kept="long", requests="I32 I24"),
+    Row("0xA702 for every list with a certain object", spoilt(20, 0xA702), kept="long",
+        status="incomplete", lost=(20,), lost_as=NO_RESOURCES, at_most=18),
+    Row("an abort of every list with a certain object",
+        lambda case: {"faults": [
+            Fault(operation="move", kind="abort", uid=case.kept[20], always=True),
+        ]}, kept="long", status="incomplete", lost=(20,), lost_as=("failed", "aborted"), at_most=20),
 ]
 
 #: No final answer, or no association.
@@ -283,4 +347,4 @@ PAIRS = [
 ]
 # fmt: on
 
-TABLE = [*SUCCESSES, *LOSSES, *REFUSALS, *ENDINGS, *STORES, *PAIRS]
+TABLE = [*SUCCESSES, *LOSSES, *REFUSALS, *SPOILT, *ENDINGS, *STORES, *PAIRS]

@@ -21,7 +21,7 @@ from services.retrieve.commit_orders import (
     report_order,
 )
 from services.retrieve.moves import Share
-from services.retrieve.payloads import MAX_ROUNDS, MOVE, MoveOrder, move_order, order_of
+from services.retrieve.payloads import MAX_ROUNDS, MOVE, MoveOrder, move_order
 from shared.dicom.commitment import CommitmentReport
 
 uids = st.sampled_from([f"1.2.{n}" for n in range(12)])
@@ -33,7 +33,7 @@ def shares_of(*names: str, series: str = "1.2.1") -> list[Share]:
 
 
 def order(shares: list[Share], *, round_number: int = 2, missed_s: float = 0.0) -> CommitOrder:
-    again = order_of([share.by_objects() for share in shares], round_number, lists=True, again=False)
+    again = MoveOrder(round=round_number).of(share.by_objects() for share in shares)
     return CommitOrder(again, "reported", missed_s)
 
 

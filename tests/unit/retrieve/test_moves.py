@@ -19,9 +19,9 @@ from services.retrieve.moves import (
     split_long,
     split_tasks,
 )
-from services.retrieve.payloads import MoveOrder, move_order, order_of
+from services.retrieve.payloads import MoveOrder, move_order
 
-LISTS, ACROSS, SINGLE = Manners(), Manners(across_studies=True), Manners(uid_lists=False)
+LISTS, ACROSS, SINGLE = Manners(), Manners(across_studies=True), Manners(longest=1)
 
 
 def whole(study: int, series: int, objects: int = 2) -> Share:
@@ -71,7 +71,7 @@ shares_of_series = st.builds(
     st.sampled_from(["whole", "part", "nameless"]),
 )
 wanted = st.lists(shares_of_series, max_size=30, unique_by=lambda share: share.key)
-any_manners = st.builds(Manners, st.booleans(), st.booleans())
+any_manners = st.builds(Manners, st.sampled_from([1, 2, 7, LIST_MAX_LENGTH]), st.booleans())
 
 
 def _share(kind: str, key: tuple[int, int], objects: int) -> Share:
@@ -96,8 +96,7 @@ def test_a_move_brings_nothing_beside_what_is_wanted(shares, manners):
             assert by_key[share.key].whole == (move.level == "SERIES")
         if not manners.across_studies:
             assert len(move.study_instance_uids) == 1
-        limit = LIST_MAX_LENGTH if manners.uid_lists else 1
-        assert len(move.sop_instance_uids if move.level == "IMAGE" else move.shares) <= limit
+        assert len(move.sop_instance_uids if move.level == "IMAGE" else move.shares) <= manners.longest
 
 
 @given(wanted)
@@ -127,10 +126,16 @@ def test_a_long_series_without_names_is_asked_for_whole():
     assert list(split_long([share], Manners(object_lists=True))) == [share]
 
 
-@given(wanted, st.integers(1, 3), st.booleans(), st.booleans())
-def test_an_order_reads_back_as_it_was_written(shares, number, lists, again):
-    order = order_of(shares, number, lists=lists, again=again)
+@given(wanted, st.integers(1, 3), st.integers(1, LIST_MAX_LENGTH), st.booleans(), st.booleans())
+def test_an_order_reads_back_as_it_was_written(shares, number, longest, again, spent):
+    order = MoveOrder(round=number, longest=longest, again=again, spent=spent).of(shares)
     assert move_order(order.to_payload()) == order
+
+
+@pytest.mark.parametrize(("lists", "longest"), [(True, LIST_MAX_LENGTH), (False, 1)])
+def test_an_order_that_was_written_before_lists_had_a_length_is_understood(lists, longest):
+    payload = {"whole": [], "parts": [["1", "1.1", ["1.1.1"]]], "round": 2, "lists": lists, "again": True}
+    assert move_order(payload).longest == longest
 
 
 def test_what_is_left_of_a_whole_series_is_asked_for_by_objects():
@@ -146,3 +151,7 @@ def test_an_order_cannot_be_made_simpler_for_ever(order):
     while order is not None:
         order, steps = order.simpler(), steps + 1
     assert steps <= 3
+
+
+def test_a_single_object_is_asked_for_in_no_simpler_way():
+    assert MoveOrder(parts=(part(1, 1, 1),)).simpler() is None

@@ -1,0 +1,181 @@
+"""Orthanc as a store node that is asked for storage commitment; it reports on an association of its own."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from sqlalchemy import select
+
+from shared.clock import utc_now
+from shared.database.models import CommitmentReport, Node, RetrieveCommitment
+from shared.dicom.commitment import Reference, new_transaction_uid
+from shared.dicom.commitment_link import open_commitment_link
+from shared.dicom.peers import peer_of, timeouts_of
+from tests.support.jobs import a_query, a_retrieve
+from tests.support.orthanc import Orthanc
+from tests.support.pacs import objects, series, study
+from tests.support.retrieves import GRACE_S, Retrieves, asked
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def one():
+    """A study of two series, with seven objects."""
+    return study(series("ct_image", 5), series("rdsr_ct", 2))
+
+
+@pytest.fixture
+def archive(make_orthanc) -> Orthanc:
+    """A store node, with nothing in it."""
+    made: Orthanc = make_orthanc("ARCHIVE")
+    return made
+
+
+@pytest.fixture
+def retrieves(system):
+    """Retrieve services that wait a few seconds for a report."""
+    system.settings = system.settings.model_copy(update={"commitment_timeout": 20.0})
+    retrieves = Retrieves(system)
+    retrieves.grace_s = GRACE_S
+    yield retrieves
+    retrieves.stop()
+
+
+def connect(retrieves: Retrieves, pacs, archive: Orthanc, *, knows_us: bool = True) -> None:
+    """Make both known, the archive as one that is asked; our store takes its reports, if it knows us."""
+    system = retrieves.system
+    store = system.add_store("archive", archive.host, archive.port, archive.ae_title)
+    with system.database.write() as session:
+        session.get_one(Node, store.id).verify_by = "commitment"
+    if knows_us:
+        archive.send_to(system.settings.store_ae_title, "127.0.0.1", system.settings.store_port)
+    system.start("store")
+    retrieves.connect(pacs, store)
+
+
+def transactions(retrieves: Retrieves) -> list[RetrieveCommitment]:
+    with retrieves.system.database.read() as session:
+        return list(session.scalars(select(RetrieveCommitment).order_by(RetrieveCommitment.asked_at)))
+
+
+def reported(archive: Orthanc) -> list[str]:
+    """Return the states of the jobs in which it reports."""
+    jobs = archive.get("/jobs?expand")
+    return [job["State"] for job in jobs if job["Type"] == "StorageCommitmentScp"]
+
+
+def has_reported(archive: Orthanc, times: int) -> bool:
+    """Tell whether it has reported so often."""
+    return reported(archive) == ["Success"] * times
+
+
+def test_what_an_orthanc_holds_it_commits_to(retrieves, scripted_pacs, archive, one):
+    # Given
+    connect(retrieves, scripted_pacs([one]), archive)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
+    assert archive.sop_instance_uids() == objects(one)
+    assert [(row.state, row.committed) for row in transactions(retrieves)] == [("answered", 7)]
+
+
+def test_what_an_orthanc_does_not_hold_is_asked_for_again_and_then_named(
+    retrieves, scripted_pacs, archive, one
+):
+    # Given: the PACS says of an object that it has sent it
+    lost = min(objects(one))
+    pacs = scripted_pacs([one], never_arrive=[lost])
+    connect(retrieves, pacs, archive)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("incomplete", 6)
+    [missing] = retrieve["missing"]
+    assert (missing["sop_instance_uid"], missing["reason"]) == (lost, "not_committed")
+    assert missing["detail"].startswith("ARCHIVE: 0x0112 no such object instance")
+    assert len(asked(pacs)) > 1
+    assert archive.sop_instance_uids() == objects(one) - {lost}
+
+
+def test_an_object_that_reaches_an_orthanc_the_second_time_is_committed_to(
+    retrieves, scripted_pacs, archive, one
+):
+    # Given
+    connect(retrieves, scripted_pacs([one], never_arrive=[min(objects(one))], fail_times=1), archive)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
+    assert archive.sop_instance_uids() == objects(one)
+
+
+def test_an_orthanc_that_does_not_know_us_leaves_the_word_of_the_pacs(retrieves, scripted_pacs, archive, one):
+    # Given
+    retrieves.system.settings = retrieves.system.settings.model_copy(update={"commitment_timeout": 2.0})
+    connect(retrieves, scripted_pacs([one]), archive, knows_us=False)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
+    assert "ARCHIVE was asked for storage commitment" in retrieve["detail"]
+    assert {row.state for row in transactions(retrieves)} <= {"refused", "unanswered"}
+
+
+def ask(retrieves: Retrieves, transaction_uid: str, uids: list[str]) -> None:
+    """Ask the archive under our AE title, without any job."""
+    system = retrieves.system
+    peer = peer_of(retrieves.store, system.settings)
+    link = open_commitment_link(peer, timeouts_of(system.settings))
+    link.ask(transaction_uid, [Reference("1.2.840.10008.5.1.4.1.1.2", uid) for uid in uids], None)
+    link.release()
+
+
+def reports(retrieves: Retrieves) -> list[CommitmentReport]:
+    with retrieves.system.database.read() as session:
+        return list(session.scalars(select(CommitmentReport)))
+
+
+def test_a_report_of_an_orthanc_on_what_nobody_asked_for_is_refused(retrieves, scripted_pacs, archive, one):
+    # Given
+    connect(retrieves, scripted_pacs([one]), archive)
+    # When
+    ask(retrieves, new_transaction_uid(), ["1.2.3"])
+    wait_until(lambda: bool(reported(archive)) and reported(archive)[0] in ("Failure", "Success"))
+    # Then
+    assert reported(archive) == ["Failure"]
+    assert reports(retrieves) == []
+
+
+def test_the_second_report_of_an_orthanc_on_a_transaction_changes_nothing(
+    retrieves, scripted_pacs, archive, one
+):
+    # Given
+    connect(retrieves, scripted_pacs([one]), archive)
+    transaction_uid = new_transaction_uid()
+    nodes = {"remote_id": retrieves.remote.id, "store_id": retrieves.store.id}
+    with retrieves.system.database.write() as session:
+        session.add(a_query(**nodes))
+        session.flush()
+        session.add(a_retrieve(status="running", **nodes))
+        session.add(
+            RetrieveCommitment(
+                transaction_uid=transaction_uid,
+                job_id="retrieve-1",
+                task_id=1,
+                objects=1,
+                asked_at=utc_now(),
+            )
+        )
+    # When
+    for number, uid in enumerate(["1.2.3", "1.2.4"], start=1):
+        ask(retrieves, transaction_uid, [uid])
+        wait_until(partial(has_reported, archive, number))
+    # Then
+    [report] = reports(retrieves)
+    assert report.failed == {"1.2.3": 0x0112}

@@ -1,0 +1,124 @@
+"""A C-GET over TLS, from the PACS to us and from us to our own store."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+from dataclasses import replace
+
+import pytest
+
+from services.retrieve import facts
+from shared.broker.memory import MemoryBroker
+from shared.database.models import Node
+from shared.dicom.calling import Peer
+from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.get import get
+from shared.dicom.get_link import open_get_link
+from shared.dicom.move import move_identifier
+from shared.dicom.peers import own_store_of, peer_of, timeouts_of
+from shared.dicom.tls import PeerTls
+from shared.settings import Settings
+from tests.integration.test_store_tls import certificate
+from tests.support.pacs import objects, series, study
+from tests.support.retrieves import Retrieves, asked
+from tests.support.system import System
+
+pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Certificates and keys of the PACS, of our store, and of somebody else."""
+    folder = tmp_path_factory.mktemp("certificates")
+    return {name: certificate(folder, name) for name in ("pacs", "store", "other")}
+
+
+@pytest.fixture
+def one():
+    """A study of two series, with seven objects."""
+    return study(series("ct_image", 5), series("rdsr_ct", 2))
+
+
+@pytest.fixture
+def tls_pacs(scripted_pacs, files, one):
+    """A PACS that speaks TLS only, and asks for our certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files["pacs"])
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(files["store"][0])
+    return scripted_pacs([one], ssl_context=context)
+
+
+@pytest.fixture
+def secure_system(make_system, test_settings: Settings, sqlite_database, files) -> System:
+    """A system whose own store speaks TLS only."""
+    broker = MemoryBroker()
+    broker.declare()
+    cert, key = files["store"]
+    values = {"store_tls_cert": cert, "store_tls_key": key, "store_tls_client_ca": cert}
+    made: System = make_system(broker, sqlite_database, test_settings.model_copy(update=values))
+    return made
+
+
+def test_objects_that_are_fetched_over_tls_arrive_over_tls(secure_system, tls_pacs, files, one, monkeypatch):
+    # Given
+    tls = PeerTls(files["pacs"][0], *files["store"])
+
+    def with_tls(node: Node, settings: Settings) -> Peer:
+        peer = peer_of(node, settings)
+        return replace(peer, tls=tls) if node.kind == "remote" else peer
+
+    monkeypatch.setattr(facts, "peer_of", with_tls)
+    retrieves = Retrieves(secure_system)
+    retrieves.connect(tls_pacs)
+    tls_pacs.destinations.clear()
+    with secure_system.database.write() as session:
+        session.get_one(Node, retrieves.remote.id).retrieve_by = "get"
+    retrieves.kept([one])
+    # When
+    try:
+        retrieve = retrieves.run()
+    finally:
+        retrieves.stop()
+    # Then
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
+    assert retrieve["counts"]["arrived"] == 7
+    stored = {path.stem for path in secure_system.settings.objects_dir.glob("*/*/*.dcm")}
+    assert stored == objects(one)
+    assert [request.level for request in asked(tls_pacs, "get")] == ["SERIES"]
+
+
+def test_nothing_is_fetched_from_a_pacs_that_is_not_the_one_that_is_known(secure_system, tls_pacs, files):
+    # Given
+    peer = Peer(tls_pacs.host, tls_pacs.port, tls_pacs.ae_title, "DOSEQR", tls=PeerTls(files["other"][0]))
+    # When
+    with pytest.raises(PeerError) as caught:
+        open_get_link(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts_of(secure_system.settings))
+    # Then
+    assert caught.value.associating
+    assert caught.value.outcome is not Outcome.ANSWERS
+    assert asked(tls_pacs, "get") == []
+
+
+def test_a_store_whose_certificate_is_not_ours_gets_nothing(secure_system, tls_pacs, files, one):
+    # Given
+    secure_system.start("store")
+    timeouts = timeouts_of(secure_system.settings)
+    peer = Peer(
+        tls_pacs.host,
+        tls_pacs.port,
+        tls_pacs.ae_title,
+        "DOSEQR",
+        tls=PeerTls(files["pacs"][0], *files["store"]),
+    )
+    store = replace(own_store_of(secure_system.settings), tls=PeerTls(files["other"][0], *files["store"]))
+    link = open_get_link(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts)
+    identifier = move_identifier("SERIES", [one.study_instance_uid], [one.series[0].series_instance_uid])
+    # When
+    with pytest.raises(PeerError):
+        get(link, identifier, store, timeouts)
+    link.release()
+    # Then
+    assert asked(tls_pacs, "get") == []
+    assert not list(secure_system.settings.objects_dir.glob("*/*/*.dcm"))

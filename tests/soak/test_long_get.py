@@ -1,0 +1,73 @@
+"""One C-GET of 3,000 objects of 100 KB: the process that fetches them stays as it was."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from shared.database.models import Node
+from simulator.content import images
+from simulator.model import Study
+from simulator.scp import ScriptedPacs
+from tests.bench.table import print_table
+from tests.soak.test_store_steady import handles, memory_mib
+from tests.support.pacs import objects, series, study
+from tests.support.processes import Observed, installed, observed
+from tests.support.retrieves import Retrieves, asked
+from tests.support.waiting import wait_until
+
+OBJECTS, PARTS = 3_000, 10
+#: Rows and columns of 16 bit: 100 KB.
+SIZE = 224
+#: What the process may grow by between the first tenth and the end.
+GROWTH_MIB, GROWTH_HANDLES = 16.0, 4
+ENDS_WITHIN_S = 900.0
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def begin(seen: Observed, pacs: ScriptedPacs, one: Study) -> str:
+    """Make the PACS known as one that is asked with C-GET, and order the retrieve of all that it holds."""
+    seen.add_pacs(pacs)
+    with seen.database.write() as session:
+        session.query(Node).filter_by(name="pacs").one().retrieve_by = "get"
+    retrieves = Retrieves(seen)
+    with seen.database.read() as session:
+        retrieves.remote = session.query(Node).filter_by(name="pacs").one()
+        retrieves.store = session.query(Node).filter_by(kind="store").one()
+    return retrieves.order(retrieves.kept([one]))
+
+
+def has_sent(pacs: ScriptedPacs, number: int) -> bool:
+    return pacs.witness.objects_sent >= number
+
+
+def test_a_long_get_leaves_its_process_as_it_was(
+    tmp_path, rabbitmq_url, amqp_prefix, scripted_pacs, monkeypatch
+):
+    # Given
+    monkeypatch.setattr(images, "SIZE", SIZE)
+    one = study(series("ct_image", OBJECTS))
+    pacs = scripted_pacs([one])
+    with installed(tmp_path, rabbitmq_url, amqp_prefix) as installation:
+        installation.serve("store")
+        (fetching,) = installation.serve("retrieve")
+        with observed(installation) as seen:
+            # When
+            job_id = begin(seen, pacs, one)
+            rows = []
+            for part in range(1, PARTS + 1):
+                number = OBJECTS * part // PARTS
+                wait_until(partial(has_sent, pacs, number), ENDS_WITHIN_S)
+                rows.append((number, memory_mib(fetching.pid), handles(fetching.pid)))
+            seen.wait_for_end(job_id, ENDS_WITHIN_S)
+            print_table("one C-GET of 3,000 objects of 100 KB", ("objects", "MiB", "handles"), rows)
+            # Then
+            retrieve = seen.retrieve_json(job_id)
+            assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
+            assert retrieve["counts"]["arrived"] == OBJECTS
+            assert seen.files() == objects(one)
+            assert [request.level for request in asked(pacs, "get")] == ["SERIES"]
+            assert max(mib for _, mib, _ in rows) - rows[0][1] < GROWTH_MIB
+            assert rows[-1][2] - rows[0][2] <= GROWTH_HANDLES
