@@ -10,7 +10,11 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
+from simulator.resting import let_threads_rest
 from simulator.sockets import send_at_once
+
+#: Requests of tests, and releases, pass through pynetdicom and may wait so long.
+_REST_S = 0.005
 
 
 class _Socket(AssociationSocket):
@@ -44,6 +48,7 @@ class Requestor(ApplicationEntity):
         # (pynetdicom issue 875): its polls shall find nothing.
         take = assoc.dimse.get_msg
         assoc.dimse.get_msg = lambda block=False: take(block=True) if block else (None, None)  # type: ignore[method-assign]
+        let_threads_rest(assoc, lambda: raw_socket(assoc), _REST_S)
         return assoc
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import os
+
 from hypothesis import HealthCheck, settings
+
+# The tests start doseqr some hundred times: each would compile all of it again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 # How fast examples come says something about the machine, nothing about the code.
 settings.register_profile("doseqr", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,3 +30,9 @@ pytest_plugins = [
     "tests.support.sharing",
     "tests.support.strange_pacs",
 ]
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over what stays to the end: thousands of collected tests."""
+    gc.collect()
+    gc.freeze()

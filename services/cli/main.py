@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        get_command(app).main(args=given, prog_name="doseqr")
+        _command().main(args=given, prog_name="doseqr")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except KeyboardInterrupt:
@@ -93,6 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.exception("defect")
         return FAILED
     return 0
+
+
+@functools.cache
+def _command() -> Any:
+    return get_command(app)
 
 
 def _tell(error: CommandError, *, as_json: bool) -> int:

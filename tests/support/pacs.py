@@ -220,6 +220,11 @@ class Received:
     transfer_syntax_uid: str
 
 
+class _StoreServer(ThreadedAssociationServer):
+    def service_actions(self) -> None:
+        """Do nothing: pynetdicom collects garbage at every 60th look whether to stop."""
+
+
 class StoreScp:
     """A C-STORE SCP that keeps what it gets in memory.
 
@@ -246,7 +251,7 @@ class StoreScp:
         self._server = self._ae.make_server(
             ("127.0.0.1", self.port),
             evt_handlers=[(evt.EVT_C_STORE, self._store), (evt.EVT_CONN_OPEN, _on_open), *self.handlers()],
-            server_class=ThreadedAssociationServer,
+            server_class=_StoreServer,
         )
         self.port = int(self._server.server_address[1])
         # pynetdicom's own thread looks only twice a second whether it shall stop.

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from services.web.app import create_app, parts_of
@@ -32,6 +34,23 @@ PASSWORD = "correct horse battery"
 ROLES = ("viewer", "importer", "admin")
 
 _TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates that an app of an earlier test has compiled; by their source, so that a change counts."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._compiled:
+            bucket.bytecode_from_string(self._compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED_TEMPLATES = CompiledTemplates()
 
 
 class Person:
@@ -66,6 +85,7 @@ class Site:
     def __init__(self, settings: Settings, broker: MemoryBroker, database: Database) -> None:
         self.settings, self.broker, self.database = settings, broker, database
         self.app: Flask = create_app(settings, broker, database)
+        self.app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
         self.parts = parts_of(self.app)
         # Looked at afresh each time: a test changes who listens.
         self.parts.staffing._believed_s = 0.0
@@ -131,13 +151,20 @@ def add_people(database: Database) -> None:
             create_user(session, role, role, PASSWORD, utc_now())
 
 
+def _cheap_hash(password: str) -> str:
+    return generate_password_hash(password, method="scrypt:1024:8:1")
+
+
 @pytest.fixture(scope="session")
 def peopled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one user of each role and one node of each kind, of which each test gets a copy."""
     path = tmp_path_factory.mktemp("peopled") / "peopled.sqlite"
     database = Database(f"sqlite:///{path}")
     migrate(database)
-    add_people(database)
+    with pytest.MonkeyPatch.context() as patch:
+        # Each test logs in; a hash that is dear to compute is tested with the users.
+        patch.setattr("shared.users.generate_password_hash", _cheap_hash)
+        add_people(database)
     a_node(database, "remote", "pacs")
     a_node(database, "store", "archive")
     with database.engine.connect() as connection:
