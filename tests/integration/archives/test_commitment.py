@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from sqlalchemy import select
 
@@ -145,6 +147,10 @@ def test_a_report_of_an_orthanc_on_what_nobody_asked_for_is_refused(retrieves, s
     assert reports(retrieves) == []
 
 
+def has_reported(archive: Orthanc, number: int) -> bool:
+    return reported(archive) == ["Success"] * number
+
+
 def test_the_second_report_of_an_orthanc_on_a_transaction_changes_nothing(
     retrieves, scripted_pacs, archive, one
 ):
@@ -168,7 +174,7 @@ def test_the_second_report_of_an_orthanc_on_a_transaction_changes_nothing(
     # When
     for number, uid in enumerate(["1.2.3", "1.2.4"], start=1):
         ask(retrieves, transaction_uid, [uid])
-        wait_until(lambda number=number: reported(archive) == ["Success"] * number)
+        wait_until(partial(has_reported, archive, number))
     # Then
     [report] = reports(retrieves)
     assert report.failed == {"1.2.3": 0x0112}
