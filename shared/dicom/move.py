@@ -22,6 +22,9 @@ from shared.errors import InvalidInputError
 SUCCESS = 0x0000
 PENDING = frozenset({0xFF00, 0xFF01})
 
+#: A peer whose counters say for so long that nothing happens is not waited for, however often it says so.
+STALLED_S = 600.0
+
 MoveLevel = Literal["SERIES", "IMAGE"]
 
 #: What pydicom raises when it turns the bytes of an element into a value.
@@ -122,16 +125,39 @@ def _follow(
     on_progress: Callable[[SubOperations], None] | None,
     result: MoveResult,
 ) -> None:
+    pace = _Pace()
     for status, data_set in answers:
         code = status.get("Status")
         if code in PENDING:
+            counters = _counters(status)
             if on_progress is not None:
-                on_progress(_counters(status))
+                on_progress(counters)
+            if pace.has_stalled(counters):
+                link.answers.expire()
             continue
         result.status_code = code
         result.sub_operations = _counters(status)
         result.failed_sop_instance_uids = _failed_uids(data_set)
     result.error = _error_of(link, result.status_code)
+    if pace.stalled and isinstance(result.error, PeerError):
+        result.error = PeerError(Outcome.TIMED_OUT, f"nothing was sent for {STALLED_S:g} s")
+
+
+class _Pace:
+    """Whether the counters of pending answers move."""
+
+    def __init__(self) -> None:
+        self.stalled = False
+        self._last = SubOperations()
+        self._since = time.monotonic()
+
+    def has_stalled(self, counters: SubOperations) -> bool:
+        """Tell whether they have stood still for too long; what leaves them out tells nothing."""
+        now = time.monotonic()
+        if counters != self._last or counters == SubOperations():
+            self._last, self._since = counters, now
+        self.stalled = now - self._since > STALLED_S
+        return self.stalled
 
 
 def _error_of(link: StackLink, status_code: int | None) -> PeerError | InterruptedWorkError | None:
