@@ -74,7 +74,7 @@ class Mover:
         if conclusion.retry is not None:
             raise conclusion.retry
         outcome = _Outcome(order, shares, asked, evidence, conclusion)
-        return Result(self._writer(facts, outcome), end_job=_stop(facts, conclusion))
+        return Result(self._writer(facts, outcome), end_job=self._stop(facts, outcome))
 
     def _ask(
         self,
@@ -99,6 +99,14 @@ class Mover:
         if evidence.proof == "reported":
             take_at_its_word(asked.attempts, evidence.seen)
         return evidence
+
+    def _stop(self, facts: Facts, outcome: _Outcome) -> Ending | None:
+        if outcome.conclusion.stop is None:
+            return None
+        with self._database.read() as session:
+            arrived = bool(outcome.evidence.seen) or ledger.counts_of(session, facts.job_id)["arrived"] > 0
+        status = "incomplete" if arrived else "failed"
+        return Ending(status, Reason.MOVE_DESTINATION_UNKNOWN.value, destination_unknown(facts))
 
     def _writer(self, facts: Facts, outcome: _Outcome) -> Callable[[Session], Sequence[NewTask]]:
         conclusion = outcome.conclusion
@@ -153,12 +161,6 @@ def _to_commit(facts: Facts, outcome: _Outcome) -> Sequence[NewTask]:
     unproven = outcome.evidence.unproven
     shares = [part for share in outcome.shares if (part := share.only(unproven)) is not None]
     return order_after(outcome.order, word_of(facts)).tasks(shares)
-
-
-def _stop(facts: Facts, conclusion: Conclusion) -> Ending | None:
-    if conclusion.stop is None:
-        return None
-    return Ending("failed", Reason.MOVE_DESTINATION_UNKNOWN.value, destination_unknown(facts))
 
 
 def destination_unknown(facts: Facts) -> str:

@@ -21,7 +21,7 @@ from shared.dicom.errors import Outcome, PeerError, StoreError
 from shared.dicom.get_link import contexts_to_send_on
 from shared.dicom.link import Link
 from shared.dicom.sop_classes import STUDY_ROOT_GET
-from shared.dicom.sub_operations import MoveAnswer, MoveResult, SubOperations, error_of, uids_of
+from shared.dicom.sub_operations import MoveAnswer, MoveResult, Pace, SubOperations, error_of, uids_of
 
 #: What pydicom raises when it turns the bytes of an element into a value.
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError)
@@ -129,7 +129,7 @@ def _followed(
     cancellation: Cancellation | None,
 ) -> MoveResult:
     """Send the request and take its answers to the end."""
-    result = MoveResult()
+    result, pace = MoveResult(), Pace()
     message_id = link.next_message_id()
     guarded(link, message_id, STUDY_ROOT_GET, cancellation)
     began = time.monotonic()
@@ -140,10 +140,14 @@ def _followed(
                 result.sub_operations = answer.sub_operations
                 result.failed_sop_instance_uids = answer.failed_sop_instance_uids
                 result.error = error_of(answer.status_code, cancellation)
-            elif on_progress is not None:
+                continue
+            if on_progress is not None:
                 on_progress(answer.sub_operations)
+            pace.check(answer.sub_operations)
         if result.status_code is None:
             result.error = link.failure()
+    except PeerError as stalled:
+        result.error = stalled
     except (ValueError, RuntimeError) as failure:
         # pynetdicom: the context was not accepted (ValueError), or the association is gone (RuntimeError).
         result.error = _unsendable(link, failure)

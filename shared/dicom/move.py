@@ -13,7 +13,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.link import Link
 from shared.dicom.move_link import MoveLink
-from shared.dicom.sub_operations import MoveAnswer, MoveResult, SubOperations, error_of
+from shared.dicom.sub_operations import MoveAnswer, MoveResult, Pace, SubOperations, error_of
 
 MoveLevel = Literal["SERIES", "IMAGE"]
 
@@ -52,15 +52,17 @@ def move(
     """
     if not isinstance(link, MoveLink):
         raise TypeError(f"a C-MOVE needs an association for it, not {type(link).__name__}")
-    result = MoveResult()
+    result, pace = MoveResult(), Pace()
     link.admit()
     began = time.monotonic()
     try:
         for answer in link.answers(identifier, move_destination, cancellation):
             if answer.status_code not in PENDING:
                 _end(result, answer, cancellation)
-            elif on_progress is not None:
+                break
+            if on_progress is not None:
                 on_progress(answer.sub_operations)
+            pace.check(answer.sub_operations)
     except (PeerError, InterruptedWorkError) as error:
         result.error = error
     result.duration_ms = round((time.monotonic() - began) * 1000)

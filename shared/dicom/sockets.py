@@ -40,12 +40,12 @@ class AnswerQueue(queue.Queue[Any]):
         self.on_cancel: Callable[[], None] | None = None
         #: Whether the last wait ended without a message.
         self.timed_out = False
-        self._cancel_deadline: float | None = None
+        self._deadline: float | None = None
 
     def begin(self, cancellation: Cancellation | None, on_cancel: Callable[[], None] | None) -> None:
         """Set what an operation that starts now listens to."""
         self.cancellation, self.on_cancel = cancellation, on_cancel
-        self.timed_out, self._cancel_deadline = False, None
+        self.timed_out, self._deadline = False, None
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Wait for the next message.
@@ -56,20 +56,21 @@ class AnswerQueue(queue.Queue[Any]):
         if not block:
             raise queue.Empty
         give_up = time.monotonic() + (timeout if timeout is not None else float("inf"))
-        while (left := min(give_up, self._cancel_deadline or give_up) - time.monotonic()) > 0:
+        while (left := min(give_up, self._deadline or give_up) - time.monotonic()) > 0:
+            # Before each message, too: they may come faster than it is looked while none is there.
+            self._look_for_cancellation()
             with contextlib.suppress(queue.Empty):
                 return super().get(block=True, timeout=min(POLL_S, left))
             if not self._can_receive():
                 # pynetdicom itself tells a waiting reader of an abort, but not of a peer that sends nonsense.
                 return super().get(block=False)
-            self._look_for_cancellation()
         self.timed_out = True
         raise queue.Empty
 
     def _look_for_cancellation(self) -> None:
-        if self.cancellation is None or not self.cancellation.requested or self._cancel_deadline:
+        if self.cancellation is None or not self.cancellation.requested or self._deadline:
             return
-        self._cancel_deadline = time.monotonic() + CANCEL_GRACE_S
+        self._deadline = time.monotonic() + CANCEL_GRACE_S
         if self.on_cancel is not None:
             self.on_cancel()
 

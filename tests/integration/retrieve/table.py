@@ -272,6 +272,8 @@ ENDINGS = [
     Row("silence after the third object", fault(kind="never_answer", after_responses=3),
         requests="S I2 I2"),
     Row("silence after the last object", fault(kind="never_answer", after_responses=7), requests="S"),
+    Row("no pending answers, and slower than the time-out",
+        always(move_pending=False, store_pause_s=0.3), at_most=9),
     Row("silence each time", fault(kind="never_answer", always=True), kept="single",
         status="failed", failure="timed_out", lost=(0,), lost_as=("failed", "timed_out"), at_most=6),
     Row("an abort before the first object", fault(kind="abort"), requests="S S"),

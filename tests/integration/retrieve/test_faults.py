@@ -82,6 +82,24 @@ def test_an_unknown_destination_ends_the_job_with_what_to_enter(retrieves: Retri
     assert len(retrieve["missing"]) == len(objects(*studies))
 
 
+def test_a_destination_that_the_pacs_forgets_in_the_middle_leaves_what_arrived(
+    retrieves: Retrieves, scripted_pacs
+):
+    # Given
+    studies = [ct_study() for _ in range(3)]
+    pacs = scripted_pacs(studies, faults=[Fault(operation="move", kind="status", status=0xA801, nth=2)])
+    retrieves.connect(pacs)
+    retrieves.kept(studies)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["failure"]) == ("incomplete", "move_destination_unknown")
+    assert f"AE title {retrieves.store.ae_title}" in retrieve["detail"]
+    assert retrieve["counts"]["arrived"] == len(objects(studies[0]))
+    assert {row["reason"] for row in retrieve["missing"]} == {"move_destination_unknown"}
+    assert len(asked(pacs)) == 2
+
+
 def test_a_pacs_out_of_resources_is_asked_again_after_a_pause(retrieves: Retrieves, scripted_pacs, one):
     # Given
     pacs = scripted_pacs([one], faults=[Fault(operation="move", kind="status", status=0xA702, times=2)])

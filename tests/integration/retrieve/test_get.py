@@ -9,13 +9,14 @@ from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.ae import ApplicationEntity
 
 from services.retrieve.fetching import wanted_classes
-from shared.contract.messages import Progress
+from shared.contract.messages import CancelJob, Progress
 from shared.database.models import Node, QueryObject
 from shared.dicom.sop_classes import STUDY_ROOT_GET
 from simulator.behaviour import Fault
 from tests.support.pacs import StoreScp, objects, series, study
 from tests.support.retrieves import Retrieves, asked
 from tests.support.system import free_port
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -175,6 +176,39 @@ def test_what_the_query_named_is_what_is_negotiated(retrieves: Retrieves, script
         classes = wanted_classes(session, "query-1")
     # Then
     assert classes == ("1.2.840.10008.5.1.4.1.1.2",)
+
+
+def test_cancelling_ends_the_get_and_keeps_what_arrived(retrieves: Retrieves, scripted_pacs):
+    # Given
+    many = study(series("ct_image", 40))
+    pacs = scripted_pacs([many], store_pause_s=0.2)
+    connect(retrieves, pacs)
+    retrieves.kept([many])
+    job_id = retrieves.order()
+    wait_until(lambda: pacs.witness.objects_sent >= 2)
+    # When
+    retrieves.system.command(CancelJob(job_id=job_id))
+    retrieves.system.wait_for_end(job_id)
+    wait_until(lambda: bool(asked(pacs, "get")))
+    # Then
+    assert asked(pacs, "get")[0].status == 0xFE00
+    assert retrieves.system.status(job_id) == "cancelled"
+    sent = pacs.witness.objects_sent
+    wait_until(lambda: retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == sent)
+    assert sent < 40
+
+
+def test_one_bad_series_does_not_stop_the_others(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    bad = one.series[0]
+    fault = Fault(operation="get", kind="status", status=0xC001, uid=bad.series_instance_uid, always=True)
+    connect(retrieves, scripted_pacs([one], faults=[fault]))
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("incomplete", 2)
+    assert {row["series_instance_uid"] for row in retrieve["missing"]} == {bad.series_instance_uid}
 
 
 def test_a_store_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, one):

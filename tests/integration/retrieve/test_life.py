@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ from sqlalchemy import update
 from services.retrieve.payloads import MOVE
 from shared.clock import utc_now
 from shared.contract.messages import CancelJob, Progress, Rejected, RunRetrieve
-from shared.database.models import RetrieveTask
+from shared.database.models import Node, RetrieveTask
+from shared.dicom import sub_operations
 from shared.nodes import remove_node
+from simulator.moving import Mover
 from tests.support.pacs import series, study
 from tests.support.retrieves import Retrieves, asked
 from tests.support.waiting import wait_until
@@ -109,6 +112,48 @@ def test_cancelling_ends_the_move_and_keeps_what_arrived(ready):
     wait_until(lambda: retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == sent)
     rows = retrieves.objects(job_id).values()
     assert {row.reason for row in rows if row.state != "arrived"} == {"cancelled"}
+
+
+@pytest.mark.parametrize("by", ["move", "get"])
+def test_a_pacs_that_sends_fast_is_cancelled_too(retrieves: Retrieves, scripted_pacs, by):
+    # Given: there is always another answer to read
+    many = study(series("ct_image", 600))
+    pacs = scripted_pacs([many], store_pause_s=0.005)
+    retrieves.connect(pacs)
+    with retrieves.system.database.write() as session:
+        session.get_one(Node, retrieves.remote.id).retrieve_by = by
+    retrieves.kept([many])
+    job_id = retrieves.order()
+    wait_until(lambda: pacs.witness.objects_sent >= 5)
+    # When
+    retrieves.system.command(CancelJob(job_id=job_id))
+    retrieves.system.wait_for_end(job_id)
+    wait_until(lambda: bool(asked(pacs, by)))
+    # Then
+    assert asked(pacs, by)[0].status == 0xFE00
+    assert retrieves.system.status(job_id) == "cancelled"
+
+
+def test_a_pacs_that_says_for_ever_that_it_is_at_work_is_left(
+    retrieves: Retrieves, scripted_pacs, monkeypatch
+):
+    # Given: pending answers whose counters stand still
+    def for_ever(mover: Mover, objects, sub_operations, counters) -> int:
+        for _ in range(200):
+            mover._respond(0xFF00, counters)
+            time.sleep(0.05)
+        return 0x0000
+
+    monkeypatch.setattr(Mover, "_perform_all", for_ever)
+    monkeypatch.setattr(sub_operations, "STALLED_S", 0.4)
+    one = study(series("ct_image", 1))
+    retrieves.connect(scripted_pacs([one]))
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["failure"]) == ("failed", "timed_out")
+    assert retrieve["detail"].endswith("nothing was sent for 0.4 s")
 
 
 def test_cancelling_an_unknown_job_is_left_to_others(ready):
