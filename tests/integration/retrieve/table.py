@@ -54,6 +54,11 @@ class Row:
     store_refuses: Mapping[int, int] = field(default_factory=dict)
     store_refuses_always: bool = False
 
+    @property
+    def waits_for_nothing(self) -> bool:
+        """Whether everything comes after one request, so that no time-out is part of the behaviour."""
+        return not self.lost and self.requests is not None and len(self.requests.split()) == 1
+
 
 def always(**traits: Any) -> Traits:
     return lambda _case: traits

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,15 +28,18 @@ from tests.support.system import System, free_port
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retrieves]:
-    """Store and retrieve services for all rows, over the in-memory broker and SQLite."""
-    folder = tmp_path_factory.mktemp("table")
+#: How long it is waited, in seconds, for what never comes, and for what does.
+SHORT, LONG = (0.4, 1.0), (20.0, 20.0)
+
+
+@contextmanager
+def running(folder: Path, arrival_grace_s: float, dimse_timeout_s: float) -> Iterator[Retrieves]:
+    """Run store and retrieve services over the in-memory broker and SQLite."""
     settings = Settings(
         data_dir=folder / "data",
         store_port=free_port(),
-        dimse_timeout=1.0,
-        connect_timeout=2.0,
+        dimse_timeout=dimse_timeout_s,
+        connect_timeout=2 * dimse_timeout_s,
         retry_pauses=(0.05, 0.05),
         retrieve_workers=4,
     )
@@ -46,14 +50,29 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retrieves]:
     system = System(settings, broker, database)
     system.start("store")
     retrieves = Retrieves(system)
-    with pytest.MonkeyPatch.context() as patch:
-        # Pauses between tries are short here; looking for what is due once a second would dominate them.
-        patch.setattr(runner, "SWEEP_S", 0.1)
-        retrieves.start()
-        yield retrieves
+    retrieves.grace_s = arrival_grace_s
+    retrieves.start()
+    yield retrieves
     retrieves.stop()
     system.close()
     database.close()
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Row], Retrieves]]:
+    """Services for all rows: those that wait for what never comes, and those that no busy machine hurries."""
+    started: dict[tuple[float, float], Retrieves] = {}
+    with ExitStack() as stack:
+        # Pauses between tries are short here; looking for what is due once a second would dominate them.
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(runner, "SWEEP_S", 0.1)
+
+        def house_of(row: Row) -> Retrieves:
+            times = LONG if row.waits_for_nothing else SHORT
+            if times not in started:
+                started[times] = stack.enter_context(running(tmp_path_factory.mktemp("table"), *times))
+            return started[times]
+
+        yield house_of
 
 
 def a_case(kept: str) -> Case:
@@ -92,8 +111,8 @@ def written(request: Request) -> str:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=[row.says.replace(" ", "_") for row in TABLE])
-def test_a_behaviour_leads_to_the_right_ledger_and_end(house: Retrieves, row: Row) -> None:
-    number = next(_numbers)
+def test_a_behaviour_leads_to_the_right_ledger_and_end(houses: Callable[[Row], Retrieves], row: Row) -> None:
+    number, house = next(_numbers), houses(row)
     with ExitStack() as stack:
         # Given
         case = a_case(row.kept)
