@@ -4,7 +4,9 @@ Writing answers past pynetdicom's message classes makes 3,000 of them cheap and 
 library would. All use of what pynetdicom keeps to itself is in this module.
 """
 
+import contextlib
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -35,6 +37,11 @@ _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
 
 _POLL_S = 0.02
+
+#: How long the two threads of an association rest at most where pynetdicom's look a thousand times a second.
+_REST_S = 0.05
+#: States (PS3.8 9.2.1) in which it is for the peer to speak: to ask for an association, or to ask something.
+_LISTENING = frozenset({"Sta2", "Sta6"})
 
 
 class ConnectionLostError(Exception):
@@ -82,6 +89,30 @@ class Connection(Association):
         self.relational = False
         self.acse = _Acse(self)
         self._ended = threading.Lock()
+        self._let_threads_rest()
+
+    def _let_threads_rest(self) -> None:
+        """Let the thread that reads rest until the peer speaks, and the one that serves until it is read."""
+        news = threading.Event()
+        look = self.dul._is_transport_event  # noqa: SLF001
+
+        def rest_and_look() -> bool:
+            news.set()
+            self._rest()
+            return look()
+
+        self.dul._is_transport_event = rest_and_look  # type: ignore[method-assign]  # noqa: SLF001
+        self._reactor_checkpoint = _Checkpoint(news)
+
+    def _rest(self) -> None:
+        if self.dul.state_machine.current_state not in _LISTENING or isinstance(self.raw, ssl.SSLSocket):
+            return
+        if self.dul.event_queue.empty() and self.dul.to_provider_queue.empty():
+            waiter = select.poll()
+            # A closed socket has no number any more.
+            with contextlib.suppress(OSError, ValueError):
+                waiter.register(self.raw, select.POLLIN)
+                waiter.poll(_REST_S * 1000)
 
     @property
     def calling_ae_title(self) -> str:
@@ -186,6 +217,20 @@ class Connection(Association):
             self.raw.shutdown(socket.SHUT_RDWR)
         except OSError:
             _log.debug("association %d was closed already", self.number)
+
+
+class _Checkpoint(threading.Event):
+    """What pynetdicom's serving thread passes before each look; it rests there until there are news."""
+
+    def __init__(self, news: threading.Event) -> None:
+        super().__init__()
+        self._news = news
+        self.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._news.wait(_REST_S)
+        self._news.clear()
+        return super().wait(timeout)
 
 
 def _as_primitives(pdus: bytes) -> list[P_DATA]:

@@ -20,6 +20,8 @@ from shared.database.upsert import insert_missing
 from shared.dicom.answers import StudyMatch
 
 UNDECIDED = ("found", "examining")
+#: Both databases bound the parameters of a statement.
+_STUDIES_OF_ONE_STATEMENT = 500
 
 
 def add_counts(session: Session, job_id: str, **changes: int) -> None:
@@ -61,8 +63,9 @@ def add_studies(
 
 def _say_more(session: Session, job_id: str, matches: Sequence[StudyMatch]) -> list[StudyAnswer]:
     changed = []
+    rows = _known(session, job_id, [match.study_instance_uid for match in matches])
     for match in matches:
-        row = session.get(QueryStudy, (job_id, match.study_instance_uid), with_for_update=True)
+        row = rows.get(match.study_instance_uid)
         if row is None:
             continue
         before = stored_answer(row)
@@ -76,6 +79,18 @@ def _say_more(session: Session, job_id: str, matches: Sequence[StudyMatch]) -> l
             _reopen(session, row)
             changed.append(merged)
     return changed
+
+
+def _known(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> dict[str, QueryStudy]:
+    """Return the rows of these studies, locked in the order of their UIDs."""
+    known = {}
+    for start in range(0, len(study_instance_uids), _STUDIES_OF_ONE_STATEMENT):
+        uids = study_instance_uids[start : start + _STUDIES_OF_ONE_STATEMENT]
+        which = select(QueryStudy).where(QueryStudy.job_id == job_id, QueryStudy.study_instance_uid.in_(uids))
+        ordered = which.order_by(QueryStudy.study_instance_uid).with_for_update()
+        for row in session.scalars(ordered.execution_options(populate_existing=True)):
+            known[row.study_instance_uid] = row
+    return known
 
 
 def _reopen(session: Session, row: QueryStudy) -> None:

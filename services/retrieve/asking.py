@@ -20,9 +20,10 @@ from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.get import Fetched
-from shared.dicom.move import MoveResult, SubOperations, move, move_identifier
+from shared.dicom.move import move, move_identifier
 from shared.dicom.pool import LinkPool
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
+from shared.dicom.sub_operations import MoveResult, SubOperations
 from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,7 @@ SILENCES_AT_ONCE = 2
 TASK_BUDGET_S = 120.0
 
 #: How often the PACS's own counters are written while a C-MOVE runs.
-PROGRESS_EVERY_S = 0.5
+PROGRESS_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.get import Fetched, get
 from shared.dicom.get_classes import classes_for
 from shared.dicom.identifiers import Uid
-from shared.dicom.move import SubOperations
 from shared.dicom.pool import LinkPool
 from shared.dicom.sop_classes import STUDY_ROOT_GET
+from shared.dicom.sub_operations import SubOperations
 
 #: Jobs whose classes are kept in mind; forgetting one costs two statements.
 _REMEMBERED = 100

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_STORE
 
-from shared.dicom.association import StackLink, open_contexts, stacked
+from shared.dicom.asking_link import PENDING
+from shared.dicom.association import StackLink, guarded, open_contexts, stacked
 from shared.dicom.calling import Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError, StoreError
 from shared.dicom.get_link import contexts_to_send_on
 from shared.dicom.link import Link
-from shared.dicom.move import Answers, MoveResult, SubOperations, followed
+from shared.dicom.pace import Pace
 from shared.dicom.sop_classes import STUDY_ROOT_GET
+from shared.dicom.sub_operations import MoveAnswer, MoveResult, SubOperations, error_of, uids_of
+
+#: What pydicom raises when it turns the bytes of an element into a value.
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError)
 
 #: Answers to the peer whose object could not be handed on (PS3.4 B.2.3).
 REFUSED, NOT_SUPPORTED = 0xA700, 0x0122
@@ -108,12 +115,73 @@ def get(
         handed = _Store(out)
         stack.assoc.bind(evt.EVT_C_STORE, handed.take)
 
-        def send(stack: StackLink, message_id: int) -> Answers:
-            return stack.assoc.send_c_get(identifier, STUDY_ROOT_GET, msg_id=message_id)
-
-        result = followed(link, STUDY_ROOT_GET, send, on_progress, cancellation)
+        result = _followed(stack, identifier, on_progress, cancellation)
     finally:
         out.release()
     if handed.error is not None and not handed.stored:
         result.error = result.error or handed.error
     return Fetched(result, handed.stored)
+
+
+def _followed(
+    link: StackLink,
+    identifier: Dataset,
+    on_progress: Callable[[SubOperations], None] | None,
+    cancellation: Cancellation | None,
+) -> MoveResult:
+    """Send the request and take its answers to the end."""
+    result = MoveResult()
+    message_id = link.next_message_id()
+    guarded(link, message_id, STUDY_ROOT_GET, cancellation)
+    began, pace = time.monotonic(), Pace()
+    try:
+        for answer in _answers(link, identifier, message_id):
+            if answer.status_code not in PENDING:
+                result.status_code = answer.status_code
+                result.sub_operations = answer.sub_operations
+                result.failed_sop_instance_uids = answer.failed_sop_instance_uids
+                result.error = error_of(answer.status_code, cancellation)
+                continue
+            if on_progress is not None:
+                on_progress(answer.sub_operations)
+            if pace.has_stalled(answer.sub_operations):
+                link.answers.expire()
+        if result.status_code is None:
+            result.error = pace.error or link.failure()
+    except (ValueError, RuntimeError) as failure:
+        # pynetdicom: the context was not accepted (ValueError), or the association is gone (RuntimeError).
+        result.error = _unsendable(link, failure)
+    result.duration_ms = round((time.monotonic() - began) * 1000)
+    if result.status_code is None:
+        link.abort()
+    return result
+
+
+def _answers(link: StackLink, identifier: Dataset, message_id: int) -> Iterator[MoveAnswer]:
+    for status, data_set in link.assoc.send_c_get(identifier, STUDY_ROOT_GET, msg_id=message_id):
+        if "Status" in status:
+            counters = SubOperations(
+                remaining=status.get("NumberOfRemainingSuboperations"),
+                completed=status.get("NumberOfCompletedSuboperations"),
+                failed=status.get("NumberOfFailedSuboperations"),
+                warning=status.get("NumberOfWarningSuboperations"),
+            )
+            yield MoveAnswer(status.Status, counters, _failed_uids(data_set))
+
+
+def _failed_uids(data_set: Dataset | None) -> tuple[str, ...]:
+    """Return the Failed SOP Instance UID List as far as it can be read."""
+    if data_set is None:
+        return ()
+    try:
+        value = data_set.get("FailedSOPInstanceUIDList")
+        texts = [str(one) for one in value] if isinstance(value, (MultiValue, list)) else [str(value or "")]
+    except _UNREADABLE:
+        return ()
+    return uids_of(texts)
+
+
+def _unsendable(link: StackLink, failure: Exception) -> PeerError:
+    if link.assoc.is_established:
+        return PeerError(Outcome.NOT_SUPPORTED, str(failure), permanent=True)
+    return PeerError(Outcome.ABORTED, "the association ended before the request was sent")

@@ -10,7 +10,7 @@ import threading
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import Clock
@@ -101,15 +101,25 @@ class Leases:
     def is_wanted(self, node_id: int, token: str) -> bool:
         """Tell whether others wait, more are held than allowed, or this one has run out."""
         now = self._clock()
+        own = select(NodeLease.id).where(NodeLease.token == token).exists()
+        waiting, held = (_counted(node_id, now, held=one).scalar_subquery() for one in (False, True))
+        # One statement: it is asked for each association that rests, and whenever a task takes one.
+        facts = (
+            select(own, waiting, held, Node.max_associations, NodeBudget.slowed_to, NodeBudget.slowed_at)
+            .join(NodeBudget, NodeBudget.node_id == Node.id)
+            .where(Node.id == node_id)
+        )
         try:
             with self._database.read() as session:
-                row = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()
-                budget = session.get(NodeBudget, node_id)
-                if row is None or budget is None or _count(session, node_id, now, held=False):
-                    return True
-                return _count(session, node_id, now, held=True) > allowed(session, budget, now)
+                row = session.execute(facts).one_or_none()
         except DatabaseAwayError:
             return False
+        if row is None:
+            return True
+        has_own, others, taken, limit, slowed_to, slowed_at = row
+        slowdown = _slowdown(slowed_to, slowed_at)
+        most = limit if slowdown is None else slowdown.allowed(limit, now)
+        return not has_own or others > 0 or taken > most
 
     def renew(self) -> None:
         """Renew all rows of this process once, and take away those that it could not give back.
@@ -137,9 +147,13 @@ def locked_budget(session: Session, node_id: int, now: datetime) -> NodeBudget:
 
 def slowdown_of(budget: NodeBudget) -> Slowdown | None:
     """Return how the node stood associations, if it has refused some."""
-    if budget.slowed_to is None or budget.slowed_at is None:
+    return _slowdown(budget.slowed_to, budget.slowed_at)
+
+
+def _slowdown(slowed_to: int | None, slowed_at: datetime | None) -> Slowdown | None:
+    if slowed_to is None or slowed_at is None:
         return None
-    return Slowdown(budget.slowed_to, budget.slowed_at)
+    return Slowdown(slowed_to, slowed_at)
 
 
 def allowed(session: Session, budget: NodeBudget, now: datetime) -> int:
@@ -161,9 +175,13 @@ def _is_free(session: Session, budget: NodeBudget, own: NodeLease | None, now: d
 
 
 def _count(session: Session, node_id: int, now: datetime, *, held: bool, before: int | None = None) -> int:
-    alive = select(func.count()).where(
-        NodeLease.node_id == node_id, NodeLease.held.is_(held), NodeLease.until >= now
-    )
+    alive = _counted(node_id, now, held=held)
     if before is not None:
         alive = alive.where(NodeLease.id < before)
     return session.scalar(alive) or 0
+
+
+def _counted(node_id: int, now: datetime, *, held: bool) -> Select[int]:
+    return select(func.count()).where(
+        NodeLease.node_id == node_id, NodeLease.held.is_(held), NodeLease.until >= now
+    )

@@ -16,7 +16,8 @@ from shared.dicom.errors import NotNowError, PeerError
 from shared.dicom.find_link import open_find_link
 from shared.dicom.get_link import open_get_link
 from shared.dicom.link import Link
-from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_GET
+from shared.dicom.move_link import open_move_link
+from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 
 #: An association that nobody used for so long is released.
 IDLE_S = 5.0
@@ -147,6 +148,8 @@ class LinkPool:
         peer, abstract_syntaxes = key
         if abstract_syntaxes == (STUDY_ROOT_FIND,):
             return open_find_link(peer, self._timeouts, cancellation=cancellation)
+        if abstract_syntaxes == (STUDY_ROOT_MOVE,):
+            return open_move_link(peer, self._timeouts, cancellation=cancellation)
         if abstract_syntaxes[0] == STUDY_ROOT_GET:
             return open_get_link(peer, abstract_syntaxes[1:], self._timeouts, cancellation=cancellation)
         return open_link(peer, abstract_syntaxes, self._timeouts, cancellation=cancellation)
@@ -199,9 +202,13 @@ class LinkPool:
         now = time.monotonic()
         with self._lock:
             resting = [one for idle in self._idle.values() for one in idle if now - one.since >= _LOOK_S]
-        over = [one for one in resting if now - one.since >= IDLE_S or self._budget.is_wanted(one.lease)]
+        over = [one for one in resting if now - one.since >= IDLE_S or self._is_in_the_way(one)]
         for kept in self._remove(lambda kept: any(kept is one for one in over)):
             self._end(kept)
+
+    def _is_in_the_way(self, kept: _Kept) -> bool:
+        """Tell whether it takes a place for nothing: the peer has ended it, or others wait for it."""
+        return not kept.link.alive or self._budget.is_wanted(kept.lease)
 
     def _remove(self, which: Callable[[_Kept], bool]) -> list[_Kept]:
         removed: list[_Kept] = []

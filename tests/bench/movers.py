@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from shared.dicom.association import Peer, Timeouts, open_link
-from shared.dicom.move import move, move_identifier
+from shared.dicom.move import move_identifier
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from simulator.model import Study
 from tests.support.system import free_port
@@ -104,7 +104,8 @@ def move_one_by_one(peer: Peer, studies: Sequence[Study], ae_title: str, *, keep
             [series.series_instance_uid],
             [series.instances[0].sop_instance_uid],
         )
-        assert move(link, identifier, ae_title).error is None
+        *_, (final, _) = link.assoc.send_c_move(identifier, ae_title, STUDY_ROOT_MOVE)
+        assert final.Status == 0
         if not keep:
             link.release()
             link = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import select
 
-from services.store.summaries import Reader
+from services.store.report_process import ReadingFailedError, ReportProcess
+from services.store.summaries import TRIES, Reader
 from shared.clock import utc_now
 from shared.database.models import ReportSummary, StoredObject
 from shared.database.session import Database
@@ -85,3 +88,97 @@ def test_a_report_that_cannot_be_read_is_marked_and_the_next_is_read(database, r
         "1.3.2": "",
         "1.3.3": "no_file",
     }
+
+
+class _Killed(ReportProcess):
+    """Is killed whenever it is to read a certain report, as by a system that is out of memory."""
+
+    deadly = "1.3.1.dcm"
+    deaths = 0
+
+    def read(self, path: Path):
+        if path.name == self.deadly:
+            self._started()
+            assert self.pid is not None
+            os.kill(self.pid, signal.SIGKILL)
+            self.deaths += 1
+        return super().read(path)
+
+
+def test_a_report_that_kills_its_reader_is_marked_and_the_others_are_read(database, tmp_path):
+    # Given
+    process = _Killed()
+    for number in range(3):
+        stored(database, tmp_path, f"1.3.{number}", report("rdsr_ct"))
+    reader = Reader(database, tmp_path, process=process, look_s=0.05)
+    # When
+    reader.start()
+    # Then
+    try:
+        wait_until(lambda: len(rows(database)) == 3)
+    finally:
+        reader.stop(5.0)
+    assert {uid: row.unreadable for uid, row in rows(database).items()} == {
+        "1.3.0": "",
+        "1.3.1": "defect",
+        "1.3.2": "",
+    }
+    assert process.deaths == TRIES
+
+
+def test_a_reader_that_is_killed_once_reads_the_report_in_its_next_life(tmp_path):
+    # Given
+    report("rdsr_ct").save_as(tmp_path / "1.dcm", enforce_file_format=True)
+    process = ReportProcess()
+    first = process.read(tmp_path / "1.dcm")
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    # When
+    with pytest.raises(ReadingFailedError):
+        process.read(tmp_path / "1.dcm")
+    second = process.read(tmp_path / "1.dcm")
+    process.close()
+    # Then
+    assert (first, first["unreadable"]) == (second, "")
+
+
+def test_a_report_that_takes_too_long_is_given_up_with_its_process(tmp_path):
+    # Given: a file that never ends to be opened
+    os.mkfifo(tmp_path / "1.dcm")
+    process = ReportProcess(longest_s=0.5)
+    # When
+    with pytest.raises(ReadingFailedError, match="within"):
+        process.read(tmp_path / "1.dcm")
+    # Then
+    assert process.pid is None
+
+
+def test_an_idle_process_is_ended_and_started_again_when_needed(tmp_path):
+    # Given
+    report("rdsr_ct").save_as(tmp_path / "1.dcm", enforce_file_format=True)
+    process = ReportProcess(idle_s=0.0)
+    process.read(tmp_path / "1.dcm")
+    # When
+    process.rest()
+    ended = process.pid is None
+    again = process.read(tmp_path / "1.dcm")
+    process.close()
+    # Then
+    assert ended
+    assert again["summary"] is not None
+
+
+def test_a_stop_does_not_wait_for_a_report_that_never_ends(database, tmp_path):
+    # Given
+    stored(database, tmp_path, "1.3.1", b"")
+    (tmp_path / "1.3.1.dcm").unlink()
+    os.mkfifo(tmp_path / "1.3.1.dcm")
+    process = ReportProcess()
+    reader = Reader(database, tmp_path, process=process, look_s=0.05)
+    reader.start()
+    wait_until(lambda: process.pid is not None)
+    # When
+    reader.stop(0.5)
+    # Then
+    assert process.pid is None
+    assert rows(database) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -143,12 +144,33 @@ def copy_of(server: str, template: str) -> Iterator[str]:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@functools.cache
+def _migrated_file() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="doseqr-template-") as folder:
+        path = Path(folder) / "template.sqlite"
+        database = Database(f"sqlite:///{path}")
+        migrate(database)
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        return path.read_bytes()
+
+
+def prepare(database: Database) -> None:
+    """Migrate a database; where there is no SQLite file yet, by a copy of one that was migrated before."""
+    path = Path(database.url.database or "")
+    if database.is_sqlite and not path.exists():
+        path.write_bytes(_migrated_file())
+    else:
+        migrate(database)
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """The SQLAlchemy URL of a fresh, migrated SQLite file."""
     url = f"sqlite:///{tmp_path / 'test.sqlite'}"
     database = Database(url)
-    migrate(database)
+    prepare(database)
     database.close()
     return url
 

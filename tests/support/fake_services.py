@@ -31,7 +31,6 @@ from shared.contract.messages import (
     RunQuery,
     RunRetrieve,
 )
-from shared.database.migrate import migrate
 from shared.database.models import Query, Retrieve
 from shared.database.session import Database
 from shared.errors import InvalidInputError
@@ -39,6 +38,7 @@ from shared.events import Publisher
 from shared.nodes import find_node, list_nodes
 from shared.reading.jobs import get_job
 from shared.settings import Settings
+from tests.support.databases import prepare
 from tests.support.jobs import a_query, a_retrieve, a_study
 
 DONE = {"status": "completed", "slices_total": 1, "slices_complete": 1}
@@ -68,7 +68,7 @@ class FakeServices:
         self.commands: list[Command] = []
         self.database = Database(settings.database)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        migrate(self.database)
+        prepare(self.database)
         self.broker = MemoryBroker()
         self.broker.declare()
         self._publisher = Publisher(self.broker, "fake")

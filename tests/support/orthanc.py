@@ -25,12 +25,13 @@ MISSING = "no Orthanc: install the package orthanc"
 class Orthanc:
     """One Orthanc with empty storage in a folder of its own, on free ports of 127.0.0.1."""
 
-    def __init__(self, program: str, folder: Path, ae_title: str) -> None:
+    def __init__(self, program: str, folder: Path, ae_title: str, **options: Any) -> None:
         self.ae_title = ae_title
         self.host = "127.0.0.1"
         self.port, self._http_port = lasting_ports(2)
         self._folder = folder
         self._program = program
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,7 +57,7 @@ class Orthanc:
             "HttpPort": self._http_port,
             "DicomAet": self.ae_title,
             "DicomPort": self.port,
-        }
+        } | self._options
         path = self._folder / "orthanc.json"
         path.write_text(json.dumps(configuration), encoding="utf-8")
         log = self.log.open("wb")
@@ -125,17 +126,17 @@ class Orthanc:
 
 
 @contextlib.contextmanager
-def orthancs(folder: Path) -> Iterator[Callable[[str], Orthanc]]:
-    """Give a function that starts Orthancs, each with its AE title; they end with the block."""
+def orthancs(folder: Path) -> Iterator[Callable[..., Orthanc]]:
+    """Give a function that starts Orthancs, each with its AE title and options; they end with the block."""
     program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
     if not Path(program).exists():
         skip_or_fail(MISSING)
     started: list[Orthanc] = []
 
-    def start(ae_title: str) -> Orthanc:
+    def start(ae_title: str, **options: Any) -> Orthanc:
         own = folder / f"orthanc-{len(started)}"
         (own / "storage").mkdir(parents=True)
-        started.append(Orthanc(program, own, ae_title))
+        started.append(Orthanc(program, own, ae_title, **options))
         started[-1].start()
         return started[-1]
 

@@ -131,5 +131,7 @@ class Retrieves:
 
 
 def asked(pacs: ScriptedPacs, operation: str = "move") -> list[Request]:
-    """Return the requests of one kind that a PACS was asked, in order."""
-    return [request for request in pacs.witness.requests if request.operation == operation]
+    """Return the requests of one kind that a PACS was asked, in the order in which they came."""
+    # They are recorded when they end.
+    requests = sorted(pacs.witness.requests, key=lambda request: request.number)
+    return [request for request in requests if request.operation == operation]

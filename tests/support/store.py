@@ -20,12 +20,12 @@ from shared.broker.memory import MemoryBroker
 from shared.broker.port import Broker, Message
 from shared.contract.codec import decode_event
 from shared.contract.messages import ObjectsStored
-from shared.database.migrate import migrate
 from shared.database.models.store import StoredObject
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.lifecycle import Lifecycle
 from shared.settings import Settings
+from tests.support.databases import prepare
 from tests.support.scu import IMPLICIT, VERIFICATION, Context, Scu
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -214,7 +214,7 @@ def running_store(data_dir: Path, *, broker: Broker | None = None, **changes: An
             lifecycle.on_stop(used.close)
         database = Database(settings.database)
         lifecycle.on_stop(database.close)
-        migrate(database)
+        prepare(database)
         used.declare()
         announced = Announced(used)
         lifecycle.on_stop(announced.close)

@@ -146,8 +146,9 @@ class System:
 
     def wait_for_end(self, job_id: str, timeout_s: float = 60.0) -> None:
         """Wait until a job has ended and its end was announced."""
-        self.wait_for_status(job_id, *ENDED, timeout_s=timeout_s)
+        # Hearing costs less than looking into the database again and again; asked again, a job ended before.
         wait_until(lambda: bool(self.endings(job_id)), timeout_s)
+        self.wait_for_status(job_id, *ENDED, timeout_s=timeout_s)
 
     def endings(self, job_id: str) -> list[JobEnded]:
         """Return the ending events of a job."""

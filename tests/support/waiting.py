@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+#: Pauses between two looks: looking costs the machine more than being told a little later.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.03
+
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     """Return once the condition holds; fail after a generous deadline."""
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.01)
+        waited_s = time.monotonic() - began
+        assert waited_s < timeout_s, "the condition did not come true in time"
+        time.sleep(min(max(_FIRST_PAUSE_S, waited_s / 20), _LONGEST_PAUSE_S))

@@ -20,8 +20,6 @@ from services.query.learning import Learner
 from shared.broker.memory import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.criteria import CODES
-from shared.contract.messages import ENDED
-from shared.database.migrate import migrate
 from shared.database.models import Node
 from shared.database.session import Database
 from shared.dicom.peers import peer_of
@@ -31,6 +29,7 @@ from simulator.behaviour import Behaviour, Fault
 from simulator.blueprints import KINDS, expected_objects, make_study
 from simulator.model import Archive, Study
 from simulator.scp import ScriptedPacs
+from tests.support.databases import prepare
 from tests.support.system import System, free_port
 
 FIRST_DAY, LAST_DAY = dt.date(2024, 3, 4), dt.date(2024, 3, 6)
@@ -219,7 +218,7 @@ class Desk:
     ) -> dict[str, Any]:
         """Return the JSON of a query that has ended."""
         job_id = self.system.query(criteria, remote=name)
-        self.system.wait_for_status(job_id, *ENDED, timeout_s=timeout_s)
+        self.system.wait_for_end(job_id, timeout_s)
         return self.system.query_json(job_id)
 
     def ask(
@@ -283,7 +282,7 @@ def make_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         def make(**changes: Any) -> Desk:
             folder = tmp_path_factory.mktemp("desk")
             databases.append(Database(f"sqlite:///{folder / 'desk.sqlite'}"))
-            migrate(databases[-1])
+            prepare(databases[-1])
             broker = MemoryBroker()
             broker.declare()
             system = System(make_settings(folder, **changes), broker, databases[-1])

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from shared.database.migrate import migrate
 from shared.database.session import Database
 from shared.errors import InvalidInputError, NotFoundError
 from shared.nodes import (
@@ -25,6 +24,7 @@ from shared.nodes import (
     remove_node,
 )
 from shared.settings import Settings
+from tests.support.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     database = Database(f"sqlite:///{tmp_path / 'nodes.sqlite'}")
-    migrate(database)
+    prepare(database)
     with database.write() as opened:
         yield opened
     database.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from shared.database.migrate import migrate
 from shared.database.session import Database
 from shared.errors import InvalidInputError, NotFoundError
 from shared.users import (
@@ -20,6 +19,7 @@ from shared.users import (
     list_users,
     set_password,
 )
+from tests.support.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     database = Database(f"sqlite:///{tmp_path / 'users.sqlite'}")
-    migrate(database)
+    prepare(database)
     with database.write() as opened:
         yield opened
     database.close()

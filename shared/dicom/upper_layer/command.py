@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from shared.dicom.upper_layer.errors import ProtocolError
 
 C_FIND_RQ, C_FIND_RSP, C_CANCEL_RQ = 0x0020, 0x8020, 0x0FFF
+C_MOVE_RQ, C_MOVE_RSP = 0x0021, 0x8021
 N_EVENT_REPORT_RQ, N_EVENT_REPORT_RSP = 0x0100, 0x8100
 N_ACTION_RQ, N_ACTION_RSP = 0x0130, 0x8130
 
@@ -17,6 +18,7 @@ REQUESTED_SOP_CLASS_UID = 0x0003
 COMMAND_FIELD = 0x0100
 MESSAGE_ID = 0x0110
 MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+MOVE_DESTINATION = 0x0600
 PRIORITY = 0x0700
 COMMAND_DATA_SET_TYPE = 0x0800
 STATUS = 0x0900
@@ -24,6 +26,10 @@ AFFECTED_SOP_INSTANCE_UID = 0x1000
 REQUESTED_SOP_INSTANCE_UID = 0x1001
 EVENT_TYPE_ID = 0x1002
 ACTION_TYPE_ID = 0x1008
+REMAINING_SUB_OPERATIONS = 0x1020
+COMPLETED_SUB_OPERATIONS = 0x1021
+FAILED_SUB_OPERATIONS = 0x1022
+WARNING_SUB_OPERATIONS = 0x1023
 
 #: Command Data Set Type: no data set follows (PS3.7 9.1).
 NO_DATA_SET = 0x0101
@@ -37,7 +43,7 @@ _ELEMENT = struct.Struct("<HHL")
 
 
 def encode_command(elements: Mapping[int, int | str], *, has_data_set: bool) -> bytes:
-    """Return a command set: numbers are US, texts are UIDs."""
+    """Return a command set: numbers are US, texts are UIDs, or of even length."""
     described: dict[int, int | str] = {
         **elements,
         COMMAND_DATA_SET_TYPE: _DATA_SET_FOLLOWS if has_data_set else NO_DATA_SET,
@@ -80,6 +86,21 @@ def c_find_rq(message_id: int, sop_class_uid: str) -> bytes:
             COMMAND_FIELD: C_FIND_RQ,
             MESSAGE_ID: message_id,
             PRIORITY: MEDIUM,
+        },
+        has_data_set=True,
+    )
+
+
+def c_move_rq(message_id: int, sop_class_uid: str, move_destination: str) -> bytes:
+    """Return the command set of a C-MOVE-RQ (PS3.7 9.3.4.1)."""
+    return encode_command(
+        {
+            AFFECTED_SOP_CLASS_UID: sop_class_uid,
+            COMMAND_FIELD: C_MOVE_RQ,
+            MESSAGE_ID: message_id,
+            PRIORITY: MEDIUM,
+            # An AE title is padded with a space (PS3.5 6.2).
+            MOVE_DESTINATION: move_destination + " " * (len(move_destination) % 2),
         },
         has_data_set=True,
     )

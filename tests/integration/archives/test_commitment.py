@@ -65,6 +65,11 @@ def reported(archive: Orthanc) -> list[str]:
     return [job["State"] for job in jobs if job["Type"] == "StorageCommitmentScp"]
 
 
+def has_reported(archive: Orthanc, times: int) -> bool:
+    """Tell whether it has reported so often."""
+    return reported(archive) == ["Success"] * times
+
+
 def test_what_an_orthanc_holds_it_commits_to(retrieves, scripted_pacs, archive, one):
     # Given
     connect(retrieves, scripted_pacs([one]), archive)
@@ -145,10 +150,6 @@ def test_a_report_of_an_orthanc_on_what_nobody_asked_for_is_refused(retrieves, s
     # Then
     assert reported(archive) == ["Failure"]
     assert reports(retrieves) == []
-
-
-def has_reported(archive: Orthanc, number: int) -> bool:
-    return reported(archive) == ["Success"] * number
 
 
 def test_the_second_report_of_an_orthanc_on_a_transaction_changes_nothing(

@@ -15,7 +15,6 @@ from sqlalchemy import delete
 
 from shared.broker.bridge import BridgeServer
 from shared.broker.memory import MemoryBroker
-from shared.database.migrate import migrate
 from shared.database.models import StoredObject
 from shared.database.session import Database
 from shared.settings import Settings, load
@@ -23,6 +22,7 @@ from simulator.behaviour import Behaviour
 from simulator.model import Series, Study
 from simulator.scp import ScriptedPacs
 from tests.support.cli import Doseqr, Result
+from tests.support.databases import prepare
 from tests.support.pacs import (
     StoreScp,
     dx_study,
@@ -118,7 +118,7 @@ def _built(settings: Settings) -> Iterator[City]:
     mute_behaviour = Behaviour(image_level_empty_for=frozenset({"SR"}))
     mute = ScriptedPacs(STUDIES.values(), mute_behaviour, destinations=destinations).start()
     database = Database(settings.database)
-    migrate(database)
+    prepare(database)
     broker = MemoryBroker()
     broker.declare()
     system = System(settings, broker, database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.clock import utc_now
+from shared.database.models import NodeLease
 from shared.dicom.answers import study_match
 from shared.dicom.calling import Peer, Timeouts
 from shared.dicom.cluster_budget import ClusterBudget
@@ -69,6 +70,30 @@ def test_the_pool_ends_an_idle_association_that_stands_in_the_way_of_another_ser
     # Then
     assert both == (False, True)
     assert pacs.witness.associations == 2
+
+
+def test_the_place_of_an_idle_association_that_its_peer_ended_is_given_back(
+    scripted_pacs, sqlite_database, monkeypatch
+):
+    # Given
+    monkeypatch.setattr("shared.dicom.pool.IDLE_S", 3600.0)
+    pacs = scripted_pacs([ct_study()])
+    peer = limited_peer(sqlite_database, pacs, max_associations=1)
+    budget = ClusterBudget(sqlite_database, "test")
+    pool = LinkPool(QUICK, budget)
+    with pool.link(peer, (STUDY_ROOT_FIND,)) as link:
+        assert ask(link).complete
+    # When
+    pacs.stop()
+    # Then
+    wait_until(lambda: leases_in(sqlite_database) == 0)
+    pool.close()
+    budget.close()
+
+
+def leases_in(database) -> int:
+    with database.read() as session:
+        return int(session.query(NodeLease).count())
 
 
 def test_each_request_over_one_association_is_counted(scripted_pacs, sqlite_database):

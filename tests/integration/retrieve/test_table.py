@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from shared.broker.memory import MemoryBroker
-from shared.database.migrate import migrate
 from shared.database.session import Database
 from shared.jobs import runner
 from shared.settings import Settings
@@ -19,6 +18,7 @@ from simulator.behaviour import Behaviour
 from simulator.scp import ScriptedPacs
 from simulator.witness import Request
 from tests.integration.retrieve.table import TABLE, Case, Row
+from tests.support.databases import prepare
 from tests.support.pacs import StoreScp, series, study
 from tests.support.retrieves import Retrieves, asked
 from tests.support.stores import AnsweringStore
@@ -40,7 +40,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Retrieves]:
         retrieve_workers=4,
     )
     database = Database(f"sqlite:///{folder / 'table.sqlite'}")
-    migrate(database)
+    prepare(database)
     broker = MemoryBroker()
     broker.declare()
     system = System(settings, broker, database)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from shared.database.migrate import migrate
 from shared.database.session import Database
+from tests.support.databases import prepare
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     database = Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
-    migrate(database)
+    prepare(database)
     with database.write() as opened:
         yield opened
     database.close()
