@@ -20,8 +20,9 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError, StoreError
 from shared.dicom.get_link import contexts_to_send_on
 from shared.dicom.link import Link
+from shared.dicom.pace import Pace
 from shared.dicom.sop_classes import STUDY_ROOT_GET
-from shared.dicom.sub_operations import MoveAnswer, MoveResult, Pace, SubOperations, error_of, uids_of
+from shared.dicom.sub_operations import MoveAnswer, MoveResult, SubOperations, error_of, uids_of
 
 #: What pydicom raises when it turns the bytes of an element into a value.
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError)
@@ -129,10 +130,10 @@ def _followed(
     cancellation: Cancellation | None,
 ) -> MoveResult:
     """Send the request and take its answers to the end."""
-    result, pace = MoveResult(), Pace()
+    result = MoveResult()
     message_id = link.next_message_id()
     guarded(link, message_id, STUDY_ROOT_GET, cancellation)
-    began = time.monotonic()
+    began, pace = time.monotonic(), Pace()
     try:
         for answer in _answers(link, identifier, message_id):
             if answer.status_code not in PENDING:
@@ -143,11 +144,10 @@ def _followed(
                 continue
             if on_progress is not None:
                 on_progress(answer.sub_operations)
-            pace.check(answer.sub_operations)
+            if pace.has_stalled(answer.sub_operations):
+                link.answers.expire()
         if result.status_code is None:
-            result.error = link.failure()
-    except PeerError as stalled:
-        result.error = stalled
+            result.error = pace.error or link.failure()
     except (ValueError, RuntimeError) as failure:
         # pynetdicom: the context was not accepted (ValueError), or the association is gone (RuntimeError).
         result.error = _unsendable(link, failure)

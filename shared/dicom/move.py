@@ -13,7 +13,8 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.link import Link
 from shared.dicom.move_link import MoveLink
-from shared.dicom.sub_operations import MoveAnswer, MoveResult, Pace, SubOperations, error_of
+from shared.dicom.pace import Pace
+from shared.dicom.sub_operations import MoveAnswer, MoveResult, SubOperations, error_of
 
 MoveLevel = Literal["SERIES", "IMAGE"]
 
@@ -52,17 +53,19 @@ def move(
     """
     if not isinstance(link, MoveLink):
         raise TypeError(f"a C-MOVE needs an association for it, not {type(link).__name__}")
-    result, pace = MoveResult(), Pace()
+    result = MoveResult()
     link.admit()
-    began = time.monotonic()
+    began, pace = time.monotonic(), Pace()
     try:
         for answer in link.answers(identifier, move_destination, cancellation):
             if answer.status_code not in PENDING:
                 _end(result, answer, cancellation)
-                break
+                continue
             if on_progress is not None:
                 on_progress(answer.sub_operations)
-            pace.check(answer.sub_operations)
+            if pace.has_stalled(answer.sub_operations):
+                result.error = pace.error
+                break
     except (PeerError, InterruptedWorkError) as error:
         result.error = error
     result.duration_ms = round((time.monotonic() - began) * 1000)

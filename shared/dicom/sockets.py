@@ -67,6 +67,10 @@ class AnswerQueue(queue.Queue[Any]):
         self.timed_out = True
         raise queue.Empty
 
+    def expire(self) -> None:
+        """Give no further message of the operation in hand: it has taken too long."""
+        self._deadline = time.monotonic()
+
     def _look_for_cancellation(self) -> None:
         if self.cancellation is None or not self.cancellation.requested or self._deadline:
             return

@@ -1,22 +1,18 @@
-"""What a PACS says of the objects that it sends for one request (C-MOVE, C-GET)."""
+"""What a PACS says of the objects that it sends for one request (C-MOVE, C-GET). Pure."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.identifiers import Uid
 from shared.dicom.status import status_error
 from shared.errors import InvalidInputError
 
 SUCCESS = 0x0000
-
-#: A peer whose counters say for so long that nothing happens is not waited for, however often it says so.
-STALLED_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +46,6 @@ class MoveResult:
     #: None for success (0x0000) and for warnings (0xBxxx).
     error: PeerError | InterruptedWorkError | None = None
     duration_ms: int = 0
-
-
-class Pace:
-    """Watches whether the counters of pending answers move."""
-
-    def __init__(self) -> None:
-        self._last = SubOperations()
-        self._since = time.monotonic()
-
-    def check(self, counters: SubOperations) -> None:
-        """Take the counters of the next answer; those that a peer leaves out tell nothing.
-
-        Raises:
-            PeerError: they have stood still for too long.
-        """
-        now = time.monotonic()
-        if counters != self._last or counters == SubOperations():
-            self._last, self._since = counters, now
-        elif now - self._since > STALLED_S:
-            raise PeerError(Outcome.TIMED_OUT, f"nothing was sent for {STALLED_S:g} s")
 
 
 def uids_of(texts: Iterable[str]) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from shared.broker.memory import MemoryBroker
 from shared.broker.port import Broker, Delivery, Message
 from shared.broker.rabbitmq import RabbitBroker
 from shared.broker.rabbitmq_link import remove_topology
-from tests.support.ports import lasting_ports
 from tests.support.waiting import wait_until
 
 MISSING = "no RabbitMQ: install the package rabbitmq-server or set DOSEQR_TEST_AMQP_URL"
@@ -48,7 +47,7 @@ def mortal_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateNod
     if script is None:
         skip_or_fail(MISSING)
     assert script is not None
-    with private_node(tmp_path_factory.mktemp("mortal"), script, lasting_ports) as node:
+    with private_node(tmp_path_factory.mktemp("mortal"), script) as node:
         yield node
 
 

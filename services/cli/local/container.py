@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.cli.local.private_node import NodeError, free_ports
+from services.cli.local.ports import free_ports
+from services.cli.local.private_node import NodeError
 from shared.broker.rabbitmq_link import can_open
 
 #: The official image.

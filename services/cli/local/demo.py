@@ -11,7 +11,7 @@ from pathlib import Path
 
 from services.cli.echoing import echo
 from services.cli.exit_codes import FAILED, CommandError
-from services.cli.local.private_node import free_ports
+from services.cli.local.ports import free_ports
 from services.cli.local.processes import can_listen, given_url, signals_as_interrupts
 from services.cli.local.rabbitmq_node import ensure_rabbitmq
 from services.cli.local.system import System, first_order, running

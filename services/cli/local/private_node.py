@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.cli.local.ports import free_ports
 from shared.broker.rabbitmq_link import can_open
 from shared.errors import RetriableError
 
@@ -232,20 +233,9 @@ def is_listening(port: int) -> bool:
         return False
 
 
-def free_ports(count: int) -> list[int]:
-    """Return different ports of 127.0.0.1 that are free now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-
-
 @contextlib.contextmanager
-def private_node(
-    work_dir: Path, script: Path, ports: Callable[[int], list[int]] = free_ports
-) -> Iterator[PrivateNode]:
-    """Run a node in a folder of its own below `work_dir`, on so many of `ports`; both are gone afterwards.
+def private_node(work_dir: Path, script: Path) -> Iterator[PrivateNode]:
+    """Run a node in a folder of its own below `work_dir`; both are gone afterwards.
 
     Raises:
         NodeError: it does not start.
@@ -256,7 +246,7 @@ def private_node(
     work_dir.mkdir(parents=True, exist_ok=True)
     remove_stale_folders(work_dir)
     folder = work_dir.resolve() / f"{FOLDER_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-    port, dist_port, epmd_port = ports(3)
+    port, dist_port, epmd_port = free_ports(3)
     node = PrivateNode(folder, script, epmd, port, dist_port, epmd_port)
     try:
         node.start()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from services.cli.exit_codes import FAILED, CommandError
 from services.cli.local.pacs import demo_pacs
-from services.cli.local.private_node import free_ports
+from services.cli.local.ports import free_ports
 from services.cli.local.processes import last_lines, process, undisturbed
 from services.cli.opening import own_store
 from services.cli.orders import QueryOrder

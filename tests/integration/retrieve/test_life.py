@@ -13,7 +13,7 @@ from services.retrieve.payloads import MOVE
 from shared.clock import utc_now
 from shared.contract.messages import CancelJob, Progress, Rejected, RunRetrieve
 from shared.database.models import Node, RetrieveTask
-from shared.dicom import sub_operations
+from shared.dicom import pace
 from shared.nodes import remove_node
 from simulator.moving import Mover
 from tests.support.pacs import series, study
@@ -134,8 +134,9 @@ def test_a_pacs_that_sends_fast_is_cancelled_too(retrieves: Retrieves, scripted_
     assert retrieves.system.status(job_id) == "cancelled"
 
 
+@pytest.mark.parametrize("by", ["move", "get"])
 def test_a_pacs_that_says_for_ever_that_it_is_at_work_is_left(
-    retrieves: Retrieves, scripted_pacs, monkeypatch
+    retrieves: Retrieves, scripted_pacs, monkeypatch, by
 ):
     # Given: pending answers whose counters stand still
     def for_ever(mover: Mover, objects, sub_operations, counters) -> int:
@@ -145,9 +146,11 @@ def test_a_pacs_that_says_for_ever_that_it_is_at_work_is_left(
         return 0x0000
 
     monkeypatch.setattr(Mover, "_perform_all", for_ever)
-    monkeypatch.setattr(sub_operations, "STALLED_S", 0.4)
+    monkeypatch.setattr(pace, "STALLED_S", 0.4)
     one = study(series("ct_image", 1))
     retrieves.connect(scripted_pacs([one]))
+    with retrieves.system.database.write() as session:
+        session.get_one(Node, retrieves.remote.id).retrieve_by = by
     retrieves.kept([one])
     # When
     retrieve = retrieves.run()
