@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, false, or_, select, true, update
+from sqlalchemy import ColumnElement, CursorResult, and_, bindparam, false, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import new_id
@@ -33,10 +33,11 @@ class Ledger:
         self.job = job
         self.task = task
         self._standings = Standings(job, task)
+        self._locked = select(job).where(job.id == bindparam("job_id")).with_for_update()
 
     def lock(self, session: Session, job_id: str) -> Any | None:
         """Return the job, locked until the transaction ends (SQLite: the whole database is)."""
-        return session.scalars(select(self.job).where(self.job.id == job_id).with_for_update()).one_or_none()
+        return session.scalars(self._locked, {"job_id": job_id}).one_or_none()
 
     def add(self, session: Session, job_id: str, tasks: Sequence[NewTask], now: datetime) -> None:
         """Add pending tasks to a job."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, literal, select
 from sqlalchemy.orm import Session
 
 from shared.contract.messages import INTERACTIVE
@@ -45,16 +45,18 @@ class Standings:
 
     def __init__(self, job: type[Any], task: type[Any]) -> None:
         self._job = job
-        self._task = task
+        # Built once: to build it takes longer than to have it answered, and each task that ends asks.
+        self._of_all = _statement(job, task)
+        self._of_node = self._of_all.where(job.remote_id == bindparam("of_node"))
 
     def of_node(self, session: Session, node_id: int, now: datetime) -> Shared:
         """Return how the jobs of a node share it."""
-        read = self._read(session, now, self._job.remote_id == node_id)
+        read = _standings(session.execute(self._of_node, {"now": now, "of_node": node_id}))
         return self._shared(session, node_id, read, now)
 
     def of_all(self, session: Session, now: datetime) -> list[Shared]:
         """Return how the jobs of each node share it."""
-        read = self._read(session, now)
+        read = _standings(session.execute(self._of_all, {"now": now}))
         return [
             self._shared(session, node_id, list(jobs), now)
             for node_id, jobs in groupby(read, key=lambda one: one.node_id)
@@ -66,32 +68,6 @@ class Standings:
         given = shares(standings, credits_of(limit or MAX_ASSOCIATIONS_DEFAULT), waited_for=waited_for)
         return Shared(standings, given)
 
-    def _read(self, session: Session, now: datetime, *which: ColumnElement[bool]) -> list[Standing]:
-        job, task = self._job, self._task
-        own = task.job_id == job.id
-        in_flight = select(func.count()).select_from(task).where(own, task.state.in_(IN_FLIGHT))
-        due = select(literal(1)).where(own, task.state == "pending", task.due_at <= now)
-        # No job may begin more than that: thousands that wait are not counted each time.
-        some = due.correlate(job).limit(credits_of(MAX_ASSOCIATIONS_MOST)).subquery()
-        later = exists().where(own, task.state == "pending", task.due_at > now)
-        rows = session.execute(
-            select(
-                job.id,
-                job.remote_id,
-                job.priority,
-                job.requested_at,
-                in_flight.correlate(job).scalar_subquery(),
-                select(func.count()).select_from(some).correlate(job).scalar_subquery(),
-                later.correlate(job),
-            )
-            .where(job.status.in_(RUNS), *which)
-            .order_by(job.remote_id, job.requested_at, job.id)
-        )
-        return [
-            Standing(job_id, node_id, priority, requested_at, flying, ready, bool(flying or ready or waits))
-            for job_id, node_id, priority, requested_at, flying, ready, waits in rows
-        ]
-
     def _waited_for(self, session: Session, node_id: int, now: datetime) -> bool:
         """Tell whether another service has something to do at the node for which somebody waits."""
         return any(
@@ -99,6 +75,35 @@ class Standings:
             for job, task in _ALL
             if job is not self._job
         )
+
+
+def _statement(job: type[Any], task: type[Any]) -> Select[Any]:
+    own, now = task.job_id == job.id, bindparam("now", type_=task.due_at.type)
+    in_flight = select(func.count()).select_from(task).where(own, task.state.in_(IN_FLIGHT))
+    due = select(literal(1)).where(own, task.state == "pending", task.due_at <= now)
+    # No job may begin more than that: thousands that wait are not counted each time.
+    some = due.correlate(job).limit(credits_of(MAX_ASSOCIATIONS_MOST)).subquery()
+    later = exists().where(own, task.state == "pending", task.due_at > now)
+    return (
+        select(
+            job.id,
+            job.remote_id,
+            job.priority,
+            job.requested_at,
+            in_flight.correlate(job).scalar_subquery(),
+            select(func.count()).select_from(some).correlate(job).scalar_subquery(),
+            later.correlate(job),
+        )
+        .where(job.status.in_(RUNS))
+        .order_by(job.remote_id, job.requested_at, job.id)
+    )
+
+
+def _standings(rows: Iterable[Any]) -> list[Standing]:
+    return [
+        Standing(job_id, node_id, priority, requested_at, flying, ready, bool(flying or ready or waits))
+        for job_id, node_id, priority, requested_at, flying, ready, waits in rows
+    ]
 
 
 def _busy(job: type[Any], task: type[Any], node_id: int, now: datetime) -> Sequence[ColumnElement[bool]]:
