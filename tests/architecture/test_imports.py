@@ -23,6 +23,7 @@ PURE = (
     "shared/jobs/policy.py",
     "services/query/rules",
     "shared/querying/",
+    "services/retrieve/halving.py",
     "services/retrieve/moves.py",
     "services/store/paths.py",
 )
