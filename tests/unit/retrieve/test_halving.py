@@ -156,7 +156,8 @@ def test_what_may_pass_is_tried_again_whole_and_only_then_cut(retrieve, manners)
     assert retrieve.arrived == everything - set(retrieve.bad)
     assert retrieve.lost == set(retrieve.bad)
     lists = Counter(frozenset(one.sop_instance_uids) for one in retrieve.moves if one.is_list)
-    assert max(lists.values(), default=0) <= 2 * TRIES
+    # As it was first, as what a cut leaves together, and as what is left where others of it have come.
+    assert max(lists.values(), default=0) <= 3 * TRIES
 
 
 @given(st.integers(1, LIST_MAX_LENGTH), st.data())
