@@ -103,6 +103,15 @@ def test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_writte
         wait_until(lambda: all(row.announced_at for row in store.rows().values()), 60)
 
 
+def unread_bytes(port: int, peer_port: int) -> int:
+    """Return what came to a port of 127.0.0.1 from a peer and was not read yet, as the kernel counts it."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        local, remote, _, queues = line.split()[1:5]
+        if (local, remote) == (f"0100007F:{port:04X}", f"0100007F:{peer_port:04X}"):
+            return int(queues.split(":")[1], 16)
+    raise LookupError(f"no connection from port {peer_port} to port {port}")
+
+
 def test_a_stopped_store_finishes_the_object_in_hand_and_ends_by_itself(process):
     # Given an object of which half was sent
     one = process()
@@ -113,6 +122,7 @@ def test_a_stopped_store_finishes_the_object_in_hand_and_ends_by_itself(process)
         scu.send_fragments(number, 1, scu.command(CT, made.sop_instance_uid))
         scu.send_fragments(number, 0, made.data_set[:4000], last=False)
         wait_until(lambda: one.text().count('"association"') == 2)
+        wait_until(lambda: unread_bytes(process.port, scu.socket.getsockname()[1]) == 0)
         # When it is told to stop, and the rest comes after it has begun to
         one.terminate()
         wait_until(lambda: '"stopping"' in one.text())
