@@ -55,7 +55,7 @@ class ReportProcess:
         try:
             reading = self._asked(self._started(), path)
         except ReadingFailedError:
-            self._end()
+            self.close()
             raise
         self._used_at = time.monotonic()
         return reading
@@ -72,7 +72,7 @@ class ReportProcess:
     def rest(self) -> None:
         """End the process if it had nothing to do for long."""
         if self._process is not None and time.monotonic() - self._used_at >= self._idle_s:
-            self._end()
+            self.close()
 
     def end(self) -> None:
         """End the process for good, whatever it is about."""
@@ -101,7 +101,8 @@ class ReportProcess:
         log.debug("report reader started", pid=self._process.pid)
         return ours
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """Leave no process behind; by the thread that has reports read."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -110,7 +111,3 @@ class ReportProcess:
         if process is not None:
             process.kill()
             process.wait()
-
-    def close(self) -> None:
-        """Leave no process behind; by the thread that has reports read."""
-        self._end()

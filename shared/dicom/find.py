@@ -9,9 +9,10 @@ from typing import Generic, TypeVar
 
 from pydicom.dataset import Dataset
 
+from shared.dicom.asking_link import PENDING
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.dicom.find_link import PENDING, FindLink
+from shared.dicom.find_link import FindLink
 from shared.dicom.link import Link
 from shared.dicom.match import BrokenAnswerError, Match, match_of
 from shared.dicom.status import status_error

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-from shared.dicom.asking_link import PENDING, AskingLink
+from shared.dicom.asking_link import AskingLink
 from shared.dicom.calling import Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.lean_link import open_lean_link
@@ -52,6 +52,3 @@ def open_find_link(peer: Peer, timeouts: Timeouts, *, cancellation: Cancellation
         InterruptedWorkError: stopping was asked for.
     """
     return open_lean_link(FindLink, peer, STUDY_ROOT_FIND, timeouts, cancellation=cancellation)
-
-
-__all__ = ["PENDING", "Answer", "FindLink", "open_find_link"]

@@ -117,9 +117,7 @@ class Leases:
         if row is None:
             return True
         has_own, others, taken, limit, slowed_to, slowed_at = row
-        slowdown = _slowdown(slowed_to, slowed_at)
-        most = limit if slowdown is None else slowdown.allowed(limit, now)
-        return not has_own or others > 0 or taken > most
+        return not has_own or others > 0 or taken > _allowed(limit, _slowdown(slowed_to, slowed_at), now)
 
     def renew(self) -> None:
         """Renew all rows of this process once, and take away those that it could not give back.
@@ -159,7 +157,10 @@ def _slowdown(slowed_to: int | None, slowed_at: datetime | None) -> Slowdown | N
 def allowed(session: Session, budget: NodeBudget, now: datetime) -> int:
     """Return how many associations may stand at once now."""
     limit = session.scalars(select(Node.max_associations).where(Node.id == budget.node_id)).one()
-    slowdown = slowdown_of(budget)
+    return _allowed(limit, slowdown_of(budget), now)
+
+
+def _allowed(limit: int, slowdown: Slowdown | None, now: datetime) -> int:
     return limit if slowdown is None else slowdown.allowed(limit, now)
 
 
