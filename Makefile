@@ -24,7 +24,7 @@ REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 help:  ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make test T=tests/unit/test_nodes.py runs one file or folder."
+	@echo "  make test T=tests/unit/nodes/test_nodes.py runs one file or folder."
 
 install: $(INSTALLED)  ## Make .venv with everything that is needed to run; leaves .venv/bin/doseqr
 

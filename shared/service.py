@@ -17,10 +17,10 @@ from shared.contract.messages import WorkerHeartbeat
 from shared.database.migrate import migrate
 from shared.database.session import Database
 from shared.errors import BrokerAwayError, DatabaseAwayError, RetriableError
-from shared.events import Publisher
 from shared.health import HealthServer
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
+from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)

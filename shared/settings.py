@@ -12,8 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared.dicom.identifiers import AeTitle
 from shared.errors import InvalidInputError, SettingsError
+from shared.identifiers import AeTitle
 
 PREFIX = "DOSEQR_"
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from simulator.archive.model import Match
 from simulator.behaviour import Behaviour, Fault, Operation
-from simulator.model import Match
 
 
 @dataclass(frozen=True, slots=True)

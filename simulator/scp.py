@@ -14,12 +14,12 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.dimse_primitives import DimseServiceType
 from pynetdicom.presentation import PresentationContext, build_context
 
+from simulator.archive.model import Archive, Study, StudyList
 from simulator.behaviour import REJECTIONS, Behaviour, Fault
-from simulator.connection import Connection, ConnectionLostError, Server
 from simulator.faults import FaultBook, RequestFacts
-from simulator.finding import strike_down
-from simulator.model import Archive, Study, StudyList
-from simulator.serving import Services
+from simulator.network.connection import Connection, ConnectionLostError, Server
+from simulator.network.dispatch import Services
+from simulator.query.c_find import strike_down
 from simulator.witness import Witness
 
 VERIFICATION = "1.2.840.10008.1.1"

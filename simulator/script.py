@@ -18,15 +18,15 @@ from pydantic import (
     model_validator,
 )
 
+from simulator.archive.blueprints import KINDS, make_study
+from simulator.archive.files import studies_in
+from simulator.archive.generator import generate
+from simulator.archive.model import Archive, Instance, Series, Study, StudyList
+from simulator.archive.union import UnitedArchive
 from simulator.behaviour import Behaviour
-from simulator.blueprints import KINDS, make_study
 from simulator.content import RECIPES
 from simulator.content.base import derived_uid, rng_for
-from simulator.files import studies_in
-from simulator.generate import generate
-from simulator.model import Archive, Instance, Series, Study, StudyList
 from simulator.scp import ScriptedPacs
-from simulator.union import UnitedArchive
 
 _RELATIVE_DAY = re.compile(r"today(?:\s*-\s*(\d{1,5}))?", re.IGNORECASE)
 _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")

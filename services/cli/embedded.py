@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import structlog
 
-from services.cli.starts import Service, start_of
-from shared.broker.bridge import BridgeServer
-from shared.broker.memory import MemoryBroker
+from services.cli.services import Service, start_of
+from shared.broker.bridge.server import BridgeServer
+from shared.broker.memory.broker import MemoryBroker
 from shared.database.migrate import migrate
 from shared.lifecycle import Lifecycle
 from shared.logs import configure

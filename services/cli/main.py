@@ -12,15 +12,11 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from services.cli import (
-    again,
+from services.cli.commands import (
     echo,
     handover,
-    jobs,
     nodes,
     profile,
-    qr,
-    query,
     ready,
     register,
     serve,
@@ -28,9 +24,10 @@ from services.cli import (
     simulate,
     users,
 )
-from services.cli.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
+from services.cli.commands.jobs import again, jobs, qr, query
 from services.cli.local import commands as local
-from services.cli.output import say
+from services.cli.output.console import say
+from services.cli.output.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
 from shared.errors import DoseQRError
 
 # The standard library's: it writes to standard error even before anything is configured.

@@ -15,8 +15,8 @@ from shared.contract.messages import EchoCompleted, EchoNodes, NodeStatus
 from shared.database.models import Node, NodeCheck
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
-from shared.events import Publisher
-from shared.nodes import find_node, list_nodes
+from shared.messaging.publisher import Publisher
+from shared.nodes.nodes import find_node, list_nodes
 
 log = structlog.get_logger(__name__)
 

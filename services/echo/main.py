@@ -6,16 +6,16 @@ import sys
 
 from services.echo.handler import EchoHandler
 from services.echo.ping import EchoResult, ping
-from shared.broker.commands import CommandRouter
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
 from shared.clock import utc_now
 from shared.contract.messages import EchoNodes
 from shared.database.models import Node
 from shared.database.session import Database
-from shared.dicom.peers import peer_of, timeouts_of
-from shared.events import Publisher
 from shared.lifecycle import Lifecycle
+from shared.messaging.command_router import CommandRouter
+from shared.messaging.publisher import Publisher
+from shared.nodes.peers import peer_of, timeouts_of
 from shared.service import run_service
 from shared.settings import Settings, load
 

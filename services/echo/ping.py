@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from shared.dicom.association import Peer, StackLink, Timeouts, open_link
+from shared.dicom.association.pynetdicom_association import Peer, StackLink, Timeouts, open_link
 from shared.dicom.errors import Outcome, PeerError, outcome_text
 from shared.dicom.sop_classes import VERIFICATION
 from shared.dicom.status import words

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from services.query.handler import QueryHandler
-from services.query.measurer import Measurer
-from services.query.work import QueryWork
-from shared.broker.commands import CommandHandler
+from services.query.commands import QueryHandler
+from services.query.profile.measure_node import Measurer
+from services.query.tasks import QueryWork
 from shared.broker.port import Broker
 from shared.contract.messages import AskAgain, CancelJob, Command, ProfileNode, RunQuery
 from shared.database.session import Database
+from shared.jobs.bootstrap import answer_commands, start_parts
 from shared.jobs.engine import Engine
 from shared.jobs.runner import policy_of, run_engine
-from shared.jobs.wiring import answer_commands, start_parts
 from shared.lifecycle import Lifecycle
+from shared.messaging.command_router import CommandHandler
 from shared.service import run_service, worker_name
 from shared.settings import Settings, load
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from services.retrieve.handler import RetrieveHandler
-from services.retrieve.work import RetrieveWork
-from shared.broker.commands import CommandHandler
+from services.retrieve.commands import RetrieveHandler
+from services.retrieve.tasks import RetrieveWork
 from shared.broker.port import Broker
 from shared.contract.messages import AskAgain, CancelJob, Command, RunRetrieve
 from shared.database.session import Database
+from shared.jobs.bootstrap import answer_commands, start_parts
 from shared.jobs.engine import Engine
 from shared.jobs.runner import policy_of, run_engine
-from shared.jobs.wiring import answer_commands, start_parts
 from shared.lifecycle import Lifecycle
+from shared.messaging.command_router import CommandHandler
 from shared.service import run_service, worker_name
 from shared.settings import Settings, load
 

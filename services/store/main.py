@@ -9,26 +9,25 @@ from typing import Protocol
 
 import structlog
 
-from services.store.condition import metrics, trouble_with
-from services.store.counters import Counters, log_changes
-from services.store.crew import Crew
-from services.store.handover.opening import handover_workers
+from services.store.dose_reports.reader import Reader
+from services.store.handover.factory import handover_workers
 from services.store.handover.retry import RetryHandler
-from services.store.inbox import Inbox
-from services.store.receive import listening_socket
-from services.store.receiver import NAME, Receiver
-from services.store.register import RegisterHandler
-from services.store.scan import Scanner
-from services.store.summaries import Reader
-from shared.broker.commands import CommandHandler, CommandRouter
+from services.store.index.folder_scan import Scanner
+from services.store.index.messages import Inbox, RegisterHandler
+from services.store.metrics.counters import Counters, log_changes
+from services.store.metrics.health import metrics, trouble_with
+from services.store.scp.process_group import Crew
+from services.store.scp.receiver_process import NAME, Receiver
+from services.store.scp.server import listening_socket
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
 from shared.clock import Clock
 from shared.contract.messages import Command, RegisterObjects, RetryHandover
 from shared.database.session import Database
 from shared.errors import PermanentError
-from shared.events import Publisher
 from shared.lifecycle import Lifecycle
+from shared.messaging.command_router import CommandHandler, CommandRouter
+from shared.messaging.publisher import Publisher
 from shared.service import run_service
 from shared.settings import Settings, load
 

@@ -11,19 +11,20 @@ from flask import Flask, request
 from flask_bootstrap import Bootstrap5
 from flask_wtf.csrf import CSRFProtect
 
-from services.web import errorpages, security, texts
-from services.web.auth import init_auth
-from services.web.limits import limiter
-from services.web.live import Live
-from services.web.orders import Orders
-from services.web.pages import auth, handovers, health, jobs, live, nodes, profiles, query, users
-from services.web.parts import KEY, Parts
-from services.web.secret import session_key
-from services.web.staffing import Staffing
+from services.web.commands.pending import Orders
+from services.web.components import KEY, Parts
+from services.web.live.event_stream import Live
+from services.web.live.service_status import Staffing
+from services.web.pages import auth, errors, handovers, health, jobs, live, nodes, profiles, query, users
+from services.web.security import headers
+from services.web.security.login_limit import limiter
+from services.web.security.session_key import session_key
+from services.web.security.sessions import init_auth
+from services.web.views import formatting
 from shared.broker.port import Broker
 from shared.clock import Clock, utc_now
 from shared.database.session import Database
-from shared.events import Publisher
+from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -71,9 +72,9 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     Bootstrap5(app)
     init_auth(app)
     limiter.init_app(app)
-    security.init_headers(app)
-    errorpages.init_error_pages(app)
-    texts.init_filters(app)
+    headers.init_headers(app)
+    errors.init_error_pages(app)
+    formatting.init_filters(app)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, users):
         app.register_blueprint(page.blueprint)
     return app

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.broker.bridge_client import BridgeClient
+from shared.broker.bridge.client import BridgeClient
 from shared.broker.port import Broker
-from shared.broker.rabbitmq import RabbitBroker
+from shared.broker.rabbitmq.broker import RabbitBroker
 
 #: The URL of embedded mode: the broker lives in the memory of the serving process.
 MEMORY_URL = "memory://"

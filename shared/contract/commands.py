@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field
 
 from shared.contract.envelope import Identifier
-from shared.contract.words import INTERACTIVE, NodeReference, ObjectReference, Payload, Priority, UidText
+from shared.contract.text import INTERACTIVE, NodeReference, ObjectReference, Payload, Priority, UidText
 
 
 class Command(Payload):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from shared.dicom.identifiers import Uid
+from shared.identifiers import Uid
 
 #: Bounds of what is taken from outside; an LO of DICOM has 64 characters, an SH 16 (PS3.5 6.2).
 MAX_TERMS = 200

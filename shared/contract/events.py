@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contract.envelope import Identifier
-from shared.contract.words import JobKind, JobStatus, ObjectReference, Payload, Round, Text
+from shared.contract.text import JobKind, JobStatus, ObjectReference, Payload, Round, Text
 
 
 class Event(Payload):

@@ -36,7 +36,7 @@ from shared.contract.events import (
     StudySummary,
     WorkerHeartbeat,
 )
-from shared.contract.words import (
+from shared.contract.text import (
     BACKGROUND,
     ENDED,
     INTERACTIVE,

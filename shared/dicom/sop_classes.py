@@ -2,6 +2,143 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import (
+    JPEG2000,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+_STANDARD = "1.2.840.10008."
+#: Composite storage classes of the standard, current and retired, begin so (PS3.6 annex A) ...
+_COMPOSITE = "1.2.840.10008.5.1.4.1.1."
+#: ... but these there are no objects of a study (PS3.4 annex GG).
+_NON_PATIENT = ("1.2.840.10008.5.1.4.1.1.200.", "1.2.840.10008.5.1.4.1.1.201.")
+_ELSEWHERE = frozenset(
+    {
+        "1.2.840.10008.5.1.1.29",  # Hardcopy Grayscale Image Storage, retired
+        "1.2.840.10008.5.1.1.30",  # Hardcopy Color Image Storage, retired
+        "1.2.840.10008.5.1.4.34.7",  # RT Beams Delivery Instruction Storage
+        "1.2.840.10008.5.1.4.34.10",  # RT Brachy Application Setup Delivery Instruction Storage
+    }
+)
+
+
+def is_storage(abstract_syntax: str) -> bool:
+    """Tell whether this SOP class can be stored: composite storage classes, private and unknown ones."""
+    if abstract_syntax.startswith(_COMPOSITE):
+        return not abstract_syntax.startswith(_NON_PATIENT)
+    if abstract_syntax in _ELSEWHERE:
+        return True
+    return not abstract_syntax.startswith(_STANDARD) or abstract_syntax not in UID_dictionary
+
+
+#: Presentation contexts of one association (PS3.8 9.3.2.2: odd numbers below 256), but that of C-GET.
+CONTEXTS_MOST = 127
+
+_PLAIN = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+#: By how common they are in archives that keep images compressed.
+_COMPRESSED = (
+    str(JPEGLosslessSV1),
+    str(JPEG2000Lossless),
+    str(JPEGLSLossless),
+    str(JPEGBaseline8Bit),
+    str(RLELossless),
+    str(JPEG2000),
+    str(JPEGExtended12Bit),
+)
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+
+#: Storage classes of reports, which are never compressed (PS3.6 table A-1, below the root of storage).
+_REPORTS = (
+    "88.11", "88.22", "88.33", "88.34", "88.35", "88.40", "88.50", "88.59", "88.65", "88.67", "88.68",
+    "88.69", "88.70", "88.71", "88.72", "88.73", "88.74", "88.75", "88.76", "11.1", "104.1",
+)  # fmt: skip
+#: Storage classes of images by the modality of their series (PS3.3 C.7.3.1.1.1).
+_IMAGES = {
+    "CT": ("2", "2.1", "2.2"),
+    "MG": ("1.2", "1.2.1", "13.1.3", "13.1.4", "13.1.5"),
+    "CR": ("1", "1.1", "1.1.1"),
+    "DX": ("1", "1.1", "1.1.1"),
+    "PX": ("1", "1.1", "1.1.1", "1.3", "1.3.1", "13.1.2"),
+    "XA": ("12.1", "12.1.1", "13.1.1"),
+    "RF": ("12.2", "12.2.1", "12.1"),
+    "PT": ("128", "128.1", "130"),
+    "NM": ("20",),
+}
+#: Secondary captures, which any modality makes, and what else tells a dose.
+_CAPTURES = ("7", "7.1", "7.2", "7.3", "7.4")
+_OTHER = ("3.1", "4", "4.1", "6.1")
+
+REPORT_CLASSES = tuple(_STORAGE + suffix for suffix in _REPORTS)
+CAPTURE_CLASSES = tuple(_STORAGE + suffix for suffix in _CAPTURES)
+IMAGE_CLASSES = tuple(
+    dict.fromkeys(
+        _STORAGE + suffix
+        for suffix in (*(one for each in _IMAGES.values() for one in each), *_CAPTURES, *_OTHER)
+    )
+)
+EVERY_CLASS = (*REPORT_CLASSES, *IMAGE_CLASSES)
+
+#: A storage class and the transfer syntaxes of which the peer takes one.
+Offer = tuple[str, tuple[str, ...]]
+
+
+def classes_for(modalities: Iterable[str | None], named: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return storage classes for series of these modalities whose classes nobody named, and for the named."""
+    classes = dict.fromkeys(named)
+    for modality in modalities:
+        if modality == "SR":
+            classes |= dict.fromkeys(REPORT_CLASSES)
+        elif modality in _IMAGES:
+            own = (_STORAGE + suffix for suffix in _IMAGES[modality])
+            classes |= dict.fromkeys((*own, *CAPTURE_CLASSES))
+        else:
+            classes |= dict.fromkeys(EVERY_CLASS)
+    return tuple(sorted(classes))
+
+
+def offers(classes: Sequence[str]) -> list[Offer]:
+    """Return what to offer where these classes are wanted: a storage class and transfer syntaxes of it.
+
+    The peer takes one transfer syntax of an offer, and converts what it keeps in another. So each is offered
+    by itself where the contexts are enough for that, and those that are rarely needed together where they are
+    not. Other classes are offered, too, as far as there is room: a series may hold what nobody expects.
+    """
+    wanted = list(classes)[:CONTEXTS_MOST]
+    rest = [one for one in EVERY_CLASS if one not in wanted] if wanted else []
+    rest = rest[: CONTEXTS_MOST - len(wanted)]
+    reports = [one for one in wanted if one in REPORT_CLASSES]
+    others = [one for one in wanted if one not in REPORT_CLASSES]
+    left = CONTEXTS_MOST - len(rest)
+    plain = _groups(_PLAIN, (left - len(others)) // len(reports)) if reports else []
+    left -= len(plain) * len(reports)
+    every = _groups((*_PLAIN, *_COMPRESSED), left // len(others)) if others else []
+    return [
+        *((one, group) for group in plain for one in reports),
+        *((one, group) for group in every for one in others),
+        *((one, _PLAIN) for one in rest),
+    ]
+
+
+def _groups(transfer_syntaxes: Sequence[str], most: int) -> list[tuple[str, ...]]:
+    if most == len(_PLAIN) < len(transfer_syntaxes):
+        return [_PLAIN, _COMPRESSED]
+    alone = transfer_syntaxes if most >= len(transfer_syntaxes) else transfer_syntaxes[: most - 1]
+    groups: list[tuple[str, ...]] = [(one,) for one in alone]
+    together = tuple(transfer_syntaxes[len(alone) :])
+    return [*groups, together] if together else groups
+
+
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"

@@ -12,17 +12,17 @@ from sqlalchemy.orm import Session
 
 from shared.broker.port import Message
 from shared.clock import Clock, utc_now
-from shared.contract.codec import decode_command
 from shared.contract.messages import ENDED, RunTask
 from shared.database.session import Database
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.errors import InvalidInputError, RetriableError
-from shared.events import Publisher
-from shared.jobs.hands import Hands
+from shared.jobs.job_events import Teller
 from shared.jobs.ledger import Ledger
 from shared.jobs.model import Asking, Claim, Ending, JobService, NewTask, Result
-from shared.jobs.policy import MAX_STARTS, Again, Policy, plan_retry
-from shared.jobs.telling import Teller
+from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
+from shared.jobs.running_tasks import Hands
+from shared.messaging.codec import decode_command
+from shared.messaging.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED
 from shared.jobs.model import Asking, Claim, Ending, NewTask
-from shared.jobs.standing import RUNS, Standings
+from shared.jobs.node_load import RUNS, Standings
 
 #: A worker that has not renewed its lease for so long is dead.
 LEASE = timedelta(seconds=30)

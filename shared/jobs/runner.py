@@ -10,7 +10,7 @@ from shared.broker.port import Broker
 from shared.broker.worker import Worker
 from shared.errors import RetriableError
 from shared.jobs.engine import Engine
-from shared.jobs.policy import Policy
+from shared.jobs.retry import Policy
 from shared.lifecycle import Lifecycle
 from shared.settings import Settings
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from shared.database.models import Node, NodeProfile
-from shared.dicom.peers import address_of, peer_of
+from shared.nodes.peers import address_of, peer_of
 from shared.querying.profile import Profile
-from shared.querying.profile_words import told
+from shared.querying.profile_text import told
 from shared.settings import Settings
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from shared.contract.reasons import sentence
 from shared.database.models.query import Query, QueryFind, QueryObject, QuerySeries, QueryStudy
 from shared.database.models.retrieve import Retrieve, RetrieveObject
-from shared.dicom.identifiers import parse_uid
+from shared.identifiers import parse_uid
 from shared.reading.jobs import Job, iso
 from shared.reading.queries import object_json, series_json
 

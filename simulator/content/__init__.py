@@ -13,6 +13,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import split_dataset
 
+from simulator.archive.model import Instance, Match
 from simulator.content import base, images
 from simulator.content.ct_report import fill_ct_report
 from simulator.content.other_reports import (
@@ -30,7 +31,6 @@ from simulator.content.projection_report import (
     fill_mammography_report,
     fill_radiography_report,
 )
-from simulator.model import Instance, Match
 
 #: Encoded objects that are kept because they may be asked for again.
 _CACHE_BYTES = 16 * 1024 * 1024

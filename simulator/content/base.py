@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from simulator.keys import format_time
-from simulator.model import Match, Series, Study
+from simulator.archive.model import Match, Series, Study
+from simulator.query.keys import format_time
 
 IMPLEMENTATION_CLASS_UID = "2.25.190146791043182537444806132342625375407"
 

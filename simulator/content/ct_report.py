@@ -5,6 +5,7 @@ import random
 
 from pydicom.dataset import Dataset
 
+from simulator.archive.model import Match
 from simulator.content.base import derived_uid, rng_for, study_moment
 from simulator.content.sr import (
     HAS_CONCEPT_MOD,
@@ -20,7 +21,6 @@ from simulator.content.sr import (
     text,
     uid_reference,
 )
-from simulator.model import Match
 
 _DEAD_TIME = dt.timedelta(minutes=12)
 _REGIONS: tuple[Concept, ...] = (

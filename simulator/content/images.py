@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
+from simulator.archive.model import Match
 from simulator.content.base import code, rng_for, study_moment
-from simulator.model import Match
 
 #: Rows and columns of made images: enough to be valid, small enough to be sent by the thousand.
 SIZE = 64

@@ -4,6 +4,7 @@ import datetime as dt
 
 from pydicom.dataset import Dataset
 
+from simulator.archive.model import Match
 from simulator.content.base import derived_uid, rng_for, study_moment
 from simulator.content.ct_report import fill_ct_report
 from simulator.content.sr import (
@@ -18,7 +19,6 @@ from simulator.content.sr import (
     text,
     uid_reference,
 )
-from simulator.model import Match
 
 _FDG: Concept = ("C-B1031", "SRT", "Fluorodeoxyglucose F^18^")
 _TECHNETIUM: Concept = ("C-B1302", "SRT", "Technetium Tc^99m^ medronate")

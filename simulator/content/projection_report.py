@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
+from simulator.archive.model import Match
 from simulator.content.base import derived_uid, rng_for, study_moment
 from simulator.content.sr import (
     HAS_CONCEPT_MOD,
@@ -21,7 +22,6 @@ from simulator.content.sr import (
     text,
     uid_reference,
 )
-from simulator.model import Match
 
 _PLANE: Concept = ("113764", "DCM", "Acquisition Plane")
 _SINGLE: Concept = ("113622", "DCM", "Single Plane")

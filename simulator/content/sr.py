@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from pydicom.dataset import Dataset
 
+from simulator.archive.model import Match
 from simulator.content.base import code, derived_uid, study_moment
-from simulator.model import Match
 
 #: A coded concept: value, scheme, meaning.
 Concept = tuple[str, str, str]

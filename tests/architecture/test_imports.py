@@ -19,13 +19,13 @@ PURE = (
     "shared/contract/",
     "shared/broker/retry.py",
     "shared/broker/topology.py",
-    "shared/dicom/limits.py",
-    "shared/jobs/policy.py",
+    "shared/node_access/limits.py",
+    "shared/jobs/retry.py",
     "services/query/rules",
     "shared/querying/",
-    "services/retrieve/halving.py",
-    "services/retrieve/moves.py",
-    "services/store/paths.py",
+    "services/retrieve/planning/bisection.py",
+    "services/retrieve/planning/moves.py",
+    "services/store/objects/paths.py",
 )
 IMPURE_MODULES = {
     "os",
@@ -62,10 +62,10 @@ ALLOWED = {
 
 #: The command line composes: it starts the services and the simulator.
 COMPOSERS = {
-    "services/cli/starts.py",
+    "services/cli/services.py",
     "services/cli/embedded.py",
-    "services/cli/serve.py",
-    "services/cli/simulate.py",
+    "services/cli/commands/serve.py",
+    "services/cli/commands/simulate.py",
 }
 
 
@@ -141,20 +141,20 @@ def test_a_module_has_one_reason_to_exist(path):
 #: Places where everything is caught: tops of threads and loops that must live on; each logs the defect.
 BROAD = {
     "services/cli/main.py": 1,  # a defect gets an exit code of its own
-    "services/store/announce.py": 1,
-    "services/store/committer.py": 1,  # the waiting associations are answered
-    "services/store/association.py": 1,  # the sender is answered, the association lives on
+    "services/store/index/announcer.py": 1,
+    "services/store/index/group_commit.py": 1,  # the waiting associations are answered
+    "services/store/scp/association.py": 1,  # the sender is answered, the association lives on
     "services/store/handover/worker.py": 1,
-    "services/store/receive.py": 1,
-    "services/store/scan.py": 1,
-    "services/store/report_reading.py": 1,  # one report must not keep the others from being read
-    "services/store/summaries.py": 1,
-    "shared/broker/bridge.py": 1,
-    "shared/broker/bridge_client.py": 1,
-    "shared/broker/memory.py": 1,
-    "shared/broker/pool.py": 2,  # a handler's or subscriber's defect must not end the consumer
-    "shared/broker/rabbitmq_consumer.py": 1,
-    "simulator/connection.py": 1,
+    "services/store/scp/server.py": 1,
+    "services/store/index/folder_scan.py": 1,
+    "services/store/dose_reports/reader_main.py": 1,  # one report must not keep the others from being read
+    "services/store/dose_reports/reader.py": 1,
+    "shared/broker/bridge/server.py": 1,
+    "shared/broker/bridge/client.py": 1,
+    "shared/broker/memory/broker.py": 1,
+    "shared/broker/handler_pool.py": 2,  # a handler's or subscriber's defect must not end the consumer
+    "shared/broker/rabbitmq/consumer.py": 1,
+    "simulator/network/connection.py": 1,
 }
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.dicom.association import Peer, Timeouts, open_link
-from shared.dicom.move import move_identifier
+from shared.dicom.association.c_move import move_identifier
+from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_link
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
-from simulator.model import Study
+from simulator.archive.model import Study
 from tests.support.system import free_port
 from tests.support.waiting import wait_until
 

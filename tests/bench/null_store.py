@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 import threading
 
-from services.store.intake import SUCCESS, Answer
-from services.store.receive import StoreScp, listening_socket
+from services.store.scp.server import StoreScp, listening_socket
+from services.store.store_object import SUCCESS, Answer
 
 
 def main(port: int) -> None:

@@ -18,11 +18,10 @@ from sqlalchemy import func, select
 from shared.clock import utc_now
 from shared.contract.criteria import CODES
 from shared.database.models import Node, NodeProfile, QueryFind
-from shared.dicom.answers import series_match
-from shared.dicom.calling import Peer, Timeouts
-from shared.dicom.find import find
-from shared.dicom.find_link import open_find_link
-from shared.dicom.keys import relational_series_identifier
+from shared.dicom.association.c_find import find, open_find_link
+from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.query.identifiers import relational_series_identifier
+from shared.dicom.query.matches import series_match
 from tests.bench.classic import Counted, classic
 from tests.bench.table import print_table
 from tests.support.archives import files_of
@@ -306,6 +305,12 @@ def test_raw_answers_beside_findscu(orthanc):
         ("program", "seconds", "answers/s", "goal", "met"),
         [
             ["DCMTK findscu", round(theirs, 3), answers / theirs, "", ""],
-            ["shared.dicom.find", round(own, 3), answers / own, f"within {FINDSCU_WITHIN:g} times", met],
+            [
+                "our c_find",
+                round(own, 3),
+                answers / own,
+                f"within {FINDSCU_WITHIN:g} times",
+                met,
+            ],
         ],
     )

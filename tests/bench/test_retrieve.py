@@ -13,9 +13,9 @@ from sqlalchemy import delete
 from shared.clock import utc_now
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, NodeProfile, StoredObject
-from shared.dicom.calling import Peer
-from shared.dicom.peers import address_of, peer_of
-from simulator.model import Study
+from shared.dicom.association.establishment import Peer
+from shared.nodes.peers import address_of, peer_of
+from simulator.archive.model import Study
 from tests.bench.movers import PlainStore, move_all_at_once, move_one_by_one, plain_store
 from tests.bench.table import print_table
 from tests.support.archives import files_of

@@ -241,7 +241,7 @@ def test_message_requeued_for_ever_ends_in_the_dead_letters(broker):
 
 def test_handler_that_always_fails_ends_in_the_dead_letters(broker, monkeypatch):
     # Given
-    monkeypatch.setattr("shared.broker.pool.DEFECT_PAUSE_S", 0.01)
+    monkeypatch.setattr("shared.broker.handler_pool.DEFECT_PAUSE_S", 0.01)
 
     def fail(delivery):
         raise ZeroDivisionError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.contract.messages import ENDED, Completed, RunRetrieve
-from simulator.model import Study
+from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
 from tests.e2e.archive import CRITERIA, verdict, wanted
 from tests.support.pacs import mg_study

@@ -12,7 +12,7 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from shared.broker.rabbitmq_link import remove_topology
+from shared.broker.rabbitmq.connection import remove_topology
 from tests.e2e.archive import CRITERIA, mixed_archive
 from tests.support.processes import Installation, installed
 from tests.support.system import free_port

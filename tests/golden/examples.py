@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from shared.broker.port import Message
-from shared.contract.codec import command_message, event_message
 from shared.contract.messages import (
     Accepted,
     AskAgain,
@@ -36,6 +35,7 @@ from shared.contract.messages import (
     StudySummary,
     WorkerHeartbeat,
 )
+from shared.messaging.codec import command_message, event_message
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 JOB = "4f1c2f6e1a7b4f6d9f9b3a7f2f6f0c11"

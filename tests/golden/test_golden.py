@@ -9,9 +9,9 @@ import pytest
 
 from shared.broker.port import Message
 from shared.broker.topology import QUEUES, topic_matches
-from shared.contract.codec import decode_command, decode_event
 from shared.contract.messages import COMMANDS, EVENTS
 from shared.contract.schemas import message_schema, routing_keys, schemas
+from shared.messaging.codec import decode_command, decode_event
 from tests.golden.examples import JOB, messages
 from tests.golden.write import GOLDEN, documents
 

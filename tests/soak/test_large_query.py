@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from shared.contract.messages import ENDED
 from shared.database.models import Query, QueryFind
-from simulator.generate import generate
+from simulator.archive.generator import generate
 from tests.bench.table import print_table
 from tests.support.processes import Observed, Running, installed, observed
 

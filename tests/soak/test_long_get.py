@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from shared.database.models import Node
+from simulator.archive.model import Study
 from simulator.content import images
-from simulator.model import Study
 from simulator.scp import ScriptedPacs
 from tests.bench.table import print_table
 from tests.soak.test_store_steady import handles, memory_mib

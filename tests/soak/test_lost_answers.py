@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.dicom.association import Peer
+from shared.dicom.association.pynetdicom_association import Peer
 from tests.integration.archives.test_lost_answers import filled
 from tests.support.soaking import ask_for_series
 

@@ -9,9 +9,9 @@ from io import BytesIO
 
 from pydicom.filewriter import dcmwrite
 
+from simulator.archive.generator import generate
+from simulator.archive.model import Match, Study
 from simulator.content import build
-from simulator.generate import generate
-from simulator.model import Match, Study
 
 #: Modalities of whose series every object may be kept.
 _WHOLE = frozenset({"MG", "DX", "CR", "PX", "SR"})

@@ -17,8 +17,8 @@ from pydicom.errors import InvalidDicomError
 
 from shared.clock import utc_now
 from shared.database.models import Node, NodeProfile
-from shared.dicom.peers import address_of, peer_of
-from simulator.model import Study
+from shared.nodes.peers import address_of, peer_of
+from simulator.archive.model import Study
 from tests.support.archives import files_of
 from tests.support.orthanc import Orthanc
 from tests.support.pacs import DAY, days_of, objects, series, study

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from services.cli.local.private_node import PrivateNode, find_server_script, private_node
-from shared.broker.memory import MemoryBroker
+from services.cli.local.private_rabbitmq import PrivateNode, find_server_script, private_node
+from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Broker, Delivery, Message
-from shared.broker.rabbitmq import RabbitBroker
-from shared.broker.rabbitmq_link import remove_topology
+from shared.broker.rabbitmq.broker import RabbitBroker
+from shared.broker.rabbitmq.connection import remove_topology
 from tests.support.waiting import wait_until
 
 MISSING = "no RabbitMQ: install the package rabbitmq-server or set DOSEQR_TEST_AMQP_URL"

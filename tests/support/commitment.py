@@ -13,7 +13,7 @@ from pynetdicom import build_role, evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
-from shared.dicom.commitment import ALL_COMMITTED, FAILURES_EXIST, NO_SUCH_INSTANCE
+from shared.dicom.association.storage_commitment import ALL_COMMITTED, FAILURES_EXIST, NO_SUCH_INSTANCE
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from tests.support.pacs import StoreScp
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.broker.bridge import BridgeServer
-from shared.broker.commands import CommandHandler, CommandRouter
-from shared.broker.memory import MemoryBroker
+from shared.broker.bridge.server import BridgeServer
+from shared.broker.memory.broker import MemoryBroker
 from shared.broker.worker import Worker
 from shared.clock import utc_now
 from shared.contract.envelope import Envelope, retrieve_id_after
@@ -34,8 +33,9 @@ from shared.contract.messages import (
 from shared.database.models import Query, Retrieve
 from shared.database.session import Database
 from shared.errors import InvalidInputError
-from shared.events import Publisher
-from shared.nodes import find_node, list_nodes
+from shared.messaging.command_router import CommandHandler, CommandRouter
+from shared.messaging.publisher import Publisher
+from shared.nodes.nodes import find_node, list_nodes
 from shared.reading.jobs import get_job
 from shared.settings import Settings
 from tests.support.databases import prepare

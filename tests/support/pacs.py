@@ -27,13 +27,13 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
+from simulator.archive.model import Archive, Instance, Series, Study
 from simulator.behaviour import Behaviour
-from simulator.connection import Server  # noqa: F401 (switches pynetdicom's logging of identifiers off)
 from simulator.content import RECIPES
-from simulator.model import Archive, Instance, Series, Study
-from simulator.requestor import Requestor, raw_socket
+from simulator.network.connection import Server  # noqa: F401 (switches pynetdicom's logging of identifiers off)
+from simulator.network.sockets import acknowledge_at_once, send_at_once
 from simulator.scp import ScriptedPacs
-from simulator.sockets import acknowledge_at_once, send_at_once
+from simulator.transfer.requestor import Requestor, raw_socket
 
 FIND = str(StudyRootQueryRetrieveInformationModelFind)
 MOVE = str(StudyRootQueryRetrieveInformationModelMove)
@@ -87,7 +87,7 @@ def series(
 
 
 def study(*members: Series, **fields: Any) -> Study:
-    """Return a study of the given series; `fields` are those of simulator.model.Study."""
+    """Return a study of the given series; `fields` are those of simulator.archive.model.Study."""
     number = next(_numbers)
     defaults: dict[str, Any] = {
         "study_instance_uid": new_uid(),

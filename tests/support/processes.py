@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import select
 
 from services.cli.local.processes import ended_with_us
-from shared.broker.rabbitmq import RabbitBroker
+from shared.broker.rabbitmq.broker import RabbitBroker
 from shared.database.models import Node, QueryTask, RetrieveTask
 from shared.database.session import Database
 from shared.settings import Settings

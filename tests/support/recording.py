@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pika
 
-from shared.broker.rabbitmq_link import to_message
+from shared.broker.rabbitmq.connection import to_message
 from shared.broker.topology import Names
-from shared.contract.codec import decode_event
 from shared.contract.messages import JobEnded
+from shared.messaging.codec import decode_event
 from tests.support.waiting import wait_until
 
 

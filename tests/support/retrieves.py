@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from services.retrieve import main
-from services.retrieve.filling import fill
-from services.retrieve.rows import recount
+from services.retrieve.ledger.conditions import recount
+from services.retrieve.ledger.selection import fill
 from shared.clock import utc_now
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Retrieve, RetrieveMove, RetrieveObject
 from shared.lifecycle import Lifecycle
-from simulator.model import Study
+from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
 from simulator.witness import Request
 from tests.support.jobs import a_query, a_retrieve, a_series, a_study, an_object

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from services.cli.local.private_node import find_server_script, private_node
+from services.cli.local.private_rabbitmq import find_server_script, private_node
 from tests.support.databases import find_programs, private_postgres
 
 #: Tests that need neither.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from shared.dicom.answers import series_match
-from shared.dicom.calling import Peer, Timeouts
-from shared.dicom.find import find
-from shared.dicom.find_link import open_find_link
-from shared.dicom.keys import series_identifier
+from shared.dicom.association.c_find import find, open_find_link
+from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.query.identifiers import series_identifier
+from shared.dicom.query.matches import series_match
 
 TIMEOUTS = Timeouts(connect_s=10.0, answer_s=30.0)
 

@@ -13,17 +13,17 @@ from typing import Any
 import pydicom.data
 from sqlalchemy import select
 
-from services.store.identity import Identity, read_identity
 from services.store.main import start
-from services.store.part10 import read_head
-from shared.broker.memory import MemoryBroker
+from services.store.objects.identity import Identity, read_identity
+from services.store.objects.part10 import read_head
+from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Broker, Message
-from shared.contract.codec import decode_event
 from shared.contract.messages import ObjectsStored
 from shared.database.models.store import StoredObject
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.lifecycle import Lifecycle
+from shared.messaging.codec import decode_event
 from shared.settings import Settings
 from tests.support.databases import prepare
 from tests.support.scu import IMPLICIT, VERIFICATION, Context, Scu

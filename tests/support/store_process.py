@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from services.store.main import start
-from shared.broker.memory import MemoryBroker
+from shared.broker.memory.broker import MemoryBroker
 from shared.database.migrate import migrate
 from shared.database.session import Database
 from shared.errors import PermanentError

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from shared.broker.memory import MemoryBroker
+from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Broker, Message
 from shared.clock import utc_now
-from shared.contract.codec import decode_event
 from shared.contract.messages import ENDED, Command, Event, JobEnded, RunQuery, RunRetrieve
 from shared.database.models import Node, Query, Retrieve
 from shared.database.session import Database
-from shared.events import Publisher
 from shared.lifecycle import Lifecycle
-from shared.nodes import add_node, parse_node
+from shared.messaging.codec import decode_event
+from shared.messaging.publisher import Publisher
+from shared.nodes.nodes import add_node, parse_node
 from shared.reading.queries import query_json
 from shared.reading.retrieves import retrieve_json
 from shared.settings import Settings

@@ -16,18 +16,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from services.query.learning import Learner
-from shared.broker.memory import MemoryBroker
+from services.query.profile.learner import Learner
+from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.criteria import CODES
 from shared.database.models import Node
 from shared.database.session import Database
-from shared.dicom.peers import peer_of
+from shared.nodes.peers import peer_of
 from shared.querying.profile import Profile
 from shared.settings import Settings
+from simulator.archive.blueprints import KINDS, expected_objects, make_study
+from simulator.archive.model import Archive, Study
 from simulator.behaviour import Behaviour, Fault
-from simulator.blueprints import KINDS, expected_objects, make_study
-from simulator.model import Archive, Study
 from simulator.scp import ScriptedPacs
 from tests.support.databases import prepare
 from tests.support.system import System, free_port
@@ -276,8 +276,8 @@ def make_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     databases: list[Database] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shared.jobs.runner.SWEEP_S", 0.1)
-        patch.setattr("shared.jobs.policy.FIRST_PAUSE_S", 0.1)
-        patch.setattr("services.query.slicing.AGAIN_AFTER_S", 0.1)
+        patch.setattr("shared.jobs.retry.FIRST_PAUSE_S", 0.1)
+        patch.setattr("services.query.search.slice_task.AGAIN_AFTER_S", 0.1)
 
         def make(**changes: Any) -> Desk:
             folder = tmp_path_factory.mktemp("desk")

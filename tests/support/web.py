@@ -16,16 +16,16 @@ from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from services.web.app import create_app, parts_of
-from shared.broker.memory import MemoryBroker
+from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Delivery
 from shared.clock import utc_now
-from shared.contract.codec import decode_command
 from shared.contract.messages import Command
 from shared.database.migrate import migrate
 from shared.database.models import Node
 from shared.database.session import Database
-from shared.events import Publisher
-from shared.nodes import add_node, parse_node
+from shared.messaging.codec import decode_command
+from shared.messaging.publisher import Publisher
+from shared.nodes.nodes import add_node, parse_node
 from shared.settings import Settings
 from shared.users import create_user
 from tests.support.waiting import wait_until

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from services.cli.commands.jobs.qr import parser as qr_parser
 from services.cli.main import app
-from services.cli.qr import parser as qr_parser
 from shared.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.local.processes import given_url, signals_as_interrupts, with_environment
-from services.cli.output import say
+from services.cli.output.console import say
 from shared.broker.factory import MEMORY_URL
 from shared.logs import configure
 from shared.settings import load
@@ -40,7 +40,7 @@ def with_broker(
     variable: Annotated[str, typer.Option(help="The variable that gets the URL.")] = "DOSEQR_AMQP_URL",
 ) -> None:
     """Run a command with the URL of a broker that is made sure of; without one, the variable is not set."""
-    from services.cli.local.rabbitmq_node import ensure_rabbitmq  # noqa: PLC0415
+    from services.cli.local.rabbitmq import ensure_rabbitmq  # noqa: PLC0415
 
     settings = load()
     configure("cli", "ERROR")

@@ -9,21 +9,21 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.cli.echoing import echo
-from services.cli.exit_codes import FAILED, CommandError
+from services.cli.client.echo import echo
+from services.cli.client.jobs import query_and_wait
+from services.cli.client.session import opened_broker, opened_database
 from services.cli.local.ports import free_ports
 from services.cli.local.processes import can_listen, given_url, signals_as_interrupts
-from services.cli.local.rabbitmq_node import ensure_rabbitmq
+from services.cli.local.rabbitmq import ensure_rabbitmq
 from services.cli.local.system import System, first_order, running
 from services.cli.local.verify import verify
-from services.cli.opening import opened_broker, opened_database
-from services.cli.orders import query_and_wait
-from services.cli.output import line, say
-from shared.broker.rabbitmq_link import remove_topology
+from services.cli.output.console import line, say
+from services.cli.output.exit_codes import FAILED, CommandError
+from shared.broker.rabbitmq.connection import remove_topology
 from shared.clock import utc_now
 from shared.errors import BrokerAwayError
 from shared.logs import configure
-from shared.nodes import list_nodes
+from shared.nodes.nodes import list_nodes
 from shared.settings import Settings, load
 
 #: Says that a folder was made by the demo and may be wiped by it.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from services.cli.exit_codes import FAILED, OK, CommandError, usage
+from services.cli.client.jobs import query_and_wait
+from services.cli.client.session import opened_broker, opened_database
 from services.cli.local.processes import can_listen, given_url, last_lines, signals_as_interrupts
-from services.cli.local.rabbitmq_node import ensure_rabbitmq
+from services.cli.local.rabbitmq import ensure_rabbitmq
 from services.cli.local.system import System, first_order, pid_of_running, running
-from services.cli.opening import opened_broker, opened_database
-from services.cli.orders import query_and_wait
-from services.cli.output import line, say
+from services.cli.output.console import line, say
+from services.cli.output.exit_codes import FAILED, OK, CommandError, usage
 from shared.clock import utc_now
 from shared.database.session import Database
 from shared.logs import configure

@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from services.cli.exit_codes import FAILED, CommandError
-from services.cli.local.pacs import demo_pacs
+from services.cli.client.jobs import QueryOrder
+from services.cli.client.session import own_store
+from services.cli.commands.ready import wait_until_ready
+from services.cli.commands.serve import command_line
+from services.cli.commands.simulate import demo_ae_title
+from services.cli.local.demo_pacs import demo_pacs
 from services.cli.local.ports import free_ports
 from services.cli.local.processes import last_lines, process, undisturbed
-from services.cli.opening import own_store
-from services.cli.orders import QueryOrder
-from services.cli.ready import wait_until_ready
-from services.cli.serve import command_line
-from services.cli.simulate import demo_ae_title
-from services.cli.starts import Service
+from services.cli.output.exit_codes import FAILED, CommandError
+from services.cli.services import Service
 from shared.clock import utc_now
 from shared.contract.criteria import parse_criteria
 from shared.database.models.web import Node
 from shared.database.session import Database
-from shared.nodes import add_node, edit_node, find_node, is_own_store, list_nodes, parse_node
+from shared.nodes.nodes import add_node, edit_node, find_node, is_own_store, list_nodes, parse_node
 from shared.settings import PREFIX, Settings, running_file
 
 #: How long all services may take to answer.

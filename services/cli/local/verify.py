@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.cli.orders import Outcome
+from services.cli.client.jobs import Outcome
 from shared.database.models.retrieve import RetrieveObject
 from shared.database.models.store import StoredObject
 from shared.reading.queries import query_head

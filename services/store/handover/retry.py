@@ -10,7 +10,7 @@ from shared.contract.envelope import Envelope
 from shared.contract.messages import HandoverRetried, RetryHandover
 from shared.database.session import Database
 from shared.errors import InvalidInputError
-from shared.events import Publisher
+from shared.messaging.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 

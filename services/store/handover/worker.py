@@ -8,7 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from services.store.handover.gathering import (
+from services.store.handover.batching import (
     AT_ONCE,
     OVERLAP,
     begin,
@@ -19,7 +19,7 @@ from services.store.handover.gathering import (
 )
 from services.store.handover.model import Batch, HandoverError, InterruptedHandoverError, Send
 from services.store.handover.outbox import begin_next, interrupted, refused, taken
-from services.store.keep import ObjectFolder
+from services.store.objects.folder import ObjectFolder
 from shared.clock import Clock, utc_now
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError

@@ -9,10 +9,10 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from services.web.auth import audit, begin_session, me
-from services.web.forms import LoginForm, PasswordForm
-from services.web.limits import FAILED_LOG_INS, failed, limiter
-from services.web.parts import parts
+from services.web.components import parts
+from services.web.forms.fields import LoginForm, PasswordForm
+from services.web.security.login_limit import FAILED_LOG_INS, failed, limiter
+from services.web.security.sessions import audit, begin_session, me
 from shared.database.models import User
 from shared.errors import InvalidInputError
 from shared.users import check_password, set_password

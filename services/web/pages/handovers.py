@@ -7,9 +7,9 @@ from http import HTTPStatus
 from flask import Blueprint, abort, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
-from services.web.auth import IMPORTERS, me, requires
-from services.web.ordering import order
-from services.web.parts import parts
+from services.web.commands.publish import order
+from services.web.components import parts
+from services.web.security.sessions import IMPORTERS, me, requires
 from shared.contract.envelope import valid_id
 from shared.contract.messages import RetryHandover
 from shared.database.models import Retrieve

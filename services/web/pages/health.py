@@ -8,7 +8,7 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
-from services.web.parts import parts
+from services.web.components import parts
 from shared.errors import DatabaseAwayError
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")

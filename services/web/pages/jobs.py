@@ -10,12 +10,12 @@ from flask import Blueprint, Response, abort, flash, redirect, render_template, 
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from services.web import studies
-from services.web.auth import IMPORTERS, background, me, requires
-from services.web.ordering import order
-from services.web.orders import Order
-from services.web.parts import parts
-from services.web.progress import panel
+from services.web.commands.pending import Order
+from services.web.commands.publish import order
+from services.web.components import parts
+from services.web.security.sessions import IMPORTERS, background, me, requires
+from services.web.views import studies
+from services.web.views.job_panel import panel
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import ENDED, AskAgain, CancelJob, JobStatus, RunRetrieve

@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, abort, request
 
-from services.web.auth import background
-from services.web.live import MAX_FOLLOWED, stream_body
-from services.web.parts import parts
+from services.web.components import parts
+from services.web.live.event_stream import MAX_FOLLOWED, stream_body
+from services.web.security.sessions import background
 from shared.contract.envelope import valid_id
 
 blueprint = Blueprint("live", __name__)

@@ -8,17 +8,17 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from services.web.auth import ADMINS, IMPORTERS, audit, background, requires
-from services.web.forms import NodeForm
-from services.web.node_status import node_panel
-from services.web.ordering import order
+from services.web.commands.publish import order
+from services.web.components import parts
+from services.web.forms.fields import NodeForm
+from services.web.live.node_status import node_panel
 from services.web.pages.query import NEEDED
-from services.web.parts import parts
+from services.web.security.sessions import ADMINS, IMPORTERS, audit, background, requires
 from shared.contract.envelope import valid_id
 from shared.contract.messages import EchoNodes
 from shared.database.models import Node
 from shared.errors import InvalidInputError
-from shared.nodes import add_node, edit_node, is_own_store, list_nodes, remove_node
+from shared.nodes.nodes import add_node, edit_node, is_own_store, list_nodes, remove_node
 
 blueprint = Blueprint("nodes", __name__, url_prefix="/nodes")
 

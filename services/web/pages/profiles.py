@@ -8,13 +8,13 @@ from typing import Any
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from services.web.auth import ADMINS, IMPORTERS, background, me, requires
-from services.web.ordering import order
-from services.web.parts import parts
+from services.web.commands.publish import order
+from services.web.components import parts
+from services.web.security.sessions import ADMINS, IMPORTERS, background, me, requires
 from shared.contract.envelope import valid_id
 from shared.contract.messages import ProfileNode
 from shared.database.models import Node
-from shared.querying.profile_words import told
+from shared.querying.profile_text import told
 from shared.reading.profiles import known_profile
 
 blueprint = Blueprint("profiles", __name__, url_prefix="/nodes/<int:node_id>/profile")

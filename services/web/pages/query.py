@@ -9,17 +9,17 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from services.web.auth import IMPORTERS, background, me, requires
-from services.web.node_status import node_panel
-from services.web.ordering import order
-from services.web.orders import Order
-from services.web.parts import parts
-from services.web.progress import Panel, panel
-from services.web.query_form import Asked, QueryForm, preview, read, values_of
+from services.web.commands.pending import Order
+from services.web.commands.publish import order
+from services.web.components import parts
+from services.web.forms.query import Asked, QueryForm, preview, read, values_of
+from services.web.live.node_status import node_panel
+from services.web.security.sessions import IMPORTERS, background, me, requires
+from services.web.views.job_panel import Panel, panel
 from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import RunQuery
 from shared.database.models import Query, Retrieve
-from shared.nodes import list_nodes
+from shared.nodes.nodes import list_nodes
 
 blueprint = Blueprint("query", __name__, url_prefix="/imports/query")
 

@@ -10,9 +10,9 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from services.web.auth import ADMINS, audit, me, requires
-from services.web.forms import ROLE_NAMES, UserForm
-from services.web.parts import parts
+from services.web.components import parts
+from services.web.forms.fields import ROLE_NAMES, UserForm
+from services.web.security.sessions import ADMINS, audit, me, requires
 from shared.database.models import User
 from shared.errors import InvalidInputError
 from shared.users import create_user, list_users, set_password, valid_role

@@ -1,4 +1,4 @@
-"""Tables of the budget of each node (shared/dicom/budget.py alone writes them, in any service that asks)."""
+"""Tables of the budget of each node; only shared/node_access writes them."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from shared.dicom.upper_layer.dimse_message import Message, MessageAssembler
 from shared.dicom.upper_layer.errors import ProtocolError
-from shared.dicom.upper_layer.messages import Message, MessageAssembler
 from shared.dicom.upper_layer.pdu import A_ABORT, A_RELEASE_RQ, P_DATA_TF, RELEASE_RP, PduSplitter, pdvs_of
 
 #: How often a wait looks whether it should stop.

@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from shared.clock import utc_now
 from shared.database.models import CommitmentReport, Node, RetrieveCommitment
-from shared.dicom.commitment import Reference, new_transaction_uid
-from shared.dicom.commitment_link import open_commitment_link
-from shared.dicom.peers import peer_of, timeouts_of
+from shared.dicom.association.storage_commitment import Reference, new_transaction_uid
+from shared.dicom.association.storage_commitment_scu import open_commitment_link
+from shared.nodes.peers import peer_of, timeouts_of
 from tests.support.jobs import a_query, a_retrieve
 from tests.support.orthanc import Orthanc
 from tests.support.pacs import objects, series, study

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from simulator.model import Study
+from simulator.archive.model import Study
 from tests.support.archives import files_of, slim, studies
 from tests.support.ward import TYPES, check_against_truth, is_wanted, judged_of, kept_of
 

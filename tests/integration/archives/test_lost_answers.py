@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.dicom.association import Peer
+from shared.dicom.association.pynetdicom_association import Peer
 from tests.support.archives import files_of, studies
 from tests.support.orthanc import Orthanc
 from tests.support.soaking import ask_for_series

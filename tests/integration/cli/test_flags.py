@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from shared.broker.bridge import BridgeServer
-from shared.broker.memory import MemoryBroker
+from shared.broker.bridge.server import BridgeServer
+from shared.broker.memory.broker import MemoryBroker
 from shared.database.models import StoredObject
 from shared.database.session import Database
 from shared.settings import Settings, load
+from simulator.archive.model import Series, Study
 from simulator.behaviour import Behaviour
-from simulator.model import Series, Study
 from simulator.scp import ScriptedPacs
 from tests.support.cli import Doseqr, Result
 from tests.support.databases import prepare

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from shared.broker.memory import MemoryBroker
+from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Message
 from shared.clock import utc_now
-from shared.contract.codec import command_message, decode_event
 from shared.contract.messages import Event, JobEnded, JobKind, RunTask
 from shared.database.models import Query, QueryTask
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
-from shared.events import Publisher
 from shared.jobs.engine import Engine
 from shared.jobs.model import Claim, Ending, NewTask, Result
-from shared.jobs.policy import Policy
+from shared.jobs.retry import Policy
+from shared.messaging.codec import command_message, decode_event
+from shared.messaging.publisher import Publisher
 from tests.support.jobs import a_query
 from tests.support.waiting import wait_until
 

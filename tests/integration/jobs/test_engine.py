@@ -10,16 +10,16 @@ from sqlalchemy import update
 
 from shared.broker.worker import Worker
 from shared.clock import utc_now
-from shared.contract.codec import command_message
 from shared.contract.messages import Progress, RunTask
 from shared.database.models import QueryTask
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.dicom.limits import MAX_ASSOCIATIONS_DEFAULT
 from shared.errors import BrokerAwayError, DatabaseAwayError, InvalidInputError
+from shared.jobs.fair_share import credits_of
 from shared.jobs.ledger import QUEUED_AT_MOST
 from shared.jobs.model import NewTask
-from shared.jobs.policy import MAX_STARTS
-from shared.jobs.shares import credits_of
+from shared.jobs.retry import MAX_STARTS
+from shared.messaging.codec import command_message
+from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT
 from tests.integration.jobs.conftest import task_message
 from tests.support.waiting import wait_until
 

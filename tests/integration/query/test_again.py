@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.broker.memory import MemoryBroker
+from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.messages import Accepted, AskAgain, CancelJob, Rejected
-from shared.nodes import find_node, remove_node
+from shared.nodes.nodes import find_node, remove_node
 from simulator.behaviour import Fault
 from tests.support.jobs import a_retrieve
 from tests.support.pacs import DAY, ct_study, mg_study, objects

@@ -6,10 +6,10 @@ import datetime as dt
 
 import pytest
 
-from shared.broker.memory import MemoryBroker
+from shared.broker.memory.broker import MemoryBroker
 from shared.contract.messages import Progress
 from shared.database.models import Query, QueryTask
-from shared.nodes import edit_node, find_node, node_json, parse_node
+from shared.nodes.nodes import edit_node, find_node, node_json, parse_node
 from shared.settings import Settings
 from tests.support.pacs import DAY, ct_study
 from tests.support.system import System

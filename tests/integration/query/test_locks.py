@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from services.query.decisions import save_outcomes
-from services.query.examining import Decided
-from services.query.ledger import add_studies, lock
-from services.query.rules import Decision, StudyDecision
+from services.query.examination.examine_study import Decided
+from services.query.ledger.decisions import save_outcomes
+from services.query.ledger.studies import add_studies, lock
+from services.query.rules.decide import Decision, StudyDecision
 from shared.contract.reasons import Reason
 from shared.database.models import QueryStudy
 from shared.database.session import Database
-from shared.dicom.answers import StudyMatch
+from shared.dicom.query.matches import StudyMatch
 from tests.support.jobs import a_query, a_study
 
 STUDY = "1.2.3"

@@ -9,8 +9,8 @@ import pytest
 
 from shared.contract.messages import BACKGROUND, RunQuery
 from shared.database.models import Query, QueryTask
-from shared.jobs.shares import credits_of
-from shared.nodes import find_node
+from shared.jobs.fair_share import credits_of
+from shared.nodes.nodes import find_node
 from simulator.scp import ScriptedPacs
 from simulator.witness import Request
 from tests.support.pacs import ct_study, days_of

@@ -12,7 +12,7 @@ import pytest
 
 from shared.clock import utc_now
 from shared.querying.profile import Profile
-from simulator.model import Study, StudyList
+from simulator.archive.model import Study, StudyList
 from tests.support.pacs import ct_study, series
 from tests.support.ward import (
     ONE,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from simulator.archive.model import Study
 from simulator.behaviour import Fault
-from simulator.model import Study
 from tests.support.ward import ONE, WARD, Desk, check_against_truth, is_wanted, uid_of
 
 #: pydicom warns of values in an answer that it cannot read.

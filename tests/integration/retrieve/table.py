@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.archive.model import Study
 from simulator.behaviour import Fault
-from simulator.model import Study
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from shared.contract.messages import CancelJob
 from shared.database.models import CommitmentReport, Node, QueryObject, RetrieveCommitment
-from shared.dicom.commitment import ALL_COMMITTED
+from shared.dicom.association.storage_commitment import ALL_COMMITTED
 from simulator.scp import ScriptedPacs
 from tests.support.commitment import NEW, SAME, SILENT, CommittingStore, report_data_set, send_report
 from tests.support.pacs import objects, series, study

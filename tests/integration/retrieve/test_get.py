@@ -8,7 +8,7 @@ import pytest
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.ae import ApplicationEntity
 
-from services.retrieve.fetching import wanted_classes
+from services.retrieve.transfer.c_get import wanted_classes
 from shared.contract.messages import CancelJob, Progress
 from shared.database.models import Node, QueryObject
 from shared.dicom.sop_classes import STUDY_ROOT_GET

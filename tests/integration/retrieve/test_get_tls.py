@@ -8,18 +8,17 @@ from dataclasses import replace
 
 import pytest
 
-from services.retrieve import facts
-from shared.broker.memory import MemoryBroker
+from services.retrieve import context
+from shared.broker.memory.broker import MemoryBroker
 from shared.database.models import Node
-from shared.dicom.calling import Peer
+from shared.dicom.association.c_get import get, open_get_link
+from shared.dicom.association.c_move import move_identifier
+from shared.dicom.association.establishment import Peer
 from shared.dicom.errors import Outcome, PeerError
-from shared.dicom.get import get
-from shared.dicom.get_link import open_get_link
-from shared.dicom.move import move_identifier
-from shared.dicom.peers import own_store_of, peer_of, timeouts_of
 from shared.dicom.tls import PeerTls
+from shared.nodes.peers import own_store_of, peer_of, timeouts_of
 from shared.settings import Settings
-from tests.integration.test_store_tls import certificate
+from tests.integration.store.test_tls import certificate
 from tests.support.pacs import objects, series, study
 from tests.support.retrieves import Retrieves, asked
 from tests.support.system import System
@@ -69,7 +68,7 @@ def test_objects_that_are_fetched_over_tls_arrive_over_tls(secure_system, tls_pa
         peer = peer_of(node, settings)
         return replace(peer, tls=tls) if node.kind == "remote" else peer
 
-    monkeypatch.setattr(facts, "peer_of", with_tls)
+    monkeypatch.setattr(context, "peer_of", with_tls)
     retrieves = Retrieves(secure_system)
     retrieves.connect(tls_pacs)
     tls_pacs.destinations.clear()

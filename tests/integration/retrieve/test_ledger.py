@@ -7,20 +7,20 @@ from datetime import timedelta
 
 import pytest
 
-from services.retrieve.facts import facts_of
-from services.retrieve.filling import fill, keeps_anything
-from services.retrieve.ledger import weaken_proof
-from services.retrieve.moves import Manners
-from services.retrieve.planning import plan
-from services.retrieve.rows import recount
-from services.retrieve.work import RetrieveWork
+from services.retrieve.context import facts_of
+from services.retrieve.ledger.conditions import recount
+from services.retrieve.ledger.outcomes import weaken_proof
+from services.retrieve.ledger.selection import fill, keeps_anything
+from services.retrieve.planning.moves import Manners
+from services.retrieve.task.plan_task import plan
+from services.retrieve.tasks import RetrieveWork
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Query, Retrieve, RetrieveObject, StoredObject
 from shared.database.session import Database
-from shared.dicom.association import Timeouts
+from shared.dicom.association.pynetdicom_association import Timeouts
 from shared.dicom.errors import Outcome, PeerError
-from shared.dicom.pool import LinkPool
 from shared.jobs.model import Claim, NewTask
+from shared.node_access.pool import LinkPool
 from shared.settings import Settings
 from tests.support.jobs import NOW, a_query, a_retrieve, a_series, a_study, an_expected, an_object
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from services.retrieve.payloads import MOVE
+from services.retrieve.planning.payloads import MOVE
 from shared.clock import utc_now
 from shared.contract.messages import CancelJob, Progress, Rejected, RunRetrieve
 from shared.database.models import Node, RetrieveTask
-from shared.dicom import pace
-from shared.nodes import remove_node
-from simulator.moving import Mover
+from shared.dicom.association import sub_operations
+from shared.nodes.nodes import remove_node
+from simulator.transfer.c_move import Mover
 from tests.support.pacs import series, study
 from tests.support.retrieves import Retrieves, asked
 from tests.support.waiting import wait_until
@@ -146,7 +146,7 @@ def test_a_pacs_that_says_for_ever_that_it_is_at_work_is_left(
         return 0x0000
 
     monkeypatch.setattr(Mover, "_perform_all", for_ever)
-    monkeypatch.setattr(pace, "STALLED_S", 0.4)
+    monkeypatch.setattr(sub_operations, "STALLED_S", 0.4)
     one = study(series("ct_image", 1))
     retrieves.connect(scripted_pacs([one]))
     with retrieves.system.database.write() as session:

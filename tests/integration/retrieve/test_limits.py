@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from shared.nodes import edit_node, find_node, node_json, parse_node
+from shared.nodes.nodes import edit_node, find_node, node_json, parse_node
 from tests.support.pacs import ct_study, objects
 from tests.support.retrieves import Retrieves, asked
 

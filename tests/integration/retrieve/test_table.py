@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.memory import MemoryBroker
+from shared.broker.memory.broker import MemoryBroker
 from shared.database.session import Database
 from shared.jobs import runner
 from shared.settings import Settings

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from shared.broker.memory import MemoryBroker
+from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Message
 from shared.broker.retry import LONGEST_HOLD_S
 from shared.broker.worker import Worker, stop_all

@@ -13,8 +13,8 @@ from pydicom.sequence import Sequence
 from shared.dose.reports import summary_of
 from shared.dose.summary import Summary
 from shared.dose.tree import DEEPEST, UnreadableReportError
+from simulator.archive.model import Match
 from simulator.content import build
-from simulator.model import Match
 from tests.support.pacs import series, study
 
 

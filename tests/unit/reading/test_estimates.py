@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from shared.contract.criteria import parse_criteria
 from shared.database.models import Node, NodeProfile
-from shared.dicom.peers import address_of, peer_of
-from shared.nodes import add_node, parse_node
+from shared.nodes.nodes import add_node, parse_node
+from shared.nodes.peers import address_of, peer_of
 from shared.querying.profile import Profile
 from shared.reading.estimates import estimate_of
 from shared.settings import Settings

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from simulator.archive.blueprints import KINDS
 from simulator.behaviour import Behaviour, Fault
-from simulator.blueprints import KINDS
 from simulator.content import RECIPES
 from simulator.main import DEMO
 from simulator.script import ScriptError, make_archive, make_pacs, parse_script, read_script
@@ -100,8 +100,8 @@ def test_file_that_is_no_toml_is_refused(tmp_path, text):
 
 def test_files_of_a_folder_become_studies(tmp_path):
     # Given
+    from simulator.archive.model import objects_of
     from simulator.content import build
-    from simulator.model import objects_of
 
     study = support.ct_study(images=2, description="Schädel")
     for match in objects_of(study):

@@ -1,0 +1,82 @@
+"""Asking the echo service how nodes answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from services.cli.client.events import listening, refuse_rejected
+from services.cli.client.session import deserted, require_workers
+from services.cli.output.exit_codes import away, unreachable
+from shared.broker.port import Broker
+from shared.contract.envelope import new_id
+from shared.contract.messages import EchoCompleted, EchoNodes, NodeStatus
+from shared.database.models.web import Node
+from shared.messaging.publisher import Publisher
+from shared.settings import Settings
+
+#: What a busy echo service may need beyond the time-outs of the nodes themselves.
+SLACK_S = 30.0
+#: How often it is looked whether somebody still listens.
+CHECK_S = 2.0
+
+
+def echo(
+    broker: Broker,
+    settings: Settings,
+    nodes: Sequence[Node],
+    on_result: Callable[[NodeStatus], None] = lambda _: None,
+) -> list[NodeStatus]:
+    """Have nodes tested, side by side; `on_result` sees each answer as it comes.
+
+    Raises:
+        CommandError: no echo worker listens, or it went away.
+        BrokerAwayError: the broker cannot be reached.
+        InvalidInputError: the service rejected the command.
+    """
+    require_workers(broker, ["echo"])
+    if not nodes:
+        return []
+    echo_id = new_id()
+    deadline = time.monotonic() + settings.connect_timeout + settings.dimse_timeout + SLACK_S
+    with listening(broker, ["echo.#", f"command.rejected.{echo_id}"]) as inbox:
+        Publisher(broker, "cli").command(EchoNodes(nodes=[node.id for node in nodes]), command_id=echo_id)
+        while time.monotonic() < deadline:
+            for event in inbox.until(min(deadline, time.monotonic() + CHECK_S)):
+                refuse_rejected(event, [echo_id])
+                if isinstance(event, NodeStatus) and event.echo_id == echo_id:
+                    on_result(event)
+                if isinstance(event, EchoCompleted) and event.echo_id == echo_id:
+                    return event.results
+            require_workers(broker, ["echo"])
+    raise away("The echo worker did not answer in time. Look at its log, or start another: doseqr serve echo")
+
+
+def require_answers(
+    broker: Broker, settings: Settings, nodes: Sequence[Node], say: Callable[[str], None] | None = None
+) -> None:
+    """Make sure that nodes answer; with `say`, an absent echo service is told there and no error.
+
+    Raises:
+        CommandError: a node does not answer, or no echo worker listens.
+        BrokerAwayError: the broker cannot be reached.
+    """
+    if say is not None and deserted(broker, ["echo"]):
+        say("No echo worker listens (doseqr serve echo): the nodes are not tested first.")
+        return
+    for status in echo(broker, settings, nodes):
+        if not status.ok:
+            raise unreachable(f"{status.kind}_unreachable", status.node, status.outcome, status.detail)
+
+
+def status_json(status: NodeStatus) -> dict[str, Any]:
+    """Return one result of `doseqr echo --json`."""
+    return {
+        "node": status.node,
+        "kind": status.kind,
+        "ok": status.ok,
+        "rtt_ms": status.rtt_ms,
+        "outcome": status.outcome,
+        "detail": status.detail,
+    }

@@ -1,0 +1,67 @@
+"""Events as they come, for a command that waits."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from shared.broker.port import Broker, Message
+from shared.contract.messages import Event, Rejected
+from shared.errors import InvalidInputError
+from shared.messaging.codec import decode_event
+
+
+class Inbox:
+    """Holds events until the waiting command takes them."""
+
+    def __init__(self) -> None:
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def receive(self, message: Message) -> None:
+        """Take a message from the broker; events of a newer version are not for us."""
+        try:
+            _, event = decode_event(message)
+        except InvalidInputError:
+            return
+        self._events.put(event)
+
+    def next(self, timeout_s: float) -> Event | None:
+        """Return the next event, or None if none came in time."""
+        try:
+            return self._events.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            return None
+
+    def until(self, deadline: float) -> Iterator[Event]:
+        """Yield events until the monotonic time `deadline`."""
+        while (left_s := deadline - time.monotonic()) > 0:
+            event = self.next(left_s)
+            if event is not None:
+                yield event
+
+
+@contextmanager
+def listening(broker: Broker, binding_keys: Sequence[str]) -> Iterator[Inbox]:
+    """Receive events that match; what is published after this began is not missed.
+
+    Raises:
+        BrokerAwayError: the broker cannot be reached.
+    """
+    inbox = Inbox()
+    subscription = broker.subscribe(binding_keys, inbox.receive)
+    try:
+        yield inbox
+    finally:
+        subscription.close()
+
+
+def refuse_rejected(event: Event | None, command_ids: Sequence[str]) -> None:
+    """Raise what a service said against one of these commands.
+
+    Raises:
+        InvalidInputError: the command was rejected; names the field.
+    """
+    if isinstance(event, Rejected) and event.command_id in command_ids:
+        raise InvalidInputError(event.field, event.problem)

@@ -1,0 +1,128 @@
+"""What commands work with: the settings, the migrated database, the broker with its topology."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from services.cli.output.exit_codes import away
+from shared.broker.factory import open_broker
+from shared.broker.port import Broker
+from shared.clock import utc_now
+from shared.database.migrate import migrate
+from shared.database.session import Database
+from shared.logs import configure
+from shared.nodes.nodes import ensure_own_store, list_nodes
+from shared.service import open_database
+from shared.settings import Settings, load
+
+#: Queues that a job of each kind needs to go on.
+JOB_QUEUES = {"query": ("query", "query-tasks"), "retrieve": ("retrieve", "retrieve-tasks")}
+
+
+def settings_of_command() -> Settings:
+    """Read the settings and keep the libraries' warnings off the terminal.
+
+    Raises:
+        SettingsError: a variable is malformed.
+    """
+    settings = load()
+    configure("cli", "DEBUG" if settings.log_level == "DEBUG" else "ERROR")
+    return settings
+
+
+@contextmanager
+def opened_database(settings: Settings) -> Iterator[Database]:
+    """Open the database; makes the data folder, the schema and the node of the own store where missing.
+
+    Raises:
+        CommandError: the data folder cannot be made.
+        DatabaseAwayError: the database cannot be reached.
+    """
+    try:
+        database = open_database(settings)
+    except OSError as error:
+        raise away(f"The data folder {settings.data_dir} cannot be made: {error.strerror}") from error
+    try:
+        prepare(database, settings)
+        yield database
+    finally:
+        database.close()
+
+
+def prepare(database: Database, settings: Settings) -> None:
+    """Migrate the database, and make a first store node.
+
+    Raises:
+        DatabaseAwayError: the database cannot be reached.
+    """
+    migrate(database)
+    with database.read() as session:
+        has_store = bool(list_nodes(session, "store"))
+    if not has_store:
+        own_store(database, settings)
+
+
+def own_store(database: Database, settings: Settings) -> None:
+    """Make or update the node of the own store; for who runs it or begins with an empty database.
+
+    Raises:
+        DatabaseAwayError: the database cannot be reached.
+    """
+    with database.write() as session:
+        ensure_own_store(session, settings, utc_now())
+
+
+@contextmanager
+def opened_broker(settings: Settings) -> Iterator[Broker]:
+    """Connect to the broker.
+
+    Raises:
+        BrokerAwayError: it cannot be reached.
+    """
+    broker = open_broker(settings.amqp_url, settings.amqp_prefix, settings.bridge_socket)
+    try:
+        broker.declare()
+        yield broker
+    finally:
+        broker.close()
+
+
+def service_of(queue: str) -> str:
+    """Return the service that consumes a queue."""
+    return queue.split("-", maxsplit=1)[0]
+
+
+def deserted(broker: Broker, queues: Sequence[str]) -> list[str]:
+    """Return the services that do not listen on one of these queues.
+
+    Raises:
+        BrokerAwayError: the broker cannot be reached.
+    """
+    quiet = (service_of(queue) for queue in queues if broker.queue_state(queue).consumers == 0)
+    return list(dict.fromkeys(quiet))
+
+
+def require_workers(broker: Broker, queues: Sequence[str]) -> None:
+    """Make sure that somebody listens.
+
+    Raises:
+        CommandError: nobody does; says what to start.
+        BrokerAwayError: the broker cannot be reached.
+    """
+    missing = deserted(broker, queues)
+    if missing:
+        commands = " and ".join(f"doseqr serve {service}" for service in missing)
+        raise away(f"No {' and no '.join(missing)} worker listens. Start one with: {commands}")
+
+
+def who() -> str:
+    """Return who gives the command, for the job's record."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"[:128]

@@ -1,0 +1,83 @@
+"""`doseqr handover`: what the importer has not taken, and handing it over anew."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from services.cli.client.events import Inbox, listening, refuse_rejected
+from services.cli.client.session import (
+    opened_broker,
+    opened_database,
+    require_workers,
+    settings_of_command,
+    who,
+)
+from services.cli.output.console import JsonOption, line, print_json, table
+from services.cli.output.exit_codes import away
+from shared.broker.port import Broker
+from shared.contract.envelope import new_id
+from shared.contract.messages import HandoverRetried, RetryHandover
+from shared.messaging.publisher import Publisher
+from shared.reading.handovers import batches_not_taken
+from shared.reading.jobs import find_job
+
+app = typer.Typer(help="See what the importer has not taken, and hand it over anew.")
+
+#: How long the store service may take to answer, in seconds.
+PATIENCE_S = 30.0
+
+
+@app.command("list")
+def listing(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the last tried first.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List the batches that the importer has not taken yet."""
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.read() as session:
+        batches = batches_not_taken(session, limit)
+    if as_json:
+        print_json(batches)
+        return
+    names = ("batch", "status", "objects", "attempts", "due_at", "job", "study_instance_uid", "detail")
+    table(names, [["" if one[name] is None else one[name] for name in names] for one in batches])
+
+
+@app.command("retry")
+def retry(
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[JOB_ID]", help="The retrieve's id, or its beginning; none: all.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hand over anew what was given up, of one retrieve or all."""
+    settings = settings_of_command()
+    chosen = None
+    if job_id is not None:
+        with opened_database(settings) as database, database.read() as session:
+            chosen = find_job(session, job_id, "retrieve").id
+    with opened_broker(settings) as broker:
+        require_workers(broker, ["store"])
+        command_id = new_id()
+        keys = [f"handover.retried.{command_id}", f"command.rejected.{command_id}"]
+        with listening(broker, keys) as inbox:
+            command = RetryHandover(job_id=chosen, requested_by=who())
+            Publisher(broker, "cli").command(command, command_id=command_id)
+            answer = _answer(broker, inbox, command_id)
+    if as_json:
+        print_json({"job": chosen, "batches": answer.batches})
+    else:
+        line(f"{answer.batches} batches are handed over anew.")
+
+
+def _answer(broker: Broker, inbox: Inbox, command_id: str) -> HandoverRetried:
+    deadline = time.monotonic() + PATIENCE_S
+    for event in inbox.until(deadline):
+        refuse_rejected(event, [command_id])
+        if isinstance(event, HandoverRetried) and event.command_id == command_id:
+            return event
+    require_workers(broker, ["store"])
+    raise away("The store service did not answer in time; its log tells why.")

@@ -1,0 +1,1 @@
+"""Subcommands that begin or show queries and retrieves."""

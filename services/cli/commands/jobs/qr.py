@@ -1,0 +1,151 @@
+"""`doseqr qr`: query and retrieve with the flags that cron lines of dose tracking sites already have."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, Never
+
+import typer
+
+from services.cli.client.echo import require_answers
+from services.cli.client.jobs import Outcome, QueryOrder, query_and_wait, require_query_workers
+from services.cli.client.session import opened_broker, opened_database, settings_of_command
+from services.cli.commands.jobs.query import print_query, priority_of
+from services.cli.output.console import line
+from services.cli.output.exit_codes import usage
+from shared.contract.criteria import Criteria, parse_criteria
+from shared.database.session import Database
+from shared.nodes.nodes import find_node
+from shared.reading.queries import query_json_chunks
+from shared.reading.retrieves import retrieve_json
+
+_TYPES = ("ct", "mg", "fl", "dx", "nm")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong usage as our error, so that all commands end alike."""
+
+    def error(self, message: str) -> Never:
+        """Refuse the arguments.
+
+        Raises:
+            CommandError: always.
+        """
+        raise usage(f"{message} (doseqr qr -h tells how)")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; the short flags with one dash and several letters are no habit of Typer's."""
+    made = _Parser(
+        prog="doseqr qr",
+        allow_abbrev=False,
+        description="Test both nodes, query, and retrieve what was kept. The exit code says what happened: "
+        "0 completed, 1 incomplete, 2 wrong usage, 3 a node cannot be reached, 4 broker, database or "
+        "workers away, 5 failed, 130 cancelled.",
+    )
+    made.add_argument("qr_id", metavar="QR_ID", help="the remote node: id or name")
+    made.add_argument("store_id", metavar="STORE_ID", help="the store node: id or name")
+    for name, what in zip(
+        _TYPES, ("CT", "mammography", "fluoroscopy", "radiography", "nuclear"), strict=True
+    ):
+        made.add_argument(f"-{name}", action="store_true", help=f"{what} studies")
+    made.add_argument("-sr", action="store_true", help="studies that hold nothing but SR; stands alone")
+    made.add_argument("-f", "--dfrom", metavar="DATE", help="first day, yyyy-mm-dd")
+    made.add_argument("-t", "--duntil", metavar="DATE", help="last day, yyyy-mm-dd")
+    made.add_argument("-sd", "--single_date", metavar="DATE", help="one day; not with -f or -t")
+    made.add_argument("-tf", "--tfrom", metavar="HHMM", help="first minute; only with -sd")
+    made.add_argument("-tt", "--tuntil", metavar="HHMM", help="last minute; only with -sd")
+    made.add_argument("-e", "--desc_exclude", metavar="TERMS", help="drop studies described so")
+    made.add_argument("-i", "--desc_include", metavar="TERMS", help="keep only studies described so")
+    made.add_argument("-sne", "--stationname_exclude", metavar="TERMS", help="drop what comes from these")
+    made.add_argument(
+        "-sni", "--stationname_include", metavar="TERMS", help="keep only what comes from these"
+    )
+    made.add_argument("--stationname_study_level", action="store_true", help="station names of the study")
+    made.add_argument("-toshiba", action="store_true", help="CT without report: first images, captures whole")
+    made.add_argument("-dup", action="store_true", help="also what is in the database already")
+    made.add_argument("-emptysr", action="store_true", help="also SR series that answer nothing")
+    made.add_argument(
+        "--background", action="store_true", help="nobody waits for it: others go before, as with a schedule"
+    )
+    made.add_argument("--json", action="store_true", help="print JSON alone on standard output")
+    return made
+
+
+def criteria_of(given: argparse.Namespace) -> Criteria:
+    """Return the criteria that the flags ask for.
+
+    Raises:
+        CommandError: flags that do not go together.
+        InvalidInputError: a value is malformed; names the field.
+    """
+    types = [name.upper() for name in _TYPES if getattr(given, name)]
+    if given.sr and types:
+        raise usage("-sr stands alone: it cannot be given with another type", "sr")
+    if given.single_date and (given.dfrom or given.duntil):
+        raise usage("-sd cannot be given with -f or -t", "single_date")
+    return parse_criteria(
+        {
+            "types": types,
+            "include_sr_only": given.sr,
+            "date_from": given.single_date or given.dfrom,
+            "date_until": given.single_date or given.duntil,
+            "time_from": given.tfrom,
+            "time_until": given.tuntil,
+            "exclude_descriptions": given.desc_exclude,
+            "keep_descriptions": given.desc_include,
+            "exclude_stations": given.stationname_exclude,
+            "keep_stations": given.stationname_include,
+            "station_at_study_level": given.stationname_study_level,
+            "ignore_known": not given.dup,
+            "empty_sr": given.emptysr,
+            "toshiba": given.toshiba,
+        }
+    )
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the flags say; returns the exit code.
+
+    Raises:
+        CommandError: wrong usage, a node that does not answer, or something that is away.
+    """
+    made = parser()
+    if {"-h", "--help"} & set(arguments):
+        text = io.StringIO()
+        made.print_help(text)
+        line(text.getvalue().rstrip())
+        return 0
+    given = made.parse_args(list(arguments))
+    criteria = criteria_of(given)
+    settings = settings_of_command()
+    with opened_database(settings) as database:
+        with database.read() as session:
+            order = QueryOrder(
+                find_node(session, given.qr_id, "remote", "qr_id"),
+                find_node(session, given.store_id, "store", "store_id"),
+                criteria,
+                retrieve=True,
+                priority=priority_of(background=given.background),
+            )
+        with opened_broker(settings) as broker:
+            require_query_workers(broker, order)
+            require_answers(broker, settings, [order.remote, order.store])
+            outcome = query_and_wait(database, broker, order)
+        if given.json:
+            _print_json(database, outcome)
+        else:
+            print_query(database, outcome, with_retrieve=True, as_json=False)
+    return outcome.exit_code
+
+
+def _print_json(database: Database, outcome: Outcome) -> None:
+    with database.read() as session:
+        typer.echo('{"query": ', nl=False)
+        for chunk in query_json_chunks(session, outcome.query_id):
+            typer.echo(chunk, nl=False)
+        followed: Any = outcome.retrieve_id and retrieve_json(session, outcome.retrieve_id)
+        typer.echo(f', "retrieve": {json.dumps(followed or None)}}}')

@@ -1,0 +1,287 @@
+"""`doseqr query` and `doseqr retrieve`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.orm import Session
+
+from services.cli.client.echo import require_answers
+from services.cli.client.jobs import (
+    Outcome,
+    QueryOrder,
+    RetrieveOrder,
+    query_and_wait,
+    query_without_waiting,
+    require_query_workers,
+    retrieve_and_wait,
+    retrieve_without_waiting,
+)
+from services.cli.client.session import (
+    JOB_QUEUES,
+    opened_broker,
+    opened_database,
+    require_workers,
+    settings_of_command,
+)
+from services.cli.commands.jobs.identifier_options import identifiers
+from services.cli.output.console import JsonOption, line, print_json, say
+from services.cli.output.exit_codes import OK, usage
+from services.cli.output.summaries import print_job
+from shared.clock import utc_now
+from shared.contract.criteria import CODES, parse_criteria
+from shared.contract.messages import BACKGROUND, INTERACTIVE, JobPriority
+from shared.database.session import Database
+from shared.identifiers import parse_uid
+from shared.nodes.nodes import find_node
+from shared.querying.estimate_text import sentence
+from shared.reading.estimates import estimate_of
+from shared.reading.jobs import find_job, get_job
+from shared.reading.queries import write_query_json
+from shared.reading.retrieves import retrieve_json
+from shared.settings import Settings
+
+Terms = Annotated[list[str] | None, typer.Option(metavar="T")]
+BackgroundOption = Annotated[
+    bool, typer.Option("--background", help="Nobody waits for it: others go before, as with a schedule.")
+]
+
+
+def query(
+    remote: Annotated[str, typer.Option(metavar="N", help="The remote node to ask: id or name.")],
+    store: Annotated[str, typer.Option(metavar="N", help="The store node to send to: id or name.")],
+    ct: Annotated[bool, typer.Option("--ct", help="CT studies.")] = False,
+    mg: Annotated[bool, typer.Option("--mg", help="Mammography studies.")] = False,
+    fl: Annotated[bool, typer.Option("--fl", help="Fluoroscopy and angiography studies (RF, XA).")] = False,
+    dx: Annotated[bool, typer.Option("--dx", help="Radiography studies (DX, CR, PX).")] = False,
+    nm: Annotated[bool, typer.Option("--nm", help="Nuclear medicine studies (NM, PT).")] = False,
+    include_sr_only: Annotated[
+        bool, typer.Option("--include-sr-only", help="Also studies that hold nothing but SR.")
+    ] = False,
+    date_from: Annotated[
+        str | None, typer.Option("--from", metavar="D", help="First day, yyyy-mm-dd.")
+    ] = None,
+    date_until: Annotated[
+        str | None, typer.Option("--until", metavar="D", help="Last day, yyyy-mm-dd.")
+    ] = None,
+    time_from: Annotated[
+        str | None,
+        typer.Option(metavar="HHMM", help="First minute; only with --from and --until of one day."),
+    ] = None,
+    time_until: Annotated[str | None, typer.Option(metavar="HHMM", help="Last minute, likewise.")] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="T", help="Drop studies whose description holds one of these terms."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="T", help="Keep only studies whose description holds one of these terms."),
+    ] = None,
+    exclude_station: Annotated[
+        list[str] | None, typer.Option(metavar="T", help="Drop what comes from these stations.")
+    ] = None,
+    keep_station: Annotated[
+        list[str] | None, typer.Option(metavar="T", help="Keep only what comes from these stations.")
+    ] = None,
+    station_at_study_level: Annotated[
+        bool, typer.Option("--station-at-study-level", help="Station names are those of the study.")
+    ] = False,
+    include_known: Annotated[
+        bool, typer.Option("--include-known", help="Also what is in the database already.")
+    ] = False,
+    empty_sr: Annotated[
+        bool, typer.Option("--empty-sr", help="Also SR series that answer nothing at image level.")
+    ] = False,
+    toshiba: Annotated[
+        bool,
+        typer.Option("--toshiba", help="CT without report: first images, secondary captures whole."),
+    ] = False,
+    accession_number: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A", help="Only the study with this accession number; repeatable; not with dates."
+        ),
+    ] = None,
+    accession_numbers: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The same for each line of a file; - for standard input."),
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="UID", help="Only the study with this UID; repeatable; not with dates."),
+    ] = None,
+    studies: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The same for each line of a file; - for standard input."),
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Tell what it will come to, and ask nothing.")
+    ] = False,
+    retrieve: Annotated[bool, typer.Option("--retrieve", help="Retrieve what was kept.")] = False,
+    background: BackgroundOption = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the dose objects of a remote node; terms are comma-separated or given several times."""
+    types = {"CT": ct, "MG": mg, "FL": fl, "DX": dx, "NM": nm}
+    criteria = parse_criteria(
+        {
+            "types": [name for name, chosen in types.items() if chosen],
+            "include_sr_only": include_sr_only,
+            "date_from": date_from,
+            "date_until": date_until,
+            "time_from": time_from,
+            "time_until": time_until,
+            "exclude_descriptions": exclude,
+            "keep_descriptions": keep,
+            "exclude_stations": exclude_station,
+            "keep_stations": keep_station,
+            "station_at_study_level": station_at_study_level,
+            "ignore_known": not include_known,
+            "empty_sr": empty_sr,
+            "toshiba": toshiba,
+            "accession_numbers": identifiers("accession_numbers", accession_number or (), accession_numbers),
+            "study_instance_uids": identifiers("study_instance_uids", study or (), studies),
+        }
+    )
+    settings = settings_of_command()
+    with opened_database(settings) as database:
+        with database.read() as session:
+            order = QueryOrder(
+                find_node(session, remote, "remote"),
+                find_node(session, store, "store"),
+                criteria,
+                retrieve,
+                priority_of(background=background),
+            )
+            if estimate:
+                _print_estimate(session, settings, order, as_json=as_json)
+                raise typer.Exit(OK)
+        with opened_broker(settings) as broker:
+            require_query_workers(broker, order)
+            if no_wait:
+                query_id, accepted = query_without_waiting(database, broker, order)
+                outcome = Outcome(query_id, None, OK)
+            else:
+                require_answers(broker, settings, [order.remote], say)
+                outcome, accepted = query_and_wait(database, broker, order), True
+        if accepted:
+            print_query(database, outcome, with_retrieve=retrieve and not no_wait, as_json=as_json)
+        else:
+            _print_queued(order, outcome.query_id, as_json=as_json)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _print_estimate(session: Session, settings: Settings, order: QueryOrder, *, as_json: bool) -> None:
+    known = estimate_of(session, order.remote, settings, order.criteria, utc_now().astimezone().date())
+    if as_json:
+        print_json({"remote": order.remote.name, "criteria": order.criteria.to_json(), **known.to_json()})
+        return
+    line(sentence(known))
+    if known.warning:
+        line(known.warning)
+
+
+def priority_of(*, background: bool) -> JobPriority:
+    """Return the priority of a job for which somebody waits, or nobody."""
+    return BACKGROUND if background else INTERACTIVE
+
+
+def print_query(database: Database, outcome: Outcome, *, with_retrieve: bool, as_json: bool) -> None:
+    """Print a query, and the retrieve that followed, as JSON or in words."""
+    with database.read() as session:
+        if as_json:
+            followed = outcome.retrieve_id and retrieve_json(session, outcome.retrieve_id)
+            tail = {"retrieve": followed or None} if with_retrieve else {}
+            write_query_json(session, outcome.query_id, sys.stdout, tail)
+            line()
+            return
+        for job_id in filter(None, (outcome.query_id, outcome.retrieve_id)):
+            job = get_job(session, job_id)
+            if job is not None:
+                print_job(session, job)
+
+
+def _print_queued(order: QueryOrder, query_id: str, *, as_json: bool) -> None:
+    """Print a query that no service has taken yet, in the form that it will have."""
+    if not as_json:
+        line(f"Query {query_id}: queued; no service has taken it yet")
+        return
+    print_json(
+        {
+            "id": query_id,
+            "kind": "query",
+            "status": "queued",
+            "remote": order.remote.name,
+            "store": order.store.name,
+            "criteria": order.criteria.to_json(),
+            "rules_version": None,
+            "counts": {"found": 0, "examined": 0, "kept": 0, "by_type": {}, "by_reason": {}},
+            "slices": {"total": 0, "complete": 0, "failed": 0},
+            "missing": [],
+            "studies": [],
+        }
+    )
+
+
+def retrieve(
+    query_id: Annotated[str, typer.Argument(metavar="QUERY_ID", help="The query's id, or its beginning.")],
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="T", help="Only studies of this type; repeatable.")
+    ] = None,
+    studies: Annotated[
+        list[str] | None, typer.Option("--study", metavar="UID", help="Only this study; repeatable.")
+    ] = None,
+    background: BackgroundOption = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Have what a query kept sent to its store node; a second time, only what has not arrived."""
+    chosen = tuple(text.strip().upper() for text in types or ())
+    for name in chosen:
+        if name not in CODES:
+            raise usage(f"type: must be one of {', '.join(CODES)}", "type")
+    uids = tuple(str(parse_uid("study", uid)) for uid in studies or ())
+    settings = settings_of_command()
+    with opened_database(settings) as database:
+        with database.read() as session:
+            found = find_job(session, query_id, "query", "query")
+            order = RetrieveOrder(found.id, chosen, uids, priority_of(background=background))
+        with opened_broker(settings) as broker:
+            require_workers(broker, JOB_QUEUES["retrieve"])
+            if no_wait:
+                retrieve_id, accepted = retrieve_without_waiting(database, broker, order)
+                code = OK
+            else:
+                outcome = retrieve_and_wait(database, broker, order)
+                retrieve_id, accepted, code = outcome.retrieve_id or "", True, outcome.exit_code
+        print_retrieve(database, order.query_id, retrieve_id, accepted=accepted, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def print_retrieve(
+    database: Database, query_id: str, retrieve_id: str, *, accepted: bool, as_json: bool
+) -> None:
+    """Print a retrieve as JSON or in words, also one that no service has taken yet."""
+    if not accepted:
+        queued: dict[str, Any] = {
+            "id": retrieve_id,
+            "kind": "retrieve",
+            "query": query_id,
+            "status": "queued",
+            "counts": {"asked": 0, "arrived": 0, "failed": 0, "missing": 0},
+            "missing": [],
+        }
+        if as_json:
+            print_json(queued)
+        else:
+            line(f"Retrieve {retrieve_id}: queued; no service has taken it yet")
+        return
+    with database.read() as session:
+        job = get_job(session, retrieve_id)
+        if as_json:
+            print_json(retrieve_json(session, retrieve_id))
+        elif job is not None:
+            print_job(session, job)

@@ -1,0 +1,221 @@
+"""`doseqr nodes`: add, list, edit and remove the nodes to ask and to send to."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.client.session import opened_database, settings_of_command
+from services.cli.output.console import JsonOption, line, print_json, table
+from shared.clock import utc_now
+from shared.nodes.nodes import (
+    LIMITS,
+    RETRIEVE_BY,
+    VERIFY_BY,
+    add_node,
+    edit_node,
+    find_node,
+    list_nodes,
+    node_json,
+    parse_node,
+    remove_node,
+)
+
+app = typer.Typer(help="Nodes: PACS and modalities to ask (remote), and where objects are sent (store).")
+add_app = typer.Typer(help="Add a node; adding the same again changes nothing.")
+app.add_typer(add_app, name="add")
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of its own, 1 to 64 characters.")]
+NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="The node's id or name.")]
+HostOption = Annotated[str, typer.Option("--host", metavar="H", help="Host name or IP address.")]
+PortOption = Annotated[str, typer.Option("--port", metavar="P", help="TCP port, 1 to 65535.")]
+TitleOption = Annotated[str, typer.Option("--ae-title", metavar="A", help="Its AE title.")]
+CallingOption = Annotated[
+    str,
+    typer.Option("--calling-ae-title", metavar="C", help="The AE title we call from; default: the store's."),
+]
+AssociationsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-associations",
+        metavar="N",
+        help="Associations at once, of all services together, 1 to 64; default: 4.",
+    ),
+]
+RequestsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--requests-per-minute",
+        metavar="N",
+        help="C-FINDs and C-MOVEs a minute, 1 to 6000; empty, the default: no limit.",
+    ),
+]
+HoursOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hours",
+        metavar="H",
+        help='Hours in which it may be asked, as "18:00-06:00,12:00-13:00"; empty, the default: always.',
+    ),
+]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--time-zone", metavar="Z", help="Time zone of the hours, as Europe/Berlin; default: the server's."
+    ),
+]
+RetrieveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--retrieve-with",
+        metavar="W",
+        help="move, the default: the PACS sends to the store node; get: DoseQR fetches and hands on.",
+    ),
+]
+VerifyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--verify-with",
+        metavar="W",
+        help="How it is known what it got. auto, the default: by C-FIND where it answers; commitment: it is "
+        "asked for storage commitment.",
+    ),
+]
+
+
+class Kind(StrEnum):
+    """The kinds of nodes."""
+
+    REMOTE = "remote"
+    STORE = "store"
+
+
+@add_app.command("remote")
+def add_remote(
+    name: NameArgument,
+    host: HostOption,
+    port: PortOption,
+    ae_title: TitleOption,
+    calling_ae_title: CallingOption = "",
+    max_associations: AssociationsOption = None,
+    requests_per_minute: RequestsOption = None,
+    hours: HoursOption = None,
+    time_zone: ZoneOption = None,
+    retrieve_with: RetrieveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a PACS or modality that answers C-FIND, and C-MOVE or C-GET."""
+    given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
+    given |= {"calling_ae_title": calling_ae_title}
+    said = {
+        "max_associations": max_associations,
+        "requests_per_minute": requests_per_minute,
+        "hours": hours,
+        "time_zone": time_zone,
+        RETRIEVE_BY: retrieve_with,
+    }
+    _add(given | _said(said), as_json=as_json)
+
+
+@add_app.command("store")
+def add_store(
+    name: NameArgument,
+    host: HostOption,
+    port: PortOption,
+    ae_title: TitleOption,
+    verify_with: VerifyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a node that takes C-STORE; the PACS has to know its AE title as a destination."""
+    given = {"kind": "store", "name": name, "host": host, "port": port, "ae_title": ae_title}
+    _add(given | _said({VERIFY_BY: verify_with}), as_json=as_json)
+
+
+def _said(options: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _add(given: dict[str, Any], *, as_json: bool) -> None:
+    parsed = parse_node(given)
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.write() as session:
+        node = node_json(add_node(session, parsed, utc_now()))
+    _print(node, "added", as_json=as_json)
+
+
+@app.command("list")
+def list_all(
+    kind: Annotated[Kind | None, typer.Option(help="Only nodes of this kind.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the nodes."""
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.read() as session:
+        nodes = [node_json(node) for node in list_nodes(session, kind.value if kind else None)]
+    if as_json:
+        print_json(nodes)
+        return
+    columns = ["id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS]
+    columns += [RETRIEVE_BY, VERIFY_BY]
+    table(columns, [[node[column] for column in columns] for node in nodes])
+
+
+@app.command("edit")
+def edit(
+    node: NodeArgument,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Another name.")] = None,
+    host: Annotated[str | None, typer.Option(metavar="H", help="Another host.")] = None,
+    port: Annotated[str | None, typer.Option(metavar="P", help="Another port.")] = None,
+    ae_title: Annotated[str | None, typer.Option(metavar="A", help="Another AE title.")] = None,
+    calling_ae_title: Annotated[
+        str | None, typer.Option(metavar="C", help="Another AE title to call from; empty: the store's.")
+    ] = None,
+    max_associations: AssociationsOption = None,
+    requests_per_minute: RequestsOption = None,
+    hours: HoursOption = None,
+    time_zone: ZoneOption = None,
+    retrieve_with: RetrieveOption = None,
+    verify_with: VerifyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change a node; what is not given stays. No service has to be restarted."""
+    said = {
+        "name": name,
+        "host": host,
+        "port": port,
+        "ae_title": ae_title,
+        "calling_ae_title": calling_ae_title,
+        "max_associations": max_associations,
+        "requests_per_minute": requests_per_minute,
+        "hours": hours,
+        "time_zone": time_zone,
+        RETRIEVE_BY: retrieve_with,
+        VERIFY_BY: verify_with,
+    }
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.write() as session:
+        found = find_node(session, node, field="node")
+        before = {key: value for key, value in node_json(found).items() if key != "id"}
+        changed = node_json(edit_node(session, found, parse_node(before | _said(said))))
+    _print(changed, "changed", as_json=as_json)
+
+
+@app.command("remove")
+def remove(node: NodeArgument, as_json: JsonOption = False) -> None:
+    """Remove a node; jobs that used it still show its name."""
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.write() as session:
+        found = find_node(session, node, field="node")
+        removed = node_json(found)
+        remove_node(session, found, utc_now())
+    _print(removed, "removed", as_json=as_json)
+
+
+def _print(node: dict[str, Any], what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(node)
+    else:
+        where = f"{node['ae_title']} at {node['host']}:{node['port']}"
+        line(f"{what} {node['kind']} node {node['name']} (id {node['id']}): {where}")

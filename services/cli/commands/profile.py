@@ -1,0 +1,93 @@
+"""`doseqr profile`: what is known of a remote node, and measuring it."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.client.events import listening, refuse_rejected
+from services.cli.client.session import (
+    opened_broker,
+    opened_database,
+    require_workers,
+    settings_of_command,
+    who,
+)
+from services.cli.output.console import JsonOption, line, print_json, say, table
+from services.cli.output.exit_codes import CANCELLED, CommandError, away, unreachable
+from shared.broker.port import Broker
+from shared.contract.envelope import new_id
+from shared.contract.messages import NodeProfiled, ProfileNode
+from shared.database.models import Node
+from shared.messaging.publisher import Publisher
+from shared.nodes.nodes import find_node
+from shared.reading.profiles import profile_json
+
+#: The queue of the service that measures.
+QUEUE = "query-profile"
+#: How long a measurement may take with others before it, and how often it is looked whether somebody listens.
+LONGEST_S, CHECK_S = 900.0, 2.0
+
+
+def profile(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The remote node: id or name.")],
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Ask the node, carefully: at most 30 C-FINDs within its limits.")
+    ] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget what is known; with --measure, before measuring.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what is known of a remote node: what it matches, returns and takes, its limits and its speed."""
+    settings = settings_of_command()
+    with opened_database(settings) as database:
+        with database.read() as session:
+            asked = find_node(session, node, "remote", "node")
+        if measure or forget:
+            with opened_broker(settings) as broker:
+                event = _ordered(broker, asked, measure=measure, forget=forget)
+            if not event.ok:
+                raise unreachable("remote_unreachable", asked.name, event.outcome, event.detail)
+            if measure:
+                say(f"{asked.name} was asked {event.requests} times. {event.detail}".strip())
+        with database.read() as session:
+            known = profile_json(session, asked, settings)
+    if as_json:
+        print_json(known)
+    else:
+        _print(known)
+
+
+def _ordered(broker: Broker, node: Node, *, measure: bool, forget: bool) -> NodeProfiled:
+    require_workers(broker, [QUEUE])
+    command_id = new_id()
+    command = ProfileNode(node=node.id, measure=measure, forget=forget, requested_by=who())
+    with listening(broker, [f"profile.*.{command_id}", f"command.rejected.{command_id}"]) as inbox:
+        Publisher(broker, "cli").command(command, command_id=command_id)
+        deadline = time.monotonic() + LONGEST_S
+        try:
+            while time.monotonic() < deadline:
+                for event in inbox.until(min(deadline, time.monotonic() + CHECK_S)):
+                    refuse_rejected(event, [command_id])
+                    if isinstance(event, NodeProfiled) and event.command_id == command_id:
+                        return event
+                require_workers(broker, [QUEUE])
+        except KeyboardInterrupt:
+            raise CommandError(
+                CANCELLED, "interrupted", "The measurement goes on without this command, and ends by itself."
+            ) from None
+    raise away("The query worker did not answer in time. Look at its log.")
+
+
+def _print(known: dict[str, Any]) -> None:
+    line(f"{known['node']} ({known['node_id']}) at {known['address']}")
+    if known["changed_at"] is None:
+        line("Nothing is known of it yet: query it, or measure it with --measure.")
+    else:
+        line(f"Changed last {known['changed_at']}; measured {known['measured_at'] or 'never'}.")
+    table(
+        ("field", "value", "means"), [(one["label"], one["words"], one["meaning"]) for one in known["fields"]]
+    )

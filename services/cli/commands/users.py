@@ -1,0 +1,85 @@
+"""`doseqr users`: who may log in to the page."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from services.cli.client.session import opened_database, settings_of_command
+from services.cli.output.console import JsonOption, line, print_json, table
+from shared.clock import utc_now
+from shared.reading.jobs import iso
+from shared.users import create_user, find_user, list_users
+from shared.users import set_password as give_password
+
+app = typer.Typer(help="Users of the page; roles: viewer, importer, admin.")
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
+StdinOption = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input, not from a prompt.")
+]
+
+
+class RoleOption(StrEnum):
+    """What a user may do."""
+
+    VIEWER = "viewer"
+    IMPORTER = "importer"
+    ADMIN = "admin"
+
+
+@app.command("add")
+def add(
+    name: NameArgument,
+    role: Annotated[RoleOption, typer.Option(help="viewer looks, importer queries, admin manages.")],
+    password_stdin: StdinOption = False,
+) -> None:
+    """Add a user; the password is asked for."""
+    settings = settings_of_command()
+    password = _password(from_stdin=password_stdin)
+    with opened_database(settings) as database, database.write() as session:
+        user = create_user(session, name, role.value, password, utc_now())
+        line(f"added user {user.name} ({user.role})")
+
+
+@app.command("set-password")
+def set_password(name: NameArgument, password_stdin: StdinOption = False) -> None:
+    """Give a user another password; where they are logged in, they are logged out."""
+    settings = settings_of_command()
+    with opened_database(settings) as database:
+        with database.read() as session:
+            find_user(session, name)
+        password = _password(from_stdin=password_stdin)
+        with database.write() as session:
+            give_password(session, find_user(session, name), password)
+    line(f"changed the password of {name}")
+
+
+@app.command("list")
+def list_all(as_json: JsonOption = False) -> None:
+    """List the users."""
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.read() as session:
+        users = [
+            {
+                "name": user.name,
+                "role": user.role,
+                "disabled": user.disabled_at is not None,
+                "last_login_at": iso(user.last_login_at),
+            }
+            for user in list_users(session)
+        ]
+    if as_json:
+        print_json(users)
+        return
+    columns = ("name", "role", "disabled", "last_login_at")
+    table(columns, [[user[column] for column in columns] for user in users])
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

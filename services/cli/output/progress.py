@@ -1,0 +1,92 @@
+"""How a waiting command shows a job: a live line on a terminal, plain lines of changes when piped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from services.cli.output.console import say
+from shared.database.models.query import Query
+from shared.reading.jobs import Job, kind_of
+
+#: Plain lines of one job come at most this often.
+PLAIN_EVERY_S = 5.0
+
+
+class Reporter(Protocol):
+    """Sees a job as it goes on."""
+
+    def show(self, job: Job) -> None:
+        """Show how the job stands."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Tell something that happened."""
+        ...
+
+
+class PlainReporter:
+    """Lines on standard error, when something changed."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._status = ""
+        self._told_at = 0.0
+
+    def show(self, job: Job) -> None:
+        """Show how the job stands, if that is news."""
+        text = in_words(job)
+        now = time.monotonic()
+        new_status = f"{job.id} {job.status}" != self._status
+        if text != self._last and (new_status or now - self._told_at >= PLAIN_EVERY_S):
+            say(text)
+            self._last, self._told_at, self._status = text, now, f"{job.id} {job.status}"
+
+    def tell(self, text: str) -> None:
+        """Tell something that happened."""
+        say(text)
+
+
+class LiveReporter:
+    """One line that moves."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def show(self, job: Job) -> None:
+        """Show how the job stands."""
+        self._status.update(escape(in_words(job)))
+
+    def tell(self, text: str) -> None:
+        """Tell something that happened, above the line."""
+        self._status.console.print(escape(text), highlight=False)
+
+
+@contextmanager
+def reporting() -> Iterator[Reporter]:
+    """Give the reporter that fits standard error."""
+    if not sys.stderr.isatty():
+        yield PlainReporter()
+        return
+    with Console(stderr=True).status("…") as status:
+        yield LiveReporter(status)
+
+
+def in_words(job: Job) -> str:
+    """Return how a job stands in one line."""
+    if isinstance(job, Query):
+        counts = (
+            f"slices {job.slices_complete + job.slices_failed} of {job.slices_total}, studies "
+            f"{job.studies_found} found, {job.studies_examined} examined, {job.studies_kept} kept"
+        )
+    else:
+        counts = f"objects {job.asked} asked, {job.arrived} arrived"
+    note = f" ({job.note})" if job.note else ""
+    return f"{kind_of(job)} {job.id}: {job.status}; {counts}{note}"

@@ -1,0 +1,160 @@
+"""The commands of the query service: run a query, cancel a job, ask again for what is missing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from services.query.profile.learner import Learner
+from services.query.rules.decide import RULES_VERSION
+from shared.clock import Clock
+from shared.contract.criteria import Criteria, parse_criteria
+from shared.contract.envelope import Envelope
+from shared.contract.messages import Accepted, AskAgain, CancelJob, RunQuery
+from shared.database.models import Node, Query, QueryStudy, Retrieve
+from shared.database.session import Database
+from shared.errors import InvalidInputError
+from shared.jobs.engine import Engine
+from shared.jobs.ledger import Ledger
+from shared.jobs.model import Asking
+from shared.messaging.publisher import Publisher
+from shared.nodes.nodes import find_node
+from shared.nodes.peers import peer_of
+from shared.querying.payloads import SLICE, first_tasks
+from shared.querying.profile import Profile
+from shared.settings import Settings
+
+
+def reopen(session: Session, ledger: Ledger, query: Query, now: datetime) -> None:
+    """Make the slices that were not answered and the missing studies of a locked query open again.
+
+    What was decided stays. Studies that nobody has decided are examined once the slices are answered.
+
+    Raises:
+        InvalidInputError: its remote node was removed.
+    """
+    node = session.get(Node, query.remote_id)
+    if node is None or node.removed_at is not None:
+        raise InvalidInputError("data.job_id", "the remote node of this query was removed")
+    ledger.retry(session, query.id, SLICE, now)
+    missing = (QueryStudy.job_id == query.id, QueryStudy.state == "missing")
+    blank = {"reason": "", "detail": "", "task_id": None}
+    session.execute(update(QueryStudy).where(*missing).values(state="found", **blank))
+    query.slices_failed = query.studies_missing = 0
+
+
+log = structlog.get_logger(__name__)
+
+
+class QueryHandler:
+    """Turns commands into jobs."""
+
+    def __init__(
+        self, settings: Settings, database: Database, publisher: Publisher, engine: Engine, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._publisher = publisher
+        self._engine = engine
+        self._clock = clock
+
+    def run(self, envelope: Envelope, command: RunQuery) -> None:
+        """Begin a query; the same command again only goes on with it.
+
+        Raises:
+            InvalidInputError: the command cannot be done; names the field.
+            RetriableError: broker or database away.
+        """
+        criteria = _criteria(command)
+        if self._create(envelope.id, command, criteria):
+            log.info("query accepted", job_id=envelope.id, requested_by=command.requested_by)
+            self._publisher.event(Accepted(job_id=envelope.id, kind="query"), "query", envelope.id)
+        self._engine.advance(envelope.id)
+
+    def _create(self, job_id: str, command: RunQuery, criteria: Criteria) -> bool:
+        try:
+            with self._database.write() as session:
+                if session.get(Query, job_id) is not None:
+                    return False
+                if session.get(Retrieve, job_id) is not None:
+                    raise InvalidInputError("id", "is the id of a retrieve")
+                remote = find_node(session, command.remote, "remote", "data.remote")
+                store = find_node(session, command.store, "store", "data.store")
+                job = self._job(job_id, command, criteria, remote, store)
+                tasks = first_tasks(criteria, job.today, self._profile(remote))
+                job.slices_total = len(tasks)
+                self._engine.start_job(session, job, tasks)
+        except IntegrityError:
+            # Another worker has the same command in hand, and was first.
+            return False
+        return True
+
+    def _profile(self, remote: Node) -> Profile:
+        peer = peer_of(remote, self._settings)
+        return Learner(self._database, remote.id, peer, self._clock).profile
+
+    def _job(self, job_id: str, command: RunQuery, criteria: Criteria, remote: Node, store: Node) -> Query:
+        now = self._clock()
+        return Query(
+            id=job_id,
+            status="queued",
+            remote_id=remote.id,
+            remote_name=remote.name,
+            store_id=store.id,
+            store_name=store.name,
+            requested_by=command.requested_by,
+            requested_at=now,
+            criteria=criteria.to_json(),
+            rules_version=RULES_VERSION,
+            today=now.astimezone().date(),
+            retrieve_after=command.retrieve,
+            priority=command.priority,
+        )
+
+    def cancel(self, envelope: Envelope, command: CancelJob) -> None:
+        """End a query; a retrieve is ended by its own service, which gets the same command.
+
+        Raises:
+            InvalidInputError: there is no job with this id.
+            RetriableError: broker or database away.
+        """
+        del envelope
+        if self._engine.cancel(command.job_id):
+            log.info("query cancelled", job_id=command.job_id, requested_by=command.requested_by)
+        else:
+            self._leave_to_retrieve(command.job_id)
+
+    def again(self, envelope: Envelope, command: AskAgain) -> None:
+        """Ask again for what is missing of an ended query; a retrieve is left to its own service.
+
+        Raises:
+            InvalidInputError: there is no job with this id, it has not ended, or nothing is missing.
+            RetriableError: broker or database away.
+        """
+        now = self._clock()
+
+        def prepare(session: Session, query: Query) -> None:
+            reopen(session, self._engine.ledger, query, now)
+
+        asking = Asking(envelope.id, command.requested_by, now)
+        if not self._engine.ask_again(command.job_id, asking, prepare):
+            self._leave_to_retrieve(command.job_id)
+
+    def _leave_to_retrieve(self, job_id: str) -> None:
+        with self._database.read() as session:
+            if session.get(Retrieve, job_id) is None:
+                raise InvalidInputError("data.job_id", "there is no such job")
+
+
+def _criteria(command: RunQuery) -> Criteria:
+    data: dict[str, Any] = command.criteria
+    try:
+        return parse_criteria(data)
+    except InvalidInputError as error:
+        field = f"data.criteria.{error.field}" if error.field else "data.criteria"
+        raise InvalidInputError(field, error.problem) from None

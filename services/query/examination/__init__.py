@@ -1,0 +1,1 @@
+"""Examination of found studies at SERIES and IMAGE level."""

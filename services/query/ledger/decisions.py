@@ -1,0 +1,147 @@
+"""Writes what was decided about studies, many at once, and what could not be decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from services.query.examination.examine_study import Decided, Missing
+from services.query.ledger.studies import UNDECIDED, add_counts, lock
+from services.query.rules.decide import Decision, SeriesAnswer, SeriesDecision, StudyDecision
+from shared.contract.reasons import Reason
+from shared.database.models import QueryObject, QuerySeries, QueryStudy
+
+#: Studies that are written with one statement.
+_AT_ONCE = 500
+
+
+def save_outcomes(
+    session: Session, job_id: str, task_id: int | None, outcomes: Sequence[Decided | Missing]
+) -> list[StudyDecision]:
+    """Write outcomes of studies that nobody decided before; return the decisions that were written."""
+    written: list[StudyDecision] = []
+    if outcomes:
+        lock(session, job_id)
+    for start in range(0, len(outcomes), _AT_ONCE):
+        part = _still_open(session, job_id, outcomes[start : start + _AT_ONCE])
+        _write(session, job_id, task_id, part)
+        written += [one.decision for one in part if isinstance(one, Decided)]
+    return written
+
+
+def _still_open(
+    session: Session, job_id: str, outcomes: Sequence[Decided | Missing]
+) -> list[Decided | Missing]:
+    by_uid = {one.study_instance_uid: one for one in outcomes}
+    found = session.scalars(
+        select(QueryStudy.study_instance_uid).where(
+            QueryStudy.job_id == job_id,
+            QueryStudy.study_instance_uid.in_(by_uid),
+            QueryStudy.state.in_(UNDECIDED),
+        )
+    )
+    return [by_uid[uid] for uid in found]
+
+
+def _write(session: Session, job_id: str, task_id: int | None, outcomes: Sequence[Decided | Missing]) -> None:
+    decided = [one for one in outcomes if isinstance(one, Decided)]
+    studies = [_study_row(job_id, task_id, one) for one in outcomes]
+    series = [row for one in decided for row in _series_rows(job_id, one)]
+    objects = [row for one in decided for row in _object_rows(job_id, one.decision)]
+    if studies:
+        session.execute(update(QueryStudy), studies)
+    if series:
+        session.execute(insert(QuerySeries), series)
+    if objects:
+        session.execute(insert(QueryObject), objects)
+    add_counts(
+        session,
+        job_id,
+        studies_examined=len(decided),
+        studies_missing=len(outcomes) - len(decided),
+        studies_kept=sum(one.decision.decision is Decision.KEEP for one in decided),
+        objects_kept=sum(_kept(series) for one in decided for series in one.decision.series),
+    )
+
+
+def miss_the_rest(session: Session, job_id: str, reason: Reason, detail: str) -> None:
+    """Write that all studies that nobody has decided are missing: the query ends early."""
+    which = and_(QueryStudy.job_id == job_id, QueryStudy.state.in_(UNDECIDED))
+    rest = session.scalar(select(func.count()).where(which)) or 0
+    values = {"state": "missing", "reason": reason.value, "detail": detail[:1000]}
+    session.execute(update(QueryStudy).where(which).values(values))
+    add_counts(session, job_id, studies_missing=rest)
+
+
+def _study_row(job_id: str, task_id: int | None, outcome: Decided | Missing) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "job_id": job_id,
+        "study_instance_uid": outcome.study_instance_uid,
+        "task_id": task_id,
+    }
+    if isinstance(outcome, Missing):
+        return row | {
+            "state": "missing",
+            "type": None,
+            "decision": "",
+            "reason": outcome.reason.value,
+            "note": "",
+            "detail": outcome.detail[:1000],
+        }
+    decision = outcome.decision
+    return row | {
+        "state": "decided",
+        "type": decision.type,
+        "decision": decision.decision.value,
+        "reason": decision.reason.value,
+        "note": decision.note.value if decision.note else "",
+        "detail": "",
+    }
+
+
+def _kept(series: SeriesDecision) -> int:
+    if series.decision is not Decision.KEEP:
+        return 0
+    if series.whole:
+        return series.instance_count or 0
+    return sum(one.decision is Decision.KEEP for one in series.objects)
+
+
+def _series_rows(job_id: str, outcome: Decided) -> list[dict[str, Any]]:
+    answered = {one.series_instance_uid: one for one in outcome.series}
+    key = {"job_id": job_id, "study_instance_uid": outcome.study_instance_uid}
+    return [_series_row(key, one, answered[one.series_instance_uid]) for one in outcome.decision.series]
+
+
+def _series_row(key: dict[str, str], one: SeriesDecision, answer: SeriesAnswer) -> dict[str, Any]:
+    return key | {
+        "series_instance_uid": one.series_instance_uid,
+        "modality": one.modality,
+        "description": answer.description,
+        "station_name": answer.station_name,
+        "series_number": answer.series_number,
+        "instance_count": answer.instance_count,
+        "decision": one.decision.value,
+        "reason": one.reason.value,
+        "note": one.note.value if one.note else "",
+        "whole": one.whole,
+    }
+
+
+def _object_rows(job_id: str, decision: StudyDecision) -> list[dict[str, Any]]:
+    return [
+        {
+            "job_id": job_id,
+            "study_instance_uid": decision.study_instance_uid,
+            "series_instance_uid": series.series_instance_uid,
+            "sop_instance_uid": one.sop_instance_uid,
+            "sop_class_uid": one.sop_class_uid,
+            "decision": one.decision.value,
+            "reason": one.reason.value,
+        }
+        for series in decision.series
+        for one in series.objects
+    ]

@@ -1,0 +1,1 @@
+"""Measuring a remote node and learning its profile."""

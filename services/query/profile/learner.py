@@ -1,0 +1,85 @@
+"""Profiles in the database: read for each task, changed by what the task learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from shared.clock import Clock
+from shared.database.models import NodeProfile
+from shared.database.session import Database
+from shared.dicom.association.pynetdicom_association import Peer
+from shared.nodes.peers import address_of
+from shared.querying.profile import Profile
+
+Lesson = Callable[[Profile], Profile]
+
+#: By level: what the profile tells of attributes that matches have.
+RETURNED: Mapping[str, Mapping[str, str]] = {
+    "STUDY": {
+        "modalities_returned": "modalities",
+        "returns_study_descriptions": "description",
+        "returns_series_counts": "series_count",
+    },
+    "SERIES": {
+        "returns_series_descriptions": "description",
+        "returns_station_names": "station_name",
+        "returns_instance_counts": "instance_count",
+    },
+    "IMAGE": {"returns_sop_classes": "sop_class_uid"},
+}
+
+
+class Learner:
+    """The profile of one node for the time of one task, and what the task learns of it."""
+
+    def __init__(self, database: Database, node_id: int, peer: Peer, clock: Clock) -> None:
+        self._database = database
+        self._node_id = node_id
+        self._address = address_of(peer)
+        self._clock = clock
+        self._lessons: list[Lesson] = []
+        with database.read() as session:
+            self.profile = self._load(session)
+
+    def learn(self, lesson: Lesson) -> None:
+        """Take over what was learned, for this task at once, for others when it is saved."""
+        after = lesson(self.profile)
+        if after != self.profile:
+            self.profile = after
+            self._lessons.append(lesson)
+
+    def observe(self, level: str, matches: Sequence[Any], duration_ms: int) -> None:
+        """Learn from a complete answer what the node returns, and how fast."""
+        self.learn(lambda profile: profile.took(duration_ms, len(matches)))
+        for field, attribute in RETURNED[level].items():
+            seen = sum(getattr(match, attribute) is not None for match in matches)
+            self.learn(partial(Profile.returns, field=field, seen=seen, asked=len(matches)))
+
+    def save_in(self, session: Session) -> None:
+        """Write what was learned into the profile as it is now, which others may have changed."""
+        if not self._lessons:
+            return
+        lessons, self._lessons = self._lessons, []
+        before = self._load(session, lock=True)
+        after = before
+        for lesson in lessons:
+            after = lesson(after)
+        if after != before:
+            session.merge(
+                NodeProfile(
+                    node_id=self._node_id,
+                    address=self._address,
+                    data=after.to_json(),
+                    updated_at=self._clock(),
+                )
+            )
+
+    def _load(self, session: Session, *, lock: bool = False) -> Profile:
+        row = session.get(NodeProfile, self._node_id, with_for_update=lock or None)
+        if row is None or row.address != self._address:
+            return Profile()
+        return Profile.from_json(row.data)

@@ -1,0 +1,320 @@
+"""The command that measures a node: asks the questions of the plan within limits, and tells the result."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from pydicom.dataset import Dataset
+from sqlalchemy import delete
+
+from services.query.find_scu import FIND_CONTEXTS
+from services.query.profile.learner import Learner
+from services.query.profile.measurement_plan import Measuring
+from services.query.profile.refused_keys import ask_without_refused
+from services.query.profile.sample import Ending, Question, Reply
+from shared.clock import Clock
+from shared.contract.envelope import Envelope
+from shared.contract.messages import NodeProfiled, ProfileNode
+from shared.database.models import Node, NodeProfile
+from shared.database.session import Database
+from shared.dicom.association.c_find import FindResult, find
+from shared.dicom.association.pynetdicom_association import Peer
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
+from shared.dicom.query.identifiers import (
+    image_identifier,
+    relational_series_identifier,
+    series_identifier,
+    study_identifier,
+)
+from shared.dicom.query.matches import object_match, series_match, study_match
+from shared.errors import DoseQRError, RetriableError
+from shared.messaging.publisher import Publisher
+from shared.node_access.pool import LinkPool
+from shared.nodes.nodes import find_node
+from shared.nodes.peers import peer_of
+from shared.querying.slices import Slice
+from shared.reading.profiles import known_profile
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: C-FINDs of one measurement, and seconds after which it asks no more.
+MOST_QUESTIONS = 30
+LONGEST_S = 180.0
+#: Unanswered questions that follow each other after which the node is left alone.
+_BROKEN_IN_ROW = 2
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "STUDY": study_match,
+    "SERIES": series_match,
+    "IMAGE": object_match,
+}
+
+
+class StoppingError(RetriableError):
+    """This process ends; another one measures."""
+
+
+class _EnoughError(DoseQRError):
+    """As much was asked as may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How a measurement ended."""
+
+    outcome: str
+    detail: str = ""
+    requests: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the node answered."""
+        return self.outcome == Outcome.ANSWERS
+
+
+class Measurer:
+    """Does `ProfileNode` commands."""
+
+    def __init__(
+        self, settings: Settings, database: Database, publisher: Publisher, links: LinkPool, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._publisher = publisher
+        self._links = links
+        self._clock = clock
+        self._stopping = Cancellation()
+
+    def stop(self) -> None:
+        """End what is being measured: it begins anew elsewhere."""
+        self._stopping.cancel("stopping")
+
+    def __call__(self, envelope: Envelope, command: ProfileNode) -> None:
+        """Forget what is known of a node, measure it, or both; the same command again only tells the result.
+
+        Raises:
+            InvalidInputError: there is no such remote node.
+            RetriableError: broker or database away, or this process ends.
+        """
+        with self._database.read() as session:
+            node = find_node(session, command.node, "remote", "data.node")
+            done = known_profile(session, node, self._settings).profile.measured_by == envelope.id
+        if command.forget and not done:
+            with self._database.write() as session:
+                session.execute(delete(NodeProfile).where(NodeProfile.node_id == node.id))
+        ended = Measured(Outcome.ANSWERS.value)
+        if command.measure and not done:
+            ended = self._measure(envelope.id, node)
+        log.info(
+            "node profiled",
+            command_id=envelope.id,
+            node_id=node.id,
+            requested_by=command.requested_by,
+            forgotten=command.forget,
+            outcome=ended.outcome,
+            requests=ended.requests,
+        )
+        self._tell(envelope.id, node, ended)
+
+    def _tell(self, command_id: str, node: Node, ended: Measured) -> None:
+        with self._database.read() as session:
+            known = known_profile(session, node, self._settings)
+        event = NodeProfiled(
+            command_id=command_id,
+            node_id=node.id,
+            node=node.name,
+            ok=ended.ok,
+            outcome=ended.outcome,
+            detail=ended.detail[:1000],
+            requests=ended.requests,
+            profile=known.profile.to_json(),
+        )
+        self._publisher.event(event, "profile", command_id, event_id=f"{command_id[:54]}-profiled")
+
+    def _measure(self, command_id: str, node: Node) -> Measured:
+        peer = peer_of(node, self._settings)
+        learner = Learner(self._database, node.id, peer, self._clock)
+        interview = Interview(self._links, peer, learner, self._stopping)
+        now = self._clock()
+        try:
+            # First, while no other association of ours stands.
+            associations = interview.standing(node.max_associations)
+            if associations is not None:
+                learner.learn(lambda known: replace(known, associations=associations))
+            ended = asked_everything(interview, Measuring(now.astimezone().date(), learner.learn))
+        except PeerError as error:
+            ended = Measured(error.outcome.value, error.detail, interview.asked)
+        except InterruptedWorkError as error:
+            raise StoppingError("the measurement was interrupted") from error
+        if ended.ok:
+            at = now.isoformat(timespec="seconds")
+            learner.learn(lambda known: replace(known, measured_at=at, measured_by=command_id))
+        with self._database.write() as session:
+            learner.save_in(session)
+        return ended
+
+
+def asked_everything(interview: Interview, measuring: Measuring) -> Measured:
+    """Put the questions of the plan until there are no more, or it is enough.
+
+    Raises:
+        PeerError: the node cannot be asked, or does not answer any more.
+        InterruptedWorkError: stopping was asked for.
+    """
+    plan = measuring.plan()
+    try:
+        question = next(plan)
+        while True:
+            question = plan.send(interview.put(question))
+    except StopIteration:
+        interview.require_an_answer()
+        return Measured(Outcome.ANSWERS.value, "", interview.asked)
+    except _EnoughError as error:
+        return Measured(Outcome.ANSWERS.value, str(error), interview.asked)
+
+
+class _Bounded(Cancellation):
+    """Ends one question once there are enough answers, or when all shall stop."""
+
+    def __init__(self, outer: Cancellation) -> None:
+        super().__init__()
+        self._outer = outer
+
+    @property
+    def requested(self) -> bool:
+        """Whether the question should end."""
+        return self._outer.requested or super().requested
+
+
+class Interview:
+    """Asks one node the questions of one measurement; used by one thread."""
+
+    def __init__(self, links: LinkPool, peer: Peer, learner: Learner, stopping: Cancellation) -> None:
+        self._links = links
+        self._peer = peer
+        self._learner = learner
+        self._stopping = stopping
+        #: Known to the node's budget as one piece of work.
+        self._turn = _Bounded(stopping)
+        self._until = time.monotonic() + LONGEST_S
+        self._broken = 0
+        self._refusal: PeerError | None = None
+        self._answered = False
+        self.asked = 0
+
+    def require_an_answer(self) -> None:
+        """Make sure that some question was answered.
+
+        Raises:
+            PeerError: none was; as the node refused the last one.
+        """
+        if not self._answered and self._refusal is not None:
+            raise self._refusal
+
+    def put(self, question: Question) -> Reply:
+        """Ask one question; keys that have it refused are found out and left out from then on.
+
+        Raises:
+            PeerError: there is no association, or the node did not answer several times in succession.
+            InterruptedWorkError: stopping was asked for.
+        """
+        result = ask_without_refused(
+            self._learner,
+            question.level,
+            _identifier(question),
+            lambda identifier: self._ask(question, identifier),
+            only_for_a_key=_is_plain(question),
+        )
+        return Reply(self._ending(result), result.matches)
+
+    def _ask(self, question: Question, identifier: Dataset) -> FindResult[Any]:
+        if self.asked >= MOST_QUESTIONS or time.monotonic() > self._until:
+            raise _EnoughError(f"not everything was asked: it ends after {self.asked} requests")
+        self.asked += 1
+        enough, read = _Bounded(self._stopping), _READERS[question.level]
+        taken = 0
+
+        def take(match: Any) -> Any:
+            nonlocal taken
+            taken += 1
+            if taken > question.most:
+                enough.cancel("enough")
+            return read(match)
+
+        peer = replace(self._peer, relational_queries=question.relational)
+        with self._links.link(peer, FIND_CONTEXTS, self._turn) as link:
+            result: FindResult[Any] = find(link, identifier, take, enough)
+        log.debug("question", level=question.level, answers=taken, duration_ms=result.duration_ms)
+        if self._stopping.requested:
+            raise InterruptedWorkError(self._stopping.reason)
+        return result
+
+    def _ending(self, result: FindResult[Any]) -> Ending:
+        error = result.error
+        if error is None or not isinstance(error, PeerError):
+            self._broken, self._answered = 0, True
+            return Ending.COMPLETE if error is None else Ending.CUT
+        self._refusal = error
+        self._broken = self._broken + 1 if result.status_code is None else 0
+        if self._broken >= _BROKEN_IN_ROW:
+            raise error
+        return Ending.REFUSED
+
+    def standing(self, most: int) -> int | None:
+        """Return how many associations stand at once, up to `most`; None: others use the node just now.
+
+        Raises:
+            PeerError: not even one stands.
+            InterruptedWorkError: stopping was asked for.
+        """
+        with ExitStack() as standing:
+            for number in range(most):
+                try:
+                    standing.enter_context(
+                        self._links.link(self._peer, FIND_CONTEXTS, _Bounded(self._stopping))
+                    )
+                except NotNowError:
+                    if number == 0:
+                        raise
+                    return None
+                except PeerError:
+                    if number == 0:
+                        raise
+                    return number
+        return most
+
+
+def _is_plain(question: Question) -> bool:
+    """Tell whether a refusal can only be for an optional key, not for a list or a way of asking."""
+    lists = question.codes or len(question.studies) > 1 or len(question.series) > 1
+    return not (lists or question.relational or question.with_modality)
+
+
+def _identifier(question: Question) -> Dataset:
+    times = (None, None) if question.minutes is None else map(_time, question.minutes)
+    window = Slice(question.first, question.last, *times)
+    if question.level == "STUDY":
+        return study_identifier(
+            study_date=window.study_date_key() if question.first else "",
+            study_time=window.study_time_key(),
+            modalities_in_study=question.codes,
+            study_instance_uids=question.studies,
+            with_modality=question.with_modality,
+        )
+    if question.relational:
+        return relational_series_identifier(window.study_date_key())
+    if question.level == "SERIES":
+        return series_identifier(question.studies)
+    return image_identifier(question.studies, question.series)
+
+
+def _time(minute: int) -> dt.time:
+    return dt.time(*divmod(minute, 60))

@@ -1,0 +1,263 @@
+"""What to ask a node to find out what it can do, and what follows from its answers. Pure.
+
+The plan is a generator: it yields questions, is sent replies, and tells what it learned. Each part compares
+what was answered with what the sample, some studies of the newest days, lets expect; what cannot be told from
+the sample stays as it was known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from services.query.profile.sample import Plan, Question, Sample, sample_of
+from shared.contract.criteria import CODES
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
+from shared.querying.profile import LIST_LENGTH, SHORT_LIST_LENGTH, Profile
+
+#: A code that no archive has: who answers it with studies does not match on codes.
+NO_CODE = "ZZ"
+#: All codes that queries ask for.
+DOSE_CODES = tuple(code for codes in CODES.values() for code in codes)
+#: Codes that are tried where the node does not return which ones its studies have.
+_TRIED_CODES = ("CT", "DX", "MG")
+
+#: Lengths of lists that are tried: the usual one, a longer one if it was taken, a shorter one if not.
+_LONG_LIST = 200
+#: Objects that one list should bring at most, and those of a series that does not tell its number.
+_OBJECTS_AT_ONCE, _GUESSED_OBJECTS = 300, 20
+#: So many answers without an attribute say that it is not returned.
+_FEW = 3
+#: A day with more studies is not asked for all of its series.
+_RELATIONAL_STUDIES = 60
+
+
+Learn = Callable[[Callable[[Profile], Profile]], None]
+
+
+@dataclass(slots=True)
+class Measuring:
+    """The measurement of one node; `learn` is told each thing as soon as it is known."""
+
+    today: date
+    learn: Learn
+    series: list[SeriesMatch] = field(default_factory=list)
+
+    def plan(self) -> Plan[None]:
+        """Ask everything, in the order in which one thing builds upon the other."""
+        sample = yield from sample_of(self.today)
+        if sample is None:
+            return
+        self._sampled(sample)
+        if (yield from self._matches_codes(sample)):
+            yield from self._takes_code_lists(sample)
+        yield from self._takes_study_lists(sample)
+        yield from self._looks_at_series(sample)
+        yield from self._looks_at_objects()
+        yield from self._answers_without_study(sample)
+
+    # Studies
+
+    def _sampled(self, sample: Sample) -> None:
+        studies = sample.studies
+        self._returned("modalities_returned", [one.modalities for one in studies])
+        self._returned("returns_study_descriptions", [one.description for one in studies])
+        self._returned("returns_series_counts", [one.series_count for one in studies])
+        self._is(study_modality_key=sample.with_modality)
+        self.learn(lambda known: known.answered(sample.widest_days, _busiest(sample)))
+        if sample.cap is not None:
+            cap = sample.cap
+            self.learn(lambda known: known.capped(cap))
+        elif sample.proven:
+            proven = sample.proven
+            self.learn(lambda known: known.proved(proven))
+
+    def _matches_codes(self, sample: Sample) -> Plan[bool]:
+        """Find out whether studies are matched by their codes."""
+        for code in _telling_codes(sample):
+            reply = yield sample.question(codes=(code,))
+            if not reply.complete:
+                self._is(modalities_matched=False)
+                return False
+            answered, all_of_them = _uids(reply.matches), sample.uids
+            if answered >= all_of_them:
+                # Either all of them have this code, or the key is not looked at.
+                bogus = yield sample.question(codes=(NO_CODE,))
+                matched = bogus.complete and not bogus.matches
+                self._is(modalities_matched=matched)
+                return matched
+            if answered:
+                self._is(modalities_matched=True)
+                return True
+            if sample.with_code((code,)):
+                self._is(modalities_matched=False)
+                return False
+        return False
+
+    def _takes_code_lists(self, sample: Sample) -> Plan[None]:
+        """Find out whether a list of codes means any of them; proven only where it leaves some study out."""
+        present = [code for code in DOSE_CODES if sample.with_code((code,))]
+        codes = _list_that_tells(sample, present)
+        if codes is None:
+            return
+        reply = yield sample.question(codes=codes)
+        if reply.complete and _uids(reply.matches) == sample.with_code(codes):
+            self._is(code_list=len(DOSE_CODES))
+        else:
+            self._is(code_list=0)
+
+    def _takes_study_lists(self, sample: Sample) -> Plan[None]:
+        def ask(uids: Sequence[str]) -> Plan[bool]:
+            reply = yield Question("STUDY", studies=tuple(uids), most=len(uids) + 20)
+            return reply.complete and _uids(reply.matches) == set(uids)
+
+        yield from self._lists("STUDY", sorted(sample.uids), ask)
+
+    # Series
+
+    def _looks_at_series(self, sample: Sample) -> Plan[None]:
+        small = sorted(sample.studies, key=lambda one: (one.series_count or 0, one.study_instance_uid))
+        uids = [one.study_instance_uid for one in small[:LIST_LENGTH]]
+        alone = yield Question("SERIES", studies=(uids[0],))
+        if not alone.complete or not alone.matches:
+            return
+        self.series = [replace(one, study_instance_uid=uids[0]) for one in alone.matches]
+
+        def ask(part: Sequence[str]) -> Plan[bool]:
+            reply = yield Question("SERIES", studies=tuple(part), most=len(part) * 20 + 100)
+            taken = reply.complete and {one.study_instance_uid for one in reply.matches} == set(part)
+            if taken:
+                self.series = list(reply.matches)
+            return taken
+
+        yield from self._lists("SERIES", uids, ask)
+        self._returned("returns_series_descriptions", [one.description for one in self.series])
+        self._returned("returns_station_names", [one.station_name for one in self.series])
+        self._returned("returns_instance_counts", [one.instance_count for one in self.series])
+        self._trusts_counts(small)
+
+    def _trusts_counts(self, studies: Sequence[StudyMatch]) -> None:
+        """Compare the numbers of series that were announced with those that were answered."""
+        looked_at = {one.study_instance_uid for one in self.series}
+        announced = {one.study_instance_uid: one.series_count for one in studies}
+        compared = [
+            announced[uid]
+            == len({one.series_instance_uid for one in self.series if one.study_instance_uid == uid})
+            for uid in looked_at
+            if uid is not None and announced.get(uid) is not None
+        ]
+        if compared:
+            self._is(counts_trusted=all(compared))
+
+    # Objects
+
+    def _looks_at_objects(self) -> Plan[None]:
+        chosen = _small_series(self.series)
+        if not chosen:
+            return
+        first = chosen[0]
+        alone = yield Question(
+            "IMAGE", studies=(first.study_instance_uid or "",), series=(first.series_instance_uid,)
+        )
+        if not alone.complete or not alone.matches:
+            return
+        objects: list[ObjectMatch] = list(alone.matches)
+        if first.instance_count is not None and first.instance_count != len(objects):
+            self._is(counts_trusted=False)
+        study_of = {one.series_instance_uid: one.study_instance_uid or "" for one in chosen}
+
+        def ask(part: Sequence[str]) -> Plan[bool]:
+            studies = tuple(dict.fromkeys(study_of[uid] for uid in part))
+            reply = yield Question("IMAGE", studies=studies, series=tuple(part), most=2 * _OBJECTS_AT_ONCE)
+            objects.extend(reply.matches)
+            return reply.complete and {one.series_instance_uid for one in reply.matches} == set(part)
+
+        yield from self._lists("IMAGE", list(study_of), ask)
+        self._returned("returns_sop_classes", [one.sop_class_uid for one in objects])
+
+    def _answers_without_study(self, sample: Sample) -> Plan[None]:
+        """Find out whether the series of a whole day are answered without naming its studies."""
+        chosen = sample.quiet_day()
+        if chosen is None or len(chosen[1]) > _RELATIONAL_STUDIES:
+            return
+        day, uids = chosen
+        reply = yield Question("SERIES", first=day, last=day, relational=True, most=len(uids) * 50 + 200)
+        answered = {one.study_instance_uid for one in reply.matches}
+        self._is(relational=reply.complete and answered == uids)
+
+    # What was learned
+
+    def _lists(
+        self, level: str, uids: Sequence[str], ask: Callable[[Sequence[str]], Plan[bool]]
+    ) -> Plan[None]:
+        """Find out how many UIDs a list may hold, bounded by what there is to ask for."""
+        if len(uids) < 2:  # noqa: PLR2004 - one is no list
+            return
+        taken = yield from ask(uids[:LIST_LENGTH])
+        if taken:
+            length = LIST_LENGTH
+            if len(uids) >= _LONG_LIST and (yield from ask(uids[:_LONG_LIST])):
+                length = _LONG_LIST
+        else:
+            shorter = uids[: min(SHORT_LIST_LENGTH, len(uids) // 2)]
+            length = len(shorter) if len(shorter) > 1 and (yield from ask(shorter)) else 0
+        self.learn(lambda known: known.takes_lists(level, length))
+
+    def _returned(self, name: str, values: Sequence[Any]) -> None:
+        seen = any(value is not None for value in values)
+        if seen or len(values) >= _FEW:
+            self._is(**{name: seen})
+
+    def _is(self, **values: Any) -> None:
+        self.learn(lambda known: replace(known, **values))
+
+
+def _uids(matches: Sequence[Any]) -> set[str]:
+    return {str(one.study_instance_uid) for one in matches}
+
+
+def _busiest(sample: Sample) -> int:
+    """Return the most studies of one code; of all, where codes are not returned."""
+    codes = {code for one in sample.studies for code in one.modalities or ()}
+    counts = [len(sample.with_code((code,))) for code in codes]
+    return max(counts, default=len(sample.studies))
+
+
+def _telling_codes(sample: Sample) -> Sequence[str]:
+    """Return the codes to ask for: one that some studies have and others do not, if there is one."""
+    codes = sorted({code for one in sample.studies for code in one.modalities or ()})
+    if not codes:
+        return _TRIED_CODES
+    partly = [code for code in codes if len(sample.with_code((code,))) < len(sample.uids)]
+    return (partly or codes)[:1]
+
+
+def _list_that_tells(sample: Sample, present: Sequence[str]) -> tuple[str, ...] | None:
+    """Return as many codes as leave some study out and need more than one code to find the others."""
+    for left_out in (None, *present):
+        codes = tuple(code for code in DOSE_CODES if code != left_out)
+        expected = sample.with_code(codes)
+        one_is_enough = any(sample.with_code((code,)) == expected for code in present)
+        if expected and expected != sample.uids and not one_is_enough:
+            return codes
+    return None
+
+
+def _small_series(series: Collection[SeriesMatch]) -> list[SeriesMatch]:
+    """Return series whose objects are few enough to be asked for together, reports first."""
+    known = [one for one in series if one.study_instance_uid is not None]
+    known.sort(key=lambda one: (one.modality != "SR", _size(one), one.series_instance_uid))
+    chosen: list[SeriesMatch] = []
+    objects = 0
+    for one in known[:LIST_LENGTH]:
+        objects += _size(one)
+        if chosen and objects > _OBJECTS_AT_ONCE:
+            break
+        chosen.append(one)
+    return chosen
+
+
+def _size(series: SeriesMatch) -> int:
+    return _GUESSED_OBJECTS if series.instance_count is None else series.instance_count

@@ -1,0 +1,84 @@
+"""Optional keys that have a request refused: found out by leaving them out, and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from pydicom.dataset import Dataset
+
+from services.query.profile.learner import Learner
+from shared.dicom.association.c_find import FindResult
+from shared.dicom.errors import PeerError
+from shared.dicom.query.identifiers import OPTIONAL_KEYS, without
+
+T = TypeVar("T")
+
+#: "Processing failure", "no such attribute", "missing attribute", "invalid attribute value", "mistyped
+#: argument" (PS3.7 annex C) and "identifier does not match SOP class" (PS3.4 C.4.1.1.4).
+_OF_KEYS = frozenset({0x0110, 0x0105, 0x0106, 0x0107, 0x0120, 0x0212, 0xA900})
+
+
+def may_be_the_keys(result: FindResult[T]) -> bool:
+    """Tell whether a request may have been refused because of a key: at once, and not for its size."""
+    error = result.error
+    if result.matches or not isinstance(error, PeerError) or error.status_code is None:
+        return False
+    unable_to_process = 0xC000 <= error.status_code <= 0xCFFF  # noqa: PLR2004 - PS3.4 C.4.1.1.4
+    return unable_to_process or error.status_code in _OF_KEYS
+
+
+def ask_without_refused(
+    learner: Learner,
+    level: str,
+    identifier: Dataset,
+    ask: Callable[[Dataset], FindResult[T]],
+    *,
+    only_for_a_key: bool = True,
+) -> FindResult[T]:
+    """Ask without the optional keys that this node refuses, and find out which these are.
+
+    `only_for_a_key`: a refusal can only be for an optional key, so that it is worth finding out for which.
+    """
+    left = without(identifier, learner.profile.refused(level))
+    result = ask(left)
+    if only_for_a_key and may_be_the_keys(result):
+        answer, refused = find_refused(left, level, lambda leave: ask(without(left, leave)))
+        result = answer or result
+        if refused:
+            learner.learn(lambda profile: profile.refuses(level, refused))
+    if result.complete:
+        learner.observe(level, result.matches, result.duration_ms)
+    return result
+
+
+def find_refused(
+    identifier: Dataset, level: str, ask: Callable[[frozenset[str]], FindResult[T]]
+) -> tuple[FindResult[T] | None, frozenset[str]]:
+    """Ask without optional keys, then put them back one by one; return the last answer and what is refused.
+
+    `ask` leaves out the keywords that it is given. None: the optional keys are not the reason.
+    """
+    optional = [keyword for keyword in OPTIONAL_KEYS[level] if _may_be_left_out(identifier, keyword)]
+    answer = ask(frozenset(optional)) if optional else None
+    if answer is None or not answer.complete:
+        return None, frozenset()
+    return _put_back(optional, answer, ask)
+
+
+def _may_be_left_out(identifier: Dataset, keyword: str) -> bool:
+    """Tell whether a key is there; a list of values may be refused for being one, not for its key."""
+    return keyword in identifier and identifier[keyword].VM <= 1
+
+
+def _put_back(
+    optional: Sequence[str], answer: FindResult[T], ask: Callable[[frozenset[str]], FindResult[T]]
+) -> tuple[FindResult[T], frozenset[str]]:
+    refused = frozenset(optional)
+    for keyword in optional:
+        attempt = ask(refused - {keyword})
+        if attempt.complete:
+            answer, refused = attempt, refused - {keyword}
+        elif not may_be_the_keys(attempt):
+            return attempt, refused
+    return answer, refused

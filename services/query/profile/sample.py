@@ -1,0 +1,253 @@
+"""Some studies of the newest days of a node: what a measurement compares all other answers with. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from shared.dicom.query.matches import StudyMatch
+
+T = TypeVar("T")
+
+#: Answers that are taken of one question; then it is ended.
+MOST_ANSWERS = 500
+
+
+class Ending(StrEnum):
+    """How a question ended."""
+
+    COMPLETE = "complete"
+    #: We ended it: there were more answers than wanted.
+    CUT = "cut"
+    #: The node did not answer it to the end.
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One C-FIND; several UIDs or codes are a list of values of one key."""
+
+    level: str
+    first: date | None = None
+    last: date | None = None
+    #: Minutes of a single day, both included.
+    minutes: tuple[int, int] | None = None
+    codes: tuple[str, ...] = ()
+    studies: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+    #: Series of all studies of the days, without naming these (PS3.4 C.4.1.2.2.2).
+    relational: bool = False
+    #: An empty Modality (0008,0060) at STUDY level.
+    with_modality: bool = False
+    most: int = MOST_ANSWERS
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was answered: matches of the level of the question."""
+
+    ending: Ending
+    matches: Sequence[Any] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether these are all answers."""
+        return self.ending is Ending.COMPLETE
+
+
+#: Yields questions, is sent replies, returns what follows from them.
+Plan = Generator[Question, Reply, T]
+
+
+#: Studies that are enough to compare with, and windows that are asked for until there are so many.
+ENOUGH = 20
+MOST_WINDOWS = 11
+
+#: A window in which nothing was is followed by one so much wider.
+_GROWTH = 3
+
+#: Answers that look like the limit of a node, not like a number of studies.
+SUSPICIOUS = frozenset({50, 64, 100, 128, 150, 200, 250, 256, 300, 400, 500})
+
+_MINUTES = 24 * 60
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All studies of some days, or of some minutes of one."""
+
+    first: date
+    last: date
+    studies: tuple[StudyMatch, ...]
+    minutes: tuple[int, int] | None = None
+    #: Whether an empty Modality has to be among the keys.
+    with_modality: bool = False
+    #: The widest window that one question was answered for.
+    widest_days: int = 1
+    #: Answers to one question that were proven to be all, or to be fewer; 0 and None: not known.
+    proven: int = 0
+    cap: int | None = None
+
+    @property
+    def uids(self) -> set[str]:
+        """Return the studies' UIDs."""
+        return {one.study_instance_uid for one in self.studies}
+
+    @property
+    def days(self) -> int:
+        """Return the width of the window."""
+        return (self.last - self.first).days + 1
+
+    def with_code(self, codes: Iterable[str]) -> set[str]:
+        """Return the UIDs of studies that have one of these codes, as far as the node told them."""
+        wanted = set(codes)
+        return {one.study_instance_uid for one in self.studies if wanted & set(one.modalities or ())}
+
+    def question(self, codes: tuple[str, ...] = ()) -> Question:
+        """Return the question for the same window."""
+        return Question("STUDY", self.first, self.last, self.minutes, codes, with_modality=self.with_modality)
+
+    def quiet_day(self) -> tuple[date, set[str]] | None:
+        """Return the day with the fewest studies, and their UIDs."""
+        if self.minutes is not None:
+            return None
+        days: dict[date, set[str]] = {}
+        for one in self.studies:
+            day = _day(one.study_date)
+            if day is None:
+                return None
+            days.setdefault(day, set()).add(one.study_instance_uid)
+        return min(days.items(), key=lambda item: (len(item[1]), item[0]), default=None)
+
+
+def sample_of(today: date) -> Plan[Sample | None]:
+    """Look for studies, narrow windows first, newest days going back with growing steps; None: none found."""
+    found = yield from _going_back(today, with_modality=False)
+    if found.sample is None and found.reached is not None:
+        found = yield from _all_at_once(found.reached, today)
+    sample = found.sample
+    if sample is None or sample.minutes is not None:
+        return sample
+    return (yield from _proven(sample, windows=found.windows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What going back brought; `reached` is the first day that was looked at."""
+
+    sample: Sample | None
+    reached: date | None = None
+    windows: int = 0
+
+
+def _going_back(today: date, *, with_modality: bool) -> Plan[_Found]:
+    last, width, answered, widest = today, 1, 0, 1
+    studies: dict[str, StudyMatch] = {}
+    reached: date | None = None
+    for _ in range(MOST_WINDOWS):
+        first = last - timedelta(days=width - 1)
+        reply = yield Question("STUDY", first, last, with_modality=with_modality)
+        if not reply.complete and width > 1:
+            width = max(1, width // _GROWTH**2)
+            continue
+        if not reply.complete and reply.matches and not studies:
+            return (yield from _part_of(first, reply))
+        if not reply.complete:
+            last = first - _DAY
+            continue
+        studies |= {one.study_instance_uid: one for one in reply.matches}
+        reached, last = first, first - _DAY
+        if reply.matches:
+            answered, widest = answered + 1, max(widest, width)
+        else:
+            width *= _GROWTH
+        if len(studies) >= ENOUGH:
+            break
+    if not studies or reached is None:
+        return _Found(None, reached)
+    whole = Sample(reached, today, tuple(studies.values()), with_modality=with_modality, widest_days=widest)
+    return _Found(whole, reached, answered)
+
+
+def _part_of(day: date, reply: Reply) -> Plan[_Found]:
+    """Ask for so many minutes of a busy day that a few studies lie in them."""
+    minutes = sorted(minute for one in reply.matches if (minute := _minute(one.study_time)) is not None)
+    if len(minutes) <= ENOUGH:
+        return _Found(None)
+    window = minutes[0], minutes[ENOUGH]
+    again = yield Question("STUDY", day, day, window)
+    if not again.complete or not again.matches:
+        return _Found(None)
+    return _Found(Sample(day, day, _once(again.matches), window))
+
+
+def _all_at_once(reached: date, today: date) -> Plan[_Found]:
+    """Ask the same days with an empty Modality among the keys: some archives find nothing without it."""
+    reply = yield Question("STUDY", reached, today, with_modality=True)
+    if not reply.complete or not reply.matches:
+        return _Found(None)
+    return _Found(Sample(reached, today, _once(reply.matches), with_modality=True), reached, 0)
+
+
+def _proven(sample: Sample, windows: int) -> Plan[Sample]:
+    """Compare what one question brings with what its parts bring, where that may differ."""
+    if windows > 1:
+        return (yield from _compared_with_whole(sample))
+    if len(sample.studies) in SUSPICIOUS:
+        return (yield from _compared_with_halves(sample))
+    return sample
+
+
+def _compared_with_whole(sample: Sample) -> Plan[Sample]:
+    whole = yield sample.question()
+    answers = len(_once(whole.matches))
+    if not whole.complete or not answers:
+        return sample
+    if answers < len(sample.studies):
+        return replace(sample, cap=answers)
+    return replace(sample, proven=answers, widest_days=max(sample.widest_days, sample.days))
+
+
+def _compared_with_halves(sample: Sample) -> Plan[Sample]:
+    studies: dict[str, StudyMatch] = {}
+    for part in _halves(sample):
+        reply = yield part
+        if not reply.complete:
+            return sample
+        studies |= {one.study_instance_uid: one for one in reply.matches}
+    answers = len(sample.studies)
+    if len(studies) > answers:
+        return replace(sample, studies=tuple(studies.values()), cap=answers)
+    return replace(sample, proven=answers)
+
+
+def _halves(sample: Sample) -> tuple[Question, Question]:
+    question = sample.question()
+    if sample.first < sample.last:
+        middle = sample.first + (sample.last - sample.first) // 2
+        return replace(question, last=middle), replace(question, first=middle + _DAY)
+    noon = _MINUTES // 2
+    return replace(question, minutes=(0, noon - 1)), replace(question, minutes=(noon, _MINUTES - 1))
+
+
+def _once(matches: Iterable[StudyMatch]) -> tuple[StudyMatch, ...]:
+    studies: Mapping[str, StudyMatch] = {one.study_instance_uid: one for one in matches}
+    return tuple(studies.values())
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if text and len(text) >= 8 else None  # noqa: PLR2004 - yyyymmdd
+    except ValueError:
+        return None
+
+
+def _minute(text: str | None) -> int | None:
+    if not text or not text[:4].isdecimal() or len(text) < 4:  # noqa: PLR2004 - hhmm
+        return None
+    minute = int(text[:2]) * 60 + int(text[2:4])
+    return minute if minute < _MINUTES else None

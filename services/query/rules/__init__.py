@@ -1,0 +1,1 @@
+"""The decision rules: from the matches of a study to keep or drop. Pure."""

@@ -1,0 +1,182 @@
+"""The cells of the decision table: each keeps something of a study, or says what it has to see first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.query.rules.model import ObjectAnswer, Objects, SeriesAnswer, distinct_objects, returned
+from services.query.rules.reports import Pick, ReportKind, Reports
+from shared.contract.criteria import CODES
+from shared.contract.criteria_fields import fold
+from shared.contract.reasons import Reason
+
+PET_CODE = "PT"
+#: Description of a Philips CT series that shows the dose, as it is compared.
+PHILIPS_DOSE_INFO = "dose info"
+#: Objects that such a series has at most.
+PHILIPS_DOSE_INFO_MAX_OBJECTS = 5
+#: Secondary Capture, single frame and the four multi-frame ones (PS3.4 B.5).
+SECONDARY_CAPTURE_CLASSES = frozenset(
+    {"1.2.840.10008.5.1.4.1.1.7"} | {f"1.2.840.10008.5.1.4.1.1.7.{number}" for number in range(1, 5)}
+)
+#: Nuclear Medicine Image Storage, and the retired class before it.
+NM_IMAGE_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.20", "1.2.840.10008.5.1.4.1.1.5"})
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A study as one row of the table sees it: without the series that the station filter dropped."""
+
+    type: str
+    series: tuple[SeriesAnswer, ...]
+    objects: Objects
+    reports: Reports
+    toshiba: bool
+
+    def own_series(self) -> tuple[SeriesAnswer, ...]:
+        """Return the series of the type's own codes."""
+        return tuple(one for one in self.series if one.code() in CODES[self.type])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a cell keeps, which series it needs to see at image level first, and why it leaves the others."""
+
+    picks: tuple[Pick, ...] = ()
+    needs: frozenset[str] = frozenset()
+    #: Why the type's own series that are not kept are dropped; `drops` says it better for some.
+    left: Reason = Reason.NO_DOSE_OBJECT
+    drops: Mapping[str, Reason] = field(default_factory=dict)
+
+
+Cell = Callable[[Case], Outcome]
+
+
+def reports(*kinds: ReportKind) -> Cell:
+    """Return a cell that keeps the report objects of these kinds."""
+    wanted = frozenset(kinds)
+
+    def cell(case: Case) -> Outcome:
+        return Outcome(case.reports.pick(wanted), left=Reason.SUPERSEDED_BY_REPORT)
+
+    return cell
+
+
+#: Keeps the SR series that the PACS does not tell apart.
+unknown_series: Cell = reports(ReportKind.UNKNOWN)
+
+
+def own_images(case: Case, reason: Reason = Reason.IMAGES_NO_REPORT) -> Outcome:
+    """Keep the series of the type's own codes: not SR, PR, KO, OT."""
+    return Outcome(_whole(case.own_series(), reason))
+
+
+def nothing(_case: Case) -> Outcome:
+    """Keep nothing."""
+    return Outcome()
+
+
+def ct_without_report(case: Case) -> Outcome:
+    """Keep what may show the dose of a CT study that has no report."""
+    own = case.own_series()
+    named = [one for one in own if fold(one.description or "") == PHILIPS_DOSE_INFO]
+    if named:
+        return Outcome(_whole(named, Reason.PHILIPS_DOSE_INFO), left=Reason.NOT_A_DOSE_SERIES)
+    if case.toshiba:
+        return _unite(_toshiba(one, case) for one in own)
+    if any(returned(one.description) for one in case.series):
+        return Outcome(left=Reason.NOT_A_DOSE_SERIES)
+    return _unite(_small(one, case) for one in own)
+
+
+def rrdsr_and_pet(case: Case) -> Outcome:
+    """Keep the RRDSR objects and the first image of each PT series."""
+    found = _unite(_first(one, case, Reason.FIRST_IMAGE_PET) for one in _pet(case))
+    picks = case.reports.pick(frozenset({ReportKind.RRDSR})) + found.picks
+    return Outcome(picks, found.needs, Reason.SUPERSEDED_BY_REPORT, found.drops)
+
+
+def nm_without_report(case: Case) -> Outcome:
+    """Keep the first image of each PT series; with none, that of each NM series of an image class."""
+    pet = _pet(case)
+    if pet:
+        found = _unite(_first(one, case, Reason.FIRST_IMAGE_PET) for one in pet)
+        return Outcome(found.picks, found.needs, Reason.SUPERSEDED_BY_PET, found.drops)
+    return _unite(_first(one, case, Reason.FIRST_IMAGE_NM, NM_IMAGE_CLASSES) for one in case.own_series())
+
+
+def _pet(case: Case) -> list[SeriesAnswer]:
+    return [one for one in case.own_series() if one.code() == PET_CODE]
+
+
+def _whole(series: Iterable[SeriesAnswer], reason: Reason) -> tuple[Pick, ...]:
+    return tuple(Pick(one.series_instance_uid, reason) for one in series)
+
+
+def _first(
+    series: SeriesAnswer, case: Case, reason: Reason, classes: frozenset[str] | None = None
+) -> Outcome:
+    """Keep the first image, of these classes if any are given; one that was not returned may be of them."""
+    uid = series.series_instance_uid
+    if uid not in case.objects:
+        return Outcome(needs=frozenset({uid}))
+    answered = distinct_objects(case.objects[uid])
+    images = [one for one in answered if classes is None or returned(one.sop_class_uid) in {None, *classes}]
+    if not images:
+        return Outcome(drops={uid: Reason.NOT_AN_IMAGE_CLASS if answered else Reason.EMPTY_AT_IMAGE_LEVEL})
+    blind = classes is not None and returned(images[0].sop_class_uid) is None
+    note = Reason.SOP_CLASS_NOT_RETURNED if blind else None
+    return Outcome((Pick(uid, reason, _uids(images[:1]), note),))
+
+
+def _toshiba(series: SeriesAnswer, case: Case) -> Outcome:
+    """Keep all secondary captures of a series, and the first of its other images."""
+    uid = series.series_instance_uid
+    if uid not in case.objects:
+        return Outcome(needs=frozenset({uid}))
+    answered = distinct_objects(case.objects[uid])
+    captures = [one for one in answered if _is_capture(one)]
+    others = [one for one in answered if not _is_capture(one)]
+    picks = [
+        Pick(uid, reason, _uids(kept))
+        for reason, kept in (
+            (Reason.TOSHIBA_SECONDARY_CAPTURE, captures),
+            (Reason.TOSHIBA_FIRST_IMAGE, others[:1]),
+        )
+        if kept
+    ]
+    return Outcome(tuple(picks), drops={} if picks else {uid: Reason.EMPTY_AT_IMAGE_LEVEL})
+
+
+def _is_capture(image: ObjectAnswer) -> bool:
+    return returned(image.sop_class_uid) in SECONDARY_CAPTURE_CLASSES
+
+
+def _small(series: SeriesAnswer, case: Case) -> Outcome:
+    """Keep a series of so few objects that it may be a Philips one; count them where it has no count."""
+    uid = series.series_instance_uid
+    count = series.count()
+    if count is None and uid not in case.objects:
+        return Outcome(needs=frozenset({uid}))
+    if count is None:
+        count = len(distinct_objects(case.objects[uid]))
+    if count == 0:
+        return Outcome(drops={uid: Reason.EMPTY_AT_IMAGE_LEVEL})
+    if count > PHILIPS_DOSE_INFO_MAX_OBJECTS:
+        return Outcome(drops={uid: Reason.NOT_A_DOSE_SERIES})
+    return Outcome(_whole([series], Reason.PHILIPS_MAYBE_DOSE_INFO))
+
+
+def _unite(outcomes: Iterable[Outcome]) -> Outcome:
+    """Unite what a cell found for single series."""
+    found = list(outcomes)
+    return Outcome(
+        picks=tuple(pick for one in found for pick in one.picks),
+        needs=frozenset(uid for one in found for uid in one.needs),
+        drops={uid: reason for one in found for uid, reason in one.drops.items()},
+    )
+
+
+def _uids(objects: Sequence[ObjectAnswer]) -> frozenset[str]:
+    return frozenset(one.sop_instance_uid for one in objects)

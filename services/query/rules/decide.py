@@ -1,0 +1,239 @@
+"""The decision table: from what a PACS answered about a study to what is kept of it. Pure, and versioned.
+
+`decide` asks for no more than it needs: it says which answers it lacks, is called again with them, and ends.
+How sentences of the rules are read where they leave a choice stands in docs/decisions/0003-decision-rules.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from services.query.rules.cells import (
+    Case,
+    Cell,
+    Outcome,
+    ct_without_report,
+    nm_without_report,
+    nothing,
+    own_images,
+    reports,
+    rrdsr_and_pet,
+    unknown_series,
+)
+from services.query.rules.decisions import Findings, drop_study, judge_study
+from services.query.rules.filters import Filtered, filter_series, filter_study
+from services.query.rules.model import (
+    SR_CODE,
+    Decision,
+    KnownObjects,
+    Needs,
+    ObjectAnswer,
+    ObjectDecision,
+    Objects,
+    ObjectShortfall,
+    SeriesAnswer,
+    SeriesDecision,
+    StudyAnswer,
+    StudyDecision,
+    distinct_series,
+    merge_study_answers,
+    object_shortfalls,
+    series_shortfall,
+)
+from services.query.rules.reports import IDENTIFIED, ReportKind, Reports, read_reports
+from shared.contract.criteria import CODES, Criteria
+from shared.contract.reasons import Reason
+
+__all__ = [
+    "RULES_VERSION",
+    "TABLE",
+    "Decision",
+    "KnownObjects",
+    "Needs",
+    "ObjectAnswer",
+    "ObjectDecision",
+    "ObjectShortfall",
+    "SeriesAnswer",
+    "SeriesDecision",
+    "StudyAnswer",
+    "StudyDecision",
+    "decide",
+    "merge_study_answers",
+    "object_shortfalls",
+    "series_shortfall",
+]
+
+#: Stored with each query; changes whenever the same answers would lead to another decision.
+RULES_VERSION = 1
+
+
+class Column(Enum):
+    """What reports a study has, as a row of the table sees them."""
+
+    REPORT = "with RDSR"
+    ESR = "only ESR"
+    UNKNOWN = "only unknown, option on"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is kept of a study of one type; `own` are the dose reports that are this type's."""
+
+    own: frozenset[ReportKind]
+    report: Cell
+    esr: Cell
+    unknown: Cell
+    neither: Cell
+
+    def cell(self, column: Column) -> Cell:
+        """Return the cell below a column."""
+        return {
+            Column.REPORT: self.report,
+            Column.ESR: self.esr,
+            Column.UNKNOWN: self.unknown,
+            Column.NEITHER: self.neither,
+        }[column]
+
+
+_RDSR = frozenset({ReportKind.RDSR})
+_RRDSR = frozenset({ReportKind.RRDSR})
+
+_rdsr = reports(ReportKind.RDSR)
+_both = reports(ReportKind.RDSR, ReportKind.RRDSR)
+_esr = reports(ReportKind.ESR)
+
+# fmt: off
+TABLE: Mapping[str, Row] = {
+    #                           with RDSR      only ESR           only unknown    neither
+    "MG": Row(_RDSR,            _rdsr,         own_images,        unknown_series, own_images),
+    "DX": Row(_RDSR,            _rdsr,         own_images,        unknown_series, own_images),
+    "FL": Row(_RDSR,            _rdsr,         _esr,              unknown_series, nothing),
+    "CT": Row(_RDSR,            _rdsr,         _esr,              unknown_series, ct_without_report),
+    "NM": Row(_RRDSR,           rrdsr_and_pet, nm_without_report, unknown_series, nm_without_report),
+    "SR": Row(_RDSR | _RRDSR,   _both,         _esr,              unknown_series, nothing),
+}
+# fmt: on
+
+#: A report cannot be attributed in a study that has more than one of these ...
+ATTRIBUTED_TYPES = ("MG", "DX", "FL", "CT")
+#: ... and the images of these are then kept beside it.
+IMAGES_BESIDE_REPORT_TYPES = frozenset({"MG", "DX"})
+
+
+def decide(
+    criteria: Criteria,
+    study: StudyAnswer,
+    series: Sequence[SeriesAnswer] | None,
+    objects: Objects,
+    known: KnownObjects,
+) -> StudyDecision | Needs:
+    """Decide about a study, or say what to ask the PACS first.
+
+    `series` is None as long as the series level was not asked; `objects` has an entry, if only an empty one,
+    for each series that was asked at image level. Answers that fall short of what the PACS announces
+    (`series_shortfall`, `object_shortfalls`) are not for this function: such a study is missing, not judged.
+    """
+    answered = None if series is None else distinct_series(series)
+    codes = study.codes() | {code for one in answered or () if (code := one.code())}
+    types = _types(criteria, codes)
+    filtered = filter_study(criteria, study)
+    reason = filtered.reason or _not_wanted(criteria, codes, types, answered)
+    if reason:
+        return drop_study(study, types, replace(filtered, reason=reason), answered or ())
+    if answered is None:
+        return Needs(series=True)
+    return _examine(criteria, study, (types, codes, filtered), answered, objects, known)
+
+
+def _types(criteria: Criteria, codes: frozenset[str]) -> tuple[str, ...]:
+    """Return the requested types that a study of these codes has; SR only where it has nothing else."""
+    return tuple(
+        name
+        for name in criteria.requested_types()
+        if (codes == {SR_CODE} if name == "SR" else not codes.isdisjoint(CODES[name]))
+    )
+
+
+def _not_wanted(
+    criteria: Criteria,
+    codes: frozenset[str],
+    types: tuple[str, ...],
+    answered: tuple[SeriesAnswer, ...] | None,
+) -> Reason | None:
+    if types or (not codes and answered is None):
+        return None
+    if not codes:
+        return Reason.MODALITY_NOT_RETURNED
+    sr_beside_others = criteria.include_sr_only and SR_CODE in codes
+    return Reason.NOT_SR_ONLY if sr_beside_others else Reason.NOT_REQUESTED_TYPE
+
+
+def _examine(
+    criteria: Criteria,
+    study: StudyAnswer,
+    seen: tuple[tuple[str, ...], frozenset[str], Filtered],
+    series: tuple[SeriesAnswer, ...],
+    objects: Objects,
+    known: KnownObjects,
+) -> StudyDecision | Needs:
+    """Decide about a study that has a requested type, from its series."""
+    types, codes, filtered = seen
+    by_station = {one.series_instance_uid: filter_series(criteria, one) for one in series}
+    counted = tuple(one for one in series if not by_station[one.series_instance_uid].reason)
+    sr_series = [one for one in counted if one.code() == SR_CODE]
+    needs = _unasked((one.series_instance_uid for one in sr_series), objects)
+    if needs:
+        return Needs(images=needs)
+    found = read_reports(sr_series, objects)
+    outcomes = {
+        name: _apply_row(Case(name, counted, objects, found, criteria.toshiba), codes, criteria.empty_sr)
+        for name in types
+    }
+    needs = frozenset(uid for outcome in outcomes.values() for uid in outcome.needs)
+    if criteria.ignore_known:
+        needs |= _unasked(_whole_and_partly_known(outcomes.values(), known), objects)
+    if needs:
+        return Needs(images=needs)
+    known_now = known if criteria.ignore_known else KnownObjects()
+    return judge_study(study, filtered, series, Findings(outcomes, found, by_station, objects, known_now))
+
+
+def _apply_row(case: Case, codes: frozenset[str], empty_sr: bool) -> Outcome:
+    """Keep what the row of the case's type says, and images beside a report that cannot be attributed."""
+    row = TABLE[case.type]
+    column = _column(case.type, row, case.reports, empty_sr)
+    outcome = row.cell(column)(case)
+    shared = sum(not codes.isdisjoint(CODES[name]) for name in ATTRIBUTED_TYPES) > 1
+    if shared and case.type in IMAGES_BESIDE_REPORT_TYPES and column in {Column.REPORT, Column.UNKNOWN}:
+        images = own_images(case, Reason.IMAGES_BESIDE_REPORT)
+        outcome = replace(outcome, picks=outcome.picks + images.picks)
+    return outcome
+
+
+def _column(name: str, row: Row, found: Reports, empty_sr: bool) -> Column:
+    kinds = found.kinds()
+    if kinds & row.own:
+        return Column.REPORT
+    if ReportKind.ESR in kinds:
+        return Column.ESR
+    outranked = name == "NM" and not kinds.isdisjoint(IDENTIFIED)
+    if ReportKind.UNKNOWN in kinds and empty_sr and not outranked:
+        return Column.UNKNOWN
+    return Column.NEITHER
+
+
+def _whole_and_partly_known(outcomes: Iterable[Outcome], known: KnownObjects) -> Iterable[str]:
+    """Return the series to keep whole of which the database has something: their objects are compared."""
+    return (
+        pick.series_instance_uid
+        for outcome in outcomes
+        for pick in outcome.picks
+        if pick.sop_instance_uids is None and known.touches(pick.series_instance_uid)
+    )
+
+
+def _unasked(series_instance_uids: Iterable[str], objects: Objects) -> frozenset[str]:
+    return frozenset(uid for uid in series_instance_uids if uid not in objects)

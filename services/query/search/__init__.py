@@ -1,0 +1,1 @@
+"""The search for studies at STUDY level: slices, UID lists, splitting and merging."""

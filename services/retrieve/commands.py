@@ -1,0 +1,168 @@
+"""The commands of the retrieve service: run a retrieve, cancel a job, ask again for what is missing."""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from services.retrieve.ledger.conditions import recount
+from services.retrieve.ledger.outcomes import counts_of
+from services.retrieve.ledger.selection import fill, keeps_anything
+from services.retrieve.planning.payloads import plan_task
+from shared.clock import Clock
+from shared.contract.criteria import TYPE_ORDER
+from shared.contract.envelope import Envelope
+from shared.contract.messages import ENDED, Accepted, AskAgain, CancelJob, RunRetrieve
+from shared.database.models import Node, Query, Retrieve
+from shared.database.session import Database
+from shared.errors import InvalidInputError
+from shared.jobs.engine import Engine
+from shared.messaging.publisher import Publisher
+
+log = structlog.get_logger(__name__)
+
+
+class RetrieveHandler:
+    """Turns commands into jobs."""
+
+    def __init__(self, database: Database, publisher: Publisher, engine: Engine, clock: Clock) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._engine = engine
+        self._clock = clock
+
+    def run(self, envelope: Envelope, command: RunRetrieve) -> None:
+        """Begin a retrieve; the same command again only goes on with it.
+
+        Raises:
+            InvalidInputError: the command cannot be done; names the field.
+            RetriableError: broker or database away.
+        """
+        order = command.model_copy(update={"types": _types(command)})
+        self._run(envelope.id, order, again=False)
+
+    def again(self, envelope: Envelope, command: AskAgain) -> None:
+        """Begin a retrieve of what has not arrived of an ended one; a query is left to its own service.
+
+        Raises:
+            InvalidInputError: it has not ended, nothing is missing, or it cannot be done.
+            RetriableError: broker or database away.
+        """
+        with self._database.read() as session:
+            earlier = session.get(Retrieve, command.job_id)
+            known = session.get(Retrieve, envelope.id) is not None
+        if earlier is None:
+            return
+        if not known:
+            _require_missing(earlier)
+        order = RunRetrieve(
+            query_id=earlier.query_id,
+            types=earlier.selection.get("types", []),
+            study_instance_uids=earlier.selection.get("study_instance_uids", []),
+            requested_by=command.requested_by,
+            priority=earlier.priority,
+        )
+        try:
+            self._run(envelope.id, order, again=True)
+        except InvalidInputError as error:
+            raise InvalidInputError("data.job_id", error.problem) from None
+
+    def _run(self, job_id: str, order: RunRetrieve, *, again: bool) -> None:
+        if self._create(job_id, order, again=again):
+            log.info("retrieve accepted", job_id=job_id, query_id=order.query_id)
+        # The same event id each time: a redelivered command may repeat it.
+        accepted = Accepted(job_id=job_id, kind="retrieve")
+        self._publisher.event(accepted, "retrieve", job_id, event_id=f"{job_id[:55]}-accepted")
+        self._engine.advance(job_id)
+
+    def _create(self, job_id: str, order: RunRetrieve, *, again: bool) -> bool:
+        try:
+            with self._database.write() as session:
+                if session.get(Retrieve, job_id) is not None:
+                    return False
+                if session.get(Query, job_id) is not None:
+                    raise InvalidInputError("id", "is the id of a query")
+                self._begin(session, job_id, order, _ended_query(session, order), again=again)
+        except IntegrityError:
+            # Another worker has the same command in hand, and was first.
+            return False
+        return True
+
+    def _begin(self, session: Session, job_id: str, order: RunRetrieve, query: Query, *, again: bool) -> None:
+        if not keeps_anything(session, order):
+            raise InvalidInputError(*_nothing_kept(order))
+        job = self._job(job_id, order, query)
+        session.add(job)
+        session.flush()
+        fill(session, job_id, order, ignore_known=query.criteria.get("ignore_known", True) is not False)
+        recount(session, job_id)
+        asked = counts_of(session, job_id)["asked"]
+        if again and not asked:
+            raise InvalidInputError("data.job_id", "nothing is missing: all of it has arrived since")
+        self._engine.start_job(session, job, [plan_task()] if asked else [])
+
+    def _job(self, job_id: str, order: RunRetrieve, query: Query) -> Retrieve:
+        return Retrieve(
+            id=job_id,
+            query_id=query.id,
+            selection={"types": order.types, "study_instance_uids": order.study_instance_uids},
+            status="queued",
+            remote_id=query.remote_id,
+            remote_name=query.remote_name,
+            store_id=query.store_id,
+            store_name=query.store_name,
+            requested_by=order.requested_by,
+            requested_at=self._clock(),
+            priority=order.priority,
+        )
+
+    def cancel(self, envelope: Envelope, command: CancelJob) -> None:
+        """End a retrieve; a query is ended by its own service, which also refuses unknown ids.
+
+        Raises:
+            RetriableError: broker or database away.
+        """
+        del envelope
+        if self._engine.cancel(command.job_id):
+            log.info("retrieve cancelled", job_id=command.job_id)
+
+
+def _require_missing(earlier: Retrieve) -> None:
+    if earlier.status == "completed":
+        raise InvalidInputError("data.job_id", "nothing is missing: all of it has arrived")
+    if earlier.status not in ENDED:
+        raise InvalidInputError("data.job_id", f"has not ended yet; it is {earlier.status}")
+
+
+def _types(command: RunRetrieve) -> list[str]:
+    types = list(dict.fromkeys(name.strip().upper() for name in command.types))
+    for name in types:
+        if name not in TYPE_ORDER:
+            raise InvalidInputError("data.types", f"must hold only {', '.join(TYPE_ORDER)}")
+    return types
+
+
+def _ended_query(session: Session, order: RunRetrieve) -> Query:
+    field = "data.query_id"
+    query = session.get(Query, order.query_id)
+    if query is None:
+        raise InvalidInputError(field, "there is no query with this id")
+    if query.status not in ENDED:
+        raise InvalidInputError(field, f"the query has not ended yet; it is {query.status}")
+    if query.status == "failed":
+        raise InvalidInputError(field, "the query failed; ask it again first")
+    for node_id in (query.remote_id, query.store_id):
+        node = session.get(Node, node_id)
+        if node is None or node.removed_at is not None:
+            kind = "remote" if node_id == query.remote_id else "store"
+            raise InvalidInputError(field, f"the {kind} node of this query was removed")
+    return query
+
+
+def _nothing_kept(order: RunRetrieve) -> tuple[str, str]:
+    if order.study_instance_uids:
+        return "data.study_instance_uids", "the query kept nothing of these studies"
+    if order.types:
+        return "data.types", "the query kept no study of these types"
+    return "data.query_id", "the query kept nothing"

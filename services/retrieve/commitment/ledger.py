@@ -1,0 +1,122 @@
+"""Statements on storage commitments: what was asked for, what was reported, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from types import MappingProxyType
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session
+
+from services.retrieve.ledger.conditions import execute, rows_of, weight_of_row
+from services.retrieve.planning.moves import Share
+from shared.contract.reasons import Reason
+from shared.database.models import CommitmentReport as StoredReport
+from shared.database.models import RetrieveCommitment, RetrieveObject
+from shared.dicom.association.storage_commitment import CommitmentReport, Reference
+
+#: States of a request; a refused one may be tried again under another UID.
+ASKED, ANSWERED, REFUSED, UNANSWERED = "asked", "answered", "refused", "unanswered"
+
+#: Reasons of one job that are told.
+REASONS_TOLD = 3
+
+
+def references_to(session: Session, job_id: str, shares: Iterable[Share]) -> list[Reference]:
+    """Return the named objects of these shares whose SOP class is known."""
+    row = RetrieveObject
+    return [
+        Reference(sop_class_uid, uid)
+        for which in rows_of(job_id, shares)
+        for sop_class_uid, uid in session.execute(
+            select(row.sop_class_uid, row.sop_instance_uid).where(which)
+        )
+        if uid and sop_class_uid
+    ]
+
+
+def asked_by(session: Session, task_id: int) -> list[str]:
+    """Return the transactions that earlier tries of a task began, of which nobody knows how they ended."""
+    which = (RetrieveCommitment.task_id == task_id, RetrieveCommitment.state == ASKED)
+    return list(session.scalars(select(RetrieveCommitment.transaction_uid).where(*which)))
+
+
+def report_on(session: Session, transaction_uids: Collection[str]) -> CommitmentReport | None:
+    """Return the first report that our store has taken on any of these transactions."""
+    which = StoredReport.transaction_uid.in_(transaction_uids)
+    row = session.scalars(
+        select(StoredReport).where(which).order_by(StoredReport.received_at).limit(1)
+    ).first()
+    if row is None:
+        return None
+    return CommitmentReport(row.transaction_uid, frozenset(row.committed), MappingProxyType(row.failed))
+
+
+def reports_elsewhere(session: Session, job_id: str, before: datetime) -> bool:
+    """Tell whether the node has not reported on the association of a request that was sent before then."""
+    row = RetrieveCommitment
+    silent = row.state.in_((ASKED, UNANSWERED)) & (row.asked_at < before)
+    reported = exists().where(StoredReport.transaction_uid == row.transaction_uid)
+    found = select(row.transaction_uid).where(row.job_id == job_id, silent | reported).limit(1)
+    return session.scalar(found) is not None
+
+
+def save_asked(
+    session: Session, job_id: str, task_id: int, transaction_uid: str, objects: int, now: datetime
+) -> None:
+    """Write, before it is sent, that the node is asked to commit to so many objects."""
+    session.add(
+        RetrieveCommitment(
+            transaction_uid=transaction_uid, job_id=job_id, task_id=task_id, objects=objects, asked_at=now
+        )
+    )
+
+
+def end(
+    session: Session,
+    transaction_uids: Sequence[str],
+    state: str,
+    now: datetime,
+    *,
+    committed: int = 0,
+    failed: int = 0,
+    detail: str = "",
+) -> None:
+    """Write how transactions ended that have not yet."""
+    which = (
+        RetrieveCommitment.transaction_uid.in_(transaction_uids),
+        RetrieveCommitment.state == ASKED,
+    )
+    values = {"state": state, "ended_at": now, "committed": committed, "failed": failed}
+    execute(session, update(RetrieveCommitment).where(*which).values(**values, detail=detail[:1000]))
+
+
+def end_all(session: Session, job_id: str, now: datetime) -> None:
+    """Write that no report is waited for any more, because the job has ended."""
+    row = RetrieveCommitment
+    open_ones = select(row.transaction_uid).where(row.job_id == job_id, row.state == ASKED)
+    end(session, list(session.scalars(open_ones)), UNANSWERED, now)
+
+
+def mark_committed(session: Session, job_id: str, shares: Iterable[Share], transaction_uid: str) -> None:
+    """Write in which transaction the node committed to these objects."""
+    for which in rows_of(job_id, shares):
+        execute(session, update(RetrieveObject).where(which).values(committed_in=transaction_uid))
+
+
+def mark_unproven(session: Session, job_id: str, shares: Iterable[Share], detail: str) -> None:
+    """Write beside objects that are said to have arrived why the node does not confirm it."""
+    values = {"reason": Reason.NOT_CONFIRMED.value, "detail": detail[:1000]}
+    for which in rows_of(job_id, shares):
+        arrived = RetrieveObject.state == "arrived"
+        execute(session, update(RetrieveObject).where(which, arrived).values(**values))
+
+
+def unproven(session: Session, job_id: str) -> list[tuple[int, str]]:
+    """Return how many objects the node did not confirm, and why, the most first."""
+    row, number = RetrieveObject, func.sum(weight_of_row())
+    which = (row.job_id == job_id, row.state == "arrived", row.reason == Reason.NOT_CONFIRMED.value)
+    statement = select(number, row.detail).where(*which).group_by(row.detail)
+    ordered = statement.order_by(number.desc(), row.detail).limit(REASONS_TOLD)
+    return [(int(objects), detail) for objects, detail in session.execute(ordered)]

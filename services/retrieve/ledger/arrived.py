@@ -1,0 +1,123 @@
+"""Statements on what arrived: receipts of the store, and the rows of the ledger that they close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, select, update
+from sqlalchemy.orm import Session
+
+from services.retrieve.context import Facts, Seen
+from services.retrieve.ledger.conditions import UIDS_AT_ONCE, add_counts, execute, recount, row_key, rows_of
+from services.retrieve.planning.moves import Share
+from services.retrieve.planning.payloads import SeriesKey
+from shared.database.models import RetrieveObject, StoredObject
+from shared.database.upsert import insert_missing
+
+
+def receipts(session: Session, facts: Facts, shares: Iterable[Share]) -> Seen:
+    """Return what of these shares the store has received."""
+    seen = Seen()
+    names = [uid for share in shares for uid in share.sop_instance_uids]
+    for start in range(0, len(names), UIDS_AT_ONCE):
+        chunk = StoredObject.sop_instance_uid.in_(names[start : start + UIDS_AT_ONCE])
+        seen.sop_instance_uids.update(
+            session.scalars(select(StoredObject.sop_instance_uid).where(chunk, receipt_counts(facts)))
+        )
+    for share in shares:
+        if share.nameless:
+            uids = _received_of_series(session, facts, share.key)
+            if uids:
+                seen.nameless[share.key] = uids
+    return seen
+
+
+def _received_of_series(session: Session, facts: Facts, key: SeriesKey) -> set[str]:
+    of_series = and_(StoredObject.study_instance_uid == key[0], StoredObject.series_instance_uid == key[1])
+    since = StoredObject.last_received_at >= facts.since
+    uid = StoredObject.sop_instance_uid
+    return set(session.scalars(select(uid).where(of_series, since, receipt_counts(facts))))
+
+
+def receipt_counts(facts: Facts) -> ColumnElement[bool]:
+    """Say that a row of the store is a receipt for this retrieve."""
+    since = StoredObject.last_received_at >= facts.since
+    if not facts.own_store:
+        return since
+    ours = StoredObject.source == "store"
+    return ours if facts.ignore_known else and_(ours, since)
+
+
+def save_arrived(
+    session: Session,
+    facts: Facts,
+    seen: Seen,
+    shares: Iterable[Share],
+    complete: Iterable[SeriesKey],
+    now: datetime,
+) -> None:
+    """Write what arrived of these shares; `complete` are series without names that nothing more comes of."""
+    add_counts(session, facts.job_id, arrived=_save_named(session, facts.job_id, shares, seen, now))
+    done = set(complete)
+    for key, uids in seen.nameless.items():
+        _save_nameless(session, facts.job_id, key, uids, complete=key in done, now=now)
+
+
+def _save_named(session: Session, job_id: str, shares: Iterable[Share], seen: Seen, now: datetime) -> int:
+    here = [share for one in shares if (share := one.only(seen.sop_instance_uids)) is not None]
+    late = RetrieveObject.state != "arrived"
+    return sum(
+        execute(session, update(RetrieveObject).where(which, late).values(_arrived(now)))
+        for which in rows_of(job_id, here)
+    )
+
+
+def _arrived(now: datetime) -> dict[str, Any]:
+    return {"state": "arrived", "arrived_at": now, "reason": "", "detail": ""}
+
+
+def _save_nameless(
+    session: Session, job_id: str, key: SeriesKey, uids: set[str], *, complete: bool, now: datetime
+) -> None:
+    rows = [
+        {**row_key(job_id, key), "sop_instance_uid": uid, "asked": 1, **_arrived(now)}
+        for uid in sorted(uids - {""})
+    ]
+    new = len(insert_missing(session, RetrieveObject, rows))
+    row = session.get(RetrieveObject, (job_id, *key, ""), populate_existing=True)
+    if row is None:
+        add_counts(session, job_id, asked=new, arrived=new)
+        return
+    weight = row.announced or 1
+    if uids == {""}:  # only the PACS's word, which names nothing
+        row.state, row.arrived_at, row.reason, row.detail = "arrived", now, "", ""
+        add_counts(session, job_id, arrived=weight)
+        return
+    if complete or new >= weight:
+        session.delete(row)
+        left = 0
+    else:
+        row.announced = left = weight - new
+    session.flush()
+    add_counts(session, job_id, asked=new + left - weight, arrived=new)
+
+
+def save_late(session: Session, facts: Facts, now: datetime) -> None:
+    """Write what arrived of the whole retrieve after it was given up, or after its task was interrupted."""
+    uid = RetrieveObject.sop_instance_uid
+    received = exists().where(StoredObject.sop_instance_uid == uid, receipt_counts(facts))
+    late = and_(RetrieveObject.job_id == facts.job_id, RetrieveObject.state != "arrived")
+    execute(session, update(RetrieveObject).where(late, uid != "", received).values(_arrived(now)))
+    columns = (
+        RetrieveObject.study_instance_uid,
+        RetrieveObject.series_instance_uid,
+        RetrieveObject.announced,
+    )
+    for study, series, announced in session.execute(select(*columns).where(late, uid == "")).all():
+        uids = _received_of_series(session, facts, (study, series))
+        if uids:
+            complete = announced is None
+            _save_nameless(session, facts.job_id, (study, series), uids, complete=complete, now=now)
+    recount(session, facts.job_id)

@@ -1,0 +1,212 @@
+"""Statements on what a retrieve expects: its series, their objects, and what is still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, case, delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from services.retrieve.context import Facts
+from services.retrieve.ledger.conditions import (
+    OPEN,
+    add_counts,
+    execute,
+    is_open,
+    row_key,
+    rows_of,
+    rows_of_series,
+    series_rows,
+    weight_of_row,
+)
+from services.retrieve.ledger.selection import is_here
+from services.retrieve.planning.moves import Share
+from services.retrieve.planning.payloads import MoveOrder, SeriesKey
+from shared.database.models import QueryObject, QuerySeries, Retrieve, RetrieveObject
+from shared.database.upsert import insert_missing
+
+#: SOP Instance UID, state, and what the series announced.
+_Row = tuple[str, str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSeries:
+    """One series of the ledger, as it is planned."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    named: int
+    whole: bool
+
+    @property
+    def key(self) -> SeriesKey:
+        """Study and series."""
+        return self.study_instance_uid, self.series_instance_uid
+
+
+def series_page(session: Session, job_id: str, after: SeriesKey | None, limit: int) -> list[PlannedSeries]:
+    """Return series that are still to be planned, in order, those behind `after`."""
+    row = RetrieveObject
+    named = func.sum(case((row.sop_instance_uid == "", 0), else_=1)).label("named")
+    decided = (
+        select(func.count())
+        .where(
+            QueryObject.job_id == Retrieve.query_id,
+            QueryObject.study_instance_uid == row.study_instance_uid,
+            QueryObject.series_instance_uid == row.series_instance_uid,
+        )
+        .correlate(row, Retrieve)
+        .scalar_subquery()
+    )
+    statement = (
+        select(row.study_instance_uid, row.series_instance_uid, named, QuerySeries.whole, decided)
+        .join(Retrieve, Retrieve.id == row.job_id)
+        .join(
+            QuerySeries,
+            and_(
+                QuerySeries.job_id == Retrieve.query_id,
+                QuerySeries.study_instance_uid == row.study_instance_uid,
+                QuerySeries.series_instance_uid == row.series_instance_uid,
+            ),
+        )
+        .where(row.job_id == job_id, row.state == "expected")
+        .group_by(row.study_instance_uid, row.series_instance_uid, QuerySeries.whole, Retrieve.query_id)
+        .order_by(row.study_instance_uid, row.series_instance_uid)
+        .limit(limit)
+    )
+    if after is not None:
+        study, series = after
+        behind = and_(row.study_instance_uid == study, row.series_instance_uid > series)
+        statement = statement.where(
+            row.study_instance_uid >= study, or_(row.study_instance_uid > study, behind)
+        )
+    return [
+        PlannedSeries(study, series, int(count), bool(whole) and int(count) == int(all_of_it))
+        for study, series, count, whole, all_of_it in session.execute(statement)
+    ]
+
+
+def open_names(session: Session, job_id: str, keys: Sequence[SeriesKey]) -> dict[SeriesKey, list[str]]:
+    """Return the named objects of these series that are still to come."""
+    row = RetrieveObject
+    names: dict[SeriesKey, list[str]] = {key: [] for key in keys}
+    columns = (row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid)
+    for which in rows_of_series(job_id, keys):
+        statement = select(*columns).where(which, is_open(), row.sop_instance_uid != "").order_by(*columns)
+        for study, series, uid in session.execute(statement):
+            names[study, series].append(uid)
+    return names
+
+
+def open_shares(session: Session, job_id: str, order: MoveOrder) -> list[Share]:
+    """Return what of an order is still to come."""
+    return [*_open_series(session, job_id, order.whole), *_open_parts(session, job_id, order.parts)]
+
+
+def _open_parts(session: Session, job_id: str, parts: Sequence[Share]) -> Iterator[Share]:
+    row = RetrieveObject
+    columns = (row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid)
+    left: dict[SeriesKey, set[str]] = {}
+    for which in rows_of(job_id, parts):
+        for study, series, uid in session.execute(select(*columns).where(which, is_open())):
+            left.setdefault((study, series), set()).add(uid)
+    for part in parts:
+        here = part.only(left.get(part.key, set()))
+        if here is not None:
+            yield here
+
+
+def _open_series(session: Session, job_id: str, keys: Sequence[SeriesKey]) -> Iterator[Share]:
+    row = RetrieveObject
+    columns = (
+        row.study_instance_uid,
+        row.series_instance_uid,
+        row.sop_instance_uid,
+        row.state,
+        row.announced,
+    )
+    found: dict[SeriesKey, list[_Row]] = {}
+    for which in rows_of_series(job_id, keys):
+        for study, series, uid, state, announced in session.execute(select(*columns).where(which)):
+            found.setdefault((study, series), []).append((uid, state, announced))
+    for key in keys:
+        yield from _shares_of(key, found.get(key, []))
+
+
+def _shares_of(key: SeriesKey, rows: Sequence[_Row]) -> Iterator[Share]:
+    names = tuple(sorted(uid for uid, state, _ in rows if uid and state in OPEN))
+    if names:
+        yield Share(*key, names, whole=len(names) == len(rows))
+    arrived = sum(bool(uid) and state == "arrived" for uid, state, _ in rows)
+    for uid, state, announced in rows:
+        if not uid and state in OPEN:
+            # The row counts what is still to come; what arrived of the series counts for its share.
+            yield Share(*key, whole=True, announced=announced + arrived if announced else announced)
+
+
+def announced_of(session: Session, facts: Facts, key: SeriesKey) -> int | None:
+    """Return how many objects the PACS said a series has."""
+    return session.scalar(
+        select(QuerySeries.instance_count).where(
+            QuerySeries.job_id == facts.query_id,
+            QuerySeries.study_instance_uid == key[0],
+            QuerySeries.series_instance_uid == key[1],
+        )
+    )
+
+
+def name_objects(
+    session: Session, facts: Facts, key: SeriesKey, sop_classes: Mapping[str, str]
+) -> Share | None:
+    """Put the objects of a series in place of the row that stood for it; return what is to be asked for.
+
+    `sop_classes`: SOP Class UIDs by SOP Instance UID, empty where the PACS does not tell them.
+    Objects that arrived before, or are in the store where that counts, are left out.
+    """
+    rows = [
+        {
+            **row_key(facts.job_id, key),
+            "sop_instance_uid": uid,
+            "sop_class_uid": sop_class_uid,
+            "state": "expected",
+            "asked": 0,
+            "reason": "",
+            "detail": "",
+        }
+        for uid, sop_class_uid in sop_classes.items()
+    ]
+    inserted = len(insert_missing(session, RetrieveObject, rows))
+    here = and_(
+        series_rows(facts.job_id, key),
+        RetrieveObject.state == "expected",
+        is_here(facts.query_id, RetrieveObject, ignore_known=facts.ignore_known),
+    )
+    known = execute(session, delete(RetrieveObject).where(here))
+    add_counts(session, facts.job_id, asked=inserted - known - _drop_nameless(session, facts.job_id, key))
+    names = open_names(session, facts.job_id, [key])[key]
+    return Share(*key, tuple(names), whole=not known) if names else None
+
+
+def keep_nameless(session: Session, facts: Facts, key: SeriesKey) -> Share | None:
+    """Return a series that the PACS names nothing of, to be asked for whole; None if it arrived before."""
+    announced = announced_of(session, facts, key)
+    earlier = select(func.count(func.distinct(RetrieveObject.sop_instance_uid))).where(
+        RetrieveObject.job_id.in_(select(Retrieve.id).where(Retrieve.query_id == facts.query_id)),
+        RetrieveObject.study_instance_uid == key[0],
+        RetrieveObject.series_instance_uid == key[1],
+        RetrieveObject.state == "arrived",
+    )
+    arrived = session.scalar(earlier) or 0
+    if arrived and arrived >= (announced or 1):
+        add_counts(session, facts.job_id, asked=-_drop_nameless(session, facts.job_id, key))
+        return None
+    return Share(*key, whole=True, announced=announced or None)
+
+
+def _drop_nameless(session: Session, job_id: str, key: SeriesKey) -> int:
+    """Delete the row that stands for a series; return how many objects it stood for."""
+    which = and_(series_rows(job_id, key), RetrieveObject.sop_instance_uid == "")
+    weights = session.scalars(select(weight_of_row()).where(which)).all()
+    execute(session, delete(RetrieveObject).where(which))
+    return sum(weights)

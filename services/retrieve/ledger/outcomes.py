@@ -1,0 +1,122 @@
+"""Statements on what was asked, how that ended, what was given up, and how a retrieve stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, case, func, select, update
+from sqlalchemy.orm import Session
+
+from services.retrieve.context import Facts
+from services.retrieve.ledger.conditions import LOST, execute, is_open, rows_of, weight_of_row
+from services.retrieve.planning.moves import Share
+from services.retrieve.planning.response_outcome import Answer
+from shared.contract.reasons import Reason
+from shared.database.models import Retrieve, RetrieveMove, RetrieveObject, StoredObject
+
+#: From the weakest to the strongest proof that something arrived.
+PROOFS = ("reported", "find", "commitment", "receipts")
+
+
+def save_asked(session: Session, job_id: str, shares: Iterable[Share]) -> None:
+    """Write that these were asked for once more."""
+    for which in rows_of(job_id, shares):
+        execute(
+            session,
+            update(RetrieveObject)
+            .where(which)
+            .values(
+                asked=RetrieveObject.asked + 1, state=case((is_open(), "asked"), else_=RetrieveObject.state)
+            ),
+        )
+
+
+def save_lost(
+    session: Session, job_id: str, shares: Iterable[Share], *, state: str, reason: Reason, detail: str
+) -> None:
+    """Write that these are given up."""
+    for which in rows_of(job_id, shares):
+        values = {"state": state, "reason": reason.value, "detail": detail[:1000]}
+        execute(session, update(RetrieveObject).where(which, is_open()).values(values))
+
+
+def lose_the_rest(session: Session, job_id: str, *, state: str, reason: Reason, detail: str) -> None:
+    """Write that everything that is still to come is given up."""
+    which = and_(RetrieveObject.job_id == job_id, is_open())
+    values = {"state": state, "reason": reason.value, "detail": detail[:1000]}
+    execute(session, update(RetrieveObject).where(which).values(values))
+
+
+def save_move(session: Session, job_id: str, task_id: int, move: RetrieveMove) -> None:
+    """Write how one C-MOVE ended."""
+    move.job_id, move.task_id = job_id, task_id
+    session.add(move)
+
+
+def move_row(
+    level: str, keys: dict[str, Any], answer: Answer, duration_ms: int, asked_at: datetime
+) -> RetrieveMove:
+    """Return the row of one C-MOVE; its keys are UIDs only."""
+    return RetrieveMove(
+        level=level,
+        keys=keys,
+        status_code=answer.status_code,
+        completed=answer.completed,
+        warning=answer.warning,
+        failed=answer.failed,
+        duration_ms=duration_ms,
+        error=answer.error.code if answer.error else "",
+        asked_at=asked_at,
+    )
+
+
+def counts_of(session: Session, job_id: str) -> dict[str, int]:
+    """Return the counts of a retrieve for events."""
+    names = ("asked", "arrived", "reported_completed", "reported_warning", "reported_failed")
+    row = session.execute(
+        select(*(getattr(Retrieve, name) for name in names)).where(Retrieve.id == job_id)
+    ).one()
+    lost = {
+        state: int(number)
+        for state, number in session.execute(
+            select(RetrieveObject.state, func.sum(weight_of_row()))
+            .where(RetrieveObject.job_id == job_id, RetrieveObject.state.in_(LOST))
+            .group_by(RetrieveObject.state)
+        )
+    }
+    counts = dict(zip(names, row, strict=True)) | {state: lost.get(state, 0) for state in LOST}
+    counts["left"] = max(0, counts["asked"] - counts["arrived"] - counts["failed"] - counts["missing"])
+    return counts
+
+
+def weaken_proof(session: Session, job_id: str, proof: str) -> None:
+    """Remember the weakest proof that any arrival of a retrieve rests on."""
+    stronger = ["", *PROOFS[PROOFS.index(proof) + 1 :]]
+    which = and_(Retrieve.id == job_id, Retrieve.verification.in_(stronger))
+    execute(session, update(Retrieve).where(which).values(verification=proof))
+
+
+def main_loss(session: Session, job_id: str) -> tuple[str, str]:
+    """Return the most frequent reason of what was given up, and one of its details."""
+    row = session.execute(
+        select(RetrieveObject.reason, func.max(RetrieveObject.detail))
+        .where(RetrieveObject.job_id == job_id, RetrieveObject.state.in_(LOST))
+        .group_by(RetrieveObject.reason)
+        .order_by(func.count().desc(), RetrieveObject.reason)
+        .limit(1)
+    ).first()
+    return (row[0], row[1]) if row else ("", "")
+
+
+def anything_since(session: Session, facts: Facts, moment: datetime) -> bool:
+    """Tell whether since then anything arrived for this retrieve, or at the store, or was sent."""
+    row = select(RetrieveObject.job_id).where(
+        RetrieveObject.job_id == facts.job_id, RetrieveObject.arrived_at >= moment
+    )
+    stored = select(StoredObject.sop_instance_uid).where(StoredObject.last_received_at >= moment)
+    sent = select(RetrieveMove.id).where(
+        RetrieveMove.job_id == facts.job_id, RetrieveMove.asked_at >= moment, RetrieveMove.completed > 0
+    )
+    return any(session.execute(statement.limit(1)).first() for statement in (row, stored, sent))

@@ -1,0 +1,63 @@
+"""How a list that failed is cut, so that few C-MOVEs find the objects that spoil it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.retrieve.planning.moves import Move, Share, joined
+from services.retrieve.planning.payloads import half
+
+Uids = frozenset[str] | set[str]
+_Piece = tuple[Share, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What is asked for in lists of at most so many."""
+
+    shares: tuple[Share, ...]
+    longest: int
+
+
+def cut(move: Move, arrived: Uids, failed: Uids = frozenset()) -> list[Cut]:
+    """Return in which shorter lists the rest of a list is asked for; each object of the rest stands in one.
+
+    `failed`: objects that the PACS names as failed. Where it names some of the rest, these are asked for
+    alone. Where what arrived is the beginning of the list, the PACS has stopped at what comes next: that is
+    asked for alone. Otherwise any of the rest may be what spoils it, and it is cut in two.
+    """
+    if move.level == "SERIES":
+        return _cut_series(move.shares, arrived)
+    pieces = [(share, uid) for share in move.shares for uid in share.sop_instance_uids]
+    rest = [piece for piece in pieces if piece[1] not in arrived]
+    named = [piece for piece in rest if piece[1] in failed]
+    if named and len(named) < len(rest):
+        return [_alone(named), _together([piece for piece in rest if piece[1] not in failed])]
+    if 0 < len(rest) < len(pieces) and rest == pieces[-len(rest) :]:
+        return [_alone(rest[:1]), *([_together(rest[1:])] if rest[1:] else [])]
+    return [Cut(joined(rest), half(len(rest)))]
+
+
+def _alone(pieces: Sequence[_Piece]) -> Cut:
+    return Cut(joined(pieces), 1)
+
+
+def _together(pieces: Sequence[_Piece]) -> Cut:
+    return Cut(joined(pieces), len(pieces))
+
+
+def _cut_series(shares: Sequence[Share], arrived: Uids) -> list[Cut]:
+    """Cut a list of series; of one that came in part the rest is asked for by objects."""
+    rest = [left for share in shares if (left := share.without(arrived)) is not None]
+    untouched = [share for share in rest if share.whole]
+    partial = [share for share in rest if not share.whole]
+    stopped = len(rest) < len(shares) and [one.key for one in rest] == [
+        one.key for one in shares[-len(rest) :]
+    ]
+    if not partial and stopped:
+        partial, untouched = [untouched[0].by_objects()], untouched[1:]
+    cuts = [Cut((share,), half(share.size)) for share in partial]
+    if untouched:
+        cuts.append(Cut(tuple(untouched), len(untouched) if partial else half(len(untouched))))
+    return cuts

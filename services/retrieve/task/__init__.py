@@ -1,0 +1,1 @@
+"""The tasks of a retrieve, one module for each."""

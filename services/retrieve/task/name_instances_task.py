@@ -1,0 +1,108 @@
+"""An expect task: the names of the objects of series that are kept whole, by image-level C-FIND."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from services.retrieve.context import Facts
+from services.retrieve.ledger.conditions import lock
+from services.retrieve.ledger.expected import keep_nameless, name_objects
+from services.retrieve.planning.moves import Manners, split_long
+from services.retrieve.planning.payloads import SeriesKey, expect_tasks, move_tasks
+from services.retrieve.transfer.node_capabilities import MannersOf
+from shared.dicom.association.c_find import find
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, PeerError
+from shared.dicom.query.identifiers import image_identifier
+from shared.dicom.query.matches import object_match
+from shared.dicom.sop_classes import STUDY_ROOT_FIND
+from shared.jobs.model import Claim, NewTask, Result
+from shared.node_access.pool import LinkPool
+
+FIND_CONTEXTS = (STUDY_ROOT_FIND,)
+
+#: Series of one task that may go unanswered before the others wait for its next try.
+FAILURES_AT_ONCE = 3
+
+
+@dataclass(slots=True)
+class _Named:
+    #: SOP Class UIDs by SOP Instance UID.
+    names: dict[SeriesKey, dict[str, str]] = field(default_factory=dict)
+    left: list[SeriesKey] = field(default_factory=list)
+    error: PeerError | None = None
+
+
+class Expecter:
+    """Performs expect tasks."""
+
+    def __init__(self, links: LinkPool, manners_of: MannersOf) -> None:
+        self._links = links
+        self._manners_of = manners_of
+
+    def perform(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result:
+        """Name the objects of some series; what the PACS does not answer is asked again.
+
+        Raises:
+            PeerError: it answered for none of them.
+            InterruptedWorkError: stopping was asked for.
+        """
+        keys = series_of(claim)
+        # Each try begins elsewhere, so that a few series without an answer do not hide the others.
+        first = claim.failures * FAILURES_AT_ONCE % len(keys)
+        named = self._ask(facts, keys[first:] + keys[:first], cancellation)
+        if named.error is not None and not named.names:
+            raise named.error
+
+        manners = self._manners_of(facts.remote_id)
+
+        def write(session: Session) -> Sequence[NewTask]:
+            lock(session, facts.job_id)
+            return [*_save(session, facts, named.names, manners), *expect_tasks(named.left)]
+
+        return Result(write)
+
+    def _ask(self, facts: Facts, keys: Sequence[SeriesKey], cancellation: Cancellation) -> _Named:
+        named, failures = _Named(), 0
+        for number, key in enumerate(keys):
+            try:
+                named.names[key] = self._objects(facts, key, cancellation)
+            except PeerError as error:
+                named.left.append(key)
+                named.error = error
+                failures += 1
+                if error.associating or failures >= FAILURES_AT_ONCE:
+                    named.left += keys[number + 1 :]
+                    break
+        return named
+
+    def _objects(self, facts: Facts, key: SeriesKey, cancellation: Cancellation) -> dict[str, str]:
+        with self._links.link(facts.remote, FIND_CONTEXTS, cancellation) as link:
+            result = find(link, image_identifier([key[0]], [key[1]]), object_match, cancellation)
+        if isinstance(result.error, (PeerError, InterruptedWorkError)):
+            raise result.error
+        matches = (one for one in result.matches if one.series_instance_uid in (None, key[1]))
+        return {one.sop_instance_uid: one.sop_class_uid or "" for one in matches}
+
+
+def series_of(claim: Claim) -> list[SeriesKey]:
+    """Read the payload of an expect task."""
+    return [(study, series) for study, series in claim.payload["series"]]
+
+
+def _save(
+    session: Session, facts: Facts, names: dict[SeriesKey, dict[str, str]], manners: Manners
+) -> list[NewTask]:
+    shares = [
+        name_objects(session, facts, key, objects) if objects else keep_nameless(session, facts, key)
+        for key, objects in names.items()
+    ]
+    return move_tasks(split_long((share for share in shares if share is not None), manners))
+
+
+def give_up_naming(session: Session, facts: Facts, claim: Claim) -> list[NewTask]:
+    """Ask for series whole whose objects the PACS does not name."""
+    return _save(session, facts, {key: {} for key in series_of(claim)}, Manners())

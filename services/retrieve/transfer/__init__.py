@@ -1,0 +1,1 @@
+"""Transfers: C-MOVE, C-GET, and the check of what arrived."""

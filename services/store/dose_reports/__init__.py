@@ -1,0 +1,1 @@
+"""Reading of dose reports in a process of its own."""

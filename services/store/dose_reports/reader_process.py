@@ -1,0 +1,113 @@
+"""The process that reads dose reports, for whoever has them read: started when needed, ended when idle."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import cast
+
+import structlog
+
+from services.store.dose_reports.reader_main import Reading
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that one report may take: a large one takes 15 on a machine with nothing else to do.
+LONGEST_READING_S = 300.0
+#: A process that had nothing to read for so long is ended, since it holds some 50 MB.
+IDLE_S = 60.0
+
+
+class ReadingFailedError(Exception):
+    """The process died over a report, or took too long."""
+
+
+class ReportProcess:
+    """Has reports read, one at a time; used by one thread, ended by any."""
+
+    def __init__(self, *, longest_s: float = LONGEST_READING_S, idle_s: float = IDLE_S) -> None:
+        self._longest_s = longest_s
+        self._idle_s = idle_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[bytes, bytes] | None = None
+        self._used_at = 0.0
+        self._ended = False
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while there is one."""
+        process = self._process
+        return process.pid if process is not None else None
+
+    def read(self, path: Path) -> Reading:
+        """Return what came of reading a report.
+
+        Raises:
+            ReadingFailedError: the process died or took too long; the next report gets a new one.
+        """
+        try:
+            reading = self._asked(self._started(), path)
+        except ReadingFailedError:
+            self.close()
+            raise
+        self._used_at = time.monotonic()
+        return reading
+
+    def _asked(self, connection: Connection[bytes, bytes], path: Path) -> Reading:
+        try:
+            connection.send_bytes(os.fsencode(path))
+            if connection.poll(self._longest_s):
+                return cast("Reading", json.loads(connection.recv_bytes()))
+        except (EOFError, OSError) as error:
+            raise ReadingFailedError("the process ended") from error
+        raise ReadingFailedError(f"not read within {self._longest_s:g} s")
+
+    def rest(self) -> None:
+        """End the process if it had nothing to do for long."""
+        if self._process is not None and time.monotonic() - self._used_at >= self._idle_s:
+            self.close()
+
+    def end(self) -> None:
+        """End the process for good, whatever it is about."""
+        with self._lock:
+            self._ended = True
+            process = self._process
+        if process is not None:
+            process.kill()
+
+    def _started(self) -> Connection[bytes, bytes]:
+        if self._connection is not None:
+            return self._connection
+        with self._lock:
+            if self._ended:
+                raise ReadingFailedError("the store is stopping")
+            ours, theirs = Pipe()
+            with theirs:
+                # Its own session: Ctrl-C ends us, and the end of the connection ends it.
+                self._process = subprocess.Popen(  # noqa: S603 - our own command
+                    [sys.executable, "-m", "services.store.dose_reports.reader_main", str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+        self._connection = ours
+        log.debug("report reader started", pid=self._process.pid)
+        return ours
+
+    def close(self) -> None:
+        """Leave no process behind; by the thread that has reports read."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()

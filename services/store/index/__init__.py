@@ -1,0 +1,1 @@
+"""The index of stored objects and the announcement of new ones."""

@@ -1,0 +1,140 @@
+"""`objects.stored` events: in batches, soon after the commit, and later if the broker was away."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from services.store.index.unannounced import Unannounced, mark_announced, unannounced
+from services.store.metrics.counters import Counters
+from services.store.objects.folder import ObjectFolder
+from shared.clock import Clock, utc_now
+from shared.contract.messages import ObjectsStored
+from shared.database.session import Database
+from shared.errors import BrokerAwayError, DatabaseAwayError
+from shared.messaging.publisher import Publisher
+
+log = structlog.get_logger(__name__)
+
+#: Most objects of one event.
+MAX_OBJECTS = 200
+#: How long a batch waits for more.
+LINGER_S = 0.2
+#: How often rows are looked for that nobody announced.
+SWEEP_S = 5.0
+#: Rows younger than this are left to the process that received them.
+SWEEP_AGE_S = 10.0
+#: More than this is not remembered while the broker is away: the sweep finds it in the table.
+MAX_REMEMBERED = 10_000
+
+TOPIC = "objects"
+
+
+class Announcer:
+    """Announces what this process has committed, and what others left behind."""
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        folder: ObjectFolder,
+        counters: Counters,
+        *,
+        store_ae_title: str,
+        sweep_s: float = SWEEP_S,
+        sweep_age_s: float = SWEEP_AGE_S,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._folder = folder
+        self._counters = counters
+        self._store_ae_title = store_ae_title
+        self._sweep_s = sweep_s
+        self._sweep_age = timedelta(seconds=sweep_age_s)
+        self._clock = clock
+        self._fresh: dict[str, Unannounced | None] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
+
+    def start(self) -> None:
+        """Start the announcing thread."""
+        self._thread.start()
+
+    def stop(self, grace_s: float) -> None:
+        """Announce what waits if the broker is there, then end."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(grace_s)
+
+    def committed(self, objects: Mapping[str, Unannounced | None]) -> None:
+        """Take note of objects that were just made known, by their UIDs; None: the table tells the rest."""
+        with self._lock:
+            if len(self._fresh) < MAX_REMEMBERED:
+                self._fresh.update(objects)
+        self._wake.set()
+
+    def _run(self) -> None:
+        sweep_at = 0.0
+        while not self._stopping.is_set():
+            self._wake.wait(self._sweep_s)
+            self._wake.clear()
+            self._stopping.wait(LINGER_S)
+            try:
+                self._announce_fresh()
+                if time.monotonic() >= sweep_at:
+                    self._sweep()
+                    sweep_at = time.monotonic() + self._sweep_s
+            except (BrokerAwayError, DatabaseAwayError) as error:
+                log.warning("not announced", error=str(error), waiting=len(self._fresh))
+                self._stopping.wait(self._sweep_s)
+                self._wake.set()
+            except Exception:
+                log.exception("not announced")
+                self._stopping.wait(self._sweep_s)
+        with suppress(BrokerAwayError, DatabaseAwayError):
+            self._announce_fresh()
+
+    def _announce_fresh(self) -> None:
+        while batch := self._take():
+            told = [one for one in batch.values() if one is not None]
+            asked = [uid for uid, one in batch.items() if one is None]
+            try:
+                if asked:
+                    told += unannounced(self._database, limit=MAX_OBJECTS, among=asked)
+                self._announce(told)
+            except BaseException:
+                # Meanwhile another process may announce them: the table will tell.
+                self.committed(dict.fromkeys(batch))
+                raise
+
+    def _take(self) -> dict[str, Unannounced | None]:
+        with self._lock:
+            return {uid: self._fresh.pop(uid) for uid in list(self._fresh)[:MAX_OBJECTS]}
+
+    def _sweep(self) -> None:
+        """Announce what a dead process left; one process at a time, so that nothing is told twice."""
+        with self._folder.alone("announce") as alone:
+            while alone:
+                # Also what is from the future: the clock was put back since then.
+                now = self._clock()
+                fresh = (now - self._sweep_age, now + self._sweep_age)
+                rows = unannounced(self._database, limit=MAX_OBJECTS, not_within=fresh)
+                if not rows:
+                    return
+                self._announce(rows)
+
+    def _announce(self, rows: Sequence[Unannounced]) -> None:
+        if not rows:
+            return
+        objects = [row.message for row in rows]
+        self._publisher.event(ObjectsStored(store_ae_title=self._store_ae_title, objects=objects), TOPIC)
+        mark_announced(self._database, rows, self._clock())
+        self._counters.add("announced", len(rows))

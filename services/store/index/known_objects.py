@@ -1,0 +1,300 @@
+"""The table of known objects: every statement of the store service; each function is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.store.objects.identity import Identity
+from shared.contract.messages import ObjectReference
+from shared.database.models.store import StoredObject
+from shared.database.session import Database
+
+#: Where a known object is: on disk here, or elsewhere.
+STORE, REGISTERED = "store", "registered"
+
+_TABLE = cast("Table", StoredObject.__table__)
+_sop = _TABLE.c.sop_instance_uid
+#: Made once: SQLAlchemy takes longer to make a statement than SQLite to execute it.
+_INSERT_SQLITE = sqlite.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
+_INSERT = postgresql.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
+_COLUMNS = tuple(column.name for column in _TABLE.columns)
+
+
+class Recorded(Enum):
+    """What recording a receipt came to."""
+
+    #: A new row, or a registered one that is now an object of ours.
+    NEW = "new"
+    #: The row was there: one more receipt.
+    AGAIN = "again"
+    #: The UID is known at another path; nothing was changed.
+    ELSEWHERE = "elsewhere"
+    #: A conflict with an object that has no row yet; nothing was changed.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One object that is safe on disk and must be known before its sender is told so."""
+
+    identity: Identity
+    transfer_syntax_uid: str
+    calling_ae_title: str
+    path: str
+    sha256: str
+    size_bytes: int
+    #: Other bytes with a known UID; `path` is where the first ones lie.
+    conflict: bool = False
+    #: The known path leads nowhere any more: take this one instead.
+    replace: bool = False
+    #: Found by a scan: no new receipt where the row is there already.
+    found: bool = False
+    #: New on disk, so that most likely there is no row.
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was recorded, and the path under which the object is known."""
+
+    recorded: Recorded
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Where an object of ours should lie, as of its last receipt."""
+
+    sop_instance_uid: str
+    path: str
+    last_received_at: datetime
+
+
+def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> list[Outcome]:
+    """Record receipts; the outcomes have their order.
+
+    Raises:
+        DatabaseAwayError: nothing was recorded.
+    """
+    if all(receipt.fresh for receipt in receipts) and _inserted_all(database, receipts, now):
+        return [Outcome(Recorded.NEW, receipt.path) for receipt in receipts]
+    firsts: dict[str, Receipt] = {}
+    for receipt in receipts:
+        if not receipt.conflict:
+            firsts.setdefault(receipt.identity.sop_instance_uid, receipt)
+    with database.transaction() as connection:
+        # Sorted, so that two processes take the locks of rows in the same order.
+        inserted = _insert(connection, database, [_row(firsts[uid], now) for uid in sorted(firsts)])
+        new = {id(firsts[uid]) for uid in inserted}
+        others = {r.identity.sop_instance_uid for r in receipts if id(r) not in new}
+        changes = _Changes(_places(connection, sorted(others)), now)
+        outcomes = [
+            Outcome(Recorded.NEW, receipt.path) if id(receipt) in new else changes.add(receipt)
+            for receipt in receipts
+        ]
+        changes.write(connection)
+    return outcomes
+
+
+class _KnownError(Exception):
+    """One of the rows was there."""
+
+
+def _inserted_all(database: Database, receipts: Sequence[Receipt], now: datetime) -> bool:
+    """Insert a row for each receipt; if one of them is known nothing is done."""
+    # Sorted, so that two processes take the locks of rows in the same order.
+    rows = sorted((_row(receipt, now) for receipt in receipts), key=_sop_of)
+    # By the driver itself: what SQLAlchemy does for each value takes longer than the insertion.
+    time = for_driver(database, now)
+    values = [tuple(time if row[name] is now else row[name] for name in _COLUMNS) for row in rows]
+    with suppress(_KnownError), database.transaction() as connection:
+        if connection.exec_driver_sql(_plain_insert(database), values).rowcount != len(rows):
+            raise _KnownError
+        return True
+    return False
+
+
+def for_driver(database: Database, time: datetime) -> datetime | str:
+    """Return a time as the driver takes it, and as it stands in the table."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if database.is_sqlite else time
+
+
+def _plain_insert(database: Database) -> str:
+    marks = ", ".join(["?" if database.is_sqlite else "%s"] * len(_COLUMNS))
+    return f"INSERT INTO {_TABLE.name} ({', '.join(_COLUMNS)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
+
+
+class _Changes:
+    """Updates of rows that were there already."""
+
+    def __init__(self, places: dict[str, tuple[str, str]], now: datetime) -> None:
+        self._places = places
+        self._now = now
+        self._again: list[dict[str, Any]] = []
+        self._replaced: list[dict[str, Any]] = []
+
+    def add(self, receipt: Receipt) -> Outcome:
+        uid = str(receipt.identity.sop_instance_uid)
+        source, path = self._places.get(uid, ("", ""))
+        if source != STORE and (receipt.conflict or not source):
+            return Outcome(Recorded.UNKNOWN, receipt.path)
+        if source != STORE or receipt.replace:
+            row = _row(receipt, self._now)
+            self._replaced.append({f"new_{name}": value for name, value in row.items()})
+            self._places[uid] = (STORE, receipt.path)
+            return Outcome(Recorded.NEW, receipt.path)
+        if path != receipt.path:
+            return Outcome(Recorded.ELSEWHERE, path)
+        if not receipt.found:
+            self._again.append({"new_sop_instance_uid": uid, "more_conflicts": int(receipt.conflict)})
+        return Outcome(Recorded.AGAIN, path)
+
+    def write(self, connection: Connection) -> None:
+        counted = {
+            "received_count": _TABLE.c.received_count + 1,
+            "last_received_at": self._now,
+            "announced_at": None,
+        }
+        key = _sop == bindparam("new_sop_instance_uid")
+        if self._replaced:
+            kept = {"sop_instance_uid", "received_at", "conflicts", *counted}
+            names = [column.name for column in _TABLE.columns if column.name not in kept]
+            values = {name: bindparam(f"new_{name}") for name in names} | counted
+            connection.execute(update(_TABLE).where(key).values(values), self._replaced)
+        if self._again:
+            values = {"conflicts": _TABLE.c.conflicts + bindparam("more_conflicts")} | counted
+            connection.execute(update(_TABLE).where(key).values(values), self._again)
+
+
+def _row(receipt: Receipt, now: datetime) -> dict[str, Any]:
+    identity = receipt.identity
+    return {
+        "sop_instance_uid": str(identity.sop_instance_uid),
+        "series_instance_uid": str(identity.series_instance_uid),
+        "study_instance_uid": str(identity.study_instance_uid),
+        "sop_class_uid": str(identity.sop_class_uid),
+        "transfer_syntax_uid": receipt.transfer_syntax_uid,
+        "source": STORE,
+        "path": receipt.path,
+        "size_bytes": receipt.size_bytes,
+        "sha256": receipt.sha256,
+        "calling_ae_title": receipt.calling_ae_title,
+        "received_at": now,
+        "last_received_at": now,
+        "received_count": 1,
+        "conflicts": 0,
+        "announced_at": None,
+    }
+
+
+def _sop_of(row: dict[str, Any]) -> str:
+    return str(row["sop_instance_uid"])
+
+
+def _insert(connection: Connection, database: Database, rows: list[dict[str, Any]]) -> set[str]:
+    """Insert the rows that are not there and return their keys."""
+    if not rows:
+        return set()
+    # The rows as parameters, not as values: the compiled statement is used again whatever their number.
+    inserted = connection.execute(_INSERT_SQLITE if database.is_sqlite else _INSERT, rows)
+    return set(inserted.scalars())
+
+
+def _places(connection: Connection, sop_instance_uids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    if not sop_instance_uids:
+        return {}
+    wanted = select(_sop, _TABLE.c.source, _TABLE.c.path).where(_sop.in_(sop_instance_uids)).order_by(_sop)
+    # Locked, so that what is decided here still holds when it is written (SQLite has one writer anyway).
+    return {uid: (source, path) for uid, source, path in connection.execute(wanted.with_for_update())}
+
+
+def known_paths(database: Database, sop_instance_uids: Sequence[str]) -> dict[str, str]:
+    """Return the paths under which objects of ours are known, by SOP Instance UID.
+
+    Raises:
+        DatabaseAwayError: the database cannot be reached.
+    """
+    known = select(_sop, _TABLE.c.path).where(_sop.in_(sop_instance_uids), _TABLE.c.source == STORE)
+    with database.read() as session:
+        return {row.sop_instance_uid: row.path for row in session.execute(known)}
+
+
+def rows_after(database: Database, sop_instance_uid: str, limit: int) -> list[Row]:
+    """Return objects of ours in the order of their UIDs, those after the given one.
+
+    Raises:
+        DatabaseAwayError: the database cannot be reached.
+    """
+    columns = (_sop, _TABLE.c.path, _TABLE.c.last_received_at)
+    wanted = select(*columns).where(_TABLE.c.source == STORE, _sop > sop_instance_uid)
+    with database.read() as session:
+        return [Row(*row) for row in session.execute(wanted.order_by(_sop).limit(limit))]
+
+
+def remove(database: Database, rows: Sequence[Row]) -> int:
+    """Remove rows whose object was not received again since they were read; returns how many.
+
+    Raises:
+        DatabaseAwayError: nothing was removed.
+    """
+    removed = 0
+    with database.transaction() as connection:
+        for row in rows:
+            gone = delete(_TABLE).where(
+                _sop == row.sop_instance_uid,
+                _TABLE.c.source == STORE,
+                _TABLE.c.last_received_at == row.last_received_at,
+            )
+            removed += connection.execute(gone).rowcount
+    return removed
+
+
+def register(database: Database, objects: Sequence[ObjectReference], now: datetime) -> None:
+    """Make objects of another store known; objects of ours stay as they are.
+
+    Raises:
+        DatabaseAwayError: nothing was recorded.
+    """
+    rows = [
+        {
+            "sop_instance_uid": one.sop_instance_uid,
+            "series_instance_uid": one.series_instance_uid,
+            "study_instance_uid": one.study_instance_uid,
+            "sop_class_uid": one.sop_class_uid or "",
+            "transfer_syntax_uid": "",
+            "source": REGISTERED,
+            "path": "",
+            "size_bytes": 0,
+            "sha256": "",
+            "calling_ae_title": "",
+            "received_at": now,
+            "last_received_at": now,
+            "received_count": 1,
+            "conflicts": 0,
+            "announced_at": now,
+        }
+        for one in {one.sop_instance_uid: one for one in objects}.values()
+    ]
+    rows.sort(key=_sop_of)
+    with database.transaction() as connection:
+        for start in range(0, len(rows), _REGISTERED_AT_ONCE):
+            _register(connection, database, rows[start : start + _REGISTERED_AT_ONCE], now)
+
+
+#: Rows of one INSERT: both databases bound the parameters of a statement.
+_REGISTERED_AT_ONCE = 200
+
+
+def _register(connection: Connection, database: Database, rows: list[dict[str, Any]], now: datetime) -> None:
+    inserted = _insert(connection, database, rows)
+    again = [str(row["sop_instance_uid"]) for row in rows if row["sop_instance_uid"] not in inserted]
+    counted = {"received_count": _TABLE.c.received_count + 1, "last_received_at": now}
+    connection.execute(update(_TABLE).where(_sop.in_(again), _TABLE.c.source == REGISTERED).values(counted))

@@ -1,0 +1,87 @@
+"""Bringing folder and index together: a SOP Instance UID is known once, where its first bytes lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from services.store.index.group_commit import Committer
+from services.store.index.known_objects import Receipt, Recorded
+from services.store.objects.folder import KeepError, ObjectFolder, digest_of
+from services.store.objects.identity import Identity, read_identity
+from services.store.objects.part10 import read_head
+from services.store.objects.paths import object_path
+from shared.errors import InvalidInputError
+
+#: Others may change the same object meanwhile, but not for ever.
+_ATTEMPTS = 5
+#: The UIDs are nearly always in the first part of a file.
+_FIRST_PART_BYTES = 1 << 18
+
+
+def settle(folder: ObjectFolder, committer: Committer, receipt: Receipt) -> str:
+    """Make a receipt known, whatever is known already; returns where its file was put aside, or "".
+
+    Raises:
+        IndexAwayError: the database is away; the file stays where it is.
+        KeepError: the file had to be put aside and could not, or its place is taken by no object.
+    """
+    aside = ""
+    for _ in range(_ATTEMPTS):
+        outcome = committer.record(receipt)
+        if outcome.recorded is Recorded.UNKNOWN:
+            # The first bytes were kept, but their process died before they were known.
+            first = receipt_of(folder, receipt.path)
+            if first is None:
+                raise KeepError("the place of the object is taken by a file that is no such object")
+            committer.record(first)
+        elif outcome.recorded is not Recorded.ELSEWHERE:
+            return aside
+        elif receipt.conflict:
+            receipt = replace(receipt, path=outcome.path, fresh=False)
+        elif folder.has(outcome.path):
+            aside = folder.set_aside(receipt.path, receipt.identity.sop_instance_uid, receipt.sha256)
+            receipt = replace(receipt, path=outcome.path, conflict=True, fresh=False)
+        else:
+            receipt = replace(receipt, replace=True, fresh=False)
+    raise KeepError("the object is changed by others again and again")
+
+
+def receipt_of(folder: ObjectFolder, path: str) -> Receipt | None:
+    """Read a kept file as if it had just come; None if it is gone or not the object that belongs there."""
+    file = folder.root / path
+    try:
+        size_bytes = file.stat().st_size
+        transfer_syntax_uid, identity = _read(folder, path, size_bytes)
+        sha256 = digest_of(file)
+    except (OSError, InvalidInputError):
+        return None
+    uids = (identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid)
+    if sha256 is None or object_path(*uids) != PurePosixPath(path):
+        return None
+    return Receipt(
+        identity=identity,
+        transfer_syntax_uid=transfer_syntax_uid,
+        calling_ae_title="",
+        path=path,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        found=True,
+    )
+
+
+def _read(folder: ObjectFolder, path: str, size_bytes: int) -> tuple[str, Identity]:
+    with (folder.root / path).open("rb") as file:
+        data = file.read(_FIRST_PART_BYTES)
+        try:
+            return _identity_in(data)
+        except InvalidInputError:
+            if size_bytes <= len(data):
+                raise
+            return _identity_in(data + file.read())
+
+
+def _identity_in(data: bytes) -> tuple[str, Identity]:
+    head = read_head(data)
+    identity = read_identity(memoryview(data)[head.data_set_offset :], head.transfer_syntax_uid)
+    return head.transfer_syntax_uid, identity

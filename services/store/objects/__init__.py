@@ -1,0 +1,1 @@
+"""Objects on disk: paths, temporary files, identity, Part 10."""

@@ -1,0 +1,329 @@
+"""Keeping objects on disk: whole or not at all, each SOP Instance UID once, safe when `keep` returns."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import structlog
+
+from services.store.objects.directory_fsync import NamesOnDisk
+from services.store.objects.identity import Buffer, Identity
+from services.store.objects.part10 import MAX_HEAD_BYTES, file_head, read_head
+from services.store.objects.paths import INCOMING, conflict_path, object_path
+from services.store.objects.temp_file import PartFile
+from shared.errors import InvalidInputError, RetriableError
+
+log = structlog.get_logger(__name__)
+
+#: The file system has no space left for this writer.
+_OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: The file system knows no hard links.
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+#: A folder may vanish between its making and its use, but not for ever.
+_ATTEMPTS = 5
+#: Lock of the whole folder, and, in the folder of a process, the lock that it holds while it lives.
+_LOCK = "lock"
+
+
+class KeepError(RetriableError):
+    """The object could not be written; nothing of it is visible."""
+
+    @classmethod
+    def of(cls, error: OSError) -> KeepError:
+        """Return what an error of the file system means."""
+        name = errno.errorcode.get(error.errno or 0, "unknown")
+        if error.errno in _OUT_OF_SPACE:
+            return OutOfSpaceError(f"no space for the object: {name}")
+        return KeepError(f"the object cannot be written: {name}")
+
+
+class OutOfSpaceError(KeepError):
+    """No space is left, or the quota is used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedObject:
+    """An object as it came: who it is, and its data set byte by byte."""
+
+    identity: Identity
+    transfer_syntax_uid: str
+    calling_ae_title: str
+    data_set: Buffer
+    #: The file that holds it already, if it is large.
+    part: PartFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """Where the bytes of a received object lie now; paths are below the folder of objects."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(KeptFile):
+    """The object is new on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate(KeptFile):
+    """The same bytes were there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict(KeptFile):
+    """Other bytes were there already and stay at `path`; these were kept aside."""
+
+    aside: str
+
+
+class ObjectFolder:
+    """The folder of objects; safe for many threads and for several processes side by side."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._root = str(root)
+        self._numbers = count()
+        self._names = NamesOnDisk(root)
+        self._incoming = root / INCOMING / uuid.uuid4().hex
+        self._own_lock = -1
+        self._open_lock = threading.Lock()
+
+    def open(self) -> None:
+        """Make the folder, clear what dead processes left half-written.
+
+        Raises:
+            KeepError: it cannot be made or written.
+        """
+        with self._open_lock, _as_keep_errors():
+            (self.root / INCOMING).mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                self._clear_dead()
+                self._incoming.mkdir()
+                self._own_lock = os.open(self._incoming / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+                fcntl.flock(self._own_lock, fcntl.LOCK_EX)
+
+    def close(self) -> None:
+        """Give up the part of this process."""
+        with self._open_lock:
+            if self._own_lock < 0:
+                return
+            shutil.rmtree(self._incoming, ignore_errors=True)
+            os.close(self._own_lock)
+            self._own_lock = -1
+
+    def keep(self, received: ReceivedObject) -> Kept | Duplicate | Conflict:
+        """Write an object, so that it and its name survive a power failure.
+
+        Raises:
+            OutOfSpaceError: no space is left; nothing of the object is visible.
+            KeepError: it could not be written for another reason.
+        """
+        identity = received.identity
+        path = str(
+            object_path(identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid)
+        )
+        sha256 = hashlib.sha256(received.data_set).hexdigest()
+        with _as_keep_errors():
+            kept = self._keep(received, path, sha256)
+            self._names.sync(path)
+        return kept
+
+    def _keep(self, received: ReceivedObject, path: str, sha256: str) -> Kept | Duplicate | Conflict:
+        known = self._same(path, sha256) if os.access(self._at(path), os.F_OK) else None
+        if known:
+            return Duplicate(path, sha256, self._size(path))
+        with self._written(received) as part:
+            if known is None and self._place(part.path, path):
+                return Kept(path, sha256, part.size_bytes)
+            if self._same(path, sha256):
+                return Duplicate(path, sha256, self._size(path))
+            aside = str(conflict_path(received.identity.sop_instance_uid, sha256))
+            self._place(part.path, aside)
+            self._names.sync(aside)
+            return Conflict(path, sha256, self._size(path), aside)
+
+    def sync_name(self, path: str) -> None:
+        """Let the name of a file survive a power failure.
+
+        Raises:
+            KeepError: a folder cannot be synced.
+        """
+        with _as_keep_errors():
+            self._names.sync(path)
+
+    def set_aside(self, path: str, sop_instance_uid: str, sha256: str) -> str:
+        """Move a kept object to the conflicts; returns where it lies then.
+
+        Raises:
+            KeepError: it cannot be moved.
+        """
+        aside = str(conflict_path(sop_instance_uid, sha256))
+        with _as_keep_errors():
+            self._place(self._at(path), aside)
+            self._names.sync(aside)
+            Path(self._at(path)).unlink(missing_ok=True)
+            self._names.sync(path)
+        return aside
+
+    def has(self, path: str) -> bool:
+        """Tell whether a file lies there."""
+        return bool(path) and (self.root / path).is_file()
+
+    @contextmanager
+    def alone(self, purpose: str) -> Iterator[bool]:
+        """Hold a lock that only one process has at a time; gives False at once if another has it."""
+        with _lock_file(self.root / INCOMING / f"{purpose}.{_LOCK}") as descriptor:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _at(self, path: str) -> str:
+        # Not pathlib, which would take longer than the file system.
+        return f"{self._root}/{path}"
+
+    def _same(self, path: str, sha256: str) -> bool:
+        return digest_of(self.root / path) == sha256
+
+    def _size(self, path: str) -> int:
+        return (self.root / path).stat().st_size
+
+    def open_part(
+        self,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax_uid: str,
+        source_ae_title: str,
+        data_set: Buffer = b"",
+    ) -> PartFile:
+        """Make a file in the folder of this process; write its head, and what is there of the data set.
+
+        Raises:
+            OutOfSpaceError: no space is left.
+            KeepError: it cannot be made for another reason.
+        """
+        head = file_head(
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=transfer_syntax_uid,
+            source_ae_title=source_ae_title,
+        )
+        with _as_keep_errors():
+            return PartFile(f"{self._incoming}/{next(self._numbers)}.part", head, data_set)
+
+    @contextmanager
+    def _written(self, received: ReceivedObject) -> Iterator[PartFile]:
+        """Write and sync a file in the folder of this process; it is gone at the end."""
+        part = received.part or self._part_with(received)
+        try:
+            part.sync()
+            yield part
+        finally:
+            part.discard()
+
+    def _part_with(self, received: ReceivedObject) -> PartFile:
+        return self.open_part(
+            sop_class_uid=received.identity.sop_class_uid,
+            sop_instance_uid=received.identity.sop_instance_uid,
+            transfer_syntax_uid=received.transfer_syntax_uid,
+            source_ae_title=received.calling_ae_title,
+            data_set=received.data_set,
+        )
+
+    def _place(self, file: str, path: str) -> bool:
+        """Give the file this name, too, unless the name is taken; then False."""
+        target = self._at(path)
+        for _ in range(_ATTEMPTS):
+            try:
+                self._name(file, target)
+            except FileExistsError:
+                return False
+            except FileNotFoundError:
+                self._make_folder(Path(target).parent)
+            else:
+                return True
+        raise KeepError("the folder of the object vanishes again and again")
+
+    def _name(self, file: str, target: str) -> None:
+        try:
+            os.link(file, target)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            with self._locked():
+                if Path(target).exists():
+                    raise FileExistsError from None
+                Path(file).rename(target)
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder == self.root or folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        self._names.made(folder)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with _lock_file(self.root / INCOMING / _LOCK) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+
+    def _clear_dead(self) -> None:
+        for folder in (self.root / INCOMING).iterdir():
+            if folder.is_dir() and _is_dead(folder):
+                files = sum(1 for _ in folder.glob("*.part"))
+                shutil.rmtree(folder)
+                log.info("cleared", folder=folder.name, half_written=files)
+
+
+def digest_of(path: Path) -> str | None:
+    """Return the SHA-256 of the data set in a file, without its head; None if it is no DICOM file."""
+    with path.open("rb") as file:
+        try:
+            head = read_head(file.read(MAX_HEAD_BYTES))
+        except InvalidInputError:
+            return None
+        file.seek(head.data_set_offset)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _as_keep_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise KeepError.of(error) from error
+
+
+@contextmanager
+def _lock_file(path: Path) -> Iterator[int]:
+    # Each opening is a lock holder of its own, so that threads of one process exclude each other, too.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _is_dead(folder: Path) -> bool:
+    with _lock_file(folder / _LOCK) as descriptor, suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False

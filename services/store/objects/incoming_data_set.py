@@ -1,0 +1,72 @@
+"""The data set of an object as it arrives: small ones in memory, larger ones in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from services.store.objects.folder import KeepError
+from services.store.objects.identity import Buffer
+from services.store.objects.temp_file import PartFile
+from shared.errors import InvalidInputError
+
+#: A larger data set is written as it comes.
+MEMORY_BYTES = 1 << 20
+
+
+class TooLargeError(InvalidInputError):
+    """The object has more bytes than is allowed."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__("data_set", f"has more than {limit_bytes} bytes")
+
+
+class ArrivingDataSet:
+    """Takes fragments; whatever is wrong is remembered, and told when the request is answered."""
+
+    def __init__(self, open_part: Callable[[], PartFile] | None, limit_bytes: int) -> None:
+        """`open_part` makes the file for a large one; without it all is held in memory."""
+        self._open_part = open_part
+        self._limit_bytes = limit_bytes
+        self._memory = bytearray()
+        self.size_bytes = 0
+        self.part: PartFile | None = None
+        self.problem: KeepError | InvalidInputError | None = None
+
+    def add(self, fragment: bytes) -> None:
+        """Take the next bytes."""
+        self.size_bytes += len(fragment)
+        if self.problem is not None:
+            return
+        try:
+            self._add(fragment)
+        except OSError as error:
+            self._give_up(KeepError.of(error))
+        except (KeepError, InvalidInputError) as error:
+            self._give_up(error)
+
+    def data(self) -> Buffer:
+        """Return what came; empty if there is a problem."""
+        return self._memory if self.part is None else self.part.data_set()
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self._memory = bytearray()
+        if self.part is not None:
+            self.part.discard()
+            self.part = None
+
+    def _add(self, fragment: bytes) -> None:
+        if self.size_bytes > self._limit_bytes:
+            raise TooLargeError(self._limit_bytes)
+        if self.part is not None:
+            self.part.write(fragment)
+            return
+        self._memory += fragment
+        if self._open_part is not None and self.size_bytes > MEMORY_BYTES:
+            self.part = self._open_part()
+            self.part.write(self._memory)
+            self._memory = bytearray()
+
+    def _give_up(self, problem: KeepError | InvalidInputError) -> None:
+        self.problem = problem
+        self.discard()

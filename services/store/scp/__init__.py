@@ -1,0 +1,1 @@
+"""The C-STORE SCP: listening, negotiation, and associations of senders."""

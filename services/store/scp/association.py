@@ -1,0 +1,322 @@
+"""One association with a sender: its requests in, answers out (PS3.8 chapter 9, PS3.4 annex B)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from services.store.objects.incoming_data_set import ArrivingDataSet
+from services.store.objects.temp_file import PartFile
+from services.store.scp.commitment_reports import REPORT_MAX_BYTES, Event
+from services.store.scp.config import Terms
+from services.store.scp.dimse import (
+    C_CANCEL_RQ,
+    C_ECHO_RQ,
+    C_STORE_RQ,
+    SOP_CLASS_NOT_SUPPORTED,
+    UNRECOGNIZED_OPERATION,
+    Request,
+    answer_to,
+    request_of,
+)
+from services.store.scp.negotiation import UnexpectedPduError, accept, read_request, refusal_of, reject
+from services.store.store_object import DEFECT, Announced, Answer, Incoming, shown_ae_title
+from shared.dicom.association.storage_commitment import PROCESSING_FAILURE
+from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION
+from shared.dicom.upper_layer.acceptor_connection import DRAIN_S, Channel, GoneError
+from shared.dicom.upper_layer.associate_acceptor import AcceptedContext
+from shared.dicom.upper_layer.associate_requestor import Rejected
+from shared.dicom.upper_layer.dimse_command import MAX_COMMAND_BYTES, N_EVENT_REPORT_RQ, decode_command
+from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.pdu import (
+    A_ABORT,
+    A_RELEASE_RQ,
+    COMMAND,
+    INVALID_PARAMETER,
+    LAST,
+    P_DATA_TF,
+    RELEASE_RP,
+    SERVICE_PROVIDER,
+    SERVICE_USER,
+    UNEXPECTED_PDU,
+    Pdv,
+    a_abort,
+    p_data,
+    pdvs_of,
+)
+from shared.dicom.upper_layer.receive_rate import Pace
+
+log = structlog.get_logger(__name__)
+
+
+class Association:
+    """Serves one connection from its request for an association to its end."""
+
+    def __init__(self, channel: Channel, address: str, terms: Terms) -> None:
+        self._channel = channel
+        self._address = address
+        self._terms = terms
+        self._pace = Pace(terms.stall_s)
+        self._contexts: dict[int, AcceptedContext] = {}
+        self._maximum_length = 0
+        self._calling_ae_title = ""
+        self._command = bytearray()
+        self._context_id = 0
+        self._request: Request | None = None
+        self._arriving: ArrivingDataSet | None = None
+        self._requests = 0
+        self._released = False
+        # Of these, others know, too.
+        self._lock = threading.Lock()
+        self._in_hand = False
+        self._ended = False
+        self._last_one = False
+        self._idle_since = time.monotonic()
+
+    # For others
+
+    def end_if_idle(self, idle_s: float = 0.0) -> bool:
+        """End it unless a request is in hand, or the last one is not so long ago; tells whether it did."""
+        with self._lock:
+            if self._in_hand or self._ended or time.monotonic() - self._idle_since < idle_s:
+                return False
+            self._ended = True
+        self._channel.end(a_abort(SERVICE_USER) if self._contexts else b"")
+        return True
+
+    def end_after_this(self) -> bool:
+        """End it as soon as the request in hand is answered; True if there was none."""
+        self._last_one = True
+        return self.end_if_idle()
+
+    def cut(self) -> None:
+        """End the connection whatever is in hand."""
+        log.warning("association cut", calling_ae_title=self._calling_ae_title)
+        self._channel.end()
+
+    @property
+    def ended(self) -> bool:
+        """Whether others have ended it; its thread may still be about to."""
+        return self._ended
+
+    @property
+    def established(self) -> bool:
+        """Whether its sender was accepted."""
+        return bool(self._contexts)
+
+    @property
+    def idle_since(self) -> float:
+        """Since when no request is in hand, in monotonic seconds."""
+        return self._idle_since
+
+    # Its own thread
+
+    def serve(self) -> None:
+        """Serve it to its end; whatever the sender does wrong is told to it."""
+        try:
+            if self._establish():
+                self._take_requests()
+        except GoneError as error:
+            log.debug("connection lost", address=self._address, reason=str(error))
+        except TimeoutError:
+            log.warning("timed out", address=self._address, calling_ae_title=self._calling_ae_title)
+            self._abort(SERVICE_USER)
+        except ProtocolError as error:
+            self._refuse(error)
+        finally:
+            self._close()
+
+    def reject(self, rejected: Rejected, within_s: float) -> None:
+        """Answer a request that comes soon with a rejection; `serve` is not called then."""
+        try:
+            request = read_request(self._channel, self._terms, within_s)
+            reject(self._channel, request, rejected, self._address)
+        except (OSError, ProtocolError) as error:
+            log.debug("not rejected", address=self._address, reason=type(error).__name__)
+        finally:
+            self._channel.close()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self._terms.count("protocol_errors")
+        log.warning(
+            "protocol error",
+            address=self._address,
+            calling_ae_title=self._calling_ae_title,
+            problem=str(error),
+        )
+        unexpected = isinstance(error, UnexpectedPduError)
+        self._abort(SERVICE_PROVIDER, UNEXPECTED_PDU if unexpected else INVALID_PARAMETER)
+
+    def _close(self) -> None:
+        if self._arriving is not None:
+            self._arriving.discard()
+        self._channel.close()
+        if self._contexts:
+            log.info(
+                "association ended",
+                calling_ae_title=self._calling_ae_title,
+                requests=self._requests,
+                released=self._released,
+            )
+
+    def _establish(self) -> bool:
+        request = read_request(self._channel, self._terms, self._terms.associate_s)
+        self._calling_ae_title = shown_ae_title(request.calling_ae_title)
+        rejected = refusal_of(request, self._terms)
+        if rejected is not None:
+            reject(self._channel, request, rejected, self._address)
+            return False
+        self._maximum_length = request.maximum_length
+        self._contexts = accept(self._channel, request, self._terms)
+        log.info(
+            "association",
+            calling_ae_title=self._calling_ae_title,
+            address=self._address,
+            contexts=len(self._contexts),
+        )
+        return True
+
+    def _take_requests(self) -> None:
+        while not self._ended:
+            kind, body = self._channel.pdu(self._pace, None if self._in_hand else self._terms.idle_s)
+            if kind == P_DATA_TF:
+                for pdv in pdvs_of(body):
+                    self._take(pdv)
+            elif kind == A_RELEASE_RQ:
+                self._released = True
+                self._channel.send(RELEASE_RP, self._terms.stall_s)
+                self._channel.drain(DRAIN_S)
+                return
+            elif kind == A_ABORT:
+                return
+            else:
+                raise UnexpectedPduError(f"a PDU of type {kind:02X}H within an association")
+            if self._last_one and not self._in_hand:
+                self._abort(SERVICE_USER)
+                return
+
+    def _take(self, pdv: Pdv) -> None:
+        if not self._in_hand:
+            self._begin(pdv)
+        elif pdv.context_id != self._context_id:
+            raise ProtocolError("a fragment of another presentation context within a message")
+        if pdv.header & COMMAND:
+            self._take_command(pdv)
+        else:
+            self._take_data_set(pdv)
+
+    def _begin(self, pdv: Pdv) -> None:
+        if pdv.context_id not in self._contexts:
+            raise ProtocolError("a fragment of a presentation context that was not accepted")
+        with self._lock:
+            self._in_hand = True
+        self._context_id = pdv.context_id
+
+    def _take_command(self, pdv: Pdv) -> None:
+        if self._request is not None:
+            raise ProtocolError("a command set in place of a data set")
+        if len(self._command) + len(pdv.fragment) > MAX_COMMAND_BYTES:
+            raise ProtocolError("a command set is longer than any that is taken")
+        self._command += pdv.fragment
+        if not pdv.header & LAST:
+            return
+        request = self._request = request_of(decode_command(bytes(self._command)))
+        self._command.clear()
+        if not request.has_data_set:
+            self._finish(request)
+            return
+        limit_bytes = (
+            self._terms.max_object_bytes if request.command_field == C_STORE_RQ else REPORT_MAX_BYTES
+        )
+        self._arriving = ArrivingDataSet(self._part_opener(request), limit_bytes)
+
+    def _part_opener(self, request: Request) -> Callable[[], PartFile] | None:
+        open_part = self._terms.open_part
+        if open_part is None or request.command_field != C_STORE_RQ:
+            return None
+        announced = Announced(
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax_uid=self._contexts[self._context_id].transfer_syntax,
+            calling_ae_title=self._calling_ae_title,
+        )
+        return lambda: open_part(announced)
+
+    def _take_data_set(self, pdv: Pdv) -> None:
+        if self._request is None or self._arriving is None:
+            raise ProtocolError("a data set without a command set")
+        self._arriving.add(pdv.fragment)
+        if pdv.header & LAST:
+            self._finish(self._request)
+
+    def _finish(self, request: Request) -> None:
+        """Answer a request that has come whole."""
+        self._requests += 1
+        answer = self._answer(request)
+        if self._arriving is not None:
+            self._arriving.discard()
+        self._request = self._arriving = None
+        # Before it is answered: who was answered first counts as idle longest.
+        self._idle_since = time.monotonic()
+        if answer is not None:
+            encoded = answer_to(request, answer.status_code, answer.comment)
+            pdus = p_data(self._context_id, encoded, is_command=True, maximum_length=self._maximum_length)
+            self._channel.send(pdus, self._terms.stall_s)
+        with self._lock:
+            self._in_hand = False
+
+    def _answer(self, request: Request) -> Answer | None:
+        if request.command_field == C_CANCEL_RQ:
+            return None
+        if request.command_field == C_ECHO_RQ:
+            return Answer(0x0000)
+        context = self._contexts[self._context_id]
+        if request.command_field == N_EVENT_REPORT_RQ and context.abstract_syntax == STORAGE_COMMITMENT:
+            return self._report(request, context)
+        if request.command_field != C_STORE_RQ:
+            return Answer(UNRECOGNIZED_OPERATION, "only C-STORE and C-ECHO are served")
+        if context.abstract_syntax in (VERIFICATION, STORAGE_COMMITMENT):
+            return Answer(SOP_CLASS_NOT_SUPPORTED, "no storage class was agreed for this context")
+        return self._store(request, context)
+
+    def _store(self, request: Request, context: AcceptedContext) -> Answer:
+        arrived = self._arriving
+        incoming = Incoming(
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax_uid=context.transfer_syntax,
+            calling_ae_title=self._calling_ae_title,
+            data_set=arrived.data() if arrived else b"",
+            part=arrived.part if arrived else None,
+            problem=arrived.problem if arrived else None,
+        )
+        return self._taken(lambda: self._terms.take(incoming), DEFECT)
+
+    def _report(self, request: Request, context: AcceptedContext) -> Answer:
+        take_report = self._terms.take_report
+        assert take_report is not None
+        event = Event(
+            event_type_id=request.event_type_id,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax_uid=context.transfer_syntax,
+            calling_ae_title=self._calling_ae_title,
+            data_set=bytes(self._arriving.data()) if self._arriving else b"",
+        )
+        return self._taken(lambda: take_report(event), PROCESSING_FAILURE)
+
+    def _taken(self, take: Callable[[], Answer], defect: int) -> Answer:
+        try:
+            return take()
+        except Exception:
+            log.exception("request not handled")
+            self._terms.count("defects")
+            return Answer(defect, "internal error")
+
+    def _abort(self, source: int, reason: int = 0) -> None:
+        with suppress(OSError):
+            self._channel.send(a_abort(source, reason), DRAIN_S)
+            self._channel.drain(DRAIN_S)

@@ -1,0 +1,34 @@
+"""What holds for every association of a store."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.store.objects.temp_file import PartFile
+from services.store.scp.commitment_reports import Event
+from services.store.store_object import Announced, Answer, Incoming
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every association of a store; times are in seconds."""
+
+    take: Callable[[Incoming], Answer]
+    #: Makes the file for a large object; without it all is held in memory.
+    open_part: Callable[[Announced], PartFile] | None
+    #: Decides whether a calling AE title may associate.
+    admit: Callable[[str], bool]
+    #: Counts by name.
+    count: Callable[[str], None]
+    max_object_bytes: int
+    #: For the TLS handshake and the A-ASSOCIATE-RQ.
+    associate_s: float
+    #: Between two requests: some senders read from tape.
+    idle_s: float
+    #: Within a request, where nothing comes; what comes gives more (`pace.py`).
+    stall_s: float
+    tls: ssl.SSLContext | None = None
+    #: Takes reports on storage commitments; without it none are.
+    take_report: Callable[[Event], Answer] | None = None

@@ -1,0 +1,94 @@
+"""DIMSE requests to a store, and the answers to them (PS3.7 9.3.1, 9.3.5, 10.3.1); pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.dicom.upper_layer.dimse_command import (
+    AFFECTED_SOP_CLASS_UID,
+    AFFECTED_SOP_INSTANCE_UID,
+    COMMAND_DATA_SET_TYPE,
+    COMMAND_FIELD,
+    EVENT_TYPE_ID,
+    MESSAGE_ID,
+    MESSAGE_ID_BEING_RESPONDED_TO,
+    NO_DATA_SET,
+    STATUS,
+    encode_command,
+    number_of,
+)
+from shared.dicom.upper_layer.errors import ProtocolError
+from shared.identifiers import UID_MAX_LENGTH
+
+C_STORE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0030, 0x0FFF
+#: Set in the command field of an answer.
+_ANSWER = 0x8000
+
+_ERROR_COMMENT = 0x0902
+#: Characters of an Error Comment, an LO.
+_COMMENT_LENGTH = 64
+
+#: Status codes of PS3.7 annex C.
+SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION = 0x0122, 0x0211
+
+_UID_CHARACTERS = frozenset("0123456789.")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came: nothing of it is validated but its form."""
+
+    command_field: int
+    message_id: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    has_data_set: bool
+    #: Of an N-EVENT-REPORT.
+    event_type_id: int | None = None
+
+
+def request_of(command: Mapping[int, bytes]) -> Request:
+    """Read a command set.
+
+    Raises:
+        ProtocolError: it is no request, or cannot be answered.
+    """
+    command_field, message_id = number_of(command, COMMAND_FIELD), number_of(command, MESSAGE_ID)
+    if command_field is None or command_field & _ANSWER:
+        raise ProtocolError("a command set that is no request")
+    if message_id is None and command_field != C_CANCEL_RQ:
+        raise ProtocolError("a request without a message id")
+    return Request(
+        command_field=command_field,
+        message_id=message_id or 0,
+        sop_class_uid=_text(command.get(AFFECTED_SOP_CLASS_UID, b"")),
+        sop_instance_uid=_text(command.get(AFFECTED_SOP_INSTANCE_UID, b"")),
+        has_data_set=number_of(command, COMMAND_DATA_SET_TYPE) != NO_DATA_SET,
+        event_type_id=number_of(command, EVENT_TYPE_ID),
+    )
+
+
+def answer_to(request: Request, status_code: int, comment: str = "") -> bytes:
+    """Return the command set of an answer; the comment is cut to what its element holds."""
+    elements: dict[int, int | str] = {
+        COMMAND_FIELD: request.command_field | _ANSWER,
+        MESSAGE_ID_BEING_RESPONDED_TO: request.message_id,
+        STATUS: status_code,
+    }
+    if _can_be_repeated(request.sop_class_uid):
+        elements[AFFECTED_SOP_CLASS_UID] = request.sop_class_uid
+    if _can_be_repeated(request.sop_instance_uid):
+        elements[AFFECTED_SOP_INSTANCE_UID] = request.sop_instance_uid
+    if comment:
+        shown = comment[:_COMMENT_LENGTH].encode("ascii", "replace").decode("ascii")
+        elements[_ERROR_COMMENT] = shown + " " * (len(shown) % 2)
+    return encode_command(elements, has_data_set=False)
+
+
+def _can_be_repeated(uid: str) -> bool:
+    return 0 < len(uid) <= UID_MAX_LENGTH and _UID_CHARACTERS.issuperset(uid)
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").rstrip("\0 ")

@@ -1,0 +1,101 @@
+"""How an association begins: its request is read, and accepted or rejected (PS3.8 9.3.2 to 9.3.4)."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from services.store.objects.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from services.store.scp.commitment_reports import accepted_roles, readable, takes_reports
+from services.store.scp.config import Terms
+from services.store.store_object import shown_ae_title
+from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION, is_storage
+from shared.dicom.upper_layer.acceptor_connection import DRAIN_S, Channel
+from shared.dicom.upper_layer.associate_acceptor import (
+    CALLING_AE_TITLE_NOT_RECOGNIZED,
+    AcceptedContext,
+    Request,
+    associate_ac,
+    associate_rj,
+    decode_rq,
+    negotiate,
+)
+from shared.dicom.upper_layer.associate_requestor import Implementation, Rejected
+from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.pdu import A_ASSOCIATE_RQ
+
+log = structlog.get_logger(__name__)
+
+#: Largest P-DATA-TF that we take (PS3.8 D.1): fewer reads for each object.
+MAX_PDU_BYTES = 131072
+
+_IMPLEMENTATION = Implementation(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
+
+
+class UnexpectedPduError(ProtocolError):
+    """A PDU of the standard where none of its kind may come."""
+
+
+def read_request(channel: Channel, terms: Terms, within_s: float) -> Request:
+    """Read the request for an association, after the TLS handshake if there is to be one.
+
+    Raises:
+        GoneError: the connection is closed.
+        TimeoutError: it did not come in time.
+        ProtocolError: something else came.
+    """
+    deadline = time.monotonic() + within_s
+    if terms.tls is not None:
+        channel.secure(terms.tls, within_s)
+    kind, body = channel.pdu_until(deadline)
+    if kind != A_ASSOCIATE_RQ:
+        raise UnexpectedPduError("something other than a request for an association")
+    return decode_rq(body)
+
+
+def refusal_of(request: Request, terms: Terms) -> Rejected | None:
+    """Return why a request is to be rejected, or None."""
+    if request.problem is not None:
+        return request.problem
+    if not terms.admit(request.calling_ae_title):
+        terms.count("rejected_calling_ae_title")
+        return CALLING_AE_TITLE_NOT_RECOGNIZED
+    return None
+
+
+def accept(channel: Channel, request: Request, terms: Terms) -> dict[int, AcceptedContext]:
+    """Accept every storage class that is asked for, in the transfer syntax first asked for, and reports.
+
+    Raises:
+        GoneError: the connection is closed.
+        TimeoutError: the sender takes no bytes.
+    """
+    reports = terms.take_report is not None and takes_reports(request)
+    served = {VERIFICATION, STORAGE_COMMITMENT} if reports else {VERIFICATION}
+    contexts, results = negotiate(readable(request), lambda uid: uid in served or is_storage(uid))
+    roles = accepted_roles(request, contexts)
+    channel.send(
+        associate_ac(request, contexts, results, MAX_PDU_BYTES, _IMPLEMENTATION, roles), terms.stall_s
+    )
+    terms.count("associations_begun")
+    return contexts
+
+
+def reject(channel: Channel, request: Request, rejected: Rejected, address: str) -> None:
+    """Tell the sender why it is rejected, and wait a moment for it to close (ARTIM, PS3.8 9.1.5).
+
+    Raises:
+        GoneError: the connection is closed.
+        TimeoutError: the sender takes no bytes.
+    """
+    log.warning(
+        "association rejected",
+        calling_ae_title=shown_ae_title(request.calling_ae_title),
+        address=address,
+        result=rejected.result,
+        source=rejected.source,
+        reason=rejected.reason,
+    )
+    channel.send(associate_rj(rejected), DRAIN_S)
+    channel.drain(DRAIN_S)

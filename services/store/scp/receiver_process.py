@@ -1,0 +1,155 @@
+"""The receiving part of a store: association, folder, index, announcement; one for each process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from services.store.index.announcer import Announcer
+from services.store.index.group_commit import Committer
+from services.store.metrics.counters import Counters
+from services.store.objects.folder import ObjectFolder
+from services.store.scp.commitment_reports import ReportKeeper
+from services.store.scp.security import admission, tls_context
+from services.store.scp.server import StoreScp
+from services.store.store_object import Intake
+from shared.broker.factory import open_broker
+from shared.broker.port import Broker
+from shared.database.clock import DatabaseClock
+from shared.database.session import Database
+from shared.lifecycle import Lifecycle
+from shared.logs import configure
+from shared.messaging.publisher import Publisher
+from shared.service import open_database
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+NAME = "store"
+#: An answer goes out so long before the sender's time-out, by our own measure of it.
+ANSWER_MARGIN_S = 10.0
+
+
+class Receiver:
+    """Receives on a listening socket that others may share."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        broker: Broker,
+        database: Database,
+        counters: Counters,
+        listener: socket.socket,
+        on_missed: Callable[[], None],
+    ) -> None:
+        """Wire the parts.
+
+        Raises:
+            RetriableError: the folder of objects cannot be written.
+            PermanentError: the files for TLS cannot be used.
+        """
+        self._grace_s = settings.grace
+        self.clock = DatabaseClock(database)
+        tls = tls_context(settings)
+        self.folder = ObjectFolder(settings.objects_dir)
+        self.folder.open()
+        self._announcer = Announcer(
+            database,
+            Publisher(broker, NAME),
+            self.folder,
+            counters,
+            store_ae_title=settings.store_ae_title,
+            clock=self.clock,
+        )
+        self.committer = Committer(
+            database,
+            wait_s=answer_within_s(settings.dimse_timeout),
+            on_committed=self._announcer.committed,
+            on_missed=on_missed,
+            clock=self.clock,
+        )
+        intake = Intake(self.folder, self.committer, counters)
+        self._scp = StoreScp(
+            intake.take,
+            listener=listener,
+            ae_title=settings.store_ae_title,
+            stall_timeout_s=settings.dimse_timeout,
+            idle_timeout_s=settings.store_idle_timeout,
+            admit=admission(settings),
+            open_part=intake.open_part,
+            count=counters.add,
+            note_associations=counters.associations,
+            max_associations=settings.store_associations,
+            max_object_bytes=settings.store_object_bytes,
+            tls=tls,
+            take_report=ReportKeeper(database, counters.add).take,
+        )
+
+    def start(self, lifecycle: Lifecycle, *others: Callable[[], None]) -> None:
+        """Start, and be stopped with the lifecycle; `others` start before objects come.
+
+        What is started first is stopped last: no receipt is left behind by its committer or announcer.
+        """
+        lifecycle.on_stop(self.folder.close)
+        self.clock.start()
+        lifecycle.on_stop(self.clock.stop)
+        for part in (self._announcer, self.committer):
+            part.start()
+            lifecycle.on_stop(lambda part=part: part.stop(self._grace_s))  # type: ignore[misc]
+        for start in others:
+            start()
+        self._scp.start()
+        lifecycle.on_stop(lambda: self._scp.stop(self._grace_s))
+
+
+def answer_within_s(dimse_timeout_s: float) -> float:
+    """Return how long an object may wait to be known, in seconds, before its sender is told to try again."""
+    return max(dimse_timeout_s - ANSWER_MARGIN_S, dimse_timeout_s / 2)
+
+
+def main() -> int:
+    """Receive beside the store service that has started this process, until it ends or says so.
+
+    Standard input brings the settings in one line; its end is the end of the service.
+    """
+    listener, descriptor, rows, row = map(int, sys.argv[1:])
+    settings = Settings(**json.loads(sys.stdin.buffer.readline()))
+    configure(NAME, settings.log_level)
+    counters = Counters(rows, row, descriptor)
+    with Lifecycle() as lifecycle:
+        lifecycle.install_signals()
+        threading.Thread(
+            target=_stop_with_service, args=(lifecycle,), name="service watch", daemon=True
+        ).start()
+        database = open_database(settings)
+        lifecycle.on_stop(database.close)
+        broker = open_broker(settings.amqp_url, settings.amqp_prefix, settings.bridge_socket)
+        lifecycle.on_stop(broker.close)
+        receiver = Receiver(
+            settings,
+            broker,
+            database,
+            counters,
+            socket.socket(fileno=listener),
+            lambda: counters.add("scans_wanted"),
+        )
+        receiver.start(lifecycle)
+        log.info("receiving", process=row)
+        lifecycle.wait()
+    return 0
+
+
+def _stop_with_service(lifecycle: Lifecycle) -> None:
+    while os.read(0, 1024):
+        pass
+    lifecycle.stopping.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

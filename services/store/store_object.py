@@ -1,0 +1,203 @@
+"""From a received object to the answer for its sender: identify, keep, make known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from services.store.index.group_commit import Committer, IndexAwayError
+from services.store.index.known_objects import Receipt
+from services.store.index.reconcile import settle
+from services.store.metrics.counters import Counters
+from services.store.objects.folder import (
+    Conflict,
+    Duplicate,
+    KeepError,
+    Kept,
+    ObjectFolder,
+    OutOfSpaceError,
+    ReceivedObject,
+)
+from services.store.objects.identity import Buffer, read_identity
+from services.store.objects.incoming_data_set import TooLargeError
+from services.store.objects.temp_file import PartFile
+from shared.errors import InvalidInputError
+from shared.identifiers import parse_ae_title, parse_uid
+
+log = structlog.get_logger(__name__)
+
+#: C-STORE statuses (PS3.4 table B.2-1): A7xx is "refused: out of resources", Cxxx "cannot understand"; the
+#: last two digits are ours.
+SUCCESS = 0x0000
+OUT_OF_SPACE = 0xA700
+CANNOT_WRITE = 0xA701
+INDEX_AWAY = 0xA702
+CANNOT_UNDERSTAND = 0xC000
+NOT_AS_ANNOUNCED = 0xC001
+TOO_LARGE = 0xC002
+DEFECT = 0xC0FF
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a C-STORE request says of its object before the object comes: nothing of it is validated."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming(Announced):
+    """A C-STORE request as it came: nothing of it is validated."""
+
+    data_set: Buffer
+    #: The file that holds the data set already, if it is large.
+    part: PartFile | None = None
+    #: Why the data set could not be taken.
+    problem: KeepError | InvalidInputError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The status for the sender, and why if it is no success (safe to show)."""
+
+    status_code: int
+    comment: str = ""
+
+
+class _NotAsAnnouncedError(InvalidInputError):
+    """The command speaks of another object than the data set."""
+
+
+#: Reason and status of each kind of error; the first that fits counts.
+_REFUSALS: tuple[tuple[type[Exception], tuple[str, int]], ...] = (
+    (_NotAsAnnouncedError, ("not_as_announced", NOT_AS_ANNOUNCED)),
+    (TooLargeError, ("too_large", TOO_LARGE)),
+    (InvalidInputError, ("not_understood", CANNOT_UNDERSTAND)),
+    (OutOfSpaceError, ("out_of_space", OUT_OF_SPACE)),
+    (KeepError, ("cannot_write", CANNOT_WRITE)),
+    (IndexAwayError, ("index_away", INDEX_AWAY)),
+)
+
+
+class Intake:
+    """Takes one object at a time; safe for many threads."""
+
+    def __init__(self, folder: ObjectFolder, committer: Committer, counters: Counters) -> None:
+        self._folder = folder
+        self._committer = committer
+        self._counters = counters
+
+    def open_part(self, announced: Announced) -> PartFile:
+        """Make the file for an object that is about to come.
+
+        Raises:
+            InvalidInputError: a UID is missing or none.
+            KeepError: the file cannot be made.
+        """
+        transfer_syntax_uid = parse_uid("transfer_syntax_uid", announced.transfer_syntax_uid)
+        return self._folder.open_part(
+            sop_class_uid=parse_uid("affected_sop_class_uid", announced.sop_class_uid),
+            sop_instance_uid=parse_uid("affected_sop_instance_uid", announced.sop_instance_uid),
+            transfer_syntax_uid=transfer_syntax_uid,
+            source_ae_title=shown_ae_title(announced.calling_ae_title),
+        )
+
+    def take(self, incoming: Incoming) -> Answer:
+        """Keep an object and make it known; success means that it is on disk and known."""
+        try:
+            if incoming.problem is not None:
+                raise incoming.problem
+            received = identify(incoming)
+            kept = self._folder.keep(received)
+            settled = self._make_known(received, kept)
+        except (InvalidInputError, KeepError, IndexAwayError) as error:
+            return self._refuse(incoming, error)
+        self._count(received, settled)
+        return Answer(SUCCESS)
+
+    def _make_known(
+        self, received: ReceivedObject, kept: Kept | Duplicate | Conflict
+    ) -> Kept | Duplicate | Conflict:
+        receipt = Receipt(
+            identity=received.identity,
+            transfer_syntax_uid=received.transfer_syntax_uid,
+            calling_ae_title=received.calling_ae_title,
+            path=kept.path,
+            sha256=kept.sha256,
+            size_bytes=kept.size_bytes,
+            conflict=isinstance(kept, Conflict),
+            fresh=isinstance(kept, Kept),
+        )
+        aside = settle(self._folder, self._committer, receipt)
+        return Conflict(kept.path, kept.sha256, kept.size_bytes, aside) if aside else kept
+
+    def _count(self, received: ReceivedObject, kept: Kept | Duplicate | Conflict) -> None:
+        self._counters.add("received")
+        self._counters.add("received_bytes", kept.size_bytes)
+        if isinstance(kept, Duplicate):
+            self._counters.add("duplicates")
+        if isinstance(kept, Conflict):
+            self._counters.add("conflicts")
+            log.warning(
+                "conflict",
+                sop_instance_uid=received.identity.sop_instance_uid,
+                kept_aside=kept.aside,
+                calling_ae_title=received.calling_ae_title,
+            )
+
+    def _refuse(self, incoming: Incoming, error: InvalidInputError | KeepError | IndexAwayError) -> Answer:
+        reason, status_code = next(refusal for kind, refusal in _REFUSALS if isinstance(error, kind))
+        self._counters.add(f"refused_{reason}")
+        log.warning(
+            "refused",
+            reason=reason,
+            status_code=f"0x{status_code:04X}",
+            problem=str(error),
+            sop_instance_uid=_shown(incoming.sop_instance_uid),
+            size_bytes=len(incoming.data_set),
+            calling_ae_title=shown_ae_title(incoming.calling_ae_title),
+        )
+        return Answer(status_code, str(error))
+
+
+def identify(incoming: Incoming) -> ReceivedObject:
+    """Validate a request and read who its object is.
+
+    Raises:
+        InvalidInputError: a UID is missing or none, the data set cannot be read, or it is another object than
+            the command says.
+    """
+    transfer_syntax_uid = parse_uid("transfer_syntax_uid", incoming.transfer_syntax_uid)
+    announced_instance = parse_uid("affected_sop_instance_uid", incoming.sop_instance_uid)
+    announced_class = parse_uid("affected_sop_class_uid", incoming.sop_class_uid)
+    identity = read_identity(incoming.data_set, transfer_syntax_uid)
+    if identity.sop_instance_uid != announced_instance:
+        raise _NotAsAnnouncedError("sop_instance_uid", "is not the Affected SOP Instance UID")
+    if identity.sop_class_uid != announced_class:
+        raise _NotAsAnnouncedError("sop_class_uid", "is not the Affected SOP Class UID")
+    return ReceivedObject(
+        identity,
+        transfer_syntax_uid,
+        shown_ae_title(incoming.calling_ae_title),
+        incoming.data_set,
+        incoming.part,
+    )
+
+
+def shown_ae_title(text: str) -> str:
+    """Return an AE title if it is one, for logs and rows; else nothing."""
+    try:
+        return str(parse_ae_title("calling_ae_title", text))
+    except InvalidInputError:
+        return ""
+
+
+def _shown(uid: str) -> str:
+    try:
+        return str(parse_uid("sop_instance_uid", uid))
+    except InvalidInputError:
+        return "invalid"

@@ -1,0 +1,44 @@
+"""What the pages work with, made once by the app factory and found through the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from flask import current_app
+
+from services.web.commands.pending import Orders
+from services.web.live.event_stream import Live
+from services.web.live.service_status import Staffing
+from shared.broker.port import Broker
+from shared.clock import Clock
+from shared.database.session import Database
+from shared.messaging.publisher import Publisher
+from shared.settings import Settings
+
+KEY = "doseqr"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The real things behind the pages of one app."""
+
+    settings: Settings
+    broker: Broker
+    database: Database
+    publisher: Publisher
+    live: Live
+    orders: Orders
+    staffing: Staffing
+    clock: Clock
+
+    def today(self) -> date:
+        """Return the day that "until today" means."""
+        return self.clock().astimezone().date()
+
+
+def parts() -> Parts:
+    """Return the parts of the app that handles the request."""
+    found = current_app.extensions[KEY]
+    assert isinstance(found, Parts)
+    return found

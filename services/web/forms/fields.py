@@ -1,0 +1,186 @@
+"""The small forms: log-in, password, nodes, users. What they hold is validated by shared code, not here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import Field, PasswordField, RadioField, SelectField, StringField
+
+from services.web.views.criteria_text import for_people
+from shared.errors import InvalidInputError
+from shared.node_access.limits import (
+    HOURS_MAX_LENGTH,
+    MAX_ASSOCIATIONS_DEFAULT,
+    MAX_ASSOCIATIONS_MOST,
+    REQUESTS_PER_MINUTE_MOST,
+    TIME_ZONE_MAX_LENGTH,
+)
+from shared.nodes.nodes import LIMITS, RETRIEVE_BY, VERIFY_BY, NodeInput, parse_node
+from shared.users import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, ROLES
+
+#: What the roles may do, for the form.
+ROLE_NAMES = {
+    "viewer": "Viewer: looks at jobs",
+    "importer": "Importer: queries and retrieves",
+    "admin": "Administrator: also nodes and users",
+}
+
+
+#: Values that hide no other problem of a node while the next one is looked for.
+_HARMLESS = {
+    "name": "x",
+    "host": "localhost",
+    "port": 104,
+    "ae_title": "X",
+    "calling_ae_title": None,
+    "max_associations": MAX_ASSOCIATIONS_DEFAULT,
+    "requests_per_minute": None,
+    "hours": "",
+    "time_zone": "",
+    RETRIEVE_BY: "move",
+    VERIFY_BY: "auto",
+}
+
+
+class Form(FlaskForm):  # type: ignore[misc]
+    """A form whose fields carry the problems that shared code finds."""
+
+    def complain(self, field: str, problem: str) -> None:
+        """Show a problem at a field, or at the form as a whole if it has no such field."""
+        text = for_people(problem)
+        if field in self._fields:
+            self._fields[field].errors = [*self._fields[field].errors, text]
+        else:
+            self.form_errors.append(text)
+
+    def refuse(self, error: InvalidInputError) -> None:
+        """Show what shared code refused."""
+        self.complain(error.field.rpartition(".")[2], error.problem)
+
+    def problems(self) -> list[tuple[Field | None, str]]:
+        """Return all problems with the field of each, in the order of the form."""
+        found: list[tuple[Field | None, str]] = [(None, text) for text in self.form_errors]
+        return found + [(field, text) for field in self for text in field.errors]
+
+
+class LoginForm(Form):
+    """Name and password."""
+
+    name = StringField("User name", render_kw={"autocomplete": "username", "maxlength": 64})
+    password = PasswordField("Password", render_kw={"autocomplete": "current-password", "maxlength": 256})
+
+
+class PasswordForm(Form):
+    """The password as it is, and twice as it shall be."""
+
+    current = PasswordField("Present password", render_kw={"autocomplete": "current-password"})
+    password = PasswordField(
+        "New password",
+        description=f"{PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH} characters.",
+        render_kw={"autocomplete": "new-password", "minlength": PASSWORD_MIN_LENGTH},
+    )
+    again = PasswordField("New password again", render_kw={"autocomplete": "new-password"})
+
+
+class NodeForm(Form):
+    """A remote or a store node."""
+
+    name = StringField(
+        "Name", description="As people call it, for example “Main PACS”.", render_kw={"maxlength": 64}
+    )
+    host = StringField("Host", description="Host name or IP address.", render_kw={"autocapitalize": "off"})
+    port = StringField(
+        "Port", description="1 to 65535; often 104 or 11112.", render_kw={"inputmode": "numeric"}
+    )
+    ae_title = StringField("AE title", description="1 to 16 characters; upper and lower case differ.")
+    calling_ae_title = StringField(
+        "AE title that we call from", description="Empty: that of DoseQR's own store."
+    )
+    max_associations = StringField(
+        "Associations at once",
+        description=f"1 to {MAX_ASSOCIATIONS_MOST}; empty: {MAX_ASSOCIATIONS_DEFAULT}.",
+        render_kw={"inputmode": "numeric"},
+    )
+    requests_per_minute = StringField(
+        "Requests a minute",
+        description=f"C-FINDs and C-MOVEs, 1 to {REQUESTS_PER_MINUTE_MOST}; empty: as many as it answers.",
+        render_kw={"inputmode": "numeric"},
+    )
+    hours = StringField(
+        "Hours in which it may be asked",
+        description="For example 18:00-06:00, 12:00-13:00; empty: always.",
+        render_kw={"maxlength": HOURS_MAX_LENGTH, "autocomplete": "off"},
+    )
+    retrieve_by = RadioField(
+        "How objects are retrieved",
+        choices={
+            "move": "C-MOVE: the PACS sends them to the store node",
+            "get": "C-GET: DoseQR fetches them and sends them on",
+        },
+        default="move",
+        validate_choice=False,
+        description="For C-MOVE the PACS has to know the store node and reach it; for C-GET it need not. "
+        "Not every PACS offers C-GET.",
+    )
+    verify_by = RadioField(
+        "How it is known what arrived",
+        choices={
+            "auto": "Receipts or C-FIND where it offers them, otherwise the word of the PACS",
+            "commitment": "Storage commitment: it promises to keep each object",
+        },
+        default="auto",
+        validate_choice=False,
+        description="For storage commitment it has to know DoseQR's store by AE title, host and port. "
+        "DoseQR's own store always gives receipts.",
+    )
+    time_zone = StringField(
+        "Time zone of the hours",
+        description="For example Europe/Berlin; empty: that of the server.",
+        render_kw={"maxlength": TIME_ZONE_MAX_LENGTH, "autocapitalize": "off"},
+    )
+
+    def read(self, kind: str) -> NodeInput | None:
+        """Validate the form; None if there are problems, which then all stand at their fields."""
+        rest = self.said(kind)
+        for _ in range(len(_HARMLESS) + 1):
+            try:
+                given = parse_node(rest)
+            except InvalidInputError as error:
+                self.refuse(error)
+                if error.field not in _HARMLESS:
+                    return None
+                rest[error.field] = _HARMLESS[error.field]
+            else:
+                return None if self.problems() else given
+        return None
+
+    def said(self, kind: str) -> dict[str, Any]:
+        """Return what the form says, as shared code takes it."""
+        said = {"kind": kind, "name": self.name.data, "host": self.host.data, "port": self.port.data}
+        said["ae_title"] = self.ae_title.data
+        if kind == "remote":
+            said["calling_ae_title"] = self.calling_ae_title.data or None
+        said = {
+            key: "" if value is None and key != "calling_ae_title" else value for key, value in said.items()
+        }
+        return said | self._manners((*LIMITS, RETRIEVE_BY) if kind == "remote" else (VERIFY_BY,))
+
+    def _manners(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return what the form says of limits and ways; who does not speak of one changes none."""
+        said = {name: str(self[name].data).strip() for name in names if self[name].data is not None}
+        if said.get("max_associations") == "":
+            said["max_associations"] = str(MAX_ASSOCIATIONS_DEFAULT)
+        return said
+
+
+class UserForm(Form):
+    """A new user."""
+
+    name = StringField("User name", render_kw={"maxlength": 64, "autocomplete": "off"})
+    role = SelectField("Role", choices={role: ROLE_NAMES[role] for role in ROLES}, validate_choice=False)
+
+
+class ActionForm(Form):
+    """A button: nothing but the token."""

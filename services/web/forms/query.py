@@ -1,0 +1,244 @@
+"""The form of a query: between its fields and the criteria that all entrances share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy.orm import Session
+from wtforms import BooleanField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from services.web.forms.fields import Form
+from services.web.views.criteria_text import LABELS, TYPE_NAMES, for_people
+from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, DateWindow, parse_criteria, window
+from shared.contract.identifier_lines import identifier_lines
+from shared.database.models import Node
+from shared.errors import InvalidInputError
+from shared.nodes.nodes import find_node
+from shared.querying.estimate import warning
+from shared.querying.estimate_text import sentence
+from shared.reading.estimates import estimate_of
+from shared.settings import Settings
+
+TEXTS = (
+    "date_from",
+    "date_until",
+    "time_from",
+    "time_until",
+    "exclude_descriptions",
+    "keep_descriptions",
+    "exclude_stations",
+    "keep_stations",
+)
+OPTIONS = ("station_at_study_level", "include_sr_only", "ignore_known", "empty_sr", "toshiba")
+#: These lie in the folded part of the form.
+ADVANCED = (*IDENTIFIERS, *TEXTS[2:], *OPTIONS)
+
+_TYPES = {
+    name: TYPE_NAMES[name]
+    if codes == (name,) == (TYPE_NAMES[name],)
+    else f"{TYPE_NAMES[name]} ({', '.join(codes)})"
+    for name, codes in CODES.items()
+    if name != "SR"
+}
+_LINES = "One on each line, in place of dates: leave “From” and “Until” empty."
+_TERMS = "Terms separated by commas; upper and lower case do not matter."
+
+
+class QueryForm(Form):
+    """What to ask for."""
+
+    remote = SelectField(LABELS["remote"], validate_choice=False)
+    store = SelectField(LABELS["store"], validate_choice=False)
+    types = SelectMultipleField(
+        LABELS["types"],
+        choices=_TYPES,
+        validate_choice=False,
+        option_widget=CheckboxInput(),
+        widget=ListWidget(prefix_label=False),
+    )
+    date_from = StringField(LABELS["date_from"])
+    date_until = StringField(LABELS["date_until"])
+    time_from = StringField(LABELS["time_from"])
+    time_until = StringField(LABELS["time_until"])
+    accession_numbers = TextAreaField(LABELS["accession_numbers"], description=_LINES)
+    study_instance_uids = TextAreaField(LABELS["study_instance_uids"], description=_LINES)
+    exclude_descriptions = StringField(LABELS["exclude_descriptions"], description=_TERMS)
+    keep_descriptions = StringField(LABELS["keep_descriptions"], description=_TERMS)
+    exclude_stations = StringField(LABELS["exclude_stations"], description=_TERMS)
+    keep_stations = StringField(LABELS["keep_stations"], description=_TERMS)
+    station_at_study_level = BooleanField(
+        LABELS["station_at_study_level"],
+        description="Compare the station name of the study instead of that of each series.",
+    )
+    include_sr_only = BooleanField(
+        LABELS["include_sr_only"], description="Also studies that hold nothing but structured reports."
+    )
+    ignore_known = BooleanField(
+        LABELS["ignore_known"], description="Objects that arrived before are not asked for."
+    )
+    empty_sr = BooleanField(
+        LABELS["empty_sr"],
+        description="They may be dose reports; the PACS does not tell, so all of them are got.",
+    )
+    toshiba = BooleanField(
+        LABELS["toshiba"], description="The first image of each series, and dose secondary captures whole."
+    )
+    retrieve = BooleanField(
+        LABELS["retrieve"],
+        description="Retrieve what is kept as soon as the query has ended, without asking.",
+    )
+
+    def offer(self, remotes: Iterable[Node], stores: Iterable[Node]) -> None:
+        """Offer these nodes."""
+        self.remote.choices = {str(node.id): node.name for node in remotes}
+        self.store.choices = {str(node.id): node.name for node in stores}
+
+    def criteria_said(self) -> dict[str, Any]:
+        """Return the criteria that the form says, not yet validated; identifiers as lines of text."""
+        said: dict[str, Any] = {"types": list(self.types.data or [])}
+        said |= {name: self[name].data or "" for name in (*TEXTS, *IDENTIFIERS)}
+        return said | {name: bool(self[name].data) for name in OPTIONS}
+
+    @property
+    def opens_advanced(self) -> bool:
+        """Whether the folded part holds something that has to be seen."""
+        changed = any(self[name].data for name in ADVANCED if name != "ignore_known")
+        return changed or not self.ignore_known.data or any(self[name].errors for name in ADVANCED)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A valid form."""
+
+    remote: Node
+    store: Node
+    criteria: Criteria
+
+
+def read(form: QueryForm, session: Session, today: date) -> Asked | None:
+    """Validate a form; None if there are problems, which then stand at its fields."""
+    nodes = [_node(form, session, kind) for kind in ("remote", "store")]
+    said, found = checked(form.criteria_said(), today)
+    for name, problem in found.items():
+        form.complain(name, problem)
+    remote, store = nodes
+    if remote is None or store is None or found:
+        return None
+    return Asked(remote, store, parse_criteria(said))
+
+
+def _node(form: QueryForm, session: Session, kind: str) -> Node | None:
+    reference = str(form[kind].data or "").strip()
+    if not reference:
+        form.complain(
+            kind, "choose one" if form[kind].choices else "there is none yet; an administrator adds it"
+        )
+        return None
+    try:
+        return find_node(session, reference, kind, kind)
+    except InvalidInputError as error:
+        form.refuse(error)
+        return None
+
+
+def checked(said: Mapping[str, Any], today: date) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the criteria with their identifiers as lists, and the problem of each field."""
+    values, found = dict(said), {}
+    for name in IDENTIFIERS:
+        try:
+            values[name] = identifier_lines(name, str(said.get(name) or ""))
+        except InvalidInputError as error:
+            values[name], found[name] = None, error.problem
+    return values, found | _problems_of(values, today)
+
+
+def _problems_of(said: Mapping[str, Any], today: date) -> dict[str, str]:
+    """Return the problem of each field; what one problem hides is found by leaving its field out."""
+    rest: dict[str, Any] = dict(said)
+    found: dict[str, str] = {}
+    for _ in said:
+        try:
+            window(parse_criteria(rest), today)
+        except InvalidInputError as error:
+            name = error.field.partition(".")[0]
+            if name in found:
+                break
+            found[name] = error.problem
+            rest[name] = _harmless(name, rest, today)
+        else:
+            break
+    return found
+
+
+def _harmless(name: str, said: Mapping[str, Any], today: date) -> object:
+    """Return a value in place of a wrong one that hides no other problem and makes none."""
+    if name == "types":
+        return ["CT"]
+    if name not in ("date_from", "date_until"):
+        return None
+    other = said.get("date_until" if name == "date_from" else "date_from")
+    try:
+        return date.fromisoformat(str(other)).isoformat()
+    except ValueError:
+        return today.isoformat()
+
+
+def values_of(criteria: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that show these criteria in a form."""
+    values: dict[str, Any] = {name: _text(criteria.get(name)) for name in TEXTS}
+    values |= {name: "\n".join(criteria.get(name) or ()) for name in IDENTIFIERS}
+    values |= {name: bool(criteria.get(name, name == "ignore_known")) for name in OPTIONS}
+    return values | {"types": list(criteria.get("types", ()))}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would be asked for: the days in words, what that comes to, a warning, and problems by field."""
+
+    days: str
+    estimate: str
+    warning: str
+    problems: dict[str, str]
+
+
+def preview(form: QueryForm, session: Session, settings: Settings, today: date) -> Preview:
+    """Say what a form asks for while it is being filled in; one without modality is only unfinished."""
+    values, problems = checked(form.criteria_said(), today)
+    unfinished = problems.pop("types", None) is not None
+    if problems:
+        return Preview("", "", "", {name: for_people(problem) for name, problem in problems.items()})
+    criteria = parse_criteria({**values, "types": ["CT"]} if unfinished else values)
+    told = "" if unfinished else _estimate(form, session, settings, criteria, today)
+    days = window(criteria, today)
+    return Preview(_days(criteria, days), told, warning(criteria, days), {})
+
+
+def _estimate(form: QueryForm, session: Session, settings: Settings, criteria: Criteria, today: date) -> str:
+    # A form that was not sent yet shows the first node as chosen.
+    shown = form.remote.data or next(iter(form.remote.choices or ()), "")
+    try:
+        node = find_node(session, str(shown), "remote")
+    except InvalidInputError:
+        return ""
+    return sentence(estimate_of(session, node, settings, criteria, today))
+
+
+def _days(criteria: Criteria, days: DateWindow) -> str:
+    if named := criteria.accession_numbers or criteria.study_instance_uids:
+        number = f"{len(named)} accession number" if criteria.accession_numbers else f"{len(named)} study UID"
+        return f"{number}{'s' if len(named) > 1 else ''}, of any date."
+    first, last = days.date_from, days.date_until
+    if first is None or last is None:
+        return "All dates." if first is last else f"Everything until {last}."
+    number_of_days = (last - first).days + 1
+    return f"{first}: one day." if number_of_days == 1 else f"{first} to {last}: {number_of_days} days."

@@ -1,0 +1,75 @@
+"""How nodes answer, as far as it is known now: the panel at the top of the query page and of the nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from services.web.live.event_results import Echo
+from shared.database.models import Node, NodeCheck
+from shared.nodes.nodes import list_nodes
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One node and its last answer; state: testing, ok, bad or unknown."""
+
+    node: Node
+    state: str
+    words: str
+    detail: str = ""
+    rtt_ms: float | None = None
+    #: When it was tested, where that was before this page.
+    checked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodePanel:
+    """All nodes of a panel."""
+
+    rows: list[NodeRow]
+    testing: bool
+
+    @property
+    def summary(self) -> str:
+        """The panel in one sentence."""
+        tested = [row for row in self.rows if row.state in ("ok", "bad")]
+        answering = sum(row.state == "ok" for row in tested)
+        if not self.rows:
+            return "No nodes yet."
+        if self.testing:
+            return f"Testing: {len(tested)} of {len(self.rows)} nodes tested so far."
+        if not tested:
+            return "Not tested yet."
+        return f"{answering} of {len(tested)} tested nodes answer."
+
+
+def node_panel(session: Session, echo: Echo | None, only: frozenset[int] = frozenset()) -> NodePanel:
+    """Return how nodes answer: to the echo of this page if there is one, otherwise as they last did.
+
+    `only` names the nodes that the echo asks for; empty: all.
+    """
+    checks = {check.node_id: check for check in session.scalars(select(NodeCheck))}
+    rows = [_row(node, echo, checks.get(node.id), only) for node in list_nodes(session)]
+    return NodePanel(rows, testing=any(row.state == "testing" for row in rows))
+
+
+def _row(node: Node, echo: Echo | None, check: NodeCheck | None, only: frozenset[int]) -> NodeRow:
+    if echo is not None and (not only or node.id in only):
+        answer = echo.answers.get(node.id)
+        if answer is not None:
+            state = "ok" if answer.ok else "bad"
+            return NodeRow(node, state, _words(answer.outcome), answer.detail, answer.rtt_ms)
+        if not echo.completed:
+            return NodeRow(node, "testing", "Testing…")
+    if check is None:
+        return NodeRow(node, "unknown", "Not tested yet")
+    state = "ok" if check.ok else "bad"
+    return NodeRow(node, state, _words(check.outcome), check.detail, check.rtt_ms, check.checked_at)
+
+
+def _words(outcome: str) -> str:
+    return outcome[:1].upper() + outcome[1:]

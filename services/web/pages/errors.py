@@ -1,0 +1,102 @@
+"""Readable pages for everything that can go wrong with a request."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import structlog
+from flask import Flask, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from services.web.security.sessions import audit
+from shared.errors import DatabaseAwayError
+
+log = structlog.get_logger(__name__)
+
+#: What to tell people: a title, what happened, and what they can do.
+PAGES: dict[int, tuple[str, str, str]] = {
+    HTTPStatus.BAD_REQUEST: (
+        "The request was not understood",
+        "Something in it is missing or malformed.",
+        "Go back and try again.",
+    ),
+    HTTPStatus.UNAUTHORIZED: ("Log in first", "Nobody is logged in any more.", "Log in to go on."),
+    HTTPStatus.FORBIDDEN: (
+        "Not allowed",
+        "Your role does not include this page.",
+        "If you need it, ask an administrator of DoseQR for another role.",
+    ),
+    HTTPStatus.NOT_FOUND: (
+        "Not found",
+        "There is nothing at this address.",
+        "It may have been removed, or the address is mistyped.",
+    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: (
+        "Not possible here",
+        "This address does not take such a request.",
+        "Use the buttons and links of the pages.",
+    ),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+        "Too much at once",
+        "The form holds more than can be taken.",
+        "Shorten the lists in it.",
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS: (
+        "Too many attempts",
+        "Too many log-ins from this address have failed.",
+        "Wait a minute, then try again.",
+    ),
+    HTTPStatus.INTERNAL_SERVER_ERROR: (
+        "An error of DoseQR itself",
+        "The page could not be made; the log of the web service tells where.",
+        "Try again; if it stays, tell an administrator of DoseQR.",
+    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: (
+        "The database is away",
+        "It cannot be reached or is locked, so nothing can be shown now.",
+        "Jobs wait for it by themselves. Reload this page in a moment.",
+    ),
+}
+
+
+def init_error_pages(app: Flask) -> None:
+    """Let an app answer every error with a page of ours."""
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(DatabaseAwayError, _database_away)
+    app.register_error_handler(HTTPException, _http)
+
+
+def error_page(status: int, what: str | None = None, advice: str | None = None) -> tuple[str, int]:
+    """Return the page of a status, with other words if they are given."""
+    title, known_what, known_advice = PAGES.get(status, PAGES[HTTPStatus.BAD_REQUEST])
+    page = render_template(
+        "errors/error.html",
+        title=title,
+        what=what or known_what,
+        advice=advice or known_advice,
+        status=status,
+    )
+    return page, status
+
+
+def _http(error: Exception) -> ResponseReturnValue:
+    assert isinstance(error, HTTPException)
+    if error.response is not None:
+        return error.response
+    return error_page(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _csrf(error: Exception) -> ResponseReturnValue:
+    audit("form token refused", endpoint=request.endpoint or "", reason=type(error).__name__)
+    return error_page(
+        HTTPStatus.BAD_REQUEST,
+        "The form that was sent does not belong to your present session, so nothing was done.",
+        "Go back, reload the page and send the form again. If it stays so, log out and in.",
+    )
+
+
+def _database_away(error: Exception) -> ResponseReturnValue:
+    log.warning("database away", error=str(error), endpoint=request.endpoint or "")
+    return error_page(HTTPStatus.SERVICE_UNAVAILABLE)

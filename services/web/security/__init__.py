@@ -1,0 +1,1 @@
+"""Sessions, log-in limits and response headers."""

@@ -1,0 +1,175 @@
+"""Who is logged in, what their role allows, and the sessions that carry it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from http import HTTPStatus
+from typing import ParamSpec, TypeVar, cast
+
+import structlog
+from flask import Flask, abort, current_app, flash, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, current_user, login_user
+
+from services.web.components import parts
+from shared.database.models import User
+from shared.errors import DatabaseAwayError
+
+log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Whoever may query and retrieve, and whoever may change nodes and users.
+IMPORTERS, ADMINS = ("importer", "admin"), ("admin",)
+
+#: Pages for which nobody has to be logged in.
+_PUBLIC = {"auth.login", "health.live", "health.ready", "static", "bootstrap.static"}
+#: Pages for somebody who has to change the password first.
+_BEFORE_CHANGE = {"auth.password", "auth.logout"}
+_BACKGROUND = "doseqr_background"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A user as Flask-Login knows one."""
+
+    id: int
+    name: str
+    role: str
+    must_change_password: bool
+    proof: str
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """Return what the session holds: the id, and the proof that the password is still the same."""
+        return f"{self.id}.{self.proof}"
+
+    @property
+    def imports(self) -> bool:
+        """Whether this user may query and retrieve."""
+        return self.role in IMPORTERS
+
+    @property
+    def administers(self) -> bool:
+        """Whether this user may change nodes and users."""
+        return self.role in ADMINS
+
+
+def logged_in(user: User) -> LoggedIn:
+    """Return a user of the database as one who is logged in."""
+    proof = hashlib.sha256(user.session_token.encode()).hexdigest()
+    return LoggedIn(user.id, user.name, user.role, user.must_change_password, proof)
+
+
+def begin_session(user: User) -> None:
+    """Log a user in; nothing of an earlier session stays."""
+    session.clear()
+    session.permanent = True
+    login_user(logged_in(user))
+
+
+def me() -> LoggedIn:
+    """Return who is logged in; only for pages that ask for a role or a log-in."""
+    return cast("LoggedIn", current_user)
+
+
+def requires(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let only these roles reach a page; others get 403."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            if me().role not in roles:
+                audit("refused", endpoint=request.endpoint or "")
+                abort(HTTPStatus.FORBIDDEN)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def background(view: Callable[P, R]) -> Callable[P, R]:
+    """Mark what an open page asks for by itself: it does not keep a session alive, and leads to no log-in."""
+    setattr(view, _BACKGROUND, True)
+    return view
+
+
+def audit(action: str, **fields: object) -> None:
+    """Log who did what, and from where."""
+    log.info("audit", action=action, user=_name(), remote_address=request.remote_addr or "", **fields)
+
+
+def init_auth(app: Flask) -> None:
+    """Let only people who are logged in reach any page that is not public."""
+    manager = LoginManager(app)
+    manager.session_protection = (
+        None  # addresses change on the move; the cookie is signed and bound to the password
+    )
+    manager.user_loader(_load)
+    app.session_interface = _Sessions()
+    app.before_request(_guard)
+
+
+def _load(text: str) -> LoggedIn | None:
+    number, _, proof = text.partition(".")
+    if not number.isdecimal():
+        return None
+    try:
+        with parts().database.read() as database:
+            user = database.get(User, int(number))
+    except DatabaseAwayError as error:
+        # Nobody is logged out by this, and the page that says so is made without asking again.
+        g.database_away = error
+        return None
+    if user is None or user.disabled_at is not None:
+        return None
+    found = logged_in(user)
+    return found if hmac.compare_digest(found.proof, proof) else None
+
+
+def _guard() -> ResponseReturnValue | None:
+    if request.endpoint is None or request.endpoint in _PUBLIC:
+        return None
+    if not current_user.is_authenticated:
+        if "database_away" in g:
+            raise g.database_away
+        if _in_background():
+            abort(HTTPStatus.UNAUTHORIZED)
+        if request.path != "/":
+            flash("Log in to go on.", "info")
+        wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+        return redirect(url_for("auth.login", next=wanted if wanted != "/" else None))
+    if me().must_change_password and request.endpoint not in _BEFORE_CHANGE:
+        if _in_background():
+            abort(HTTPStatus.FORBIDDEN)
+        return redirect(url_for("auth.password"))
+    return None
+
+
+def _in_background() -> bool:
+    view = current_app.view_functions.get(request.endpoint or "")
+    return hasattr(view, _BACKGROUND)
+
+
+def _name() -> str:
+    return me().name if current_user and current_user.is_authenticated else ""
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Sessions whose idle time is measured by what their user does."""
+
+    def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
+        """Renew the cookie's age unless the page asked by itself."""
+        if request and _in_background():
+            return session.modified
+        return super().should_set_cookie(app, session)

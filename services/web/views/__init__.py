@@ -1,0 +1,1 @@
+"""View models: what templates show, computed from the read models."""

@@ -1,0 +1,102 @@
+"""Words and figures as the pages show them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from flask_login import current_user
+from markupsafe import Markup
+
+from services.web.components import parts
+from services.web.views.criteria_text import TYPE_NAMES, criteria_words
+from services.web.views.report_text import REPORT_KINDS, UNREADABLE_REASONS, key_figures
+from shared.contract.messages import ENDED
+from shared.contract.reasons import sentence
+from shared.reading.retrieves import ARRIVAL_WORDS
+
+EN_DASH = "\N{EN DASH}"
+
+#: Bootstrap's colour and the sign of each status; the word stands beside both.
+STATUS_LOOKS = {
+    "queued": ("secondary", "…"),
+    "running": ("primary", "▸"),
+    "completed": ("success", "✓"),
+    "incomplete": ("warning", "!"),
+    "failed": ("danger", "✕"),
+    "cancelled": ("secondary", EN_DASH),
+}
+_MINUTE_S, _HOUR_S = 60, 3600
+
+
+def init_filters(app: Flask) -> None:
+    """Give the templates their words."""
+    app.jinja_env.filters.update(
+        figure=figure,
+        many=many,
+        moment=moment,
+        day=day,
+        sentence=sentence,
+        duration=duration,
+        criteria=criteria_words,
+        key_figures=key_figures,
+    )
+    app.jinja_env.globals.update(STATUS_LOOKS=STATUS_LOOKS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
+    app.jinja_env.globals.update(ARRIVAL_WORDS=ARRIVAL_WORDS)
+    app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
+    app.context_processor(_context)
+
+
+def _context() -> dict[str, Any]:
+    settings = parts().settings
+    known = current_user if current_user and current_user.is_authenticated else None
+    return {"me": known, "embedded": settings.embedded}
+
+
+def figure(number: float | None) -> str:
+    """Return a number with thousands set apart, or a dash."""
+    return EN_DASH if number is None else f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def many(number: int, one: str, several: str = "") -> str:
+    """Return a number with its noun: `1 object`, `2 objects`."""
+    return f"{figure(number)} {one if number == 1 else several or one + 's'}"
+
+
+def tied(field: Any) -> dict[str, str]:
+    """Return the attributes that tie a field's hint and errors to its input."""
+    hint = [f"{field.id}-hint"] if field.description else []
+    ids = hint + ([f"{field.id}-error"] if field.errors else [])
+    attributes = {"aria-describedby": " ".join(ids)} if ids else {}
+    return attributes | ({"aria-invalid": "true"} if field.errors else {})
+
+
+def moment(value: datetime | str | None) -> str:
+    """Return a time as an element that the browser shows in its own time zone; UTC without JavaScript."""
+    if not value:
+        return EN_DASH
+    parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
+    text = parsed.astimezone(UTC)
+    return Markup('<time datetime="{}" data-local>{} UTC</time>').format(
+        text.isoformat().replace("+00:00", "Z"), f"{text:%Y-%m-%d %H:%M}"
+    )
+
+
+def day(value: str | None) -> str:
+    """Return a DICOM date (DA, PS3.5 6.2) as people write it; what is none stays."""
+    da_length = 8
+    if value and len(value) == da_length and value.isdecimal():
+        return f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    return value or EN_DASH
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words, rounded up."""
+    whole = int(seconds) + 1
+    if whole < _MINUTE_S:
+        return f"{whole} s"
+    if whole < _HOUR_S:
+        return f"{-(-whole // _MINUTE_S)} min"
+    hours, rest = divmod(-(-whole // _MINUTE_S), 60)
+    return f"{hours} h {rest} min"

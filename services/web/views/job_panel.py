@@ -1,0 +1,297 @@
+"""How a job stands: what the panel at the right of the query page and at the top of a job's page shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from services.web.commands.pending import Order, Orders
+from services.web.components import Parts
+from services.web.live.event_results import Heard
+from services.web.live.service_status import Complaint
+from services.web.views.criteria_text import LABELS, for_people
+from services.web.views.formatting import duration, figure
+from shared.contract.envelope import retrieve_id_after
+from shared.contract.messages import ENDED
+from shared.contract.reasons import sentence
+from shared.database.models import Node, Query, Retrieve
+from shared.nodes.nodes import is_own_store
+from shared.reading.jobs import get_job
+from shared.reading.queries import by_reason, by_type
+from shared.reading.retrieves import retrieve_counts
+
+#: Seconds after which a panel that waits for something looks again, events or not.
+LOOK_S = 3
+#: The same where nothing is expected.
+LOOK_ENDED_S = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A job that was ordered and that no worker has taken yet, or that was refused."""
+
+    job_id: str
+    kind: str
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryView:
+    """A query in figures."""
+
+    job: Query
+    by_type: dict[str, int]
+    kept: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    trouble: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes."""
+        return self.job.status in ENDED
+
+    @property
+    def askable(self) -> bool:
+        """Whether something is missing that can be asked for again."""
+        return self.ended and self.job.status != "completed"
+
+    @property
+    def retrievable(self) -> bool:
+        """Whether there is something to retrieve."""
+        return self.job.status in ("completed", "incomplete", "cancelled") and self.job.studies_kept > 0
+
+    @property
+    def slices_open(self) -> int:
+        """How many slices are still to be answered."""
+        return max(0, self.job.slices_total - self.job.slices_complete - self.job.slices_failed)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveView:
+    """A retrieve in figures."""
+
+    job: Retrieve
+    asked: int
+    arrived: int
+    failed: int
+    missing: int
+    reported: int
+    rate: str = ""
+    trouble: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes."""
+        return self.job.status in ENDED
+
+    @property
+    def askable(self) -> bool:
+        """Whether something is missing that can be asked for again."""
+        return self.ended and self.job.status != "completed"
+
+    @property
+    def left(self) -> int:
+        """How many objects are still to come."""
+        return max(0, self.asked - self.arrived - self.failed - self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """All that the panel of one job shows."""
+
+    job_id: str
+    query: QueryView | None = None
+    retrieve: RetrieveView | None = None
+    #: How many retrieves of the query there are.
+    retrieves: int = 0
+    pending: Pending | None = None
+    #: A retrieve follows by itself.
+    expects_retrieve: bool = False
+    complaints: list[Complaint] = field(default_factory=list)
+
+    @property
+    def follow(self) -> list[str]:
+        """The ids whose events change this panel; an ended job needs no stream of its own."""
+        if not self.active:
+            return []
+        ids = [self.job_id]
+        ids += [self.retrieve.job.id] if self.retrieve else []
+        ids += [self.pending.job_id] if self.pending else []
+        return list(dict.fromkeys(ids))
+
+    @property
+    def every_s(self) -> int:
+        """After how many seconds to look again: somebody else may ask again for a job that has ended."""
+        return LOOK_S if self.active else LOOK_ENDED_S
+
+    @property
+    def active(self) -> bool:
+        """Whether something is still to come."""
+        waits = self.pending is not None and not self.pending.refusal
+        query_runs = self.query is not None and not self.query.ended
+        retrieve_runs = self.retrieve is not None and not self.retrieve.ended
+        return waits or query_runs or retrieve_runs or self.expects_retrieve
+
+    @property
+    def announcement(self) -> str:
+        """The panel in one sentence, for screen readers."""
+        if self.pending is not None:
+            state = self.pending.refusal or "queued, waiting for a worker."
+            return f"{self.pending.kind.capitalize()} {state}"
+        if self.retrieve is not None:
+            view = self.retrieve
+            return (
+                f"Retrieve {view.job.status}: {figure(view.arrived)} of {figure(view.asked)} objects arrived."
+            )
+        if self.query is not None:
+            job = self.query.job
+            return (
+                f"Query {job.status}: {figure(job.slices_complete)} of {figure(job.slices_total)} slices "
+                f"done, {figure(job.studies_found)} studies found, {figure(job.studies_kept)} kept."
+            )
+        return ""
+
+
+def panel(session: Session, parts: Parts, job_id: str) -> Panel:
+    """Return how a job of either kind stands, and for a query also its newest retrieve."""
+    job = get_job(session, job_id)
+    heard, orders = parts.live.heard, parts.orders
+    if job is None:
+        order = orders.get(job_id)
+        pending = _pending(job_id, order, heard)
+        needed = [] if pending.refusal else [pending.kind]
+        return Panel(job_id, pending=pending, complaints=_complaints(parts, needed))
+    if isinstance(job, Retrieve):
+        view = retrieve_view(session, parts, job)
+        needed = [] if view.ended else _for_retrieve(session, parts, job.store_id)
+        return Panel(job_id, retrieve=view, complaints=_complaints(parts, needed))
+    return _of_query(session, parts, job)
+
+
+def _of_query(session: Session, parts: Parts, job: Query) -> Panel:
+    retrieves = list(
+        session.scalars(
+            select(Retrieve)
+            .where(Retrieve.query_id == job.id)
+            .order_by(Retrieve.requested_at.desc(), Retrieve.id)
+        )
+    )
+    known = {one.id for one in retrieves}
+    again = _pending_again(job, parts.orders, parts.live.heard)
+    pending = _pending_retrieve(job.id, known, parts.orders, parts.live.heard)
+    newest = (
+        retrieve_view(session, parts, retrieves[0])
+        if retrieves and (pending is None or pending.refusal)
+        else None
+    )
+    query = query_view(session, job)
+    expects = (
+        job.retrieve_after
+        and retrieve_id_after(job.id, job.round) not in known
+        and (job.round > 0 or not retrieves)
+        and pending is None
+        and job.status in ("completed", "incomplete")
+        and job.studies_kept > 0
+    )
+    waits = again is not None and not again.refusal
+    needed: list[str] = ["query"] if waits or not query.ended else []
+    if query.retrievable and not (newest is not None and newest.ended):
+        needed += _for_retrieve(session, parts, job.store_id)
+    return Panel(
+        job.id,
+        query=query,
+        retrieve=newest,
+        retrieves=len(retrieves),
+        pending=again or pending,
+        expects_retrieve=expects,
+        complaints=_complaints(parts, needed),
+    )
+
+
+def _pending(job_id: str, order: Order | None, heard: Heard) -> Pending:
+    kind = order.kind if order is not None else "query"
+    rejection = heard.rejection(job_id)
+    if rejection is None:
+        return Pending(job_id, kind)
+    name = rejection.field.removeprefix("data.").removeprefix("criteria.")
+    problem = for_people(rejection.problem)
+    label = "" if name == "job_id" else LABELS.get(name, name)
+    return Pending(job_id, kind, f"not accepted. {label}: {problem}" if label else f"not accepted. {problem}")
+
+
+def _pending_retrieve(query_id: str, known: set[str], orders: Orders, heard: Heard) -> Pending | None:
+    """Return the newest retrieve ordered here, unless it, or one ordered after it, has become a job."""
+    for job_id in orders.retrieves_of(query_id):
+        return None if job_id in known else _pending(job_id, orders.get(job_id), heard)
+    return None
+
+
+def _pending_again(job: Query, orders: Orders, heard: Heard) -> Pending | None:
+    """Return that an ended query was asked again here, as long as it has not begun to run again."""
+    command_id = orders.again_of(job.id, job.round) if job.status in ENDED else None
+    return _pending(command_id, orders.get(command_id), heard) if command_id is not None else None
+
+
+def _complaints(parts: Parts, needed: list[str]) -> list[Complaint]:
+    return parts.staffing.complaints(*needed) if needed else []
+
+
+def _for_retrieve(session: Session, parts: Parts, store_id: int) -> list[str]:
+    store = session.get(Node, store_id)
+    own = store is not None and is_own_store(store, parts.settings)
+    return ["retrieve", "store"] if own else ["retrieve"]
+
+
+def query_view(session: Session, job: Query) -> QueryView:
+    """Return a query in figures; reasons are counted once it has ended."""
+    ended = job.status in ENDED
+    return QueryView(
+        job,
+        by_type(session, job.id),
+        by_reason(session, job.id, "keep") if ended else {},
+        by_reason(session, job.id, "drop") if ended else {},
+        _trouble(job),
+    )
+
+
+def retrieve_view(session: Session, parts: Parts, job: Retrieve) -> RetrieveView:
+    """Return a retrieve in figures."""
+    counts = retrieve_counts(session, job)
+    view = RetrieveView(
+        job,
+        asked=counts["asked"],
+        arrived=counts["arrived"],
+        failed=counts["failed"],
+        missing=counts["missing"],
+        reported=counts["reported_completed"] + counts["reported_warning"],
+        trouble=_trouble(job),
+    )
+    return view if view.ended else _with_rate(view, parts)
+
+
+def _with_rate(view: RetrieveView, parts: Parts) -> RetrieveView:
+    if view.job.started_at is None or not view.arrived:
+        return view
+    elapsed_s = max(1.0, (parts.clock() - view.job.started_at).total_seconds())
+    per_s = view.arrived / elapsed_s
+    rate = f"{per_s:.1f} objects a second" if per_s >= 1 else f"{per_s * 60:.1f} objects a minute"
+    left = f", about {duration(view.left / per_s)} left" if view.left else ""
+    return RetrieveView(
+        view.job,
+        view.asked,
+        view.arrived,
+        view.failed,
+        view.missing,
+        view.reported,
+        rate + left,
+        view.trouble,
+    )
+
+
+def _trouble(job: Query | Retrieve) -> str:
+    if not job.failure:
+        return job.detail if job.status in ENDED else ""
+    node = job.store_name if job.failure == "store_unreachable" else job.remote_name
+    return job.detail or sentence(job.failure, node=node)

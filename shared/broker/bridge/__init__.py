@@ -1,0 +1,1 @@
+"""Access to the in-memory broker of another process of the same user."""

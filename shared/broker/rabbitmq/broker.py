@@ -1,0 +1,170 @@
+"""The broker over RabbitMQ (3.10 to 4.x) by way of pika, which only the rabbitmq modules import."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+
+from pika.adapters.blocking_connection import BlockingChannel
+
+from shared.broker.handler_pool import each_event
+from shared.broker.port import Consumer, Handler, Message, QueueState, Subscription
+from shared.broker.rabbitmq.connection import declare_exchanges, declare_topology, parse_address
+from shared.broker.rabbitmq.consumer import RabbitConsumer
+from shared.broker.rabbitmq.publisher import Publisher
+from shared.broker.topology import QUEUE_NAMES, REASON_HEADER, SUBSCRIPTION_BACKLOG, Names
+from shared.errors import BrokerAwayError, PermanentError
+
+#: Seconds until the bindings of a new subscription must stand.
+SUBSCRIBE_TIMEOUT_S = 6.0
+
+#: Events in flight to one subscriber.
+SUBSCRIPTION_PREFETCH = 100
+
+#: Seconds for which the end of a subscription waits for its handler.
+SUBSCRIPTION_GRACE_S = 5.0
+
+
+class RabbitBroker:
+    """One installation's exchanges and queues on a RabbitMQ; connects when first used."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        """Read the URL.
+
+        Raises:
+            SettingsError: it is no AMQP URL.
+        """
+        self._address = parse_address(url)
+        self._names = Names(prefix)
+        self._publisher = Publisher(self._address, self._names)
+        self._consumers: weakref.WeakSet[RabbitConsumer] = weakref.WeakSet()
+
+    @property
+    def description(self) -> str:
+        """Where it is, for people, without any password."""
+        return f"RabbitMQ at {self._address.description}"
+
+    def declare(self) -> None:
+        """Make exchanges, queues and bindings. Safe to repeat.
+
+        Raises:
+            BrokerAwayError: the broker cannot be reached.
+            PermanentError: exchanges or queues of these names exist with other properties or are forbidden.
+        """
+        self._publisher.declare()
+
+    def command(self, message: Message) -> None:
+        """Publish to the exchange of commands; returns once it is confirmed.
+
+        Raises:
+            UnroutableError: no queue takes this routing key.
+            BrokerAwayError: not confirmed after a bounded number of attempts.
+        """
+        self._publisher.publish(self._names.commands, message, mandatory=True)
+
+    def event(self, message: Message) -> None:
+        """Publish to the exchange of events; nobody has to listen.
+
+        Raises:
+            BrokerAwayError: not confirmed after a bounded number of attempts.
+        """
+        self._publisher.publish(self._names.events, message, mandatory=False)
+
+    def consume(self, queue: str, handler: Handler, *, workers: int) -> Consumer:
+        """Hand deliveries of a queue to `handler` on `workers` threads; the prefetch count is `workers`.
+
+        Raises:
+            PermanentError: no queue has this name.
+        """
+        if queue not in QUEUE_NAMES:
+            raise PermanentError(f"no queue is named {queue!r}")
+
+        def prepare(channel: BlockingChannel) -> str:
+            declare_topology(channel, self._names)
+            return self._names.queue(queue)
+
+        return self._start(
+            handler, name=f"consume-{queue}", workers=workers, prefetch_count=workers, prepare=prepare
+        )
+
+    def subscribe(self, binding_keys: Sequence[str], handler: Callable[[Message], None]) -> Subscription:
+        """Hand events that match any of the topic binding keys to `handler`, in order, on one thread.
+
+        Raises:
+            BrokerAwayError: the bindings do not stand after a bounded time; nothing is left running.
+        """
+        keys = tuple(binding_keys)
+
+        def prepare(channel: BlockingChannel) -> str:
+            declare_exchanges(channel, self._names)
+            # Exclusive, since RabbitMQ 4.3 refuses shared queues that are not durable; classic, since a
+            # default queue type of quorum would not fit.
+            arguments = {"x-queue-type": "classic", "x-max-length": SUBSCRIPTION_BACKLOG}
+            declared = channel.queue_declare("", exclusive=True, auto_delete=True, arguments=arguments)
+            queue = str(declared.method.queue)
+            for key in keys:
+                channel.queue_bind(queue, self._names.events, routing_key=key)
+            return queue
+
+        consumer = self._start(
+            each_event(handler, "subscription"),
+            name="subscription",
+            workers=1,
+            prefetch_count=SUBSCRIPTION_PREFETCH,
+            prepare=prepare,
+        )
+        if not consumer.wait_standing(SUBSCRIBE_TIMEOUT_S):
+            consumer.stop(0.0)
+            raise BrokerAwayError(f"no subscription to events: {self.description} is away")
+        return RabbitSubscription(consumer)
+
+    def queue_state(self, queue: str) -> QueueState:
+        """How the queue stands now; a queue that nobody declared is (0, 0).
+
+        Raises:
+            BrokerAwayError: the broker cannot be reached.
+        """
+        return self._publisher.queue_state(self._names.queue(queue))
+
+    def close(self) -> None:
+        """End consumers and subscriptions without grace, then the connection. Safe to repeat."""
+        for consumer in list(self._consumers):
+            consumer.stop(0.0)
+        self._publisher.close()
+
+    def _start(
+        self,
+        handler: Handler,
+        *,
+        name: str,
+        workers: int,
+        prefetch_count: int,
+        prepare: Callable[[BlockingChannel], str],
+    ) -> RabbitConsumer:
+        consumer = RabbitConsumer(
+            self._address,
+            handler,
+            name=name,
+            workers=workers,
+            prefetch_count=prefetch_count,
+            prepare=prepare,
+            bury=self._bury,
+        )
+        self._consumers.add(consumer)
+        return consumer
+
+    def _bury(self, message: Message, reason: str) -> None:
+        self._publisher.publish(
+            self._names.dead_letter_exchange, message, mandatory=True, extra_headers={REASON_HEADER: reason}
+        )
+
+
+class RabbitSubscription:
+    """A private, temporary queue of events, bound anew with each new connection."""
+
+    def __init__(self, consumer: RabbitConsumer) -> None:
+        self._consumer = consumer
+
+    def close(self) -> None:
+        """End it; safe to repeat, also from its own handler."""
+        self._consumer.stop(0.0 if self._consumer.runs_here() else SUBSCRIPTION_GRACE_S)

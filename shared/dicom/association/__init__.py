@@ -1,0 +1,1 @@
+"""Associations that we request, and the DIMSE operations over them."""

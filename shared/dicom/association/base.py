@@ -1,0 +1,46 @@
+"""What every association has, whichever way it is kept."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from itertools import cycle
+
+from shared.dicom.association.establishment import Peer
+
+
+class Link(ABC):
+    """An established association; used by one thread at a time."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        #: Called before each request; waits or raises where the node's limits want it.
+        self.before_request: Callable[[], None] | None = None
+        self._message_ids = cycle(range(1, 65536))
+
+    @property
+    @abstractmethod
+    def alive(self) -> bool:
+        """Whether another operation can be sent."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """End it in an orderly way; abort it if the peer does not follow."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """End it at once: A-ABORT as far as it goes, then the connection."""
+
+    def admit(self) -> None:
+        """Wait until the node's limits allow a request; before each one.
+
+        Raises:
+            NotNowError: they do not now.
+            InterruptedWorkError: stopping was asked for in the meantime.
+        """
+        if self.before_request is not None:
+            self.before_request()
+
+    def next_message_id(self) -> int:
+        """Return the Message ID for the next operation (PS3.7 9.1)."""
+        return next(self._message_ids)

@@ -1,0 +1,138 @@
+"""C-FIND (PS3.4 C.4.1): one request, all its answers, and the final status, never taken for granted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+from pydicom.dataset import Dataset
+
+from shared.dicom.association.base import Link
+from shared.dicom.association.dimse_operation import PENDING, AskingLink
+from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.association.native import open_lean_link
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.query.match_elements import BrokenAnswerError, Match, match_of
+from shared.dicom.sop_classes import STUDY_ROOT_FIND
+from shared.dicom.status import status_error
+from shared.dicom.upper_layer.dimse_command import C_FIND_RSP, c_find_rq
+
+
+class Answer(NamedTuple):
+    """One C-FIND-RSP: its status, and the encoded match where there is one."""
+
+    status_code: int
+    identifier: bytes | None
+
+
+class FindLink(AskingLink):
+    """An association for C-FIND of the Study Root model."""
+
+    answered_by = C_FIND_RSP
+
+    def answers(self, identifier: Dataset, cancellation: Cancellation | None) -> Iterator[Answer]:
+        """Send one C-FIND and yield its answers; the last one is final, unless an error is raised.
+
+        Raises:
+            PeerError: the peer ended the association, said nothing for too long, or spoke no DICOM.
+            InterruptedWorkError: stopping was asked for.
+        """
+        message_id = self.next_message_id()
+        command = c_find_rq(message_id, STUDY_ROOT_FIND)
+        for status_code, message in self._answered(command, message_id, identifier, cancellation):
+            yield Answer(status_code, message.data_set)
+
+
+def open_find_link(peer: Peer, timeouts: Timeouts, *, cancellation: Cancellation | None = None) -> FindLink:
+    """Open an association for C-FIND.
+
+    Raises:
+        PeerError: it does not stand, with the outcome.
+        InterruptedWorkError: stopping was asked for.
+    """
+    return open_lean_link(FindLink, peer, STUDY_ROOT_FIND, timeouts, cancellation=cancellation)
+
+
+T = TypeVar("T")
+
+SUCCESS = 0x0000
+
+#: Answers to one request beyond which it is ended: a peer that never ends must not fill the memory.
+MAX_ANSWERS = 500_000
+
+
+@dataclass(slots=True)
+class FindResult(Generic[T]):
+    """What came of one C-FIND; the matches are all there are only if it is complete."""
+
+    matches: list[T] = field(default_factory=list)
+    #: Matches that could not be read.
+    broken: int = 0
+    #: Final status; None if no final answer came.
+    status_code: int | None = None
+    error: PeerError | InterruptedWorkError | None = None
+    duration_ms: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the peer ended with success and every match was readable."""
+        return self.error is None
+
+
+def find(
+    link: Link, identifier: Dataset, read: Callable[[Match], T], cancellation: Cancellation | None = None
+) -> FindResult[T]:
+    """Send one C-FIND and take all its answers; what went wrong stands in the result.
+
+    The association is aborted if no final answer came, so that no late answer meets the next request.
+
+    Raises:
+        NotNowError: the node's limits do not allow a request now.
+        InterruptedWorkError: stopping was asked for while it was waited until they do.
+    """
+    if not isinstance(link, FindLink):
+        raise TypeError(f"a C-FIND needs an association for it, not {type(link).__name__}")
+    result: FindResult[T] = FindResult()
+    link.admit()
+    began = time.monotonic()
+    try:
+        _collect(link, identifier, read, cancellation, result)
+    except (PeerError, InterruptedWorkError) as error:
+        result.error = error
+    result.duration_ms = round((time.monotonic() - began) * 1000)
+    if result.status_code is None:
+        link.abort()
+    return result
+
+
+def _collect(
+    link: FindLink,
+    identifier: Dataset,
+    read: Callable[[Match], T],
+    cancellation: Cancellation | None,
+    result: FindResult[T],
+) -> None:
+    for answer in link.answers(identifier, cancellation):
+        if answer.status_code not in PENDING:
+            result.status_code = answer.status_code
+        elif len(result.matches) + result.broken == MAX_ANSWERS:
+            raise PeerError(Outcome.BAD_ANSWER, f"more than {MAX_ANSWERS} answers to one request")
+        else:
+            _take(link, answer.identifier, read, result)
+    if result.status_code != SUCCESS:
+        assert result.status_code is not None
+        result.error = status_error(result.status_code)
+        if cancellation is not None and cancellation.requested:
+            result.error = InterruptedWorkError(cancellation.reason)
+    elif result.broken:
+        result.error = PeerError(Outcome.BAD_ANSWER, f"{result.broken} answers could not be read")
+
+
+def _take(link: FindLink, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> None:
+    try:
+        result.matches.append(read(match_of(encoded, implicit=link.implicit)))
+    except BrokenAnswerError:
+        result.broken += 1

@@ -1,0 +1,239 @@
+"""C-GET (PS3.4 C.4.3): objects come over our own association, and each goes on to a store by C-STORE."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pynetdicom import evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.presentation import PresentationContext, build_context
+
+from shared.dicom.association.base import Link
+from shared.dicom.association.dimse_operation import PENDING
+from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.association.pynetdicom_association import StackLink, guarded, open_contexts, stacked
+from shared.dicom.association.sub_operations import (
+    MoveAnswer,
+    MoveResult,
+    Pace,
+    SubOperations,
+    error_of,
+    uids_of,
+)
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import Outcome, PeerError, StoreError
+from shared.dicom.sop_classes import STUDY_ROOT_GET, offers
+
+
+def open_get_link(
+    peer: Peer,
+    storage_classes: Sequence[str],
+    timeouts: Timeouts,
+    *,
+    cancellation: Cancellation | None = None,
+) -> StackLink:
+    """Open an association for C-GET of objects of these classes.
+
+    Raises:
+        PeerError: it does not stand, with the outcome, or objects could not come over it.
+        InterruptedWorkError: stopping was asked for.
+    """
+    offered = offers(storage_classes)
+    contexts = [build_context(STUDY_ROOT_GET)]
+    contexts += [build_context(one, list(transfer_syntaxes)) for one, transfer_syntaxes in offered]
+    taken = list(dict.fromkeys(one for one, _ in offered))
+    link = open_contexts(peer, contexts, timeouts, taken_abstract_syntaxes=taken, cancellation=cancellation)
+    problem = _problem(link)
+    if problem is None:
+        return link
+    link.release()
+    raise PeerError(Outcome.NOT_SUPPORTED, f"{peer.ae_title} {problem}", permanent=True, associating=True)
+
+
+def _problem(link: StackLink) -> str | None:
+    """Say why nothing could be fetched over an association."""
+    accepted = link.assoc.accepted_contexts
+    if not any(context.abstract_syntax == STUDY_ROOT_GET for context in accepted):
+        return "does not offer C-GET; choose C-MOVE for this node"
+    if not contexts_to_send_on(link):
+        return "offers C-GET, and would send no class of the objects wanted (PS3.7 D.3.3.4)"
+    return None
+
+
+def contexts_to_send_on(link: StackLink) -> list[PresentationContext]:
+    """Return contexts in which everything can be sent on that may come over this association."""
+    kinds = {
+        (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+        for context in link.assoc.accepted_contexts
+        if context.as_scp
+    }
+    return [build_context(abstract, transfer) for abstract, transfer in sorted(kinds)]
+
+
+#: What pydicom raises when it turns the bytes of an element into a value.
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError)
+
+#: Answers to the peer whose object could not be handed on (PS3.4 B.2.3).
+REFUSED, NOT_SUPPORTED = 0xA700, 0x0122
+
+#: The object is stored: success, and the warnings of PS3.4 B.2.3.
+_STORED = frozenset({0x0000, 0xB000, 0xB006, 0xB007})
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What came of one C-GET."""
+
+    result: MoveResult
+    #: Objects that the store has answered for with success.
+    stored: set[str] = field(default_factory=set)
+
+
+class _Store:
+    """A store that objects are handed on to, as they come, over one association."""
+
+    def __init__(self, link: StackLink) -> None:
+        self._link = link
+        self.stored: set[str] = set()
+        self.error: PeerError | None = None
+
+    def take(self, event: evt.Event) -> int:
+        """Hand one object on; return the store's status."""
+        request: Any = event.request
+        try:
+            context_id = self._context_id(request.AffectedSOPClassUID, event.context.transfer_syntax)
+            if context_id is None:
+                return NOT_SUPPORTED
+            status = self._send(request, context_id)
+        except (ValueError, RuntimeError):
+            # pynetdicom: the association is gone.
+            status = None
+        if status is None:
+            self.error = PeerError(Outcome.ABORTED, "the store node ended the association", associating=True)
+            return REFUSED
+        if status in _STORED:
+            self.stored.add(str(request.AffectedSOPInstanceUID))
+        return status
+
+    def _context_id(self, sop_class_uid: str, transfer_syntax_uid: str) -> int | None:
+        for context in self._link.assoc.accepted_contexts:
+            if (context.abstract_syntax, context.transfer_syntax[0]) == (sop_class_uid, transfer_syntax_uid):
+                return context.context_id
+        return None
+
+    def _send(self, request: Any, context_id: int) -> int | None:
+        if not self._link.alive:
+            return None
+        primitive = C_STORE()
+        primitive.MessageID = self._link.next_message_id()
+        primitive.AffectedSOPClassUID = request.AffectedSOPClassUID
+        primitive.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
+        primitive.Priority = request.Priority
+        primitive.DataSet = BytesIO(request.DataSet.getvalue())
+        self._link.answers.begin(None, None)
+        self._link.assoc.dimse.send_msg(primitive, context_id)
+        _, answer = self._link.assoc.dimse.get_msg(block=True)
+        return answer.Status if isinstance(answer, C_STORE) else None
+
+
+def get(
+    link: Link,
+    identifier: Dataset,
+    store: Peer,
+    timeouts: Timeouts,
+    on_progress: Callable[[SubOperations], None] | None = None,
+    cancellation: Cancellation | None = None,
+) -> Fetched:
+    """Send one C-GET and hand every object on to `store`; what went wrong stands in the result.
+
+    One object is in memory at a time.
+
+    Raises:
+        StoreError: the store takes no association; nothing was asked.
+        InterruptedWorkError: stopping was asked for.
+    """
+    stack = stacked(link)
+    try:
+        out = open_contexts(store, contexts_to_send_on(stack), timeouts, cancellation=cancellation)
+    except PeerError as error:
+        raise StoreError(error) from error
+    try:
+        handed = _Store(out)
+        stack.assoc.bind(evt.EVT_C_STORE, handed.take)
+
+        result = _followed(stack, identifier, on_progress, cancellation)
+    finally:
+        out.release()
+    if handed.error is not None and not handed.stored:
+        result.error = result.error or handed.error
+    return Fetched(result, handed.stored)
+
+
+def _followed(
+    link: StackLink,
+    identifier: Dataset,
+    on_progress: Callable[[SubOperations], None] | None,
+    cancellation: Cancellation | None,
+) -> MoveResult:
+    """Send the request and take its answers to the end."""
+    result = MoveResult()
+    message_id = link.next_message_id()
+    guarded(link, message_id, STUDY_ROOT_GET, cancellation)
+    began, pace = time.monotonic(), Pace()
+    try:
+        for answer in _answers(link, identifier, message_id):
+            if answer.status_code not in PENDING:
+                result.status_code = answer.status_code
+                result.sub_operations = answer.sub_operations
+                result.failed_sop_instance_uids = answer.failed_sop_instance_uids
+                result.error = error_of(answer.status_code, cancellation)
+                continue
+            if on_progress is not None:
+                on_progress(answer.sub_operations)
+            if pace.has_stalled(answer.sub_operations):
+                link.answers.expire()
+        if result.status_code is None:
+            result.error = pace.error or link.failure()
+    except (ValueError, RuntimeError) as failure:
+        # pynetdicom: the context was not accepted (ValueError), or the association is gone (RuntimeError).
+        result.error = _unsendable(link, failure)
+    result.duration_ms = round((time.monotonic() - began) * 1000)
+    if result.status_code is None:
+        link.abort()
+    return result
+
+
+def _answers(link: StackLink, identifier: Dataset, message_id: int) -> Iterator[MoveAnswer]:
+    for status, data_set in link.assoc.send_c_get(identifier, STUDY_ROOT_GET, msg_id=message_id):
+        if "Status" in status:
+            counters = SubOperations(
+                remaining=status.get("NumberOfRemainingSuboperations"),
+                completed=status.get("NumberOfCompletedSuboperations"),
+                failed=status.get("NumberOfFailedSuboperations"),
+                warning=status.get("NumberOfWarningSuboperations"),
+            )
+            yield MoveAnswer(status.Status, counters, _failed_uids(data_set))
+
+
+def _failed_uids(data_set: Dataset | None) -> tuple[str, ...]:
+    """Return the Failed SOP Instance UID List as far as it can be read."""
+    if data_set is None:
+        return ()
+    try:
+        value = data_set.get("FailedSOPInstanceUIDList")
+        texts = [str(one) for one in value] if isinstance(value, (MultiValue, list)) else [str(value or "")]
+    except _UNREADABLE:
+        return ()
+    return uids_of(texts)
+
+
+def _unsendable(link: StackLink, failure: Exception) -> PeerError:
+    if link.assoc.is_established:
+        return PeerError(Outcome.NOT_SUPPORTED, str(failure), permanent=True)
+    return PeerError(Outcome.ABORTED, "the association ended before the request was sent")

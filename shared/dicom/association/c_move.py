@@ -1,0 +1,153 @@
+"""C-MOVE (PS3.4 C.4.2): one request, its live counters, and the final status, never taken for granted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from shared.dicom.association.base import Link
+from shared.dicom.association.dimse_operation import PENDING, AskingLink
+from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.association.native import open_lean_link
+from shared.dicom.association.sub_operations import (
+    MoveAnswer,
+    MoveResult,
+    Pace,
+    SubOperations,
+    error_of,
+    uids_of,
+)
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, PeerError
+from shared.dicom.sop_classes import STUDY_ROOT_MOVE
+from shared.dicom.upper_layer.data_elements import elements_of
+from shared.dicom.upper_layer.dimse_command import (
+    C_MOVE_RSP,
+    COMPLETED_SUB_OPERATIONS,
+    FAILED_SUB_OPERATIONS,
+    REMAINING_SUB_OPERATIONS,
+    WARNING_SUB_OPERATIONS,
+    c_move_rq,
+    number_of,
+)
+from shared.dicom.upper_layer.dimse_message import Message
+from shared.dicom.upper_layer.errors import MalformedDataSetError
+
+_FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
+
+
+class MoveLink(AskingLink):
+    """An association for C-MOVE of the Study Root model."""
+
+    answered_by = C_MOVE_RSP
+
+    def answers(
+        self, identifier: Dataset, move_destination: str, cancellation: Cancellation | None
+    ) -> Iterator[MoveAnswer]:
+        """Send one C-MOVE and yield its answers; the last one is final, unless an error is raised.
+
+        Raises:
+            PeerError: the peer ended the association, said nothing for too long, or spoke no DICOM.
+            InterruptedWorkError: stopping was asked for.
+        """
+        message_id = self.next_message_id()
+        command = c_move_rq(message_id, STUDY_ROOT_MOVE, move_destination)
+        for status_code, message in self._answered(command, message_id, identifier, cancellation):
+            yield MoveAnswer(status_code, _counters(message), self._failed_uids(message.data_set))
+
+    def _failed_uids(self, encoded: bytes | None) -> tuple[str, ...]:
+        """Return the Failed SOP Instance UID List as far as it can be read."""
+        if not encoded:
+            return ()
+        try:
+            value = elements_of(encoded, implicit=self.implicit).get(_FAILED_SOP_INSTANCE_UID_LIST, b"")
+        except MalformedDataSetError:
+            return ()
+        return uids_of(text.strip(" \0") for text in value.decode("ascii", "replace").split("\\"))
+
+
+def open_move_link(peer: Peer, timeouts: Timeouts, *, cancellation: Cancellation | None = None) -> MoveLink:
+    """Open an association for C-MOVE.
+
+    Raises:
+        PeerError: it does not stand, with the outcome.
+        InterruptedWorkError: stopping was asked for.
+    """
+    return open_lean_link(MoveLink, peer, STUDY_ROOT_MOVE, timeouts, cancellation=cancellation)
+
+
+def _counters(message: Message) -> SubOperations:
+    return SubOperations(
+        remaining=number_of(message.command, REMAINING_SUB_OPERATIONS),
+        completed=number_of(message.command, COMPLETED_SUB_OPERATIONS),
+        failed=number_of(message.command, FAILED_SUB_OPERATIONS),
+        warning=number_of(message.command, WARNING_SUB_OPERATIONS),
+    )
+
+
+MoveLevel = Literal["SERIES", "IMAGE"]
+
+
+def move_identifier(
+    level: MoveLevel,
+    study_instance_uids: Sequence[str],
+    series_instance_uids: Sequence[str],
+    sop_instance_uids: Sequence[str] = (),
+) -> Dataset:
+    """Return the identifier of a C-MOVE: unique keys only (PS3.4 C.4.2.1.4)."""
+    ds = Dataset()
+    ds.QueryRetrieveLevel = level
+    ds.StudyInstanceUID = list(study_instance_uids)
+    ds.SeriesInstanceUID = list(series_instance_uids)
+    if level == "IMAGE":
+        ds.SOPInstanceUID = list(sop_instance_uids)
+    return ds
+
+
+def move(
+    link: Link,
+    identifier: Dataset,
+    move_destination: str,
+    on_progress: Callable[[SubOperations], None] | None = None,
+    cancellation: Cancellation | None = None,
+) -> MoveResult:
+    """Send one C-MOVE and wait for its end; what went wrong stands in the result.
+
+    `on_progress` is called with the counters of each pending answer. The association is aborted if no final
+    answer came, so that no late answer meets the next request.
+
+    Raises:
+        NotNowError: the node's limits do not allow a request now.
+        InterruptedWorkError: stopping was asked for while it was waited until they do.
+    """
+    if not isinstance(link, MoveLink):
+        raise TypeError(f"a C-MOVE needs an association for it, not {type(link).__name__}")
+    result = MoveResult()
+    link.admit()
+    began, pace = time.monotonic(), Pace()
+    try:
+        for answer in link.answers(identifier, move_destination, cancellation):
+            if answer.status_code not in PENDING:
+                _end(result, answer, cancellation)
+                continue
+            if on_progress is not None:
+                on_progress(answer.sub_operations)
+            if pace.has_stalled(answer.sub_operations):
+                result.error = pace.error
+                break
+    except (PeerError, InterruptedWorkError) as error:
+        result.error = error
+    result.duration_ms = round((time.monotonic() - began) * 1000)
+    if result.status_code is None:
+        link.abort()
+    return result
+
+
+def _end(result: MoveResult, answer: MoveAnswer, cancellation: Cancellation | None) -> None:
+    result.status_code = answer.status_code
+    result.sub_operations = answer.sub_operations
+    result.failed_sop_instance_uids = answer.failed_sop_instance_uids
+    result.error = error_of(answer.status_code, cancellation)

@@ -1,0 +1,104 @@
+"""The association of a requestor for one operation with many answers: C-FIND, C-MOVE."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pydicom.dataset import Dataset
+from pynetdicom.dsutils import encode
+
+from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.association.native import NO_DEADLINE, LeanLink
+from shared.dicom.association.pynetdicom_guards import CANCEL_GRACE_S
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.upper_layer.associate_requestor import Accepted
+from shared.dicom.upper_layer.connection import Connection
+from shared.dicom.upper_layer.dimse_command import COMMAND_FIELD, STATUS, c_cancel_rq, number_of
+from shared.dicom.upper_layer.dimse_message import Message
+from shared.dicom.upper_layer.errors import ProtocolError
+
+#: Statuses of answers that others follow (PS3.4 C.4.1.1.4, C.4.2.1.5).
+PENDING = frozenset({0xFF00, 0xFF01})
+
+
+class Answered(NamedTuple):
+    """One answer: its status, and the message with it."""
+
+    status_code: int
+    message: Message
+
+
+class AskingLink(LeanLink):
+    """An association for one operation; one request at a time, each with answers up to a final one."""
+
+    #: Command Field of its answers (PS3.7 E.1).
+    answered_by: int
+
+    def __init__(self, peer: Peer, connection: Connection, accepted: Accepted, timeouts: Timeouts) -> None:
+        super().__init__(peer, connection, accepted, timeouts)
+        self._cancellation: Cancellation | None = None
+        self._cancel_deadline = NO_DEADLINE
+        self._message_id = 0
+
+    def _answered(
+        self, command: bytes, message_id: int, identifier: Dataset, cancellation: Cancellation | None
+    ) -> Iterator[Answered]:
+        """Send a request and yield its answers; the last one is final, unless an error is raised.
+
+        Raises:
+            PeerError: the peer ended the association, said nothing for too long, or spoke no DICOM.
+            InterruptedWorkError: stopping was asked for.
+        """
+        self._cancellation, self._cancel_deadline = cancellation, NO_DEADLINE
+        self._message_id = message_id
+        try:
+            self._request(command, identifier)
+            while True:
+                answer = self._next()
+                yield answer
+                if answer.status_code not in PENDING:
+                    return
+        except TimeoutError:
+            raise self._failure(
+                PeerError(Outcome.TIMED_OUT, f"no answer for {self._timeouts.answer_s:g} s")
+            ) from None
+        except ProtocolError as error:
+            raise self._failure(PeerError(Outcome.ABORTED, str(error))) from error
+
+    def _failure(self, error: PeerError) -> PeerError | InterruptedWorkError:
+        if self._cancellation is not None and self._cancellation.requested:
+            return InterruptedWorkError(self._cancellation.reason)
+        return error
+
+    def _request(self, command: bytes, identifier: Dataset) -> None:
+        encoded = encode(identifier, self.implicit, True)
+        if encoded is None:
+            raise PeerError(Outcome.NOT_SUPPORTED, "the request cannot be encoded", permanent=True)
+        self._connection.send(
+            self._p_data(command, is_command=True) + self._p_data(encoded, is_command=False)
+        )
+
+    def _next(self) -> Answered:
+        self._look()
+        message = self._connection.message(self._timeouts.answer_s, self._look)
+        status_code = number_of(message.command, STATUS)
+        if number_of(message.command, COMMAND_FIELD) != self.answered_by or status_code is None:
+            raise ProtocolError("a message that is no answer to the request")
+        return Answered(status_code, message)
+
+    def _look(self) -> float:
+        """Send C-CANCEL once if stopping is asked for; return until when the peer has time to follow.
+
+        Raises:
+            TimeoutError: it has not followed.
+        """
+        if self._cancellation is not None and self._cancellation.requested:
+            if self._cancel_deadline == NO_DEADLINE:
+                self._cancel_deadline = time.monotonic() + CANCEL_GRACE_S
+                self._connection.send(self._p_data(c_cancel_rq(self._message_id), is_command=True))
+            elif time.monotonic() >= self._cancel_deadline:
+                raise TimeoutError
+        return self._cancel_deadline

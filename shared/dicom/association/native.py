@@ -1,0 +1,177 @@
+"""An association of a requestor over our own upper layer, for one service: lean, and without a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydicom.uid import ImplicitVRLittleEndian
+from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+
+from shared.dicom.association import establishment
+from shared.dicom.association.base import Link
+from shared.dicom.association.establishment import MAX_PDU_BYTES, Peer, Timeouts
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.upper_layer.associate_requestor import (
+    TRANSFER_SYNTAXES,
+    Accepted,
+    Implementation,
+    associate_rq,
+    context_id_of,
+    decode_ac,
+    decode_rj,
+)
+from shared.dicom.upper_layer.connection import AbortedError, Connection
+from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.pdu import (
+    A_ASSOCIATE_AC,
+    A_ASSOCIATE_RJ,
+    A_RELEASE_RP,
+    A_RELEASE_RQ,
+    ABORT,
+    RELEASE_RP,
+    RELEASE_RQ,
+    p_data,
+)
+
+_IMPLEMENTATION = Implementation(str(PYNETDICOM_IMPLEMENTATION_UID), PYNETDICOM_IMPLEMENTATION_VERSION)
+#: The one presentation context that is proposed.
+CONTEXT_ID = context_id_of(0)
+NO_DEADLINE = float("inf")
+
+LinkT = TypeVar("LinkT", bound="LeanLink")
+
+
+class LeanLink(Link):
+    """An association with one presentation context; nothing is read but while somebody waits for it."""
+
+    def __init__(self, peer: Peer, connection: Connection, accepted: Accepted, timeouts: Timeouts) -> None:
+        super().__init__(peer)
+        self._connection = connection
+        self._timeouts = timeouts
+        self._maximum_length = accepted.maximum_length
+        #: Whether data sets are encoded in implicit VR little endian, otherwise in explicit VR little endian.
+        self.implicit = accepted.contexts[CONTEXT_ID] == ImplicitVRLittleEndian
+
+    @property
+    def alive(self) -> bool:
+        """Whether another operation can be sent; a peer that said something in between has ended it."""
+        return self._connection.is_quiet()
+
+    def release(self) -> None:
+        """End it in an orderly way; abort it if the peer does not follow."""
+        if self._connection.closed:
+            return
+        with contextlib.suppress(TimeoutError, ProtocolError):
+            self._connection.send(RELEASE_RQ)
+            deadline = time.monotonic() + self._timeouts.connect_s
+            while True:
+                kind, _ = self._connection.pdu(deadline, _never)
+                if kind == A_RELEASE_RP:
+                    self._connection.close()
+                    return
+                if kind == A_RELEASE_RQ:
+                    # Both ask at the same time (PS3.8 7.2.2.7).
+                    self._connection.send(RELEASE_RP)
+        self.abort()
+
+    def abort(self) -> None:
+        """End it at once: A-ABORT as far as it goes, then the connection."""
+        if not self._connection.closed:
+            with contextlib.suppress(AbortedError):
+                self._connection.send(ABORT)
+            self._connection.close()
+
+    def _p_data(self, payload: bytes, *, is_command: bool) -> bytes:
+        return p_data(CONTEXT_ID, payload, is_command=is_command, maximum_length=self._maximum_length)
+
+
+def open_lean_link(
+    make: Callable[[Peer, Connection, Accepted, Timeouts], LinkT],
+    peer: Peer,
+    abstract_syntax: str,
+    timeouts: Timeouts,
+    *,
+    cancellation: Cancellation | None = None,
+) -> LinkT:
+    """Open an association for one service; `make` makes the link of it.
+
+    Raises:
+        PeerError: it does not stand, with the outcome.
+        InterruptedWorkError: stopping was asked for.
+    """
+
+    def look() -> float:
+        if cancellation is not None and cancellation.requested:
+            raise InterruptedWorkError(cancellation.reason)
+        return NO_DEADLINE
+
+    def associate(address: str) -> LinkT:
+        connection = _connected(peer, address, timeouts)
+        try:
+            connection.send(_associate_rq(peer, abstract_syntax))
+            kind, body = connection.pdu(time.monotonic() + timeouts.connect_s, look)
+            return make(peer, connection, _accepted(peer, kind, body), timeouts)
+        except BaseException as error:
+            _give_up(connection, error)
+            if isinstance(error, TimeoutError):
+                raise establishment.not_answered(peer, timeouts) from None
+            if isinstance(error, ProtocolError):
+                raise establishment.aborted(peer) from error
+            raise
+
+    return establishment.call(peer, associate, cancellation)
+
+
+def _connected(peer: Peer, address: str, timeouts: Timeouts) -> Connection:
+    try:
+        sock = socket.create_connection((address, peer.port), timeouts.connect_s)
+    except OSError as error:
+        raise establishment.not_connected(peer, error, timeouts) from error
+    return Connection(sock, timeouts.answer_s)
+
+
+def _associate_rq(peer: Peer, abstract_syntax: str) -> bytes:
+    return associate_rq(
+        peer.ae_title,
+        peer.calling_ae_title,
+        [abstract_syntax],
+        MAX_PDU_BYTES,
+        _IMPLEMENTATION,
+        relational=peer.relational_queries,
+    )
+
+
+def _accepted(peer: Peer, kind: int, body: bytes) -> Accepted:
+    """Return what was negotiated.
+
+    Raises:
+        PeerError: the association does not stand.
+        ProtocolError: the answer is none.
+    """
+    if kind == A_ASSOCIATE_RJ:
+        answer = decode_rj(body)
+        raise establishment.rejected(peer, answer.result, answer.source, answer.reason)
+    if kind != A_ASSOCIATE_AC:
+        raise establishment.aborted(peer)
+    accepted = decode_ac(body)
+    if accepted.contexts.get(CONTEXT_ID) not in TRANSFER_SYNTAXES:
+        raise establishment.not_offered(peer)
+    return accepted
+
+
+def _give_up(connection: Connection, error: BaseException) -> None:
+    """Close a connection on which no association stands; one that was rejected needs no A-ABORT."""
+    rejected = isinstance(error, PeerError) and error.outcome is Outcome.REJECTED
+    if not rejected:
+        with contextlib.suppress(AbortedError):
+            connection.send(ABORT)
+    connection.close()
+
+
+def _never() -> float:
+    return NO_DEADLINE

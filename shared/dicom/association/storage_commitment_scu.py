@@ -1,0 +1,187 @@
+"""The association on which a storage commitment is asked for, and may be reported on (PS3.4 J.3)."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.association.native import NO_DEADLINE, LeanLink, open_lean_link
+from shared.dicom.association.storage_commitment import (
+    PROCESSING_FAILURE,
+    REQUEST_ACTION,
+    SUCCESS,
+    CommitmentReport,
+    Reference,
+    RefusedEventError,
+    action_error,
+    encode_request,
+    read_report,
+)
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+from shared.dicom.upper_layer.associate_requestor import Accepted
+from shared.dicom.upper_layer.connection import AbortedError, Connection
+from shared.dicom.upper_layer.dimse_command import (
+    ACTION_TYPE_ID,
+    AFFECTED_SOP_CLASS_UID,
+    AFFECTED_SOP_INSTANCE_UID,
+    COMMAND_FIELD,
+    EVENT_TYPE_ID,
+    MESSAGE_ID,
+    MESSAGE_ID_BEING_RESPONDED_TO,
+    N_ACTION_RQ,
+    N_ACTION_RSP,
+    N_EVENT_REPORT_RQ,
+    N_EVENT_REPORT_RSP,
+    REQUESTED_SOP_CLASS_UID,
+    REQUESTED_SOP_INSTANCE_UID,
+    STATUS,
+    encode_command,
+    number_of,
+)
+from shared.dicom.upper_layer.dimse_message import Message
+from shared.dicom.upper_layer.errors import ProtocolError
+
+
+class CommitmentLink(LeanLink):
+    """An association for the Storage Commitment Push Model, of which we are the SCU."""
+
+    def __init__(self, peer: Peer, connection: Connection, accepted: Accepted, timeouts: Timeouts) -> None:
+        super().__init__(peer, connection, accepted, timeouts)
+        self._cancellation: Cancellation | None = None
+        self._transaction_uid = ""
+        self._reports: deque[CommitmentReport] = deque()
+
+    def ask(
+        self, transaction_uid: str, references: Sequence[Reference], cancellation: Cancellation | None = None
+    ) -> None:
+        """Send one request and wait until it is accepted; a report that comes before that is kept.
+
+        Without an answer the association is aborted, so that no late one meets the next request.
+
+        Raises:
+            PeerError: it is refused, or there is no answer.
+            InterruptedWorkError: stopping was asked for.
+        """
+        self._cancellation, self._transaction_uid = cancellation, transaction_uid
+        message_id = self.next_message_id()
+        try:
+            self._request(message_id, encode_request(transaction_uid, references, implicit=self.implicit))
+            status_code = self._status_of(message_id)
+        except TimeoutError:
+            self.abort()
+            seconds = self._timeouts.answer_s
+            raise PeerError(Outcome.TIMED_OUT, f"no answer for {seconds:g} s") from None
+        except ProtocolError as error:
+            self.abort()
+            raise PeerError(Outcome.ABORTED, str(error)) from error
+        refused = action_error(status_code)
+        if refused is not None:
+            raise refused
+
+    def report(self, wait_s: float) -> CommitmentReport | None:
+        """Return the report on what was asked for, None if it does not come here within so many seconds.
+
+        Raises:
+            InterruptedWorkError: stopping was asked for.
+            PeerError: the peer ended the association, or spoke no DICOM: nothing more comes here.
+        """
+        try:
+            if not self._reports:
+                self._take_event(self._connection.message(wait_s, self._look))
+        except TimeoutError:
+            return None
+        except ProtocolError as error:
+            self._connection.close()
+            raise PeerError(Outcome.ABORTED, str(error)) from error
+        return self._reports.popleft() if self._reports else None
+
+    def _request(self, message_id: int, action_information: bytes) -> None:
+        command = encode_command(
+            {
+                REQUESTED_SOP_CLASS_UID: STORAGE_COMMITMENT,
+                COMMAND_FIELD: N_ACTION_RQ,
+                MESSAGE_ID: message_id,
+                REQUESTED_SOP_INSTANCE_UID: STORAGE_COMMITMENT_INSTANCE,
+                ACTION_TYPE_ID: REQUEST_ACTION,
+            },
+            has_data_set=True,
+        )
+        self._connection.send(
+            self._p_data(command, is_command=True) + self._p_data(action_information, is_command=False)
+        )
+
+    def _status_of(self, message_id: int) -> int:
+        deadline = time.monotonic() + self._timeouts.answer_s
+        while True:
+            message = self._connection.message(deadline - time.monotonic(), self._look)
+            if number_of(message.command, COMMAND_FIELD) == N_EVENT_REPORT_RQ:
+                self._take_event(message)
+                continue
+            status_code = number_of(message.command, STATUS)
+            answers = number_of(message.command, MESSAGE_ID_BEING_RESPONDED_TO) == message_id
+            if (
+                number_of(message.command, COMMAND_FIELD) != N_ACTION_RSP
+                or not answers
+                or status_code is None
+            ):
+                raise ProtocolError("a message that is no answer to an N-ACTION")
+            return status_code
+
+    def _take_event(self, message: Message) -> None:
+        """Answer an N-EVENT-REPORT; one on another transaction is refused, so that it is told elsewhere."""
+        command = message.command
+        if number_of(command, COMMAND_FIELD) != N_EVENT_REPORT_RQ:
+            raise ProtocolError("a message that is no N-EVENT-REPORT")
+        message_id = number_of(command, MESSAGE_ID)
+        if message_id is None:
+            raise ProtocolError("a request without a message id")
+        instance_uid = command.get(AFFECTED_SOP_INSTANCE_UID, b"").decode("latin-1").rstrip("\0 ")
+        event_type_id = number_of(command, EVENT_TYPE_ID)
+        try:
+            report = read_report(event_type_id, instance_uid, message.data_set or b"", implicit=self.implicit)
+        except RefusedEventError as refused:
+            self._answer(message_id, refused.status_code)
+            return
+        if report.transaction_uid != self._transaction_uid:
+            self._answer(message_id, PROCESSING_FAILURE)
+            return
+        self._reports.append(report)
+        self._answer(message_id, SUCCESS)
+
+    def _answer(self, message_id: int, status_code: int) -> None:
+        command = encode_command(
+            {
+                AFFECTED_SOP_CLASS_UID: STORAGE_COMMITMENT,
+                COMMAND_FIELD: N_EVENT_REPORT_RSP,
+                MESSAGE_ID_BEING_RESPONDED_TO: message_id,
+                STATUS: status_code,
+                AFFECTED_SOP_INSTANCE_UID: STORAGE_COMMITMENT_INSTANCE,
+            },
+            has_data_set=False,
+        )
+        try:
+            self._connection.send(self._p_data(command, is_command=True))
+        except AbortedError:
+            # What it said is known; that it hears no answer is its own affair.
+            self._connection.close()
+
+    def _look(self) -> float:
+        if self._cancellation is not None and self._cancellation.requested:
+            raise InterruptedWorkError(self._cancellation.reason)
+        return NO_DEADLINE
+
+
+def open_commitment_link(
+    peer: Peer, timeouts: Timeouts, *, cancellation: Cancellation | None = None
+) -> CommitmentLink:
+    """Open an association for storage commitment.
+
+    Raises:
+        PeerError: it does not stand, with the outcome.
+        InterruptedWorkError: stopping was asked for.
+    """
+    return open_lean_link(CommitmentLink, peer, STORAGE_COMMITMENT, timeouts, cancellation=cancellation)

@@ -1,0 +1,1 @@
+"""C-FIND identifiers: how requests are built and matches are read. Pure."""

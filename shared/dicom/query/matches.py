@@ -1,0 +1,142 @@
+"""What a PACS answered, as plain values: tolerant in what it sends, strict in what is passed on.
+
+An attribute that was not returned, or returned empty, is None: most PACS do not tell the two apart. Text is
+freed of what databases refuse. A match without a valid UID of its level is no match (`BrokenAnswerError`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.dicom.query.match_elements import BrokenAnswerError, Match
+from shared.errors import InvalidInputError
+from shared.identifiers import Uid
+
+_INT32 = 2**31 - 1
+#: Characters of an integer string with several values, of which the first one is read.
+_LONGEST_LIST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StudyMatch:
+    """A match at STUDY level (PS3.4 C.6.2.1.2)."""
+
+    study_instance_uid: str
+    modalities: tuple[str, ...] | None
+    description: str | None
+    station_name: str | None
+    study_date: str | None
+    study_time: str | None
+    accession_number: str | None
+    series_count: int | None
+    instance_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesMatch:
+    """A match at SERIES level (PS3.4 C.6.1.1.4)."""
+
+    study_instance_uid: str | None
+    series_instance_uid: str
+    modality: str | None
+    description: str | None
+    station_name: str | None
+    series_number: int | None
+    instance_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMatch:
+    """A match at IMAGE level (PS3.4 C.6.1.1.5)."""
+
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    sop_instance_uid: str
+    sop_class_uid: str | None
+    instance_number: int | None
+
+
+def study_match(match: Match) -> StudyMatch:
+    """Read a match at STUDY level.
+
+    Raises:
+        BrokenAnswerError: it has no valid Study Instance UID.
+    """
+    return StudyMatch(
+        study_instance_uid=_own_uid(match, "StudyInstanceUID"),
+        modalities=match.texts("ModalitiesInStudy"),
+        description=match.text("StudyDescription"),
+        station_name=match.text("StationName"),
+        study_date=_short(match, "StudyDate", 16),
+        study_time=_short(match, "StudyTime", 32),
+        accession_number=match.text("AccessionNumber"),
+        series_count=_count(match, "NumberOfStudyRelatedSeries"),
+        instance_count=_count(match, "NumberOfStudyRelatedInstances"),
+    )
+
+
+def series_match(match: Match) -> SeriesMatch:
+    """Read a match at SERIES level.
+
+    Raises:
+        BrokenAnswerError: it has no valid Series Instance UID.
+    """
+    return SeriesMatch(
+        study_instance_uid=_uid(match, "StudyInstanceUID"),
+        series_instance_uid=_own_uid(match, "SeriesInstanceUID"),
+        modality=_short(match, "Modality", 64),
+        description=match.text("SeriesDescription"),
+        station_name=match.text("StationName"),
+        series_number=_integer(match, "SeriesNumber"),
+        instance_count=_count(match, "NumberOfSeriesRelatedInstances"),
+    )
+
+
+def object_match(match: Match) -> ObjectMatch:
+    """Read a match at IMAGE level.
+
+    Raises:
+        BrokenAnswerError: it has no valid SOP Instance UID.
+    """
+    return ObjectMatch(
+        study_instance_uid=_uid(match, "StudyInstanceUID"),
+        series_instance_uid=_uid(match, "SeriesInstanceUID"),
+        sop_instance_uid=_own_uid(match, "SOPInstanceUID"),
+        sop_class_uid=_uid(match, "SOPClassUID"),
+        instance_number=_integer(match, "InstanceNumber"),
+    )
+
+
+def _short(match: Match, keyword: str, longest: int) -> str | None:
+    text = match.text(keyword)
+    return text[:longest] if text else None
+
+
+def _integer(match: Match, keyword: str) -> int | None:
+    """Return the first value of an IS element."""
+    text = match.text(keyword)
+    try:
+        number = int(text.split("\\")[0]) if text and len(text) < _LONGEST_LIST else None
+    except ValueError:
+        return None
+    return number if number is not None and -_INT32 <= number <= _INT32 else None
+
+
+def _count(match: Match, keyword: str) -> int | None:
+    number = _integer(match, keyword)
+    return number if number is not None and number >= 0 else None
+
+
+def _uid(match: Match, keyword: str) -> str | None:
+    text = match.text(keyword)
+    try:
+        return str(Uid.parse(keyword, text)) if text else None
+    except InvalidInputError:
+        return None
+
+
+def _own_uid(match: Match, keyword: str) -> str:
+    uid = _uid(match, keyword)
+    if uid is None:
+        raise BrokenAnswerError(f"a match without a valid {keyword}")
+    return uid

@@ -1,0 +1,158 @@
+"""A-ASSOCIATE (PS3.8 9.3.2 to 9.3.4) as a requestor needs it: the request out, the answer in. Pure."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.pdu import (
+    A_ASSOCIATE_RQ,
+    ABSTRACT_SYNTAX_ITEM,
+    APPLICATION_CONTEXT,
+    APPLICATION_CONTEXT_ITEM,
+    CONTEXT_AC_ITEM,
+    CONTEXT_RQ_ITEM,
+    EXTENDED_NEGOTIATION_ITEM,
+    FIXED_BYTES,
+    IMPLEMENTATION_CLASS_ITEM,
+    IMPLEMENTATION_VERSION_ITEM,
+    MAXIMUM_LENGTH_ITEM,
+    PROTOCOL_VERSION,
+    TRANSFER_SYNTAX_ITEM,
+    USER_INFORMATION_ITEM,
+    item,
+    items_of,
+)
+
+#: Service class application information of a SCU that asks for relational queries (PS3.4 C.5.1.1).
+_RELATIONAL = b"\x01"
+
+_ACCEPTANCE = 0
+
+#: In the order of preference: what every PACS has to take comes first.
+TRANSFER_SYNTAXES = (str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian))
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An A-ASSOCIATE-AC: the transfer syntax of each accepted context by its ID, and the peer's PDU limit."""
+
+    contexts: Mapping[int, str]
+    #: Bytes of the variable field of a P-DATA-TF PDU; 0: no limit.
+    maximum_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
+
+    result: int
+    source: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """Who speaks (PS3.7 D.3.3.2)."""
+
+    class_uid: str
+    version_name: str
+
+
+def associate_rq(
+    called_ae_title: str,
+    calling_ae_title: str,
+    abstract_syntaxes: Sequence[str],
+    maximum_length: int,
+    implementation: Implementation,
+    *,
+    relational: bool = False,
+) -> bytes:
+    """Return an A-ASSOCIATE-RQ PDU; the contexts have the IDs 1, 3, 5… in the order of the abstract syntaxes.
+
+    `relational` asks for relational queries in each of them.
+    """
+    user_information = (
+        item(MAXIMUM_LENGTH_ITEM, struct.pack(">L", maximum_length))
+        + item(IMPLEMENTATION_CLASS_ITEM, implementation.class_uid.encode("ascii"))
+        + item(IMPLEMENTATION_VERSION_ITEM, implementation.version_name.encode("ascii"))
+    )
+    if relational:
+        user_information += b"".join(map(_relational_item, abstract_syntaxes))
+    body = struct.pack(
+        ">HH16s16s32x",
+        PROTOCOL_VERSION,
+        0,
+        called_ae_title.encode("ascii").ljust(16),
+        calling_ae_title.encode("ascii").ljust(16),
+    )
+    body += item(APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii"))
+    for place, abstract_syntax in enumerate(abstract_syntaxes):
+        body += _context_rq(context_id_of(place), abstract_syntax)
+    body += item(USER_INFORMATION_ITEM, user_information)
+    return struct.pack(">BBL", A_ASSOCIATE_RQ, 0, len(body)) + body
+
+
+def context_id_of(place: int) -> int:
+    """Return the context ID of the abstract syntax at a place of the request (PS3.8 7.1.1.13)."""
+    return 2 * place + 1
+
+
+def decode_ac(body: bytes) -> Accepted:
+    """Read the variable field of an A-ASSOCIATE-AC.
+
+    Raises:
+        ProtocolError: its items do not fit.
+    """
+    contexts: dict[int, str] = {}
+    maximum_length = 0
+    for kind, value in items_of(body[FIXED_BYTES:]):
+        if kind == CONTEXT_AC_ITEM:
+            contexts |= _accepted_context(value)
+        elif kind == USER_INFORMATION_ITEM:
+            for sub_kind, sub_value in items_of(value):
+                if sub_kind == MAXIMUM_LENGTH_ITEM and len(sub_value) == 4:  # noqa: PLR2004 - PS3.8 D.1.1
+                    maximum_length = int.from_bytes(sub_value, "big")
+    return Accepted(MappingProxyType(contexts), maximum_length)
+
+
+def decode_rj(body: bytes) -> Rejected:
+    """Read the variable field of an A-ASSOCIATE-RJ.
+
+    Raises:
+        ProtocolError: it is too short.
+    """
+    if len(body) < 4:  # noqa: PLR2004 - PS3.8 table 9-21
+        raise ProtocolError("an A-ASSOCIATE-RJ is cut off")
+    return Rejected(result=body[1], source=body[2], reason=body[3])
+
+
+def _context_rq(context_id: int, abstract_syntax: str) -> bytes:
+    sub_items = item(ABSTRACT_SYNTAX_ITEM, abstract_syntax.encode("ascii"))
+    for transfer_syntax in TRANSFER_SYNTAXES:
+        sub_items += item(TRANSFER_SYNTAX_ITEM, transfer_syntax.encode("ascii"))
+    return item(CONTEXT_RQ_ITEM, struct.pack(">BBBB", context_id, 0, 0, 0) + sub_items)
+
+
+def _relational_item(abstract_syntax: str) -> bytes:
+    """Return a SOP Class Extended Negotiation sub-item (PS3.7 D.3.3.5)."""
+    uid = abstract_syntax.encode("ascii")
+    return item(EXTENDED_NEGOTIATION_ITEM, struct.pack(">H", len(uid)) + uid + _RELATIONAL)
+
+
+def _accepted_context(value: bytes) -> dict[int, str]:
+    if len(value) < 4:  # noqa: PLR2004 - PS3.8 table 9-18
+        raise ProtocolError("a presentation context of an A-ASSOCIATE-AC is cut off")
+    context_id, _, result, _ = value[:4]
+    if result != _ACCEPTANCE:
+        # The transfer syntax is not significant then, and some peers send none.
+        return {}
+    for kind, name in items_of(value[4:]):
+        if kind == TRANSFER_SYNTAX_ITEM:
+            return {context_id: name.decode("ascii", "replace").rstrip("\0 ")}
+    raise ProtocolError("an accepted presentation context without transfer syntax")

@@ -1,0 +1,90 @@
+"""Puts the fragments of DIMSE messages together (PS3.7 6.3, PS3.8 E): command set, then data set. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from shared.dicom.upper_layer.dimse_command import (
+    COMMAND_DATA_SET_TYPE,
+    MAX_COMMAND_BYTES,
+    NO_DATA_SET,
+    decode_command,
+    number_of,
+)
+from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.pdu import COMMAND, LAST, Pdv
+
+#: No data set of a message that is longer is taken; identifiers of answers have some hundred bytes.
+MAX_DATA_SET_BYTES = 1 << 24
+
+
+class Message(NamedTuple):
+    """One message of a peer; the command set by element number, and the data set where there is one."""
+
+    context_id: int
+    command: dict[int, bytes]
+    data_set: bytes | None
+
+
+class MessageAssembler:
+    """Takes presentation data values in their order and gives whole messages."""
+
+    def __init__(self) -> None:
+        self._command = bytearray()
+        self._data_set = bytearray()
+        #: The command set of the message whose data set is awaited.
+        self._decoded: dict[int, bytes] | None = None
+        self._context_id: int | None = None
+        # Command sets of pending answers are all the same.
+        self._last: tuple[bytes, dict[int, bytes]] = (b"", {})
+
+    def add(self, pdv: Pdv) -> Message | None:
+        """Return the message that a fragment completes, None if it completes none.
+
+        Raises:
+            ProtocolError: the fragment does not follow those before, or the message is longer than is taken.
+        """
+        if self._context_id is None:
+            self._context_id = pdv.context_id
+        elif pdv.context_id != self._context_id:
+            raise ProtocolError("a fragment of another presentation context within a message")
+        if pdv.header & COMMAND:
+            return self._add_command(pdv)
+        return self._add_data_set(pdv)
+
+    def _add_command(self, pdv: Pdv) -> Message | None:
+        if self._decoded is not None:
+            raise ProtocolError("a command set in place of a data set")
+        if len(self._command) + len(pdv.fragment) > MAX_COMMAND_BYTES:
+            raise ProtocolError("a command set is longer than any that is taken")
+        self._command += pdv.fragment
+        if not pdv.header & LAST:
+            return None
+        self._decoded = self._decode(bytes(self._command))
+        self._command.clear()
+        if number_of(self._decoded, COMMAND_DATA_SET_TYPE) == NO_DATA_SET:
+            return self._complete(None)
+        return None
+
+    def _decode(self, encoded: bytes) -> dict[int, bytes]:
+        if self._last[0] != encoded:
+            self._last = (encoded, decode_command(encoded))
+        return self._last[1]
+
+    def _add_data_set(self, pdv: Pdv) -> Message | None:
+        if self._decoded is None:
+            raise ProtocolError("a data set without a command set")
+        if pdv.header & LAST and not self._data_set:
+            return self._complete(pdv.fragment)
+        if len(self._data_set) + len(pdv.fragment) > MAX_DATA_SET_BYTES:
+            raise ProtocolError("a data set is longer than any that is taken")
+        self._data_set += pdv.fragment
+        return self._complete(bytes(self._data_set)) if pdv.header & LAST else None
+
+    def _complete(self, data_set: bytes | None) -> Message:
+        assert self._decoded is not None
+        assert self._context_id is not None
+        message = Message(self._context_id, self._decoded, data_set)
+        self._decoded = self._context_id = None
+        self._data_set.clear()
+        return message

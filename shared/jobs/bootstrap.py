@@ -1,0 +1,63 @@
+"""What the services with jobs are made of before and after their own work: both begin and end alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.broker.port import Broker
+from shared.broker.worker import Worker
+from shared.contract.messages import Command
+from shared.database.clock import DatabaseClock
+from shared.database.session import Database
+from shared.lifecycle import Lifecycle
+from shared.messaging.command_router import CommandHandler, CommandRouter
+from shared.messaging.publisher import Publisher
+from shared.node_access.cluster_budget import ClusterBudget
+from shared.node_access.pool import LinkPool
+from shared.nodes.peers import timeouts_of
+from shared.service import worker_name
+from shared.settings import Settings
+
+#: Commands that one process answers at once; they only write rows.
+COMMAND_WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What work on jobs needs."""
+
+    clock: DatabaseClock
+    publisher: Publisher
+    links: LinkPool
+
+
+def start_parts(
+    service: str, settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle
+) -> Parts:
+    """Start the clock of the cluster and what keeps to the limits of nodes; the lifecycle ends them."""
+    clock = DatabaseClock(database)
+    clock.start()
+    lifecycle.on_stop(clock.stop)
+    budget = ClusterBudget(database, worker_name(service), clock)
+    budget.start()
+    lifecycle.on_stop(budget.close)
+    links = LinkPool(timeouts_of(settings), budget)
+    lifecycle.on_stop(links.close)
+    return Parts(clock, Publisher(broker, service, clock), links)
+
+
+def answer_commands(
+    queue: str,
+    handlers: Mapping[type[Command], CommandHandler],
+    broker: Broker,
+    publisher: Publisher,
+    lifecycle: Lifecycle,
+    *,
+    grace_s: float,
+    workers: int = COMMAND_WORKERS,
+) -> None:
+    """Start to answer the commands of a queue; the lifecycle ends it."""
+    commands = Worker(broker, queue, CommandRouter(handlers, publisher), workers=workers)
+    commands.start()
+    lifecycle.on_stop(lambda: commands.stop(grace_s))

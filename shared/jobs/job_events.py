@@ -1,0 +1,114 @@
+"""What is told of jobs: progress now and then, and each end exactly once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from shared.clock import Clock
+from shared.contract.messages import ENDED, ENDINGS, Accepted, Progress
+from shared.database.session import Database
+from shared.errors import RetriableError
+from shared.jobs.ledger import Ledger
+from shared.jobs.model import JobService
+from shared.messaging.publisher import Publisher
+
+log = structlog.get_logger(__name__)
+
+#: At most four progress events a second for each job, however many workers it has.
+PROGRESS_EVERY = timedelta(seconds=0.25)
+
+
+def event_id(job: Any, word: str) -> str:
+    """Return the id of the event with which a job begins or ends: another one each time it is asked again."""
+    tail = f"-{job.round}-{word}" if job.round else f"-{word}"
+    return f"{job.id[: 64 - len(tail)]}{tail}"
+
+
+class Teller:
+    """Publishes the events of one service's jobs."""
+
+    def __init__(
+        self, service: JobService, ledger: Ledger, database: Database, publisher: Publisher, clock: Clock
+    ) -> None:
+        self._service = service
+        self._ledger = ledger
+        self._database = database
+        self._publisher = publisher
+        self._clock = clock
+
+    def accepted(self, job: Any) -> None:
+        """Tell that a job begins, or begins again.
+
+        Raises:
+            BrokerAwayError: the broker did not confirm it.
+        """
+        event = Accepted(job_id=job.id, kind=self._service.kind, round=job.round)
+        self._publisher.event(event, self._service.kind, job.id, event_id=event_id(job, "accepted"))
+
+    def progress(self, job_id: str, now: datetime) -> None:
+        """Tell how a job stands, if it is its turn.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        with self._database.write() as session:
+            if not self._ledger.take_progress_turn(session, job_id, now, PROGRESS_EVERY):
+                return
+            job = session.get_one(self._service.job_table, job_id)
+            if job.status in ENDED:
+                return
+            event = Progress(
+                job_id=job_id,
+                kind=self._service.kind,
+                status=job.status,
+                counts=self._service.counts(session, job_id),
+                note=job.note,
+            )
+        self._publisher.event(event, self._service.kind, job_id)
+
+    def progress_or_not(self, job_id: str) -> None:
+        """Tell how a job stands while one of its tasks is in hand, if it is its turn; never raises."""
+        try:
+            self.progress(job_id, self._clock())
+        except RetriableError as error:
+            log.debug("progress not told", job_id=job_id, error=str(error))
+
+    def end(self, job_id: str) -> None:
+        """Publish the end of a job unless that was done.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        with self._database.write() as session:
+            job = self._ledger.lock(session, job_id)
+            if job is not None:
+                self.end_of_locked(session, job)
+
+    def end_of_locked(self, session: Session, job: Any) -> None:
+        """Publish the end of a locked job unless that was done.
+
+        The row stays locked until the broker has confirmed, so that no other worker announces it as well;
+        only a death between the two repeats the event, with the same id.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        if job.announced_at is not None or job.status not in ENDED:
+            return
+        self._service.before_announcing(session, job.id)
+        event = ENDINGS[job.status](
+            job_id=job.id,
+            kind=self._service.kind,
+            status=job.status,
+            counts=self._service.counts(session, job.id),
+            failure=job.failure,
+            detail=job.detail[:1000],
+            round=job.round,
+        )
+        self._publisher.event(event, self._service.kind, job.id, event_id=event_id(job, job.status))
+        job.announced_at = self._clock()
+        log.info("job ended", job_id=job.id, status=job.status, failure=job.failure, round=job.round)

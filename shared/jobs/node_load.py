@@ -1,0 +1,117 @@
+"""How the jobs of a node stand: what each has in flight and could begin, and what that makes its share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, literal, select
+from sqlalchemy.orm import Session
+
+from shared.contract.messages import INTERACTIVE
+from shared.database.models import Node, Query, QueryTask, Retrieve, RetrieveTask
+from shared.jobs.fair_share import Standing, credits_of, shares, short
+from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT, MAX_ASSOCIATIONS_MOST
+
+#: The jobs of all services that ask nodes, with their tasks.
+_ALL: tuple[tuple[type[Any], type[Any]], ...] = ((Query, QueryTask), (Retrieve, RetrieveTask))
+
+RUNS = ("queued", "running")
+IN_FLIGHT = ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The jobs of one node, and what each may have in flight."""
+
+    standings: Sequence[Standing]
+    shares: dict[str, int]
+
+    def free(self, job_id: str) -> int:
+        """Return how many tasks a job may begin now."""
+        in_flight = next((one.in_flight for one in self.standings if one.job_id == job_id), 0)
+        return max(0, self.shares.get(job_id, 0) - in_flight)
+
+    def short(self) -> list[str]:
+        """Return the jobs that have less in flight than their share, and something to begin."""
+        return short(self.standings, self.shares)
+
+
+class Standings:
+    """Reads how the jobs of one service stand, within the caller's transaction."""
+
+    def __init__(self, job: type[Any], task: type[Any]) -> None:
+        self._job = job
+        # Built once: to build it takes longer than to have it answered, and each task that ends asks.
+        self._of_all = _statement(job, task)
+        self._of_node = self._of_all.where(job.remote_id == bindparam("of_node"))
+
+    def of_node(self, session: Session, node_id: int, now: datetime) -> Shared:
+        """Return how the jobs of a node share it."""
+        read = _standings(session.execute(self._of_node, {"now": now, "of_node": node_id}))
+        return self._shared(session, node_id, read, now)
+
+    def of_all(self, session: Session, now: datetime) -> list[Shared]:
+        """Return how the jobs of each node share it."""
+        read = _standings(session.execute(self._of_all, {"now": now}))
+        return [
+            self._shared(session, node_id, list(jobs), now)
+            for node_id, jobs in groupby(read, key=lambda one: one.node_id)
+        ]
+
+    def _shared(self, session: Session, node_id: int, standings: Sequence[Standing], now: datetime) -> Shared:
+        limit = session.scalar(select(Node.max_associations).where(Node.id == node_id))
+        waited_for = any(one.background for one in standings) and self._waited_for(session, node_id, now)
+        given = shares(standings, credits_of(limit or MAX_ASSOCIATIONS_DEFAULT), waited_for=waited_for)
+        return Shared(standings, given)
+
+    def _waited_for(self, session: Session, node_id: int, now: datetime) -> bool:
+        """Tell whether another service has something to do at the node for which somebody waits."""
+        return any(
+            session.scalar(select(exists().where(*_busy(job, task, node_id, now))))
+            for job, task in _ALL
+            if job is not self._job
+        )
+
+
+def _statement(job: type[Any], task: type[Any]) -> Select[Any]:
+    own, now = task.job_id == job.id, bindparam("now", type_=task.due_at.type)
+    in_flight = select(func.count()).select_from(task).where(own, task.state.in_(IN_FLIGHT))
+    due = select(literal(1)).where(own, task.state == "pending", task.due_at <= now)
+    # No job may begin more than that: thousands that wait are not counted each time.
+    some = due.correlate(job).limit(credits_of(MAX_ASSOCIATIONS_MOST)).subquery()
+    later = exists().where(own, task.state == "pending", task.due_at > now)
+    return (
+        select(
+            job.id,
+            job.remote_id,
+            job.priority,
+            job.requested_at,
+            in_flight.correlate(job).scalar_subquery(),
+            select(func.count()).select_from(some).correlate(job).scalar_subquery(),
+            later.correlate(job),
+        )
+        .where(job.status.in_(RUNS))
+        .order_by(job.remote_id, job.requested_at, job.id)
+    )
+
+
+def _standings(rows: Iterable[Any]) -> list[Standing]:
+    return [
+        Standing(job_id, node_id, priority, requested_at, flying, ready, bool(flying or ready or waits))
+        for job_id, node_id, priority, requested_at, flying, ready, waits in rows
+    ]
+
+
+def _busy(job: type[Any], task: type[Any], node_id: int, now: datetime) -> Sequence[ColumnElement[bool]]:
+    due = and_(task.state == "pending", task.due_at <= now)
+    return (
+        job.remote_id == node_id,
+        job.status.in_(RUNS),
+        job.priority == INTERACTIVE,
+        task.job_id == job.id,
+        task.state.in_(IN_FLIGHT) | due,
+    )

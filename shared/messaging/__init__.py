@@ -1,0 +1,1 @@
+"""Messages between contract and broker: encoding, publishing, and routing to command handlers."""

@@ -1,0 +1,68 @@
+"""From a delivered message to the handler of its command; what cannot be understood is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from shared.broker.port import Message
+from shared.contract.envelope import Envelope, identify, valid_id
+from shared.contract.messages import Command, Rejected
+from shared.errors import InvalidInputError
+from shared.messaging.codec import decode_command
+from shared.messaging.publisher import Publisher
+
+log = structlog.get_logger(__name__)
+
+CommandHandler = Callable[[Envelope, Any], None]
+
+
+class CommandRouter:
+    """Decodes commands and calls the handler for their type.
+
+    A handler that raises `InvalidInputError` has refused the command: the sender gets a `rejected` event. A
+    message that is no command at all gets one too, and is dead-lettered (by the error that this raises).
+    """
+
+    def __init__(self, handlers: Mapping[type[Command], CommandHandler], publisher: Publisher) -> None:
+        self._handlers = handlers
+        self._publisher = publisher
+
+    def __call__(self, message: Message, redelivered: bool) -> None:
+        """Handle one message; commands are safe to repeat, so a redelivered one is nothing special.
+
+        Raises:
+            InvalidInputError: it is no command that this service knows; it belongs to the dead letters.
+            RetriableError: the broker or the database is away.
+        """
+        del redelivered
+        try:
+            envelope, command = decode_command(message)
+            handler = self._handler_of(envelope, command)
+        except InvalidInputError as error:
+            command_id, command_type = identify(message.body)
+            self._reject(command_id or message.message_id, command_type, error)
+            raise
+        try:
+            handler(envelope, command)
+        except InvalidInputError as error:
+            self._reject(envelope.id, envelope.type, error)
+
+    def _handler_of(self, envelope: Envelope, command: Command) -> CommandHandler:
+        handler = self._handlers.get(type(command))
+        if handler is None:
+            raise InvalidInputError("type", f"{envelope.type} is not for this queue")
+        return handler
+
+    def _reject(self, command_id: str, command_type: str, error: InvalidInputError) -> None:
+        log.warning("command rejected", command_id=command_id[:64], field=error.field[:64])
+        known = command_id if valid_id(command_id) else ""
+        event = Rejected(
+            command_id=known,
+            command_type=command_type,
+            field=error.field[:256],
+            problem=error.problem[:1000],
+        )
+        self._publisher.event(event, "command", known)

@@ -1,0 +1,51 @@
+"""Publishing events: wraps the payload, names the topic, hands it to the broker."""
+
+from __future__ import annotations
+
+from shared.broker.port import Broker
+from shared.clock import Clock, utc_now
+from shared.contract.messages import Command, Event
+from shared.messaging.codec import command_message, event_message
+
+
+class Publisher:
+    """Publishes commands and events of one service in its name."""
+
+    def __init__(self, broker: Broker, service: str, clock: Clock = utc_now) -> None:
+        self._broker = broker
+        self._source = f"/doseqr/{service}"
+        self._clock = clock
+
+    def event(self, event: Event, topic: str, subject: str = "", *, event_id: str | None = None) -> None:
+        """Publish an event with the routing key `<topic>.<name>.<subject>`.
+
+        Raises:
+            BrokerAwayError: the broker did not confirm it.
+        """
+        self._broker.event(
+            event_message(
+                event,
+                topic=topic,
+                subject=subject,
+                source=self._source,
+                now=self._clock(),
+                event_id=event_id,
+            )
+        )
+
+    def command(self, command: Command, *, command_id: str | None = None, routing_key: str = "") -> str:
+        """Publish a command and return its id.
+
+        Raises:
+            BrokerAwayError: the broker did not confirm it.
+            UnroutableError: no service has declared its queue.
+        """
+        message = command_message(
+            command,
+            source=self._source,
+            now=self._clock(),
+            command_id=command_id,
+            routing_key=routing_key,
+        )
+        self._broker.command(message)
+        return message.message_id

@@ -1,0 +1,1 @@
+"""Access to nodes within their limits: budgets, leases, and a pool of associations."""

@@ -1,0 +1,188 @@
+"""Leases in the database: who holds an association to a node, and who waits for one.
+
+A row lives as long as its process renews it: what a dead process held is free again within a minute. Who has
+to wait keeps a row as well, so that whoever came first is served first.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from shared.clock import Clock
+from shared.database.models import Node, NodeBudget, NodeLease
+from shared.database.session import Database
+from shared.database.upsert import insert_missing
+from shared.errors import DatabaseAwayError
+from shared.node_access.limits import Slowdown
+from shared.periodic import Repeating
+
+log = structlog.get_logger(__name__)
+
+#: A row that nobody has renewed for so long belongs to a dead process.
+LEASE = timedelta(seconds=20)
+RENEW_EVERY_S = 5.0
+
+
+class Leases:
+    """The leases of this process, renewed by a thread of its own."""
+
+    def __init__(self, database: Database, worker: str, clock: Clock) -> None:
+        self._database = database
+        self._worker = worker
+        self._clock = clock
+        self._tokens: set[str] = set()
+        #: Given back while the database was away.
+        self._given_back: set[str] = set()
+        self._lock = threading.Lock()
+        self._renewing = Repeating("node leases", RENEW_EVERY_S, self.renew)
+
+    def start(self) -> None:
+        """Begin to renew."""
+        self._renewing.start()
+
+    def stop(self) -> None:
+        """End it; what is still held is given back."""
+        self._renewing.stop()
+        with self._lock:
+            left = list(self._tokens)
+        for token in left:
+            self.drop(token)
+
+    def attempt(self, node_id: int, token: str) -> bool:
+        """Take an association if one is free and nobody was here before; otherwise wait in line.
+
+        Raises:
+            DatabaseAwayError: the database is away.
+        """
+        with self._lock:
+            waits = token in self._tokens
+        if waits and not self._looks_free(node_id, token):
+            return False
+        now = self._clock()
+        with self._database.write() as session:
+            budget = locked_budget(session, node_id, now)
+            session.execute(delete(NodeLease).where(NodeLease.node_id == node_id, NodeLease.until < now))
+            own = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()
+            free = _is_free(session, budget, own, now)
+            if own is None:
+                own = NodeLease(token=token, node_id=node_id, worker=self._worker)
+                session.add(own)
+            own.held, own.until = free, now + LEASE
+        with self._lock:
+            self._tokens.add(token)
+        return free
+
+    def _looks_free(self, node_id: int, token: str) -> bool:
+        """Look without a lock: most looks of those who wait find nothing."""
+        with self._database.read() as session:
+            own = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()
+            budget = session.get(NodeBudget, node_id)
+            return budget is None or _is_free(session, budget, own, self._clock())
+
+    def drop(self, token: str) -> None:
+        """Give an association or a place in line back; where the database is away, with the next renewal."""
+        with self._lock:
+            if token not in self._tokens:
+                return
+            self._tokens.remove(token)
+        try:
+            with self._database.write() as session:
+                session.execute(delete(NodeLease).where(NodeLease.token == token))
+        except DatabaseAwayError as error:
+            with self._lock:
+                self._given_back.add(token)
+            log.warning("lease not given back yet", error=str(error))
+
+    def is_wanted(self, node_id: int, token: str) -> bool:
+        """Tell whether others wait, more are held than allowed, or this one has run out."""
+        now = self._clock()
+        own = select(NodeLease.id).where(NodeLease.token == token).exists()
+        waiting, held = (_counted(node_id, now, held=one).scalar_subquery() for one in (False, True))
+        # One statement: it is asked for each association that rests, and whenever a task takes one.
+        facts = (
+            select(own, waiting, held, Node.max_associations, NodeBudget.slowed_to, NodeBudget.slowed_at)
+            .join(NodeBudget, NodeBudget.node_id == Node.id)
+            .where(Node.id == node_id)
+        )
+        try:
+            with self._database.read() as session:
+                row = session.execute(facts).one_or_none()
+        except DatabaseAwayError:
+            return False
+        if row is None:
+            return True
+        has_own, others, taken, limit, slowed_to, slowed_at = row
+        return not has_own or others > 0 or taken > _allowed(limit, _slowdown(slowed_to, slowed_at), now)
+
+    def renew(self) -> None:
+        """Renew all rows of this process once, and take away those that it could not give back.
+
+        Raises:
+            DatabaseAwayError: the database is away.
+        """
+        with self._lock:
+            tokens, given_back = list(self._tokens), list(self._given_back)
+        if not tokens and not given_back:
+            return
+        until = self._clock() + LEASE
+        with self._database.write() as session:
+            session.execute(update(NodeLease).where(NodeLease.token.in_(tokens)).values(until=until))
+            session.execute(delete(NodeLease).where(NodeLease.token.in_(given_back)))
+        with self._lock:
+            self._given_back.difference_update(given_back)
+
+
+def locked_budget(session: Session, node_id: int, now: datetime) -> NodeBudget:
+    """Return the budget of a node, locked until the transaction ends (SQLite: the whole database is)."""
+    insert_missing(session, NodeBudget, [{"node_id": node_id, "tokens": 1.0, "tokens_at": now}])
+    return session.get_one(NodeBudget, node_id, with_for_update=True, populate_existing=True)
+
+
+def slowdown_of(budget: NodeBudget) -> Slowdown | None:
+    """Return how the node stood associations, if it has refused some."""
+    return _slowdown(budget.slowed_to, budget.slowed_at)
+
+
+def _slowdown(slowed_to: int | None, slowed_at: datetime | None) -> Slowdown | None:
+    if slowed_to is None or slowed_at is None:
+        return None
+    return Slowdown(slowed_to, slowed_at)
+
+
+def allowed(session: Session, budget: NodeBudget, now: datetime) -> int:
+    """Return how many associations may stand at once now."""
+    limit = session.scalars(select(Node.max_associations).where(Node.id == budget.node_id)).one()
+    return _allowed(limit, slowdown_of(budget), now)
+
+
+def _allowed(limit: int, slowdown: Slowdown | None, now: datetime) -> int:
+    return limit if slowdown is None else slowdown.allowed(limit, now)
+
+
+def standing(session: Session, node_id: int, now: datetime) -> int:
+    """Return how many associations stand, or are being made."""
+    return _count(session, node_id, now, held=True)
+
+
+def _is_free(session: Session, budget: NodeBudget, own: NodeLease | None, now: datetime) -> bool:
+    taken = _count(session, budget.node_id, now, held=True)
+    before = _count(session, budget.node_id, now, held=False, before=own.id if own is not None else None)
+    return taken + before < allowed(session, budget, now)
+
+
+def _count(session: Session, node_id: int, now: datetime, *, held: bool, before: int | None = None) -> int:
+    alive = _counted(node_id, now, held=held)
+    if before is not None:
+        alive = alive.where(NodeLease.id < before)
+    return session.scalar(alive) or 0
+
+
+def _counted(node_id: int, now: datetime, *, held: bool) -> Select[int]:
+    return select(func.count()).where(
+        NodeLease.node_id == node_id, NodeLease.held.is_(held), NodeLease.until >= now
+    )

@@ -1,0 +1,1 @@
+"""Remote and store nodes: their rows, and what it takes to reach them."""

@@ -1,0 +1,316 @@
+"""Nodes: one validation and one set of rules for the page, the command line and whoever starts first."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from shared.contract.envelope import invalid
+from shared.database.models.web import Node
+from shared.errors import InvalidInputError, NotFoundError
+from shared.identifiers import AeTitle, Port
+from shared.node_access.limits import (
+    MAX_ASSOCIATIONS_DEFAULT,
+    MAX_ASSOCIATIONS_MOST,
+    REQUESTS_PER_MINUTE_MOST,
+    format_hours,
+    parse_hours,
+    parse_zone,
+)
+from shared.settings import Settings
+
+NAME_MAX_LENGTH = 64
+#: Name of the node that stands for DoseQR's own store.
+OWN_STORE_NAME = "doseqr"
+#: In the name of a removed node; no live node may carry it.
+REMOVED_MARK = "#removed-"
+
+#: A label of a host name (RFC 1123 2.1); the underscore is what container networks use.
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_HOST_MAX_LENGTH = 253
+
+NodeKind = Literal["remote", "store"]
+
+#: Limits of a remote node over all services together; who edits a node without speaking of them changes none.
+LIMITS = ("max_associations", "requests_per_minute", "hours", "time_zone")
+
+#: How objects come from a remote node: it sends them to the store node (C-MOVE), or gives them to us,
+#: and we hand them on (C-GET). Who edits a node without speaking of it changes nothing.
+RETRIEVE_BY = "retrieve_by"
+
+#: How it is known what a store node got: by what can be had (auto), or because it commits to keep it (storage
+#: commitment). Who edits a node without speaking of it changes nothing.
+VERIFY_BY = "verify_by"
+
+
+class UnknownNodeError(InvalidInputError, NotFoundError):
+    """No node has this id or name; the text lists the names there are."""
+
+
+def _trimmed(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _name(value: str) -> str:
+    if not 1 <= len(value) <= NAME_MAX_LENGTH:
+        raise ValueError(f"must have 1 to {NAME_MAX_LENGTH} characters")
+    if not value.isprintable():
+        raise ValueError("must hold only printable characters")
+    if value.isdecimal():
+        raise ValueError("must not be a number only: it would be taken for an id")
+    if REMOVED_MARK in value:
+        raise ValueError(f"must not hold {REMOVED_MARK}")
+    return value
+
+
+def _host(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        pass
+    labels = value.removesuffix(".").split(".")
+    looks_like_address = labels[-1].isdecimal()
+    if len(value) > _HOST_MAX_LENGTH or looks_like_address or not all(_LABEL.fullmatch(x) for x in labels):
+        raise ValueError("must be a host name or an IP address")
+    return value
+
+
+def _hours(value: str) -> str:
+    return format_hours(parse_hours(value))
+
+
+def _time_zone(value: str) -> str:
+    parse_zone(value)
+    return value
+
+
+class NodeInput(BaseModel):
+    """What is said of a node by somebody who adds or edits it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: NodeKind
+    name: Annotated[str, BeforeValidator(_trimmed), AfterValidator(_name)]
+    host: Annotated[str, BeforeValidator(_trimmed), AfterValidator(_host)]
+    port: Port
+    ae_title: AeTitle
+    #: The title we call a remote node from; none: the store's own.
+    calling_ae_title: Annotated[AeTitle | None, BeforeValidator(lambda value: _trimmed(value) or None)] = None
+
+    max_associations: Annotated[int, BeforeValidator(_trimmed), Field(ge=1, le=MAX_ASSOCIATIONS_MOST)] = (
+        MAX_ASSOCIATIONS_DEFAULT
+    )
+    #: None: as many as it answers.
+    requests_per_minute: Annotated[
+        Annotated[int, Field(ge=1, le=REQUESTS_PER_MINUTE_MOST)] | None,
+        BeforeValidator(lambda value: None if _trimmed(value) == "" else _trimmed(value)),
+    ] = None
+    #: "18:00-06:00", several separated by commas; empty: always.
+    hours: Annotated[str, AfterValidator(_hours)] = ""
+    #: Of the IANA database; empty: the server's.
+    time_zone: Annotated[str, BeforeValidator(_trimmed), AfterValidator(_time_zone)] = ""
+
+    retrieve_by: Literal["move", "get"] = "move"
+    verify_by: Literal["auto", "commitment"] = "auto"
+
+    @model_validator(mode="after")
+    def _only_remote_nodes_are_asked(self) -> NodeInput:
+        for name in ("calling_ae_title", *LIMITS, RETRIEVE_BY):
+            if self.kind == "store" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is for remote nodes only")
+        return self
+
+    @model_validator(mode="after")
+    def _only_store_nodes_are_verified(self) -> NodeInput:
+        if self.kind == "remote" and self.verify_by != "auto":
+            raise ValueError(f"{VERIFY_BY} is for store nodes only")
+        return self
+
+
+def parse_node(data: Mapping[str, Any]) -> NodeInput:
+    """Validate what was said of a node.
+
+    Raises:
+        InvalidInputError: a value is missing or malformed; names the field.
+    """
+    try:
+        return NodeInput.model_validate(dict(data))
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def list_nodes(session: Session, kind: str | None = None) -> list[Node]:
+    """Return the nodes that are not removed, by id."""
+    statement = select(Node).where(Node.removed_at.is_(None)).order_by(Node.id)
+    if kind is not None:
+        statement = statement.where(Node.kind == kind)
+    return list(session.scalars(statement))
+
+
+def find_node(session: Session, reference: int | str, kind: str | None = None, field: str = "") -> Node:
+    """Return the node with this id or name; `field` is what the outside calls the reference.
+
+    Raises:
+        UnknownNodeError: there is none of this kind; names the field and lists the known names.
+    """
+    statement = select(Node).where(Node.removed_at.is_(None))
+    text = str(reference).strip()
+    is_id = text.isascii() and text.isdecimal() and len(text) <= 9  # noqa: PLR2004 - fits a 32-bit column
+    statement = statement.where(Node.id == int(text)) if is_id else statement.where(Node.name == text)
+    node = session.scalars(statement).one_or_none()
+    if node is None or (kind is not None and node.kind != kind):
+        raise UnknownNodeError(field or kind or "node", _unknown(session, text, node, kind))
+    return node
+
+
+def _unknown(session: Session, text: str, node: Node | None, kind: str | None) -> str:
+    known = ", ".join(known.name for known in list_nodes(session, kind)) or "none"
+    shown = text[:NAME_MAX_LENGTH]
+    if node is not None:
+        return f"{shown!r} is a {node.kind} node, not a {kind} node; known {kind} nodes: {known}"
+    return f"there is no {kind + ' ' if kind else ''}node {shown!r}; known: {known}"
+
+
+def add_node(session: Session, given: NodeInput, now: datetime) -> Node:
+    """Add a node; adding the same again returns the one there is.
+
+    Raises:
+        InvalidInputError: another node has this name.
+    """
+    existing = _named(session, given.name)
+    if existing is not None:
+        if _says_the_same(existing, given):
+            return existing
+        raise _taken(existing)
+    node = Node(created_at=now, **_columns(given))
+    try:
+        with session.begin_nested():
+            session.add(node)
+            session.flush()
+    except IntegrityError:  # somebody added it between our look and our write
+        existing = _named(session, given.name)
+        if existing is None:
+            raise
+        if _says_the_same(existing, given):
+            return existing
+        raise _taken(existing) from None
+    return node
+
+
+def edit_node(session: Session, node: Node, given: NodeInput) -> Node:
+    """Change a node; its kind stays, since jobs rest on it.
+
+    Raises:
+        InvalidInputError: another node has this name, or the kind differs.
+    """
+    if given.kind != node.kind:
+        raise InvalidInputError("kind", "cannot be changed; remove the node and add another")
+    existing = _named(session, given.name)
+    if existing is not None and existing.id != node.id:
+        raise _taken(existing)
+    for column, value in _columns(given).items():
+        setattr(node, column, value)
+    session.flush()
+    return node
+
+
+def remove_node(session: Session, node: Node, now: datetime) -> None:
+    """Remove a node: it stays for the jobs that name it, and its name is free again."""
+    mark = f"{REMOVED_MARK}{node.id}"
+    node.name = node.name[: NAME_MAX_LENGTH - len(mark)] + mark
+    node.removed_at = now
+    session.flush()
+
+
+def is_own_store(node: Node, settings: Settings) -> bool:
+    """Tell whether this node is DoseQR's own store: the same AE title and port."""
+    return (
+        node.kind == "store"
+        and AeTitle(node.ae_title) == AeTitle(settings.store_ae_title)
+        and node.port == settings.store_port
+    )
+
+
+def ensure_own_store(session: Session, settings: Settings, now: datetime) -> Node:
+    """Return the node of DoseQR's own store; makes it, or follows a changed port, if there is none."""
+    for node in list_nodes(session, "store"):
+        if is_own_store(node, settings):
+            return node
+    own = _own_store(settings, OWN_STORE_NAME)
+    named = _named(session, OWN_STORE_NAME)
+    if named is None:
+        return add_node(session, own, now)
+    if (named.kind, named.host, named.ae_title) == (own.kind, own.host, own.ae_title):
+        return edit_node(session, named, own)
+    return add_node(session, _own_store(settings, f"{OWN_STORE_NAME}-{settings.store_port}"), now)
+
+
+def node_json(node: Node) -> dict[str, Any]:
+    """Return what `doseqr nodes list --json` and the HTTP API say of a node."""
+    return {
+        "id": node.id,
+        "kind": node.kind,
+        "name": node.name,
+        "host": node.host,
+        "port": node.port,
+        "ae_title": node.ae_title,
+        "calling_ae_title": node.calling_ae_title,
+        **{name: getattr(node, name) for name in LIMITS},
+        RETRIEVE_BY: getattr(node, RETRIEVE_BY),
+        VERIFY_BY: getattr(node, VERIFY_BY),
+    }
+
+
+def _own_store(settings: Settings, name: str) -> NodeInput:
+    return parse_node(
+        {
+            "kind": "store",
+            "name": name,
+            "host": settings.store_address,
+            "port": settings.store_port,
+            "ae_title": settings.store_ae_title,
+        }
+    )
+
+
+def _named(session: Session, name: str) -> Node | None:
+    return session.scalars(select(Node).where(Node.name == name)).one_or_none()
+
+
+def _taken(existing: Node) -> InvalidInputError:
+    return InvalidInputError("name", f"there is already a {existing.kind} node of this name")
+
+
+def _says_the_same(node: Node, given: NodeInput) -> bool:
+    return all(getattr(node, column) == value for column, value in _columns(given).items())
+
+
+def _columns(given: NodeInput) -> dict[str, Any]:
+    said = [name for name in (*LIMITS, RETRIEVE_BY, VERIFY_BY) if name in given.model_fields_set]
+    return {
+        "kind": given.kind,
+        "name": given.name,
+        "host": given.host,
+        "port": given.port,
+        "ae_title": str(given.ae_title),
+        "calling_ae_title": str(given.calling_ae_title or ""),
+        **{name: getattr(given, name) for name in said},
+    }

@@ -1,0 +1,1 @@
+"""Associations and messages of a scripted PACS."""

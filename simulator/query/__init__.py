@@ -1,0 +1,1 @@
+"""C-FIND of a scripted PACS."""

@@ -1,0 +1,1 @@
+"""C-MOVE, C-GET and C-STORE of a scripted PACS."""

@@ -1,0 +1,176 @@
+"""C-STORE SCU of a scripted PACS: sends described objects over associations that it opens."""
+
+import logging
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.presentation import PresentationContext, build_context
+
+from simulator.archive.model import Instance, Match
+from simulator.content import EncodedObject, ObjectEncoder
+from simulator.network import encoding
+from simulator.network.sockets import acknowledge_at_once
+from simulator.transfer.requestor import Requestor, raw_socket
+
+_log = logging.getLogger(__name__)
+
+#: Statuses of a C-STORE response after which the object is stored: success and the warnings (PS3.4 B.2.3).
+STORED_STATUSES = frozenset({0x0000, 0xB000, 0xB006, 0xB007})
+_CONTEXTS_MAXIMUM = 128
+_UNCOMPRESSED: list[str | UID] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+
+
+class NotSentError(Exception):
+    """One object could not be sent: no presentation context, no response, or the association broke."""
+
+
+class NoAssociationError(NotSentError):
+    """The destination cannot be reached or takes no association."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where objects are sent."""
+
+    ae_title: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Originator:
+    """Who asked for the objects: named in each C-STORE request (PS3.7 9.1.1.1)."""
+
+    ae_title: str
+    message_id: int
+
+
+def store_command(made: EncodedObject, message_id: int, originator: Originator | None) -> bytes:
+    """Return the command set of a C-STORE request."""
+    elements: list[tuple[int, int | str]] = [
+        (encoding.AFFECTED_SOP_CLASS_UID, made.sop_class_uid),
+        (encoding.AFFECTED_SOP_INSTANCE_UID, made.sop_instance_uid),
+        (encoding.COMMAND_FIELD, encoding.C_STORE_RQ),
+        (encoding.MESSAGE_ID, message_id),
+        (encoding.PRIORITY, 0),
+    ]
+    if originator is not None:
+        elements.append((encoding.MOVE_ORIGINATOR_AE_TITLE, originator.ae_title))
+        elements.append((encoding.MOVE_ORIGINATOR_MESSAGE_ID, originator.message_id))
+    return encoding.command_set(elements, has_data_set=True)
+
+
+def storage_contexts(instances: Iterable[Instance]) -> list[PresentationContext]:
+    """Return a presentation context for each storage class, in both uncompressed little endian syntaxes.
+
+    What is compressed has a context of its own for its transfer syntax.
+    """
+    kinds = dict.fromkeys((one.sop_class_uid, one.transfer_syntax_uid) for one in instances)
+    contexts = [
+        build_context(
+            sop_class_uid, _UNCOMPRESSED if transfer_syntax_uid is None else [UID(transfer_syntax_uid)]
+        )
+        for sop_class_uid, transfer_syntax_uid in kinds
+    ]
+    return contexts[:_CONTEXTS_MAXIMUM]
+
+
+def context_for(contexts: Iterable[PresentationContext], instance: Instance) -> PresentationContext | None:
+    """Return the accepted context that an object can be sent in."""
+    fitting = _UNCOMPRESSED if instance.transfer_syntax_uid is None else [UID(instance.transfer_syntax_uid)]
+    for context in contexts:
+        if context.abstract_syntax == instance.sop_class_uid and context.transfer_syntax[0] in fitting:
+            return context
+    return None
+
+
+class StoreSender:
+    """Sends objects to one destination; opens its association with the first and keeps it."""
+
+    def __init__(
+        self, ae_title: str, destination: Destination, encoder: ObjectEncoder, timeout_s: float = 30.0
+    ) -> None:
+        self._encoder = encoder
+        self._ae = Requestor(ae_title=ae_title)
+        self._ae.maximum_pdu_size = 0
+        self._ae.acse_timeout = self._ae.connection_timeout = timeout_s
+        self._ae.dimse_timeout = timeout_s
+        self._destination = destination
+        self._assoc: Association | None = None
+        self._raw: socket.socket | None = None
+        self._message_id = 0
+
+    def send(self, match: Match, instances: Iterable[Instance], originator: Originator | None) -> int:
+        """Send one object and return the status of the response.
+
+        `instances` is everything that will be sent over this association.
+
+        Raises:
+            NoAssociationError: the destination takes no association.
+            NotSentError: no presentation context for the object, or no response.
+        """
+        if match.instance is None:
+            raise NotSentError("only objects can be sent")
+        assoc = self._established(instances)
+        context = context_for(assoc.accepted_contexts, match.instance)
+        if context is None or context.context_id is None:
+            raise NotSentError("the destination does not accept the storage class")
+        made = self._encoder.encode(match, implicit_vr=context.transfer_syntax[0].is_implicit_VR)
+        self._message_id = self._message_id % 0xFFFF + 1
+        command = store_command(made, self._message_id, originator)
+        self._write(
+            encoding.message(context.context_id, command, made.data_set, assoc.acceptor.maximum_length or 0)
+        )
+        _context_id, response = assoc.dimse.get_msg(block=True)
+        if not isinstance(response, C_STORE) or response.Status is None:
+            raise NotSentError("the destination did not answer")
+        return int(response.Status)
+
+    def _write(self, pdus: bytes) -> None:
+        try:
+            if self._raw is None:
+                raise NotSentError("no connection")
+            self._raw.sendall(pdus)
+            acknowledge_at_once(self._raw)
+        except OSError as exc:
+            raise NotSentError("the destination closed the connection") from exc
+
+    def _established(self, instances: Iterable[Instance]) -> Association:
+        if self._assoc is not None and self._assoc.is_established:
+            return self._assoc
+        self.close()
+        assoc = self._ae.open(
+            self._destination.host,
+            self._destination.port,
+            contexts=storage_contexts(instances),
+            ae_title=self._destination.ae_title,
+            max_pdu=0,
+        )
+        if not assoc.is_established:
+            raise NoAssociationError("the destination did not accept the association")
+        self._raw = raw_socket(assoc)
+        self._assoc = assoc
+        return assoc
+
+    def abort(self) -> None:
+        """Abort the association."""
+        if self._assoc is not None and self._assoc.is_established:
+            self._assoc.abort()
+        self._forget()
+
+    def close(self) -> None:
+        """Release the association."""
+        if self._assoc is not None and self._assoc.is_established:
+            self._assoc.release()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._assoc is not None and self._assoc.is_alive():
+            self._assoc.join(timeout=5)
+        if self._raw is not None:
+            self._raw.close()
+        self._assoc = self._raw = None

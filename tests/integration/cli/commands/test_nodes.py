@@ -1,0 +1,338 @@
+"""Nodes, users, settings and files by command line: no service is needed for what is written at once."""
+
+from __future__ import annotations
+
+import io
+import stat
+import warnings
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+
+from services.cli.services import Service
+from shared.contract.messages import RegisterObjects
+from tests.support.cli import Doseqr
+from tests.support.fake_services import FakeServices
+
+WHERE = ("--host", "127.0.0.1", "--port", "104", "--ae-title", "PACS")
+
+
+def test_nodes_are_added_and_listed(doseqr: Doseqr) -> None:
+    # When
+    added = doseqr("nodes", "add", "remote", "pacs", *WHERE, "--calling-ae-title", "ME", "--json")
+    again = doseqr("nodes", "add", "remote", "pacs", *WHERE, "--calling-ae-title", "ME")
+    listed = doseqr("nodes", "list", "--json")
+    # Then
+    assert (added.code, again.code, listed.code) == (0, 0, 0)
+    assert listed.json == [
+        {
+            "id": 1,
+            "kind": "store",
+            "name": "doseqr",
+            "host": "127.0.0.1",
+            "port": 11112,
+            "ae_title": "DOSEQR",
+            "calling_ae_title": "",
+            "max_associations": 4,
+            "requests_per_minute": None,
+            "hours": "",
+            "time_zone": "",
+            "retrieve_by": "move",
+            "verify_by": "auto",
+        },
+        added.json,
+    ]
+    assert added.json["calling_ae_title"] == "ME"
+
+
+def test_a_node_is_edited_and_removed(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    # When
+    edited = doseqr("nodes", "edit", "pacs", "--port", "11112", "--name", "main", "--json")
+    removed = doseqr("nodes", "remove", "2")
+    names = [node["name"] for node in doseqr("nodes", "list", "--json").json]
+    # Then
+    assert (edited.json["name"], edited.json["port"], edited.json["id"]) == ("main", 11112, 2)
+    assert removed.code == 0
+    assert names == ["doseqr", "archive"]
+    assert doseqr("nodes", "remove", "2").code == 2
+
+
+def test_limits_of_a_node_are_set_changed_and_taken_away(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    limits = ("--max-associations", "2", "--requests-per-minute", "120", "--hours", "18:00-06:00")
+    # When
+    limited = doseqr("nodes", "edit", "pacs", *limits, "--time-zone", "Europe/Berlin", "--json").json
+    moved = doseqr("nodes", "edit", "pacs", "--port", "105", "--json").json
+    freed = doseqr("nodes", "edit", "pacs", "--requests-per-minute", "", "--hours", "", "--json").json
+    # Then
+    assert (limited["max_associations"], limited["requests_per_minute"]) == (2, 120)
+    assert (limited["hours"], limited["time_zone"]) == ("18:00-06:00", "Europe/Berlin")
+    assert moved == limited | {"port": 105}
+    assert freed == moved | {"requests_per_minute": None, "hours": ""}
+
+
+def test_a_node_can_be_retrieved_from_by_c_get(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    # When
+    fetched = doseqr("nodes", "edit", "pacs", "--retrieve-with", "get", "--json").json
+    moved = doseqr("nodes", "edit", "pacs", "--port", "105", "--json").json
+    # Then
+    assert (fetched["retrieve_by"], moved["retrieve_by"]) == ("get", "get")
+
+
+def test_a_store_node_can_be_verified_by_storage_commitment(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    where = ("--host", "h", "--port", "104", "--ae-title", "VAULT")
+    # When
+    added = doseqr("nodes", "add", "store", "vault", *where, "--verify-with", "commitment", "--json").json
+    edited = doseqr("nodes", "edit", "archive", "--verify-with", "commitment", "--json").json
+    moved = doseqr("nodes", "edit", "archive", "--port", "105", "--json").json
+    back = doseqr("nodes", "edit", "archive", "--verify-with", "auto", "--json").json
+    # Then
+    assert [one["verify_by"] for one in (added, edited, moved, back)] == [*["commitment"] * 3, "auto"]
+    assert "commitment" in doseqr("nodes", "list").out
+
+
+def test_a_remote_node_has_nothing_to_be_verified(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    # When
+    result = doseqr("nodes", "edit", "pacs", "--verify-with", "commitment")
+    # Then
+    assert result.code == 2
+    assert "verify_by is for store nodes only" in result.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "field"),
+    [
+        ("--retrieve-with", "magic", "retrieve_by"),
+        ("--max-associations", "0", "max_associations"),
+        ("--requests-per-minute", "many", "requests_per_minute"),
+        ("--hours", "18-6", "hours"),
+        ("--time-zone", "Europe/Atlantis", "time_zone"),
+    ],
+)
+def test_a_malformed_limit_is_wrong_usage(doseqr: Doseqr, option: str, value: str, field: str) -> None:
+    # When
+    where = ("--host", "h", "--port", "104", "--ae-title", "A")
+    result = doseqr("nodes", "add", "remote", "x", *where, option, value, "--json")
+    # Then
+    assert result.code == 2
+    assert result.json["error"]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("--host", "bad host", "--port", "104", "--ae-title", "A"), "host"),
+        (("--host", "h", "--port", "70000", "--ae-title", "A"), "port"),
+        (("--host", "h", "--port", "104", "--ae-title", "A" * 17), "ae_title"),
+    ],
+)
+def test_a_malformed_node_is_wrong_usage(doseqr: Doseqr, arguments: tuple[str, ...], field: str) -> None:
+    # When
+    result = doseqr("nodes", "add", "store", "x", *arguments, "--json")
+    # Then
+    assert result.code == 2
+    assert result.json["error"]["field"] == field
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nonsense",), ("query", "--ct"), ("nodes", "add", "remote"), ("echo", "--nope"), ("serve", "nothing")],
+)
+def test_arguments_that_do_not_fit_are_wrong_usage(doseqr: Doseqr, arguments: tuple[str, ...]) -> None:
+    # When
+    result = doseqr(*arguments)
+    # Then
+    assert result.code == 2
+    assert not result.out
+    assert result.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        ("echo",),
+        ("query",),
+        ("retrieve",),
+        ("show",),
+        ("jobs",),
+        ("cancel",),
+        ("why",),
+        ("qr",),
+        ("register",),
+        ("settings",),
+        ("serve",),
+        ("ready",),
+        ("simulate",),
+        ("users", "add"),
+        ("nodes", "add", "remote"),
+    ],
+)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_every_command_has_help(doseqr: Doseqr, command: tuple[str, ...], flag: str) -> None:
+    # When
+    result = doseqr(*command, flag)
+    # Then
+    assert result.code == 0
+    assert "sage:" in result.out
+
+
+def test_settings_tell_where_each_value_came_from(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    monkeypatch.setenv("DOSEQR_DATABASE_URL", "postgresql+psycopg://me:secret@db/doseqr")
+    # When
+    result = doseqr("settings", "--json")
+    rows = {row["name"]: row for row in result.json}
+    # Then
+    assert result.code == 0
+    assert rows["DOSEQR_DATABASE_URL"]["source"] == "environment"
+    assert "secret" not in result.out
+    assert rows["DOSEQR_STORE_PORT"] | {"description": ""} == {
+        "name": "DOSEQR_STORE_PORT",
+        "value": "11112",
+        "source": "default",
+        "description": "",
+    }
+
+
+def test_a_malformed_setting_is_named(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    monkeypatch.setenv("DOSEQR_STORE_PORT", "seven")
+    # When
+    result = doseqr("nodes", "list")
+    # Then
+    assert result.code == 2
+    assert "DOSEQR_STORE_PORT" in result.err
+    assert "seven" not in result.err
+
+
+def test_users_are_added_with_a_password_from_standard_input(
+    doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\nbattery staple\n"))
+    # When
+    added = doseqr("users", "add", "ada", "--role", "importer", "--password-stdin")
+    changed = doseqr("users", "set-password", "ada", "--password-stdin")
+    listed = doseqr("users", "list", "--json")
+    # Then
+    assert (added.code, changed.code) == (0, 0)
+    assert listed.json == [{"name": "ada", "role": "importer", "disabled": False, "last_login_at": None}]
+
+
+def test_a_short_password_is_wrong_usage(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
+    # When / Then
+    assert doseqr("users", "add", "ada", "--role", "viewer", "--password-stdin").code == 2
+
+
+def test_files_are_registered_in_batches(
+    doseqr: Doseqr, services: FakeServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr("services.cli.commands.register.BATCH", 2)
+    folder = tmp_path / "files"
+    for number in range(5):
+        a_file(folder / f"{number % 2}" / f"{number}.dcm", f"1.2.3.{number}")
+    (folder / "notes.txt").write_text("no DICOM")
+    # When
+    result = doseqr("register", str(folder), "--json")
+    # Then
+    assert result.code == 0
+    assert result.json == {"registered": 5, "skipped": 1, "unreadable": []}
+    sent = [command for command in services.commands if isinstance(command, RegisterObjects)]
+    assert [len(command.objects) for command in sent] == [2, 2, 1]
+    assert {one.sop_instance_uid for command in sent for one in command.objects} == {
+        f"1.2.3.{number}" for number in range(5)
+    }
+
+
+def test_files_that_cannot_be_read_are_named(doseqr: Doseqr, services: FakeServices, tmp_path: Path) -> None:
+    # Given
+    good, hostile, other = tmp_path / "good.dcm", tmp_path / "hostile.dcm", tmp_path / "other.txt"
+    a_file(good, "1.2.3")
+    a_file(hostile, "../../etc/passwd")
+    other.write_text("no DICOM")
+    # When
+    result = doseqr("register", str(good), str(hostile), str(other), "--json")
+    # Then
+    assert result.code == 1
+    assert result.json["registered"] == 1
+    assert [one["path"] for one in result.json["unreadable"]] == [str(hostile), str(other)]
+
+
+def test_a_path_that_does_not_exist_is_wrong_usage(doseqr: Doseqr, tmp_path: Path) -> None:
+    # When / Then
+    assert doseqr("register", str(tmp_path / "nothing")).code == 2
+
+
+def test_what_does_not_answer_is_named_by_ready(doseqr: Doseqr, services: FakeServices) -> None:
+    # Given
+    services.stop_service("retrieve")
+    # When
+    result = doseqr("ready", "--timeout", "0", "--service", "query", "--service", "retrieve", "--json")
+    # Then
+    assert result.code == 4
+    assert result.json == {
+        "ready": False,
+        "missing": ["nobody listens on retrieve", "nobody listens on retrieve-tasks"],
+    }
+
+
+def test_services_that_listen_are_ready(doseqr: Doseqr, services: FakeServices) -> None:
+    # When
+    result = doseqr("ready", "--timeout", "5", "--service", Service.ECHO, "--service", Service.QUERY)
+    # Then
+    assert (result.code, result.out) == (0, "ready: echo, query\n")
+
+
+def test_a_defect_does_not_look_like_an_incomplete_job(
+    doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    def defect(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("services.cli.commands.nodes.list_nodes", defect)
+    # When
+    result = doseqr("nodes", "list")
+    # Then
+    assert result.code == 5
+    assert "a defect" in result.err
+
+
+def test_the_data_folder_is_made(doseqr: Doseqr) -> None:
+    # When
+    doseqr("nodes", "list")
+    # Then
+    database = doseqr.settings.data_dir / "doseqr.sqlite"
+    assert stat.S_ISREG(database.stat().st_mode)
+
+
+def a_file(path: Path, sop_instance_uid: str) -> None:
+    """Write a small DICOM file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = UID("1.2.3")
+    ds = FileDataset(str(path), Dataset(), file_meta=meta, preamble=b"\0" * 128)
+    ds.SOPClassUID = CTImageStorage
+    ds.StudyInstanceUID = "1.2"
+    ds.SeriesInstanceUID = "1.2.1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds.add_new("SOPInstanceUID", "UI", sop_instance_uid)
+        ds.save_as(path, enforce_file_format=True)

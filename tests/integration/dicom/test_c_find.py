@@ -1,0 +1,253 @@
+"""The association for C-FIND against peers that are slow, odd or hostile, byte by byte."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pynetdicom.dsutils import encode
+
+from shared.dicom.association.c_find import FindLink, FindResult, find, open_find_link
+from shared.dicom.association.establishment import Timeouts
+from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.query.identifiers import series_identifier, study_identifier
+from shared.dicom.query.matches import StudyMatch, study_match
+from shared.dicom.upper_layer.dimse_command import (
+    C_FIND_RSP,
+    COMMAND_FIELD,
+    MESSAGE_ID_BEING_RESPONDED_TO,
+    STATUS,
+    encode_command,
+)
+from shared.dicom.upper_layer.pdu import (
+    A_RELEASE_RQ,
+    ABORT,
+    RELEASE_RQ,
+    p_data,
+)
+from tests.support.strange_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
+from tests.support.waiting import wait_until
+
+QUICK = Timeouts(connect_s=2.0, answer_s=1.0)
+PENDING, SUCCESS = 0xFF00, 0x0000
+
+
+def command(status: int, *, has_data_set: bool) -> bytes:
+    elements = {COMMAND_FIELD: C_FIND_RSP, MESSAGE_ID_BEING_RESPONDED_TO: 1, STATUS: status}
+    return encode_command(elements, has_data_set=has_data_set)
+
+
+def answer(status: int, match: Dataset | None = None, *, implicit: bool = True) -> bytes:
+    """Return a C-FIND-RSP as PDUs."""
+    stream = p_data(1, command(status, has_data_set=match is not None), is_command=True, maximum_length=0)
+    if match is not None:
+        encoded = encode(match, implicit, True)
+        assert encoded is not None
+        stream += p_data(1, encoded, is_command=False, maximum_length=0)
+    return stream
+
+
+def study(number: int) -> Dataset:
+    ds = Dataset()
+    ds.StudyInstanceUID = f"1.2.{number}"
+    return ds
+
+
+def opened(pacs: StrangePacs) -> FindLink:
+    return open_find_link(pacs.peer, QUICK)
+
+
+def ask(pacs: StrangePacs, identifier: Dataset | None = None) -> FindResult[StudyMatch]:
+    link = opened(pacs)
+    result = find(link, identifier or study_identifier(), study_match)
+    link.release()
+    return result
+
+
+def outcome(result: FindResult[StudyMatch]) -> Outcome:
+    assert isinstance(result.error, PeerError)
+    return result.error.outcome
+
+
+# What is odd, and understood
+
+
+@pytest.mark.parametrize(("transfer_syntax", "implicit"), [(IMPLICIT, True), (EXPLICIT, False)])
+def test_answers_are_read_in_the_transfer_syntax_that_was_agreed(strange_pacs, transfer_syntax, implicit):
+    # Given
+    reply = says(*(answer(PENDING, study(number), implicit=implicit) for number in range(3)), answer(SUCCESS))
+    # When
+    result = ask(strange_pacs(reply, accept=acceptance(transfer_syntax)))
+    # Then
+    assert result.complete
+    assert [match.study_instance_uid for match in result.matches] == ["1.2.0", "1.2.1", "1.2.2"]
+
+
+def test_answers_that_come_byte_by_byte_are_put_together(strange_pacs):
+    # Given
+    def dribble(connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in answer(PENDING, study(1)) + answer(SUCCESS):
+            connection.sendall(bytes([byte]))
+
+    # When
+    result = ask(strange_pacs(dribble))
+    # Then
+    assert result.complete
+    assert len(result.matches) == 1
+
+
+def test_a_request_is_cut_into_what_the_peer_takes(strange_pacs):
+    # Given
+    pacs = strange_pacs(says(answer(SUCCESS)), accept=acceptance(maximum_length=64))
+    # When
+    result = ask(pacs, series_identifier([f"1.2.{number}" for number in range(100)]))
+    # Then
+    assert result.complete
+    assert max(len(body) for _, body in pacs.received[1:]) == 64
+
+
+def test_a_final_status_before_the_end_of_the_association_counts(strange_pacs):
+    # When
+    result = ask(strange_pacs(says(answer(PENDING, study(1)), answer(SUCCESS), ABORT)))
+    # Then
+    assert result.complete
+    assert len(result.matches) == 1
+
+
+# What ends badly
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        says(answer(PENDING, study(1)), ABORT),
+        says(answer(PENDING, study(1)), RELEASE_RQ),
+        says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        says(b"\x04\0\x40\0\0\0" + bytes(1000)),
+        says(b"\x04\0\0\0\0\x06\0\0\0\xff\x01\x03"),
+        says(p_data(1, b"\x01\0\0\0\xff\xff\xff\xff", is_command=True, maximum_length=0)),
+        says(p_data(1, b"data set", is_command=False, maximum_length=0)),
+        says(
+            p_data(
+                1,
+                encode_command({COMMAND_FIELD: 0x8020}, has_data_set=False),
+                is_command=True,
+                maximum_length=0,
+            )
+        ),
+        says(acceptance()),
+    ],
+    ids=[
+        "abort",
+        "release",
+        "another protocol",
+        "long PDU",
+        "long PDV",
+        "long element",
+        "no command",
+        "no status",
+        "out of turn",
+    ],
+)
+def test_a_peer_that_ends_or_speaks_no_dicom_is_told_as_aborted_at_once(strange_pacs, reply):
+    # Given
+    pacs = strange_pacs(reply)
+    link = opened(pacs)
+    # When
+    began = time.monotonic()
+    result = find(link, study_identifier(), study_match)
+    # Then
+    assert time.monotonic() - began < QUICK.answer_s
+    assert outcome(result) is Outcome.ABORTED
+    assert result.status_code is None
+    assert not link.alive
+
+
+def test_a_peer_that_never_completes_an_answer_has_timed_out(strange_pacs):
+    # Given
+    def dribble(connection: socket.socket) -> None:
+        for byte in answer(PENDING, study(1)):
+            connection.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    # When
+    result = ask(strange_pacs(dribble))
+    # Then
+    assert outcome(result) is Outcome.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [answer(PENDING), answer(SUCCESS)],
+        [answer(PENDING, Dataset()), answer(SUCCESS)],
+        [
+            p_data(1, command(PENDING, has_data_set=True), is_command=True, maximum_length=0),
+            p_data(1, b"\x20\x00\x0d\x00\xff\0\0\x001.2.3", is_command=False, maximum_length=0),
+            answer(SUCCESS),
+        ],
+    ],
+    ids=["no match", "empty match", "cut off"],
+)
+def test_a_match_that_cannot_be_read_makes_the_answer_incomplete(strange_pacs, answers):
+    # When
+    result = ask(strange_pacs(says(answer(PENDING, study(1)), *answers)))
+    # Then
+    assert outcome(result) is Outcome.BAD_ANSWER
+    assert (len(result.matches), result.broken, result.status_code) == (1, 1, SUCCESS)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(garbage=st.binary(min_size=1, max_size=200), good=st.integers(0, 2))
+def test_random_bytes_in_place_of_an_answer_never_make_it_complete(strange_pacs, garbage, good):
+    # Given
+    def reply(connection: socket.socket) -> None:
+        connection.sendall(b"".join(answer(PENDING, study(number)) for number in range(good)) + garbage)
+        connection.shutdown(socket.SHUT_WR)
+
+    # When
+    result = ask(strange_pacs(reply))
+    # Then
+    assert not result.complete
+    assert len(result.matches) <= good
+
+
+# Between requests
+
+
+@pytest.mark.parametrize("last_words", [RELEASE_RQ, ABORT, b"", b"nonsense"])
+def test_an_idle_association_that_the_peer_ended_is_not_alive(strange_pacs, last_words):
+    # Given
+    def reply(connection: socket.socket) -> None:
+        connection.sendall(answer(SUCCESS))
+        time.sleep(0.05)
+        if last_words:
+            connection.sendall(last_words)
+        else:
+            connection.shutdown(socket.SHUT_WR)
+
+    link = opened(strange_pacs(reply))
+    find(link, study_identifier(), study_match)
+    # When / Then
+    wait_until(lambda: not link.alive)
+    link.release()
+    link.abort()
+    assert not link.alive
+
+
+def test_both_may_ask_for_the_release_at_the_same_time(strange_pacs):
+    # Given
+    pacs = strange_pacs(says(answer(SUCCESS), RELEASE_RQ))
+    link = opened(pacs)
+    find(link, study_identifier(), study_match)
+    # When
+    began = time.monotonic()
+    link.release()
+    # Then
+    assert time.monotonic() - began < QUICK.connect_s
+    wait_until(lambda: A_RELEASE_RQ in [kind for kind, _ in pacs.received])

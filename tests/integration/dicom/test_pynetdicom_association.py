@@ -1,0 +1,322 @@
+"""How opening an association and asking over it can end, each told apart from the others."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared.dicom.association.base import Link
+from shared.dicom.association.c_find import FindLink, find, open_find_link
+from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_link
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.query.identifiers import study_identifier
+from shared.dicom.query.matches import study_match
+from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
+from shared.node_access.pool import LinkPool
+from simulator.behaviour import Fault
+from tests.support.pacs import ct_study
+from tests.support.system import free_port
+from tests.support.waiting import wait_until
+
+QUICK = Timeouts(connect_s=1.0, answer_s=2.0)
+
+
+def peer_of(pacs, calling: str = "DOSEQR") -> Peer:
+    return Peer(pacs.host, pacs.port, pacs.ae_title, calling)
+
+
+def opened(pacs) -> FindLink:
+    return open_find_link(peer_of(pacs), QUICK)
+
+
+@pytest.fixture(params=["for C-FIND", "of pynetdicom"])
+def failure(request) -> Callable[..., PeerError]:
+    """Return how an association, of both kinds, does not come to be."""
+
+    def fail(peer: Peer, *syntaxes: str) -> PeerError:
+        def call() -> Link:
+            if request.param == "for C-FIND":
+                return open_find_link(peer, QUICK)
+            return open_link(peer, syntaxes or [VERIFICATION], QUICK)
+
+        with pytest.raises(PeerError) as caught:
+            call()
+        return caught.value
+
+    return fail
+
+
+def ask(link: Link, cancellation: Cancellation | None = None):
+    return find(link, study_identifier(), study_match, cancellation)
+
+
+# Opening
+
+
+def test_a_port_without_listener_is_connection_refused(failure):
+    # When
+    error = failure(Peer("127.0.0.1", free_port(), "PACS", "DOSEQR"))
+    # Then
+    assert error.outcome is Outcome.CONNECTION_REFUSED
+    assert error.patient
+    assert not error.permanent
+
+
+def test_a_name_without_address_is_host_not_found(failure):
+    # When
+    error = failure(Peer("pacs.invalid", 104, "PACS", "DOSEQR"))
+    # Then
+    assert error.outcome is Outcome.HOST_NOT_FOUND
+    assert "pacs.invalid" in error.detail
+
+
+def test_a_peer_that_accepts_the_connection_and_says_nothing_has_timed_out(failure):
+    # Given
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        # When
+        error = failure(Peer("127.0.0.1", silent.getsockname()[1], "PACS", "DOSEQR"))
+    # Then
+    assert error.outcome is Outcome.TIMED_OUT
+    assert error.patient
+
+
+def test_a_peer_that_closes_the_connection_has_aborted(failure):
+    # Given
+    def close_at_once(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=close_at_once, args=(server,))
+        thread.start()
+        # When
+        error = failure(Peer("127.0.0.1", server.getsockname()[1], "PACS", "DOSEQR"))
+        thread.join()
+    # Then
+    assert error.outcome is Outcome.ABORTED
+    assert error.associating
+
+
+@pytest.mark.parametrize(
+    ("rejection", "permanent", "congested"),
+    [
+        ("calling_ae_title_not_recognized", True, False),
+        ("called_ae_title_not_recognized", True, False),
+        ("temporary_congestion", False, True),
+        ("local_limit_exceeded", False, True),
+        ("no_reason_given", False, False),
+    ],
+)
+def test_a_rejection_is_told_in_words_and_says_whether_waiting_helps(
+    failure, scripted_pacs, rejection, permanent, congested
+):
+    # Given
+    pacs = scripted_pacs(
+        faults=[Fault(operation="associate", kind="reject", rejection=rejection, always=True)]
+    )
+    # When
+    error = failure(peer_of(pacs, "STRANGER"))
+    # Then
+    assert error.outcome is Outcome.REJECTED
+    assert (error.permanent, error.congested) == (permanent, congested)
+    assert "STRANGER" in error.detail
+    assert "reason" in error.detail
+
+
+def test_a_peer_that_offers_none_of_the_services_is_not_supported(failure, scripted_pacs):
+    # Given
+    pacs = scripted_pacs(services=["echo"])
+    # When
+    error = failure(peer_of(pacs), STUDY_ROOT_FIND)
+    # Then
+    assert error.outcome is Outcome.NOT_SUPPORTED
+    assert error.permanent
+
+
+def test_an_association_of_pynetdicom_has_no_nagle(scripted_pacs):
+    # Given
+    link = open_link(peer_of(scripted_pacs()), [VERIFICATION], QUICK)
+    # When
+    wrapped: Any = link.assoc.dul.socket
+    option = wrapped.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    link.release()
+    # Then
+    assert option
+
+
+def test_stopping_before_the_association_opens_nothing(scripted_pacs):
+    # Given
+    pacs = scripted_pacs()
+    cancellation = Cancellation()
+    cancellation.cancel("cancelled")
+    # When
+    with pytest.raises(InterruptedWorkError, match="cancelled"):
+        open_link(peer_of(pacs), [VERIFICATION], QUICK, cancellation=cancellation)
+    # Then
+    assert pacs.witness.associations == 0
+
+
+# Asking
+
+
+def test_a_complete_answer_has_no_error(scripted_pacs):
+    # Given
+    link = opened(scripted_pacs([ct_study() for _ in range(7)]))
+    # When
+    result = ask(link)
+    link.release()
+    # Then
+    assert result.complete
+    assert (len(result.matches), result.status_code, result.broken) == (7, 0, 0)
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("fault", "outcome", "status_code"),
+    [
+        ({"kind": "abort"}, Outcome.ABORTED, None),
+        ({"kind": "close"}, Outcome.ABORTED, None),
+        ({"kind": "never_answer"}, Outcome.TIMED_OUT, None),
+        ({"kind": "garbage"}, Outcome.ABORTED, None),
+        ({"kind": "status", "status": 0xA700}, Outcome.STATUS, 0xA700),
+        ({"kind": "status", "status": 0xA900}, Outcome.STATUS, 0xA900),
+        ({"kind": "status", "status": 0xC001}, Outcome.STATUS, 0xC001),
+        ({"kind": "status", "status": 0xB001}, Outcome.STATUS, 0xB001),
+        ({"kind": "status", "status": 0x0122}, Outcome.STATUS, 0x0122),
+        ({"kind": "bad_data_set"}, Outcome.BAD_ANSWER, 0),
+        ({"kind": "missing_study_uid"}, Outcome.BAD_ANSWER, 0),
+    ],
+)
+def test_an_answer_that_does_not_end_well_is_never_complete(
+    scripted_pacs, fault, outcome, status_code, after
+):
+    # Given
+    link = opened(
+        scripted_pacs(
+            [ct_study() for _ in range(5)],
+            faults=[Fault(operation="find", after_responses=after, **fault)],
+        )
+    )
+    # When
+    result = ask(link)
+    link.release()
+    # Then
+    assert not result.complete
+    assert isinstance(result.error, PeerError)
+    assert result.error.outcome is outcome
+    assert result.status_code == status_code
+
+
+@pytest.mark.parametrize("kind", ["wrong_character_set", "many_modalities"])
+def test_an_odd_but_readable_answer_is_complete(scripted_pacs, kind):
+    # Given
+    link = opened(scripted_pacs([ct_study() for _ in range(3)], faults=[Fault(operation="find", kind=kind)]))
+    # When
+    result = ask(link)
+    link.release()
+    # Then
+    assert result.complete
+    assert len(result.matches) == 3
+
+
+def test_an_accession_number_of_any_script_is_found(scripted_pacs):
+    # Given
+    link = opened(scripted_pacs([ct_study(accession_number="胸Ж1"), ct_study(accession_number="AB1")]))
+    # When
+    result = find(link, study_identifier(accession_number="胸Ж1"), study_match)
+    link.release()
+    # Then
+    assert [match.accession_number for match in result.matches] == ["胸Ж1"]
+
+
+def test_an_association_without_final_answer_is_not_used_again(scripted_pacs):
+    # Given
+    link = opened(scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="never_answer")]))
+    # When
+    ask(link)
+    # Then
+    assert not link.alive
+
+
+def test_cancelling_sends_c_cancel_and_ends_within_two_seconds(scripted_pacs):
+    # Given
+    pacs = scripted_pacs([ct_study() for _ in range(50)], answer_delay_s=0.2)
+    link = open_find_link(peer_of(pacs), Timeouts(1.0, 30.0))
+    cancellation = Cancellation()
+    threading.Timer(0.5, cancellation.cancel, ["cancelled"]).start()
+    # When
+    began = time.monotonic()
+    result = ask(link, cancellation)
+    took_s = time.monotonic() - began
+    link.release()
+    # Then
+    assert took_s < 3
+    assert isinstance(result.error, InterruptedWorkError)
+    wait_until(lambda: any(one.status == 0xFE00 for one in pacs.witness.requests))
+
+
+def test_a_peer_that_ignores_c_cancel_is_aborted(scripted_pacs):
+    # Given
+    pacs = scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="never_answer")])
+    link = open_find_link(peer_of(pacs), Timeouts(1.0, 30.0))
+    cancellation = Cancellation()
+    cancellation.cancel("cancelled")
+    # When
+    began = time.monotonic()
+    result = ask(link, cancellation)
+    # Then
+    assert time.monotonic() - began < 5
+    assert isinstance(result.error, InterruptedWorkError)
+    assert not link.alive
+
+
+# Keeping
+
+
+def test_the_pool_gives_the_same_association_to_tasks_that_follow_each_other(scripted_pacs):
+    # Given
+    pacs = scripted_pacs([ct_study()])
+    pool = LinkPool(QUICK)
+    # When
+    for _ in range(5):
+        with pool.link(peer_of(pacs), (STUDY_ROOT_FIND,)) as link:
+            assert ask(link).complete
+    pool.close()
+    # Then
+    assert pacs.witness.associations == 1
+    wait_until(lambda: pacs.witness.associations_open == 0)
+
+
+def test_the_pool_opens_a_new_association_after_a_broken_one(scripted_pacs):
+    # Given
+    pacs = scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="abort")])
+    pool = LinkPool(QUICK)
+    # When
+    results = []
+    for _ in range(2):
+        with pool.link(peer_of(pacs), (STUDY_ROOT_FIND,)) as link:
+            results.append(ask(link).complete)
+    pool.close()
+    # Then
+    assert results == [False, True]
+
+
+def test_the_pool_does_not_give_one_association_to_two_threads(scripted_pacs):
+    # Given
+    pacs = scripted_pacs([ct_study()])
+    pool = LinkPool(QUICK)
+    # When
+    with (
+        pool.link(peer_of(pacs), (STUDY_ROOT_FIND,)) as first,
+        pool.link(peer_of(pacs), (STUDY_ROOT_FIND,)) as second,
+    ):
+        different = first is not second
+    pool.close()
+    # Then
+    assert different

@@ -1,0 +1,52 @@
+"""Leases of associations when the database is away as they are given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy.orm import Session
+
+from shared.clock import utc_now
+from shared.database.session import Database
+from shared.errors import DatabaseAwayError
+from shared.node_access.leases import Leases
+from shared.nodes.nodes import add_node, parse_node
+
+
+class Unsteady(Database):
+    """A database that is away when told so."""
+
+    away = False
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        if self.away:
+            raise DatabaseAwayError("away")
+        with super().write() as session:
+            yield session
+
+
+@pytest.fixture
+def unsteady(database_url):
+    made = Unsteady(database_url)
+    yield made
+    made.close()
+
+
+def test_what_was_given_back_without_a_database_is_free_once_it_is_there_again(unsteady):
+    # Given
+    said = {"kind": "remote", "name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"}
+    with unsteady.write() as session:
+        node_id = add_node(session, parse_node({**said, "max_associations": 1}), utc_now()).id
+    one, other = Leases(unsteady, "one", utc_now), Leases(unsteady, "other", utc_now)
+    assert one.attempt(node_id, "of-one")
+    unsteady.away = True
+    one.drop("of-one")
+    unsteady.away = False
+    assert not other.attempt(node_id, "of-other")
+    # When
+    one.renew()
+    # Then
+    assert other.attempt(node_id, "of-other")

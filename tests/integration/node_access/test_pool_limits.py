@@ -1,0 +1,114 @@
+"""The pool of associations within the limits of a node."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from shared.clock import utc_now
+from shared.database.models import NodeLease
+from shared.dicom.association.base import Link
+from shared.dicom.association.c_find import find
+from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.errors import NotNowError
+from shared.dicom.query.identifiers import study_identifier
+from shared.dicom.query.matches import study_match
+from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_MOVE
+from shared.node_access.cluster_budget import ClusterBudget
+from shared.node_access.pool import LinkPool
+from shared.nodes.nodes import add_node, edit_node, find_node, list_nodes, parse_node
+from tests.support.pacs import ct_study
+from tests.support.waiting import wait_until
+
+QUICK = Timeouts(connect_s=1.0, answer_s=2.0)
+
+
+def limited_peer(database, pacs, **limits) -> Peer:
+    """Return the PACS as a node with these limits, made or changed."""
+    said = {"kind": "remote", "name": "pacs", "host": pacs.host, "port": pacs.port, "ae_title": pacs.ae_title}
+    with database.write() as session:
+        if list_nodes(session, "remote"):
+            node = edit_node(session, find_node(session, "pacs"), parse_node(said | limits))
+        else:
+            node = add_node(session, parse_node(said | limits), utc_now())
+    return Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR", node.id)
+
+
+def ask(link: Link):
+    return find(link, study_identifier(), study_match)
+
+
+def closed_hours() -> str:
+    """Return hours that are over by hours or come in hours."""
+    later = utc_now().astimezone() + timedelta(hours=6)
+    return f"{later:%H}:00-{later:%H}:30"
+
+
+def is_kept_from(link: Link) -> bool:
+    """Ask, and tell whether the node's hours forbade it."""
+    try:
+        ask(link)
+    except NotNowError:
+        return True
+    return False
+
+
+def test_the_pool_ends_an_idle_association_that_stands_in_the_way_of_another_service(
+    scripted_pacs, sqlite_database
+):
+    # Given
+    pacs = scripted_pacs([ct_study()])
+    peer = limited_peer(sqlite_database, pacs, max_associations=1)
+    budget = ClusterBudget(sqlite_database, "test")
+    pool = LinkPool(QUICK, budget)
+    # When
+    with pool.link(peer, (STUDY_ROOT_FIND,)) as finding:
+        assert ask(finding).complete
+    with pool.link(peer, (STUDY_ROOT_FIND, STUDY_ROOT_MOVE)) as moving:
+        both = (finding.alive, moving.alive)
+    pool.close()
+    budget.close()
+    # Then
+    assert both == (False, True)
+    assert pacs.witness.associations == 2
+
+
+def test_the_place_of_an_idle_association_that_its_peer_ended_is_given_back(
+    scripted_pacs, sqlite_database, monkeypatch
+):
+    # Given
+    monkeypatch.setattr("shared.node_access.pool.IDLE_S", 3600.0)
+    pacs = scripted_pacs([ct_study()])
+    peer = limited_peer(sqlite_database, pacs, max_associations=1)
+    budget = ClusterBudget(sqlite_database, "test")
+    pool = LinkPool(QUICK, budget)
+    with pool.link(peer, (STUDY_ROOT_FIND,)) as link:
+        assert ask(link).complete
+    # When
+    pacs.stop()
+    # Then
+    wait_until(lambda: leases_in(sqlite_database) == 0)
+    pool.close()
+    budget.close()
+
+
+def leases_in(database) -> int:
+    with database.read() as session:
+        return int(session.query(NodeLease).count())
+
+
+def test_each_request_over_one_association_is_counted(scripted_pacs, sqlite_database):
+    # Given
+    pacs = scripted_pacs([ct_study()])
+    peer = limited_peer(sqlite_database, pacs, requests_per_minute=6000)
+    pool = LinkPool(QUICK, ClusterBudget(sqlite_database, "test"))
+    # When
+    with pool.link(peer, (STUDY_ROOT_FIND,)) as link:
+        complete = [ask(link).complete for _ in range(3)]
+        limited_peer(sqlite_database, pacs, hours=closed_hours())
+        wait_until(lambda: is_kept_from(link))
+        still_open = link.alive
+    pool.close()
+    # Then
+    assert complete == [True] * 3
+    assert still_open
+    assert len(pacs.witness.of("find")) >= 3

@@ -1,0 +1,54 @@
+"""What is known of a node's manners is used: lists across studies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.retrieve.planning.moves import Manners
+from services.retrieve.tasks import RetrieveWork
+from shared.clock import utc_now
+from shared.contract.envelope import new_id
+from shared.database.models import Retrieve
+from shared.dicom.cancellation import Cancellation
+from shared.jobs.model import Claim, NewTask
+from shared.node_access.pool import LinkPool
+from shared.nodes.peers import timeouts_of
+from tests.support.pacs import objects, sr_only_study
+from tests.support.retrieves import Retrieves, asked
+
+
+def test_a_node_that_takes_lists_across_studies_is_asked_once(retrieves: Retrieves, scripted_pacs):
+    # Given: a retrieve whose rows are filled, and nobody who works on it yet
+    studies = [sr_only_study() for _ in range(10)]
+    pacs = scripted_pacs(studies)
+    retrieves.connect(pacs, workers=0)
+    retrieves.kept(studies)
+    system, job_id = retrieves.system, new_id()
+    links = LinkPool(timeouts_of(system.settings))
+    work = RetrieveWork(
+        system.settings,
+        system.database,
+        links,
+        lambda _job_id: None,
+        utc_now,
+        manners_of=lambda _remote_id: Manners(across_studies=True),
+    )
+    retrieves.fill(job_id)
+
+    def perform(kind: str, payload: dict[str, Any]) -> list[NewTask]:
+        claim = Claim(job_id, 1, kind, payload, "token", 0, 0.0)
+        result = work.perform(claim, Cancellation())
+        with system.database.write() as session:
+            return list(result.write(session))
+
+    # When
+    [task] = perform("plan", {"after": None})
+    follows = perform(task.kind, task.payload)
+    links.close()
+    # Then
+    assert follows == []
+    [request] = asked(pacs)
+    assert len(request.keys["SeriesInstanceUID"]) == 10
+    assert set(retrieves.objects(job_id)) == objects(*studies)
+    with system.database.read() as session:
+        assert session.get_one(Retrieve, job_id).arrived == 10

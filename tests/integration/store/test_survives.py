@@ -1,0 +1,458 @@
+"""Kills, full disks, a database or a broker that is away: nothing acknowledged is lost."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.store.index import announcer, group_commit
+from services.store.metrics.health import trouble_with
+from services.store.objects.folder import ObjectFolder
+from services.store.scp.receiver_process import answer_within_s
+from services.store.scp.server import CannotListenError
+from shared.broker.memory.broker import MemoryBroker
+from shared.errors import BrokerAwayError
+from tests.support.scu import EndedError, Scu
+from tests.support.store import (
+    CT,
+    CT_EXPLICIT,
+    DicomObject,
+    data_set_in,
+    free_port,
+    made_object,
+    running_store,
+)
+from tests.support.store_process import StoreProcess
+from tests.support.waiting import wait_until
+
+
+@dataclass
+class Processes:
+    """Starts store processes on one data folder and port."""
+
+    data_dir: Path
+    port: int = field(default_factory=free_port)
+    started: list[StoreProcess] = field(default_factory=list)
+
+    def __call__(self, **options: Any) -> StoreProcess:
+        self.started.append(StoreProcess(self.data_dir, self.port, **options))
+        return self.started[-1]
+
+
+@pytest.fixture
+def process(tmp_path):
+    processes = Processes(tmp_path / "data")
+    yield processes
+    for one in processes.started:
+        one.close()
+
+
+def visible(objects_dir: Path) -> dict[str, Path]:
+    found = (path.relative_to(objects_dir) for path in objects_dir.rglob("*") if path.is_file())
+    return {str(path): objects_dir / path for path in found if not path.parts[0].startswith(".")}
+
+
+def send_many(scu: Scu) -> None:
+    for number in range(3, 100_000):
+        made_object(number).send(scu)
+
+
+def test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_written(process, tmp_path):
+    # Given four senders in mid-association, one of them with objects that are written as they come
+    one = process()
+    acknowledged: list[DicomObject] = []
+
+    def send(batch: int) -> None:
+        with Scu(process.port, [CT_EXPLICIT]) as scu:
+            for number in range(1, 2000):
+                made = made_object(10_000 * batch + number, size_bytes=3 << 20 if batch == 1 else 40_000)
+                if made.send(scu) == 0:
+                    acknowledged.append(made)
+
+    def send_until_the_end(batch):
+        with pytest.raises((EndedError, OSError)):
+            send(batch)
+
+    threads = [threading.Thread(target=send_until_the_end, args=(batch,)) for batch in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(acknowledged) > 100)
+    # When
+    one.kill()
+    for thread in threads:
+        thread.join()
+    # Then every visible file is whole, and after the next start all of them are known and still there
+    objects_dir = process.data_dir / "objects"
+    files = visible(objects_dir)
+    assert {made.path for made in acknowledged} <= set(files)
+    with running_store(process.data_dir) as store:
+        wait_until(lambda: {row.path for row in store.rows().values()} == set(files))
+        for made in acknowledged:
+            assert data_set_in(files[made.path]) == made.data_set
+            assert store.knows(made.sop_instance_uid)
+        assert not list((objects_dir / ".incoming").rglob("*.part"))
+        wait_until(lambda: all(row.announced_at for row in store.rows().values()), 60)
+
+
+def unread_bytes(port: int, peer_port: int) -> int:
+    """Return what came to a port of 127.0.0.1 from a peer and was not read yet, as the kernel counts it."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        local, remote, _, queues = line.split()[1:5]
+        if (local, remote) == (f"0100007F:{port:04X}", f"0100007F:{peer_port:04X}"):
+            return int(queues.split(":")[1], 16)
+    raise LookupError(f"no connection from port {peer_port} to port {port}")
+
+
+def test_a_stopped_store_finishes_the_object_in_hand_and_ends_by_itself(process):
+    # Given an object of which half was sent
+    one = process()
+    made, other = made_object(1), made_object(2)
+    with Scu(process.port, [CT_EXPLICIT]) as idle, Scu(process.port, [CT_EXPLICIT]) as scu:
+        assert other.send(idle) == 0
+        number = scu.accepted[CT_EXPLICIT][0]
+        scu.send_fragments(number, 1, scu.command(CT, made.sop_instance_uid))
+        scu.send_fragments(number, 0, made.data_set[:4000], last=False)
+        wait_until(lambda: one.text().count('"association"') == 2)
+        wait_until(lambda: unread_bytes(process.port, scu.socket.getsockname()[1]) == 0)
+        # When it is told to stop, and the rest comes after it has begun to
+        one.terminate()
+        wait_until(lambda: '"stopping"' in one.text())
+        scu.send_fragments(number, 0, made.data_set[4000:])
+        # Then
+        assert scu.answer()[0] == 0x0000
+        # And the association ends, however much its sender has left
+        with pytest.raises((EndedError, OSError)):
+            send_many(scu)
+    assert one.wait() == 0
+    assert {made.path, other.path} <= set(visible(process.data_dir / "objects"))
+
+
+def test_no_space_is_told_as_such_and_the_rest_goes_on(process):
+    # Given a store that cannot write files of more than 2 MiB
+    process(limit_bytes=2 << 20)
+    large, small = made_object(1, size_bytes=3 << 20), made_object(2, size_bytes=1000)
+    # When
+    with Scu(process.port, [CT_EXPLICIT]) as scu:
+        refused, comment = scu.store(CT_EXPLICIT, CT, large.sop_instance_uid, large.data_set)
+        accepted = small.send(scu)
+    # Then
+    assert refused == 0xA700
+    assert comment
+    assert accepted == 0x0000
+    assert set(visible(process.data_dir / "objects")) == {small.path}
+    assert not list((process.data_dir / "objects" / ".incoming").rglob("*.part"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
+def test_a_full_disk_is_told_and_survived(tmp_path):
+    # Given a store whose objects lie on a disk of 1 MiB
+    disk = tmp_path / "data" / "objects"
+    disk.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=False)
+    if mounted.returncode:
+        pytest.skip("this system lets nobody mount")
+    try:
+        with running_store(tmp_path / "data") as store:
+            objects = [made_object(n, size_bytes=100_000) for n in range(1, 21)]
+            # When
+            statuses = store.send(*objects)
+            large = store.send(made_object(21, size_bytes=3 << 20))
+            # Then
+            assert large == [0xA700]
+            assert not list((disk / ".incoming").rglob("*.part"))
+            assert statuses[0] == 0x0000
+            assert statuses[-1] == 0xA700
+            assert set(statuses) == {0x0000, 0xA700}
+            assert trouble_with(disk) == "the disk of the objects is full: 0 MiB free"
+            kept = [one for one, status in zip(objects, statuses, strict=True) if status == 0]
+            assert store.files() == {one.path for one in kept}
+            # When there is space again
+            (disk / kept[0].path).unlink()
+            # Then
+            assert store.send(objects[-1]) == [0]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
+def test_a_full_disk_of_the_database_is_told_and_nothing_has_to_be_sent_again(tmp_path):
+    # Given a database that lies on a small disk of its own
+    disk = tmp_path / "database"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=False)
+    if mounted.returncode:
+        pytest.skip("this system lets nobody mount")
+    url = f"sqlite:///{disk / 'doseqr.sqlite'}"
+    try:
+        with running_store(tmp_path / "data", database_url=url, dimse_timeout=1.0) as store:
+            assert store.send(made_object(1)) == [0]
+            # When it is full
+            filled = fill(disk / "other")
+            numbers = iter(range(2, 100_000))
+            refused = next(n for n in numbers if store.send(made_object(n)) == [0xA702])
+            # Then the object is on disk
+            one = made_object(refused)
+            assert filled > 0
+            assert one.path in store.files()
+            # When there is space again
+            (disk / "other").unlink()
+            # Then it becomes known and is announced
+            wait_until(lambda: store.knows(one.sop_instance_uid), 60)
+            wait_until(lambda: one.sop_instance_uid in store.announced.uids)
+            assert store.send(one) == [0]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(file: Path) -> int:
+    """Write until there is no space; returns how many bytes were written."""
+    written = 0
+    with file.open("wb", buffering=0) as out, contextlib.suppress(OSError):
+        while True:
+            written += out.write(bytes(4096))
+    return written
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
+def test_a_folder_that_turns_read_only_is_told_and_survived(tmp_path):
+    # Given
+    disk = tmp_path / "data" / "objects"
+    with running_store(tmp_path / "data") as store:
+        before, small, large = made_object(1), made_object(2), made_object(3, size_bytes=3 << 20)
+        assert store.send(before) == [0]
+        # When
+        if subprocess.run(["mount", "--bind", str(disk), str(disk)], check=False).returncode:
+            pytest.skip("this system lets nobody mount")
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True)
+            # Then small ones and those that are written as they come are refused
+            assert store.send(small, large) == [0xA701, 0xA701]
+            assert trouble_with(disk) == "objects cannot be written: EROFS"
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+        # When it can be written again, then
+        assert store.send(small, large) == [0, 0]
+        assert store.files() == {before.path, small.path, large.path}
+        assert not trouble_with(disk)
+
+
+def test_a_short_absence_of_the_database_is_waited_for(tmp_path):
+    # Given
+    with running_store(tmp_path / "data") as store:
+        store.send(made_object(1))
+        with sqlite3.connect(store.sqlite_file, isolation_level=None) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            sender = threading.Thread(target=lambda: statuses.extend(store.send(made_object(2))))
+            statuses: list[int] = []
+            # When
+            sender.start()
+            wait_until(lambda: made_object(2).path in store.files())
+            # Then on disk, but not known: not acknowledged
+            assert not statuses
+            other.execute("ROLLBACK")
+            sender.join()
+        other.close()
+        assert statuses == [0]
+        assert store.knows(made_object(2).sop_instance_uid)
+
+
+def test_a_long_absence_of_the_database_is_told_and_the_object_is_found_later(tmp_path):
+    # Given answers within half a second
+    one = made_object(1)
+    with running_store(tmp_path / "data", dimse_timeout=1.0) as store:
+        assert store.send(made_object(2)) == [0]
+        other = sqlite3.connect(store.sqlite_file, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        # When
+        with store.scu(CT_EXPLICIT) as scu:
+            refused, comment = scu.store(CT_EXPLICIT, CT, one.sop_instance_uid, one.data_set)
+            again = one.send(scu)
+        # Then
+        assert refused == again == 0xA702
+        assert "database" in comment
+        assert one.path in store.files()
+        # When it is back
+        other.execute("ROLLBACK")
+        other.close()
+        # Then nobody has to send it again
+        wait_until(lambda: store.knows(one.sop_instance_uid), 60)
+        wait_until(lambda: one.sop_instance_uid in store.announced.uids)
+        assert store.send(one) == [0]
+
+
+def test_the_answer_comes_before_the_sender_has_timed_out():
+    # When / Then
+    assert answer_within_s(60.0) == 50.0
+    assert answer_within_s(5.0) == 2.5
+
+
+def test_files_that_the_index_misses_are_indexed_and_rows_without_a_file_go(tmp_path):
+    # Given one object without a row, one row without a file, and files that are no objects
+    lost, gone, good = made_object(1), made_object(2), made_object(3)
+    with running_store(tmp_path / "data") as store:
+        store.send(lost, gone, good)
+        wait_until(lambda: len(store.announced.uids) == 3)
+        objects_dir = store.objects_dir
+        with sqlite3.connect(store.sqlite_file) as connection:
+            connection.execute("DELETE FROM stored_objects WHERE path = ?", (lost.path,))
+        connection.close()
+    (objects_dir / gone.path).unlink()
+    (objects_dir / good.path).with_name("9.9.dcm").write_bytes(b"no object")
+    shutil.copy(objects_dir / good.path, (objects_dir / good.path).with_name("9.8.dcm"))
+    (objects_dir / "notes.txt").write_text("somebody's")
+    # When
+    with running_store(tmp_path / "data") as store:
+        # Then
+        wait_until(lambda: set(store.rows()) == {lost.sop_instance_uid, good.sop_instance_uid})
+        wait_until(lambda: store.announced.uids == [lost.sop_instance_uid])
+        assert store.row(good.sop_instance_uid).received_count == 1
+
+
+def test_a_second_store_process_leaves_the_first_ones_work_alone(tmp_path):
+    # Given a living process, and a dead one that has left something
+    living, dead = ObjectFolder(tmp_path), tmp_path / ".incoming" / "dead"
+    living.open()
+    own = next(path for path in (tmp_path / ".incoming").iterdir() if path.is_dir())
+    (own / "1.part").write_bytes(b"being written")
+    dead.mkdir()
+    (dead / "1.part").write_bytes(b"half")
+    # When
+    second = ObjectFolder(tmp_path)
+    second.open()
+    # Then
+    assert (own / "1.part").exists()
+    assert not dead.exists()
+    second.close()
+    living.close()
+
+
+class FlakyBroker(MemoryBroker):
+    """Away when told to be."""
+
+    away = False
+
+    def event(self, message):
+        if self.away:
+            raise BrokerAwayError("away")
+        super().event(message)
+
+
+def test_what_was_stored_while_the_broker_was_away_is_announced_later_and_once(tmp_path):
+    # Given
+    broker = FlakyBroker()
+    objects = [made_object(n) for n in range(1, 31)]
+    with running_store(tmp_path / "data", broker=broker) as store:
+        broker.away = True
+        # When
+        statuses = store.send(*objects)
+        # Then storing goes on
+        assert statuses == [0] * 30
+        assert store.announced.uids == []
+        assert not any(row.announced_at for row in store.rows().values())
+        # When
+        broker.away = False
+        # Then
+        wait_until(lambda: len(store.announced.uids) >= 30)
+        assert sorted(store.announced.uids) == sorted(one.sop_instance_uid for one in objects)
+    broker.close()
+
+
+def test_what_a_dead_store_did_not_announce_is_announced_by_the_next(tmp_path):
+    # Given
+    broker = FlakyBroker()
+    broker.away = True
+    one = made_object()
+    with running_store(tmp_path / "data", broker=broker) as store:
+        store.send(one)
+    # When
+    broker.away = False
+    with running_store(tmp_path / "data", broker=broker) as store:
+        # Then
+        wait_until(lambda: store.announced.uids == [one.sop_instance_uid], 60)
+        wait_until(lambda: store.row(one.sop_instance_uid).announced_at is not None)
+    broker.close()
+
+
+def test_a_receipt_after_the_announcement_is_announced_again(tmp_path):
+    # Given
+    one = made_object()
+    with running_store(tmp_path / "data") as store:
+        store.send(one)
+        wait_until(lambda: store.announced.uids == [one.sop_instance_uid])
+        # When
+        asked_at = datetime.now(tz=UTC)
+        store.send(one)
+        # Then a retrieve that waits for a new receipt gets it
+        wait_until(lambda: store.announced.uids == [one.sop_instance_uid] * 2)
+        assert store.row(one.sop_instance_uid).last_received_at >= asked_at
+
+
+def test_a_taken_port_is_named(tmp_path):
+    # Given
+    with running_store(tmp_path / "one") as store:
+        # When
+        with (
+            pytest.raises(CannotListenError) as caught,
+            running_store(tmp_path / "two", store_port=store.port),
+        ):
+            pass
+        # Then
+        assert f"127.0.0.1:{store.port} is taken" in str(caught.value)
+        assert store.send(made_object()) == [0]
+
+
+def test_a_peer_that_stalls_within_a_pdu_is_let_go(tmp_path):
+    # Given
+    with running_store(tmp_path / "data", dimse_timeout=0.5) as store, store.scu(CT_EXPLICIT) as scu:
+        # When half a PDU is all that ever comes
+        scu.socket.sendall(b"\x04\0\0\0\x10\0\0\0")
+        # Then it is aborted, long before a sender that is idle would be
+        assert scu.read_pdu()[0] == 7
+
+
+def test_a_stop_does_not_wait_for_a_connection_that_says_nothing(tmp_path):
+    # Given
+    import socket
+
+    began = time.monotonic()
+    with (
+        running_store(tmp_path / "data", grace=60.0) as store,
+        socket.create_connection(("127.0.0.1", store.port)) as connection,
+    ):
+        connection.sendall(b"\x01\0\0\0\x01\0half a request")
+        store.send(made_object())
+    # Then
+    assert time.monotonic() - began < 50
+
+
+def test_nothing_depends_on_the_clock_of_the_wall(tmp_path, monkeypatch):
+    # Given a clock that jumps back an hour with every look
+    looks = iter(range(1_000_000))
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def clock() -> datetime:
+        return now - timedelta(hours=next(looks))
+
+    monkeypatch.setattr(group_commit.Committer.__init__, "__kwdefaults__", {"clock": clock})
+    monkeypatch.setattr(
+        announcer.Announcer.__init__,
+        "__kwdefaults__",
+        {"sweep_s": 0.5, "sweep_age_s": 1.0, "clock": clock},
+    )
+    with running_store(tmp_path / "data") as store:
+        objects = [made_object(n) for n in range(1, 21)]
+        # When
+        statuses = store.send(*objects, *objects)
+        # Then
+        assert statuses == [0] * 40
+        wait_until(lambda: set(store.announced.uids) == {one.sop_instance_uid for one in objects})
+        assert all(row.received_count == 2 for row in store.rows().values())

@@ -1,0 +1,131 @@
+"""A-ASSOCIATE: pynetdicom understands what we ask, we understand what it answers, and nonsense is refused."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    MaximumLengthNotification,
+    SOPClassExtendedNegotiation,
+)
+from pynetdicom.presentation import PresentationContext
+
+from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
+from shared.dicom.upper_layer.associate_requestor import Implementation, associate_rq, decode_ac, decode_rj
+from shared.dicom.upper_layer.errors import ProtocolError
+
+OWN = Implementation("1.2.3.4", "TEST")
+
+
+def requested(**options: bool) -> A_ASSOCIATE:
+    pdu = A_ASSOCIATE_RQ()
+    pdu.decode(associate_rq("PACS", "DOSEQR", [STUDY_ROOT_FIND, VERIFICATION], 131072, OWN, **options))
+    primitive = pdu.to_primitive()
+    assert isinstance(primitive, A_ASSOCIATE)
+    return primitive
+
+
+def accepted(*results: int, transfer_syntax: str = ImplicitVRLittleEndian) -> bytes:
+    """Return the variable field of an A-ASSOCIATE-AC of pynetdicom with a result for each context."""
+    primitive = A_ASSOCIATE()
+    primitive.application_context_name = UID("1.2.840.10008.3.1.1.1")
+    primitive.calling_ae_title, primitive.called_ae_title = "DOSEQR", "PACS"
+    primitive.result, primitive.result_source = 0, 1
+    length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
+    length.maximum_length_received = 16382
+    implementation.implementation_class_uid = UID("1.2.3")
+    primitive.user_information = [length, implementation]
+    contexts = []
+    for place, result in enumerate(results):
+        context = PresentationContext()
+        context.context_id, context.result = 2 * place + 1, result
+        context.transfer_syntax = [UID(transfer_syntax)]
+        contexts.append(context)
+    primitive.presentation_context_definition_results_list = contexts
+    pdu = A_ASSOCIATE_AC()
+    pdu.from_primitive(primitive)
+    return bytes(pdu.encode())[6:]
+
+
+def test_pynetdicom_reads_our_request_as_it_is_meant():
+    # When
+    primitive = requested()
+    # Then
+    assert (primitive.called_ae_title, primitive.calling_ae_title) == ("PACS", "DOSEQR")
+    contexts = primitive.presentation_context_definition_list
+    assert [(one.context_id, one.abstract_syntax) for one in contexts] == [
+        (1, STUDY_ROOT_FIND),
+        (3, VERIFICATION),
+    ]
+    assert contexts[0].transfer_syntax == [ImplicitVRLittleEndian, ExplicitVRLittleEndian]
+    assert primitive.maximum_length_received == 131072
+    assert primitive.implementation_class_uid == "1.2.3.4"
+
+
+def test_relational_queries_are_asked_for_where_they_are_wanted():
+    # When
+    items = [
+        one
+        for one in requested(relational=True).user_information
+        if isinstance(one, SOPClassExtendedNegotiation)
+    ]
+    # Then
+    assert [(one.sop_class_uid, one.service_class_application_information) for one in items] == [
+        (STUDY_ROOT_FIND, b"\x01"),
+        (VERIFICATION, b"\x01"),
+    ]
+    assert not any(isinstance(one, SOPClassExtendedNegotiation) for one in requested().user_information)
+
+
+def test_accepted_contexts_have_their_transfer_syntax_and_refused_ones_are_left_out():
+    # When
+    answer = decode_ac(accepted(0, 3, 0, transfer_syntax=ExplicitVRLittleEndian))
+    # Then
+    assert answer.contexts == {1: ExplicitVRLittleEndian, 5: ExplicitVRLittleEndian}
+    assert answer.maximum_length == 16382
+
+
+@given(result=st.sampled_from([1, 2]), source=st.sampled_from([1, 2, 3]), reason=st.sampled_from([1, 2]))
+def test_a_rejection_is_read_as_pynetdicom_writes_it(result, source, reason):
+    # Given
+    primitive = A_ASSOCIATE()
+    primitive.result, primitive.result_source, primitive.diagnostic = result, source, reason
+    pdu = A_ASSOCIATE_RJ()
+    pdu.from_primitive(primitive)
+    # When
+    answer = decode_rj(bytes(pdu.encode())[6:])
+    # Then
+    assert (answer.result, answer.source, answer.reason) == (result, source, reason)
+
+
+@given(st.integers(0, 200), st.binary(min_size=1, max_size=4))
+def test_a_damaged_answer_is_read_or_refused(place, damage):
+    # Given
+    body = bytearray(accepted(0, 0))
+    body[place : place + len(damage)] = damage
+    # When / Then
+    with contextlib.suppress(ProtocolError):
+        decode_ac(bytes(body))
+
+
+@given(st.binary(max_size=120))
+def test_random_bytes_are_read_or_refused(body):
+    # When / Then
+    for decode in (decode_ac, decode_rj):
+        with contextlib.suppress(ProtocolError):
+            decode(body)
+
+
+def test_an_answer_that_is_cut_off_is_refused():
+    # Given
+    body = accepted(0)
+    # When / Then
+    with pytest.raises(ProtocolError):
+        decode_ac(body[:-1])

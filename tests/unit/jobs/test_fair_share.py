@@ -1,0 +1,122 @@
+"""How the tasks of a node are shared among its jobs: evenly, none unused, those somebody waits for first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.jobs.fair_share import Standing, credits_of, shares, short
+from tests.support.jobs import NOW
+
+MANY = 60
+
+
+def a_standing(job_id: str, *, in_flight: int = 0, due: int = MANY, **columns: Any) -> Standing:
+    is_open = bool(in_flight or due)
+    defaults: dict[str, Any] = {
+        "node_id": 1,
+        "priority": "interactive",
+        "requested_at": NOW,
+        "is_open": is_open,
+    }
+    return Standing(job_id=job_id, in_flight=in_flight, due=due, **(defaults | columns))
+
+
+def background(job_id: str, **columns: Any) -> Standing:
+    return a_standing(job_id, priority="background", **columns)
+
+
+@st.composite
+def jobs(draw) -> list[Standing]:
+    number = draw(st.integers(1, 12))
+    return [
+        a_standing(
+            f"job-{one}",
+            in_flight=draw(st.integers(0, 20)),
+            due=draw(st.integers(0, MANY)),
+            priority=draw(st.sampled_from(["interactive", "background"])),
+            requested_at=NOW + timedelta(seconds=draw(st.integers(0, 5))),
+        )
+        for one in range(number)
+    ]
+
+
+def test_a_job_alone_gets_all():
+    assert shares([a_standing("a")], credits_of(4)) == {"a": 6}
+
+
+def test_jobs_that_want_much_share_evenly():
+    assert shares([a_standing("a"), a_standing("b"), a_standing("c")], 6) == {"a": 2, "b": 2, "c": 2}
+
+
+def test_what_one_does_not_want_the_others_get():
+    assert shares([a_standing("a"), a_standing("b", due=1)], 6) == {"a": 5, "b": 1}
+
+
+def test_more_jobs_than_tasks_get_one_each():
+    assert set(shares([a_standing(f"{n}") for n in range(10)], 6).values()) == {1}
+
+
+def test_a_job_that_waits_takes_nothing_from_others():
+    assert shares([a_standing("a"), a_standing("b", due=0)], 6) == {"a": 6}
+
+
+def test_background_jobs_alone_share_as_others_do():
+    assert shares([background("a"), background("b")], 6) == {"a": 3, "b": 3}
+
+
+def test_while_somebody_waits_all_background_jobs_together_have_one():
+    # Given
+    old, new = background("old"), background("new", requested_at=NOW + timedelta(hours=1))
+    # When
+    given_to = shares([a_standing("a"), new, old], 6)
+    # Then
+    assert given_to == {"a": 5, "old": 1, "new": 0}
+
+
+def test_a_background_job_that_has_begun_goes_on():
+    # Given
+    old, new = background("old"), background("new", in_flight=1, requested_at=NOW + timedelta(hours=1))
+    # When / Then
+    assert shares([a_standing("a"), new, old], 6) == {"a": 5, "new": 1, "old": 0}
+
+
+def test_a_background_job_has_one_while_somebody_waits_in_another_service():
+    assert shares([background("a")], 6, waited_for=True) == {"a": 1}
+
+
+@given(jobs(), st.integers(1, 20), st.booleans())
+def test_nobody_starves_and_nothing_is_given_that_is_not_wanted(standings, tasks, waited_for):
+    # When
+    given_to = shares(standings, tasks, waited_for=waited_for)
+    # Then
+    wanting = [one for one in standings if one.wants]
+    front = [one for one in wanting if not one.background]
+    assert all(given_to[one.job_id] <= one.wants for one in wanting)
+    assert all(given_to[one.job_id] >= 1 for one in front)
+    assert not wanting or sum(given_to.values()) >= 1
+    assert sum(given_to.values()) <= max(tasks, len(front) + 1, len(wanting))
+
+
+@given(jobs(), st.integers(1, 20))
+def test_nothing_is_left_while_somebody_wants_it(standings, tasks):
+    # Given
+    same = [replace(one, priority="interactive") for one in standings]
+    # When
+    given_to = shares(same, tasks)
+    # Then
+    wanted = sum(one.wants for one in same)
+    assert sum(given_to.values()) >= min(tasks, wanted)
+    unsatisfied = [given_to[one.job_id] for one in same if one.wants > given_to.get(one.job_id, 0)]
+    assert not unsatisfied or max(given_to.values()) - min(unsatisfied) <= 1
+
+
+def test_short_are_those_who_may_begin_something():
+    # Given
+    standings = [a_standing("a", in_flight=2), a_standing("b", in_flight=3), a_standing("c", due=0)]
+    # When / Then
+    assert short(standings, {"a": 3, "b": 3, "c": 3}) == ["a"]

@@ -1,0 +1,81 @@
+"""Who is answered when a command makes no sense."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shared.broker.memory.broker import MemoryBroker
+from shared.broker.port import Message
+from shared.contract.messages import Rejected
+from shared.errors import InvalidInputError
+from shared.messaging.codec import decode_event
+from shared.messaging.command_router import CommandRouter
+from shared.messaging.publisher import Publisher
+from tests.support.waiting import wait_until
+
+ENVELOPE = {"specversion": "1.0", "id": "mine-1", "source": "/test", "type": "doseqr.command.echo.v1"}
+
+
+def rejection_of(body: bytes, message_id: str = "") -> tuple[str, Rejected]:
+    """Return routing key and payload of the answer to a message that is no command."""
+    broker = MemoryBroker()
+    answers: list[Message] = []
+    broker.subscribe(["command.#"], answers.append)
+    router = CommandRouter({}, Publisher(broker, "test"))
+    with pytest.raises(InvalidInputError):
+        router(Message("echo", body, message_id), False)
+    wait_until(lambda: bool(answers))
+    broker.close()
+    _, answer = decode_event(answers[0])
+    assert isinstance(answer, Rejected)
+    return answers[0].routing_key, answer
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"type": "doseqr.command.dance.v1"}, "type"),
+        ({"data": {"nodes": "all"}}, "data.nodes"),
+        ({"specversion": "0.3"}, "specversion"),
+        ({"source": ""}, "source"),
+    ],
+)
+def test_sender_is_answered_under_the_id_in_its_message(change, field):
+    # Given
+    body = json.dumps({**ENVELOPE, **change}).encode()
+    # When
+    routing_key, answer = rejection_of(body)
+    # Then
+    assert routing_key == "command.rejected.mine-1"
+    assert (answer.command_id, answer.field) == ("mine-1", field)
+    assert answer.command_type == {**ENVELOPE, **change}["type"]
+
+
+def test_what_cannot_be_read_is_answered_under_the_id_of_its_properties():
+    # When
+    routing_key, answer = rejection_of(b"\xff no JSON", "theirs-1")
+    # Then
+    assert routing_key == "command.rejected.theirs-1"
+    assert (answer.command_id, answer.command_type, answer.field) == ("theirs-1", "", "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'{"id": 7}',
+        b'{"id": "a.b.#"}',
+        b"[" * 100_000,
+        json.dumps({"id": "x" * 65}).encode(),
+    ],
+)
+def test_message_without_a_usable_id_is_answered_without_one(body):
+    # When
+    routing_key, answer = rejection_of(body)
+    # Then
+    assert routing_key == "command.rejected"
+    assert answer.command_id == ""

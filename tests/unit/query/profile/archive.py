@@ -1,0 +1,168 @@
+"""A PACS of one study, as data: it answers what the rules ask for and remembers what that was."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from services.query.rules.decide import (
+    Decision,
+    KnownObjects,
+    Needs,
+    ObjectAnswer,
+    SeriesAnswer,
+    StudyAnswer,
+    StudyDecision,
+    decide,
+)
+from shared.contract.criteria import Criteria, parse_criteria
+
+RDSR = "1.2.840.10008.5.1.4.1.1.88.67"
+RRDSR = "1.2.840.10008.5.1.4.1.1.88.68"
+PATIENT_DOSE = "1.2.840.10008.5.1.4.1.1.88.73"
+ESR = "1.2.840.10008.5.1.4.1.1.88.22"
+BASIC = "1.2.840.10008.5.1.4.1.1.88.11"
+COMPREHENSIVE = "1.2.840.10008.5.1.4.1.1.88.33"
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+NM_IMAGE = "1.2.840.10008.5.1.4.1.1.20"
+PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
+CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series as it lies in the archive."""
+
+    uid: str
+    modality: str | None
+    objects: tuple[ObjectAnswer, ...]
+    description: str | None = "described"
+    station: str | None = "station"
+    counted: bool = True
+    silent: bool = False
+
+    def answer(self) -> SeriesAnswer:
+        return SeriesAnswer(
+            series_instance_uid=self.uid,
+            modality=self.modality,
+            description=self.description,
+            station_name=self.station,
+            instance_count=len(self.objects) if self.counted else None,
+        )
+
+
+def sr(uid: str, *classes: str | None, **fields: object) -> Series:
+    """An SR series of one object for each class."""
+    return _series(uid, "SR", classes, fields)
+
+
+def silent(uid: str, **fields: object) -> Series:
+    """An SR series that answers nothing at image level."""
+    return _series(uid, "SR", (RDSR,), {"silent": True, "counted": False, **fields})
+
+
+def images(
+    uid: str, modality: str | None, number: int = 3, sop_class: str | None = "1.9", **fields: object
+) -> Series:
+    """A series of images."""
+    return _series(uid, modality, [sop_class] * number, fields)
+
+
+def _series(
+    uid: str, modality: str | None, classes: Iterable[str | None], fields: dict[str, object]
+) -> Series:
+    numbered = enumerate(classes, 1)
+    objects = tuple(ObjectAnswer(f"{uid}/{number}", sop_class, number) for number, sop_class in numbered)
+    return Series(uid, modality, objects, **fields)  # type: ignore[arg-type]
+
+
+@dataclass
+class Archive:
+    """One study; `modalities` is what it returns for ModalitiesInStudy, "right" what is right."""
+
+    series: tuple[Series, ...]
+    modalities: frozenset[str] | str | None = "right"
+    description: str | None = "CT Abdomen"
+    station: str | None = None
+    known: Iterable[str] = ()
+    shuffle: random.Random | None = None
+    series_asked: bool = False
+    images_asked: list[str] = field(default_factory=list)
+
+    def study(self) -> StudyAnswer:
+        modalities = self.modalities
+        if isinstance(modalities, str):
+            modalities = frozenset(one.modality for one in self.series if one.modality)
+        return StudyAnswer("study", modalities, self.description, self.station, len(self.series))
+
+    def examine(self, criteria: Criteria) -> StudyDecision:
+        """Answer what the rules ask for until they decide."""
+        by_uid = {one.uid: one for one in self.series}
+        owner = {each.sop_instance_uid: one.uid for one in self.series for each in one.objects}
+        known = KnownObjects({uid: owner[uid] for uid in self.known})
+        series: list[SeriesAnswer] | None = None
+        objects: dict[str, list[ObjectAnswer]] = {}
+        for _ in range(10):
+            result = decide(criteria, self.study(), series, objects, known)
+            if isinstance(result, StudyDecision):
+                return result
+            assert result != Needs(), "nothing is asked and nothing decided"
+            if result.series:
+                assert series is None, "the series level is asked twice"
+                series, self.series_asked = self._mixed(one.answer() for one in self.series), True
+            for uid in result.images:
+                assert uid not in objects, "a series is asked twice"
+                self.images_asked.append(uid)
+                objects[uid] = self._mixed([] if by_uid[uid].silent else by_uid[uid].objects)
+        raise AssertionError("the rules never end")
+
+    def _mixed(self, items: Iterable[Item]) -> list[Item]:
+        mixed = list(items)
+        if self.shuffle:
+            self.shuffle.shuffle(mixed)
+        return mixed
+
+    def kept(self, decision: StudyDecision) -> set[str]:
+        """Return the UIDs of the objects that are kept, those of whole series included."""
+        objects = {one.uid: {each.sop_instance_uid for each in one.objects} for one in self.series}
+        kept: set[str] = set()
+        for one in decision.series:
+            if one.decision is Decision.DROP:
+                assert not one.whole
+                assert all(each.decision is Decision.DROP for each in one.objects)
+            elif one.objects:
+                found = {each.sop_instance_uid for each in one.objects if each.decision is Decision.KEEP}
+                assert one.whole == (found == objects[one.series_instance_uid])
+                kept |= found
+            else:
+                assert one.whole
+                kept |= objects[one.series_instance_uid]
+        assert bool(kept) == (decision.decision is Decision.KEEP)
+        return kept
+
+
+def criteria(*types: str, **options: object) -> Criteria:
+    return parse_criteria({"types": list(types), **options})
+
+
+def run(wanted: Criteria, *series: Series, **fields: object) -> tuple[StudyDecision, set[str], Archive]:
+    """Examine a study of these series; return the decision, the kept objects and the archive."""
+    archive = Archive(series, **fields)  # type: ignore[arg-type]
+    decision = archive.examine(wanted)
+    return decision, archive.kept(decision), archive
+
+
+def reason_of(decision: StudyDecision, uid: str) -> str:
+    """Return the reason of a series, or of an object (`series/number`)."""
+    for one in decision.series:
+        if one.series_instance_uid == uid:
+            return one.reason
+        for each in one.objects:
+            if each.sop_instance_uid == uid:
+                return each.reason
+    raise KeyError(uid)

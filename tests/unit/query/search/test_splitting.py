@@ -1,0 +1,88 @@
+"""Which windows are worth cutting after they were not answered."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from services.query.search.splitting import BLIND_CUTS, is_ignored, last_and_first_minute, worth_cutting
+from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.query.matches import StudyMatch
+from shared.dicom.status import status_error
+from shared.querying.slices import Slice
+
+TODAY = dt.date(2024, 3, 5)
+BROKEN = PeerError(Outcome.BAD_ANSWER, "")
+ABORTED = PeerError(Outcome.ABORTED, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "answers", "failures", "blind", "expected"),
+    [
+        # The PACS says itself that it is too much.
+        (status_error(0xA700), 0, 0, 9, True),
+        (status_error(0xA701), 0, 0, 0, True),
+        (status_error(0xB001), 100, 0, 0, True),
+        # Anything else is tried again as it is first.
+        (ABORTED, 5, 0, 0, False),
+        (ABORTED, 5, 1, 9, True),
+        (ABORTED, 0, 1, BLIND_CUTS - 1, True),
+        (ABORTED, 0, 1, BLIND_CUTS, False),
+        (PeerError(Outcome.TIMED_OUT, ""), 0, 1, 0, True),
+        (status_error(0xC001), 0, 1, 0, True),
+        # Of answers that cannot be read the others are worth having.
+        (BROKEN, 3, 1, 0, True),
+        (BROKEN, 0, 1, 0, False),
+        # The same request gives the same answer, or there is no association at all.
+        (status_error(0xA900), 5, 1, 0, False),
+        (PeerError(Outcome.TIMED_OUT, "", associating=True), 0, 1, 0, False),
+    ],
+)
+def test_a_window_is_cut_where_its_parts_may_be_answered(error, answers, failures, blind, expected):
+    assert worth_cutting(error, answers=answers, failures=failures, blind=blind) is expected
+
+
+@pytest.mark.parametrize(
+    ("part", "first", "last"),
+    [
+        (Slice(dt.date(2024, 1, 1), dt.date(2024, 1, 7)), (1, 1, "00:00"), (1, 7, "23:59")),
+        (Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30)), (3, 5, "08:00"), (3, 5, "09:30")),
+        (Slice(dt.date(2024, 2, 1), None), (2, 1, "00:00"), (3, 5, "23:59")),
+        (Slice(), (3, 5, "00:00"), (3, 5, "23:59")),
+    ],
+)
+def test_the_minutes_at_its_ends_lie_within_the_window(part, first, last):
+    # When
+    probes = last_and_first_minute(part, TODAY)
+    # Then
+    for probe, (month, day, moment) in zip(probes, [last, first], strict=True):
+        assert probe.date_from == probe.date_until == dt.date(2024, month, day)
+        assert probe.time_from == probe.time_until == dt.time.fromisoformat(moment)
+
+
+def named(day: str | None, moment: str | None) -> StudyMatch:
+    return StudyMatch("1.2", None, None, None, day, moment, None, None, None)
+
+
+MORNING = Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30))
+
+
+@pytest.mark.parametrize(
+    ("part", "answers", "expected"),
+    [
+        (MORNING, [("20240305", "081500"), ("20240305", "0930")], False),
+        (MORNING, [("20240305", "100000"), ("20240305", "110000"), ("20240305", "0930")], True),
+        (MORNING, [("20240305", "07:59:59.9")], True),
+        (MORNING, [("20240306", "083000")], True),
+        (MORNING, [("20240305", None), ("20240305", "noon"), (None, "120000"), ("today", None)], False),
+        (MORNING, [], False),
+        (Slice(TODAY, TODAY), [("20240305", "235959"), ("20240305", None)], False),
+        (Slice(TODAY, TODAY), [("20240304", None)], True),
+        (Slice(None, TODAY), [("19000101", None)], False),
+        (Slice(TODAY, None), [("20240306", None)], False),
+        (Slice(), [("20240306", None)], False),
+    ],
+)
+def test_a_window_is_ignored_where_most_answers_lie_outside(part, answers, expected):
+    assert is_ignored(part, [named(*one) for one in answers]) is expected

@@ -1,0 +1,60 @@
+"""A profile in words: no field is forgotten, and what is not measured is said so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.querying.profile import Profile
+from shared.querying.profile_text import NOT_MEASURED, told, untold
+
+
+def test_every_field_is_told() -> None:
+    assert untold() == set()
+    assert all(one.label and one.meaning.endswith((".", ")")) for one in told(Profile()))
+
+
+def test_what_is_not_measured_is_said_so() -> None:
+    # When
+    fields = told(Profile())
+    # Then
+    assert {one.words for one in fields} == {NOT_MEASURED}
+    assert {one.to_json()["value"] for one in fields} == {None}
+
+
+def test_what_a_measurement_looked_for_in_vain_is_said_so() -> None:
+    # When
+    words = {one.name: one.words for one in told(Profile(measured_at="2024-05-01T12:00:00+00:00"))}
+    # Then
+    assert (words["cap"], words["refused_keys"], words["relational"]) == (
+        "none found",
+        "none found",
+        NOT_MEASURED,
+    )
+
+
+def test_what_is_known_is_told_in_words() -> None:
+    # Given
+    profile = replace(
+        Profile(),
+        modalities_matched=True,
+        relational=False,
+        series_list=50,
+        image_list=0,
+        refused_keys=("STUDY.StationName",),
+        cap=100,
+        request_ms=12.5,
+        busiest=3.5,
+    )
+    # When
+    words = {one.name: one.words for one in told(profile) if one.measured}
+    # Then
+    assert words == {
+        "modalities_matched": "yes",
+        "relational": "no",
+        "series_list": "up to 50",
+        "image_list": "none",
+        "refused_keys": "STUDY.StationName",
+        "cap": "100 answers",
+        "request_ms": "12.5 ms",
+        "busiest": "3.5 studies",
+    }

@@ -1,0 +1,157 @@
+"""A plan brings exactly what is wanted, each object once, by few C-MOVEs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.retrieve.planning.moves import (
+    LIST_MAX_LENGTH,
+    LONG_SERIES_OBJECTS,
+    TASK_MAX_OBJECTS,
+    TASK_MAX_SERIES,
+    Manners,
+    Share,
+    plan_moves,
+    split_long,
+    split_tasks,
+)
+from services.retrieve.planning.payloads import MoveOrder, move_order
+
+LISTS, ACROSS, SINGLE = Manners(), Manners(across_studies=True), Manners(longest=1)
+
+
+def whole(study: int, series: int, objects: int = 2) -> Share:
+    return Share(f"1.{study}", f"1.{study}.{series}", uids(study, series, objects), whole=True)
+
+
+def part(study: int, series: int, objects: int = 2) -> Share:
+    return Share(f"1.{study}", f"1.{study}.{series}", uids(study, series, objects))
+
+
+def nameless(study: int, series: int) -> Share:
+    return Share(f"1.{study}", f"1.{study}.{series}", whole=True, announced=3)
+
+
+def uids(study: int, series: int, objects: int) -> tuple[str, ...]:
+    return tuple(f"1.{study}.{series}.{number}" for number in range(1, objects + 1))
+
+
+@pytest.mark.parametrize(
+    ("shares", "manners", "levels"),
+    [
+        ([], LISTS, []),
+        ([whole(1, 1)], LISTS, ["SERIES"]),
+        ([whole(1, 1), whole(1, 2)], LISTS, ["SERIES"]),
+        ([whole(1, 1), whole(1, 2)], SINGLE, ["SERIES", "SERIES"]),
+        ([whole(1, 1), whole(2, 1)], LISTS, ["SERIES", "SERIES"]),
+        ([whole(1, 1), whole(2, 1)], ACROSS, ["SERIES"]),
+        ([part(1, 1, 3)], LISTS, ["IMAGE"]),
+        ([part(1, 1, 3)], SINGLE, ["IMAGE"] * 3),
+        ([part(1, 1), part(1, 2)], LISTS, ["IMAGE", "IMAGE"]),
+        ([part(1, 1), part(2, 2)], ACROSS, ["IMAGE"]),
+        ([part(1, 1, LIST_MAX_LENGTH + 1)], LISTS, ["IMAGE", "IMAGE"]),
+        ([part(1, 1, 5), whole(1, 2)], LISTS, ["SERIES", "IMAGE"]),
+        ([nameless(1, 1), nameless(1, 2)], LISTS, ["SERIES", "SERIES"]),
+        ([nameless(1, 1), nameless(2, 1)], ACROSS, ["SERIES", "SERIES"]),
+    ],
+)
+def test_moves_are_as_few_as_the_manners_allow(shares, manners, levels):
+    assert [move.level for move in plan_moves(shares, manners)] == levels
+
+
+keys = st.tuples(st.integers(1, 4), st.integers(1, 6))
+shares_of_series = st.builds(
+    lambda key, objects, kind: nameless(*key) if kind == "nameless" else _share(kind, key, objects),
+    keys,
+    st.integers(1, 120),
+    st.sampled_from(["whole", "part", "nameless"]),
+)
+wanted = st.lists(shares_of_series, max_size=30, unique_by=lambda share: share.key)
+any_manners = st.builds(Manners, st.sampled_from([1, 2, 7, LIST_MAX_LENGTH]), st.booleans())
+
+
+def _share(kind: str, key: tuple[int, int], objects: int) -> Share:
+    return whole(*key, objects) if kind == "whole" else part(*key, objects)
+
+
+def covered(shares) -> Counter[tuple[str, str, str]]:
+    return Counter((*share.key, uid) for share in shares for uid in share.sop_instance_uids or ("",))
+
+
+@given(wanted, any_manners)
+def test_a_plan_covers_what_is_wanted_exactly_once(shares, manners):
+    moves = plan_moves(shares, manners)
+    assert covered(share for move in moves for share in move.shares) == covered(shares)
+
+
+@given(wanted, any_manners)
+def test_a_move_brings_nothing_beside_what_is_wanted(shares, manners):
+    by_key = {share.key: share for share in shares}
+    for move in plan_moves(shares, manners):
+        for share in move.shares:
+            assert by_key[share.key].whole == (move.level == "SERIES")
+        if not manners.across_studies:
+            assert len(move.study_instance_uids) == 1
+        assert len(move.sop_instance_uids if move.level == "IMAGE" else move.shares) <= manners.longest
+
+
+@given(wanted)
+def test_tasks_cover_what_is_wanted_exactly_once_and_are_small(shares):
+    tasks = split_tasks(shares)
+    assert covered(share for task in tasks for share in task) == covered(shares)
+    for task in tasks:
+        assert len(task) <= TASK_MAX_SERIES
+        assert len(task) == 1 or sum(share.size for share in task) <= TASK_MAX_OBJECTS
+
+
+@given(st.lists(st.integers(1, 1000), max_size=4), st.booleans())
+def test_long_series_are_cut_only_where_lists_of_objects_are_known_to_work(sizes, object_lists):
+    # Given
+    shares = [whole(1, number, size) for number, size in enumerate(sizes)]
+    # When
+    cut = list(split_long(shares, Manners(object_lists=object_lists)))
+    # Then
+    assert covered(cut) == covered(shares)
+    assert all(share.size <= LONG_SERIES_OBJECTS for share in cut) or not object_lists
+    short = [share for share in shares if share.size <= LONG_SERIES_OBJECTS]
+    assert [share for share in cut if share.whole] == (short if object_lists else shares)
+
+
+def test_a_long_series_without_names_is_asked_for_whole():
+    share = Share("1.1", "1.1.1", whole=True, announced=5000)
+    assert list(split_long([share], Manners(object_lists=True))) == [share]
+
+
+@given(wanted, st.integers(1, 3), st.integers(1, LIST_MAX_LENGTH), st.booleans(), st.booleans())
+def test_an_order_reads_back_as_it_was_written(shares, number, longest, again, spent):
+    order = MoveOrder(round=number, longest=longest, again=again, spent=spent).of(shares)
+    assert move_order(order.to_payload()) == order
+
+
+@pytest.mark.parametrize(("lists", "longest"), [(True, LIST_MAX_LENGTH), (False, 1)])
+def test_an_order_that_was_written_before_lists_had_a_length_is_understood(lists, longest):
+    payload = {"whole": [], "parts": [["1", "1.1", ["1.1.1"]]], "round": 2, "lists": lists, "again": True}
+    assert move_order(payload).longest == longest
+
+
+def test_what_is_left_of_a_whole_series_is_asked_for_by_objects():
+    share = whole(1, 1, 3)
+    assert share.without(frozenset()) is share
+    assert share.without({"1.1.1.1"}) == Share("1.1", "1.1.1", ("1.1.1.2", "1.1.1.3"))
+    assert share.without(set(share.sop_instance_uids)) is None
+
+
+@pytest.mark.parametrize("order", [MoveOrder(whole=(("1", "2"),)), MoveOrder(parts=(part(1, 1),))])
+def test_an_order_cannot_be_made_simpler_for_ever(order):
+    steps = 0
+    while order is not None:
+        order, steps = order.simpler(), steps + 1
+    assert steps <= 3
+
+
+def test_a_single_object_is_asked_for_in_no_simpler_way():
+    assert MoveOrder(parts=(part(1, 1, 1),)).simpler() is None

@@ -1,0 +1,108 @@
+"""The data set of an object as it arrives."""
+
+import errno
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from services.store.objects.folder import KeepError, ObjectFolder, OutOfSpaceError
+from services.store.objects.incoming_data_set import MEMORY_BYTES, ArrivingDataSet, TooLargeError
+from services.store.objects.temp_file import PartFile
+from tests.support.store import data_set_in
+
+LIMIT = 8 * MEMORY_BYTES
+
+
+@pytest.fixture
+def folder(tmp_path) -> Iterator[ObjectFolder]:
+    opened = ObjectFolder(tmp_path)
+    opened.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def open_part(folder) -> Callable[[], PartFile]:
+    """What makes the file for a large object."""
+    return partial(
+        folder.open_part,
+        sop_class_uid="1.2.3",
+        sop_instance_uid="1.2.3.4",
+        transfer_syntax_uid="1.2.840.10008.1.2",
+        source_ae_title="TEST",
+    )
+
+
+def parts(folder: ObjectFolder) -> list[Path]:
+    return list(folder.root.rglob("*.part"))
+
+
+def test_a_small_one_is_held_in_memory(folder, open_part):
+    # Given
+    arriving = ArrivingDataSet(open_part, LIMIT)
+    # When
+    for fragment in (b"one ", b"", b"two"):
+        arriving.add(fragment)
+    # Then
+    assert bytes(arriving.data()) == b"one two"
+    assert arriving.part is None
+    assert arriving.problem is None
+    assert not parts(folder)
+
+
+def test_a_large_one_is_written_as_it_comes(folder, open_part):
+    # Given
+    arriving = ArrivingDataSet(open_part, LIMIT)
+    fragments = [bytes([number]) * (MEMORY_BYTES // 2) for number in range(5)]
+    # When
+    for fragment in fragments:
+        arriving.add(fragment)
+    # Then
+    assert bytes(arriving.data()) == b"".join(fragments)
+    (part,) = parts(folder)
+    assert data_set_in(part) == b"".join(fragments)
+    # And nothing of it stays when it is not kept
+    arriving.discard()
+    assert not parts(folder)
+
+
+def test_one_beyond_the_limit_leaves_nothing_and_is_counted_on(folder, open_part):
+    # Given
+    arriving = ArrivingDataSet(open_part, 2 * MEMORY_BYTES)
+    # When
+    for _ in range(5):
+        arriving.add(bytes(MEMORY_BYTES))
+    # Then
+    assert isinstance(arriving.problem, TooLargeError)
+    assert arriving.size_bytes == 5 * MEMORY_BYTES
+    assert not arriving.data()
+    assert not parts(folder)
+
+
+def test_without_a_file_all_is_held_in_memory():
+    # Given
+    arriving = ArrivingDataSet(None, LIMIT)
+    # When
+    arriving.add(bytes(2 * MEMORY_BYTES))
+    # Then
+    assert len(arriving.data()) == 2 * MEMORY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(OSError(errno.ENOSPC, "full"), OutOfSpaceError), (OSError(errno.EROFS, "read-only"), KeepError)],
+)
+def test_a_file_that_cannot_be_made_is_remembered_until_the_answer(error, expected):
+    # Given
+    def fail() -> PartFile:
+        raise error
+
+    arriving = ArrivingDataSet(fail, LIMIT)
+    # When
+    arriving.add(bytes(2 * MEMORY_BYTES))
+    arriving.add(b"more")
+    # Then
+    assert type(arriving.problem) is expected
+    assert not arriving.data()

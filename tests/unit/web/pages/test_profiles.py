@@ -1,0 +1,126 @@
+"""What is known of a node: told, measured and forgotten on its page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.contract.messages import NodeProfiled, ProfileNode, Rejected
+from shared.database.models import Node, NodeProfile
+from shared.nodes.peers import address_of, peer_of
+from shared.querying.profile import Profile
+from tests.support.jobs import NOW
+from tests.support.waiting import wait_until
+from tests.support.web import Site
+
+PAGE = "/nodes/1/profile"
+
+
+def remember(site: Site, **fields: Any) -> None:
+    """Write what is known of the node."""
+    with site.database.read() as session:
+        address = address_of(peer_of(session.get_one(Node, 1), site.settings))
+    data = Profile(**fields).to_json()
+    site.add(NodeProfile(node_id=1, address=address, data=data, updated_at=NOW))
+
+
+def tell(site: Site, command_id: str, **fields: Any) -> None:
+    """Tell how a measurement ended, as the query service does."""
+    defaults: dict[str, Any] = {"node_id": 1, "node": "pacs", "ok": True, "outcome": "answers", "profile": {}}
+    event = NodeProfiled(command_id=command_id, **defaults | fields)
+    site.publisher.event(event, "profile", command_id)
+    wait_until(lambda: site.parts.live.heard.profiled(command_id) is not None)
+
+
+def test_what_is_known_is_told_in_words(site):
+    # Given
+    remember(site, cap=100, modalities_matched=True)
+    # When
+    page = site.person("importer").text(PAGE)
+    # Then
+    assert "100 answers" in page
+    assert "not measured" in page
+    assert "4 associations at once, any number of requests, at any hour" in page
+
+
+def test_an_administrator_has_it_measured_and_sees_the_result(site):
+    # Given
+    site.listen_all()
+    person = site.person("admin")
+    # When
+    answer = person.post(PAGE)
+    command_id, command = site.command()
+    waiting = person.text(answer.location)
+    tell(site, command_id, requests=14)
+    done = person.text(f"{PAGE}/status?asked={command_id}")
+    # Then
+    assert command == ProfileNode(node=1, requested_by="admin")
+    assert answer.location == f"{PAGE}?asked={command_id}"
+    assert "Asking pacs" in waiting
+    assert 'data-every="2"' in waiting
+    assert "Measured with 14 requests." in done
+    assert "data-every" not in done
+
+
+def test_what_is_known_is_forgotten(site):
+    # Given
+    site.listen_all()
+    remember(site, cap=100)
+    # When
+    site.person("admin").post(PAGE, {"forget": "yes"})
+    # Then
+    assert site.command()[1] == ProfileNode(node=1, measure=False, forget=True, requested_by="admin")
+
+
+def test_a_measurement_that_another_process_heard_of_is_seen_in_the_profile(site):
+    # Given
+    remember(site, measured_at="2024-05-01T12:00:00+00:00", measured_by="asked-1")
+    # When
+    page = site.person("importer").text(f"{PAGE}?asked=asked-1")
+    # Then
+    assert "Asking pacs" not in page
+
+
+def test_a_node_that_could_not_be_asked_is_told_with_the_reason(site):
+    # Given
+    tell(site, "asked-1", ok=False, outcome="connection refused", detail="nobody listens")
+    # When
+    page = site.person("importer").text(f"{PAGE}?asked=asked-1")
+    # Then
+    assert "pacs could not be asked: connection refused. nobody listens" in page
+
+
+def test_a_refused_command_is_told(site):
+    # Given
+    event = Rejected(command_id="asked-1", field="data.node", problem="there is no such node")
+    site.publisher.event(event, "command", "asked-1")
+    wait_until(lambda: site.parts.live.heard.rejection("asked-1") is not None)
+    # When / Then
+    assert "there is no such node" in site.person("importer").text(f"{PAGE}?asked=asked-1")
+
+
+def test_without_a_query_worker_it_says_what_to_start(site):
+    # When
+    page = site.person("admin").text(f"{PAGE}?asked=asked-1")
+    # Then
+    assert "doseqr serve query" in page
+
+
+def test_importers_look_and_do_not_measure(site):
+    # Given
+    person = site.person("importer")
+    # When
+    page, answer = person.text(PAGE), person.post(PAGE)
+    # Then
+    assert "Measure</button>" not in page
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("node_id", [2, 99])
+def test_only_remote_nodes_have_a_profile(site, node_id):
+    assert site.person("admin").get(f"/nodes/{node_id}/profile").status_code == 404
+
+
+def test_a_viewer_sees_no_profile(site):
+    assert site.person("viewer").get(PAGE).status_code == 403
