@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 #: Pauses before a child that died is started again; back to the first once it has lived long enough.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GOOD_LIFE_S = 1.0, 30.0, 60.0
 #: How often it is looked whether children live.
-LOOK_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Supervisor:
             while not stopping.is_set():
                 for child in self._children:
                     _tend(child)
-                stopping.wait(LOOK_S)
+                stopping.wait(POLL_INTERVAL_S)
         finally:
             self._stop()
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from simulator.archive.model import Match
+from simulator.archive.model import ArchiveMatch
 from simulator.behaviour import Behaviour, Fault, Operation
 
 
@@ -62,7 +62,7 @@ class FaultBook:
         """Count a request and return the fault that strikes it, if one does."""
         return self._strike(facts, None)
 
-    def strike_answer(self, facts: RequestFacts, match: Match) -> Fault | None:
+    def strike_answer(self, facts: RequestFacts, match: ArchiveMatch) -> Fault | None:
         """Count an answer about what some fault names, and return the fault that strikes it, if one does."""
         if not any(fault.answer for fault in self._behaviour.faults):
             return None
@@ -102,7 +102,7 @@ class FaultBook:
             return True
 
 
-def _uids(match: Match) -> frozenset[str]:
+def _uids(match: ArchiveMatch) -> frozenset[str]:
     """Return the UIDs of an entity and of what it belongs to."""
     uids = {match.study.study_instance_uid}
     if match.series is not None:

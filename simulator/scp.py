@@ -17,7 +17,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from simulator.archive.model import Archive, Study, StudyList
 from simulator.behaviour import REJECTIONS, Behaviour, Fault
 from simulator.faults import FaultBook, RequestFacts
-from simulator.network.connection import Connection, ConnectionLostError, Server
+from simulator.network.connection import ConnectionLostError, ServedConnection, Server
 from simulator.network.dispatch import Services
 from simulator.query.c_find import strike_down
 from simulator.witness import Witness
@@ -67,7 +67,7 @@ class ScriptedPacs:
         self._ssl_context = ssl_context
         self._ae = ApplicationEntity(ae_title=ae_title)
         self._numbers = itertools.count(1)
-        self._connections: set[Connection] = set()
+        self._connections: set[ServedConnection] = set()
         self._lock = threading.Lock()
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
@@ -142,8 +142,8 @@ class ScriptedPacs:
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def _connect(self, raw: socket.socket) -> Connection:
-        connection = Connection(self._ae, self, raw, next(self._numbers))
+    def _connect(self, raw: socket.socket) -> ServedConnection:
+        connection = ServedConnection(self._ae, self, raw, next(self._numbers))
         connection.network_timeout = self.behaviour.idle_timeout_s
         with self._lock:
             self._connections = {known for known in self._connections if not known.is_over} | {connection}
@@ -177,7 +177,7 @@ class ScriptedPacs:
         """Tell whether relational queries are agreed to when proposed."""
         return self.behaviour.relational in {"negotiated", "always"}
 
-    def admit(self, connection: Connection, called_ae_title: str) -> tuple[int, int, int] | None:
+    def admit(self, connection: ServedConnection, called_ae_title: str) -> tuple[int, int, int] | None:
         """Count an association in; return result, source and reason if it is rejected.
 
         Raises:
@@ -211,16 +211,18 @@ class ScriptedPacs:
             return "called_ae_title_not_recognized"
         return None
 
-    def serve(self, connection: Connection, request: DimseServiceType, context: PresentationContext) -> None:
+    def serve(
+        self, connection: ServedConnection, request: DimseServiceType, context: PresentationContext
+    ) -> None:
         """Answer one request and record it."""
         self._services.serve(connection, request, context)
 
-    def ended(self, connection: Connection) -> None:
+    def ended(self, connection: ServedConnection) -> None:
         """Count an association out."""
         self.witness.close_association(connection.calling_ae_title)
 
 
-def _hinder(connection: Connection, fault: Fault) -> None:
+def _hinder(connection: ServedConnection, fault: Fault) -> None:
     """Keep an association from being negotiated, unless the fault only delays it.
 
     Raises:

@@ -31,7 +31,7 @@ _KEPT_REQUESTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RecordedRequest:
     """One request as it was served.
 
     `keys` holds the matching keys with a value (a value that may speak of a patient is recorded as "…"),
@@ -62,7 +62,7 @@ class Witness:
 
     def __init__(self, log: Path | None = None) -> None:
         self._lock = threading.Lock()
-        self._requests: deque[Request] = deque(maxlen=_KEPT_REQUESTS)
+        self._requests: deque[RecordedRequest] = deque(maxlen=_KEPT_REQUESTS)
         self._log: TextIO | None = log.open("a", encoding="utf-8") if log is not None else None
         self._open: Counter[str] = Counter()
         self._moves = 0
@@ -81,7 +81,7 @@ class Witness:
             self._number += 1
             return self._number
 
-    def record(self, request: Request) -> None:
+    def record(self, request: RecordedRequest) -> None:
         """Add a record, and write it to the log file where there is one."""
         with self._lock:
             self._requests.append(request)
@@ -90,12 +90,12 @@ class Witness:
                 self._log.flush()
 
     @property
-    def requests(self) -> tuple[Request, ...]:
+    def requests(self) -> tuple[RecordedRequest, ...]:
         """The requests so far, in the order in which they ended."""
         with self._lock:
             return tuple(self._requests)
 
-    def of(self, operation: str, level: str | None = None) -> tuple[Request, ...]:
+    def of(self, operation: str, level: str | None = None) -> tuple[RecordedRequest, ...]:
         """Return the requests of one operation and, if given, one level."""
         return tuple(
             request

@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from shared.dicom.association.pynetdicom_association import Peer, StackLink, Timeouts, open_link
+from shared.dicom.association.pynetdicom_association import (
+    Peer,
+    PynetdicomAssociation,
+    Timeouts,
+    open_pynetdicom_association,
+)
 from shared.dicom.errors import Outcome, PeerError, outcome_text
 from shared.dicom.sop_classes import VERIFICATION
 from shared.dicom.status import words
@@ -24,26 +29,26 @@ class EchoResult:
 def ping(peer: Peer, timeouts: Timeouts) -> EchoResult:
     """Call a peer and return how it answered; never raises for what a peer does."""
     try:
-        link = open_link(peer, [VERIFICATION], timeouts)
+        association = open_pynetdicom_association(peer, [VERIFICATION], timeouts)
     except PeerError as error:
         return EchoResult(ok=False, outcome=error.outcome.value, detail=error.detail, rtt_ms=None)
     try:
-        return _echo(link)
+        return _echo(association)
     finally:
-        link.release()
+        association.release()
 
 
-def _echo(link: StackLink) -> EchoResult:
-    link.answers.begin(None, None)
+def _echo(association: PynetdicomAssociation) -> EchoResult:
+    association.responses.begin(None, None)
     began = time.monotonic()
     try:
-        status = link.assoc.send_c_echo(link.next_message_id())
+        status = association.assoc.send_c_echo(association.next_message_id())
     except (RuntimeError, ValueError):
         return _failed(PeerError(Outcome.ABORTED, "the association ended before the request was sent"))
     rtt_ms = round((time.monotonic() - began) * 1000, 1)
     code = status.get("Status")
     if code is None:
-        error = link.failure()
+        error = association.failure()
         assert isinstance(error, PeerError)
         return _failed(error)
     if code != 0:

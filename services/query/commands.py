@@ -21,7 +21,7 @@ from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Asking
+from shared.jobs.model import RerunRequest
 from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import find_node
 from shared.nodes.peers import peer_of
@@ -141,8 +141,8 @@ class QueryHandler:
         def prepare(session: Session, query: Query) -> None:
             reopen(session, self._engine.ledger, query, now)
 
-        asking = Asking(envelope.id, command.requested_by, now)
-        if not self._engine.ask_again(command.job_id, asking, prepare):
+        request = RerunRequest(envelope.id, command.requested_by, now)
+        if not self._engine.rerun(command.job_id, request, prepare):
             self._leave_to_retrieve(command.job_id)
 
     def _leave_to_retrieve(self, job_id: str) -> None:

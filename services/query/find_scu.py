@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydicom.dataset import Dataset
 
 from services.query.profile.learner import Learner
-from services.query.profile.refused_keys import ask_without_refused
+from services.query.profile.refused_keys import find_without_refused_keys
 from shared.clock import Clock
 from shared.dicom.association.c_find import FindResult, find
 from shared.dicom.association.pynetdicom_association import Peer
@@ -30,7 +30,7 @@ from shared.dicom.query.matches import (
     study_match,
 )
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 
 T = TypeVar("T")
 
@@ -50,13 +50,13 @@ class FindRecord:
     asked_at: datetime
 
 
-class Asker:
+class FindScu:
     """Asks one peer, over an association of the pool for each request; used by one thread."""
 
     def __init__(
-        self, links: LinkPool, peer: Peer, cancellation: Cancellation, clock: Clock, learner: Learner
+        self, pool: AssociationPool, peer: Peer, cancellation: Cancellation, clock: Clock, learner: Learner
     ) -> None:
-        self._links = links
+        self._pool = pool
         self._peer = peer
         self._cancellation = cancellation
         self._clock = clock
@@ -137,7 +137,7 @@ class Asker:
     def _find(
         self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
     ) -> FindResult[T]:
-        return ask_without_refused(
+        return find_without_refused_keys(
             self._learner, level, identifier, lambda left: self._ask(level, left, keys, read)
         )
 
@@ -150,9 +150,9 @@ class Asker:
     def _ask(
         self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
     ) -> FindResult[T]:
-        with self._links.link(self._whom(), FIND_CONTEXTS, self._cancellation) as link:
+        with self._pool.association(self._whom(), FIND_CONTEXTS, self._cancellation) as association:
             asked_at = self._clock()
-            result = find(link, identifier, read, self._cancellation)
+            result = find(association, identifier, read, self._cancellation)
         self.records.append(
             FindRecord(
                 level=level,

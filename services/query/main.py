@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 from services.query.commands import QueryHandler
-from services.query.profile.measure_node import Measurer
-from services.query.tasks import QueryWork
+from services.query.profile.measure_node import NodeMeasurement
+from services.query.tasks import QueryJobService
 from shared.broker.port import Broker
 from shared.contract.messages import AskAgain, CancelJob, Command, ProfileNode, RunQuery
 from shared.database.session import Database
-from shared.jobs.bootstrap import answer_commands, start_parts
+from shared.jobs.bootstrap import route_commands, start_parts
 from shared.jobs.engine import Engine
 from shared.jobs.runner import policy_of, run_engine
 from shared.lifecycle import Lifecycle
@@ -23,7 +23,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     """Start to answer query commands and to work on their tasks; the lifecycle ends it."""
     parts = start_parts("query", settings, broker, database, lifecycle)
     clock, publisher = parts.clock, parts.publisher
-    work = QueryWork(settings, database, publisher, parts.links, clock)
+    work = QueryJobService(settings, database, publisher, parts.pool, clock)
     engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.query_workers, grace_s=settings.grace)
     handler = QueryHandler(settings, database, publisher, engine, clock)
@@ -32,10 +32,10 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         CancelJob: handler.cancel,
         AskAgain: handler.again,
     }
-    answer_commands("query", handlers, broker, publisher, lifecycle, grace_s=settings.grace)
-    measurer = Measurer(settings, database, publisher, parts.links, clock)
+    route_commands("query", handlers, broker, publisher, lifecycle, grace_s=settings.grace)
+    measurer = NodeMeasurement(settings, database, publisher, parts.pool, clock)
     profiling: dict[type[Command], CommandHandler] = {ProfileNode: measurer}
-    answer_commands(
+    route_commands(
         "query-profile", profiling, broker, publisher, lifecycle, grace_s=settings.grace, workers=1
     )
     lifecycle.on_stop(measurer.stop)

@@ -16,7 +16,7 @@ from services.query.examination.examine_study import Decided, Missing, examine
 from services.query.examination.pending_studies import all_examinations, study_days, undecided
 from services.query.examination.prefetch import prefetch
 from services.query.examination.unchanged_studies import unchanged
-from services.query.find_scu import Asker
+from services.query.find_scu import FindScu
 from services.query.ledger.decisions import miss_the_rest, save_outcomes
 from services.query.ledger.studies import (
     add_counts,
@@ -25,9 +25,9 @@ from services.query.ledger.studies import (
 )
 from services.query.profile.learner import Learner
 from services.query.rules.decide import KnownObjects, StudyAnswer, StudyDecision
-from services.query.search.found_studies import QueryFacts, Taker, Tell
-from services.query.search.slice_task import SliceWork
-from services.query.search.uid_list_task import ListWork, alone
+from services.query.search.found_studies import FoundStudies, PublishDecisions, QueryContext
+from services.query.search.slice_task import SliceTask
+from services.query.search.uid_list_task import UidListTask, alone
 from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
 from shared.contract.envelope import retrieve_id_after
@@ -41,7 +41,7 @@ from shared.dicom.errors import UNREACHABLE, Outcome, PeerError
 from shared.errors import BrokerAwayError
 from shared.jobs.model import Claim, Ending, NewTask, Result
 from shared.messaging.publisher import Publisher
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import peer_of
 from shared.querying.payloads import EXAMINE, SLICE
 from shared.querying.profile import Profile
@@ -60,7 +60,7 @@ _HOLD_S = 1.0
 _FAILURES_AT_ONCE = 3
 
 
-class QueryWork:
+class QueryJobService:
     """What the query service does with its tasks (`JobService`)."""
 
     kind: JobKind = "query"
@@ -68,59 +68,64 @@ class QueryWork:
     task_table = QueryTask
 
     def __init__(
-        self, settings: Settings, database: Database, publisher: Publisher, links: LinkPool, clock: Clock
+        self,
+        settings: Settings,
+        database: Database,
+        publisher: Publisher,
+        pool: AssociationPool,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._database = database
         self._publisher = publisher
-        self._links = links
+        self._pool = pool
         self._clock = clock
 
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
         """Do the work of one task."""
-        peer, node_id, facts = self._facts(claim.job_id)
+        peer, node_id, context = self._context(claim.job_id)
         learner = Learner(self._database, node_id, peer, self._clock)
-        asker = Asker(self._links, peer, cancellation, self._clock, learner)
+        scu = FindScu(self._pool, peer, cancellation, self._clock, learner)
         try:
             if claim.kind == SLICE:
-                return self._slice(asker, learner, claim, facts)
-            return self._examine_all(asker, learner, claim, facts)
+                return self._slice(scu, learner, claim, context)
+            return self._examine_all(scu, learner, claim, context)
         finally:
-            self._record(claim, asker, learner)
+            self._record(claim, scu, learner)
 
-    def _slice(self, asker: Asker, learner: Learner, claim: Claim, facts: QueryFacts) -> Result:
-        taker = Taker(claim, facts, self._tell)
+    def _slice(self, scu: FindScu, learner: Learner, claim: Claim, context: QueryContext) -> Result:
+        found_studies = FoundStudies(claim, context, self._publish)
         if "study_instance_uids" in claim.payload:
-            return ListWork(asker, learner, claim, facts, taker).perform()
-        return SliceWork(self._database, asker, learner, claim, facts, taker).perform()
+            return UidListTask(scu, learner, claim, context, found_studies).perform()
+        return SliceTask(self._database, scu, learner, claim, context, found_studies).perform()
 
-    def _facts(self, job_id: str) -> tuple[Peer, int, QueryFacts]:
+    def _context(self, job_id: str) -> tuple[Peer, int, QueryContext]:
         with self._database.read() as session:
             query = session.get_one(Query, job_id)
             node = session.get_one(Node, query.remote_id)
-            facts = QueryFacts(parse_criteria(query.criteria), query.today)
-            return peer_of(node, self._settings), node.id, facts
+            context = QueryContext(parse_criteria(query.criteria), query.today)
+            return peer_of(node, self._settings), node.id, context
 
-    def _record(self, claim: Claim, asker: Asker, learner: Learner) -> None:
+    def _record(self, claim: Claim, scu: FindScu, learner: Learner) -> None:
         with self._database.write() as session:
-            add_finds(session, claim.job_id, claim.task_id, asker.records)
+            add_finds(session, claim.job_id, claim.task_id, scu.records)
             learner.save_in(session)
 
-    def _examine_all(self, asker: Asker, learner: Learner, claim: Claim, facts: QueryFacts) -> Result:
+    def _examine_all(self, scu: FindScu, learner: Learner, claim: Claim, context: QueryContext) -> Result:
         """Examine the studies of a task; those that fail do not stop the others, and are tried again."""
         with self._database.read() as session:
             studies = undecided(session, claim.job_id, claim.payload["studies"])
             days = study_days(session, claim.job_id, claim.payload["studies"])
             known = known_objects(session, [one.study_instance_uid for one in studies])
-            settled = self._settled(session, claim, facts, learner, studies, known)
-        prefetch(facts.criteria, studies, days, known, asker, learner)
-        outcomes = _Outcomes(self._database, claim, self._tell)
+            settled = self._settled(session, claim, context, learner, studies, known)
+        prefetch(context.criteria, studies, days, known, scu, learner)
+        outcomes = _Outcomes(self._database, claim, self._publish)
         outcomes.add(*(Decided(one) for one in settled))
         failures: list[PeerError] = []
         try:
             for study in studies:
                 try:
-                    outcome = self._examine_one(asker, facts, study, known)
+                    outcome = self._examine_one(scu, context, study, known)
                 except PeerError as error:
                     failures.append(error)
                     if error.associating or len(failures) == _FAILURES_AT_ONCE:
@@ -138,7 +143,7 @@ class QueryWork:
         self,
         session: Session,
         claim: Claim,
-        facts: QueryFacts,
+        context: QueryContext,
         learner: Learner,
         studies: list[StudyAnswer],
         known: dict[str, KnownObjects],
@@ -146,23 +151,23 @@ class QueryWork:
         """Take those out of `studies` that need no look, if the PACS counts right; return their decisions."""
         if not learner.profile.counts_trusted:
             return []
-        settled = unchanged(session, claim.job_id, facts.criteria, studies, known)
+        settled = unchanged(session, claim.job_id, context.criteria, studies, known)
         uids = {one.study_instance_uid for one in settled}
         studies[:] = [one for one in studies if one.study_instance_uid not in uids]
         return settled
 
     def _examine_one(
-        self, asker: Asker, facts: QueryFacts, study: StudyAnswer, known: dict[str, KnownObjects]
+        self, scu: FindScu, context: QueryContext, study: StudyAnswer, known: dict[str, KnownObjects]
     ) -> Decided | Missing:
         uid = study.study_instance_uid
         try:
-            return examine(facts.criteria, study, known.get(uid, KnownObjects()), asker)
+            return examine(context.criteria, study, known.get(uid, KnownObjects()), scu)
         except PeerError as error:
             if not error.permanent:
                 raise
             return Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error))
 
-    def _tell(self, job_id: str, decisions: Sequence[StudyDecision]) -> None:
+    def _publish(self, job_id: str, decisions: Sequence[StudyDecision]) -> None:
         try:
             for start in range(0, len(decisions), _SUMMARIES_AT_ONCE):
                 studies = [_summary(one) for one in decisions[start : start + _SUMMARIES_AT_ONCE]]
@@ -199,7 +204,7 @@ class QueryWork:
 
     def _end_of_all(self, claim: Claim, error: PeerError) -> Ending | None:
         """Return the end of the whole query where no other task can do better than this one."""
-        if not error.patient and not (error.associating and error.permanent):
+        if not error.peer_away and not (error.associating and error.permanent):
             return None
         with self._database.read() as session:
             answered = session.get_one(Query, claim.job_id).slices_complete > 0
@@ -263,10 +268,10 @@ class QueryWork:
 class _Outcomes:
     """What came of the studies of one task: written together, but not held back for long."""
 
-    def __init__(self, database: Database, claim: Claim, tell: Tell) -> None:
+    def __init__(self, database: Database, claim: Claim, publish: PublishDecisions) -> None:
         self._database = database
         self._claim = claim
-        self._tell = tell
+        self._publish = publish
         self._waiting: list[Decided | Missing] = []
         self._saved_at = time.monotonic()
 
@@ -282,8 +287,8 @@ class _Outcomes:
         self._saved_at = time.monotonic()
         if waiting:
             with self._database.write() as session:
-                told = save_outcomes(session, self._claim.job_id, self._claim.task_id, waiting)
-            self._tell(self._claim.job_id, told)
+                published = save_outcomes(session, self._claim.job_id, self._claim.task_id, waiting)
+            self._publish(self._claim.job_id, published)
 
 
 def _compared(profile: Profile, study: StudyAnswer, outcome: Decided | Missing) -> Profile:

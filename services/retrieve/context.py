@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from services.retrieve.planning.moves import Share
+from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import SeriesKey
 from shared.database.models import Node, Query, Retrieve
 from shared.dicom.association.pynetdicom_association import Peer
@@ -17,7 +17,7 @@ from shared.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RetrieveContext:
     """What all tasks of one retrieve need to know."""
 
     job_id: str
@@ -37,36 +37,36 @@ class Facts:
 
 
 @dataclass(slots=True)
-class Seen:
+class Arrivals:
     """Objects that are known to have arrived: expected ones, and those of series that nobody could name."""
 
     sop_instance_uids: set[str] = field(default_factory=set)
-    nameless: dict[SeriesKey, set[str]] = field(default_factory=dict)
+    unlisted: dict[SeriesKey, set[str]] = field(default_factory=dict)
 
-    def of(self, share: Share) -> int:
+    def of(self, part: SeriesPart) -> int:
         """Return how many objects of a share arrived."""
-        if share.nameless:
-            return len(self.nameless.get(share.key, ()))
-        return sum(uid in self.sop_instance_uids for uid in share.sop_instance_uids)
+        if part.unlisted:
+            return len(self.unlisted.get(part.key, ()))
+        return sum(uid in self.sop_instance_uids for uid in part.sop_instance_uids)
 
-    def add(self, other: Seen) -> None:
+    def add(self, other: Arrivals) -> None:
         """Take over what somebody else saw."""
         self.sop_instance_uids |= other.sop_instance_uids
-        for key, uids in other.nameless.items():
-            self.nameless.setdefault(key, set()).update(uids)
+        for key, uids in other.unlisted.items():
+            self.unlisted.setdefault(key, set()).update(uids)
 
     def __bool__(self) -> bool:
-        return bool(self.sop_instance_uids) or any(self.nameless.values())
+        return bool(self.sop_instance_uids) or any(self.unlisted.values())
 
 
-def facts_of(session: Session, job_id: str, settings: Settings) -> Facts:
+def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveContext:
     """Return the facts of a retrieve."""
     job = session.get_one(Retrieve, job_id)
     query = session.get_one(Query, job.query_id)
     store = session.get_one(Node, job.store_id)
     remote = session.get_one(Node, job.remote_id)
     own_store = is_own_store(store, settings)
-    return Facts(
+    return RetrieveContext(
         job_id=job_id,
         query_id=job.query_id,
         remote_id=job.remote_id,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from services.retrieve.commands import RetrieveHandler
-from services.retrieve.tasks import RetrieveWork
+from services.retrieve.tasks import RetrieveJobService
 from shared.broker.port import Broker
 from shared.contract.messages import AskAgain, CancelJob, Command, RunRetrieve
 from shared.database.session import Database
-from shared.jobs.bootstrap import answer_commands, start_parts
+from shared.jobs.bootstrap import route_commands, start_parts
 from shared.jobs.engine import Engine
 from shared.jobs.runner import policy_of, run_engine
 from shared.lifecycle import Lifecycle
@@ -26,7 +26,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     def report(job_id: str) -> None:
         engine.tell.progress_or_not(job_id)
 
-    work = RetrieveWork(settings, database, parts.links, report, clock)
+    work = RetrieveJobService(settings, database, parts.pool, report, clock)
     engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
     handler = RetrieveHandler(database, publisher, engine, clock)
@@ -35,7 +35,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         CancelJob: handler.cancel,
         AskAgain: handler.again,
     }
-    answer_commands("retrieve", handlers, broker, publisher, lifecycle, grace_s=settings.grace)
+    route_commands("retrieve", handlers, broker, publisher, lifecycle, grace_s=settings.grace)
 
 
 def main() -> int:

@@ -10,24 +10,24 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy.orm import Session
 
-from services.retrieve.commitment.commit_task import Committer
+from services.retrieve.commitment.commit_task import CommitTask
 from services.retrieve.commitment.ledger import end_all
 from services.retrieve.commitment.payloads import AWAIT_COMMIT, COMMIT
 from services.retrieve.commitment.unproven import unproven_note
-from services.retrieve.context import Facts, facts_of
+from services.retrieve.context import RetrieveContext, context_of
 from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_late
 from services.retrieve.ledger.conditions import lock
-from services.retrieve.ledger.expected import open_shares
+from services.retrieve.ledger.expected import open_parts
 from services.retrieve.planning.payloads import AWAIT, EXPECT, MOVE, PLAN, await_order, move_order, move_tasks
 from services.retrieve.planning.response_outcome import reason_of
-from services.retrieve.task.await_task import Waiter
-from services.retrieve.task.move_task import Mover
-from services.retrieve.task.name_instances_task import Expecter, give_up_naming
+from services.retrieve.task.await_task import AwaitTask
+from services.retrieve.task.move_task import MoveTask
+from services.retrieve.task.name_instances_task import NameInstancesTask, give_up_naming
 from services.retrieve.task.plan_task import plan
-from services.retrieve.transfer.arrival_check import Verifier
-from services.retrieve.transfer.c_move import Asker
-from services.retrieve.transfer.node_capabilities import MannersOf, manners_of_node
+from services.retrieve.transfer.arrival_check import ArrivalCheck
+from services.retrieve.transfer.c_move import MoveScu
+from services.retrieve.transfer.node_capabilities import CapabilitiesOf, capabilities_of_node
 from shared.clock import Clock
 from shared.contract.messages import JobKind
 from shared.contract.reasons import Reason, sentence
@@ -36,17 +36,17 @@ from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.jobs.model import Claim, Ending, NewTask, Result
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 
 class _Worker(Protocol):
-    def perform(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result: ...
+    def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result: ...
 
 
-class RetrieveWork:
+class RetrieveJobService:
     """What the retrieve service does with its tasks (`JobService`)."""
 
     kind: JobKind = "retrieve"
@@ -57,26 +57,26 @@ class RetrieveWork:
         self,
         settings: Settings,
         database: Database,
-        links: LinkPool,
+        pool: AssociationPool,
         report: Callable[[str], None],
         clock: Clock,
         *,
-        manners_of: MannersOf | None = None,
+        capabilities_of: CapabilitiesOf | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
-        asker = Asker(database, links, report, clock)
-        if manners_of is None:
-            manners_of = partial(manners_of_node, database)
-        self._manners_of = manners_of
-        self._expecter = Expecter(links, manners_of)
-        verifier = Verifier(database, links, grace_s=settings.arrival_grace)
-        mover = Mover(database, asker, verifier, manners_of, clock)
-        waiter = Waiter(database, verifier, clock)
-        self._committer = Committer(
+        scu = MoveScu(database, pool, report, clock)
+        if capabilities_of is None:
+            capabilities_of = partial(capabilities_of_node, database)
+        self._capabilities_of = capabilities_of
+        self._expecter = NameInstancesTask(pool, capabilities_of)
+        verifier = ArrivalCheck(database, pool, grace_s=settings.arrival_grace)
+        mover = MoveTask(database, scu, verifier, capabilities_of, clock)
+        waiter = AwaitTask(database, verifier, clock)
+        self._committer = CommitTask(
             database,
-            links.timeouts,
+            pool.timeouts,
             clock,
             timeout_s=settings.commitment_timeout,
             grace_s=settings.arrival_grace,
@@ -91,86 +91,88 @@ class RetrieveWork:
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
         """Do the work of one task."""
         with self._database.read() as session:
-            facts = facts_of(session, claim.job_id, self._settings)
+            context = context_of(session, claim.job_id, self._settings)
         if claim.kind == PLAN:
-            manners = self._manners_of(facts.remote_id)
+            capabilities = self._capabilities_of(context.remote_id)
             with self._database.read() as session:
-                return plan(session, facts, claim, manners)
+                return plan(session, context, claim, capabilities)
         if claim.kind == EXPECT:
-            return self._expecter.perform(facts, claim, cancellation)
+            return self._expecter.perform(context, claim, cancellation)
         try:
-            return self._workers[claim.kind].perform(facts, claim, cancellation)
+            return self._workers[claim.kind].perform(context, claim, cancellation)
         except InterruptedWorkError as interruption:
             if str(interruption) == "cancelled":
-                self._save_late(facts)
+                self._save_late(context)
             raise
 
-    def _save_late(self, facts: Facts) -> None:
+    def _save_late(self, context: RetrieveContext) -> None:
         """Count what arrived before the job was cancelled; the task itself writes nothing any more."""
         with self._database.write() as session:
-            lock(session, facts.job_id)
-            save_late(session, facts, self._clock())
+            lock(session, context.job_id)
+            save_late(session, context, self._clock())
 
     def give_up(self, claim: Claim, error: PeerError) -> Result:
         """Say what it means that a task failed for good."""
         with self._database.read() as session:
-            facts = facts_of(session, claim.job_id, self._settings)
+            context = context_of(session, claim.job_id, self._settings)
             if claim.kind in (COMMIT, AWAIT_COMMIT):
-                return self._committer.given_up(facts, claim, error)
-            end_job = self._end_of_all(session, facts, claim, error)
+                return self._committer.given_up(context, claim, error)
+            end_job = self._end_of_all(session, context, claim, error)
         reason, detail = reason_of(error), str(error)
 
         def write(session: Session) -> Sequence[NewTask]:
             lock(session, claim.job_id)
             if end_job is not None:
-                self._lose_the_rest(session, facts, reason, detail)
+                self._lose_the_rest(session, context, reason, detail)
                 return []
             if claim.kind == EXPECT:
-                return give_up_naming(session, facts, claim)
+                return give_up_naming(session, context, claim)
             if claim.kind == MOVE:
-                return self._give_up_moving(session, facts, claim, error)
+                return self._give_up_moving(session, context, claim, error)
             if claim.kind == AWAIT:
                 order = await_order(claim.payload).order
-                return move_tasks(open_shares(session, facts.job_id, order), order)
+                return move_tasks(open_parts(session, context.job_id, order), order)
             # Planning asks nobody: it is our own fault, and what it did not plan is not asked for.
-            self._lose_the_rest(session, facts, Reason.INTERNAL_ERROR, detail)
+            self._lose_the_rest(session, context, Reason.INTERNAL_ERROR, detail)
             return []
 
         return Result(write, state="failed", error=error.code, detail=detail, end_job=end_job)
 
-    def _end_of_all(self, session: Session, facts: Facts, claim: Claim, error: PeerError) -> Ending | None:
+    def _end_of_all(
+        self, session: Session, context: RetrieveContext, claim: Claim, error: PeerError
+    ) -> Ending | None:
         """Return the end of the whole retrieve where no other task can do better than this one."""
         silent = error.outcome is Outcome.TIMED_OUT and not outcomes.anything_since(
-            session, facts, self._clock() - timedelta(seconds=claim.failing_for_s)
+            session, context, self._clock() - timedelta(seconds=claim.failing_for_s)
         )
-        if not (error.patient or (error.associating and error.permanent) or silent):
+        if not (error.peer_away or (error.associating and error.permanent) or silent):
             return None
         arrived = outcomes.counts_of(session, claim.job_id)["arrived"] > 0
         return Ending("incomplete" if arrived else "failed", reason_of(error).value, str(error))
 
-    def _lose_the_rest(self, session: Session, facts: Facts, reason: Reason, detail: str) -> None:
-        save_late(session, facts, self._clock())
-        outcomes.lose_the_rest(session, facts.job_id, state="failed", reason=reason, detail=detail)
+    def _lose_the_rest(self, session: Session, context: RetrieveContext, reason: Reason, detail: str) -> None:
+        save_late(session, context, self._clock())
+        outcomes.lose_the_rest(session, context.job_id, state="failed", reason=reason, detail=detail)
 
     def _give_up_moving(
-        self, session: Session, facts: Facts, claim: Claim, error: PeerError
+        self, session: Session, context: RetrieveContext, claim: Claim, error: PeerError
     ) -> Sequence[NewTask]:
         order = move_order(claim.payload)
-        shares = open_shares(session, facts.job_id, order)
+        parts = open_parts(session, context.job_id, order)
         simpler = None if error.permanent else order.simpler()
         if simpler is not None:
-            return move_tasks((share.by_objects() for share in shares), simpler)
+            return move_tasks((part.by_objects() for part in parts), simpler)
         outcomes.save_lost(
-            session, facts.job_id, shares, state="failed", reason=reason_of(error), detail=str(error)
+            session, context.job_id, parts, state="failed", reason=reason_of(error), detail=str(error)
         )
         return []
 
     def drained(self, session: Session, job_id: str) -> Sequence[NewTask] | Ending:
         """End the retrieve as its ledger says; what arrived late counts."""
-        facts = facts_of(session, job_id, self._settings)
+        context = context_of(session, job_id, self._settings)
         outcomes.lose_the_rest(session, job_id, state="missing", reason=Reason.NOT_ARRIVED, detail="")
-        save_late(session, facts, self._clock())
-        counts, note = outcomes.counts_of(session, job_id), unproven_note(session, facts)
+        save_late(session, context, self._clock())
+        counts, note = outcomes.counts_of(session, job_id), unproven_note(session, context)
         if counts["arrived"] >= counts["asked"]:
             return Ending("completed", detail=note)
         if counts["arrived"]:
@@ -185,8 +187,8 @@ class RetrieveWork:
 
     def before_announcing(self, session: Session, job_id: str) -> None:
         """Close what a job that was ended early leaves open."""
-        facts = facts_of(session, job_id, self._settings)
+        context = context_of(session, job_id, self._settings)
         end_all(session, job_id, self._clock())
         if session.get_one(Retrieve, job_id).status == "cancelled":
-            save_late(session, facts, self._clock())
+            save_late(session, context, self._clock())
             outcomes.lose_the_rest(session, job_id, state="missing", reason=Reason.CANCELLED, detail="")

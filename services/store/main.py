@@ -13,10 +13,10 @@ from services.store.dose_reports.reader import Reader
 from services.store.handover.factory import handover_workers
 from services.store.handover.retry import RetryHandler
 from services.store.index.folder_scan import Scanner
-from services.store.index.messages import Inbox, RegisterHandler
-from services.store.metrics.counters import Counters, log_changes
+from services.store.index.messages import RegisterHandler, StoreMessages
+from services.store.metrics.counters import StoreCounters, log_changes
 from services.store.metrics.health import metrics, trouble_with
-from services.store.scp.process_group import Crew
+from services.store.scp.process_group import ReceiverProcesses
 from services.store.scp.receiver_process import NAME, Receiver
 from services.store.scp.server import listening_socket
 from shared.broker.port import Broker
@@ -52,11 +52,11 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         PermanentError: the port is taken, the files for TLS cannot be used, or two ways to hand over are set.
         RetriableError: the folder of objects cannot be written.
     """
-    counters, scan_wanted = Counters(rows=processes_of(settings)), threading.Event()
+    counters, scan_wanted = StoreCounters(rows=processes_of(settings)), threading.Event()
     listener = listening_socket(settings.store_host, settings.store_port)
     lifecycle.on_stop(listener.close)
     receiver = Receiver(settings, broker, database, counters, listener, scan_wanted.set)
-    crew = Crew(settings, counters, listener.fileno(), scan_wanted.set)
+    receivers = ReceiverProcesses(settings, counters, listener.fileno(), scan_wanted.set)
     scanner = Scanner(database, receiver.folder, receiver.committer, scan_wanted)
     reader = Reader(database, settings.objects_dir)
     handing = handover_workers(settings, database, receiver.folder)
@@ -68,10 +68,10 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
             part.start()
             lifecycle.on_stop(partial(part.stop, settings.grace))
 
-    lifecycle.on_stop(crew.wait)
+    lifecycle.on_stop(receivers.wait)
     receiver.start(lifecycle, start_others)
-    crew.start()
-    lifecycle.on_stop(crew.dismiss)
+    receivers.start()
+    lifecycle.on_stop(receivers.dismiss)
     lifecycle.health.add_check("objects", lambda: trouble_with(settings.objects_dir))
     lifecycle.health.add_metrics(lambda: metrics(counters, settings.objects_dir))
     _log_counters(counters, lifecycle)
@@ -90,11 +90,11 @@ def _consumption(settings: Settings, broker: Broker, database: Database, clock: 
         RegisterObjects: RegisterHandler(database, publisher, clock),
         RetryHandover: RetryHandler(database, publisher, enabled=settings.hands_over),
     }
-    inbox = Inbox(CommandRouter(handlers, publisher), database, settings.store_ae_title, clock)
+    inbox = StoreMessages(CommandRouter(handlers, publisher), database, settings.store_ae_title, clock)
     return Worker(broker, QUEUE, inbox, workers=1)
 
 
-def _log_counters(counters: Counters, lifecycle: Lifecycle) -> None:
+def _log_counters(counters: StoreCounters, lifecycle: Lifecycle) -> None:
     thread = threading.Thread(
         target=log_changes, args=(counters, lifecycle.stopping), name="counters", daemon=True
     )

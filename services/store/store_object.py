@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.store.index.group_commit import Committer, IndexAwayError
+from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import Receipt
 from services.store.index.reconcile import settle
-from services.store.metrics.counters import Counters
+from services.store.metrics.counters import StoreCounters
 from services.store.objects.folder import (
     Conflict,
     Duplicate,
@@ -61,7 +61,7 @@ class Incoming(Announced):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoreResponse:
     """The status for the sender, and why if it is no success (safe to show)."""
 
     status_code: int
@@ -86,7 +86,7 @@ _REFUSALS: tuple[tuple[type[Exception], tuple[str, int]], ...] = (
 class Intake:
     """Takes one object at a time; safe for many threads."""
 
-    def __init__(self, folder: ObjectFolder, committer: Committer, counters: Counters) -> None:
+    def __init__(self, folder: ObjectFolder, committer: GroupCommit, counters: StoreCounters) -> None:
         self._folder = folder
         self._committer = committer
         self._counters = counters
@@ -106,7 +106,7 @@ class Intake:
             source_ae_title=shown_ae_title(announced.calling_ae_title),
         )
 
-    def take(self, incoming: Incoming) -> Answer:
+    def take(self, incoming: Incoming) -> StoreResponse:
         """Keep an object and make it known; success means that it is on disk and known."""
         try:
             if incoming.problem is not None:
@@ -117,7 +117,7 @@ class Intake:
         except (InvalidInputError, KeepError, IndexAwayError) as error:
             return self._refuse(incoming, error)
         self._count(received, settled)
-        return Answer(SUCCESS)
+        return StoreResponse(SUCCESS)
 
     def _make_known(
         self, received: ReceivedObject, kept: Kept | Duplicate | Conflict
@@ -149,7 +149,9 @@ class Intake:
                 calling_ae_title=received.calling_ae_title,
             )
 
-    def _refuse(self, incoming: Incoming, error: InvalidInputError | KeepError | IndexAwayError) -> Answer:
+    def _refuse(
+        self, incoming: Incoming, error: InvalidInputError | KeepError | IndexAwayError
+    ) -> StoreResponse:
         reason, status_code = next(refusal for kind, refusal in _REFUSALS if isinstance(error, kind))
         self._counters.add(f"refused_{reason}")
         log.warning(
@@ -161,7 +163,7 @@ class Intake:
             size_bytes=len(incoming.data_set),
             calling_ae_title=shown_ae_title(incoming.calling_ae_title),
         )
-        return Answer(status_code, str(error))
+        return StoreResponse(status_code, str(error))
 
 
 def identify(incoming: Incoming) -> ReceivedObject:

@@ -11,10 +11,10 @@ from flask import Flask, request
 from flask_bootstrap import Bootstrap5
 from flask_wtf.csrf import CSRFProtect
 
-from services.web.commands.pending import Orders
-from services.web.components import KEY, Parts
+from services.web.commands.pending import PendingCommands
+from services.web.components import KEY, Components
 from services.web.live.event_stream import Live
-from services.web.live.service_status import Staffing
+from services.web.live.service_status import ServiceStatus
 from services.web.pages import auth, errors, handovers, health, jobs, live, nodes, profiles, query, users
 from services.web.security import headers
 from services.web.security.login_limit import limiter
@@ -58,14 +58,14 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     """
     app = _App(__name__, static_folder="static", template_folder="templates")
     app.config.update(_config(settings))
-    app.extensions[KEY] = Parts(
+    app.extensions[KEY] = Components(
         settings=settings,
         broker=broker,
         database=database,
         publisher=Publisher(broker, "web", clock),
         live=Live(broker, max_streams=max(1, int(settings.web_threads * STREAM_SHARE))),
-        orders=Orders(),
-        staffing=Staffing(broker),
+        orders=PendingCommands(),
+        staffing=ServiceStatus(broker),
         clock=clock,
     )
     CSRFProtect(app)
@@ -80,10 +80,10 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     return app
 
 
-def parts_of(app: Flask) -> Parts:
+def parts_of(app: Flask) -> Components:
     """Return the parts of an app."""
     found = app.extensions[KEY]
-    assert isinstance(found, Parts)
+    assert isinstance(found, Components)
     return found
 
 

@@ -7,9 +7,9 @@ from datetime import date
 
 from flask import current_app
 
-from services.web.commands.pending import Orders
+from services.web.commands.pending import PendingCommands
 from services.web.live.event_stream import Live
-from services.web.live.service_status import Staffing
+from services.web.live.service_status import ServiceStatus
 from shared.broker.port import Broker
 from shared.clock import Clock
 from shared.database.session import Database
@@ -20,7 +20,7 @@ KEY = "doseqr"
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """The real things behind the pages of one app."""
 
     settings: Settings
@@ -28,8 +28,8 @@ class Parts:
     database: Database
     publisher: Publisher
     live: Live
-    orders: Orders
-    staffing: Staffing
+    orders: PendingCommands
+    staffing: ServiceStatus
     clock: Clock
 
     def today(self) -> date:
@@ -37,8 +37,8 @@ class Parts:
         return self.clock().astimezone().date()
 
 
-def parts() -> Parts:
+def parts() -> Components:
     """Return the parts of the app that handles the request."""
     found = current_app.extensions[KEY]
-    assert isinstance(found, Parts)
+    assert isinstance(found, Components)
     return found

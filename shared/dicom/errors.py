@@ -54,7 +54,7 @@ class PeerError(DoseQRError):
         self.associating = associating
 
     @property
-    def patient(self) -> bool:
+    def peer_away(self) -> bool:
         """Whether the peer is away or busy, so that waiting is the answer."""
         away = self.outcome in UNREACHABLE or (self.outcome is Outcome.TIMED_OUT and self.associating)
         return not self.permanent and (self.congested or away)

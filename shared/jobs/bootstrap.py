@@ -14,7 +14,7 @@ from shared.lifecycle import Lifecycle
 from shared.messaging.command_router import CommandHandler, CommandRouter
 from shared.messaging.publisher import Publisher
 from shared.node_access.cluster_budget import ClusterBudget
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import timeouts_of
 from shared.service import worker_name
 from shared.settings import Settings
@@ -24,17 +24,17 @@ COMMAND_WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class JobServiceParts:
     """What work on jobs needs."""
 
     clock: DatabaseClock
     publisher: Publisher
-    links: LinkPool
+    pool: AssociationPool
 
 
 def start_parts(
     service: str, settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle
-) -> Parts:
+) -> JobServiceParts:
     """Start the clock of the cluster and what keeps to the limits of nodes; the lifecycle ends them."""
     clock = DatabaseClock(database)
     clock.start()
@@ -42,12 +42,12 @@ def start_parts(
     budget = ClusterBudget(database, worker_name(service), clock)
     budget.start()
     lifecycle.on_stop(budget.close)
-    links = LinkPool(timeouts_of(settings), budget)
-    lifecycle.on_stop(links.close)
-    return Parts(clock, Publisher(broker, service, clock), links)
+    pool = AssociationPool(timeouts_of(settings), budget)
+    lifecycle.on_stop(pool.close)
+    return JobServiceParts(clock, Publisher(broker, service, clock), pool)
 
 
-def answer_commands(
+def route_commands(
     queue: str,
     handlers: Mapping[type[Command], CommandHandler],
     broker: Broker,

@@ -16,11 +16,11 @@ from shared.contract.messages import ENDED, RunTask
 from shared.database.session import Database
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.errors import InvalidInputError, RetriableError
-from shared.jobs.job_events import Teller
+from shared.jobs.job_events import JobEvents
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Asking, Claim, Ending, JobService, NewTask, Result
+from shared.jobs.model import Claim, Ending, JobService, NewTask, RerunRequest, Result
 from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
-from shared.jobs.running_tasks import Hands
+from shared.jobs.running_tasks import RunningTasks
 from shared.messaging.codec import decode_command
 from shared.messaging.publisher import Publisher
 
@@ -56,8 +56,8 @@ class Engine:
         self.service = service
         self.database = database
         self.ledger = Ledger(service.job_table, service.task_table)
-        self.hands = Hands(self.ledger, database, clock)
-        self.tell = Teller(service, self.ledger, database, publisher, clock)
+        self.running_tasks = RunningTasks(self.ledger, database, clock)
+        self.tell = JobEvents(service, self.ledger, database, publisher, clock)
         self._publisher = publisher
         self._worker = worker
         self._policy = policy
@@ -103,7 +103,7 @@ class Engine:
             error = PeerError(Outcome.ABORTED, detail, permanent=True)
             self._end(claim, self.service.give_up(claim, error))
             return
-        with self.hands.holding(claim) as cancellation:
+        with self.running_tasks.holding(claim) as cancellation:
             try:
                 result = self.service.perform(claim, cancellation)
             except InterruptedWorkError as interruption:
@@ -145,7 +145,7 @@ class Engine:
         plan = plan_retry(
             self._policy,
             permanent=error.permanent,
-            patient=error.patient,
+            peer_away=error.peer_away,
             failures=claim.failures,
             failing_for_s=claim.failing_for_s,
             jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
@@ -170,7 +170,7 @@ class Engine:
             kept = self.ledger.put_back(
                 session, claim, due_at=due_at, now=now, error=error.code, detail=str(error)
             )
-            job = self.ledger.lock(session, claim.job_id) if kept and error.patient else None
+            job = self.ledger.lock(session, claim.job_id) if kept and error.peer_away else None
             if job is not None and job.status not in ENDED:
                 job.note = f"{job.remote_name} — {error}; next try at {due_at:%H:%M:%S} UTC"[:1000]
 
@@ -270,7 +270,7 @@ class Engine:
         self.advance(job_id)
         return True
 
-    def ask_again(self, job_id: str, asking: Asking, prepare: Callable[[Session, Any], None]) -> bool:
+    def rerun(self, job_id: str, request: RerunRequest, prepare: Callable[[Session, Any], None]) -> bool:
         """Run an ended job again for what is missing of it; False if there is none of this service.
 
         `prepare` makes that pending, with the job locked. The same command again only goes on with it.
@@ -283,13 +283,13 @@ class Engine:
             job = self.ledger.lock(session, job_id)
             if job is None:
                 return False
-            if not asking.is_known_to(job):
+            if not request.is_known_to(job):
                 _require_missing(job)
                 # Each round has an end of its own: whoever waits for that of the last one hears it.
                 self.tell.end_of_locked(session, job)
                 prepare(session, job)
-                self.ledger.reopen(job, asking)
-                log.info("job asked again", job_id=job_id, requested_by=asking.requested_by, round=job.round)
+                self.ledger.reopen(job, request)
+                log.info("job asked again", job_id=job_id, requested_by=request.requested_by, round=job.round)
         self.tell.accepted(job)
         self.advance(job_id)
         return True

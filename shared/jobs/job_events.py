@@ -28,7 +28,7 @@ def event_id(job: Any, word: str) -> str:
     return f"{job.id[: 64 - len(tail)]}{tail}"
 
 
-class Teller:
+class JobEvents:
     """Publishes the events of one service's jobs."""
 
     def __init__(

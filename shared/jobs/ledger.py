@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED
-from shared.jobs.model import Asking, Claim, Ending, NewTask
+from shared.jobs.model import Claim, Ending, NewTask, RerunRequest
 from shared.jobs.node_load import RUNS, Standings
 
 #: A worker that has not renewed its lease for so long is dead.
@@ -210,12 +210,12 @@ class Ledger:
         which = and_(self.task.job_id == job.id, self.task.state.in_(states))
         session.execute(update(self.task).where(which).values(**values))
 
-    def reopen(self, job: Any, asking: Asking) -> None:
+    def reopen(self, job: Any, request: RerunRequest) -> None:
         """Let a locked job that has ended run again."""
         job.status, job.ended_at, job.announced_at = "running", None, None
         job.failure, job.detail, job.note = "", "", ""
         job.round += 1
-        job.asked_again = [*(job.asked_again or []), asking.to_json()]
+        job.asked_again = [*(job.asked_again or []), request.to_json()]
 
     def retry(self, session: Session, job_id: str, kind: str, now: datetime) -> None:
         """Make the tasks of a kind that failed or were cancelled pending again, as if never begun."""

@@ -51,7 +51,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class RerunRequest:
     """Who asks again for what is missing of a job, by which command."""
 
     command_id: str

@@ -37,7 +37,7 @@ def plan_retry(
     policy: Policy,
     *,
     permanent: bool,
-    patient: bool,
+    peer_away: bool,
     failures: int,
     failing_for_s: float,
     jitter: float,
@@ -50,7 +50,7 @@ def plan_retry(
     if permanent:
         return GiveUp()
     spread = 0.75 + jitter / 2
-    if patient:
+    if peer_away:
         if failing_for_s >= policy.patience_s:
             return GiveUp()
         return Again(min(FIRST_PAUSE_S * 2 ** min(failures, 10), LONGEST_PAUSE_S) * spread)

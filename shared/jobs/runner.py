@@ -28,8 +28,8 @@ def policy_of(settings: Settings) -> Policy:
 def run_engine(engine: Engine, broker: Broker, lifecycle: Lifecycle, *, workers: int, grace_s: float) -> None:
     """Start to work on tasks; the lifecycle ends it: first no more deliveries, then what is in hand."""
     queue = f"{engine.service.kind}-tasks"
-    engine.hands.start()
-    lifecycle.on_stop(engine.hands.stop)
+    engine.running_tasks.start()
+    lifecycle.on_stop(engine.running_tasks.stop)
     parts = (engine, broker, queue, lifecycle.stopping)
     sweeper = threading.Thread(target=_sweep, args=parts, name="sweeper", daemon=True)
     sweeper.start()
@@ -39,7 +39,7 @@ def run_engine(engine: Engine, broker: Broker, lifecycle: Lifecycle, *, workers:
 
     def stop() -> None:
         # Work in hand may end by itself within the grace period; then it is asked to hand its tasks back.
-        timer = threading.Timer(grace_s, engine.hands.interrupt)
+        timer = threading.Timer(grace_s, engine.running_tasks.interrupt)
         timer.start()
         worker.stop(grace_s + 5.0)
         timer.cancel()

@@ -14,12 +14,12 @@ from shared.jobs.model import Claim
 from shared.periodic import Repeating
 
 #: How often it is looked whether a job in hand was cancelled: cancelling takes less than 2 s.
-LOOK_S = 0.5
+POLL_INTERVAL_S = 0.5
 #: How many looks lie between two renewals of the leases.
 RENEW_EVERY = 10
 
 
-class Hands:
+class RunningTasks:
     """Knows the claims that this process works on."""
 
     def __init__(self, ledger: Ledger, database: Database, clock: Clock) -> None:
@@ -29,7 +29,7 @@ class Hands:
         self._held: dict[str, tuple[Claim, Cancellation]] = {}
         self._lock = threading.Lock()
         self._looks = 0
-        self._looking = Repeating("task leases", LOOK_S, self._look_at_all)
+        self._looking = Repeating("task leases", POLL_INTERVAL_S, self._look_at_all)
 
     def start(self) -> None:
         """Begin to renew leases and to look for cancelled jobs."""

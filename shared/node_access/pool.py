@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from weakref import WeakSet
 
-from shared.dicom.association.base import Link
-from shared.dicom.association.c_find import open_find_link
-from shared.dicom.association.c_get import open_get_link
-from shared.dicom.association.c_move import open_move_link
-from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_link
+from shared.dicom.association.base import Association
+from shared.dicom.association.c_find import open_find_association
+from shared.dicom.association.c_get import open_get_association
+from shared.dicom.association.c_move import open_move_association
+from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_pynetdicom_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import NotNowError, PeerError
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
@@ -26,21 +26,21 @@ IDLE_S = 5.0
 TURN_S = 5.0
 
 #: How often idle associations are looked for; one that others wait for is released then.
-_LOOK_S = 0.25
+_POLL_INTERVAL_S = 0.25
 
 Key = tuple[Peer, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    link: Link
+    association: Association
     lease: Lease
     #: Who used it last, and until when.
     user: Cancellation | None = None
     since: float = 0.0
 
 
-class LinkPool:
+class AssociationPool:
     """Hands out associations, each to one thread at a time, and keeps them for a short while."""
 
     def __init__(self, timeouts: Timeouts, budget: Budget | None = None) -> None:
@@ -54,9 +54,9 @@ class LinkPool:
         self._reaper.start()
 
     @contextmanager
-    def link(
+    def association(
         self, peer: Peer, abstract_syntaxes: Sequence[str], cancellation: Cancellation | None = None
-    ) -> Iterator[Link]:
+    ) -> Iterator[Association]:
         """Give an association for the time of the block; a broken one is not given again.
 
         After that of C-GET, `abstract_syntaxes` names the storage classes of what is to be fetched.
@@ -75,9 +75,9 @@ class LinkPool:
             self._budget.give_back_request(peer.node_id)
             raise
         self._begin(cancellation)
-        kept.link.before_request = self._meter(peer, cancellation)
+        kept.association.before_request = self._meter(peer, cancellation)
         try:
-            yield kept.link
+            yield kept.association
         except NotNowError:
             self._give_back(key, kept, cancellation)
             raise
@@ -144,15 +144,17 @@ class LinkPool:
             self._budget.give_back(lease)
             raise
 
-    def _associate(self, key: Key, cancellation: Cancellation | None) -> Link:
+    def _associate(self, key: Key, cancellation: Cancellation | None) -> Association:
         peer, abstract_syntaxes = key
         if abstract_syntaxes == (STUDY_ROOT_FIND,):
-            return open_find_link(peer, self._timeouts, cancellation=cancellation)
+            return open_find_association(peer, self._timeouts, cancellation=cancellation)
         if abstract_syntaxes == (STUDY_ROOT_MOVE,):
-            return open_move_link(peer, self._timeouts, cancellation=cancellation)
+            return open_move_association(peer, self._timeouts, cancellation=cancellation)
         if abstract_syntaxes[0] == STUDY_ROOT_GET:
-            return open_get_link(peer, abstract_syntaxes[1:], self._timeouts, cancellation=cancellation)
-        return open_link(peer, abstract_syntaxes, self._timeouts, cancellation=cancellation)
+            return open_get_association(
+                peer, abstract_syntaxes[1:], self._timeouts, cancellation=cancellation
+            )
+        return open_pynetdicom_association(peer, abstract_syntaxes, self._timeouts, cancellation=cancellation)
 
     def _take(self, key: Key, cancellation: Cancellation | None) -> _Kept | None:
         """Return an idle association; one whose turn is over goes to those who wait."""
@@ -162,7 +164,7 @@ class LinkPool:
                 if not idle:
                     return None
                 kept = idle.pop()
-            if kept.link.alive and not self._is_over(kept, cancellation):
+            if kept.association.alive and not self._is_over(kept, cancellation):
                 return kept
             self._end(kept)
 
@@ -180,35 +182,37 @@ class LinkPool:
 
     def _end(self, kept: _Kept) -> None:
         try:
-            kept.link.release()
+            kept.association.release()
         finally:
             self._budget.give_back(kept.lease)
 
     def _give_back(self, key: Key, kept: _Kept, cancellation: Cancellation | None) -> None:
-        if self._closing.is_set() or not kept.link.alive:
+        if self._closing.is_set() or not kept.association.alive:
             self._end(kept)
             return
         with self._lock:
-            idle = _Kept(kept.link, kept.lease, cancellation, time.monotonic())
+            idle = _Kept(kept.association, kept.lease, cancellation, time.monotonic())
             self._idle.setdefault(key, []).append(idle)
 
     # Idle ones
 
     def _reap(self) -> None:
-        while not self._closing.wait(_LOOK_S):
+        while not self._closing.wait(_POLL_INTERVAL_S):
             self._end_resting()
 
     def _end_resting(self) -> None:
         now = time.monotonic()
         with self._lock:
-            resting = [one for idle in self._idle.values() for one in idle if now - one.since >= _LOOK_S]
+            resting = [
+                one for idle in self._idle.values() for one in idle if now - one.since >= _POLL_INTERVAL_S
+            ]
         over = [one for one in resting if now - one.since >= IDLE_S or self._is_in_the_way(one)]
         for kept in self._remove(lambda kept: any(kept is one for one in over)):
             self._end(kept)
 
     def _is_in_the_way(self, kept: _Kept) -> bool:
         """Tell whether it takes a place for nothing: the peer has ended it, or others wait for it."""
-        return not kept.link.alive or self._budget.is_wanted(kept.lease)
+        return not kept.association.alive or self._budget.is_wanted(kept.lease)
 
     def _remove(self, which: Callable[[_Kept], bool]) -> list[_Kept]:
         removed: list[_Kept] = []

@@ -14,7 +14,7 @@ _DEFAULTS = Profile()
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ProfileEntry:
     """One field: its name for programs and people, its value, that in words, and what it means."""
 
     name: str
@@ -171,7 +171,7 @@ _NONE_FOUND = frozenset({"refused_keys", "cap"})
 _UNTOLD = frozenset({"measured_by"})
 
 
-def told(profile: Profile) -> list[Told]:
+def told(profile: Profile) -> list[ProfileEntry]:
     """Return every field of a profile, in the order in which people read it."""
     measured = bool(profile.measured_at)
     return [_told(name, getattr(profile, name), looked=measured and name in _NONE_FOUND) for name in _FIELDS]
@@ -182,9 +182,9 @@ def untold() -> set[str]:
     return {one.name for one in fields(Profile)} - _FIELDS.keys() - _UNTOLD
 
 
-def _told(name: str, value: Any, *, looked: bool) -> Told:
+def _told(name: str, value: Any, *, looked: bool) -> ProfileEntry:
     label, meaning, words = _FIELDS[name]
     plain = list(value) if isinstance(value, tuple) else value
     if value != getattr(_DEFAULTS, name):
-        return Told(name, label, plain, words(value), meaning)
-    return Told(name, label, plain, "none found" if looked else NOT_MEASURED, meaning)
+        return ProfileEntry(name, label, plain, words(value), meaning)
+    return ProfileEntry(name, label, plain, "none found" if looked else NOT_MEASURED, meaning)

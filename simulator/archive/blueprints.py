@@ -45,7 +45,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class StudyKind:
     """One kind of study; `weight` says how often it is met."""
 
     name: str
@@ -101,17 +101,19 @@ def _toshiba_ct(content: str, count: tuple[int, int], keep: Keep, *descriptions:
     )
 
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, StudyKind] = {
     kind.name: kind
     for kind in (
         # CT
-        Kind("ct_rdsr", 26, (_CT_SCOUT, _CT_IMAGES, _report("rdsr_ct", "CT")), _CT_STUDIES),
-        Kind("ct_rdsr_several", 4, (_CT_SCOUT, _CT_IMAGES, _report("rdsr_ct", "CT", (2, 3))), _CT_STUDIES),
-        Kind("ct_rdsr_and_text", 5, (_CT_IMAGES, _report("rdsr_ct", "CT"), _TEXT, _KEY), _CT_STUDIES),
-        Kind("ct_rdsr_and_esr", 2, (_CT_IMAGES, _report("rdsr_ct", "CT"), Plan("esr_ct")), _CT_STUDIES),
-        Kind("ct_esr", 3, (_CT_SCOUT, _CT_IMAGES, _report("esr_ct", "CT")), _CT_STUDIES),
-        Kind("ct_esr_without_dose", 2, (_CT_IMAGES, _report("esr_other", "CT")), _CT_STUDIES),
-        Kind(
+        StudyKind("ct_rdsr", 26, (_CT_SCOUT, _CT_IMAGES, _report("rdsr_ct", "CT")), _CT_STUDIES),
+        StudyKind(
+            "ct_rdsr_several", 4, (_CT_SCOUT, _CT_IMAGES, _report("rdsr_ct", "CT", (2, 3))), _CT_STUDIES
+        ),
+        StudyKind("ct_rdsr_and_text", 5, (_CT_IMAGES, _report("rdsr_ct", "CT"), _TEXT, _KEY), _CT_STUDIES),
+        StudyKind("ct_rdsr_and_esr", 2, (_CT_IMAGES, _report("rdsr_ct", "CT"), Plan("esr_ct")), _CT_STUDIES),
+        StudyKind("ct_esr", 3, (_CT_SCOUT, _CT_IMAGES, _report("esr_ct", "CT")), _CT_STUDIES),
+        StudyKind("ct_esr_without_dose", 2, (_CT_IMAGES, _report("esr_other", "CT")), _CT_STUDIES),
+        StudyKind(
             "ct_philips",
             5,
             (
@@ -120,7 +122,7 @@ KINDS: dict[str, Kind] = {
             ),
             _CT_STUDIES,
         ),
-        Kind(
+        StudyKind(
             "ct_philips_undescribed",
             2,
             (
@@ -135,7 +137,7 @@ KINDS: dict[str, Kind] = {
             ),
             (None,),
         ),
-        Kind(
+        StudyKind(
             "ct_toshiba",
             4,
             (
@@ -144,7 +146,7 @@ KINDS: dict[str, Kind] = {
             ),
             _CT_STUDIES,
         ),
-        Kind(
+        StudyKind(
             "ct_text_only",
             3,
             (
@@ -154,13 +156,13 @@ KINDS: dict[str, Kind] = {
             _CT_STUDIES,
         ),
         # MG
-        Kind(
+        StudyKind(
             "mg_rdsr",
             6,
             (_images("mg_image", count=(4, 6)), _report("rdsr_mg", "MG"), _PRESENTATION),
             _MG_STUDIES,
         ),
-        Kind(
+        StudyKind(
             "mg_images",
             6,
             (
@@ -171,21 +173,25 @@ KINDS: dict[str, Kind] = {
             ),
             _MG_STUDIES,
         ),
-        Kind("mg_tomosynthesis", 2, (_images("tomosynthesis", {"MG": "all"}, (2, 4)), _TEXT), _MG_STUDIES),
+        StudyKind(
+            "mg_tomosynthesis", 2, (_images("tomosynthesis", {"MG": "all"}, (2, 4)), _TEXT), _MG_STUDIES
+        ),
         # DX
-        Kind("dx_rdsr", 6, (_images("dx_image"), _report("rdsr_dx", "DX")), _DX_STUDIES),
-        Kind("dx_images", 12, (_images("dx_image", {"DX": "all"}),), _DX_STUDIES),
-        Kind("cr_images", 6, (_images("cr_image", {"DX": "all"}), _PRESENTATION), _DX_STUDIES),
-        Kind("px_images", 2, (_images("px_image", {"DX": "all"}, (1, 1)),), ("Orthopantomogramm", "OPG")),
-        Kind("dx_text", 3, (_images("dx_image", {"DX": "all"}), _TEXT), _DX_STUDIES),
+        StudyKind("dx_rdsr", 6, (_images("dx_image"), _report("rdsr_dx", "DX")), _DX_STUDIES),
+        StudyKind("dx_images", 12, (_images("dx_image", {"DX": "all"}),), _DX_STUDIES),
+        StudyKind("cr_images", 6, (_images("cr_image", {"DX": "all"}), _PRESENTATION), _DX_STUDIES),
+        StudyKind(
+            "px_images", 2, (_images("px_image", {"DX": "all"}, (1, 1)),), ("Orthopantomogramm", "OPG")
+        ),
+        StudyKind("dx_text", 3, (_images("dx_image", {"DX": "all"}), _TEXT), _DX_STUDIES),
         # FL
-        Kind("xa_rdsr", 5, (_images("xa_image", count=(2, 12)), _report("rdsr_fl", "FL")), _FL_STUDIES),
-        Kind("rf_rdsr", 4, (_images("rf_image", count=(2, 8)), _report("rdsr_fl", "FL")), _FL_STUDIES),
-        Kind("rf_esr", 2, (_images("rf_image"), _report("esr_fl", "FL")), _FL_STUDIES),
-        Kind("fl_without_report", 3, (_images("xa_image"),), _FL_STUDIES),
+        StudyKind("xa_rdsr", 5, (_images("xa_image", count=(2, 12)), _report("rdsr_fl", "FL")), _FL_STUDIES),
+        StudyKind("rf_rdsr", 4, (_images("rf_image", count=(2, 8)), _report("rdsr_fl", "FL")), _FL_STUDIES),
+        StudyKind("rf_esr", 2, (_images("rf_image"), _report("esr_fl", "FL")), _FL_STUDIES),
+        StudyKind("fl_without_report", 3, (_images("xa_image"),), _FL_STUDIES),
         # NM
-        Kind("nm_rrdsr", 2, (_images("nm_image"), _report("rrdsr", "NM")), _NM_STUDIES),
-        Kind(
+        StudyKind("nm_rrdsr", 2, (_images("nm_image"), _report("rrdsr", "NM")), _NM_STUDIES),
+        StudyKind(
             "nm_images",
             3,
             (
@@ -196,7 +202,7 @@ KINDS: dict[str, Kind] = {
             ),
             _NM_STUDIES,
         ),
-        Kind(
+        StudyKind(
             "petct",
             3,
             (
@@ -209,13 +215,13 @@ KINDS: dict[str, Kind] = {
             ),
             _NM_STUDIES,
         ),
-        Kind(
+        StudyKind(
             "pet_images",
             1,
             (Plan("pet_image", (30, 60), descriptions=("PET AC",), first_number=458, keep={"NM": "first"}),),
             _NM_STUDIES,
         ),
-        Kind(
+        StudyKind(
             "spect_ct",
             1,
             (
@@ -226,11 +232,11 @@ KINDS: dict[str, Kind] = {
             _NM_STUDIES,
         ),
         # Reports alone, several types at once, and what is nothing for a dose register
-        Kind("sr_only_rdsr", 3, (_report("rdsr_ct", "SR"),), _CT_STUDIES),
-        Kind("sr_only_rrdsr", 1, (_report("rrdsr", "SR"),), _NM_STUDIES),
-        Kind("sr_only_esr", 1, (_report("esr_ct", "SR"),), _CT_STUDIES),
-        Kind("sr_only_text", 2, (_TEXT,), _CT_STUDIES),
-        Kind(
+        StudyKind("sr_only_rdsr", 3, (_report("rdsr_ct", "SR"),), _CT_STUDIES),
+        StudyKind("sr_only_rrdsr", 1, (_report("rrdsr", "SR"),), _NM_STUDIES),
+        StudyKind("sr_only_esr", 1, (_report("esr_ct", "SR"),), _CT_STUDIES),
+        StudyKind("sr_only_text", 2, (_TEXT,), _CT_STUDIES),
+        StudyKind(
             "mg_and_dx",
             1,
             (
@@ -241,15 +247,17 @@ KINDS: dict[str, Kind] = {
             ),
             _MG_STUDIES,
         ),
-        Kind("mr", 8, (Plan("mr_image", (20, 60), (2, 5), ("t2_tse_sag", "t1 vibe")), _KEY), ("MRT Knie",)),
-        Kind("us", 5, (Plan("us_image", (3, 12)),), ("Sono Abdomen", None)),
-        Kind("opt", 2, (Plan("ophthalmic_image", (1, 2)),), ("OCT Makula",)),
+        StudyKind(
+            "mr", 8, (Plan("mr_image", (20, 60), (2, 5), ("t2_tse_sag", "t1 vibe")), _KEY), ("MRT Knie",)
+        ),
+        StudyKind("us", 5, (Plan("us_image", (3, 12)),), ("Sono Abdomen", None)),
+        StudyKind("opt", 2, (Plan("ophthalmic_image", (1, 2)),), ("OCT Makula",)),
     )
 }
 
 
 def make_study(
-    kind: Kind,
+    kind: StudyKind,
     study_instance_uid: str,
     date: dt.date | None,
     time: dt.time | None,

@@ -36,7 +36,7 @@ _HEADER_TAGS = [
 
 
 @dataclass(slots=True)
-class _Found:
+class _FoundFile:
     """The files of one study: a header that speaks for it, and headers and files by series."""
 
     header: Dataset
@@ -49,12 +49,12 @@ def studies_in(paths: Iterable[Path]) -> list[Study]:
     Raises:
         FileNotFoundError: a path does not exist.
     """
-    found: dict[str, _Found] = {}
+    found: dict[str, _FoundFile] = {}
     for path in _files(paths):
         header = _header(path)
         if header is None:
             continue
-        study = found.setdefault(str(header.StudyInstanceUID), _Found(header))
+        study = found.setdefault(str(header.StudyInstanceUID), _FoundFile(header))
         study.series.setdefault(str(header.SeriesInstanceUID), []).append((header, _instance(header, path)))
     return [_study(study) for study in found.values()]
 
@@ -90,7 +90,7 @@ def _instance(header: Dataset, path: Path) -> Instance:
     )
 
 
-def _study(found: _Found) -> Study:
+def _study(found: _FoundFile) -> Study:
     header = found.header
     return Study(
         study_instance_uid=str(header.StudyInstanceUID),

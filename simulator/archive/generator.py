@@ -8,7 +8,7 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping
 
-from simulator.archive.blueprints import KINDS, Kind, make_study
+from simulator.archive.blueprints import KINDS, StudyKind, make_study
 from simulator.archive.model import Study
 
 _PREFIX_DIGITS = 12
@@ -70,7 +70,7 @@ class GeneratedArchive:
         self._prefix = f"2.25.{10 ** (_PREFIX_DIGITS - 1) + digest % (9 * 10 ** (_PREFIX_DIGITS - 1))}"
         self._starts = _day_starts(n, first_date, days)
         weights = {name: kind.weight for name, kind in KINDS.items()} if kinds is None else kinds
-        self._kinds: list[Kind] = [KINDS[name] for name in weights]
+        self._kinds: list[StudyKind] = [KINDS[name] for name in weights]
         self._weights = list(itertools.accumulate(weights.values()))
         self._made = functools.lru_cache(maxsize=_KEPT_STUDIES)(self._make)
 

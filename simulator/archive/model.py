@@ -199,7 +199,7 @@ class StudyList:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class ArchiveMatch:
     """One entity of an answer: a study, and, at the lower levels, its series and instance."""
 
     study: Study
@@ -214,8 +214,8 @@ class Match:
         return self.series.series_instance_uid if self.series is not None else self.study.study_instance_uid
 
 
-def objects_of(study: Study) -> Iterator[Match]:
+def objects_of(study: Study) -> Iterator[ArchiveMatch]:
     """Yield every object of a study."""
     for series in study.series:
         for instance in series.instances:
-            yield Match(study, series, instance)
+            yield ArchiveMatch(study, series, instance)

@@ -13,7 +13,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.dsutils import split_dataset
 
-from simulator.archive.model import Instance, Match
+from simulator.archive.model import ArchiveMatch, Instance
 from simulator.content import base, images
 from simulator.content.ct_report import fill_ct_report
 from simulator.content.other_reports import (
@@ -35,7 +35,7 @@ from simulator.content.projection_report import (
 #: Encoded objects that are kept because they may be asked for again.
 _CACHE_BYTES = 16 * 1024 * 1024
 
-_Fill = Callable[[Dataset, Match], None]
+_Fill = Callable[[Dataset, ArchiveMatch], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class EncodedObject:
     data_set: bytes
 
 
-def build(match: Match) -> Dataset:
+def build(match: ArchiveMatch) -> Dataset:
     """Return the data set of an object, with file meta information, as its description has it.
 
     Raises:
@@ -136,7 +136,7 @@ class ObjectEncoder:
         self._kept: OrderedDict[tuple[str, Instance, bool], EncodedObject] = OrderedDict()
         self._size_bytes = 0
 
-    def encode(self, match: Match, *, implicit_vr: bool) -> EncodedObject:
+    def encode(self, match: ArchiveMatch, *, implicit_vr: bool) -> EncodedObject:
         """Return an object as it goes over the wire.
 
         Raises:

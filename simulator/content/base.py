@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from simulator.archive.model import Match, Series, Study
+from simulator.archive.model import ArchiveMatch, Series, Study
 from simulator.query.keys import format_time
 
 IMPLEMENTATION_CLASS_UID = "2.25.190146791043182537444806132342625375407"
@@ -95,7 +95,7 @@ def study_moment(study: Study) -> dt.datetime:
     return dt.datetime.combine(study.date or dt.date(2020, 1, 1), study.time or dt.time(12))
 
 
-def series_of(match: Match) -> Series:
+def series_of(match: ArchiveMatch) -> Series:
     """Return the series of an object.
 
     Raises:
@@ -106,7 +106,7 @@ def series_of(match: Match) -> Series:
     return match.series
 
 
-def common(match: Match, sop_class_uid: str) -> Dataset:
+def common(match: ArchiveMatch, sop_class_uid: str) -> Dataset:
     """Return a data set with the modules that every object has."""
     study, series, instance = match.study, series_of(match), match.instance
     assert instance is not None

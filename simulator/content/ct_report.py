@@ -5,7 +5,7 @@ import random
 
 from pydicom.dataset import Dataset
 
-from simulator.archive.model import Match
+from simulator.archive.model import ArchiveMatch
 from simulator.content.base import derived_uid, rng_for, study_moment
 from simulator.content.sr import (
     HAS_CONCEPT_MOD,
@@ -87,7 +87,7 @@ def _acquisition(rng: random.Random, event_uid: str, protocol: str, *, scout: bo
     return event, dlp
 
 
-def _events(match: Match) -> tuple[list[Dataset], float]:
+def _events(match: ArchiveMatch) -> tuple[list[Dataset], float]:
     rng = rng_for(match.uid)
     series = [series for series in match.study.series if series.modality == "CT"]
     protocols = [one.description or "Protocol" for one in series] or ["Protocol"]
@@ -101,7 +101,7 @@ def _events(match: Match) -> tuple[list[Dataset], float]:
     return events, total
 
 
-def fill_ct_report(ds: Dataset, match: Match) -> None:
+def fill_ct_report(ds: Dataset, match: ArchiveMatch) -> None:
     """Add the content of a CT dose report: totals, and an acquisition for the scout and each series."""
     events, total_dlp = _events(match)
     began = study_moment(match.study)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from simulator.archive.model import Match
+from simulator.archive.model import ArchiveMatch
 from simulator.content.base import code, rng_for, study_moment
 
 #: Rows and columns of made images: enough to be valid, small enough to be sent by the thousand.
@@ -43,7 +43,7 @@ def _fill_pixels(ds: Dataset, rng: random.Random, pixels: _Pixels | None = None)
         ds.NumberOfFrames = pixels.frames
 
 
-def _acquired(ds: Dataset, match: Match, image_type: list[str]) -> random.Random:
+def _acquired(ds: Dataset, match: ArchiveMatch, image_type: list[str]) -> random.Random:
     number = match.instance.instance_number if match.instance is not None else None
     began = study_moment(match.study) + dt.timedelta(seconds=number or 0)
     ds.ImageType = image_type
@@ -54,7 +54,7 @@ def _acquired(ds: Dataset, match: Match, image_type: list[str]) -> random.Random
     return rng_for(match.uid)
 
 
-def _plane_position(ds: Dataset, match: Match) -> None:
+def _plane_position(ds: Dataset, match: ArchiveMatch) -> None:
     number = match.instance.instance_number if match.instance is not None else None
     ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     ds.ImagePositionPatient = [-200, -200, 5 * (number or 0)]
@@ -64,7 +64,7 @@ def _plane_position(ds: Dataset, match: Match) -> None:
     ds.PositionReferenceIndicator = ""
 
 
-def fill_ct_image(ds: Dataset, match: Match) -> None:
+def fill_ct_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add one slice of a CT series."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY", "AXIAL"])
     _plane_position(ds, match)
@@ -83,26 +83,26 @@ def fill_ct_image(ds: Dataset, match: Match) -> None:
     _fill_pixels(ds, rng)
 
 
-def fill_ct_localizer(ds: Dataset, match: Match) -> None:
+def fill_ct_localizer(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a CT scout view."""
     fill_ct_image(ds, match)
     ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
     ds.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
 
 
-def _secondary_capture(ds: Dataset, match: Match, image_type: list[str]) -> random.Random:
+def _secondary_capture(ds: Dataset, match: ArchiveMatch, image_type: list[str]) -> random.Random:
     rng = _acquired(ds, match, image_type)
     ds.ConversionType = "WSD"
     _fill_pixels(ds, rng, _Pixels(bits=8, stored=8))
     return rng
 
 
-def fill_secondary_capture(ds: Dataset, match: Match) -> None:
+def fill_secondary_capture(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a screen that was captured for any reason."""
     _secondary_capture(ds, match, ["DERIVED", "SECONDARY"])
 
 
-def fill_philips_dose_info(ds: Dataset, match: Match) -> None:
+def fill_philips_dose_info(ds: Dataset, match: ArchiveMatch) -> None:
     """Add the "Dose Info" screen of Philips CT scanners, whose header holds the doses (PS3.3 C.4.16)."""
     rng = _secondary_capture(ds, match, ["DERIVED", "SECONDARY", "DOSE_INFO"])
     ds.Manufacturer = "Philips"
@@ -125,7 +125,7 @@ def fill_philips_dose_info(ds: Dataset, match: Match) -> None:
     ds.CommentsOnRadiationDose = "\r\n".join(lines)
 
 
-def fill_toshiba_dose_summary(ds: Dataset, match: Match) -> None:
+def fill_toshiba_dose_summary(ds: Dataset, match: ArchiveMatch) -> None:
     """Add the dose summary screen of Toshiba CT scanners: only to be read as an image, beside the series."""
     _secondary_capture(ds, match, ["DERIVED", "SECONDARY", "DISPLAY"])
     ds.Manufacturer = "TOSHIBA"
@@ -146,7 +146,7 @@ def _projection_exposure(ds: Dataset, rng: random.Random, *, kv: tuple[float, fl
     ds.FilterMaterial = "ALUMINUM"
 
 
-def fill_dx_image(ds: Dataset, match: Match) -> None:
+def fill_dx_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a digital radiograph with exposure and dose area product (dGy.cm2)."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY"])
     ds.PresentationIntentType = _PRESENTATION
@@ -170,7 +170,7 @@ def fill_dx_image(ds: Dataset, match: Match) -> None:
     _fill_pixels(ds, rng)
 
 
-def fill_cr_image(ds: Dataset, match: Match) -> None:
+def fill_cr_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a computed radiograph: exposure, but hardly a dose area product."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY"])
     _projection_exposure(ds, rng, kv=(50, 120))
@@ -183,14 +183,14 @@ def fill_cr_image(ds: Dataset, match: Match) -> None:
     _fill_pixels(ds, rng)
 
 
-def fill_px_image(ds: Dataset, match: Match) -> None:
+def fill_px_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a panoramic dental radiograph."""
     fill_dx_image(ds, match)
     ds.BodyPartExamined = "JAW"
     ds.AnatomicRegionSequence = [code("T-D1213", "SRT", "Jaw region")]
 
 
-def fill_mg_image(ds: Dataset, match: Match) -> None:
+def fill_mg_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a mammogram with compression, entrance dose (dGy, mGy) and organ dose (dGy)."""
     fill_dx_image(ds, match)
     rng = rng_for(match.uid + "mg")
@@ -212,13 +212,13 @@ def fill_mg_image(ds: Dataset, match: Match) -> None:
     ds.OrganExposed = "BREAST"
 
 
-def fill_mg_for_processing(ds: Dataset, match: Match) -> None:
+def fill_mg_for_processing(ds: Dataset, match: ArchiveMatch) -> None:
     """Add the unprocessed twin of a mammogram."""
     fill_mg_image(ds, match)
     ds.PresentationIntentType = "FOR PROCESSING"
 
 
-def fill_tomosynthesis(ds: Dataset, match: Match) -> None:
+def fill_tomosynthesis(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a breast tomosynthesis volume of a few frames."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY", "TOMOSYNTHESIS", "NONE"])
     ds.PresentationIntentType = _PRESENTATION
@@ -229,7 +229,7 @@ def fill_tomosynthesis(ds: Dataset, match: Match) -> None:
     _fill_pixels(ds, rng, _Pixels(frames=3))
 
 
-def fill_xa_image(ds: Dataset, match: Match) -> None:
+def fill_xa_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a short run of angiography or fluoroscopy."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY", "SINGLE PLANE"])
     _projection_exposure(ds, rng, kv=(60, 110))
@@ -243,7 +243,7 @@ def fill_xa_image(ds: Dataset, match: Match) -> None:
     _fill_pixels(ds, rng, _Pixels(bits=8, stored=8, frames=2))
 
 
-def _radiopharmaceutical(ds: Dataset, match: Match, rng: random.Random, *, pet: bool) -> None:
+def _radiopharmaceutical(ds: Dataset, match: ArchiveMatch, rng: random.Random, *, pet: bool) -> None:
     injected = study_moment(match.study) - dt.timedelta(hours=1)
     item = Dataset()
     item.Radiopharmaceutical = "Fluorodeoxyglucose" if pet else "Tc-99m MDP"
@@ -258,7 +258,7 @@ def _radiopharmaceutical(ds: Dataset, match: Match, rng: random.Random, *, pet: 
     ds.RadiopharmaceuticalInformationSequence = [item]
 
 
-def fill_pet_image(ds: Dataset, match: Match) -> None:
+def fill_pet_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add one slice of a PET series with its radiopharmaceutical."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY"])
     _plane_position(ds, match)
@@ -278,7 +278,7 @@ def fill_pet_image(ds: Dataset, match: Match) -> None:
     _fill_pixels(ds, rng)
 
 
-def fill_nm_image(ds: Dataset, match: Match) -> None:
+def fill_nm_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a planar scintigram with its radiopharmaceutical."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY", "STATIC", "EMISSION"])
     _radiopharmaceutical(ds, match, rng_for(match.study.study_instance_uid), pet=False)
@@ -292,7 +292,7 @@ def fill_nm_image(ds: Dataset, match: Match) -> None:
     ds.NumberOfFrames = 1
 
 
-def fill_mr_image(ds: Dataset, match: Match) -> None:
+def fill_mr_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a slice of magnetic resonance: no dose at all."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY", "M"])
     _plane_position(ds, match)
@@ -302,13 +302,13 @@ def fill_mr_image(ds: Dataset, match: Match) -> None:
     _fill_pixels(ds, rng)
 
 
-def fill_us_image(ds: Dataset, match: Match) -> None:
+def fill_us_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add an ultrasound picture: no dose at all."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY"])
     _fill_pixels(ds, rng, _Pixels(bits=8, stored=8))
 
 
-def fill_ophthalmic_image(ds: Dataset, match: Match) -> None:
+def fill_ophthalmic_image(ds: Dataset, match: ArchiveMatch) -> None:
     """Add an ophthalmic tomogram, whose code OPT is not that of PET."""
     rng = _acquired(ds, match, ["ORIGINAL", "PRIMARY"])
     ds.ImageLaterality = rng.choice("LR")

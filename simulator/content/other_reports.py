@@ -4,7 +4,7 @@ import datetime as dt
 
 from pydicom.dataset import Dataset
 
-from simulator.archive.model import Match
+from simulator.archive.model import ArchiveMatch
 from simulator.content.base import derived_uid, rng_for, study_moment
 from simulator.content.ct_report import fill_ct_report
 from simulator.content.sr import (
@@ -26,7 +26,7 @@ _INTRAVENOUS: Concept = ("G-D101", "SRT", "Intravenous route")
 _VENDOR_SCHEME = "99SMS_RADSUM"
 
 
-def fill_radiopharmaceutical_report(ds: Dataset, match: Match) -> None:
+def fill_radiopharmaceutical_report(ds: Dataset, match: ArchiveMatch) -> None:
     """Add the content of a Radiopharmaceutical Radiation Dose report (TID 10021)."""
     rng = rng_for(match.uid)
     began = study_moment(match.study) - dt.timedelta(hours=1)
@@ -62,13 +62,13 @@ def fill_radiopharmaceutical_report(ds: Dataset, match: Match) -> None:
     fill_document(ds, match, root, template="10021")
 
 
-def fill_enhanced_ct_report(ds: Dataset, match: Match) -> None:
+def fill_enhanced_ct_report(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a CT dose report as older scanners wrote it: the same tree, without naming its template."""
     fill_ct_report(ds, match)
     del ds.ContentTemplateSequence
 
 
-def fill_radiation_summary(ds: Dataset, match: Match) -> None:
+def fill_radiation_summary(ds: Dataset, match: ArchiveMatch) -> None:
     """Add the private radiation summary that mobile C-arms write into an Enhanced SR."""
     rng = rng_for(match.uid)
     began = study_moment(match.study)
@@ -92,7 +92,7 @@ def fill_radiation_summary(ds: Dataset, match: Match) -> None:
     fill_document(ds, match, root)
 
 
-def fill_measurements(ds: Dataset, match: Match) -> None:
+def fill_measurements(ds: Dataset, match: ArchiveMatch) -> None:
     """Add measurements of a finding: a report that has nothing to do with dose."""
     rng = rng_for(match.uid)
     finding = container(
@@ -104,7 +104,7 @@ def fill_measurements(ds: Dataset, match: Match) -> None:
     fill_document(ds, match, root)
 
 
-def fill_text_report(ds: Dataset, match: Match) -> None:
+def fill_text_report(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a radiologist's text."""
     root = container(
         ("18782-3", "LN", "X-Ray Report"),
@@ -114,7 +114,7 @@ def fill_text_report(ds: Dataset, match: Match) -> None:
     fill_document(ds, match, root)
 
 
-def fill_patient_dose_report(ds: Dataset, match: Match) -> None:
+def fill_patient_dose_report(ds: Dataset, match: ArchiveMatch) -> None:
     """Add an estimate of the dose to the patient (TID 10030)."""
     rng = rng_for(match.uid)
     root = container(
@@ -129,7 +129,7 @@ def fill_patient_dose_report(ds: Dataset, match: Match) -> None:
     fill_document(ds, match, root, template="10030")
 
 
-def fill_key_objects(ds: Dataset, match: Match) -> None:
+def fill_key_objects(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a key object selection that names the first object of the study's first other series."""
     others = [series for series in match.study.series if series.modality not in {"KO", "PR", "SR"}]
     root = container(("113000", "DCM", "Of Interest"))
@@ -159,7 +159,7 @@ def _reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
     return reference
 
 
-def fill_presentation_state(ds: Dataset, match: Match) -> None:
+def fill_presentation_state(ds: Dataset, match: ArchiveMatch) -> None:
     """Add a grayscale softcopy presentation state for the first image of the study."""
     began = study_moment(match.study)
     images = [series for series in match.study.series if series.modality not in {"KO", "PR", "SR"}]

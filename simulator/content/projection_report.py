@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from simulator.archive.model import Match
+from simulator.archive.model import ArchiveMatch
 from simulator.content.base import derived_uid, rng_for, study_moment
 from simulator.content.sr import (
     HAS_CONCEPT_MOD,
@@ -71,7 +71,7 @@ def _filters(material: Concept, thickness_mm: float) -> Dataset:
     )
 
 
-def _projection_event(match: Match, rng: random.Random, number: int, *, fluoroscopy: bool) -> _Event:
+def _projection_event(match: ArchiveMatch, rng: random.Random, number: int, *, fluoroscopy: bool) -> _Event:
     """Return one irradiation event with its dose area product, dose at the reference point and duration."""
     dap = rng.uniform(2e-5, 9e-4) if fluoroscopy else rng.uniform(1e-6, 8e-5)
     dose_rp = dap * rng.uniform(40, 80)
@@ -98,7 +98,7 @@ def _projection_event(match: Match, rng: random.Random, number: int, *, fluorosc
     return _Event(event, dap, dose_rp, duration_s)
 
 
-def _root(ds: Dataset, match: Match, procedure: Concept, *content: Dataset) -> Dataset:
+def _root(ds: Dataset, match: ArchiveMatch, procedure: Concept, *content: Dataset) -> Dataset:
     reported = coded(
         ("121058", "DCM", "Procedure reported"),
         procedure,
@@ -124,7 +124,7 @@ def _root(ds: Dataset, match: Match, procedure: Concept, *content: Dataset) -> D
     )
 
 
-def fill_fluoroscopy_report(ds: Dataset, match: Match) -> None:
+def fill_fluoroscopy_report(ds: Dataset, match: ArchiveMatch) -> None:
     """Add the content of a dose report of fluoroscopy or angiography: totals and a handful of events."""
     rng = rng_for(match.uid)
     made = [_projection_event(match, rng, number, fluoroscopy=True) for number in range(rng.randrange(2, 7))]
@@ -148,7 +148,7 @@ def fill_fluoroscopy_report(ds: Dataset, match: Match) -> None:
     fill_document(ds, match, root, template="10001")
 
 
-def fill_radiography_report(ds: Dataset, match: Match) -> None:
+def fill_radiography_report(ds: Dataset, match: ArchiveMatch) -> None:
     """Add the content of a dose report of radiography."""
     rng = rng_for(match.uid)
     made = [_projection_event(match, rng, number, fluoroscopy=False) for number in range(rng.randrange(1, 4))]
@@ -171,7 +171,7 @@ def fill_radiography_report(ds: Dataset, match: Match) -> None:
 
 
 def _breast_event(
-    match: Match, rng: random.Random, number: int, *, side: Concept, view: Concept, agd: float
+    match: ArchiveMatch, rng: random.Random, number: int, *, side: Concept, view: Concept, agd: float
 ) -> Dataset:
     began = study_moment(match.study) + dt.timedelta(minutes=number)
     return container(
@@ -200,7 +200,7 @@ def _breast_event(
     )
 
 
-def fill_mammography_report(ds: Dataset, match: Match) -> None:
+def fill_mammography_report(ds: Dataset, match: ArchiveMatch) -> None:
     """Add the content of a dose report of mammography: four views with their average glandular doses."""
     rng = rng_for(match.uid)
     accumulated: list[Dataset] = []

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from pydicom.dataset import Dataset
 
-from simulator.archive.model import Match
+from simulator.archive.model import ArchiveMatch
 from simulator.content.base import code, derived_uid, study_moment
 
 #: A coded concept: value, scheme, meaning.
@@ -76,7 +76,7 @@ def moment(concept: Concept, value: dt.datetime, *, relationship: str = CONTAINS
     return item
 
 
-def fill_document(ds: Dataset, match: Match, root: Dataset, template: str | None = None) -> None:
+def fill_document(ds: Dataset, match: ArchiveMatch, root: Dataset, template: str | None = None) -> None:
     """Add the SR document modules and the content tree to a data set."""
     began = study_moment(match.study)
     ds.ReferencedPerformedProcedureStepSequence = []
@@ -110,7 +110,7 @@ def device_observer(ds: Dataset) -> list[Dataset]:
     ]
 
 
-def scope_is_study(match: Match) -> Dataset:
+def scope_is_study(match: ArchiveMatch) -> Dataset:
     """Return the item that says that the report adds up the whole study."""
     item = coded(
         ("113705", "DCM", "Scope of Accumulation"), ("113014", "DCM", "Study"), relationship=HAS_OBS_CONTEXT

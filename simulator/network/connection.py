@@ -54,7 +54,7 @@ class Host(Protocol):
         """Return the presentation contexts that are supported among the proposed abstract syntaxes."""
         ...
 
-    def admit(self, connection: "Connection", called_ae_title: str) -> tuple[int, int, int] | None:
+    def admit(self, connection: "ServedConnection", called_ae_title: str) -> tuple[int, int, int] | None:
         """Count an association in; return result, source and reason if it is rejected."""
         ...
 
@@ -63,17 +63,17 @@ class Host(Protocol):
         ...
 
     def serve(
-        self, connection: "Connection", request: DimseServiceType, context: PresentationContext
+        self, connection: "ServedConnection", request: DimseServiceType, context: PresentationContext
     ) -> None:
         """Answer one request."""
         ...
 
-    def ended(self, connection: "Connection") -> None:
+    def ended(self, connection: "ServedConnection") -> None:
         """Count an association out; called once."""
         ...
 
 
-class Connection(Association):
+class ServedConnection(Association):
     """An accepted association of a scripted PACS."""
 
     def __init__(self, ae: ApplicationEntity, host: Host, raw: socket.socket, number: int) -> None:
@@ -209,7 +209,7 @@ def _as_primitives(pdus: bytes) -> list[P_DATA]:
 class _Acse(ACSE):
     """Association control that asks the PACS whom to reject and with which reason."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ServedConnection) -> None:
         super().__init__(connection)
         self._connection = connection
 
@@ -261,7 +261,7 @@ class _Handler(RequestHandler):
     server: "Server"
     request: socket.socket
 
-    def _create_association(self) -> Connection:
+    def _create_association(self) -> ServedConnection:
         send_at_once(self.request)
         connection = self.server.make_connection(self.request)
         connection._server = self.server  # noqa: SLF001
@@ -289,7 +289,7 @@ class Server(ThreadedAssociationServer):
         ae: ApplicationEntity,
         address: tuple[str, int],
         contexts: list[PresentationContext],
-        make_connection: Callable[[socket.socket], Connection],
+        make_connection: Callable[[socket.socket], ServedConnection],
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.make_connection = make_connection

@@ -12,15 +12,15 @@ from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_GET, C_MOVE, DimseServ
 from pynetdicom.presentation import PresentationContext
 
 from simulator import witness as records
-from simulator.archive.model import Archive, Match
+from simulator.archive.model import Archive, ArchiveMatch
 from simulator.behaviour import Behaviour, Fault, Operation
 from simulator.content import ObjectEncoder
 from simulator.faults import FaultBook, RequestFacts
-from simulator.network.connection import Connection, ConnectionLostError
-from simulator.query.c_find import Finder, Outcome, echo, strike_down
-from simulator.query.responses import AnswerEncoder
-from simulator.query.search import Query, RefusedError, parse
-from simulator.transfer.c_move import Counters, Mover, SubOperations, plan_objects
+from simulator.network.connection import ConnectionLostError, ServedConnection
+from simulator.query.c_find import Finder, FindOutcome, echo, strike_down
+from simulator.query.responses import ResponseEncoder
+from simulator.query.search import RefusedError, Search, parse
+from simulator.transfer.c_move import MoveScp, OperationCounts, SubOperationCounters, plan_objects
 from simulator.transfer.c_store import (
     Destination,
     NotSentError,
@@ -32,21 +32,21 @@ from simulator.transfer.c_store import (
 from simulator.witness import Witness
 
 _OPERATIONS: dict[type, Operation] = {C_ECHO: "echo", C_FIND: "find", C_MOVE: "move", C_GET: "get"}
-_NO_QUERY = Query("")
+_NO_QUERY = Search("")
 
 
 @dataclass(slots=True)
 class _Job:
     """One request while it is served."""
 
-    connection: Connection
+    connection: ServedConnection
     request: C_ECHO | C_FIND | C_MOVE | C_GET
     context: PresentationContext
-    record: records.Request
+    record: records.RecordedRequest
     begun: float
-    query: Query = _NO_QUERY
+    query: Search = _NO_QUERY
     fault: Fault | None = None
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: FindOutcome = field(default_factory=FindOutcome)
 
     @property
     def context_id(self) -> int:
@@ -88,7 +88,9 @@ class Services:
         self._later: set[threading.Thread] = set()
         self._lock = threading.Lock()
 
-    def serve(self, connection: Connection, request: DimseServiceType, context: PresentationContext) -> None:
+    def serve(
+        self, connection: ServedConnection, request: DimseServiceType, context: PresentationContext
+    ) -> None:
         """Answer one request and record it.
 
         Raises:
@@ -97,7 +99,7 @@ class Services:
         if not isinstance(request, (C_ECHO, C_FIND, C_MOVE, C_GET)):
             connection.abort()
             return
-        record = records.Request(
+        record = records.RecordedRequest(
             self._witness.next_number(),
             records.now(),
             connection.number,
@@ -138,19 +140,19 @@ class Services:
             if refusal is not None:
                 finder.refuse(refusal)
                 return
-            encoder = AnswerEncoder(job.query, behaviour, self._ae_title, implicit_vr=job.implicit_vr)
+            encoder = ResponseEncoder(job.query, behaviour, self._ae_title, implicit_vr=job.implicit_vr)
             finder.serve(job.query, self._archive, encoder)
         else:
-            mover = Mover(job.connection, job.context, request, behaviour, job.fault, job.outcome)
+            mover = MoveScp(job.connection, job.context, request, behaviour, job.fault, job.outcome)
             if refusal is not None:
                 mover.refuse(refusal.status, refusal.comment)
                 return
             self._limited_move(job, mover, request, behaviour)
 
-    def _watch(self, job: _Job) -> Callable[[Match], Fault | None]:
+    def _watch(self, job: _Job) -> Callable[[ArchiveMatch], Fault | None]:
         facts = job.facts()
 
-        def watch(match: Match) -> Fault | None:
+        def watch(match: ArchiveMatch) -> Fault | None:
             fault = self._book.strike_answer(facts, match)
             job.fault = fault or job.fault
             return fault
@@ -180,7 +182,7 @@ class Services:
 
     # Moves
 
-    def _limited_move(self, job: _Job, mover: Mover, request: C_MOVE | C_GET, behaviour: Behaviour) -> None:
+    def _limited_move(self, job: _Job, mover: MoveScp, request: C_MOVE | C_GET, behaviour: Behaviour) -> None:
         if not self._witness.begin_move(behaviour.move_limit):
             mover.refuse(behaviour.move_limit_status, "Too many moves at once")
             return
@@ -191,7 +193,7 @@ class Services:
         finally:
             self._witness.end_move()
 
-    def _move(self, job: _Job, mover: Mover, request: C_MOVE | C_GET, behaviour: Behaviour) -> None:
+    def _move(self, job: _Job, mover: MoveScp, request: C_MOVE | C_GET, behaviour: Behaviour) -> None:
         if behaviour.move_refused_with is not None:
             raise RefusedError(behaviour.move_refused_with, "")
         destination = None
@@ -203,7 +205,7 @@ class Services:
         if destination is None:
             mover.serve(
                 objects,
-                SubOperations(
+                OperationCounts(
                     self._book, _OnAssociation(job, self._witness, self._encoder), job.connection.pause
                 ),
             )
@@ -221,7 +223,7 @@ class Services:
             mover.promise(len(objects))
             return
         try:
-            mover.serve(objects, SubOperations(self._book, transfer, job.connection.pause))
+            mover.serve(objects, OperationCounts(self._book, transfer, job.connection.pause))
         finally:
             transfer.close()
 
@@ -240,8 +242,8 @@ class Services:
             thread.start()
 
     def _send_later(self, transfer: "_Transfer", delay_s: float) -> None:
-        sub_operations = SubOperations(self._book, transfer, self._wait)
-        counters = Counters(remaining=len(transfer.objects))
+        sub_operations = OperationCounts(self._book, transfer, self._wait)
+        counters = SubOperationCounters(remaining=len(transfer.objects))
         self._wait(delay_s)
         try:
             for match in transfer.objects:
@@ -268,7 +270,7 @@ class _Transfer:
     def __init__(
         self,
         sender: StoreSender,
-        objects: list[Match],
+        objects: list[ArchiveMatch],
         originator: Originator,
         witness: Witness,
         behaviour: Behaviour,
@@ -280,7 +282,7 @@ class _Transfer:
         self._closes_each = behaviour.association_per_object
         self._instances = [match.instance for match in objects if match.instance is not None]
 
-    def __call__(self, match: Match) -> int:
+    def __call__(self, match: ArchiveMatch) -> int:
         status = self._sender.send(match, self._instances, self._originator)
         self._witness.sent()
         if self._closes_each:
@@ -303,7 +305,7 @@ class _OnAssociation:
         self._encoder = encoder
         self._message_id = job.request.MessageID or 0
 
-    def __call__(self, match: Match) -> int:
+    def __call__(self, match: ArchiveMatch) -> int:
         usable = [context for context in self._connection.accepted_contexts if context.as_scu]
         context = None if match.instance is None else context_for(usable, match.instance)
         if context is None or context.context_id is None:
@@ -321,7 +323,7 @@ class _OnAssociation:
         self._connection.abort()
 
 
-def _query_of(job: _Job) -> Query:
+def _query_of(job: _Job) -> Search:
     if isinstance(job.request, C_ECHO):
         return _NO_QUERY
     syntax = job.context.transfer_syntax[0]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND
 
-from simulator.archive.model import Archive, Match
+from simulator.archive.model import Archive, ArchiveMatch
 from simulator.behaviour import ANSWER_FAULTS, Behaviour, Fault
 from simulator.network import encoding
-from simulator.network.connection import Connection
-from simulator.query.responses import AnswerEncoder
-from simulator.query.search import Query, RefusedError, admit, find
+from simulator.network.connection import ServedConnection
+from simulator.query.responses import ResponseEncoder
+from simulator.query.search import RefusedError, Search, admit, find
 
 PENDING = 0xFF00
 SUCCESS = 0x0000
@@ -24,7 +24,7 @@ _GARBAGE = b"\xff\x00\x00\x00\x00\x04junk"
 
 
 @dataclass(slots=True)
-class Outcome:
+class FindOutcome:
     """What came of a request: how many answers or objects, and the final status (None: no final answer)."""
 
     matches: int = 0
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def echo(
-    connection: Connection, context_id: int, request: C_ECHO, fault: Fault | None, outcome: Outcome
+    connection: ServedConnection, context_id: int, request: C_ECHO, fault: Fault | None, outcome: FindOutcome
 ) -> None:
     """Answer a C-ECHO."""
     status = fault.status if fault is not None and fault.kind == "status" else SUCCESS
@@ -49,7 +49,7 @@ def echo(
     outcome.status = status
 
 
-def strike_down(connection: Connection, fault: Fault) -> bool:
+def strike_down(connection: ServedConnection, fault: Fault) -> bool:
     """Do what a fault does to a whole association; return whether the request is over with it."""
     if fault.kind == "abort":
         connection.abort()
@@ -70,13 +70,13 @@ class Finder:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ServedConnection,
         context_id: int,
         request: C_FIND,
         behaviour: Behaviour,
         fault: Fault | None,
-        outcome: Outcome,
-        watch: Callable[[Match], Fault | None] = lambda _match: None,
+        outcome: FindOutcome,
+        watch: Callable[[ArchiveMatch], Fault | None] = lambda _match: None,
     ) -> None:
         """Make one; `watch` names the fault that strikes at an answer about something."""
         self._outcome = outcome
@@ -91,7 +91,7 @@ class Finder:
         self._batch = bytearray()
         self._maximum_length = connection.requestor.maximum_length or 0
 
-    def serve(self, query: Query, archive: Archive, encoder: AnswerEncoder) -> None:
+    def serve(self, query: Search, archive: Archive, encoder: ResponseEncoder) -> None:
         """Send all answers and the final status."""
         try:
             status = self._answer(query, archive, encoder)
@@ -118,7 +118,7 @@ class Finder:
             fault.comment if fault is not None and fault.kind == "status" and fault.status == status else None
         )
 
-    def _answer(self, query: Query, archive: Archive, encoder: AnswerEncoder) -> int | None:
+    def _answer(self, query: Search, archive: Archive, encoder: ResponseEncoder) -> int | None:
         """Send the answers; return the status to end with, or None where no final answer goes out."""
         fault, behaviour = self._fault, self._behaviour
         admitted = admit(query, behaviour, relational=self._connection.relational)
@@ -141,20 +141,20 @@ class Finder:
             return fault.status if fault.kind == "status" else None
         return SUCCESS
 
-    def _refuse_if_more(self, matches: Iterator[Match], cap: int) -> Iterator[Match]:
+    def _refuse_if_more(self, matches: Iterator[ArchiveMatch], cap: int) -> Iterator[ArchiveMatch]:
         found = list(itertools.islice(matches, cap + 1))
         if len(found) > cap:
             raise RefusedError(self._behaviour.cap_status, "Too many matches")
         return iter(found)
 
-    def _repeated(self, matches: Iterator[Match]) -> Iterator[Match]:
+    def _repeated(self, matches: Iterator[ArchiveMatch]) -> Iterator[ArchiveMatch]:
         every = self._behaviour.duplicate_every
         for number, match in enumerate(matches, start=1):
             yield match
             if every and number % every == 0:
                 yield match
 
-    def _fault_at(self, number: int, match: Match) -> Fault | None:
+    def _fault_at(self, number: int, match: ArchiveMatch) -> Fault | None:
         fault = self._fault
         if fault is not None and number == fault.after_responses:
             return fault
@@ -181,7 +181,7 @@ class Finder:
         self._flush()
         return fault.kind == "status" or strike_down(self._connection, fault)
 
-    def _send_match(self, match: Match, encoder: AnswerEncoder, fault: Fault | None) -> None:
+    def _send_match(self, match: ArchiveMatch, encoder: ResponseEncoder, fault: Fault | None) -> None:
         encoded: bytes | None
         if fault is None or fault.kind not in ANSWER_FAULTS:
             encoded = encoder.encode(match)
@@ -217,7 +217,7 @@ class Finder:
         self._outcome.status = status
 
 
-def _spoiled(match: Match, encoder: AnswerEncoder, fault: Fault) -> bytes | None:
+def _spoiled(match: ArchiveMatch, encoder: ResponseEncoder, fault: Fault) -> bytes | None:
     """Return the answer that a fault makes of a match, None for an answer that never goes out."""
     spoil = {
         "bad_data_set": encoder.broken,

@@ -4,12 +4,12 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from simulator.archive.model import Match, Series, Study
+from simulator.archive.model import ArchiveMatch, Series, Study
 
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 
 #: The values of one attribute of an entity; None means that the attribute is absent, () that it has no value.
-Getter = Callable[[Match], Sequence[str] | None]
+Getter = Callable[[ArchiveMatch], Sequence[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def _one(value: str) -> tuple[str, ...]:
 
 
 def _study(read: Callable[[Study], str | None]) -> Getter:
-    def get(match: Match) -> Sequence[str] | None:
+    def get(match: ArchiveMatch) -> Sequence[str] | None:
         value = read(match.study)
         return None if value is None else _one(value)
 
@@ -43,7 +43,7 @@ def _study(read: Callable[[Study], str | None]) -> Getter:
 
 
 def _series(read: Callable[[Series], str | None]) -> Getter:
-    def get(match: Match) -> Sequence[str] | None:
+    def get(match: ArchiveMatch) -> Sequence[str] | None:
         value = None if match.series is None else read(match.series)
         return None if value is None else _one(value)
 
@@ -54,27 +54,27 @@ def _number(value: int | None) -> str:
     return "" if value is None else str(value)
 
 
-def _station_name(match: Match) -> Sequence[str] | None:
+def _station_name(match: ArchiveMatch) -> Sequence[str] | None:
     if match.series is not None:
         return None if match.series.station_name is None else _one(match.series.station_name)
     names = dict.fromkeys(series.station_name for series in match.study.series if series.station_name)
     return tuple(names)
 
 
-def _sop_classes(match: Match) -> Sequence[str]:
+def _sop_classes(match: ArchiveMatch) -> Sequence[str]:
     return tuple({i.sop_class_uid: None for series in match.study.series for i in series.instances})
 
 
-def _series_date(match: Match) -> Sequence[str]:
+def _series_date(match: ArchiveMatch) -> Sequence[str]:
     return _one(match.study.date.strftime("%Y%m%d")) if match.study.date else ()
 
 
-def _series_time(match: Match) -> Sequence[str]:
+def _series_time(match: ArchiveMatch) -> Sequence[str]:
     own = match.series.time if match.series is not None else None
     return _one(format_time(own or match.study.time))
 
 
-def _instance_number(match: Match) -> Sequence[str] | None:
+def _instance_number(match: ArchiveMatch) -> Sequence[str] | None:
     return None if match.instance is None else _one(_number(match.instance.instance_number))
 
 

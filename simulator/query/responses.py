@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from simulator.archive.model import Match
+from simulator.archive.model import ArchiveMatch
 from simulator.behaviour import Behaviour
 from simulator.network.encoding import element
 from simulator.query.keys import ATTRIBUTES, UNIQUE_KEYS, Getter, belongs
-from simulator.query.search import Query
+from simulator.query.search import Search
 
 _CODECS = {"ISO_IR 6": "ascii", "ISO_IR 100": "latin-1", "ISO_IR 192": "utf-8"}
 _CHARACTER_SET_TAG = 0x00080005
@@ -27,17 +27,17 @@ _MANY = 10_000
 _ENDLESS_SEQUENCE = b"\x40\x00\x75\x02\xff\xff\xff\xffno item here"
 
 #: Makes one element of an answer; None where the attribute is absent.
-_Maker = Callable[[Match], bytes | None]
+_Maker = Callable[[ArchiveMatch], bytes | None]
 
 
 def _constant(encoded: bytes) -> _Maker:
     return lambda _match: encoded
 
 
-class AnswerEncoder:
+class ResponseEncoder:
     """Encodes the matches of one request in its transfer syntax."""
 
-    def __init__(self, query: Query, behaviour: Behaviour, ae_title: str, *, implicit_vr: bool) -> None:
+    def __init__(self, query: Search, behaviour: Behaviour, ae_title: str, *, implicit_vr: bool) -> None:
         self._behaviour = behaviour
         self._implicit_vr = implicit_vr
         self._level = query.level
@@ -77,7 +77,7 @@ class AnswerEncoder:
         if behaviour.count_error and keyword in _COUNTS:
             get = self._miscounted(get)
 
-        def make(match: Match) -> bytes | None:
+        def make(match: ArchiveMatch) -> bytes | None:
             values = get(match)
             return None if values is None else self._element(tag, vr, self._text(vr, values))
 
@@ -87,7 +87,7 @@ class AnswerEncoder:
         """Return a getter of a number that is wrong by `count_error`, never below 0."""
         only, error = self._behaviour.count_error_for, self._behaviour.count_error
 
-        def wrong(match: Match) -> Sequence[str] | None:
+        def wrong(match: ArchiveMatch) -> Sequence[str] | None:
             values = get(match)
             if not values or (only and match.study.study_instance_uid not in only):
                 return values
@@ -107,7 +107,7 @@ class AnswerEncoder:
         if behaviour.modalities_in_study in {"absent", "matched_not_returned"}:
             return None
 
-        def make(match: Match) -> bytes:
+        def make(match: ArchiveMatch) -> bytes:
             blank = match.study.study_instance_uid in behaviour.blank_modalities_for
             values = () if blank else match.study.modalities_in_study
             return self._element(_MODALITIES_TAG, "CS", self._text("CS", values))
@@ -117,24 +117,24 @@ class AnswerEncoder:
     def _text(self, vr: str, values: Sequence[str]) -> bytes:
         return "\\".join(values).encode(self._codec if vr in _TEXT_VRS else "ascii", errors="replace")
 
-    def encode(self, match: Match) -> bytes:
+    def encode(self, match: ArchiveMatch) -> bytes:
         """Return the identifier of one answer."""
         made = (make(match) for _tag, make in self._makers)
         return b"".join(encoded for encoded in made if encoded is not None)
 
-    def without_study_uid(self, match: Match) -> bytes:
+    def without_study_uid(self, match: ArchiveMatch) -> bytes:
         """Return the identifier of an answer that lacks its Study Instance UID."""
         return self._without(match, _STUDY_UID_TAG)
 
-    def without_uid(self, match: Match) -> bytes:
+    def without_uid(self, match: ArchiveMatch) -> bytes:
         """Return the identifier of an answer that lacks the unique key of its level."""
         return self._without(match, ATTRIBUTES[UNIQUE_KEYS[self._level]].tag)
 
-    def _without(self, match: Match, left_out: int) -> bytes:
+    def _without(self, match: ArchiveMatch, left_out: int) -> bytes:
         made = (make(match) for tag, make in self._makers if tag != left_out)
         return b"".join(encoded for encoded in made if encoded is not None)
 
-    def with_many_modalities(self, match: Match) -> bytes:
+    def with_many_modalities(self, match: ArchiveMatch) -> bytes:
         """Return an answer whose (0008,0061) lists modality codes over about 10,000 characters."""
         own = match.study.modalities_in_study
         codes = [*own, *(f"X{number:04d}" for number in range(_MANY // 6))]
@@ -145,15 +145,15 @@ class AnswerEncoder:
             encoded for _tag, encoded in sorted(made, key=lambda item: item[0]) if encoded is not None
         )
 
-    def with_wrong_character_set(self, match: Match) -> bytes:
+    def with_wrong_character_set(self, match: ArchiveMatch) -> bytes:
         """Return an answer that says it is ASCII and holds a description in another character set."""
         return self._in_character_set(match, b"ISO_IR 6")
 
-    def with_unknown_character_set(self, match: Match) -> bytes:
+    def with_unknown_character_set(self, match: ArchiveMatch) -> bytes:
         """Return an answer whose character set no standard names, with a description in it."""
         return self._in_character_set(match, b"ISO_IR 999")
 
-    def _in_character_set(self, match: Match, name: bytes) -> bytes:
+    def _in_character_set(self, match: ArchiveMatch, name: bytes) -> bytes:
         made: list[tuple[int, bytes | None]] = []
         for tag, make in self._makers:
             if tag == _CHARACTER_SET_TAG:
@@ -164,6 +164,6 @@ class AnswerEncoder:
                 made.append((tag, make(match)))
         return b"".join(encoded for _tag, encoded in made if encoded is not None)
 
-    def broken(self, match: Match) -> bytes:
+    def broken(self, match: ArchiveMatch) -> bytes:
         """Return an answer that ends in a sequence of undefined length that never ends."""
         return self.encode(match) + _ENDLESS_SEQUENCE

@@ -7,7 +7,7 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from simulator.archive.model import Archive, Match, Series, Study
+from simulator.archive.model import Archive, ArchiveMatch, Series, Study
 from simulator.behaviour import Behaviour, ListTreatment
 from simulator.query import attribute_matching
 from simulator.query.keys import ATTRIBUTES, LEVELS, UNIQUE_KEYS, belongs
@@ -17,7 +17,7 @@ _NOT_KEYS = frozenset(
 )
 _CODE_KEYS = ("ModalitiesInStudy", "Modality")
 
-Test = Callable[[Match], bool]
+Test = Callable[[ArchiveMatch], bool]
 
 
 class RefusedError(Exception):
@@ -30,7 +30,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class Search:
     """A request identifier, taken apart: its level, its keys with a value, and all keywords asked for."""
 
     level: str
@@ -50,7 +50,7 @@ class Query:
         return {name: values if name in recorded else ("…",) for name, values in self.keys.items()}
 
 
-def parse(identifier: Dataset) -> Query:
+def parse(identifier: Dataset) -> Search:
     """Take an identifier apart.
 
     Raises:
@@ -71,7 +71,7 @@ def parse(identifier: Dataset) -> Query:
             keys[keyword] = values
     if level not in LEVELS:
         raise RefusedError(0xA900, "Query/Retrieve Level is missing or unknown")
-    return Query(level, keys, tuple(asked))
+    return Search(level, keys, tuple(asked))
 
 
 def _values(value: object) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _values(value: object) -> tuple[str, ...]:
     return (str(value).strip(),)
 
 
-def admit(query: Query, behaviour: Behaviour, *, relational: bool) -> Query | None:
+def admit(query: Search, behaviour: Behaviour, *, relational: bool) -> Search | None:
     """Return the query as this PACS understands it, or None where it answers nothing and says success.
 
     Raises:
@@ -99,13 +99,13 @@ def admit(query: Query, behaviour: Behaviour, *, relational: bool) -> Query | No
     return _reduce_lists(query, behaviour)
 
 
-def _study_modality_is_right(query: Query, behaviour: Behaviour) -> bool:
+def _study_modality_is_right(query: Search, behaviour: Behaviour) -> bool:
     if behaviour.study_modality_key == "refused" and "Modality" in query.asked:
         raise RefusedError(behaviour.refusal_status, "Modality is not a key of the study level")
     return behaviour.study_modality_key != "needed" or "Modality" in query.asked
 
 
-def _hierarchy_is_right(query: Query, behaviour: Behaviour, *, relational: bool) -> bool:
+def _hierarchy_is_right(query: Search, behaviour: Behaviour, *, relational: bool) -> bool:
     needed = [UNIQUE_KEYS[level] for level in LEVELS[1 : LEVELS.index(query.level)]]
     if all(key in query.keys for key in needed):
         return True
@@ -117,14 +117,14 @@ def _hierarchy_is_right(query: Query, behaviour: Behaviour, *, relational: bool)
     raise RefusedError(behaviour.refusal_status, "The unique key of a higher level is missing")
 
 
-def _too_wide(query: Query, behaviour: Behaviour) -> bool:
+def _too_wide(query: Search, behaviour: Behaviour) -> bool:
     if behaviour.widest_window_days is None or "StudyInstanceUID" in query.keys:
         return False
     first, last = attribute_matching.date_window(query.keys.get("StudyDate", ("",))[0])
     return first is None or last is None or (last - first).days + 1 > behaviour.widest_window_days
 
 
-def _reduce_lists(query: Query, behaviour: Behaviour) -> Query | None:
+def _reduce_lists(query: Search, behaviour: Behaviour) -> Search | None:
     keys = dict(query.keys)
     for keyword, values in query.keys.items():
         if len(values) <= 1:
@@ -142,7 +142,7 @@ def _reduce_lists(query: Query, behaviour: Behaviour) -> Query | None:
         if reduced is None:
             return None
         keys[keyword] = reduced
-    return Query(query.level, {name: values for name, values in keys.items() if values}, query.asked)
+    return Search(query.level, {name: values for name, values in keys.items() if values}, query.asked)
 
 
 def _reduced(
@@ -157,7 +157,7 @@ def _reduced(
     return values[:1] if treatment == "first_only" else values
 
 
-def find(query: Query, archive: Archive, behaviour: Behaviour) -> Iterator[Match]:
+def find(query: Search, archive: Archive, behaviour: Behaviour) -> Iterator[ArchiveMatch]:
     """Yield the entities of the query's level that match, lazily."""
     tests = _tests(query, behaviour)
     matches = _entities(query, _candidates(query, archive, behaviour), behaviour, tests)
@@ -166,7 +166,7 @@ def find(query: Query, archive: Archive, behaviour: Behaviour) -> Iterator[Match
     return matches
 
 
-def _tests(query: Query, behaviour: Behaviour) -> dict[str, list[Test]]:
+def _tests(query: Search, behaviour: Behaviour) -> dict[str, list[Test]]:
     """Return the tests of a query by the level at which each can first be made."""
     tests: dict[str, list[Test]] = {level: [] for level in LEVELS}
     for keyword, values in query.keys.items():
@@ -191,11 +191,11 @@ def _is_ignored(keyword: str, level: str, behaviour: Behaviour) -> bool:
     return behaviour.names(behaviour.not_matched, level, keyword)
 
 
-def _test(get: Callable[[Match], Sequence[str] | None], matcher: attribute_matching.Matcher) -> Test:
+def _test(get: Callable[[ArchiveMatch], Sequence[str] | None], matcher: attribute_matching.Matcher) -> Test:
     return lambda match: matcher(get(match) or ())
 
 
-def _candidates(query: Query, archive: Archive, behaviour: Behaviour) -> Iterable[Study]:
+def _candidates(query: Search, archive: Archive, behaviour: Behaviour) -> Iterable[Study]:
     """Return the studies that can match, by the most selective index that the keys allow."""
     lookups: tuple[tuple[str, Callable[[str], Study | None]], ...] = (
         ("StudyInstanceUID", archive.study),
@@ -222,22 +222,22 @@ def _ordered(studies: Iterator[Study], behaviour: Behaviour) -> Iterable[Study]:
 
 
 def _entities(
-    query: Query, studies: Iterable[Study], behaviour: Behaviour, tests: dict[str, list[Test]]
-) -> Iterator[Match]:
+    query: Search, studies: Iterable[Study], behaviour: Behaviour, tests: dict[str, list[Test]]
+) -> Iterator[ArchiveMatch]:
     for study in studies:
-        match = Match(study)
+        match = ArchiveMatch(study)
         if not all(test(match) for test in tests["STUDY"]):
             continue
         if query.level in {"PATIENT", "STUDY"}:
             yield match
             continue
         for series in study.series:
-            yield from _in_series(query, Match(study, series), behaviour, tests)
+            yield from _in_series(query, ArchiveMatch(study, series), behaviour, tests)
 
 
 def _in_series(
-    query: Query, match: Match, behaviour: Behaviour, tests: dict[str, list[Test]]
-) -> Iterator[Match]:
+    query: Search, match: ArchiveMatch, behaviour: Behaviour, tests: dict[str, list[Test]]
+) -> Iterator[ArchiveMatch]:
     if match.uid in behaviour.hidden or not all(test(match) for test in tests["SERIES"]):
         return
     if query.level == "SERIES":
@@ -247,7 +247,7 @@ def _in_series(
     if series is None or _is_empty_at_image_level(series, behaviour):
         return
     for instance in series.instances:
-        image = Match(match.study, series, instance)
+        image = ArchiveMatch(match.study, series, instance)
         if image.uid not in behaviour.hidden and all(test(image) for test in tests["IMAGE"]):
             yield image
 
@@ -256,7 +256,7 @@ def _is_empty_at_image_level(series: Series, behaviour: Behaviour) -> bool:
     return bool({"*", series.modality} & behaviour.image_level_empty_for)
 
 
-def _once_each_patient(matches: Iterable[Match]) -> Iterator[Match]:
+def _once_each_patient(matches: Iterable[ArchiveMatch]) -> Iterator[ArchiveMatch]:
     seen: set[str] = set()
     for match in matches:
         if match.study.patient_id not in seen:

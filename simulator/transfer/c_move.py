@@ -9,14 +9,14 @@ from typing import Protocol
 from pynetdicom.dimse_primitives import C_GET, C_MOVE
 from pynetdicom.presentation import PresentationContext
 
-from simulator.archive.model import Archive, Match, objects_of
+from simulator.archive.model import Archive, ArchiveMatch, objects_of
 from simulator.behaviour import Behaviour, Fault
 from simulator.faults import FaultBook, RequestFacts
 from simulator.network import encoding
-from simulator.network.connection import Connection
-from simulator.query.c_find import CANCEL, PENDING, SUCCESS, Outcome, strike_down
+from simulator.network.connection import ServedConnection
+from simulator.query.c_find import CANCEL, PENDING, SUCCESS, FindOutcome, strike_down
 from simulator.query.keys import LEVELS, UNIQUE_KEYS
-from simulator.query.search import Query, RefusedError, find
+from simulator.query.search import RefusedError, Search, find
 from simulator.transfer.c_store import STORED_STATUSES, NoAssociationError, NotSentError
 
 WARNING = 0xB000
@@ -27,7 +27,7 @@ _FAILED_LIST_TAG = 0x00080058
 class Transfer(Protocol):
     """The way to a destination."""
 
-    def __call__(self, match: Match) -> int:
+    def __call__(self, match: ArchiveMatch) -> int:
         """Send one object and return the status of the C-STORE response.
 
         Raises:
@@ -40,7 +40,7 @@ class Transfer(Protocol):
         ...
 
 
-def plan_objects(query: Query, archive: Archive, behaviour: Behaviour) -> list[Match]:
+def plan_objects(query: Search, archive: Archive, behaviour: Behaviour) -> list[ArchiveMatch]:
     """Return the objects that a C-MOVE or C-GET asks for, and the extra ones that go out beside them.
 
     Raises:
@@ -63,11 +63,11 @@ def plan_objects(query: Query, archive: Archive, behaviour: Behaviour) -> list[M
                 keys[unique] = keys[unique][:1]
             case "accepted":
                 pass
-    wanted = list(find(Query("IMAGE", keys), archive, Behaviour(hidden=behaviour.hidden)))
+    wanted = list(find(Search("IMAGE", keys), archive, Behaviour(hidden=behaviour.hidden)))
     return wanted + _extra_objects(wanted, behaviour) + _foreign_objects(wanted, archive, behaviour)
 
 
-def _extra_objects(wanted: list[Match], behaviour: Behaviour) -> list[Match]:
+def _extra_objects(wanted: list[ArchiveMatch], behaviour: Behaviour) -> list[ArchiveMatch]:
     if not behaviour.extra_objects:
         return []
     known = {match.uid for match in wanted}
@@ -76,11 +76,13 @@ def _extra_objects(wanted: list[Match], behaviour: Behaviour) -> list[Match]:
     return list(itertools.islice(others, behaviour.extra_objects))
 
 
-def _foreign_objects(wanted: list[Match], archive: Archive, behaviour: Behaviour) -> list[Match]:
+def _foreign_objects(
+    wanted: list[ArchiveMatch], archive: Archive, behaviour: Behaviour
+) -> list[ArchiveMatch]:
     if not behaviour.foreign_objects:
         return []
     asked = {match.study.study_instance_uid for match in wanted}
-    everything = find(Query("IMAGE", {}), archive, Behaviour())
+    everything = find(Search("IMAGE", {}), archive, Behaviour())
     others = (match for match in everything if match.study.study_instance_uid not in asked)
     return list(itertools.islice(others, behaviour.foreign_objects))
 
@@ -91,7 +93,7 @@ def in_fraction(sop_instance_uid: str, fraction: float) -> bool:
 
 
 @dataclass(slots=True)
-class Counters:
+class SubOperationCounters:
     """The sub-operations of one move."""
 
     remaining: int
@@ -126,7 +128,7 @@ class Interrupted(Exception):  # noqa: N818
         self.status = status
 
 
-class SubOperations:
+class OperationCounts:
     """Sends the objects of one move and counts them; knows nothing of the association that asked."""
 
     def __init__(self, book: FaultBook, transfer: Transfer, pause: Callable[[float], None]) -> None:
@@ -136,7 +138,7 @@ class SubOperations:
         self._pause = pause
         self._unreachable = False
 
-    def perform(self, match: Match, counters: Counters) -> Fault | None:
+    def perform(self, match: ArchiveMatch, counters: SubOperationCounters) -> Fault | None:
         """Send one object, or not, as the behaviour has it; return a fault that strikes the whole move."""
         uid = match.uid
         modality = match.series.modality if match.series is not None else ""
@@ -158,7 +160,7 @@ class SubOperations:
         counters.count(self._status_of(match), uid)
         return None
 
-    def _status_of(self, match: Match) -> int | None:
+    def _status_of(self, match: ArchiveMatch) -> int | None:
         behaviour, uid = self._behaviour, match.uid
         is_lost = uid in behaviour.never_arrive or in_fraction(uid, behaviour.never_arrive_fraction)
         is_failed = uid in behaviour.fail or in_fraction(uid, behaviour.fail_fraction)
@@ -166,7 +168,7 @@ class SubOperations:
             return SUCCESS if is_lost else None
         return self._sent(match)
 
-    def _sent(self, match: Match) -> int | None:
+    def _sent(self, match: ArchiveMatch) -> int | None:
         if self._unreachable:
             return None
         try:
@@ -179,17 +181,17 @@ class SubOperations:
             return None
 
 
-class Mover:
+class MoveScp:
     """Answers one C-MOVE or C-GET request."""
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ServedConnection,
         context: PresentationContext,
         request: C_MOVE | C_GET,
         behaviour: Behaviour,
         fault: Fault | None,
-        outcome: Outcome,
+        outcome: FindOutcome,
     ) -> None:
         self._outcome = outcome
         self._connection = connection
@@ -208,12 +210,12 @@ class Mover:
     def promise(self, number: int) -> None:
         """Answer that all objects are sent, before any is."""
         self._outcome.matches = number
-        self._finish(SUCCESS, Counters(remaining=0, completed=number))
+        self._finish(SUCCESS, SubOperationCounters(remaining=0, completed=number))
 
-    def serve(self, objects: list[Match], sub_operations: SubOperations) -> None:
+    def serve(self, objects: list[ArchiveMatch], sub_operations: OperationCounts) -> None:
         """Send the objects, with a response after each, and the final response."""
         self._outcome.matches = len(objects)
-        counters = Counters(remaining=len(objects))
+        counters = SubOperationCounters(remaining=len(objects))
         try:
             status: int | None = self._perform_all(objects, sub_operations, counters)
         except Interrupted as exc:
@@ -224,11 +226,13 @@ class Mover:
             status = self._behaviour.move_status
         self._finish(status, counters, self._fault.comment if self._fault is not None else None)
 
-    def _finish(self, status: int, counters: Counters | None, comment: str | None = None) -> None:
+    def _finish(self, status: int, counters: SubOperationCounters | None, comment: str | None = None) -> None:
         self._respond(status, counters, comment=comment)
         self._outcome.status = status
 
-    def _perform_all(self, objects: list[Match], sub_operations: SubOperations, counters: Counters) -> int:
+    def _perform_all(
+        self, objects: list[ArchiveMatch], sub_operations: OperationCounts, counters: SubOperationCounters
+    ) -> int:
         for number, match in enumerate(objects):
             self._strike_at(number)
             if self._is_cancelled():
@@ -260,7 +264,9 @@ class Mover:
     def _is_cancelled(self) -> bool:
         return self._behaviour.cancel == "honoured" and self._connection.is_cancelled(self._message_id)
 
-    def _respond(self, status: int, counters: Counters | None, *, comment: str | None = None) -> None:
+    def _respond(
+        self, status: int, counters: SubOperationCounters | None, *, comment: str | None = None
+    ) -> None:
         elements: list[tuple[int, int | str]] = [
             (encoding.AFFECTED_SOP_CLASS_UID, self._sop_class_uid),
             (encoding.COMMAND_FIELD, self._command_field),
@@ -274,7 +280,7 @@ class Mover:
         command = encoding.command_set(elements, has_data_set=data_set is not None)
         self._connection.send(self._context_id, command, data_set)
 
-    def _counted(self, status: int, counters: Counters | None) -> list[tuple[int, int | str]]:
+    def _counted(self, status: int, counters: SubOperationCounters | None) -> list[tuple[int, int | str]]:
         given = self._behaviour.move_counters
         if counters is None or given == "absent" or (given == "final_only" and status == PENDING):
             return []
@@ -288,7 +294,7 @@ class Mover:
             elements.append((encoding.REMAINING_SUB_OPERATIONS, counters.remaining * times))
         return elements
 
-    def _failed_list(self, status: int, counters: Counters | None) -> bytes | None:
+    def _failed_list(self, status: int, counters: SubOperationCounters | None) -> bytes | None:
         if counters is None or status in {PENDING, SUCCESS} or not self._behaviour.move_failed_list:
             return None
         if not counters.failed_uids:

@@ -10,7 +10,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContext, build_context
 
-from simulator.archive.model import Instance, Match
+from simulator.archive.model import ArchiveMatch, Instance
 from simulator.content import EncodedObject, ObjectEncoder
 from simulator.network import encoding
 from simulator.network.sockets import acknowledge_at_once
@@ -104,7 +104,7 @@ class StoreSender:
         self._raw: socket.socket | None = None
         self._message_id = 0
 
-    def send(self, match: Match, instances: Iterable[Instance], originator: Originator | None) -> int:
+    def send(self, match: ArchiveMatch, instances: Iterable[Instance], originator: Originator | None) -> int:
         """Send one object and return the status of the response.
 
         `instances` is everything that will be sent over this association.

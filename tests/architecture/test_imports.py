@@ -135,7 +135,7 @@ def test_the_environment_is_read_in_one_place(path):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_module_has_one_reason_to_exist(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
 #: Places where everything is caught: tops of threads and loops that must live on; each logs the defect.

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.association import Association
 
-from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_link
+from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_pynetdicom_association
 from shared.dicom.query.identifiers import image_identifier, series_identifier, study_identifier
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
 
@@ -35,7 +35,7 @@ def classic(peer: Peer, study_date: str, codes: Sequence[str], *, quick_ack: boo
     `quick_ack` the kernel acknowledges at once what arrives, for which a PACS with Nagle on waits.
     """
     began = time.monotonic()
-    link = open_link(peer, [STUDY_ROOT_FIND], Timeouts(10.0, 60.0))
+    link = open_pynetdicom_association(peer, [STUDY_ROOT_FIND], Timeouts(10.0, 60.0))
     if quick_ack:
         for event in (evt.EVT_DATA_SENT, evt.EVT_DATA_RECV):
             link.assoc.bind(event, _acknowledge_at_once)

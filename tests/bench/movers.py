@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from shared.dicom.association.c_move import move_identifier
-from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_link
+from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_pynetdicom_association
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from simulator.archive.model import Study
 from tests.support.system import free_port
@@ -97,7 +97,7 @@ def move_one_by_one(peer: Peer, studies: Sequence[Study], ae_title: str, *, keep
     for one in studies:
         series = one.series[0]
         if link is None:
-            link = open_link(peer, [STUDY_ROOT_MOVE], timeouts)
+            link = open_pynetdicom_association(peer, [STUDY_ROOT_MOVE], timeouts)
         identifier = move_identifier(
             "IMAGE",
             [one.study_instance_uid],

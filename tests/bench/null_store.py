@@ -9,13 +9,13 @@ import sys
 import threading
 
 from services.store.scp.server import StoreScp, listening_socket
-from services.store.store_object import SUCCESS, Answer
+from services.store.store_object import SUCCESS, StoreResponse
 
 
 def main(port: int) -> None:
     """Receive until the process ends."""
     scp = StoreScp(
-        lambda _incoming: Answer(SUCCESS),
+        lambda _incoming: StoreResponse(SUCCESS),
         listener=listening_socket("127.0.0.1", port),
         ae_title="NULL",
         stall_timeout_s=30.0,

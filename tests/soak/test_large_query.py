@@ -32,7 +32,7 @@ MOST_MIB = 200.0
 #: Whole run against its first quarter, for a study: time, and bytes of the database.
 MOST_GROWTH = 1.5
 
-_LOOK_S = 0.5
+_POLL_INTERVAL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _watch(seen: Observed, worker: Running, job_id: str, studies: int) -> list[S
             samples.append(Sample(examined, time.monotonic() - began, peak, size))
         if ended:
             return samples
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_INTERVAL_S)
 
 
 def _print(samples: Sequence[Sample], finds: int) -> None:

@@ -10,7 +10,7 @@ from io import BytesIO
 from pydicom.filewriter import dcmwrite
 
 from simulator.archive.generator import generate
-from simulator.archive.model import Match, Study
+from simulator.archive.model import ArchiveMatch, Study
 from simulator.content import build
 
 #: Modalities of whose series every object may be kept.
@@ -44,5 +44,5 @@ def files_of(made: Iterable[Study]) -> Iterator[tuple[str, bytes]]:
         for series in study.series:
             for instance in series.instances:
                 buffer = BytesIO()
-                dcmwrite(buffer, build(Match(study, series, instance)), enforce_file_format=True)
+                dcmwrite(buffer, build(ArchiveMatch(study, series, instance)), enforce_file_format=True)
                 yield instance.sop_instance_uid, buffer.getvalue()

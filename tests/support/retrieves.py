@@ -14,7 +14,7 @@ from shared.database.models import Node, Retrieve, RetrieveMove, RetrieveObject
 from shared.lifecycle import Lifecycle
 from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
-from simulator.witness import Request
+from simulator.witness import RecordedRequest
 from tests.support.jobs import a_query, a_retrieve, a_series, a_study, an_object
 from tests.support.system import System
 
@@ -130,7 +130,7 @@ class Retrieves:
             return session.get_one(Retrieve, job_id)
 
 
-def asked(pacs: ScriptedPacs, operation: str = "move") -> list[Request]:
+def asked(pacs: ScriptedPacs, operation: str = "move") -> list[RecordedRequest]:
     """Return the requests of one kind that a PACS was asked, in the order in which they came."""
     # They are recorded when they end.
     requests = sorted(pacs.witness.requests, key=lambda request: request.number)

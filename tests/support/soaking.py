@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from shared.dicom.association.c_find import find, open_find_link
+from shared.dicom.association.c_find import find, open_find_association
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.query.identifiers import series_identifier
 from shared.dicom.query.matches import series_match
 
-TIMEOUTS = Timeouts(connect_s=10.0, answer_s=30.0)
+TIMEOUTS = Timeouts(connect_s=10.0, response_s=30.0)
 
 
 def ask_for_series(
@@ -32,14 +32,14 @@ def ask_for_series(
 
 def _ask_over_one(peer: Peer, expected: Mapping[str, frozenset[str]], share: Sequence[str]) -> list[str]:
     lost = []
-    link = open_find_link(peer, TIMEOUTS)
+    association = open_find_association(peer, TIMEOUTS)
     for study_instance_uid in share:
-        result = find(link, series_identifier([study_instance_uid]), series_match)
+        result = find(association, series_identifier([study_instance_uid]), series_match)
         answered = frozenset(match.series_instance_uid for match in result.matches)
         if result.error is not None or answered != expected[study_instance_uid]:
             missing = len(expected[study_instance_uid] - answered)
             lost.append(f"{study_instance_uid}: {missing} missing, error {result.error}")
-            if not link.alive:
-                link = open_find_link(peer, TIMEOUTS)
-    link.release()
+            if not association.alive:
+                association = open_find_association(peer, TIMEOUTS)
+    association.release()
     return lost

@@ -13,7 +13,7 @@ from shared.errors import InvalidInputError
 from shared.messaging.codec import decode_event
 
 
-class Inbox:
+class EventQueue:
     """Holds events until the waiting command takes them."""
 
     def __init__(self) -> None:
@@ -43,13 +43,13 @@ class Inbox:
 
 
 @contextmanager
-def listening(broker: Broker, binding_keys: Sequence[str]) -> Iterator[Inbox]:
+def listening(broker: Broker, binding_keys: Sequence[str]) -> Iterator[EventQueue]:
     """Receive events that match; what is published after this began is not missed.
 
     Raises:
         BrokerAwayError: the broker cannot be reached.
     """
-    inbox = Inbox()
+    inbox = EventQueue()
     subscription = broker.subscribe(binding_keys, inbox.receive)
     try:
         yield inbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from services.cli.client.events import Inbox, refuse_rejected
+from services.cli.client.events import EventQueue, refuse_rejected
 from services.cli.client.session import JOB_QUEUES, deserted
 from services.cli.output.exit_codes import CANCELLED, CommandError, away
 from services.cli.output.progress import Reporter
@@ -32,7 +32,7 @@ class Follower:
         self,
         database: Database,
         broker: Broker,
-        inbox: Inbox,
+        inbox: EventQueue,
         reporter: Reporter,
         command_ids: Sequence[str] = (),
     ) -> None:

@@ -47,7 +47,7 @@ class RetrieveOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """What came of an order: the jobs by their ids, and the exit code."""
 
     query_id: str
@@ -83,7 +83,7 @@ def require_query_workers(broker: Broker, order: QueryOrder) -> None:
     require_workers(broker, JOB_QUEUES["query"] + (JOB_QUEUES["retrieve"] if order.retrieve else ()))
 
 
-def query_and_wait(database: Database, broker: Broker, order: QueryOrder) -> Outcome:
+def query_and_wait(database: Database, broker: Broker, order: QueryOrder) -> JobOutcome:
     """Order a query and wait for its end, and for that of its retrieve.
 
     Raises:
@@ -97,9 +97,9 @@ def query_and_wait(database: Database, broker: Broker, order: QueryOrder) -> Out
         query = follower.until_ended("query", query_id)
         code = of_job(query.status, query.failure)
         if not order.retrieve or not isinstance(query, Query) or not retrieves(query):
-            return Outcome(query_id, None, code)
+            return JobOutcome(query_id, None, code)
         retrieve = follower.until_ended("retrieve", retrieve_id)
-        return Outcome(query_id, retrieve_id, max(code, of_job(retrieve.status, retrieve.failure)))
+        return JobOutcome(query_id, retrieve_id, max(code, of_job(retrieve.status, retrieve.failure)))
 
 
 def retrieves(query: Query) -> bool:
@@ -131,7 +131,7 @@ def _order_retrieve(broker: Broker, order: RetrieveOrder, retrieve_id: str) -> N
     Publisher(broker, "cli").command(command, command_id=retrieve_id)
 
 
-def retrieve_and_wait(database: Database, broker: Broker, order: RetrieveOrder) -> Outcome:
+def retrieve_and_wait(database: Database, broker: Broker, order: RetrieveOrder) -> JobOutcome:
     """Order a retrieve and wait for its end.
 
     Raises:
@@ -143,7 +143,7 @@ def retrieve_and_wait(database: Database, broker: Broker, order: RetrieveOrder) 
         _order_retrieve(broker, order, retrieve_id)
         job = follower.until_ended("retrieve", retrieve_id)
         code = of_job(job.status, job.failure) if isinstance(job, Retrieve) else OK
-        return Outcome(order.query_id, retrieve_id, code)
+        return JobOutcome(order.query_id, retrieve_id, code)
 
 
 def retrieve_without_waiting(database: Database, broker: Broker, order: RetrieveOrder) -> tuple[str, bool]:

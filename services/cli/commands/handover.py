@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.client.events import Inbox, listening, refuse_rejected
+from services.cli.client.events import EventQueue, listening, refuse_rejected
 from services.cli.client.session import (
     opened_broker,
     opened_database,
@@ -73,7 +73,7 @@ def retry(
         line(f"{answer.batches} batches are handed over anew.")
 
 
-def _answer(broker: Broker, inbox: Inbox, command_id: str) -> HandoverRetried:
+def _answer(broker: Broker, inbox: EventQueue, command_id: str) -> HandoverRetried:
     deadline = time.monotonic() + PATIENCE_S
     for event in inbox.until(deadline):
         refuse_rejected(event, [command_id])

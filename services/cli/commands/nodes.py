@@ -85,7 +85,7 @@ VerifyOption = Annotated[
 ]
 
 
-class Kind(StrEnum):
+class NodeKindOption(StrEnum):
     """The kinds of nodes."""
 
     REMOTE = "remote"
@@ -147,7 +147,7 @@ def _add(given: dict[str, Any], *, as_json: bool) -> None:
 
 @app.command("list")
 def list_all(
-    kind: Annotated[Kind | None, typer.Option(help="Only nodes of this kind.")] = None,
+    kind: Annotated[NodeKindOption | None, typer.Option(help="Only nodes of this kind.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the nodes."""

@@ -14,7 +14,7 @@ from services.cli.output.console import JsonOption, line, print_json, say
 from services.cli.output.exit_codes import AWAY
 from services.cli.services import Service
 from shared.broker.topology import QUEUES
-from shared.dicom.association.pynetdicom_association import open_link
+from shared.dicom.association.pynetdicom_association import open_pynetdicom_association
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.sop_classes import VERIFICATION
 from shared.errors import DoseQRError
@@ -91,7 +91,7 @@ def quiet_store(settings: Settings) -> list[str]:
     """Return why DoseQR's own store does not answer, or nothing."""
     peer = own_store_of(settings)
     try:
-        open_link(peer, [VERIFICATION], timeouts_of(settings)).release()
+        open_pynetdicom_association(peer, [VERIFICATION], timeouts_of(settings)).release()
     except PeerError as error:
         # Where only some may send, and the store itself is none of them, a rejection is its answer.
         admitted = settings.store_calling_ae_titles

@@ -14,7 +14,7 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.misc import is_dicom
 
-from services.cli.client.events import Inbox, listening, refuse_rejected
+from services.cli.client.events import EventQueue, listening, refuse_rejected
 from services.cli.client.session import opened_broker, require_workers, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json, say
 from services.cli.output.exit_codes import INCOMPLETE, away, usage
@@ -139,7 +139,9 @@ def _batches(objects: Iterator[ObjectReference]) -> Iterator[list[ObjectReferenc
         yield batch
 
 
-def _register(broker: Broker, inbox: Inbox, batches: Iterator[list[ObjectReference]], tally: Tally) -> None:
+def _register(
+    broker: Broker, inbox: EventQueue, batches: Iterator[list[ObjectReference]], tally: Tally
+) -> None:
     publisher = Publisher(broker, "cli")
     waiting: dict[str, int] = {}
     for batch in batches:
@@ -152,7 +154,7 @@ def _register(broker: Broker, inbox: Inbox, batches: Iterator[list[ObjectReferen
         _take_answer(broker, inbox, waiting, tally)
 
 
-def _take_answer(broker: Broker, inbox: Inbox, waiting: dict[str, int], tally: Tally) -> None:
+def _take_answer(broker: Broker, inbox: EventQueue, waiting: dict[str, int], tally: Tally) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for event in inbox.until(time.monotonic() + CHECK_S):

@@ -16,7 +16,7 @@ from shared.settings import Settings
 
 #: How long it may take to make up its studies.
 START_TIMEOUT_S = 30.0
-LOOK_S = 0.05
+POLL_INTERVAL_S = 0.05
 
 
 @contextlib.contextmanager
@@ -40,4 +40,4 @@ def _await(started: subprocess.Popen[bytes], port: int, log: Path) -> None:
             raise CommandError(
                 FAILED, "failed", f"The demo PACS did not begin to listen on port {port}:\n{last_lines(log)}"
             )
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)

@@ -24,7 +24,7 @@ START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
 
 #: Seconds between two looks at the starting broker.
-LOOK_S = 0.25
+POLL_INTERVAL_S = 0.25
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def _await_login(url: str) -> None:
     while not can_open(url):
         if time.monotonic() > deadline:
             raise NodeError(f"RabbitMQ in the container did not answer within {START_TIMEOUT_S:.0f} s")
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def docker(*arguments: str, timeout_s: float) -> None:

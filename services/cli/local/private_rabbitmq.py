@@ -25,7 +25,7 @@ START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 15.0
 
 #: Seconds between two looks at a starting node.
-LOOK_S = 0.05
+POLL_INTERVAL_S = 0.05
 
 #: What is shown of a node that ended while it started, in characters.
 LAST_WORDS_LENGTH = 300
@@ -203,7 +203,7 @@ class PrivateNode:
                 raise NodeError(f"{name} ended while it started: {self._last_words()}")
             if time.monotonic() > deadline:
                 raise NodeError(f"{name} did not answer within {START_TIMEOUT_S:.0f} s")
-            time.sleep(LOOK_S)
+            time.sleep(POLL_INTERVAL_S)
 
     def _last_words(self) -> str:
         lines = (self.folder / "out.txt").read_text(encoding="utf-8", errors="replace").split("\n")

@@ -19,7 +19,7 @@ from shared.settings import Settings, load
 from shared.users import FIRST_ADMIN, ensure_first_admin
 
 #: How often it is looked whether the services live.
-LOOK_S = 0.5
+POLL_INTERVAL_S = 0.5
 
 
 def run() -> int:
@@ -107,7 +107,7 @@ def _has_jobs(database: Database) -> bool:
 def _stay(system: System) -> None:
     line("It runs until Ctrl-C.")
     while not system.ended():
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
     raise CommandError(
         FAILED,
         "failed",

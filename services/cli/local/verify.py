@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.cli.client.jobs import Outcome
+from services.cli.client.jobs import JobOutcome
 from shared.database.models.retrieve import RetrieveObject
 from shared.database.models.store import StoredObject
 from shared.reading.queries import query_head
@@ -23,7 +23,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(session: Session, outcome: Outcome, objects_dir: Path) -> Report:
+def verify(session: Session, outcome: JobOutcome, objects_dir: Path) -> Report:
     """Compare what the query kept with what the retrieve asked for, what arrived, and what is on disk."""
     report = Report()
     query = query_head(session, outcome.query_id)

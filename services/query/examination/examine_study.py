@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.query.find_scu import Asker
+from services.query.find_scu import FindScu
 from services.query.rules.decide import (
     KnownObjects,
     Needs,
@@ -58,7 +58,7 @@ class _Answers:
     objects: dict[str, list[ObjectAnswer]] = field(default_factory=dict)
 
 
-def examine(criteria: Criteria, study: StudyAnswer, known: KnownObjects, asker: Asker) -> Decided | Missing:
+def examine(criteria: Criteria, study: StudyAnswer, known: KnownObjects, scu: FindScu) -> Decided | Missing:
     """Ask until the rules can decide.
 
     Raises:
@@ -70,26 +70,26 @@ def examine(criteria: Criteria, study: StudyAnswer, known: KnownObjects, asker: 
         verdict = decide(criteria, study, answers.series, answers.objects, known)
         if isinstance(verdict, StudyDecision):
             return Decided(verdict, answers.series or [])
-        missing = _ask(study, verdict, answers, asker)
+        missing = _ask(study, verdict, answers, scu)
         if missing is not None:
             return missing
     raise AssertionError("the rules ask without end")
 
 
-def _ask(study: StudyAnswer, needs: Needs, answers: _Answers, asker: Asker) -> Missing | None:
+def _ask(study: StudyAnswer, needs: Needs, answers: _Answers, scu: FindScu) -> Missing | None:
     if needs.series:
-        return _ask_series(study, answers, asker)
+        return _ask_series(study, answers, scu)
     for series_instance_uid in sorted(needs.images):
-        missing = _ask_objects(study, series_instance_uid, answers, asker)
+        missing = _ask_objects(study, series_instance_uid, answers, scu)
         if missing is not None:
             return missing
     return None
 
 
-def _ask_series(study: StudyAnswer, answers: _Answers, asker: Asker) -> Missing | None:
+def _ask_series(study: StudyAnswer, answers: _Answers, scu: FindScu) -> Missing | None:
     uid = study.study_instance_uid
     answers.series = _twice_if_short(
-        lambda: [series_answer(one) for one in asker.series(uid)],
+        lambda: [series_answer(one) for one in scu.series(uid)],
         lambda series: series_shortfall(study, series) > 0,
     )
     short = series_shortfall(study, answers.series)
@@ -101,12 +101,12 @@ def _ask_series(study: StudyAnswer, answers: _Answers, asker: Asker) -> Missing 
 
 
 def _ask_objects(
-    study: StudyAnswer, series_instance_uid: str, answers: _Answers, asker: Asker
+    study: StudyAnswer, series_instance_uid: str, answers: _Answers, scu: FindScu
 ) -> Missing | None:
     uid = study.study_instance_uid
     series = answers.series or []
     answers.objects[series_instance_uid] = _twice_if_short(
-        lambda: [object_answer(one) for one in asker.objects(uid, series_instance_uid)],
+        lambda: [object_answer(one) for one in scu.objects(uid, series_instance_uid)],
         lambda objects: bool(object_shortfalls(series, {series_instance_uid: objects})),
     )
     own = {series_instance_uid: answers.objects[series_instance_uid]}

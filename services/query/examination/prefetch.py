@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from services.query.examination.examine_study import object_answer, series_answer
-from services.query.find_scu import Asker
+from services.query.find_scu import FindScu
 from services.query.profile.learner import Learner
 from services.query.rules.decide import KnownObjects, Needs, ObjectAnswer, SeriesAnswer, StudyAnswer, decide
 from shared.contract.criteria import Criteria
@@ -41,7 +41,7 @@ def prefetch(
     studies: Sequence[StudyAnswer],
     days: Mapping[str, str],
     known: Mapping[str, KnownObjects],
-    asker: Asker,
+    scu: FindScu,
     learner: Learner,
 ) -> None:
     """Ask for many studies at once for what the rules need of them; the answers wait in `asker`.
@@ -52,7 +52,7 @@ def prefetch(
         InterruptedWorkError: stopping was asked for.
         PeerError: there is no association.
     """
-    prefetcher = _Prefetcher(criteria, studies, known, asker, learner)
+    prefetcher = _Prefetcher(criteria, studies, known, scu, learner)
     try:
         prefetcher.series()
         prefetcher.series_of_days(days)
@@ -85,13 +85,13 @@ class _Prefetcher:
         criteria: Criteria,
         studies: Sequence[StudyAnswer],
         known: Mapping[str, KnownObjects],
-        asker: Asker,
+        scu: FindScu,
         learner: Learner,
     ) -> None:
         self._criteria = criteria
         self._studies = {study.study_instance_uid: study for study in studies}
         self._known = known
-        self._asker = asker
+        self._scu = scu
         self._learner = learner
 
     # Series
@@ -105,13 +105,13 @@ class _Prefetcher:
                 return
             part, waiting = waiting[:length], waiting[length:]
             if not self._ask_series(part):
-                waiting = [uid for uid in part + waiting if uid not in self._asker.series_answers]
+                waiting = [uid for uid in part + waiting if uid not in self._scu.series_answers]
                 if not self._shorten("SERIES", len(part)):
                     return
 
     def _ask_series(self, uids: Sequence[str]) -> bool:
         """Ask for one list; tell whether the node takes lists of this length."""
-        result = self._asker.series_of_many(uids)
+        result = self._scu.series_of_many(uids)
         if not _usable(result):
             return False
         answered: dict[str, list[SeriesMatch]] = {}
@@ -123,7 +123,7 @@ class _Prefetcher:
         for uid, matches in answered.items():
             counted = self._studies[uid].series_count is not None
             if counted or not doubtful:
-                self._asker.series_answers[uid] = matches
+                self._scu.series_answers[uid] = matches
         self._learned("SERIES")
         return True
 
@@ -131,7 +131,7 @@ class _Prefetcher:
         """Ask for all series of the days on which there are several of the studies that are left."""
         of_day: dict[str, list[str]] = {}
         for uid, day in days.items():
-            open_question = uid in self._studies and uid not in self._asker.series_answers
+            open_question = uid in self._studies and uid not in self._scu.series_answers
             if open_question and _DA.fullmatch(day) and self._needs_of(uid).series:
                 of_day.setdefault(day, []).append(uid)
         for day, uids in of_day.items():
@@ -144,7 +144,7 @@ class _Prefetcher:
 
     def _ask_day(self, day: str, uids: Sequence[str]) -> bool:
         """Ask for the series of one day; tell whether other days are worth asking for."""
-        result = self._asker.series_of_days(day)
+        result = self._scu.series_of_days(day)
         if not _usable(result):
             self._learner.learn(lambda profile: replace(profile, relational=False))
             return False
@@ -159,7 +159,7 @@ class _Prefetcher:
         doubtful = not self._learner.profile.believes_all(len(result.matches))
         for uid in found:
             if self._studies[uid].series_count is not None or not doubtful:
-                self._asker.series_answers[uid] = answered[uid]
+                self._scu.series_answers[uid] = answered[uid]
         return len(result.matches) <= _MOST_FOR_ONE * len(uids)
 
     # Objects
@@ -169,7 +169,7 @@ class _Prefetcher:
         wanted = [
             (uid, series)
             for uid in self._studies
-            if uid in self._asker.series_answers
+            if uid in self._scu.series_answers
             for series in sorted(self._needs_of(uid).images)
         ]
         asked = False
@@ -198,13 +198,13 @@ class _Prefetcher:
 
     def _size(self, key: SeriesKey) -> int:
         study, series = key
-        matches = self._asker.series_answers[study]
+        matches = self._scu.series_answers[study]
         counts = [one.instance_count for one in matches if one.series_instance_uid == series]
         return counts[0] if counts and counts[0] is not None else _GUESSED_OBJECTS
 
     def _ask_objects(self, keys: Sequence[SeriesKey]) -> bool:
         study_of = {series: study for study, series in keys}
-        result = self._asker.objects_of_many(list(dict.fromkeys(study_of.values())), list(study_of))
+        result = self._scu.objects_of_many(list(dict.fromkeys(study_of.values())), list(study_of))
         if not _usable(result):
             return False
         answered: dict[str, list[ObjectMatch]] = {}
@@ -216,7 +216,7 @@ class _Prefetcher:
         for series, matches in answered.items():
             key = (study_of[series], series)
             if not doubtful or len(matches) == self._size(key):
-                self._asker.object_answers[key] = matches
+                self._scu.object_answers[key] = matches
         self._learned("IMAGE")
         return True
 
@@ -236,14 +236,14 @@ class _Prefetcher:
         return length >= _SHORTEST
 
     def _needs_of(self, uid: str) -> Needs:
-        matches = self._asker.series_answers.get(uid)
+        matches = self._scu.series_answers.get(uid)
         series: list[SeriesAnswer] | None = None
         objects: dict[str, list[ObjectAnswer]] = {}
         if matches is not None:
             series = [series_answer(match) for match in matches]
             objects = {
                 key[1]: [object_answer(match) for match in found]
-                for key, found in self._asker.object_answers.items()
+                for key, found in self._scu.object_answers.items()
                 if key[0] == uid
             }
         known = self._known.get(uid, KnownObjects())

@@ -15,9 +15,9 @@ from sqlalchemy import delete
 
 from services.query.find_scu import FIND_CONTEXTS
 from services.query.profile.learner import Learner
-from services.query.profile.measurement_plan import Measuring
-from services.query.profile.refused_keys import ask_without_refused
-from services.query.profile.sample import Ending, Question, Reply
+from services.query.profile.measurement_plan import MeasurementPlan
+from services.query.profile.refused_keys import find_without_refused_keys
+from services.query.profile.sample import MeasurementRequest, MeasurementResponse, SampleEnding
 from shared.clock import Clock
 from shared.contract.envelope import Envelope
 from shared.contract.messages import NodeProfiled, ProfileNode
@@ -36,7 +36,7 @@ from shared.dicom.query.identifiers import (
 from shared.dicom.query.matches import object_match, series_match, study_match
 from shared.errors import DoseQRError, RetriableError
 from shared.messaging.publisher import Publisher
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from shared.nodes.nodes import find_node
 from shared.nodes.peers import peer_of
 from shared.querying.slices import Slice
@@ -46,7 +46,7 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 #: C-FINDs of one measurement, and seconds after which it asks no more.
-MOST_QUESTIONS = 30
+MAX_REQUESTS = 30
 LONGEST_S = 180.0
 #: Unanswered questions that follow each other after which the node is left alone.
 _BROKEN_IN_ROW = 2
@@ -80,16 +80,21 @@ class Measured:
         return self.outcome == Outcome.ANSWERS
 
 
-class Measurer:
+class NodeMeasurement:
     """Does `ProfileNode` commands."""
 
     def __init__(
-        self, settings: Settings, database: Database, publisher: Publisher, links: LinkPool, clock: Clock
+        self,
+        settings: Settings,
+        database: Database,
+        publisher: Publisher,
+        pool: AssociationPool,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._database = database
         self._publisher = publisher
-        self._links = links
+        self._pool = pool
         self._clock = clock
         self._stopping = Cancellation()
 
@@ -142,14 +147,14 @@ class Measurer:
     def _measure(self, command_id: str, node: Node) -> Measured:
         peer = peer_of(node, self._settings)
         learner = Learner(self._database, node.id, peer, self._clock)
-        interview = Interview(self._links, peer, learner, self._stopping)
+        interview = MeasurementSession(self._pool, peer, learner, self._stopping)
         now = self._clock()
         try:
             # First, while no other association of ours stands.
             associations = interview.standing(node.max_associations)
             if associations is not None:
                 learner.learn(lambda known: replace(known, associations=associations))
-            ended = asked_everything(interview, Measuring(now.astimezone().date(), learner.learn))
+            ended = measured_everything(interview, MeasurementPlan(now.astimezone().date(), learner.learn))
         except PeerError as error:
             ended = Measured(error.outcome.value, error.detail, interview.asked)
         except InterruptedWorkError as error:
@@ -162,7 +167,7 @@ class Measurer:
         return ended
 
 
-def asked_everything(interview: Interview, measuring: Measuring) -> Measured:
+def measured_everything(interview: MeasurementSession, measuring: MeasurementPlan) -> Measured:
     """Put the questions of the plan until there are no more, or it is enough.
 
     Raises:
@@ -171,9 +176,9 @@ def asked_everything(interview: Interview, measuring: Measuring) -> Measured:
     """
     plan = measuring.plan()
     try:
-        question = next(plan)
+        request = next(plan)
         while True:
-            question = plan.send(interview.put(question))
+            request = plan.send(interview.put(request))
     except StopIteration:
         interview.require_an_answer()
         return Measured(Outcome.ANSWERS.value, "", interview.asked)
@@ -194,11 +199,11 @@ class _Bounded(Cancellation):
         return self._outer.requested or super().requested
 
 
-class Interview:
+class MeasurementSession:
     """Asks one node the questions of one measurement; used by one thread."""
 
-    def __init__(self, links: LinkPool, peer: Peer, learner: Learner, stopping: Cancellation) -> None:
-        self._links = links
+    def __init__(self, pool: AssociationPool, peer: Peer, learner: Learner, stopping: Cancellation) -> None:
+        self._pool = pool
         self._peer = peer
         self._learner = learner
         self._stopping = stopping
@@ -219,54 +224,54 @@ class Interview:
         if not self._answered and self._refusal is not None:
             raise self._refusal
 
-    def put(self, question: Question) -> Reply:
+    def put(self, request: MeasurementRequest) -> MeasurementResponse:
         """Ask one question; keys that have it refused are found out and left out from then on.
 
         Raises:
             PeerError: there is no association, or the node did not answer several times in succession.
             InterruptedWorkError: stopping was asked for.
         """
-        result = ask_without_refused(
+        result = find_without_refused_keys(
             self._learner,
-            question.level,
-            _identifier(question),
-            lambda identifier: self._ask(question, identifier),
-            only_for_a_key=_is_plain(question),
+            request.level,
+            _identifier(request),
+            lambda identifier: self._ask(request, identifier),
+            only_for_a_key=_is_plain(request),
         )
-        return Reply(self._ending(result), result.matches)
+        return MeasurementResponse(self._ending(result), result.matches)
 
-    def _ask(self, question: Question, identifier: Dataset) -> FindResult[Any]:
-        if self.asked >= MOST_QUESTIONS or time.monotonic() > self._until:
+    def _ask(self, request: MeasurementRequest, identifier: Dataset) -> FindResult[Any]:
+        if self.asked >= MAX_REQUESTS or time.monotonic() > self._until:
             raise _EnoughError(f"not everything was asked: it ends after {self.asked} requests")
         self.asked += 1
-        enough, read = _Bounded(self._stopping), _READERS[question.level]
+        enough, read = _Bounded(self._stopping), _READERS[request.level]
         taken = 0
 
         def take(match: Any) -> Any:
             nonlocal taken
             taken += 1
-            if taken > question.most:
+            if taken > request.most:
                 enough.cancel("enough")
             return read(match)
 
-        peer = replace(self._peer, relational_queries=question.relational)
-        with self._links.link(peer, FIND_CONTEXTS, self._turn) as link:
-            result: FindResult[Any] = find(link, identifier, take, enough)
-        log.debug("question", level=question.level, answers=taken, duration_ms=result.duration_ms)
+        peer = replace(self._peer, relational_queries=request.relational)
+        with self._pool.association(peer, FIND_CONTEXTS, self._turn) as association:
+            result: FindResult[Any] = find(association, identifier, take, enough)
+        log.debug("question", level=request.level, answers=taken, duration_ms=result.duration_ms)
         if self._stopping.requested:
             raise InterruptedWorkError(self._stopping.reason)
         return result
 
-    def _ending(self, result: FindResult[Any]) -> Ending:
+    def _ending(self, result: FindResult[Any]) -> SampleEnding:
         error = result.error
         if error is None or not isinstance(error, PeerError):
             self._broken, self._answered = 0, True
-            return Ending.COMPLETE if error is None else Ending.CUT
+            return SampleEnding.COMPLETE if error is None else SampleEnding.CUT
         self._refusal = error
         self._broken = self._broken + 1 if result.status_code is None else 0
         if self._broken >= _BROKEN_IN_ROW:
             raise error
-        return Ending.REFUSED
+        return SampleEnding.REFUSED
 
     def standing(self, most: int) -> int | None:
         """Return how many associations stand at once, up to `most`; None: others use the node just now.
@@ -279,7 +284,7 @@ class Interview:
             for number in range(most):
                 try:
                     standing.enter_context(
-                        self._links.link(self._peer, FIND_CONTEXTS, _Bounded(self._stopping))
+                        self._pool.association(self._peer, FIND_CONTEXTS, _Bounded(self._stopping))
                     )
                 except NotNowError:
                     if number == 0:
@@ -292,28 +297,28 @@ class Interview:
         return most
 
 
-def _is_plain(question: Question) -> bool:
+def _is_plain(request: MeasurementRequest) -> bool:
     """Tell whether a refusal can only be for an optional key, not for a list or a way of asking."""
-    lists = question.codes or len(question.studies) > 1 or len(question.series) > 1
-    return not (lists or question.relational or question.with_modality)
+    lists = request.codes or len(request.studies) > 1 or len(request.series) > 1
+    return not (lists or request.relational or request.with_modality)
 
 
-def _identifier(question: Question) -> Dataset:
-    times = (None, None) if question.minutes is None else map(_time, question.minutes)
-    window = Slice(question.first, question.last, *times)
-    if question.level == "STUDY":
+def _identifier(request: MeasurementRequest) -> Dataset:
+    times = (None, None) if request.minutes is None else map(_time, request.minutes)
+    window = Slice(request.first, request.last, *times)
+    if request.level == "STUDY":
         return study_identifier(
-            study_date=window.study_date_key() if question.first else "",
+            study_date=window.study_date_key() if request.first else "",
             study_time=window.study_time_key(),
-            modalities_in_study=question.codes,
-            study_instance_uids=question.studies,
-            with_modality=question.with_modality,
+            modalities_in_study=request.codes,
+            study_instance_uids=request.studies,
+            with_modality=request.with_modality,
         )
-    if question.relational:
+    if request.relational:
         return relational_series_identifier(window.study_date_key())
-    if question.level == "SERIES":
-        return series_identifier(question.studies)
-    return image_identifier(question.studies, question.series)
+    if request.level == "SERIES":
+        return series_identifier(request.studies)
+    return image_identifier(request.studies, request.series)
 
 
 def _time(minute: int) -> dt.time:

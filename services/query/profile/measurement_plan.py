@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from services.query.profile.sample import Plan, Question, Sample, sample_of
+from services.query.profile.sample import MeasurementRequest, Plan, Sample, sample_of
 from shared.contract.criteria import CODES
 from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 from shared.querying.profile import LIST_LENGTH, SHORT_LIST_LENGTH, Profile
@@ -38,7 +38,7 @@ Learn = Callable[[Callable[[Profile], Profile]], None]
 
 
 @dataclass(slots=True)
-class Measuring:
+class MeasurementPlan:
     """The measurement of one node; `learn` is told each thing as soon as it is known."""
 
     today: date
@@ -77,14 +77,14 @@ class Measuring:
     def _matches_codes(self, sample: Sample) -> Plan[bool]:
         """Find out whether studies are matched by their codes."""
         for code in _telling_codes(sample):
-            reply = yield sample.question(codes=(code,))
-            if not reply.complete:
+            response = yield sample.request(codes=(code,))
+            if not response.complete:
                 self._is(modalities_matched=False)
                 return False
-            answered, all_of_them = _uids(reply.matches), sample.uids
+            answered, all_of_them = _uids(response.matches), sample.uids
             if answered >= all_of_them:
                 # Either all of them have this code, or the key is not looked at.
-                bogus = yield sample.question(codes=(NO_CODE,))
+                bogus = yield sample.request(codes=(NO_CODE,))
                 matched = bogus.complete and not bogus.matches
                 self._is(modalities_matched=matched)
                 return matched
@@ -102,16 +102,16 @@ class Measuring:
         codes = _list_that_tells(sample, present)
         if codes is None:
             return
-        reply = yield sample.question(codes=codes)
-        if reply.complete and _uids(reply.matches) == sample.with_code(codes):
+        response = yield sample.request(codes=codes)
+        if response.complete and _uids(response.matches) == sample.with_code(codes):
             self._is(code_list=len(DOSE_CODES))
         else:
             self._is(code_list=0)
 
     def _takes_study_lists(self, sample: Sample) -> Plan[None]:
         def ask(uids: Sequence[str]) -> Plan[bool]:
-            reply = yield Question("STUDY", studies=tuple(uids), most=len(uids) + 20)
-            return reply.complete and _uids(reply.matches) == set(uids)
+            response = yield MeasurementRequest("STUDY", studies=tuple(uids), most=len(uids) + 20)
+            return response.complete and _uids(response.matches) == set(uids)
 
         yield from self._lists("STUDY", sorted(sample.uids), ask)
 
@@ -120,16 +120,16 @@ class Measuring:
     def _looks_at_series(self, sample: Sample) -> Plan[None]:
         small = sorted(sample.studies, key=lambda one: (one.series_count or 0, one.study_instance_uid))
         uids = [one.study_instance_uid for one in small[:LIST_LENGTH]]
-        alone = yield Question("SERIES", studies=(uids[0],))
+        alone = yield MeasurementRequest("SERIES", studies=(uids[0],))
         if not alone.complete or not alone.matches:
             return
         self.series = [replace(one, study_instance_uid=uids[0]) for one in alone.matches]
 
         def ask(part: Sequence[str]) -> Plan[bool]:
-            reply = yield Question("SERIES", studies=tuple(part), most=len(part) * 20 + 100)
-            taken = reply.complete and {one.study_instance_uid for one in reply.matches} == set(part)
+            response = yield MeasurementRequest("SERIES", studies=tuple(part), most=len(part) * 20 + 100)
+            taken = response.complete and {one.study_instance_uid for one in response.matches} == set(part)
             if taken:
-                self.series = list(reply.matches)
+                self.series = list(response.matches)
             return taken
 
         yield from self._lists("SERIES", uids, ask)
@@ -158,7 +158,7 @@ class Measuring:
         if not chosen:
             return
         first = chosen[0]
-        alone = yield Question(
+        alone = yield MeasurementRequest(
             "IMAGE", studies=(first.study_instance_uid or "",), series=(first.series_instance_uid,)
         )
         if not alone.complete or not alone.matches:
@@ -170,9 +170,11 @@ class Measuring:
 
         def ask(part: Sequence[str]) -> Plan[bool]:
             studies = tuple(dict.fromkeys(study_of[uid] for uid in part))
-            reply = yield Question("IMAGE", studies=studies, series=tuple(part), most=2 * _OBJECTS_AT_ONCE)
-            objects.extend(reply.matches)
-            return reply.complete and {one.series_instance_uid for one in reply.matches} == set(part)
+            response = yield MeasurementRequest(
+                "IMAGE", studies=studies, series=tuple(part), most=2 * _OBJECTS_AT_ONCE
+            )
+            objects.extend(response.matches)
+            return response.complete and {one.series_instance_uid for one in response.matches} == set(part)
 
         yield from self._lists("IMAGE", list(study_of), ask)
         self._returned("returns_sop_classes", [one.sop_class_uid for one in objects])
@@ -183,9 +185,11 @@ class Measuring:
         if chosen is None or len(chosen[1]) > _RELATIONAL_STUDIES:
             return
         day, uids = chosen
-        reply = yield Question("SERIES", first=day, last=day, relational=True, most=len(uids) * 50 + 200)
-        answered = {one.study_instance_uid for one in reply.matches}
-        self._is(relational=reply.complete and answered == uids)
+        response = yield MeasurementRequest(
+            "SERIES", first=day, last=day, relational=True, most=len(uids) * 50 + 200
+        )
+        answered = {one.study_instance_uid for one in response.matches}
+        self._is(relational=response.complete and answered == uids)
 
     # What was learned
 

@@ -28,7 +28,7 @@ def may_be_the_keys(result: FindResult[T]) -> bool:
     return unable_to_process or error.status_code in _OF_KEYS
 
 
-def ask_without_refused(
+def find_without_refused_keys(
     learner: Learner,
     level: str,
     identifier: Dataset,

@@ -13,10 +13,10 @@ from shared.dicom.query.matches import StudyMatch
 T = TypeVar("T")
 
 #: Answers that are taken of one question; then it is ended.
-MOST_ANSWERS = 500
+MAX_RESPONSES = 500
 
 
-class Ending(StrEnum):
+class SampleEnding(StrEnum):
     """How a question ended."""
 
     COMPLETE = "complete"
@@ -27,7 +27,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class MeasurementRequest:
     """One C-FIND; several UIDs or codes are a list of values of one key."""
 
     level: str
@@ -42,24 +42,24 @@ class Question:
     relational: bool = False
     #: An empty Modality (0008,0060) at STUDY level.
     with_modality: bool = False
-    most: int = MOST_ANSWERS
+    most: int = MAX_RESPONSES
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class MeasurementResponse:
     """What was answered: matches of the level of the question."""
 
-    ending: Ending
+    ending: SampleEnding
     matches: Sequence[Any] = ()
 
     @property
     def complete(self) -> bool:
         """Whether these are all answers."""
-        return self.ending is Ending.COMPLETE
+        return self.ending is SampleEnding.COMPLETE
 
 
 #: Yields questions, is sent replies, returns what follows from them.
-Plan = Generator[Question, Reply, T]
+Plan = Generator[MeasurementRequest, MeasurementResponse, T]
 
 
 #: Studies that are enough to compare with, and windows that are asked for until there are so many.
@@ -107,9 +107,11 @@ class Sample:
         wanted = set(codes)
         return {one.study_instance_uid for one in self.studies if wanted & set(one.modalities or ())}
 
-    def question(self, codes: tuple[str, ...] = ()) -> Question:
+    def request(self, codes: tuple[str, ...] = ()) -> MeasurementRequest:
         """Return the question for the same window."""
-        return Question("STUDY", self.first, self.last, self.minutes, codes, with_modality=self.with_modality)
+        return MeasurementRequest(
+            "STUDY", self.first, self.last, self.minutes, codes, with_modality=self.with_modality
+        )
 
     def quiet_day(self) -> tuple[date, set[str]] | None:
         """Return the day with the fewest studies, and their UIDs."""
@@ -136,7 +138,7 @@ def sample_of(today: date) -> Plan[Sample | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Findings:
     """What going back brought; `reached` is the first day that was looked at."""
 
     sample: Sample | None
@@ -144,53 +146,53 @@ class _Found:
     windows: int = 0
 
 
-def _going_back(today: date, *, with_modality: bool) -> Plan[_Found]:
+def _going_back(today: date, *, with_modality: bool) -> Plan[_Findings]:
     last, width, answered, widest = today, 1, 0, 1
     studies: dict[str, StudyMatch] = {}
     reached: date | None = None
     for _ in range(MOST_WINDOWS):
         first = last - timedelta(days=width - 1)
-        reply = yield Question("STUDY", first, last, with_modality=with_modality)
-        if not reply.complete and width > 1:
+        response = yield MeasurementRequest("STUDY", first, last, with_modality=with_modality)
+        if not response.complete and width > 1:
             width = max(1, width // _GROWTH**2)
             continue
-        if not reply.complete and reply.matches and not studies:
-            return (yield from _part_of(first, reply))
-        if not reply.complete:
+        if not response.complete and response.matches and not studies:
+            return (yield from _part_of(first, response))
+        if not response.complete:
             last = first - _DAY
             continue
-        studies |= {one.study_instance_uid: one for one in reply.matches}
+        studies |= {one.study_instance_uid: one for one in response.matches}
         reached, last = first, first - _DAY
-        if reply.matches:
+        if response.matches:
             answered, widest = answered + 1, max(widest, width)
         else:
             width *= _GROWTH
         if len(studies) >= ENOUGH:
             break
     if not studies or reached is None:
-        return _Found(None, reached)
+        return _Findings(None, reached)
     whole = Sample(reached, today, tuple(studies.values()), with_modality=with_modality, widest_days=widest)
-    return _Found(whole, reached, answered)
+    return _Findings(whole, reached, answered)
 
 
-def _part_of(day: date, reply: Reply) -> Plan[_Found]:
+def _part_of(day: date, response: MeasurementResponse) -> Plan[_Findings]:
     """Ask for so many minutes of a busy day that a few studies lie in them."""
-    minutes = sorted(minute for one in reply.matches if (minute := _minute(one.study_time)) is not None)
+    minutes = sorted(minute for one in response.matches if (minute := _minute(one.study_time)) is not None)
     if len(minutes) <= ENOUGH:
-        return _Found(None)
+        return _Findings(None)
     window = minutes[0], minutes[ENOUGH]
-    again = yield Question("STUDY", day, day, window)
+    again = yield MeasurementRequest("STUDY", day, day, window)
     if not again.complete or not again.matches:
-        return _Found(None)
-    return _Found(Sample(day, day, _once(again.matches), window))
+        return _Findings(None)
+    return _Findings(Sample(day, day, _once(again.matches), window))
 
 
-def _all_at_once(reached: date, today: date) -> Plan[_Found]:
+def _all_at_once(reached: date, today: date) -> Plan[_Findings]:
     """Ask the same days with an empty Modality among the keys: some archives find nothing without it."""
-    reply = yield Question("STUDY", reached, today, with_modality=True)
-    if not reply.complete or not reply.matches:
-        return _Found(None)
-    return _Found(Sample(reached, today, _once(reply.matches), with_modality=True), reached, 0)
+    response = yield MeasurementRequest("STUDY", reached, today, with_modality=True)
+    if not response.complete or not response.matches:
+        return _Findings(None)
+    return _Findings(Sample(reached, today, _once(response.matches), with_modality=True), reached, 0)
 
 
 def _proven(sample: Sample, windows: int) -> Plan[Sample]:
@@ -203,7 +205,7 @@ def _proven(sample: Sample, windows: int) -> Plan[Sample]:
 
 
 def _compared_with_whole(sample: Sample) -> Plan[Sample]:
-    whole = yield sample.question()
+    whole = yield sample.request()
     answers = len(_once(whole.matches))
     if not whole.complete or not answers:
         return sample
@@ -215,23 +217,23 @@ def _compared_with_whole(sample: Sample) -> Plan[Sample]:
 def _compared_with_halves(sample: Sample) -> Plan[Sample]:
     studies: dict[str, StudyMatch] = {}
     for part in _halves(sample):
-        reply = yield part
-        if not reply.complete:
+        response = yield part
+        if not response.complete:
             return sample
-        studies |= {one.study_instance_uid: one for one in reply.matches}
+        studies |= {one.study_instance_uid: one for one in response.matches}
     answers = len(sample.studies)
     if len(studies) > answers:
         return replace(sample, studies=tuple(studies.values()), cap=answers)
     return replace(sample, proven=answers)
 
 
-def _halves(sample: Sample) -> tuple[Question, Question]:
-    question = sample.question()
+def _halves(sample: Sample) -> tuple[MeasurementRequest, MeasurementRequest]:
+    request = sample.request()
     if sample.first < sample.last:
         middle = sample.first + (sample.last - sample.first) // 2
-        return replace(question, last=middle), replace(question, first=middle + _DAY)
+        return replace(request, last=middle), replace(request, first=middle + _DAY)
     noon = _MINUTES // 2
-    return replace(question, minutes=(0, noon - 1)), replace(question, minutes=(noon, _MINUTES - 1))
+    return replace(request, minutes=(0, noon - 1)), replace(request, minutes=(noon, _MINUTES - 1))
 
 
 def _once(matches: Iterable[StudyMatch]) -> tuple[StudyMatch, ...]:

@@ -40,7 +40,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CellOutcome:
     """What a cell keeps, which series it needs to see at image level first, and why it leaves the others."""
 
     picks: tuple[Pick, ...] = ()
@@ -50,15 +50,15 @@ class Outcome:
     drops: Mapping[str, Reason] = field(default_factory=dict)
 
 
-Cell = Callable[[Case], Outcome]
+Cell = Callable[[Case], CellOutcome]
 
 
 def reports(*kinds: ReportKind) -> Cell:
     """Return a cell that keeps the report objects of these kinds."""
     wanted = frozenset(kinds)
 
-    def cell(case: Case) -> Outcome:
-        return Outcome(case.reports.pick(wanted), left=Reason.SUPERSEDED_BY_REPORT)
+    def cell(case: Case) -> CellOutcome:
+        return CellOutcome(case.reports.pick(wanted), left=Reason.SUPERSEDED_BY_REPORT)
 
     return cell
 
@@ -67,42 +67,42 @@ def reports(*kinds: ReportKind) -> Cell:
 unknown_series: Cell = reports(ReportKind.UNKNOWN)
 
 
-def own_images(case: Case, reason: Reason = Reason.IMAGES_NO_REPORT) -> Outcome:
+def own_images(case: Case, reason: Reason = Reason.IMAGES_NO_REPORT) -> CellOutcome:
     """Keep the series of the type's own codes: not SR, PR, KO, OT."""
-    return Outcome(_whole(case.own_series(), reason))
+    return CellOutcome(_whole(case.own_series(), reason))
 
 
-def nothing(_case: Case) -> Outcome:
+def nothing(_case: Case) -> CellOutcome:
     """Keep nothing."""
-    return Outcome()
+    return CellOutcome()
 
 
-def ct_without_report(case: Case) -> Outcome:
+def ct_without_report(case: Case) -> CellOutcome:
     """Keep what may show the dose of a CT study that has no report."""
     own = case.own_series()
     named = [one for one in own if fold(one.description or "") == PHILIPS_DOSE_INFO]
     if named:
-        return Outcome(_whole(named, Reason.PHILIPS_DOSE_INFO), left=Reason.NOT_A_DOSE_SERIES)
+        return CellOutcome(_whole(named, Reason.PHILIPS_DOSE_INFO), left=Reason.NOT_A_DOSE_SERIES)
     if case.toshiba:
         return _unite(_toshiba(one, case) for one in own)
     if any(returned(one.description) for one in case.series):
-        return Outcome(left=Reason.NOT_A_DOSE_SERIES)
+        return CellOutcome(left=Reason.NOT_A_DOSE_SERIES)
     return _unite(_small(one, case) for one in own)
 
 
-def rrdsr_and_pet(case: Case) -> Outcome:
+def rrdsr_and_pet(case: Case) -> CellOutcome:
     """Keep the RRDSR objects and the first image of each PT series."""
     found = _unite(_first(one, case, Reason.FIRST_IMAGE_PET) for one in _pet(case))
     picks = case.reports.pick(frozenset({ReportKind.RRDSR})) + found.picks
-    return Outcome(picks, found.needs, Reason.SUPERSEDED_BY_REPORT, found.drops)
+    return CellOutcome(picks, found.needs, Reason.SUPERSEDED_BY_REPORT, found.drops)
 
 
-def nm_without_report(case: Case) -> Outcome:
+def nm_without_report(case: Case) -> CellOutcome:
     """Keep the first image of each PT series; with none, that of each NM series of an image class."""
     pet = _pet(case)
     if pet:
         found = _unite(_first(one, case, Reason.FIRST_IMAGE_PET) for one in pet)
-        return Outcome(found.picks, found.needs, Reason.SUPERSEDED_BY_PET, found.drops)
+        return CellOutcome(found.picks, found.needs, Reason.SUPERSEDED_BY_PET, found.drops)
     return _unite(_first(one, case, Reason.FIRST_IMAGE_NM, NM_IMAGE_CLASSES) for one in case.own_series())
 
 
@@ -116,25 +116,27 @@ def _whole(series: Iterable[SeriesAnswer], reason: Reason) -> tuple[Pick, ...]:
 
 def _first(
     series: SeriesAnswer, case: Case, reason: Reason, classes: frozenset[str] | None = None
-) -> Outcome:
+) -> CellOutcome:
     """Keep the first image, of these classes if any are given; one that was not returned may be of them."""
     uid = series.series_instance_uid
     if uid not in case.objects:
-        return Outcome(needs=frozenset({uid}))
+        return CellOutcome(needs=frozenset({uid}))
     answered = distinct_objects(case.objects[uid])
     images = [one for one in answered if classes is None or returned(one.sop_class_uid) in {None, *classes}]
     if not images:
-        return Outcome(drops={uid: Reason.NOT_AN_IMAGE_CLASS if answered else Reason.EMPTY_AT_IMAGE_LEVEL})
+        return CellOutcome(
+            drops={uid: Reason.NOT_AN_IMAGE_CLASS if answered else Reason.EMPTY_AT_IMAGE_LEVEL}
+        )
     blind = classes is not None and returned(images[0].sop_class_uid) is None
     note = Reason.SOP_CLASS_NOT_RETURNED if blind else None
-    return Outcome((Pick(uid, reason, _uids(images[:1]), note),))
+    return CellOutcome((Pick(uid, reason, _uids(images[:1]), note),))
 
 
-def _toshiba(series: SeriesAnswer, case: Case) -> Outcome:
+def _toshiba(series: SeriesAnswer, case: Case) -> CellOutcome:
     """Keep all secondary captures of a series, and the first of its other images."""
     uid = series.series_instance_uid
     if uid not in case.objects:
-        return Outcome(needs=frozenset({uid}))
+        return CellOutcome(needs=frozenset({uid}))
     answered = distinct_objects(case.objects[uid])
     captures = [one for one in answered if _is_capture(one)]
     others = [one for one in answered if not _is_capture(one)]
@@ -146,32 +148,32 @@ def _toshiba(series: SeriesAnswer, case: Case) -> Outcome:
         )
         if kept
     ]
-    return Outcome(tuple(picks), drops={} if picks else {uid: Reason.EMPTY_AT_IMAGE_LEVEL})
+    return CellOutcome(tuple(picks), drops={} if picks else {uid: Reason.EMPTY_AT_IMAGE_LEVEL})
 
 
 def _is_capture(image: ObjectAnswer) -> bool:
     return returned(image.sop_class_uid) in SECONDARY_CAPTURE_CLASSES
 
 
-def _small(series: SeriesAnswer, case: Case) -> Outcome:
+def _small(series: SeriesAnswer, case: Case) -> CellOutcome:
     """Keep a series of so few objects that it may be a Philips one; count them where it has no count."""
     uid = series.series_instance_uid
     count = series.count()
     if count is None and uid not in case.objects:
-        return Outcome(needs=frozenset({uid}))
+        return CellOutcome(needs=frozenset({uid}))
     if count is None:
         count = len(distinct_objects(case.objects[uid]))
     if count == 0:
-        return Outcome(drops={uid: Reason.EMPTY_AT_IMAGE_LEVEL})
+        return CellOutcome(drops={uid: Reason.EMPTY_AT_IMAGE_LEVEL})
     if count > PHILIPS_DOSE_INFO_MAX_OBJECTS:
-        return Outcome(drops={uid: Reason.NOT_A_DOSE_SERIES})
-    return Outcome(_whole([series], Reason.PHILIPS_MAYBE_DOSE_INFO))
+        return CellOutcome(drops={uid: Reason.NOT_A_DOSE_SERIES})
+    return CellOutcome(_whole([series], Reason.PHILIPS_MAYBE_DOSE_INFO))
 
 
-def _unite(outcomes: Iterable[Outcome]) -> Outcome:
+def _unite(outcomes: Iterable[CellOutcome]) -> CellOutcome:
     """Unite what a cell found for single series."""
     found = list(outcomes)
-    return Outcome(
+    return CellOutcome(
         picks=tuple(pick for one in found for pick in one.picks),
         needs=frozenset(uid for one in found for uid in one.needs),
         drops={uid: reason for one in found for uid, reason in one.drops.items()},

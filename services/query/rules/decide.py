@@ -13,7 +13,7 @@ from enum import Enum
 from services.query.rules.cells import (
     Case,
     Cell,
-    Outcome,
+    CellOutcome,
     ct_without_report,
     nm_without_report,
     nothing,
@@ -79,7 +79,7 @@ class Column(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """What is kept of a study of one type; `own` are the dose reports that are this type's."""
 
     own: frozenset[ReportKind]
@@ -106,14 +106,14 @@ _both = reports(ReportKind.RDSR, ReportKind.RRDSR)
 _esr = reports(ReportKind.ESR)
 
 # fmt: off
-TABLE: Mapping[str, Row] = {
+TABLE: Mapping[str, TableRow] = {
     #                           with RDSR      only ESR           only unknown    neither
-    "MG": Row(_RDSR,            _rdsr,         own_images,        unknown_series, own_images),
-    "DX": Row(_RDSR,            _rdsr,         own_images,        unknown_series, own_images),
-    "FL": Row(_RDSR,            _rdsr,         _esr,              unknown_series, nothing),
-    "CT": Row(_RDSR,            _rdsr,         _esr,              unknown_series, ct_without_report),
-    "NM": Row(_RRDSR,           rrdsr_and_pet, nm_without_report, unknown_series, nm_without_report),
-    "SR": Row(_RDSR | _RRDSR,   _both,         _esr,              unknown_series, nothing),
+    "MG": TableRow(_RDSR,            _rdsr,         own_images,        unknown_series, own_images),
+    "DX": TableRow(_RDSR,            _rdsr,         own_images,        unknown_series, own_images),
+    "FL": TableRow(_RDSR,            _rdsr,         _esr,              unknown_series, nothing),
+    "CT": TableRow(_RDSR,            _rdsr,         _esr,              unknown_series, ct_without_report),
+    "NM": TableRow(_RRDSR,           rrdsr_and_pet, nm_without_report, unknown_series, nm_without_report),
+    "SR": TableRow(_RDSR | _RRDSR,   _both,         _esr,              unknown_series, nothing),
 }
 # fmt: on
 
@@ -201,7 +201,7 @@ def _examine(
     return judge_study(study, filtered, series, Findings(outcomes, found, by_station, objects, known_now))
 
 
-def _apply_row(case: Case, codes: frozenset[str], empty_sr: bool) -> Outcome:
+def _apply_row(case: Case, codes: frozenset[str], empty_sr: bool) -> CellOutcome:
     """Keep what the row of the case's type says, and images beside a report that cannot be attributed."""
     row = TABLE[case.type]
     column = _column(case.type, row, case.reports, empty_sr)
@@ -213,7 +213,7 @@ def _apply_row(case: Case, codes: frozenset[str], empty_sr: bool) -> Outcome:
     return outcome
 
 
-def _column(name: str, row: Row, found: Reports, empty_sr: bool) -> Column:
+def _column(name: str, row: TableRow, found: Reports, empty_sr: bool) -> Column:
     kinds = found.kinds()
     if kinds & row.own:
         return Column.REPORT
@@ -225,7 +225,7 @@ def _column(name: str, row: Row, found: Reports, empty_sr: bool) -> Column:
     return Column.NEITHER
 
 
-def _whole_and_partly_known(outcomes: Iterable[Outcome], known: KnownObjects) -> Iterable[str]:
+def _whole_and_partly_known(outcomes: Iterable[CellOutcome], known: KnownObjects) -> Iterable[str]:
     """Return the series to keep whole of which the database has something: their objects are compared."""
     return (
         pick.series_instance_uid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from services.query.rules.cells import Outcome
+from services.query.rules.cells import CellOutcome
 from services.query.rules.filters import Filtered
 from services.query.rules.model import (
     SR_CODE,
@@ -33,7 +33,7 @@ _STATION_REASONS = frozenset({Reason.EXCLUDED_STATION, Reason.NOT_IN_KEEP_STATIO
 class Findings:
     """All that is known when a study is judged; `known` is empty where known objects are asked for too."""
 
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, CellOutcome]
     reports: Reports
     by_station: Mapping[str, Filtered]
     objects: Objects

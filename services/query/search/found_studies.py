@@ -13,29 +13,29 @@ from services.query.examination.pending_studies import full_examinations
 from services.query.ledger.decisions import save_outcomes
 from services.query.ledger.studies import add_studies
 from services.query.rules.decide import KnownObjects, StudyDecision, decide
-from services.query.search.study_identifier import asked_for
+from services.query.search.slice_identifier import asked_for
 from shared.contract.criteria import Criteria
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.model import Claim, NewTask
 
-Tell = Callable[[str, Sequence[StudyDecision]], None]
+PublishDecisions = Callable[[str, Sequence[StudyDecision]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class QueryFacts:
+class QueryContext:
     """What the work on a query's tasks needs to know of it."""
 
     criteria: Criteria
     today: date
 
 
-class Taker:
+class FoundStudies:
     """Writes what one slice found."""
 
-    def __init__(self, claim: Claim, facts: QueryFacts, tell: Tell) -> None:
+    def __init__(self, claim: Claim, context: QueryContext, publish: PublishDecisions) -> None:
         self._claim = claim
-        self._facts = facts
-        self._tell = tell
+        self._context = context
+        self._publish = publish
         self._decided: list[StudyDecision] = []
 
     def take(self, session: Session, found: Sequence[StudyMatch]) -> Sequence[NewTask]:
@@ -43,11 +43,11 @@ class Taker:
         claim = self._claim
         matches = [match for match in found if asked_for(match, claim.payload)]
         found_now = add_studies(session, claim.job_id, claim.task_id, matches)
-        verdicts = [decide(self._facts.criteria, one, None, {}, KnownObjects()) for one in found_now]
+        verdicts = [decide(self._context.criteria, one, None, {}, KnownObjects()) for one in found_now]
         decided = [Decided(one) for one in verdicts if isinstance(one, StudyDecision)]
         self._decided = save_outcomes(session, claim.job_id, None, decided)
         return full_examinations(session, claim.job_id)
 
-    def told(self) -> None:
+    def published(self) -> None:
         """Tell what was decided, after the commit."""
-        self._tell(self._claim.job_id, self._decided)
+        self._publish(self._claim.job_id, self._decided)

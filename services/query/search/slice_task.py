@@ -15,11 +15,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.query.find_scu import Asker
+from services.query.find_scu import FindScu
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
-from services.query.search.found_studies import QueryFacts, Taker
+from services.query.search.found_studies import FoundStudies, QueryContext
 from services.query.search.merging import Prover, join_waiting, unmatched, widen
+from services.query.search.slice_identifier import slice_identifier
 from services.query.search.splitting import (
     TOO_MUCH,
     UNTIMED,
@@ -31,7 +32,6 @@ from services.query.search.splitting import (
     miss_the_rest_of_the_day,
     worth_cutting,
 )
-from services.query.search.study_identifier import study_keys
 from shared.database.models import QueryTask
 from shared.database.session import Database
 from shared.dicom.association.c_find import FindResult
@@ -70,24 +70,24 @@ EVER_DAYS = 36500
 _YEAR = timedelta(days=366)
 
 
-class SliceWork:
+class SliceTask:
     """One slice in hand."""
 
     def __init__(
         self,
         database: Database,
-        asker: Asker,
+        scu: FindScu,
         learner: Learner,
         claim: Claim,
-        facts: QueryFacts,
-        taker: Taker,
+        context: QueryContext,
+        found_studies: FoundStudies,
     ) -> None:
         self._database = database
-        self._asker = asker
+        self._scu = scu
         self._learner = learner
         self._claim = claim
-        self._facts = facts
-        self._taker = taker
+        self._context = context
+        self._found_studies = found_studies
 
     def perform(self) -> Result:
         """Ask for the slice; what is too much for the PACS, or not to be believed, is cut.
@@ -119,8 +119,8 @@ class SliceWork:
         return self._ask_one_way(payload, other=True)
 
     def _ask_one_way(self, payload: dict[str, Any], *, other: bool) -> FindResult[StudyMatch]:
-        keys = study_keys(payload, self._facts.criteria, self._learner.profile, other=other)
-        result = self._asker.studies(keys, payload)
+        keys = slice_identifier(payload, self._context.criteria, self._learner.profile, other=other)
+        result = self._scu.studies(keys, payload)
         if other and result.complete and result.matches:
             needed = "Modality" in keys
             self._learner.learn(lambda profile: replace(profile, study_modality_key=needed))
@@ -146,7 +146,7 @@ class SliceWork:
 
     def _answers_a_minute(self) -> bool:
         """Tell whether a part is answered that is too small to be too much."""
-        for minute in last_and_first_minute(slice_of(self._claim.payload), self._facts.today):
+        for minute in last_and_first_minute(slice_of(self._claim.payload), self._context.today):
             result = self._ask_one_way(slice_payload(minute), other=False)
             if isinstance(result.error, InterruptedWorkError):
                 raise result.error
@@ -168,10 +168,10 @@ class SliceWork:
         if is_ignored(part, matches):
             return None
         if part.days is not None:
-            return halve(part, self._facts.today)
+            return halve(part, self._context.today)
         ends_early = part.date_until is not None and part.date_until < EARLIEST
-        begins_late = part.date_from is not None and part.date_from > self._facts.today
-        return None if ends_early or begins_late else pieces_of_open(part, self._facts.today)
+        begins_late = part.date_from is not None and part.date_from > self._context.today
+        return None if ends_early or begins_late else pieces_of_open(part, self._context.today)
 
     def _empty(self, part: Slice, result: FindResult[StudyMatch]) -> Result:
         """Believe an empty window, put it behind the others, which may prove it, or cut it."""
@@ -186,7 +186,7 @@ class SliceWork:
         if part.days is None or part.date_until is None:
             return self._learner.profile.believes_empty(EVER_DAYS)
         # Nobody named these days: to cut decades into single ones would be no gentle question.
-        far = EVER in self._claim.payload and part.date_until < self._facts.today - _YEAR
+        far = EVER in self._claim.payload and part.date_until < self._context.today - _YEAR
         return self._learner.profile.believes_empty(part.days) or (far and part.days <= OLD_DAYS)
 
     def _answered(self, part: Slice, result: FindResult[StudyMatch]) -> Result:
@@ -197,7 +197,7 @@ class SliceWork:
         ignored = is_ignored(part, result.matches)
         if whole is not None and not ignored:
             self._learner.learn(lambda known: known.capped(answers))
-        pieces = None if ignored else _two_of_open(part, self._facts.today) or self._pieces(part)
+        pieces = None if ignored else _two_of_open(part, self._context.today) or self._pieces(part)
         if pieces is not None:
             return self._cut(pieces, result, {VERIFIES: answers}, "compared with its parts")
         if self._learner.profile.cap is None and not ignored:
@@ -211,10 +211,10 @@ class SliceWork:
 
         def ask(keyword: str, value: str) -> FindResult[StudyMatch]:
             payload = slice_payload(part)
-            keys = study_keys(payload, self._facts.criteria, self._learner.profile)
+            keys = slice_identifier(payload, self._context.criteria, self._learner.profile)
             setattr(keys, keyword, value)
-            told = {"study_time": value} if keyword == "StudyTime" else {"first_letter": value}
-            return self._asker.studies(keys, payload | told)
+            published = {"study_time": value} if keyword == "StudyTime" else {"first_letter": value}
+            return self._scu.studies(keys, payload | published)
 
         def believes(answers: int) -> bool:
             return answers < (self._learner.profile.cap or len(result.matches))
@@ -235,9 +235,11 @@ class SliceWork:
         def write(session: Session) -> Sequence[NewTask]:
             add_counts(session, self._claim.job_id, slices_failed=1)
             self._learner.save_in(session)
-            return self._taker.take(session, both.matches)
+            return self._found_studies.take(session, both.matches)
 
-        return Result(write, state="failed", error=error.code, detail=str(error), after=self._taker.told)
+        return Result(
+            write, state="failed", error=error.code, detail=str(error), after=self._found_studies.published
+        )
 
     def _cut(
         self, pieces: Sequence[Slice], result: FindResult[StudyMatch], extra: dict[str, Any], why: str
@@ -260,9 +262,9 @@ class SliceWork:
             payloads = [slice_payload(piece) | extra for piece in pieces]
             tasks = [NewTask(SLICE, payload, parent, delay_s, due_at) for payload in payloads]
             self._learner.save_in(session)
-            return [*tasks, *self._taker.take(session, result.matches)]
+            return [*tasks, *self._found_studies.take(session, result.matches)]
 
-        return Result(write, state="cut", detail=why, after=self._taker.told)
+        return Result(write, state="cut", detail=why, after=self._found_studies.published)
 
     def _complete(self, result: FindResult[StudyMatch]) -> Result:
         self._learn_of_codes(result)
@@ -277,9 +279,9 @@ class SliceWork:
                 days = self._learner.profile.widest_days
                 widen(session, self._claim, len(result.matches), days)
                 self._join(session)
-            return self._taker.take(session, result.matches)
+            return self._found_studies.take(session, result.matches)
 
-        return Result(write, after=self._taker.told)
+        return Result(write, after=self._found_studies.published)
 
     def _learn_of_codes(self, result: FindResult[StudyMatch]) -> None:
         """Learn from an answer to one code whether the others can be asked for together with it."""
@@ -289,11 +291,11 @@ class SliceWork:
         if unmatched(result.matches, codes[0]):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
             return
-        prover = Prover(self._database, self._claim, self._learner, codes_of(self._facts.criteria))
+        prover = Prover(self._database, self._claim, self._learner, codes_of(self._context.criteria))
         prover.learn(result.matches, lambda part: self._ask_one_way(slice_payload(part), other=False))
 
     def _join(self, session: Session) -> None:
-        together = self._learner.profile.joins(len(codes_of(self._facts.criteria)))
+        together = self._learner.profile.joins(len(codes_of(self._context.criteria)))
         if together is not None and len(slice_of(self._claim.payload).codes()) == 1:
             join_waiting(session, self._claim, in_list=together)
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from services.query.find_scu import Asker
+from services.query.find_scu import FindScu
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
-from services.query.search.found_studies import QueryFacts, Taker
-from services.query.search.study_identifier import study_keys
+from services.query.search.found_studies import FoundStudies, QueryContext
+from services.query.search.slice_identifier import slice_identifier
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.model import Claim, NewTask, Result
@@ -18,15 +18,17 @@ from shared.querying.payloads import by_one_uid
 from shared.querying.profile import LIST_LENGTH
 
 
-class ListWork:
+class UidListTask:
     """One list of studies in hand."""
 
-    def __init__(self, asker: Asker, learner: Learner, claim: Claim, facts: QueryFacts, taker: Taker) -> None:
-        self._asker = asker
+    def __init__(
+        self, scu: FindScu, learner: Learner, claim: Claim, context: QueryContext, found_studies: FoundStudies
+    ) -> None:
+        self._scu = scu
         self._learner = learner
         self._claim = claim
-        self._facts = facts
-        self._taker = taker
+        self._context = context
+        self._found_studies = found_studies
 
     def perform(self) -> Result:
         """Ask for the list.
@@ -37,8 +39,8 @@ class ListWork:
         """
         payload = self._claim.payload
         uids: list[str] = payload["study_instance_uids"]
-        keys = study_keys(payload, self._facts.criteria, self._learner.profile)
-        result = self._asker.studies(keys, payload)
+        keys = slice_identifier(payload, self._context.criteria, self._learner.profile)
+        result = self._scu.studies(keys, payload)
         if isinstance(result.error, PeerError) and result.error.outcome is Outcome.STATUS:
             self._learner.learn(lambda profile: profile.takes_lists("STUDY", 0))
             return self._one_by_one(uids, result.matches, str(result.error))
@@ -49,7 +51,9 @@ class ListWork:
         left = [uid for uid in uids if uid not in named]
         if left:
             return self._one_by_one(left, result.matches, "left out of the answer to a list")
-        return Result(lambda session: self._write(session, result.matches), after=self._taker.told)
+        return Result(
+            lambda session: self._write(session, result.matches), after=self._found_studies.published
+        )
 
     def _judge(self, named: int, asked: int, *, others: bool) -> None:
         """Learn from the answer whether lists are taken; few studies of many may also just not be there."""
@@ -61,15 +65,15 @@ class ListWork:
     def _write(self, session: Session, matches: Sequence[StudyMatch]) -> Sequence[NewTask]:
         add_counts(session, self._claim.job_id, slices_complete=1)
         self._learner.save_in(session)
-        return self._taker.take(session, matches)
+        return self._found_studies.take(session, matches)
 
     def _one_by_one(self, uids: Sequence[str], matches: Sequence[StudyMatch], why: str) -> Result:
         def write(session: Session) -> Sequence[NewTask]:
             single = alone(session, self._claim.job_id, uids)
             self._learner.save_in(session)
-            return [*single, *self._taker.take(session, matches)]
+            return [*single, *self._found_studies.take(session, matches)]
 
-        return Result(write, state="cut", detail=why, after=self._taker.told)
+        return Result(write, state="cut", detail=why, after=self._found_studies.published)
 
 
 def alone(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> Sequence[NewTask]:

@@ -20,18 +20,18 @@ from services.retrieve.commitment.payloads import (
     follow,
     report_order,
 )
-from services.retrieve.commitment.request import CommitAsker
-from services.retrieve.context import Facts, Seen
+from services.retrieve.commitment.request import CommitmentScu
+from services.retrieve.context import Arrivals, RetrieveContext
 from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import receipts, save_arrived
 from services.retrieve.ledger.conditions import lock
-from services.retrieve.ledger.expected import open_shares
-from services.retrieve.planning.moves import Share
+from services.retrieve.ledger.expected import open_parts
+from services.retrieve.planning.moves import SeriesPart
 from shared.clock import Clock
 from shared.contract.reasons import Reason
 from shared.database.session import Database
 from shared.dicom.association.establishment import Timeouts
-from shared.dicom.association.storage_commitment import NO_SUCH_INSTANCE, CommitmentReport, reason_words
+from shared.dicom.association.storage_commitment import NO_SUCH_INSTANCE, CommitmentResult, reason_words
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
 from shared.jobs.model import Claim, NewTask, Result
@@ -44,21 +44,21 @@ NO_SOP_CLASS = "the PACS does not tell their SOP classes, without which none can
 class _Case:
     """The objects of one task that are still open."""
 
-    facts: Facts
+    context: RetrieveContext
     claim: Claim
     commit: CommitOrder
-    shares: Sequence[Share]
+    parts: Sequence[SeriesPart]
     #: Of which there is a receipt by now.
-    received: Seen
+    received: Arrivals
 
     @property
-    def left(self) -> list[Share]:
+    def left(self) -> list[SeriesPart]:
         """What is not proven by a receipt."""
         uids = self.received.sop_instance_uids
-        return [left for share in self.shares if (left := share.without(uids)) is not None]
+        return [left for part in self.parts if (left := part.without(uids)) is not None]
 
 
-class Committer:
+class CommitTask:
     """Performs commit tasks, and those that wait for a report."""
 
     def __init__(
@@ -66,12 +66,12 @@ class Committer:
     ) -> None:
         """`timeout_s`: for the report; `grace_s`: in which what was sent may still be on its way."""
         self._database = database
-        self._asker = CommitAsker(database, timeouts, clock, wait_s=timeout_s)
+        self._scu = CommitmentScu(database, timeouts, clock, wait_s=timeout_s)
         self._clock = clock
         self._timeout_s = timeout_s
         self._grace_s = grace_s
 
-    def perform(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result:
+    def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
         """Ask the node for the objects of one task, or look whether it has reported.
 
         Raises:
@@ -80,84 +80,84 @@ class Committer:
             DatabaseAwayError: the database is away.
         """
         if claim.kind == AWAIT_COMMIT:
-            return self._look(facts, claim)
-        return self._ask(facts, claim, cancellation)
+            return self._look(context, claim)
+        return self._ask(context, claim, cancellation)
 
-    def given_up(self, facts: Facts, claim: Claim, error: PeerError) -> Result:
+    def given_up(self, context: RetrieveContext, claim: Claim, error: PeerError) -> Result:
         """Say what it means that the node cannot be asked: the word that there is stands."""
         order = _order_of(claim)
 
         def write(session: Session) -> Sequence[NewTask]:
-            lock(session, facts.job_id)
-            case = self._case(session, facts, claim, order)
+            lock(session, context.job_id)
+            case = self._case(session, context, claim, order)
             self._take_at_word(session, case, case.left, str(error))
             return []
 
         return Result(write, state="failed", error=error.code, detail=str(error))
 
-    def _ask(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result:
+    def _ask(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
         with self._database.read() as session:
-            case = self._case(session, facts, claim, commit_order(claim.payload))
-            references = ledger.references_to(session, facts.job_id, case.left)
+            case = self._case(session, context, claim, commit_order(claim.payload))
+            references = ledger.references_to(session, context.job_id, case.left)
             # A worker that died may have asked.
             earlier = ledger.asked_by(session, claim.task_id)
             report = ledger.report_on(session, earlier)
         transactions = earlier
         if report is None and references:
-            transaction_uid, report = self._asker.request(facts, claim.task_id, references, cancellation)
+            transaction_uid, report = self._scu.request(context, claim.task_id, references, cancellation)
             transactions = [*earlier, transaction_uid]
         return self._result(case, report, transactions, 0.0)
 
-    def _look(self, facts: Facts, claim: Claim) -> Result:
+    def _look(self, context: RetrieveContext, claim: Claim) -> Result:
         awaited = report_order(claim.payload)
         with self._database.read() as session:
-            case = self._case(session, facts, claim, awaited.commit)
+            case = self._case(session, context, claim, awaited.commit)
             report = ledger.report_on(session, awaited.transaction_uids)
         return self._result(case, report, awaited.transaction_uids, awaited.waited_s)
 
     # What follows
 
-    def _case(self, session: Session, facts: Facts, claim: Claim, commit: CommitOrder) -> _Case:
-        shares = open_shares(session, facts.job_id, commit.order)
-        return _Case(facts, claim, commit, shares, receipts(session, facts, shares))
+    def _case(self, session: Session, context: RetrieveContext, claim: Claim, commit: CommitOrder) -> _Case:
+        parts = open_parts(session, context.job_id, commit.order)
+        return _Case(context, claim, commit, parts, receipts(session, context, parts))
 
     def _result(
         self,
         case: _Case,
-        report: CommitmentReport | None,
+        report: CommitmentResult | None,
         transaction_uids: Sequence[str],
         waited_s: float,
     ) -> Result:
         def write(session: Session) -> Sequence[NewTask]:
-            lock(session, case.facts.job_id)
+            lock(session, case.context.job_id)
             self._save_received(session, case)
             if report is not None:
                 return self._follow(session, case, report, transaction_uids)
             return self._go_on_waiting(session, case, transaction_uids, waited_s)
 
         waits = report is None and transaction_uids and waited_s < self._timeout_s
-        note = f"{case.facts.store.ae_title} has not reported on a storage commitment yet"
+        note = f"{case.context.store.ae_title} has not reported on a storage commitment yet"
         return Result(write, note=note if waits else "")
 
     def _save_received(self, session: Session, case: _Case) -> None:
-        save_arrived(session, case.facts, case.received, case.shares, (), self._clock())
+        save_arrived(session, case.context, case.received, case.parts, (), self._clock())
         if case.received:
-            outcomes.weaken_proof(session, case.facts.job_id, "receipts")
+            outcomes.weaken_proof(session, case.context.job_id, "receipts")
 
     def _follow(
         self,
         session: Session,
         case: _Case,
-        report: CommitmentReport,
+        report: CommitmentResult,
         transaction_uids: Sequence[str],
     ) -> Sequence[NewTask]:
         following = follow(case.commit, case.left, report, self._grace_s)
         self._save_committed(session, case, following.committed, report.transaction_uid)
-        for reason, shares in following.lost.items():
-            self._lose(session, case, shares, reason, report.transaction_uid)
+        for reason, parts in following.lost.items():
+            self._lose(session, case, parts, reason, report.transaction_uid)
         others = [uid for uid in transaction_uids if uid != report.transaction_uid]
-        now, failed = self._clock(), sum(share.size for share in case.left)
-        failed -= len(following.committed) + sum(share.size for share in following.unsaid)
+        now, failed = self._clock(), sum(part.size for part in case.left)
+        failed -= len(following.committed) + sum(part.size for part in following.unsaid)
         ledger.end(
             session,
             [report.transaction_uid],
@@ -179,7 +179,7 @@ class Committer:
             ledger.end(session, transaction_uids, ledger.UNANSWERED, self._clock())
             return []
         if waited_s < self._timeout_s:
-            commit = case.commit.of([share.by_objects() for share in nameable])
+            commit = case.commit.of([part.by_objects() for part in nameable])
             return [ReportOrder(commit, tuple(transaction_uids), waited_s).task(self._timeout_s)]
         ledger.end(session, transaction_uids, ledger.UNANSWERED, self._clock())
         self._take_at_word(session, case, nameable, f"it did not report within {self._timeout_s:g} s")
@@ -188,36 +188,36 @@ class Committer:
     def _save_committed(self, session: Session, case: _Case, uids: set[str], transaction_uid: str) -> None:
         if not uids:
             return
-        job_id = case.facts.job_id
-        here = [part for share in case.left if (part := share.only(uids)) is not None]
+        job_id = case.context.job_id
+        here = [found for part in case.left if (found := part.only(uids)) is not None]
         ledger.mark_committed(session, job_id, here, transaction_uid)
-        save_arrived(session, case.facts, Seen(uids), here, (), self._clock())
+        save_arrived(session, case.context, Arrivals(uids), here, (), self._clock())
         outcomes.weaken_proof(session, job_id, "commitment")
 
     def _lose(
-        self, session: Session, case: _Case, shares: Sequence[Share], reason: int, transaction_uid: str
+        self, session: Session, case: _Case, parts: Sequence[SeriesPart], reason: int, transaction_uid: str
     ) -> None:
-        detail = f"{case.facts.store.ae_title}: {reason_words(reason)} (transaction {transaction_uid})"
+        detail = f"{case.context.store.ae_title}: {reason_words(reason)} (transaction {transaction_uid})"
         state = "missing" if reason == NO_SUCH_INSTANCE else "failed"
-        job_id = case.facts.job_id
-        outcomes.save_lost(session, job_id, shares, state=state, reason=Reason.NOT_COMMITTED, detail=detail)
+        job_id = case.context.job_id
+        outcomes.save_lost(session, job_id, parts, state=state, reason=Reason.NOT_COMMITTED, detail=detail)
 
-    def _take_silent(self, session: Session, case: _Case, shares: Sequence[Share]) -> list[Share]:
+    def _take_silent(self, session: Session, case: _Case, parts: Sequence[SeriesPart]) -> list[SeriesPart]:
         """Take at the word that there is what the node cannot be asked for; return the rest."""
-        references = ledger.references_to(session, case.facts.job_id, shares)
+        references = ledger.references_to(session, case.context.job_id, parts)
         askable = {one.sop_instance_uid for one in references}
-        silent = [rest for share in shares if (rest := share.without(askable)) is not None]
+        silent = [rest for part in parts if (rest := part.without(askable)) is not None]
         self._take_at_word(session, case, silent, NO_SOP_CLASS)
-        return [part for share in shares if (part := share.only(askable)) is not None]
+        return [found for part in parts if (found := part.only(askable)) is not None]
 
-    def _take_at_word(self, session: Session, case: _Case, shares: Sequence[Share], detail: str) -> None:
+    def _take_at_word(self, session: Session, case: _Case, parts: Sequence[SeriesPart], detail: str) -> None:
         """Count these as arrived as far as anybody says so, and write why nobody proved it."""
-        if not shares:
+        if not parts:
             return
-        seen = Seen({uid for share in shares for uid in share.sop_instance_uids})
-        save_arrived(session, case.facts, seen, shares, (), self._clock())
-        ledger.mark_unproven(session, case.facts.job_id, shares, detail)
-        outcomes.weaken_proof(session, case.facts.job_id, case.commit.word)
+        arrivals = Arrivals({uid for part in parts for uid in part.sop_instance_uids})
+        save_arrived(session, case.context, arrivals, parts, (), self._clock())
+        ledger.mark_unproven(session, case.context.job_id, parts, detail)
+        outcomes.weaken_proof(session, case.context.job_id, case.commit.word)
 
 
 def _order_of(claim: Claim) -> CommitOrder:

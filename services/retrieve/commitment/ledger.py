@@ -10,11 +10,10 @@ from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from services.retrieve.ledger.conditions import execute, rows_of, weight_of_row
-from services.retrieve.planning.moves import Share
+from services.retrieve.planning.moves import SeriesPart
 from shared.contract.reasons import Reason
-from shared.database.models import CommitmentReport as StoredReport
-from shared.database.models import RetrieveCommitment, RetrieveObject
-from shared.dicom.association.storage_commitment import CommitmentReport, Reference
+from shared.database.models import CommitmentReport, RetrieveCommitment, RetrieveObject
+from shared.dicom.association.storage_commitment import CommitmentResult, Reference
 
 #: States of a request; a refused one may be tried again under another UID.
 ASKED, ANSWERED, REFUSED, UNANSWERED = "asked", "answered", "refused", "unanswered"
@@ -23,12 +22,12 @@ ASKED, ANSWERED, REFUSED, UNANSWERED = "asked", "answered", "refused", "unanswer
 REASONS_TOLD = 3
 
 
-def references_to(session: Session, job_id: str, shares: Iterable[Share]) -> list[Reference]:
+def references_to(session: Session, job_id: str, parts: Iterable[SeriesPart]) -> list[Reference]:
     """Return the named objects of these shares whose SOP class is known."""
     row = RetrieveObject
     return [
         Reference(sop_class_uid, uid)
-        for which in rows_of(job_id, shares)
+        for which in rows_of(job_id, parts)
         for sop_class_uid, uid in session.execute(
             select(row.sop_class_uid, row.sop_instance_uid).where(which)
         )
@@ -42,22 +41,22 @@ def asked_by(session: Session, task_id: int) -> list[str]:
     return list(session.scalars(select(RetrieveCommitment.transaction_uid).where(*which)))
 
 
-def report_on(session: Session, transaction_uids: Collection[str]) -> CommitmentReport | None:
+def report_on(session: Session, transaction_uids: Collection[str]) -> CommitmentResult | None:
     """Return the first report that our store has taken on any of these transactions."""
-    which = StoredReport.transaction_uid.in_(transaction_uids)
+    which = CommitmentReport.transaction_uid.in_(transaction_uids)
     row = session.scalars(
-        select(StoredReport).where(which).order_by(StoredReport.received_at).limit(1)
+        select(CommitmentReport).where(which).order_by(CommitmentReport.received_at).limit(1)
     ).first()
     if row is None:
         return None
-    return CommitmentReport(row.transaction_uid, frozenset(row.committed), MappingProxyType(row.failed))
+    return CommitmentResult(row.transaction_uid, frozenset(row.committed), MappingProxyType(row.failed))
 
 
 def reports_elsewhere(session: Session, job_id: str, before: datetime) -> bool:
     """Tell whether the node has not reported on the association of a request that was sent before then."""
     row = RetrieveCommitment
     silent = row.state.in_((ASKED, UNANSWERED)) & (row.asked_at < before)
-    reported = exists().where(StoredReport.transaction_uid == row.transaction_uid)
+    reported = exists().where(CommitmentReport.transaction_uid == row.transaction_uid)
     found = select(row.transaction_uid).where(row.job_id == job_id, silent | reported).limit(1)
     return session.scalar(found) is not None
 
@@ -99,16 +98,16 @@ def end_all(session: Session, job_id: str, now: datetime) -> None:
     end(session, list(session.scalars(open_ones)), UNANSWERED, now)
 
 
-def mark_committed(session: Session, job_id: str, shares: Iterable[Share], transaction_uid: str) -> None:
+def mark_committed(session: Session, job_id: str, parts: Iterable[SeriesPart], transaction_uid: str) -> None:
     """Write in which transaction the node committed to these objects."""
-    for which in rows_of(job_id, shares):
+    for which in rows_of(job_id, parts):
         execute(session, update(RetrieveObject).where(which).values(committed_in=transaction_uid))
 
 
-def mark_unproven(session: Session, job_id: str, shares: Iterable[Share], detail: str) -> None:
+def mark_unproven(session: Session, job_id: str, parts: Iterable[SeriesPart], detail: str) -> None:
     """Write beside objects that are said to have arrived why the node does not confirm it."""
     values = {"reason": Reason.NOT_CONFIRMED.value, "detail": detail[:1000]}
-    for which in rows_of(job_id, shares):
+    for which in rows_of(job_id, parts):
         arrived = RetrieveObject.state == "arrived"
         execute(session, update(RetrieveObject).where(which, arrived).values(**values))
 

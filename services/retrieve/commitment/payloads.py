@@ -7,13 +7,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.retrieve.planning.moves import LIST_MAX_LENGTH, Share, split_tasks
+from services.retrieve.planning.moves import LIST_MAX_LENGTH, SeriesPart, split_tasks
 from services.retrieve.planning.payloads import MAX_ROUNDS, MoveOrder, move_order, move_tasks
 from shared.dicom.association.storage_commitment import (
     NO_SUCH_INSTANCE,
     PROCESSING_FAILURE,
     RESOURCE_LIMITATION,
-    CommitmentReport,
+    CommitmentResult,
 )
 from shared.jobs.model import NewTask
 
@@ -38,17 +38,17 @@ class CommitOrder:
     word: str
     missed_s: float = 0.0
 
-    def of(self, shares: Sequence[Share]) -> CommitOrder:
+    def of(self, parts: Sequence[SeriesPart]) -> CommitOrder:
         """Return the same for these shares."""
-        return replace(self, order=self.order.of(shares))
+        return replace(self, order=self.order.of(parts))
 
     def to_payload(self) -> dict[str, Any]:
         """Return plain values; `commit_order` of them gives the same."""
         return {"order": self.order.to_payload(), "word": self.word, "missed_s": self.missed_s}
 
-    def tasks(self, shares: Iterable[Share], *, delay_s: float = 0.0) -> list[NewTask]:
+    def tasks(self, parts: Iterable[SeriesPart], *, delay_s: float = 0.0) -> list[NewTask]:
         """Return tasks that ask the node for these shares; each sends one request."""
-        by_objects = [share.by_objects() for share in shares]
+        by_objects = [part.by_objects() for part in parts]
         return [
             NewTask(COMMIT, self.of(chunk).to_payload(), delay_s=delay_s) for chunk in split_tasks(by_objects)
         ]
@@ -99,14 +99,14 @@ class Following:
 
     committed: set[str] = field(default_factory=set)
     #: Objects of which it says nothing.
-    unsaid: list[Share] = field(default_factory=list)
+    unsaid: list[SeriesPart] = field(default_factory=list)
     #: Objects that are given up, by Failure Reason.
-    lost: dict[int, list[Share]] = field(default_factory=dict)
+    lost: dict[int, list[SeriesPart]] = field(default_factory=dict)
     tasks: list[NewTask] = field(default_factory=list)
 
 
 def follow(
-    commit: CommitOrder, shares: Sequence[Share], report: CommitmentReport, grace_s: float
+    commit: CommitOrder, parts: Sequence[SeriesPart], report: CommitmentResult, grace_s: float
 ) -> Following:
     """Say what follows from a report; what it says of objects that were not asked for is passed over.
 
@@ -114,12 +114,12 @@ def follow(
     it the PACS is.
     """
     following = Following()
-    asked = {uid for share in shares for uid in share.sop_instance_uids}
+    asked = {uid for part in parts for uid in part.sop_instance_uids}
     following.committed = asked & report.committed
-    following.unsaid = _without(shares, report.committed | report.failed.keys())
-    again: list[Share] = []
+    following.unsaid = _without(parts, report.committed | report.failed.keys())
+    again: list[SeriesPart] = []
     for reason, uids in _by_reason(asked, report):
-        failed = [part for share in shares if (part := share.only(uids)) is not None]
+        failed = [found for part in parts if (found := part.only(uids)) is not None]
         if reason in _PASSING and (commit.missed_s < grace_s or commit.order.round <= MAX_ROUNDS):
             again += failed
         else:
@@ -128,20 +128,20 @@ def follow(
     return following
 
 
-def _by_reason(asked: AbstractSet[str], report: CommitmentReport) -> list[tuple[int, set[str]]]:
+def _by_reason(asked: AbstractSet[str], report: CommitmentResult) -> list[tuple[int, set[str]]]:
     uids: dict[int, set[str]] = {}
     for uid in asked & report.failed.keys():
         uids.setdefault(report.failed[uid], set()).add(uid)
     return sorted(uids.items())
 
 
-def _again(commit: CommitOrder, shares: Sequence[Share], grace_s: float) -> list[NewTask]:
+def _again(commit: CommitOrder, parts: Sequence[SeriesPart], grace_s: float) -> list[NewTask]:
     if commit.missed_s >= grace_s:
-        return move_tasks((share.by_objects() for share in shares), commit.order)
+        return move_tasks((part.by_objects() for part in parts), commit.order)
     pause_s = min(max(FIRST_LOOK_S, commit.missed_s / 2), LONGEST_LOOK_S, grace_s - commit.missed_s)
-    return replace(commit, missed_s=commit.missed_s + pause_s).tasks(shares, delay_s=pause_s)
+    return replace(commit, missed_s=commit.missed_s + pause_s).tasks(parts, delay_s=pause_s)
 
 
-def _without(shares: Sequence[Share], uids: Iterable[str]) -> list[Share]:
+def _without(parts: Sequence[SeriesPart], uids: Iterable[str]) -> list[SeriesPart]:
     said = frozenset(uids)
-    return [left for share in shares if (left := share.without(said)) is not None]
+    return [left for part in parts if (left := part.without(said)) is not None]

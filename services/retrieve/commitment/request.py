@@ -9,12 +9,12 @@ from datetime import timedelta
 import structlog
 
 from services.retrieve.commitment import ledger
-from services.retrieve.context import Facts
+from services.retrieve.context import RetrieveContext
 from shared.clock import Clock
 from shared.database.session import Database
 from shared.dicom.association.establishment import Timeouts
-from shared.dicom.association.storage_commitment import CommitmentReport, Reference, new_transaction_uid
-from shared.dicom.association.storage_commitment_scu import CommitmentLink, open_commitment_link
+from shared.dicom.association.storage_commitment import CommitmentResult, Reference, new_transaction_uid
+from shared.dicom.association.storage_commitment_scu import CommitmentAssociation, open_commitment_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError, StoreError
 
@@ -25,10 +25,10 @@ IN_PLACE_S = 5.0
 #: The same where the node was found to report on an association of its own, or late.
 IN_PLACE_LATER_S = 0.5
 #: How often it is looked meanwhile whether the report has come to our store.
-LOOK_S = 0.25
+POLL_INTERVAL_S = 0.25
 
 
-class CommitAsker:
+class CommitmentScu:
     """Sends requests, each under a transaction of its own that the ledger knows before it is sent."""
 
     def __init__(self, database: Database, timeouts: Timeouts, clock: Clock, *, wait_s: float) -> None:
@@ -39,8 +39,12 @@ class CommitAsker:
         self._in_place_s = min(IN_PLACE_S, wait_s)
 
     def request(
-        self, facts: Facts, task_id: int, references: Sequence[Reference], cancellation: Cancellation
-    ) -> tuple[str, CommitmentReport | None]:
+        self,
+        context: RetrieveContext,
+        task_id: int,
+        references: Sequence[Reference],
+        cancellation: Cancellation,
+    ) -> tuple[str, CommitmentResult | None]:
         """Send one request and wait a little; return its transaction, and the report if it has come.
 
         Raises:
@@ -49,24 +53,26 @@ class CommitAsker:
             DatabaseAwayError: the database is away.
         """
         try:
-            link = open_commitment_link(facts.store, self._timeouts, cancellation=cancellation)
+            association = open_commitment_association(
+                context.store, self._timeouts, cancellation=cancellation
+            )
         except PeerError as error:
             raise StoreError(error) from error
         transaction_uid = new_transaction_uid()
         try:
-            in_place_s = self._in_place(facts)
-            self._send(link, facts.job_id, task_id, transaction_uid, references, cancellation)
-            report = self._wait_here(link, transaction_uid, in_place_s)
+            in_place_s = self._in_place(context)
+            self._send(association, context.job_id, task_id, transaction_uid, references, cancellation)
+            report = self._wait_here(association, transaction_uid, in_place_s)
         except InterruptedWorkError:
-            link.abort()
+            association.abort()
             raise
         finally:
-            link.release()
+            association.release()
         return transaction_uid, report
 
     def _send(
         self,
-        link: CommitmentLink,
+        association: CommitmentAssociation,
         job_id: str,
         task_id: int,
         transaction_uid: str,
@@ -78,7 +84,7 @@ class CommitAsker:
             ledger.save_asked(session, job_id, task_id, transaction_uid, len(references), self._clock())
         names = {"job_id": job_id, "task_id": task_id, "transaction_uid": transaction_uid}
         try:
-            link.ask(transaction_uid, references, cancellation)
+            association.ask(transaction_uid, references, cancellation)
         except PeerError as error:
             with self._database.write() as session:
                 ledger.end(session, [transaction_uid], ledger.REFUSED, self._clock(), detail=str(error))
@@ -86,19 +92,19 @@ class CommitAsker:
             raise
         log.info("storage commitment asked", **names, objects=len(references))
 
-    def _in_place(self, facts: Facts) -> float:
+    def _in_place(self, context: RetrieveContext) -> float:
         before = self._clock() - timedelta(seconds=IN_PLACE_S)
         with self._database.read() as session:
-            elsewhere = ledger.reports_elsewhere(session, facts.job_id, before)
+            elsewhere = ledger.reports_elsewhere(session, context.job_id, before)
         return min(self._in_place_s, IN_PLACE_LATER_S) if elsewhere else self._in_place_s
 
     def _wait_here(
-        self, link: CommitmentLink, transaction_uid: str, in_place_s: float
-    ) -> CommitmentReport | None:
+        self, association: CommitmentAssociation, transaction_uid: str, in_place_s: float
+    ) -> CommitmentResult | None:
         until = time.monotonic() + in_place_s
         while (left_s := until - time.monotonic()) > 0:
             try:
-                report = link.report(min(LOOK_S, left_s))
+                report = association.report(min(POLL_INTERVAL_S, left_s))
             except PeerError:
                 # It has ended the association: it reports on another.
                 return self._kept(transaction_uid)
@@ -107,6 +113,6 @@ class CommitAsker:
                 return report
         return None
 
-    def _kept(self, transaction_uid: str) -> CommitmentReport | None:
+    def _kept(self, transaction_uid: str) -> CommitmentResult | None:
         with self._database.read() as session:
             return ledger.report_on(session, [transaction_uid])

@@ -9,64 +9,66 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, select, update
 from sqlalchemy.orm import Session
 
-from services.retrieve.context import Facts, Seen
+from services.retrieve.context import Arrivals, RetrieveContext
 from services.retrieve.ledger.conditions import UIDS_AT_ONCE, add_counts, execute, recount, row_key, rows_of
-from services.retrieve.planning.moves import Share
+from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import SeriesKey
 from shared.database.models import RetrieveObject, StoredObject
 from shared.database.upsert import insert_missing
 
 
-def receipts(session: Session, facts: Facts, shares: Iterable[Share]) -> Seen:
+def receipts(session: Session, context: RetrieveContext, parts: Iterable[SeriesPart]) -> Arrivals:
     """Return what of these shares the store has received."""
-    seen = Seen()
-    names = [uid for share in shares for uid in share.sop_instance_uids]
+    arrivals = Arrivals()
+    names = [uid for part in parts for uid in part.sop_instance_uids]
     for start in range(0, len(names), UIDS_AT_ONCE):
         chunk = StoredObject.sop_instance_uid.in_(names[start : start + UIDS_AT_ONCE])
-        seen.sop_instance_uids.update(
-            session.scalars(select(StoredObject.sop_instance_uid).where(chunk, receipt_counts(facts)))
+        arrivals.sop_instance_uids.update(
+            session.scalars(select(StoredObject.sop_instance_uid).where(chunk, receipt_counts(context)))
         )
-    for share in shares:
-        if share.nameless:
-            uids = _received_of_series(session, facts, share.key)
+    for part in parts:
+        if part.unlisted:
+            uids = _received_of_series(session, context, part.key)
             if uids:
-                seen.nameless[share.key] = uids
-    return seen
+                arrivals.unlisted[part.key] = uids
+    return arrivals
 
 
-def _received_of_series(session: Session, facts: Facts, key: SeriesKey) -> set[str]:
+def _received_of_series(session: Session, context: RetrieveContext, key: SeriesKey) -> set[str]:
     of_series = and_(StoredObject.study_instance_uid == key[0], StoredObject.series_instance_uid == key[1])
-    since = StoredObject.last_received_at >= facts.since
+    since = StoredObject.last_received_at >= context.since
     uid = StoredObject.sop_instance_uid
-    return set(session.scalars(select(uid).where(of_series, since, receipt_counts(facts))))
+    return set(session.scalars(select(uid).where(of_series, since, receipt_counts(context))))
 
 
-def receipt_counts(facts: Facts) -> ColumnElement[bool]:
+def receipt_counts(context: RetrieveContext) -> ColumnElement[bool]:
     """Say that a row of the store is a receipt for this retrieve."""
-    since = StoredObject.last_received_at >= facts.since
-    if not facts.own_store:
+    since = StoredObject.last_received_at >= context.since
+    if not context.own_store:
         return since
     ours = StoredObject.source == "store"
-    return ours if facts.ignore_known else and_(ours, since)
+    return ours if context.ignore_known else and_(ours, since)
 
 
 def save_arrived(
     session: Session,
-    facts: Facts,
-    seen: Seen,
-    shares: Iterable[Share],
+    context: RetrieveContext,
+    arrivals: Arrivals,
+    parts: Iterable[SeriesPart],
     complete: Iterable[SeriesKey],
     now: datetime,
 ) -> None:
     """Write what arrived of these shares; `complete` are series without names that nothing more comes of."""
-    add_counts(session, facts.job_id, arrived=_save_named(session, facts.job_id, shares, seen, now))
+    add_counts(session, context.job_id, arrived=_save_named(session, context.job_id, parts, arrivals, now))
     done = set(complete)
-    for key, uids in seen.nameless.items():
-        _save_nameless(session, facts.job_id, key, uids, complete=key in done, now=now)
+    for key, uids in arrivals.unlisted.items():
+        _save_unlisted(session, context.job_id, key, uids, complete=key in done, now=now)
 
 
-def _save_named(session: Session, job_id: str, shares: Iterable[Share], seen: Seen, now: datetime) -> int:
-    here = [share for one in shares if (share := one.only(seen.sop_instance_uids)) is not None]
+def _save_named(
+    session: Session, job_id: str, parts: Iterable[SeriesPart], arrivals: Arrivals, now: datetime
+) -> int:
+    here = [part for one in parts if (part := one.only(arrivals.sop_instance_uids)) is not None]
     late = RetrieveObject.state != "arrived"
     return sum(
         execute(session, update(RetrieveObject).where(which, late).values(_arrived(now)))
@@ -78,7 +80,7 @@ def _arrived(now: datetime) -> dict[str, Any]:
     return {"state": "arrived", "arrived_at": now, "reason": "", "detail": ""}
 
 
-def _save_nameless(
+def _save_unlisted(
     session: Session, job_id: str, key: SeriesKey, uids: set[str], *, complete: bool, now: datetime
 ) -> None:
     rows = [
@@ -104,11 +106,11 @@ def _save_nameless(
     add_counts(session, job_id, asked=new + left - weight, arrived=new)
 
 
-def save_late(session: Session, facts: Facts, now: datetime) -> None:
+def save_late(session: Session, context: RetrieveContext, now: datetime) -> None:
     """Write what arrived of the whole retrieve after it was given up, or after its task was interrupted."""
     uid = RetrieveObject.sop_instance_uid
-    received = exists().where(StoredObject.sop_instance_uid == uid, receipt_counts(facts))
-    late = and_(RetrieveObject.job_id == facts.job_id, RetrieveObject.state != "arrived")
+    received = exists().where(StoredObject.sop_instance_uid == uid, receipt_counts(context))
+    late = and_(RetrieveObject.job_id == context.job_id, RetrieveObject.state != "arrived")
     execute(session, update(RetrieveObject).where(late, uid != "", received).values(_arrived(now)))
     columns = (
         RetrieveObject.study_instance_uid,
@@ -116,8 +118,8 @@ def save_late(session: Session, facts: Facts, now: datetime) -> None:
         RetrieveObject.announced,
     )
     for study, series, announced in session.execute(select(*columns).where(late, uid == "")).all():
-        uids = _received_of_series(session, facts, (study, series))
+        uids = _received_of_series(session, context, (study, series))
         if uids:
             complete = announced is None
-            _save_nameless(session, facts.job_id, (study, series), uids, complete=complete, now=now)
-    recount(session, facts.job_id)
+            _save_unlisted(session, context.job_id, (study, series), uids, complete=complete, now=now)
+    recount(session, context.job_id)

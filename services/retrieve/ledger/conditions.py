@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from services.retrieve.planning.moves import Share
+from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import SeriesKey
 from shared.database.models import Retrieve, RetrieveObject
 
@@ -37,18 +37,18 @@ def is_open() -> ColumnElement[bool]:
     return RetrieveObject.state.in_(OPEN)
 
 
-def rows_of(job_id: str, shares: Iterable[Share]) -> Iterator[ColumnElement[bool]]:
+def rows_of(job_id: str, parts: Iterable[SeriesPart]) -> Iterator[ColumnElement[bool]]:
     """Yield conditions that together name the rows of these shares."""
     chosen: list[ColumnElement[bool]] = []
     uids = 0
-    for share in shares:
-        names = share.sop_instance_uids or ("",)
+    for part in parts:
+        names = part.sop_instance_uids or ("",)
         for start in range(0, len(names), UIDS_AT_ONCE):
             chunk = names[start : start + UIDS_AT_ONCE]
             if chosen and (len(chosen) >= SERIES_AT_ONCE or uids + len(chunk) > UIDS_AT_ONCE):
                 yield or_(*chosen)
                 chosen, uids = [], 0
-            chosen.append(and_(series_rows(job_id, share.key), RetrieveObject.sop_instance_uid.in_(chunk)))
+            chosen.append(and_(series_rows(job_id, part.key), RetrieveObject.sop_instance_uid.in_(chunk)))
             uids += len(chunk)
     if chosen:
         yield or_(*chosen)

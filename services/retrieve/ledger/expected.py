@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, case, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from services.retrieve.context import Facts
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import (
     OPEN,
     add_counts,
@@ -21,7 +21,7 @@ from services.retrieve.ledger.conditions import (
     weight_of_row,
 )
 from services.retrieve.ledger.selection import is_here
-from services.retrieve.planning.moves import Share
+from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import MoveOrder, SeriesKey
 from shared.database.models import QueryObject, QuerySeries, Retrieve, RetrieveObject
 from shared.database.upsert import insert_missing
@@ -99,12 +99,12 @@ def open_names(session: Session, job_id: str, keys: Sequence[SeriesKey]) -> dict
     return names
 
 
-def open_shares(session: Session, job_id: str, order: MoveOrder) -> list[Share]:
+def open_parts(session: Session, job_id: str, order: MoveOrder) -> list[SeriesPart]:
     """Return what of an order is still to come."""
     return [*_open_series(session, job_id, order.whole), *_open_parts(session, job_id, order.parts)]
 
 
-def _open_parts(session: Session, job_id: str, parts: Sequence[Share]) -> Iterator[Share]:
+def _open_parts(session: Session, job_id: str, parts: Sequence[SeriesPart]) -> Iterator[SeriesPart]:
     row = RetrieveObject
     columns = (row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid)
     left: dict[SeriesKey, set[str]] = {}
@@ -117,7 +117,7 @@ def _open_parts(session: Session, job_id: str, parts: Sequence[Share]) -> Iterat
             yield here
 
 
-def _open_series(session: Session, job_id: str, keys: Sequence[SeriesKey]) -> Iterator[Share]:
+def _open_series(session: Session, job_id: str, keys: Sequence[SeriesKey]) -> Iterator[SeriesPart]:
     row = RetrieveObject
     columns = (
         row.study_instance_uid,
@@ -131,25 +131,25 @@ def _open_series(session: Session, job_id: str, keys: Sequence[SeriesKey]) -> It
         for study, series, uid, state, announced in session.execute(select(*columns).where(which)):
             found.setdefault((study, series), []).append((uid, state, announced))
     for key in keys:
-        yield from _shares_of(key, found.get(key, []))
+        yield from _parts_of(key, found.get(key, []))
 
 
-def _shares_of(key: SeriesKey, rows: Sequence[_Row]) -> Iterator[Share]:
+def _parts_of(key: SeriesKey, rows: Sequence[_Row]) -> Iterator[SeriesPart]:
     names = tuple(sorted(uid for uid, state, _ in rows if uid and state in OPEN))
     if names:
-        yield Share(*key, names, whole=len(names) == len(rows))
+        yield SeriesPart(*key, names, whole=len(names) == len(rows))
     arrived = sum(bool(uid) and state == "arrived" for uid, state, _ in rows)
     for uid, state, announced in rows:
         if not uid and state in OPEN:
             # The row counts what is still to come; what arrived of the series counts for its share.
-            yield Share(*key, whole=True, announced=announced + arrived if announced else announced)
+            yield SeriesPart(*key, whole=True, announced=announced + arrived if announced else announced)
 
 
-def announced_of(session: Session, facts: Facts, key: SeriesKey) -> int | None:
+def announced_of(session: Session, context: RetrieveContext, key: SeriesKey) -> int | None:
     """Return how many objects the PACS said a series has."""
     return session.scalar(
         select(QuerySeries.instance_count).where(
-            QuerySeries.job_id == facts.query_id,
+            QuerySeries.job_id == context.query_id,
             QuerySeries.study_instance_uid == key[0],
             QuerySeries.series_instance_uid == key[1],
         )
@@ -157,8 +157,8 @@ def announced_of(session: Session, facts: Facts, key: SeriesKey) -> int | None:
 
 
 def name_objects(
-    session: Session, facts: Facts, key: SeriesKey, sop_classes: Mapping[str, str]
-) -> Share | None:
+    session: Session, context: RetrieveContext, key: SeriesKey, sop_classes: Mapping[str, str]
+) -> SeriesPart | None:
     """Put the objects of a series in place of the row that stood for it; return what is to be asked for.
 
     `sop_classes`: SOP Class UIDs by SOP Instance UID, empty where the PACS does not tell them.
@@ -166,7 +166,7 @@ def name_objects(
     """
     rows = [
         {
-            **row_key(facts.job_id, key),
+            **row_key(context.job_id, key),
             "sop_instance_uid": uid,
             "sop_class_uid": sop_class_uid,
             "state": "expected",
@@ -178,33 +178,33 @@ def name_objects(
     ]
     inserted = len(insert_missing(session, RetrieveObject, rows))
     here = and_(
-        series_rows(facts.job_id, key),
+        series_rows(context.job_id, key),
         RetrieveObject.state == "expected",
-        is_here(facts.query_id, RetrieveObject, ignore_known=facts.ignore_known),
+        is_here(context.query_id, RetrieveObject, ignore_known=context.ignore_known),
     )
     known = execute(session, delete(RetrieveObject).where(here))
-    add_counts(session, facts.job_id, asked=inserted - known - _drop_nameless(session, facts.job_id, key))
-    names = open_names(session, facts.job_id, [key])[key]
-    return Share(*key, tuple(names), whole=not known) if names else None
+    add_counts(session, context.job_id, asked=inserted - known - _drop_unlisted(session, context.job_id, key))
+    names = open_names(session, context.job_id, [key])[key]
+    return SeriesPart(*key, tuple(names), whole=not known) if names else None
 
 
-def keep_nameless(session: Session, facts: Facts, key: SeriesKey) -> Share | None:
+def keep_unlisted(session: Session, context: RetrieveContext, key: SeriesKey) -> SeriesPart | None:
     """Return a series that the PACS names nothing of, to be asked for whole; None if it arrived before."""
-    announced = announced_of(session, facts, key)
+    announced = announced_of(session, context, key)
     earlier = select(func.count(func.distinct(RetrieveObject.sop_instance_uid))).where(
-        RetrieveObject.job_id.in_(select(Retrieve.id).where(Retrieve.query_id == facts.query_id)),
+        RetrieveObject.job_id.in_(select(Retrieve.id).where(Retrieve.query_id == context.query_id)),
         RetrieveObject.study_instance_uid == key[0],
         RetrieveObject.series_instance_uid == key[1],
         RetrieveObject.state == "arrived",
     )
     arrived = session.scalar(earlier) or 0
     if arrived and arrived >= (announced or 1):
-        add_counts(session, facts.job_id, asked=-_drop_nameless(session, facts.job_id, key))
+        add_counts(session, context.job_id, asked=-_drop_unlisted(session, context.job_id, key))
         return None
-    return Share(*key, whole=True, announced=announced or None)
+    return SeriesPart(*key, whole=True, announced=announced or None)
 
 
-def _drop_nameless(session: Session, job_id: str, key: SeriesKey) -> int:
+def _drop_unlisted(session: Session, job_id: str, key: SeriesKey) -> int:
     """Delete the row that stands for a series; return how many objects it stood for."""
     which = and_(series_rows(job_id, key), RetrieveObject.sop_instance_uid == "")
     weights = session.scalars(select(weight_of_row()).where(which)).all()

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.orm import Session
 
-from services.retrieve.context import Facts
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import LOST, execute, is_open, rows_of, weight_of_row
-from services.retrieve.planning.moves import Share
-from services.retrieve.planning.response_outcome import Answer
+from services.retrieve.planning.moves import SeriesPart
+from services.retrieve.planning.response_outcome import FinalResponse
 from shared.contract.reasons import Reason
 from shared.database.models import Retrieve, RetrieveMove, RetrieveObject, StoredObject
 
@@ -20,9 +20,9 @@ from shared.database.models import Retrieve, RetrieveMove, RetrieveObject, Store
 PROOFS = ("reported", "find", "commitment", "receipts")
 
 
-def save_asked(session: Session, job_id: str, shares: Iterable[Share]) -> None:
+def save_asked(session: Session, job_id: str, parts: Iterable[SeriesPart]) -> None:
     """Write that these were asked for once more."""
-    for which in rows_of(job_id, shares):
+    for which in rows_of(job_id, parts):
         execute(
             session,
             update(RetrieveObject)
@@ -34,10 +34,10 @@ def save_asked(session: Session, job_id: str, shares: Iterable[Share]) -> None:
 
 
 def save_lost(
-    session: Session, job_id: str, shares: Iterable[Share], *, state: str, reason: Reason, detail: str
+    session: Session, job_id: str, parts: Iterable[SeriesPart], *, state: str, reason: Reason, detail: str
 ) -> None:
     """Write that these are given up."""
-    for which in rows_of(job_id, shares):
+    for which in rows_of(job_id, parts):
         values = {"state": state, "reason": reason.value, "detail": detail[:1000]}
         execute(session, update(RetrieveObject).where(which, is_open()).values(values))
 
@@ -56,7 +56,7 @@ def save_move(session: Session, job_id: str, task_id: int, move: RetrieveMove) -
 
 
 def move_row(
-    level: str, keys: dict[str, Any], answer: Answer, duration_ms: int, asked_at: datetime
+    level: str, keys: dict[str, Any], answer: FinalResponse, duration_ms: int, asked_at: datetime
 ) -> RetrieveMove:
     """Return the row of one C-MOVE; its keys are UIDs only."""
     return RetrieveMove(
@@ -110,13 +110,13 @@ def main_loss(session: Session, job_id: str) -> tuple[str, str]:
     return (row[0], row[1]) if row else ("", "")
 
 
-def anything_since(session: Session, facts: Facts, moment: datetime) -> bool:
+def anything_since(session: Session, context: RetrieveContext, moment: datetime) -> bool:
     """Tell whether since then anything arrived for this retrieve, or at the store, or was sent."""
     row = select(RetrieveObject.job_id).where(
-        RetrieveObject.job_id == facts.job_id, RetrieveObject.arrived_at >= moment
+        RetrieveObject.job_id == context.job_id, RetrieveObject.arrived_at >= moment
     )
     stored = select(StoredObject.sop_instance_uid).where(StoredObject.last_received_at >= moment)
     sent = select(RetrieveMove.id).where(
-        RetrieveMove.job_id == facts.job_id, RetrieveMove.asked_at >= moment, RetrieveMove.completed > 0
+        RetrieveMove.job_id == context.job_id, RetrieveMove.asked_at >= moment, RetrieveMove.completed > 0
     )
     return any(session.execute(statement.limit(1)).first() for statement in (row, stored, sent))

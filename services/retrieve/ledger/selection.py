@@ -42,7 +42,7 @@ def keeps_anything(session: Session, order: RunRetrieve) -> bool:
 def fill(session: Session, job_id: str, order: RunRetrieve, *, ignore_known: bool) -> None:
     """Add a row for each kept object that has not arrived, and one for each series without named objects."""
     session.execute(insert(RetrieveObject).from_select(_COLUMNS, _named(job_id, order, ignore_known)))
-    session.execute(insert(RetrieveObject).from_select(_COLUMNS, _nameless(job_id, order, ignore_known)))
+    session.execute(insert(RetrieveObject).from_select(_COLUMNS, _unlisted(job_id, order, ignore_known)))
 
 
 def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> Any:
@@ -66,7 +66,7 @@ def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> Any:
     )
 
 
-def _nameless(job_id: str, order: RunRetrieve, ignore_known: bool) -> Any:
+def _unlisted(job_id: str, order: RunRetrieve, ignore_known: bool) -> Any:
     """Select whole series without named objects, unless at least as many arrived as it announces."""
     count = QuerySeries.instance_count
     here = [count <= _arrived_of_series(order.query_id)]

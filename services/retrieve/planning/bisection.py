@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.retrieve.planning.moves import Move, Share, joined
+from services.retrieve.planning.moves import Move, SeriesPart, joined
 from services.retrieve.planning.payloads import half
 
 Uids = frozenset[str] | set[str]
-_Piece = tuple[Share, str]
+_Piece = tuple[SeriesPart, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
     """What is asked for in lists of at most so many."""
 
-    shares: tuple[Share, ...]
+    parts: tuple[SeriesPart, ...]
     longest: int
 
 
@@ -28,8 +28,8 @@ def cut(move: Move, arrived: Uids, failed: Uids = frozenset()) -> list[Cut]:
     asked for alone. Otherwise any of the rest may be what spoils it, and it is cut in two.
     """
     if move.level == "SERIES":
-        return _cut_series(move.shares, arrived)
-    pieces = [(share, uid) for share in move.shares for uid in share.sop_instance_uids]
+        return _cut_series(move.parts, arrived)
+    pieces = [(part, uid) for part in move.parts for uid in part.sop_instance_uids]
     rest = [piece for piece in pieces if piece[1] not in arrived]
     named = [piece for piece in rest if piece[1] in failed]
     if named and len(named) < len(rest):
@@ -47,17 +47,15 @@ def _together(pieces: Sequence[_Piece]) -> Cut:
     return Cut(joined(pieces), len(pieces))
 
 
-def _cut_series(shares: Sequence[Share], arrived: Uids) -> list[Cut]:
+def _cut_series(parts: Sequence[SeriesPart], arrived: Uids) -> list[Cut]:
     """Cut a list of series; of one that came in part the rest is asked for by objects."""
-    rest = [left for share in shares if (left := share.without(arrived)) is not None]
-    untouched = [share for share in rest if share.whole]
-    partial = [share for share in rest if not share.whole]
-    stopped = len(rest) < len(shares) and [one.key for one in rest] == [
-        one.key for one in shares[-len(rest) :]
-    ]
+    rest = [left for part in parts if (left := part.without(arrived)) is not None]
+    untouched = [part for part in rest if part.whole]
+    partial = [part for part in rest if not part.whole]
+    stopped = len(rest) < len(parts) and [one.key for one in rest] == [one.key for one in parts[-len(rest) :]]
     if not partial and stopped:
         partial, untouched = [untouched[0].by_objects()], untouched[1:]
-    cuts = [Cut((share,), half(share.size)) for share in partial]
+    cuts = [Cut((part,), half(part.size)) for part in partial]
     if untouched:
         cuts.append(Cut(tuple(untouched), len(untouched) if partial else half(len(untouched))))
     return cuts

@@ -21,7 +21,7 @@ LONG_SERIES_OBJECTS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class SeriesPart:
     """What is wanted of one series.
 
     `whole`: the named objects are all that the series has. A series whose objects nobody can name is whole
@@ -40,7 +40,7 @@ class Share:
         return self.study_instance_uid, self.series_instance_uid
 
     @property
-    def nameless(self) -> bool:
+    def unlisted(self) -> bool:
         """Whether its objects cannot be named."""
         return not self.sop_instance_uids
 
@@ -49,7 +49,7 @@ class Share:
         """How many objects are expected of it."""
         return len(self.sop_instance_uids) or self.announced or 1
 
-    def without(self, arrived: frozenset[str] | set[str]) -> Share | None:
+    def without(self, arrived: frozenset[str] | set[str]) -> SeriesPart | None:
         """Return what is left of it, by single objects; None if nothing is."""
         left = tuple(uid for uid in self.sop_instance_uids if uid not in arrived)
         if not left:
@@ -60,18 +60,18 @@ class Share:
             else replace(self, sop_instance_uids=left, whole=False)
         )
 
-    def only(self, arrived: frozenset[str] | set[str]) -> Share | None:
+    def only(self, arrived: frozenset[str] | set[str]) -> SeriesPart | None:
         """Return the part of it that arrived, of those that can be named; None if nothing did."""
         here = tuple(uid for uid in self.sop_instance_uids if uid in arrived)
         return replace(self, sop_instance_uids=here, whole=False) if here else None
 
-    def by_objects(self) -> Share:
+    def by_objects(self) -> SeriesPart:
         """Return the same to be asked for object by object; a nameless series can only be asked for whole."""
-        return self if self.nameless else replace(self, whole=False)
+        return self if self.unlisted else replace(self, whole=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class MoveCapabilities:
     """What a node takes: lists of UIDs below one study or series (PS3.4 C.4.2.2.1), and across studies.
 
     `longest`: UIDs of one list; 1 is no list. `object_lists`: lists of objects are known to work, not only
@@ -82,7 +82,7 @@ class Manners:
     across_studies: bool = False
     object_lists: bool = False
 
-    def in_lists_of(self, longest: int) -> Manners:
+    def in_lists_of(self, longest: int) -> MoveCapabilities:
         """Return the manners for what was refused in a longer list."""
         return replace(self, longest=min(longest, self.longest))
 
@@ -92,74 +92,74 @@ class Move:
     """One C-MOVE and the shares that it brings."""
 
     level: Literal["SERIES", "IMAGE"]
-    shares: tuple[Share, ...]
+    parts: tuple[SeriesPart, ...]
 
     @property
     def study_instance_uids(self) -> list[str]:
         """Unique keys of the STUDY level."""
-        return list(dict.fromkeys(share.study_instance_uid for share in self.shares))
+        return list(dict.fromkeys(part.study_instance_uid for part in self.parts))
 
     @property
     def series_instance_uids(self) -> list[str]:
         """Unique keys of the SERIES level."""
-        return list(dict.fromkeys(share.series_instance_uid for share in self.shares))
+        return list(dict.fromkeys(part.series_instance_uid for part in self.parts))
 
     @property
     def sop_instance_uids(self) -> list[str]:
         """The named objects that it brings; at IMAGE level its unique keys."""
-        return [uid for share in self.shares for uid in share.sop_instance_uids]
+        return [uid for part in self.parts for uid in part.sop_instance_uids]
 
     @property
     def size(self) -> int:
         """How many objects are expected of it."""
-        return sum(share.size for share in self.shares)
+        return sum(part.size for part in self.parts)
 
     @property
     def is_list(self) -> bool:
         """Whether it names several things of its own level."""
-        return len(self.sop_instance_uids if self.level == "IMAGE" else self.shares) > 1
+        return len(self.sop_instance_uids if self.level == "IMAGE" else self.parts) > 1
 
     @property
     def simplest(self) -> bool:
         """Whether the same cannot be asked for in a simpler way."""
-        return not self.is_list and (self.level == "IMAGE" or self.shares[0].nameless)
+        return not self.is_list and (self.level == "IMAGE" or self.parts[0].unlisted)
 
 
-def plan_moves(shares: Iterable[Share], manners: Manners) -> list[Move]:
+def plan_moves(parts: Iterable[SeriesPart], capabilities: MoveCapabilities) -> list[Move]:
     """Return C-MOVEs that bring each share once: whole series at SERIES level, single objects at IMAGE level.
 
     A series that nobody can name the objects of is asked for alone: only then its counters tell about it.
     """
-    ordered = sorted(shares, key=lambda share: share.key)
-    nameless = [share for share in ordered if share.nameless]
-    whole = [share for share in ordered if share.whole and not share.nameless]
-    parts = [share for share in ordered if not (share.whole or share.nameless)]
-    alone = [Move("SERIES", (share,)) for share in nameless]
-    return [*_series_moves(whole, manners), *alone, *_image_moves(parts, manners)]
+    ordered = sorted(parts, key=lambda part: part.key)
+    unlisted = [part for part in ordered if part.unlisted]
+    whole = [part for part in ordered if part.whole and not part.unlisted]
+    partial = [part for part in ordered if not (part.whole or part.unlisted)]
+    alone = [Move("SERIES", (part,)) for part in unlisted]
+    return [*_series_moves(whole, capabilities), *alone, *_image_moves(partial, capabilities)]
 
 
-def _series_moves(shares: Sequence[Share], manners: Manners) -> Iterator[Move]:
-    if manners.across_studies:
-        groups: list[list[Share]] = [list(shares)]
+def _series_moves(parts: Sequence[SeriesPart], capabilities: MoveCapabilities) -> Iterator[Move]:
+    if capabilities.across_studies:
+        groups: list[list[SeriesPart]] = [list(parts)]
     else:
-        groups = [list(group) for _, group in groupby(shares, key=lambda share: share.study_instance_uid)]
+        groups = [list(group) for _, group in groupby(parts, key=lambda part: part.study_instance_uid)]
     for group in groups:
-        for chunk in _chunks(group, manners.longest):
+        for chunk in _chunks(group, capabilities.longest):
             yield Move("SERIES", tuple(chunk))
 
 
-def _image_moves(shares: Sequence[Share], manners: Manners) -> Iterator[Move]:
-    if not manners.across_studies:
-        for share in shares:
-            for uids in _chunks(share.sop_instance_uids, manners.longest):
-                yield Move("IMAGE", (replace(share, sop_instance_uids=tuple(uids)),))
+def _image_moves(parts: Sequence[SeriesPart], capabilities: MoveCapabilities) -> Iterator[Move]:
+    if not capabilities.across_studies:
+        for part in parts:
+            for uids in _chunks(part.sop_instance_uids, capabilities.longest):
+                yield Move("IMAGE", (replace(part, sop_instance_uids=tuple(uids)),))
         return
-    pieces = [(share, uid) for share in shares for uid in share.sop_instance_uids]
-    for chunk in _chunks(pieces, manners.longest):
+    pieces = [(part, uid) for part in parts for uid in part.sop_instance_uids]
+    for chunk in _chunks(pieces, capabilities.longest):
         yield Move("IMAGE", joined(chunk))
 
 
-def joined(pieces: Sequence[tuple[Share, str]]) -> tuple[Share, ...]:
+def joined(pieces: Sequence[tuple[SeriesPart, str]]) -> tuple[SeriesPart, ...]:
     """Return shares of these objects, each named beside the share that it is of."""
     groups = [list(group) for _, group in groupby(pieces, key=lambda piece: piece[0].key)]
     return tuple(
@@ -168,37 +168,37 @@ def joined(pieces: Sequence[tuple[Share, str]]) -> tuple[Share, ...]:
     )
 
 
-def split_long(shares: Iterable[Share], manners: Manners) -> Iterator[Share]:
+def split_long(parts: Iterable[SeriesPart], capabilities: MoveCapabilities) -> Iterator[SeriesPart]:
     """Cut very long whole series into lists of objects: progress shows, and a lost request costs little."""
-    for share in shares:
-        if share.whole and manners.object_lists and len(share.sop_instance_uids) > LONG_SERIES_OBJECTS:
-            for uids in _chunks(share.sop_instance_uids, TASK_MAX_OBJECTS):
-                yield replace(share, sop_instance_uids=tuple(uids), whole=False)
+    for part in parts:
+        if part.whole and capabilities.object_lists and len(part.sop_instance_uids) > LONG_SERIES_OBJECTS:
+            for uids in _chunks(part.sop_instance_uids, TASK_MAX_OBJECTS):
+                yield replace(part, sop_instance_uids=tuple(uids), whole=False)
         else:
-            yield share
+            yield part
 
 
-def split_tasks(shares: Iterable[Share]) -> list[list[Share]]:
+def split_tasks(parts: Iterable[SeriesPart]) -> list[list[SeriesPart]]:
     """Cut shares into tasks of bounded size; only a whole series is never cut."""
-    tasks: list[list[Share]] = []
+    tasks: list[list[SeriesPart]] = []
     objects = 0
-    for share in _cut(shares):
-        full = not tasks or len(tasks[-1]) >= TASK_MAX_SERIES or objects + share.size > TASK_MAX_OBJECTS
+    for part in _cut(parts):
+        full = not tasks or len(tasks[-1]) >= TASK_MAX_SERIES or objects + part.size > TASK_MAX_OBJECTS
         if full:
             tasks.append([])
             objects = 0
-        tasks[-1].append(share)
-        objects += share.size
+        tasks[-1].append(part)
+        objects += part.size
     return tasks
 
 
-def _cut(shares: Iterable[Share]) -> Iterator[Share]:
-    for share in shares:
-        if share.whole or share.nameless or share.size <= TASK_MAX_OBJECTS:
-            yield share
+def _cut(parts: Iterable[SeriesPart]) -> Iterator[SeriesPart]:
+    for part in parts:
+        if part.whole or part.unlisted or part.size <= TASK_MAX_OBJECTS:
+            yield part
         else:
-            for uids in _chunks(share.sop_instance_uids, TASK_MAX_OBJECTS):
-                yield replace(share, sop_instance_uids=tuple(uids))
+            for uids in _chunks(part.sop_instance_uids, TASK_MAX_OBJECTS):
+                yield replace(part, sop_instance_uids=tuple(uids))
 
 
 def _chunks(items: Sequence[T], length: int) -> Iterator[Sequence[T]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.retrieve.planning.moves import LIST_MAX_LENGTH, Share, split_tasks
+from services.retrieve.planning.moves import LIST_MAX_LENGTH, SeriesPart, split_tasks
 from shared.jobs.model import NewTask
 
 PLAN, EXPECT, MOVE, AWAIT = "plan", "expect", "move", "await"
@@ -33,7 +33,7 @@ class MoveOrder:
     """
 
     whole: tuple[SeriesKey, ...] = ()
-    parts: tuple[Share, ...] = ()
+    parts: tuple[SeriesPart, ...] = ()
     round: int = 1
     longest: int = LIST_MAX_LENGTH
     again: bool = False
@@ -44,12 +44,12 @@ class MoveOrder:
         """All series that it touches."""
         return list(dict.fromkeys([*self.whole, *(part.key for part in self.parts)]))
 
-    def of(self, shares: Iterable[Share]) -> MoveOrder:
+    def of(self, parts: Iterable[SeriesPart]) -> MoveOrder:
         """Return the same for these shares."""
-        listed = list(shares)
-        whole = tuple(share.key for share in listed if share.whole or share.nameless)
-        parts = tuple(share for share in listed if not (share.whole or share.nameless))
-        return replace(self, whole=whole, parts=parts)
+        listed = list(parts)
+        whole = tuple(part.key for part in listed if part.whole or part.unlisted)
+        partial = tuple(part for part in listed if not (part.whole or part.unlisted))
+        return replace(self, whole=whole, parts=partial)
 
     def in_lists_of(self, longest: int) -> MoveOrder:
         """Return the same for lists that are no longer than this; single objects are in the second round."""
@@ -90,7 +90,7 @@ def move_order(payload: dict[str, Any]) -> MoveOrder:
     """Read the payload of a move task."""
     return MoveOrder(
         whole=tuple((study, series) for study, series in payload["whole"]),
-        parts=tuple(Share(study, series, tuple(uids)) for study, series, uids in payload["parts"]),
+        parts=tuple(SeriesPart(study, series, tuple(uids)) for study, series, uids in payload["parts"]),
         round=payload["round"],
         longest=_longest(payload),
         again=payload["again"],
@@ -104,10 +104,10 @@ def _longest(payload: dict[str, Any]) -> int:
     return int(payload.get("longest", whole_or_single))
 
 
-def move_tasks(shares: Iterable[Share], manner: MoveOrder | None = None) -> list[NewTask]:
+def move_tasks(parts: Iterable[SeriesPart], manner: MoveOrder | None = None) -> list[NewTask]:
     """Return tasks that ask for these shares, in the manner of an order."""
     manner = manner or MoveOrder()
-    return [NewTask(MOVE, manner.of(task).to_payload()) for task in split_tasks(shares)]
+    return [NewTask(MOVE, manner.of(task).to_payload()) for task in split_tasks(parts)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FinalResponse:
     """How the PACS ended one C-MOVE; counters are None where it leaves them out."""
 
     status_code: int | None
@@ -69,7 +69,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ResponseOutcome:
     """What follows, and what stands in the ledger for objects that never come."""
 
     action: Action
@@ -79,35 +79,41 @@ class Verdict:
     detail: str
 
 
-def judge(
-    answer: Answer, *, asked: int, arrived: int, simplest: bool, several: bool = False, spent: bool = False
-) -> Verdict:
+def response_outcome(
+    answer: FinalResponse,
+    *,
+    asked: int,
+    arrived: int,
+    simplest: bool,
+    several: bool = False,
+    spent: bool = False,
+) -> ResponseOutcome:
     """Say what follows from an answer.
 
     `simplest`: the same cannot be asked for in a simpler way; `several`: it was asked for in a list, of which
     one member may have spoilt the rest; `spent`: a list that fails is not tried again as it is.
     """
     if arrived >= asked:
-        return Verdict(Action.DONE, "arrived", Reason.NOT_ARRIVED, "")
+        return ResponseOutcome(Action.DONE, "arrived", Reason.NOT_ARRIVED, "")
     if answer.succeeded:
         return _after_success(answer, spoilt=several and not arrived)
     error = answer.error or PeerError(Outcome.ABORTED, "no final answer")
     action = _after_failure(answer, error, arrived, simplest=simplest, several=several)
     if spent and several and action in (Action.TRY_LATER, Action.ASK_REST):
         action = Action.CUT
-    return Verdict(action, "failed", reason_of(error), str(error))
+    return ResponseOutcome(action, "failed", reason_of(error), str(error))
 
 
-def _after_success(answer: Answer, *, spoilt: bool) -> Verdict:
+def _after_success(answer: FinalResponse, *, spoilt: bool) -> ResponseOutcome:
     if answer.failures or answer.status_code != SUCCESS:
         action = Action.CUT if spoilt else Action.ASK_REST
-        return Verdict(action, "failed", Reason.STATUS_FAILURE, told(answer))
+        return ResponseOutcome(action, "failed", Reason.STATUS_FAILURE, told(answer))
     reason = Reason.MOVED_NOTHING if answer.sent == 0 else Reason.NOT_ARRIVED
-    return Verdict(Action.ASK_REST, "missing", reason, told(answer))
+    return ResponseOutcome(Action.ASK_REST, "missing", reason, told(answer))
 
 
 def _after_failure(
-    answer: Answer, error: PeerError, arrived: int, *, simplest: bool, several: bool
+    answer: FinalResponse, error: PeerError, arrived: int, *, simplest: bool, several: bool
 ) -> Action:
     code = answer.status_code
     if code == DESTINATION_UNKNOWN:
@@ -124,7 +130,7 @@ def _after_failure(
     return Action.GIVE_UP if code == IDENTIFIER_REFUSED else Action.TRY_LATER
 
 
-def told(answer: Answer) -> str:
+def told(answer: FinalResponse) -> str:
     """Return what the PACS said, in words: its status and its counters."""
     status = "no status" if answer.status_code is None else f"status 0x{answer.status_code:04X}"
     counters = (("completed", answer.completed), ("warning", answer.warning), ("failed", answer.failed))
@@ -132,7 +138,7 @@ def told(answer: Answer) -> str:
     return f"{status}; {', '.join(numbers) or 'no counters'}"
 
 
-def may_come(answer: Answer, asked: int) -> int:
+def may_come(answer: FinalResponse, asked: int) -> int:
     """Return how many of the objects asked for may still be on their way once the answer is here."""
     if answer.status_code is None:
         return 0
@@ -141,7 +147,7 @@ def may_come(answer: Answer, asked: int) -> int:
     return max(0, asked - answer.failures) if answer.succeeded else 0
 
 
-def claimed(answer: Answer, sop_instance_uids: Sequence[str]) -> frozenset[str]:
+def claimed(answer: FinalResponse, sop_instance_uids: Sequence[str]) -> frozenset[str]:
     """Return the objects that arrived if the PACS's word is all there is; what is unclear did not.
 
     A series that names no objects stands as one empty UID.

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from services.retrieve.commitment.payloads import order_after
-from services.retrieve.commitment.unproven import evidence_to_commit, mark_nameless, word_of
-from services.retrieve.context import Facts, Seen
+from services.retrieve.commitment.unproven import evidence_to_commit, mark_unlisted, proof_without_commitment
+from services.retrieve.context import Arrivals, RetrieveContext
 from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_arrived
 from services.retrieve.ledger.conditions import lock
-from services.retrieve.ledger.expected import open_shares
+from services.retrieve.ledger.expected import open_parts
 from services.retrieve.planning.follow_up import (
     Conclusion,
     conclude,
@@ -21,12 +21,12 @@ from services.retrieve.planning.follow_up import (
     take_at_its_word,
     taken_of_us,
 )
-from services.retrieve.planning.moves import Share, plan_moves
+from services.retrieve.planning.moves import SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order
 from services.retrieve.planning.response_outcome import DESTINATION_UNKNOWN
-from services.retrieve.transfer.arrival_check import Evidence, Verifier
-from services.retrieve.transfer.c_move import Asked, Asker
-from services.retrieve.transfer.node_capabilities import MannersOf
+from services.retrieve.transfer.arrival_check import ArrivalCheck, Evidence
+from services.retrieve.transfer.c_move import MoveAttempts, MoveScu
+from services.retrieve.transfer.node_capabilities import CapabilitiesOf
 from shared.clock import Clock
 from shared.contract.reasons import Reason, sentence
 from shared.database.session import Database
@@ -40,25 +40,30 @@ class _Outcome:
     """All that a move task found out."""
 
     order: MoveOrder
-    shares: Sequence[Share]
-    asked: Asked
+    parts: Sequence[SeriesPart]
+    asked: MoveAttempts
     evidence: Evidence
     conclusion: Conclusion
 
 
-class Mover:
+class MoveTask:
     """Performs move tasks."""
 
     def __init__(
-        self, database: Database, asker: Asker, verifier: Verifier, manners_of: MannersOf, clock: Clock
+        self,
+        database: Database,
+        scu: MoveScu,
+        verifier: ArrivalCheck,
+        capabilities_of: CapabilitiesOf,
+        clock: Clock,
     ) -> None:
         self._database = database
-        self._asker = asker
+        self._scu = scu
         self._verifier = verifier
-        self._manners_of = manners_of
+        self._capabilities_of = capabilities_of
         self._clock = clock
 
-    def perform(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result:
+    def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
         """Bring the objects of one task.
 
         Raises:
@@ -68,72 +73,74 @@ class Mover:
         """
         order = move_order(claim.payload)
         with self._database.read() as session:
-            shares = open_shares(session, facts.job_id, order)
+            parts = open_parts(session, context.job_id, order)
         # A worker that died, or a PACS that queues, may have brought some of it already.
-        here = self._verifier.look(facts, shares)
-        asked = self._ask(facts, claim, order, _left(shares, here), cancellation)
-        evidence = self._see(facts, asked, cancellation)
-        evidence.seen.add(here)
-        patient = not (facts.fetch or facts.commits)
+        here = self._verifier.look(context, parts)
+        asked = self._ask(context, claim, order, _left(parts, here), cancellation)
+        evidence = self._see(context, asked, cancellation)
+        evidence.arrivals.add(here)
+        patient = not (context.fetch or context.commits)
         waited_s = self._verifier.patience_left(evidence.proof) if patient else None
-        conclusion = conclude(order, asked, evidence.seen, waited_s)
+        conclusion = conclude(order, asked, evidence.arrivals, waited_s)
         if conclusion.retry is not None:
             raise conclusion.retry
-        outcome = _Outcome(order, shares, asked, evidence, conclusion)
-        return Result(self._writer(facts, outcome), end_job=self._stop(facts, outcome))
+        outcome = _Outcome(order, parts, asked, evidence, conclusion)
+        return Result(self._writer(context, outcome), end_job=self._stop(context, outcome))
 
     def _ask(
         self,
-        facts: Facts,
+        context: RetrieveContext,
         claim: Claim,
         order: MoveOrder,
-        shares: Sequence[Share],
+        parts: Sequence[SeriesPart],
         cancellation: Cancellation,
-    ) -> Asked:
-        manners = self._manners_of(facts.remote_id).in_lists_of(order.longest)
-        return self._asker.ask(facts, claim.task_id, plan_moves(shares, manners), cancellation)
+    ) -> MoveAttempts:
+        capabilities = self._capabilities_of(context.remote_id).in_lists_of(order.longest)
+        return self._scu.ask(context, claim.task_id, plan_moves(parts, capabilities), cancellation)
 
-    def _see(self, facts: Facts, asked: Asked, cancellation: Cancellation) -> Evidence:
+    def _see(self, context: RetrieveContext, asked: MoveAttempts, cancellation: Cancellation) -> Evidence:
         if not asked.attempts:
-            return Evidence(Seen(), "receipts")
-        shares = [share for one in asked.attempts for share in one.move.shares]
-        if facts.commits:
-            return evidence_to_commit(facts, asked.attempts, self._verifier.look(facts, shares))
-        if facts.fetch:
+            return Evidence(Arrivals(), "receipts")
+        parts = [part for one in asked.attempts for part in one.move.parts]
+        if context.commits:
+            return evidence_to_commit(context, asked.attempts, self._verifier.look(context, parts))
+        if context.fetch:
             return Evidence(taken_of_us(asked.attempts), "receipts")
-        evidence = self._verifier.verify(facts, shares, on_their_way(asked.attempts), cancellation)
+        evidence = self._verifier.verify(context, parts, on_their_way(asked.attempts), cancellation)
         if evidence.proof == "reported":
-            take_at_its_word(asked.attempts, evidence.seen)
+            take_at_its_word(asked.attempts, evidence.arrivals)
         return evidence
 
-    def _stop(self, facts: Facts, outcome: _Outcome) -> Ending | None:
+    def _stop(self, context: RetrieveContext, outcome: _Outcome) -> Ending | None:
         if outcome.conclusion.stop is None:
             return None
         with self._database.read() as session:
-            arrived = bool(outcome.evidence.seen) or outcomes.counts_of(session, facts.job_id)["arrived"] > 0
+            arrived = (
+                bool(outcome.evidence.arrivals) or outcomes.counts_of(session, context.job_id)["arrived"] > 0
+            )
         status = "incomplete" if arrived else "failed"
-        return Ending(status, Reason.MOVE_DESTINATION_UNKNOWN.value, destination_unknown(facts))
+        return Ending(status, Reason.MOVE_DESTINATION_UNKNOWN.value, destination_unknown(context))
 
-    def _writer(self, facts: Facts, outcome: _Outcome) -> Callable[[Session], Sequence[NewTask]]:
+    def _writer(self, context: RetrieveContext, outcome: _Outcome) -> Callable[[Session], Sequence[NewTask]]:
         conclusion = outcome.conclusion
 
         def write(session: Session) -> Sequence[NewTask]:
-            lock(session, facts.job_id)
+            lock(session, context.job_id)
             now = self._clock()
-            asked = [share for one in outcome.asked.attempts for share in one.move.shares]
-            outcomes.save_asked(session, facts.job_id, asked)
-            seen = outcome.evidence.proven
-            save_arrived(session, facts, seen, outcome.shares, conclusion.complete, now)
-            if seen:
-                outcomes.weaken_proof(session, facts.job_id, outcome.evidence.proof)
-            if facts.commits:
-                mark_nameless(session, facts, outcome.shares, seen)
+            asked = [part for one in outcome.asked.attempts for part in one.move.parts]
+            outcomes.save_asked(session, context.job_id, asked)
+            arrivals = outcome.evidence.proven
+            save_arrived(session, context, arrivals, outcome.parts, conclusion.complete, now)
+            if arrivals:
+                outcomes.weaken_proof(session, context.job_id, outcome.evidence.proof)
+            if context.commits:
+                mark_unlisted(session, context, outcome.parts, arrivals)
             for loss in conclusion.losses:
                 verdict = loss.verdict
                 outcomes.save_lost(
                     session,
-                    facts.job_id,
-                    [loss.share],
+                    context.job_id,
+                    [loss.part],
                     state=verdict.state,
                     reason=verdict.reason,
                     detail=verdict.detail,
@@ -141,37 +148,37 @@ class Mover:
             if conclusion.stop is None:
                 grace_s = self._verifier.grace_s
                 awaited = [one.task(grace_s) for one in conclusion.awaited]
-                return [*conclusion.tasks, *awaited, *_to_commit(facts, outcome)]
+                return [*conclusion.tasks, *awaited, *_to_commit(context, outcome)]
             detail = conclusion.stop.detail
             outcomes.lose_the_rest(
-                session, facts.job_id, state="failed", reason=conclusion.stop.reason, detail=detail
+                session, context.job_id, state="failed", reason=conclusion.stop.reason, detail=detail
             )
             return []
 
         return write
 
 
-def _left(shares: Sequence[Share], here: Seen) -> list[Share]:
+def _left(parts: Sequence[SeriesPart], here: Arrivals) -> list[SeriesPart]:
     left = []
-    for share in shares:
-        if share.nameless:
+    for part in parts:
+        if part.unlisted:
             # Without names, what is here may be a part only; an announced number tells.
-            if not share.announced or here.of(share) < share.announced:
-                left.append(share)
-        elif (rest := share.without(here.sop_instance_uids)) is not None:
+            if not part.announced or here.of(part) < part.announced:
+                left.append(part)
+        elif (rest := part.without(here.sop_instance_uids)) is not None:
             left.append(rest)
     return left
 
 
-def _to_commit(facts: Facts, outcome: _Outcome) -> Sequence[NewTask]:
+def _to_commit(context: RetrieveContext, outcome: _Outcome) -> Sequence[NewTask]:
     unproven = outcome.evidence.unproven
-    shares = [part for share in outcome.shares if (part := share.only(unproven)) is not None]
-    return order_after(outcome.order, word_of(facts)).tasks(shares)
+    parts = [found for part in outcome.parts if (found := part.only(unproven)) is not None]
+    return order_after(outcome.order, proof_without_commitment(context)).tasks(parts)
 
 
-def destination_unknown(facts: Facts) -> str:
+def destination_unknown(context: RetrieveContext) -> str:
     """Return the sentence that the administrator of the PACS needs."""
-    store, remote = facts.store, facts.remote
+    store, remote = context.store, context.remote
     told = sentence(
         Reason.MOVE_DESTINATION_UNKNOWN, ae_title=AeTitle(store.ae_title), host=store.host, port=store.port
     )

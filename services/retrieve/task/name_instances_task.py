@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
-from services.retrieve.context import Facts
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import lock
-from services.retrieve.ledger.expected import keep_nameless, name_objects
-from services.retrieve.planning.moves import Manners, split_long
+from services.retrieve.ledger.expected import keep_unlisted, name_objects
+from services.retrieve.planning.moves import MoveCapabilities, split_long
 from services.retrieve.planning.payloads import SeriesKey, expect_tasks, move_tasks
-from services.retrieve.transfer.node_capabilities import MannersOf
+from services.retrieve.transfer.node_capabilities import CapabilitiesOf
 from shared.dicom.association.c_find import find
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
@@ -20,7 +20,7 @@ from shared.dicom.query.identifiers import image_identifier
 from shared.dicom.query.matches import object_match
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
 from shared.jobs.model import Claim, NewTask, Result
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 
 FIND_CONTEXTS = (STUDY_ROOT_FIND,)
 
@@ -36,14 +36,14 @@ class _Named:
     error: PeerError | None = None
 
 
-class Expecter:
+class NameInstancesTask:
     """Performs expect tasks."""
 
-    def __init__(self, links: LinkPool, manners_of: MannersOf) -> None:
-        self._links = links
-        self._manners_of = manners_of
+    def __init__(self, pool: AssociationPool, capabilities_of: CapabilitiesOf) -> None:
+        self._pool = pool
+        self._capabilities_of = capabilities_of
 
-    def perform(self, facts: Facts, claim: Claim, cancellation: Cancellation) -> Result:
+    def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
         """Name the objects of some series; what the PACS does not answer is asked again.
 
         Raises:
@@ -53,23 +53,23 @@ class Expecter:
         keys = series_of(claim)
         # Each try begins elsewhere, so that a few series without an answer do not hide the others.
         first = claim.failures * FAILURES_AT_ONCE % len(keys)
-        named = self._ask(facts, keys[first:] + keys[:first], cancellation)
+        named = self._ask(context, keys[first:] + keys[:first], cancellation)
         if named.error is not None and not named.names:
             raise named.error
 
-        manners = self._manners_of(facts.remote_id)
+        capabilities = self._capabilities_of(context.remote_id)
 
         def write(session: Session) -> Sequence[NewTask]:
-            lock(session, facts.job_id)
-            return [*_save(session, facts, named.names, manners), *expect_tasks(named.left)]
+            lock(session, context.job_id)
+            return [*_save(session, context, named.names, capabilities), *expect_tasks(named.left)]
 
         return Result(write)
 
-    def _ask(self, facts: Facts, keys: Sequence[SeriesKey], cancellation: Cancellation) -> _Named:
+    def _ask(self, context: RetrieveContext, keys: Sequence[SeriesKey], cancellation: Cancellation) -> _Named:
         named, failures = _Named(), 0
         for number, key in enumerate(keys):
             try:
-                named.names[key] = self._objects(facts, key, cancellation)
+                named.names[key] = self._objects(context, key, cancellation)
             except PeerError as error:
                 named.left.append(key)
                 named.error = error
@@ -79,9 +79,11 @@ class Expecter:
                     break
         return named
 
-    def _objects(self, facts: Facts, key: SeriesKey, cancellation: Cancellation) -> dict[str, str]:
-        with self._links.link(facts.remote, FIND_CONTEXTS, cancellation) as link:
-            result = find(link, image_identifier([key[0]], [key[1]]), object_match, cancellation)
+    def _objects(
+        self, context: RetrieveContext, key: SeriesKey, cancellation: Cancellation
+    ) -> dict[str, str]:
+        with self._pool.association(context.remote, FIND_CONTEXTS, cancellation) as association:
+            result = find(association, image_identifier([key[0]], [key[1]]), object_match, cancellation)
         if isinstance(result.error, (PeerError, InterruptedWorkError)):
             raise result.error
         matches = (one for one in result.matches if one.series_instance_uid in (None, key[1]))
@@ -94,15 +96,18 @@ def series_of(claim: Claim) -> list[SeriesKey]:
 
 
 def _save(
-    session: Session, facts: Facts, names: dict[SeriesKey, dict[str, str]], manners: Manners
+    session: Session,
+    context: RetrieveContext,
+    names: dict[SeriesKey, dict[str, str]],
+    capabilities: MoveCapabilities,
 ) -> list[NewTask]:
-    shares = [
-        name_objects(session, facts, key, objects) if objects else keep_nameless(session, facts, key)
+    parts = [
+        name_objects(session, context, key, objects) if objects else keep_unlisted(session, context, key)
         for key, objects in names.items()
     ]
-    return move_tasks(split_long((share for share in shares if share is not None), manners))
+    return move_tasks(split_long((part for part in parts if part is not None), capabilities))
 
 
-def give_up_naming(session: Session, facts: Facts, claim: Claim) -> list[NewTask]:
+def give_up_naming(session: Session, context: RetrieveContext, claim: Claim) -> list[NewTask]:
     """Ask for series whole whose objects the PACS does not name."""
-    return _save(session, facts, {key: {} for key in series_of(claim)}, Manners())
+    return _save(session, context, {key: {} for key in series_of(claim)}, MoveCapabilities())

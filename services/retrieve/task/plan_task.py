@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from services.retrieve.context import Facts
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.expected import PlannedSeries, open_names, series_page
-from services.retrieve.planning.moves import Manners, Share, split_long
+from services.retrieve.planning.moves import MoveCapabilities, SeriesPart, split_long
 from services.retrieve.planning.payloads import SeriesKey, expect_tasks, move_tasks, plan_task
 from shared.jobs.model import Claim, NewTask, Result
 
@@ -17,20 +17,26 @@ PAGE_SERIES = 500
 
 
 def plan(
-    session: Session, facts: Facts, claim: Claim, manners: Manners, page_series: int = PAGE_SERIES
+    session: Session,
+    context: RetrieveContext,
+    claim: Claim,
+    capabilities: MoveCapabilities,
+    page_series: int = PAGE_SERIES,
 ) -> Result:
     """Plan the series behind the one that the task names."""
     after = claim.payload["after"]
-    page = series_page(session, facts.job_id, tuple(after) if after else None, page_series)
-    tasks = _tasks(session, facts.job_id, page, manners)
+    page = series_page(session, context.job_id, tuple(after) if after else None, page_series)
+    tasks = _tasks(session, context.job_id, page, capabilities)
     if len(page) == page_series:
         tasks.append(plan_task(page[-1].key))
     return Result(write=lambda _session: tasks)
 
 
-def _tasks(session: Session, job_id: str, page: Sequence[PlannedSeries], manners: Manners) -> list[NewTask]:
+def _tasks(
+    session: Session, job_id: str, page: Sequence[PlannedSeries], capabilities: MoveCapabilities
+) -> list[NewTask]:
     to_name: list[SeriesKey] = [one.key for one in page if not one.named]
     whole = {one.key: one.whole for one in page if one.named}
     names = open_names(session, job_id, list(whole))
-    shares = [Share(*key, tuple(uids), whole=whole[key]) for key, uids in names.items()]
-    return [*expect_tasks(to_name), *move_tasks(split_long(shares, manners))]
+    parts = [SeriesPart(*key, tuple(uids), whole=whole[key]) for key, uids in names.items()]
+    return [*expect_tasks(to_name), *move_tasks(split_long(parts, capabilities))]

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from sqlalchemy import and_, exists, select
 from sqlalchemy.orm import Session
 
-from services.retrieve.context import Facts
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.selection import KEEP
 from shared.database.models import QueryObject, QuerySeries
 from shared.database.session import Database
@@ -18,23 +18,23 @@ from shared.dicom.association.sub_operations import SubOperations
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.sop_classes import STUDY_ROOT_GET, classes_for
 from shared.identifiers import Uid
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 
 #: Jobs whose classes are kept in mind; forgetting one costs two statements.
 _REMEMBERED = 100
 
 
-class Fetcher:
+class GetScu:
     """Sends C-GETs over associations that are negotiated for what a job wants."""
 
-    def __init__(self, database: Database, links: LinkPool) -> None:
+    def __init__(self, database: Database, pool: AssociationPool) -> None:
         self._database = database
-        self._links = links
+        self._pool = pool
         self._contexts: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     def fetch(
         self,
-        facts: Facts,
+        context: RetrieveContext,
         identifier: Dataset,
         on_progress: Callable[[SubOperations], None],
         cancellation: Cancellation,
@@ -46,15 +46,15 @@ class Fetcher:
             InterruptedWorkError: stopping was asked for.
             DatabaseAwayError: the database is away.
         """
-        with self._links.link(facts.remote, self._contexts_of(facts), cancellation) as link:
-            return get(link, identifier, facts.store, self._links.timeouts, on_progress, cancellation)
+        with self._pool.association(context.remote, self._contexts_of(context), cancellation) as association:
+            return get(association, identifier, context.store, self._pool.timeouts, on_progress, cancellation)
 
-    def _contexts_of(self, facts: Facts) -> tuple[str, ...]:
-        contexts = self._contexts.get(facts.job_id)
+    def _contexts_of(self, context: RetrieveContext) -> tuple[str, ...]:
+        contexts = self._contexts.get(context.job_id)
         if contexts is None:
             with self._database.read() as session:
-                contexts = (STUDY_ROOT_GET, *wanted_classes(session, facts.query_id))
-            self._contexts[facts.job_id] = contexts
+                contexts = (STUDY_ROOT_GET, *wanted_classes(session, context.query_id))
+            self._contexts[context.job_id] = contexts
             while len(self._contexts) > _REMEMBERED:
                 self._contexts.popitem(last=False)
         return contexts

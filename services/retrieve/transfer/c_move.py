@@ -9,12 +9,12 @@ from datetime import datetime
 
 import structlog
 
-from services.retrieve.context import Facts
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import add_counts
 from services.retrieve.ledger.outcomes import move_row, save_move
 from services.retrieve.planning.moves import Move
-from services.retrieve.planning.response_outcome import DESTINATION_UNKNOWN, Answer
-from services.retrieve.transfer.c_get import Fetcher
+from services.retrieve.planning.response_outcome import DESTINATION_UNKNOWN, FinalResponse
+from services.retrieve.transfer.c_get import GetScu
 from shared.clock import Clock
 from shared.database.session import Database
 from shared.dicom.association.c_get import Fetched
@@ -24,7 +24,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from shared.errors import DatabaseAwayError
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 
 log = structlog.get_logger(__name__)
 
@@ -45,32 +45,34 @@ class Attempt:
     """One C-MOVE that was sent, and how the PACS ended it."""
 
     move: Move
-    answer: Answer
+    answer: FinalResponse
 
 
 @dataclass(slots=True)
-class Asked:
+class MoveAttempts:
     """What came of sending the C-MOVEs of a task."""
 
     attempts: list[Attempt] = field(default_factory=list)
     #: Not sent: the PACS was silent too often, time was up, or there was no association any more.
-    unasked: list[Move] = field(default_factory=list)
+    unsent: list[Move] = field(default_factory=list)
     no_association: PeerError | None = None
 
 
-class Asker:
+class MoveScu:
     """Asks one PACS for objects."""
 
     def __init__(
-        self, database: Database, links: LinkPool, report: Callable[[str], None], clock: Clock
+        self, database: Database, pool: AssociationPool, report: Callable[[str], None], clock: Clock
     ) -> None:
         self._database = database
-        self._links = links
-        self._fetcher = Fetcher(database, links)
+        self._pool = pool
+        self._fetcher = GetScu(database, pool)
         self._report = report
         self._clock = clock
 
-    def ask(self, facts: Facts, task_id: int, moves: Sequence[Move], cancellation: Cancellation) -> Asked:
+    def ask(
+        self, context: RetrieveContext, task_id: int, moves: Sequence[Move], cancellation: Cancellation
+    ) -> MoveAttempts:
         """Send C-MOVEs until all are answered, the PACS falls silent, or none can succeed.
 
         Raises:
@@ -78,41 +80,45 @@ class Asker:
             InterruptedWorkError: stopping was asked for.
             DatabaseAwayError: the database is away.
         """
-        asked, began, silences = Asked(), time.monotonic(), 0
+        asked, began, silences = MoveAttempts(), time.monotonic(), 0
         for number, one in enumerate(moves):
             late = time.monotonic() - began > TASK_BUDGET_S
             if silences >= SILENCES_AT_ONCE or (late and asked.attempts):
-                asked.unasked = list(moves[number:])
+                asked.unsent = list(moves[number:])
                 break
             try:
-                answer = self._ask_one(facts, task_id, one, cancellation)
+                answer = self._ask_one(context, task_id, one, cancellation)
             except PeerError as error:
                 if not asked.attempts:
                     raise
-                asked.unasked, asked.no_association = list(moves[number:]), error
+                asked.unsent, asked.no_association = list(moves[number:]), error
                 break
             asked.attempts.append(Attempt(one, answer))
             silences += answer.status_code is None
             if answer.status_code == DESTINATION_UNKNOWN:
-                asked.unasked = list(moves[number + 1 :])
+                asked.unsent = list(moves[number + 1 :])
                 break
         return asked
 
-    def _ask_one(self, facts: Facts, task_id: int, one: Move, cancellation: Cancellation) -> Answer:
+    def _ask_one(
+        self, context: RetrieveContext, task_id: int, one: Move, cancellation: Cancellation
+    ) -> FinalResponse:
         identifier = move_identifier(
             one.level, one.study_instance_uids, one.series_instance_uids, one.sop_instance_uids
         )
-        live = _LiveCounts(self._database, self._report, facts.job_id)
+        live = _LiveCounts(self._database, self._report, context.job_id)
         asked_at = self._clock()
-        if facts.fetch:
-            fetched = self._fetcher.fetch(facts, identifier, live.update, cancellation)
+        if context.fetch:
+            fetched = self._fetcher.fetch(context, identifier, live.update, cancellation)
         else:
-            with self._links.link(facts.remote, MOVE_CONTEXTS, cancellation) as link:
+            with self._pool.association(context.remote, MOVE_CONTEXTS, cancellation) as association:
                 asked_at = self._clock()
-                fetched = Fetched(move(link, identifier, facts.store.ae_title, live.update, cancellation))
+                fetched = Fetched(
+                    move(association, identifier, context.store.ae_title, live.update, cancellation)
+                )
         result = fetched.result
         answer = _answer(result, frozenset(fetched.stored))
-        self._record(facts.job_id, task_id, one, answer, result, asked_at, live)
+        self._record(context.job_id, task_id, one, answer, result, asked_at, live)
         if isinstance(result.error, InterruptedWorkError):
             raise result.error
         return answer
@@ -122,7 +128,7 @@ class Asker:
         job_id: str,
         task_id: int,
         one: Move,
-        answer: Answer,
+        answer: FinalResponse,
         result: MoveResult,
         asked_at: datetime,
         live: _LiveCounts,
@@ -150,9 +156,9 @@ class Asker:
         )
 
 
-def _answer(result: MoveResult, stored: frozenset[str]) -> Answer:
+def _answer(result: MoveResult, stored: frozenset[str]) -> FinalResponse:
     counters = result.sub_operations
-    return Answer(
+    return FinalResponse(
         status_code=result.status_code,
         completed=counters.completed,
         failed=counters.failed,

@@ -6,22 +6,24 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import select
 
-from services.retrieve.planning.moves import Manners
+from services.retrieve.planning.moves import MoveCapabilities
 from shared.database.models import NodeProfile
 from shared.database.session import Database
 
 #: Tells what a remote node, named by its id, takes in one request.
-MannersOf = Callable[[int], Manners]
+CapabilitiesOf = Callable[[int], MoveCapabilities]
 
 
-def manners_of_node(database: Database, remote_id: int) -> Manners:
+def capabilities_of_node(database: Database, remote_id: int) -> MoveCapabilities:
     """Return the manners of a node: one that answers C-FIND for lists of studies is moved from in lists, too.
 
     Where it does not, the mover asks again without lists, so a wrong guess costs one request.
     """
     with database.read() as session:
         data = session.scalar(select(NodeProfile.data).where(NodeProfile.node_id == remote_id)) or {}
-    return Manners(across_studies=_takes(data, "series_list"), object_lists=_takes(data, "image_list"))
+    return MoveCapabilities(
+        across_studies=_takes(data, "series_list"), object_lists=_takes(data, "image_list")
+    )
 
 
 def _takes(data: Mapping[str, object], name: str) -> bool:

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 #: Reports that are read before what they say is written.
 AT_ONCE = 20
 #: How often it is looked for reports that nobody has read, in seconds.
-LOOK_S = 2.0
+POLL_INTERVAL_S = 2.0
 #: A report over which so many processes died in a row is not tried again.
 TRIES = 2
 
@@ -50,7 +50,7 @@ class Reader:
         *,
         process: ReportProcess | None = None,
         clock: Clock = utc_now,
-        look_s: float = LOOK_S,
+        look_s: float = POLL_INTERVAL_S,
     ) -> None:
         """`root` is the folder below which objects lie."""
         self._process = process or ReportProcess()

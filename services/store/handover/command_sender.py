@@ -18,7 +18,7 @@ from services.store.handover.model import Batch, HandoverError, InterruptedHando
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 _PLACEHOLDER = re.compile(r"\{(?:batch|job|study|count)\}")
 #: How often it is looked whether the service ends meanwhile, in seconds.
-_LOOK_S = 0.25
+_POLL_INTERVAL_S = 0.25
 #: Seconds between asking a program to end and ending it.
 _TERM_S = 2.0
 
@@ -77,7 +77,7 @@ class CommandSender:
         deadline = time.monotonic() + self._timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
             with suppress(subprocess.TimeoutExpired):
-                return process.wait(min(_LOOK_S, left_s))
+                return process.wait(min(_POLL_INTERVAL_S, left_s))
             if self._stopping.is_set():
                 raise InterruptedHandoverError("the service ends")
         raise HandoverError("timed_out", f"The program did not end within {self._timeout_s:g} s.")

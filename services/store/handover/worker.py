@@ -27,7 +27,7 @@ from shared.errors import DatabaseAwayError
 log = structlog.get_logger(__name__)
 
 #: How often it is looked for arrivals and for batches that are due, in seconds.
-LOOK_S = 2.0
+POLL_INTERVAL_S = 2.0
 #: The mark is written when it has moved so far: how much is looked at twice after a restart.
 _MARK_STEP = OVERLAP
 
@@ -43,7 +43,7 @@ class HandoverWorker:
         stopping: threading.Event,
         *,
         pauses: Sequence[float],
-        look_s: float = LOOK_S,
+        look_s: float = POLL_INTERVAL_S,
         clock: Clock = utc_now,
     ) -> None:
         """Share `stopping` with `send`; `pauses` are the seconds before each new try."""

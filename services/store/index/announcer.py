@@ -11,7 +11,7 @@ from datetime import timedelta
 import structlog
 
 from services.store.index.unannounced import Unannounced, mark_announced, unannounced
-from services.store.metrics.counters import Counters
+from services.store.metrics.counters import StoreCounters
 from services.store.objects.folder import ObjectFolder
 from shared.clock import Clock, utc_now
 from shared.contract.messages import ObjectsStored
@@ -43,7 +43,7 @@ class Announcer:
         database: Database,
         publisher: Publisher,
         folder: ObjectFolder,
-        counters: Counters,
+        counters: StoreCounters,
         *,
         store_ae_title: str,
         sweep_s: float = SWEEP_S,

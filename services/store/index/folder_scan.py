@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import structlog
 
-from services.store.index.group_commit import Committer, IndexAwayError
+from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import known_paths, remove, rows_after
 from services.store.index.reconcile import receipt_of, settle
 from services.store.objects.folder import KeepError, ObjectFolder
@@ -33,7 +33,7 @@ class Scanner:
         self,
         database: Database,
         folder: ObjectFolder,
-        committer: Committer,
+        committer: GroupCommit,
         wanted: threading.Event,
         *,
         pause_s: float = PAUSE_S,

@@ -62,7 +62,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class KeepOutcome:
     """What was recorded, and the path under which the object is known."""
 
     recorded: Recorded
@@ -70,7 +70,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ObjectRow:
     """Where an object of ours should lie, as of its last receipt."""
 
     sop_instance_uid: str
@@ -78,14 +78,14 @@ class Row:
     last_received_at: datetime
 
 
-def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> list[Outcome]:
+def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> list[KeepOutcome]:
     """Record receipts; the outcomes have their order.
 
     Raises:
         DatabaseAwayError: nothing was recorded.
     """
     if all(receipt.fresh for receipt in receipts) and _inserted_all(database, receipts, now):
-        return [Outcome(Recorded.NEW, receipt.path) for receipt in receipts]
+        return [KeepOutcome(Recorded.NEW, receipt.path) for receipt in receipts]
     firsts: dict[str, Receipt] = {}
     for receipt in receipts:
         if not receipt.conflict:
@@ -97,7 +97,7 @@ def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> li
         others = {r.identity.sop_instance_uid for r in receipts if id(r) not in new}
         changes = _Changes(_places(connection, sorted(others)), now)
         outcomes = [
-            Outcome(Recorded.NEW, receipt.path) if id(receipt) in new else changes.add(receipt)
+            KeepOutcome(Recorded.NEW, receipt.path) if id(receipt) in new else changes.add(receipt)
             for receipt in receipts
         ]
         changes.write(connection)
@@ -141,21 +141,21 @@ class _Changes:
         self._again: list[dict[str, Any]] = []
         self._replaced: list[dict[str, Any]] = []
 
-    def add(self, receipt: Receipt) -> Outcome:
+    def add(self, receipt: Receipt) -> KeepOutcome:
         uid = str(receipt.identity.sop_instance_uid)
         source, path = self._places.get(uid, ("", ""))
         if source != STORE and (receipt.conflict or not source):
-            return Outcome(Recorded.UNKNOWN, receipt.path)
+            return KeepOutcome(Recorded.UNKNOWN, receipt.path)
         if source != STORE or receipt.replace:
             row = _row(receipt, self._now)
             self._replaced.append({f"new_{name}": value for name, value in row.items()})
             self._places[uid] = (STORE, receipt.path)
-            return Outcome(Recorded.NEW, receipt.path)
+            return KeepOutcome(Recorded.NEW, receipt.path)
         if path != receipt.path:
-            return Outcome(Recorded.ELSEWHERE, path)
+            return KeepOutcome(Recorded.ELSEWHERE, path)
         if not receipt.found:
             self._again.append({"new_sop_instance_uid": uid, "more_conflicts": int(receipt.conflict)})
-        return Outcome(Recorded.AGAIN, path)
+        return KeepOutcome(Recorded.AGAIN, path)
 
     def write(self, connection: Connection) -> None:
         counted = {
@@ -227,7 +227,7 @@ def known_paths(database: Database, sop_instance_uids: Sequence[str]) -> dict[st
         return {row.sop_instance_uid: row.path for row in session.execute(known)}
 
 
-def rows_after(database: Database, sop_instance_uid: str, limit: int) -> list[Row]:
+def rows_after(database: Database, sop_instance_uid: str, limit: int) -> list[ObjectRow]:
     """Return objects of ours in the order of their UIDs, those after the given one.
 
     Raises:
@@ -236,10 +236,10 @@ def rows_after(database: Database, sop_instance_uid: str, limit: int) -> list[Ro
     columns = (_sop, _TABLE.c.path, _TABLE.c.last_received_at)
     wanted = select(*columns).where(_TABLE.c.source == STORE, _sop > sop_instance_uid)
     with database.read() as session:
-        return [Row(*row) for row in session.execute(wanted.order_by(_sop).limit(limit))]
+        return [ObjectRow(*row) for row in session.execute(wanted.order_by(_sop).limit(limit))]
 
 
-def remove(database: Database, rows: Sequence[Row]) -> int:
+def remove(database: Database, rows: Sequence[ObjectRow]) -> int:
     """Remove rows whose object was not received again since they were read; returns how many.
 
     Raises:

@@ -42,7 +42,7 @@ class RegisterHandler:
 log = structlog.get_logger(__name__)
 
 
-class Inbox:
+class StoreMessages:
     """Handles messages; each may come twice."""
 
     def __init__(

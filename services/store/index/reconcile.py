@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from services.store.index.group_commit import Committer
+from services.store.index.group_commit import GroupCommit
 from services.store.index.known_objects import Receipt, Recorded
 from services.store.objects.folder import KeepError, ObjectFolder, digest_of
 from services.store.objects.identity import Identity, read_identity
@@ -19,7 +19,7 @@ _ATTEMPTS = 5
 _FIRST_PART_BYTES = 1 << 18
 
 
-def settle(folder: ObjectFolder, committer: Committer, receipt: Receipt) -> str:
+def settle(folder: ObjectFolder, committer: GroupCommit, receipt: Receipt) -> str:
     """Make a receipt known, whatever is known already; returns where its file was put aside, or "".
 
     Raises:

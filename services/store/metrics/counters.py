@@ -44,7 +44,7 @@ _PLACES = {name: place for place, name in enumerate((*NAMES, *GAUGES))}
 _NUMBER_BYTES = 8
 
 
-class Counters:
+class StoreCounters:
     """Counts by name; each process writes its own row and reads all of them."""
 
     def __init__(self, rows: int = 1, row: int = 0, descriptor: int | None = None) -> None:
@@ -81,7 +81,7 @@ class Counters:
         return {name: number for name in _PLACES if (number := self[name])}
 
 
-def log_changes(counters: Counters, stopping: threading.Event) -> None:
+def log_changes(counters: StoreCounters, stopping: threading.Event) -> None:
     """Log the counters once a minute if they changed, and at the end; returns when stopping."""
     before: Mapping[str, int] = {}
     while True:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.store.metrics.counters import GAUGES, NAMES, Counters
+from services.store.metrics.counters import GAUGES, NAMES, StoreCounters
 from services.store.objects.paths import INCOMING
 from shared.health import Metric
 
@@ -38,7 +38,7 @@ def _try_to_write(file: Path) -> None:
         file.unlink()
 
 
-def metrics(counters: Counters, folder: Path) -> Iterator[Metric]:
+def metrics(counters: StoreCounters, folder: Path) -> Iterator[Metric]:
     """Yield the numbers of all processes of the store, and the space that is left."""
     for name, meaning in NAMES.items():
         yield Metric(f"doseqr_store_{name}_total", meaning, counters[name], counts=True)

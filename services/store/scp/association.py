@@ -11,7 +11,7 @@ import structlog
 
 from services.store.objects.incoming_data_set import ArrivingDataSet
 from services.store.objects.temp_file import PartFile
-from services.store.scp.commitment_reports import REPORT_MAX_BYTES, Event
+from services.store.scp.commitment_reports import REPORT_MAX_BYTES, CommitmentEvent
 from services.store.scp.config import Terms
 from services.store.scp.dimse import (
     C_CANCEL_RQ,
@@ -19,17 +19,17 @@ from services.store.scp.dimse import (
     C_STORE_RQ,
     SOP_CLASS_NOT_SUPPORTED,
     UNRECOGNIZED_OPERATION,
-    Request,
+    DimseRequest,
     answer_to,
     request_of,
 )
 from services.store.scp.negotiation import UnexpectedPduError, accept, read_request, refusal_of, reject
-from services.store.store_object import DEFECT, Announced, Answer, Incoming, shown_ae_title
+from services.store.store_object import DEFECT, Announced, Incoming, StoreResponse, shown_ae_title
 from shared.dicom.association.storage_commitment import PROCESSING_FAILURE
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION
-from shared.dicom.upper_layer.acceptor_connection import DRAIN_S, Channel, GoneError
+from shared.dicom.upper_layer.acceptor_connection import DRAIN_S, AcceptorConnection, GoneError
 from shared.dicom.upper_layer.associate_acceptor import AcceptedContext
-from shared.dicom.upper_layer.associate_requestor import Rejected
+from shared.dicom.upper_layer.associate_requestor import AssociateReject
 from shared.dicom.upper_layer.dimse_command import MAX_COMMAND_BYTES, N_EVENT_REPORT_RQ, decode_command
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import (
@@ -48,25 +48,25 @@ from shared.dicom.upper_layer.pdu import (
     p_data,
     pdvs_of,
 )
-from shared.dicom.upper_layer.receive_rate import Pace
+from shared.dicom.upper_layer.receive_rate import ReceiveRate
 
 log = structlog.get_logger(__name__)
 
 
-class Association:
+class StoreAssociation:
     """Serves one connection from its request for an association to its end."""
 
-    def __init__(self, channel: Channel, address: str, terms: Terms) -> None:
+    def __init__(self, channel: AcceptorConnection, address: str, terms: Terms) -> None:
         self._channel = channel
         self._address = address
         self._terms = terms
-        self._pace = Pace(terms.stall_s)
+        self._pace = ReceiveRate(terms.stall_s)
         self._contexts: dict[int, AcceptedContext] = {}
         self._maximum_length = 0
         self._calling_ae_title = ""
         self._command = bytearray()
         self._context_id = 0
-        self._request: Request | None = None
+        self._request: DimseRequest | None = None
         self._arriving: ArrivingDataSet | None = None
         self._requests = 0
         self._released = False
@@ -130,7 +130,7 @@ class Association:
         finally:
             self._close()
 
-    def reject(self, rejected: Rejected, within_s: float) -> None:
+    def reject(self, rejected: AssociateReject, within_s: float) -> None:
         """Answer a request that comes soon with a rejection; `serve` is not called then."""
         try:
             request = read_request(self._channel, self._terms, within_s)
@@ -234,7 +234,7 @@ class Association:
         )
         self._arriving = ArrivingDataSet(self._part_opener(request), limit_bytes)
 
-    def _part_opener(self, request: Request) -> Callable[[], PartFile] | None:
+    def _part_opener(self, request: DimseRequest) -> Callable[[], PartFile] | None:
         open_part = self._terms.open_part
         if open_part is None or request.command_field != C_STORE_RQ:
             return None
@@ -253,7 +253,7 @@ class Association:
         if pdv.header & LAST:
             self._finish(self._request)
 
-    def _finish(self, request: Request) -> None:
+    def _finish(self, request: DimseRequest) -> None:
         """Answer a request that has come whole."""
         self._requests += 1
         answer = self._answer(request)
@@ -269,21 +269,21 @@ class Association:
         with self._lock:
             self._in_hand = False
 
-    def _answer(self, request: Request) -> Answer | None:
+    def _answer(self, request: DimseRequest) -> StoreResponse | None:
         if request.command_field == C_CANCEL_RQ:
             return None
         if request.command_field == C_ECHO_RQ:
-            return Answer(0x0000)
+            return StoreResponse(0x0000)
         context = self._contexts[self._context_id]
         if request.command_field == N_EVENT_REPORT_RQ and context.abstract_syntax == STORAGE_COMMITMENT:
             return self._report(request, context)
         if request.command_field != C_STORE_RQ:
-            return Answer(UNRECOGNIZED_OPERATION, "only C-STORE and C-ECHO are served")
+            return StoreResponse(UNRECOGNIZED_OPERATION, "only C-STORE and C-ECHO are served")
         if context.abstract_syntax in (VERIFICATION, STORAGE_COMMITMENT):
-            return Answer(SOP_CLASS_NOT_SUPPORTED, "no storage class was agreed for this context")
+            return StoreResponse(SOP_CLASS_NOT_SUPPORTED, "no storage class was agreed for this context")
         return self._store(request, context)
 
-    def _store(self, request: Request, context: AcceptedContext) -> Answer:
+    def _store(self, request: DimseRequest, context: AcceptedContext) -> StoreResponse:
         arrived = self._arriving
         incoming = Incoming(
             sop_class_uid=request.sop_class_uid,
@@ -296,10 +296,10 @@ class Association:
         )
         return self._taken(lambda: self._terms.take(incoming), DEFECT)
 
-    def _report(self, request: Request, context: AcceptedContext) -> Answer:
+    def _report(self, request: DimseRequest, context: AcceptedContext) -> StoreResponse:
         take_report = self._terms.take_report
         assert take_report is not None
-        event = Event(
+        event = CommitmentEvent(
             event_type_id=request.event_type_id,
             sop_instance_uid=request.sop_instance_uid,
             transfer_syntax_uid=context.transfer_syntax,
@@ -308,13 +308,13 @@ class Association:
         )
         return self._taken(lambda: take_report(event), PROCESSING_FAILURE)
 
-    def _taken(self, take: Callable[[], Answer], defect: int) -> Answer:
+    def _taken(self, take: Callable[[], StoreResponse], defect: int) -> StoreResponse:
         try:
             return take()
         except Exception:
             log.exception("request not handled")
             self._terms.count("defects")
-            return Answer(defect, "internal error")
+            return StoreResponse(defect, "internal error")
 
     def _abort(self, source: int, reason: int = 0) -> None:
         with suppress(OSError):

@@ -12,22 +12,26 @@ import structlog
 from pydicom.uid import ImplicitVRLittleEndian
 from sqlalchemy import select
 
-from services.store.store_object import Answer
+from services.store.store_object import StoreResponse
 from shared.clock import Clock, utc_now
-from shared.database.models import CommitmentReport as StoredReport
-from shared.database.models import RetrieveCommitment
+from shared.database.models import CommitmentReport, RetrieveCommitment
 from shared.database.session import Database
 from shared.database.upsert import insert_missing
 from shared.dicom.association.storage_commitment import (
     INVALID_ARGUMENT,
     RESOURCE_LIMITATION,
     SUCCESS,
-    CommitmentReport,
+    CommitmentResult,
     RefusedEventError,
     read_report,
 )
 from shared.dicom.sop_classes import STORAGE_COMMITMENT
-from shared.dicom.upper_layer.associate_acceptor import AcceptedContext, ProposedContext, Request, Roles
+from shared.dicom.upper_layer.associate_acceptor import (
+    AcceptedContext,
+    AssociateRequest,
+    ProposedContext,
+    Roles,
+)
 from shared.dicom.upper_layer.associate_requestor import TRANSFER_SYNTAXES
 from shared.errors import DatabaseAwayError
 
@@ -41,7 +45,7 @@ _ASKED = "asked"
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class CommitmentEvent:
     """An N-EVENT-REPORT as it came: nothing of it is validated."""
 
     event_type_id: int | None
@@ -51,13 +55,13 @@ class Event:
     data_set: bytes
 
 
-def takes_reports(request: Request) -> bool:
+def takes_reports(request: AssociateRequest) -> bool:
     """Tell whether the requestor may be the SCP of storage commitment; many do not say that they are."""
     proposed = request.roles.get(STORAGE_COMMITMENT)
     return proposed is None or proposed.scp
 
 
-def readable(request: Request) -> Request:
+def readable(request: AssociateRequest) -> AssociateRequest:
     """Return the request with those transfer syntaxes of storage commitment that a report can be read in."""
     return replace(request, contexts=tuple(_readable(context) for context in request.contexts))
 
@@ -69,7 +73,7 @@ def _readable(context: ProposedContext) -> ProposedContext:
     return replace(context, transfer_syntaxes=syntaxes)
 
 
-def accepted_roles(request: Request, contexts: Mapping[int, AcceptedContext]) -> dict[str, Roles]:
+def accepted_roles(request: AssociateRequest, contexts: Mapping[int, AcceptedContext]) -> dict[str, Roles]:
     """Return the answer to the roles that are proposed for storage commitment: the requestor is SCP alone."""
     agreed = any(one.abstract_syntax == STORAGE_COMMITMENT for one in contexts.values())
     proposed = STORAGE_COMMITMENT in request.roles
@@ -86,7 +90,7 @@ class ReportKeeper:
         self._count = count
         self._clock = clock
 
-    def take(self, event: Event) -> Answer:
+    def take(self, event: CommitmentEvent) -> StoreResponse:
         """Keep a report before it is answered with success; the same again changes nothing."""
         try:
             report = read_report(
@@ -109,9 +113,9 @@ class ReportKeeper:
             failed=len(report.failed),
             what=what,
         )
-        return Answer(SUCCESS)
+        return StoreResponse(SUCCESS)
 
-    def _is_open(self, report: CommitmentReport) -> bool:
+    def _is_open(self, report: CommitmentResult) -> bool:
         """Tell whether somebody waits for it; nothing is written for what nobody asked for."""
         which = RetrieveCommitment.transaction_uid == report.transaction_uid
         with self._database.read() as session:
@@ -120,7 +124,7 @@ class ReportKeeper:
             raise RefusedEventError(INVALID_ARGUMENT, "the transaction is not known here")
         return state == _ASKED
 
-    def _keep(self, report: CommitmentReport, calling_ae_title: str) -> str:
+    def _keep(self, report: CommitmentResult, calling_ae_title: str) -> str:
         row = {
             "transaction_uid": report.transaction_uid,
             "calling_ae_title": calling_ae_title,
@@ -129,9 +133,9 @@ class ReportKeeper:
             "received_at": self._clock(),
         }
         with self._database.write() as session:
-            return "kept" if insert_missing(session, StoredReport, [row]) else "known"
+            return "kept" if insert_missing(session, CommitmentReport, [row]) else "known"
 
-    def _refuse(self, event: Event, refused: RefusedEventError) -> Answer:
+    def _refuse(self, event: CommitmentEvent, refused: RefusedEventError) -> StoreResponse:
         self._count("refused_reports")
         log.warning(
             "report on a storage commitment refused",
@@ -139,4 +143,4 @@ class ReportKeeper:
             status=f"0x{refused.status_code:04X}",
             problem=str(refused),
         )
-        return Answer(refused.status_code, str(refused))
+        return StoreResponse(refused.status_code, str(refused))

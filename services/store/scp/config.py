@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.store.objects.temp_file import PartFile
-from services.store.scp.commitment_reports import Event
-from services.store.store_object import Announced, Answer, Incoming
+from services.store.scp.commitment_reports import CommitmentEvent
+from services.store.store_object import Announced, Incoming, StoreResponse
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What holds for every association of a store; times are in seconds."""
 
-    take: Callable[[Incoming], Answer]
+    take: Callable[[Incoming], StoreResponse]
     #: Makes the file for a large object; without it all is held in memory.
     open_part: Callable[[Announced], PartFile] | None
     #: Decides whether a calling AE title may associate.
@@ -31,4 +31,4 @@ class Terms:
     stall_s: float
     tls: ssl.SSLContext | None = None
     #: Takes reports on storage commitments; without it none are.
-    take_report: Callable[[Event], Answer] | None = None
+    take_report: Callable[[CommitmentEvent], StoreResponse] | None = None

@@ -36,7 +36,7 @@ _UID_CHARACTERS = frozenset("0123456789.")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class DimseRequest:
     """A request as it came: nothing of it is validated but its form."""
 
     command_field: int
@@ -48,7 +48,7 @@ class Request:
     event_type_id: int | None = None
 
 
-def request_of(command: Mapping[int, bytes]) -> Request:
+def request_of(command: Mapping[int, bytes]) -> DimseRequest:
     """Read a command set.
 
     Raises:
@@ -59,7 +59,7 @@ def request_of(command: Mapping[int, bytes]) -> Request:
         raise ProtocolError("a command set that is no request")
     if message_id is None and command_field != C_CANCEL_RQ:
         raise ProtocolError("a request without a message id")
-    return Request(
+    return DimseRequest(
         command_field=command_field,
         message_id=message_id or 0,
         sop_class_uid=_text(command.get(AFFECTED_SOP_CLASS_UID, b"")),
@@ -69,7 +69,7 @@ def request_of(command: Mapping[int, bytes]) -> Request:
     )
 
 
-def answer_to(request: Request, status_code: int, comment: str = "") -> bytes:
+def answer_to(request: DimseRequest, status_code: int, comment: str = "") -> bytes:
     """Return the command set of an answer; the comment is cut to what its element holds."""
     elements: dict[int, int | str] = {
         COMMAND_FIELD: request.command_field | _ANSWER,

@@ -11,17 +11,17 @@ from services.store.scp.commitment_reports import accepted_roles, readable, take
 from services.store.scp.config import Terms
 from services.store.store_object import shown_ae_title
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION, is_storage
-from shared.dicom.upper_layer.acceptor_connection import DRAIN_S, Channel
+from shared.dicom.upper_layer.acceptor_connection import DRAIN_S, AcceptorConnection
 from shared.dicom.upper_layer.associate_acceptor import (
     CALLING_AE_TITLE_NOT_RECOGNIZED,
     AcceptedContext,
-    Request,
+    AssociateRequest,
     associate_ac,
     associate_rj,
     decode_rq,
     negotiate,
 )
-from shared.dicom.upper_layer.associate_requestor import Implementation, Rejected
+from shared.dicom.upper_layer.associate_requestor import AssociateReject, Implementation
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
@@ -37,7 +37,7 @@ class UnexpectedPduError(ProtocolError):
     """A PDU of the standard where none of its kind may come."""
 
 
-def read_request(channel: Channel, terms: Terms, within_s: float) -> Request:
+def read_request(channel: AcceptorConnection, terms: Terms, within_s: float) -> AssociateRequest:
     """Read the request for an association, after the TLS handshake if there is to be one.
 
     Raises:
@@ -54,7 +54,7 @@ def read_request(channel: Channel, terms: Terms, within_s: float) -> Request:
     return decode_rq(body)
 
 
-def refusal_of(request: Request, terms: Terms) -> Rejected | None:
+def refusal_of(request: AssociateRequest, terms: Terms) -> AssociateReject | None:
     """Return why a request is to be rejected, or None."""
     if request.problem is not None:
         return request.problem
@@ -64,7 +64,9 @@ def refusal_of(request: Request, terms: Terms) -> Rejected | None:
     return None
 
 
-def accept(channel: Channel, request: Request, terms: Terms) -> dict[int, AcceptedContext]:
+def accept(
+    channel: AcceptorConnection, request: AssociateRequest, terms: Terms
+) -> dict[int, AcceptedContext]:
     """Accept every storage class that is asked for, in the transfer syntax first asked for, and reports.
 
     Raises:
@@ -82,7 +84,9 @@ def accept(channel: Channel, request: Request, terms: Terms) -> dict[int, Accept
     return contexts
 
 
-def reject(channel: Channel, request: Request, rejected: Rejected, address: str) -> None:
+def reject(
+    channel: AcceptorConnection, request: AssociateRequest, rejected: AssociateReject, address: str
+) -> None:
     """Tell the sender why it is rejected, and wait a moment for it to close (ARTIM, PS3.8 9.1.5).
 
     Raises:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.store.metrics.counters import Counters
+from services.store.metrics.counters import StoreCounters
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 #: Pauses before a process that died is started again; back to the first once it has lived long enough.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GOOD_LIFE_S = 0.5, 30.0, 60.0
 #: How often it is looked whether they live.
-LOOK_S = 0.2
+POLL_INTERVAL_S = 0.2
 #: What a process may need to end once this one has ended what it had in hand itself.
 STOP_SLACK_S = 10.0
 
@@ -33,11 +33,11 @@ class _Member:
     start_at: float = 0.0
 
 
-class Crew:
+class ReceiverProcesses:
     """Keeps the processes running; each inherits the listening socket and has its row of the counters."""
 
     def __init__(
-        self, settings: Settings, counters: Counters, listener: int, on_missed: Callable[[], None]
+        self, settings: Settings, counters: StoreCounters, listener: int, on_missed: Callable[[], None]
     ) -> None:
         """`on_missed` is called when receipts may be lost: a process gave some up, or died."""
         self._settings = settings
@@ -83,7 +83,7 @@ class Crew:
             if (wanted := self._counters["scans_wanted"]) != self._scans_wanted:
                 self._scans_wanted = wanted
                 self._on_missed()
-            self._stopping.wait(LOOK_S)
+            self._stopping.wait(POLL_INTERVAL_S)
 
     def _tend(self, member: _Member) -> None:
         now = time.monotonic()

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import structlog
 
 from services.store.index.announcer import Announcer
-from services.store.index.group_commit import Committer
-from services.store.metrics.counters import Counters
+from services.store.index.group_commit import GroupCommit
+from services.store.metrics.counters import StoreCounters
 from services.store.objects.folder import ObjectFolder
 from services.store.scp.commitment_reports import ReportKeeper
 from services.store.scp.security import admission, tls_context
@@ -44,7 +44,7 @@ class Receiver:
         settings: Settings,
         broker: Broker,
         database: Database,
-        counters: Counters,
+        counters: StoreCounters,
         listener: socket.socket,
         on_missed: Callable[[], None],
     ) -> None:
@@ -67,7 +67,7 @@ class Receiver:
             store_ae_title=settings.store_ae_title,
             clock=self.clock,
         )
-        self.committer = Committer(
+        self.committer = GroupCommit(
             database,
             wait_s=answer_within_s(settings.dimse_timeout),
             on_committed=self._announcer.committed,
@@ -121,7 +121,7 @@ def main() -> int:
     listener, descriptor, rows, row = map(int, sys.argv[1:])
     settings = Settings(**json.loads(sys.stdin.buffer.readline()))
     configure(NAME, settings.log_level)
-    counters = Counters(rows, row, descriptor)
+    counters = StoreCounters(rows, row, descriptor)
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
         threading.Thread(

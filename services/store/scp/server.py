@@ -13,11 +13,11 @@ from collections.abc import Callable
 import structlog
 
 from services.store.objects.temp_file import PartFile
-from services.store.scp.association import Association
-from services.store.scp.commitment_reports import Event
+from services.store.scp.association import StoreAssociation
+from services.store.scp.commitment_reports import CommitmentEvent
 from services.store.scp.config import Terms
-from services.store.store_object import Announced, Answer, Incoming
-from shared.dicom.upper_layer.acceptor_connection import Channel
+from services.store.store_object import Announced, Incoming, StoreResponse
+from shared.dicom.upper_layer.acceptor_connection import AcceptorConnection
 from shared.dicom.upper_layer.associate_acceptor import LOCAL_LIMIT_EXCEEDED
 from shared.errors import PermanentError
 
@@ -42,7 +42,7 @@ _DRAIN_POLL_S = 0.01
 #: Pause where no connection can be accepted: mostly, no file descriptor is left.
 _EXHAUSTED_PAUSE_S = 0.1
 
-Take = Callable[[Incoming], Answer]
+Take = Callable[[Incoming], StoreResponse]
 #: Decides whether a calling AE title may associate.
 Admit = Callable[[str], bool]
 
@@ -82,7 +82,7 @@ class StoreScp:
         max_associations: int = MAX_ASSOCIATIONS,
         max_object_bytes: int = MAX_OBJECT_BYTES,
         tls: ssl.SSLContext | None = None,
-        take_report: Callable[[Event], Answer] | None = None,
+        take_report: Callable[[CommitmentEvent], StoreResponse] | None = None,
     ) -> None:
         """Serve what comes to `listener`, which others may share.
 
@@ -105,8 +105,8 @@ class StoreScp:
         self._ae_title = ae_title
         self._note_associations = note_associations
         self._max_associations = max_associations
-        self._associations: set[Association] = set()
-        self._rejecting: dict[Association, None] = {}
+        self._associations: set[StoreAssociation] = set()
+        self._rejecting: dict[StoreAssociation, None] = {}
         self._lock = threading.Lock()
         self._stopping = False
         # Its end wakes the listening thread; the listening socket itself may be shared with other processes.
@@ -139,7 +139,7 @@ class StoreScp:
         for association in live:
             association.cut()
 
-    def _live(self) -> list[Association]:
+    def _live(self) -> list[StoreAssociation]:
         with self._lock:
             return list(self._associations)
 
@@ -164,7 +164,7 @@ class StoreScp:
             self._begin(connection, address[0])
 
     def _begin(self, connection: socket.socket, address: str) -> None:
-        association = Association(Channel(connection), address, self._terms)
+        association = StoreAssociation(AcceptorConnection(connection), address, self._terms)
         serve = self._serve if self._has_room() else self._reject
         if serve == self._serve:
             self._add(association)
@@ -195,17 +195,17 @@ class StoreScp:
                 return True
         return False
 
-    def _add(self, association: Association) -> None:
+    def _add(self, association: StoreAssociation) -> None:
         with self._lock:
             self._associations.add(association)
             self._note_associations(len(self._associations))
 
-    def _remove(self, association: Association) -> None:
+    def _remove(self, association: StoreAssociation) -> None:
         with self._lock:
             self._associations.discard(association)
             self._note_associations(len(self._associations))
 
-    def _serve(self, association: Association) -> None:
+    def _serve(self, association: StoreAssociation) -> None:
         try:
             association.serve()
         except Exception:
@@ -214,7 +214,7 @@ class StoreScp:
         finally:
             self._remove(association)
 
-    def _reject(self, association: Association) -> None:
+    def _reject(self, association: StoreAssociation) -> None:
         self._terms.count("rejected_limit")
         with self._lock:
             first = next(iter(self._rejecting)) if len(self._rejecting) >= MAX_REJECTING else None

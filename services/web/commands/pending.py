@@ -25,7 +25,7 @@ class Order:
     round: int = 0
 
 
-class Orders:
+class PendingCommands:
     """The last orders by the id of their command, which becomes the job's."""
 
     def __init__(self) -> None:

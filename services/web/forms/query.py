@@ -111,7 +111,7 @@ class QueryForm(Form):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedQuery:
     """A valid form."""
 
     remote: Node
@@ -119,7 +119,7 @@ class Asked:
     criteria: Criteria
 
 
-def read(form: QueryForm, session: Session, today: date) -> Asked | None:
+def read(form: QueryForm, session: Session, today: date) -> RequestedQuery | None:
     """Validate a form; None if there are problems, which then stand at its fields."""
     nodes = [_node(form, session, kind) for kind in ("remote", "store")]
     said, found = checked(form.criteria_said(), today)
@@ -128,7 +128,7 @@ def read(form: QueryForm, session: Session, today: date) -> Asked | None:
     remote, store = nodes
     if remote is None or store is None or found:
         return None
-    return Asked(remote, store, parse_criteria(said))
+    return RequestedQuery(remote, store, parse_criteria(said))
 
 
 def _node(form: QueryForm, session: Session, kind: str) -> Node | None:

@@ -21,7 +21,7 @@ class Echo:
     completed: bool = False
 
 
-class Heard:
+class EchoResults:
     """Remembers the last of each; safe to use from any thread."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 
 import structlog
 
-from services.web.live.event_results import Heard
+from services.web.live.event_results import EchoResults
 from shared.broker.port import Broker, Message, Subscription
 from shared.errors import BrokerAwayError, InvalidInputError
 from shared.messaging.codec import decode_event
@@ -68,7 +68,7 @@ class Live:
     """Hears the events of the broker for all open pages of this process."""
 
     def __init__(self, broker: Broker, *, max_streams: int) -> None:
-        self.heard = Heard()
+        self.heard = EchoResults()
         self._broker = broker
         self._max_streams = max_streams
         self._lock = threading.Lock()

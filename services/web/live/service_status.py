@@ -24,7 +24,7 @@ WORK = {
 
 
 @dataclass(frozen=True, slots=True)
-class Staff:
+class ServiceWorkers:
     """How it stands: whether the broker answers, and which services nobody runs."""
 
     broker_away: bool
@@ -57,17 +57,17 @@ class Complaint:
     command: str
 
 
-class Staffing:
+class ServiceStatus:
     """Looks at the queues at most once a second, one thread at a time."""
 
     def __init__(self, broker: Broker, believed_s: float = BELIEVED_S) -> None:
         self._broker = broker
         self._believed_s = believed_s
         self._lock = threading.Lock()
-        self._staff: Staff | None = None
+        self._staff: ServiceWorkers | None = None
         self._looked_at = 0.0
 
-    def look(self) -> Staff:
+    def look(self) -> ServiceWorkers:
         """Return how it stands; while another thread looks, how it stood."""
         staff = self._staff
         if staff is not None and time.monotonic() - self._looked_at < self._believed_s:
@@ -87,9 +87,9 @@ class Staffing:
         """Return what is in the way of these services."""
         return self.look().complaints(services, self._broker.description)
 
-    def _ask(self) -> Staff:
+    def _ask(self) -> ServiceWorkers:
         try:
             quiet = {spec.name for spec in QUEUES if self._broker.queue_state(spec.name).consumers == 0}
         except BrokerAwayError:
-            return Staff(broker_away=True, deserted=frozenset())
-        return Staff(broker_away=False, deserted=frozenset(name.partition("-")[0] for name in quiet))
+            return ServiceWorkers(broker_away=True, deserted=frozenset())
+        return ServiceWorkers(broker_away=False, deserted=frozenset(name.partition("-")[0] for name in quiet))

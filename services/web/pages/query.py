@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from services.web.commands.pending import Order
 from services.web.commands.publish import order
 from services.web.components import parts
-from services.web.forms.query import Asked, QueryForm, preview, read, values_of
+from services.web.forms.query import QueryForm, RequestedQuery, preview, read, values_of
 from services.web.live.node_status import node_panel
 from services.web.security.sessions import IMPORTERS, background, me, requires
 from services.web.views.job_panel import Panel, panel
@@ -56,7 +56,7 @@ def submit() -> ResponseReturnValue:
         return _page(session, form, None), status
 
 
-def _ordered(asked: Asked, retrieve: bool) -> str | None:
+def _ordered(asked: RequestedQuery, retrieve: bool) -> str | None:
     criteria, job_id = asked.criteria.to_json(), new_id()
     # Remembered first: the page may look before a worker has made a row of it.
     parts().orders.remember(job_id, Order("query", asked.remote.id, asked.store.id, criteria))

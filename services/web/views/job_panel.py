@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.web.commands.pending import Order, Orders
-from services.web.components import Parts
-from services.web.live.event_results import Heard
+from services.web.commands.pending import Order, PendingCommands
+from services.web.components import Components
+from services.web.live.event_results import EchoResults
 from services.web.live.service_status import Complaint
 from services.web.views.criteria_text import LABELS, for_people
 from services.web.views.formatting import duration, figure
@@ -23,7 +23,7 @@ from shared.reading.queries import by_reason, by_type
 from shared.reading.retrieves import retrieve_counts
 
 #: Seconds after which a panel that waits for something looks again, events or not.
-LOOK_S = 3
+POLL_INTERVAL_S = 3
 #: The same where nothing is expected.
 LOOK_ENDED_S = 15
 
@@ -124,7 +124,7 @@ class Panel:
     @property
     def every_s(self) -> int:
         """After how many seconds to look again: somebody else may ask again for a job that has ended."""
-        return LOOK_S if self.active else LOOK_ENDED_S
+        return POLL_INTERVAL_S if self.active else LOOK_ENDED_S
 
     @property
     def active(self) -> bool:
@@ -154,7 +154,7 @@ class Panel:
         return ""
 
 
-def panel(session: Session, parts: Parts, job_id: str) -> Panel:
+def panel(session: Session, parts: Components, job_id: str) -> Panel:
     """Return how a job of either kind stands, and for a query also its newest retrieve."""
     job = get_job(session, job_id)
     heard, orders = parts.live.heard, parts.orders
@@ -170,7 +170,7 @@ def panel(session: Session, parts: Parts, job_id: str) -> Panel:
     return _of_query(session, parts, job)
 
 
-def _of_query(session: Session, parts: Parts, job: Query) -> Panel:
+def _of_query(session: Session, parts: Components, job: Query) -> Panel:
     retrieves = list(
         session.scalars(
             select(Retrieve)
@@ -210,7 +210,7 @@ def _of_query(session: Session, parts: Parts, job: Query) -> Panel:
     )
 
 
-def _pending(job_id: str, order: Order | None, heard: Heard) -> Pending:
+def _pending(job_id: str, order: Order | None, heard: EchoResults) -> Pending:
     kind = order.kind if order is not None else "query"
     rejection = heard.rejection(job_id)
     if rejection is None:
@@ -221,24 +221,26 @@ def _pending(job_id: str, order: Order | None, heard: Heard) -> Pending:
     return Pending(job_id, kind, f"not accepted. {label}: {problem}" if label else f"not accepted. {problem}")
 
 
-def _pending_retrieve(query_id: str, known: set[str], orders: Orders, heard: Heard) -> Pending | None:
+def _pending_retrieve(
+    query_id: str, known: set[str], orders: PendingCommands, heard: EchoResults
+) -> Pending | None:
     """Return the newest retrieve ordered here, unless it, or one ordered after it, has become a job."""
     for job_id in orders.retrieves_of(query_id):
         return None if job_id in known else _pending(job_id, orders.get(job_id), heard)
     return None
 
 
-def _pending_again(job: Query, orders: Orders, heard: Heard) -> Pending | None:
+def _pending_again(job: Query, orders: PendingCommands, heard: EchoResults) -> Pending | None:
     """Return that an ended query was asked again here, as long as it has not begun to run again."""
     command_id = orders.again_of(job.id, job.round) if job.status in ENDED else None
     return _pending(command_id, orders.get(command_id), heard) if command_id is not None else None
 
 
-def _complaints(parts: Parts, needed: list[str]) -> list[Complaint]:
+def _complaints(parts: Components, needed: list[str]) -> list[Complaint]:
     return parts.staffing.complaints(*needed) if needed else []
 
 
-def _for_retrieve(session: Session, parts: Parts, store_id: int) -> list[str]:
+def _for_retrieve(session: Session, parts: Components, store_id: int) -> list[str]:
     store = session.get(Node, store_id)
     own = store is not None and is_own_store(store, parts.settings)
     return ["retrieve", "store"] if own else ["retrieve"]
@@ -256,7 +258,7 @@ def query_view(session: Session, job: Query) -> QueryView:
     )
 
 
-def retrieve_view(session: Session, parts: Parts, job: Retrieve) -> RetrieveView:
+def retrieve_view(session: Session, parts: Components, job: Retrieve) -> RetrieveView:
     """Return a retrieve in figures."""
     counts = retrieve_counts(session, job)
     view = RetrieveView(
@@ -271,7 +273,7 @@ def retrieve_view(session: Session, parts: Parts, job: Retrieve) -> RetrieveView
     return view if view.ended else _with_rate(view, parts)
 
 
-def _with_rate(view: RetrieveView, parts: Parts) -> RetrieveView:
+def _with_rate(view: RetrieveView, parts: Components) -> RetrieveView:
     if view.job.started_at is None or not view.arrived:
         return view
     elapsed_s = max(1.0, (parts.clock() - view.job.started_at).total_seconds())

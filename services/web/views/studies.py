@@ -95,7 +95,7 @@ def _conditions(query_id: str, wanted: Filter) -> list[ColumnElement[bool]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingItem:
     """One thing that was not answered or did not arrive, in words."""
 
     what: str
@@ -103,20 +103,20 @@ class Missing:
     study_instance_uid: str = ""
 
 
-def missing_of_query(session: Session, query: Query) -> list[Missing]:
+def missing_of_query(session: Session, query: Query) -> list[MissingItem]:
     """Return the first of what the PACS did not answer."""
     return [_missing(query, one) for one in islice(missing(session, query.id), MISSING_SHOWN)]
 
 
-def _missing(query: Query, one: Mapping[str, Any]) -> Missing:
+def _missing(query: Query, one: Mapping[str, Any]) -> MissingItem:
     if one["kind"] == "study":
         why = f"{sentence(one['reason'])} {one['detail'] or ''}".strip()
-        return Missing("Study", why, one["study_instance_uid"])
+        return MissingItem("Study", why, one["study_instance_uid"])
     error = sentence(one["error"], node=query.remote_name) if one["error"] else ""
     why = one["detail"] or error or sentence("window_not_answered")
     single = one.get("study_instance_uid") or one.get("accession_number")
     what = str(single) if single else _window(one["window"])
-    return Missing(f"{one['code'] or 'All modalities'}, {what}", why)
+    return MissingItem(f"{one['code'] or 'All modalities'}, {what}", why)
 
 
 def _window(window: Mapping[str, str | None]) -> str:

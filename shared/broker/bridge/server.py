@@ -32,7 +32,7 @@ MAX_CONNECTIONS = 64
 SEND_TIMEOUT_S = 10
 
 #: Seconds between two looks whether the server shall end.
-LOOK_S = 0.25
+POLL_INTERVAL_S = 0.25
 
 
 class BridgeServer:
@@ -75,7 +75,7 @@ class BridgeServer:
                 continue
             except OSError as error:
                 logger.warning("bridge cannot accept", error=type(error).__name__)
-                self._closed.wait(LOOK_S)
+                self._closed.wait(POLL_INTERVAL_S)
                 continue
             self._welcome(client)
 
@@ -195,7 +195,7 @@ def _listen(path: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         raise PermanentError(f"cannot make the socket {path}: {error.strerror}") from error
-    listener.settimeout(LOOK_S)
+    listener.settimeout(POLL_INTERVAL_S)
     return listener
 
 

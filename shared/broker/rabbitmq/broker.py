@@ -11,7 +11,7 @@ from shared.broker.handler_pool import each_event
 from shared.broker.port import Consumer, Handler, Message, QueueState, Subscription
 from shared.broker.rabbitmq.connection import declare_exchanges, declare_topology, parse_address
 from shared.broker.rabbitmq.consumer import RabbitConsumer
-from shared.broker.rabbitmq.publisher import Publisher
+from shared.broker.rabbitmq.publisher import RabbitPublisher
 from shared.broker.topology import QUEUE_NAMES, REASON_HEADER, SUBSCRIPTION_BACKLOG, Names
 from shared.errors import BrokerAwayError, PermanentError
 
@@ -36,7 +36,7 @@ class RabbitBroker:
         """
         self._address = parse_address(url)
         self._names = Names(prefix)
-        self._publisher = Publisher(self._address, self._names)
+        self._publisher = RabbitPublisher(self._address, self._names)
         self._consumers: weakref.WeakSet[RabbitConsumer] = weakref.WeakSet()
 
     @property

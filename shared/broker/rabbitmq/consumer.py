@@ -23,7 +23,7 @@ logger = structlog.get_logger(__name__)
 RECONNECT_PAUSES_S = (0.2, 10.0)
 
 #: Longest sleep of the connection's thread, in seconds; what it waits for wakes it earlier.
-LOOK_S = 1.0
+POLL_INTERVAL_S = 1.0
 
 #: Longest sleep while a stop waits for handlers, in seconds; an ack wakes it earlier.
 FAREWELL_LOOK_S = 0.05
@@ -143,7 +143,7 @@ class RabbitConsumer:
 
     def _watch(self, session: Session) -> None:
         while not self._stopping.is_set():
-            session.connection.process_data_events(LOOK_S)
+            session.connection.process_data_events(POLL_INTERVAL_S)
             if not session.alive:
                 raise BrokerAwayError("the broker closed the channel or cancelled the consumer")
 

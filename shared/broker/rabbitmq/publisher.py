@@ -40,7 +40,7 @@ KEEP_ALIVE_S = (0.25, 5.0)
 _NO_HEADERS: Mapping[str, str] = {}
 
 
-class Publisher:
+class RabbitPublisher:
     """A confirming publisher, safe to use from any thread; connects when first used."""
 
     def __init__(self, address: Address, names: Names) -> None:

@@ -9,7 +9,7 @@ from itertools import cycle
 from shared.dicom.association.establishment import Peer
 
 
-class Link(ABC):
+class Association(ABC):
     """An established association; used by one thread at a time."""
 
     def __init__(self, peer: Peer) -> None:

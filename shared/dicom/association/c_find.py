@@ -9,31 +9,31 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pydicom.dataset import Dataset
 
-from shared.dicom.association.base import Link
-from shared.dicom.association.dimse_operation import PENDING, AskingLink
+from shared.dicom.association.base import Association
+from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
 from shared.dicom.association.establishment import Peer, Timeouts
-from shared.dicom.association.native import open_lean_link
+from shared.dicom.association.native import open_native_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.dicom.query.match_elements import BrokenAnswerError, Match, match_of
+from shared.dicom.query.match_elements import MalformedMatchError, Match, match_of
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
 from shared.dicom.status import status_error
 from shared.dicom.upper_layer.dimse_command import C_FIND_RSP, c_find_rq
 
 
-class Answer(NamedTuple):
+class FindResponse(NamedTuple):
     """One C-FIND-RSP: its status, and the encoded match where there is one."""
 
     status_code: int
     identifier: bytes | None
 
 
-class FindLink(AskingLink):
+class FindAssociation(OperationAssociation):
     """An association for C-FIND of the Study Root model."""
 
-    answered_by = C_FIND_RSP
+    response_field = C_FIND_RSP
 
-    def answers(self, identifier: Dataset, cancellation: Cancellation | None) -> Iterator[Answer]:
+    def responses(self, identifier: Dataset, cancellation: Cancellation | None) -> Iterator[FindResponse]:
         """Send one C-FIND and yield its answers; the last one is final, unless an error is raised.
 
         Raises:
@@ -42,18 +42,22 @@ class FindLink(AskingLink):
         """
         message_id = self.next_message_id()
         command = c_find_rq(message_id, STUDY_ROOT_FIND)
-        for status_code, message in self._answered(command, message_id, identifier, cancellation):
-            yield Answer(status_code, message.data_set)
+        for status_code, message in self._responses(command, message_id, identifier, cancellation):
+            yield FindResponse(status_code, message.data_set)
 
 
-def open_find_link(peer: Peer, timeouts: Timeouts, *, cancellation: Cancellation | None = None) -> FindLink:
+def open_find_association(
+    peer: Peer, timeouts: Timeouts, *, cancellation: Cancellation | None = None
+) -> FindAssociation:
     """Open an association for C-FIND.
 
     Raises:
         PeerError: it does not stand, with the outcome.
         InterruptedWorkError: stopping was asked for.
     """
-    return open_lean_link(FindLink, peer, STUDY_ROOT_FIND, timeouts, cancellation=cancellation)
+    return open_native_association(
+        FindAssociation, peer, STUDY_ROOT_FIND, timeouts, cancellation=cancellation
+    )
 
 
 T = TypeVar("T")
@@ -61,7 +65,7 @@ T = TypeVar("T")
 SUCCESS = 0x0000
 
 #: Answers to one request beyond which it is ended: a peer that never ends must not fill the memory.
-MAX_ANSWERS = 500_000
+MAX_RESPONSES = 500_000
 
 
 @dataclass(slots=True)
@@ -83,7 +87,10 @@ class FindResult(Generic[T]):
 
 
 def find(
-    link: Link, identifier: Dataset, read: Callable[[Match], T], cancellation: Cancellation | None = None
+    association: Association,
+    identifier: Dataset,
+    read: Callable[[Match], T],
+    cancellation: Cancellation | None = None,
 ) -> FindResult[T]:
     """Send one C-FIND and take all its answers; what went wrong stands in the result.
 
@@ -93,35 +100,35 @@ def find(
         NotNowError: the node's limits do not allow a request now.
         InterruptedWorkError: stopping was asked for while it was waited until they do.
     """
-    if not isinstance(link, FindLink):
-        raise TypeError(f"a C-FIND needs an association for it, not {type(link).__name__}")
+    if not isinstance(association, FindAssociation):
+        raise TypeError(f"a C-FIND needs an association for it, not {type(association).__name__}")
     result: FindResult[T] = FindResult()
-    link.admit()
+    association.admit()
     began = time.monotonic()
     try:
-        _collect(link, identifier, read, cancellation, result)
+        _collect(association, identifier, read, cancellation, result)
     except (PeerError, InterruptedWorkError) as error:
         result.error = error
     result.duration_ms = round((time.monotonic() - began) * 1000)
     if result.status_code is None:
-        link.abort()
+        association.abort()
     return result
 
 
 def _collect(
-    link: FindLink,
+    association: FindAssociation,
     identifier: Dataset,
     read: Callable[[Match], T],
     cancellation: Cancellation | None,
     result: FindResult[T],
 ) -> None:
-    for answer in link.answers(identifier, cancellation):
-        if answer.status_code not in PENDING:
-            result.status_code = answer.status_code
-        elif len(result.matches) + result.broken == MAX_ANSWERS:
-            raise PeerError(Outcome.BAD_ANSWER, f"more than {MAX_ANSWERS} answers to one request")
+    for response in association.responses(identifier, cancellation):
+        if response.status_code not in PENDING:
+            result.status_code = response.status_code
+        elif len(result.matches) + result.broken == MAX_RESPONSES:
+            raise PeerError(Outcome.BAD_ANSWER, f"more than {MAX_RESPONSES} answers to one request")
         else:
-            _take(link, answer.identifier, read, result)
+            _take(association, response.identifier, read, result)
     if result.status_code != SUCCESS:
         assert result.status_code is not None
         result.error = status_error(result.status_code)
@@ -131,8 +138,10 @@ def _collect(
         result.error = PeerError(Outcome.BAD_ANSWER, f"{result.broken} answers could not be read")
 
 
-def _take(link: FindLink, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> None:
+def _take(
+    association: FindAssociation, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]
+) -> None:
     try:
-        result.matches.append(read(match_of(encoded, implicit=link.implicit)))
-    except BrokenAnswerError:
+        result.matches.append(read(match_of(encoded, implicit=association.implicit)))
+    except MalformedMatchError:
         result.broken += 1

@@ -14,14 +14,19 @@ from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContext, build_context
 
-from shared.dicom.association.base import Link
+from shared.dicom.association.base import Association
 from shared.dicom.association.dimse_operation import PENDING
 from shared.dicom.association.establishment import Peer, Timeouts
-from shared.dicom.association.pynetdicom_association import StackLink, guarded, open_contexts, stacked
+from shared.dicom.association.pynetdicom_association import (
+    PynetdicomAssociation,
+    guarded,
+    open_contexts,
+    stacked,
+)
 from shared.dicom.association.sub_operations import (
-    MoveAnswer,
+    MoveResponse,
     MoveResult,
-    Pace,
+    ProgressWatch,
     SubOperations,
     error_of,
     uids_of,
@@ -31,13 +36,13 @@ from shared.dicom.errors import Outcome, PeerError, StoreError
 from shared.dicom.sop_classes import STUDY_ROOT_GET, offers
 
 
-def open_get_link(
+def open_get_association(
     peer: Peer,
     storage_classes: Sequence[str],
     timeouts: Timeouts,
     *,
     cancellation: Cancellation | None = None,
-) -> StackLink:
+) -> PynetdicomAssociation:
     """Open an association for C-GET of objects of these classes.
 
     Raises:
@@ -48,29 +53,31 @@ def open_get_link(
     contexts = [build_context(STUDY_ROOT_GET)]
     contexts += [build_context(one, list(transfer_syntaxes)) for one, transfer_syntaxes in offered]
     taken = list(dict.fromkeys(one for one, _ in offered))
-    link = open_contexts(peer, contexts, timeouts, taken_abstract_syntaxes=taken, cancellation=cancellation)
-    problem = _problem(link)
+    association = open_contexts(
+        peer, contexts, timeouts, taken_abstract_syntaxes=taken, cancellation=cancellation
+    )
+    problem = _problem(association)
     if problem is None:
-        return link
-    link.release()
+        return association
+    association.release()
     raise PeerError(Outcome.NOT_SUPPORTED, f"{peer.ae_title} {problem}", permanent=True, associating=True)
 
 
-def _problem(link: StackLink) -> str | None:
+def _problem(association: PynetdicomAssociation) -> str | None:
     """Say why nothing could be fetched over an association."""
-    accepted = link.assoc.accepted_contexts
+    accepted = association.assoc.accepted_contexts
     if not any(context.abstract_syntax == STUDY_ROOT_GET for context in accepted):
         return "does not offer C-GET; choose C-MOVE for this node"
-    if not contexts_to_send_on(link):
+    if not contexts_to_send_on(association):
         return "offers C-GET, and would send no class of the objects wanted (PS3.7 D.3.3.4)"
     return None
 
 
-def contexts_to_send_on(link: StackLink) -> list[PresentationContext]:
+def contexts_to_send_on(association: PynetdicomAssociation) -> list[PresentationContext]:
     """Return contexts in which everything can be sent on that may come over this association."""
     kinds = {
         (str(context.abstract_syntax), str(context.transfer_syntax[0]))
-        for context in link.assoc.accepted_contexts
+        for context in association.assoc.accepted_contexts
         if context.as_scp
     }
     return [build_context(abstract, transfer) for abstract, transfer in sorted(kinds)]
@@ -98,8 +105,8 @@ class Fetched:
 class _Store:
     """A store that objects are handed on to, as they come, over one association."""
 
-    def __init__(self, link: StackLink) -> None:
-        self._link = link
+    def __init__(self, association: PynetdicomAssociation) -> None:
+        self._link = association
         self.stored: set[str] = set()
         self.error: PeerError | None = None
 
@@ -136,14 +143,14 @@ class _Store:
         primitive.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
         primitive.Priority = request.Priority
         primitive.DataSet = BytesIO(request.DataSet.getvalue())
-        self._link.answers.begin(None, None)
+        self._link.responses.begin(None, None)
         self._link.assoc.dimse.send_msg(primitive, context_id)
-        _, answer = self._link.assoc.dimse.get_msg(block=True)
-        return answer.Status if isinstance(answer, C_STORE) else None
+        _, response = self._link.assoc.dimse.get_msg(block=True)
+        return response.Status if isinstance(response, C_STORE) else None
 
 
 def get(
-    link: Link,
+    association: Association,
     identifier: Dataset,
     store: Peer,
     timeouts: Timeouts,
@@ -158,7 +165,7 @@ def get(
         StoreError: the store takes no association; nothing was asked.
         InterruptedWorkError: stopping was asked for.
     """
-    stack = stacked(link)
+    stack = stacked(association)
     try:
         out = open_contexts(store, contexts_to_send_on(stack), timeouts, cancellation=cancellation)
     except PeerError as error:
@@ -176,41 +183,43 @@ def get(
 
 
 def _followed(
-    link: StackLink,
+    association: PynetdicomAssociation,
     identifier: Dataset,
     on_progress: Callable[[SubOperations], None] | None,
     cancellation: Cancellation | None,
 ) -> MoveResult:
     """Send the request and take its answers to the end."""
     result = MoveResult()
-    message_id = link.next_message_id()
-    guarded(link, message_id, STUDY_ROOT_GET, cancellation)
-    began, pace = time.monotonic(), Pace()
+    message_id = association.next_message_id()
+    guarded(association, message_id, STUDY_ROOT_GET, cancellation)
+    began, pace = time.monotonic(), ProgressWatch()
     try:
-        for answer in _answers(link, identifier, message_id):
-            if answer.status_code not in PENDING:
-                result.status_code = answer.status_code
-                result.sub_operations = answer.sub_operations
-                result.failed_sop_instance_uids = answer.failed_sop_instance_uids
-                result.error = error_of(answer.status_code, cancellation)
+        for response in _answers(association, identifier, message_id):
+            if response.status_code not in PENDING:
+                result.status_code = response.status_code
+                result.sub_operations = response.sub_operations
+                result.failed_sop_instance_uids = response.failed_sop_instance_uids
+                result.error = error_of(response.status_code, cancellation)
                 continue
             if on_progress is not None:
-                on_progress(answer.sub_operations)
-            if pace.has_stalled(answer.sub_operations):
-                link.answers.expire()
+                on_progress(response.sub_operations)
+            if pace.has_stalled(response.sub_operations):
+                association.responses.expire()
         if result.status_code is None:
-            result.error = pace.error or link.failure()
+            result.error = pace.error or association.failure()
     except (ValueError, RuntimeError) as failure:
         # pynetdicom: the context was not accepted (ValueError), or the association is gone (RuntimeError).
-        result.error = _unsendable(link, failure)
+        result.error = _unsendable(association, failure)
     result.duration_ms = round((time.monotonic() - began) * 1000)
     if result.status_code is None:
-        link.abort()
+        association.abort()
     return result
 
 
-def _answers(link: StackLink, identifier: Dataset, message_id: int) -> Iterator[MoveAnswer]:
-    for status, data_set in link.assoc.send_c_get(identifier, STUDY_ROOT_GET, msg_id=message_id):
+def _answers(
+    association: PynetdicomAssociation, identifier: Dataset, message_id: int
+) -> Iterator[MoveResponse]:
+    for status, data_set in association.assoc.send_c_get(identifier, STUDY_ROOT_GET, msg_id=message_id):
         if "Status" in status:
             counters = SubOperations(
                 remaining=status.get("NumberOfRemainingSuboperations"),
@@ -218,7 +227,7 @@ def _answers(link: StackLink, identifier: Dataset, message_id: int) -> Iterator[
                 failed=status.get("NumberOfFailedSuboperations"),
                 warning=status.get("NumberOfWarningSuboperations"),
             )
-            yield MoveAnswer(status.Status, counters, _failed_uids(data_set))
+            yield MoveResponse(status.Status, counters, _failed_uids(data_set))
 
 
 def _failed_uids(data_set: Dataset | None) -> tuple[str, ...]:
@@ -233,7 +242,7 @@ def _failed_uids(data_set: Dataset | None) -> tuple[str, ...]:
     return uids_of(texts)
 
 
-def _unsendable(link: StackLink, failure: Exception) -> PeerError:
-    if link.assoc.is_established:
+def _unsendable(association: PynetdicomAssociation, failure: Exception) -> PeerError:
+    if association.assoc.is_established:
         return PeerError(Outcome.NOT_SUPPORTED, str(failure), permanent=True)
     return PeerError(Outcome.ABORTED, "the association ended before the request was sent")

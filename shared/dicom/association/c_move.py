@@ -8,14 +8,14 @@ from typing import Literal
 
 from pydicom.dataset import Dataset
 
-from shared.dicom.association.base import Link
-from shared.dicom.association.dimse_operation import PENDING, AskingLink
+from shared.dicom.association.base import Association
+from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
 from shared.dicom.association.establishment import Peer, Timeouts
-from shared.dicom.association.native import open_lean_link
+from shared.dicom.association.native import open_native_association
 from shared.dicom.association.sub_operations import (
-    MoveAnswer,
+    MoveResponse,
     MoveResult,
-    Pace,
+    ProgressWatch,
     SubOperations,
     error_of,
     uids_of,
@@ -33,20 +33,20 @@ from shared.dicom.upper_layer.dimse_command import (
     c_move_rq,
     number_of,
 )
-from shared.dicom.upper_layer.dimse_message import Message
+from shared.dicom.upper_layer.dimse_message import DimseMessage
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 
 _FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
 
 
-class MoveLink(AskingLink):
+class MoveAssociation(OperationAssociation):
     """An association for C-MOVE of the Study Root model."""
 
-    answered_by = C_MOVE_RSP
+    response_field = C_MOVE_RSP
 
-    def answers(
+    def responses(
         self, identifier: Dataset, move_destination: str, cancellation: Cancellation | None
-    ) -> Iterator[MoveAnswer]:
+    ) -> Iterator[MoveResponse]:
         """Send one C-MOVE and yield its answers; the last one is final, unless an error is raised.
 
         Raises:
@@ -55,8 +55,8 @@ class MoveLink(AskingLink):
         """
         message_id = self.next_message_id()
         command = c_move_rq(message_id, STUDY_ROOT_MOVE, move_destination)
-        for status_code, message in self._answered(command, message_id, identifier, cancellation):
-            yield MoveAnswer(status_code, _counters(message), self._failed_uids(message.data_set))
+        for status_code, message in self._responses(command, message_id, identifier, cancellation):
+            yield MoveResponse(status_code, _counters(message), self._failed_uids(message.data_set))
 
     def _failed_uids(self, encoded: bytes | None) -> tuple[str, ...]:
         """Return the Failed SOP Instance UID List as far as it can be read."""
@@ -69,17 +69,21 @@ class MoveLink(AskingLink):
         return uids_of(text.strip(" \0") for text in value.decode("ascii", "replace").split("\\"))
 
 
-def open_move_link(peer: Peer, timeouts: Timeouts, *, cancellation: Cancellation | None = None) -> MoveLink:
+def open_move_association(
+    peer: Peer, timeouts: Timeouts, *, cancellation: Cancellation | None = None
+) -> MoveAssociation:
     """Open an association for C-MOVE.
 
     Raises:
         PeerError: it does not stand, with the outcome.
         InterruptedWorkError: stopping was asked for.
     """
-    return open_lean_link(MoveLink, peer, STUDY_ROOT_MOVE, timeouts, cancellation=cancellation)
+    return open_native_association(
+        MoveAssociation, peer, STUDY_ROOT_MOVE, timeouts, cancellation=cancellation
+    )
 
 
-def _counters(message: Message) -> SubOperations:
+def _counters(message: DimseMessage) -> SubOperations:
     return SubOperations(
         remaining=number_of(message.command, REMAINING_SUB_OPERATIONS),
         completed=number_of(message.command, COMPLETED_SUB_OPERATIONS),
@@ -108,7 +112,7 @@ def move_identifier(
 
 
 def move(
-    link: Link,
+    association: Association,
     identifier: Dataset,
     move_destination: str,
     on_progress: Callable[[SubOperations], None] | None = None,
@@ -123,31 +127,31 @@ def move(
         NotNowError: the node's limits do not allow a request now.
         InterruptedWorkError: stopping was asked for while it was waited until they do.
     """
-    if not isinstance(link, MoveLink):
-        raise TypeError(f"a C-MOVE needs an association for it, not {type(link).__name__}")
+    if not isinstance(association, MoveAssociation):
+        raise TypeError(f"a C-MOVE needs an association for it, not {type(association).__name__}")
     result = MoveResult()
-    link.admit()
-    began, pace = time.monotonic(), Pace()
+    association.admit()
+    began, pace = time.monotonic(), ProgressWatch()
     try:
-        for answer in link.answers(identifier, move_destination, cancellation):
-            if answer.status_code not in PENDING:
-                _end(result, answer, cancellation)
+        for response in association.responses(identifier, move_destination, cancellation):
+            if response.status_code not in PENDING:
+                _end(result, response, cancellation)
                 continue
             if on_progress is not None:
-                on_progress(answer.sub_operations)
-            if pace.has_stalled(answer.sub_operations):
+                on_progress(response.sub_operations)
+            if pace.has_stalled(response.sub_operations):
                 result.error = pace.error
                 break
     except (PeerError, InterruptedWorkError) as error:
         result.error = error
     result.duration_ms = round((time.monotonic() - began) * 1000)
     if result.status_code is None:
-        link.abort()
+        association.abort()
     return result
 
 
-def _end(result: MoveResult, answer: MoveAnswer, cancellation: Cancellation | None) -> None:
-    result.status_code = answer.status_code
-    result.sub_operations = answer.sub_operations
-    result.failed_sop_instance_uids = answer.failed_sop_instance_uids
-    result.error = error_of(answer.status_code, cancellation)
+def _end(result: MoveResult, response: MoveResponse, cancellation: Cancellation | None) -> None:
+    result.status_code = response.status_code
+    result.sub_operations = response.sub_operations
+    result.failed_sop_instance_uids = response.failed_sop_instance_uids
+    result.error = error_of(response.status_code, cancellation)

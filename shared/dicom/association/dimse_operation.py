@@ -10,42 +10,44 @@ from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
 from shared.dicom.association.establishment import Peer, Timeouts
-from shared.dicom.association.native import NO_DEADLINE, LeanLink
+from shared.dicom.association.native import NO_DEADLINE, NativeAssociation
 from shared.dicom.association.pynetdicom_guards import CANCEL_GRACE_S
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.dicom.upper_layer.associate_requestor import Accepted
+from shared.dicom.upper_layer.associate_requestor import AssociateAccept
 from shared.dicom.upper_layer.connection import Connection
 from shared.dicom.upper_layer.dimse_command import COMMAND_FIELD, STATUS, c_cancel_rq, number_of
-from shared.dicom.upper_layer.dimse_message import Message
+from shared.dicom.upper_layer.dimse_message import DimseMessage
 from shared.dicom.upper_layer.errors import ProtocolError
 
 #: Statuses of answers that others follow (PS3.4 C.4.1.1.4, C.4.2.1.5).
 PENDING = frozenset({0xFF00, 0xFF01})
 
 
-class Answered(NamedTuple):
+class Response(NamedTuple):
     """One answer: its status, and the message with it."""
 
     status_code: int
-    message: Message
+    message: DimseMessage
 
 
-class AskingLink(LeanLink):
+class OperationAssociation(NativeAssociation):
     """An association for one operation; one request at a time, each with answers up to a final one."""
 
     #: Command Field of its answers (PS3.7 E.1).
-    answered_by: int
+    response_field: int
 
-    def __init__(self, peer: Peer, connection: Connection, accepted: Accepted, timeouts: Timeouts) -> None:
+    def __init__(
+        self, peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
+    ) -> None:
         super().__init__(peer, connection, accepted, timeouts)
         self._cancellation: Cancellation | None = None
         self._cancel_deadline = NO_DEADLINE
         self._message_id = 0
 
-    def _answered(
+    def _responses(
         self, command: bytes, message_id: int, identifier: Dataset, cancellation: Cancellation | None
-    ) -> Iterator[Answered]:
+    ) -> Iterator[Response]:
         """Send a request and yield its answers; the last one is final, unless an error is raised.
 
         Raises:
@@ -57,13 +59,13 @@ class AskingLink(LeanLink):
         try:
             self._request(command, identifier)
             while True:
-                answer = self._next()
-                yield answer
-                if answer.status_code not in PENDING:
+                response = self._next()
+                yield response
+                if response.status_code not in PENDING:
                     return
         except TimeoutError:
             raise self._failure(
-                PeerError(Outcome.TIMED_OUT, f"no answer for {self._timeouts.answer_s:g} s")
+                PeerError(Outcome.TIMED_OUT, f"no answer for {self._timeouts.response_s:g} s")
             ) from None
         except ProtocolError as error:
             raise self._failure(PeerError(Outcome.ABORTED, str(error))) from error
@@ -81,15 +83,15 @@ class AskingLink(LeanLink):
             self._p_data(command, is_command=True) + self._p_data(encoded, is_command=False)
         )
 
-    def _next(self) -> Answered:
-        self._look()
-        message = self._connection.message(self._timeouts.answer_s, self._look)
+    def _next(self) -> Response:
+        self._check_cancelled()
+        message = self._connection.message(self._timeouts.response_s, self._check_cancelled)
         status_code = number_of(message.command, STATUS)
-        if number_of(message.command, COMMAND_FIELD) != self.answered_by or status_code is None:
+        if number_of(message.command, COMMAND_FIELD) != self.response_field or status_code is None:
             raise ProtocolError("a message that is no answer to the request")
-        return Answered(status_code, message)
+        return Response(status_code, message)
 
-    def _look(self) -> float:
+    def _check_cancelled(self) -> float:
         """Send C-CANCEL once if stopping is asked for; return until when the peer has time to follow.
 
         Raises:

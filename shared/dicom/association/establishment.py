@@ -58,7 +58,7 @@ class Timeouts:
     """Seconds: for a connection and an association to stand; without an answer from then on."""
 
     connect_s: float
-    answer_s: float
+    response_s: float
 
 
 def call(peer: Peer, associate: Callable[[str], T], cancellation: Cancellation | None) -> T:
@@ -112,7 +112,7 @@ def no_tls_files(peer: Peer, error: OSError) -> PeerError:
     return PeerError(Outcome.ABORTED, detail, permanent=True, associating=True)
 
 
-def not_answered(peer: Peer, timeouts: Timeouts) -> PeerError:
+def timed_out(peer: Peer, timeouts: Timeouts) -> PeerError:
     """Return the error for an A-ASSOCIATE-RQ without an answer in time."""
     detail = f"{peer.host}:{peer.port} did not answer the association request in {timeouts.connect_s:g} s"
     return PeerError(Outcome.TIMED_OUT, detail, associating=True)

@@ -12,13 +12,13 @@ from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
 from shared.dicom.association import establishment
-from shared.dicom.association.base import Link
+from shared.dicom.association.base import Association
 from shared.dicom.association.establishment import MAX_PDU_BYTES, Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.upper_layer.associate_requestor import (
     TRANSFER_SYNTAXES,
-    Accepted,
+    AssociateAccept,
     Implementation,
     associate_rq,
     context_id_of,
@@ -43,13 +43,15 @@ _IMPLEMENTATION = Implementation(str(PYNETDICOM_IMPLEMENTATION_UID), PYNETDICOM_
 CONTEXT_ID = context_id_of(0)
 NO_DEADLINE = float("inf")
 
-LinkT = TypeVar("LinkT", bound="LeanLink")
+AssociationT = TypeVar("AssociationT", bound="NativeAssociation")
 
 
-class LeanLink(Link):
+class NativeAssociation(Association):
     """An association with one presentation context; nothing is read but while somebody waits for it."""
 
-    def __init__(self, peer: Peer, connection: Connection, accepted: Accepted, timeouts: Timeouts) -> None:
+    def __init__(
+        self, peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
+    ) -> None:
         super().__init__(peer)
         self._connection = connection
         self._timeouts = timeouts
@@ -90,14 +92,14 @@ class LeanLink(Link):
         return p_data(CONTEXT_ID, payload, is_command=is_command, maximum_length=self._maximum_length)
 
 
-def open_lean_link(
-    make: Callable[[Peer, Connection, Accepted, Timeouts], LinkT],
+def open_native_association(
+    make: Callable[[Peer, Connection, AssociateAccept, Timeouts], AssociationT],
     peer: Peer,
     abstract_syntax: str,
     timeouts: Timeouts,
     *,
     cancellation: Cancellation | None = None,
-) -> LinkT:
+) -> AssociationT:
     """Open an association for one service; `make` makes the link of it.
 
     Raises:
@@ -105,21 +107,21 @@ def open_lean_link(
         InterruptedWorkError: stopping was asked for.
     """
 
-    def look() -> float:
+    def check_cancelled() -> float:
         if cancellation is not None and cancellation.requested:
             raise InterruptedWorkError(cancellation.reason)
         return NO_DEADLINE
 
-    def associate(address: str) -> LinkT:
+    def associate(address: str) -> AssociationT:
         connection = _connected(peer, address, timeouts)
         try:
             connection.send(_associate_rq(peer, abstract_syntax))
-            kind, body = connection.pdu(time.monotonic() + timeouts.connect_s, look)
+            kind, body = connection.pdu(time.monotonic() + timeouts.connect_s, check_cancelled)
             return make(peer, connection, _accepted(peer, kind, body), timeouts)
         except BaseException as error:
             _give_up(connection, error)
             if isinstance(error, TimeoutError):
-                raise establishment.not_answered(peer, timeouts) from None
+                raise establishment.timed_out(peer, timeouts) from None
             if isinstance(error, ProtocolError):
                 raise establishment.aborted(peer) from error
             raise
@@ -132,7 +134,7 @@ def _connected(peer: Peer, address: str, timeouts: Timeouts) -> Connection:
         sock = socket.create_connection((address, peer.port), timeouts.connect_s)
     except OSError as error:
         raise establishment.not_connected(peer, error, timeouts) from error
-    return Connection(sock, timeouts.answer_s)
+    return Connection(sock, timeouts.response_s)
 
 
 def _associate_rq(peer: Peer, abstract_syntax: str) -> bytes:
@@ -146,7 +148,7 @@ def _associate_rq(peer: Peer, abstract_syntax: str) -> bytes:
     )
 
 
-def _accepted(peer: Peer, kind: int, body: bytes) -> Accepted:
+def _accepted(peer: Peer, kind: int, body: bytes) -> AssociateAccept:
     """Return what was negotiated.
 
     Raises:
@@ -154,8 +156,8 @@ def _accepted(peer: Peer, kind: int, body: bytes) -> Accepted:
         ProtocolError: the answer is none.
     """
     if kind == A_ASSOCIATE_RJ:
-        answer = decode_rj(body)
-        raise establishment.rejected(peer, answer.result, answer.source, answer.reason)
+        response = decode_rj(body)
+        raise establishment.rejected(peer, response.result, response.source, response.reason)
     if kind != A_ASSOCIATE_AC:
         raise establishment.aborted(peer)
     accepted = decode_ac(body)

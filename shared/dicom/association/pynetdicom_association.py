@@ -1,4 +1,4 @@
-"""Opens associations of pynetdicom: guarded (sockets.py), and every failure told as an outcome."""
+"""Opens associations of pynetdicom: guarded (pynetdicom_guards.py), and every failure told as an outcome."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from pydicom.uid import UID
 from pynetdicom import _config, build_role, evt
 from pynetdicom.ae import ApplicationEntity
-from pynetdicom.association import Association
+from pynetdicom.association import Association as Assoc
 from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from shared.dicom.association import establishment
-from shared.dicom.association.base import Link
+from shared.dicom.association.base import Association
 from shared.dicom.association.establishment import MAX_PDU_BYTES, Peer, Timeouts
-from shared.dicom.association.pynetdicom_guards import AnswerQueue, RequestorSocket
+from shared.dicom.association.pynetdicom_guards import RequestorSocket, ResponseQueue
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.tls import client_context
@@ -39,23 +39,21 @@ class _Requestor(ApplicationEntity):
         super().__init__(ae_title=peer.calling_ae_title)
         self.connection_timeout = timeouts.connect_s
         self.acse_timeout = timeouts.connect_s
-        self.dimse_timeout = timeouts.answer_s
+        self.dimse_timeout = timeouts.response_s
         self.network_timeout = None
 
-    def _create_socket(
-        self, assoc: Association, address: AddressInformation, tls_args: Any
-    ) -> AssociationSocket:
-        assoc.dimse.msg_queue = AnswerQueue(lambda: assoc.dul.state_machine.current_state == _OPEN_STATE)
+    def _create_socket(self, assoc: Assoc, address: AddressInformation, tls_args: Any) -> AssociationSocket:
+        assoc.dimse.msg_queue = ResponseQueue(lambda: assoc.dul.state_machine.current_state == _OPEN_STATE)
         sock = RequestorSocket(assoc, address=address)
-        sock.answer_timeout_s = self.dimse_timeout
+        sock.response_timeout_s = self.dimse_timeout
         sock.tls_args = tls_args
         return sock
 
 
-class StackLink(Link):
+class PynetdicomAssociation(Association):
     """An established association that pynetdicom keeps."""
 
-    def __init__(self, peer: Peer, assoc: Association) -> None:
+    def __init__(self, peer: Peer, assoc: Assoc) -> None:
         super().__init__(peer)
         self.assoc = assoc
 
@@ -65,10 +63,10 @@ class StackLink(Link):
         return self.assoc.is_established
 
     @property
-    def answers(self) -> AnswerQueue:
+    def responses(self) -> ResponseQueue:
         """Where answers arrive."""
         queue = self.assoc.dimse.msg_queue
-        assert isinstance(queue, AnswerQueue)
+        assert isinstance(queue, ResponseQueue)
         return queue
 
     def release(self) -> None:
@@ -88,22 +86,22 @@ class StackLink(Link):
 
     def failure(self) -> PeerError | InterruptedWorkError:
         """Say why an operation got no final answer."""
-        cancellation = self.answers.cancellation
+        cancellation = self.responses.cancellation
         if cancellation is not None and cancellation.requested:
             return InterruptedWorkError(cancellation.reason)
-        if self.answers.timed_out:
+        if self.responses.timed_out:
             seconds = self.assoc.dimse_timeout
             return PeerError(Outcome.TIMED_OUT, f"no answer for {seconds:g} s")
         return PeerError(Outcome.ABORTED, "the peer ended the association before its final answer")
 
 
-def open_link(
+def open_pynetdicom_association(
     peer: Peer,
     abstract_syntaxes: Sequence[str],
     timeouts: Timeouts,
     *,
     cancellation: Cancellation | None = None,
-) -> StackLink:
+) -> PynetdicomAssociation:
     """Open an association.
 
     Raises:
@@ -121,7 +119,7 @@ def open_contexts(
     *,
     taken_abstract_syntaxes: Sequence[str] = (),
     cancellation: Cancellation | None = None,
-) -> StackLink:
+) -> PynetdicomAssociation:
     """Open an association for these contexts; of some, we are the SCP (PS3.7 D.3.3.4).
 
     Raises:
@@ -130,7 +128,7 @@ def open_contexts(
     """
     roles = [build_role(UID(syntax), scp_role=True) for syntax in taken_abstract_syntaxes]
 
-    def associate(address: str) -> StackLink:
+    def associate(address: str) -> PynetdicomAssociation:
         return _associate(peer, address, list(contexts), roles, timeouts)
 
     return establishment.call(peer, associate, cancellation)
@@ -142,7 +140,7 @@ def _associate(
     contexts: list[PresentationContext],
     roles: list[Any],
     timeouts: Timeouts,
-) -> StackLink:
+) -> PynetdicomAssociation:
     aborted_by_peer = threading.Event()
 
     def received(event: evt.Event) -> None:
@@ -162,7 +160,7 @@ def _associate(
         evt_handlers=[(evt.EVT_ACSE_RECV, received)],
     )
     if assoc.is_established:
-        return StackLink(peer, assoc)
+        return PynetdicomAssociation(peer, assoc)
     raise _why(peer, assoc, timeouts, time.monotonic() - began, by_peer=aborted_by_peer.is_set())
 
 
@@ -173,48 +171,59 @@ def _tls_with(peer: Peer) -> ssl.SSLContext | None:
         raise establishment.no_tls_files(peer, error) from error
 
 
-def _why(peer: Peer, assoc: Association, timeouts: Timeouts, took_s: float, *, by_peer: bool) -> PeerError:
+def _why(peer: Peer, assoc: Assoc, timeouts: Timeouts, took_s: float, *, by_peer: bool) -> PeerError:
     sock = assoc.dul.socket
     error = sock.error if isinstance(sock, RequestorSocket) else None
-    answer = assoc.acceptor.primitive
+    response = assoc.acceptor.primitive
     if error is not None:
         return establishment.not_connected(peer, error, timeouts)
-    if assoc.is_rejected and answer is not None:
+    if assoc.is_rejected and response is not None:
         return establishment.rejected(
-            peer, answer.result or 0, answer.result_source or 0, answer.diagnostic or 0
+            peer, response.result or 0, response.result_source or 0, response.diagnostic or 0
         )
-    if answer is not None and answer.result == 0 and not assoc.accepted_contexts:
+    if response is not None and response.result == 0 and not assoc.accepted_contexts:
         return establishment.not_offered(peer)
     if not by_peer and took_s >= timeouts.connect_s:
-        return establishment.not_answered(peer, timeouts)
+        return establishment.timed_out(peer, timeouts)
     return establishment.aborted(peer)
 
 
-def stacked(link: Link) -> StackLink:
+def stacked(association: Association) -> PynetdicomAssociation:
     """Return a link of the pool as what pynetdicom's operations need.
 
     Raises:
         TypeError: it is an association of another kind.
     """
-    if not isinstance(link, StackLink):
-        raise TypeError(f"not over an association of {type(link).__name__}")
-    return link
+    if not isinstance(association, PynetdicomAssociation):
+        raise TypeError(f"not over an association of {type(association).__name__}")
+    return association
 
 
-def guarded(link: StackLink, message_id: int, query_model: str, cancellation: Cancellation | None) -> None:
+def guarded(
+    association: PynetdicomAssociation, message_id: int, query_model: str, cancellation: Cancellation | None
+) -> None:
     """Prepare the wait for the answers of an operation that C-CANCEL can end (PS3.7 9.3.2.3).
 
     Raises:
         NotNowError: the node's limits do not allow a request now.
         InterruptedWorkError: stopping was asked for while it was waited until they do.
     """
-    link.admit()
+    association.admit()
 
     def send_cancel() -> None:
-        if link.assoc.is_established:
-            link.assoc.send_c_cancel(message_id, query_model=query_model)
+        if association.assoc.is_established:
+            association.assoc.send_c_cancel(message_id, query_model=query_model)
 
-    link.answers.begin(cancellation, send_cancel)
+    association.responses.begin(cancellation, send_cancel)
 
 
-__all__ = ["Link", "Peer", "StackLink", "Timeouts", "guarded", "open_contexts", "open_link", "stacked"]
+__all__ = [
+    "Association",
+    "Peer",
+    "PynetdicomAssociation",
+    "Timeouts",
+    "guarded",
+    "open_contexts",
+    "open_pynetdicom_association",
+    "stacked",
+]

@@ -1,7 +1,7 @@
 """The two parts of pynetdicom's requestor that are replaced: its queue of answers and its socket.
 
 pynetdicom up to 3.0.4 (its issue 875): the requestor's own thread polls the queue of received messages and
-may take an answer from it and drop it. `AnswerQueue` gives nothing to a reader that does not wait. It also
+may take an answer from it and drop it. `ResponseQueue` gives nothing to a reader that does not wait. It also
 sets no TCP_NODELAY, which costs 40 ms for each request that is written in two pieces, and only logs why a
 connection failed.
 """
@@ -26,7 +26,7 @@ POLL_S = 0.1
 CANCEL_GRACE_S = 2.0
 
 
-class AnswerQueue(queue.Queue[Any]):
+class ResponseQueue(queue.Queue[Any]):
     """The queue of received DIMSE messages of a requestor: only the one who waits for an answer gets it.
 
     While it waits it looks at the cancellation of the operation in hand, calls `on_cancel` once, and gives
@@ -58,7 +58,7 @@ class AnswerQueue(queue.Queue[Any]):
         give_up = time.monotonic() + (timeout if timeout is not None else float("inf"))
         while (left := min(give_up, self._deadline or give_up) - time.monotonic()) > 0:
             # Before each message, too: they may come faster than it is looked while none is there.
-            self._look_for_cancellation()
+            self._check_cancelled()
             with contextlib.suppress(queue.Empty):
                 return super().get(block=True, timeout=min(POLL_S, left))
             if not self._can_receive():
@@ -71,7 +71,7 @@ class AnswerQueue(queue.Queue[Any]):
         """Give no further message of the operation in hand: it has taken too long."""
         self._deadline = time.monotonic()
 
-    def _look_for_cancellation(self) -> None:
+    def _check_cancelled(self) -> None:
         if self.cancellation is None or not self.cancellation.requested or self._deadline:
             return
         self._deadline = time.monotonic() + CANCEL_GRACE_S
@@ -83,7 +83,7 @@ class RequestorSocket(AssociationSocket):
     """A connection without Nagle that keeps the reason of a failure and waits for no half PDU for ever."""
 
     error: OSError | None = None
-    answer_timeout_s: float | None = None
+    response_timeout_s: float | None = None
 
     def connect(self, primitive: T_CONNECT) -> None:
         """Connect; the state machine learns the result, `error` holds what went wrong."""
@@ -110,7 +110,7 @@ class RequestorSocket(AssociationSocket):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.socket.settimeout(self.assoc.connection_timeout)
         self.socket.connect(primitive.address_info.as_tuple)
-        self.socket.settimeout(self.answer_timeout_s)
+        self.socket.settimeout(self.response_timeout_s)
         self.assoc.requestor.address_info = AddressInformation.from_tuple(self.socket.getsockname())
         self._is_connected = True
 

@@ -62,7 +62,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class CommitmentReport:
+class CommitmentResult:
     """What a node says it keeps, and what not, with the Failure Reason (0 where it gives none)."""
 
     transaction_uid: str
@@ -111,7 +111,7 @@ def encode_request(transaction_uid: str, references: Iterable[Reference], *, imp
 
 def read_report(
     event_type_id: int | None, sop_instance_uid: str, data_set: bytes, *, implicit: bool
-) -> CommitmentReport:
+) -> CommitmentResult:
     """Read an N-EVENT-REPORT (PS3.4 table J.3-2); an object that is named both ways has failed.
 
     Raises:
@@ -132,7 +132,7 @@ def read_report(
         raise RefusedEventError(INVALID_ARGUMENT, "no valid Transaction UID") from None
     reasons = {uid: _number(item) for item in failed if (uid := _instance_of(item))}
     kept = frozenset(uid for item in committed if (uid := _instance_of(item))) - reasons.keys()
-    return CommitmentReport(valid, kept, MappingProxyType(reasons))
+    return CommitmentResult(valid, kept, MappingProxyType(reasons))
 
 
 def _instance_of(item: Mapping[int, bytes]) -> str:

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Sequence
 
 from shared.dicom.association.establishment import Peer, Timeouts
-from shared.dicom.association.native import NO_DEADLINE, LeanLink, open_lean_link
+from shared.dicom.association.native import NO_DEADLINE, NativeAssociation, open_native_association
 from shared.dicom.association.storage_commitment import (
     PROCESSING_FAILURE,
     REQUEST_ACTION,
     SUCCESS,
-    CommitmentReport,
+    CommitmentResult,
     Reference,
     RefusedEventError,
     action_error,
@@ -22,7 +22,7 @@ from shared.dicom.association.storage_commitment import (
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
-from shared.dicom.upper_layer.associate_requestor import Accepted
+from shared.dicom.upper_layer.associate_requestor import AssociateAccept
 from shared.dicom.upper_layer.connection import AbortedError, Connection
 from shared.dicom.upper_layer.dimse_command import (
     ACTION_TYPE_ID,
@@ -42,18 +42,20 @@ from shared.dicom.upper_layer.dimse_command import (
     encode_command,
     number_of,
 )
-from shared.dicom.upper_layer.dimse_message import Message
+from shared.dicom.upper_layer.dimse_message import DimseMessage
 from shared.dicom.upper_layer.errors import ProtocolError
 
 
-class CommitmentLink(LeanLink):
+class CommitmentAssociation(NativeAssociation):
     """An association for the Storage Commitment Push Model, of which we are the SCU."""
 
-    def __init__(self, peer: Peer, connection: Connection, accepted: Accepted, timeouts: Timeouts) -> None:
+    def __init__(
+        self, peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
+    ) -> None:
         super().__init__(peer, connection, accepted, timeouts)
         self._cancellation: Cancellation | None = None
         self._transaction_uid = ""
-        self._reports: deque[CommitmentReport] = deque()
+        self._reports: deque[CommitmentResult] = deque()
 
     def ask(
         self, transaction_uid: str, references: Sequence[Reference], cancellation: Cancellation | None = None
@@ -73,7 +75,7 @@ class CommitmentLink(LeanLink):
             status_code = self._status_of(message_id)
         except TimeoutError:
             self.abort()
-            seconds = self._timeouts.answer_s
+            seconds = self._timeouts.response_s
             raise PeerError(Outcome.TIMED_OUT, f"no answer for {seconds:g} s") from None
         except ProtocolError as error:
             self.abort()
@@ -82,7 +84,7 @@ class CommitmentLink(LeanLink):
         if refused is not None:
             raise refused
 
-    def report(self, wait_s: float) -> CommitmentReport | None:
+    def report(self, wait_s: float) -> CommitmentResult | None:
         """Return the report on what was asked for, None if it does not come here within so many seconds.
 
         Raises:
@@ -91,7 +93,7 @@ class CommitmentLink(LeanLink):
         """
         try:
             if not self._reports:
-                self._take_event(self._connection.message(wait_s, self._look))
+                self._take_event(self._connection.message(wait_s, self._check_cancelled))
         except TimeoutError:
             return None
         except ProtocolError as error:
@@ -115,23 +117,23 @@ class CommitmentLink(LeanLink):
         )
 
     def _status_of(self, message_id: int) -> int:
-        deadline = time.monotonic() + self._timeouts.answer_s
+        deadline = time.monotonic() + self._timeouts.response_s
         while True:
-            message = self._connection.message(deadline - time.monotonic(), self._look)
+            message = self._connection.message(deadline - time.monotonic(), self._check_cancelled)
             if number_of(message.command, COMMAND_FIELD) == N_EVENT_REPORT_RQ:
                 self._take_event(message)
                 continue
             status_code = number_of(message.command, STATUS)
-            answers = number_of(message.command, MESSAGE_ID_BEING_RESPONDED_TO) == message_id
+            responses = number_of(message.command, MESSAGE_ID_BEING_RESPONDED_TO) == message_id
             if (
                 number_of(message.command, COMMAND_FIELD) != N_ACTION_RSP
-                or not answers
+                or not responses
                 or status_code is None
             ):
                 raise ProtocolError("a message that is no answer to an N-ACTION")
             return status_code
 
-    def _take_event(self, message: Message) -> None:
+    def _take_event(self, message: DimseMessage) -> None:
         """Answer an N-EVENT-REPORT; one on another transaction is refused, so that it is told elsewhere."""
         command = message.command
         if number_of(command, COMMAND_FIELD) != N_EVENT_REPORT_RQ:
@@ -169,19 +171,21 @@ class CommitmentLink(LeanLink):
             # What it said is known; that it hears no answer is its own affair.
             self._connection.close()
 
-    def _look(self) -> float:
+    def _check_cancelled(self) -> float:
         if self._cancellation is not None and self._cancellation.requested:
             raise InterruptedWorkError(self._cancellation.reason)
         return NO_DEADLINE
 
 
-def open_commitment_link(
+def open_commitment_association(
     peer: Peer, timeouts: Timeouts, *, cancellation: Cancellation | None = None
-) -> CommitmentLink:
+) -> CommitmentAssociation:
     """Open an association for storage commitment.
 
     Raises:
         PeerError: it does not stand, with the outcome.
         InterruptedWorkError: stopping was asked for.
     """
-    return open_lean_link(CommitmentLink, peer, STORAGE_COMMITMENT, timeouts, cancellation=cancellation)
+    return open_native_association(
+        CommitmentAssociation, peer, STORAGE_COMMITMENT, timeouts, cancellation=cancellation
+    )

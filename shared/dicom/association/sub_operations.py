@@ -17,7 +17,7 @@ from shared.identifiers import Uid
 STALLED_S = 600.0
 
 
-class Pace:
+class ProgressWatch:
     """Looks at the counters of pending answers."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class SubOperations:
     warning: int | None = None
 
 
-class MoveAnswer(NamedTuple):
+class MoveResponse(NamedTuple):
     """One answer to a request with sub-operations."""
 
     status_code: int

@@ -20,7 +20,7 @@ _ESCAPE = b"\x1b"
 _LONGEST_VALUE_BYTES = 1 << 20
 
 
-class BrokenAnswerError(DoseQRError):
+class MalformedMatchError(DoseQRError):
     """A pending C-FIND response that says nothing usable: its data set or its UID cannot be read."""
 
 
@@ -60,14 +60,14 @@ def match_of(encoded: bytes | None, *, implicit: bool) -> Match:
     """Return the match that an answer holds.
 
     Raises:
-        BrokenAnswerError: there is none, or its lengths do not fit.
+        MalformedMatchError: there is none, or its lengths do not fit.
     """
     if encoded is None:
-        raise BrokenAnswerError("a pending answer without a match")
+        raise MalformedMatchError("a pending answer without a match")
     try:
         return Match(elements_of(encoded, implicit=implicit))
     except MalformedDataSetError as error:
-        raise BrokenAnswerError(str(error)) from error
+        raise MalformedMatchError(str(error)) from error
 
 
 @lru_cache(maxsize=64)

@@ -1,14 +1,14 @@
 """What a PACS answered, as plain values: tolerant in what it sends, strict in what is passed on.
 
 An attribute that was not returned, or returned empty, is None: most PACS do not tell the two apart. Text is
-freed of what databases refuse. A match without a valid UID of its level is no match (`BrokenAnswerError`).
+freed of what databases refuse. A match without a valid UID of its level is no match (`MalformedMatchError`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.dicom.query.match_elements import BrokenAnswerError, Match
+from shared.dicom.query.match_elements import MalformedMatchError, Match
 from shared.errors import InvalidInputError
 from shared.identifiers import Uid
 
@@ -60,7 +60,7 @@ def study_match(match: Match) -> StudyMatch:
     """Read a match at STUDY level.
 
     Raises:
-        BrokenAnswerError: it has no valid Study Instance UID.
+        MalformedMatchError: it has no valid Study Instance UID.
     """
     return StudyMatch(
         study_instance_uid=_own_uid(match, "StudyInstanceUID"),
@@ -79,7 +79,7 @@ def series_match(match: Match) -> SeriesMatch:
     """Read a match at SERIES level.
 
     Raises:
-        BrokenAnswerError: it has no valid Series Instance UID.
+        MalformedMatchError: it has no valid Series Instance UID.
     """
     return SeriesMatch(
         study_instance_uid=_uid(match, "StudyInstanceUID"),
@@ -96,7 +96,7 @@ def object_match(match: Match) -> ObjectMatch:
     """Read a match at IMAGE level.
 
     Raises:
-        BrokenAnswerError: it has no valid SOP Instance UID.
+        MalformedMatchError: it has no valid SOP Instance UID.
     """
     return ObjectMatch(
         study_instance_uid=_uid(match, "StudyInstanceUID"),
@@ -138,5 +138,5 @@ def _uid(match: Match, keyword: str) -> str | None:
 def _own_uid(match: Match, keyword: str) -> str:
     uid = _uid(match, keyword)
     if uid is None:
-        raise BrokenAnswerError(f"a match without a valid {keyword}")
+        raise MalformedMatchError(f"a match without a valid {keyword}")
     return uid

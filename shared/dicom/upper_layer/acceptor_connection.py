@@ -9,7 +9,7 @@ from collections import deque
 from contextlib import suppress
 
 from shared.dicom.upper_layer.pdu import PduSplitter
-from shared.dicom.upper_layer.receive_rate import Pace
+from shared.dicom.upper_layer.receive_rate import ReceiveRate
 
 #: For a sender to read what was said last, and to close.
 DRAIN_S = 5.0
@@ -24,7 +24,7 @@ class GoneError(ConnectionError):
     """The sender has closed or lost the connection."""
 
 
-class Channel:
+class AcceptorConnection:
     """One connection; read by one thread, ended by any."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -52,7 +52,7 @@ class Channel:
             raise GoneError(f"no TLS: {getattr(error, 'reason', None) or type(error).__name__}") from None
         self._timeout_s = -1.0
 
-    def pdu(self, pace: Pace, idle_s: float | None = None) -> tuple[int, bytes]:
+    def pdu(self, pace: ReceiveRate, idle_s: float | None = None) -> tuple[int, bytes]:
         """Return the next PDU; its sender may be silent for `idle_s` before it begins, where that is given.
 
         Raises:

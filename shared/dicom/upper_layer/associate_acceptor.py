@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from shared.dicom.upper_layer.associate_requestor import Implementation, Rejected
+from shared.dicom.upper_layer.associate_requestor import AssociateReject, Implementation
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import (
     A_ASSOCIATE_AC,
@@ -34,10 +34,10 @@ ACCEPTANCE, ABSTRACT_SYNTAX_NOT_SUPPORTED, TRANSFER_SYNTAXES_NOT_SUPPORTED = 0, 
 
 _PERMANENT, _TRANSIENT = 1, 2
 _SERVICE_USER, _ACSE, _PRESENTATION = 1, 2, 3
-APPLICATION_CONTEXT_NOT_SUPPORTED = Rejected(_PERMANENT, _SERVICE_USER, 2)
-CALLING_AE_TITLE_NOT_RECOGNIZED = Rejected(_PERMANENT, _SERVICE_USER, 3)
-PROTOCOL_VERSION_NOT_SUPPORTED = Rejected(_PERMANENT, _ACSE, 2)
-LOCAL_LIMIT_EXCEEDED = Rejected(_TRANSIENT, _PRESENTATION, 2)
+APPLICATION_CONTEXT_NOT_SUPPORTED = AssociateReject(_PERMANENT, _SERVICE_USER, 2)
+CALLING_AE_TITLE_NOT_RECOGNIZED = AssociateReject(_PERMANENT, _SERVICE_USER, 3)
+PROTOCOL_VERSION_NOT_SUPPORTED = AssociateReject(_PERMANENT, _ACSE, 2)
+LOCAL_LIMIT_EXCEEDED = AssociateReject(_TRANSIENT, _PRESENTATION, 2)
 
 _TITLES = slice(4, 36)
 _CALLING = slice(20, 36)
@@ -61,7 +61,7 @@ class Roles:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AssociateRequest:
     """An A-ASSOCIATE-RQ."""
 
     protocol_version: int
@@ -76,7 +76,7 @@ class Request:
     roles: Mapping[str, Roles] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
-    def problem(self) -> Rejected | None:
+    def problem(self) -> AssociateReject | None:
         """Return why nobody who keeps to the standard can accept it, or None."""
         if not self.protocol_version & PROTOCOL_VERSION:
             return PROTOCOL_VERSION_NOT_SUPPORTED
@@ -93,7 +93,7 @@ class AcceptedContext:
     transfer_syntax: str
 
 
-def decode_rq(body: bytes) -> Request:
+def decode_rq(body: bytes) -> AssociateRequest:
     """Read the variable field of an A-ASSOCIATE-RQ.
 
     Raises:
@@ -112,7 +112,7 @@ def decode_rq(body: bytes) -> Request:
         elif kind == USER_INFORMATION_ITEM:
             maximum_length = _maximum_length(value)
             roles = _roles(value)
-    return Request(
+    return AssociateRequest(
         protocol_version=int.from_bytes(body[:2], "big"),
         application_context=application_context,
         titles=body[_TITLES],
@@ -124,7 +124,7 @@ def decode_rq(body: bytes) -> Request:
 
 
 def negotiate(
-    request: Request, is_supported: Callable[[str], bool]
+    request: AssociateRequest, is_supported: Callable[[str], bool]
 ) -> tuple[dict[int, AcceptedContext], dict[int, int]]:
     """Return the accepted contexts by ID, and the result of each proposed one (PS3.8 table 9-18).
 
@@ -145,7 +145,7 @@ def negotiate(
 
 
 def associate_ac(
-    request: Request,
+    request: AssociateRequest,
     accepted: Mapping[int, AcceptedContext],
     results: Mapping[int, int],
     maximum_length: int,
@@ -170,7 +170,7 @@ def associate_ac(
     return struct.pack(">BBL", A_ASSOCIATE_AC, 0, len(body)) + body
 
 
-def associate_rj(rejected: Rejected) -> bytes:
+def associate_rj(rejected: AssociateReject) -> bytes:
     """Return an A-ASSOCIATE-RJ PDU."""
     return struct.pack(">BBLBBBB", A_ASSOCIATE_RJ, 0, 4, 0, rejected.result, rejected.source, rejected.reason)
 

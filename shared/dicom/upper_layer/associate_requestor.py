@@ -39,7 +39,7 @@ TRANSFER_SYNTAXES = (str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian))
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AssociateAccept:
     """An A-ASSOCIATE-AC: the transfer syntax of each accepted context by its ID, and the peer's PDU limit."""
 
     contexts: Mapping[int, str]
@@ -48,7 +48,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class AssociateReject:
     """An A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
 
     result: int
@@ -103,7 +103,7 @@ def context_id_of(place: int) -> int:
     return 2 * place + 1
 
 
-def decode_ac(body: bytes) -> Accepted:
+def decode_ac(body: bytes) -> AssociateAccept:
     """Read the variable field of an A-ASSOCIATE-AC.
 
     Raises:
@@ -118,10 +118,10 @@ def decode_ac(body: bytes) -> Accepted:
             for sub_kind, sub_value in items_of(value):
                 if sub_kind == MAXIMUM_LENGTH_ITEM and len(sub_value) == 4:  # noqa: PLR2004 - PS3.8 D.1.1
                     maximum_length = int.from_bytes(sub_value, "big")
-    return Accepted(MappingProxyType(contexts), maximum_length)
+    return AssociateAccept(MappingProxyType(contexts), maximum_length)
 
 
-def decode_rj(body: bytes) -> Rejected:
+def decode_rj(body: bytes) -> AssociateReject:
     """Read the variable field of an A-ASSOCIATE-RJ.
 
     Raises:
@@ -129,7 +129,7 @@ def decode_rj(body: bytes) -> Rejected:
     """
     if len(body) < 4:  # noqa: PLR2004 - PS3.8 table 9-21
         raise ProtocolError("an A-ASSOCIATE-RJ is cut off")
-    return Rejected(result=body[1], source=body[2], reason=body[3])
+    return AssociateReject(result=body[1], source=body[2], reason=body[3])
 
 
 def _context_rq(context_id: int, abstract_syntax: str) -> bytes:

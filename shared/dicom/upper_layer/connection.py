@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from shared.dicom.upper_layer.dimse_message import Message, MessageAssembler
+from shared.dicom.upper_layer.dimse_message import DimseMessage, MessageAssembler
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import A_ABORT, A_RELEASE_RQ, P_DATA_TF, RELEASE_RP, PduSplitter, pdvs_of
 
@@ -41,7 +41,7 @@ class Connection:
         self._splitter = PduSplitter()
         self._pdus: deque[tuple[int, bytes]] = deque()
         self._assembler = MessageAssembler()
-        self._messages: deque[Message] = deque()
+        self._messages: deque[DimseMessage] = deque()
         self.closed = False
 
     def send(self, data: bytes) -> None:
@@ -71,7 +71,7 @@ class Connection:
             self._receive(min(left_s, POLL_S))
         return self._pdus.popleft()
 
-    def message(self, answer_s: float, look: Callable[[], float]) -> Message:
+    def message(self, response_s: float, look: Callable[[], float]) -> DimseMessage:
         """Return the next message; it has to be whole `answer_s` seconds after the call.
 
         Raises:
@@ -80,7 +80,7 @@ class Connection:
             ProtocolError: the peer sends what is no message.
         """
         if not self._messages:
-            deadline = time.monotonic() + answer_s
+            deadline = time.monotonic() + response_s
             while not self._messages:
                 self._take(*self.pdu(deadline, look))
         return self._messages.popleft()

@@ -18,7 +18,7 @@ from shared.dicom.upper_layer.pdu import COMMAND, LAST, Pdv
 MAX_DATA_SET_BYTES = 1 << 24
 
 
-class Message(NamedTuple):
+class DimseMessage(NamedTuple):
     """One message of a peer; the command set by element number, and the data set where there is one."""
 
     context_id: int
@@ -38,7 +38,7 @@ class MessageAssembler:
         # Command sets of pending answers are all the same.
         self._last: tuple[bytes, dict[int, bytes]] = (b"", {})
 
-    def add(self, pdv: Pdv) -> Message | None:
+    def add(self, pdv: Pdv) -> DimseMessage | None:
         """Return the message that a fragment completes, None if it completes none.
 
         Raises:
@@ -52,7 +52,7 @@ class MessageAssembler:
             return self._add_command(pdv)
         return self._add_data_set(pdv)
 
-    def _add_command(self, pdv: Pdv) -> Message | None:
+    def _add_command(self, pdv: Pdv) -> DimseMessage | None:
         if self._decoded is not None:
             raise ProtocolError("a command set in place of a data set")
         if len(self._command) + len(pdv.fragment) > MAX_COMMAND_BYTES:
@@ -71,7 +71,7 @@ class MessageAssembler:
             self._last = (encoded, decode_command(encoded))
         return self._last[1]
 
-    def _add_data_set(self, pdv: Pdv) -> Message | None:
+    def _add_data_set(self, pdv: Pdv) -> DimseMessage | None:
         if self._decoded is None:
             raise ProtocolError("a data set without a command set")
         if pdv.header & LAST and not self._data_set:
@@ -81,10 +81,10 @@ class MessageAssembler:
         self._data_set += pdv.fragment
         return self._complete(bytes(self._data_set)) if pdv.header & LAST else None
 
-    def _complete(self, data_set: bytes | None) -> Message:
+    def _complete(self, data_set: bytes | None) -> DimseMessage:
         assert self._decoded is not None
         assert self._context_id is not None
-        message = Message(self._context_id, self._decoded, data_set)
+        message = DimseMessage(self._context_id, self._decoded, data_set)
         self._decoded = self._context_id = None
         self._data_set.clear()
         return message

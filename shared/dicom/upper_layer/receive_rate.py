@@ -6,7 +6,7 @@ from __future__ import annotations
 LEAST_BYTES_PER_S = 1000.0
 
 
-class Pace:
+class ReceiveRate:
     """Patience in seconds: waiting uses it up, and bytes that come give it back, up to the whole of it.
 
     So a sender may pause for nearly `patience_s`, and may be slow, but cannot keep a place for ever with a

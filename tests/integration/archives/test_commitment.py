@@ -10,7 +10,7 @@ from sqlalchemy import select
 from shared.clock import utc_now
 from shared.database.models import CommitmentReport, Node, RetrieveCommitment
 from shared.dicom.association.storage_commitment import Reference, new_transaction_uid
-from shared.dicom.association.storage_commitment_scu import open_commitment_link
+from shared.dicom.association.storage_commitment_scu import open_commitment_association
 from shared.nodes.peers import peer_of, timeouts_of
 from tests.support.jobs import a_query, a_retrieve
 from tests.support.orthanc import Orthanc
@@ -131,7 +131,7 @@ def ask(retrieves: Retrieves, transaction_uid: str, uids: list[str]) -> None:
     """Ask the archive under our AE title, without any job."""
     system = retrieves.system
     peer = peer_of(retrieves.store, system.settings)
-    link = open_commitment_link(peer, timeouts_of(system.settings))
+    link = open_commitment_association(peer, timeouts_of(system.settings))
     link.ask(transaction_uid, [Reference("1.2.840.10008.5.1.4.1.1.2", uid) for uid in uids], None)
     link.release()
 

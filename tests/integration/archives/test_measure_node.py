@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from services.query.profile.learner import Learner
-from services.query.profile.measure_node import MOST_QUESTIONS, Interview, asked_everything
-from services.query.profile.measurement_plan import Measuring
+from services.query.profile.measure_node import MAX_REQUESTS, MeasurementSession, measured_everything
+from services.query.profile.measurement_plan import MeasurementPlan
 from shared.clock import utc_now
 from shared.database.session import Database
 from shared.dicom.association.pynetdicom_association import Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from shared.querying.profile import LIST_LENGTH, Profile
 from simulator.archive.model import Study
 from tests.support.archives import files_of, studies
@@ -25,14 +25,14 @@ def measured(database: Database, host: str, port: int, ae_title: str, today: dt.
     """Return what one measurement finds out."""
     peer = Peer(host, port, ae_title, "DOSEQR")
     learner = Learner(database, 1, peer, utc_now)
-    links = LinkPool(Timeouts(5, 20))
+    pool = AssociationPool(Timeouts(5, 20))
     try:
-        interview = Interview(links, peer, learner, Cancellation())
-        ended = asked_everything(interview, Measuring(today, learner.learn))
+        interview = MeasurementSession(pool, peer, learner, Cancellation())
+        ended = measured_everything(interview, MeasurementPlan(today, learner.learn))
     finally:
-        links.close()
+        pool.close()
     assert ended.ok
-    assert 10 < interview.asked <= MOST_QUESTIONS
+    assert 10 < interview.asked <= MAX_REQUESTS
     return learner.profile
 
 

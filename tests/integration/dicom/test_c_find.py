@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
-from shared.dicom.association.c_find import FindLink, FindResult, find, open_find_link
+from shared.dicom.association.c_find import FindAssociation, FindResult, find, open_find_association
 from shared.dicom.association.establishment import Timeouts
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.identifiers import series_identifier, study_identifier
@@ -32,7 +32,7 @@ from shared.dicom.upper_layer.pdu import (
 from tests.support.strange_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
 from tests.support.waiting import wait_until
 
-QUICK = Timeouts(connect_s=2.0, answer_s=1.0)
+QUICK = Timeouts(connect_s=2.0, response_s=1.0)
 PENDING, SUCCESS = 0xFF00, 0x0000
 
 
@@ -57,14 +57,14 @@ def study(number: int) -> Dataset:
     return ds
 
 
-def opened(pacs: StrangePacs) -> FindLink:
-    return open_find_link(pacs.peer, QUICK)
+def opened(pacs: StrangePacs) -> FindAssociation:
+    return open_find_association(pacs.peer, QUICK)
 
 
 def ask(pacs: StrangePacs, identifier: Dataset | None = None) -> FindResult[StudyMatch]:
-    link = opened(pacs)
-    result = find(link, identifier or study_identifier(), study_match)
-    link.release()
+    association = opened(pacs)
+    result = find(association, identifier or study_identifier(), study_match)
+    association.release()
     return result
 
 
@@ -157,15 +157,15 @@ def test_a_final_status_before_the_end_of_the_association_counts(strange_pacs):
 def test_a_peer_that_ends_or_speaks_no_dicom_is_told_as_aborted_at_once(strange_pacs, reply):
     # Given
     pacs = strange_pacs(reply)
-    link = opened(pacs)
+    association = opened(pacs)
     # When
     began = time.monotonic()
-    result = find(link, study_identifier(), study_match)
+    result = find(association, study_identifier(), study_match)
     # Then
-    assert time.monotonic() - began < QUICK.answer_s
+    assert time.monotonic() - began < QUICK.response_s
     assert outcome(result) is Outcome.ABORTED
     assert result.status_code is None
-    assert not link.alive
+    assert not association.alive
 
 
 def test_a_peer_that_never_completes_an_answer_has_timed_out(strange_pacs):
@@ -231,23 +231,23 @@ def test_an_idle_association_that_the_peer_ended_is_not_alive(strange_pacs, last
         else:
             connection.shutdown(socket.SHUT_WR)
 
-    link = opened(strange_pacs(reply))
-    find(link, study_identifier(), study_match)
+    association = opened(strange_pacs(reply))
+    find(association, study_identifier(), study_match)
     # When / Then
-    wait_until(lambda: not link.alive)
-    link.release()
-    link.abort()
-    assert not link.alive
+    wait_until(lambda: not association.alive)
+    association.release()
+    association.abort()
+    assert not association.alive
 
 
 def test_both_may_ask_for_the_release_at_the_same_time(strange_pacs):
     # Given
     pacs = strange_pacs(says(answer(SUCCESS), RELEASE_RQ))
-    link = opened(pacs)
-    find(link, study_identifier(), study_match)
+    association = opened(pacs)
+    find(association, study_identifier(), study_match)
     # When
     began = time.monotonic()
-    link.release()
+    association.release()
     # Then
     assert time.monotonic() - began < QUICK.connect_s
     wait_until(lambda: A_RELEASE_RQ in [kind for kind, _ in pacs.received])

@@ -9,7 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
-from shared.dicom.association.c_move import move, move_identifier, open_move_link
+from shared.dicom.association.c_move import move, move_identifier, open_move_association
 from shared.dicom.association.establishment import Timeouts
 from shared.dicom.association.sub_operations import MoveResult, SubOperations
 from shared.dicom.cancellation import Cancellation
@@ -34,7 +34,7 @@ from shared.dicom.upper_layer.dimse_command import (
 from shared.dicom.upper_layer.pdu import ABORT, P_DATA_TF, RELEASE_RQ, PduSplitter, p_data, pdvs_of
 from tests.support.strange_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
 
-QUICK = Timeouts(connect_s=2.0, answer_s=1.0)
+QUICK = Timeouts(connect_s=2.0, response_s=1.0)
 PENDING, SUCCESS, WARNING, REFUSED, CANCELLED = 0xFF00, 0x0000, 0xB000, 0xA702, 0xFE00
 IDENTIFIER = move_identifier("IMAGE", ["1.2.1"], ["1.2.2"], ["1.2.3", "1.2.4"])
 
@@ -71,10 +71,10 @@ def failed_list(uids: Sequence[str], *, implicit: bool = True) -> bytes:
 def ask(
     pacs: StrangePacs, destination: str = "STORE", cancellation: Cancellation | None = None
 ) -> tuple[MoveResult, list[SubOperations]]:
-    link = open_move_link(pacs.peer, QUICK)
+    association = open_move_association(pacs.peer, QUICK)
     progress: list[SubOperations] = []
-    result = move(link, IDENTIFIER, destination, progress.append, cancellation)
-    link.release()
+    result = move(association, IDENTIFIER, destination, progress.append, cancellation)
+    association.release()
     return result, progress
 
 

@@ -10,29 +10,29 @@ from typing import Any
 
 import pytest
 
-from shared.dicom.association.base import Link
-from shared.dicom.association.c_find import FindLink, find, open_find_link
-from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_link
+from shared.dicom.association.base import Association
+from shared.dicom.association.c_find import FindAssociation, find, open_find_association
+from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_pynetdicom_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from simulator.behaviour import Fault
 from tests.support.pacs import ct_study
 from tests.support.system import free_port
 from tests.support.waiting import wait_until
 
-QUICK = Timeouts(connect_s=1.0, answer_s=2.0)
+QUICK = Timeouts(connect_s=1.0, response_s=2.0)
 
 
 def peer_of(pacs, calling: str = "DOSEQR") -> Peer:
     return Peer(pacs.host, pacs.port, pacs.ae_title, calling)
 
 
-def opened(pacs) -> FindLink:
-    return open_find_link(peer_of(pacs), QUICK)
+def opened(pacs) -> FindAssociation:
+    return open_find_association(peer_of(pacs), QUICK)
 
 
 @pytest.fixture(params=["for C-FIND", "of pynetdicom"])
@@ -40,10 +40,10 @@ def failure(request) -> Callable[..., PeerError]:
     """Return how an association, of both kinds, does not come to be."""
 
     def fail(peer: Peer, *syntaxes: str) -> PeerError:
-        def call() -> Link:
+        def call() -> Association:
             if request.param == "for C-FIND":
-                return open_find_link(peer, QUICK)
-            return open_link(peer, syntaxes or [VERIFICATION], QUICK)
+                return open_find_association(peer, QUICK)
+            return open_pynetdicom_association(peer, syntaxes or [VERIFICATION], QUICK)
 
         with pytest.raises(PeerError) as caught:
             call()
@@ -52,8 +52,8 @@ def failure(request) -> Callable[..., PeerError]:
     return fail
 
 
-def ask(link: Link, cancellation: Cancellation | None = None):
-    return find(link, study_identifier(), study_match, cancellation)
+def ask(association: Association, cancellation: Cancellation | None = None):
+    return find(association, study_identifier(), study_match, cancellation)
 
 
 # Opening
@@ -64,7 +64,7 @@ def test_a_port_without_listener_is_connection_refused(failure):
     error = failure(Peer("127.0.0.1", free_port(), "PACS", "DOSEQR"))
     # Then
     assert error.outcome is Outcome.CONNECTION_REFUSED
-    assert error.patient
+    assert error.peer_away
     assert not error.permanent
 
 
@@ -83,7 +83,7 @@ def test_a_peer_that_accepts_the_connection_and_says_nothing_has_timed_out(failu
         error = failure(Peer("127.0.0.1", silent.getsockname()[1], "PACS", "DOSEQR"))
     # Then
     assert error.outcome is Outcome.TIMED_OUT
-    assert error.patient
+    assert error.peer_away
 
 
 def test_a_peer_that_closes_the_connection_has_aborted(failure):
@@ -141,11 +141,11 @@ def test_a_peer_that_offers_none_of_the_services_is_not_supported(failure, scrip
 
 def test_an_association_of_pynetdicom_has_no_nagle(scripted_pacs):
     # Given
-    link = open_link(peer_of(scripted_pacs()), [VERIFICATION], QUICK)
+    association = open_pynetdicom_association(peer_of(scripted_pacs()), [VERIFICATION], QUICK)
     # When
-    wrapped: Any = link.assoc.dul.socket
+    wrapped: Any = association.assoc.dul.socket
     option = wrapped.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    link.release()
+    association.release()
     # Then
     assert option
 
@@ -157,7 +157,7 @@ def test_stopping_before_the_association_opens_nothing(scripted_pacs):
     cancellation.cancel("cancelled")
     # When
     with pytest.raises(InterruptedWorkError, match="cancelled"):
-        open_link(peer_of(pacs), [VERIFICATION], QUICK, cancellation=cancellation)
+        open_pynetdicom_association(peer_of(pacs), [VERIFICATION], QUICK, cancellation=cancellation)
     # Then
     assert pacs.witness.associations == 0
 
@@ -167,10 +167,10 @@ def test_stopping_before_the_association_opens_nothing(scripted_pacs):
 
 def test_a_complete_answer_has_no_error(scripted_pacs):
     # Given
-    link = opened(scripted_pacs([ct_study() for _ in range(7)]))
+    association = opened(scripted_pacs([ct_study() for _ in range(7)]))
     # When
-    result = ask(link)
-    link.release()
+    result = ask(association)
+    association.release()
     # Then
     assert result.complete
     assert (len(result.matches), result.status_code, result.broken) == (7, 0, 0)
@@ -197,15 +197,15 @@ def test_an_answer_that_does_not_end_well_is_never_complete(
     scripted_pacs, fault, outcome, status_code, after
 ):
     # Given
-    link = opened(
+    association = opened(
         scripted_pacs(
             [ct_study() for _ in range(5)],
             faults=[Fault(operation="find", after_responses=after, **fault)],
         )
     )
     # When
-    result = ask(link)
-    link.release()
+    result = ask(association)
+    association.release()
     # Then
     assert not result.complete
     assert isinstance(result.error, PeerError)
@@ -216,10 +216,12 @@ def test_an_answer_that_does_not_end_well_is_never_complete(
 @pytest.mark.parametrize("kind", ["wrong_character_set", "many_modalities"])
 def test_an_odd_but_readable_answer_is_complete(scripted_pacs, kind):
     # Given
-    link = opened(scripted_pacs([ct_study() for _ in range(3)], faults=[Fault(operation="find", kind=kind)]))
+    association = opened(
+        scripted_pacs([ct_study() for _ in range(3)], faults=[Fault(operation="find", kind=kind)])
+    )
     # When
-    result = ask(link)
-    link.release()
+    result = ask(association)
+    association.release()
     # Then
     assert result.complete
     assert len(result.matches) == 3
@@ -227,34 +229,34 @@ def test_an_odd_but_readable_answer_is_complete(scripted_pacs, kind):
 
 def test_an_accession_number_of_any_script_is_found(scripted_pacs):
     # Given
-    link = opened(scripted_pacs([ct_study(accession_number="胸Ж1"), ct_study(accession_number="AB1")]))
+    association = opened(scripted_pacs([ct_study(accession_number="胸Ж1"), ct_study(accession_number="AB1")]))
     # When
-    result = find(link, study_identifier(accession_number="胸Ж1"), study_match)
-    link.release()
+    result = find(association, study_identifier(accession_number="胸Ж1"), study_match)
+    association.release()
     # Then
     assert [match.accession_number for match in result.matches] == ["胸Ж1"]
 
 
 def test_an_association_without_final_answer_is_not_used_again(scripted_pacs):
     # Given
-    link = opened(scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="never_answer")]))
+    association = opened(scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="never_answer")]))
     # When
-    ask(link)
+    ask(association)
     # Then
-    assert not link.alive
+    assert not association.alive
 
 
 def test_cancelling_sends_c_cancel_and_ends_within_two_seconds(scripted_pacs):
     # Given
     pacs = scripted_pacs([ct_study() for _ in range(50)], answer_delay_s=0.2)
-    link = open_find_link(peer_of(pacs), Timeouts(1.0, 30.0))
+    association = open_find_association(peer_of(pacs), Timeouts(1.0, 30.0))
     cancellation = Cancellation()
     threading.Timer(0.5, cancellation.cancel, ["cancelled"]).start()
     # When
     began = time.monotonic()
-    result = ask(link, cancellation)
+    result = ask(association, cancellation)
     took_s = time.monotonic() - began
-    link.release()
+    association.release()
     # Then
     assert took_s < 3
     assert isinstance(result.error, InterruptedWorkError)
@@ -264,16 +266,16 @@ def test_cancelling_sends_c_cancel_and_ends_within_two_seconds(scripted_pacs):
 def test_a_peer_that_ignores_c_cancel_is_aborted(scripted_pacs):
     # Given
     pacs = scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="never_answer")])
-    link = open_find_link(peer_of(pacs), Timeouts(1.0, 30.0))
+    association = open_find_association(peer_of(pacs), Timeouts(1.0, 30.0))
     cancellation = Cancellation()
     cancellation.cancel("cancelled")
     # When
     began = time.monotonic()
-    result = ask(link, cancellation)
+    result = ask(association, cancellation)
     # Then
     assert time.monotonic() - began < 5
     assert isinstance(result.error, InterruptedWorkError)
-    assert not link.alive
+    assert not association.alive
 
 
 # Keeping
@@ -282,11 +284,11 @@ def test_a_peer_that_ignores_c_cancel_is_aborted(scripted_pacs):
 def test_the_pool_gives_the_same_association_to_tasks_that_follow_each_other(scripted_pacs):
     # Given
     pacs = scripted_pacs([ct_study()])
-    pool = LinkPool(QUICK)
+    pool = AssociationPool(QUICK)
     # When
     for _ in range(5):
-        with pool.link(peer_of(pacs), (STUDY_ROOT_FIND,)) as link:
-            assert ask(link).complete
+        with pool.association(peer_of(pacs), (STUDY_ROOT_FIND,)) as association:
+            assert ask(association).complete
     pool.close()
     # Then
     assert pacs.witness.associations == 1
@@ -296,12 +298,12 @@ def test_the_pool_gives_the_same_association_to_tasks_that_follow_each_other(scr
 def test_the_pool_opens_a_new_association_after_a_broken_one(scripted_pacs):
     # Given
     pacs = scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="abort")])
-    pool = LinkPool(QUICK)
+    pool = AssociationPool(QUICK)
     # When
     results = []
     for _ in range(2):
-        with pool.link(peer_of(pacs), (STUDY_ROOT_FIND,)) as link:
-            results.append(ask(link).complete)
+        with pool.association(peer_of(pacs), (STUDY_ROOT_FIND,)) as association:
+            results.append(ask(association).complete)
     pool.close()
     # Then
     assert results == [False, True]
@@ -310,11 +312,11 @@ def test_the_pool_opens_a_new_association_after_a_broken_one(scripted_pacs):
 def test_the_pool_does_not_give_one_association_to_two_threads(scripted_pacs):
     # Given
     pacs = scripted_pacs([ct_study()])
-    pool = LinkPool(QUICK)
+    pool = AssociationPool(QUICK)
     # When
     with (
-        pool.link(peer_of(pacs), (STUDY_ROOT_FIND,)) as first,
-        pool.link(peer_of(pacs), (STUDY_ROOT_FIND,)) as second,
+        pool.association(peer_of(pacs), (STUDY_ROOT_FIND,)) as first,
+        pool.association(peer_of(pacs), (STUDY_ROOT_FIND,)) as second,
     ):
         different = first is not second
     pool.close()

@@ -12,7 +12,7 @@ import pytest
 
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.storage_commitment import Reference
-from shared.dicom.association.storage_commitment_scu import CommitmentLink, open_commitment_link
+from shared.dicom.association.storage_commitment_scu import CommitmentAssociation, open_commitment_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
@@ -50,17 +50,17 @@ def report(transaction_uid: str) -> bytes:
 
 
 @contextmanager
-def peer(script: Script) -> Iterator[CommitmentLink]:
+def peer(script: Script) -> Iterator[CommitmentAssociation]:
     """Give an association with a peer that follows a script once it has the request."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_serve, args=(server, script), daemon=True)
         thread.start()
         port = int(server.getsockname()[1])
-        link = open_commitment_link(Peer("127.0.0.1", port, "ODD", "DOSEQR"), QUICK)
+        association = open_commitment_association(Peer("127.0.0.1", port, "ODD", "DOSEQR"), QUICK)
         try:
-            yield link
+            yield association
         finally:
-            link.abort()
+            association.abort()
             thread.join(10)
 
 
@@ -91,10 +91,10 @@ def test_a_report_before_the_answer_is_kept():
     def at_once(connection: socket.socket) -> None:
         connection.sendall(report("1.9") + command(N_ACTION_RSP))
 
-    with peer(at_once) as link:
+    with peer(at_once) as association:
         # When
-        link.ask("1.9", REFERENCES)
-        said = link.report(1.0)
+        association.ask("1.9", REFERENCES)
+        said = association.report(1.0)
     # Then
     assert said is not None
     assert (said.transaction_uid, sorted(said.committed)) == ("1.9", ["1.2.3"])
@@ -115,33 +115,33 @@ def test_a_report_before_the_answer_is_kept():
 )
 def test_what_is_no_acceptance_is_an_error(says, outcome):
     # Given
-    with peer(lambda connection: connection.sendall(says)) as link:
+    with peer(lambda connection: connection.sendall(says)) as association:
         # When
         with pytest.raises(PeerError) as failure:
-            link.ask("1.9", REFERENCES)
+            association.ask("1.9", REFERENCES)
         # Then
         assert failure.value.outcome is outcome
-        assert link.alive == (outcome is Outcome.STATUS)
+        assert association.alive == (outcome is Outcome.STATUS)
 
 
 def test_no_report_in_time_is_none_and_the_association_stands():
     # Given
-    with peer(lambda connection: connection.sendall(command(N_ACTION_RSP))) as link:
-        link.ask("1.9", REFERENCES)
+    with peer(lambda connection: connection.sendall(command(N_ACTION_RSP))) as association:
+        association.ask("1.9", REFERENCES)
         # When / Then
-        assert link.report(0.2) is None
-        assert link.alive
+        assert association.report(0.2) is None
+        assert association.alive
 
 
 @pytest.mark.parametrize("says", [ABORT, RELEASE_RQ, command(0x0001)], ids=["abort", "release", "C-STORE"])
 def test_after_the_end_no_report_comes_here(says):
     # Given
-    with peer(lambda connection: connection.sendall(command(N_ACTION_RSP) + says)) as link:
-        link.ask("1.9", REFERENCES)
+    with peer(lambda connection: connection.sendall(command(N_ACTION_RSP) + says)) as association:
+        association.ask("1.9", REFERENCES)
         # When / Then
         with pytest.raises(PeerError):
-            link.report(1.0)
-        assert not link.alive
+            association.report(1.0)
+        assert not association.alive
 
 
 def test_reports_that_are_none_are_refused_and_the_next_one_is_taken():
@@ -150,10 +150,10 @@ def test_reports_that_are_none_are_refused_and_the_next_one_is_taken():
         odd = command(N_EVENT_REPORT_RQ, data_set=b"nonsense")
         connection.sendall(command(N_ACTION_RSP) + odd + report("1.8") + report("1.9"))
 
-    with peer(several) as link:
-        link.ask("1.9", REFERENCES)
+    with peer(several) as association:
+        association.ask("1.9", REFERENCES)
         # When
-        said = [link.report(1.0) for _ in range(3)]
+        said = [association.report(1.0) for _ in range(3)]
     # Then
     assert [one.transaction_uid if one else None for one in said] == [None, None, "1.9"]
 
@@ -161,10 +161,10 @@ def test_reports_that_are_none_are_refused_and_the_next_one_is_taken():
 def test_a_wait_for_a_report_can_be_ended():
     # Given
     cancellation = Cancellation()
-    with peer(lambda connection: connection.sendall(command(N_ACTION_RSP))) as link:
-        link.ask("1.9", REFERENCES, cancellation)
+    with peer(lambda connection: connection.sendall(command(N_ACTION_RSP))) as association:
+        association.ask("1.9", REFERENCES, cancellation)
         # When
         threading.Timer(0.2, cancellation.cancel, ["cancelled"]).start()
         # Then
         with pytest.raises(InterruptedWorkError):
-            link.report(60.0)
+            association.report(60.0)

@@ -11,7 +11,7 @@ from shared.clock import utc_now
 from shared.contract.messages import Accepted
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.errors import BrokerAwayError, InvalidInputError
-from shared.jobs.model import Asking
+from shared.jobs.model import RerunRequest
 from tests.integration.jobs.conftest import Bench, task_message
 from tests.support.waiting import wait_until
 
@@ -26,7 +26,7 @@ def again(bench: Bench, command_id: str = "again-1") -> bool:
     def prepare(session, job):
         bench.engine.ledger.retry(session, job.id, "slice", utc_now())
 
-    return bench.engine.ask_again("query-1", Asking(command_id, "physicist", utc_now()), prepare)
+    return bench.engine.rerun("query-1", RerunRequest(command_id, "physicist", utc_now()), prepare)
 
 
 def work(bench) -> None:

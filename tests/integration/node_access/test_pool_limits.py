@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from shared.clock import utc_now
 from shared.database.models import NodeLease
-from shared.dicom.association.base import Link
+from shared.dicom.association.base import Association
 from shared.dicom.association.c_find import find
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.errors import NotNowError
@@ -14,12 +14,12 @@ from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_MOVE
 from shared.node_access.cluster_budget import ClusterBudget
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from shared.nodes.nodes import add_node, edit_node, find_node, list_nodes, parse_node
 from tests.support.pacs import ct_study
 from tests.support.waiting import wait_until
 
-QUICK = Timeouts(connect_s=1.0, answer_s=2.0)
+QUICK = Timeouts(connect_s=1.0, response_s=2.0)
 
 
 def limited_peer(database, pacs, **limits) -> Peer:
@@ -33,8 +33,8 @@ def limited_peer(database, pacs, **limits) -> Peer:
     return Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR", node.id)
 
 
-def ask(link: Link):
-    return find(link, study_identifier(), study_match)
+def ask(association: Association):
+    return find(association, study_identifier(), study_match)
 
 
 def closed_hours() -> str:
@@ -43,10 +43,10 @@ def closed_hours() -> str:
     return f"{later:%H}:00-{later:%H}:30"
 
 
-def is_kept_from(link: Link) -> bool:
+def is_kept_from(association: Association) -> bool:
     """Ask, and tell whether the node's hours forbade it."""
     try:
-        ask(link)
+        ask(association)
     except NotNowError:
         return True
     return False
@@ -59,11 +59,11 @@ def test_the_pool_ends_an_idle_association_that_stands_in_the_way_of_another_ser
     pacs = scripted_pacs([ct_study()])
     peer = limited_peer(sqlite_database, pacs, max_associations=1)
     budget = ClusterBudget(sqlite_database, "test")
-    pool = LinkPool(QUICK, budget)
+    pool = AssociationPool(QUICK, budget)
     # When
-    with pool.link(peer, (STUDY_ROOT_FIND,)) as finding:
+    with pool.association(peer, (STUDY_ROOT_FIND,)) as finding:
         assert ask(finding).complete
-    with pool.link(peer, (STUDY_ROOT_FIND, STUDY_ROOT_MOVE)) as moving:
+    with pool.association(peer, (STUDY_ROOT_FIND, STUDY_ROOT_MOVE)) as moving:
         both = (finding.alive, moving.alive)
     pool.close()
     budget.close()
@@ -80,9 +80,9 @@ def test_the_place_of_an_idle_association_that_its_peer_ended_is_given_back(
     pacs = scripted_pacs([ct_study()])
     peer = limited_peer(sqlite_database, pacs, max_associations=1)
     budget = ClusterBudget(sqlite_database, "test")
-    pool = LinkPool(QUICK, budget)
-    with pool.link(peer, (STUDY_ROOT_FIND,)) as link:
-        assert ask(link).complete
+    pool = AssociationPool(QUICK, budget)
+    with pool.association(peer, (STUDY_ROOT_FIND,)) as association:
+        assert ask(association).complete
     # When
     pacs.stop()
     # Then
@@ -100,13 +100,13 @@ def test_each_request_over_one_association_is_counted(scripted_pacs, sqlite_data
     # Given
     pacs = scripted_pacs([ct_study()])
     peer = limited_peer(sqlite_database, pacs, requests_per_minute=6000)
-    pool = LinkPool(QUICK, ClusterBudget(sqlite_database, "test"))
+    pool = AssociationPool(QUICK, ClusterBudget(sqlite_database, "test"))
     # When
-    with pool.link(peer, (STUDY_ROOT_FIND,)) as link:
-        complete = [ask(link).complete for _ in range(3)]
+    with pool.association(peer, (STUDY_ROOT_FIND,)) as association:
+        complete = [ask(association).complete for _ in range(3)]
         limited_peer(sqlite_database, pacs, hours=closed_hours())
-        wait_until(lambda: is_kept_from(link))
-        still_open = link.alive
+        wait_until(lambda: is_kept_from(association))
+        still_open = association.alive
     pool.close()
     # Then
     assert complete == [True] * 3

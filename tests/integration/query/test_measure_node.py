@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from services.query.profile.learner import Learner
-from services.query.profile.measure_node import MOST_QUESTIONS, Interview, asked_everything
-from services.query.profile.measurement_plan import Measuring
+from services.query.profile.measure_node import MAX_REQUESTS, MeasurementSession, measured_everything
+from services.query.profile.measurement_plan import MeasurementPlan
 from services.query.profile.sample import ENOUGH
 from shared.clock import utc_now
 from shared.contract.messages import NodeProfiled, ProfileNode, Rejected
@@ -19,7 +19,7 @@ from shared.database.session import Database
 from shared.dicom.association.pynetdicom_association import Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from shared.querying.profile import LIST_LENGTH, Profile
 from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
@@ -43,20 +43,20 @@ def archive(studies: int = 60, last: dt.date = LAST_DAY) -> list[Study]:
 
 
 @pytest.fixture
-def pool() -> Iterator[LinkPool]:
-    links = LinkPool(Timeouts(3, 3))
-    yield links
-    links.close()
+def pool() -> Iterator[AssociationPool]:
+    pool = AssociationPool(Timeouts(3, 3))
+    yield pool
+    pool.close()
 
 
 class Measured:
     """One measurement and what came of it."""
 
-    def __init__(self, links: LinkPool, database: Database, pacs: ScriptedPacs) -> None:
+    def __init__(self, pool: AssociationPool, database: Database, pacs: ScriptedPacs) -> None:
         peer = Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR")
         self.learner = Learner(database, 1, peer, utc_now)
-        self.interview = Interview(links, peer, self.learner, Cancellation())
-        self.ended = asked_everything(self.interview, Measuring(TODAY, self.learner.learn))
+        self.interview = MeasurementSession(pool, peer, self.learner, Cancellation())
+        self.ended = measured_everything(self.interview, MeasurementPlan(TODAY, self.learner.learn))
 
     @property
     def profile(self) -> Profile:
@@ -83,7 +83,7 @@ def test_a_pacs_that_does_everything_right_is_known_so(measure):
     # Then
     known = measured.profile
     assert measured.ended.ok
-    assert measured.interview.asked <= MOST_QUESTIONS // 2 + 2
+    assert measured.interview.asked <= MAX_REQUESTS // 2 + 2
     assert (known.modalities_matched, known.modalities_returned, known.relational) == (True, True, True)
     assert known.code_list is not None
     assert known.code_list >= 10
@@ -146,7 +146,7 @@ def test_what_a_pacs_does_otherwise_is_found_out(measure, traits, expected):
     # Then
     assert measured.ended.ok
     assert {name: getattr(measured.profile, name) for name in expected} == expected
-    assert measured.interview.asked <= MOST_QUESTIONS
+    assert measured.interview.asked <= MAX_REQUESTS
 
 
 def test_an_archive_whose_newest_studies_are_old_is_found(measure):
@@ -154,7 +154,7 @@ def test_an_archive_whose_newest_studies_are_old_is_found(measure):
     measured = measure(archive(last=TODAY - dt.timedelta(days=2000)))
     # Then
     assert measured.profile.modalities_matched is True
-    assert measured.interview.asked <= MOST_QUESTIONS
+    assert measured.interview.asked <= MAX_REQUESTS
 
 
 def test_an_empty_archive_teaches_nothing(measure):
@@ -202,7 +202,7 @@ def test_associations_are_counted_up_to_the_limit(pool, sqlite_database, scripte
     # Given
     pacs = scripted_pacs(archive(), maximum_associations=3)
     peer = Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR")
-    interview = Interview(pool, peer, Learner(sqlite_database, 1, peer, utc_now), Cancellation())
+    interview = MeasurementSession(pool, peer, Learner(sqlite_database, 1, peer, utc_now), Cancellation())
     # When / Then
     assert interview.standing(most) == standing
 
@@ -247,7 +247,7 @@ def test_a_command_measures_stores_and_tells(system, scripted_pacs):
     assert known.series_list == LIST_LENGTH
     assert known.associations == 4
     assert known.measured_by == event.command_id
-    assert 0 < event.requests <= MOST_QUESTIONS
+    assert 0 < event.requests <= MAX_REQUESTS
 
 
 def test_the_same_command_again_asks_nothing(system, scripted_pacs):

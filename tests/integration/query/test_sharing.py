@@ -12,7 +12,7 @@ from shared.database.models import Query, QueryTask
 from shared.jobs.fair_share import credits_of
 from shared.nodes.nodes import find_node
 from simulator.scp import ScriptedPacs
-from simulator.witness import Request
+from simulator.witness import RecordedRequest
 from tests.support.pacs import ct_study, days_of
 from tests.support.system import System
 from tests.support.waiting import wait_until
@@ -44,7 +44,7 @@ def tasks_ended(system: System, job_id: str, *, during: str) -> int:
     return sum(moment is not None and other.requested_at <= moment <= other.ended_at for moment in ended)
 
 
-def newest_day(request: Request, days: Mapping[str, dt.date]) -> dt.date:
+def newest_day(request: RecordedRequest, days: Mapping[str, dt.date]) -> dt.date:
     """Return the last day of which a C-FIND asks."""
     if request.level != "STUDY":
         return max(days[uid] for uid in request.uids() if uid in days)

@@ -11,7 +11,7 @@ import pytest
 from services.retrieve import context
 from shared.broker.memory.broker import MemoryBroker
 from shared.database.models import Node
-from shared.dicom.association.c_get import get, open_get_link
+from shared.dicom.association.c_get import get, open_get_association
 from shared.dicom.association.c_move import move_identifier
 from shared.dicom.association.establishment import Peer
 from shared.dicom.errors import Outcome, PeerError
@@ -93,7 +93,7 @@ def test_nothing_is_fetched_from_a_pacs_that_is_not_the_one_that_is_known(secure
     peer = Peer(tls_pacs.host, tls_pacs.port, tls_pacs.ae_title, "DOSEQR", tls=PeerTls(files["other"][0]))
     # When
     with pytest.raises(PeerError) as caught:
-        open_get_link(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts_of(secure_system.settings))
+        open_get_association(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts_of(secure_system.settings))
     # Then
     assert caught.value.associating
     assert caught.value.outcome is not Outcome.ANSWERS
@@ -112,7 +112,7 @@ def test_a_store_whose_certificate_is_not_ours_gets_nothing(secure_system, tls_p
         tls=PeerTls(files["pacs"][0], *files["store"]),
     )
     store = replace(own_store_of(secure_system.settings), tls=PeerTls(files["other"][0], *files["store"]))
-    link = open_get_link(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts)
+    link = open_get_association(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts)
     identifier = move_identifier("SERIES", [one.study_instance_uid], [one.series[0].series_instance_uid])
     # When
     with pytest.raises(PeerError):

@@ -7,26 +7,26 @@ from datetime import timedelta
 
 import pytest
 
-from services.retrieve.context import facts_of
+from services.retrieve.context import context_of
 from services.retrieve.ledger.conditions import recount
 from services.retrieve.ledger.outcomes import weaken_proof
 from services.retrieve.ledger.selection import fill, keeps_anything
-from services.retrieve.planning.moves import Manners
+from services.retrieve.planning.moves import MoveCapabilities
 from services.retrieve.task.plan_task import plan
-from services.retrieve.tasks import RetrieveWork
+from services.retrieve.tasks import RetrieveJobService
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Query, Retrieve, RetrieveObject, StoredObject
 from shared.database.session import Database
 from shared.dicom.association.pynetdicom_association import Timeouts
 from shared.dicom.errors import Outcome, PeerError
 from shared.jobs.model import Claim, NewTask
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from shared.settings import Settings
 from tests.support.jobs import NOW, a_query, a_retrieve, a_series, a_study, an_expected, an_object
 
 
 @pytest.fixture
-def work(database: Database) -> Iterator[RetrieveWork]:
+def work(database: Database) -> Iterator[RetrieveJobService]:
     settings = Settings(store_ae_title="DOSEQR", store_port=11112)
     with database.write() as session:
         session.add(
@@ -40,9 +40,9 @@ def work(database: Database) -> Iterator[RetrieveWork]:
         session.add(a_query())
         session.flush()
         session.add(a_retrieve(status="running"))
-    links = LinkPool(Timeouts(1, 1))
-    yield RetrieveWork(settings, database, links, lambda _job_id: None, lambda: NOW)
-    links.close()
+    pool = AssociationPool(Timeouts(1, 1))
+    yield RetrieveJobService(settings, database, pool, lambda _job_id: None, lambda: NOW)
+    pool.close()
 
 
 def expect(database: Database, *rows: RetrieveObject | StoredObject) -> None:
@@ -52,7 +52,7 @@ def expect(database: Database, *rows: RetrieveObject | StoredObject) -> None:
         recount(session, "retrieve-1")
 
 
-def drained(database: Database, work: RetrieveWork):
+def drained(database: Database, work: RetrieveJobService):
     with database.write() as session:
         return work.drained(session, "retrieve-1")
 
@@ -330,10 +330,10 @@ def test_the_ledger_is_planned_page_by_page(database, work):
     tasks: list[NewTask] = []
     after = None
     with database.read() as session:
-        facts = facts_of(session, "retrieve-1", work._settings)
+        facts = context_of(session, "retrieve-1", work._settings)
         while True:
             planned = Claim("retrieve-1", 1, "plan", {"after": after}, "token", 0, 0.0)
-            tasks += plan(session, facts, planned, Manners(), page_series=3).write(session)
+            tasks += plan(session, facts, planned, MoveCapabilities(), page_series=3).write(session)
             if tasks[-1].kind != "plan":
                 break
             after = tasks.pop().payload["after"]
@@ -350,4 +350,4 @@ def test_a_query_may_be_asked_for_known_objects_too(database, work):
     with database.write() as session:
         session.get_one(Query, "query-1").criteria = {"types": ["CT"], "ignore_known": False}
     with database.read() as session:
-        assert not facts_of(session, "retrieve-1", work._settings).ignore_known
+        assert not context_of(session, "retrieve-1", work._settings).ignore_known

@@ -15,7 +15,7 @@ from shared.contract.messages import CancelJob, Progress, Rejected, RunRetrieve
 from shared.database.models import Node, RetrieveTask
 from shared.dicom.association import sub_operations
 from shared.nodes.nodes import remove_node
-from simulator.transfer.c_move import Mover
+from simulator.transfer.c_move import MoveScp
 from tests.support.pacs import series, study
 from tests.support.retrieves import Retrieves, asked
 from tests.support.waiting import wait_until
@@ -139,13 +139,13 @@ def test_a_pacs_that_says_for_ever_that_it_is_at_work_is_left(
     retrieves: Retrieves, scripted_pacs, monkeypatch, by
 ):
     # Given: pending answers whose counters stand still
-    def for_ever(mover: Mover, objects, sub_operations, counters) -> int:
+    def for_ever(mover: MoveScp, objects, sub_operations, counters) -> int:
         for _ in range(200):
             mover._respond(0xFF00, counters)
             time.sleep(0.05)
         return 0x0000
 
-    monkeypatch.setattr(Mover, "_perform_all", for_ever)
+    monkeypatch.setattr(MoveScp, "_perform_all", for_ever)
     monkeypatch.setattr(sub_operations, "STALLED_S", 0.4)
     one = study(series("ct_image", 1))
     retrieves.connect(scripted_pacs([one]))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.retrieve.planning.moves import Manners
-from services.retrieve.tasks import RetrieveWork
+from services.retrieve.planning.moves import MoveCapabilities
+from services.retrieve.tasks import RetrieveJobService
 from shared.clock import utc_now
 from shared.contract.envelope import new_id
 from shared.database.models import Retrieve
 from shared.dicom.cancellation import Cancellation
 from shared.jobs.model import Claim, NewTask
-from shared.node_access.pool import LinkPool
+from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import timeouts_of
 from tests.support.pacs import objects, sr_only_study
 from tests.support.retrieves import Retrieves, asked
@@ -24,14 +24,14 @@ def test_a_node_that_takes_lists_across_studies_is_asked_once(retrieves: Retriev
     retrieves.connect(pacs, workers=0)
     retrieves.kept(studies)
     system, job_id = retrieves.system, new_id()
-    links = LinkPool(timeouts_of(system.settings))
-    work = RetrieveWork(
+    links = AssociationPool(timeouts_of(system.settings))
+    work = RetrieveJobService(
         system.settings,
         system.database,
         links,
         lambda _job_id: None,
         utc_now,
-        manners_of=lambda _remote_id: Manners(across_studies=True),
+        capabilities_of=lambda _remote_id: MoveCapabilities(across_studies=True),
     )
     retrieves.fill(job_id)
 

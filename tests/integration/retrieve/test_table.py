@@ -17,7 +17,7 @@ from shared.jobs import runner
 from shared.settings import Settings
 from simulator.behaviour import Behaviour
 from simulator.scp import ScriptedPacs
-from simulator.witness import Request
+from simulator.witness import RecordedRequest
 from tests.integration.retrieve.table import TABLE, Case, Row
 from tests.support.databases import prepare
 from tests.support.pacs import StoreScp, series, study
@@ -104,7 +104,7 @@ def requests_of(pacs: ScriptedPacs) -> list[str]:
     return [written(request) for request in asked(pacs)]
 
 
-def written(request: Request) -> str:
+def written(request: RecordedRequest) -> str:
     if request.level == "SERIES":
         return "S"
     return f"I{len(request.keys.get('SOPInstanceUID', ()))}"

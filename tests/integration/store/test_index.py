@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from services.store.index.announcer import Announcer
-from services.store.index.group_commit import Committer, IndexAwayError
-from services.store.index.known_objects import Outcome, Receipt, Recorded, record, register
+from services.store.index.group_commit import GroupCommit, IndexAwayError
+from services.store.index.known_objects import KeepOutcome, Receipt, Recorded, record, register
 from services.store.index.messages import RegisterHandler
 from services.store.index.unannounced import Unannounced, mark_announced, unannounced
-from services.store.metrics.counters import Counters
+from services.store.metrics.counters import StoreCounters
 from services.store.objects.folder import ObjectFolder
 from shared.broker.memory.broker import MemoryBroker
 from shared.contract.envelope import Envelope
@@ -41,8 +41,8 @@ def receipt(number: int = 1, **changes: Any) -> Receipt:
     return Receipt(**(values | changes))
 
 
-def committer_of(database: Database, **options: Any) -> Committer:
-    return Committer(database, **options)
+def committer_of(database: Database, **options: Any) -> GroupCommit:
+    return GroupCommit(database, **options)
 
 
 def row_of(database: Database, number: int = 1) -> StoredObject:
@@ -172,7 +172,7 @@ def test_many_waiters_share_few_transactions(database):
 def test_two_processes_record_the_same_object_once(database):
     # Given two groups of receipts in opposite order, as two processes commit them
     groups = [[receipt(n) for n in range(1, 101)], [receipt(n) for n in range(100, 0, -1)]]
-    outcomes: list[list[Outcome]] = [[], []]
+    outcomes: list[list[KeepOutcome]] = [[], []]
     gate = threading.Barrier(2)
 
     def commit(which):
@@ -221,7 +221,7 @@ def test_a_receipt_that_waited_too_long_is_given_up_and_missed(tmp_path):
 
 def announcer(database: Database, broker: MemoryBroker, folder: ObjectFolder, **options: Any) -> Announcer:
     return Announcer(
-        database, Publisher(broker, "store"), folder, Counters(), store_ae_title="DOSEQR", **options
+        database, Publisher(broker, "store"), folder, StoreCounters(), store_ae_title="DOSEQR", **options
     )
 
 

@@ -14,7 +14,7 @@ from pynetdicom.presentation import build_context
 
 from services.store.objects.part10 import file_head
 from services.store.scp.server import StoreScp, listening_socket
-from shared.dicom.association.pynetdicom_guards import AnswerQueue
+from shared.dicom.association.pynetdicom_guards import ResponseQueue
 from shared.dicom.sop_classes import is_storage
 from tests.support.scu import EndedError, Scu
 from tests.support.store import BUNDLED, CT, CT_EXPLICIT, DicomObject, data_set_in, made_object, running_store
@@ -78,7 +78,7 @@ def test_pynetdicom_sends_with_its_own_negotiation(store):
     role = SCP_SCU_RoleSelectionNegotiation()
     role.sop_class_uid, role.scu_role, role.scp_role = CT, True, True
     assoc = ae.associate("127.0.0.1", store.port, contexts=contexts, ext_neg=[role])
-    assoc.dimse.msg_queue = AnswerQueue(lambda: assoc.is_established)
+    assoc.dimse.msg_queue = ResponseQueue(lambda: assoc.is_established)
     # When
     status = assoc.send_c_store(ds)
     assoc.release()
@@ -156,11 +156,11 @@ def test_an_answer_under_way_is_sent_before_a_stop_ends_the_association():
     entered, go_on = threading.Event(), threading.Event()
 
     def take(incoming):
-        from services.store.store_object import Answer
+        from services.store.store_object import StoreResponse
 
         entered.set()
         assert go_on.wait(30)
-        return Answer(0x0000)
+        return StoreResponse(0x0000)
 
     one = scp(take=take)
     one.start()

@@ -442,7 +442,7 @@ def test_nothing_depends_on_the_clock_of_the_wall(tmp_path, monkeypatch):
     def clock() -> datetime:
         return now - timedelta(hours=next(looks))
 
-    monkeypatch.setattr(group_commit.Committer.__init__, "__kwdefaults__", {"clock": clock})
+    monkeypatch.setattr(group_commit.GroupCommit.__init__, "__kwdefaults__", {"clock": clock})
     monkeypatch.setattr(
         announcer.Announcer.__init__,
         "__kwdefaults__",

@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 from shared.dose.reports import summary_of
 from shared.dose.summary import Summary
 from shared.dose.tree import DEEPEST, UnreadableReportError
-from simulator.archive.model import Match
+from simulator.archive.model import ArchiveMatch
 from simulator.content import build
 from tests.support.pacs import series, study
 
@@ -21,7 +21,7 @@ from tests.support.pacs import series, study
 def report(content: str) -> Dataset:
     """Return a report as the simulator writes it."""
     one = study(series(content))
-    return build(Match(one, one.series[0], one.series[0].instances[0]))
+    return build(ArchiveMatch(one, one.series[0], one.series[0].instances[0]))
 
 
 def coded(value: str, meaning: str = "", scheme: str = "DCM") -> Sequence:

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from services.web.live.event_stream import Live, Stream, stream_body
-from services.web.live.service_status import Staffing
+from services.web.live.service_status import ServiceStatus
 from services.web.security.session_key import session_key
 from shared.broker.memory.broker import MemoryBroker
 from shared.errors import PermanentError
@@ -142,7 +142,7 @@ def test_a_service_is_staffed_when_all_of_its_queues_are():
     broker = MemoryBroker()
     broker.declare()
     broker.consume("query", lambda delivery: delivery.ack(), workers=1)
-    staffing = Staffing(broker, believed_s=0.0)
+    staffing = ServiceStatus(broker, believed_s=0.0)
     # When
     without_tasks = staffing.complaints("query")
     for queue in ("query-tasks", "query-profile"):

@@ -8,7 +8,7 @@ import typer
 
 from services.cli.client.events import listening
 from services.cli.client.follower import Follower
-from services.cli.client.jobs import ACCEPT_S, Outcome, retrieves
+from services.cli.client.jobs import ACCEPT_S, JobOutcome, retrieves
 from services.cli.client.session import (
     JOB_QUEUES,
     opened_broker,
@@ -54,7 +54,7 @@ def _query(database: Database, broker: Broker, query: Query, *, no_wait: bool, a
     rounds = query.round + 1
     command_id, retrieve_id = new_id(), retrieve_id_after(query.id, rounds)
     keys = [f"*.*.{query.id}", f"*.*.{retrieve_id}", f"command.rejected.{command_id}"]
-    outcome = Outcome(query.id, None, OK)
+    outcome = JobOutcome(query.id, None, OK)
     with listening(broker, keys) as inbox, reporting() as reporter:
         _order(broker, query.id, command_id)
         follower = Follower(database, broker, inbox, reporter, command_ids=(command_id,))
@@ -68,13 +68,13 @@ def _query(database: Database, broker: Broker, query: Query, *, no_wait: bool, a
     return outcome.exit_code
 
 
-def _until_ended(follower: Follower, query: Query, rounds: int, retrieve_id: str) -> Outcome:
+def _until_ended(follower: Follower, query: Query, rounds: int, retrieve_id: str) -> JobOutcome:
     ended = follower.until_ended("query", query.id, rounds=rounds)
     code = of_job(ended.status, ended.failure)
     if not isinstance(ended, Query) or not ended.retrieve_after or not retrieves(ended):
-        return Outcome(query.id, None, code)
+        return JobOutcome(query.id, None, code)
     retrieve = follower.until_ended("retrieve", retrieve_id)
-    return Outcome(query.id, retrieve_id, max(code, of_job(retrieve.status, retrieve.failure)))
+    return JobOutcome(query.id, retrieve_id, max(code, of_job(retrieve.status, retrieve.failure)))
 
 
 def _retrieve(database: Database, broker: Broker, earlier: Retrieve, *, no_wait: bool, as_json: bool) -> int:

@@ -38,7 +38,7 @@ from shared.reading.why import why as explain
 JobArgument = Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id, or its beginning.")]
 
 
-class Kind(StrEnum):
+class JobKindOption(StrEnum):
     """The kinds of jobs."""
 
     QUERY = "query"
@@ -99,7 +99,7 @@ def export(
 
 def jobs(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 50,
-    kind: Annotated[Kind | None, typer.Option(help="Only jobs of this kind.")] = None,
+    kind: Annotated[JobKindOption | None, typer.Option(help="Only jobs of this kind.")] = None,
     status: Annotated[list[Status] | None, typer.Option(help="Only jobs that stand so; repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:

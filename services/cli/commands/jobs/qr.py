@@ -11,7 +11,7 @@ from typing import Any, Never
 import typer
 
 from services.cli.client.echo import require_answers
-from services.cli.client.jobs import Outcome, QueryOrder, query_and_wait, require_query_workers
+from services.cli.client.jobs import JobOutcome, QueryOrder, query_and_wait, require_query_workers
 from services.cli.client.session import opened_broker, opened_database, settings_of_command
 from services.cli.commands.jobs.query import print_query, priority_of
 from services.cli.output.console import line
@@ -142,7 +142,7 @@ def run(arguments: Sequence[str]) -> int:
     return outcome.exit_code
 
 
-def _print_json(database: Database, outcome: Outcome) -> None:
+def _print_json(database: Database, outcome: JobOutcome) -> None:
     with database.read() as session:
         typer.echo('{"query": ', nl=False)
         for chunk in query_json_chunks(session, outcome.query_id):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.cli.client.echo import require_answers
 from services.cli.client.jobs import (
-    Outcome,
+    JobOutcome,
     QueryOrder,
     RetrieveOrder,
     query_and_wait,
@@ -163,7 +163,7 @@ def query(
             require_query_workers(broker, order)
             if no_wait:
                 query_id, accepted = query_without_waiting(database, broker, order)
-                outcome = Outcome(query_id, None, OK)
+                outcome = JobOutcome(query_id, None, OK)
             else:
                 require_answers(broker, settings, [order.remote], say)
                 outcome, accepted = query_and_wait(database, broker, order), True
@@ -189,7 +189,7 @@ def priority_of(*, background: bool) -> JobPriority:
     return BACKGROUND if background else INTERACTIVE
 
 
-def print_query(database: Database, outcome: Outcome, *, with_retrieve: bool, as_json: bool) -> None:
+def print_query(database: Database, outcome: JobOutcome, *, with_retrieve: bool, as_json: bool) -> None:
     """Print a query, and the retrieve that followed, as JSON or in words."""
     with database.read() as session:
         if as_json:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
-from shared.dicom.query.match_elements import BrokenAnswerError, Match, match_of
+from shared.dicom.query.match_elements import MalformedMatchError, Match, match_of
 from shared.dicom.query.matches import object_match, series_match, study_match
 
 STUDY_DESCRIPTION = b"\x08\x00\x30\x10"
@@ -79,14 +79,14 @@ def test_a_match_without_valid_uid_of_its_level_is_broken(read, uid):
         for tag in (b"\x08\x00\x18\x00", b"\x20\x00\x0d\x00", b"\x20\x00\x0e\x00")
     )
     # When / Then
-    with pytest.raises(BrokenAnswerError):
+    with pytest.raises(MalformedMatchError):
         read(match_of(data, implicit=True))
 
 
 @pytest.mark.parametrize("encoded", [None, b"\x08", STUDY_INSTANCE_UID + b"\x20\x00\x00\x001.2.3"])
 def test_a_match_that_is_absent_or_cut_off_is_broken(encoded):
     # When / Then
-    with pytest.raises(BrokenAnswerError):
+    with pytest.raises(MalformedMatchError):
         match_of(encoded, implicit=True)
 
 
@@ -157,5 +157,5 @@ def test_random_bytes_are_a_match_or_broken(data):
     # When / Then
     for implicit in (True, False):
         for read in (study_match, series_match, object_match):
-            with contextlib.suppress(BrokenAnswerError):
+            with contextlib.suppress(MalformedMatchError):
                 read(match_of(data, implicit=implicit))

@@ -23,7 +23,7 @@ from shared.dicom.upper_layer.associate_acceptor import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     LOCAL_LIMIT_EXCEEDED,
     PROTOCOL_VERSION_NOT_SUPPORTED,
-    Request,
+    AssociateRequest,
     Roles,
     associate_ac,
     associate_rj,
@@ -44,7 +44,7 @@ OWN = Implementation("1.2.3.4", "TEST")
 UIDS = st.lists(st.integers(0, 99999), min_size=1, max_size=8).map(lambda parts: ".".join(map(str, parts)))
 
 
-def request(*abstract_syntaxes: str) -> Request:
+def request(*abstract_syntaxes: str) -> AssociateRequest:
     return decode_rq(associate_rq("STORE", "SENDER", abstract_syntaxes, 65536, OWN)[HEADER_BYTES:])
 
 

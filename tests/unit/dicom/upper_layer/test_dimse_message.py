@@ -25,7 +25,7 @@ from shared.dicom.upper_layer.dimse_command import (
     encode_command,
     number_of,
 )
-from shared.dicom.upper_layer.dimse_message import MAX_DATA_SET_BYTES, Message, MessageAssembler
+from shared.dicom.upper_layer.dimse_message import MAX_DATA_SET_BYTES, DimseMessage, MessageAssembler
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import COMMAND, LAST, PduSplitter, Pdv, p_data, pdvs_of
 
@@ -35,7 +35,7 @@ def response(status: int, *, has_data_set: bool) -> bytes:
     return encode_command(elements, has_data_set=has_data_set)
 
 
-def assembled(*pdvs: Pdv) -> list[Message]:
+def assembled(*pdvs: Pdv) -> list[DimseMessage]:
     assembler = MessageAssembler()
     return [message for pdv in pdvs if (message := assembler.add(pdv)) is not None]
 

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dicom.upper_layer.receive_rate import Pace
+from shared.dicom.upper_layer.receive_rate import ReceiveRate
 
 
-def seconds_until_out_of_patience(pace: Pace, size_bytes: int, every_s: float) -> float:
+def seconds_until_out_of_patience(pace: ReceiveRate, size_bytes: int, every_s: float) -> float:
     passed_s = 0.0
     while pace.left_s > 0 and passed_s < 10_000:
         passed_s += every_s
@@ -16,12 +16,12 @@ def seconds_until_out_of_patience(pace: Pace, size_bytes: int, every_s: float) -
 
 def test_a_byte_now_and_then_uses_patience_up():
     # When / Then
-    assert seconds_until_out_of_patience(Pace(30.0), 1, 29.0) <= 58.0
+    assert seconds_until_out_of_patience(ReceiveRate(30.0), 1, 29.0) <= 58.0
 
 
 def test_an_object_of_512_mebibytes_over_a_slow_line_is_waited_for():
     # Given 16 KiB/s, in pieces with long pauses
-    pace = Pace(30.0)
+    pace = ReceiveRate(30.0)
     # When
     for _ in range((512 << 20) // (320 << 10)):
         pace.came(320 << 10, 20.0)
@@ -31,7 +31,7 @@ def test_an_object_of_512_mebibytes_over_a_slow_line_is_waited_for():
 
 def test_what_came_quickly_does_not_pay_for_later_silence():
     # Given
-    pace = Pace(30.0)
+    pace = ReceiveRate(30.0)
     # When
     pace.came(100 << 20, 1.0)
     # Then
@@ -40,7 +40,7 @@ def test_what_came_quickly_does_not_pay_for_later_silence():
 
 def test_a_new_request_has_all_patience():
     # Given
-    pace = Pace(30.0)
+    pace = ReceiveRate(30.0)
     pace.came(1, 29.0)
     # When
     pace.begin()
@@ -54,7 +54,7 @@ def test_a_new_request_has_all_patience():
 )
 def test_no_more_is_waited_than_the_patience_and_what_the_bytes_are_worth(patience_s, pieces):
     # Given
-    pace = Pace(patience_s, 1000.0)
+    pace = ReceiveRate(patience_s, 1000.0)
     waited_s = came_bytes = 0.0
     # When
     for size_bytes, wanted_s in pieces:

@@ -9,8 +9,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.query.profile.measurement_plan import Measuring
-from services.query.profile.sample import MOST_ANSWERS, MOST_WINDOWS, Ending, Question, Reply
+from services.query.profile.measurement_plan import MeasurementPlan
+from services.query.profile.sample import (
+    MAX_RESPONSES,
+    MOST_WINDOWS,
+    MeasurementRequest,
+    MeasurementResponse,
+    SampleEnding,
+)
 from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 from shared.querying.profile import Profile
 
@@ -56,7 +62,7 @@ _MATCHES = {
 }
 
 
-def run(data: Any) -> tuple[list[Question], Profile]:
+def run(data: Any) -> tuple[list[MeasurementRequest], Profile]:
     """Answer the plan with anything; return its questions and what it learned."""
     profile, questions = Profile(), []
 
@@ -64,14 +70,14 @@ def run(data: Any) -> tuple[list[Question], Profile]:
         nonlocal profile
         profile = lesson(profile)
 
-    plan = Measuring(TODAY, learn).plan()
-    question = next(plan)
+    plan = MeasurementPlan(TODAY, learn).plan()
+    request = next(plan)
     while True:
-        questions.append(question)
-        ending = data.draw(st.sampled_from(Ending))
-        matches = data.draw(st.lists(_MATCHES[question.level], max_size=30))
+        questions.append(request)
+        ending = data.draw(st.sampled_from(SampleEnding))
+        matches = data.draw(st.lists(_MATCHES[request.level], max_size=30))
         try:
-            question = plan.send(Reply(ending, matches))
+            request = plan.send(MeasurementResponse(ending, matches))
         except StopIteration:
             return questions, profile
 
@@ -82,23 +88,23 @@ def test_whatever_is_answered_it_ends_and_asks_bounded_questions(data):
     questions, profile = run(data)
     # Then
     assert len(questions) <= MOST_WINDOWS + 16
-    for question in questions:
-        assert question.first is not None or question.studies
-        assert 0 < question.most <= 3 * MOST_ANSWERS + 2000
-        assert question.minutes is None or question.first == question.last
-        assert question.level == "STUDY" or question.studies or question.relational
+    for request in questions:
+        assert request.first is not None or request.studies
+        assert 0 < request.most <= 3 * MAX_RESPONSES + 2000
+        assert request.minutes is None or request.first == request.last
+        assert request.level == "STUDY" or request.studies or request.relational
     assert Profile.from_json(profile.to_json()) == profile
 
 
 def test_it_begins_with_today_and_goes_back_with_growing_steps():
     # Given
-    plan = Measuring(TODAY, lambda _lesson: None).plan()
+    plan = MeasurementPlan(TODAY, lambda _lesson: None).plan()
     windows = []
     # When
-    question = next(plan)
+    request = next(plan)
     for _ in range(5):
-        windows.append((question.first, question.last))
-        question = plan.send(Reply(Ending.COMPLETE))
+        windows.append((request.first, request.last))
+        request = plan.send(MeasurementResponse(SampleEnding.COMPLETE))
     # Then
     assert windows[0] == (TODAY, TODAY)
     widths = [(last - first).days + 1 for first, last in windows if first and last]
@@ -110,13 +116,13 @@ def test_it_begins_with_today_and_goes_back_with_growing_steps():
 
 def test_an_empty_archive_is_left_after_some_windows():
     # Given
-    plan = Measuring(TODAY, lambda _lesson: None).plan()
+    plan = MeasurementPlan(TODAY, lambda _lesson: None).plan()
     asked = 1
     # When
     next(plan)
     try:
         while True:
-            plan.send(Reply(Ending.COMPLETE))
+            plan.send(MeasurementResponse(SampleEnding.COMPLETE))
             asked += 1
     except StopIteration:
         pass

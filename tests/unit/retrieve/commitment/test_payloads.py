@@ -20,26 +20,26 @@ from services.retrieve.commitment.payloads import (
     order_after,
     report_order,
 )
-from services.retrieve.planning.moves import Share
+from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import MAX_ROUNDS, MOVE, MoveOrder, move_order
-from shared.dicom.association.storage_commitment import CommitmentReport
+from shared.dicom.association.storage_commitment import CommitmentResult
 
 uids = st.sampled_from([f"1.2.{n}" for n in range(12)])
 reasons = st.sampled_from([0, 0x0110, 0x0112, 0x0119, 0x0122, 0x0131, 0x0213, 0xFFFF])
 
 
-def shares_of(*names: str, series: str = "1.2.1") -> list[Share]:
-    return [Share("1.1", series, tuple(names))]
+def shares_of(*names: str, series: str = "1.2.1") -> list[SeriesPart]:
+    return [SeriesPart("1.1", series, tuple(names))]
 
 
-def order(shares: list[Share], *, round_number: int = 2, missed_s: float = 0.0) -> CommitOrder:
-    again = MoveOrder(round=round_number).of(share.by_objects() for share in shares)
+def order(parts: list[SeriesPart], *, round_number: int = 2, missed_s: float = 0.0) -> CommitOrder:
+    again = MoveOrder(round=round_number).of(part.by_objects() for part in parts)
     return CommitOrder(again, "reported", missed_s)
 
 
-def report(*committed: str, **failed: int) -> CommitmentReport:
+def report(*committed: str, **failed: int) -> CommitmentResult:
     named = {uid.replace("_", "."): reason for uid, reason in failed.items()}
-    return CommitmentReport("1.9", frozenset(committed), MappingProxyType(named))
+    return CommitmentResult("1.9", frozenset(committed), MappingProxyType(named))
 
 
 @given(
@@ -53,13 +53,13 @@ def test_each_object_that_was_asked_for_goes_one_way_and_no_other_goes_any(
     asked, committed, failed, round_number, missed_s
 ):
     # Given
-    shares = shares_of(*sorted(asked))
-    said = CommitmentReport("1.9", frozenset(committed) - failed.keys(), MappingProxyType(failed))
+    parts = shares_of(*sorted(asked))
+    said = CommitmentResult("1.9", frozenset(committed) - failed.keys(), MappingProxyType(failed))
     # When
-    following = follow(order(shares, round_number=round_number, missed_s=missed_s), shares, said, 10.0)
+    following = follow(order(parts, round_number=round_number, missed_s=missed_s), parts, said, 10.0)
     # Then
-    unsaid = [uid for share in following.unsaid for uid in share.sop_instance_uids]
-    lost = [uid for parts in following.lost.values() for share in parts for uid in share.sop_instance_uids]
+    unsaid = [uid for part in following.unsaid for uid in part.sop_instance_uids]
+    lost = [uid for parts in following.lost.values() for part in parts for uid in part.sop_instance_uids]
     again = [uid for task in following.tasks for uid in asked_again(task.kind, task.payload)]
     assert sorted([*following.committed, *unsaid, *lost, *again]) == sorted(asked)
     assert following.committed == asked & said.committed
@@ -72,9 +72,9 @@ def asked_again(kind: str, payload: dict[str, Any]) -> list[str]:
 
 def test_what_the_node_does_not_have_yet_is_asked_of_it_again_within_the_grace_period():
     # Given
-    shares = shares_of("1.2.3", "1.2.4")
+    parts = shares_of("1.2.3", "1.2.4")
     # When
-    following = follow(order(shares), shares, report("1.2.3", **{"1.2.4": 0x0112}), 10.0)
+    following = follow(order(parts), parts, report("1.2.3", **{"1.2.4": 0x0112}), 10.0)
     # Then
     [task] = following.tasks
     assert (task.kind, task.delay_s) == (COMMIT, 1.0)
@@ -84,9 +84,9 @@ def test_what_the_node_does_not_have_yet_is_asked_of_it_again_within_the_grace_p
 
 def test_after_the_grace_period_the_pacs_is_asked_again():
     # Given
-    shares = shares_of("1.2.4")
+    parts = shares_of("1.2.4")
     # When
-    following = follow(order(shares, missed_s=10.0), shares, report(**{"1.2.4": 0x0112}), 10.0)
+    following = follow(order(parts, missed_s=10.0), parts, report(**{"1.2.4": 0x0112}), 10.0)
     # Then
     assert [task.kind for task in following.tasks] == [MOVE]
     assert move_order(following.tasks[0].payload).round == 2
@@ -94,10 +94,10 @@ def test_after_the_grace_period_the_pacs_is_asked_again():
 
 def test_after_the_last_round_it_is_given_up():
     # Given
-    shares = shares_of("1.2.4")
-    commit = order(shares, round_number=MAX_ROUNDS + 1, missed_s=10.0)
+    parts = shares_of("1.2.4")
+    commit = order(parts, round_number=MAX_ROUNDS + 1, missed_s=10.0)
     # When
-    following = follow(commit, shares, report(**{"1.2.4": 0x0112}), 10.0)
+    following = follow(commit, parts, report(**{"1.2.4": 0x0112}), 10.0)
     # Then
     assert (following.tasks, list(following.lost)) == ([], [0x0112])
 
@@ -105,9 +105,9 @@ def test_after_the_last_round_it_is_given_up():
 @pytest.mark.parametrize("reason", [0x0119, 0x0122, 0x0131, 0xFFFF])
 def test_what_the_node_will_not_keep_is_given_up_at_once(reason):
     # Given
-    shares = shares_of("1.2.4")
+    parts = shares_of("1.2.4")
     # When
-    following = follow(order(shares), shares, report(**{"1.2.4": reason}), 10.0)
+    following = follow(order(parts), parts, report(**{"1.2.4": reason}), 10.0)
     # Then
     assert (following.tasks, list(following.lost)) == ([], [reason])
 
@@ -115,8 +115,8 @@ def test_what_the_node_will_not_keep_is_given_up_at_once(reason):
 @given(st.sets(uids, min_size=1), st.integers(1, 3), st.sampled_from([0.3, 1.0, 77.0, 300.0]))
 def test_a_report_is_waited_for_as_long_as_is_said(names, round_number, timeout_s):
     # Given
-    shares = shares_of(*sorted(names))
-    [first] = order_after(MoveOrder(round=round_number), "reported").tasks(shares)
+    parts = shares_of(*sorted(names))
+    [first] = order_after(MoveOrder(round=round_number), "reported").tasks(parts)
     awaited = ReportOrder(commit_order(first.payload), ("1.9", "1.10"))
     waited_s, looks = 0.0, 0
     # When
@@ -136,9 +136,9 @@ def test_a_report_is_waited_for_as_long_as_is_said(names, round_number, timeout_
 
 def test_one_request_holds_a_bounded_number_of_objects():
     # Given
-    shares = [Share("1.1", "1.2.1", tuple(f"1.3.{n}" for n in range(1000)), whole=True)]
+    parts = [SeriesPart("1.1", "1.2.1", tuple(f"1.3.{n}" for n in range(1000)), whole=True)]
     # When
-    tasks = order_after(MoveOrder(), "reported").tasks(shares)
+    tasks = order_after(MoveOrder(), "reported").tasks(parts)
     # Then
     named = [asked_again(task.kind, task.payload) for task in tasks]
     assert max(map(len, named)) <= 200

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retrieve.context import Seen
+from services.retrieve.context import Arrivals
 from services.retrieve.planning.bisection import Cut, cut
 from services.retrieve.planning.follow_up import conclude
-from services.retrieve.planning.moves import LIST_MAX_LENGTH, Manners, Move, Share, plan_moves
+from services.retrieve.planning.moves import LIST_MAX_LENGTH, Move, MoveCapabilities, SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order, move_tasks
-from services.retrieve.planning.response_outcome import Answer
-from services.retrieve.transfer.c_move import Asked, Attempt
+from services.retrieve.planning.response_outcome import FinalResponse
+from services.retrieve.transfer.c_move import Attempt, MoveAttempts
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.status import status_error
 
@@ -26,18 +26,18 @@ PAUSES = 3
 TRIES = 2 + PAUSES
 LEVELS = ceil(log2(LIST_MAX_LENGTH))
 
-UNABLE = Answer(0xC000, error=status_error(0xC000))
-BUSY = Answer(0xA702, error=status_error(0xA702))
-ABORT = Answer(None, error=PeerError(Outcome.ABORTED, ""))
+UNABLE = FinalResponse(0xC000, error=status_error(0xC000))
+BUSY = FinalResponse(0xA702, error=status_error(0xA702))
+ABORT = FinalResponse(None, error=PeerError(Outcome.ABORTED, ""))
 
 
-def images(number: int, series: int = 1) -> Share:
-    return Share("1.1", f"1.1.{series}", tuple(f"1.1.{series}.{one}" for one in range(1, number + 1)))
+def images(number: int, series: int = 1) -> SeriesPart:
+    return SeriesPart("1.1", f"1.1.{series}", tuple(f"1.1.{series}.{one}" for one in range(1, number + 1)))
 
 
-def reports(number: int, first: int = 1) -> list[Share]:
+def reports(number: int, first: int = 1) -> list[SeriesPart]:
     series = range(first, first + number)
-    return [Share("1.1", f"1.1.{one:04}", (f"1.1.{one:04}.1",), whole=True) for one in series]
+    return [SeriesPart("1.1", f"1.1.{one:04}", (f"1.1.{one:04}.1",), whole=True) for one in series]
 
 
 #: What a PACS sends of a list, and what it cannot send.
@@ -64,62 +64,64 @@ def every_other_first(uids: list[str], bad: Collection[str]) -> list[str]:
 class Retrieve:
     """A retrieve from a PACS that cannot send some objects; the steps of the service without its ledger."""
 
-    def __init__(self, shares: Iterable[Share], bad: Collection[str], sends: Sends, answer: Answer) -> None:
-        self.shares = {share.key: share for share in shares}
+    def __init__(
+        self, parts: Iterable[SeriesPart], bad: Collection[str], sends: Sends, answer: FinalResponse
+    ) -> None:
+        self.parts = {part.key: part for part in parts}
         self.bad, self.sends, self.answer = bad, sends, answer
         self.arrived: set[str] = set()
         self.lost: set[str] = set()
         self.moves: list[Move] = []
 
-    def run(self, manners: Manners) -> None:
+    def run(self, manners: MoveCapabilities) -> None:
         """Do all tasks."""
-        tasks = [(task.payload, 0) for task in move_tasks(self.shares.values())]
+        tasks = [(task.payload, 0) for task in move_tasks(self.parts.values())]
         while tasks:
             payload, failures = tasks.pop(0)
             order = move_order(payload)
             moves = plan_moves(self._open(order), manners.in_lists_of(order.longest))
-            asked = Asked([Attempt(one, self._ask(one)) for one in moves])
+            asked = MoveAttempts([Attempt(one, self._ask(one)) for one in moves])
             here = {uid for one in moves for uid in one.sop_instance_uids} & self.arrived
-            conclusion = conclude(order, asked, Seen(here))
+            conclusion = conclude(order, asked, Arrivals(here))
             if conclusion.retry is None:
-                self.lost |= {uid for loss in conclusion.losses for uid in loss.share.sop_instance_uids}
+                self.lost |= {uid for loss in conclusion.losses for uid in loss.part.sop_instance_uids}
                 tasks += [(task.payload, 0) for task in conclusion.tasks]
             elif failures < PAUSES:
                 tasks.append((payload, failures + 1))
             else:
                 tasks += [(following, 0) for following in self._give_up(order)]
 
-    def _open(self, order: MoveOrder) -> list[Share]:
-        shares = [*(self.shares[key] for key in order.whole), *order.parts]
-        return [left for share in shares if (left := share.without(self.arrived)) is not None]
+    def _open(self, order: MoveOrder) -> list[SeriesPart]:
+        parts = [*(self.parts[key] for key in order.whole), *order.parts]
+        return [left for part in parts if (left := part.without(self.arrived)) is not None]
 
-    def _ask(self, one: Move) -> Answer:
+    def _ask(self, one: Move) -> FinalResponse:
         self.moves.append(one)
         uids = one.sop_instance_uids
         sent = self.sends(uids, self.bad)
         self.arrived |= set(sent)
-        return Answer(0x0000, len(sent)) if len(sent) == len(uids) else self.answer
+        return FinalResponse(0x0000, len(sent)) if len(sent) == len(uids) else self.answer
 
     def _give_up(self, order: MoveOrder) -> list[dict[str, object]]:
-        simpler, shares = order.simpler(), self._open(order)
+        simpler, parts = order.simpler(), self._open(order)
         if simpler is None:
-            self.lost |= {uid for share in shares for uid in share.sop_instance_uids}
+            self.lost |= {uid for part in parts for uid in part.sop_instance_uids}
             return []
-        return [task.payload for task in move_tasks((one.by_objects() for one in shares), simpler)]
+        return [task.payload for task in move_tasks((one.by_objects() for one in parts), simpler)]
 
 
 @st.composite
-def retrieves(draw: st.DrawFn, answer: Answer) -> Retrieve:
+def retrieves(draw: st.DrawFn, answer: FinalResponse) -> Retrieve:
     sizes = draw(st.lists(st.integers(1, 130), min_size=1, max_size=3))
     many = [images(size, number) for number, size in enumerate(sizes)]
-    shares = draw(st.sampled_from([many, reports(sum(sizes)), [*many, *reports(sizes[0], 10)]]))
-    uids = [uid for share in shares for uid in share.sop_instance_uids]
+    parts = draw(st.sampled_from([many, reports(sum(sizes)), [*many, *reports(sizes[0], 10)]]))
+    uids = [uid for part in parts for uid in part.sop_instance_uids]
     bad = draw(st.sets(st.sampled_from(uids), max_size=6))
     sends = draw(st.sampled_from([nothing, up_to_the_first, up_to_the_last, every_other_first]))
-    return Retrieve(shares, bad, sends, answer)
+    return Retrieve(parts, bad, sends, answer)
 
 
-any_manners = st.builds(Manners, across_studies=st.booleans())
+any_manners = st.builds(MoveCapabilities, across_studies=st.booleans())
 
 
 @given(retrieves(UNABLE), any_manners)
@@ -127,11 +129,11 @@ def test_everything_else_arrives_by_few_moves(retrieve, manners):
     # When
     retrieve.run(manners)
     # Then
-    everything = {uid for share in retrieve.shares.values() for uid in share.sop_instance_uids}
+    everything = {uid for part in retrieve.parts.values() for uid in part.sop_instance_uids}
     assert retrieve.arrived == everything - set(retrieve.bad)
     assert retrieve.lost == set(retrieve.bad)
     assert {uid for one in retrieve.moves for uid in one.sop_instance_uids} == everything
-    whole = sum(len(plan_moves([share], manners)) for share in retrieve.shares.values())
+    whole = sum(len(plan_moves([part], manners)) for part in retrieve.parts.values())
     at_most = min(whole, len(everything)) + len(retrieve.bad) * (2 * (LEVELS + 2) + TRIES)
     assert len(retrieve.moves) <= at_most
 
@@ -152,7 +154,7 @@ def test_what_may_pass_is_tried_again_whole_and_only_then_cut(retrieve, manners)
     # When
     retrieve.run(manners)
     # Then
-    everything = {uid for share in retrieve.shares.values() for uid in share.sop_instance_uids}
+    everything = {uid for part in retrieve.parts.values() for uid in part.sop_instance_uids}
     assert retrieve.arrived == everything - set(retrieve.bad)
     assert retrieve.lost == set(retrieve.bad)
     lists = Counter(frozenset(one.sop_instance_uids) for one in retrieve.moves if one.is_list)
@@ -170,7 +172,7 @@ def test_a_cut_holds_the_rest_once_in_shorter_lists(number, data):
     # When
     cuts = cut(move, arrived, failed)
     # Then
-    covered = [uid for one in cuts for share in one.shares for uid in share.sop_instance_uids]
+    covered = [uid for one in cuts for part in one.parts for uid in part.sop_instance_uids]
     assert sorted(covered) == sorted(set(uids) - arrived)
     assert all(one.longest < number or number == 1 for one in cuts)
 
@@ -194,7 +196,7 @@ U = LIST.sop_instance_uids
 )
 def test_a_list_is_cut_where_the_culprit_is_thought_to_be(arrived, failed, lists):
     found = cut(LIST, set(arrived), set(failed))
-    assert [([*one.shares[0].sop_instance_uids], one.longest) for one in found] == lists
+    assert [([*one.parts[0].sop_instance_uids], one.longest) for one in found] == lists
 
 
 def test_a_list_of_series_is_cut_by_series():
@@ -209,9 +211,9 @@ def test_a_list_of_series_is_cut_by_series():
 
 def test_of_a_series_that_came_in_part_the_rest_is_asked_for_by_objects():
     # Given
-    partly = Share("1.1", "1.1.0002", ("1", "2", "3", "4"), whole=True)
+    partly = SeriesPart("1.1", "1.1.0002", ("1", "2", "3", "4"), whole=True)
     others = [*reports(1), partly, *reports(2, 3)]
     # When
     found = cut(Move("SERIES", tuple(others)), {"1.1.0001.1", "1"})
     # Then
-    assert found == [Cut((Share("1.1", "1.1.0002", ("2", "3", "4")),), 2), Cut(tuple(others[2:]), 2)]
+    assert found == [Cut((SeriesPart("1.1", "1.1.0002", ("2", "3", "4")),), 2), Cut(tuple(others[2:]), 2)]

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retrieve.planning.response_outcome import Action, Answer, claimed, judge, may_come, reason_of
+from services.retrieve.planning.response_outcome import (
+    Action,
+    FinalResponse,
+    claimed,
+    may_come,
+    reason_of,
+    response_outcome,
+)
 from shared.contract.reasons import Reason
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.status import status_error
@@ -15,13 +22,15 @@ DONE, REST, SIMPLER = Action.DONE, Action.ASK_REST, Action.ASK_SIMPLER
 LATER, UP, STOP = Action.TRY_LATER, Action.GIVE_UP, Action.STOP
 
 
-def answer(status: int | None, completed=None, failed=None, warning=None, uids=(), outcome=None) -> Answer:
+def answer(
+    status: int | None, completed=None, failed=None, warning=None, uids=(), outcome=None
+) -> FinalResponse:
     error = None
     if status is None:
         error = PeerError(outcome or Outcome.ABORTED, "", permanent=outcome is Outcome.NOT_SUPPORTED)
     elif status and not 0xB000 <= status <= 0xBFFF:
         error = status_error(status)
-    return Answer(status, completed, failed, warning, tuple(uids), error)
+    return FinalResponse(status, completed, failed, warning, tuple(uids), error)
 
 
 #: Answer, asked, arrived, whether the request was the simplest: what follows, and the reason for the rest.
@@ -75,13 +84,13 @@ TABLE = [
 
 @pytest.mark.parametrize(("given_answer", "asked", "arrived", "simplest", "action", "state", "reason"), TABLE)
 def test_each_answer_has_one_meaning(given_answer, asked, arrived, simplest, action, state, reason):
-    verdict = judge(given_answer, asked=asked, arrived=arrived, simplest=simplest)
+    verdict = response_outcome(given_answer, asked=asked, arrived=arrived, simplest=simplest)
     assert (verdict.action, verdict.state, verdict.reason) == (action, state, reason)
 
 
 @given(st.sampled_from([row[0] for row in TABLE]), st.integers(1, 9), st.integers(0, 9), st.booleans())
 def test_nothing_is_done_before_everything_arrived(given_answer, asked, arrived, simplest):
-    verdict = judge(given_answer, asked=asked, arrived=arrived, simplest=simplest)
+    verdict = response_outcome(given_answer, asked=asked, arrived=arrived, simplest=simplest)
     assert (verdict.action is Action.DONE) == (arrived >= asked)
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from simulator.archive.model import Instance, Match, objects_of
+from simulator.archive.model import ArchiveMatch, Instance, objects_of
 from simulator.content import RECIPES, ObjectEncoder, build, encode
 from tests.support import pacs as support
 
@@ -127,7 +127,7 @@ def test_file_is_sent_byte_for_byte(tmp_path):
     instance = Instance(ds.SOPInstanceUID, ds.SOPClassUID, "file", path=path)
 
     # When
-    sent = ObjectEncoder().encode(Match(study, study.series[0], instance), implicit_vr=False)
+    sent = ObjectEncoder().encode(ArchiveMatch(study, study.series[0], instance), implicit_vr=False)
 
     # Then
     assert path.read_bytes().endswith(sent.data_set)

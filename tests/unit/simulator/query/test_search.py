@@ -10,10 +10,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import decode
 
-from simulator.archive.model import Match, StudyList
+from simulator.archive.model import ArchiveMatch, StudyList
 from simulator.behaviour import Behaviour
 from simulator.content import encode
-from simulator.query.responses import AnswerEncoder
+from simulator.query.responses import ResponseEncoder
 from simulator.query.search import RefusedError, admit, find, parse
 from tests.support import pacs as support
 
@@ -211,7 +211,7 @@ def test_answer_is_what_a_data_set_library_would_write(implicit_vr):
 
     # When
     query = parse(support.identifier_of("STUDY", **asked))
-    encoded = AnswerEncoder(query, Behaviour(), "PACS", implicit_vr=implicit_vr).encode(Match(study))
+    encoded = ResponseEncoder(query, Behaviour(), "PACS", implicit_vr=implicit_vr).encode(ArchiveMatch(study))
 
     # Then
     assert encoded == encode(expected, implicit_vr=implicit_vr)
@@ -226,7 +226,7 @@ def test_answers_leave_out_what_is_not_returned():
     )
 
     # When
-    encoded = AnswerEncoder(query, behaviour, "PACS", implicit_vr=True).encode(Match(study))
+    encoded = ResponseEncoder(query, behaviour, "PACS", implicit_vr=True).encode(ArchiveMatch(study))
 
     # Then
     answer = decode(BytesIO(encoded), True, True)

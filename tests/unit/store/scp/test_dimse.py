@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.scp.dimse import C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Request, answer_to, request_of
+from services.store.scp.dimse import C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, DimseRequest, answer_to, request_of
 from shared.dicom.upper_layer.dimse_command import STATUS, decode_command, encode_command, number_of
 from shared.dicom.upper_layer.errors import ProtocolError
 
@@ -25,7 +25,9 @@ def test_a_store_request_is_read():
         SOP_INSTANCE: "1.2.3.4.5",
     }
     # When / Then the padding of UIDs is gone
-    assert request_of(command(elements)) == Request(C_STORE_RQ, 7, "1.2.3", "1.2.3.4.5", has_data_set=True)
+    assert request_of(command(elements)) == DimseRequest(
+        C_STORE_RQ, 7, "1.2.3", "1.2.3.4.5", has_data_set=True
+    )
 
 
 def test_a_request_without_a_data_set_is_told_from_one_with_it():
@@ -59,7 +61,7 @@ def test_a_cancel_needs_no_message_id():
 
 def test_an_answer_repeats_what_was_asked():
     # Given
-    request = Request(C_STORE_RQ, 7, "1.2.3", "1.2.3.4.5", has_data_set=True)
+    request = DimseRequest(C_STORE_RQ, 7, "1.2.3", "1.2.3.4.5", has_data_set=True)
     # When
     answer = decode_command(answer_to(request, 0xA700, "no space"))
     # Then
@@ -78,7 +80,7 @@ def test_an_answer_repeats_what_was_asked():
 )
 def test_whatever_was_asked_the_answer_can_be_read(sop_class_uid, sop_instance_uid, status_code, comment):
     # Given
-    request = Request(C_STORE_RQ, 1, sop_class_uid, sop_instance_uid, has_data_set=True)
+    request = DimseRequest(C_STORE_RQ, 1, sop_class_uid, sop_instance_uid, has_data_set=True)
     # When
     answer = decode_command(answer_to(request, status_code, comment))
     # Then values have an even length, and no more than their element holds

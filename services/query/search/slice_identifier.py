@@ -16,7 +16,7 @@ from shared.querying.profile import Profile
 _DA_LENGTH = 8
 
 
-def study_keys(
+def slice_identifier(
     payload: dict[str, Any], criteria: Criteria, profile: Profile, *, other: bool = False
 ) -> Dataset:
     """Return what to ask for a slice; `other` tries the other way about an empty Modality (0008,0060)."""
