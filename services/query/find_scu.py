@@ -92,7 +92,7 @@ class FindScu:
         )
         if result.error is not None:
             raise result.error
-        return [one for one in result.matches if _belongs(one.study_instance_uid, study_instance_uid)]
+        return [match for match in result.matches if _belongs(match.study_instance_uid, study_instance_uid)]
 
     def objects(self, study_instance_uid: str, series_instance_uid: str) -> list[ObjectMatch]:
         """Return the objects of a series; the answer to a list is used once, then the series is asked alone.
@@ -111,7 +111,7 @@ class FindScu:
         )
         if result.error is not None:
             raise result.error
-        return [one for one in result.matches if _belongs(one.series_instance_uid, series_instance_uid)]
+        return [match for match in result.matches if _belongs(match.series_instance_uid, series_instance_uid)]
 
     def series_of_many(self, study_instance_uids: Sequence[str]) -> FindResult[SeriesMatch]:
         """Ask for the series of many studies at once; what went wrong stands in the result."""
@@ -178,13 +178,13 @@ def record_rows(records: Sequence[FindRecord], job_id: str, task_id: int) -> lis
         {
             "job_id": job_id,
             "task_id": task_id,
-            "level": one.level,
-            "keys": one.keys,
-            "status_code": one.status_code,
-            "matches": one.matches,
-            "duration_ms": one.duration_ms,
-            "error": one.error,
-            "asked_at": one.asked_at,
+            "level": record.level,
+            "keys": record.keys,
+            "status_code": record.status_code,
+            "matches": record.matches,
+            "duration_ms": record.duration_ms,
+            "error": record.error,
+            "asked_at": record.asked_at,
         }
-        for one in records
+        for record in records
     ]

@@ -116,7 +116,7 @@ class QueryJobService:
         with self._database.read() as session:
             studies = undecided(session, claim.job_id, claim.payload["studies"])
             days = study_days(session, claim.job_id, claim.payload["studies"])
-            known = known_objects(session, [one.study_instance_uid for one in studies])
+            known = known_objects(session, [study.study_instance_uid for study in studies])
             settled = self._settled(session, claim, context, learner, studies, known)
         prefetch(context.criteria, studies, days, known, scu, learner)
         outcomes = _Outcomes(self._database, claim, self._publish)
@@ -153,7 +153,7 @@ class QueryJobService:
             return []
         settled = unchanged(session, claim.job_id, context.criteria, studies, known)
         uids = {one.study_instance_uid for one in settled}
-        studies[:] = [one for one in studies if one.study_instance_uid not in uids]
+        studies[:] = [study for study in studies if study.study_instance_uid not in uids]
         return settled
 
     def _examine_one(
@@ -170,7 +170,7 @@ class QueryJobService:
     def _publish(self, job_id: str, decisions: Sequence[StudyDecision]) -> None:
         try:
             for start in range(0, len(decisions), _SUMMARIES_AT_ONCE):
-                studies = [_summary(one) for one in decisions[start : start + _SUMMARIES_AT_ONCE]]
+                studies = [_summary(decision) for decision in decisions[start : start + _SUMMARIES_AT_ONCE]]
                 self._publisher.event(StudiesDecided(job_id=job_id, studies=studies), "query", job_id)
         except BrokerAwayError as error:
             # The rows are the truth; this event only saves a reader from asking for them.

@@ -124,8 +124,8 @@ def offers(classes: Sequence[str]) -> list[Offer]:
     left -= len(plain) * len(reports)
     every = _groups((*_PLAIN, *_COMPRESSED), left // len(others)) if others else []
     return [
-        *((one, group) for group in plain for one in reports),
-        *((one, group) for group in every for one in others),
+        *((report, group) for group in plain for report in reports),
+        *((other, group) for group in every for other in others),
         *((one, _PLAIN) for one in rest),
     ]
 

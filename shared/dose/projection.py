@@ -29,7 +29,7 @@ def is_projection(report: Item) -> bool:
 def summarize_projection(report: Item) -> Summary:
     """Return dose area product, dose at the reference point, fluoroscopy time; glandular doses by side."""
     events = report.all(IRRADIATION_EVENT)
-    figures = [one for part in report.all(ACCUMULATED) for one in _totals(part)]
+    figures = [total for part in report.all(ACCUMULATED) for total in _totals(part)]
     glandular = [one for number, event in enumerate(events, start=1) for one in _glandular(number, event)]
     is_mammography = bool(glandular) or any(one.name == "AGD total" for one in figures)
     if is_mammography:

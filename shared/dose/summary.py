@@ -33,10 +33,10 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return asdict(self) | {"figures": [asdict(one) for one in self.figures]}
+        return asdict(self) | {"figures": [asdict(figure) for figure in self.figures]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read stored values."""
-        figures = tuple(Figure(**one) for one in data["figures"])
+        figures = tuple(Figure(**datum) for datum in data["figures"])
         return cls(kind=data["kind"], events=data["events"], figures=figures)

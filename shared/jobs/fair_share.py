@@ -49,7 +49,7 @@ def shares(standings: Iterable[Standing], tasks: int, *, waited_for: bool = Fals
     What one job does not want is left to the others, and each gets at least one. While somebody waits for a
     job (here, or `waited_for` in another service), background jobs have one in flight, all together.
     """
-    wanting = [one for one in standings if one.wants]
+    wanting = [standing for standing in standings if standing.wants]
     front = [one for one in wanting if not one.background]
     back = [one for one in wanting if one.background]
     if not back or not (front or waited_for):
@@ -72,4 +72,8 @@ def _evenly(wanting: Sequence[Standing], tasks: int) -> dict[str, int]:
 
 def short(standings: Sequence[Standing], given: dict[str, int]) -> list[str]:
     """Return the jobs that have something to begin and less in flight than their share."""
-    return [one.job_id for one in standings if one.due and one.in_flight < given.get(one.job_id, 0)]
+    return [
+        standing.job_id
+        for standing in standings
+        if standing.due and standing.in_flight < given.get(standing.job_id, 0)
+    ]

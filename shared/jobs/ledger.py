@@ -237,7 +237,7 @@ class Ledger:
     def jobs_with_work(self, session: Session, now: datetime) -> list[str]:
         """Return unfinished jobs that may begin a task, or have none open at all."""
         nodes = self._standings.of_all(session, now)
-        done = [one.job_id for shared in nodes for one in shared.standings if not one.is_open]
+        done = [standing.job_id for shared in nodes for standing in shared.standings if not standing.is_open]
         return [*done, *(job_id for shared in nodes for job_id in shared.short())]
 
     def unannounced(self, session: Session, before: datetime) -> list[str]:

@@ -32,7 +32,7 @@ class Shared:
 
     def free(self, job_id: str) -> int:
         """Return how many tasks a job may begin now."""
-        in_flight = next((one.in_flight for one in self.standings if one.job_id == job_id), 0)
+        in_flight = next((standing.in_flight for standing in self.standings if standing.job_id == job_id), 0)
         return max(0, self.shares.get(job_id, 0) - in_flight)
 
     def short(self) -> list[str]:
@@ -64,7 +64,9 @@ class Standings:
 
     def _shared(self, session: Session, node_id: int, standings: Sequence[Standing], now: datetime) -> Shared:
         limit = session.scalar(select(Node.max_associations).where(Node.id == node_id))
-        waited_for = any(one.background for one in standings) and self._waited_for(session, node_id, now)
+        waited_for = any(standing.background for standing in standings) and self._waited_for(
+            session, node_id, now
+        )
         given = shares(standings, credits_of(limit or MAX_ASSOCIATIONS_DEFAULT), waited_for=waited_for)
         return Shared(standings, given)
 

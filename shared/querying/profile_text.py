@@ -179,7 +179,7 @@ def told(profile: Profile) -> list[ProfileEntry]:
 
 def untold() -> set[str]:
     """Return the fields of which nothing is told; a test holds that none is forgotten."""
-    return {one.name for one in fields(Profile)} - _FIELDS.keys() - _UNTOLD
+    return {field.name for field in fields(Profile)} - _FIELDS.keys() - _UNTOLD
 
 
 def _told(name: str, value: Any, *, looked: bool) -> ProfileEntry:

@@ -32,7 +32,7 @@ def handover_of(session: Session, job_id: str) -> dict[str, Any] | None:
     if not objects:
         return None
     batches = [batch_json(row) for row in _not_taken(session, job_id, BATCHES_SHOWN)]
-    last = next((one for one in batches if one["reason"]), None)
+    last = next((batch for batch in batches if batch["reason"]), None)
     waiting = sum(objects.get(state, 0) for state in ("open", "waiting", "running"))
     return {
         "status": "failed" if "failed" in objects else "waiting" if waiting else "done",

@@ -90,7 +90,7 @@ def _acquisition(rng: random.Random, event_uid: str, protocol: str, *, scout: bo
 def _events(match: ArchiveMatch) -> tuple[list[Dataset], float]:
     rng = rng_for(match.uid)
     series = [series for series in match.study.series if series.modality == "CT"]
-    protocols = [one.description or "Protocol" for one in series] or ["Protocol"]
+    protocols = [entry.description or "Protocol" for entry in series] or ["Protocol"]
     events = []
     total = 0.0
     for number, protocol in enumerate(["Topogram", *protocols]):

@@ -69,7 +69,7 @@ def storage_contexts(instances: Iterable[Instance]) -> list[PresentationContext]
 
     What is compressed has a context of its own for its transfer syntax.
     """
-    kinds = dict.fromkeys((one.sop_class_uid, one.transfer_syntax_uid) for one in instances)
+    kinds = dict.fromkeys((instance.sop_class_uid, instance.transfer_syntax_uid) for instance in instances)
     contexts = [
         build_context(
             sop_class_uid, _UNCOMPRESSED if transfer_syntax_uid is None else [UID(transfer_syntax_uid)]

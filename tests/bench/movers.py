@@ -70,7 +70,7 @@ def move_all_at_once(peer: Peer, studies: Sequence[Study], store: PlainStore) ->
     program = shutil.which("movescu")
     if program is None:
         pytest.skip("no movescu: install the package dcmtk")
-    uids = "\\".join(one.study_instance_uid for one in studies)
+    uids = "\\".join(study.study_instance_uid for study in studies)
     keys = ["-k", "0008,0052=STUDY", "-k", f"0020,000D={uids}"]
     titles = ["-aet", peer.calling_ae_title, "-aec", peer.ae_title, "-aem", store.ae_title]
     began = time.monotonic()
@@ -94,13 +94,13 @@ def move_one_by_one(peer: Peer, studies: Sequence[Study], ae_title: str, *, keep
     timeouts = Timeouts(10.0, 60.0)
     began = time.monotonic()
     link = None
-    for one in studies:
-        series = one.series[0]
+    for study in studies:
+        series = study.series[0]
         if link is None:
             link = open_pynetdicom_association(peer, [STUDY_ROOT_MOVE], timeouts)
         identifier = move_identifier(
             "IMAGE",
-            [one.study_instance_uid],
+            [study.study_instance_uid],
             [series.series_instance_uid],
             [series.instances[0].sop_instance_uid],
         )

@@ -31,6 +31,6 @@ def test_what_is_missing_is_asked_again_after_a_restart_of_everything(installati
     again = installation.doseqr(*ORDER)
     assert verdict(second.json) == verdict(again.json)
     wait_until(lambda: len(seen.endings(first.json["id"])) == 2)
-    assert [one.status for one in seen.endings(first.json["id"])] == ["incomplete", "completed"]
+    assert [ending.status for ending in seen.endings(first.json["id"])] == ["incomplete", "completed"]
     third = installation.doseqr("again", first.json["id"])
     assert (third.code, "nothing is missing" in third.err) == (2, True)

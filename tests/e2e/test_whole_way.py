@@ -39,6 +39,8 @@ def test_two_of_each_find_decide_and_bring_all_and_say_so_once(installation, ser
     for job in (query["id"], retrieve["id"]):
         wait_until(lambda job=job: bool(seen.endings(job)))  # type: ignore[misc]
         assert [type(event) for event in seen.endings(job)] == [Completed]
-    told = Counter(one.study_instance_uid for event in seen.heard(StudiesDecided) for one in event.studies)
+    told = Counter(
+        study.study_instance_uid for event in seen.heard(StudiesDecided) for study in event.studies
+    )
     assert set(told.values()) == {1}
     assert set(told) == {study["study_instance_uid"] for study in query["studies"]}

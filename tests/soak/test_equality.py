@@ -22,7 +22,7 @@ MOST_IN_DCMQRSCP = 400
 @pytest.mark.timeout(3600)
 def test_an_orthanc_of_two_thousand_studies_leads_to_the_truth(system, make_orthanc):
     # Given
-    made = [slim(one) for one in studies(STUDIES, seed=29)]
+    made = [slim(study) for study in studies(STUDIES, seed=29)]
     orthanc_of(system, make_orthanc, made)
     # When
     query = asked(system, "orthanc", MONTH)
@@ -35,7 +35,7 @@ def test_dcmqrscps_of_two_thousand_studies_lead_to_what_can_be_known_of_them(
     system, make_dcmqrscp, scripted_pacs
 ):
     # Given
-    made = [slim(one) for one in studies(STUDIES, seed=29)]
+    made = [slim(study) for study in studies(STUDIES, seed=29)]
     parts = [made[start : start + MOST_IN_DCMQRSCP] for start in range(0, STUDIES, MOST_IN_DCMQRSCP)]
     for number, part in enumerate(parts):
         dcmqrscp_and_twin_of(system, make_dcmqrscp, scripted_pacs, part, number=number)

@@ -72,14 +72,14 @@ def _watch(seen: Observed, worker: Running, job_id: str, studies: int) -> list[S
 def _print(samples: Sequence[Sample], finds: int) -> None:
     rows = [
         [
-            one.studies,
-            one.seconds,
-            one.studies / one.seconds,
-            one.resident_mib,
-            one.database_mib,
-            one.database_mib * 2**20 / one.studies,
+            sample.studies,
+            sample.seconds,
+            sample.studies / sample.seconds,
+            sample.resident_mib,
+            sample.database_mib,
+            sample.database_mib * 2**20 / sample.studies,
         ]
-        for one in samples
+        for sample in samples
     ]
     head = ("studies", "seconds", "studies/s", "peak MiB", "database MiB", "bytes a study")
     print_table(f"A year of studies on a scripted PACS, {finds:,} C-FINDs", head, rows)
@@ -109,7 +109,7 @@ def test_a_year_is_asked_for_in_flat_memory_and_linear_time(
     _print(samples, finds)
     assert (status, missing) == ("completed", 0)
     assert samples[-1].studies == found
-    assert max(one.resident_mib for one in samples) < MOST_MIB
+    assert max(sample.resident_mib for sample in samples) < MOST_MIB
     early, late = samples[1], samples[-1]
     assert late.seconds / late.studies < early.seconds / early.studies * MOST_GROWTH
     assert late.database_mib / late.studies < early.database_mib / early.studies * MOST_GROWTH

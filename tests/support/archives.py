@@ -30,10 +30,10 @@ def slim(study: Study) -> Study:
     The first image of a series stays. Where no series is described, one of at most five objects may be a dose
     screen: more stay then.
     """
-    few = 1 if any(one.description for one in study.series) else _MORE_THAN_A_DOSE_SCREEN
+    few = 1 if any(entry.description for entry in study.series) else _MORE_THAN_A_DOSE_SCREEN
     series = [
-        one if one.modality in _WHOLE else dataclasses.replace(one, instances=one.instances[:few])
-        for one in study.series
+        entry if entry.modality in _WHOLE else dataclasses.replace(entry, instances=entry.instances[:few])
+        for entry in study.series
     ]
     return dataclasses.replace(study, series=tuple(series))
 

@@ -116,7 +116,7 @@ class Orthanc:
     def sop_instance_uids(self) -> set[str]:
         """Return all that it holds."""
         instances = self.get("/instances?expand&since=0&limit=100000")
-        return {one["MainDicomTags"]["SOPInstanceUID"] for one in instances}
+        return {instance["MainDicomTags"]["SOPInstanceUID"] for instance in instances}
 
     def file_of(self, sop_instance_uid: str) -> bytes:
         """Return a file as it was stored."""

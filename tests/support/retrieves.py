@@ -74,12 +74,12 @@ class Retrieves:
         with self.system.database.write() as session:
             session.add(a_query(query_id, **(nodes | columns)))
             session.flush()
-            for one in studies:
-                session.add(a_study(one.study_instance_uid, query_id))
-                for series in one.series:
-                    classes = {one.sop_instance_uid: one.sop_class_uid for one in series.instances}
+            for study in studies:
+                session.add(a_study(study.study_instance_uid, query_id))
+                for series in study.series:
+                    classes = {study.sop_instance_uid: study.sop_class_uid for study in series.instances}
                     uids = list(classes)
-                    keys = (one.study_instance_uid, series.series_instance_uid)
+                    keys = (study.study_instance_uid, series.series_instance_uid)
                     kept = [uid for uid in uids if only is None or uid in only]
                     if not kept:
                         continue

@@ -77,7 +77,7 @@ class Scu:
         items = item(0x10, APPLICATION_CONTEXT)
         for number, (abstract, transfers) in enumerate(self.contexts):
             body = struct.pack("BBBB", 2 * number + 1, 0, 0, 0) + item(0x30, abstract.encode())
-            items += item(0x20, body + b"".join(item(0x40, one.encode()) for one in transfers))
+            items += item(0x20, body + b"".join(item(0x40, transfer.encode()) for transfer in transfers))
         items += item(0x50, item(0x51, struct.pack(">L", 16384)) + item(0x52, b"1.2.3"))
         called, calling = b"ANY".ljust(16), self.calling_ae_title.encode().ljust(16)
         return struct.pack(">HH", 1, 0) + called + calling + bytes(32) + items

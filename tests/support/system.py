@@ -167,11 +167,11 @@ class System:
 def kept_objects(query: Mapping[str, Any]) -> set[str]:
     """Return the SOP Instance UIDs that a query's JSON keeps one by one."""
     return {
-        one["sop_instance_uid"]
+        entry["sop_instance_uid"]
         for study in query["studies"]
         for series in study["series"]
-        for one in series["objects"]
-        if one["decision"] == "keep"
+        for entry in series["objects"]
+        if entry["decision"] == "keep"
     }
 
 

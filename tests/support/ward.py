@@ -74,7 +74,7 @@ def uid_of(kind: str) -> str:
 
 def series_of(kind: str, modality: str) -> str:
     """Return the UID of the first series of this modality in the last study of a kind."""
-    return next(one.series_instance_uid for one in ONE[kind].series if one.modality == modality)
+    return next(entry.series_instance_uid for entry in ONE[kind].series if entry.modality == modality)
 
 
 # What is right
@@ -82,7 +82,7 @@ def series_of(kind: str, modality: str) -> str:
 
 def is_wanted(study: Study, criteria: Mapping[str, Any] = CRITERIA) -> bool:
     """Tell whether a study has a requested type."""
-    codes = {one.modality for one in study.series}
+    codes = {entry.modality for entry in study.series}
     if any(not codes.isdisjoint(CODES[name]) for name in criteria["types"]):
         return True
     return bool(criteria.get("include_sr_only")) and codes == {"SR"}
@@ -101,13 +101,14 @@ def truth_of(study: Study, criteria: Mapping[str, Any] = CRITERIA) -> frozenset[
 def kept_of(judged: Mapping[str, Any], study: Study) -> frozenset[str]:
     """Return the objects of a study that a query keeps, those of whole series by what the archive has."""
     objects = {
-        one.series_instance_uid: [each.sop_instance_uid for each in one.instances] for one in study.series
+        entry.series_instance_uid: [instance.sop_instance_uid for instance in entry.instances]
+        for entry in study.series
     }
     kept: set[str] = set()
     for series in judged["series"]:
         if series["decision"] != "keep":
             continue
-        named = [one["sop_instance_uid"] for one in series["objects"] if one["decision"] == "keep"]
+        named = [entry["sop_instance_uid"] for entry in series["objects"] if entry["decision"] == "keep"]
         kept.update(named or objects[series["series_instance_uid"]])
     return frozenset(kept)
 
@@ -135,7 +136,7 @@ def lies_in(study: Study, window: Mapping[str, Any]) -> bool:
     """Tell whether a study belongs to a window that is missing."""
     days, code = window["window"], window["code"]
     codes = code.split("\\") if isinstance(code, str) else code
-    if codes and not {one.modality for one in study.series} & set(codes):
+    if codes and not {entry.modality for entry in study.series} & set(codes):
         return False
     if study.date is None or study.time is None:
         return True
@@ -178,7 +179,7 @@ def check_against_truth(
             if uid not in named and not any(lies_in(study, window) for window in windows):
                 unnamed.append(study.kind)
     assert unnamed == [], "neither judged nor named as missing"
-    wanted = {one.study_instance_uid for one in studies if is_wanted(one, criteria)}
+    wanted = {study.study_instance_uid for study in studies if is_wanted(study, criteria)}
     assert judged.keys() <= wanted
     return lost
 

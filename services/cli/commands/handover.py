@@ -43,7 +43,7 @@ def listing(
         print_json(batches)
         return
     names = ("batch", "status", "objects", "attempts", "due_at", "job", "study_instance_uid", "detail")
-    table(names, [["" if one[name] is None else one[name] for name in names] for one in batches])
+    table(names, [["" if batch[name] is None else batch[name] for name in names] for batch in batches])
 
 
 @app.command("retry")

@@ -15,8 +15,8 @@ def print_why(answer: dict[str, Any]) -> None:
         line("  the PACS says: " + ", ".join(f"{key} {_words(value)}" for key, value in told.items()))
     for series in answer["series"]:
         line(f"  {series['modality'] or '?':<4} series {series['series_instance_uid']}: {_verdict(series)}")
-        for one in series["objects"]:
-            line(f"       object {one['sop_instance_uid']}: {_verdict(one)}")
+        for entry in series["objects"]:
+            line(f"       object {entry['sop_instance_uid']}: {_verdict(entry)}")
     for find in answer["finds"]:
         status = "no final answer" if find["status_code"] is None else f"0x{find['status_code']:04X}"
         line(f"  C-FIND {find['level']}: {find['matches']} answers, {status} at {find['asked_at']}")

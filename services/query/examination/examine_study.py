@@ -89,7 +89,7 @@ def _ask(study: StudyAnswer, needs: Needs, answers: _Answers, scu: FindScu) -> M
 def _ask_series(study: StudyAnswer, answers: _Answers, scu: FindScu) -> Missing | None:
     uid = study.study_instance_uid
     answers.series = _twice_if_short(
-        lambda: [series_answer(one) for one in scu.series(uid)],
+        lambda: [series_answer(entry) for entry in scu.series(uid)],
         lambda series: series_shortfall(study, series) > 0,
     )
     short = series_shortfall(study, answers.series)

@@ -199,7 +199,7 @@ class _Prefetcher:
     def _size(self, key: SeriesKey) -> int:
         study, series = key
         matches = self._scu.series_answers[study]
-        counts = [one.instance_count for one in matches if one.series_instance_uid == series]
+        counts = [match.instance_count for match in matches if match.series_instance_uid == series]
         return counts[0] if counts and counts[0] is not None else _GUESSED_OBJECTS
 
     def _ask_objects(self, keys: Sequence[SeriesKey]) -> bool:

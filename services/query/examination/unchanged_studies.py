@@ -31,9 +31,9 @@ def unchanged(
     if not criteria.ignore_known:
         return []
     counted = {
-        one.study_instance_uid: one
-        for one in studies
-        if one.series_count and one.instance_count and one.study_instance_uid in known
+        study.study_instance_uid: study
+        for study in studies
+        if study.series_count and study.instance_count and study.study_instance_uid in known
     }
     earlier = _earlier(session, job_id, criteria, counted)
     return [

@@ -35,7 +35,7 @@ def save_outcomes(
 def _still_open(
     session: Session, job_id: str, outcomes: Sequence[Decided | Missing]
 ) -> list[Decided | Missing]:
-    by_uid = {one.study_instance_uid: one for one in outcomes}
+    by_uid = {outcome.study_instance_uid: outcome for outcome in outcomes}
     found = session.scalars(
         select(QueryStudy.study_instance_uid).where(
             QueryStudy.job_id == job_id,
@@ -47,8 +47,8 @@ def _still_open(
 
 
 def _write(session: Session, job_id: str, task_id: int | None, outcomes: Sequence[Decided | Missing]) -> None:
-    decided = [one for one in outcomes if isinstance(one, Decided)]
-    studies = [_study_row(job_id, task_id, one) for one in outcomes]
+    decided = [outcome for outcome in outcomes if isinstance(outcome, Decided)]
+    studies = [_study_row(job_id, task_id, outcome) for outcome in outcomes]
     series = [row for one in decided for row in _series_rows(job_id, one)]
     objects = [row for one in decided for row in _object_rows(job_id, one.decision)]
     if studies:
@@ -111,9 +111,9 @@ def _kept(series: SeriesDecision) -> int:
 
 
 def _series_rows(job_id: str, outcome: Decided) -> list[dict[str, Any]]:
-    answered = {one.series_instance_uid: one for one in outcome.series}
+    answered = {entry.series_instance_uid: entry for entry in outcome.series}
     key = {"job_id": job_id, "study_instance_uid": outcome.study_instance_uid}
-    return [_series_row(key, one, answered[one.series_instance_uid]) for one in outcome.decision.series]
+    return [_series_row(key, entry, answered[entry.series_instance_uid]) for entry in outcome.decision.series]
 
 
 def _series_row(key: dict[str, str], one: SeriesDecision, answer: SeriesAnswer) -> dict[str, Any]:

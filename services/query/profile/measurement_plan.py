@@ -62,9 +62,9 @@ class MeasurementPlan:
 
     def _sampled(self, sample: Sample) -> None:
         studies = sample.studies
-        self._returned("modalities_returned", [one.modalities for one in studies])
-        self._returned("returns_study_descriptions", [one.description for one in studies])
-        self._returned("returns_series_counts", [one.series_count for one in studies])
+        self._returned("modalities_returned", [study.modalities for study in studies])
+        self._returned("returns_study_descriptions", [study.description for study in studies])
+        self._returned("returns_series_counts", [study.series_count for study in studies])
         self._is(study_modality_key=sample.with_modality)
         self.learn(lambda known: known.answered(sample.widest_days, _busiest(sample)))
         if sample.cap is not None:
@@ -123,28 +123,30 @@ class MeasurementPlan:
         alone = yield MeasurementRequest("SERIES", studies=(uids[0],))
         if not alone.complete or not alone.matches:
             return
-        self.series = [replace(one, study_instance_uid=uids[0]) for one in alone.matches]
+        self.series = [replace(match, study_instance_uid=uids[0]) for match in alone.matches]
 
         def ask(part: Sequence[str]) -> Plan[bool]:
             response = yield MeasurementRequest("SERIES", studies=tuple(part), most=len(part) * 20 + 100)
-            taken = response.complete and {one.study_instance_uid for one in response.matches} == set(part)
+            taken = response.complete and {match.study_instance_uid for match in response.matches} == set(
+                part
+            )
             if taken:
                 self.series = list(response.matches)
             return taken
 
         yield from self._lists("SERIES", uids, ask)
-        self._returned("returns_series_descriptions", [one.description for one in self.series])
-        self._returned("returns_station_names", [one.station_name for one in self.series])
-        self._returned("returns_instance_counts", [one.instance_count for one in self.series])
+        self._returned("returns_series_descriptions", [entry.description for entry in self.series])
+        self._returned("returns_station_names", [entry.station_name for entry in self.series])
+        self._returned("returns_instance_counts", [entry.instance_count for entry in self.series])
         self._trusts_counts(small)
 
     def _trusts_counts(self, studies: Sequence[StudyMatch]) -> None:
         """Compare the numbers of series that were announced with those that were answered."""
-        looked_at = {one.study_instance_uid for one in self.series}
-        announced = {one.study_instance_uid: one.series_count for one in studies}
+        looked_at = {entry.study_instance_uid for entry in self.series}
+        announced = {study.study_instance_uid: study.series_count for study in studies}
         compared = [
             announced[uid]
-            == len({one.series_instance_uid for one in self.series if one.study_instance_uid == uid})
+            == len({entry.series_instance_uid for entry in self.series if entry.study_instance_uid == uid})
             for uid in looked_at
             if uid is not None and announced.get(uid) is not None
         ]
@@ -174,7 +176,9 @@ class MeasurementPlan:
                 "IMAGE", studies=studies, series=tuple(part), most=2 * _OBJECTS_AT_ONCE
             )
             objects.extend(response.matches)
-            return response.complete and {one.series_instance_uid for one in response.matches} == set(part)
+            return response.complete and {match.series_instance_uid for match in response.matches} == set(
+                part
+            )
 
         yield from self._lists("IMAGE", list(study_of), ask)
         self._returned("returns_sop_classes", [one.sop_class_uid for one in objects])
@@ -188,7 +192,7 @@ class MeasurementPlan:
         response = yield MeasurementRequest(
             "SERIES", first=day, last=day, relational=True, most=len(uids) * 50 + 200
         )
-        answered = {one.study_instance_uid for one in response.matches}
+        answered = {match.study_instance_uid for match in response.matches}
         self._is(relational=response.complete and answered == uids)
 
     # What was learned
@@ -219,19 +223,19 @@ class MeasurementPlan:
 
 
 def _uids(matches: Sequence[Any]) -> set[str]:
-    return {str(one.study_instance_uid) for one in matches}
+    return {str(match.study_instance_uid) for match in matches}
 
 
 def _busiest(sample: Sample) -> int:
     """Return the most studies of one code; of all, where codes are not returned."""
-    codes = {code for one in sample.studies for code in one.modalities or ()}
+    codes = {code for study in sample.studies for code in study.modalities or ()}
     counts = [len(sample.with_code((code,))) for code in codes]
     return max(counts, default=len(sample.studies))
 
 
 def _telling_codes(sample: Sample) -> Sequence[str]:
     """Return the codes to ask for: one that some studies have and others do not, if there is one."""
-    codes = sorted({code for one in sample.studies for code in one.modalities or ()})
+    codes = sorted({code for study in sample.studies for code in study.modalities or ()})
     if not codes:
         return _TRIED_CODES
     partly = [code for code in codes if len(sample.with_code((code,))) < len(sample.uids)]
@@ -251,7 +255,7 @@ def _list_that_tells(sample: Sample, present: Sequence[str]) -> tuple[str, ...] 
 
 def _small_series(series: Collection[SeriesMatch]) -> list[SeriesMatch]:
     """Return series whose objects are few enough to be asked for together, reports first."""
-    known = [one for one in series if one.study_instance_uid is not None]
+    known = [entry for entry in series if entry.study_instance_uid is not None]
     known.sort(key=lambda one: (one.modality != "SR", _size(one), one.series_instance_uid))
     chosen: list[SeriesMatch] = []
     objects = 0

@@ -95,7 +95,7 @@ class Sample:
     @property
     def uids(self) -> set[str]:
         """Return the studies' UIDs."""
-        return {one.study_instance_uid for one in self.studies}
+        return {study.study_instance_uid for study in self.studies}
 
     @property
     def days(self) -> int:
@@ -105,7 +105,7 @@ class Sample:
     def with_code(self, codes: Iterable[str]) -> set[str]:
         """Return the UIDs of studies that have one of these codes, as far as the node told them."""
         wanted = set(codes)
-        return {one.study_instance_uid for one in self.studies if wanted & set(one.modalities or ())}
+        return {study.study_instance_uid for study in self.studies if wanted & set(study.modalities or ())}
 
     def request(self, codes: tuple[str, ...] = ()) -> MeasurementRequest:
         """Return the question for the same window."""
@@ -118,11 +118,11 @@ class Sample:
         if self.minutes is not None:
             return None
         days: dict[date, set[str]] = {}
-        for one in self.studies:
-            day = _day(one.study_date)
+        for study in self.studies:
+            day = _day(study.study_date)
             if day is None:
                 return None
-            days.setdefault(day, set()).add(one.study_instance_uid)
+            days.setdefault(day, set()).add(study.study_instance_uid)
         return min(days.items(), key=lambda item: (len(item[1]), item[0]), default=None)
 
 
@@ -161,7 +161,7 @@ def _going_back(today: date, *, with_modality: bool) -> Plan[_Findings]:
         if not response.complete:
             last = first - _DAY
             continue
-        studies |= {one.study_instance_uid: one for one in response.matches}
+        studies |= {match.study_instance_uid: match for match in response.matches}
         reached, last = first, first - _DAY
         if response.matches:
             answered, widest = answered + 1, max(widest, width)
@@ -177,7 +177,9 @@ def _going_back(today: date, *, with_modality: bool) -> Plan[_Findings]:
 
 def _part_of(day: date, response: MeasurementResponse) -> Plan[_Findings]:
     """Ask for so many minutes of a busy day that a few studies lie in them."""
-    minutes = sorted(minute for one in response.matches if (minute := _minute(one.study_time)) is not None)
+    minutes = sorted(
+        minute for match in response.matches if (minute := _minute(match.study_time)) is not None
+    )
     if len(minutes) <= ENOUGH:
         return _Findings(None)
     window = minutes[0], minutes[ENOUGH]
@@ -220,7 +222,7 @@ def _compared_with_halves(sample: Sample) -> Plan[Sample]:
         response = yield part
         if not response.complete:
             return sample
-        studies |= {one.study_instance_uid: one for one in response.matches}
+        studies |= {match.study_instance_uid: match for match in response.matches}
     answers = len(sample.studies)
     if len(studies) > answers:
         return replace(sample, studies=tuple(studies.values()), cap=answers)
@@ -237,7 +239,7 @@ def _halves(sample: Sample) -> tuple[MeasurementRequest, MeasurementRequest]:
 
 
 def _once(matches: Iterable[StudyMatch]) -> tuple[StudyMatch, ...]:
-    studies: Mapping[str, StudyMatch] = {one.study_instance_uid: one for one in matches}
+    studies: Mapping[str, StudyMatch] = {match.study_instance_uid: match for match in matches}
     return tuple(studies.values())
 
 

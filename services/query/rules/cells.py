@@ -36,7 +36,7 @@ class Case:
 
     def own_series(self) -> tuple[SeriesAnswer, ...]:
         """Return the series of the type's own codes."""
-        return tuple(one for one in self.series if one.code() in CODES[self.type])
+        return tuple(entry for entry in self.series if entry.code() in CODES[self.type])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def ct_without_report(case: Case) -> CellOutcome:
         return CellOutcome(_whole(named, Reason.PHILIPS_DOSE_INFO), left=Reason.NOT_A_DOSE_SERIES)
     if case.toshiba:
         return _unite(_toshiba(one, case) for one in own)
-    if any(returned(one.description) for one in case.series):
+    if any(returned(entry.description) for entry in case.series):
         return CellOutcome(left=Reason.NOT_A_DOSE_SERIES)
     return _unite(_small(one, case) for one in own)
 
@@ -103,15 +103,17 @@ def nm_without_report(case: Case) -> CellOutcome:
     if pet:
         found = _unite(_first(one, case, Reason.FIRST_IMAGE_PET) for one in pet)
         return CellOutcome(found.picks, found.needs, Reason.SUPERSEDED_BY_PET, found.drops)
-    return _unite(_first(one, case, Reason.FIRST_IMAGE_NM, NM_IMAGE_CLASSES) for one in case.own_series())
+    return _unite(
+        _first(own_entry, case, Reason.FIRST_IMAGE_NM, NM_IMAGE_CLASSES) for own_entry in case.own_series()
+    )
 
 
 def _pet(case: Case) -> list[SeriesAnswer]:
-    return [one for one in case.own_series() if one.code() == PET_CODE]
+    return [own_entry for own_entry in case.own_series() if own_entry.code() == PET_CODE]
 
 
 def _whole(series: Iterable[SeriesAnswer], reason: Reason) -> tuple[Pick, ...]:
-    return tuple(Pick(one.series_instance_uid, reason) for one in series)
+    return tuple(Pick(entry.series_instance_uid, reason) for entry in series)
 
 
 def _first(

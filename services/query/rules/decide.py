@@ -181,10 +181,10 @@ def _examine(
 ) -> StudyDecision | Needs:
     """Decide about a study that has a requested type, from its series."""
     types, codes, filtered = seen
-    by_station = {one.series_instance_uid: filter_series(criteria, one) for one in series}
-    counted = tuple(one for one in series if not by_station[one.series_instance_uid].reason)
+    by_station = {entry.series_instance_uid: filter_series(criteria, entry) for entry in series}
+    counted = tuple(entry for entry in series if not by_station[entry.series_instance_uid].reason)
     sr_series = [one for one in counted if one.code() == SR_CODE]
-    needs = _unasked((one.series_instance_uid for one in sr_series), objects)
+    needs = _unasked((sr_entry.series_instance_uid for sr_entry in sr_series), objects)
     if needs:
         return Needs(images=needs)
     found = read_reports(sr_series, objects)

@@ -59,7 +59,7 @@ def drop_study(
         decision=Decision.DROP,
         reason=reason,
         note=filtered.note,
-        series=tuple(_drop_series(one, reason) for one in series),
+        series=tuple(_drop_series(entry, reason) for entry in series),
     )
 
 
@@ -67,7 +67,7 @@ def judge_study(
     study: StudyAnswer, filtered: Filtered, series: tuple[SeriesAnswer, ...], findings: Findings
 ) -> StudyDecision:
     """Decide about a study from the decisions about its series."""
-    decided = tuple(_judge_series(one, findings) for one in series)
+    decided = tuple(_judge_series(entry, findings) for entry in series)
     kept = [one.reason for one in decided if one.decision is Decision.KEEP]
     return StudyDecision(
         study_instance_uid=study.study_instance_uid,

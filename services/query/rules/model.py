@@ -148,7 +148,7 @@ def returned(text: str | None) -> str | None:
 
 def distinct_series(series: Iterable[SeriesAnswer]) -> tuple[SeriesAnswer, ...]:
     """Return each series once, in an order that does not depend on that of the answers."""
-    by_uid = {one.series_instance_uid: one for one in sorted(series, key=repr)}
+    by_uid = {entry.series_instance_uid: entry for entry in sorted(series, key=repr)}
     numbered = ((one.series_number is None, one.series_number or 0, uid) for uid, one in by_uid.items())
     return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
 
@@ -175,7 +175,7 @@ def merge_study_answers(first: StudyAnswer, second: StudyAnswer) -> StudyAnswer:
 
 def series_shortfall(study: StudyAnswer, series: Collection[SeriesAnswer]) -> int:
     """Return how many series the study announces beyond those that answered; a study has at least one."""
-    return max(0, max(study.series_count or 0, 1) - len({one.series_instance_uid for one in series}))
+    return max(0, max(study.series_count or 0, 1) - len({entry.series_instance_uid for entry in series}))
 
 
 def object_shortfalls(series: Iterable[SeriesAnswer], objects: Objects) -> tuple[ObjectShortfall, ...]:
@@ -184,11 +184,13 @@ def object_shortfalls(series: Iterable[SeriesAnswer], objects: Objects) -> tuple
     All of them are worth asking again. What is then still short is missing, except where `unknown`.
     """
     found = []
-    for one in distinct_series(series):
-        announced, uid = one.count(), one.series_instance_uid
+    for distinct_entry in distinct_series(series):
+        announced, uid = distinct_entry.count(), distinct_entry.series_instance_uid
         if announced is None or uid not in objects:
             continue
         answered = len({each.sop_instance_uid for each in objects[uid]})
         if answered < announced:
-            found.append(ObjectShortfall(uid, announced, answered, one.code() == SR_CODE and not answered))
+            found.append(
+                ObjectShortfall(uid, announced, answered, distinct_entry.code() == SR_CODE and not answered)
+            )
     return tuple(found)

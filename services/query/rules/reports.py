@@ -79,11 +79,11 @@ def read_reports(series: Iterable[SeriesAnswer], objects: Objects) -> Reports:
     """Tell apart the objects of the SR series, all of which have been asked at image level."""
     return Reports(
         {
-            one.series_instance_uid: {
-                each.sop_instance_uid: kind_of(each.sop_class_uid)
-                for each in distinct_objects(objects[one.series_instance_uid])
+            entry.series_instance_uid: {
+                distinct_object.sop_instance_uid: kind_of(distinct_object.sop_class_uid)
+                for distinct_object in distinct_objects(objects[entry.series_instance_uid])
             }
-            for one in series
+            for entry in series
         }
     )
 

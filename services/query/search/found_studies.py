@@ -44,7 +44,7 @@ class FoundStudies:
         matches = [match for match in found if asked_for(match, claim.payload)]
         found_now = add_studies(session, claim.job_id, claim.task_id, matches)
         verdicts = [decide(self._context.criteria, one, None, {}, KnownObjects()) for one in found_now]
-        decided = [Decided(one) for one in verdicts if isinstance(one, StudyDecision)]
+        decided = [Decided(verdict) for verdict in verdicts if isinstance(verdict, StudyDecision)]
         self._decided = save_outcomes(session, claim.job_id, None, decided)
         return full_examinations(session, claim.job_id)
 

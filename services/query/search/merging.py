@@ -125,11 +125,13 @@ class Prover:
             return
         neighbours = self._neighbours(part)
         own = frozenset(match.study_instance_uid for match in found)
-        others = frozenset[str]().union(*(one.first_named for one in neighbours))
-        finders = [one for one in (*(each.first_named for each in neighbours), own - others) if one]
+        others = frozenset[str]().union(*(neighbour.first_named for neighbour in neighbours))
+        finders = [one for one in (*(neighbour.first_named for neighbour in neighbours), own - others) if one]
         if len(finders) > 1:
-            self._prove(part, own | others, {code for one in neighbours for code in one.part.codes()}, ask)
-        elif any(_alike(one, part, own) for one in neighbours):
+            self._prove(
+                part, own | others, {code for neighbour in neighbours for code in neighbour.part.codes()}, ask
+            )
+        elif any(_alike(neighbour, part, own) for neighbour in neighbours):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
 
     def _is_open(self, part: Slice) -> bool:

@@ -205,7 +205,7 @@ class CommitTask:
     def _take_silent(self, session: Session, case: _Case, parts: Sequence[SeriesPart]) -> list[SeriesPart]:
         """Take at the word that there is what the node cannot be asked for; return the rest."""
         references = ledger.references_to(session, case.context.job_id, parts)
-        askable = {one.sop_instance_uid for one in references}
+        askable = {reference.sop_instance_uid for reference in references}
         silent = [rest for part in parts if (rest := part.without(askable)) is not None]
         self._take_at_word(session, case, silent, NO_SOP_CLASS)
         return [found for part in parts if (found := part.only(askable)) is not None]

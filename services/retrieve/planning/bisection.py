@@ -52,7 +52,9 @@ def _cut_series(parts: Sequence[SeriesPart], arrived: Uids) -> list[Cut]:
     rest = [left for part in parts if (left := part.without(arrived)) is not None]
     untouched = [part for part in rest if part.whole]
     partial = [part for part in rest if not part.whole]
-    stopped = len(rest) < len(parts) and [one.key for one in rest] == [one.key for one in parts[-len(rest) :]]
+    stopped = len(rest) < len(parts) and [one.key for one in rest] == [
+        part.key for part in parts[-len(rest) :]
+    ]
     if not partial and stopped:
         partial, untouched = [untouched[0].by_objects()], untouched[1:]
     cuts = [Cut((part,), half(part.size)) for part in partial]

@@ -50,29 +50,29 @@ class Conclusion:
 
 def on_their_way(attempts: Iterable[Attempt]) -> int:
     """Return how many objects may arrive that the PACS says it has sent."""
-    return sum(may_come(one.answer, one.move.size) for one in attempts)
+    return sum(may_come(attempt.answer, attempt.move.size) for attempt in attempts)
 
 
 def take_at_its_word(attempts: Iterable[Attempt], arrivals: Arrivals) -> None:
     """Add to what was seen what the PACS says it has sent: nothing else can be known."""
-    for one in attempts:
-        if one.move.parts[0].unlisted:
-            if claimed(one.answer, [""]):
-                arrivals.unlisted.setdefault(one.move.parts[0].key, set(UNNAMED))
+    for attempt in attempts:
+        if attempt.move.parts[0].unlisted:
+            if claimed(attempt.answer, [""]):
+                arrivals.unlisted.setdefault(attempt.move.parts[0].key, set(UNNAMED))
         else:
-            arrivals.sop_instance_uids |= claimed(one.answer, one.move.sop_instance_uids)
+            arrivals.sop_instance_uids |= claimed(attempt.answer, attempt.move.sop_instance_uids)
 
 
 def taken_of_us(attempts: Iterable[Attempt]) -> Arrivals:
     """Return what the store node took of us (C-GET): its own answers are the receipts."""
     arrivals = Arrivals()
-    for one in attempts:
-        first = one.move.parts[0]
+    for attempt in attempts:
+        first = attempt.move.parts[0]
         if first.unlisted:
-            if one.answer.stored:
-                arrivals.unlisted.setdefault(first.key, set()).update(one.answer.stored)
+            if attempt.answer.stored:
+                arrivals.unlisted.setdefault(first.key, set()).update(attempt.answer.stored)
         else:
-            arrivals.sop_instance_uids |= one.answer.stored
+            arrivals.sop_instance_uids |= attempt.answer.stored
     return arrivals
 
 

@@ -50,7 +50,7 @@ class AwaitTask:
 
         def write(session: Session) -> Sequence[NewTask]:
             lock(session, context.job_id)
-            complete = [one.key for one in parts if one.unlisted and arrivals.of(one) >= awaited.expected]
+            complete = [part.key for part in parts if part.unlisted and arrivals.of(part) >= awaited.expected]
             save_arrived(session, context, arrivals, parts, complete, self._clock())
             if arrivals:
                 outcomes.weaken_proof(session, context.job_id, evidence.proof)

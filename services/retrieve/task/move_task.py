@@ -101,7 +101,7 @@ class MoveTask:
     def _see(self, context: RetrieveContext, asked: MoveAttempts, cancellation: Cancellation) -> Evidence:
         if not asked.attempts:
             return Evidence(Arrivals(), "receipts")
-        parts = [part for one in asked.attempts for part in one.move.parts]
+        parts = [part for attempt in asked.attempts for part in attempt.move.parts]
         if context.commits:
             return evidence_to_commit(context, asked.attempts, self._verifier.look(context, parts))
         if context.fetch:
@@ -127,7 +127,7 @@ class MoveTask:
         def write(session: Session) -> Sequence[NewTask]:
             lock(session, context.job_id)
             now = self._clock()
-            asked = [part for one in outcome.asked.attempts for part in one.move.parts]
+            asked = [part for attempt in outcome.asked.attempts for part in attempt.move.parts]
             outcomes.save_asked(session, context.job_id, asked)
             arrivals = outcome.evidence.proven
             save_arrived(session, context, arrivals, outcome.parts, conclusion.complete, now)

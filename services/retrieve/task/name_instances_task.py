@@ -86,8 +86,8 @@ class NameInstancesTask:
             result = find(association, image_identifier([key[0]], [key[1]]), object_match, cancellation)
         if isinstance(result.error, (PeerError, InterruptedWorkError)):
             raise result.error
-        matches = (one for one in result.matches if one.series_instance_uid in (None, key[1]))
-        return {one.sop_instance_uid: one.sop_class_uid or "" for one in matches}
+        matches = (match for match in result.matches if match.series_instance_uid in (None, key[1]))
+        return {match.sop_instance_uid: match.sop_class_uid or "" for match in matches}
 
 
 def series_of(claim: Claim) -> list[SeriesKey]:

@@ -95,7 +95,7 @@ class Reader:
     def _read_some(self) -> bool:
         """Read some reports; tell whether there may be more."""
         reports = self._unread()
-        rows = [row for one in reports if (row := self._row(one)) is not None]
+        rows = [row for report in reports if (row := self._row(report)) is not None]
         if rows:
             with self._database.write() as session:
                 insert_missing(session, ReportSummary, rows)

@@ -69,13 +69,17 @@ def readable(request: AssociateRequest) -> AssociateRequest:
 def _readable(context: ProposedContext) -> ProposedContext:
     if context.abstract_syntax != STORAGE_COMMITMENT:
         return context
-    syntaxes = tuple(one for one in context.transfer_syntaxes if one in TRANSFER_SYNTAXES)
+    syntaxes = tuple(
+        transfer_syntax
+        for transfer_syntax in context.transfer_syntaxes
+        if transfer_syntax in TRANSFER_SYNTAXES
+    )
     return replace(context, transfer_syntaxes=syntaxes)
 
 
 def accepted_roles(request: AssociateRequest, contexts: Mapping[int, AcceptedContext]) -> dict[str, Roles]:
     """Return the answer to the roles that are proposed for storage commitment: the requestor is SCP alone."""
-    agreed = any(one.abstract_syntax == STORAGE_COMMITMENT for one in contexts.values())
+    agreed = any(context.abstract_syntax == STORAGE_COMMITMENT for context in contexts.values())
     proposed = STORAGE_COMMITMENT in request.roles
     return {STORAGE_COMMITMENT: Roles(scu=False, scp=True)} if agreed and proposed else {}
 

@@ -40,7 +40,7 @@ class EchoResults:
                 self._echo(event.echo_id).answers[event.node_id] = event
             elif isinstance(event, EchoCompleted):
                 echo = self._echo(event.echo_id)
-                echo.answers.update({one.node_id: one for one in event.results})
+                echo.answers.update({result.node_id: result for result in event.results})
                 echo.completed = True
             elif isinstance(event, NodeProfiled):
                 self._profiles[event.command_id] = event

@@ -178,7 +178,7 @@ def _of_query(session: Session, parts: Components, job: Query) -> Panel:
             .order_by(Retrieve.requested_at.desc(), Retrieve.id)
         )
     )
-    known = {one.id for one in retrieves}
+    known = {retrieve.id for retrieve in retrieves}
     again = _pending_again(job, parts.orders, parts.live.heard)
     pending = _pending_retrieve(job.id, known, parts.orders, parts.live.heard)
     newest = (

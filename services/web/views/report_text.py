@@ -33,9 +33,9 @@ _EVENTS_SHOWN = 4
 def key_figures(summary: Mapping[str, Any]) -> str:
     """Return totals, and for CT and mammography without totals the figures of the first events."""
     figures = summary["figures"]
-    totals = [one for one in figures if not one["of"].startswith("event ")]
-    events = [one for one in figures if one["of"].startswith("event ")]
-    told = [_single(one) for one in totals]
+    totals = [figure for figure in figures if not figure["of"].startswith("event ")]
+    events = [figure for figure in figures if figure["of"].startswith("event ")]
+    told = [_single(total) for total in totals]
     if summary["kind"] == "ct" or not totals:
         told += [_several(list(group)) for _, group in groupby(sorted(events, key=_name), key=_name)]
     return "; ".join(told) or "no figures"
@@ -51,7 +51,7 @@ def _single(figure: Mapping[str, Any]) -> str:
 
 
 def _several(figures: Sequence[Mapping[str, Any]]) -> str:
-    shown = ", ".join(f"{one['value']:.4g}" for one in figures[:_EVENTS_SHOWN])
+    shown = ", ".join(f"{figure['value']:.4g}" for figure in figures[:_EVENTS_SHOWN])
     more = ", …" if len(figures) > _EVENTS_SHOWN else ""
     return f"{figures[0]['name']} {shown}{more} {_unit(figures[0])}".strip()
 

@@ -111,7 +111,7 @@ def decode_message(value: object) -> Message:
         if not isinstance(value.get(name), str):
             raise InvalidInputError(f"message.{name}", "not a text")
     headers = value.get("headers")
-    if not isinstance(headers, dict) or not all(isinstance(each, str) for each in headers.values()):
+    if not isinstance(headers, dict) or not all(isinstance(header, str) for header in headers.values()):
         raise InvalidInputError("message.headers", "not an object of texts")
     try:
         body = base64.b64decode(value["body"], validate=True)

@@ -100,10 +100,10 @@ def encode_request(transaction_uid: str, references: Iterable[Reference], *, imp
     """Return the action information of a request (PS3.4 table J.3-1), little endian."""
     items = b"".join(
         _item(
-            _element(_SOP_CLASS_UID, b"UI", _uid(one.sop_class_uid), implicit=implicit)
-            + _element(_SOP_INSTANCE_UID, b"UI", _uid(one.sop_instance_uid), implicit=implicit)
+            _element(_SOP_CLASS_UID, b"UI", _uid(reference.sop_class_uid), implicit=implicit)
+            + _element(_SOP_INSTANCE_UID, b"UI", _uid(reference.sop_instance_uid), implicit=implicit)
         )
-        for one in references
+        for reference in references
     )
     head = _element(_TRANSACTION_UID, b"UI", _uid(transaction_uid), implicit=implicit)
     return head + _element(_REFERENCED_SEQUENCE, b"SQ", items, implicit=implicit)

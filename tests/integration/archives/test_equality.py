@@ -73,7 +73,7 @@ def kept_in(query: dict[str, Any], made: Iterable[Study]) -> dict[str, frozenset
 
 def test_an_orthanc_leads_to_the_truth(system, make_orthanc):
     # Given
-    made = [slim(one) for one in studies(STUDIES, seed=23)]
+    made = [slim(study) for study in studies(STUDIES, seed=23)]
     orthanc_of(system, make_orthanc, made)
     for criteria in (MONTH, MONTH | {"toshiba": True}):
         # When
@@ -84,7 +84,7 @@ def test_an_orthanc_leads_to_the_truth(system, make_orthanc):
 
 def test_a_dcmqrscp_leads_to_what_can_be_known_of_it(system, make_dcmqrscp, scripted_pacs):
     # Given: it tells neither the classes of objects nor descriptions of series nor any number
-    made = [slim(one) for one in studies(STUDIES, seed=23)]
+    made = [slim(study) for study in studies(STUDIES, seed=23)]
     dcmqrscp_and_twin_of(system, make_dcmqrscp, scripted_pacs, made)
     system.add_own_store()
     system.start("query")

@@ -17,7 +17,8 @@ def filled(orthanc: Orthanc, number: int) -> dict[str, frozenset[str]]:
     for _, content in files_of(made):
         orthanc.add_bytes(content)
     return {
-        study.study_instance_uid: frozenset(one.series_instance_uid for one in study.series) for study in made
+        study.study_instance_uid: frozenset(entry.series_instance_uid for entry in study.series)
+        for study in made
     }
 
 

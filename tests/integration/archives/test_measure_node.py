@@ -43,7 +43,7 @@ def last_day(made: Iterable[Study]) -> dt.date:
 def small(number: int) -> list[Study]:
     """Return studies of which each series has one object."""
     return [
-        replace(study, series=tuple(replace(one, instances=one.instances[:1]) for one in study.series))
+        replace(study, series=tuple(replace(entry, instances=entry.instances[:1]) for entry in study.series))
         for study in studies(number)
     ]
 

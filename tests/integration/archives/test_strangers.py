@@ -36,7 +36,7 @@ def real_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return real and generated files, one for each SOP Instance UID."""
     folder = tmp_path_factory.mktemp("generated")
     generated = []
-    small = [one for one in studies(60) if sum(len(series.instances) for series in one.series) <= 6]
+    small = [study for study in studies(60) if sum(len(series.instances) for series in study.series) <= 6]
     for uid, content in files_of(small[:10]):
         generated.append(folder / f"{uid}.dcm")
         generated[-1].write_bytes(content)
@@ -65,11 +65,13 @@ def kept_of(query: dict[str, Any], files: Iterable[Path]) -> set[str]:
     """Return the SOP Instance UIDs that a query keeps, those of whole series looked up in the files."""
     series = [one for study in query["studies"] for one in study["series"] if one["decision"] == "keep"]
     single = {
-        one["sop_instance_uid"] for each in series for one in each["objects"] if one["decision"] == "keep"
+        one["sop_instance_uid"] for entry in series for one in entry["objects"] if one["decision"] == "keep"
     }
-    whole = {one["series_instance_uid"] for one in series if one["whole"]}
+    whole = {entry["series_instance_uid"] for entry in series if entry["whole"]}
     headers = map(header_of, files)
-    return single | {str(one.SOPInstanceUID) for one in headers if one.get("SeriesInstanceUID") in whole}
+    return single | {
+        str(header.SOPInstanceUID) for header in headers if header.get("SeriesInstanceUID") in whole
+    }
 
 
 def arrived_in(system) -> dict[str, bytes]:
@@ -153,8 +155,8 @@ def test_a_second_orthanc_commits_to_what_it_got(system, orthanc_as_pacs, make_o
         committed = set(
             session.scalars(select(RetrieveObject.sop_instance_uid).where(RetrieveObject.committed_in != ""))
         )
-    assert {one.state for one in transactions} == {"answered"}
-    assert sum(one.committed for one in transactions) == len(kept)
+    assert {transaction.state for transaction in transactions} == {"answered"}
+    assert sum(transaction.committed for transaction in transactions) == len(kept)
     assert committed == kept
 
 

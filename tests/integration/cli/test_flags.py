@@ -363,7 +363,7 @@ def test_empty_sr_takes_reports_that_answer_nothing_at_image_level(doseqr: Doseq
     # When
     results = [query(doseqr, *flags, *more, remote="mute") for more in ((), ("--empty-sr",))]
     # Then
-    assert [kept(one.json) for one in results] == [set(), {"fl"}]
+    assert [kept(result.json) for result in results] == [set(), {"fl"}]
 
 
 def test_include_known_keeps_what_is_in_the_database(city: City, doseqr: Doseqr) -> None:
@@ -373,7 +373,7 @@ def test_include_known_keeps_what_is_in_the_database(city: City, doseqr: Doseqr)
     # When
     results = [query(doseqr, *flags, *more) for more in ((), ("--include-known",))]
     # Then
-    assert [kept(one.json) for one in results] == [set(), {"dx"}]
+    assert [kept(result.json) for result in results] == [set(), {"dx"}]
     forget(city)
 
 

@@ -62,7 +62,7 @@ def test_variables_of_the_image_are_settings() -> None:
 
 def test_containers_get_only_settings(composed: dict[str, Any]) -> None:
     # When
-    named = {name for one in ours(composed).values() for name in one["environment"]}
+    named = {name for our in ours(composed).values() for name in our["environment"]}
 
     # Then
     assert named <= SETTINGS

@@ -260,7 +260,7 @@ def test_cancelling_sends_c_cancel_and_ends_within_two_seconds(scripted_pacs):
     # Then
     assert took_s < 3
     assert isinstance(result.error, InterruptedWorkError)
-    wait_until(lambda: any(one.status == 0xFE00 for one in pacs.witness.requests))
+    wait_until(lambda: any(request.status == 0xFE00 for request in pacs.witness.requests))
 
 
 def test_a_peer_that_ignores_c_cancel_is_aborted(scripted_pacs):

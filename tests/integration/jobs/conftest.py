@@ -94,13 +94,13 @@ class Bench:
             return session.query(QueryTask).order_by(QueryTask.id).all()
 
     def in_flight(self, job_id: str) -> int:
-        flying = [one for one in self.tasks() if one.state in ("queued", "running")]
+        flying = [task for task in self.tasks() if task.state in ("queued", "running")]
         return sum(one.job_id == job_id for one in flying)
 
     def perform(self, job_id: str, number: int = 1) -> None:
         """Work on the oldest tasks of a job, as a worker would."""
         for _ in range(number):
-            task = next(one for one in self.tasks() if one.job_id == job_id and one.state == "queued")
+            task = next(task for task in self.tasks() if task.job_id == job_id and task.state == "queued")
             self.engine.handle(task_message(task.id, job_id), False)
 
     def job(self, job_id: str = "query-1") -> Query:

@@ -31,7 +31,7 @@ def again(bench: Bench, command_id: str = "again-1") -> bool:
 
 def work(bench) -> None:
     """Do all that is queued."""
-    while any(one.state == "queued" for one in bench.tasks()):
+    while any(task.state == "queued" for task in bench.tasks()):
         bench.perform("query-1")
 
 
@@ -61,7 +61,10 @@ def test_only_what_failed_is_done_and_the_job_ends_once_more(incomplete):
     assert (job.status, job.round, job.failure, job.detail) == ("completed", 1, "", "")
     assert [one["requested_by"] for one in job.asked_again] == ["physicist"]
     incomplete.wait_for_end(2)
-    assert [(one.status, one.round) for one in incomplete.endings] == [("incomplete", 0), ("completed", 1)]
+    assert [(ending.status, ending.round) for ending in incomplete.endings] == [
+        ("incomplete", 0),
+        ("completed", 1),
+    ]
 
 
 def test_each_round_has_an_event_of_its_own(incomplete):
@@ -153,7 +156,10 @@ def test_the_end_of_the_last_round_is_told_before_the_next_begins(bench, monkeyp
     # Then
     bench.wait_for_end(2)
     assert told_before == 0
-    assert [(one.status, one.round) for one in bench.endings] == [("incomplete", 0), ("completed", 1)]
+    assert [(ending.status, ending.round) for ending in bench.endings] == [
+        ("incomplete", 0),
+        ("completed", 1),
+    ]
 
 
 def test_a_job_asked_again_while_a_cancelled_task_is_in_hand_loses_nothing(bench):
@@ -184,7 +190,7 @@ def test_a_job_asked_again_while_a_cancelled_task_is_in_hand_loses_nothing(bench
     worker.stop(5)
     bench.engine.hands.stop()
     assert [task.state for task in bench.tasks()] == ["done"] * 8
-    assert [one.status for one in bench.endings] == ["cancelled", "completed"]
+    assert [ending.status for ending in bench.endings] == ["cancelled", "completed"]
 
 
 def test_it_goes_on_after_everything_that_ran_is_gone(incomplete, monkeypatch):

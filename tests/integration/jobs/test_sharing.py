@@ -31,9 +31,9 @@ def order_of_work(bench) -> list[str]:
     job_of: dict[int, str] = {}
     worker = Worker(bench.broker, "query-tasks", bench.engine.handle, workers=1)
     worker.start()
-    wait_until(lambda: all(one.state == "done" for one in bench.tasks()), timeout_s=100)
+    wait_until(lambda: all(task.state == "done" for task in bench.tasks()), timeout_s=100)
     worker.stop(5)
-    job_of |= {one.id: one.job_id for one in bench.tasks()}
+    job_of |= {task.id: task.job_id for task in bench.tasks()}
     return [job_of[task_id] for task_id in bench.work.performed]
 
 

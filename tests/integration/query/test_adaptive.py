@@ -31,7 +31,7 @@ def two_months():
 def truth(two_months) -> set[str]:
     codes = {"CT", "MG"}
     return {
-        study.study_instance_uid for study in two_months if codes & {one.modality for one in study.series}
+        study.study_instance_uid for study in two_months if codes & {entry.modality for entry in study.series}
     }
 
 

@@ -75,7 +75,7 @@ def test_only_the_slice_that_failed_is_asked_again(on_both_databases, scripted_p
     asked = pacs.witness.of("find")[before:]
     assert {one.keys.get("ModalitiesInStudy") for one in asked if one.level == "STUDY"} == {("MG",)}
     assert verdict(query) == verdict(system.finished_query(ALL))
-    assert [one.status for one in system.endings(query["id"])] == ["incomplete", "completed"]
+    assert [ending.status for ending in system.endings(query["id"])] == ["incomplete", "completed"]
 
 
 def test_only_the_study_that_was_missing_is_asked_again(on_both_databases, scripted_pacs):
@@ -109,7 +109,7 @@ def test_what_is_missing_still_is_missing_again(system, scripted_pacs):
     # Then
     assert verdict(query) == verdict(first)
     assert query["missing"] == first["missing"]
-    assert [one.round for one in system.endings(query["id"])] == [0, 1]
+    assert [ending.round for ending in system.endings(query["id"])] == [0, 1]
 
 
 def test_a_query_that_failed_for_want_of_the_pacs_is_asked_again(system, scripted_pacs):

@@ -27,7 +27,9 @@ def test_parts_are_asked_before_the_windows_that_follow(system, scripted_pacs):
     # When
     query = system.finished_query(SPAN)
     # Then
-    asked = [days(one.keys["StudyDate"][0]) for one in pacs.witness.requests if one.level == "STUDY"]
+    asked = [
+        days(request.keys["StudyDate"][0]) for request in pacs.witness.requests if request.level == "STUDY"
+    ]
     assert (query["status"], query["counts"]["found"]) == ("completed", STUDIES)
     last_whole_window = len(asked) - 1 - asked[::-1].index(7)
     parts = [width for width in asked[:last_whole_window] if width < 7]

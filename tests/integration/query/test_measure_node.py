@@ -221,7 +221,7 @@ def ordered(system, **fields: Any) -> NodeProfiled:
     command_id = system.command(ProfileNode(node="pacs", **fields))
     wait_until(lambda: any(one.command_id == command_id for one in system.heard(NodeProfiled)))
     events: list[NodeProfiled] = system.heard(NodeProfiled)
-    return next(one for one in events if one.command_id == command_id)
+    return next(event for event in events if event.command_id == command_id)
 
 
 def stored(system, node_id: int) -> Profile | None:

@@ -251,7 +251,7 @@ def test_a_study_that_makes_the_pacs_abort_does_not_take_others_with_it(system, 
 def test_a_series_that_is_counted_but_never_answered_makes_its_study_missing(system, scripted_pacs):
     # Given
     whole, cut = ct_study(), ct_study()
-    hidden = next(one for one in cut.series if one.modality == "SR").series_instance_uid
+    hidden = next(entry for entry in cut.series if entry.modality == "SR").series_instance_uid
     ready(system, scripted_pacs([whole, cut], hidden=[hidden]))
     # When
     query = system.finished_query(CT)
@@ -389,7 +389,7 @@ def test_known_objects_are_dropped_one_by_one_unless_told_otherwise(system, scri
     # Given
     study = ct_study(reports=2)
     first, second = sorted(objects(study, content="rdsr_ct"))
-    report = next(one for one in study.series if one.modality == "SR")
+    report = next(entry for entry in study.series if entry.modality == "SR")
     with system.database.write() as session:
         now = utc_now()
         session.add(
@@ -417,14 +417,14 @@ def test_studies_are_found_by_uid_or_accession_number_without_dates(system, scri
     ready(system, scripted_pacs(studies))
     # When
     by_uid = system.finished_query(
-        {"types": ["CT"], "study_instance_uids": [one.study_instance_uid for one in studies[:2]]}
+        {"types": ["CT"], "study_instance_uids": [study.study_instance_uid for study in studies[:2]]}
     )
     by_number = system.finished_query(
-        {"types": ["CT"], "accession_numbers": [one.accession_number or "" for one in studies[2:]]}
+        {"types": ["CT"], "accession_numbers": [study.accession_number or "" for study in studies[2:]]}
     )
     # Then
-    assert set(decisions(by_uid)) == {one.study_instance_uid for one in studies[:2]}
-    assert set(decisions(by_number)) == {one.study_instance_uid for one in studies[2:]}
+    assert set(decisions(by_uid)) == {study.study_instance_uid for study in studies[:2]}
+    assert set(decisions(by_number)) == {study.study_instance_uid for study in studies[2:]}
 
 
 @pytest.mark.parametrize(

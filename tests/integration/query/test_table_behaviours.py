@@ -271,8 +271,12 @@ def test_a_minute_that_holds_too_much_is_named_and_nothing_else(desk, traits):
     assert lost <= {one.study_instance_uid for one in WARD if one.kind == "ct_rdsr"}
     moment = ONE["ct_rdsr"].time
     assert moment is not None
-    for one in missing_windows(query):
-        assert one["window"]["time_from"] == one["window"]["time_until"] == moment.strftime("%H:%M")
+    for missing_window in missing_windows(query):
+        assert (
+            missing_window["window"]["time_from"]
+            == missing_window["window"]["time_until"]
+            == moment.strftime("%H:%M")
+        )
 
 
 @pytest.mark.parametrize("description", ["", None, "ödem", "(ohne)", "thorax"])
@@ -319,9 +323,9 @@ def test_reports_that_cannot_be_told_apart_are_kept_if_the_option_asks_for_them(
     assert (kept["status"], left["status"]) == ("completed", "completed")
     check_against_truth(kept, studies)
     judged = judged_of(left)
-    for one in studies:
-        if one.kind in {"ct_rdsr", "ct_esr", "rf_rdsr", "sr_only_rdsr"}:
-            assert judged[one.study_instance_uid]["reason"] == "unknown_sr_option_off"
+    for study in studies:
+        if study.kind in {"ct_rdsr", "ct_esr", "rf_rdsr", "sr_only_rdsr"}:
+            assert judged[study.study_instance_uid]["reason"] == "unknown_sr_option_off"
 
 
 def test_a_philips_dose_series_without_description_is_kept_for_its_size(desk):

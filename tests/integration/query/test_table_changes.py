@@ -178,7 +178,7 @@ def test_today_is_that_of_the_worker_where_it_stands_and_stays_so_over_midnight(
     query = system.finished_query({"types": ["CT"], "date_from": str(day - dt.timedelta(days=1))})
     # Then
     assert query["status"] == "completed"
-    assert set(judged_of(query)) == {one.study_instance_uid for one in studies[:2]}
+    assert set(judged_of(query)) == {study.study_instance_uid for study in studies[:2]}
 
 
 @pytest.mark.parametrize("day", [dt.date(2024, 3, 31), dt.date(2024, 10, 27)], ids=str)
@@ -194,4 +194,4 @@ def test_the_hour_that_is_missing_or_comes_twice_is_a_time_of_day_like_any(desk,
     )
     # Then
     assert query["status"] == "completed"
-    assert set(judged_of(query)) == {one.study_instance_uid for one in studies}
+    assert set(judged_of(query)) == {study.study_instance_uid for study in studies}

@@ -61,7 +61,7 @@ def desk(make_desk: Callable[..., Desk]) -> Desk:
 
 def needs_images(kind: str) -> bool:
     """Tell whether a decision about such a study needs the image level."""
-    return any(one.modality in {"SR", "PT", "NM"} for one in ONE[kind].series)
+    return any(entry.modality in {"SR", "PT", "NM"} for entry in ONE[kind].series)
 
 
 def neighbours(study: Study) -> set[str]:

@@ -27,12 +27,12 @@ def bring(system, *studies) -> None:
     now = utc_now()
     with system.database.write() as session:
         for study in studies:
-            for one in study.series:
-                for instance in one.instances:
+            for entry in study.series:
+                for instance in entry.instances:
                     session.add(
                         StoredObject(
                             sop_instance_uid=instance.sop_instance_uid,
-                            series_instance_uid=one.series_instance_uid,
+                            series_instance_uid=entry.series_instance_uid,
                             study_instance_uid=study.study_instance_uid,
                             source="registered",
                             received_at=now,
@@ -83,7 +83,7 @@ def test_a_study_that_has_grown_is_looked_at_again(system, scripted_pacs):
     shelf.refill(grown)
     query = system.finished_query(CT)
     # Then
-    kept = {one.sop_instance_uid for one in late.instances}
+    kept = {instance.sop_instance_uid for instance in late.instances}
     assert kept_objects(query) == kept or kept_series(query) == {late.series_instance_uid}
 
 
@@ -121,9 +121,12 @@ def test_it_is_looked_at_while_something_of_it_has_not_arrived(system, scripted_
         study,
         series=tuple(
             dataclasses.replace(
-                one, instances=tuple(each for each in one.instances if each.sop_instance_uid != second)
+                entry,
+                instances=tuple(
+                    instance for instance in entry.instances if instance.sop_instance_uid != second
+                ),
             )
-            for one in study.series
+            for entry in study.series
         ),
     )
     bring(system, part)

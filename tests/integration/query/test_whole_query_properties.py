@@ -65,9 +65,9 @@ def kept_in(query: dict[str, Any], studies: list[Study]) -> set[str]:
     judged = judged_of(query)
     return {
         uid
-        for one in studies
-        if one.study_instance_uid in judged
-        for uid in kept_of(judged[one.study_instance_uid], one)
+        for study in studies
+        if study.study_instance_uid in judged
+        for uid in kept_of(judged[study.study_instance_uid], study)
     }
 
 

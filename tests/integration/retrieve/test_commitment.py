@@ -130,7 +130,7 @@ def test_a_report_on_an_association_of_its_own_comes_by_way_of_our_store(
     assert retrieve["verification"] == "commitment"
     wait_until(lambda: len(node.statuses) == 2)
     assert node.statuses == [0x0000, 0x0000]
-    assert [one.state for one in transactions(retrieves)] == ["answered"]
+    assert [transaction.state for transaction in transactions(retrieves)] == ["answered"]
 
 
 def test_an_object_that_the_node_does_not_have_is_sent_again(
@@ -208,7 +208,9 @@ def test_an_object_that_the_node_refuses_is_not_sent_again(
     assert (missing["sop_instance_uid"], missing["state"]) == (refused, "failed")
     assert "0x0122 SOP class not supported" in missing["detail"]
     assert len(asked(pacs)) == 1
-    assert [(one.committed, one.failed) for one in transactions(retrieves)] == [(6, 1)]
+    assert [(transaction.committed, transaction.failed) for transaction in transactions(retrieves)] == [
+        (6, 1)
+    ]
 
 
 def test_a_node_that_never_reports_leaves_the_word_of_the_pacs_and_says_so(
@@ -224,7 +226,7 @@ def test_a_node_that_never_reports_leaves_the_word_of_the_pacs_and_says_so(
     assert retrieve["verification"] == "reported"
     assert "STORE was asked for storage commitment" in retrieve["detail"]
     assert "7 objects (it did not report within 0.6 s)" in retrieve["detail"]
-    assert [one.state for one in transactions(retrieves)] == ["unanswered"]
+    assert [transaction.state for transaction in transactions(retrieves)] == ["unanswered"]
     assert {row.reason for row in retrieves.objects(retrieve["id"]).values()} == {"not_confirmed"}
 
 
@@ -240,7 +242,7 @@ def test_a_node_that_refuses_for_good_is_asked_once(
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
     assert f"0x{status:04X}" in retrieve["detail"]
-    assert [one.state for one in transactions(retrieves)] == ["refused"]
+    assert [transaction.state for transaction in transactions(retrieves)] == ["refused"]
 
 
 @pytest.mark.parametrize("status", [0x0110, 0x0213, 0xA700])
@@ -254,7 +256,7 @@ def test_a_node_that_refuses_for_the_moment_is_asked_again(
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
-    assert [one.state for one in transactions(retrieves)] == ["refused", "answered"]
+    assert [transaction.state for transaction in transactions(retrieves)] == ["refused", "answered"]
     assert len({one.transaction_uid for one in node.asked}) == 2
 
 
@@ -313,7 +315,9 @@ def test_what_a_report_names_beside_what_was_asked_changes_nothing(
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
     assert set(retrieves.objects(retrieve["id"])) == objects(one)
-    assert [(one.committed, one.failed) for one in transactions(retrieves)] == [(7, 0)]
+    assert [(transaction.committed, transaction.failed) for transaction in transactions(retrieves)] == [
+        (7, 0)
+    ]
 
 
 def test_a_report_on_another_transaction_is_not_believed(
@@ -411,7 +415,7 @@ def test_a_cancelled_retrieve_waits_for_no_report(
     retrieves.system.wait_for_end(job_id)
     # Then
     assert retrieves.system.status(job_id) == "cancelled"
-    wait_until(lambda: [one.state for one in transactions(retrieves)] == ["unanswered"])
+    wait_until(lambda: [transaction.state for transaction in transactions(retrieves)] == ["unanswered"])
 
 
 def test_an_unknown_transaction_is_refused(retrieves: Retrieves):

@@ -46,7 +46,11 @@ def test_moves_that_wait_for_their_minute_are_not_sent_again(retrieves: Retrieve
     # When
     retrieve = retrieves.run()
     # Then
-    sent = [(one.operation, uid) for one in pacs.witness.requests for uid in one.keys["SeriesInstanceUID"]]
+    sent = [
+        (request.operation, uid)
+        for request in pacs.witness.requests
+        for uid in request.keys["SeriesInstanceUID"]
+    ]
     assert retrieve["status"] == "completed"
     assert max(Counter(sent).values()) == 1
     assert {one.operation for one in asked(pacs)} == {"move"}

@@ -65,7 +65,7 @@ def test_move_brings_exactly_what_is_named(pacs_of, store_scp, study, listed):
     # Given
     pacs = pacs_of(study)
     images = study.series[0]
-    wanted = [one.sop_instance_uid for one in images.instances[: 2 if listed else 1]]
+    wanted = [instance.sop_instance_uid for instance in images.instances[: 2 if listed else 1]]
 
     # When
     with Scu(pacs) as scu:
@@ -334,7 +334,7 @@ def test_get_sends_on_the_association_that_asked(scripted_pacs, study):
         arrived.append(str(event.request.AffectedSOPInstanceUID))
         return 0
 
-    classes = {one.sop_class_uid for series in study.series for one in series.instances}
+    classes = {instance.sop_class_uid for series in study.series for instance in series.instances}
     identifier = support.identifier_of("STUDY", StudyInstanceUID=study.study_instance_uid)
 
     # When

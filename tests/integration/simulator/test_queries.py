@@ -30,9 +30,9 @@ def test_echo_is_answered(scripted_pacs):
 
     # Then
     assert status.Status == 0
-    assert [(one.operation, one.calling_ae_title, one.status) for one in pacs.witness.requests] == [
-        ("echo", "HELLO", 0)
-    ]
+    assert [
+        (request.operation, request.calling_ae_title, request.status) for request in pacs.witness.requests
+    ] == [("echo", "HELLO", 0)]
 
 
 def test_find_goes_down_all_levels(scripted_pacs):
@@ -239,7 +239,7 @@ def test_fault_strikes_each_answer_about_one_study_and_no_other(scripted_pacs):
 
     # Then
     others = [one.study_instance_uid for one in made if one.study_instance_uid != ill]
-    assert [[one.StudyInstanceUID for one in answers] for answers in found] == [others, others]
+    assert [[answer.StudyInstanceUID for answer in answers] for answers in found] == [others, others]
     assert series == []
     assert [one.fault for one in pacs.witness.of("find")] == ["drop_answer"] * 3
 

@@ -61,7 +61,7 @@ def test_one_transaction_tells_new_from_known(database):
     # When
     outcomes = record(database, [receipt(1), receipt(2), receipt(2), receipt(3, conflict=True)], NOW)
     # Then
-    assert [one.recorded for one in outcomes] == [
+    assert [outcome.recorded for outcome in outcomes] == [
         Recorded.AGAIN,
         Recorded.NEW,
         Recorded.AGAIN,
@@ -187,7 +187,7 @@ def test_two_processes_record_the_same_object_once(database):
     for thread in threads:
         thread.join()
     # Then
-    recorded = [one.recorded for one in outcomes[0] + outcomes[1]]
+    recorded = [outcome.recorded for outcome in outcomes[0] + outcomes[1]]
     assert recorded.count(Recorded.NEW) == recorded.count(Recorded.AGAIN) == 100
     assert all(row_of(database, n).received_count == 2 for n in range(1, 101))
 

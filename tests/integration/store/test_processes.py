@@ -111,7 +111,7 @@ class Senders:
         self.acknowledged: list[DicomObject] = []
         self._port = port
         self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._send, args=(one,)) for one in series]
+        self._threads = [threading.Thread(target=self._send, args=(entry,)) for entry in series]
 
     def __enter__(self) -> Self:
         for thread in self._threads:

@@ -44,14 +44,14 @@ def assert_all_arrived(store: RunningStore, objects: list[DicomObject]) -> None:
             sha256 = hashlib.sha256(one.data_set).hexdigest()
             aside = store.objects_dir / ".conflicts" / one.sop_instance_uid / f"{sha256}.dcm"
             assert data_set_in(aside) == one.data_set, one.name
-    for one in firsts.values():
-        file = store.objects_dir / one.path
-        assert data_set_in(file) == one.data_set, one.name
-        row = rows[one.sop_instance_uid]
-        assert row.path == one.path
-        assert row.sha256 == hashlib.sha256(one.data_set).hexdigest()
+    for first in firsts.values():
+        file = store.objects_dir / first.path
+        assert data_set_in(file) == first.data_set, first.name
+        row = rows[first.sop_instance_uid]
+        assert row.path == first.path
+        assert row.sha256 == hashlib.sha256(first.data_set).hexdigest()
         assert row.size_bytes == file.stat().st_size
-        assert row.transfer_syntax_uid == one.transfer_syntax_uid
+        assert row.transfer_syntax_uid == first.transfer_syntax_uid
         assert row.calling_ae_title == "TEST"
 
 

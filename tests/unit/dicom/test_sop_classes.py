@@ -40,7 +40,7 @@ def test_offers_fit_one_association_and_bring_every_class_in_every_plain_form(mo
         assert not syntaxes[one] & set(group), "a transfer syntax is offered twice"
         syntaxes[one] |= set(group)
     assert set(syntaxes) >= set(classes[:CONTEXTS_MOST])
-    assert all({EXPLICIT, IMPLICIT} <= each for each in syntaxes.values())
+    assert all({EXPLICIT, IMPLICIT} <= syntax for syntax in syntaxes.values())
 
 
 @pytest.mark.parametrize("modality", ["SR", "CT", "MG", "DX", "NM", "PT", "RF"])

@@ -68,7 +68,7 @@ def test_a_report_is_told_by_its_figures(content, kind, figure, unit):
     # Then
     assert summary.kind == kind
     assert summary.events > 0
-    assert (figure, unit) in {(one.name, one.unit) for one in summary.figures}
+    assert (figure, unit) in {(figure.name, figure.unit) for figure in summary.figures}
     assert Summary.from_json(summary.to_json()) == summary
 
 
@@ -76,8 +76,10 @@ def test_the_total_is_that_of_the_events():
     # When
     summary = summary_of(report("rdsr_ct"))
     # Then
-    total = next(one.value for one in summary.figures if one.name == "DLP total")
-    assert total == pytest.approx(sum(one.value for one in summary.figures if one.name == "DLP"), abs=0.1)
+    total = next(figure.value for figure in summary.figures if figure.name == "DLP total")
+    assert total == pytest.approx(
+        sum(figure.value for figure in summary.figures if figure.name == "DLP"), abs=0.1
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ _LEAVES = st.one_of(st.none(), st.text(max_size=5), st.integers(), st.floats())
 
 def _hostile(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Dataset]:
     def tree(concept: str, value_type: str, value: Any, items: list[Any], broken: bool) -> Dataset:
-        ds = number(concept, None, "") if broken else container(concept, *[one for one in items if one])
+        ds = number(concept, None, "") if broken else container(concept, *[item for item in items if item])
         ds.add_new("ValueType", "UT", value_type)
         measured = Dataset()
         measured.add_new("NumericValue", "UT", str(value))

@@ -54,7 +54,7 @@ def test_sides_and_agents_are_named():
     mammography = read_summary(SAMPLES / "MG-RDSR-Hologic_2D.dcm")
     fdg = read_summary(SAMPLES / "NM-RRDSR-Siemens.dcm")
     # Then
-    assert [(one.value, one.of) for one in mammography.figures[:2]] == [
+    assert [(figure.value, figure.of) for figure in mammography.figures[:2]] == [
         (1.3, "left breast"),
         (1.28, "right breast"),
     ]

@@ -94,7 +94,7 @@ def test_nobody_starves_and_nothing_is_given_that_is_not_wanted(standings, tasks
     # When
     given_to = shares(standings, tasks, waited_for=waited_for)
     # Then
-    wanting = [one for one in standings if one.wants]
+    wanting = [standing for standing in standings if standing.wants]
     front = [one for one in wanting if not one.background]
     assert all(given_to[one.job_id] <= one.wants for one in wanting)
     assert all(given_to[one.job_id] >= 1 for one in front)
@@ -105,7 +105,7 @@ def test_nobody_starves_and_nothing_is_given_that_is_not_wanted(standings, tasks
 @given(jobs(), st.integers(1, 20))
 def test_nothing_is_left_while_somebody_wants_it(standings, tasks):
     # Given
-    same = [replace(one, priority="interactive") for one in standings]
+    same = [replace(standing, priority="interactive") for standing in standings]
     # When
     given_to = shares(same, tasks)
     # Then

@@ -17,8 +17,8 @@ def test_what_is_not_measured_is_said_so() -> None:
     # When
     fields = told(Profile())
     # Then
-    assert {one.words for one in fields} == {NOT_MEASURED}
-    assert {one.to_json()["value"] for one in fields} == {None}
+    assert {field.words for field in fields} == {NOT_MEASURED}
+    assert {field.to_json()["value"] for field in fields} == {None}
 
 
 def test_what_a_measurement_looked_for_in_vain_is_said_so() -> None:

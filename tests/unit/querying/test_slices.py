@@ -209,7 +209,7 @@ def test_planned_windows_cover_the_days_without_gap_or_overlap(days, widest_days
     assert windows[-1].date_from == start
     for newer, older in itertools.pairwise(windows):
         assert after(span(older)[1]) == span(newer)[0]
-    assert all(1 <= (one.days or 0) <= widest_days for one in windows)
+    assert all(1 <= (window.days or 0) <= widest_days for window in windows)
 
 
 @given(st.integers(0, 24 * 60 - 2))

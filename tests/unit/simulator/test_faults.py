@@ -11,7 +11,7 @@ from simulator.faults import FaultBook, RequestFacts
 
 def strikes(fault: Fault, facts: list[RequestFacts]) -> list[bool]:
     book = FaultBook(Behaviour(faults=(fault,)))
-    return [book.strike(one) is not None for one in facts]
+    return [book.strike(fact) is not None for fact in facts]
 
 
 FIND = RequestFacts("find", "SCU", "STUDY", frozenset({"1.2"}), frozenset({"CT"}))

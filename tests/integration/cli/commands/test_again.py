@@ -152,5 +152,5 @@ def test_a_job_for_which_nobody_waits_says_so(
     result = doseqr(command[0], *flags, *command[1:])
     # Then
     assert result.code == 0
-    ordered = [one for one in services.commands if isinstance(one, RunQuery | RunRetrieve)]
+    ordered = [command for command in services.commands if isinstance(command, RunQuery | RunRetrieve)]
     assert ordered[0].priority == ("background" if background else "interactive")

@@ -425,7 +425,7 @@ def test_jobs_are_listed_shown_and_explained(doseqr: Doseqr) -> None:
     assert shown.json["studies"][0]["reason"] == "rdsr"
     assert retrieve.json["kind"] == "retrieve"
     assert explained.json["sentence"] == "An X-ray radiation dose report (RDSR)."
-    assert [one.code for one in words] == [0, 0, 0]
+    assert [word.code for word in words] == [0, 0, 0]
     assert "1.2.1: keep as CT (rdsr). An X-ray radiation dose report (RDSR)." in words[2].out
 
 

@@ -119,7 +119,7 @@ class Ward:
 
     def until(self, states: list[str]) -> list[HandoverBatch]:
         """Wait until the batches stand so."""
-        wait_until(lambda: sorted(one.state for one in self.batches()) == sorted(states))
+        wait_until(lambda: sorted(batch.state for batch in self.batches()) == sorted(states))
         return self.batches()
 
     def close(self) -> None:

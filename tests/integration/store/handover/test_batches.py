@@ -129,10 +129,10 @@ def test_a_batch_is_tried_again_with_growing_pauses_and_the_same_id(ward, import
     ward.ends("r1")
     ward.starts(importer)
     # When
-    wait_until(lambda: [one.attempts for one in ward.batches() if one.state == "waiting"] == [1])
+    wait_until(lambda: [batch.attempts for batch in ward.batches() if batch.state == "waiting"] == [1])
     (first,) = ward.batches()
     ward.time.pass_by(11)
-    wait_until(lambda: [one.attempts for one in ward.batches() if one.state == "waiting"] == [2])
+    wait_until(lambda: [batch.attempts for batch in ward.batches() if batch.state == "waiting"] == [2])
     (second,) = ward.batches()
     ward.time.pass_by(61)
     # Then
@@ -209,7 +209,7 @@ def test_a_batch_whose_process_died_is_tried_again_and_given_up_some_time(any_wa
         ward.time.pass_by(11)
     # Then
     assert [one.attempt if one else None for one in tries] == [1, 2, None]
-    assert [(one.state, one.reason) for one in ward.batches()] == [("failed", "interrupted")]
+    assert [(batch.state, batch.reason) for batch in ward.batches()] == [("failed", "interrupted")]
 
 
 def test_a_try_that_the_end_of_the_service_cuts_short_does_not_count(ward):
@@ -230,4 +230,4 @@ def test_a_try_that_the_end_of_the_service_cuts_short_does_not_count(ward):
     # When
     worker.stop(10)
     # Then
-    assert [(one.state, one.attempts) for one in ward.batches()] == [("waiting", 0)]
+    assert [(batch.state, batch.attempts) for batch in ward.batches()] == [("waiting", 0)]

@@ -60,7 +60,7 @@ def test_pynetdicom_reads_our_request_as_it_is_meant():
     # Then
     assert (primitive.called_ae_title, primitive.calling_ae_title) == ("PACS", "DOSEQR")
     contexts = primitive.presentation_context_definition_list
-    assert [(one.context_id, one.abstract_syntax) for one in contexts] == [
+    assert [(context.context_id, context.abstract_syntax) for context in contexts] == [
         (1, STUDY_ROOT_FIND),
         (3, VERIFICATION),
     ]
@@ -77,7 +77,7 @@ def test_relational_queries_are_asked_for_where_they_are_wanted():
         if isinstance(one, SOPClassExtendedNegotiation)
     ]
     # Then
-    assert [(one.sop_class_uid, one.service_class_application_information) for one in items] == [
+    assert [(item.sop_class_uid, item.service_class_application_information) for item in items] == [
         (STUDY_ROOT_FIND, b"\x01"),
         (VERIFICATION, b"\x01"),
     ]

@@ -131,4 +131,4 @@ def test_random_bytes_as_command_set_are_read_or_refused(data):
 def test_random_fragments_make_messages_or_are_refused(fragments):
     # When / Then
     with contextlib.suppress(ProtocolError):
-        assembled(*(Pdv(*one) for one in fragments))
+        assembled(*(Pdv(*fragment) for fragment in fragments))

@@ -97,13 +97,13 @@ class Archive:
     def study(self) -> StudyAnswer:
         modalities = self.modalities
         if isinstance(modalities, str):
-            modalities = frozenset(one.modality for one in self.series if one.modality)
+            modalities = frozenset(entry.modality for entry in self.series if entry.modality)
         return StudyAnswer("study", modalities, self.description, self.station, len(self.series))
 
     def examine(self, criteria: Criteria) -> StudyDecision:
         """Answer what the rules ask for until they decide."""
-        by_uid = {one.uid: one for one in self.series}
-        owner = {each.sop_instance_uid: one.uid for one in self.series for each in one.objects}
+        by_uid = {entry.uid: entry for entry in self.series}
+        owner = {each.sop_instance_uid: entry.uid for entry in self.series for each in entry.objects}
         known = KnownObjects({uid: owner[uid] for uid in self.known})
         series: list[SeriesAnswer] | None = None
         objects: dict[str, list[ObjectAnswer]] = {}
@@ -114,7 +114,7 @@ class Archive:
             assert result != Needs(), "nothing is asked and nothing decided"
             if result.series:
                 assert series is None, "the series level is asked twice"
-                series, self.series_asked = self._mixed(one.answer() for one in self.series), True
+                series, self.series_asked = self._mixed(entry.answer() for entry in self.series), True
             for uid in result.images:
                 assert uid not in objects, "a series is asked twice"
                 self.images_asked.append(uid)
@@ -129,19 +129,19 @@ class Archive:
 
     def kept(self, decision: StudyDecision) -> set[str]:
         """Return the UIDs of the objects that are kept, those of whole series included."""
-        objects = {one.uid: {each.sop_instance_uid for each in one.objects} for one in self.series}
+        objects = {entry.uid: {each.sop_instance_uid for each in entry.objects} for entry in self.series}
         kept: set[str] = set()
-        for one in decision.series:
-            if one.decision is Decision.DROP:
-                assert not one.whole
-                assert all(each.decision is Decision.DROP for each in one.objects)
-            elif one.objects:
-                found = {each.sop_instance_uid for each in one.objects if each.decision is Decision.KEEP}
-                assert one.whole == (found == objects[one.series_instance_uid])
+        for entry in decision.series:
+            if entry.decision is Decision.DROP:
+                assert not entry.whole
+                assert all(each.decision is Decision.DROP for each in entry.objects)
+            elif entry.objects:
+                found = {each.sop_instance_uid for each in entry.objects if each.decision is Decision.KEEP}
+                assert entry.whole == (found == objects[entry.series_instance_uid])
                 kept |= found
             else:
-                assert one.whole
-                kept |= objects[one.series_instance_uid]
+                assert entry.whole
+                kept |= objects[entry.series_instance_uid]
         assert bool(kept) == (decision.decision is Decision.KEEP)
         return kept
 
@@ -159,10 +159,10 @@ def run(wanted: Criteria, *series: Series, **fields: object) -> tuple[StudyDecis
 
 def reason_of(decision: StudyDecision, uid: str) -> str:
     """Return the reason of a series, or of an object (`series/number`)."""
-    for one in decision.series:
-        if one.series_instance_uid == uid:
-            return one.reason
-        for each in one.objects:
+    for entry in decision.series:
+        if entry.series_instance_uid == uid:
+            return entry.reason
+        for each in entry.objects:
             if each.sop_instance_uid == uid:
                 return each.reason
     raise KeyError(uid)

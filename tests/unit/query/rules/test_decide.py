@@ -110,7 +110,7 @@ def test_a_cell_keeps_what_the_table_says(name, pictures, papers, option, kept, 
     assert found == kept
     assert (decision.type, decision.reason) == (name, reason)
     assert decision.decision is (Decision.KEEP if kept else Decision.DROP)
-    assert {one.series_instance_uid for one in decision.series} == {one.uid for one in archive.series}
+    assert {entry.series_instance_uid for entry in decision.series} == {entry.uid for entry in archive.series}
 
 
 CT_ROW = [

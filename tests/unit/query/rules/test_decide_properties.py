@@ -49,7 +49,7 @@ def one_series(draw: st.DrawFn, uid: str) -> Series:
 @st.composite
 def archives(draw: st.DrawFn) -> Archive:
     series = tuple(draw(one_series(f"s{number}")) for number in range(draw(st.integers(1, 5))))
-    uids = [each.sop_instance_uid for one in series for each in one.objects]
+    uids = [each.sop_instance_uid for entry in series for each in entry.objects]
     return Archive(
         series,
         modalities=draw(st.sampled_from(["right", None, frozenset[str]()])),
@@ -77,7 +77,9 @@ def test_the_rules_end_and_give_each_series_a_reason(archive, wanted, flags):
     # Then: `examine` bounds the rounds, `kept` checks that the parts agree with the whole
     archive.kept(decision)
     if archive.series_asked:
-        assert {one.series_instance_uid for one in decision.series} == {one.uid for one in archive.series}
+        assert {entry.series_instance_uid for entry in decision.series} == {
+            entry.uid for entry in archive.series
+        }
     assert (decision.decision is Decision.KEEP) <= (decision.type is not None)
 
 
@@ -135,7 +137,7 @@ def test_what_is_known_is_what_is_kept_less(archive, wanted, flags):
     # Given
     wanted_all = criteria(*wanted, **flags | {"ignore_known": False})
     wanted_new = criteria(*wanted, **flags | {"ignore_known": True})
-    named = {each.sop_instance_uid for one in archive.series if not one.silent for each in one.objects}
+    named = {each.sop_instance_uid for entry in archive.series if not entry.silent for each in entry.objects}
     # When
     everything = archive.kept(archive.examine(wanted_all))
     new = archive.kept(fresh(archive).examine(wanted_new))
@@ -148,9 +150,9 @@ def test_text_reports_are_never_kept(archive, wanted, flags):
     # Given
     texts = {
         each.sop_instance_uid
-        for one in archive.series
-        for each in one.objects
-        if one.modality == "SR" and not one.silent and each.sop_class_uid not in {RDSR, RRDSR, ESR, None}
+        for entry in archive.series
+        for each in entry.objects
+        if entry.modality == "SR" and not entry.silent and each.sop_class_uid not in {RDSR, RRDSR, ESR, None}
     }
     # When
     kept = archive.kept(archive.examine(criteria(*wanted, **flags)))
@@ -163,5 +165,5 @@ def test_only_series_that_can_matter_are_asked_at_image_level(archive, wanted, f
     # When
     archive.examine(criteria(*wanted, **flags))
     # Then
-    asked = {one.modality for one in archive.series if one.uid in archive.images_asked}
+    asked = {entry.modality for entry in archive.series if entry.uid in archive.images_asked}
     assert asked <= {"SR"} | {code for name in wanted for code in CODES[name]}

@@ -94,7 +94,7 @@ def test_a_study_of_other_types_that_does_not_tell_is_dropped_by_its_series():
     # Then
     assert decision.reason == Reason.NOT_REQUESTED_TYPE
     assert archive.images_asked == []
-    assert [one.reason for one in decision.series] == [Reason.NOT_REQUESTED_TYPE] * 2
+    assert [entry.reason for entry in decision.series] == [Reason.NOT_REQUESTED_TYPE] * 2
 
 
 def test_a_study_that_tells_no_modality_at_all_says_so():
@@ -355,7 +355,7 @@ def test_a_series_that_returns_no_station_is_kept_with_a_note():
         images("ct2", "CT", 9, station="rm2"),
     )
     # Then
-    notes = {one.series_instance_uid: one.note for one in decision.series}
+    notes = {entry.series_instance_uid: entry.note for entry in decision.series}
     assert found == {"dose/1"}
     assert notes["dose"] == Reason.STATION_NOT_RETURNED
     assert reason_of(decision, "ct2") == Reason.NOT_IN_KEEP_STATION
@@ -448,7 +448,7 @@ def test_images_are_compared_one_by_one():
     # Then
     assert found == {"mg/2", "mg/4", "mg2/1", "mg2/2"}
     assert archive.images_asked == ["mg"]
-    assert [one.whole for one in decision.series] == [False, True]
+    assert [entry.whole for entry in decision.series] == [False, True]
 
 
 def test_a_known_first_image_is_not_replaced_by_the_second():
@@ -502,7 +502,7 @@ def test_a_series_that_answers_twice_is_one():
     decision = decide(criteria("MG"), study, series, {}, KnownObjects())
     # Then
     assert not isinstance(decision, Needs)
-    assert [one.series_instance_uid for one in decision.series] == ["a"]
+    assert [entry.series_instance_uid for entry in decision.series] == ["a"]
 
 
 def test_a_series_without_modality_is_dropped_for_that():

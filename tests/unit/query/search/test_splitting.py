@@ -85,4 +85,4 @@ MORNING = Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30))
     ],
 )
 def test_a_window_is_ignored_where_most_answers_lie_outside(part, answers, expected):
-    assert is_ignored(part, [named(*one) for one in answers]) is expected
+    assert is_ignored(part, [named(*answer) for answer in answers]) is expected

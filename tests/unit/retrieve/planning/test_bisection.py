@@ -37,7 +37,7 @@ def images(number: int, series: int = 1) -> SeriesPart:
 
 def reports(number: int, first: int = 1) -> list[SeriesPart]:
     series = range(first, first + number)
-    return [SeriesPart("1.1", f"1.1.{one:04}", (f"1.1.{one:04}.1",), whole=True) for one in series]
+    return [SeriesPart("1.1", f"1.1.{entry:04}", (f"1.1.{entry:04}.1",), whole=True) for entry in series]
 
 
 #: What a PACS sends of a list, and what it cannot send.
@@ -80,8 +80,8 @@ class Retrieve:
             payload, failures = tasks.pop(0)
             order = move_order(payload)
             moves = plan_moves(self._open(order), manners.in_lists_of(order.longest))
-            asked = MoveAttempts([Attempt(one, self._ask(one)) for one in moves])
-            here = {uid for one in moves for uid in one.sop_instance_uids} & self.arrived
+            asked = MoveAttempts([Attempt(move, self._ask(move)) for move in moves])
+            here = {uid for move in moves for uid in move.sop_instance_uids} & self.arrived
             conclusion = conclude(order, asked, Arrivals(here))
             if conclusion.retry is None:
                 self.lost |= {uid for loss in conclusion.losses for uid in loss.part.sop_instance_uids}
@@ -107,7 +107,7 @@ class Retrieve:
         if simpler is None:
             self.lost |= {uid for part in parts for uid in part.sop_instance_uids}
             return []
-        return [task.payload for task in move_tasks((one.by_objects() for one in parts), simpler)]
+        return [task.payload for task in move_tasks((part.by_objects() for part in parts), simpler)]
 
 
 @st.composite
@@ -132,7 +132,7 @@ def test_everything_else_arrives_by_few_moves(retrieve, manners):
     everything = {uid for part in retrieve.parts.values() for uid in part.sop_instance_uids}
     assert retrieve.arrived == everything - set(retrieve.bad)
     assert retrieve.lost == set(retrieve.bad)
-    assert {uid for one in retrieve.moves for uid in one.sop_instance_uids} == everything
+    assert {uid for move in retrieve.moves for uid in move.sop_instance_uids} == everything
     whole = sum(len(plan_moves([part], manners)) for part in retrieve.parts.values())
     at_most = min(whole, len(everything)) + len(retrieve.bad) * (2 * (LEVELS + 2) + TRIES)
     assert len(retrieve.moves) <= at_most
@@ -143,9 +143,9 @@ def test_only_single_objects_are_asked_for_in_the_same_way_again(retrieve, manne
     # When
     retrieve.run(manners)
     # Then
-    asked = Counter(frozenset(one.sop_instance_uids) for one in retrieve.moves if one.is_list)
+    asked = Counter(frozenset(move.sop_instance_uids) for move in retrieve.moves if move.is_list)
     assert set(asked.values()) <= {1}
-    alone = Counter(one.sop_instance_uids[0] for one in retrieve.moves if len(one.sop_instance_uids) == 1)
+    alone = Counter(move.sop_instance_uids[0] for move in retrieve.moves if len(move.sop_instance_uids) == 1)
     assert all(number <= TRIES + 2 for number in alone.values())
 
 
@@ -157,7 +157,7 @@ def test_what_may_pass_is_tried_again_whole_and_only_then_cut(retrieve, manners)
     everything = {uid for part in retrieve.parts.values() for uid in part.sop_instance_uids}
     assert retrieve.arrived == everything - set(retrieve.bad)
     assert retrieve.lost == set(retrieve.bad)
-    lists = Counter(frozenset(one.sop_instance_uids) for one in retrieve.moves if one.is_list)
+    lists = Counter(frozenset(move.sop_instance_uids) for move in retrieve.moves if move.is_list)
     # As it was first, as what a cut leaves together, and as what is left where others of it have come.
     assert max(lists.values(), default=0) <= 3 * TRIES
 

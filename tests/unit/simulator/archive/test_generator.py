@@ -114,7 +114,11 @@ def test_truth_of_each_kind_names_objects_of_the_study(kind):
 
 def test_truth_of_a_pet_ct_is_by_type():
     study = next(generate(1, 3, FIRST, FIRST, {"petct": 1}).studies())
-    content = {one.sop_instance_uid: one.content for series in study.series for one in series.instances}
+    content = {
+        instance.sop_instance_uid: instance.content
+        for series in study.series
+        for instance in series.instances
+    }
 
     assert {content[uid] for uid in expected_objects(study, ["CT"])} == {"rdsr_ct"}
     assert {content[uid] for uid in expected_objects(study, ["NM"])} == {"rrdsr", "pet_image"}
