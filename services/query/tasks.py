@@ -39,7 +39,8 @@ from shared.dicom.association.pynetdicom_association import Peer
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import UNREACHABLE, Outcome, PeerError
 from shared.errors import BrokerAwayError
-from shared.jobs.model import Claim, Ending, NewTask, Result
+from shared.jobs.model import Claim, Ending, Result
+from shared.jobs.new_task import NewTask
 from shared.messaging.publisher import Publisher
 from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import peer_of

@@ -35,7 +35,8 @@ from shared.database.models import Retrieve, RetrieveTask
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.jobs.model import Claim, Ending, NewTask, Result
+from shared.jobs.model import Claim, Ending, Result
+from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
 from shared.settings import Settings
 

@@ -18,7 +18,8 @@ from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, Peer
 from shared.errors import InvalidInputError, RetriableError
 from shared.jobs.job_events import JobEvents
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Claim, Ending, JobService, NewTask, RerunRequest, Result
+from shared.jobs.model import Claim, Ending, JobService, RerunRequest, Result
+from shared.jobs.new_task import NewTask
 from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
 from shared.jobs.running_tasks import RunningTasks
 from shared.messaging.codec import decode_command

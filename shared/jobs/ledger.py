@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED
-from shared.jobs.model import Claim, Ending, NewTask, RerunRequest
+from shared.jobs.model import Claim, Ending, RerunRequest
+from shared.jobs.new_task import NewTask
 from shared.jobs.node_load import RUNS, Standings
 
 #: A worker that has not renewed its lease for so long is dead.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -12,20 +12,7 @@ from sqlalchemy.orm import Session
 from shared.contract.messages import JobKind
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
-
-
-@dataclass(frozen=True, slots=True)
-class NewTask:
-    """A task to be added to a job."""
-
-    kind: str
-    payload: dict[str, Any] = field(default_factory=dict)
-    #: Columns of the service's own task table.
-    extra: dict[str, Any] = field(default_factory=dict)
-    #: Seconds before which it is not begun.
-    delay_s: float = 0.0
-    #: When it was due, in place of now: what was due earlier is begun earlier.
-    due_at: datetime | None = None
+from shared.jobs.new_task import NewTask
 
 
 @dataclass(frozen=True, slots=True)

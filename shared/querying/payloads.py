@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.contract.criteria import CODES, Criteria
 from shared.contract.criteria_fields import format_time
-from shared.jobs.model import NewTask
+from shared.jobs.new_task import NewTask
 from shared.querying.profile import CAREFUL_DAYS, WIDEST_DAYS, Profile
 from shared.querying.slices import Slice, plan
 

@@ -23,6 +23,7 @@ PURE = (
     "shared/jobs/retry.py",
     "services/query/rules",
     "shared/querying/",
+    "shared/jobs/new_task.py",
     "services/retrieve/planning/bisection.py",
     "services/retrieve/planning/moves.py",
     "services/store/objects/paths.py",

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from services.query.ledger.studies import UNDECIDED, stored_answer
 from services.query.rules.decide import StudyAnswer
 from shared.database.models import QueryStudy
-from shared.jobs.model import NewTask
+from shared.jobs.new_task import NewTask
 from shared.querying.payloads import STUDIES_AT_ONCE, examine_tasks
 
 

@@ -16,7 +16,8 @@ from services.query.rules.decide import KnownObjects, StudyDecision, decide
 from services.query.search.slice_identifier import asked_for
 from shared.contract.criteria import Criteria
 from shared.dicom.query.matches import StudyMatch
-from shared.jobs.model import Claim, NewTask
+from shared.jobs.model import Claim
+from shared.jobs.new_task import NewTask
 
 PublishDecisions = Callable[[str, Sequence[StudyDecision]], None]
 

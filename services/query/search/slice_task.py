@@ -37,7 +37,8 @@ from shared.database.session import Database
 from shared.dicom.association.c_find import FindResult
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.query.matches import StudyMatch
-from shared.jobs.model import Claim, NewTask, Result
+from shared.jobs.model import Claim, Result
+from shared.jobs.new_task import NewTask
 from shared.querying.payloads import (
     EARLIEST,
     OLD_DAYS,

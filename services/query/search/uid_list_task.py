@@ -13,7 +13,8 @@ from services.query.search.found_studies import FoundStudies, QueryContext
 from services.query.search.slice_identifier import slice_identifier
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.matches import StudyMatch
-from shared.jobs.model import Claim, NewTask, Result
+from shared.jobs.model import Claim, Result
+from shared.jobs.new_task import NewTask
 from shared.querying.payloads import by_one_uid
 from shared.querying.profile import LIST_LENGTH
 

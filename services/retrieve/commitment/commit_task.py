@@ -34,7 +34,8 @@ from shared.dicom.association.establishment import Timeouts
 from shared.dicom.association.storage_commitment import NO_SUCH_INSTANCE, CommitmentResult, reason_words
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
-from shared.jobs.model import Claim, NewTask, Result
+from shared.jobs.model import Claim, Result
+from shared.jobs.new_task import NewTask
 
 NOT_NAMED = "its report does not name them"
 NO_SOP_CLASS = "the PACS does not tell their SOP classes, without which none can be asked for"

@@ -15,7 +15,7 @@ from shared.dicom.association.storage_commitment import (
     RESOURCE_LIMITATION,
     CommitmentResult,
 )
-from shared.jobs.model import NewTask
+from shared.jobs.new_task import NewTask
 
 COMMIT, AWAIT_COMMIT = "commit", "await_commit"
 

@@ -18,7 +18,7 @@ from services.retrieve.planning.response_outcome import (
 )
 from services.retrieve.transfer.c_move import Attempt, MoveAttempts
 from shared.dicom.errors import PeerError
-from shared.jobs.model import NewTask
+from shared.jobs.new_task import NewTask
 
 #: A series that the PACS says it has sent, and of which nothing can be named.
 UNNAMED = frozenset({""})

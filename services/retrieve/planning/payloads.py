@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, SeriesPart, split_tasks
-from shared.jobs.model import NewTask
+from shared.jobs.new_task import NewTask
 
 PLAN, EXPECT, MOVE, AWAIT = "plan", "expect", "move", "await"
 

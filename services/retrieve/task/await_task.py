@@ -19,7 +19,8 @@ from shared.clock import Clock
 from shared.contract.reasons import Reason
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
-from shared.jobs.model import Claim, NewTask, Result
+from shared.jobs.model import Claim, Result
+from shared.jobs.new_task import NewTask
 
 
 class AwaitTask:

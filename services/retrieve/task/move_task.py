@@ -32,7 +32,8 @@ from shared.contract.reasons import Reason, sentence
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.identifiers import AeTitle
-from shared.jobs.model import Claim, Ending, NewTask, Result
+from shared.jobs.model import Claim, Ending, Result
+from shared.jobs.new_task import NewTask
 
 
 @dataclass(frozen=True, slots=True)

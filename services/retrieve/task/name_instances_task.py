@@ -19,7 +19,8 @@ from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.query.identifiers import image_identifier
 from shared.dicom.query.matches import object_match
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
-from shared.jobs.model import Claim, NewTask, Result
+from shared.jobs.model import Claim, Result
+from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
 
 FIND_CONTEXTS = (STUDY_ROOT_FIND,)

@@ -10,7 +10,8 @@ from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.expected import PlannedSeries, open_names, series_page
 from services.retrieve.planning.moves import MoveCapabilities, SeriesPart, split_long
 from services.retrieve.planning.payloads import SeriesKey, expect_tasks, move_tasks, plan_task
-from shared.jobs.model import Claim, NewTask, Result
+from shared.jobs.model import Claim, Result
+from shared.jobs.new_task import NewTask
 
 #: Series of one page.
 PAGE_SERIES = 500

@@ -18,7 +18,8 @@ from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
 from shared.jobs.engine import Engine
-from shared.jobs.model import Claim, Ending, NewTask, Result
+from shared.jobs.model import Claim, Ending, Result
+from shared.jobs.new_task import NewTask
 from shared.jobs.retry import Policy
 from shared.messaging.codec import command_message, decode_event
 from shared.messaging.publisher import Publisher

@@ -16,7 +16,7 @@ from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.errors import BrokerAwayError, DatabaseAwayError, InvalidInputError
 from shared.jobs.fair_share import credits_of
 from shared.jobs.ledger import QUEUED_AT_MOST
-from shared.jobs.model import NewTask
+from shared.jobs.new_task import NewTask
 from shared.jobs.retry import MAX_STARTS
 from shared.messaging.codec import command_message
 from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT

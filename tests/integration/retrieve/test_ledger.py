@@ -19,7 +19,8 @@ from shared.database.models import Node, Query, Retrieve, RetrieveObject, Stored
 from shared.database.session import Database
 from shared.dicom.association.pynetdicom_association import Timeouts
 from shared.dicom.errors import Outcome, PeerError
-from shared.jobs.model import Claim, NewTask
+from shared.jobs.model import Claim
+from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
 from shared.settings import Settings
 from tests.support.jobs import NOW, a_query, a_retrieve, a_series, a_study, an_expected, an_object

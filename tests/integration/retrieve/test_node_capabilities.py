@@ -10,7 +10,8 @@ from shared.clock import utc_now
 from shared.contract.envelope import new_id
 from shared.database.models import Retrieve
 from shared.dicom.cancellation import Cancellation
-from shared.jobs.model import Claim, NewTask
+from shared.jobs.model import Claim
+from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import timeouts_of
 from tests.support.pacs import objects, sr_only_study
