@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import find_without_refused_keys
 from shared.clock import Clock
-from shared.dicom.association.c_find import FindResult, find
+from shared.dicom.association.c_find import FindResult
 from shared.dicom.association.pynetdicom_association import Peer
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.query.identifiers import (
@@ -29,12 +29,9 @@ from shared.dicom.query.matches import (
     series_match,
     study_match,
 )
-from shared.dicom.sop_classes import STUDY_ROOT_FIND
 from shared.node_access.pool import AssociationPool
 
 T = TypeVar("T")
-
-FIND_CONTEXTS = (STUDY_ROOT_FIND,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +147,9 @@ class FindScu:
     def _ask(
         self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
     ) -> FindResult[T]:
-        with self._pool.association(self._whom(), FIND_CONTEXTS, self._cancellation) as association:
+        with self._pool.find(self._whom(), self._cancellation) as association:
             asked_at = self._clock()
-            result = find(association, identifier, read, self._cancellation)
+            result = association.c_find(identifier, read, self._cancellation)
         self.records.append(
             FindRecord(
                 level=level,

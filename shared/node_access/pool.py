@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from shared.dicom.association.base import Association
-from shared.dicom.association.c_find import open_find_association
-from shared.dicom.association.c_get import open_get_association
-from shared.dicom.association.c_move import open_move_association
-from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_pynetdicom_association
+from shared.dicom.association.c_find import FindAssociation, open_find_association
+from shared.dicom.association.c_get import GetAssociation, open_get_association
+from shared.dicom.association.c_move import MoveAssociation, open_move_association
+from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import NotNowError, PeerError
-from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from shared.node_access.budget import Budget, Lease, Unlimited
 
 #: An association that nobody used for so long is released.
@@ -28,12 +28,21 @@ TURN_S = 5.0
 #: How often idle associations are looked for; one that others wait for is released then.
 _POLL_INTERVAL_S = 0.25
 
-Key = tuple[Peer, tuple[str, ...]]
+AssociationT = TypeVar("AssociationT", bound=Association)
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    association: Association
+class _Use(Generic[AssociationT]):
+    """The peer and the service that an association is kept for."""
+
+    service: type[AssociationT]
+    peer: Peer
+    storage_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[AssociationT]):
+    association: AssociationT
     lease: Lease
     #: Who used it last, and until when.
     user: Cancellation | None = None
@@ -46,31 +55,73 @@ class AssociationPool:
     def __init__(self, timeouts: Timeouts, budget: Budget | None = None) -> None:
         self._timeouts = timeouts
         self._budget: Budget = budget if budget is not None else Unlimited()
-        self._idle: dict[Key, list[_Kept]] = {}
+        self._idle: dict[_Use[Any], list[_Kept[Any]]] = {}
         self._begun: WeakSet[Cancellation] = WeakSet()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._reaper = threading.Thread(target=self._reap, name="idle-associations", daemon=True)
         self._reaper.start()
 
-    @contextmanager
-    def association(
-        self, peer: Peer, abstract_syntaxes: Sequence[str], cancellation: Cancellation | None = None
-    ) -> Iterator[Association]:
-        """Give an association for the time of the block; a broken one is not given again.
-
-        After that of C-GET, `abstract_syntaxes` names the storage classes of what is to be fetched.
+    def find(
+        self, peer: Peer, cancellation: Cancellation | None = None
+    ) -> AbstractContextManager[FindAssociation]:
+        """Lend an association for C-FIND for the time of the block; a broken one is not lent again.
 
         Raises:
-            PeerError: it does not stand.
+            PeerError: it is not established.
             NotNowError: the node's limits do not allow it now.
-            InterruptedWorkError: stopping was asked for.
+            InterruptedWorkError: the work was stopped.
         """
-        key = (peer, tuple(abstract_syntaxes))
+        return self._lend(
+            _Use(FindAssociation, peer),
+            lambda: open_find_association(peer, self._timeouts, cancellation=cancellation),
+            cancellation,
+        )
+
+    def move(
+        self, peer: Peer, cancellation: Cancellation | None = None
+    ) -> AbstractContextManager[MoveAssociation]:
+        """Lend an association for C-MOVE, as `find` does for C-FIND.
+
+        Raises:
+            PeerError: it is not established.
+            NotNowError: the node's limits do not allow it now.
+            InterruptedWorkError: the work was stopped.
+        """
+        return self._lend(
+            _Use(MoveAssociation, peer),
+            lambda: open_move_association(peer, self._timeouts, cancellation=cancellation),
+            cancellation,
+        )
+
+    def get(
+        self, peer: Peer, storage_classes: Sequence[str], cancellation: Cancellation | None = None
+    ) -> AbstractContextManager[GetAssociation]:
+        """Lend an association for C-GET of objects of these classes, as `find` does for C-FIND.
+
+        Raises:
+            PeerError: it is not established, or objects could not come over it.
+            NotNowError: the node's limits do not allow it now.
+            InterruptedWorkError: the work was stopped.
+        """
+        return self._lend(
+            _Use(GetAssociation, peer, tuple(storage_classes)),
+            lambda: open_get_association(peer, storage_classes, self._timeouts, cancellation=cancellation),
+            cancellation,
+        )
+
+    @contextmanager
+    def _lend(
+        self,
+        use: _Use[AssociationT],
+        associate: Callable[[], AssociationT],
+        cancellation: Cancellation | None,
+    ) -> Iterator[AssociationT]:
+        peer = use.peer
         begun = self._has_begun(cancellation)
         self._budget.take_request(peer.node_id, cancellation, begun=begun)
         try:
-            kept = self._obtain(key, cancellation, begun=begun)
+            kept = self._obtain(use, associate, cancellation, begun=begun)
         except BaseException:
             self._budget.give_back_request(peer.node_id)
             raise
@@ -79,12 +130,12 @@ class AssociationPool:
         try:
             yield kept.association
         except NotNowError:
-            self._give_back(key, kept, cancellation)
+            self._give_back(use, kept, cancellation)
             raise
         except BaseException:
             self._end(kept)
             raise
-        self._give_back(key, kept, cancellation)
+        self._give_back(use, kept, cancellation)
 
     @property
     def timeouts(self) -> Timeouts:
@@ -121,46 +172,41 @@ class AssociationPool:
 
     # Associations
 
-    def _obtain(self, key: Key, cancellation: Cancellation | None, *, begun: bool) -> _Kept:
-        node_id = key[0].node_id
+    def _obtain(
+        self,
+        use: _Use[AssociationT],
+        associate: Callable[[], AssociationT],
+        cancellation: Cancellation | None,
+        *,
+        begun: bool,
+    ) -> _Kept[AssociationT]:
+        node_id = use.peer.node_id
         with self._budget.turn(node_id, cancellation, begun=begun) as turn:
             while True:
-                kept = self._take(key, cancellation)
+                kept = self._take(use, cancellation)
                 if kept is not None:
                     return kept
                 lease = turn.attempt()
-                if lease is None and self._end_others(key):
+                if lease is None and self._end_others(node_id):
                     lease = turn.attempt()
                 if lease is not None:
-                    return self._open(key, lease, cancellation)
+                    return self._open(associate, lease)
                 turn.pause()
 
-    def _open(self, key: Key, lease: Lease, cancellation: Cancellation | None) -> _Kept:
+    def _open(self, associate: Callable[[], AssociationT], lease: Lease) -> _Kept[AssociationT]:
         try:
-            return _Kept(self._associate(key, cancellation), lease)
+            return _Kept(associate(), lease)
         except BaseException as error:
             if isinstance(error, PeerError) and error.congested:
                 self._budget.refused(lease)
             self._budget.give_back(lease)
             raise
 
-    def _associate(self, key: Key, cancellation: Cancellation | None) -> Association:
-        peer, abstract_syntaxes = key
-        if abstract_syntaxes == (STUDY_ROOT_FIND,):
-            return open_find_association(peer, self._timeouts, cancellation=cancellation)
-        if abstract_syntaxes == (STUDY_ROOT_MOVE,):
-            return open_move_association(peer, self._timeouts, cancellation=cancellation)
-        if abstract_syntaxes[0] == STUDY_ROOT_GET:
-            return open_get_association(
-                peer, abstract_syntaxes[1:], self._timeouts, cancellation=cancellation
-            )
-        return open_pynetdicom_association(peer, abstract_syntaxes, self._timeouts, cancellation=cancellation)
-
-    def _take(self, key: Key, cancellation: Cancellation | None) -> _Kept | None:
+    def _take(self, use: _Use[AssociationT], cancellation: Cancellation | None) -> _Kept[AssociationT] | None:
         """Return an idle association; one whose turn is over goes to those who wait."""
         while True:
             with self._lock:
-                idle = self._idle.get(key, [])
+                idle: list[_Kept[AssociationT]] = self._idle.get(use, [])
                 if not idle:
                     return None
                 kept = idle.pop()
@@ -168,31 +214,32 @@ class AssociationPool:
                 return kept
             self._end(kept)
 
-    def _is_over(self, kept: _Kept, cancellation: Cancellation | None) -> bool:
+    def _is_over(self, kept: _Kept[Any], cancellation: Cancellation | None) -> bool:
         held_s = time.monotonic() - kept.lease.since
         return kept.user is not cancellation and held_s >= TURN_S and self._budget.is_wanted(kept.lease)
 
-    def _end_others(self, key: Key) -> bool:
-        """Release idle associations of the same node for other services; tell whether there were any."""
-        node_id = key[0].node_id
+    def _end_others(self, node_id: int | None) -> bool:
+        """Release idle associations of a node for other services; return whether there were any."""
         others = self._remove(lambda kept: kept.lease.node_id == node_id)
         for kept in others:
             self._end(kept)
         return bool(others)
 
-    def _end(self, kept: _Kept) -> None:
+    def _end(self, kept: _Kept[Any]) -> None:
         try:
             kept.association.release()
         finally:
             self._budget.give_back(kept.lease)
 
-    def _give_back(self, key: Key, kept: _Kept, cancellation: Cancellation | None) -> None:
+    def _give_back(
+        self, use: _Use[AssociationT], kept: _Kept[AssociationT], cancellation: Cancellation | None
+    ) -> None:
         if self._closing.is_set() or not kept.association.alive:
             self._end(kept)
             return
         with self._lock:
             idle = _Kept(kept.association, kept.lease, cancellation, time.monotonic())
-            self._idle.setdefault(key, []).append(idle)
+            self._idle.setdefault(use, []).append(idle)
 
     # Idle ones
 
@@ -204,22 +251,22 @@ class AssociationPool:
         now = time.monotonic()
         with self._lock:
             resting = [
-                one for idle in self._idle.values() for one in idle if now - one.since >= _POLL_INTERVAL_S
+                kept for idle in self._idle.values() for kept in idle if now - kept.since >= _POLL_INTERVAL_S
             ]
-        over = [one for one in resting if now - one.since >= IDLE_S or self._is_in_the_way(one)]
-        for kept in self._remove(lambda kept: any(kept is one for one in over)):
+        over = [kept for kept in resting if now - kept.since >= IDLE_S or self._is_in_the_way(kept)]
+        for kept in self._remove(lambda kept: any(kept is ended for ended in over)):
             self._end(kept)
 
-    def _is_in_the_way(self, kept: _Kept) -> bool:
-        """Tell whether it takes a place for nothing: the peer has ended it, or others wait for it."""
+    def _is_in_the_way(self, kept: _Kept[Any]) -> bool:
+        """Return whether it takes a place for nothing: the peer has ended it, or others wait for it."""
         return not kept.association.alive or self._budget.is_wanted(kept.lease)
 
-    def _remove(self, which: Callable[[_Kept], bool]) -> list[_Kept]:
-        removed: list[_Kept] = []
+    def _remove(self, which: Callable[[_Kept[Any]], bool]) -> list[_Kept[Any]]:
+        removed: list[_Kept[Any]] = []
         with self._lock:
-            for key, idle in list(self._idle.items()):
-                removed += [one for one in idle if which(one)]
-                self._idle[key] = [one for one in idle if not which(one)]
-                if not self._idle[key]:
-                    del self._idle[key]
+            for use, idle in list(self._idle.items()):
+                removed += [kept for kept in idle if which(kept)]
+                self._idle[use] = [kept for kept in idle if not which(kept)]
+                if not self._idle[use]:
+                    del self._idle[use]
         return removed

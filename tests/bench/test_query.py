@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from shared.clock import utc_now
 from shared.contract.criteria import CODES
 from shared.database.models import Node, NodeProfile, QueryFind
-from shared.dicom.association.c_find import find, open_find_association
+from shared.dicom.association.c_find import open_find_association
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.query.identifiers import relational_series_identifier
 from shared.dicom.query.matches import series_match
@@ -280,7 +280,7 @@ def _raw(orthanc: Orthanc) -> float:
     peer = Peer("127.0.0.1", orthanc.port, orthanc.ae_title, "DOSEQR")
     began = time.monotonic()
     link = open_find_association(peer, Timeouts(10.0, 60.0))
-    result = find(link, relational_series_identifier(DATES), series_match)
+    result = link.c_find(relational_series_identifier(DATES), series_match)
     link.release()
     seconds = time.monotonic() - began
     assert result.complete

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from shared.dicom.association.c_find import find, open_find_association
+from shared.dicom.association.c_find import open_find_association
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.query.identifiers import series_identifier
 from shared.dicom.query.matches import series_match
@@ -34,7 +34,7 @@ def _ask_over_one(peer: Peer, expected: Mapping[str, frozenset[str]], share: Seq
     lost = []
     association = open_find_association(peer, TIMEOUTS)
     for study_instance_uid in share:
-        result = find(association, series_identifier([study_instance_uid]), series_match)
+        result = association.c_find(series_identifier([study_instance_uid]), series_match)
         answered = frozenset(match.series_instance_uid for match in result.matches)
         if result.error is not None or answered != expected[study_instance_uid]:
             missing = len(expected[study_instance_uid] - answered)

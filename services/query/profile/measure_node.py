@@ -13,7 +13,6 @@ import structlog
 from pydicom.dataset import Dataset
 from sqlalchemy import delete
 
-from services.query.find_scu import FIND_CONTEXTS
 from services.query.profile.learner import Learner
 from services.query.profile.measurement_plan import MeasurementPlan
 from services.query.profile.refused_keys import find_without_refused_keys
@@ -23,7 +22,7 @@ from shared.contract.envelope import Envelope
 from shared.contract.messages import NodeProfiled, ProfileNode
 from shared.database.models import Node, NodeProfile
 from shared.database.session import Database
-from shared.dicom.association.c_find import FindResult, find
+from shared.dicom.association.c_find import FindResult
 from shared.dicom.association.pynetdicom_association import Peer
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
@@ -255,8 +254,8 @@ class MeasurementSession:
             return read(match)
 
         peer = replace(self._peer, relational_queries=request.relational)
-        with self._pool.association(peer, FIND_CONTEXTS, self._turn) as association:
-            result: FindResult[Any] = find(association, identifier, take, enough)
+        with self._pool.find(peer, self._turn) as association:
+            result: FindResult[Any] = association.c_find(identifier, take, enough)
         log.debug("question", level=request.level, answers=taken, duration_ms=result.duration_ms)
         if self._stopping.requested:
             raise InterruptedWorkError(self._stopping.reason)
@@ -283,9 +282,7 @@ class MeasurementSession:
         with ExitStack() as standing:
             for number in range(most):
                 try:
-                    standing.enter_context(
-                        self._pool.association(self._peer, FIND_CONTEXTS, _Bounded(self._stopping))
-                    )
+                    standing.enter_context(self._pool.find(self._peer, _Bounded(self._stopping)))
                 except NotNowError:
                     if number == 0:
                         raise

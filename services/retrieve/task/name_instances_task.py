@@ -13,17 +13,13 @@ from services.retrieve.ledger.expected import keep_unlisted, name_objects
 from services.retrieve.planning.moves import MoveCapabilities, split_long
 from services.retrieve.planning.payloads import SeriesKey, expect_tasks, move_tasks
 from services.retrieve.transfer.node_capabilities import CapabilitiesOf
-from shared.dicom.association.c_find import find
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.query.identifiers import image_identifier
 from shared.dicom.query.matches import object_match
-from shared.dicom.sop_classes import STUDY_ROOT_FIND
 from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
-
-FIND_CONTEXTS = (STUDY_ROOT_FIND,)
 
 #: Series of one task that may go unanswered before the others wait for its next try.
 FAILURES_AT_ONCE = 3
@@ -83,8 +79,8 @@ class NameInstancesTask:
     def _objects(
         self, context: RetrieveContext, key: SeriesKey, cancellation: Cancellation
     ) -> dict[str, str]:
-        with self._pool.association(context.remote, FIND_CONTEXTS, cancellation) as association:
-            result = find(association, image_identifier([key[0]], [key[1]]), object_match, cancellation)
+        with self._pool.find(context.remote, cancellation) as association:
+            result = association.c_find(image_identifier([key[0]], [key[1]]), object_match, cancellation)
         if isinstance(result.error, (PeerError, InterruptedWorkError)):
             raise result.error
         matches = (match for match in result.matches if match.series_instance_uid in (None, key[1]))

@@ -13,17 +13,13 @@ from services.retrieve.context import Arrivals, RetrieveContext
 from services.retrieve.ledger.arrived import receipts
 from services.retrieve.planning.moves import SeriesPart
 from shared.database.session import Database
-from shared.dicom.association.c_find import find
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.query.identifiers import image_identifier
 from shared.dicom.query.matches import object_match
-from shared.dicom.sop_classes import STUDY_ROOT_FIND
 from shared.node_access.pool import AssociationPool
 
 log = structlog.get_logger(__name__)
-
-FIND_CONTEXTS = (STUDY_ROOT_FIND,)
 
 #: So long a task itself waits for what a PACS says it has sent, from each arrival on; the rest of the grace
 #: period is waited for without a worker.
@@ -155,8 +151,8 @@ class ArrivalCheck:
 
     def _found(self, context: RetrieveContext, part: SeriesPart, cancellation: Cancellation) -> Arrivals:
         identifier = image_identifier([part.study_instance_uid], [part.series_instance_uid])
-        with self._pool.association(context.store, FIND_CONTEXTS, cancellation) as association:
-            result = find(association, identifier, object_match, cancellation)
+        with self._pool.find(context.store, cancellation) as association:
+            result = association.c_find(identifier, object_match, cancellation)
         if result.error is not None:
             raise result.error
         uids = {

@@ -13,10 +13,10 @@ from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.selection import KEEP
 from shared.database.models import QueryObject, QuerySeries
 from shared.database.session import Database
-from shared.dicom.association.c_get import Fetched, get
+from shared.dicom.association.c_get import Fetched
 from shared.dicom.association.sub_operations import SubOperations
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.sop_classes import STUDY_ROOT_GET, classes_for
+from shared.dicom.sop_classes import classes_for
 from shared.identifiers import Uid
 from shared.node_access.pool import AssociationPool
 
@@ -30,7 +30,7 @@ class GetScu:
     def __init__(self, database: Database, pool: AssociationPool) -> None:
         self._database = database
         self._pool = pool
-        self._contexts: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._classes: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     def fetch(
         self,
@@ -46,18 +46,20 @@ class GetScu:
             InterruptedWorkError: stopping was asked for.
             DatabaseAwayError: the database is away.
         """
-        with self._pool.association(context.remote, self._contexts_of(context), cancellation) as association:
-            return get(association, identifier, context.store, self._pool.timeouts, on_progress, cancellation)
+        with self._pool.get(context.remote, self._classes_of(context), cancellation) as association:
+            return association.c_get(
+                identifier, context.store, self._pool.timeouts, on_progress, cancellation
+            )
 
-    def _contexts_of(self, context: RetrieveContext) -> tuple[str, ...]:
-        contexts = self._contexts.get(context.job_id)
-        if contexts is None:
+    def _classes_of(self, context: RetrieveContext) -> tuple[str, ...]:
+        storage_classes = self._classes.get(context.job_id)
+        if storage_classes is None:
             with self._database.read() as session:
-                contexts = (STUDY_ROOT_GET, *wanted_classes(session, context.query_id))
-            self._contexts[context.job_id] = contexts
-            while len(self._contexts) > _REMEMBERED:
-                self._contexts.popitem(last=False)
-        return contexts
+                storage_classes = wanted_classes(session, context.query_id)
+            self._classes[context.job_id] = storage_classes
+            while len(self._classes) > _REMEMBERED:
+                self._classes.popitem(last=False)
+        return storage_classes
 
 
 def wanted_classes(session: Session, query_id: str) -> tuple[str, ...]:

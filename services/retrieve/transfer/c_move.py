@@ -18,17 +18,14 @@ from services.retrieve.transfer.c_get import GetScu
 from shared.clock import Clock
 from shared.database.session import Database
 from shared.dicom.association.c_get import Fetched
-from shared.dicom.association.c_move import move, move_identifier
+from shared.dicom.association.c_move import move_identifier
 from shared.dicom.association.sub_operations import MoveResult, SubOperations
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
-from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from shared.errors import DatabaseAwayError
 from shared.node_access.pool import AssociationPool
 
 log = structlog.get_logger(__name__)
-
-MOVE_CONTEXTS = (STUDY_ROOT_MOVE,)
 
 #: C-MOVEs of one task that may end without a final answer before the rest is left to another task.
 SILENCES_AT_ONCE = 2
@@ -111,10 +108,10 @@ class MoveScu:
         if context.fetch:
             fetched = self._fetcher.fetch(context, identifier, live.update, cancellation)
         else:
-            with self._pool.association(context.remote, MOVE_CONTEXTS, cancellation) as association:
+            with self._pool.move(context.remote, cancellation) as association:
                 asked_at = self._clock()
                 fetched = Fetched(
-                    move(association, identifier, context.store.ae_title, live.update, cancellation)
+                    association.c_move(identifier, context.store.ae_title, live.update, cancellation)
                 )
         result = fetched.result
         answer = _answer(result, frozenset(fetched.stored))

@@ -9,7 +9,6 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pydicom.dataset import Dataset
 
-from shared.dicom.association.base import Association
 from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import open_native_association
@@ -28,17 +27,96 @@ class FindResponse(NamedTuple):
     identifier: bytes | None
 
 
+T = TypeVar("T")
+
+SUCCESS = 0x0000
+
+#: Responses to one C-FIND beyond which it is aborted: a peer that never ends must not fill the memory.
+MAX_RESPONSES = 500_000
+
+
+@dataclass(slots=True)
+class FindResult(Generic[T]):
+    """The result of one C-FIND; only a complete one holds all matches there are."""
+
+    matches: list[T] = field(default_factory=list)
+    #: Matches that could not be read.
+    broken: int = 0
+    #: Final status; None if no final response came.
+    status_code: int | None = None
+    error: PeerError | InterruptedWorkError | None = None
+    duration_ms: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether the peer ended with success and every match was readable."""
+        return self.error is None
+
+
 class FindAssociation(OperationAssociation):
     """An association for C-FIND of the Study Root model."""
 
     response_field = C_FIND_RSP
 
-    def responses(self, identifier: Dataset, cancellation: Cancellation | None) -> Iterator[FindResponse]:
-        """Send one C-FIND and yield its answers; the last one is final, unless an error is raised.
+    def c_find(
+        self, identifier: Dataset, read: Callable[[Match], T], cancellation: Cancellation | None = None
+    ) -> FindResult[T]:
+        """Send one C-FIND and read all its responses; the result holds what went wrong.
+
+        The association is aborted if no final response came, so that no late one meets the next request.
 
         Raises:
-            PeerError: the peer ended the association, said nothing for too long, or spoke no DICOM.
-            InterruptedWorkError: stopping was asked for.
+            NotNowError: the node's limits do not allow a request now.
+            InterruptedWorkError: the work was stopped while it waited for these limits.
+        """
+        result: FindResult[T] = FindResult()
+        self.admit()
+        began = time.monotonic()
+        try:
+            self._collect(identifier, read, cancellation, result)
+        except (PeerError, InterruptedWorkError) as error:
+            result.error = error
+        result.duration_ms = round((time.monotonic() - began) * 1000)
+        if result.status_code is None:
+            self.abort()
+        return result
+
+    def _collect(
+        self,
+        identifier: Dataset,
+        read: Callable[[Match], T],
+        cancellation: Cancellation | None,
+        result: FindResult[T],
+    ) -> None:
+        for response in self._find_responses(identifier, cancellation):
+            if response.status_code not in PENDING:
+                result.status_code = response.status_code
+            elif len(result.matches) + result.broken == MAX_RESPONSES:
+                raise PeerError(Outcome.BAD_ANSWER, f"more than {MAX_RESPONSES} answers to one request")
+            else:
+                self._read(response.identifier, read, result)
+        if result.status_code != SUCCESS:
+            assert result.status_code is not None
+            result.error = status_error(result.status_code)
+            if cancellation is not None and cancellation.requested:
+                result.error = InterruptedWorkError(cancellation.reason)
+        elif result.broken:
+            result.error = PeerError(Outcome.BAD_ANSWER, f"{result.broken} answers could not be read")
+
+    def _read(self, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> None:
+        try:
+            result.matches.append(read(match_of(encoded, implicit=self.implicit)))
+        except MalformedMatchError:
+            result.broken += 1
+
+    def _find_responses(
+        self, identifier: Dataset, cancellation: Cancellation | None
+    ) -> Iterator[FindResponse]:
+        """Send one C-FIND and yield its responses; the last one is final, unless an error is raised.
+
+        Raises:
+            PeerError: the peer ended the association, was silent for too long, or spoke no DICOM.
+            InterruptedWorkError: the work was stopped.
         """
         message_id = self.next_message_id()
         command = c_find_rq(message_id, STUDY_ROOT_FIND)
@@ -58,90 +136,3 @@ def open_find_association(
     return open_native_association(
         FindAssociation, peer, STUDY_ROOT_FIND, timeouts, cancellation=cancellation
     )
-
-
-T = TypeVar("T")
-
-SUCCESS = 0x0000
-
-#: Answers to one request beyond which it is ended: a peer that never ends must not fill the memory.
-MAX_RESPONSES = 500_000
-
-
-@dataclass(slots=True)
-class FindResult(Generic[T]):
-    """What came of one C-FIND; the matches are all there are only if it is complete."""
-
-    matches: list[T] = field(default_factory=list)
-    #: Matches that could not be read.
-    broken: int = 0
-    #: Final status; None if no final answer came.
-    status_code: int | None = None
-    error: PeerError | InterruptedWorkError | None = None
-    duration_ms: int = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether the peer ended with success and every match was readable."""
-        return self.error is None
-
-
-def find(
-    association: Association,
-    identifier: Dataset,
-    read: Callable[[Match], T],
-    cancellation: Cancellation | None = None,
-) -> FindResult[T]:
-    """Send one C-FIND and take all its answers; what went wrong stands in the result.
-
-    The association is aborted if no final answer came, so that no late answer meets the next request.
-
-    Raises:
-        NotNowError: the node's limits do not allow a request now.
-        InterruptedWorkError: stopping was asked for while it was waited until they do.
-    """
-    if not isinstance(association, FindAssociation):
-        raise TypeError(f"a C-FIND needs an association for it, not {type(association).__name__}")
-    result: FindResult[T] = FindResult()
-    association.admit()
-    began = time.monotonic()
-    try:
-        _collect(association, identifier, read, cancellation, result)
-    except (PeerError, InterruptedWorkError) as error:
-        result.error = error
-    result.duration_ms = round((time.monotonic() - began) * 1000)
-    if result.status_code is None:
-        association.abort()
-    return result
-
-
-def _collect(
-    association: FindAssociation,
-    identifier: Dataset,
-    read: Callable[[Match], T],
-    cancellation: Cancellation | None,
-    result: FindResult[T],
-) -> None:
-    for response in association.responses(identifier, cancellation):
-        if response.status_code not in PENDING:
-            result.status_code = response.status_code
-        elif len(result.matches) + result.broken == MAX_RESPONSES:
-            raise PeerError(Outcome.BAD_ANSWER, f"more than {MAX_RESPONSES} answers to one request")
-        else:
-            _take(association, response.identifier, read, result)
-    if result.status_code != SUCCESS:
-        assert result.status_code is not None
-        result.error = status_error(result.status_code)
-        if cancellation is not None and cancellation.requested:
-            result.error = InterruptedWorkError(cancellation.reason)
-    elif result.broken:
-        result.error = PeerError(Outcome.BAD_ANSWER, f"{result.broken} answers could not be read")
-
-
-def _take(
-    association: FindAssociation, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]
-) -> None:
-    try:
-        result.matches.append(read(match_of(encoded, implicit=association.implicit)))
-    except MalformedMatchError:
-        result.broken += 1

@@ -14,14 +14,12 @@ from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContext, build_context
 
-from shared.dicom.association.base import Association
 from shared.dicom.association.dimse_operation import PENDING
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.pynetdicom_association import (
     PynetdicomAssociation,
     guarded,
     open_contexts,
-    stacked,
 )
 from shared.dicom.association.sub_operations import (
     MoveResponse,
@@ -34,54 +32,6 @@ from shared.dicom.association.sub_operations import (
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError, StoreError
 from shared.dicom.sop_classes import STUDY_ROOT_GET, offers
-
-
-def open_get_association(
-    peer: Peer,
-    storage_classes: Sequence[str],
-    timeouts: Timeouts,
-    *,
-    cancellation: Cancellation | None = None,
-) -> PynetdicomAssociation:
-    """Open an association for C-GET of objects of these classes.
-
-    Raises:
-        PeerError: it does not stand, with the outcome, or objects could not come over it.
-        InterruptedWorkError: stopping was asked for.
-    """
-    offered = offers(storage_classes)
-    contexts = [build_context(STUDY_ROOT_GET)]
-    contexts += [build_context(one, list(transfer_syntaxes)) for one, transfer_syntaxes in offered]
-    taken = list(dict.fromkeys(one for one, _ in offered))
-    association = open_contexts(
-        peer, contexts, timeouts, taken_abstract_syntaxes=taken, cancellation=cancellation
-    )
-    problem = _problem(association)
-    if problem is None:
-        return association
-    association.release()
-    raise PeerError(Outcome.NOT_SUPPORTED, f"{peer.ae_title} {problem}", permanent=True, associating=True)
-
-
-def _problem(association: PynetdicomAssociation) -> str | None:
-    """Say why nothing could be fetched over an association."""
-    accepted = association.assoc.accepted_contexts
-    if not any(context.abstract_syntax == STUDY_ROOT_GET for context in accepted):
-        return "does not offer C-GET; choose C-MOVE for this node"
-    if not contexts_to_send_on(association):
-        return "offers C-GET, and would send no class of the objects wanted (PS3.7 D.3.3.4)"
-    return None
-
-
-def contexts_to_send_on(association: PynetdicomAssociation) -> list[PresentationContext]:
-    """Return contexts in which everything can be sent on that may come over this association."""
-    kinds = {
-        (str(context.abstract_syntax), str(context.transfer_syntax[0]))
-        for context in association.assoc.accepted_contexts
-        if context.as_scp
-    }
-    return [build_context(abstract, transfer) for abstract, transfer in sorted(kinds)]
-
 
 #: What pydicom raises when it turns the bytes of an element into a value.
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError)
@@ -149,37 +99,91 @@ class _Store:
         return response.Status if isinstance(response, C_STORE) else None
 
 
-def get(
-    association: Association,
-    identifier: Dataset,
-    store: Peer,
-    timeouts: Timeouts,
-    on_progress: Callable[[SubOperations], None] | None = None,
-    cancellation: Cancellation | None = None,
-) -> Fetched:
-    """Send one C-GET and hand every object on to `store`; what went wrong stands in the result.
+class GetAssociation(PynetdicomAssociation):
+    """An association for C-GET, over which the peer sends its objects."""
 
-    One object is in memory at a time.
+    def c_get(
+        self,
+        identifier: Dataset,
+        store: Peer,
+        timeouts: Timeouts,
+        on_progress: Callable[[SubOperations], None] | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Fetched:
+        """Send one C-GET and hand every object on to `store`; the result holds what went wrong.
+
+        One object is in memory at a time.
+
+        Raises:
+            StoreError: the store accepts no association; no request was sent.
+            InterruptedWorkError: the work was stopped.
+        """
+        try:
+            out = open_contexts(
+                PynetdicomAssociation,
+                store,
+                contexts_to_send_on(self),
+                timeouts,
+                cancellation=cancellation,
+            )
+        except PeerError as error:
+            raise StoreError(error) from error
+        try:
+            handed = _Store(out)
+            self.assoc.bind(evt.EVT_C_STORE, handed.take)
+            result = _followed(self, identifier, on_progress, cancellation)
+        finally:
+            out.release()
+        if handed.error is not None and not handed.stored:
+            result.error = result.error or handed.error
+        return Fetched(result, handed.stored)
+
+
+def open_get_association(
+    peer: Peer,
+    storage_classes: Sequence[str],
+    timeouts: Timeouts,
+    *,
+    cancellation: Cancellation | None = None,
+) -> GetAssociation:
+    """Open an association for C-GET of objects of these classes.
 
     Raises:
-        StoreError: the store takes no association; nothing was asked.
+        PeerError: it does not stand, with the outcome, or objects could not come over it.
         InterruptedWorkError: stopping was asked for.
     """
-    stack = stacked(association)
-    try:
-        out = open_contexts(store, contexts_to_send_on(stack), timeouts, cancellation=cancellation)
-    except PeerError as error:
-        raise StoreError(error) from error
-    try:
-        handed = _Store(out)
-        stack.assoc.bind(evt.EVT_C_STORE, handed.take)
+    offered = offers(storage_classes)
+    contexts = [build_context(STUDY_ROOT_GET)]
+    contexts += [build_context(one, list(transfer_syntaxes)) for one, transfer_syntaxes in offered]
+    taken = list(dict.fromkeys(one for one, _ in offered))
+    association = open_contexts(
+        GetAssociation, peer, contexts, timeouts, taken_abstract_syntaxes=taken, cancellation=cancellation
+    )
+    problem = _problem(association)
+    if problem is None:
+        return association
+    association.release()
+    raise PeerError(Outcome.NOT_SUPPORTED, f"{peer.ae_title} {problem}", permanent=True, associating=True)
 
-        result = _followed(stack, identifier, on_progress, cancellation)
-    finally:
-        out.release()
-    if handed.error is not None and not handed.stored:
-        result.error = result.error or handed.error
-    return Fetched(result, handed.stored)
+
+def _problem(association: PynetdicomAssociation) -> str | None:
+    """Say why nothing could be fetched over an association."""
+    accepted = association.assoc.accepted_contexts
+    if not any(context.abstract_syntax == STUDY_ROOT_GET for context in accepted):
+        return "does not offer C-GET; choose C-MOVE for this node"
+    if not contexts_to_send_on(association):
+        return "offers C-GET, and would send no class of the objects wanted (PS3.7 D.3.3.4)"
+    return None
+
+
+def contexts_to_send_on(association: PynetdicomAssociation) -> list[PresentationContext]:
+    """Return contexts in which everything can be sent on that may come over this association."""
+    kinds = {
+        (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+        for context in association.assoc.accepted_contexts
+        if context.as_scp
+    }
+    return [build_context(abstract, transfer) for abstract, transfer in sorted(kinds)]
 
 
 def _followed(

@@ -8,7 +8,6 @@ from typing import Literal
 
 from pydicom.dataset import Dataset
 
-from shared.dicom.association.base import Association
 from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import open_native_association
@@ -44,14 +43,50 @@ class MoveAssociation(OperationAssociation):
 
     response_field = C_MOVE_RSP
 
-    def responses(
-        self, identifier: Dataset, move_destination: str, cancellation: Cancellation | None
-    ) -> Iterator[MoveResponse]:
-        """Send one C-MOVE and yield its answers; the last one is final, unless an error is raised.
+    def c_move(
+        self,
+        identifier: Dataset,
+        move_destination: str,
+        on_progress: Callable[[SubOperations], None] | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> MoveResult:
+        """Send one C-MOVE and wait for its end; the result holds what went wrong.
+
+        `on_progress` is called with the counters of each pending response. The association is aborted if no
+        final response came, so that no late one meets the next request.
 
         Raises:
-            PeerError: the peer ended the association, said nothing for too long, or spoke no DICOM.
-            InterruptedWorkError: stopping was asked for.
+            NotNowError: the node's limits do not allow a request now.
+            InterruptedWorkError: the work was stopped while it waited for these limits.
+        """
+        result = MoveResult()
+        self.admit()
+        began, pace = time.monotonic(), ProgressWatch()
+        try:
+            for response in self._move_responses(identifier, move_destination, cancellation):
+                if response.status_code not in PENDING:
+                    _end(result, response, cancellation)
+                    continue
+                if on_progress is not None:
+                    on_progress(response.sub_operations)
+                if pace.has_stalled(response.sub_operations):
+                    result.error = pace.error
+                    break
+        except (PeerError, InterruptedWorkError) as error:
+            result.error = error
+        result.duration_ms = round((time.monotonic() - began) * 1000)
+        if result.status_code is None:
+            self.abort()
+        return result
+
+    def _move_responses(
+        self, identifier: Dataset, move_destination: str, cancellation: Cancellation | None
+    ) -> Iterator[MoveResponse]:
+        """Send one C-MOVE and yield its responses; the last one is final, unless an error is raised.
+
+        Raises:
+            PeerError: the peer ended the association, was silent for too long, or spoke no DICOM.
+            InterruptedWorkError: the work was stopped.
         """
         message_id = self.next_message_id()
         command = c_move_rq(message_id, STUDY_ROOT_MOVE, move_destination)
@@ -76,7 +111,7 @@ def open_move_association(
 
     Raises:
         PeerError: it does not stand, with the outcome.
-        InterruptedWorkError: stopping was asked for.
+        InterruptedWorkError: the work was stopped.
     """
     return open_native_association(
         MoveAssociation, peer, STUDY_ROOT_MOVE, timeouts, cancellation=cancellation
@@ -109,45 +144,6 @@ def move_identifier(
     if level == "IMAGE":
         ds.SOPInstanceUID = list(sop_instance_uids)
     return ds
-
-
-def move(
-    association: Association,
-    identifier: Dataset,
-    move_destination: str,
-    on_progress: Callable[[SubOperations], None] | None = None,
-    cancellation: Cancellation | None = None,
-) -> MoveResult:
-    """Send one C-MOVE and wait for its end; what went wrong stands in the result.
-
-    `on_progress` is called with the counters of each pending answer. The association is aborted if no final
-    answer came, so that no late answer meets the next request.
-
-    Raises:
-        NotNowError: the node's limits do not allow a request now.
-        InterruptedWorkError: stopping was asked for while it was waited until they do.
-    """
-    if not isinstance(association, MoveAssociation):
-        raise TypeError(f"a C-MOVE needs an association for it, not {type(association).__name__}")
-    result = MoveResult()
-    association.admit()
-    began, pace = time.monotonic(), ProgressWatch()
-    try:
-        for response in association.responses(identifier, move_destination, cancellation):
-            if response.status_code not in PENDING:
-                _end(result, response, cancellation)
-                continue
-            if on_progress is not None:
-                on_progress(response.sub_operations)
-            if pace.has_stalled(response.sub_operations):
-                result.error = pace.error
-                break
-    except (PeerError, InterruptedWorkError) as error:
-        result.error = error
-    result.duration_ms = round((time.monotonic() - began) * 1000)
-    if result.status_code is None:
-        association.abort()
-    return result
 
 
 def _end(result: MoveResult, response: MoveResponse, cancellation: Cancellation | None) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from pydicom.uid import UID
 from pynetdicom import _config, build_role, evt
@@ -30,6 +30,9 @@ _config.LOG_RESPONSE_IDENTIFIERS = False
 
 #: "Association established and ready for data transfer" (PS3.8 9.2.1).
 _OPEN_STATE = "Sta6"
+
+
+AssociationT = TypeVar("AssociationT", bound="PynetdicomAssociation")
 
 
 class _Requestor(ApplicationEntity):
@@ -109,17 +112,18 @@ def open_pynetdicom_association(
         InterruptedWorkError: stopping was asked for.
     """
     contexts = [build_context(syntax) for syntax in abstract_syntaxes]
-    return open_contexts(peer, contexts, timeouts, cancellation=cancellation)
+    return open_contexts(PynetdicomAssociation, peer, contexts, timeouts, cancellation=cancellation)
 
 
 def open_contexts(
+    make: Callable[[Peer, Assoc], AssociationT],
     peer: Peer,
     contexts: Sequence[PresentationContext],
     timeouts: Timeouts,
     *,
     taken_abstract_syntaxes: Sequence[str] = (),
     cancellation: Cancellation | None = None,
-) -> PynetdicomAssociation:
+) -> AssociationT:
     """Open an association for these contexts; of some, we are the SCP (PS3.7 D.3.3.4).
 
     Raises:
@@ -128,8 +132,8 @@ def open_contexts(
     """
     roles = [build_role(UID(syntax), scp_role=True) for syntax in taken_abstract_syntaxes]
 
-    def associate(address: str) -> PynetdicomAssociation:
-        return _associate(peer, address, list(contexts), roles, timeouts)
+    def associate(address: str) -> AssociationT:
+        return make(peer, _associate(peer, address, list(contexts), roles, timeouts))
 
     return establishment.call(peer, associate, cancellation)
 
@@ -140,7 +144,7 @@ def _associate(
     contexts: list[PresentationContext],
     roles: list[Any],
     timeouts: Timeouts,
-) -> PynetdicomAssociation:
+) -> Assoc:
     aborted_by_peer = threading.Event()
 
     def received(event: evt.Event) -> None:
@@ -160,7 +164,7 @@ def _associate(
         evt_handlers=[(evt.EVT_ACSE_RECV, received)],
     )
     if assoc.is_established:
-        return PynetdicomAssociation(peer, assoc)
+        return assoc
     raise _why(peer, assoc, timeouts, time.monotonic() - began, by_peer=aborted_by_peer.is_set())
 
 
@@ -186,17 +190,6 @@ def _why(peer: Peer, assoc: Assoc, timeouts: Timeouts, took_s: float, *, by_peer
     if not by_peer and took_s >= timeouts.connect_s:
         return establishment.timed_out(peer, timeouts)
     return establishment.aborted(peer)
-
-
-def stacked(association: Association) -> PynetdicomAssociation:
-    """Return a link of the pool as what pynetdicom's operations need.
-
-    Raises:
-        TypeError: it is an association of another kind.
-    """
-    if not isinstance(association, PynetdicomAssociation):
-        raise TypeError(f"not over an association of {type(association).__name__}")
-    return association
 
 
 def guarded(
@@ -225,5 +218,4 @@ __all__ = [
     "guarded",
     "open_contexts",
     "open_pynetdicom_association",
-    "stacked",
 ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
-from shared.dicom.association.c_find import FindAssociation, FindResult, find, open_find_association
+from shared.dicom.association.c_find import FindAssociation, FindResult, open_find_association
 from shared.dicom.association.establishment import Timeouts
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.identifiers import series_identifier, study_identifier
@@ -63,7 +63,7 @@ def opened(pacs: StrangePacs) -> FindAssociation:
 
 def ask(pacs: StrangePacs, identifier: Dataset | None = None) -> FindResult[StudyMatch]:
     association = opened(pacs)
-    result = find(association, identifier or study_identifier(), study_match)
+    result = association.c_find(identifier or study_identifier(), study_match)
     association.release()
     return result
 
@@ -160,7 +160,7 @@ def test_a_peer_that_ends_or_speaks_no_dicom_is_told_as_aborted_at_once(strange_
     association = opened(pacs)
     # When
     began = time.monotonic()
-    result = find(association, study_identifier(), study_match)
+    result = association.c_find(study_identifier(), study_match)
     # Then
     assert time.monotonic() - began < QUICK.response_s
     assert outcome(result) is Outcome.ABORTED
@@ -232,7 +232,7 @@ def test_an_idle_association_that_the_peer_ended_is_not_alive(strange_pacs, last
             connection.shutdown(socket.SHUT_WR)
 
     association = opened(strange_pacs(reply))
-    find(association, study_identifier(), study_match)
+    association.c_find(study_identifier(), study_match)
     # When / Then
     wait_until(lambda: not association.alive)
     association.release()
@@ -244,7 +244,7 @@ def test_both_may_ask_for_the_release_at_the_same_time(strange_pacs):
     # Given
     pacs = strange_pacs(says(answer(SUCCESS), RELEASE_RQ))
     association = opened(pacs)
-    find(association, study_identifier(), study_match)
+    association.c_find(study_identifier(), study_match)
     # When
     began = time.monotonic()
     association.release()

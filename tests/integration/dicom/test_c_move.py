@@ -9,7 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
-from shared.dicom.association.c_move import move, move_identifier, open_move_association
+from shared.dicom.association.c_move import move_identifier, open_move_association
 from shared.dicom.association.establishment import Timeouts
 from shared.dicom.association.sub_operations import MoveResult, SubOperations
 from shared.dicom.cancellation import Cancellation
@@ -73,7 +73,7 @@ def ask(
 ) -> tuple[MoveResult, list[SubOperations]]:
     association = open_move_association(pacs.peer, QUICK)
     progress: list[SubOperations] = []
-    result = move(association, IDENTIFIER, destination, progress.append, cancellation)
+    result = association.c_move(IDENTIFIER, destination, progress.append, cancellation)
     association.release()
     return result, progress
 

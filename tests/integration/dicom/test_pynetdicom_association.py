@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.dicom.association.base import Association
-from shared.dicom.association.c_find import FindAssociation, find, open_find_association
+from shared.dicom.association.c_find import FindAssociation, open_find_association
 from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_pynetdicom_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
@@ -52,8 +52,8 @@ def failure(request) -> Callable[..., PeerError]:
     return fail
 
 
-def ask(association: Association, cancellation: Cancellation | None = None):
-    return find(association, study_identifier(), study_match, cancellation)
+def ask(association: FindAssociation, cancellation: Cancellation | None = None):
+    return association.c_find(study_identifier(), study_match, cancellation)
 
 
 # Opening
@@ -231,7 +231,7 @@ def test_an_accession_number_of_any_script_is_found(scripted_pacs):
     # Given
     association = opened(scripted_pacs([ct_study(accession_number="胸Ж1"), ct_study(accession_number="AB1")]))
     # When
-    result = find(association, study_identifier(accession_number="胸Ж1"), study_match)
+    result = association.c_find(study_identifier(accession_number="胸Ж1"), study_match)
     association.release()
     # Then
     assert [match.accession_number for match in result.matches] == ["胸Ж1"]
@@ -287,7 +287,7 @@ def test_the_pool_gives_the_same_association_to_tasks_that_follow_each_other(scr
     pool = AssociationPool(QUICK)
     # When
     for _ in range(5):
-        with pool.association(peer_of(pacs), (STUDY_ROOT_FIND,)) as association:
+        with pool.find(peer_of(pacs)) as association:
             assert ask(association).complete
     pool.close()
     # Then
@@ -302,7 +302,7 @@ def test_the_pool_opens_a_new_association_after_a_broken_one(scripted_pacs):
     # When
     results = []
     for _ in range(2):
-        with pool.association(peer_of(pacs), (STUDY_ROOT_FIND,)) as association:
+        with pool.find(peer_of(pacs)) as association:
             results.append(ask(association).complete)
     pool.close()
     # Then
@@ -315,8 +315,8 @@ def test_the_pool_does_not_give_one_association_to_two_threads(scripted_pacs):
     pool = AssociationPool(QUICK)
     # When
     with (
-        pool.association(peer_of(pacs), (STUDY_ROOT_FIND,)) as first,
-        pool.association(peer_of(pacs), (STUDY_ROOT_FIND,)) as second,
+        pool.find(peer_of(pacs)) as first,
+        pool.find(peer_of(pacs)) as second,
     ):
         different = first is not second
     pool.close()

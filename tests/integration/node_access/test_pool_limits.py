@@ -6,13 +6,11 @@ from datetime import timedelta
 
 from shared.clock import utc_now
 from shared.database.models import NodeLease
-from shared.dicom.association.base import Association
-from shared.dicom.association.c_find import find
+from shared.dicom.association.c_find import FindAssociation
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.errors import NotNowError
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
-from shared.dicom.sop_classes import STUDY_ROOT_FIND, STUDY_ROOT_MOVE
 from shared.node_access.cluster_budget import ClusterBudget
 from shared.node_access.pool import AssociationPool
 from shared.nodes.nodes import add_node, edit_node, find_node, list_nodes, parse_node
@@ -33,8 +31,8 @@ def limited_peer(database, pacs, **limits) -> Peer:
     return Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR", node.id)
 
 
-def ask(association: Association):
-    return find(association, study_identifier(), study_match)
+def ask(association: FindAssociation):
+    return association.c_find(study_identifier(), study_match)
 
 
 def closed_hours() -> str:
@@ -43,7 +41,7 @@ def closed_hours() -> str:
     return f"{later:%H}:00-{later:%H}:30"
 
 
-def is_kept_from(association: Association) -> bool:
+def is_kept_from(association: FindAssociation) -> bool:
     """Ask, and tell whether the node's hours forbade it."""
     try:
         ask(association)
@@ -61,9 +59,9 @@ def test_the_pool_ends_an_idle_association_that_stands_in_the_way_of_another_ser
     budget = ClusterBudget(sqlite_database, "test")
     pool = AssociationPool(QUICK, budget)
     # When
-    with pool.association(peer, (STUDY_ROOT_FIND,)) as finding:
+    with pool.find(peer) as finding:
         assert ask(finding).complete
-    with pool.association(peer, (STUDY_ROOT_FIND, STUDY_ROOT_MOVE)) as moving:
+    with pool.move(peer) as moving:
         both = (finding.alive, moving.alive)
     pool.close()
     budget.close()
@@ -81,7 +79,7 @@ def test_the_place_of_an_idle_association_that_its_peer_ended_is_given_back(
     peer = limited_peer(sqlite_database, pacs, max_associations=1)
     budget = ClusterBudget(sqlite_database, "test")
     pool = AssociationPool(QUICK, budget)
-    with pool.association(peer, (STUDY_ROOT_FIND,)) as association:
+    with pool.find(peer) as association:
         assert ask(association).complete
     # When
     pacs.stop()
@@ -102,7 +100,7 @@ def test_each_request_over_one_association_is_counted(scripted_pacs, sqlite_data
     peer = limited_peer(sqlite_database, pacs, requests_per_minute=6000)
     pool = AssociationPool(QUICK, ClusterBudget(sqlite_database, "test"))
     # When
-    with pool.association(peer, (STUDY_ROOT_FIND,)) as association:
+    with pool.find(peer) as association:
         complete = [ask(association).complete for _ in range(3)]
         limited_peer(sqlite_database, pacs, hours=closed_hours())
         wait_until(lambda: is_kept_from(association))

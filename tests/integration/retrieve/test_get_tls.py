@@ -11,7 +11,7 @@ import pytest
 from services.retrieve import context
 from shared.broker.memory.broker import MemoryBroker
 from shared.database.models import Node
-from shared.dicom.association.c_get import get, open_get_association
+from shared.dicom.association.c_get import open_get_association
 from shared.dicom.association.c_move import move_identifier
 from shared.dicom.association.establishment import Peer
 from shared.dicom.errors import Outcome, PeerError
@@ -116,7 +116,7 @@ def test_a_store_whose_certificate_is_not_ours_gets_nothing(secure_system, tls_p
     identifier = move_identifier("SERIES", [one.study_instance_uid], [one.series[0].series_instance_uid])
     # When
     with pytest.raises(PeerError):
-        get(link, identifier, store, timeouts)
+        link.c_get(identifier, store, timeouts)
     link.release()
     # Then
     assert asked(tls_pacs, "get") == []
