@@ -1,4 +1,4 @@
-"""Users and their passwords, the same for the page and the command line."""
+"""Users and their passwords, shared by page and command line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def create_user(
 
 
 def set_password(session: Session, user: User, password: str, *, must_change_password: bool = False) -> None:
-    """Give a user another password; sessions that began with the old one end.
+    """Set the password of a user; their sessions end.
 
     Raises:
         InvalidInputError: the password is too short or too long.
@@ -73,7 +73,7 @@ def set_password(session: Session, user: User, password: str, *, must_change_pas
 
 
 def check_password(session: Session, name: str, password: str) -> User | None:
-    """Return the user if the password is theirs and they may log in; takes as long for unknown names."""
+    """Return the user if the password is right and they may log in; as slow for unknown names."""
     user = session.scalars(select(User).where(User.name == name.strip())).one_or_none()
     expected = user.password_hash if user is not None else _hash_of_nobody()
     matches = check_password_hash(expected, password[:PASSWORD_MAX_LENGTH])
@@ -101,7 +101,7 @@ def list_users(session: Session) -> list[User]:
 
 
 def ensure_first_admin(session: Session, now: datetime) -> str | None:
-    """Make the user `admin` if there are no users; returns the one-time password, or None if there are."""
+    """Create the user `admin` if there are no users; returns the one-time password, or None."""
     if session.scalar(select(func.count()).select_from(User)):
         return None
     password = secrets.token_urlsafe(12)
@@ -116,7 +116,7 @@ def valid_role(role: str) -> Role:
     """Return the role.
 
     Raises:
-        InvalidInputError: it is none.
+        InvalidInputError: there is no such role.
     """
     for known in ROLES:
         if role == known:

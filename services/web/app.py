@@ -1,4 +1,4 @@
-"""The app factory: extensions, pages, and what every answer carries."""
+"""The app factory: extensions, pages, headers and error pages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STREAM_SHARE = 0.75
 
 
 class _App(Flask):
-    """Flask that logs where a request failed, never an error's text: it may hold a PACS's answers."""
+    """Flask that logs where a request failed, never an error's text: it may hold data of a PACS."""
 
     def log_exception(self, exc_info: Any) -> None:
         """Log a failed request."""
@@ -64,8 +64,8 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         database=database,
         publisher=Publisher(broker, "web", clock),
         live=Live(broker, max_streams=max(1, int(settings.web_threads * STREAM_SHARE))),
-        orders=PendingCommands(),
-        staffing=ServiceStatus(broker),
+        pending_commands=PendingCommands(),
+        service_status=ServiceStatus(broker),
         clock=clock,
     )
     CSRFProtect(app)
@@ -80,7 +80,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     return app
 
 
-def parts_of(app: Flask) -> Components:
+def components_of(app: Flask) -> Components:
     """Return the parts of an app."""
     found = app.extensions[KEY]
     assert isinstance(found, Components)

@@ -1,4 +1,4 @@
-"""What the pages work with, made once by the app factory and found through the app."""
+"""The components behind the pages, made once by the app factory."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ KEY = "doseqr"
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The real things behind the pages of one app."""
+    """Components of one app."""
 
     settings: Settings
     broker: Broker
     database: Database
     publisher: Publisher
     live: Live
-    orders: PendingCommands
-    staffing: ServiceStatus
+    pending_commands: PendingCommands
+    service_status: ServiceStatus
     clock: Clock
 
     def today(self) -> date:
-        """Return the day that "until today" means."""
+        """Return today's date in the server's time zone."""
         return self.clock().astimezone().date()
 
 
-def parts() -> Components:
+def components() -> Components:
     """Return the parts of the app that handles the request."""
     found = current_app.extensions[KEY]
     assert isinstance(found, Components)

@@ -6,7 +6,7 @@ import sys
 
 import structlog
 
-from services.web.app import create_app, parts_of
+from services.web.app import components_of, create_app
 from services.web.server import HttpServer
 from shared.broker.port import Broker
 from shared.clock import utc_now
@@ -32,7 +32,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     if not patiently(lambda: _first_start(database), "database", lifecycle.stopping):
         return
     app = create_app(settings, broker, database)
-    live = parts_of(app).live
+    live = components_of(app).live
     server = HttpServer(app, settings.web_host, settings.web_port, settings.web_threads)
     server.start()
     lifecycle.on_stop(server.stop)

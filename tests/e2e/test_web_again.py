@@ -36,23 +36,23 @@ def incomplete_query(system: System, scripted_pacs: PacsFactory, page: Page) -> 
     return pacs, query
 
 
-def test_what_is_missing_is_asked_again_and_followed_without_reloading(system, scripted_pacs, page):
+def test_what_is_missing_is_requested_again_without_reloading(system, scripted_pacs, page):
     # Given
     pacs, query = incomplete_query(system, scripted_pacs, page)
     pacs.change(faults=(), answer_delay_s=0.2)
     # When
     with page.expect_navigation():
-        query.get_by_role("button", name="Ask again for the missing").click()
+        query.get_by_role("button", name="Request the missing again").click()
     page.evaluate("document.body.dataset.mark = 'same page'")
     # Then
     expect(query).to_contain_text("completed")
     expect(query.locator("li", has=page.get_by_label("Mammography"))).to_contain_text("2")
-    expect(query.get_by_role("button", name="Ask again for the missing")).to_have_count(0)
+    expect(query.get_by_role("button", name="Request the missing again")).to_have_count(0)
     expect(page.locator("#announcer")).to_contain_text("Query completed")
     assert page.evaluate("document.body.dataset.mark") == "same page"
 
 
-def test_what_somebody_else_asks_again_shows_in_an_open_page(system, scripted_pacs, page):
+def test_a_continuation_by_somebody_else_shows_in_an_open_page(system, scripted_pacs, page):
     # Given
     pacs, query = incomplete_query(system, scripted_pacs, page)
     page.evaluate("document.body.dataset.mark = 'same page'")

@@ -132,7 +132,7 @@ def test_a_first_log_in_leads_to_an_own_password(system, page, address):
     expect(page.get_by_role("heading", level=1)).to_have_text("Query remote server")
 
 
-def test_without_workers_the_page_says_what_to_start(system, page, address):
+def test_without_workers_the_page_names_the_command_to_start(system, page, address):
     # Given
     add_people(system.database)
     system.add_remote("pacs", "127.0.0.1", free_port(), "PACS")
@@ -154,7 +154,7 @@ def test_without_workers_the_page_says_what_to_start(system, page, address):
     expect(page.locator("#progress")).not_to_contain_text("doseqr serve query")
 
 
-def test_mistakes_are_told_at_their_fields(hospital, page, address):
+def test_mistakes_are_shown_at_their_fields(hospital, page, address):
     # Given
     log_in(page, address, "importer")
     fill_query(page, "CT")
@@ -285,7 +285,7 @@ def test_a_study_is_explained_on_the_job_page(hospital, page, address):
     study = page.locator("details.study").first
     study.locator("summary").first.click()
     # Then
-    expect(study).to_contain_text("What the PACS was asked")
+    expect(study).to_contain_text("C-FIND requests for it")
     shoot(page, "job-desktop")
 
 
@@ -368,7 +368,7 @@ def test_an_administrator_has_a_node_measured_and_limits_it(hospital, page, addr
     expect(page.get_by_text("120 requests a minute, at 00:00-24:00")).to_be_visible()
 
 
-def test_an_estimate_is_told_while_the_form_is_filled_in(hospital, page, address):
+def test_an_estimate_is_shown_while_the_form_is_filled_in(hospital, page, address):
     # Given
     log_in(page, address, "importer")
     hospital.finished_query({"types": ["CT"], "date_from": str(DAY), "date_until": str(DAY)})
@@ -376,8 +376,8 @@ def test_an_estimate_is_told_while_the_form_is_filled_in(hospital, page, address
     page.goto(f"{address}/imports/query")
     fill_query(page, "CT")
     # Then
-    told = page.locator("[data-estimate]")
-    expect(told).to_contain_text(re.compile(r"About .* studies, .* \(judged by 1 earlier query\)"))
+    shown = page.locator("[data-estimate]")
+    expect(shown).to_contain_text(re.compile(r"About .* studies, .* \(judged by 1 earlier query\)"))
     # When
     page.get_by_text("Advanced options").click()
     page.get_by_label("Accession numbers").fill("A1\nA*")

@@ -17,19 +17,19 @@ from shared.users import check_password
 from tests.support.web import PASSWORD, add_people
 
 
-def test_the_first_start_tells_a_one_time_password(system, capsys):
+def test_the_first_start_prints_a_one_time_password(system, capsys):
     # When
     system.start("web")
     # Then
-    told = re.search(r"Log in as admin with the one-time password (\S+)", capsys.readouterr().err)
-    assert told is not None
+    printed = re.search(r"Log in as admin with the one-time password (\S+)", capsys.readouterr().err)
+    assert printed is not None
     with system.database.read() as session:
-        user = check_password(session, "admin", told[1])
+        user = check_password(session, "admin", printed[1])
     assert user is not None
     assert user.must_change_password
 
 
-def test_a_second_start_tells_none(system, capsys):
+def test_a_second_start_prints_no_password(system, capsys):
     # Given
     system.start("web")
     system.stop()
@@ -41,7 +41,7 @@ def test_a_second_start_tells_none(system, capsys):
     assert "one-time password" not in captured.out + captured.err
 
 
-def test_a_taken_port_is_told(system):
+def test_a_port_in_use_is_reported(system):
     # Given
     with socket.socket() as other:
         other.bind((system.settings.web_host, system.settings.web_port))
@@ -72,19 +72,19 @@ def test_the_service_ends_with_a_stream_open(system):
 def _open_stream(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
     """Log in by hand and return an open stream of events whose first line has come."""
     connection.request("GET", "/login")
-    answer = connection.getresponse()
-    token = re.search(r'name="csrf-token" content="([^"]+)"', answer.read().decode())
+    response = connection.getresponse()
+    token = re.search(r'name="csrf-token" content="([^"]+)"', response.read().decode())
     assert token is not None
     form = urlencode({"csrf_token": token[1], "name": "viewer", "password": PASSWORD})
-    headers = {"Cookie": _cookie(answer), "Content-Type": "application/x-www-form-urlencoded"}
+    headers = {"Cookie": _cookie(response), "Content-Type": "application/x-www-form-urlencoded"}
     connection.request("POST", "/login", form, headers)
-    answer = connection.getresponse()
-    answer.read()
-    connection.request("GET", "/live?follow=q1", headers={"Cookie": _cookie(answer)})
+    response = connection.getresponse()
+    response.read()
+    connection.request("GET", "/live?follow=q1", headers={"Cookie": _cookie(response)})
     stream = connection.getresponse()
     assert stream.readline() == b"retry: 1000\n"
     return stream
 
 
-def _cookie(answer: http.client.HTTPResponse) -> str:
-    return (answer.getheader("Set-Cookie") or "").partition(";")[0]
+def _cookie(response: http.client.HTTPResponse) -> str:
+    return (response.getheader("Set-Cookie") or "").partition(";")[0]

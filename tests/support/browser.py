@@ -24,7 +24,7 @@ ARGUMENTS = (
 )
 #: A desktop and a phone, in CSS pixels.
 DESKTOP, PHONE = (1280, 900), (390, 844)
-#: Generous: it only bounds how long a failing test takes.
+#: Milliseconds after which an expectation fails; generous, since it only bounds failing tests.
 TIMEOUT_MS = 60_000
 
 
@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open pages of fresh sessions; a page that complains on its console fails the test."""
+    """Open pages of fresh sessions; an error on the console fails the test."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
@@ -60,7 +60,10 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
-            "console", lambda said: complaints.append(said.text) if _complains(said.type, said.text) else None
+            "console",
+            lambda message: (
+                complaints.append(message.text) if _complains(message.type, message.text) else None
+            ),
         )
         return page
 
@@ -71,7 +74,7 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 
 def _complains(kind: str, text: str) -> bool:
-    """Tell whether a line of the console is a defect: a refusal that a test asked for is none."""
+    """Return whether a console line is a defect; a refusal that a test provokes is none."""
     return kind == "error" and "Failed to load resource" not in text
 
 

@@ -1,4 +1,4 @@
-"""The page in a test: an app over the in-memory broker and SQLite, people of each role, their forms."""
+"""The page in a test: an app over the in-memory broker and SQLite, users of each role, their forms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from services.web.app import create_app, parts_of
+from services.web.app import components_of, create_app
 from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Delivery
 from shared.clock import utc_now
@@ -37,7 +37,7 @@ _TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
 
 
 class CompiledTemplates(BytecodeCache):
-    """Templates that an app of an earlier test has compiled; by their source, so that a change counts."""
+    """Templates compiled by an earlier test, keyed by source so that a change is noticed."""
 
     def __init__(self) -> None:
         self._compiled: dict[str, bytes] = {}
@@ -54,7 +54,7 @@ COMPILED_TEMPLATES = CompiledTemplates()
 
 
 class Person:
-    """Somebody with a browser: sends the forms that the page would send, with their token."""
+    """A user with a browser: sends the forms of the page with their token."""
 
     def __init__(self, client: FlaskClient) -> None:
         self.client = client
@@ -63,9 +63,9 @@ class Person:
         return self.client.get(address, **options)
 
     def text(self, address: str) -> str:
-        answer = self.get(address)
-        assert answer.status_code == 200, answer.status
-        return answer.text
+        response = self.get(address)
+        assert response.status_code == 200, response.status
+        return response.text
 
     def token(self, address: str = "/login") -> str:
         found = _TOKEN.search(self.client.get(address, follow_redirects=True).text)
@@ -80,29 +80,29 @@ class Person:
 
 
 class Site:
-    """The app, its parts, and the services that a test lets listen."""
+    """The app, its components, and the workers that a test starts."""
 
     def __init__(self, settings: Settings, broker: MemoryBroker, database: Database) -> None:
         self.settings, self.broker, self.database = settings, broker, database
         self.app: Flask = create_app(settings, broker, database)
         self.app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
-        self.parts = parts_of(self.app)
-        # Looked at afresh each time: a test changes who listens.
-        self.parts.staffing._believed_s = 0.0
-        self.parts.live.start()
-        wait_until(lambda: self.parts.live._subscription is not None)
+        self.components = components_of(self.app)
+        # Read afresh each time: tests change which workers listen.
+        self.components.service_status._max_age_s = 0.0
+        self.components.live.start()
+        wait_until(lambda: self.components.live._subscription is not None)
         self.publisher = Publisher(broker, "test")
         self.commands: list[tuple[str, Command]] = []
 
     def person(self, name: str = "") -> Person:
-        """Return somebody; logged in if there is a name."""
+        """Return a user; logged in if a name is given."""
         person = Person(self.app.test_client())
         if name:
             assert person.log_in(name).status_code == 302
         return person
 
     def listen(self, *queues: str) -> None:
-        """Let workers listen that take commands and do nothing."""
+        """Start workers that take commands and do nothing else."""
         for queue in queues:
             self.broker.consume(queue, self._taken, workers=1)
 
@@ -126,7 +126,7 @@ class Site:
                 session.add(row)
 
     def close(self) -> None:
-        self.parts.live.close()
+        self.components.live.close()
         self.broker.close()
 
 
@@ -162,7 +162,7 @@ def peopled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = Database(f"sqlite:///{path}")
     migrate(database)
     with pytest.MonkeyPatch.context() as patch:
-        # Each test logs in; a hash that is dear to compute is tested with the users.
+        # Each test logs in; the costly hash is tested with the users.
         patch.setattr("shared.users.generate_password_hash", _cheap_hash)
         add_people(database)
     a_node(database, "remote", "pacs")

@@ -1,4 +1,4 @@
-"""What this process ordered, until a worker has made rows of it."""
+"""Commands that this process published, until a worker has written their rows."""
 
 from __future__ import annotations
 
@@ -7,61 +7,61 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Orders that are remembered; the oldest is forgotten first.
+#: Most commands kept; the oldest is dropped first.
 REMEMBERED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What was asked for."""
+class PendingCommand:
+    """A published command."""
 
     kind: str
     remote_id: int | None = None
     store_id: int | None = None
     criteria: dict[str, Any] = field(default_factory=dict)
     query_id: str = ""
-    #: The ended query that is asked again, and how often it was asked again before.
+    #: The ended query that is continued, and its round before.
     again: str = ""
     round: int = 0
 
 
 class PendingCommands:
-    """The last orders by the id of their command, which becomes the job's."""
+    """The last commands by id; the id becomes that of the job."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._orders: OrderedDict[str, Order] = OrderedDict()
+        self._commands: OrderedDict[str, PendingCommand] = OrderedDict()
 
-    def remember(self, command_id: str, order: Order) -> None:
-        """Keep an order."""
+    def remember(self, command_id: str, command: PendingCommand) -> None:
+        """Keep a command."""
         with self._lock:
-            self._orders[command_id] = order
-            while len(self._orders) > REMEMBERED:
-                self._orders.popitem(last=False)
+            self._commands[command_id] = command
+            while len(self._commands) > REMEMBERED:
+                self._commands.popitem(last=False)
 
-    def get(self, command_id: str) -> Order | None:
-        """Return the order, if this process made it lately."""
+    def get(self, command_id: str) -> PendingCommand | None:
+        """Return the command if this process published it lately."""
         with self._lock:
-            return self._orders.get(command_id)
+            return self._commands.get(command_id)
 
     def retrieves_of(self, query_id: str) -> list[str]:
-        """Return the ids of the retrieves that were ordered for a query, the newest first."""
+        """Return the ids of the pending retrieves of a query, the newest first."""
         with self._lock:
             return [
                 command_id
-                for command_id, order in reversed(self._orders.items())
-                if order.query_id == query_id
+                for command_id, command in reversed(self._commands.items())
+                if command.query_id == query_id
             ]
 
     def again_of(self, query_id: str, round_: int) -> str | None:
-        """Return the newest command that asks a query again which was asked again so often before."""
+        """Return the newest command that continues a query from this round."""
         with self._lock:
-            for command_id, order in reversed(self._orders.items()):
-                if (order.again, order.round) == (query_id, round_):
+            for command_id, command in reversed(self._commands.items()):
+                if (command.again, command.round) == (query_id, round_):
                     return command_id
         return None
 
     def forget(self, command_id: str) -> None:
-        """Drop an order that did not go out."""
+        """Drop a command that was not published."""
         with self._lock:
-            self._orders.pop(command_id, None)
+            self._commands.pop(command_id, None)

@@ -1,4 +1,4 @@
-"""The small forms: log-in, password, nodes, users. What they hold is validated by shared code, not here."""
+"""Forms for log-in, password, nodes and users; their values are validated by shared code, not here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, RadioField, SelectField, StringField
 
-from services.web.views.criteria_text import for_people
+from services.web.views.criteria_text import readable_problem
 from shared.errors import InvalidInputError
 from shared.node_access.limits import (
     HOURS_MAX_LENGTH,
@@ -20,7 +20,7 @@ from shared.node_access.limits import (
 from shared.nodes.nodes import LIMITS, RETRIEVE_BY, VERIFY_BY, NodeInput, parse_node
 from shared.users import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, ROLES
 
-#: What the roles may do, for the form.
+#: Labels of the roles in the form.
 ROLE_NAMES = {
     "viewer": "Viewer: looks at jobs",
     "importer": "Importer: queries and retrieves",
@@ -28,7 +28,7 @@ ROLE_NAMES = {
 }
 
 
-#: Values that hide no other problem of a node while the next one is looked for.
+#: Valid values that replace invalid ones while the next problem is searched for.
 _HARMLESS = {
     "name": "x",
     "host": "localhost",
@@ -45,18 +45,18 @@ _HARMLESS = {
 
 
 class Form(FlaskForm):  # type: ignore[misc]
-    """A form whose fields carry the problems that shared code finds."""
+    """A form that shows problems found by shared code at its fields."""
 
     def complain(self, field: str, problem: str) -> None:
         """Show a problem at a field, or at the form as a whole if it has no such field."""
-        text = for_people(problem)
+        text = readable_problem(problem)
         if field in self._fields:
             self._fields[field].errors = [*self._fields[field].errors, text]
         else:
             self.form_errors.append(text)
 
     def refuse(self, error: InvalidInputError) -> None:
-        """Show what shared code refused."""
+        """Show an error of shared code at its field."""
         self.complain(error.field.rpartition(".")[2], error.problem)
 
     def problems(self) -> list[tuple[Field | None, str]]:
@@ -73,7 +73,7 @@ class LoginForm(Form):
 
 
 class PasswordForm(Form):
-    """The password as it is, and twice as it shall be."""
+    """The present password, and the new one twice."""
 
     current = PasswordField("Present password", render_kw={"autocomplete": "current-password"})
     password = PasswordField(
@@ -142,8 +142,8 @@ class NodeForm(Form):
     )
 
     def read(self, kind: str) -> NodeInput | None:
-        """Validate the form; None if there are problems, which then all stand at their fields."""
-        rest = self.said(kind)
+        """Validate the form; None if there are problems, all of which are then shown at their fields."""
+        rest = self.values(kind)
         for _ in range(len(_HARMLESS) + 1):
             try:
                 given = parse_node(rest)
@@ -156,23 +156,23 @@ class NodeForm(Form):
                 return None if self.problems() else given
         return None
 
-    def said(self, kind: str) -> dict[str, Any]:
-        """Return what the form says, as shared code takes it."""
-        said = {"kind": kind, "name": self.name.data, "host": self.host.data, "port": self.port.data}
-        said["ae_title"] = self.ae_title.data
+    def values(self, kind: str) -> dict[str, Any]:
+        """Return the values of the form as `parse_node` takes them."""
+        raw = {"kind": kind, "name": self.name.data, "host": self.host.data, "port": self.port.data}
+        raw["ae_title"] = self.ae_title.data
         if kind == "remote":
-            said["calling_ae_title"] = self.calling_ae_title.data or None
-        said = {
-            key: "" if value is None and key != "calling_ae_title" else value for key, value in said.items()
+            raw["calling_ae_title"] = self.calling_ae_title.data or None
+        raw = {
+            key: "" if value is None and key != "calling_ae_title" else value for key, value in raw.items()
         }
-        return said | self._manners((*LIMITS, RETRIEVE_BY) if kind == "remote" else (VERIFY_BY,))
+        return raw | self._optional_values((*LIMITS, RETRIEVE_BY) if kind == "remote" else (VERIFY_BY,))
 
-    def _manners(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return what the form says of limits and ways; who does not speak of one changes none."""
-        said = {name: str(self[name].data).strip() for name in names if self[name].data is not None}
-        if said.get("max_associations") == "":
-            said["max_associations"] = str(MAX_ASSOCIATIONS_DEFAULT)
-        return said
+    def _optional_values(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the optional values; a field that was not submitted leaves its value unchanged."""
+        raw = {name: str(self[name].data).strip() for name in names if self[name].data is not None}
+        if raw.get("max_associations") == "":
+            raw["max_associations"] = str(MAX_ASSOCIATIONS_DEFAULT)
+        return raw
 
 
 class UserForm(Form):
@@ -180,7 +180,3 @@ class UserForm(Form):
 
     name = StringField("User name", render_kw={"maxlength": 64, "autocomplete": "off"})
     role = SelectField("Role", choices={role: ROLE_NAMES[role] for role in ROLES}, validate_choice=False)
-
-
-class ActionForm(Form):
-    """A button: nothing but the token."""

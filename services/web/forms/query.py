@@ -1,4 +1,4 @@
-"""The form of a query: between its fields and the criteria that all entrances share."""
+"""The form of a query, converted from and to the criteria that page, command line and messages share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wtforms import BooleanField, SelectField, SelectMultipleField, StringField,
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from services.web.forms.fields import Form
-from services.web.views.criteria_text import LABELS, TYPE_NAMES, for_people
+from services.web.views.criteria_text import LABELS, TYPE_NAMES, readable_problem
 from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, DateWindow, parse_criteria, window
 from shared.contract.identifier_lines import identifier_lines
 from shared.database.models import Node
@@ -34,7 +34,7 @@ TEXTS = (
     "keep_stations",
 )
 OPTIONS = ("station_at_study_level", "include_sr_only", "ignore_known", "empty_sr", "toshiba")
-#: These lie in the folded part of the form.
+#: Fields in the folded part of the form.
 ADVANCED = (*IDENTIFIERS, *TEXTS[2:], *OPTIONS)
 
 _TYPES = {
@@ -49,7 +49,7 @@ _TERMS = "Terms separated by commas; upper and lower case do not matter."
 
 
 class QueryForm(Form):
-    """What to ask for."""
+    """Criteria of a query."""
 
     remote = SelectField(LABELS["remote"], validate_choice=False)
     store = SelectField(LABELS["store"], validate_choice=False)
@@ -78,34 +78,34 @@ class QueryForm(Form):
         LABELS["include_sr_only"], description="Also studies that hold nothing but structured reports."
     )
     ignore_known = BooleanField(
-        LABELS["ignore_known"], description="Objects that arrived before are not asked for."
+        LABELS["ignore_known"], description="Objects that arrived before are not requested."
     )
     empty_sr = BooleanField(
         LABELS["empty_sr"],
-        description="They may be dose reports; the PACS does not tell, so all of them are got.",
+        description="They may be dose reports: the PACS omits their SOP class, so all are got.",
     )
     toshiba = BooleanField(
         LABELS["toshiba"], description="The first image of each series, and dose secondary captures whole."
     )
     retrieve = BooleanField(
         LABELS["retrieve"],
-        description="Retrieve what is kept as soon as the query has ended, without asking.",
+        description="Retrieve what is kept as soon as the query has ended.",
     )
 
     def offer(self, remotes: Iterable[Node], stores: Iterable[Node]) -> None:
-        """Offer these nodes."""
+        """Set the nodes that can be chosen."""
         self.remote.choices = {str(node.id): node.name for node in remotes}
         self.store.choices = {str(node.id): node.name for node in stores}
 
-    def criteria_said(self) -> dict[str, Any]:
-        """Return the criteria that the form says, not yet validated; identifiers as lines of text."""
-        said: dict[str, Any] = {"types": list(self.types.data or [])}
-        said |= {name: self[name].data or "" for name in (*TEXTS, *IDENTIFIERS)}
-        return said | {name: bool(self[name].data) for name in OPTIONS}
+    def raw_criteria(self) -> dict[str, Any]:
+        """Return the criteria of the form, not yet validated; identifiers as lines of text."""
+        raw: dict[str, Any] = {"types": list(self.types.data or [])}
+        raw |= {name: self[name].data or "" for name in (*TEXTS, *IDENTIFIERS)}
+        return raw | {name: bool(self[name].data) for name in OPTIONS}
 
     @property
     def opens_advanced(self) -> bool:
-        """Whether the folded part holds something that has to be seen."""
+        """Whether the folded part holds a changed value or an error."""
         changed = any(self[name].data for name in ADVANCED if name != "ignore_known")
         return changed or not self.ignore_known.data or any(self[name].errors for name in ADVANCED)
 
@@ -120,15 +120,15 @@ class RequestedQuery:
 
 
 def read(form: QueryForm, session: Session, today: date) -> RequestedQuery | None:
-    """Validate a form; None if there are problems, which then stand at its fields."""
+    """Validate a form; None if there are problems, which are then shown at its fields."""
     nodes = [_node(form, session, kind) for kind in ("remote", "store")]
-    said, found = checked(form.criteria_said(), today)
+    raw, found = checked(form.raw_criteria(), today)
     for name, problem in found.items():
         form.complain(name, problem)
     remote, store = nodes
     if remote is None or store is None or found:
         return None
-    return RequestedQuery(remote, store, parse_criteria(said))
+    return RequestedQuery(remote, store, parse_criteria(raw))
 
 
 def _node(form: QueryForm, session: Session, kind: str) -> Node | None:
@@ -145,22 +145,22 @@ def _node(form: QueryForm, session: Session, kind: str) -> Node | None:
         return None
 
 
-def checked(said: Mapping[str, Any], today: date) -> tuple[dict[str, Any], dict[str, str]]:
+def checked(raw: Mapping[str, Any], today: date) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the criteria with their identifiers as lists, and the problem of each field."""
-    values, found = dict(said), {}
+    values, found = dict(raw), {}
     for name in IDENTIFIERS:
         try:
-            values[name] = identifier_lines(name, str(said.get(name) or ""))
+            values[name] = identifier_lines(name, str(raw.get(name) or ""))
         except InvalidInputError as error:
             values[name], found[name] = None, error.problem
     return values, found | _problems_of(values, today)
 
 
-def _problems_of(said: Mapping[str, Any], today: date) -> dict[str, str]:
-    """Return the problem of each field; what one problem hides is found by leaving its field out."""
-    rest: dict[str, Any] = dict(said)
+def _problems_of(raw: Mapping[str, Any], today: date) -> dict[str, str]:
+    """Return the problem of each field; a field with a problem is replaced to find those behind it."""
+    rest: dict[str, Any] = dict(raw)
     found: dict[str, str] = {}
-    for _ in said:
+    for _ in raw:
         try:
             window(parse_criteria(rest), today)
         except InvalidInputError as error:
@@ -174,13 +174,13 @@ def _problems_of(said: Mapping[str, Any], today: date) -> dict[str, str]:
     return found
 
 
-def _harmless(name: str, said: Mapping[str, Any], today: date) -> object:
-    """Return a value in place of a wrong one that hides no other problem and makes none."""
+def _harmless(name: str, raw: Mapping[str, Any], today: date) -> object:
+    """Return a valid value in place of an invalid one, so that other problems show."""
     if name == "types":
         return ["CT"]
     if name not in ("date_from", "date_until"):
         return None
-    other = said.get("date_until" if name == "date_from" else "date_from")
+    other = raw.get("date_until" if name == "date_from" else "date_from")
     try:
         return date.fromisoformat(str(other)).isoformat()
     except ValueError:
@@ -188,7 +188,7 @@ def _harmless(name: str, said: Mapping[str, Any], today: date) -> object:
 
 
 def values_of(criteria: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that show these criteria in a form."""
+    """Return the form values of these criteria."""
     values: dict[str, Any] = {name: _text(criteria.get(name)) for name in TEXTS}
     values |= {name: "\n".join(criteria.get(name) or ()) for name in IDENTIFIERS}
     values |= {name: bool(criteria.get(name, name == "ignore_known")) for name in OPTIONS}
@@ -203,7 +203,7 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would be asked for: the days in words, what that comes to, a warning, and problems by field."""
+    """Summary of the form: days, estimate, warning, and problems by field."""
 
     days: str
     estimate: str
@@ -212,19 +212,19 @@ class Preview:
 
 
 def preview(form: QueryForm, session: Session, settings: Settings, today: date) -> Preview:
-    """Say what a form asks for while it is being filled in; one without modality is only unfinished."""
-    values, problems = checked(form.criteria_said(), today)
+    """Summarise a form while it is being filled in; a missing modality is not yet a problem."""
+    values, problems = checked(form.raw_criteria(), today)
     unfinished = problems.pop("types", None) is not None
     if problems:
-        return Preview("", "", "", {name: for_people(problem) for name, problem in problems.items()})
+        return Preview("", "", "", {name: readable_problem(problem) for name, problem in problems.items()})
     criteria = parse_criteria({**values, "types": ["CT"]} if unfinished else values)
-    told = "" if unfinished else _estimate(form, session, settings, criteria, today)
+    estimate_text = "" if unfinished else _estimate(form, session, settings, criteria, today)
     days = window(criteria, today)
-    return Preview(_days(criteria, days), told, warning(criteria, days), {})
+    return Preview(_days(criteria, days), estimate_text, warning(criteria, days), {})
 
 
 def _estimate(form: QueryForm, session: Session, settings: Settings, criteria: Criteria, today: date) -> str:
-    # A form that was not sent yet shows the first node as chosen.
+    # Before the form is submitted, the browser shows the first node as chosen.
     shown = form.remote.data or next(iter(form.remote.choices or ()), "")
     try:
         node = find_node(session, str(shown), "remote")

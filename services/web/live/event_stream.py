@@ -1,7 +1,7 @@
-"""Live updates: one subscription of this process is fanned out to the open pages as server-sent events.
+"""Live updates: one subscription of this process, fanned out to open pages as server-sent events.
 
-An event only says that something changed; what it is now, a page reads from the database. So a lost event
-costs a little time and nothing else, and a stream holds no more than the ids that it follows.
+An event only names the job or node that changed; the page then reads the state from the database. A lost
+event therefore only delays an update, and a stream holds nothing but the ids that it follows.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ log = structlog.get_logger(__name__)
 
 #: Events about jobs, nodes and refused commands; not those about single objects and workers.
 BINDING_KEYS = ("query.*.*", "retrieve.*.*", "echo.*.*", "profile.*.*", "command.*.*")
-#: A comment goes out so often, in seconds, so that proxies keep the stream and gone clients are noticed.
+#: Seconds between two comments, which keep proxies from closing the stream and detect clients that left.
 HEARTBEAT_S = 15.0
-#: A stream ends by itself after so many seconds; the browser opens it again, and no thread is held for ever.
+#: Seconds after which a stream ends, so that no thread is held for ever; the browser reconnects.
 STREAM_S = 60.0
-#: What a browser waits before it opens a stream again, in milliseconds.
+#: Milliseconds that a browser waits before it reconnects.
 RECONNECT_MS = 1000
-#: Ids that one page may follow.
+#: Most ids that a page may follow.
 MAX_FOLLOWED = 16
-#: Pauses between attempts to subscribe.
+#: First and longest pause between attempts to subscribe.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 
 
 class Stream:
-    """The changes that one open page waits for; each id at most once, however slow the page is."""
+    """Pending changes of one open page; each id at most once, however slow the page is."""
 
     def __init__(self, followed: Collection[str]) -> None:
         self.followed = frozenset(followed)
@@ -42,14 +42,14 @@ class Stream:
         self._wake = threading.Condition()
         self._closed = False
 
-    def tell(self, changed: str) -> None:
-        """Say that something changed."""
+    def notify(self, changed: str) -> None:
+        """Record that a subject changed and wake the reader."""
         with self._wake:
             self._changed.add(changed)
             self._wake.notify()
 
     def wait(self, timeout_s: float) -> list[str] | None:
-        """Return what changed since the last call, nothing after the time-out, None once it is closed."""
+        """Return the subjects that changed since the last call; empty after a time-out, None if closed."""
         with self._wake:
             self._wake.wait_for(lambda: self._changed or self._closed, timeout_s)
             if self._closed:
@@ -58,17 +58,17 @@ class Stream:
             return changed
 
     def close(self) -> None:
-        """End it; safe to repeat."""
+        """Close the stream; idempotent."""
         with self._wake:
             self._closed = True
             self._wake.notify()
 
 
 class Live:
-    """Hears the events of the broker for all open pages of this process."""
+    """Receives events from the broker for all open pages of this process."""
 
     def __init__(self, broker: Broker, *, max_streams: int) -> None:
-        self.heard = EchoResults()
+        self.event_results = EchoResults()
         self._broker = broker
         self._max_streams = max_streams
         self._lock = threading.Lock()
@@ -82,7 +82,7 @@ class Live:
         self._thread.start()
 
     def close(self) -> None:
-        """End all streams and the subscription."""
+        """Close all streams and the subscription."""
         self._stopping.set()
         with self._lock:
             streams = list(self._streams)
@@ -94,7 +94,7 @@ class Live:
             self._subscription.close()
 
     def open(self, followed: Collection[str]) -> Stream | None:
-        """Return a stream of changes; None if there are as many as there may be: the page then polls."""
+        """Return a stream of changes; None if `max_streams` are open, in which case the page polls."""
         stream = Stream(followed)
         with self._lock:
             if self._stopping.is_set() or len(self._streams) >= self._max_streams:
@@ -103,14 +103,14 @@ class Live:
         return stream
 
     def end(self, stream: Stream) -> None:
-        """Close a stream and forget it; safe to repeat."""
+        """Close a stream and release its place; idempotent."""
         stream.close()
         with self._lock:
             self._streams.discard(stream)
 
     @property
     def open_streams(self) -> int:
-        """How many pages listen now."""
+        """Number of open streams."""
         with self._lock:
             return len(self._streams)
 
@@ -119,7 +119,7 @@ class Live:
         while not self._stopping.is_set():
             try:
                 self._broker.declare()
-                self._subscription = self._broker.subscribe(BINDING_KEYS, self._hear)
+                self._subscription = self._broker.subscribe(BINDING_KEYS, self._receive)
             except BrokerAwayError as error:
                 log.warning("live updates wait for the broker", error=str(error), pause_s=pause_s)
                 self._stopping.wait(pause_s)
@@ -127,19 +127,19 @@ class Live:
             else:
                 return
 
-    def _hear(self, message: Message) -> None:
+    def _receive(self, message: Message) -> None:
         try:
             _, event = decode_event(message)
         except InvalidInputError as error:
-            # Somebody else's event, or one of a newer version: the pages find out by polling.
+            # An event of another program or a newer version: pages notice the change by polling.
             log.debug("event not understood", field=error.field)
         else:
-            self.heard.hear(event)
+            self.event_results.record(event)
         subject = message.routing_key.rpartition(".")[2]
         with self._lock:
             listening = [stream for stream in self._streams if subject in stream.followed]
         for stream in listening:
-            stream.tell(subject)
+            stream.notify(subject)
 
 
 def stream_body(stream: Stream, stream_s: float = STREAM_S) -> Iterator[str]:
@@ -150,4 +150,4 @@ def stream_body(stream: Stream, stream_s: float = STREAM_S) -> Iterator[str]:
         changed = stream.wait(min(HEARTBEAT_S, left_s))
         if changed is None:
             return
-        yield "".join(f"event: changed\ndata: {one}\n\n" for one in changed) or ": still here\n\n"
+        yield "".join(f"event: changed\ndata: {subject}\n\n" for subject in changed) or ": still here\n\n"

@@ -1,4 +1,4 @@
-"""How nodes answer, as far as it is known now: the panel at the top of the query page and of the nodes."""
+"""C-ECHO results of the nodes, for the query page and the list of nodes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shared.nodes.nodes import list_nodes
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """One node and its last answer; state: testing, ok, bad or unknown."""
+    """A node and its last C-ECHO result; state: testing, ok, bad or unknown."""
 
     node: Node
     state: str
-    words: str
+    text: str
     detail: str = ""
     rtt_ms: float | None = None
-    #: When it was tested, where that was before this page.
+    #: Time of the test, if it was not started by this page.
     checked_at: datetime | None = None
 
 
@@ -35,7 +35,7 @@ class NodePanel:
 
     @property
     def summary(self) -> str:
-        """The panel in one sentence."""
+        """One sentence for all nodes."""
         tested = [row for row in self.rows if row.state in ("ok", "bad")]
         answering = sum(row.state == "ok" for row in tested)
         if not self.rows:
@@ -48,9 +48,9 @@ class NodePanel:
 
 
 def node_panel(session: Session, echo: Echo | None, only: frozenset[int] = frozenset()) -> NodePanel:
-    """Return how nodes answer: to the echo of this page if there is one, otherwise as they last did.
+    """Return the results of the echo of this page if there is one, otherwise the last known ones.
 
-    `only` names the nodes that the echo asks for; empty: all.
+    `only` holds the ids of the nodes that the echo tests; empty: all.
     """
     checks = {check.node_id: check for check in session.scalars(select(NodeCheck))}
     rows = [_row(node, echo, checks.get(node.id), only) for node in list_nodes(session)]
@@ -59,17 +59,17 @@ def node_panel(session: Session, echo: Echo | None, only: frozenset[int] = froze
 
 def _row(node: Node, echo: Echo | None, check: NodeCheck | None, only: frozenset[int]) -> NodeRow:
     if echo is not None and (not only or node.id in only):
-        answer = echo.answers.get(node.id)
-        if answer is not None:
-            state = "ok" if answer.ok else "bad"
-            return NodeRow(node, state, _words(answer.outcome), answer.detail, answer.rtt_ms)
+        result = echo.results.get(node.id)
+        if result is not None:
+            state = "ok" if result.ok else "bad"
+            return NodeRow(node, state, _sentence_case(result.outcome), result.detail, result.rtt_ms)
         if not echo.completed:
             return NodeRow(node, "testing", "Testing…")
     if check is None:
         return NodeRow(node, "unknown", "Not tested yet")
     state = "ok" if check.ok else "bad"
-    return NodeRow(node, state, _words(check.outcome), check.detail, check.rtt_ms, check.checked_at)
+    return NodeRow(node, state, _sentence_case(check.outcome), check.detail, check.rtt_ms, check.checked_at)
 
 
-def _words(outcome: str) -> str:
+def _sentence_case(outcome: str) -> str:
     return outcome[:1].upper() + outcome[1:]

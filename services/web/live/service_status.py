@@ -1,4 +1,4 @@
-"""Whether somebody would do the work: the broker can be reached, and workers listen."""
+"""Whether the broker can be reached and which services have workers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from shared.broker.port import Broker
 from shared.broker.topology import QUEUES
 from shared.errors import BrokerAwayError
 
-#: A look at the queues is believed for so long, in seconds, however many pages ask.
-BELIEVED_S = 1.0
+#: Seconds for which the state of the queues is cached.
+MAX_AGE_S = 1.0
 
-#: What a service does, for people.
+#: What stops while a service has no worker.
 WORK = {
     "echo": "Nodes are not tested",
     "query": "Queries wait",
@@ -25,13 +25,13 @@ WORK = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceWorkers:
-    """How it stands: whether the broker answers, and which services nobody runs."""
+    """Whether the broker is away, and which services have no worker."""
 
     broker_away: bool
-    deserted: frozenset[str]
+    unattended: frozenset[str]
 
     def complaints(self, services: Iterable[str], broker: str) -> list[Complaint]:
-        """Return what is in the way of these services, and what to start."""
+        """Return the complaints about these services, each with the command to start."""
         if self.broker_away:
             return [
                 Complaint(
@@ -45,51 +45,53 @@ class ServiceWorkers:
                 f"{WORK[service]}: no {service} worker listens. Start one with:", f"doseqr serve {service}"
             )
             for service in services
-            if service in self.deserted
+            if service in self.unattended
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing that is in the way, and the command that mends it (may be empty)."""
+    """A problem, and the command that fixes it (may be empty)."""
 
     text: str
     command: str
 
 
 class ServiceStatus:
-    """Looks at the queues at most once a second, one thread at a time."""
+    """Reads the state of the queues at most once a second, one thread at a time."""
 
-    def __init__(self, broker: Broker, believed_s: float = BELIEVED_S) -> None:
+    def __init__(self, broker: Broker, max_age_s: float = MAX_AGE_S) -> None:
         self._broker = broker
-        self._believed_s = believed_s
+        self._max_age_s = max_age_s
         self._lock = threading.Lock()
-        self._staff: ServiceWorkers | None = None
-        self._looked_at = 0.0
+        self._workers: ServiceWorkers | None = None
+        self._checked_at = 0.0
 
-    def look(self) -> ServiceWorkers:
-        """Return how it stands; while another thread looks, how it stood."""
-        staff = self._staff
-        if staff is not None and time.monotonic() - self._looked_at < self._believed_s:
-            return staff
-        # A broker that does not answer must not hold every page: only the first look has to be waited for.
-        if not self._lock.acquire(blocking=staff is None):
-            assert staff is not None
-            return staff
+    def current(self) -> ServiceWorkers:
+        """Return the present state; while another thread refreshes it, the previous one."""
+        workers = self._workers
+        if workers is not None and time.monotonic() - self._checked_at < self._max_age_s:
+            return workers
+        # A broker that does not respond must not block every page: only the first caller waits.
+        if not self._lock.acquire(blocking=workers is None):
+            assert workers is not None
+            return workers
         try:
-            self._staff = self._ask()
-            self._looked_at = time.monotonic()
-            return self._staff
+            self._workers = self._check()
+            self._checked_at = time.monotonic()
+            return self._workers
         finally:
             self._lock.release()
 
     def complaints(self, *services: str) -> list[Complaint]:
-        """Return what is in the way of these services."""
-        return self.look().complaints(services, self._broker.description)
+        """Return the complaints about these services."""
+        return self.current().complaints(services, self._broker.description)
 
-    def _ask(self) -> ServiceWorkers:
+    def _check(self) -> ServiceWorkers:
         try:
             quiet = {spec.name for spec in QUEUES if self._broker.queue_state(spec.name).consumers == 0}
         except BrokerAwayError:
-            return ServiceWorkers(broker_away=True, deserted=frozenset())
-        return ServiceWorkers(broker_away=False, deserted=frozenset(name.partition("-")[0] for name in quiet))
+            return ServiceWorkers(broker_away=True, unattended=frozenset())
+        return ServiceWorkers(
+            broker_away=False, unattended=frozenset(name.partition("-")[0] for name in quiet)
+        )

@@ -9,7 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from services.web.components import parts
+from services.web.components import components
 from services.web.forms.fields import LoginForm, PasswordForm
 from services.web.security.login_limit import FAILED_LOG_INS, failed, limiter
 from services.web.security.sessions import audit, begin_session, me
@@ -36,23 +36,23 @@ def login() -> ResponseReturnValue:
     if not form.is_submitted():
         return render_template("auth/login.html", form=form)
     name, password = form.name.data or "", form.password.data or ""
-    with parts().database.read() as database:
+    with components().database.read() as database:
         user = check_password(database, name, password)
     if user is None:
         audit("log-in refused")
         form.complain("", "User name or password is wrong.")
         return render_template("auth/login.html", form=form), HTTPStatus.UNPROCESSABLE_ENTITY
-    _remember_log_in(user.id)
+    _record_log_in(user.id)
     begin_session(user)
     audit("log-in", role=user.role)
     return redirect(_wanted(request.args.get("next", "")))
 
 
-def _remember_log_in(user_id: int) -> None:
-    with parts().database.write() as database:
+def _record_log_in(user_id: int) -> None:
+    with components().database.write() as database:
         user = database.get(User, user_id)
         if user is not None:
-            user.last_login_at = parts().clock()
+            user.last_login_at = components().clock()
 
 
 def _wanted(address: str) -> str:
@@ -89,7 +89,7 @@ def password() -> ResponseReturnValue:
 
 def _change(form: PasswordForm, name: str) -> None:
     current, new = form.current.data or "", form.password.data or ""
-    with parts().database.read() as database:
+    with components().database.read() as database:
         user = check_password(database, name, current)
     if user is None:
         form.complain("current", "This is not the present password.")
@@ -100,7 +100,7 @@ def _change(form: PasswordForm, name: str) -> None:
     if user is None or form.problems():
         return
     try:
-        with parts().database.write() as database:
+        with components().database.write() as database:
             stored = database.merge(user)
             set_password(database, stored, new)
     except InvalidInputError as error:

@@ -15,7 +15,7 @@ from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
 
-#: What to tell people: a title, what happened, and what they can do.
+#: Title, cause and advice of each error page.
 PAGES: dict[int, tuple[str, str, str]] = {
     HTTPStatus.BAD_REQUEST: (
         "The request was not understood",
@@ -50,8 +50,8 @@ PAGES: dict[int, tuple[str, str, str]] = {
     ),
     HTTPStatus.INTERNAL_SERVER_ERROR: (
         "An error of DoseQR itself",
-        "The page could not be made; the log of the web service tells where.",
-        "Try again; if it stays, tell an administrator of DoseQR.",
+        "The page could not be made; the log of the web service names the place.",
+        "Try again; if it happens again, inform an administrator of DoseQR.",
     ),
     HTTPStatus.SERVICE_UNAVAILABLE: (
         "The database is away",
@@ -62,7 +62,7 @@ PAGES: dict[int, tuple[str, str, str]] = {
 
 
 def init_error_pages(app: Flask) -> None:
-    """Let an app answer every error with a page of ours."""
+    """Register the error pages of an app."""
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(DatabaseAwayError, _database_away)
     app.register_error_handler(HTTPException, _http)

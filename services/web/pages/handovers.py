@@ -1,4 +1,4 @@
-"""Handing what an importer did not take over to it anew."""
+"""Retrying a hand-over that was given up."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from http import HTTPStatus
 from flask import Blueprint, abort, flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 
-from services.web.commands.publish import order
-from services.web.components import parts
+from services.web.commands.publish import publish_command
+from services.web.components import components
 from services.web.security.sessions import IMPORTERS, me, requires
 from shared.contract.envelope import valid_id
 from shared.contract.messages import RetryHandover
@@ -20,12 +20,12 @@ blueprint = Blueprint("handovers", __name__, url_prefix="/jobs")
 @blueprint.post("/<job_id>/handover")
 @requires(*IMPORTERS)
 def retry(job_id: str) -> ResponseReturnValue:
-    """Ask for what was given up of a retrieve to be handed over anew."""
-    with parts().database.read() as session:
+    """Publish a new hand-over of what was given up of a retrieve."""
+    with components().database.read() as session:
         job = session.get(Retrieve, job_id) if valid_id(job_id) else None
     if job is None:
         abort(HTTPStatus.NOT_FOUND)
     command = RetryHandover(job_id=job_id, requested_by=me().name)
-    if order(command, "handover.retry", job_id=job_id):
-        flash("The importer is asked again to take the objects; look here again in a moment.", "info")
+    if publish_command(command, "handover.retry", job_id=job_id):
+        flash("The objects are handed over to the importer again; reload this page in a moment.", "info")
     return redirect(url_for("jobs.detail", job_id=job_id))

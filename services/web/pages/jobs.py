@@ -1,4 +1,4 @@
-"""All queries and retrieves, and one of them with its decisions and reasons."""
+"""The list of jobs, and the page of a job with its decisions and reasons."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from flask import Blueprint, Response, abort, flash, redirect, render_template, 
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from services.web.commands.pending import Order
-from services.web.commands.publish import order
-from services.web.components import parts
+from services.web.commands.pending import PendingCommand
+from services.web.commands.publish import publish_command
+from services.web.components import components
 from services.web.security.sessions import IMPORTERS, background, me, requires
 from services.web.views import studies
 from services.web.views.job_panel import panel
@@ -30,10 +30,10 @@ from shared.reading.why import why
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
-#: Dose reports that are named; the export has all.
+#: Most dose reports on the page; the export has all.
 REPORTS_SHOWN = 100
 
-#: Jobs on one page.
+#: Jobs on a page.
 PAGE = 50
 STATUSES: tuple[str, ...] = get_args(JobStatus)
 _MOST_PAGES = 10_000
@@ -44,7 +44,7 @@ def listing() -> ResponseReturnValue:
     """List jobs, the newest first."""
     kind, status = request.args.get("kind", ""), request.args.get("status", "")
     number = min(max(1, request.args.get("page", 1, type=int)), _MOST_PAGES)
-    with parts().database.read() as session:
+    with components().database.read() as session:
         jobs = list_jobs(
             session,
             PAGE + 1,
@@ -66,15 +66,15 @@ def listing() -> ResponseReturnValue:
 @blueprint.get("/<job_id>")
 def detail(job_id: str) -> ResponseReturnValue:
     """Show one job."""
-    with parts().database.read() as session:
+    with components().database.read() as session:
         job = get_job(session, job_id) if valid_id(job_id) else None
         if (
             job is None
-            and parts().orders.get(job_id) is None
-            and parts().live.heard.rejection(job_id) is None
+            and components().pending_commands.get(job_id) is None
+            and components().live.event_results.rejection(job_id) is None
         ):
             abort(HTTPStatus.NOT_FOUND)
-        shown = panel(session, parts(), job_id)
+        shown = panel(session, components(), job_id)
         return render_template("jobs/job.html", job=job, panel=shown, back="job", **_about(session, job))
 
 
@@ -104,8 +104,8 @@ def _studies(session: Session, job: Query) -> dict[str, Any]:
 
 @blueprint.get("/<job_id>/reports.csv")
 def reports(job_id: str) -> ResponseReturnValue:
-    """Send what the dose reports of a retrieve say as CSV."""
-    database = parts().database
+    """Send the figures of a retrieve's dose reports as CSV."""
+    database = components().database
     with database.read() as session:
         job = get_job(session, job_id) if valid_id(job_id) else None
     if not isinstance(job, Retrieve):
@@ -122,19 +122,19 @@ def reports(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/<job_id>/fragment")
 @background
 def fragment(job_id: str) -> ResponseReturnValue:
-    """Return how a job stands, for an open page."""
+    """Return the panel of a job for an open page."""
     if not valid_id(job_id):
         abort(HTTPStatus.NOT_FOUND)
     back = "job" if request.args.get("back") == "job" else "query"
-    with parts().database.read() as session:
-        return render_template("jobs/_panel.html", panel=panel(session, parts(), job_id), back=back)
+    with components().database.read() as session:
+        return render_template("jobs/_panel.html", panel=panel(session, components(), job_id), back=back)
 
 
 @blueprint.get("/<job_id>/studies")
 @background
 def studies_fragment(job_id: str) -> ResponseReturnValue:
     """Return a page of studies, for an open page whose query has ended."""
-    with parts().database.read() as session:
+    with components().database.read() as session:
         job = _query(session, job_id)
         return render_template("jobs/_studies.html", job=job, **_studies(session, job))
 
@@ -142,7 +142,7 @@ def studies_fragment(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/<job_id>/studies/<study_instance_uid>")
 def study(job_id: str, study_instance_uid: str) -> ResponseReturnValue:
     """Explain one study; `?part=1` without the frame of a page."""
-    with parts().database.read() as session:
+    with components().database.read() as session:
         job = get_job(session, job_id) if valid_id(job_id) else None
         if job is None:
             abort(HTTPStatus.NOT_FOUND)
@@ -157,23 +157,23 @@ def study(job_id: str, study_instance_uid: str) -> ResponseReturnValue:
 @blueprint.post("/<job_id>/cancel")
 @requires(*IMPORTERS)
 def cancel(job_id: str) -> ResponseReturnValue:
-    """Ask for the end of a job."""
-    with parts().database.read() as session:
+    """Publish the cancellation of a job."""
+    with components().database.read() as session:
         job = get_job(session, job_id) if valid_id(job_id) else None
     if job is None:
         abort(HTTPStatus.NOT_FOUND)
     if job.status in ENDED:
         flash(f"The job has ended already; it is {job.status}.", "info")
-    elif order(CancelJob(job_id=job_id, requested_by=me().name), "cancel", job_id=job_id):
-        flash("The job is asked to end. What was found or has arrived stays.", "info")
+    elif publish_command(CancelJob(job_id=job_id, requested_by=me().name), "cancel", job_id=job_id):
+        flash("The cancellation is requested. What was found or has arrived stays.", "info")
     return redirect(_back(job_id))
 
 
 @blueprint.post("/<job_id>/again")
 @requires(*IMPORTERS)
 def again(job_id: str) -> ResponseReturnValue:
-    """Ask an ended job again for what is missing: a query goes on, a retrieve is ordered anew."""
-    with parts().database.read() as session:
+    """Request what is missing of an ended job: a query continues, a retrieve is published anew."""
+    with components().database.read() as session:
         job = get_job(session, job_id) if valid_id(job_id) else None
     if job is None:
         abort(HTTPStatus.NOT_FOUND)
@@ -183,31 +183,33 @@ def again(job_id: str) -> ResponseReturnValue:
     if job.status == "completed":
         flash("Nothing is missing.", "info")
         return redirect(_back(job_id))
-    command_id = _ask_again(job)
+    command_id = _publish_again(job)
     shown = request.form.get("panel") or job_id
     # The page of a retrieve gives way to that of the new one; others show it by themselves.
     is_its_own = isinstance(job, Retrieve) and shown == job_id
     return redirect(_back(command_id if command_id and is_its_own else shown))
 
 
-def _ask_again(job: Job) -> str | None:
+def _publish_again(job: Job) -> str | None:
     command_id = new_id()
     if isinstance(job, Retrieve):
-        remembered = Order("retrieve", query_id=job.query_id)
+        remembered = PendingCommand("retrieve", query_id=job.query_id)
     else:
-        remembered = Order("asking again", again=job.id, round=job.round)
-    parts().orders.remember(command_id, remembered)
-    ordered = order(AskAgain(job_id=job.id, requested_by=me().name), "again", command_id, job_id=job.id)
-    if ordered is None:
-        parts().orders.forget(command_id)
-    return ordered
+        remembered = PendingCommand("asking again", again=job.id, round=job.round)
+    components().pending_commands.remember(command_id, remembered)
+    published_id = publish_command(
+        AskAgain(job_id=job.id, requested_by=me().name), "again", command_id, job_id=job.id
+    )
+    if published_id is None:
+        components().pending_commands.forget(command_id)
+    return published_id
 
 
 @blueprint.post("/<job_id>/retrieve")
 @requires(*IMPORTERS)
 def retrieve(job_id: str) -> ResponseReturnValue:
-    """Order the retrieve of what a query kept, or of the types that are ticked."""
-    with parts().database.read() as session:
+    """Publish the retrieve of what a query kept, or of the ticked types."""
+    with components().database.read() as session:
         query = _query(session, job_id)
         kept = set(by_type(session, query.id))
     ticked = {name for name in request.form.getlist("types") if name in kept}
@@ -216,10 +218,13 @@ def retrieve(job_id: str) -> ResponseReturnValue:
         return redirect(_back(job_id))
     types = [] if ticked == kept else [name for name in TYPE_ORDER if name in ticked]
     retrieve_id = new_id()
-    parts().orders.remember(retrieve_id, Order("retrieve", query_id=job_id))
+    components().pending_commands.remember(retrieve_id, PendingCommand("retrieve", query_id=job_id))
     command = RunRetrieve(query_id=job_id, types=types, requested_by=me().name)
-    if order(command, "retrieve", retrieve_id, job_id=retrieve_id, query_id=job_id, types=types) is None:
-        parts().orders.forget(retrieve_id)
+    if (
+        publish_command(command, "retrieve", retrieve_id, job_id=retrieve_id, query_id=job_id, types=types)
+        is None
+    ):
+        components().pending_commands.forget(retrieve_id)
     return redirect(_back(job_id))
 
 

@@ -1,4 +1,4 @@
-"""The stream of server-sent events that an open page listens to."""
+"""Server-sent events for open pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, abort, request
 
-from services.web.components import parts
+from services.web.components import components
 from services.web.live.event_stream import MAX_FOLLOWED, stream_body
 from services.web.security.sessions import background
 from shared.contract.envelope import valid_id
@@ -17,11 +17,15 @@ blueprint = Blueprint("live", __name__)
 @blueprint.get("/live")
 @background
 def stream() -> Response:
-    """Stream the ids that changed out of those that the page follows (`?follow=…`, repeated)."""
+    """Stream those of the followed ids (`?follow=…`, repeated) that changed."""
     followed = request.args.getlist("follow")
-    if not followed or len(followed) > MAX_FOLLOWED or not all(valid_id(one) for one in followed):
+    if (
+        not followed
+        or len(followed) > MAX_FOLLOWED
+        or not all(valid_id(followed_id) for followed_id in followed)
+    ):
         abort(HTTPStatus.BAD_REQUEST)
-    live = parts().live
+    live = components().live
     stream = live.open(followed)
     if stream is None:
         # The page polls instead, and tries again later.

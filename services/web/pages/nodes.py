@@ -8,8 +8,8 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from services.web.commands.publish import order
-from services.web.components import parts
+from services.web.commands.publish import publish_command
+from services.web.components import components
 from services.web.forms.fields import NodeForm
 from services.web.live.node_status import node_panel
 from services.web.pages.query import NEEDED
@@ -28,12 +28,12 @@ KINDS = ("remote", "store")
 @blueprint.get("")
 @requires(*IMPORTERS)
 def listing() -> ResponseReturnValue:
-    """List the nodes and how they answer."""
+    """List the nodes with their last C-ECHO results."""
     echo_id, only = _echo(), _only()
-    with parts().database.read() as session:
-        panel = node_panel(session, parts().live.heard.echo(echo_id) if echo_id else None, only)
-        own = {node.id for node in list_nodes(session, "store") if is_own_store(node, parts().settings)}
-    complaints = parts().staffing.complaints("echo")
+    with components().database.read() as session:
+        panel = node_panel(session, components().live.event_results.echo(echo_id) if echo_id else None, only)
+        own = {node.id for node in list_nodes(session, "store") if is_own_store(node, components().settings)}
+    complaints = components().service_status.complaints("echo")
     return render_template(
         "nodes/list.html", panel=panel, own=own, echo_id=echo_id, only=sorted(only), complaints=complaints
     )
@@ -43,24 +43,24 @@ def listing() -> ResponseReturnValue:
 @background
 @requires(*IMPORTERS)
 def status() -> ResponseReturnValue:
-    """Return how the nodes answer, for an open page: `?on=query` its panel, else the rows of the list."""
+    """Return the C-ECHO results for an open page: the query page's (`?on=query`) or the list."""
     echo_id, only = _echo(), _only()
-    with parts().database.read() as session:
-        panel = node_panel(session, parts().live.heard.echo(echo_id) if echo_id else None, only)
-        own = {node.id for node in list_nodes(session, "store") if is_own_store(node, parts().settings)}
+    with components().database.read() as session:
+        panel = node_panel(session, components().live.event_results.echo(echo_id) if echo_id else None, only)
+        own = {node.id for node in list_nodes(session, "store") if is_own_store(node, components().settings)}
     if request.args.get("on") == "query":
-        complaints = parts().staffing.complaints(*NEEDED)
+        complaints = components().service_status.complaints(*NEEDED)
         return render_template("query/_nodes.html", nodes=panel, complaints=complaints)
-    complaints = parts().staffing.complaints("echo")
+    complaints = components().service_status.complaints("echo")
     return render_template("nodes/_rows.html", panel=panel, own=own, complaints=complaints)
 
 
 @blueprint.post("/echo")
 @requires(*IMPORTERS)
 def test() -> ResponseReturnValue:
-    """Have nodes tested; a script gets 204 and 503, a person the page that shows the answers."""
+    """Publish a C-ECHO of nodes; a script gets 204 or 503, a person the page that shows the results."""
     nodes = sorted(_only())
-    echo_id = order(EchoNodes(nodes=list(nodes)), "echo", _echo() or None, nodes=len(nodes))
+    echo_id = publish_command(EchoNodes(nodes=list(nodes)), "echo", _echo() or None, nodes=len(nodes))
     if request.headers.get("X-DoseQR") == "script":
         return "", HTTPStatus.NO_CONTENT if echo_id else HTTPStatus.SERVICE_UNAVAILABLE
     if request.form.get("back") == "query":
@@ -78,8 +78,8 @@ def add(kind: str) -> ResponseReturnValue:
     given = form.read(kind) if form.is_submitted() else None
     if given is not None:
         try:
-            with parts().database.write() as session:
-                node = add_node(session, given, parts().clock())
+            with components().database.write() as session:
+                node = add_node(session, given, components().clock())
         except InvalidInputError as error:
             form.refuse(error)
         else:
@@ -93,14 +93,14 @@ def add(kind: str) -> ResponseReturnValue:
 @blueprint.route("/<int:node_id>/edit", methods=["GET", "POST"])
 @requires(*ADMINS)
 def edit(node_id: int) -> ResponseReturnValue:
-    """Change a node; running jobs take the change with their next association."""
-    with parts().database.read() as session:
+    """Edit a node; running jobs use the change from their next association on."""
+    with components().database.read() as session:
         node = _node(session, node_id)
     form = NodeForm(obj=node)
     given = form.read(node.kind) if form.is_submitted() else None
     if given is not None:
         try:
-            with parts().database.write() as session:
+            with components().database.write() as session:
                 edit_node(session, _node(session, node_id), given)
         except InvalidInputError as error:
             form.refuse(error)
@@ -115,14 +115,14 @@ def edit(node_id: int) -> ResponseReturnValue:
 @blueprint.route("/<int:node_id>/remove", methods=["GET", "POST"])
 @requires(*ADMINS)
 def remove(node_id: int) -> ResponseReturnValue:
-    """Ask whether a node is to be removed, and remove it."""
-    with parts().database.read() as session:
+    """Confirm and remove a node."""
+    with components().database.read() as session:
         node = _node(session, node_id)
     if request.method == "GET":
-        return render_template("nodes/remove.html", node=node, own=is_own_store(node, parts().settings))
+        return render_template("nodes/remove.html", node=node, own=is_own_store(node, components().settings))
     name = node.name
-    with parts().database.write() as session:
-        remove_node(session, _node(session, node_id), parts().clock())
+    with components().database.write() as session:
+        remove_node(session, _node(session, node_id), components().clock())
     audit("node removed", node_id=node_id)
     flash(f"The node {name} is removed.", "success")
     return redirect(url_for("nodes.listing"))
@@ -143,4 +143,6 @@ def _echo() -> str:
 def _only() -> frozenset[int]:
     longest = 9
     given = request.values.getlist("node")[:1000]
-    return frozenset(int(one) for one in given if one.isascii() and one.isdecimal() and len(one) <= longest)
+    return frozenset(
+        int(text) for text in given if text.isascii() and text.isdecimal() and len(text) <= longest
+    )

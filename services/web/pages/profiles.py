@@ -1,4 +1,4 @@
-"""What is known of a remote node: the page that tells it, measures it and forgets it."""
+"""The profile of a remote node: show, measure, forget."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from services.web.commands.publish import order
-from services.web.components import parts
+from services.web.commands.publish import publish_command
+from services.web.components import components
 from services.web.security.sessions import ADMINS, IMPORTERS, background, me, requires
 from shared.contract.envelope import valid_id
 from shared.contract.messages import ProfileNode
@@ -23,7 +23,7 @@ blueprint = Blueprint("profiles", __name__, url_prefix="/nodes/<int:node_id>/pro
 @blueprint.get("")
 @requires(*IMPORTERS)
 def show(node_id: int) -> ResponseReturnValue:
-    """Tell what is known of a node; with `?asked=…`, how that command stands."""
+    """Show the profile of a node; with `?asked=…`, also the state of that command."""
     return render_template("nodes/profile.html", **_state(node_id))
 
 
@@ -37,34 +37,36 @@ def status(node_id: int) -> ResponseReturnValue:
 
 @blueprint.post("")
 @requires(*ADMINS)
-def ask(node_id: int) -> ResponseReturnValue:
-    """Have a node measured, or what is known of it forgotten (`forget=yes`)."""
+def publish(node_id: int) -> ResponseReturnValue:
+    """Publish a measurement of a node, or that its profile be forgotten (`forget=yes`)."""
     node = _state(node_id)["node"]
     forget = request.form.get("forget") == "yes"
     command = ProfileNode(node=node.id, measure=not forget, forget=forget, requested_by=me().name)
-    asked = order(command, "profile forgotten" if forget else "profile measured", node_id=node.id)
-    return redirect(url_for("profiles.show", node_id=node_id, asked=asked))
+    command_id = publish_command(
+        command, "profile forgotten" if forget else "profile measured", node_id=node.id
+    )
+    return redirect(url_for("profiles.show", node_id=node_id, asked=command_id))
 
 
 def _state(node_id: int) -> dict[str, Any]:
-    asked = request.args.get("asked", "")
-    asked = asked if valid_id(asked) else ""
-    heard = parts().live.heard
-    result, rejection = heard.profiled(asked), heard.rejection(asked)
-    with parts().database.read() as session:
+    command_id = request.args.get("asked", "")
+    command_id = command_id if valid_id(command_id) else ""
+    event_results = components().live.event_results
+    result, rejection = event_results.profiled(command_id), event_results.rejection(command_id)
+    with components().database.read() as session:
         node = session.get(Node, node_id)
         if node is None or node.removed_at is not None or node.kind != "remote":
             abort(HTTPStatus.NOT_FOUND)
-        known = known_profile(session, node, parts().settings)
-    # The event may have been told to another process, or before this one began to listen.
-    done = bool(asked) and known.profile.measured_by == asked
+        known = known_profile(session, node, components().settings)
+    # The event may have reached another web process, or come before this one subscribed.
+    done = bool(command_id) and known.profile.measured_by == command_id
     return {
         "node": node,
         "known": known,
-        "fields": [one for one in told(known.profile) if one.name != "measured_at"],
-        "asked": asked,
+        "fields": [field for field in told(known.profile) if field.name != "measured_at"],
+        "asked": command_id,
         "result": result,
         "rejection": rejection,
-        "waiting": bool(asked) and not (result or rejection or done),
-        "complaints": parts().staffing.complaints("query"),
+        "waiting": bool(command_id) and not (result or rejection or done),
+        "complaints": components().service_status.complaints("query"),
     }

@@ -10,7 +10,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from services.web.components import parts
+from services.web.components import components
 from services.web.forms.fields import ROLE_NAMES, UserForm
 from services.web.security.sessions import ADMINS, audit, me, requires
 from shared.database.models import User
@@ -36,13 +36,13 @@ def add() -> ResponseReturnValue:
     """Add a user with a one-time password, which is shown this once."""
     form, password = UserForm(), secrets.token_urlsafe(PASSWORD_BYTES)
     try:
-        with parts().database.write() as session:
+        with components().database.write() as session:
             user = create_user(
                 session,
                 form.name.data or "",
                 form.role.data or "",
                 password,
-                parts().clock(),
+                components().clock(),
                 must_change_password=True,
             )
     except InvalidInputError as error:
@@ -82,7 +82,7 @@ def role(user_id: int) -> ResponseReturnValue:
 @requires(*ADMINS)
 def disable(user_id: int) -> ResponseReturnValue:
     """Let a user log in no more; their sessions end."""
-    user = _change(user_id, lambda _, user: setattr(user, "disabled_at", parts().clock()))
+    user = _change(user_id, lambda _, user: setattr(user, "disabled_at", components().clock()))
     audit("user disabled", about=user.name)
     flash(f"{user.name} can no longer log in.", "success")
     return redirect(url_for("users.listing"))
@@ -102,7 +102,7 @@ def _change(user_id: int, change: Callable[[Session, User], None]) -> User:
     """Change another user; nobody changes themselves here, so that an administrator stays."""
     if user_id == me().id:
         abort(HTTPStatus.FORBIDDEN)
-    with parts().database.write() as session:
+    with components().database.write() as session:
         user = session.get(User, user_id)
         if user is None:
             abort(HTTPStatus.NOT_FOUND)
@@ -111,6 +111,6 @@ def _change(user_id: int, change: Callable[[Session, User], None]) -> User:
 
 
 def _page(form: UserForm, fresh: tuple[str, str] | None) -> str:
-    with parts().database.read() as session:
+    with components().database.read() as session:
         users = list_users(session)
     return render_template("users/list.html", users=users, form=form, fresh=fresh, roles=ROLE_NAMES)

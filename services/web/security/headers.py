@@ -1,10 +1,10 @@
-"""Headers that every answer carries."""
+"""HTTP headers of every response."""
 
 from __future__ import annotations
 
 from flask import Flask, Response, request
 
-#: Everything from this server alone, nothing inline; Bootstrap's style sheet draws its ticks from data URLs.
+#: Only from this server, nothing inline; Bootstrap's style sheet draws check marks from data URLs.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -21,7 +21,7 @@ _HEADERS = {
 
 
 def init_headers(app: Flask) -> None:
-    """Add the headers to every answer of an app."""
+    """Add the headers to every response of an app."""
     app.after_request(_with_headers)
 
 

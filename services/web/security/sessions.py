@@ -16,7 +16,7 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user
 
-from services.web.components import parts
+from services.web.components import components
 from shared.database.models import User
 from shared.errors import DatabaseAwayError
 
@@ -125,7 +125,7 @@ def _load(text: str) -> LoggedIn | None:
     if not number.isdecimal():
         return None
     try:
-        with parts().database.read() as database:
+        with components().database.read() as database:
             user = database.get(User, int(number))
     except DatabaseAwayError as error:
         # Nobody is logged out by this, and the page that says so is made without asking again.

@@ -18,7 +18,7 @@
       this.url = element.dataset.live;
       this.follow = element.dataset.follow || "";
       this.html = null;
-      this.lookedAt = performance.now();
+      this.polledAt = performance.now();
       this.wanted = false;
       this.busy = false;
       this.gone = false;
@@ -36,19 +36,19 @@
       const ended = part?.hasAttribute("data-ended") ?? false;
       if (ended && this.ended === false && this.element.dataset.then) loadOnce(this.element.dataset.then);
       this.ended = ended;
-      if (part?.dataset.say && this.html !== null) announce(part.dataset.say, ended);
+      if (part?.dataset.announce && this.html !== null) announce(part.dataset.announce, ended);
     }
 
     due(now) {
       if (this.busy || this.gone) return false;
-      const since = now - this.lookedAt;
+      const since = now - this.polledAt;
       return since >= MIN_GAP_MS && (this.wanted || since >= this.everyMs);
     }
 
-    async look() {
+    async poll() {
       this.busy = true;
       this.wanted = false;
-      this.lookedAt = performance.now();
+      this.polledAt = performance.now();
       const response = await fetch(this.url, { credentials: "same-origin" }).catch(() => null);
       if (response?.ok && !response.redirected) {
         this.show(await response.text());
@@ -156,7 +156,7 @@
     const now = performance.now();
     keepStream(now);
     if (document.hidden) return;
-    for (const panel of panels) if (panel.due(now)) panel.look();
+    for (const panel of panels) if (panel.due(now)) panel.poll();
   };
 
   // The nodes are tested by the page itself when it opens.

@@ -7,7 +7,7 @@
   const warning = document.querySelector("#preview [data-warning]");
   const PAUSE_MS = 250;
   let timer = 0;
-  let asked = 0;
+  let requests = 0;
 
   const show = (preview) => {
     days.textContent = preview.days;
@@ -35,16 +35,16 @@
     }
   };
 
-  const ask = async () => {
-    const number = ++asked;
+  const requestPreview = async () => {
+    const number = ++requests;
     const response = await fetch(form.dataset.preview, {
       method: "POST", body: new FormData(form), credentials: "same-origin",
     }).catch(() => null);
-    if (response?.ok && !response.redirected && number === asked) show(await response.json());
+    if (response?.ok && !response.redirected && number === requests) show(await response.json());
   };
 
   form.addEventListener("input", () => {
     window.clearTimeout(timer);
-    timer = window.setTimeout(ask, PAUSE_MS);
+    timer = window.setTimeout(requestPreview, PAUSE_MS);
   });
 })();

@@ -1,4 +1,4 @@
-"""Criteria of a query in words, and their fields as the form names them."""
+"""Criteria of a query as text, and the labels of their fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TYPE_NAMES = {
     "SR": "Reports only",
 }
 
-#: Each field as the form names it.
+#: Label of each field.
 LABELS = {
     "remote": "Remote node",
     "store": "Store node",
@@ -32,7 +32,7 @@ LABELS = {
     "station_at_study_level": "Station names at study level",
     "include_sr_only": "Include studies of reports only",
     "ignore_known": "Ignore what is already in the database",
-    "empty_sr": "Get SR series that answer nothing at image level",
+    "empty_sr": "Get SR series without response at image level",
     "toshiba": "Toshiba CT",
     "retrieve": "Retrieve at once",
     "accession_numbers": "Accession numbers",
@@ -47,30 +47,30 @@ _LISTS = (
     *IDENTIFIERS,
 )
 _OPTIONS = ("include_sr_only", "station_at_study_level", "empty_sr", "toshiba")
-#: Items of a list that are shown.
+#: Most items of a list that are shown.
 _SHOWN = 10
 
 
-def criteria_words(criteria: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what was asked for as labels and texts; what was left at its default is not told."""
+def criteria_rows(criteria: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the criteria as labels and texts, without those left at their default."""
     types = [TYPE_NAMES.get(name, name) for name in criteria.get("types", ())]
-    told = [(LABELS["types"], ", ".join(types) or "None")]
+    rows = [(LABELS["types"], ", ".join(types) or "None")]
     if not any(criteria.get(name) for name in IDENTIFIERS):
-        told.append(("Study dates", _dates(criteria)))
+        rows.append(("Study dates", _dates(criteria)))
     if criteria.get("time_from") or criteria.get("time_until"):
         times = f"{criteria.get('time_from') or '00:00'} to {criteria.get('time_until') or '23:59'}"
-        told.append(("Times of day", times))
-    told += [(LABELS[name], _listed(criteria[name])) for name in _LISTS if criteria.get(name)]
+        rows.append(("Times of day", times))
+    rows += [(LABELS[name], _listed(criteria[name])) for name in _LISTS if criteria.get(name)]
     options = [LABELS[name] for name in _OPTIONS if criteria.get(name)]
     if not criteria.get("ignore_known", True):
         options.append("Also what is already in the database")
     if options:
-        told.append(("Options", ", ".join(options)))
-    return told
+        rows.append(("Options", ", ".join(options)))
+    return rows
 
 
-def for_people(problem: str) -> str:
-    """Return a problem with fields named as the form names them."""
+def readable_problem(problem: str) -> str:
+    """Return a problem as a sentence, with fields named by their labels."""
     for name in ("date_from", "date_until", "time_from", "time_until", *IDENTIFIERS):
         problem = problem.replace(name, f"“{LABELS[name]}”")
     return problem[:1].upper() + problem[1:] + ("" if problem.endswith(".") else ".")

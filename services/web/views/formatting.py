@@ -1,4 +1,4 @@
-"""Words and figures as the pages show them."""
+"""Template filters: numbers, times, dates and durations as text."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from flask import Flask
 from flask_login import current_user
 from markupsafe import Markup
 
-from services.web.components import parts
-from services.web.views.criteria_text import TYPE_NAMES, criteria_words
+from services.web.components import components
+from services.web.views.criteria_text import TYPE_NAMES, criteria_rows
 from services.web.views.report_text import REPORT_KINDS, UNREADABLE_REASONS, key_figures
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
@@ -18,7 +18,7 @@ from shared.reading.retrieves import ARRIVAL_WORDS
 
 EN_DASH = "\N{EN DASH}"
 
-#: Bootstrap's colour and the sign of each status; the word stands beside both.
+#: Bootstrap colour and sign of each status; the pages show the status as text beside both.
 STATUS_LOOKS = {
     "queued": ("secondary", "…"),
     "running": ("primary", "▸"),
@@ -31,7 +31,7 @@ _MINUTE_S, _HOUR_S = 60, 3600
 
 
 def init_filters(app: Flask) -> None:
-    """Give the templates their words."""
+    """Register the filters and globals of the templates."""
     app.jinja_env.filters.update(
         figure=figure,
         many=many,
@@ -39,7 +39,7 @@ def init_filters(app: Flask) -> None:
         day=day,
         sentence=sentence,
         duration=duration,
-        criteria=criteria_words,
+        criteria_rows=criteria_rows,
         key_figures=key_figures,
     )
     app.jinja_env.globals.update(STATUS_LOOKS=STATUS_LOOKS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
@@ -49,7 +49,7 @@ def init_filters(app: Flask) -> None:
 
 
 def _context() -> dict[str, Any]:
-    settings = parts().settings
+    settings = components().settings
     known = current_user if current_user and current_user.is_authenticated else None
     return {"me": known, "embedded": settings.embedded}
 
@@ -59,13 +59,13 @@ def figure(number: float | None) -> str:
     return EN_DASH if number is None else f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def many(number: int, one: str, several: str = "") -> str:
+def many(number: int, singular: str, plural: str = "") -> str:
     """Return a number with its noun: `1 object`, `2 objects`."""
-    return f"{figure(number)} {one if number == 1 else several or one + 's'}"
+    return f"{figure(number)} {singular if number == 1 else plural or singular + 's'}"
 
 
 def tied(field: Any) -> dict[str, str]:
-    """Return the attributes that tie a field's hint and errors to its input."""
+    """Return the ARIA attributes that link an input to its hint and errors."""
     hint = [f"{field.id}-hint"] if field.description else []
     ids = hint + ([f"{field.id}-error"] if field.errors else [])
     attributes = {"aria-describedby": " ".join(ids)} if ids else {}
@@ -73,7 +73,7 @@ def tied(field: Any) -> dict[str, str]:
 
 
 def moment(value: datetime | str | None) -> str:
-    """Return a time as an element that the browser shows in its own time zone; UTC without JavaScript."""
+    """Return a `<time>` element that page.js shows in local time; UTC without JavaScript."""
     if not value:
         return EN_DASH
     parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -84,7 +84,7 @@ def moment(value: datetime | str | None) -> str:
 
 
 def day(value: str | None) -> str:
-    """Return a DICOM date (DA, PS3.5 6.2) as people write it; what is none stays."""
+    """Return a DICOM date (DA, PS3.5 6.2) as YYYY-MM-DD; any other text unchanged."""
     da_length = 8
     if value and len(value) == da_length and value.isdecimal():
         return f"{value[:4]}-{value[4:6]}-{value[6:]}"
@@ -92,7 +92,7 @@ def day(value: str | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in words, rounded up."""
+    """Return a duration as text, rounded up to seconds or minutes."""
     whole = int(seconds) + 1
     if whole < _MINUTE_S:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""How a job stands: what the panel at the right of the query page and at the top of a job's page shows."""
+"""Progress of a job: the panel of the query page and of the job page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.web.commands.pending import Order, PendingCommands
+from services.web.commands.pending import PendingCommand, PendingCommands
 from services.web.components import Components
 from services.web.live.event_results import EchoResults
 from services.web.live.service_status import Complaint
-from services.web.views.criteria_text import LABELS, for_people
+from services.web.views.criteria_text import LABELS, readable_problem
 from services.web.views.formatting import duration, figure
 from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import ENDED
@@ -22,15 +22,15 @@ from shared.reading.jobs import get_job
 from shared.reading.queries import by_reason, by_type
 from shared.reading.retrieves import retrieve_counts
 
-#: Seconds after which a panel that waits for something looks again, events or not.
+#: Seconds between two polls of the panel of a running job, events or not.
 POLL_INTERVAL_S = 3
-#: The same where nothing is expected.
-LOOK_ENDED_S = 15
+#: Seconds between two polls of the panel of an ended job.
+POLL_ENDED_S = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A job that was ordered and that no worker has taken yet, or that was refused."""
+    """A published job that no worker has accepted yet, or that was refused."""
 
     job_id: str
     kind: str
@@ -39,7 +39,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class QueryView:
-    """A query in figures."""
+    """Figures of a query."""
 
     job: Query
     by_type: dict[str, int]
@@ -49,12 +49,12 @@ class QueryView:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether the job has ended."""
         return self.job.status in ENDED
 
     @property
-    def askable(self) -> bool:
-        """Whether something is missing that can be asked for again."""
+    def repeatable(self) -> bool:
+        """Whether something is missing that can be requested again."""
         return self.ended and self.job.status != "completed"
 
     @property
@@ -62,18 +62,13 @@ class QueryView:
         """Whether there is something to retrieve."""
         return self.job.status in ("completed", "incomplete", "cancelled") and self.job.studies_kept > 0
 
-    @property
-    def slices_open(self) -> int:
-        """How many slices are still to be answered."""
-        return max(0, self.job.slices_total - self.job.slices_complete - self.job.slices_failed)
-
 
 @dataclass(frozen=True, slots=True)
 class RetrieveView:
-    """A retrieve in figures."""
+    """Figures of a retrieve."""
 
     job: Retrieve
-    asked: int
+    requested: int
     arrived: int
     failed: int
     missing: int
@@ -83,23 +78,23 @@ class RetrieveView:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether the job has ended."""
         return self.job.status in ENDED
 
     @property
-    def askable(self) -> bool:
-        """Whether something is missing that can be asked for again."""
+    def repeatable(self) -> bool:
+        """Whether something is missing that can be requested again."""
         return self.ended and self.job.status != "completed"
 
     @property
     def left(self) -> int:
-        """How many objects are still to come."""
-        return max(0, self.asked - self.arrived - self.failed - self.missing)
+        """Objects still expected."""
+        return max(0, self.requested - self.arrived - self.failed - self.missing)
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """All that the panel of one job shows."""
+    """Content of the panel of one job."""
 
     job_id: str
     query: QueryView | None = None
@@ -107,7 +102,7 @@ class Panel:
     #: How many retrieves of the query there are.
     retrieves: int = 0
     pending: Pending | None = None
-    #: A retrieve follows by itself.
+    #: Whether a retrieve follows without a request.
     expects_retrieve: bool = False
     complaints: list[Complaint] = field(default_factory=list)
 
@@ -123,12 +118,12 @@ class Panel:
 
     @property
     def every_s(self) -> int:
-        """After how many seconds to look again: somebody else may ask again for a job that has ended."""
-        return POLL_INTERVAL_S if self.active else LOOK_ENDED_S
+        """Seconds until the next poll; an ended job may be continued by somebody else."""
+        return POLL_INTERVAL_S if self.active else POLL_ENDED_S
 
     @property
     def active(self) -> bool:
-        """Whether something is still to come."""
+        """Whether the panel will still change."""
         waits = self.pending is not None and not self.pending.refusal
         query_runs = self.query is not None and not self.query.ended
         retrieve_runs = self.retrieve is not None and not self.retrieve.ended
@@ -142,9 +137,8 @@ class Panel:
             return f"{self.pending.kind.capitalize()} {state}"
         if self.retrieve is not None:
             view = self.retrieve
-            return (
-                f"Retrieve {view.job.status}: {figure(view.arrived)} of {figure(view.asked)} objects arrived."
-            )
+            arrived = f"{figure(view.arrived)} of {figure(view.requested)} objects arrived."
+            return f"Retrieve {view.job.status}: {arrived}"
         if self.query is not None:
             job = self.query.job
             return (
@@ -154,23 +148,23 @@ class Panel:
         return ""
 
 
-def panel(session: Session, parts: Components, job_id: str) -> Panel:
-    """Return how a job of either kind stands, and for a query also its newest retrieve."""
+def panel(session: Session, components: Components, job_id: str) -> Panel:
+    """Return the panel of a job; that of a query includes its newest retrieve."""
     job = get_job(session, job_id)
-    heard, orders = parts.live.heard, parts.orders
+    event_results, pending_commands = components.live.event_results, components.pending_commands
     if job is None:
-        order = orders.get(job_id)
-        pending = _pending(job_id, order, heard)
+        command = pending_commands.get(job_id)
+        pending = _pending(job_id, command, event_results)
         needed = [] if pending.refusal else [pending.kind]
-        return Panel(job_id, pending=pending, complaints=_complaints(parts, needed))
+        return Panel(job_id, pending=pending, complaints=_complaints(components, needed))
     if isinstance(job, Retrieve):
-        view = retrieve_view(session, parts, job)
-        needed = [] if view.ended else _for_retrieve(session, parts, job.store_id)
-        return Panel(job_id, retrieve=view, complaints=_complaints(parts, needed))
-    return _of_query(session, parts, job)
+        view = retrieve_view(session, components, job)
+        needed = [] if view.ended else _for_retrieve(session, components, job.store_id)
+        return Panel(job_id, retrieve=view, complaints=_complaints(components, needed))
+    return _of_query(session, components, job)
 
 
-def _of_query(session: Session, parts: Components, job: Query) -> Panel:
+def _of_query(session: Session, components: Components, job: Query) -> Panel:
     retrieves = list(
         session.scalars(
             select(Retrieve)
@@ -179,10 +173,10 @@ def _of_query(session: Session, parts: Components, job: Query) -> Panel:
         )
     )
     known = {retrieve.id for retrieve in retrieves}
-    again = _pending_again(job, parts.orders, parts.live.heard)
-    pending = _pending_retrieve(job.id, known, parts.orders, parts.live.heard)
+    again = _pending_again(job, components.pending_commands, components.live.event_results)
+    pending = _pending_retrieve(job.id, known, components.pending_commands, components.live.event_results)
     newest = (
-        retrieve_view(session, parts, retrieves[0])
+        retrieve_view(session, components, retrieves[0])
         if retrieves and (pending is None or pending.refusal)
         else None
     )
@@ -198,7 +192,7 @@ def _of_query(session: Session, parts: Components, job: Query) -> Panel:
     waits = again is not None and not again.refusal
     needed: list[str] = ["query"] if waits or not query.ended else []
     if query.retrievable and not (newest is not None and newest.ended):
-        needed += _for_retrieve(session, parts, job.store_id)
+        needed += _for_retrieve(session, components, job.store_id)
     return Panel(
         job.id,
         query=query,
@@ -206,48 +200,54 @@ def _of_query(session: Session, parts: Components, job: Query) -> Panel:
         retrieves=len(retrieves),
         pending=again or pending,
         expects_retrieve=expects,
-        complaints=_complaints(parts, needed),
+        complaints=_complaints(components, needed),
     )
 
 
-def _pending(job_id: str, order: Order | None, heard: EchoResults) -> Pending:
-    kind = order.kind if order is not None else "query"
-    rejection = heard.rejection(job_id)
+def _pending(job_id: str, command: PendingCommand | None, event_results: EchoResults) -> Pending:
+    kind = command.kind if command is not None else "query"
+    rejection = event_results.rejection(job_id)
     if rejection is None:
         return Pending(job_id, kind)
     name = rejection.field.removeprefix("data.").removeprefix("criteria.")
-    problem = for_people(rejection.problem)
+    problem = readable_problem(rejection.problem)
     label = "" if name == "job_id" else LABELS.get(name, name)
     return Pending(job_id, kind, f"not accepted. {label}: {problem}" if label else f"not accepted. {problem}")
 
 
 def _pending_retrieve(
-    query_id: str, known: set[str], orders: PendingCommands, heard: EchoResults
+    query_id: str, known: set[str], pending_commands: PendingCommands, event_results: EchoResults
 ) -> Pending | None:
-    """Return the newest retrieve ordered here, unless it, or one ordered after it, has become a job."""
-    for job_id in orders.retrieves_of(query_id):
-        return None if job_id in known else _pending(job_id, orders.get(job_id), heard)
+    """Return the newest pending retrieve, unless it or a later one has become a job."""
+    for job_id in pending_commands.retrieves_of(query_id):
+        return None if job_id in known else _pending(job_id, pending_commands.get(job_id), event_results)
     return None
 
 
-def _pending_again(job: Query, orders: PendingCommands, heard: EchoResults) -> Pending | None:
-    """Return that an ended query was asked again here, as long as it has not begun to run again."""
-    command_id = orders.again_of(job.id, job.round) if job.status in ENDED else None
-    return _pending(command_id, orders.get(command_id), heard) if command_id is not None else None
+def _pending_again(
+    job: Query, pending_commands: PendingCommands, event_results: EchoResults
+) -> Pending | None:
+    """Return the pending continuation of an ended query, until it runs again."""
+    command_id = pending_commands.again_of(job.id, job.round) if job.status in ENDED else None
+    return (
+        _pending(command_id, pending_commands.get(command_id), event_results)
+        if command_id is not None
+        else None
+    )
 
 
-def _complaints(parts: Components, needed: list[str]) -> list[Complaint]:
-    return parts.staffing.complaints(*needed) if needed else []
+def _complaints(components: Components, needed: list[str]) -> list[Complaint]:
+    return components.service_status.complaints(*needed) if needed else []
 
 
-def _for_retrieve(session: Session, parts: Components, store_id: int) -> list[str]:
+def _for_retrieve(session: Session, components: Components, store_id: int) -> list[str]:
     store = session.get(Node, store_id)
-    own = store is not None and is_own_store(store, parts.settings)
+    own = store is not None and is_own_store(store, components.settings)
     return ["retrieve", "store"] if own else ["retrieve"]
 
 
 def query_view(session: Session, job: Query) -> QueryView:
-    """Return a query in figures; reasons are counted once it has ended."""
+    """Return the figures of a query; reasons are counted once it has ended."""
     ended = job.status in ENDED
     return QueryView(
         job,
@@ -258,31 +258,31 @@ def query_view(session: Session, job: Query) -> QueryView:
     )
 
 
-def retrieve_view(session: Session, parts: Components, job: Retrieve) -> RetrieveView:
-    """Return a retrieve in figures."""
+def retrieve_view(session: Session, components: Components, job: Retrieve) -> RetrieveView:
+    """Return the figures of a retrieve."""
     counts = retrieve_counts(session, job)
     view = RetrieveView(
         job,
-        asked=counts["asked"],
+        requested=counts["asked"],
         arrived=counts["arrived"],
         failed=counts["failed"],
         missing=counts["missing"],
         reported=counts["reported_completed"] + counts["reported_warning"],
         trouble=_trouble(job),
     )
-    return view if view.ended else _with_rate(view, parts)
+    return view if view.ended else _with_rate(view, components)
 
 
-def _with_rate(view: RetrieveView, parts: Components) -> RetrieveView:
+def _with_rate(view: RetrieveView, components: Components) -> RetrieveView:
     if view.job.started_at is None or not view.arrived:
         return view
-    elapsed_s = max(1.0, (parts.clock() - view.job.started_at).total_seconds())
+    elapsed_s = max(1.0, (components.clock() - view.job.started_at).total_seconds())
     per_s = view.arrived / elapsed_s
     rate = f"{per_s:.1f} objects a second" if per_s >= 1 else f"{per_s * 60:.1f} objects a minute"
     left = f", about {duration(view.left / per_s)} left" if view.left else ""
     return RetrieveView(
         view.job,
-        view.asked,
+        view.requested,
         view.arrived,
         view.failed,
         view.missing,

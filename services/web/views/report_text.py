@@ -1,4 +1,4 @@
-"""What a dose report says, in a line."""
+"""The figures of a dose report in one line."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ UNREADABLE_REASONS = {
     "malformed": "Its content is malformed.",
     "too_deep": "Its content is nested deeper than any dose report.",
     "too_large": "It is larger than any dose report.",
-    "defect": "Reading it failed; the log of the store service tells where.",
+    "defect": "Reading it failed; the log of the store service names the place.",
     "compressed": "Its content is compressed.",
     "no_file": "Its file could not be opened.",
 }
 
 _UNITS = {"mGy.cm": "mGy·cm", "mGycm": "mGy·cm", "Gy.cm2": "Gy·cm²", "Gy.m2": "Gy·m²"}
 
-#: Figures of single events that are named before the rest is left to the export.
+#: Most figures of single events on the page; the export has all.
 _EVENTS_SHOWN = 4
 
 
@@ -35,10 +35,10 @@ def key_figures(summary: Mapping[str, Any]) -> str:
     figures = summary["figures"]
     totals = [figure for figure in figures if not figure["of"].startswith("event ")]
     events = [figure for figure in figures if figure["of"].startswith("event ")]
-    told = [_single(total) for total in totals]
+    parts = [_single(total) for total in totals]
     if summary["kind"] == "ct" or not totals:
-        told += [_several(list(group)) for _, group in groupby(sorted(events, key=_name), key=_name)]
-    return "; ".join(told) or "no figures"
+        parts += [_several(list(group)) for _, group in groupby(sorted(events, key=_name), key=_name)]
+    return "; ".join(parts) or "no figures"
 
 
 def _name(figure: Mapping[str, Any]) -> str:

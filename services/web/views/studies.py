@@ -17,15 +17,15 @@ from shared.reading.retrieves import NOT_ARRIVED
 
 #: Studies on one page.
 PAGE = 50
-#: Missing windows, studies or objects that are named; the command line lists all.
+#: Missing windows, studies or objects on the page; the command line lists all.
 MISSING_SHOWN = 100
-#: Larger queries are shown in the order of UIDs, for which there is an index.
+#: Found studies above which the list is sorted by UID, which has an index, instead of by date.
 MOST_BY_DATE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which studies of a query are shown."""
+    """Filter of the list of studies."""
 
     decision: str = ""
     type: str = ""
@@ -34,15 +34,15 @@ class Filter:
 
     @classmethod
     def of(cls, arguments: Mapping[str, str]) -> Filter:
-        """Read the filter of a request; what is too long to be anything is cut."""
+        """Read the filter of a request; values are cut at 64 characters."""
         longest = 64
         names = {"decision": "decision", "type": "type", "reason": "reason", "text": "q"}
         return cls(**{name: arguments.get(key, "").strip()[:longest] for name, key in names.items()})
 
     def arguments(self) -> dict[str, str]:
-        """Return what an address needs to show the same."""
-        told = {"decision": self.decision, "type": self.type, "reason": self.reason, "q": self.text}
-        return {key: value for key, value in told.items() if value}
+        """Return the query arguments of this filter."""
+        arguments = {"decision": self.decision, "type": self.type, "reason": self.reason, "q": self.text}
+        return {key: value for key, value in arguments.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class StudyPage:
 
 
 def study_page(session: Session, query: Query, wanted: Filter, number: int) -> StudyPage:
-    """Return one page of the studies that a filter lets through; a page after the last is the last."""
+    """Return a page of the studies that match a filter; past the end, the last page."""
     conditions = _conditions(query.id, wanted)
     total = session.scalar(select(func.count()).select_from(QueryStudy).where(*conditions)) or 0
     number = min(max(1, number), max(1, -(-total // PAGE)))
@@ -96,7 +96,7 @@ def _conditions(query_id: str, wanted: Filter) -> list[ColumnElement[bool]]:
 
 @dataclass(frozen=True, slots=True)
 class MissingItem:
-    """One thing that was not answered or did not arrive, in words."""
+    """A window or study without a complete response."""
 
     what: str
     why: str
@@ -104,19 +104,19 @@ class MissingItem:
 
 
 def missing_of_query(session: Session, query: Query) -> list[MissingItem]:
-    """Return the first of what the PACS did not answer."""
-    return [_missing(query, one) for one in islice(missing(session, query.id), MISSING_SHOWN)]
+    """Return the first windows and studies without a complete response."""
+    return [_missing(query, item) for item in islice(missing(session, query.id), MISSING_SHOWN)]
 
 
-def _missing(query: Query, one: Mapping[str, Any]) -> MissingItem:
-    if one["kind"] == "study":
-        why = f"{sentence(one['reason'])} {one['detail'] or ''}".strip()
-        return MissingItem("Study", why, one["study_instance_uid"])
-    error = sentence(one["error"], node=query.remote_name) if one["error"] else ""
-    why = one["detail"] or error or sentence("window_not_answered")
-    single = one.get("study_instance_uid") or one.get("accession_number")
-    what = str(single) if single else _window(one["window"])
-    return MissingItem(f"{one['code'] or 'All modalities'}, {what}", why)
+def _missing(query: Query, item: Mapping[str, Any]) -> MissingItem:
+    if item["kind"] == "study":
+        why = f"{sentence(item['reason'])} {item['detail'] or ''}".strip()
+        return MissingItem("Study", why, item["study_instance_uid"])
+    error = sentence(item["error"], node=query.remote_name) if item["error"] else ""
+    why = item["detail"] or error or sentence("window_not_answered")
+    single = item.get("study_instance_uid") or item.get("accession_number")
+    what = str(single) if single else _window(item["window"])
+    return MissingItem(f"{item['code'] or 'All modalities'}, {what}", why)
 
 
 def _window(window: Mapping[str, str | None]) -> str:

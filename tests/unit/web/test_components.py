@@ -36,13 +36,13 @@ def test_without_the_broker_the_page_is_alive_and_not_ready(site):
     assert ready.json["broker"] == "away"
 
 
-def test_a_stream_tells_each_change_once_however_slow_its_reader():
+def test_a_slow_reader_gets_each_change_once():
     # Given
     stream = Stream({"a", "b"})
     # When
     for _ in range(1000):
-        stream.tell("b")
-        stream.tell("a")
+        stream.notify("b")
+        stream.notify("a")
     # Then
     assert stream.wait(0.0) == ["a", "b"]
     assert stream.wait(0.0) == []
@@ -55,11 +55,11 @@ def test_a_stream_ends_by_itself():
 def test_a_stream_of_server_sent_events_names_what_changed():
     # Given
     stream = Stream({"a"})
-    stream.tell("a")
+    stream.notify("a")
     # When
-    told = list(islice(stream_body(stream), 2))
+    shown = list(islice(stream_body(stream), 2))
     # Then
-    assert told == ["retry: 1000\n\n", "event: changed\ndata: a\n\n"]
+    assert shown == ["retry: 1000\n\n", "event: changed\ndata: a\n\n"]
 
 
 def test_a_closed_stream_ends():
@@ -111,13 +111,13 @@ def test_a_stream_follows_a_bounded_number_of_ids(site, query):
 
 def test_a_stream_over_http_is_forgotten_when_its_reader_goes(site):
     # Given
-    answer = site.person("viewer").get("/live?follow=q1")
-    assert answer.mimetype == "text/event-stream"
-    assert site.parts.live.open_streams == 1
+    response = site.person("viewer").get("/live?follow=q1")
+    assert response.mimetype == "text/event-stream"
+    assert site.components.live.open_streams == 1
     # When
-    answer.close()
+    response.close()
     # Then
-    assert site.parts.live.open_streams == 0
+    assert site.components.live.open_streams == 0
 
 
 def test_the_session_key_stays_and_is_for_its_owner_alone(tmp_path):
@@ -142,12 +142,12 @@ def test_a_service_is_staffed_when_all_of_its_queues_are():
     broker = MemoryBroker()
     broker.declare()
     broker.consume("query", lambda delivery: delivery.ack(), workers=1)
-    staffing = ServiceStatus(broker, believed_s=0.0)
+    service_status = ServiceStatus(broker, max_age_s=0.0)
     # When
-    without_tasks = staffing.complaints("query")
+    without_tasks = service_status.complaints("query")
     for queue in ("query-tasks", "query-profile"):
         broker.consume(queue, lambda delivery: delivery.ack(), workers=1)
     # Then
     assert [complaint.command for complaint in without_tasks] == ["doseqr serve query"]
-    assert staffing.complaints("query") == []
+    assert service_status.complaints("query") == []
     broker.close()

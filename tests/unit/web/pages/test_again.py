@@ -8,29 +8,29 @@ from shared.contract.messages import AskAgain, Rejected
 from tests.support.jobs import a_query, a_retrieve, a_study
 from tests.support.waiting import wait_until
 
-BUTTON = "Ask again for the missing"
+BUTTON = "Request the missing again"
 
 
 def refuse(site, command_id: str, problem: str) -> None:
     """Let a service refuse a command."""
     event = Rejected(command_id=command_id, field="data.job_id", problem=problem)
     site.publisher.event(event, "command", command_id)
-    wait_until(lambda: site.parts.live.heard.rejection(command_id) is not None)
+    wait_until(lambda: site.components.live.event_results.rejection(command_id) is not None)
 
 
 @pytest.mark.parametrize("status", ["incomplete", "failed", "cancelled"])
-def test_a_query_that_misses_something_can_be_asked_again(site, status):
+def test_an_incomplete_query_can_be_continued(site, status):
     # Given
     site.listen("query")
     site.add(a_query("q1", status=status, slices_total=2, slices_complete=1, slices_failed=1))
     person = site.person("importer")
     # When
-    answer = person.post("/jobs/q1/again", {"back": "job", "panel": "q1"}, follow_redirects=True)
+    response = person.post("/jobs/q1/again", {"back": "job", "panel": "q1"}, follow_redirects=True)
     # Then
     assert site.command()[1] == AskAgain(job_id="q1", requested_by="importer")
-    assert answer.request.path == "/jobs/q1"
-    assert "Queued, waiting for a worker." in answer.text
-    assert BUTTON not in answer.text
+    assert response.request.path == "/jobs/q1"
+    assert "Queued, waiting for a worker." in response.text
+    assert BUTTON not in response.text
 
 
 def test_the_button_is_on_the_job_page_and_on_the_query_page(site):
@@ -92,18 +92,18 @@ def test_a_refusal_is_shown_and_the_button_stays(site):
     assert BUTTON in page
 
 
-def test_a_retrieve_is_asked_again_on_a_page_of_its_own(site):
+def test_a_retrieve_is_repeated_on_a_page_of_its_own(site):
     # Given
     site.listen("retrieve")
     site.add(a_query("q1"), a_study("1.2", "q1"), a_retrieve("r1", "q1", status="incomplete", asked=2))
     person = site.person("importer")
     # When
-    answer = person.post("/jobs/r1/again", {"back": "job", "panel": "r1"}, follow_redirects=True)
+    response = person.post("/jobs/r1/again", {"back": "job", "panel": "r1"}, follow_redirects=True)
     # Then
     command_id, command = site.command()
     assert command == AskAgain(job_id="r1", requested_by="importer")
-    assert answer.request.path == f"/jobs/{command_id}"
-    assert "Queued, waiting for a worker." in answer.text
+    assert response.request.path == f"/jobs/{command_id}"
+    assert "Queued, waiting for a worker." in response.text
 
 
 def test_a_retrieve_within_the_panel_of_its_query_is_followed_there(site):
@@ -113,41 +113,41 @@ def test_a_retrieve_within_the_panel_of_its_query_is_followed_there(site):
     person = site.person("importer")
     # When
     before = person.text("/imports/query?job=q1")
-    answer = person.post("/jobs/r1/again", {"back": "query", "panel": "q1"}, follow_redirects=True)
+    response = person.post("/jobs/r1/again", {"back": "query", "panel": "q1"}, follow_redirects=True)
     # Then
     assert 'action="/jobs/r1/again"' in before
-    assert answer.request.path == "/imports/query"
-    assert "Queued, waiting for a worker." in answer.text
+    assert response.request.path == "/imports/query"
+    assert "Queued, waiting for a worker." in response.text
 
 
 @pytest.mark.parametrize(
     ("status", "words"),
     [("completed", "Nothing is missing."), ("running", "has not ended yet; it is running")],
 )
-def test_what_cannot_be_asked_again_is_not_ordered(site, status, words):
+def test_what_cannot_be_repeated_is_not_published(site, status, words):
     # Given
     site.listen("query")
     site.add(a_query("q1", status=status))
     # When
-    answer = site.person("admin").post("/jobs/q1/again", follow_redirects=True)
+    response = site.person("admin").post("/jobs/q1/again", follow_redirects=True)
     # Then
-    assert words in answer.text
+    assert words in response.text
     assert site.commands == []
     assert site.person("admin").post("/jobs/unknown/again").status_code == 404
 
 
-def test_without_a_broker_nothing_is_ordered_and_the_page_says_so(site):
+def test_without_a_broker_nothing_is_published_and_it_is_reported(site):
     # Given
     site.add(a_query("q1", status="incomplete"))
     site.broker.close()
     # When
-    answer = site.person("importer").post("/jobs/q1/again", follow_redirects=True)
+    response = site.person("importer").post("/jobs/q1/again", follow_redirects=True)
     # Then
-    assert "broker" in answer.text
-    assert "Asking again" not in answer.text
+    assert "broker" in response.text
+    assert "Asking again" not in response.text
 
 
-def test_asking_again_stands_in_the_audit_log(site, capsys):
+def test_a_continuation_is_in_the_audit_log(site, capsys):
     # Given
     site.listen("query")
     site.add(a_query("q1", status="incomplete"))
@@ -161,7 +161,7 @@ def test_asking_again_stands_in_the_audit_log(site, capsys):
     assert "again" in log
 
 
-def test_a_job_page_tells_how_often_and_by_whom_it_was_asked_again(site):
+def test_a_job_page_shows_how_often_and_by_whom_it_was_continued(site):
     # Given
     asked = [{"command_id": "c", "requested_by": "<b>night</b>", "at": "2024-05-01T00:00:00+00:00"}]
     site.add(a_query("q1", round=2, asked_again=asked * 2, priority="background"))

@@ -31,17 +31,17 @@ def test_a_log_in_leads_to_no_other_site(site, address):
     # Given
     person = site.person()
     # When
-    answer = person.post("/login", {"name": "viewer", "password": PASSWORD}, query_string={"next": address})
+    response = person.post("/login", {"name": "viewer", "password": PASSWORD}, query_string={"next": address})
     # Then
-    assert answer.location == "/"
+    assert response.location == "/"
 
 
-def test_a_wrong_password_is_refused_in_words(site):
+def test_a_wrong_password_is_refused_with_a_reason(site):
     # When
-    answer = site.person().log_in("viewer", "wrong password")
+    response = site.person().log_in("viewer", "wrong password")
     # Then
-    assert answer.status_code == 422
-    assert "User name or password is wrong." in answer.text
+    assert response.status_code == 422
+    assert "User name or password is wrong." in response.text
 
 
 def test_failed_log_ins_are_limited(site):
@@ -50,10 +50,10 @@ def test_failed_log_ins_are_limited(site):
     for _ in range(10):
         assert person.log_in("viewer", "wrong password").status_code == 422
     # When
-    answer = person.log_in("viewer")
+    response = person.log_in("viewer")
     # Then
-    assert answer.status_code == 429
-    assert "Wait a minute" in answer.text
+    assert response.status_code == 429
+    assert "Wait a minute" in response.text
 
 
 def test_successful_log_ins_are_not_limited(site):
@@ -99,12 +99,12 @@ def test_a_one_time_password_has_to_be_changed_first(site):
 )
 def test_a_password_is_changed_only_to_a_good_one(site, current, password, again, problem):
     # When
-    answer = site.person("viewer").post(
+    response = site.person("viewer").post(
         "/password", {"current": current, "password": password, "again": again}
     )
     # Then
-    assert answer.status_code == 422
-    assert problem in answer.text
+    assert response.status_code == 422
+    assert problem in response.text
 
 
 def test_a_changed_password_ends_other_sessions(site):
@@ -150,7 +150,7 @@ def test_a_session_ends_after_eight_idle_hours(site):
     assert site.app.permanent_session_lifetime == timedelta(hours=8)
 
 
-def test_what_an_open_page_asks_by_itself_keeps_no_session_alive(site):
+def test_polls_of_an_open_page_keep_no_session_alive(site):
     # Given
     person = site.person("importer")
     person.text("/nodes")
@@ -162,5 +162,5 @@ def test_what_an_open_page_asks_by_itself_keeps_no_session_alive(site):
     assert "doseqr_session" in parse_cookie(by_hand.headers["Set-Cookie"])
 
 
-def test_what_an_open_page_asks_by_itself_leads_to_no_log_in(site):
+def test_polls_of_an_open_page_lead_to_no_log_in(site):
     assert site.person().get("/nodes/status").status_code == 401

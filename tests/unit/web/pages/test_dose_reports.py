@@ -49,7 +49,7 @@ def retrieved(site):
     return site
 
 
-def test_the_page_tells_figures_and_what_is_not_readable(retrieved):
+def test_the_page_shows_figures_and_what_is_not_readable(retrieved):
     # When
     page = retrieved.person("viewer").text("/jobs/r1")
     # Then
@@ -68,7 +68,7 @@ def test_a_retrieve_without_reports_shows_no_table(site):
     assert '<th scope="col">Figures</th>' not in page
 
 
-def test_the_page_says_why_objects_have_no_figures(retrieved):
+def test_the_page_explains_why_objects_have_no_figures(retrieved):
     # Given
     retrieved.add(
         *(an_expected("1.1", "1.2", f"1.4.{number}", "r1") for number in range(3)),
@@ -83,7 +83,7 @@ def test_the_page_says_why_objects_have_no_figures(retrieved):
     assert "6 objects went to doseqr: only what is in DoseQR's own store is read." in page
 
 
-def test_a_page_of_reports_alone_says_nothing_of_others(retrieved):
+def test_a_page_of_reports_alone_mentions_no_others(retrieved):
     # When
     page = retrieved.person("viewer").text("/jobs/r1")
     # Then
@@ -100,10 +100,10 @@ def test_the_export_has_a_line_for_each_figure_and_no_formula(retrieved):
         ReportSummary(sop_instance_uid="1.3.4", summary=wicked, read_at=NOW),
     )
     # When
-    answer = retrieved.person("viewer").get("/jobs/r1/reports.csv")
-    lines = list(csv.DictReader(io.StringIO(answer.text)))
+    response = retrieved.person("viewer").get("/jobs/r1/reports.csv")
+    lines = list(csv.DictReader(io.StringIO(response.text)))
     # Then
-    assert answer.mimetype == "text/csv"
+    assert response.mimetype == "text/csv"
     assert [line["state"] for line in lines] == ["read"] * 6 + ["unreadable", "waiting", "read"]
     assert (lines[0]["figure"], lines[0]["value"], lines[0]["unit"]) == ("DLP total", "236.09", "mGy.cm")
     assert (lines[-1]["figure"], lines[-1]["of"], lines[-1]["unit"]) == ("'=1+1", "'-of", "'@unit")

@@ -34,7 +34,7 @@ def refused() -> HandoverBatch:
     )
 
 
-def test_a_retrieve_without_a_hand_over_says_nothing_of_it(retrieved):
+def test_a_retrieve_without_a_hand_over_mentions_none(retrieved):
     # When
     page = retrieved.person("viewer").text("/jobs/r1")
     # Then
@@ -47,19 +47,19 @@ def test_what_was_taken_and_what_was_given_up_stands_on_the_page_and_in_json(ret
     # When
     page = retrieved.person("importer").text("/jobs/r1")
     with retrieved.database.read() as session:
-        told = retrieve_json(session, "r1")["handover"]
+        shown = retrieve_json(session, "r1")["handover"]
     # Then
     assert "The program ended with exit code 3." in page
     assert "Hand over again" in page
-    assert told["status"] == "failed"
-    assert told["counts"] == {"taken": 3, "waiting": 0, "failed": 3}
-    assert (told["reason"], told["detail"]) == ("exit_code", "The program ended with exit code 3.")
-    assert [(one["batch"], one["attempts"], one["status"]) for one in told["batches"]] == [
+    assert shown["status"] == "failed"
+    assert shown["counts"] == {"taken": 3, "waiting": 0, "failed": 3}
+    assert (shown["reason"], shown["detail"]) == ("exit_code", "The program ended with exit code 3.")
+    assert [(batch["batch"], batch["attempts"], batch["status"]) for batch in shown["batches"]] == [
         ("b2", 7, "failed")
     ]
 
 
-def test_what_waits_tells_when_it_is_tried_next(retrieved):
+def test_a_waiting_batch_shows_when_it_is_tried_next(retrieved):
     # Given
     retrieved.add(
         a_batch("b1", "waiting", attempts=1, reason="timed_out", detail="The importer did not answer.")
@@ -71,18 +71,18 @@ def test_what_waits_tells_when_it_is_tried_next(retrieved):
     assert "Hand over again" not in page
 
 
-def test_what_was_given_up_is_asked_for_anew_by_message(retrieved):
+def test_what_was_given_up_is_handed_over_anew_by_message(retrieved):
     # Given
     retrieved.listen("store")
     retrieved.add(refused())
     # When
-    answer = retrieved.person("importer").post("/jobs/r1/handover", follow_redirects=True)
+    response = retrieved.person("importer").post("/jobs/r1/handover", follow_redirects=True)
     # Then
     assert retrieved.command()[1] == RetryHandover(job_id="r1", requested_by="importer")
-    assert "The importer is asked again" in answer.text
+    assert "The objects are handed over to the importer again" in response.text
 
 
-def test_a_viewer_sees_it_and_cannot_ask_for_it(retrieved):
+def test_a_viewer_sees_it_and_cannot_request_it(retrieved):
     # Given
     retrieved.add(refused())
     person = retrieved.person("viewer")

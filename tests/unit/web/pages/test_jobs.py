@@ -46,10 +46,10 @@ def test_a_running_job_is_cancelled_by_message(site):
     site.listen("query")
     site.add(a_query("q1", status="running"))
     # When
-    answer = site.person("importer").post("/jobs/q1/cancel", follow_redirects=True)
+    response = site.person("importer").post("/jobs/q1/cancel", follow_redirects=True)
     # Then
     assert site.command()[1] == CancelJob(job_id="q1", requested_by="importer")
-    assert "The job is asked to end." in answer.text
+    assert "The cancellation is requested." in response.text
 
 
 def test_an_ended_job_is_not_cancelled(site):
@@ -57,9 +57,9 @@ def test_an_ended_job_is_not_cancelled(site):
     site.listen("query")
     site.add(a_query("q1"))
     # When
-    answer = site.person("importer").post("/jobs/q1/cancel", follow_redirects=True)
+    response = site.person("importer").post("/jobs/q1/cancel", follow_redirects=True)
     # Then
-    assert "has ended already" in answer.text
+    assert "has ended already" in response.text
     assert site.commands == []
 
 
@@ -165,7 +165,7 @@ def test_a_database_that_is_away_gives_a_readable_page(site):
         connection.exec_driver_sql("DROP TABLE users")
         connection.commit()
     # When
-    answer = person.get("/jobs")
+    response = person.get("/jobs")
     # Then
-    assert answer.status_code == 503
-    assert "The database is away" in answer.text
+    assert response.status_code == 503
+    assert "The database is away" in response.text

@@ -22,9 +22,9 @@ def nodes(site: Site, kind: str | None = None) -> list[str]:
 
 def test_a_node_is_added(site):
     # When
-    answer = site.person("admin").post("/nodes/add/remote", {**NODE, "calling_ae_title": "DOSEQR2"})
+    response = site.person("admin").post("/nodes/add/remote", {**NODE, "calling_ae_title": "DOSEQR2"})
     # Then
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert nodes(site, "remote") == ["pacs", "ct-archive"]
 
 
@@ -44,20 +44,20 @@ def test_a_node_is_added(site):
 )
 def test_what_is_wrong_with_a_node_stands_at_its_field(site, changes, field, problem):
     # When
-    answer = site.person("admin").post("/nodes/add/remote", {**NODE, **changes})
+    response = site.person("admin").post("/nodes/add/remote", {**NODE, **changes})
     # Then
-    assert answer.status_code == 422
-    assert problem in answer.text
-    assert f'href="#{field}"' in answer.text
+    assert response.status_code == 422
+    assert problem in response.text
+    assert f'href="#{field}"' in response.text
     assert nodes(site) == ["pacs", "archive"]
 
 
-def test_all_that_is_wrong_with_a_node_is_told_at_once(site):
+def test_all_problems_of_a_node_are_shown_together(site):
     # When
-    answer = site.person("admin").post("/nodes/add/remote", {**NODE, "port": "70000", "ae_title": "A" * 17})
+    response = site.person("admin").post("/nodes/add/remote", {**NODE, "port": "70000", "ae_title": "A" * 17})
     # Then
-    assert 'href="#port"' in answer.text
-    assert 'href="#ae_title"' in answer.text
+    assert 'href="#port"' in response.text
+    assert 'href="#ae_title"' in response.text
 
 
 def test_a_node_is_edited(site):
@@ -65,18 +65,18 @@ def test_a_node_is_edited(site):
     person = site.person("admin")
     # When
     page = person.text("/nodes/1/edit")
-    answer = person.post("/nodes/1/edit", {**NODE, "name": "main pacs"})
+    response = person.post("/nodes/1/edit", {**NODE, "name": "main pacs"})
     # Then
     assert 'value="pacs"' in page
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert nodes(site, "remote") == ["main pacs"]
 
 
 def test_an_edit_to_a_taken_name_is_refused(site):
     # When
-    answer = site.person("admin").post("/nodes/1/edit", {**NODE, "name": "archive"})
+    response = site.person("admin").post("/nodes/1/edit", {**NODE, "name": "archive"})
     # Then
-    assert "There is already a store node of this name." in answer.text
+    assert "There is already a store node of this name." in response.text
 
 
 def test_a_node_is_removed_after_a_question(site):
@@ -97,12 +97,12 @@ def test_one_node_is_tested_by_message(site):
     # Given
     site.listen("echo")
     # When
-    answer = site.person("importer").post("/nodes/echo", {"node": "2"})
+    response = site.person("importer").post("/nodes/echo", {"node": "2"})
     echo_id, command = site.command()
     # Then
     assert command == EchoNodes(nodes=[2])
-    assert answer.location == f"/nodes?echo={echo_id}&node=2"
-    assert site.person("importer").text(answer.location).count("Testing…") == 1
+    assert response.location == f"/nodes?echo={echo_id}&node=2"
+    assert site.person("importer").text(response.location).count("Testing…") == 1
 
 
 def test_importers_see_nodes_and_change_none(site):
@@ -118,8 +118,8 @@ def test_a_new_user_gets_a_one_time_password(site):
     # Given
     person = site.person("admin")
     # When
-    answer = person.post("/users", {"name": "eve", "role": "importer"})
-    password = answer.text.split('id="one-time-password">')[1].split("<")[0]
+    response = person.post("/users", {"name": "eve", "role": "importer"})
+    password = response.text.split('id="one-time-password">')[1].split("<")[0]
     # Then
     assert site.person().log_in("eve", password).location == "/"
     with site.database.read() as session:
@@ -128,9 +128,9 @@ def test_a_new_user_gets_a_one_time_password(site):
 
 def test_a_user_of_a_taken_name_is_refused(site):
     # When
-    answer = site.person("admin").post("/users", {"name": "viewer", "role": "viewer"})
+    response = site.person("admin").post("/users", {"name": "viewer", "role": "viewer"})
     # Then
-    assert "There is already a user of this name." in answer.text
+    assert "There is already a user of this name." in response.text
 
 
 def test_users_are_disabled_and_enabled_and_get_another_role(site):
@@ -160,10 +160,10 @@ def test_limits_of_a_node_are_edited(site):
     # Given
     person = site.person("admin")
     # When
-    answer = person.post("/nodes/1/edit", {**NODE, **LIMITS})
+    response = person.post("/nodes/1/edit", {**NODE, **LIMITS})
     page = person.text("/nodes/1/edit")
     # Then
-    assert answer.status_code == 302
+    assert response.status_code == 302
     with site.database.read() as session:
         node = session.get_one(Node, 1)
     assert (node.max_associations, node.requests_per_minute) == (2, 120)
@@ -171,7 +171,7 @@ def test_limits_of_a_node_are_edited(site):
     assert 'value="18:00-06:00,12:00-13:00"' in page
 
 
-def test_a_node_is_told_how_objects_are_retrieved(site):
+def test_the_way_of_retrieving_is_chosen_for_a_node(site):
     # Given
     person = site.person("admin")
     # When
@@ -187,7 +187,7 @@ def test_a_node_is_told_how_objects_are_retrieved(site):
     assert "Fetched with C-GET" in person.text("/nodes/1/profile")
 
 
-def test_a_new_node_is_asked_by_c_move_unless_told_otherwise(site):
+def test_a_new_node_is_retrieved_from_by_c_move(site):
     # Given
     person = site.person("admin")
     # When
@@ -212,7 +212,7 @@ def test_an_edit_that_does_not_speak_of_how_objects_come_leaves_it(site):
         assert session.get_one(Node, 1).retrieve_by == "get"
 
 
-def test_a_store_node_is_told_how_arrival_is_known(site):
+def test_the_proof_of_arrival_is_chosen_for_a_store(site):
     # Given
     person = site.person("admin")
     before = person.text("/nodes/2/edit")
@@ -254,12 +254,12 @@ def test_limits_that_are_emptied_are_gone(site):
         ({"time_zone": "Berlin/Europe"}, "time_zone", "Must be a time zone of the IANA database"),
     ],
 )
-def test_wrong_limits_are_told_at_their_field(site, changes, field, problem):
+def test_invalid_limits_are_reported_at_their_field(site, changes, field, problem):
     # When
-    answer = site.person("admin").post("/nodes/add/remote", {**NODE, **LIMITS, **changes})
+    response = site.person("admin").post("/nodes/add/remote", {**NODE, **LIMITS, **changes})
     # Then
-    assert answer.status_code == 422
-    assert problem in answer.text.split(f'data-error-of="{field}"')[1].split("</div>")[0]
+    assert response.status_code == 422
+    assert problem in response.text.split(f'data-error-of="{field}"')[1].split("</div>")[0]
 
 
 def test_a_store_node_has_no_limits(site):
@@ -267,8 +267,8 @@ def test_a_store_node_has_no_limits(site):
     person = site.person("admin")
     # When
     page = person.text("/nodes/add/store")
-    answer = person.post("/nodes/add/store", {**NODE, **LIMITS})
+    response = person.post("/nodes/add/store", {**NODE, **LIMITS})
     # Then
     assert "Associations at once" not in page
     assert "C-GET" not in page
-    assert answer.status_code == 302
+    assert response.status_code == 302

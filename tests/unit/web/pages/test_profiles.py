@@ -1,4 +1,4 @@
-"""What is known of a node: told, measured and forgotten on its page."""
+"""What is known of a node: shown, measured and forgotten on its page."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def remember(site: Site, **fields: Any) -> None:
     site.add(NodeProfile(node_id=1, address=address, data=data, updated_at=NOW))
 
 
-def tell(site: Site, command_id: str, **fields: Any) -> None:
+def notify(site: Site, command_id: str, **fields: Any) -> None:
     """Tell how a measurement ended, as the query service does."""
     defaults: dict[str, Any] = {"node_id": 1, "node": "pacs", "ok": True, "outcome": "answers", "profile": {}}
     event = NodeProfiled(command_id=command_id, **defaults | fields)
     site.publisher.event(event, "profile", command_id)
-    wait_until(lambda: site.parts.live.heard.profiled(command_id) is not None)
+    wait_until(lambda: site.components.live.event_results.profiled(command_id) is not None)
 
 
-def test_what_is_known_is_told_in_words(site):
+def test_a_profile_is_shown_as_text(site):
     # Given
     remember(site, cap=100, modalities_matched=True)
     # When
@@ -49,14 +49,14 @@ def test_an_administrator_has_it_measured_and_sees_the_result(site):
     site.listen_all()
     person = site.person("admin")
     # When
-    answer = person.post(PAGE)
+    response = person.post(PAGE)
     command_id, command = site.command()
-    waiting = person.text(answer.location)
-    tell(site, command_id, requests=14)
+    waiting = person.text(response.location)
+    notify(site, command_id, requests=14)
     done = person.text(f"{PAGE}/status?asked={command_id}")
     # Then
     assert command == ProfileNode(node=1, requested_by="admin")
-    assert answer.location == f"{PAGE}?asked={command_id}"
+    assert response.location == f"{PAGE}?asked={command_id}"
     assert "Asking pacs" in waiting
     assert 'data-every="2"' in waiting
     assert "Measured with 14 requests." in done
@@ -73,7 +73,7 @@ def test_what_is_known_is_forgotten(site):
     assert site.command()[1] == ProfileNode(node=1, measure=False, forget=True, requested_by="admin")
 
 
-def test_a_measurement_that_another_process_heard_of_is_seen_in_the_profile(site):
+def test_a_measurement_received_by_another_process_is_shown(site):
     # Given
     remember(site, measured_at="2024-05-01T12:00:00+00:00", measured_by="asked-1")
     # When
@@ -82,39 +82,39 @@ def test_a_measurement_that_another_process_heard_of_is_seen_in_the_profile(site
     assert "Asking pacs" not in page
 
 
-def test_a_node_that_could_not_be_asked_is_told_with_the_reason(site):
+def test_a_failed_measurement_is_shown_with_its_reason(site):
     # Given
-    tell(site, "asked-1", ok=False, outcome="connection refused", detail="nobody listens")
+    notify(site, "asked-1", ok=False, outcome="connection refused", detail="nobody listens")
     # When
     page = site.person("importer").text(f"{PAGE}?asked=asked-1")
     # Then
-    assert "pacs could not be asked: connection refused. nobody listens" in page
+    assert "pacs could not be measured: connection refused. nobody listens" in page
 
 
-def test_a_refused_command_is_told(site):
+def test_a_refused_command_is_shown(site):
     # Given
     event = Rejected(command_id="asked-1", field="data.node", problem="there is no such node")
     site.publisher.event(event, "command", "asked-1")
-    wait_until(lambda: site.parts.live.heard.rejection("asked-1") is not None)
+    wait_until(lambda: site.components.live.event_results.rejection("asked-1") is not None)
     # When / Then
     assert "there is no such node" in site.person("importer").text(f"{PAGE}?asked=asked-1")
 
 
-def test_without_a_query_worker_it_says_what_to_start(site):
+def test_without_a_query_worker_it_names_the_command_to_start(site):
     # When
     page = site.person("admin").text(f"{PAGE}?asked=asked-1")
     # Then
     assert "doseqr serve query" in page
 
 
-def test_importers_look_and_do_not_measure(site):
+def test_importers_read_profiles_and_do_not_measure(site):
     # Given
     person = site.person("importer")
     # When
-    page, answer = person.text(PAGE), person.post(PAGE)
+    page, response = person.text(PAGE), person.post(PAGE)
     # Then
     assert "Measure</button>" not in page
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
 @pytest.mark.parametrize("node_id", [2, 99])

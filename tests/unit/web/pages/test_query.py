@@ -21,15 +21,15 @@ def submit(site: Site, **changes: Any) -> TestResponse:
     return site.person("importer").post("/imports/query", {**FORM, **changes})
 
 
-def test_a_query_is_ordered_and_followed_at_the_right(site):
+def test_a_query_is_published_and_shown_at_the_right(site):
     # Given
     site.listen_all()
     # When
-    answer = submit(site, types=["CT", "MG"], exclude_descriptions="knee, ,Thorax", ignore_known="y")
+    response = submit(site, types=["CT", "MG"], exclude_descriptions="knee, ,Thorax", ignore_known="y")
     job_id, command = site.command()
     # Then
-    assert answer.status_code == 302
-    assert answer.location == f"/imports/query?job={job_id}#progress"
+    assert response.status_code == 302
+    assert response.location == f"/imports/query?job={job_id}#progress"
     assert isinstance(command, RunQuery)
     assert (command.remote, command.store, command.requested_by, command.retrieve) == (
         1,
@@ -59,42 +59,42 @@ def test_what_is_wrong_stands_at_its_field(site, changes, field, problem):
     # Given
     site.listen_all()
     # When
-    answer = submit(site, **changes)
+    response = submit(site, **changes)
     # Then
-    assert answer.status_code == 422
-    assert problem in answer.text
-    assert f'href="#{field}"' in answer.text
-    assert f'aria-describedby="{field}-error"' in answer.text
-    assert 'aria-invalid="true"' in answer.text
+    assert response.status_code == 422
+    assert problem in response.text
+    assert f'href="#{field}"' in response.text
+    assert f'aria-describedby="{field}-error"' in response.text
+    assert 'aria-invalid="true"' in response.text
     assert site.commands == []
 
 
-def test_all_that_is_wrong_is_told_at_once(site):
+def test_all_problems_of_a_form_are_shown_together(site):
     # When
-    answer = submit(site, types=[], date_from="yesterday", time_until="25:00", remote="")
+    response = submit(site, types=[], date_from="yesterday", time_until="25:00", remote="")
     # Then
     for field in ("types", "date_from", "time_until", "remote"):
-        assert f'href="#{field}"' in answer.text
+        assert f'href="#{field}"' in response.text
 
 
 def test_a_wrong_date_makes_no_other_problem(site):
     # When
-    answer = submit(site, date_from="2024-02-30", time_from="08:00")
+    response = submit(site, date_from="2024-02-30", time_from="08:00")
     # Then
-    assert 'href="#date_from"' in answer.text
-    assert 'href="#time_from"' not in answer.text
+    assert 'href="#date_from"' in response.text
+    assert 'href="#time_from"' not in response.text
 
 
 def test_what_was_typed_stays_after_a_mistake(site):
     # When
-    answer = submit(site, types=[], exclude_descriptions="<b>knee")
+    response = submit(site, types=[], exclude_descriptions="<b>knee")
     # Then
-    assert 'value="&lt;b&gt;knee"' in answer.text
-    assert '<details class="advanced card mb-3" open>' in answer.text
+    assert 'value="&lt;b&gt;knee"' in response.text
+    assert '<details class="advanced card mb-3" open>' in response.text
 
 
 @pytest.mark.parametrize(
-    ("said", "days", "warned"),
+    ("raw", "days", "warned"),
     [
         ({"date_from": "2024-05-01", "date_until": "2024-05-01"}, "2024-05-01: one day.", False),
         (
@@ -107,9 +107,9 @@ def test_what_was_typed_stays_after_a_mistake(site):
         ({}, "All dates.", True),
     ],
 )
-def test_the_preview_tells_the_days_and_warns_of_wide_ranges(site, said, days, warned):
+def test_the_preview_shows_days_and_warns_of_wide_ranges(site, raw, days, warned):
     # When
-    preview = site.person("importer").post("/imports/query/preview", said).json
+    preview = site.person("importer").post("/imports/query/preview", raw).json
     # Then
     assert preview["days"] == days
     assert ("stresses the remote server" in preview["warning"]) == warned
@@ -136,8 +136,8 @@ def test_the_preview_estimates_what_it_comes_to(site):
 
 def test_the_preview_names_the_field_that_is_wrong(site):
     # When
-    said = {"date_from": "2024-05-02", "date_until": "2024-05-01"}
-    preview = site.person("importer").post("/imports/query/preview", said).json
+    raw = {"date_from": "2024-05-02", "date_until": "2024-05-01"}
+    preview = site.person("importer").post("/imports/query/preview", raw).json
     # Then
     assert list(preview["problems"]) == ["date_from"]
 
@@ -146,10 +146,12 @@ def test_studies_can_be_named_by_accession_number_in_place_of_dates(site):
     # Given
     site.listen_all()
     # When
-    answer = submit(site, date_from="", date_until="", accession_numbers="# March\r\nA1\r\n\r\nA 2, left\r\n")
+    response = submit(
+        site, date_from="", date_until="", accession_numbers="# March\r\nA1\r\n\r\nA 2, left\r\n"
+    )
     _, command = site.command()
     # Then
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert command.criteria["accession_numbers"] == ["A1", "A 2, left"]
 
 
@@ -168,18 +170,18 @@ def test_studies_can_be_named_by_accession_number_in_place_of_dates(site):
         ),
     ],
 )
-def test_wrong_identifiers_are_told_at_their_field(site, changes, field, problem):
+def test_invalid_identifiers_are_reported_at_their_field(site, changes, field, problem):
     # When
-    answer = submit(site, **changes)
+    response = submit(site, **changes)
     # Then
-    assert answer.status_code == 422
-    assert f'id="{field}-error" data-error-of="{field}">{problem}' in answer.text
+    assert response.status_code == 422
+    assert f'id="{field}-error" data-error-of="{field}">{problem}' in response.text
 
 
 def test_the_preview_counts_named_studies(site):
     # When
-    said = {"study_instance_uids": "1.2\n1.3"}
-    preview = site.person("importer").post("/imports/query/preview", said).json
+    raw = {"study_instance_uids": "1.2\n1.3"}
+    preview = site.person("importer").post("/imports/query/preview", raw).json
     # Then
     assert (preview["days"], preview["warning"], preview["problems"]) == (
         "2 study UIDs, of any date.",
@@ -197,22 +199,22 @@ def test_a_form_like_a_job_names_the_same_studies(site):
     assert "1.2\n1.3</textarea>" in page
 
 
-def test_without_workers_the_page_says_what_to_start_and_the_order_waits(site):
+def test_without_workers_the_command_waits_and_the_page_names_them(site):
     # Given
     before = site.person("importer").text("/imports/query")
     # When
-    answer = submit(site)
-    after = site.person("importer").text(answer.location)
+    response = submit(site)
+    after = site.person("importer").text(response.location)
     # Then
     for command in ("doseqr serve query", "doseqr serve retrieve", "doseqr serve echo"):
         assert command in before
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert "Queued, waiting for a worker." in after
     assert "doseqr serve query" in after
     assert site.broker.queue_state("query").ready == 1
 
 
-def test_with_workers_nothing_is_complained_of(site):
+def test_with_workers_the_page_shows_no_complaint(site):
     # Given
     site.listen_all()
     # When
@@ -221,24 +223,24 @@ def test_with_workers_nothing_is_complained_of(site):
     assert "doseqr serve" not in page
 
 
-def test_without_the_broker_the_page_says_so_before_and_after(site):
+def test_an_unreachable_broker_is_reported_before_and_after(site):
     # Given
     site.broker.close()
     # When
     before = site.person("importer").text("/imports/query")
-    answer = submit(site)
+    response = submit(site)
     # Then
     assert "cannot be reached" in before
-    assert answer.status_code == 503
-    assert "start RabbitMQ" in answer.text
-    assert 'value="2024-05-01"' in answer.text
+    assert response.status_code == 503
+    assert "start RabbitMQ" in response.text
+    assert 'value="2024-05-01"' in response.text
 
 
-def test_a_refused_order_shows_its_field_and_problem(site):
+def test_a_refused_command_shows_its_field_and_problem(site):
     # Given
     event = Rejected(command_id="q1", field="data.criteria.date_from", problem="is after date_until")
     site.publisher.event(event, "command", "q1")
-    wait_until(lambda: site.parts.live.heard.rejection("q1") is not None)
+    wait_until(lambda: site.components.live.event_results.rejection("q1") is not None)
     # When
     page = site.person("importer").text("/imports/query?job=q1")
     # Then
@@ -265,7 +267,7 @@ def test_progress_shows_slices_and_studies(site):
     # When
     part = site.person("viewer").text("/jobs/q1/fragment")
     # Then
-    assert "Slices done: 4 of 8, 1 not answered" in part
+    assert "Slices done: 4 of 8, 1 without response" in part
     assert '<progress class="bar mb-3" id="slices-q1" max="8" value="4">' in part
     assert "1\N{NARROW NO-BREAK SPACE}234" in part
     assert "Waiting: pacs is busy" in part
@@ -292,16 +294,16 @@ def test_an_ended_query_shows_types_reasons_and_the_button(site):
     assert "data-ended" in importer
 
 
-def test_a_retrieve_of_some_types_is_ordered(site):
+def test_a_retrieve_of_some_types_is_published(site):
     # Given
     site.listen_all()
     site.add(a_query("q1", studies_kept=2), a_study("1.1", "q1"), a_study("1.2", "q1", type="MG"))
     # When
-    answer = site.person("importer").post("/jobs/q1/retrieve", {"types": ["MG"], "back": "query"})
+    response = site.person("importer").post("/jobs/q1/retrieve", {"types": ["MG"], "back": "query"})
     retrieve_id, command = site.command()
     part = site.person("importer").text("/jobs/q1/fragment")
     # Then
-    assert answer.location == "/imports/query?job=q1#progress"
+    assert response.location == "/imports/query?job=q1#progress"
     assert isinstance(command, RunRetrieve)
     assert (command.query_id, command.types, command.requested_by) == ("q1", ["MG"], "importer")
     assert "Queued, waiting for a worker." in part
@@ -318,14 +320,14 @@ def test_all_types_ticked_means_all(site):
     assert site.command()[1].types == []
 
 
-def test_no_type_ticked_orders_nothing(site):
+def test_no_ticked_type_publishes_nothing(site):
     # Given
     site.listen_all()
     site.add(a_query("q1", studies_kept=1), a_study("1.1", "q1"))
     # When
-    answer = site.person("importer").post("/jobs/q1/retrieve", follow_redirects=True)
+    response = site.person("importer").post("/jobs/q1/retrieve", follow_redirects=True)
     # Then
-    assert "Tick at least one type" in answer.text
+    assert "Tick at least one type" in response.text
     assert site.commands == []
 
 
@@ -345,14 +347,14 @@ def test_the_retrieve_is_followed_in_the_same_place(site):
     assert 'data-every="3"' in part
 
 
-def test_nodes_are_shown_as_their_answers_arrive(site):
+def test_nodes_are_shown_as_their_results_arrive(site):
     # Given
     site.add(NodeCheck(node_id=2, ok=False, outcome="timed out", detail="", checked_at=NOW))
-    answer = NodeStatus(
+    response = NodeStatus(
         echo_id="e1", node_id=1, node="pacs", kind="remote", ok=True, rtt_ms=12.3, outcome="answers"
     )
-    site.publisher.event(answer, "echo", "e1")
-    wait_until(lambda: bool(site.parts.live.heard.echo("e1").answers))
+    site.publisher.event(response, "echo", "e1")
+    wait_until(lambda: bool(site.components.live.event_results.echo("e1").results))
     person = site.person("importer")
     # When
     during = person.text("/nodes/status?on=query&echo=e1")
@@ -369,13 +371,13 @@ def test_a_page_has_its_nodes_tested_under_its_own_id(site):
     site.listen_all()
     # When
     person = site.person("importer")
-    answer = person.post("/nodes/echo", {"echo": "e1"}, headers={"X-DoseQR": "script"})
+    response = person.post("/nodes/echo", {"echo": "e1"}, headers={"X-DoseQR": "script"})
     # Then
-    assert answer.status_code == 204
+    assert response.status_code == 204
     assert site.command()[0] == "e1"
 
 
-def test_the_form_begins_with_what_the_shown_job_asked_for(site):
+def test_the_form_starts_with_the_criteria_of_the_job(site):
     # Given
     criteria = {"types": ["NM"], "date_from": "2023-01-02", "keep_descriptions": ["bone", "lung"]}
     site.add(a_query("q1", criteria=criteria))
@@ -388,7 +390,7 @@ def test_the_form_begins_with_what_the_shown_job_asked_for(site):
 
 def test_an_event_reaches_the_pages_that_follow_its_job(site):
     # Given
-    mine, other = site.parts.live.open({"q1"}), site.parts.live.open({"q2"})
+    mine, other = site.components.live.open({"q1"}), site.components.live.open({"q2"})
     # When
     site.publisher.event(Accepted(job_id="q1", kind="query"), "query", "q1")
     # Then
@@ -396,7 +398,7 @@ def test_an_event_reaches_the_pages_that_follow_its_job(site):
     assert other.wait(0.0) == []
 
 
-def test_embedded_mode_says_what_it_leaves_out(site, test_settings):
+def test_embedded_mode_is_announced_with_its_limits(site, test_settings):
     # Given
     from services.web.app import create_app
 

@@ -36,9 +36,9 @@ FORMS = {
 @pytest.mark.parametrize("address", PAGES)
 def test_a_page_opens_for_its_roles_alone(site, role, address):
     # When
-    answer = site.person(role).get(address)
+    response = site.person(role).get(address)
     # Then
-    assert answer.status_code == (200 if role in PAGES[address] else 403)
+    assert response.status_code == (200 if role in PAGES[address] else 403)
 
 
 @pytest.mark.parametrize("role", ["viewer", "importer"])
@@ -47,20 +47,20 @@ def test_a_form_is_taken_from_its_roles_alone(site, role, address):
     # Given
     site.add(a_query(), a_study("1.2"))
     # When
-    answer = site.person(role).post(address)
+    response = site.person(role).post(address)
     # Then
-    assert (answer.status_code == 403) == (role not in FORMS[address])
+    assert (response.status_code == 403) == (role not in FORMS[address])
     if role not in FORMS[address]:
-        assert "Your role does not include this page." in answer.text
+        assert "Your role does not include this page." in response.text
 
 
 @pytest.mark.parametrize("address", [*FORMS, "/login", "/logout", "/password"])
 def test_a_form_without_its_token_does_nothing(site, address):
     # When
-    answer = site.person("admin").client.post(address)
+    response = site.person("admin").client.post(address)
     # Then
-    assert answer.status_code == 400
-    assert "nothing was done" in answer.text
+    assert response.status_code == 400
+    assert "nothing was done" in response.text
 
 
 def test_the_menu_to_query_is_there_only_for_those_who_may(site):
@@ -72,17 +72,17 @@ def test_the_own_account_cannot_be_taken_away(site):
     # Given
     person = site.person("admin")
     # When
-    answer = person.post("/users/3/disable")
+    response = person.post("/users/3/disable")
     # Then
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
 @pytest.mark.parametrize("address", ["/login", "/static/live.js", "/nowhere", "/health/live"])
-def test_every_answer_carries_the_headers(site, address):
+def test_every_response_carries_the_security_headers(site, address):
     # When
-    answer = site.person().get(address)
-    headers = answer.headers
-    answer.close()
+    response = site.person().get(address)
+    headers = response.headers
+    response.close()
     # Then
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "unsafe-inline" not in headers["Content-Security-Policy"]
@@ -105,26 +105,26 @@ def test_pages_need_nothing_inline_and_nothing_from_elsewhere(site, address):
     assert "https://" not in page
 
 
-def test_a_page_that_is_not_there_says_so(site):
+def test_an_unknown_address_gives_a_readable_page(site):
     # When
-    answer = site.person("viewer").get("/nowhere")
+    response = site.person("viewer").get("/nowhere")
     # Then
-    assert answer.status_code == 404
-    assert "There is nothing at this address." in answer.text
+    assert response.status_code == 404
+    assert "There is nothing at this address." in response.text
 
 
 def test_a_defect_gives_a_readable_page_and_no_text_of_the_error_in_the_log(site, capsys):
     # Given: a text that does not stand in the source, which the log shows
-    parts = ["SECRET", "PATIENT"]
+    components = ["SECRET", "PATIENT"]
 
     def broken() -> str:
-        raise ValueError(chr(94).join(parts))
+        raise ValueError(chr(94).join(components))
 
     site.app.view_functions["jobs.listing"] = broken
     # When
-    answer = site.person("viewer").get("/jobs")
+    response = site.person("viewer").get("/jobs")
     # Then
-    assert answer.status_code == 500
-    assert "An error of DoseQR itself" in answer.text
+    assert response.status_code == 500
+    assert "An error of DoseQR itself" in response.text
     captured = capsys.readouterr()
-    assert "SECRET^PATIENT" not in answer.text + captured.out + captured.err
+    assert "SECRET^PATIENT" not in response.text + captured.out + captured.err
