@@ -30,7 +30,7 @@ from shared.querying.profile import Profile
 from shared.settings import Settings
 
 
-def reopen(session: Session, ledger: Ledger, query: Query, now: datetime) -> None:
+def reopen(session: Session, ledger: Ledger[Query], query: Query, now: datetime) -> None:
     """Make the slices that were not answered and the missing studies of a locked query open again.
 
     What was decided stays. Studies that nobody has decided are examined once the slices are answered.
@@ -55,7 +55,12 @@ class QueryHandler:
     """Turns commands into jobs."""
 
     def __init__(
-        self, settings: Settings, database: Database, publisher: Publisher, engine: Engine, clock: Clock
+        self,
+        settings: Settings,
+        database: Database,
+        publisher: Publisher,
+        engine: Engine[Query],
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._database = database

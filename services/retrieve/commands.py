@@ -26,7 +26,9 @@ log = structlog.get_logger(__name__)
 class RetrieveHandler:
     """Turns commands into jobs."""
 
-    def __init__(self, database: Database, publisher: Publisher, engine: Engine, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, publisher: Publisher, engine: Engine[Retrieve], clock: Clock
+    ) -> None:
         self._database = database
         self._publisher = publisher
         self._engine = engine

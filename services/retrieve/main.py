@@ -24,7 +24,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     clock, publisher = parts.clock, parts.publisher
 
     def report(job_id: str) -> None:
-        engine.tell.progress_or_not(job_id)
+        engine.events.try_progress(job_id)
 
     work = RetrieveJobService(settings, database, parts.pool, report, clock)
     engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings), clock)

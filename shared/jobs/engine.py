@@ -1,11 +1,11 @@
-"""Runs the tasks of jobs: claims, works, ends, releases what follows, sees to it that the end is told."""
+"""Runs the tasks of jobs: claims, works, ends, releases what follows, and publishes each end."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Generic
 
 import structlog
 from sqlalchemy.orm import Session
@@ -18,7 +18,7 @@ from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, Peer
 from shared.errors import InvalidInputError, RetriableError
 from shared.jobs.job_events import JobEvents
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Claim, Ending, JobService, RerunRequest, Result
+from shared.jobs.model import Claim, Ending, JobService, JobT, RerunRequest, Result
 from shared.jobs.new_task import NewTask
 from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
 from shared.jobs.running_tasks import RunningTasks
@@ -27,27 +27,27 @@ from shared.messaging.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 
-#: Limits of a node may change while work waits for its hours: it looks again after so long.
-LOOK_AGAIN = timedelta(seconds=10)
+#: Limits of a node may change while work waits for its hours: the longest wait before they are read again.
+REREAD_LIMITS_AFTER = timedelta(seconds=10)
 
-#: A job that ended like this has been counted to its last task; what comes in late is left out. What comes in
+#: A job that ended like this has been counted to its last task; late results are left out. What comes in
 #: after a cancellation was found, and stays visible.
 _GIVEN_UP = ENDED - {"cancelled"}
 
 
-def _require_missing(job: Any) -> None:
+def _require_missing(job: JobT) -> None:
     if job.status == "completed":
         raise InvalidInputError("data.job_id", "nothing is missing: it is completed")
     if job.status not in ENDED:
         raise InvalidInputError("data.job_id", f"has not ended yet; it is {job.status}")
 
 
-class Engine:
+class Engine(Generic[JobT]):
     """One service's jobs in this process; its handlers may run on any number of threads and processes."""
 
     def __init__(
         self,
-        service: JobService,
+        service: JobService[JobT],
         database: Database,
         publisher: Publisher,
         worker: str,
@@ -58,13 +58,13 @@ class Engine:
         self.database = database
         self.ledger = Ledger(service.job_table, service.task_table)
         self.running_tasks = RunningTasks(self.ledger, database, clock)
-        self.tell = JobEvents(service, self.ledger, database, publisher, clock)
+        self.events = JobEvents(service, self.ledger, database, publisher, clock)
         self._publisher = publisher
         self._worker = worker
         self._policy = policy
         self._clock = clock
-        #: Tokens of claims by task that this process let go of, because the database was away.
-        self._let_go: dict[int, str] = {}
+        #: Tokens of claims by task that this process abandoned, because the database was away.
+        self._abandoned: dict[int, str] = {}
 
     def handle(self, message: Message, redelivered: bool) -> None:
         """Handle the message of one task.
@@ -83,19 +83,19 @@ class Engine:
                 self._worker,
                 self._clock(),
                 redelivered=redelivered,
-                let_go=self._let_go.get(task.task_id, ""),
+                abandoned_token=self._abandoned.get(task.task_id, ""),
             )
-        self._let_go.pop(task.task_id, None)
+        self._abandoned.pop(task.task_id, None)
         if claimed is not None:
-            self._work_or_let_go(*claimed)
+            self._work_or_abandon(*claimed)
         self.advance(task.job_id)
 
-    def _work_or_let_go(self, claim: Claim, starts_before: int) -> None:
+    def _work_or_abandon(self, claim: Claim, starts_before: int) -> None:
         try:
             self._work(claim, starts_before)
         except RetriableError:
             # The next try need not wait until this claim's lease has ended.
-            self._let_go[claim.task_id] = claim.token
+            self._abandoned[claim.task_id] = claim.token
             raise
 
     def _work(self, claim: Claim, starts_before: int) -> None:
@@ -129,7 +129,7 @@ class Engine:
 
     def _wait(self, claim: Claim, wait: NotNowError) -> None:
         now = self._clock()
-        due_at = max(now, min(wait.until, now + LOOK_AGAIN))
+        due_at = max(now, min(wait.until, now + REREAD_LIMITS_AFTER))
         with self.database.write() as session:
             job = self.ledger.lock(session, claim.job_id)
             if job is None or job.status in ENDED:
@@ -194,7 +194,7 @@ class Engine:
             result.after()
 
     def _go_on(
-        self, session: Session, job: Any, result: Result, follows: Sequence[NewTask], now: datetime
+        self, session: Session, job: JobT, result: Result, follows: Sequence[NewTask], now: datetime
     ) -> None:
         if not result.error:
             job.note = result.note[:1000]
@@ -204,9 +204,9 @@ class Engine:
             self.ledger.add(session, job.id, follows, now)
 
     def advance(self, job_id: str) -> None:
-        """Release what is due, tell how the job stands, end it when nothing is left.
+        """Release what is due, publish progress, end the job when nothing is left.
 
-        What it leaves of its node's share goes to other jobs at once.
+        What it leaves of its node's share goes to other jobs immediately.
 
         Raises:
             RetriableError: the broker or the database is away.
@@ -225,13 +225,13 @@ class Engine:
             ended = job.status in ENDED
         self._publish_tasks(job_id, released)
         if ended:
-            self.tell.end(job_id)
+            self.events.end(job_id)
         else:
-            self.tell.progress(job_id, now)
+            self.events.progress(job_id, now)
         return others
 
     def _advance_locked(
-        self, session: Session, job: Any, now: datetime
+        self, session: Session, job: JobT, now: datetime
     ) -> tuple[Sequence[int], Sequence[str]]:
         if job.status == "queued":
             job.status, job.started_at = "running", now
@@ -271,7 +271,7 @@ class Engine:
         self.advance(job_id)
         return True
 
-    def rerun(self, job_id: str, request: RerunRequest, prepare: Callable[[Session, Any], None]) -> bool:
+    def rerun(self, job_id: str, request: RerunRequest, prepare: Callable[[Session, JobT], None]) -> bool:
         """Run an ended job again for what is missing of it; False if there is none of this service.
 
         `prepare` makes that pending, with the job locked. The same command again only goes on with it.
@@ -287,15 +287,15 @@ class Engine:
             if not request.is_known_to(job):
                 _require_missing(job)
                 # Each round has an end of its own: whoever waits for that of the last one hears it.
-                self.tell.end_of_locked(session, job)
+                self.events.end_of_locked(session, job)
                 prepare(session, job)
                 self.ledger.reopen(job, request)
                 log.info("job asked again", job_id=job_id, requested_by=request.requested_by, round=job.round)
-        self.tell.accepted(job)
+        self.events.accepted(job)
         self.advance(job_id)
         return True
 
-    def start_job(self, session: Session, job: Any, tasks: Sequence[NewTask]) -> None:
+    def start_job(self, session: Session, job: JobT, tasks: Sequence[NewTask]) -> None:
         """Add a new job with its first tasks to the caller's transaction; `advance` it after the commit."""
         session.add(job)
         session.flush()
@@ -318,4 +318,4 @@ class Engine:
         for job_id in jobs:
             self.advance(job_id)
         for job_id in unannounced:
-            self.tell.end(job_id)
+            self.events.end(job_id)

@@ -1,19 +1,20 @@
-"""What is told of jobs: progress now and then, and each end exactly once."""
+"""The events of jobs: accepted, progress at most four times a second, and each end exactly once."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Generic
 
 import structlog
 from sqlalchemy.orm import Session
 
 from shared.clock import Clock
 from shared.contract.messages import ENDED, ENDINGS, Accepted, Progress
+from shared.database.models import JobRow
 from shared.database.session import Database
 from shared.errors import RetriableError
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import JobService
+from shared.jobs.model import JobService, JobT
 from shared.messaging.publisher import Publisher
 
 log = structlog.get_logger(__name__)
@@ -22,17 +23,22 @@ log = structlog.get_logger(__name__)
 PROGRESS_EVERY = timedelta(seconds=0.25)
 
 
-def event_id(job: Any, word: str) -> str:
+def event_id(job: JobRow, word: str) -> str:
     """Return the id of the event with which a job begins or ends: another one each time it is asked again."""
     tail = f"-{job.round}-{word}" if job.round else f"-{word}"
     return f"{job.id[: 64 - len(tail)]}{tail}"
 
 
-class JobEvents:
+class JobEvents(Generic[JobT]):
     """Publishes the events of one service's jobs."""
 
     def __init__(
-        self, service: JobService, ledger: Ledger, database: Database, publisher: Publisher, clock: Clock
+        self,
+        service: JobService[JobT],
+        ledger: Ledger[JobT],
+        database: Database,
+        publisher: Publisher,
+        clock: Clock,
     ) -> None:
         self._service = service
         self._ledger = ledger
@@ -40,8 +46,8 @@ class JobEvents:
         self._publisher = publisher
         self._clock = clock
 
-    def accepted(self, job: Any) -> None:
-        """Tell that a job begins, or begins again.
+    def accepted(self, job: JobRow) -> None:
+        """Publish that a job begins, or begins again.
 
         Raises:
             BrokerAwayError: the broker did not confirm it.
@@ -50,7 +56,7 @@ class JobEvents:
         self._publisher.event(event, self._service.kind, job.id, event_id=event_id(job, "accepted"))
 
     def progress(self, job_id: str, now: datetime) -> None:
-        """Tell how a job stands, if it is its turn.
+        """Publish the progress of a job, if it is its turn.
 
         Raises:
             RetriableError: the broker or the database is away.
@@ -70,12 +76,12 @@ class JobEvents:
             )
         self._publisher.event(event, self._service.kind, job_id)
 
-    def progress_or_not(self, job_id: str) -> None:
-        """Tell how a job stands while one of its tasks is in hand, if it is its turn; never raises."""
+    def try_progress(self, job_id: str) -> None:
+        """Publish progress while a task of the job is in hand, if it is its turn; never raises."""
         try:
             self.progress(job_id, self._clock())
         except RetriableError as error:
-            log.debug("progress not told", job_id=job_id, error=str(error))
+            log.debug("progress not published", job_id=job_id, error=str(error))
 
     def end(self, job_id: str) -> None:
         """Publish the end of a job unless that was done.
@@ -88,7 +94,7 @@ class JobEvents:
             if job is not None:
                 self.end_of_locked(session, job)
 
-    def end_of_locked(self, session: Session, job: Any) -> None:
+    def end_of_locked(self, session: Session, job: JobRow) -> None:
         """Publish the end of a locked job unless that was done.
 
         The row stays locked until the broker has confirmed, so that no other worker announces it as well;

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Generic
 
-from sqlalchemy import ColumnElement, CursorResult, and_, bindparam, false, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED
-from shared.jobs.model import Claim, Ending, RerunRequest
+from shared.database.models import TaskRow
+from shared.database.rows import changed_rows
+from shared.jobs.model import Claim, Ending, JobT, RerunRequest
 from shared.jobs.new_task import NewTask
 from shared.jobs.node_load import RUNS, Standings
 
-#: A worker that has not renewed its lease for so long is dead.
+#: A worker whose lease was not renewed for this long is dead.
 LEASE = timedelta(seconds=30)
 
-#: A queued task that nobody has claimed after so long has lost its message.
+#: A task that stays queued for longer than this without a claim has lost its message.
 QUEUED_AT_MOST = timedelta(seconds=60)
 
 #: Postponements of a job that are closer together than this are one.
@@ -27,16 +29,16 @@ MOVED_TOGETHER = timedelta(seconds=1)
 OPEN = ("pending", "queued", "running")
 
 
-class Ledger:
+class Ledger(Generic[JobT]):
     """Reads and writes jobs and tasks; each method runs within the caller's transaction."""
 
-    def __init__(self, job: type[Any], task: type[Any]) -> None:
+    def __init__(self, job: type[JobT], task: type[TaskRow]) -> None:
         self.job = job
         self.task = task
         self._standings = Standings(job, task)
         self._locked = select(job).where(job.id == bindparam("job_id")).with_for_update()
 
-    def lock(self, session: Session, job_id: str) -> Any | None:
+    def lock(self, session: Session, job_id: str) -> JobT | None:
         """Return the job, locked until the transaction ends (SQLite: the whole database is)."""
         return session.scalars(self._locked, {"job_id": job_id}).one_or_none()
 
@@ -65,19 +67,19 @@ class Ledger:
         now: datetime,
         *,
         redelivered: bool,
-        let_go: str = "",
+        abandoned_token: str = "",
     ) -> tuple[Claim, int] | None:
         """Take a task in hand, and return it with the number of starts before that nobody ended.
 
         Another worker's live claim stands, unless the message was redelivered: then that worker has lost its
-        connection, and the token sees to it that only one of the two ends the task. `let_go` is the token of
+        connection, and the token ensures that only one of the two ends the task. `abandoned_token` is that of
         a claim on which nobody works any more.
         """
         task = self.task
         free: ColumnElement[bool] = task.state.in_(("pending", "queued"))
         abandoned = or_(task.lease_until < now, true() if redelivered else false())
-        if let_go:
-            abandoned = or_(abandoned, task.claim_token == let_go)
+        if abandoned_token:
+            abandoned = or_(abandoned, task.claim_token == abandoned_token)
         lost = and_(task.state == "running", abandoned)
         token = new_id()
         taken = session.execute(
@@ -92,7 +94,7 @@ class Ledger:
                 starts=task.starts + 1,
             )
         )
-        if not _rows(taken):
+        if not changed_rows(taken):
             return None
         row = session.get_one(task, task_id)
         failing_for_s = (now - row.failing_since).total_seconds() if row.failing_since else 0.0
@@ -101,10 +103,10 @@ class Ledger:
 
     def _job_runs(self) -> ColumnElement[bool]:
         running = select(self.job.id).where(self.job.status.in_(RUNS))
-        return cast("ColumnElement[bool]", self.task.job_id.in_(running))
+        return self.task.job_id.in_(running)
 
     def end(self, session: Session, claim: Claim, state: str, error: str, detail: str, now: datetime) -> bool:
-        """End a task if the claim still holds; tell whether it did."""
+        """End a task if the claim still holds; return whether it did."""
         return self._update_claimed(
             session,
             claim,
@@ -126,29 +128,29 @@ class Ledger:
         error: str = "",
         detail: str = "",
     ) -> bool:
-        """Make a task pending again, with a failure (`error`) or without; tell whether the claim held."""
-        values: dict[str, Any] = {"state": "pending", "due_at": due_at, "starts": 0, "lease_until": None}
+        """Make a task pending again, with a failure (`error`) or without; return whether the claim held."""
+        values: dict[str, object] = {"state": "pending", "due_at": due_at, "starts": 0, "lease_until": None}
         if error:
             values |= {"error": error, "detail": detail, "failures": claim.failures + 1}
             values["failing_since"] = now - timedelta(seconds=claim.failing_for_s)
         elif claim.failures:
-            # Waiting without a try is no time in which it failed.
+            # The time that it waits without a try does not count as time in which it failed.
             values["failing_since"] = due_at - timedelta(seconds=claim.failing_for_s)
         return self._update_claimed(session, claim, **values)
 
     def postpone(self, session: Session, job_id: str, due_at: datetime) -> None:
         """Let no pending task of the job be queued before this time."""
         task = self.task
-        # Several tasks find out at nearly the same time; one of them moves the rest.
+        # Several tasks find out at nearly the same time; the first of them moves the rest.
         earlier = and_(task.job_id == job_id, task.state == "pending", task.due_at < due_at - MOVED_TOGETHER)
         failing = update(task).where(earlier, task.failing_since.is_not(None))
         session.execute(failing.values(failing_since=due_at))
         session.execute(update(task).where(earlier).values(due_at=due_at))
 
-    def _update_claimed(self, session: Session, claim: Claim, **values: Any) -> bool:
+    def _update_claimed(self, session: Session, claim: Claim, **values: object) -> bool:
         task = self.task
         held = and_(task.id == claim.task_id, task.claim_token == claim.token, task.state == "running")
-        return bool(_rows(session.execute(update(task).where(held).values(**values))))
+        return bool(changed_rows(session.execute(update(task).where(held).values(**values))))
 
     def renew(self, session: Session, claims: Sequence[Claim], now: datetime) -> set[str]:
         """Renew the leases of claims in hand; return the tokens that still hold."""
@@ -163,7 +165,7 @@ class Ledger:
         ended = self.job.status.in_(ENDED)
         return set(session.scalars(select(self.job.id).where(self.job.id.in_(job_ids), ended)))
 
-    def release(self, session: Session, job: Any, now: datetime) -> tuple[list[int], list[str]]:
+    def release(self, session: Session, job: JobT, now: datetime) -> tuple[list[int], list[str]]:
         """Mark pending tasks of a locked job as queued as far as its share goes.
 
         Returns their ids for publishing, and the other jobs of the node that have less than their share.
@@ -191,27 +193,27 @@ class Ledger:
         session.execute(update(self.task).where(which).values(state="pending", due_at=now))
 
     def has_open_tasks(self, session: Session, job_id: str) -> bool:
-        """Tell whether any task of the job is still to be done."""
+        """Return whether the job has an open task."""
         task = self.task
         found = select(task.id).where(task.job_id == job_id, task.state.in_(OPEN)).limit(1)
         return session.scalar(found) is not None
 
-    def finish(self, session: Session, job: Any, ending: Ending, now: datetime) -> None:
+    def finish(self, session: Session, job: JobT, ending: Ending, now: datetime) -> None:
         """End a locked job; tasks that wait end with it, those in hand end by themselves.
 
-        After a failure those in hand fail with it: what they bring is not counted any more, and is missing.
+        After a failure those in hand fail with it: their results no longer count, and are missing.
         """
         job.status, job.ended_at = ending.status, now
         job.failure, job.detail, job.note = ending.failure, ending.detail, ""
         states: tuple[str, ...] = ("pending", "queued")
-        values: dict[str, Any] = {"state": "cancelled", "ended_at": now}
+        values: dict[str, object] = {"state": "cancelled", "ended_at": now}
         if ending.failure:
             states = OPEN
             values |= {"state": "failed", "error": ending.failure, "detail": ending.detail}
         which = and_(self.task.job_id == job.id, self.task.state.in_(states))
         session.execute(update(self.task).where(which).values(**values))
 
-    def reopen(self, job: Any, request: RerunRequest) -> None:
+    def reopen(self, job: JobT, request: RerunRequest) -> None:
         """Let a locked job that has ended run again."""
         job.status, job.ended_at, job.announced_at = "running", None, None
         job.failure, job.detail, job.note = "", "", ""
@@ -227,13 +229,13 @@ class Ledger:
         session.execute(update(task).where(undone).values(**fresh, **blank))
 
     def recover(self, session: Session, now: datetime, *, queue_is_empty: bool) -> int:
-        """Make tasks of dead workers pending again, and those whose message got lost; return how many."""
+        """Make tasks of dead workers and tasks whose message was lost pending again; return how many."""
         task = self.task
         dead = and_(task.state == "running", task.lease_until < now)
         lost = and_(task.state == "queued", task.queued_at < now - QUEUED_AT_MOST)
         which = or_(dead, lost) if queue_is_empty else dead
         values = {"state": "pending", "due_at": now}
-        return _rows(session.execute(update(task).where(which).values(**values)))
+        return changed_rows(session.execute(update(task).where(which).values(**values)))
 
     def jobs_with_work(self, session: Session, now: datetime) -> list[str]:
         """Return unfinished jobs that may begin a task, or have none open at all."""
@@ -248,11 +250,7 @@ class Ledger:
         return list(session.scalars(select(job.id).where(which)))
 
     def take_progress_turn(self, session: Session, job_id: str, now: datetime, every: timedelta) -> bool:
-        """Tell whether the caller may publish progress of the job now; only one worker may, each `every`."""
+        """Return whether the caller may publish progress now; of all workers only one may in each `every`."""
         job = self.job
         turn = and_(job.id == job_id, or_(job.progress_at.is_(None), job.progress_at <= now - every))
-        return bool(_rows(session.execute(update(job).where(turn).values(progress_at=now))))
-
-
-def _rows(result: Any) -> int:
-    return cast("CursorResult[Any]", result).rowcount
+        return bool(changed_rows(session.execute(update(job).where(turn).values(progress_at=now))))

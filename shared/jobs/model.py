@@ -1,18 +1,23 @@
-"""What the engine and a service say to each other about jobs and tasks."""
+"""What the engine and a service exchange about jobs and tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
 from shared.contract.messages import JobKind
+from shared.database.models import JobRow, TaskRow
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
 from shared.jobs.new_task import NewTask
+from shared.json_types import JsonDocument, JsonObject
+
+JobT = TypeVar("JobT", bound=JobRow)
+JobT_co = TypeVar("JobT_co", bound=JobRow, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Claim:
     job_id: str
     task_id: int
     kind: str
-    payload: dict[str, Any]
+    payload: JsonDocument
     token: str
     failures: int
     failing_for_s: float
@@ -39,15 +44,15 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class RerunRequest:
-    """Who asks again for what is missing of a job, by which command."""
+    """Who requests what is missing of a job once more, and by which command."""
 
     command_id: str
     requested_by: str
     at: datetime
 
-    def is_known_to(self, job: Any) -> bool:
-        """Tell whether the job was asked again by this very command before."""
-        return any(one["command_id"] == self.command_id for one in job.asked_again or ())
+    def is_known_to(self, job: JobRow) -> bool:
+        """Return whether this very command has already rerun the job."""
+        return any(rerun["command_id"] == self.command_id for rerun in job.asked_again or ())
 
     def to_json(self) -> dict[str, str]:
         """Return it as the job keeps it."""
@@ -68,11 +73,11 @@ class Result:
     detail: str = ""
     end_job: Ending | None = None
     after: Callable[[], None] | None = None
-    #: What the job waits for now, in words, if it waits.
+    #: What the job waits for now, for people; empty if it does not wait.
     note: str = ""
 
 
-class JobService(Protocol):
+class JobService(Protocol[JobT_co]):
     """What a service does with its tasks; the engine does the rest."""
 
     @property
@@ -81,13 +86,13 @@ class JobService(Protocol):
         ...
 
     @property
-    def job_table(self) -> type[Any]:
-        """The table of its jobs (JobColumns)."""
+    def job_table(self) -> type[JobT_co]:
+        """The table of its jobs."""
         ...
 
     @property
-    def task_table(self) -> type[Any]:
-        """The table of its tasks (TaskColumns with job_id)."""
+    def task_table(self) -> type[TaskRow]:
+        """The table of its tasks."""
         ...
 
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
@@ -100,17 +105,17 @@ class JobService(Protocol):
         ...
 
     def give_up(self, claim: Claim, error: PeerError) -> Result:
-        """Say what it means that a task failed for good."""
+        """Return what follows when a task has failed for good."""
         ...
 
     def drained(self, session: Session, job_id: str) -> Sequence[NewTask] | Ending:
-        """Say what follows when no task of a job is open: more tasks, or its end. The job is locked."""
+        """Return what follows when a job has no open task: more tasks, or its end. The job is locked."""
         ...
 
-    def counts(self, session: Session, job_id: str) -> dict[str, Any]:
+    def counts(self, session: Session, job_id: str) -> JsonObject:
         """Return the counts for progress and ending events."""
         ...
 
     def before_announcing(self, session: Session, job_id: str) -> None:
-        """Do what must have been done once an end is announced; may run twice."""
+        """Do what must be done before an end is announced; may run twice."""
         ...

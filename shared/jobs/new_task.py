@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+
+from shared.json_types import JsonDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,9 +14,9 @@ class NewTask:
     """A task to be added to a job."""
 
     kind: str
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: JsonDocument = field(default_factory=dict)
     #: Columns of the service's own task table.
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
     #: Seconds before which it is not begun.
     delay_s: float = 0.0
     #: When it was due, in place of now: what was due earlier is begun earlier.

@@ -1,4 +1,4 @@
-"""How the jobs of a node stand: what each has in flight and could begin, and what that makes its share."""
+"""The load of each node: what each of its jobs has in flight and could begin, and the share that follows."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, literal, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, literal, select
 from sqlalchemy.orm import Session
 
 from shared.contract.messages import INTERACTIVE
-from shared.database.models import Node, Query, QueryTask, Retrieve, RetrieveTask
+from shared.database.models import JobRow, Node, Query, QueryTask, Retrieve, RetrieveTask, TaskRow
 from shared.jobs.fair_share import Standing, credits_of, shares, short
 from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT, MAX_ASSOCIATIONS_MOST
 
-#: The jobs of all services that ask nodes, with their tasks.
-_ALL: tuple[tuple[type[Any], type[Any]], ...] = ((Query, QueryTask), (Retrieve, RetrieveTask))
+#: The jobs of all services that send requests to nodes, with their tasks.
+_ALL: tuple[tuple[type[JobRow], type[TaskRow]], ...] = ((Query, QueryTask), (Retrieve, RetrieveTask))
+
+#: Columns of one standing: see `Standing`.
+_StandingRow = tuple[str, int, str, datetime, int, int, bool]
 
 RUNS = ("queued", "running")
 IN_FLIGHT = ("queued", "running")
@@ -43,9 +45,9 @@ class Shared:
 class Standings:
     """Reads how the jobs of one service stand, within the caller's transaction."""
 
-    def __init__(self, job: type[Any], task: type[Any]) -> None:
+    def __init__(self, job: type[JobRow], task: type[TaskRow]) -> None:
         self._job = job
-        # Built once: to build it takes longer than to have it answered, and each task that ends asks.
+        # Built once: building it takes longer than executing it, and each task that ends executes it.
         self._of_all = _statement(job, task)
         self._of_node = self._of_all.where(job.remote_id == bindparam("of_node"))
 
@@ -59,7 +61,7 @@ class Standings:
         read = _standings(session.execute(self._of_all, {"now": now}))
         return [
             self._shared(session, node_id, list(jobs), now)
-            for node_id, jobs in groupby(read, key=lambda one: one.node_id)
+            for node_id, jobs in groupby(read, key=lambda standing: standing.node_id)
         ]
 
     def _shared(self, session: Session, node_id: int, standings: Sequence[Standing], now: datetime) -> Shared:
@@ -71,7 +73,7 @@ class Standings:
         return Shared(standings, given)
 
     def _waited_for(self, session: Session, node_id: int, now: datetime) -> bool:
-        """Tell whether another service has something to do at the node for which somebody waits."""
+        """Return whether another service has work at the node for which somebody waits."""
         return any(
             session.scalar(select(exists().where(*_busy(job, task, node_id, now))))
             for job, task in _ALL
@@ -79,7 +81,7 @@ class Standings:
         )
 
 
-def _statement(job: type[Any], task: type[Any]) -> Select[Any]:
+def _statement(job: type[JobRow], task: type[TaskRow]) -> Select[*_StandingRow]:
     own, now = task.job_id == job.id, bindparam("now", type_=task.due_at.type)
     in_flight = select(func.count()).select_from(task).where(own, task.state.in_(IN_FLIGHT))
     due = select(literal(1)).where(own, task.state == "pending", task.due_at <= now)
@@ -101,14 +103,16 @@ def _statement(job: type[Any], task: type[Any]) -> Select[Any]:
     )
 
 
-def _standings(rows: Iterable[Any]) -> list[Standing]:
+def _standings(rows: Iterable[Row[*_StandingRow]]) -> list[Standing]:
     return [
         Standing(job_id, node_id, priority, requested_at, flying, ready, bool(flying or ready or waits))
         for job_id, node_id, priority, requested_at, flying, ready, waits in rows
     ]
 
 
-def _busy(job: type[Any], task: type[Any], node_id: int, now: datetime) -> Sequence[ColumnElement[bool]]:
+def _busy(
+    job: type[JobRow], task: type[TaskRow], node_id: int, now: datetime
+) -> Sequence[ColumnElement[bool]]:
     due = and_(task.state == "pending", task.due_at <= now)
     return (
         job.remote_id == node_id,

@@ -10,13 +10,14 @@ from shared.broker.port import Broker
 from shared.broker.worker import Worker
 from shared.errors import RetriableError
 from shared.jobs.engine import Engine
+from shared.jobs.model import JobT
 from shared.jobs.retry import Policy
 from shared.lifecycle import Lifecycle
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: How often retries that are due, dead workers and lost messages are looked for.
+#: Seconds between two sweeps for due retries, dead workers and lost messages.
 SWEEP_S = 1.0
 
 
@@ -25,7 +26,9 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(patience_s=settings.patience, pauses_s=settings.retry_pauses)
 
 
-def run_engine(engine: Engine, broker: Broker, lifecycle: Lifecycle, *, workers: int, grace_s: float) -> None:
+def run_engine(
+    engine: Engine[JobT], broker: Broker, lifecycle: Lifecycle, *, workers: int, grace_s: float
+) -> None:
     """Start to work on tasks; the lifecycle ends it: first no more deliveries, then what is in hand."""
     queue = f"{engine.service.kind}-tasks"
     engine.running_tasks.start()
@@ -47,7 +50,7 @@ def run_engine(engine: Engine, broker: Broker, lifecycle: Lifecycle, *, workers:
     lifecycle.on_stop(stop)
 
 
-def _sweep(engine: Engine, broker: Broker, queue: str, stopping: threading.Event) -> None:
+def _sweep(engine: Engine[JobT], broker: Broker, queue: str, stopping: threading.Event) -> None:
     while not stopping.wait(SWEEP_S):
         try:
             engine.sweep(queue_is_empty=broker.queue_state(queue).ready == 0)

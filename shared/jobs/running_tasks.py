@@ -5,43 +5,44 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Generic
 
 from shared.clock import Clock
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Claim
+from shared.jobs.model import Claim, JobT
 from shared.periodic import Repeating
 
-#: How often it is looked whether a job in hand was cancelled: cancelling takes less than 2 s.
+#: Seconds between two checks whether a job in hand was cancelled: a cancel takes effect in less than 2 s.
 POLL_INTERVAL_S = 0.5
-#: How many looks lie between two renewals of the leases.
-RENEW_EVERY = 10
+#: Checks from one renewal of the leases to the next.
+CHECKS_PER_RENEWAL = 10
 
 
-class RunningTasks:
+class RunningTasks(Generic[JobT]):
     """Knows the claims that this process works on."""
 
-    def __init__(self, ledger: Ledger, database: Database, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger[JobT], database: Database, clock: Clock) -> None:
         self._ledger = ledger
         self._database = database
         self._clock = clock
         self._held: dict[str, tuple[Claim, Cancellation]] = {}
         self._lock = threading.Lock()
-        self._looks = 0
-        self._looking = Repeating("task leases", POLL_INTERVAL_S, self._look_at_all)
+        self._checks = 0
+        self._repeating = Repeating("task leases", POLL_INTERVAL_S, self._check_all)
 
     def start(self) -> None:
-        """Begin to renew leases and to look for cancelled jobs."""
-        self._looking.start()
+        """Begin to renew leases and to check for cancelled jobs."""
+        self._repeating.start()
 
     def stop(self) -> None:
         """End it."""
-        self._looking.stop()
+        self._repeating.stop()
 
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[Cancellation]:
-        """Hold a claim while work on it runs; the work looks at the cancellation that this gives."""
+        """Hold a claim while work on it runs; the work checks the cancellation that this gives."""
         cancellation = Cancellation()
         with self._lock:
             self._held[claim.token] = claim, cancellation
@@ -52,20 +53,20 @@ class RunningTasks:
                 del self._held[claim.token]
 
     def interrupt(self) -> None:
-        """Ask all work in hand to stop and to hand its tasks back."""
+        """Request all work in hand to stop and to hand its tasks back."""
         with self._lock:
             held = list(self._held.values())
         for _, cancellation in held:
             cancellation.cancel("stopping")
 
-    def _look_at_all(self) -> None:
+    def _check_all(self) -> None:
         with self._lock:
             held = list(self._held.values())
         if held:
-            self._looks += 1
-            self._look(held, renew=self._looks % RENEW_EVERY == 0)
+            self._checks += 1
+            self._check(held, renew=self._checks % CHECKS_PER_RENEWAL == 0)
 
-    def _look(self, held: list[tuple[Claim, Cancellation]], *, renew: bool) -> None:
+    def _check(self, held: list[tuple[Claim, Cancellation]], *, renew: bool) -> None:
         with self._database.read() as session:
             ended = self._ledger.ended_jobs(session, {claim.job_id for claim, _ in held})
         for claim, cancellation in held:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.database.models.base import Base
+from shared.database.models.base import Base, JobRow, TaskRow
 from shared.database.models.echo import NodeCheck
 from shared.database.models.handover import HandoverBatch, HandoverMark, HandoverObject
 from shared.database.models.limits import NodeBudget, NodeLease
@@ -31,6 +31,7 @@ __all__ = [
     "HandoverBatch",
     "HandoverMark",
     "HandoverObject",
+    "JobRow",
     "Node",
     "NodeBudget",
     "NodeCheck",
@@ -49,5 +50,6 @@ __all__ = [
     "RetrieveObject",
     "RetrieveTask",
     "StoredObject",
+    "TaskRow",
     "User",
 ]

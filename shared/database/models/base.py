@@ -54,8 +54,10 @@ class Base(DeclarativeBase):
     }
 
 
-class JobColumns:
-    """A job's life (spec: queued, running, completed, incomplete, failed, cancelled)."""
+class JobRow(Base):
+    """The columns of a job; statuses: queued, running, completed, incomplete, failed, cancelled."""
+
+    __abstract__ = True
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     status: Mapped[str] = mapped_column(String(16), index=True)
@@ -82,10 +84,14 @@ class JobColumns:
     asked_again: Mapped[list[Any] | None]
 
 
-class TaskColumns:
-    """A piece of work of a job; states: pending, queued, running, done, failed, cancelled."""
+class TaskRow(Base):
+    """The columns of a piece of work of a job; states: pending, queued, running, done, failed, cancelled."""
+
+    __abstract__ = True
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    #: Each service makes it a foreign key of its own table of jobs.
+    job_id: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))
     state: Mapped[str] = mapped_column(String(16), default="pending")
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)

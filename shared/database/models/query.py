@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.database.models.base import Base, JobColumns, TaskColumns
+from shared.database.models.base import Base, JobRow, TaskRow
 
 UID = String(64)
 
 
-class Query(JobColumns, Base):
+class Query(JobRow):
     """One query and its running counts (each task adds to them as it ends)."""
 
     __tablename__ = "queries"
@@ -35,7 +35,7 @@ class Query(JobColumns, Base):
     finds: Mapped[int] = mapped_column(Integer, default=0)
 
 
-class QueryTask(TaskColumns, Base):
+class QueryTask(TaskRow):
     """A slice (one study-level C-FIND) or an examination (series and image level of some studies)."""
 
     __tablename__ = "query_tasks"

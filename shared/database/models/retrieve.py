@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.database.models.base import Base, JobColumns, TaskColumns
+from shared.database.models.base import Base, JobRow, TaskRow
 from shared.database.models.query import UID
 
 
-class Retrieve(JobColumns, Base):
+class Retrieve(JobRow):
     """One retrieve of what a query kept."""
 
     __tablename__ = "retrieves"
@@ -30,7 +30,7 @@ class Retrieve(JobColumns, Base):
     reported_failed: Mapped[int] = mapped_column(Integer, default=0)
 
 
-class RetrieveTask(TaskColumns, Base):
+class RetrieveTask(TaskRow):
     """Finding out what to expect, a few moves, a look at what arrived, or a storage commitment."""
 
     __tablename__ = "retrieve_tasks"

@@ -82,7 +82,7 @@ class Bench:
         self.publisher = Publisher(self.broker, "test")
         self.engine = self.new_engine("first")
 
-    def new_engine(self, worker: str) -> Engine:
+    def new_engine(self, worker: str) -> Engine[Query]:
         return Engine(self.work, self.database, self.publisher, worker, Policy())
 
     def begin(self, tasks: int, job_id: str = "query-1", **columns: Any) -> None:

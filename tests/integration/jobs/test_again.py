@@ -174,7 +174,7 @@ def test_a_job_asked_again_while_a_cancelled_task_is_in_hand_loses_nothing(bench
 
     bench.work.act = until_cancelled
     bench.begin(8)
-    bench.engine.hands.start()
+    bench.engine.running_tasks.start()
     bench.engine.advance("query-1")
     worker = Worker(bench.broker, "query-tasks", bench.engine.handle, workers=1)
     worker.start()
@@ -188,7 +188,7 @@ def test_a_job_asked_again_while_a_cancelled_task_is_in_hand_loses_nothing(bench
     # Then
     wait_until(lambda: len(bench.endings) == 2)
     worker.stop(5)
-    bench.engine.hands.stop()
+    bench.engine.running_tasks.stop()
     assert [task.state for task in bench.tasks()] == ["done"] * 8
     assert [ending.status for ending in bench.endings] == ["cancelled", "completed"]
 

@@ -296,7 +296,7 @@ def test_cancelling_stops_work_in_hand_and_all_that_waits(bench):
 
     bench.work.act = act
     bench.begin(30)
-    bench.engine.hands.start()
+    bench.engine.running_tasks.start()
     worker = Worker(bench.broker, "query-tasks", bench.engine.handle, workers=1)
     worker.start()
     bench.engine.advance("query-1")
@@ -306,7 +306,7 @@ def test_cancelling_stops_work_in_hand_and_all_that_waits(bench):
     # Then
     wait_until(lambda: all(task.state == "cancelled" for task in bench.tasks()))
     worker.stop(5)
-    bench.engine.hands.stop()
+    bench.engine.running_tasks.stop()
     assert found
     assert len(bench.work.performed) == 1
     assert [ending.status for ending in bench.endings] == ["cancelled"]
@@ -327,7 +327,7 @@ def test_a_stop_hands_the_task_back_for_another_worker(bench):
     thread.start()
     assert started.wait(10)
     # When
-    bench.engine.hands.interrupt()
+    bench.engine.running_tasks.interrupt()
     thread.join(10)
     # Then
     assert bench.tasks()[0].state == "queued"

@@ -8,7 +8,7 @@ import pytest
 
 from shared.clock import utc_now
 from shared.dicom.errors import NotNowError, Outcome, PeerError
-from shared.jobs.engine import LOOK_AGAIN
+from shared.jobs.engine import REREAD_LIMITS_AFTER
 from tests.integration.jobs.conftest import task_message
 
 
@@ -47,7 +47,7 @@ def test_hours_hold_for_all_tasks_of_the_job_and_are_looked_at_again(bench):
     pending = [task for task in bench.tasks() if task.state == "pending"]
     now = utc_now()
     assert len(pending) == 40
-    assert all(now < task.due_at <= now + LOOK_AGAIN for task in pending)
+    assert all(now < task.due_at <= now + REREAD_LIMITS_AFTER for task in pending)
 
 
 def test_the_time_of_waiting_is_no_time_of_failing(bench):

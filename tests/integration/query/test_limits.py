@@ -106,7 +106,7 @@ def test_a_query_waits_for_the_hours_of_the_node_and_goes_on_when_they_change(
     system, scripted_pacs, monkeypatch
 ):
     # Given
-    monkeypatch.setattr("shared.jobs.engine.LOOK_AGAIN", dt.timedelta(seconds=1))
+    monkeypatch.setattr("shared.jobs.engine.REREAD_LIMITS_AFTER", dt.timedelta(seconds=1))
     pacs = scripted_pacs([ct_study() for _ in range(20)])
     later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(hours=6)
     hours = f"{later:%H}:00-{later:%H}:30"
