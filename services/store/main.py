@@ -9,13 +9,13 @@ from typing import Protocol
 
 import structlog
 
-from services.store.dose_reports.reader import Reader
+from services.store.dose_reports.reader import ReportReader
 from services.store.handover.factory import handover_workers
 from services.store.handover.retry import RetryHandler
-from services.store.index.folder_scan import Scanner
+from services.store.index.folder_scan import FolderScanner
 from services.store.index.messages import RegisterHandler, StoreMessages
-from services.store.metrics.counters import StoreCounters, log_changes
-from services.store.metrics.health import metrics, trouble_with
+from services.store.metrics.counters import StoreCounters, log_counters
+from services.store.metrics.health import metrics, write_problem
 from services.store.scp.process_group import ReceiverProcesses
 from services.store.scp.receiver_process import NAME, Receiver
 from services.store.scp.server import listening_socket
@@ -57,8 +57,8 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     lifecycle.on_stop(listener.close)
     receiver = Receiver(settings, broker, database, counters, listener, scan_wanted.set)
     receivers = ReceiverProcesses(settings, counters, listener.fileno(), scan_wanted.set)
-    scanner = Scanner(database, receiver.folder, receiver.committer, scan_wanted)
-    reader = Reader(database, settings.objects_dir)
+    scanner = FolderScanner(database, receiver.folder, receiver.committer, scan_wanted)
+    reader = ReportReader(database, settings.objects_dir)
     handing = handover_workers(settings, database, receiver.folder)
     consumption = _consumption(settings, broker, database, receiver.clock)
     others: list[_Part] = [scanner, reader, *handing, consumption]
@@ -72,7 +72,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     receiver.start(lifecycle, start_others)
     receivers.start()
     lifecycle.on_stop(receivers.dismiss)
-    lifecycle.health.add_check("objects", lambda: trouble_with(settings.objects_dir))
+    lifecycle.health.add_check("objects", lambda: write_problem(settings.objects_dir))
     lifecycle.health.add_metrics(lambda: metrics(counters, settings.objects_dir))
     _log_counters(counters, lifecycle)
 
@@ -96,7 +96,7 @@ def _consumption(settings: Settings, broker: Broker, database: Database, clock: 
 
 def _log_counters(counters: StoreCounters, lifecycle: Lifecycle) -> None:
     thread = threading.Thread(
-        target=log_changes, args=(counters, lifecycle.stopping), name="counters", daemon=True
+        target=log_counters, args=(counters, lifecycle.stopping), name="counters", daemon=True
     )
     thread.start()
     lifecycle.on_stop(thread.join)

@@ -8,20 +8,20 @@ import structlog
 
 from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import Receipt
-from services.store.index.reconcile import settle
+from services.store.index.reconcile import reconcile
 from services.store.metrics.counters import StoreCounters
 from services.store.objects.folder import (
     Conflict,
     Duplicate,
-    KeepError,
-    Kept,
     ObjectFolder,
+    ObjectWriteError,
     OutOfSpaceError,
     ReceivedObject,
+    Stored,
 )
 from services.store.objects.identity import Buffer, read_identity
 from services.store.objects.incoming_data_set import TooLargeError
-from services.store.objects.temp_file import PartFile
+from services.store.objects.temp_file import TempFile
 from shared.errors import InvalidInputError
 from shared.identifiers import parse_ae_title, parse_uid
 
@@ -40,7 +40,7 @@ DEFECT = 0xC0FF
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class CStoreCommand:
     """What a C-STORE request says of its object before the object comes: nothing of it is validated."""
 
     sop_class_uid: str
@@ -50,14 +50,14 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming(Announced):
+class CStoreRequest(CStoreCommand):
     """A C-STORE request as it came: nothing of it is validated."""
 
     data_set: Buffer
     #: The file that holds the data set already, if it is large.
-    part: PartFile | None = None
+    temp_file: TempFile | None = None
     #: Why the data set could not be taken.
-    problem: KeepError | InvalidInputError | None = None
+    problem: ObjectWriteError | InvalidInputError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ _REFUSALS: tuple[tuple[type[Exception], tuple[str, int]], ...] = (
     (TooLargeError, ("too_large", TOO_LARGE)),
     (InvalidInputError, ("not_understood", CANNOT_UNDERSTAND)),
     (OutOfSpaceError, ("out_of_space", OUT_OF_SPACE)),
-    (KeepError, ("cannot_write", CANNOT_WRITE)),
+    (ObjectWriteError, ("cannot_write", CANNOT_WRITE)),
     (IndexAwayError, ("index_away", INDEX_AWAY)),
 )
 
 
-class Intake:
+class CStoreHandler:
     """Takes one object at a time; safe for many threads."""
 
     def __init__(self, folder: ObjectFolder, committer: GroupCommit, counters: StoreCounters) -> None:
@@ -91,37 +91,37 @@ class Intake:
         self._committer = committer
         self._counters = counters
 
-    def open_part(self, announced: Announced) -> PartFile:
+    def open_temp_file(self, announced: CStoreCommand) -> TempFile:
         """Make the file for an object that is about to come.
 
         Raises:
             InvalidInputError: a UID is missing or none.
-            KeepError: the file cannot be made.
+            ObjectWriteError: the file cannot be made.
         """
         transfer_syntax_uid = parse_uid("transfer_syntax_uid", announced.transfer_syntax_uid)
-        return self._folder.open_part(
+        return self._folder.open_temp_file(
             sop_class_uid=parse_uid("affected_sop_class_uid", announced.sop_class_uid),
             sop_instance_uid=parse_uid("affected_sop_instance_uid", announced.sop_instance_uid),
             transfer_syntax_uid=transfer_syntax_uid,
             source_ae_title=shown_ae_title(announced.calling_ae_title),
         )
 
-    def take(self, incoming: Incoming) -> StoreResponse:
+    def handle(self, request: CStoreRequest) -> StoreResponse:
         """Keep an object and make it known; success means that it is on disk and known."""
         try:
-            if incoming.problem is not None:
-                raise incoming.problem
-            received = identify(incoming)
-            kept = self._folder.keep(received)
+            if request.problem is not None:
+                raise request.problem
+            received = identify(request)
+            kept = self._folder.store(received)
             settled = self._make_known(received, kept)
-        except (InvalidInputError, KeepError, IndexAwayError) as error:
-            return self._refuse(incoming, error)
+        except (InvalidInputError, ObjectWriteError, IndexAwayError) as error:
+            return self._refuse(request, error)
         self._count(received, settled)
         return StoreResponse(SUCCESS)
 
     def _make_known(
-        self, received: ReceivedObject, kept: Kept | Duplicate | Conflict
-    ) -> Kept | Duplicate | Conflict:
+        self, received: ReceivedObject, kept: Stored | Duplicate | Conflict
+    ) -> Stored | Duplicate | Conflict:
         receipt = Receipt(
             identity=received.identity,
             transfer_syntax_uid=received.transfer_syntax_uid,
@@ -130,12 +130,12 @@ class Intake:
             sha256=kept.sha256,
             size_bytes=kept.size_bytes,
             conflict=isinstance(kept, Conflict),
-            fresh=isinstance(kept, Kept),
+            fresh=isinstance(kept, Stored),
         )
-        aside = settle(self._folder, self._committer, receipt)
+        aside = reconcile(self._folder, self._committer, receipt)
         return Conflict(kept.path, kept.sha256, kept.size_bytes, aside) if aside else kept
 
-    def _count(self, received: ReceivedObject, kept: Kept | Duplicate | Conflict) -> None:
+    def _count(self, received: ReceivedObject, kept: Stored | Duplicate | Conflict) -> None:
         self._counters.add("received")
         self._counters.add("received_bytes", kept.size_bytes)
         if isinstance(kept, Duplicate):
@@ -150,7 +150,7 @@ class Intake:
             )
 
     def _refuse(
-        self, incoming: Incoming, error: InvalidInputError | KeepError | IndexAwayError
+        self, request: CStoreRequest, error: InvalidInputError | ObjectWriteError | IndexAwayError
     ) -> StoreResponse:
         reason, status_code = next(refusal for kind, refusal in _REFUSALS if isinstance(error, kind))
         self._counters.add(f"refused_{reason}")
@@ -159,24 +159,24 @@ class Intake:
             reason=reason,
             status_code=f"0x{status_code:04X}",
             problem=str(error),
-            sop_instance_uid=_shown(incoming.sop_instance_uid),
-            size_bytes=len(incoming.data_set),
-            calling_ae_title=shown_ae_title(incoming.calling_ae_title),
+            sop_instance_uid=_shown(request.sop_instance_uid),
+            size_bytes=len(request.data_set),
+            calling_ae_title=shown_ae_title(request.calling_ae_title),
         )
         return StoreResponse(status_code, str(error))
 
 
-def identify(incoming: Incoming) -> ReceivedObject:
+def identify(request: CStoreRequest) -> ReceivedObject:
     """Validate a request and read who its object is.
 
     Raises:
         InvalidInputError: a UID is missing or none, the data set cannot be read, or it is another object than
             the command says.
     """
-    transfer_syntax_uid = parse_uid("transfer_syntax_uid", incoming.transfer_syntax_uid)
-    announced_instance = parse_uid("affected_sop_instance_uid", incoming.sop_instance_uid)
-    announced_class = parse_uid("affected_sop_class_uid", incoming.sop_class_uid)
-    identity = read_identity(incoming.data_set, transfer_syntax_uid)
+    transfer_syntax_uid = parse_uid("transfer_syntax_uid", request.transfer_syntax_uid)
+    announced_instance = parse_uid("affected_sop_instance_uid", request.sop_instance_uid)
+    announced_class = parse_uid("affected_sop_class_uid", request.sop_class_uid)
+    identity = read_identity(request.data_set, transfer_syntax_uid)
     if identity.sop_instance_uid != announced_instance:
         raise _NotAsAnnouncedError("sop_instance_uid", "is not the Affected SOP Instance UID")
     if identity.sop_class_uid != announced_class:
@@ -184,9 +184,9 @@ def identify(incoming: Incoming) -> ReceivedObject:
     return ReceivedObject(
         identity,
         transfer_syntax_uid,
-        shown_ae_title(incoming.calling_ae_title),
-        incoming.data_set,
-        incoming.part,
+        shown_ae_title(request.calling_ae_title),
+        request.data_set,
+        request.temp_file,
     )
 
 

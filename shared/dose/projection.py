@@ -30,11 +30,11 @@ def summarize_projection(report: Item) -> Summary:
     """Return dose area product, dose at the reference point, fluoroscopy time; glandular doses by side."""
     events = report.all(IRRADIATION_EVENT)
     figures = [total for part in report.all(ACCUMULATED) for total in _totals(part)]
-    glandular = [one for number, event in enumerate(events, start=1) for one in _glandular(number, event)]
-    is_mammography = bool(glandular) or any(one.name == "AGD total" for one in figures)
+    glandular = [dose for number, event in enumerate(events, start=1) for dose in _glandular(number, event)]
+    is_mammography = bool(glandular) or any(total.name == "AGD total" for total in figures)
     if is_mammography:
         return Summary("mammography", len(events), tuple(figures + glandular))
-    single = [one for number, event in enumerate(events, start=1) for one in _event(number, event)]
+    single = [dose for number, event in enumerate(events, start=1) for dose in _event(number, event)]
     return Summary("projection", len(events), tuple(figures + single))
 
 
@@ -45,7 +45,7 @@ def _totals(part: Item) -> list[Figure]:
         *dose_area_product("DAP total", part.first(DAP_TOTAL), of=of),
         *figure("dose at reference point total", part.first(DOSE_RP_TOTAL), of=of),
         *figure("fluoroscopy time total", part.first(FLUORO_TIME_TOTAL), of=of),
-        *(one for agd in part.all(ACCUMULATED_AGD) for one in figure("AGD total", agd, of=_side(agd))),
+        *(total for agd in part.all(ACCUMULATED_AGD) for total in figure("AGD total", agd, of=_side(agd))),
     ]
 
 

@@ -15,10 +15,10 @@ def is_radiopharmaceutical(report: Item) -> bool:
 
 def summarize_radiopharmaceutical(report: Item) -> Summary:
     """Return the administered activity of each agent."""
-    given = report.all(ADMINISTRATION)
+    administrations = report.all(ADMINISTRATION)
     figures: list[Figure] = []
-    for one in given:
-        agent = one.first(*AGENT)
+    for administration in administrations:
+        agent = administration.first(*AGENT)
         of = agent.code.meaning if agent and agent.code else ""
-        figures += figure("administered activity", one.first(ADMINISTERED_ACTIVITY), of=of)
-    return Summary("radiopharmaceutical", len(given), tuple(figures))
+        figures += figure("administered activity", administration.first(ADMINISTERED_ACTIVITY), of=of)
+    return Summary("radiopharmaceutical", len(administrations), tuple(figures))

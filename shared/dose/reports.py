@@ -17,8 +17,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from shared.dose.ct import is_ct, summarize_ct
 from shared.dose.projection import is_projection, summarize_projection
 from shared.dose.radiopharmaceutical import is_radiopharmaceutical, summarize_radiopharmaceutical
-from shared.dose.summary import MOST_FIGURES, Summary
-from shared.dose.tree import UNREADABLE, UnreadableReportError, content_of
+from shared.dose.summary import MAX_FIGURES, Summary
+from shared.dose.tree import PARSE_ERRORS, UnreadableReportError, content_of
 from shared.dose.vendor import is_radiation_summary, summarize_radiation_summary
 
 #: X-Ray Radiation Dose SR, Radiopharmaceutical Radiation Dose SR and Enhanced SR (PS3.4 B.5).
@@ -29,13 +29,13 @@ REPORT_CLASSES = (
 )
 
 #: No dose report is larger: real ones have some 5 kB for each irradiation event.
-MOST_BYTES = 12 * 1024 * 1024
+MAX_FILE_BYTES = 12 * 1024 * 1024
 #: Items of sequences, counted before anything is parsed: each costs about 1 kB of memory and 0.1 ms.
-MOST_SEQUENCE_ITEMS = 150_000
+MAX_SEQUENCE_ITEMS = 150_000
 #: How an item begins (FFFE,E000), in little and in big endian (PS3.5 7.5).
 _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 #: What pydicom raises where a file is no DICOM file, ends early, is nested too deep, or lies about lengths.
-BROKEN = (*UNREADABLE, InvalidDicomError, OSError, EOFError, RecursionError, struct.error)
+FILE_ERRORS = (*PARSE_ERRORS, InvalidDicomError, OSError, EOFError, RecursionError, struct.error)
 #: All that is taken over of the data set itself.
 _TAGS = [
     "ValueType",
@@ -52,10 +52,10 @@ def read_summary(path: Path) -> Summary:
         UnreadableReportError: it is no report that can be read, in one word.
         OSError: the file cannot be read.
     """
-    if path.stat().st_size > MOST_BYTES:
+    if path.stat().st_size > MAX_FILE_BYTES:
         raise UnreadableReportError("too_large")
     data = path.read_bytes()
-    if sum(map(data.count, _ITEM_TAGS)) > MOST_SEQUENCE_ITEMS:
+    if sum(map(data.count, _ITEM_TAGS)) > MAX_SEQUENCE_ITEMS:
         raise UnreadableReportError("too_large")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's quote values
@@ -63,7 +63,7 @@ def read_summary(path: Path) -> Summary:
             if _is_deflated(path):
                 raise UnreadableReportError("compressed")
             return summary_of(dcmread(BytesIO(data), specific_tags=_TAGS))
-        except BROKEN as error:
+        except FILE_ERRORS as error:
             raise UnreadableReportError("malformed") from error
 
 
@@ -88,5 +88,5 @@ def summary_of(ds: Dataset) -> Summary:
     ):
         if is_kind(report):
             summary = summarize(report)
-            return replace(summary, figures=summary.figures[:MOST_FIGURES])
+            return replace(summary, figures=summary.figures[:MAX_FIGURES])
     return Summary("other", 0)

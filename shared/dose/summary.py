@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 Kind = Literal["ct", "projection", "mammography", "radiopharmaceutical", "other"]
 
 #: Figures of one report that are kept; what is beyond stands in the report itself.
-MOST_FIGURES = 200
+MAX_FIGURES = 200
 
 
 @dataclass(frozen=True, slots=True)

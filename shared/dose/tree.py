@@ -16,11 +16,11 @@ from pydicom.errors import BytesLengthException
 from shared.errors import DoseQRError
 
 #: Items and depth of a tree beyond which it is no dose report that anybody wrote.
-MOST_ITEMS = 50_000
-DEEPEST = 20
+MAX_ITEMS = 50_000
+MAX_DEPTH = 20
 
 #: What pydicom raises when the bytes of an element are no value of its kind.
-UNREADABLE = (
+PARSE_ERRORS = (
     ValueError,
     TypeError,
     KeyError,
@@ -83,7 +83,7 @@ def content_of(ds: Dataset) -> Item:
         if not ds.get("ContentSequence"):
             raise UnreadableReportError("no_content")
         return _Reader().item(ds, 0)
-    except UNREADABLE as error:
+    except PARSE_ERRORS as error:
         raise UnreadableReportError("malformed") from error
 
 
@@ -95,9 +95,9 @@ class _Reader:
 
     def item(self, ds: Dataset, depth: int) -> Item:
         self._items += 1
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise UnreadableReportError("too_deep")
-        if self._items > MOST_ITEMS:
+        if self._items > MAX_ITEMS:
             raise UnreadableReportError("too_large")
         number, unit = _measured(ds)
         return Item(
@@ -132,7 +132,7 @@ def _measured(ds: Dataset) -> tuple[float | None, str]:
 def _number(value: Any) -> float | None:
     try:
         number = float(value)
-    except UNREADABLE:
+    except PARSE_ERRORS:
         return None
     return number if math.isfinite(number) else None
 

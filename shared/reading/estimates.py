@@ -47,8 +47,8 @@ def _earlier(session: Session, node_id: int) -> list[Past]:
         .limit(_QUERIES)
     ).all()
     studies = _by_type(session, [query.id for query in queries])
-    past = (_past(query, studies.get(query.id, {})) for query in queries)
-    return [one for one in past if one is not None]
+    candidates = (_past(query, studies.get(query.id, {})) for query in queries)
+    return [past for past in candidates if past is not None]
 
 
 def _by_type(session: Session, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:

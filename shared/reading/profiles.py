@@ -42,5 +42,5 @@ def profile_json(session: Session, node: Node, settings: Settings) -> dict[str, 
         "address": known.address,
         "changed_at": known.changed_at.isoformat() if known.changed_at else None,
         "measured_at": known.profile.measured_at or None,
-        "fields": [one.to_json() for one in told(known.profile)],
+        "fields": [field.to_json() for field in told(known.profile)],
     }

@@ -40,15 +40,15 @@ def retrieve_json(session: Session, job_id: str) -> dict[str, Any]:
     retrieve = session.get(Retrieve, job_id)
     if retrieve is None:
         raise UnknownJobError("retrieve", f"there is no retrieve {job_id}")
-    told = life(retrieve)
+    fields = life(retrieve)
     return {
         "id": retrieve.id,
         "kind": "retrieve",
         "query": retrieve.query_id,
-        "status": told.pop("status"),
+        "status": fields.pop("status"),
         "counts": retrieve_counts(session, retrieve),
         "missing": missing_objects(session, job_id),
-        **told,
+        **fields,
         "selection": retrieve.selection,
         "verification": retrieve.verification,
         "commitment": commitment_of(session, job_id),

@@ -15,8 +15,8 @@ from typing import Any
 import structlog
 from sqlalchemy import select
 
-from services.store.dose_reports.reader_main import Reading
-from services.store.dose_reports.reader_process import ReadingFailedError, ReportProcess
+from services.store.dose_reports.reader_main import ReadResult
+from services.store.dose_reports.reader_process import ReaderProcess, ReadFailedError
 from shared.clock import Clock, utc_now
 from shared.database.models import ReportSummary, StoredObject
 from shared.database.session import Database
@@ -27,11 +27,11 @@ from shared.errors import DatabaseAwayError
 log = structlog.get_logger(__name__)
 
 #: Reports that are read before what they say is written.
-AT_ONCE = 20
+BATCH_SIZE = 20
 #: How often it is looked for reports that nobody has read, in seconds.
 POLL_INTERVAL_S = 2.0
 #: A report over which so many processes died in a row is not tried again.
-TRIES = 2
+MAX_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class _Report:
     path: str
 
 
-class Reader:
+class ReportReader:
     """Has reports read by a process of its own, from a thread of its own."""
 
     def __init__(
@@ -48,16 +48,16 @@ class Reader:
         database: Database,
         root: Path,
         *,
-        process: ReportProcess | None = None,
+        process: ReaderProcess | None = None,
         clock: Clock = utc_now,
-        look_s: float = POLL_INTERVAL_S,
+        poll_interval_s: float = POLL_INTERVAL_S,
     ) -> None:
         """`root` is the folder below which objects lie."""
-        self._process = process or ReportProcess()
+        self._process = process or ReaderProcess()
         self._database = database
         self._root = root
         self._clock = clock
-        self._look_s = look_s
+        self._look_s = poll_interval_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="report-reader", daemon=True)
 
@@ -99,7 +99,7 @@ class Reader:
         if rows:
             with self._database.write() as session:
                 insert_missing(session, ReportSummary, rows)
-        return len(reports) == AT_ONCE
+        return len(reports) == BATCH_SIZE
 
     def _unread(self) -> Sequence[_Report]:
         read = select(ReportSummary.sop_instance_uid).where(
@@ -113,7 +113,7 @@ class Reader:
                 ~read.exists(),
             )
             .order_by(StoredObject.received_at.desc())
-            .limit(AT_ONCE)
+            .limit(BATCH_SIZE)
         )
         with self._database.read() as session:
             return [_Report(*row) for row in session.execute(unread)]
@@ -135,15 +135,15 @@ class Reader:
             "read_at": self._clock(),
         }
 
-    def _reading(self, report: _Report) -> Reading | None:
-        for _ in range(TRIES):
+    def _reading(self, report: _Report) -> ReadResult | None:
+        for _ in range(MAX_ATTEMPTS):
             if self._stopping.is_set():
                 return None
             try:
                 return self._process.read(self._root / report.path)
-            except ReadingFailedError as error:
+            except ReadFailedError as error:
                 # By itself, or by whoever ended its process.
                 log.warning("report reader ended", path=report.path, error=str(error))
         if self._stopping.is_set():
             return None
-        return Reading(summary=None, unreadable="defect", error="")
+        return ReadResult(summary=None, unreadable="defect", error="")

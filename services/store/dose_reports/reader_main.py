@@ -21,7 +21,7 @@ from shared.dose.tree import UnreadableReportError
 NICENESS = 19
 
 
-class Reading(TypedDict):
+class ReadResult(TypedDict):
     """What came of reading one report."""
 
     summary: dict[str, Any] | None
@@ -31,17 +31,17 @@ class Reading(TypedDict):
     error: str
 
 
-def read(path: Path) -> Reading:
+def read(path: Path) -> ReadResult:
     """Return what a report says, or why it does not; never raises for what is in it."""
     try:
-        return Reading(summary=read_summary(path).to_json(), unreadable="", error="")
+        return ReadResult(summary=read_summary(path).to_json(), unreadable="", error="")
     except UnreadableReportError as error:
-        return Reading(summary=None, unreadable=str(error), error="")
+        return ReadResult(summary=None, unreadable=str(error), error="")
     except OSError as error:
-        return Reading(summary=None, unreadable="no_file", error=type(error).__name__)
+        return ReadResult(summary=None, unreadable="no_file", error=type(error).__name__)
     except Exception as error:  # noqa: BLE001 - as the comment says
         # One report must not keep the others from being read; the error's text may quote values.
-        return Reading(summary=None, unreadable="defect", error=type(error).__name__)
+        return ReadResult(summary=None, unreadable="defect", error=type(error).__name__)
 
 
 def main() -> int:

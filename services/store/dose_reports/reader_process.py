@@ -14,25 +14,25 @@ from typing import cast
 
 import structlog
 
-from services.store.dose_reports.reader_main import Reading
+from services.store.dose_reports.reader_main import ReadResult
 
 log = structlog.get_logger(__name__)
 
 #: Seconds that one report may take: a large one takes 15 on a machine with nothing else to do.
-LONGEST_READING_S = 300.0
+READ_TIMEOUT_S = 300.0
 #: A process that had nothing to read for so long is ended, since it holds some 50 MB.
 IDLE_S = 60.0
 
 
-class ReadingFailedError(Exception):
+class ReadFailedError(Exception):
     """The process died over a report, or took too long."""
 
 
-class ReportProcess:
+class ReaderProcess:
     """Has reports read, one at a time; used by one thread, ended by any."""
 
-    def __init__(self, *, longest_s: float = LONGEST_READING_S, idle_s: float = IDLE_S) -> None:
-        self._longest_s = longest_s
+    def __init__(self, *, timeout_s: float = READ_TIMEOUT_S, idle_s: float = IDLE_S) -> None:
+        self._longest_s = timeout_s
         self._idle_s = idle_s
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[bytes, bytes] | None = None
@@ -46,28 +46,28 @@ class ReportProcess:
         process = self._process
         return process.pid if process is not None else None
 
-    def read(self, path: Path) -> Reading:
+    def read(self, path: Path) -> ReadResult:
         """Return what came of reading a report.
 
         Raises:
-            ReadingFailedError: the process died or took too long; the next report gets a new one.
+            ReadFailedError: the process died or took too long; the next report gets a new one.
         """
         try:
             reading = self._asked(self._started(), path)
-        except ReadingFailedError:
+        except ReadFailedError:
             self.close()
             raise
         self._used_at = time.monotonic()
         return reading
 
-    def _asked(self, connection: Connection[bytes, bytes], path: Path) -> Reading:
+    def _asked(self, connection: Connection[bytes, bytes], path: Path) -> ReadResult:
         try:
             connection.send_bytes(os.fsencode(path))
             if connection.poll(self._longest_s):
-                return cast("Reading", json.loads(connection.recv_bytes()))
+                return cast("ReadResult", json.loads(connection.recv_bytes()))
         except (EOFError, OSError) as error:
-            raise ReadingFailedError("the process ended") from error
-        raise ReadingFailedError(f"not read within {self._longest_s:g} s")
+            raise ReadFailedError("the process ended") from error
+        raise ReadFailedError(f"not read within {self._longest_s:g} s")
 
     def rest(self) -> None:
         """End the process if it had nothing to do for long."""
@@ -87,7 +87,7 @@ class ReportProcess:
             return self._connection
         with self._lock:
             if self._ended:
-                raise ReadingFailedError("the store is stopping")
+                raise ReadFailedError("the store is stopping")
             ours, theirs = Pipe()
             with theirs:
                 # Its own session: Ctrl-C ends us, and the end of the connection ends it.

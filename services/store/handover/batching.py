@@ -20,7 +20,7 @@ from shared.database.session import Database
 #: Most objects of one batch.
 MAX_OBJECTS = 200
 #: Objects that are looked at in one transaction.
-AT_ONCE = 500
+BATCH_SIZE = 500
 #: Rows become visible some time after the moment that they carry: so far back is looked again.
 OVERLAP = timedelta(seconds=60)
 #: A study that came by itself is handed over when nothing more of it has come for so long.
@@ -71,7 +71,7 @@ def ended_retrieves(database: Database) -> list[str]:
         return list(session.scalars(wanted))
 
 
-def gather(database: Database, since: datetime, now: datetime) -> int:
+def add_arrivals(database: Database, since: datetime, now: datetime) -> int:
     """Put objects that arrived since then, and that are in no batch, into batches; returns how many.
 
     Raises:
@@ -111,15 +111,15 @@ def _fresh(session: Session, since: datetime) -> list[StoredObject]:
         select(StoredObject)
         .where(StoredObject.last_received_at >= since, StoredObject.source == STORE, ~in_batch)
         .order_by(StoredObject.last_received_at, StoredObject.sop_instance_uid)
-        .limit(AT_ONCE)
+        .limit(BATCH_SIZE)
     )
     return list(session.scalars(wanted))
 
 
 def _retrieves_of(session: Session, objects: Sequence[StoredObject]) -> dict[str, str]:
     """Return the newest retrieve that expected each object when it came, where there is one."""
-    earliest = min(one.last_received_at for one in objects) - OVERLAP
-    uids = [one.sop_instance_uid for one in objects]
+    earliest = min(stored.last_received_at for stored in objects) - OVERLAP
+    uids = [stored.sop_instance_uid for stored in objects]
     expecting = (
         select(
             RetrieveObject.study_instance_uid,
@@ -130,7 +130,7 @@ def _retrieves_of(session: Session, objects: Sequence[StoredObject]) -> dict[str
         .join(Retrieve, Retrieve.id == RetrieveObject.job_id)
         .where(
             or_(Retrieve.ended_at.is_(None), Retrieve.ended_at >= earliest),
-            RetrieveObject.study_instance_uid.in_({one.study_instance_uid for one in objects}),
+            RetrieveObject.study_instance_uid.in_({stored.study_instance_uid for stored in objects}),
             # A row without a SOP Instance UID stands for a series of which the PACS names no object.
             RetrieveObject.sop_instance_uid.in_([*uids, ""]),
         )
@@ -138,20 +138,20 @@ def _retrieves_of(session: Session, objects: Sequence[StoredObject]) -> dict[str
     )
     named = {(study, series, sop): job_id for study, series, sop, job_id in session.execute(expecting)}
     owners = {}
-    for one in objects:
-        series = (one.study_instance_uid, one.series_instance_uid)
-        owner = named.get((*series, one.sop_instance_uid)) or named.get((*series, ""))
+    for stored in objects:
+        series = (stored.study_instance_uid, stored.series_instance_uid)
+        owner = named.get((*series, stored.sop_instance_uid)) or named.get((*series, ""))
         if owner:
-            owners[one.sop_instance_uid] = owner
+            owners[stored.sop_instance_uid] = owner
     return owners
 
 
 def _by_key(objects: Iterable[StoredObject], owners: dict[str, str]) -> dict[_Key, list[StoredObject]]:
     groups: dict[_Key, list[StoredObject]] = {}
-    for one in objects:
-        job_id = owners.get(one.sop_instance_uid, "")
-        key = _Key(job_id, "" if job_id else one.study_instance_uid)
-        groups.setdefault(key, []).append(one)
+    for stored in objects:
+        job_id = owners.get(stored.sop_instance_uid, "")
+        key = _Key(job_id, "" if job_id else stored.study_instance_uid)
+        groups.setdefault(key, []).append(stored)
     return groups
 
 
@@ -160,7 +160,7 @@ def _add(session: Session, key: _Key, objects: list[StoredObject], now: datetime
     while left:
         batch = _open_batch(session, key) or _new_batch(session, key, now)
         part, left = left[: MAX_OBJECTS - batch.objects], left[MAX_OBJECTS - batch.objects :]
-        session.add_all(_row(batch.id, one) for one in part)
+        session.add_all(_row(batch.id, stored) for stored in part)
         batch.objects += len(part)
         batch.last_added_at = now
         session.flush()
@@ -193,14 +193,14 @@ def _new_batch(session: Session, key: _Key, now: datetime) -> HandoverBatch:
     return batch
 
 
-def _row(batch_id: str, one: StoredObject) -> HandoverObject:
+def _row(batch_id: str, stored: StoredObject) -> HandoverObject:
     return HandoverObject(
-        sop_instance_uid=one.sop_instance_uid,
-        sha256=one.sha256,
+        sop_instance_uid=stored.sop_instance_uid,
+        sha256=stored.sha256,
         batch_id=batch_id,
-        study_instance_uid=one.study_instance_uid,
-        series_instance_uid=one.series_instance_uid,
-        sop_class_uid=one.sop_class_uid,
-        path=one.path,
-        size_bytes=one.size_bytes,
+        study_instance_uid=stored.study_instance_uid,
+        series_instance_uid=stored.series_instance_uid,
+        sop_class_uid=stored.sop_class_uid,
+        path=stored.path,
+        size_bytes=stored.size_bytes,
     )

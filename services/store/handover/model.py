@@ -38,21 +38,21 @@ class Batch:
 
     def paths(self, root: Path) -> list[str]:
         """Return the absolute paths of the files."""
-        return [str(root / one.path) for one in self.objects]
+        return [str(root / stored.path) for stored in self.objects]
 
     def to_json(self, root: Path, store_ae_title: str) -> dict[str, Any]:
         """Return what an importer gets by HTTP."""
         objects = [
             {
-                "study_instance_uid": one.study_instance_uid,
-                "series_instance_uid": one.series_instance_uid,
-                "sop_instance_uid": one.sop_instance_uid,
-                "sop_class_uid": one.sop_class_uid,
-                "path": str(root / one.path),
-                "size_bytes": one.size_bytes,
-                "sha256": one.sha256,
+                "study_instance_uid": stored.study_instance_uid,
+                "series_instance_uid": stored.series_instance_uid,
+                "sop_instance_uid": stored.sop_instance_uid,
+                "sop_class_uid": stored.sop_class_uid,
+                "path": str(root / stored.path),
+                "size_bytes": stored.size_bytes,
+                "sha256": stored.sha256,
             }
-            for one in self.objects
+            for stored in self.objects
         ]
         return {
             "batch": self.id,

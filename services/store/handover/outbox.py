@@ -18,7 +18,7 @@ _TO_TRY = ("waiting", "running")
 INTERRUPTED = ("interrupted", "The service ended while the batch was handed over.")
 
 
-def begin_next(database: Database, pauses: Sequence[float], now: datetime) -> Batch | None:
+def claim_next(database: Database, pauses: Sequence[float], now: datetime) -> Batch | None:
     """Begin the next try that is due; None if there is none.
 
     The try counts from here on, so that a batch that ends its service is given up some time, too.
@@ -39,7 +39,7 @@ def begin_next(database: Database, pauses: Sequence[float], now: datetime) -> Ba
     return None
 
 
-def taken(database: Database, batch: Batch, now: datetime) -> None:
+def mark_taken(database: Database, batch: Batch, now: datetime) -> None:
     """Remember that the importer has taken it.
 
     Raises:
@@ -51,7 +51,7 @@ def taken(database: Database, batch: Batch, now: datetime) -> None:
         _end(row, "done", now)
 
 
-def refused(
+def mark_refused(
     database: Database, batch: Batch, error: HandoverError, pauses: Sequence[float], now: datetime
 ) -> None:
     """Remember why a try failed, and when the next one is due; give it up after the last one.
@@ -68,7 +68,7 @@ def refused(
             row.state, row.due_at = "waiting", now + _pause(pauses, row.attempts)
 
 
-def interrupted(database: Database, batch: Batch, now: datetime) -> None:
+def give_back(database: Database, batch: Batch, now: datetime) -> None:
     """Give a batch back of which the try was cut short; it does not count.
 
     Raises:
@@ -80,7 +80,7 @@ def interrupted(database: Database, batch: Batch, now: datetime) -> None:
         row.state, row.due_at = "waiting", now
 
 
-def try_again(database: Database, job_id: str, now: datetime) -> int:
+def requeue_failed(database: Database, job_id: str, now: datetime) -> int:
     """Let batches that were given up be tried anew, those of one retrieve or (empty) all; returns how many.
 
     Raises:
@@ -116,15 +116,15 @@ def _batch(session: Session, row: HandoverBatch) -> Batch:
     )
     objects = tuple(
         BatchObject(
-            study_instance_uid=one.study_instance_uid,
-            series_instance_uid=one.series_instance_uid,
-            sop_instance_uid=one.sop_instance_uid,
-            sop_class_uid=one.sop_class_uid,
-            path=one.path,
-            size_bytes=one.size_bytes,
-            sha256=one.sha256,
+            study_instance_uid=row.study_instance_uid,
+            series_instance_uid=row.series_instance_uid,
+            sop_instance_uid=row.sop_instance_uid,
+            sop_class_uid=row.sop_class_uid,
+            path=row.path,
+            size_bytes=row.size_bytes,
+            sha256=row.sha256,
         )
-        for one in session.scalars(wanted)
+        for row in session.scalars(wanted)
     )
     return Batch(
         id=row.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from services.store.handover.outbox import try_again
+from services.store.handover.outbox import requeue_failed
 from shared.clock import Clock, utc_now
 from shared.contract.envelope import Envelope
 from shared.contract.messages import HandoverRetried, RetryHandover
@@ -40,6 +40,6 @@ class RetryHandler:
         if not self._enabled:
             problem = "no importer is set: neither DOSEQR_HANDOVER_COMMAND nor DOSEQR_HANDOVER_URL"
             raise InvalidInputError("", problem)
-        batches = try_again(self._database, command.job_id or "", self._clock())
+        batches = requeue_failed(self._database, command.job_id or "", self._clock())
         self._publisher.event(HandoverRetried(command_id=envelope.id, batches=batches), TOPIC, envelope.id)
         log.info("hand-over asked anew", command_id=envelope.id, job_id=command.job_id, batches=batches)

@@ -9,16 +9,16 @@ from datetime import datetime
 import structlog
 
 from services.store.handover.batching import (
-    AT_ONCE,
+    BATCH_SIZE,
     OVERLAP,
+    add_arrivals,
     begin,
     close,
     ended_retrieves,
-    gather,
     move_mark,
 )
 from services.store.handover.model import Batch, HandoverError, InterruptedHandoverError, Send
-from services.store.handover.outbox import begin_next, interrupted, refused, taken
+from services.store.handover.outbox import claim_next, give_back, mark_refused, mark_taken
 from services.store.objects.folder import ObjectFolder
 from shared.clock import Clock, utc_now
 from shared.database.session import Database
@@ -43,7 +43,7 @@ class HandoverWorker:
         stopping: threading.Event,
         *,
         pauses: Sequence[float],
-        look_s: float = POLL_INTERVAL_S,
+        poll_interval_s: float = POLL_INTERVAL_S,
         clock: Clock = utc_now,
     ) -> None:
         """Share `stopping` with `send`; `pauses` are the seconds before each new try."""
@@ -51,7 +51,7 @@ class HandoverWorker:
         self._folder = folder
         self._send = send
         self._pauses = tuple(pauses)
-        self._look_s = look_s
+        self._look_s = poll_interval_s
         self._clock = clock
         self._stopping = stopping
         self._since: datetime | None = None
@@ -70,8 +70,8 @@ class HandoverWorker:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with self._folder.alone("handover") as alone:
-                    if alone:
+                with self._folder.exclusive("handover") as exclusive:
+                    if exclusive:
                         self._work()
             except (DatabaseAwayError, OSError) as error:
                 log.warning("not handed over", error=type(error).__name__)
@@ -94,7 +94,7 @@ class HandoverWorker:
         # Asked before: what arrived until a retrieve ended is in its batches before these are closed.
         ended = ended_retrieves(self._database)
         now = self._clock()
-        while gather(self._database, self._since - OVERLAP, now) == AT_ONCE:
+        while add_arrivals(self._database, self._since - OVERLAP, now) == BATCH_SIZE:
             pass
         close(self._database, ended, self._clock())
         self._since = max(self._since, now)
@@ -104,19 +104,19 @@ class HandoverWorker:
 
     def _hand_over(self) -> bool:
         """Hand over one batch; False if none is due."""
-        batch = begin_next(self._database, self._pauses, self._clock())
+        batch = claim_next(self._database, self._pauses, self._clock())
         if batch is None:
             return False
         try:
             self._send(batch)
         except HandoverError as error:
-            refused(self._database, batch, error, self._pauses, self._clock())
+            mark_refused(self._database, batch, error, self._pauses, self._clock())
             _log("batch not taken", batch, reason=error.reason)
         except InterruptedHandoverError:
-            interrupted(self._database, batch, self._clock())
+            give_back(self._database, batch, self._clock())
             _log("batch interrupted", batch)
         else:
-            taken(self._database, batch, self._clock())
+            mark_taken(self._database, batch, self._clock())
             _log("batch handed over", batch)
         return True
 

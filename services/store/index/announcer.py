@@ -30,7 +30,7 @@ SWEEP_S = 5.0
 #: Rows younger than this are left to the process that received them.
 SWEEP_AGE_S = 10.0
 #: More than this is not remembered while the broker is away: the sweep finds it in the table.
-MAX_REMEMBERED = 10_000
+MAX_PENDING = 10_000
 
 TOPIC = "objects"
 
@@ -77,7 +77,7 @@ class Announcer:
     def committed(self, objects: Mapping[str, Unannounced | None]) -> None:
         """Take note of objects that were just made known, by their UIDs; None: the table tells the rest."""
         with self._lock:
-            if len(self._fresh) < MAX_REMEMBERED:
+            if len(self._fresh) < MAX_PENDING:
                 self._fresh.update(objects)
         self._wake.set()
 
@@ -104,12 +104,12 @@ class Announcer:
 
     def _announce_fresh(self) -> None:
         while batch := self._take():
-            told = [one for one in batch.values() if one is not None]
-            asked = [uid for uid, one in batch.items() if one is None]
+            rows = [row for row in batch.values() if row is not None]
+            in_table = [uid for uid, row in batch.items() if row is None]
             try:
-                if asked:
-                    told += unannounced(self._database, limit=MAX_OBJECTS, among=asked)
-                self._announce(told)
+                if in_table:
+                    rows += unannounced(self._database, limit=MAX_OBJECTS, among=in_table)
+                self._announce(rows)
             except BaseException:
                 # Meanwhile another process may announce them: the table will tell.
                 self.committed(dict.fromkeys(batch))
@@ -121,8 +121,8 @@ class Announcer:
 
     def _sweep(self) -> None:
         """Announce what a dead process left; one process at a time, so that nothing is told twice."""
-        with self._folder.alone("announce") as alone:
-            while alone:
+        with self._folder.exclusive("announce") as exclusive:
+            while exclusive:
                 # Also what is from the future: the clock was put back since then.
                 now = self._clock()
                 fresh = (now - self._sweep_age, now + self._sweep_age)

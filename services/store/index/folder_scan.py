@@ -12,8 +12,8 @@ import structlog
 
 from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import known_paths, remove, rows_after
-from services.store.index.reconcile import receipt_of, settle
-from services.store.objects.folder import KeepError, ObjectFolder
+from services.store.index.reconcile import read_receipt, reconcile
+from services.store.objects.folder import ObjectFolder, ObjectWriteError
 from services.store.objects.paths import sop_instance_uid_of
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
@@ -26,7 +26,7 @@ CHUNK = 500
 PAUSE_S = 5.0
 
 
-class Scanner:
+class FolderScanner:
     """Scans at the start, and again when receipts were given up, in a thread of its own."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Scanner:
             self._wanted.clear()
             try:
                 done = self._scan_alone()
-            except (DatabaseAwayError, IndexAwayError, KeepError, OSError) as error:
+            except (DatabaseAwayError, IndexAwayError, ObjectWriteError, OSError) as error:
                 log.warning("scan interrupted", error=type(error).__name__)
                 done = False
             except Exception:
@@ -74,8 +74,8 @@ class Scanner:
                 self._stopping.wait(self._pause_s)
 
     def _scan_alone(self) -> bool:
-        with self._folder.alone("scan") as alone:
-            if not alone:
+        with self._folder.exclusive("scan") as exclusive:
+            if not exclusive:
                 return False
             indexed = sum(self._index(paths) for paths in _chunks(self._files()))
             removed = sum(self._remove_gone())
@@ -97,14 +97,14 @@ class Scanner:
         missing = [path for uid, path in by_uid.items() if known.get(uid) != path]
         indexed = 0
         for path in missing:
-            receipt = receipt_of(self._folder, path)
+            receipt = read_receipt(self._folder, path)
             if receipt is None:
                 log.warning("file is not the object that belongs there", path=path)
                 continue
             try:
                 self._folder.sync_name(path)
-                settle(self._folder, self._committer, receipt)
-            except KeepError as error:
+                reconcile(self._folder, self._committer, receipt)
+            except ObjectWriteError as error:
                 log.warning("file not indexed", path=path, error=str(error))
             else:
                 indexed += 1

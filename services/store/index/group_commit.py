@@ -10,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from services.store.index.known_objects import KeepOutcome, Receipt, Recorded, record
+from services.store.index.known_objects import Receipt, Recorded, RecordOutcome, record
 from services.store.index.unannounced import Unannounced, to_announce
 from shared.clock import Clock, utc_now
 from shared.database.session import Database
@@ -37,17 +37,17 @@ class _Waiting:
 
     def __init__(self, receipt: Receipt) -> None:
         self.receipt = receipt
-        self.outcome: KeepOutcome | None = None
+        self.outcome: RecordOutcome | None = None
         self.error: IndexAwayError | None = None
         self.given_up = False
         self._told = threading.Lock()
         self._told.acquire()
 
-    def tell(self, outcome: KeepOutcome | None, error: IndexAwayError | None = None) -> None:
+    def tell(self, outcome: RecordOutcome | None, error: IndexAwayError | None = None) -> None:
         self.outcome, self.error = outcome, error
         self._told.release()
 
-    def wait(self, wait_s: float) -> KeepOutcome:
+    def wait(self, wait_s: float) -> RecordOutcome:
         if not self._told.acquire(timeout=wait_s):
             self.given_up = True
             raise IndexAwayError("the database did not answer in time")
@@ -92,7 +92,7 @@ class GroupCommit:
         self._queue.put(None)
         self._thread.join(grace_s)
 
-    def record(self, receipt: Receipt) -> KeepOutcome:
+    def record(self, receipt: Receipt) -> RecordOutcome:
         """Return what recording came to, once it is committed.
 
         Raises:
@@ -161,7 +161,7 @@ class GroupCommit:
             log.warning("receipts given up", receipts=missed)
             self._on_missed()
 
-    def _tell(self, committed: list[_Waiting], outcomes: list[KeepOutcome], now: datetime) -> None:
+    def _tell(self, committed: list[_Waiting], outcomes: list[RecordOutcome], now: datetime) -> None:
         changed: dict[str, Unannounced | None] = {}
         for waiting, outcome in zip(committed, outcomes, strict=True):
             waiting.tell(outcome)

@@ -62,7 +62,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class KeepOutcome:
+class RecordOutcome:
     """What was recorded, and the path under which the object is known."""
 
     recorded: Recorded
@@ -78,14 +78,14 @@ class ObjectRow:
     last_received_at: datetime
 
 
-def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> list[KeepOutcome]:
+def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> list[RecordOutcome]:
     """Record receipts; the outcomes have their order.
 
     Raises:
         DatabaseAwayError: nothing was recorded.
     """
     if all(receipt.fresh for receipt in receipts) and _inserted_all(database, receipts, now):
-        return [KeepOutcome(Recorded.NEW, receipt.path) for receipt in receipts]
+        return [RecordOutcome(Recorded.NEW, receipt.path) for receipt in receipts]
     firsts: dict[str, Receipt] = {}
     for receipt in receipts:
         if not receipt.conflict:
@@ -97,7 +97,7 @@ def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> li
         others = {r.identity.sop_instance_uid for r in receipts if id(r) not in new}
         changes = _Changes(_places(connection, sorted(others)), now)
         outcomes = [
-            KeepOutcome(Recorded.NEW, receipt.path) if id(receipt) in new else changes.add(receipt)
+            RecordOutcome(Recorded.NEW, receipt.path) if id(receipt) in new else changes.add(receipt)
             for receipt in receipts
         ]
         changes.write(connection)
@@ -141,21 +141,21 @@ class _Changes:
         self._again: list[dict[str, Any]] = []
         self._replaced: list[dict[str, Any]] = []
 
-    def add(self, receipt: Receipt) -> KeepOutcome:
+    def add(self, receipt: Receipt) -> RecordOutcome:
         uid = str(receipt.identity.sop_instance_uid)
         source, path = self._places.get(uid, ("", ""))
         if source != STORE and (receipt.conflict or not source):
-            return KeepOutcome(Recorded.UNKNOWN, receipt.path)
+            return RecordOutcome(Recorded.UNKNOWN, receipt.path)
         if source != STORE or receipt.replace:
             row = _row(receipt, self._now)
             self._replaced.append({f"new_{name}": value for name, value in row.items()})
             self._places[uid] = (STORE, receipt.path)
-            return KeepOutcome(Recorded.NEW, receipt.path)
+            return RecordOutcome(Recorded.NEW, receipt.path)
         if path != receipt.path:
-            return KeepOutcome(Recorded.ELSEWHERE, path)
+            return RecordOutcome(Recorded.ELSEWHERE, path)
         if not receipt.found:
             self._again.append({"new_sop_instance_uid": uid, "more_conflicts": int(receipt.conflict)})
-        return KeepOutcome(Recorded.AGAIN, path)
+        return RecordOutcome(Recorded.AGAIN, path)
 
     def write(self, connection: Connection) -> None:
         counted = {
@@ -265,10 +265,10 @@ def register(database: Database, objects: Sequence[ObjectReference], now: dateti
     """
     rows = [
         {
-            "sop_instance_uid": one.sop_instance_uid,
-            "series_instance_uid": one.series_instance_uid,
-            "study_instance_uid": one.study_instance_uid,
-            "sop_class_uid": one.sop_class_uid or "",
+            "sop_instance_uid": reference.sop_instance_uid,
+            "series_instance_uid": reference.series_instance_uid,
+            "study_instance_uid": reference.study_instance_uid,
+            "sop_class_uid": reference.sop_class_uid or "",
             "transfer_syntax_uid": "",
             "source": REGISTERED,
             "path": "",
@@ -281,7 +281,7 @@ def register(database: Database, objects: Sequence[ObjectReference], now: dateti
             "conflicts": 0,
             "announced_at": now,
         }
-        for one in {one.sop_instance_uid: one for one in objects}.values()
+        for reference in {reference.sop_instance_uid: reference for reference in objects}.values()
     ]
     rows.sort(key=_sop_of)
     with database.transaction() as connection:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from services.store.index.group_commit import GroupCommit
 from services.store.index.known_objects import Receipt, Recorded
-from services.store.objects.folder import KeepError, ObjectFolder, digest_of
+from services.store.objects.folder import ObjectFolder, ObjectWriteError, digest_of
 from services.store.objects.identity import Identity, read_identity
 from services.store.objects.part10 import read_head
 from services.store.objects.paths import object_path
@@ -19,21 +19,21 @@ _ATTEMPTS = 5
 _FIRST_PART_BYTES = 1 << 18
 
 
-def settle(folder: ObjectFolder, committer: GroupCommit, receipt: Receipt) -> str:
+def reconcile(folder: ObjectFolder, committer: GroupCommit, receipt: Receipt) -> str:
     """Make a receipt known, whatever is known already; returns where its file was put aside, or "".
 
     Raises:
         IndexAwayError: the database is away; the file stays where it is.
-        KeepError: the file had to be put aside and could not, or its place is taken by no object.
+        ObjectWriteError: the file had to be put aside and could not, or its place is taken by no object.
     """
     aside = ""
     for _ in range(_ATTEMPTS):
         outcome = committer.record(receipt)
         if outcome.recorded is Recorded.UNKNOWN:
             # The first bytes were kept, but their process died before they were known.
-            first = receipt_of(folder, receipt.path)
+            first = read_receipt(folder, receipt.path)
             if first is None:
-                raise KeepError("the place of the object is taken by a file that is no such object")
+                raise ObjectWriteError("the place of the object is taken by a file that is no such object")
             committer.record(first)
         elif outcome.recorded is not Recorded.ELSEWHERE:
             return aside
@@ -44,10 +44,10 @@ def settle(folder: ObjectFolder, committer: GroupCommit, receipt: Receipt) -> st
             receipt = replace(receipt, path=outcome.path, conflict=True, fresh=False)
         else:
             receipt = replace(receipt, replace=True, fresh=False)
-    raise KeepError("the object is changed by others again and again")
+    raise ObjectWriteError("the object is changed by others again and again")
 
 
-def receipt_of(folder: ObjectFolder, path: str) -> Receipt | None:
+def read_receipt(folder: ObjectFolder, path: str) -> Receipt | None:
     """Read a kept file as if it had just come; None if it is gone or not the object that belongs there."""
     file = folder.root / path
     try:

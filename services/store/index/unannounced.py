@@ -20,14 +20,14 @@ _sop = _TABLE.c.sop_instance_uid
 _now = bindparam("now", type_=_TABLE.c.announced_at.type)
 #: One statement with few parameters, however many objects: so it takes the interpreter little time.
 _MARK_SQLITE = text(
-    "UPDATE stored_objects SET announced_at = :now FROM json_each(:told) AS told"
-    " WHERE sop_instance_uid = json_extract(told.value, '$[0]')"
-    " AND last_received_at = json_extract(told.value, '$[1]')"
+    "UPDATE stored_objects SET announced_at = :now FROM json_each(:pairs) AS pair"
+    " WHERE sop_instance_uid = json_extract(pair.value, '$[0]')"
+    " AND last_received_at = json_extract(pair.value, '$[1]')"
 ).bindparams(_now)
 _MARK = text(
     "UPDATE stored_objects SET announced_at = :now"
-    " FROM unnest(CAST(:uids AS text[]), CAST(:times AS timestamptz[])) AS told(uid, received)"
-    " WHERE sop_instance_uid = told.uid AND last_received_at = told.received"
+    " FROM unnest(CAST(:uids AS text[]), CAST(:times AS timestamptz[])) AS pair(uid, received)"
+    " WHERE sop_instance_uid = pair.uid AND last_received_at = pair.received"
 ).bindparams(_now)
 
 
@@ -89,14 +89,14 @@ def mark_announced(database: Database, announced: Sequence[Unannounced], now: da
     Raises:
         DatabaseAwayError: nothing was remembered.
     """
-    told = sorted(
-        (one.message.sop_instance_uid, for_driver(database, one.last_received_at)) for one in announced
+    pairs = sorted(
+        (row.message.sop_instance_uid, for_driver(database, row.last_received_at)) for row in announced
     )
     with database.transaction() as connection:
         if database.is_sqlite:
-            connection.execute(_MARK_SQLITE, {"now": now, "told": json.dumps(told)})
+            connection.execute(_MARK_SQLITE, {"now": now, "pairs": json.dumps(pairs)})
             return
-        uids, times = zip(*told, strict=True)
+        uids, times = zip(*pairs, strict=True)
         # In their order, so that two processes do not lock each other out.
         connection.execute(select(_sop).where(_sop.in_(uids)).order_by(_sop).with_for_update())
         connection.execute(_MARK, {"now": now, "uids": list(uids), "times": list(times)})

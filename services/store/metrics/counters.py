@@ -81,7 +81,7 @@ class StoreCounters:
         return {name: number for name in _PLACES if (number := self[name])}
 
 
-def log_changes(counters: StoreCounters, stopping: threading.Event) -> None:
+def log_counters(counters: StoreCounters, stopping: threading.Event) -> None:
     """Log the counters once a minute if they changed, and at the end; returns when stopping."""
     before: Mapping[str, int] = {}
     while True:

@@ -17,7 +17,7 @@ from shared.health import Metric
 LEAST_FREE_BYTES = 64 << 20
 
 
-def trouble_with(folder: Path) -> str:
+def write_problem(folder: Path) -> str:
     """Return why objects cannot be written, or nothing: the folder is tried, and the space looked at."""
     try:
         free_bytes = shutil.disk_usage(folder).free

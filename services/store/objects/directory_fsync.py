@@ -11,7 +11,7 @@ from pathlib import Path
 _MAX_REMEMBERED = 20_000
 
 
-class NamesOnDisk:
+class DirectorySync:
     """Syncs folders below a root; safe for many threads."""
 
     def __init__(self, root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Keeping objects on disk: whole or not at all, each SOP Instance UID once, safe when `keep` returns."""
+"""Keeping objects on disk: whole or not at all, each SOP Instance UID once, safe when `store` returns."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pathlib import Path
 
 import structlog
 
-from services.store.objects.directory_fsync import NamesOnDisk
+from services.store.objects.directory_fsync import DirectorySync
 from services.store.objects.identity import Buffer, Identity
 from services.store.objects.part10 import MAX_HEAD_BYTES, file_head, read_head
 from services.store.objects.paths import INCOMING, conflict_path, object_path
-from services.store.objects.temp_file import PartFile
+from services.store.objects.temp_file import TempFile
 from shared.errors import InvalidInputError, RetriableError
 
 log = structlog.get_logger(__name__)
@@ -36,19 +36,19 @@ _ATTEMPTS = 5
 _LOCK = "lock"
 
 
-class KeepError(RetriableError):
+class ObjectWriteError(RetriableError):
     """The object could not be written; nothing of it is visible."""
 
     @classmethod
-    def of(cls, error: OSError) -> KeepError:
+    def of(cls, error: OSError) -> ObjectWriteError:
         """Return what an error of the file system means."""
         name = errno.errorcode.get(error.errno or 0, "unknown")
         if error.errno in _OUT_OF_SPACE:
             return OutOfSpaceError(f"no space for the object: {name}")
-        return KeepError(f"the object cannot be written: {name}")
+        return ObjectWriteError(f"the object cannot be written: {name}")
 
 
-class OutOfSpaceError(KeepError):
+class OutOfSpaceError(ObjectWriteError):
     """No space is left, or the quota is used up."""
 
 
@@ -61,11 +61,11 @@ class ReceivedObject:
     calling_ae_title: str
     data_set: Buffer
     #: The file that holds it already, if it is large.
-    part: PartFile | None = None
+    temp_file: TempFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFile:
+class StoredFile:
     """Where the bytes of a received object lie now; paths are below the folder of objects."""
 
     path: str
@@ -74,17 +74,17 @@ class KeptFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept(KeptFile):
+class Stored(StoredFile):
     """The object is new on disk."""
 
 
 @dataclass(frozen=True, slots=True)
-class Duplicate(KeptFile):
+class Duplicate(StoredFile):
     """The same bytes were there already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict(KeptFile):
+class Conflict(StoredFile):
     """Other bytes were there already and stay at `path`; these were kept aside."""
 
     aside: str
@@ -97,7 +97,7 @@ class ObjectFolder:
         self.root = root
         self._root = str(root)
         self._numbers = count()
-        self._names = NamesOnDisk(root)
+        self._names = DirectorySync(root)
         self._incoming = root / INCOMING / uuid.uuid4().hex
         self._own_lock = -1
         self._open_lock = threading.Lock()
@@ -106,9 +106,9 @@ class ObjectFolder:
         """Make the folder, clear what dead processes left half-written.
 
         Raises:
-            KeepError: it cannot be made or written.
+            ObjectWriteError: it cannot be made or written.
         """
-        with self._open_lock, _as_keep_errors():
+        with self._open_lock, _as_write_errors():
             (self.root / INCOMING).mkdir(parents=True, exist_ok=True)
             with self._locked():
                 self._clear_dead()
@@ -125,34 +125,34 @@ class ObjectFolder:
             os.close(self._own_lock)
             self._own_lock = -1
 
-    def keep(self, received: ReceivedObject) -> Kept | Duplicate | Conflict:
+    def store(self, received: ReceivedObject) -> Stored | Duplicate | Conflict:
         """Write an object, so that it and its name survive a power failure.
 
         Raises:
             OutOfSpaceError: no space is left; nothing of the object is visible.
-            KeepError: it could not be written for another reason.
+            ObjectWriteError: it could not be written for another reason.
         """
         identity = received.identity
         path = str(
             object_path(identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid)
         )
         sha256 = hashlib.sha256(received.data_set).hexdigest()
-        with _as_keep_errors():
-            kept = self._keep(received, path, sha256)
+        with _as_write_errors():
+            kept = self._store(received, path, sha256)
             self._names.sync(path)
         return kept
 
-    def _keep(self, received: ReceivedObject, path: str, sha256: str) -> Kept | Duplicate | Conflict:
+    def _store(self, received: ReceivedObject, path: str, sha256: str) -> Stored | Duplicate | Conflict:
         known = self._same(path, sha256) if os.access(self._at(path), os.F_OK) else None
         if known:
             return Duplicate(path, sha256, self._size(path))
-        with self._written(received) as part:
-            if known is None and self._place(part.path, path):
-                return Kept(path, sha256, part.size_bytes)
+        with self._written(received) as temp_file:
+            if known is None and self._place(temp_file.path, path):
+                return Stored(path, sha256, temp_file.size_bytes)
             if self._same(path, sha256):
                 return Duplicate(path, sha256, self._size(path))
             aside = str(conflict_path(received.identity.sop_instance_uid, sha256))
-            self._place(part.path, aside)
+            self._place(temp_file.path, aside)
             self._names.sync(aside)
             return Conflict(path, sha256, self._size(path), aside)
 
@@ -160,19 +160,19 @@ class ObjectFolder:
         """Let the name of a file survive a power failure.
 
         Raises:
-            KeepError: a folder cannot be synced.
+            ObjectWriteError: a folder cannot be synced.
         """
-        with _as_keep_errors():
+        with _as_write_errors():
             self._names.sync(path)
 
     def set_aside(self, path: str, sop_instance_uid: str, sha256: str) -> str:
         """Move a kept object to the conflicts; returns where it lies then.
 
         Raises:
-            KeepError: it cannot be moved.
+            ObjectWriteError: it cannot be moved.
         """
         aside = str(conflict_path(sop_instance_uid, sha256))
-        with _as_keep_errors():
+        with _as_write_errors():
             self._place(self._at(path), aside)
             self._names.sync(aside)
             Path(self._at(path)).unlink(missing_ok=True)
@@ -184,7 +184,7 @@ class ObjectFolder:
         return bool(path) and (self.root / path).is_file()
 
     @contextmanager
-    def alone(self, purpose: str) -> Iterator[bool]:
+    def exclusive(self, purpose: str) -> Iterator[bool]:
         """Hold a lock that only one process has at a time; gives False at once if another has it."""
         with _lock_file(self.root / INCOMING / f"{purpose}.{_LOCK}") as descriptor:
             try:
@@ -204,7 +204,7 @@ class ObjectFolder:
     def _size(self, path: str) -> int:
         return (self.root / path).stat().st_size
 
-    def open_part(
+    def open_temp_file(
         self,
         *,
         sop_class_uid: str,
@@ -212,12 +212,12 @@ class ObjectFolder:
         transfer_syntax_uid: str,
         source_ae_title: str,
         data_set: Buffer = b"",
-    ) -> PartFile:
+    ) -> TempFile:
         """Make a file in the folder of this process; write its head, and what is there of the data set.
 
         Raises:
             OutOfSpaceError: no space is left.
-            KeepError: it cannot be made for another reason.
+            ObjectWriteError: it cannot be made for another reason.
         """
         head = file_head(
             sop_class_uid=sop_class_uid,
@@ -225,21 +225,21 @@ class ObjectFolder:
             transfer_syntax_uid=transfer_syntax_uid,
             source_ae_title=source_ae_title,
         )
-        with _as_keep_errors():
-            return PartFile(f"{self._incoming}/{next(self._numbers)}.part", head, data_set)
+        with _as_write_errors():
+            return TempFile(f"{self._incoming}/{next(self._numbers)}.part", head, data_set)
 
     @contextmanager
-    def _written(self, received: ReceivedObject) -> Iterator[PartFile]:
+    def _written(self, received: ReceivedObject) -> Iterator[TempFile]:
         """Write and sync a file in the folder of this process; it is gone at the end."""
-        part = received.part or self._part_with(received)
+        temp_file = received.temp_file or self._temp_file_with(received)
         try:
-            part.sync()
-            yield part
+            temp_file.sync()
+            yield temp_file
         finally:
-            part.discard()
+            temp_file.discard()
 
-    def _part_with(self, received: ReceivedObject) -> PartFile:
-        return self.open_part(
+    def _temp_file_with(self, received: ReceivedObject) -> TempFile:
+        return self.open_temp_file(
             sop_class_uid=received.identity.sop_class_uid,
             sop_instance_uid=received.identity.sop_instance_uid,
             transfer_syntax_uid=received.transfer_syntax_uid,
@@ -259,7 +259,7 @@ class ObjectFolder:
                 self._make_folder(Path(target).parent)
             else:
                 return True
-        raise KeepError("the folder of the object vanishes again and again")
+        raise ObjectWriteError("the folder of the object vanishes again and again")
 
     def _name(self, file: str, target: str) -> None:
         try:
@@ -305,11 +305,11 @@ def digest_of(path: Path) -> str | None:
 
 
 @contextmanager
-def _as_keep_errors() -> Iterator[None]:
+def _as_write_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise KeepError.of(error) from error
+        raise ObjectWriteError.of(error) from error
 
 
 @contextmanager

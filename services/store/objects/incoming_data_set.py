@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.store.objects.folder import KeepError
+from services.store.objects.folder import ObjectWriteError
 from services.store.objects.identity import Buffer
-from services.store.objects.temp_file import PartFile
+from services.store.objects.temp_file import TempFile
 from shared.errors import InvalidInputError
 
 #: A larger data set is written as it comes.
@@ -20,17 +20,17 @@ class TooLargeError(InvalidInputError):
         super().__init__("data_set", f"has more than {limit_bytes} bytes")
 
 
-class ArrivingDataSet:
+class IncomingDataSet:
     """Takes fragments; whatever is wrong is remembered, and told when the request is answered."""
 
-    def __init__(self, open_part: Callable[[], PartFile] | None, limit_bytes: int) -> None:
+    def __init__(self, open_temp_file: Callable[[], TempFile] | None, limit_bytes: int) -> None:
         """`open_part` makes the file for a large one; without it all is held in memory."""
-        self._open_part = open_part
+        self._open_temp_file = open_temp_file
         self._limit_bytes = limit_bytes
         self._memory = bytearray()
         self.size_bytes = 0
-        self.part: PartFile | None = None
-        self.problem: KeepError | InvalidInputError | None = None
+        self.temp_file: TempFile | None = None
+        self.problem: ObjectWriteError | InvalidInputError | None = None
 
     def add(self, fragment: bytes) -> None:
         """Take the next bytes."""
@@ -40,33 +40,33 @@ class ArrivingDataSet:
         try:
             self._add(fragment)
         except OSError as error:
-            self._give_up(KeepError.of(error))
-        except (KeepError, InvalidInputError) as error:
+            self._give_up(ObjectWriteError.of(error))
+        except (ObjectWriteError, InvalidInputError) as error:
             self._give_up(error)
 
     def data(self) -> Buffer:
         """Return what came; empty if there is a problem."""
-        return self._memory if self.part is None else self.part.data_set()
+        return self._memory if self.temp_file is None else self.temp_file.data_set()
 
     def discard(self) -> None:
         """Leave nothing behind."""
         self._memory = bytearray()
-        if self.part is not None:
-            self.part.discard()
-            self.part = None
+        if self.temp_file is not None:
+            self.temp_file.discard()
+            self.temp_file = None
 
     def _add(self, fragment: bytes) -> None:
         if self.size_bytes > self._limit_bytes:
             raise TooLargeError(self._limit_bytes)
-        if self.part is not None:
-            self.part.write(fragment)
+        if self.temp_file is not None:
+            self.temp_file.write(fragment)
             return
         self._memory += fragment
-        if self._open_part is not None and self.size_bytes > MEMORY_BYTES:
-            self.part = self._open_part()
-            self.part.write(self._memory)
+        if self._open_temp_file is not None and self.size_bytes > MEMORY_BYTES:
+            self.temp_file = self._open_temp_file()
+            self.temp_file.write(self._memory)
             self._memory = bytearray()
 
-    def _give_up(self, problem: KeepError | InvalidInputError) -> None:
+    def _give_up(self, problem: ObjectWriteError | InvalidInputError) -> None:
         self.problem = problem
         self.discard()

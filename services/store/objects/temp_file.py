@@ -9,7 +9,7 @@ from contextlib import suppress
 from services.store.objects.identity import Buffer
 
 
-class PartFile:
+class TempFile:
     """The head and, bit by bit, the data set of one object."""
 
     def __init__(self, path: str, head: bytes, data_set: Buffer = b"") -> None:

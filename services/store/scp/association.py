@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import structlog
 
-from services.store.objects.incoming_data_set import ArrivingDataSet
-from services.store.objects.temp_file import PartFile
+from services.store.objects.incoming_data_set import IncomingDataSet
+from services.store.objects.temp_file import TempFile
 from services.store.scp.commitment_reports import REPORT_MAX_BYTES, CommitmentEvent
 from services.store.scp.config import Terms
 from services.store.scp.dimse import (
@@ -24,7 +24,7 @@ from services.store.scp.dimse import (
     request_of,
 )
 from services.store.scp.negotiation import UnexpectedPduError, accept, read_request, refusal_of, reject
-from services.store.store_object import DEFECT, Announced, Incoming, StoreResponse, shown_ae_title
+from services.store.store_object import DEFECT, CStoreCommand, CStoreRequest, StoreResponse, shown_ae_title
 from shared.dicom.association.storage_commitment import PROCESSING_FAILURE
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION
 from shared.dicom.upper_layer.acceptor_connection import DRAIN_S, AcceptorConnection, GoneError
@@ -67,7 +67,7 @@ class StoreAssociation:
         self._command = bytearray()
         self._context_id = 0
         self._request: DimseRequest | None = None
-        self._arriving: ArrivingDataSet | None = None
+        self._arriving: IncomingDataSet | None = None
         self._requests = 0
         self._released = False
         # Of these, others know, too.
@@ -232,19 +232,19 @@ class StoreAssociation:
         limit_bytes = (
             self._terms.max_object_bytes if request.command_field == C_STORE_RQ else REPORT_MAX_BYTES
         )
-        self._arriving = ArrivingDataSet(self._part_opener(request), limit_bytes)
+        self._arriving = IncomingDataSet(self._part_opener(request), limit_bytes)
 
-    def _part_opener(self, request: DimseRequest) -> Callable[[], PartFile] | None:
-        open_part = self._terms.open_part
-        if open_part is None or request.command_field != C_STORE_RQ:
+    def _part_opener(self, request: DimseRequest) -> Callable[[], TempFile] | None:
+        open_temp_file = self._terms.open_temp_file
+        if open_temp_file is None or request.command_field != C_STORE_RQ:
             return None
-        announced = Announced(
+        announced = CStoreCommand(
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
             transfer_syntax_uid=self._contexts[self._context_id].transfer_syntax,
             calling_ae_title=self._calling_ae_title,
         )
-        return lambda: open_part(announced)
+        return lambda: open_temp_file(announced)
 
     def _take_data_set(self, pdv: Pdv) -> None:
         if self._request is None or self._arriving is None:
@@ -285,13 +285,13 @@ class StoreAssociation:
 
     def _store(self, request: DimseRequest, context: AcceptedContext) -> StoreResponse:
         arrived = self._arriving
-        incoming = Incoming(
+        incoming = CStoreRequest(
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
             transfer_syntax_uid=context.transfer_syntax,
             calling_ae_title=self._calling_ae_title,
             data_set=arrived.data() if arrived else b"",
-            part=arrived.part if arrived else None,
+            temp_file=arrived.temp_file if arrived else None,
             problem=arrived.problem if arrived else None,
         )
         return self._taken(lambda: self._terms.take(incoming), DEFECT)

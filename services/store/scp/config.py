@@ -6,18 +6,18 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.store.objects.temp_file import PartFile
+from services.store.objects.temp_file import TempFile
 from services.store.scp.commitment_reports import CommitmentEvent
-from services.store.store_object import Announced, Incoming, StoreResponse
+from services.store.store_object import CStoreCommand, CStoreRequest, StoreResponse
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What holds for every association of a store; times are in seconds."""
 
-    take: Callable[[Incoming], StoreResponse]
+    take: Callable[[CStoreRequest], StoreResponse]
     #: Makes the file for a large object; without it all is held in memory.
-    open_part: Callable[[Announced], PartFile] | None
+    open_temp_file: Callable[[CStoreCommand], TempFile] | None
     #: Decides whether a calling AE title may associate.
     admit: Callable[[str], bool]
     #: Counts by name.

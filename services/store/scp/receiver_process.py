@@ -18,7 +18,7 @@ from services.store.objects.folder import ObjectFolder
 from services.store.scp.commitment_reports import ReportKeeper
 from services.store.scp.security import admission, tls_context
 from services.store.scp.server import StoreScp
-from services.store.store_object import Intake
+from services.store.store_object import CStoreHandler
 from shared.broker.factory import open_broker
 from shared.broker.port import Broker
 from shared.database.clock import DatabaseClock
@@ -74,15 +74,15 @@ class Receiver:
             on_missed=on_missed,
             clock=self.clock,
         )
-        intake = Intake(self.folder, self.committer, counters)
+        handler = CStoreHandler(self.folder, self.committer, counters)
         self._scp = StoreScp(
-            intake.take,
+            handler.handle,
             listener=listener,
             ae_title=settings.store_ae_title,
             stall_timeout_s=settings.dimse_timeout,
             idle_timeout_s=settings.store_idle_timeout,
             admit=admission(settings),
-            open_part=intake.open_part,
+            open_temp_file=handler.open_temp_file,
             count=counters.add,
             note_associations=counters.associations,
             max_associations=settings.store_associations,

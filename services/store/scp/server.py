@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import structlog
 
-from services.store.objects.temp_file import PartFile
+from services.store.objects.temp_file import TempFile
 from services.store.scp.association import StoreAssociation
 from services.store.scp.commitment_reports import CommitmentEvent
 from services.store.scp.config import Terms
-from services.store.store_object import Announced, Incoming, StoreResponse
+from services.store.store_object import CStoreCommand, CStoreRequest, StoreResponse
 from shared.dicom.upper_layer.acceptor_connection import AcceptorConnection
 from shared.dicom.upper_layer.associate_acceptor import LOCAL_LIMIT_EXCEEDED
 from shared.errors import PermanentError
@@ -42,7 +42,7 @@ _DRAIN_POLL_S = 0.01
 #: Pause where no connection can be accepted: mostly, no file descriptor is left.
 _EXHAUSTED_PAUSE_S = 0.1
 
-Take = Callable[[Incoming], StoreResponse]
+Take = Callable[[CStoreRequest], StoreResponse]
 #: Decides whether a calling AE title may associate.
 Admit = Callable[[str], bool]
 
@@ -76,7 +76,7 @@ class StoreScp:
         stall_timeout_s: float,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
         admit: Admit = lambda _calling_ae_title: True,
-        open_part: Callable[[Announced], PartFile] | None = None,
+        open_temp_file: Callable[[CStoreCommand], TempFile] | None = None,
         count: Callable[[str], None] = lambda _name: None,
         note_associations: Callable[[int], int] = lambda number: number,
         max_associations: int = MAX_ASSOCIATIONS,
@@ -91,7 +91,7 @@ class StoreScp:
         """
         self._terms = Terms(
             take=take,
-            open_part=open_part,
+            open_temp_file=open_temp_file,
             admit=admit,
             count=count,
             max_object_bytes=max_object_bytes,

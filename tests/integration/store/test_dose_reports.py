@@ -11,8 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import select
 
-from services.store.dose_reports.reader import TRIES, Reader
-from services.store.dose_reports.reader_process import ReadingFailedError, ReportProcess
+from services.store.dose_reports.reader import MAX_ATTEMPTS, ReportReader
+from services.store.dose_reports.reader_process import ReaderProcess, ReadFailedError
 from shared.clock import utc_now
 from shared.database.models import ReportSummary, StoredObject
 from shared.database.session import Database
@@ -53,33 +53,33 @@ def rows(database: Database) -> dict[str, ReportSummary]:
 @pytest.fixture
 def reader(database: Database, tmp_path: Path):
     """Return two readers over the same folder, as two processes have them."""
-    readers = [Reader(database, tmp_path, look_s=0.05) for _ in range(2)]
+    readers = [ReportReader(database, tmp_path, poll_interval_s=0.05) for _ in range(2)]
     yield readers
-    for one in readers:
+    for reader in readers:
         with suppress(RuntimeError):
-            one.stop(5.0)
+            reader.stop(5.0)
 
 
-def test_reports_that_arrived_while_nobody_looked_are_read_once(database, reader, tmp_path):
+def test_reports_that_arrived_while_nobody_looked_are_read_once(database, readers, tmp_path):
     # Given
     for number in range(30):
         stored(database, tmp_path, f"1.3.{number}", report("rdsr_ct"))
     # When
-    for one in reader:
-        one.start()
+    for reader in readers:
+        reader.start()
     # Then
     wait_until(lambda: len(rows(database)) == 30)
     assert {(row.summary or {})["kind"] for row in rows(database).values()} == {"ct"}
 
 
-def test_a_report_that_cannot_be_read_is_marked_and_the_next_is_read(database, reader, tmp_path):
+def test_a_report_that_cannot_be_read_is_marked_and_the_next_is_read(database, readers, tmp_path):
     # Given
     stored(database, tmp_path, "1.3.1", b"no report at all")
     stored(database, tmp_path, "1.3.2", report("rdsr_mg"))
     stored(database, tmp_path, "1.3.3", report("rdsr_dx"))
     (tmp_path / "1.3.3.dcm").unlink()
     # When
-    reader[0].start()
+    readers[0].start()
     # Then
     wait_until(lambda: len(rows(database)) == 3)
     found = rows(database)
@@ -90,7 +90,7 @@ def test_a_report_that_cannot_be_read_is_marked_and_the_next_is_read(database, r
     }
 
 
-class _Killed(ReportProcess):
+class _Killed(ReaderProcess):
     """Is killed whenever it is to read a certain report, as by a system that is out of memory."""
 
     deadly = "1.3.1.dcm"
@@ -110,7 +110,7 @@ def test_a_report_that_kills_its_reader_is_marked_and_the_others_are_read(databa
     process = _Killed()
     for number in range(3):
         stored(database, tmp_path, f"1.3.{number}", report("rdsr_ct"))
-    reader = Reader(database, tmp_path, process=process, look_s=0.05)
+    reader = ReportReader(database, tmp_path, process=process, poll_interval_s=0.05)
     # When
     reader.start()
     # Then
@@ -123,18 +123,18 @@ def test_a_report_that_kills_its_reader_is_marked_and_the_others_are_read(databa
         "1.3.1": "defect",
         "1.3.2": "",
     }
-    assert process.deaths == TRIES
+    assert process.deaths == MAX_ATTEMPTS
 
 
 def test_a_reader_that_is_killed_once_reads_the_report_in_its_next_life(tmp_path):
     # Given
     report("rdsr_ct").save_as(tmp_path / "1.dcm", enforce_file_format=True)
-    process = ReportProcess()
+    process = ReaderProcess()
     first = process.read(tmp_path / "1.dcm")
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     # When
-    with pytest.raises(ReadingFailedError):
+    with pytest.raises(ReadFailedError):
         process.read(tmp_path / "1.dcm")
     second = process.read(tmp_path / "1.dcm")
     process.close()
@@ -145,9 +145,9 @@ def test_a_reader_that_is_killed_once_reads_the_report_in_its_next_life(tmp_path
 def test_a_report_that_takes_too_long_is_given_up_with_its_process(tmp_path):
     # Given: a file that never ends to be opened
     os.mkfifo(tmp_path / "1.dcm")
-    process = ReportProcess(longest_s=0.5)
+    process = ReaderProcess(timeout_s=0.5)
     # When
-    with pytest.raises(ReadingFailedError, match="within"):
+    with pytest.raises(ReadFailedError, match="within"):
         process.read(tmp_path / "1.dcm")
     # Then
     assert process.pid is None
@@ -156,7 +156,7 @@ def test_a_report_that_takes_too_long_is_given_up_with_its_process(tmp_path):
 def test_an_idle_process_is_ended_and_started_again_when_needed(tmp_path):
     # Given
     report("rdsr_ct").save_as(tmp_path / "1.dcm", enforce_file_format=True)
-    process = ReportProcess(idle_s=0.0)
+    process = ReaderProcess(idle_s=0.0)
     process.read(tmp_path / "1.dcm")
     # When
     process.rest()
@@ -173,8 +173,8 @@ def test_a_stop_does_not_wait_for_a_report_that_never_ends(database, tmp_path):
     stored(database, tmp_path, "1.3.1", b"")
     (tmp_path / "1.3.1.dcm").unlink()
     os.mkfifo(tmp_path / "1.3.1.dcm")
-    process = ReportProcess()
-    reader = Reader(database, tmp_path, process=process, look_s=0.05)
+    process = ReaderProcess()
+    reader = ReportReader(database, tmp_path, process=process, poll_interval_s=0.05)
     reader.start()
     wait_until(lambda: process.pid is not None)
     # When

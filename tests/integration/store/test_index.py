@@ -9,7 +9,7 @@ import pytest
 
 from services.store.index.announcer import Announcer
 from services.store.index.group_commit import GroupCommit, IndexAwayError
-from services.store.index.known_objects import KeepOutcome, Receipt, Recorded, record, register
+from services.store.index.known_objects import Receipt, Recorded, RecordOutcome, record, register
 from services.store.index.messages import RegisterHandler
 from services.store.index.unannounced import Unannounced, mark_announced, unannounced
 from services.store.metrics.counters import StoreCounters
@@ -130,7 +130,7 @@ def test_registering_makes_known_and_leaves_ours_alone(database):
     # Then
     assert (row_of(database, 1).source, row_of(database, 1).last_received_at) == ("store", NOW)
     assert (row_of(database, 2).source, row_of(database, 2).received_count) == ("registered", 2)
-    assert [one.message.sop_instance_uid for one in unannounced(database, limit=10)] == [
+    assert [row.message.sop_instance_uid for row in unannounced(database, limit=10)] == [
         made_object(1).sop_instance_uid
     ]
 
@@ -172,7 +172,7 @@ def test_many_waiters_share_few_transactions(database):
 def test_two_processes_record_the_same_object_once(database):
     # Given two groups of receipts in opposite order, as two processes commit them
     groups = [[receipt(n) for n in range(1, 101)], [receipt(n) for n in range(100, 0, -1)]]
-    outcomes: list[list[KeepOutcome]] = [[], []]
+    outcomes: list[list[RecordOutcome]] = [[], []]
     gate = threading.Barrier(2)
 
     def commit(which):
@@ -233,13 +233,13 @@ def test_two_processes_announce_what_a_dead_one_left_once(database, tmp_path):
         record(database, [receipt(n) for n in range(start, start + 150)], NOW)
     for folder in folders:
         folder.open()
-    both = [announcer(database, broker, folder, sweep_s=0.05, sweep_age_s=1.0) for folder in folders]
+    announcers = [announcer(database, broker, folder, sweep_s=0.05, sweep_age_s=1.0) for folder in folders]
     # When
-    for one in both:
-        one.start()
+    for member in announcers:
+        member.start()
     wait_until(lambda: not unannounced(database, limit=1))
-    for one in both:
-        one.stop(10)
+    for member in announcers:
+        member.stop(10)
     # Then
     wait_until(lambda: len(announced.uids) >= 450)
     assert len(set(announced.uids)) == len(announced.uids) == 450

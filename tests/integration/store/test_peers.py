@@ -30,13 +30,13 @@ def store(tmp_path):
 
 def written(folder: Path, objects: list[DicomObject]) -> Path:
     folder.mkdir()
-    for one in objects:
+    for sent in objects:
         head = file_head(
-            sop_class_uid=one.identity.sop_class_uid,
-            sop_instance_uid=one.sop_instance_uid,
-            transfer_syntax_uid=one.transfer_syntax_uid,
+            sop_class_uid=sent.identity.sop_class_uid,
+            sop_instance_uid=sent.sop_instance_uid,
+            transfer_syntax_uid=sent.transfer_syntax_uid,
         )
-        (folder / f"{one.sop_instance_uid}.dcm").write_bytes(head + one.data_set)
+        (folder / f"{sent.sop_instance_uid}.dcm").write_bytes(head + sent.data_set)
     return folder
 
 
@@ -49,8 +49,8 @@ def test_storescu_sends_a_folder(store, tmp_path):
     command = ["storescu", "-aec", "DOSEQR", "+sd", "127.0.0.1", str(store.port), str(folder)]
     subprocess.run(command, check=True, timeout=60)
     # Then
-    assert set(store.rows()) == {one.sop_instance_uid for one in objects}
-    assert all(data_set_in(store.objects_dir / one.path) == one.data_set for one in objects)
+    assert set(store.rows()) == {sent.sop_instance_uid for sent in objects}
+    assert all(data_set_in(store.objects_dir / sent.path) == sent.data_set for sent in objects)
 
 
 @pytest.mark.skipif(not shutil.which("dcmsend"), reason="DCMTK is not installed")

@@ -142,8 +142,8 @@ class Senders:
 
 
 def assert_kept(installation: Installation, objects: list[DicomObject]) -> None:
-    for one in objects:
-        assert data_set_in(installation.settings.objects_dir / one.path) == one.data_set
+    for stored in objects:
+        assert data_set_in(installation.settings.objects_dir / stored.path) == stored.data_set
 
 
 def test_a_killed_process_is_replaced_and_nothing_is_lost(installation, process):
@@ -174,7 +174,7 @@ def test_all_killed_at_once_lose_nothing_acknowledged(installation, process, ser
     services.append(served(installation))
     # Then what was acknowledged is there, known and announced
     assert_kept(installation, senders.acknowledged)
-    uids = {one.sop_instance_uid for one in senders.acknowledged}
+    uids = {stored.sop_instance_uid for stored in senders.acknowledged}
     with observed(installation) as seen:
 
         def announced() -> set[str]:

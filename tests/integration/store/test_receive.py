@@ -37,13 +37,13 @@ def store(tmp_path):
 def assert_all_arrived(store: RunningStore, objects: list[DicomObject]) -> None:
     rows = store.rows()
     firsts: dict[str, DicomObject] = {}
-    for one in objects:
-        firsts.setdefault(one.sop_instance_uid, one)
-        if one.data_set != firsts[one.sop_instance_uid].data_set:
+    for sent in objects:
+        firsts.setdefault(sent.sop_instance_uid, sent)
+        if sent.data_set != firsts[sent.sop_instance_uid].data_set:
             # The same object in another encoding
-            sha256 = hashlib.sha256(one.data_set).hexdigest()
-            aside = store.objects_dir / ".conflicts" / one.sop_instance_uid / f"{sha256}.dcm"
-            assert data_set_in(aside) == one.data_set, one.name
+            sha256 = hashlib.sha256(sent.data_set).hexdigest()
+            aside = store.objects_dir / ".conflicts" / sent.sop_instance_uid / f"{sha256}.dcm"
+            assert data_set_in(aside) == sent.data_set, sent.name
     for first in firsts.values():
         file = store.objects_dir / first.path
         assert data_set_in(file) == first.data_set, first.name
@@ -58,7 +58,7 @@ def assert_all_arrived(store: RunningStore, objects: list[DicomObject]) -> None:
 def test_every_bundled_file_arrives_byte_by_byte(store):
     # Given objects in many transfer syntaxes
     objects = objects_in(BUNDLED)
-    assert len({one.transfer_syntax_uid for one in objects}) > 8
+    assert len({sent.transfer_syntax_uid for sent in objects}) > 8
     # When
     statuses = store.send(*objects)
     # Then
@@ -304,9 +304,9 @@ def test_eight_associations_at_once_lose_nothing_and_announce_each_once(store):
     for thread in threads:
         thread.join()
     # Then
-    expected = {one.sop_instance_uid: one for batch in batches for one in batch}
+    expected = {sent.sop_instance_uid: sent for batch in batches for sent in batch}
     assert statuses == [0] * 400
-    assert store.files() == {one.path for one in expected.values()}
+    assert store.files() == {sent.path for sent in expected.values()}
     assert set(store.rows()) == set(expected)
     wait_until(lambda: len(store.announced.uids) >= 400)
     assert sorted(store.announced.uids) == sorted(expected)
@@ -316,8 +316,8 @@ def test_eight_associations_at_once_lose_nothing_and_announce_each_once(store):
 
 def test_two_associations_with_the_same_uid_do_not_race(store):
     # Given eight senders, four with the one and four with the other bytes of each of 20 UIDs
-    ones = [made_object(n) for n in range(1, 21)]
-    others = [made_object(n + 100, sop=f"1.2.826.0.1.4.{n}") for n in range(1, 21)]
+    firsts = [made_object(n) for n in range(1, 21)]
+    seconds = [made_object(n + 100, sop=f"1.2.826.0.1.4.{n}") for n in range(1, 21)]
     statuses: list[int] = []
     gate = threading.Barrier(8)
 
@@ -326,19 +326,19 @@ def test_two_associations_with_the_same_uid_do_not_race(store):
         statuses.extend(store.send(*objects))
 
     # When
-    threads = [threading.Thread(target=send, args=(objects,)) for objects in [ones, others] * 4]
+    threads = [threading.Thread(target=send, args=(objects,)) for objects in [firsts, seconds] * 4]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     # Then
     assert statuses == [0] * 160
-    assert store.files() == {one.path for one in ones}
-    for one, other in zip(ones, others, strict=True):
-        row = store.row(one.sop_instance_uid)
-        kept = data_set_in(store.objects_dir / one.path)
-        aside = list((store.objects_dir / ".conflicts" / one.sop_instance_uid).iterdir())
-        assert {kept, *map(data_set_in, aside)} == {one.data_set, other.data_set}
+    assert store.files() == {first.path for first in firsts}
+    for first, second in zip(firsts, seconds, strict=True):
+        row = store.row(first.sop_instance_uid)
+        kept = data_set_in(store.objects_dir / first.path)
+        aside = list((store.objects_dir / ".conflicts" / first.sop_instance_uid).iterdir())
+        assert {kept, *map(data_set_in, aside)} == {first.data_set, second.data_set}
         assert hashlib.sha256(kept).hexdigest() == row.sha256
         assert (row.received_count, row.conflicts) == (8, 4)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from services.store.index import announcer, group_commit
-from services.store.metrics.health import trouble_with
+from services.store.metrics.health import write_problem
 from services.store.objects.folder import ObjectFolder
 from services.store.scp.receiver_process import answer_within_s
 from services.store.scp.server import CannotListenError
@@ -52,8 +52,8 @@ class Processes:
 def process(tmp_path):
     processes = Processes(tmp_path / "data")
     yield processes
-    for one in processes.started:
-        one.close()
+    for started in processes.started:
+        started.close()
 
 
 def visible(objects_dir: Path) -> dict[str, Path]:
@@ -172,9 +172,9 @@ def test_a_full_disk_is_told_and_survived(tmp_path):
             assert statuses[0] == 0x0000
             assert statuses[-1] == 0xA700
             assert set(statuses) == {0x0000, 0xA700}
-            assert trouble_with(disk) == "the disk of the objects is full: 0 MiB free"
-            kept = [one for one, status in zip(objects, statuses, strict=True) if status == 0]
-            assert store.files() == {one.path for one in kept}
+            assert write_problem(disk) == "the disk of the objects is full: 0 MiB free"
+            kept = [stored for stored, status in zip(objects, statuses, strict=True) if status == 0]
+            assert store.files() == {stored.path for stored in kept}
             # When there is space again
             (disk / kept[0].path).unlink()
             # Then
@@ -236,13 +236,13 @@ def test_a_folder_that_turns_read_only_is_told_and_survived(tmp_path):
             subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True)
             # Then small ones and those that are written as they come are refused
             assert store.send(small, large) == [0xA701, 0xA701]
-            assert trouble_with(disk) == "objects cannot be written: EROFS"
+            assert write_problem(disk) == "objects cannot be written: EROFS"
         finally:
             subprocess.run(["umount", str(disk)], check=True)
         # When it can be written again, then
         assert store.send(small, large) == [0, 0]
         assert store.files() == {before.path, small.path, large.path}
-        assert not trouble_with(disk)
+        assert not write_problem(disk)
 
 
 def test_a_short_absence_of_the_database_is_waited_for(tmp_path):
@@ -362,7 +362,7 @@ def test_what_was_stored_while_the_broker_was_away_is_announced_later_and_once(t
         broker.away = False
         # Then
         wait_until(lambda: len(store.announced.uids) >= 30)
-        assert sorted(store.announced.uids) == sorted(one.sop_instance_uid for one in objects)
+        assert sorted(store.announced.uids) == sorted(stored.sop_instance_uid for stored in objects)
     broker.close()
 
 
@@ -454,5 +454,5 @@ def test_nothing_depends_on_the_clock_of_the_wall(tmp_path, monkeypatch):
         statuses = store.send(*objects, *objects)
         # Then
         assert statuses == [0] * 40
-        wait_until(lambda: set(store.announced.uids) == {one.sop_instance_uid for one in objects})
+        wait_until(lambda: set(store.announced.uids) == {stored.sop_instance_uid for stored in objects})
         assert all(row.received_count == 2 for row in store.rows().values())

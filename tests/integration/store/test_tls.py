@@ -49,11 +49,11 @@ def test_objects_come_over_tls(certificates, tmp_path):
     with running_store(tmp_path / "data", store_tls_cert=cert, store_tls_key=key) as store:
         # When
         with Scu(store.port, [CT_EXPLICIT], tls=trusting(cert)) as scu:
-            statuses = [one.send(scu) for one in objects]
+            statuses = [sent.send(scu) for sent in objects]
             scu.release()
         # Then
         assert statuses == [0, 0]
-        assert store.files() == {one.path for one in objects}
+        assert store.files() == {sent.path for sent in objects}
         # And not without
         with pytest.raises((EndedError, OSError)), store.scu(CT_EXPLICIT):
             pass

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from shared.dose.reports import MOST_BYTES, MOST_SEQUENCE_ITEMS, read_summary
+from shared.dose.reports import MAX_FILE_BYTES, MAX_SEQUENCE_ITEMS, read_summary
 from shared.dose.tree import UnreadableReportError
 from tests.unit.dose.test_reports import report
 
@@ -32,7 +32,7 @@ def file_with(folder: Path, content: bytes, length: bytes | None = None) -> Path
 
 def test_a_report_with_more_items_than_any_report_is_not_parsed(tmp_path):
     # Given
-    path = file_with(tmp_path, (ITEM + b"\0\0\0\0") * (MOST_SEQUENCE_ITEMS + 1))
+    path = file_with(tmp_path, (ITEM + b"\0\0\0\0") * (MAX_SEQUENCE_ITEMS + 1))
     # When, Then
     with pytest.raises(UnreadableReportError, match="too_large"):
         read_summary(path)
@@ -42,7 +42,7 @@ def test_a_report_that_is_larger_than_any_report_is_not_read(tmp_path):
     # Given
     path = tmp_path / "report.dcm"
     with path.open("wb") as file:
-        file.truncate(MOST_BYTES + 1)
+        file.truncate(MAX_FILE_BYTES + 1)
     # When, Then
     with pytest.raises(UnreadableReportError, match="too_large"):
         read_summary(path)

@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 
 from shared.dose.reports import summary_of
 from shared.dose.summary import Summary
-from shared.dose.tree import DEEPEST, UnreadableReportError
+from shared.dose.tree import MAX_DEPTH, UnreadableReportError
 from simulator.archive.model import ArchiveMatch
 from simulator.content import build
 from tests.support.pacs import series, study
@@ -115,7 +115,7 @@ def test_a_measurement_without_a_value_is_left_out(value):
 def test_content_that_is_nested_too_deep_is_not_readable():
     # Given
     ds = container("113813")
-    for _ in range(DEEPEST + 5):
+    for _ in range(MAX_DEPTH + 5):
         ds = container("113813", ds)
     # When, Then
     with pytest.raises(UnreadableReportError, match="too_deep"):

@@ -50,7 +50,7 @@ class Importer:
 
     @property
     def objects(self) -> list[list[str]]:
-        return [[one.sop_instance_uid for one in batch.objects] for batch in self.batches]
+        return [[member.sop_instance_uid for member in batch.objects] for batch in self.batches]
 
 
 class Ward:
@@ -107,7 +107,7 @@ class Ward:
     def starts(self, send: Send, *, pauses: tuple[float, ...] = (10.0, 60.0), **more: Any) -> HandoverWorker:
         more.setdefault("stopping", threading.Event())
         worker = HandoverWorker(
-            self.database, self.folder, send, pauses=pauses, look_s=0.02, clock=self.time, **more
+            self.database, self.folder, send, pauses=pauses, poll_interval_s=0.02, clock=self.time, **more
         )
         self._workers.append(worker)
         worker.start()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from services.store.handover.batching import MAX_OBJECTS, close, gather
+from services.store.handover.batching import MAX_OBJECTS, add_arrivals, close
 from services.store.handover.model import Batch, InterruptedHandoverError
-from services.store.handover.outbox import begin_next, try_again
+from services.store.handover.outbox import claim_next, requeue_failed
 from tests.integration.store.handover.conftest import Importer
 from tests.support.waiting import wait_until
 
@@ -157,8 +157,8 @@ def test_a_batch_that_is_never_taken_is_given_up_and_can_be_tried_anew(any_ward,
     (failed,) = ward.until(["failed"])
     assert failed.detail == "The importer answered with HTTP status 503."
     # When
-    others = try_again(ward.database, "another", ward.time.now)
-    again = try_again(ward.database, "r1", ward.time.now)
+    others = requeue_failed(ward.database, "another", ward.time.now)
+    again = requeue_failed(ward.database, "r1", ward.time.now)
     # Then
     (done,) = ward.until(["done"])
     assert (others, again, done.id, done.attempts) == (0, 1, failed.id, 1)
@@ -200,15 +200,15 @@ def test_a_batch_whose_process_died_is_tried_again_and_given_up_some_time(any_wa
     ward = any_ward
     ward.retrieve("r1", "1.3.1")
     ward.arrives("1.3.1")
-    gather(ward.database, ward.time.now, ward.time.now)
+    add_arrivals(ward.database, ward.time.now, ward.time.now)
     close(ward.database, ["r1"], ward.time.now)
     # When
     tries = []
     for _ in range(3):
-        tries.append(begin_next(ward.database, (10.0,), ward.time.now))
+        tries.append(claim_next(ward.database, (10.0,), ward.time.now))
         ward.time.pass_by(11)
     # Then
-    assert [one.attempt if one else None for one in tries] == [1, 2, None]
+    assert [batch.attempt if batch else None for batch in tries] == [1, 2, None]
     assert [(batch.state, batch.reason) for batch in ward.batches()] == [("failed", "interrupted")]
 
 

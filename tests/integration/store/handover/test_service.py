@@ -117,7 +117,7 @@ if first:
 def environment(tmp_path, rabbitmq_url, amqp_prefix):
     said = tmp_path / "said"
     command = [*a_program(tmp_path, IMPORTER), str(said), "{batch}"]
-    quoted = ", ".join(f'"{one}"' for one in command)
+    quoted = ", ".join(f'"{argument}"' for argument in command)
     return os.environ | {
         "DOSEQR_AMQP_URL": rabbitmq_url,
         "DOSEQR_AMQP_PREFIX": amqp_prefix,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.store.objects.folder import KeepError, ObjectFolder, OutOfSpaceError
-from services.store.objects.incoming_data_set import MEMORY_BYTES, ArrivingDataSet, TooLargeError
-from services.store.objects.temp_file import PartFile
+from services.store.objects.folder import ObjectFolder, ObjectWriteError, OutOfSpaceError
+from services.store.objects.incoming_data_set import MEMORY_BYTES, IncomingDataSet, TooLargeError
+from services.store.objects.temp_file import TempFile
 from tests.support.store import data_set_in
 
 LIMIT = 8 * MEMORY_BYTES
@@ -24,10 +24,10 @@ def folder(tmp_path) -> Iterator[ObjectFolder]:
 
 
 @pytest.fixture
-def open_part(folder) -> Callable[[], PartFile]:
+def open_temp_file(folder) -> Callable[[], TempFile]:
     """What makes the file for a large object."""
     return partial(
-        folder.open_part,
+        folder.open_temp_file,
         sop_class_uid="1.2.3",
         sop_instance_uid="1.2.3.4",
         transfer_syntax_uid="1.2.840.10008.1.2",
@@ -39,22 +39,22 @@ def parts(folder: ObjectFolder) -> list[Path]:
     return list(folder.root.rglob("*.part"))
 
 
-def test_a_small_one_is_held_in_memory(folder, open_part):
+def test_a_small_one_is_held_in_memory(folder, open_temp_file):
     # Given
-    arriving = ArrivingDataSet(open_part, LIMIT)
+    arriving = IncomingDataSet(open_temp_file, LIMIT)
     # When
     for fragment in (b"one ", b"", b"two"):
         arriving.add(fragment)
     # Then
     assert bytes(arriving.data()) == b"one two"
-    assert arriving.part is None
+    assert arriving.temp_file is None
     assert arriving.problem is None
     assert not parts(folder)
 
 
-def test_a_large_one_is_written_as_it_comes(folder, open_part):
+def test_a_large_one_is_written_as_it_comes(folder, open_temp_file):
     # Given
-    arriving = ArrivingDataSet(open_part, LIMIT)
+    arriving = IncomingDataSet(open_temp_file, LIMIT)
     fragments = [bytes([number]) * (MEMORY_BYTES // 2) for number in range(5)]
     # When
     for fragment in fragments:
@@ -68,9 +68,9 @@ def test_a_large_one_is_written_as_it_comes(folder, open_part):
     assert not parts(folder)
 
 
-def test_one_beyond_the_limit_leaves_nothing_and_is_counted_on(folder, open_part):
+def test_one_beyond_the_limit_leaves_nothing_and_is_counted_on(folder, open_temp_file):
     # Given
-    arriving = ArrivingDataSet(open_part, 2 * MEMORY_BYTES)
+    arriving = IncomingDataSet(open_temp_file, 2 * MEMORY_BYTES)
     # When
     for _ in range(5):
         arriving.add(bytes(MEMORY_BYTES))
@@ -83,7 +83,7 @@ def test_one_beyond_the_limit_leaves_nothing_and_is_counted_on(folder, open_part
 
 def test_without_a_file_all_is_held_in_memory():
     # Given
-    arriving = ArrivingDataSet(None, LIMIT)
+    arriving = IncomingDataSet(None, LIMIT)
     # When
     arriving.add(bytes(2 * MEMORY_BYTES))
     # Then
@@ -92,14 +92,14 @@ def test_without_a_file_all_is_held_in_memory():
 
 @pytest.mark.parametrize(
     ("error", "expected"),
-    [(OSError(errno.ENOSPC, "full"), OutOfSpaceError), (OSError(errno.EROFS, "read-only"), KeepError)],
+    [(OSError(errno.ENOSPC, "full"), OutOfSpaceError), (OSError(errno.EROFS, "read-only"), ObjectWriteError)],
 )
 def test_a_file_that_cannot_be_made_is_remembered_until_the_answer(error, expected):
     # Given
-    def fail() -> PartFile:
+    def fail() -> TempFile:
         raise error
 
-    arriving = ArrivingDataSet(fail, LIMIT)
+    arriving = IncomingDataSet(fail, LIMIT)
     # When
     arriving.add(bytes(2 * MEMORY_BYTES))
     arriving.add(b"more")
