@@ -16,19 +16,20 @@ settings.register_profile("doseqr", deadline=None, suppress_health_check=[Health
 settings.load_profile("doseqr")
 
 pytest_plugins = [
-    "tests.support.broker",
-    "tests.support.databases",
-    "tests.support.system",
-    "tests.support.pacs",
-    "tests.support.orthanc",
-    "tests.support.store",
-    "tests.support.dcmqrscp",
-    "tests.support.reference_store",
-    "tests.support.web",
-    "tests.support.browser",
-    "tests.support.ward",
-    "tests.support.sharing",
-    "tests.support.strange_pacs",
+    "tests.support.servers.rabbitmq",
+    "tests.support.servers.databases",
+    "tests.support.services.in_process",
+    "tests.support.peers.storage_scp",
+    "tests.support.peers.scripted_pacs",
+    "tests.support.archives.orthanc",
+    "tests.support.services.store",
+    "tests.support.archives.dcmqrscp",
+    "tests.support.archives.storescp",
+    "tests.support.services.web",
+    "tests.support.servers.browser",
+    "tests.support.jobs.ward",
+    "tests.support.servers.session_servers",
+    "tests.support.peers.byte_pacs",
 ]
 
 

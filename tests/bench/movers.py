@@ -17,7 +17,7 @@ from shared.dicom.association.c_move import move_identifier
 from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_pynetdicom_association
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from simulator.archive.model import Study
-from tests.support.system import free_port
+from tests.support.services.in_process import free_port
 from tests.support.waiting import wait_until
 
 

@@ -24,11 +24,11 @@ from shared.dicom.query.identifiers import relational_series_identifier
 from shared.dicom.query.matches import series_match
 from tests.bench.classic import Counted, classic
 from tests.bench.table import print_table
-from tests.support.archives import files_of
-from tests.support.orthanc import Orthanc, orthancs
-from tests.support.pacs import DAY, days_of, series, study
-from tests.support.processes import Installation, Observed, Running, installed, observed
-from tests.support.slow_line import slow_line
+from tests.support.archives.content import files_of
+from tests.support.archives.orthanc import Orthanc, orthancs
+from tests.support.peers.slow_line import slow_line
+from tests.support.peers.studies import DAY, days_of, series, study
+from tests.support.processes.installation import Installation, Observed, Running, installed, observed
 from tests.support.waiting import wait_until
 
 STUDIES = 1_000

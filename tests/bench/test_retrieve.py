@@ -18,12 +18,12 @@ from shared.nodes.peers import address_of, peer_of
 from simulator.archive.model import Study
 from tests.bench.movers import PlainStore, move_all_at_once, move_one_by_one, plain_store
 from tests.bench.table import print_table
-from tests.support.archives import files_of
-from tests.support.orthanc import Orthanc, orthancs
-from tests.support.pacs import DAY, days_of, sr_only_study
-from tests.support.processes import Installation, Observed, installed, observed
-from tests.support.retrieves import Retrieves
-from tests.support.slow_line import slow_line
+from tests.support.archives.content import files_of
+from tests.support.archives.orthanc import Orthanc, orthancs
+from tests.support.jobs.retrieves import Retrieves
+from tests.support.peers.slow_line import slow_line
+from tests.support.peers.studies import DAY, days_of, sr_only_study
+from tests.support.processes.installation import Installation, Observed, installed, observed
 from tests.support.waiting import wait_until
 
 OBJECTS = 2_000

@@ -10,7 +10,7 @@ from shared.broker.port import MAX_DELIVERIES
 from shared.broker.topology import DEAD_LETTERS, REASON_HEADER
 from shared.broker.worker import Worker
 from shared.errors import DatabaseAwayError, PermanentError, UnroutableError
-from tests.support.broker import Inbox, a_message, acked
+from tests.support.servers.rabbitmq import Inbox, a_message, acked
 from tests.support.waiting import wait_until
 
 

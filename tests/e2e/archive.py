@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from simulator.archive.model import Study
-from tests.support.pacs import ct_study, days_of, dx_study, mg_study, mr_study, objects
+from tests.support.peers.studies import ct_study, days_of, dx_study, mg_study, mr_study, objects
 
 FIRST, LAST = dt.date(2024, 3, 1), dt.date(2024, 3, 28)
 ORDER = (

@@ -18,8 +18,8 @@ from tests.e2e.slow import (
     many_images,
 )
 from tests.support.ports import lasting_port
-from tests.support.processes import Observed, installed, observed
-from tests.support.recording import Recording
+from tests.support.processes.event_queue import Recording
+from tests.support.processes.installation import Observed, installed, observed
 
 #: Pauses between two tries have grown to half a minute by then; a worker's lease lasts as long.
 BACK_WITHIN_S = 120.0

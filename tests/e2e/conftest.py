@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import Installation, Observed, installed, observed
+from tests.support.processes.installation import Installation, Observed, installed, observed
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from shared.contract.messages import ENDED, Completed, RunRetrieve
 from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
 from tests.e2e.archive import CRITERIA, verdict, wanted
-from tests.support.pacs import mg_study
-from tests.support.processes import Observed
-from tests.support.recording import Recording
+from tests.support.peers.studies import mg_study
+from tests.support.processes.event_queue import Recording
+from tests.support.processes.installation import Observed
 from tests.support.waiting import wait_until
 
 #: A dead worker's tasks are taken over at once, or within its lease of 30 s.

@@ -11,9 +11,9 @@ from shared.contract.messages import Completed, RunRetrieve
 from shared.database.models import Node, RetrieveCommitment
 from tests.e2e.archive import wanted
 from tests.e2e.slow import SOON_S
-from tests.support.commitment import NEW, SILENT, CommittingStore, send_report
-from tests.support.pacs import mg_study
-from tests.support.processes import Observed
+from tests.support.peers.commitment_scp import NEW, SILENT, CommittingStore, send_report
+from tests.support.peers.studies import mg_study
+from tests.support.processes.installation import Observed
 from tests.support.waiting import wait_until
 
 

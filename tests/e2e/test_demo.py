@@ -8,7 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from shared.contract.envelope import retrieve_id_after
-from tests.support.processes import Finished, Installation, Running, installed, processes_that_name
+from tests.support.processes.installation import (
+    Finished,
+    Installation,
+    Running,
+    installed,
+    processes_that_name,
+)
 from tests.support.waiting import wait_until
 
 #: A demo PACS, all services, a query and a retrieve, on a machine that is busy with other tests.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.archive import ORDER, mixed_archive, wanted
-from tests.support.processes import Installation, Running, installed
+from tests.support.processes.installation import Installation, Running, installed
 
 RECORDER = Path(__file__).parent / "recorder"
 

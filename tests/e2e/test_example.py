@@ -6,7 +6,7 @@ import json
 import sys
 
 from tests.e2e.archive import FIRST, LAST, mixed_archive
-from tests.support.processes import ROOT
+from tests.support.processes.installation import ROOT
 
 EXAMPLE = (sys.executable, str(ROOT / "docs" / "examples" / "follow_a_query.py"))
 DAYS = (str(FIRST), str(LAST))

@@ -13,8 +13,8 @@ from tests.e2e.slow import (
     begin_slow_retrieve,
     many_images,
 )
-from tests.support.pacs import mg_study, objects
-from tests.support.processes import installed, observed
+from tests.support.peers.studies import mg_study, objects
+from tests.support.processes.installation import installed, observed
 from tests.support.waiting import wait_until
 
 

@@ -9,9 +9,10 @@ from playwright.sync_api import Locator, Page, expect
 from shared.contract.messages import AskAgain
 from simulator.scp import ScriptedPacs
 from tests.e2e.test_web_journeys import fill_query, log_in
-from tests.support.pacs import PacsFactory, ct_study, mg_study
-from tests.support.system import System
-from tests.support.web import add_people
+from tests.support.peers.scripted_pacs import PacsFactory
+from tests.support.peers.studies import ct_study, mg_study
+from tests.support.services.in_process import System
+from tests.support.services.web import add_people
 
 #: The PACS never answers about mammography.
 NO_MG: dict[str, Any] = {"operation": "find", "level": "STUDY", "code": "MG", "kind": "abort", "always": True}

@@ -11,10 +11,10 @@ from playwright.sync_api import Page, expect
 from shared.clock import utc_now
 from shared.database.models import NodeCheck
 from shared.users import create_user
-from tests.support.browser import PHONE, shoot
-from tests.support.pacs import DAY, ct_study, fl_study, mg_study, mr_study
-from tests.support.system import System, free_port
-from tests.support.web import PASSWORD, add_people
+from tests.support.peers.studies import DAY, ct_study, fl_study, mg_study, mr_study
+from tests.support.servers.browser import PHONE, shoot
+from tests.support.services.in_process import System, free_port
+from tests.support.services.web import PASSWORD, add_people
 
 STUDIES = 12
 

@@ -14,7 +14,7 @@ from services.web.main import start
 from shared.errors import PermanentError
 from shared.lifecycle import Lifecycle
 from shared.users import check_password
-from tests.support.web import PASSWORD, add_people
+from tests.support.services.web import PASSWORD, add_people
 
 
 def test_the_first_start_prints_a_one_time_password(system, capsys):

@@ -11,8 +11,8 @@ from tests.integration.archives.test_equality import (
     kept_in,
     orthanc_of,
 )
-from tests.support.archives import slim, studies
-from tests.support.ward import check_against_truth
+from tests.support.archives.content import slim, studies
+from tests.support.jobs.ward import check_against_truth
 
 STUDIES = 2_000
 #: Its index holds no more than 500 studies and 10,000 objects for each AE title.

@@ -16,7 +16,7 @@ from shared.contract.messages import ENDED
 from shared.database.models import Query, QueryFind
 from simulator.archive.generator import generate
 from tests.bench.table import print_table
-from tests.support.processes import Observed, Running, installed, observed
+from tests.support.processes.installation import Observed, Running, installed, observed
 
 STUDIES = 200_000
 YEAR = dt.date(2023, 1, 1), dt.date(2023, 12, 31)

@@ -12,9 +12,9 @@ from simulator.content import images
 from simulator.scp import ScriptedPacs
 from tests.bench.table import print_table
 from tests.soak.test_store_steady import handles, memory_mib
-from tests.support.pacs import objects, series, study
-from tests.support.processes import Observed, installed, observed
-from tests.support.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.studies import objects, series, study
+from tests.support.processes.installation import Observed, installed, observed
 from tests.support.waiting import wait_until
 
 OBJECTS, PARTS = 3_000, 10

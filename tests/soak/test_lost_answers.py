@@ -6,7 +6,7 @@ import pytest
 
 from shared.dicom.association.pynetdicom_association import Peer
 from tests.integration.archives.test_lost_answers import filled
-from tests.support.soaking import ask_for_series
+from tests.support.archives.concurrent_finds import ask_for_series
 
 FINDS = 20_000
 

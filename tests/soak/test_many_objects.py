@@ -9,8 +9,8 @@ from tests.integration.archives.test_many_objects import (
     test_what_a_dcmqrscp_holds_arrives_and_what_it_has_lost_is_named,
     test_what_an_orthanc_holds_arrives_and_what_it_has_lost_is_named,
 )
-from tests.support import arrivals
-from tests.support.arrivals import Holdings
+from tests.support.archives import retrieve_many
+from tests.support.archives.retrieve_many import Holdings
 
 __all__ = [
     "store",
@@ -23,4 +23,4 @@ pytestmark = pytest.mark.timeout(1800)
 
 @pytest.fixture(scope="session")
 def holdings(tmp_path_factory: pytest.TempPathFactory) -> Holdings:
-    return arrivals.holdings(tmp_path_factory.mktemp("holdings"), 2_000, 300)
+    return retrieve_many.holdings(tmp_path_factory.mktemp("holdings"), 2_000, 300)

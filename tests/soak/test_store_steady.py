@@ -11,9 +11,9 @@ from statistics import median
 import pytest
 
 from tests.bench.table import print_table
-from tests.support.processes import Installation, installed
-from tests.support.scu import Scu
-from tests.support.store import CT_EXPLICIT, made_object
+from tests.support.peers.storage_scu import Scu
+from tests.support.processes.installation import Installation, installed
+from tests.support.services.store import CT_EXPLICIT, made_object
 
 OBJECTS, SENDERS, PARTS = 100_000, 4, 20
 #: Objects of one series: folders of a real archive hold some hundred.

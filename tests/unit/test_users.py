@@ -19,7 +19,7 @@ from shared.users import (
     list_users,
     set_password,
 )
-from tests.support.databases import prepare
+from tests.support.servers.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

@@ -12,10 +12,10 @@ from shared.database.models import CommitmentReport, Node, RetrieveCommitment
 from shared.dicom.association.storage_commitment import Reference, new_transaction_uid
 from shared.dicom.association.storage_commitment_scu import open_commitment_association
 from shared.nodes.peers import peer_of, timeouts_of
-from tests.support.jobs import a_query, a_retrieve
-from tests.support.orthanc import Orthanc
-from tests.support.pacs import objects, series, study
-from tests.support.retrieves import GRACE_S, Retrieves, asked
+from tests.support.archives.orthanc import Orthanc
+from tests.support.jobs.retrieves import GRACE_S, Retrieves, asked
+from tests.support.jobs.rows import a_query, a_retrieve
+from tests.support.peers.studies import objects, series, study
 from tests.support.waiting import wait_until
 
 

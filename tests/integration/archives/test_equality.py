@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from simulator.archive.model import Study
-from tests.support.archives import files_of, slim, studies
-from tests.support.ward import TYPES, check_against_truth, is_wanted, judged_of, kept_of
+from tests.support.archives.content import files_of, slim, studies
+from tests.support.jobs.ward import TYPES, check_against_truth, is_wanted, judged_of, kept_of
 
 #: The generated month, all types, reports alone.
 MONTH: dict[str, Any] = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from shared.dicom.association.pynetdicom_association import Peer
-from tests.support.archives import files_of, studies
-from tests.support.orthanc import Orthanc
-from tests.support.soaking import ask_for_series
+from tests.support.archives.concurrent_finds import ask_for_series
+from tests.support.archives.content import files_of, studies
+from tests.support.archives.orthanc import Orthanc
 
 #: Asked in the tests; `make soak` asks ten times as often.
 FINDS = 2_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from shared.database.models import RetrieveMove
-from tests.support import arrivals
-from tests.support.pacs import objects
+from tests.support.archives import retrieve_many
+from tests.support.peers.studies import objects
 
 REPORTS = 200
 
@@ -17,20 +17,20 @@ MOVES_MOST = 5 + 2 * (1 + 4 + 2)
 
 def test_few_moves_find_what_an_orthanc_has_lost(system, make_orthanc, tmp_path_factory):
     # Given: an archive that fails a whole list at a file that it cannot read
-    held = arrivals.holdings(tmp_path_factory.mktemp("reports"), REPORTS, 1)
+    held = retrieve_many.holdings(tmp_path_factory.mktemp("reports"), REPORTS, 1)
     reports = sorted(objects(*held.studies, content="rdsr_ct"))
     lost = frozenset({reports[37], reports[151]})
     pacs = make_orthanc("ORTHANC")
-    arrivals.send_files(pacs, held.folder)
+    retrieve_many.send_files(pacs, held.folder)
     pacs.stop()
-    arrivals.lose(pacs.storage, lost)
+    retrieve_many.lose(pacs.storage, lost)
     pacs.start()
-    node, arrived = arrivals.own(system)
+    node, arrived = retrieve_many.own(system)
     pacs.send_to(node.ae_title, node.host, node.port)
     # When
-    ended = arrivals.retrieve(system, pacs, node, held.studies, lists=True)
+    ended = retrieve_many.retrieve(system, pacs, node, held.studies, lists=True)
     # Then
-    arrivals.check(held, ended, arrived, lost)
+    retrieve_many.check(held, ended, arrived, lost)
     with system.database.read() as session:
         moves = session.scalar(select(func.count()).select_from(RetrieveMove)) or 0
     assert moves <= MOVES_MOST

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import arrivals
-from tests.support.arrivals import Holdings
+from tests.support.archives import retrieve_many
+from tests.support.archives.retrieve_many import Holdings
 
 REPORTS, IMAGES = 30, 12
 
 
 @pytest.fixture(scope="session")
 def holdings(tmp_path_factory: pytest.TempPathFactory) -> Holdings:
-    return arrivals.holdings(tmp_path_factory.mktemp("holdings"), REPORTS, IMAGES)
+    return retrieve_many.holdings(tmp_path_factory.mktemp("holdings"), REPORTS, IMAGES)
 
 
 @pytest.fixture
 def store(request, system, make_orthanc, make_reference):
     """Return a store node of the kind that the test names, and what arrives there."""
     if request.param == "own":
-        return arrivals.own(system)
+        return retrieve_many.own(system)
     if request.param == "storescp":
-        return arrivals.plain(system, make_reference())
-    return arrivals.orthanc(system, make_orthanc("ARCHIVE"))
+        return retrieve_many.plain(system, make_reference())
+    return retrieve_many.orthanc(system, make_orthanc("ARCHIVE"))
 
 
 STORES = pytest.mark.parametrize("store", ["own", "storescp", "orthanc"], indirect=True)
@@ -36,17 +36,17 @@ def test_what_an_orthanc_holds_arrives_and_what_it_has_lost_is_named(
     # Given
     node, arrived = store
     pacs = make_orthanc("ORTHANC")
-    arrivals.send_files(pacs, holdings.folder)
+    retrieve_many.send_files(pacs, holdings.folder)
     lost = holdings.one_percent() if some_are_lost else frozenset()
     if lost:
         pacs.stop()
-        arrivals.lose(pacs.storage, lost)
+        retrieve_many.lose(pacs.storage, lost)
         pacs.start()
     pacs.send_to(node.ae_title, node.host, node.port)
     # When
-    ended = arrivals.retrieve(system, pacs, node, holdings.studies, lists=True)
+    ended = retrieve_many.retrieve(system, pacs, node, holdings.studies, lists=True)
     # Then
-    arrivals.check(holdings, ended, arrived, lost)
+    retrieve_many.check(holdings, ended, arrived, lost)
 
 
 @STORES
@@ -57,10 +57,10 @@ def test_what_a_dcmqrscp_holds_arrives_and_what_it_has_lost_is_named(
     # Given
     node, arrived = store
     pacs = make_dcmqrscp("QRSCP", {node.ae_title: (node.host, node.port)})
-    arrivals.send_files(pacs, holdings.folder)
+    retrieve_many.send_files(pacs, holdings.folder)
     lost = holdings.one_percent() if some_are_lost else frozenset()
-    arrivals.lose(pacs.storage, lost)
+    retrieve_many.lose(pacs.storage, lost)
     # When
-    ended = arrivals.retrieve(system, pacs, node, holdings.studies, lists=False)
+    ended = retrieve_many.retrieve(system, pacs, node, holdings.studies, lists=False)
     # Then
-    arrivals.check(holdings, ended, arrived, lost)
+    retrieve_many.check(holdings, ended, arrived, lost)

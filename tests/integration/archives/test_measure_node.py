@@ -16,7 +16,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.node_access.pool import AssociationPool
 from shared.querying.profile import LIST_LENGTH, Profile
 from simulator.archive.model import Study
-from tests.support.archives import files_of, studies
+from tests.support.archives.content import files_of, studies
 
 STUDIES = 30
 

@@ -20,8 +20,8 @@ from sqlalchemy import select
 
 from shared.contract.messages import EchoCompleted, EchoNodes
 from shared.database.models import Node, RetrieveCommitment, RetrieveObject
-from tests.support.archives import files_of, studies
-from tests.support.store import data_set_in
+from tests.support.archives.content import files_of, studies
+from tests.support.services.store import data_set_in
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
 BUNDLED = Path(pydicom.data.__file__).parent / "test_files"

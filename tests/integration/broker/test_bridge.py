@@ -14,7 +14,7 @@ from shared.broker.factory import open_broker
 from shared.broker.memory.broker import MemoryBroker
 from shared.broker.rabbitmq.broker import RabbitBroker
 from shared.errors import BrokerAwayError, InvalidInputError, PermanentError, UnroutableError
-from tests.support.broker import Inbox, a_message, acked
+from tests.support.servers.rabbitmq import Inbox, a_message, acked
 from tests.support.waiting import wait_until
 
 

@@ -15,7 +15,7 @@ from shared.broker.rabbitmq.connection import can_open, remove_topology
 from shared.broker.topology import DEAD_LETTERS
 from shared.broker.worker import Worker
 from shared.errors import BrokerAwayError, PermanentError, SettingsError
-from tests.support.broker import Inbox, a_message, acked
+from tests.support.servers.rabbitmq import Inbox, a_message, acked
 from tests.support.waiting import wait_until
 
 #: Longer than RabbitMQ takes to end a connection of heartbeat 2 (two missed heartbeats, then a look).

@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from shared.settings import Settings, load
-from tests.support.cli import Doseqr
-from tests.support.fake_services import FakeServices, Script
+from tests.support.services.cli import Doseqr
+from tests.support.services.fake_services import FakeServices, Script
 
 
 @pytest.fixture

@@ -21,10 +21,8 @@ from shared.settings import Settings, load
 from simulator.archive.model import Series, Study
 from simulator.behaviour import Behaviour
 from simulator.scp import ScriptedPacs
-from tests.support.cli import Doseqr, Result
-from tests.support.databases import prepare
-from tests.support.pacs import (
-    StoreScp,
+from tests.support.peers.storage_scp import StoreScp
+from tests.support.peers.studies import (
     dx_study,
     fl_study,
     nm_study,
@@ -34,7 +32,9 @@ from tests.support.pacs import (
     study,
     toshiba_ct_study,
 )
-from tests.support.system import System, free_port
+from tests.support.servers.databases import prepare
+from tests.support.services.cli import Doseqr, Result
+from tests.support.services.in_process import System, free_port
 from tests.support.waiting import wait_until
 
 TODAY = dt.datetime.now(dt.UTC).astimezone().date()

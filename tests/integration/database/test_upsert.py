@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from shared.database.models import QueryStudy
 from shared.database.upsert import insert_missing
-from tests.support.jobs import a_query
+from tests.support.jobs.rows import a_query
 
 
 def row(number: int) -> dict[str, object]:

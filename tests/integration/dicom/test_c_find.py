@@ -29,7 +29,7 @@ from shared.dicom.upper_layer.pdu import (
     RELEASE_RQ,
     p_data,
 )
-from tests.support.strange_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
+from tests.support.peers.byte_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
 from tests.support.waiting import wait_until
 
 QUICK = Timeouts(connect_s=2.0, response_s=1.0)

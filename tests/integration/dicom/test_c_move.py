@@ -32,7 +32,7 @@ from shared.dicom.upper_layer.dimse_command import (
     number_of,
 )
 from shared.dicom.upper_layer.pdu import ABORT, P_DATA_TF, RELEASE_RQ, PduSplitter, p_data, pdvs_of
-from tests.support.strange_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
+from tests.support.peers.byte_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
 
 QUICK = Timeouts(connect_s=2.0, response_s=1.0)
 PENDING, SUCCESS, WARNING, REFUSED, CANCELLED = 0xFF00, 0x0000, 0xB000, 0xA702, 0xFE00

@@ -20,8 +20,8 @@ from shared.dicom.query.matches import study_match
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
 from shared.node_access.pool import AssociationPool
 from simulator.behaviour import Fault
-from tests.support.pacs import ct_study
-from tests.support.system import free_port
+from tests.support.peers.studies import ct_study
+from tests.support.services.in_process import free_port
 from tests.support.waiting import wait_until
 
 QUICK = Timeouts(connect_s=1.0, response_s=2.0)

@@ -20,7 +20,7 @@ from shared.dicom.upper_layer.associate_acceptor import associate_ac, decode_rq,
 from shared.dicom.upper_layer.associate_requestor import Implementation
 from shared.dicom.upper_layer.dimse_command import encode_command
 from shared.dicom.upper_layer.pdu import ABORT, HEADER_BYTES, RELEASE_RQ, p_data
-from tests.support.commitment import report_data_set
+from tests.support.peers.commitment_scp import report_data_set
 from tests.unit.dicom.association.test_storage_commitment import encoded
 
 QUICK = Timeouts(2.0, 0.6)

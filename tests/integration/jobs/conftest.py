@@ -23,7 +23,7 @@ from shared.jobs.new_task import NewTask
 from shared.jobs.retry import Policy
 from shared.messaging.codec import command_message, decode_event
 from shared.messaging.publisher import Publisher
-from tests.support.jobs import a_query
+from tests.support.jobs.rows import a_query
 from tests.support.waiting import wait_until
 
 Act = Callable[[Claim, Cancellation], Sequence[NewTask]]

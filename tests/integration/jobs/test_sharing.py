@@ -13,7 +13,7 @@ from shared.database.models import Node, RetrieveTask
 from shared.jobs.fair_share import credits_of
 from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT
 from shared.nodes.nodes import add_node, parse_node
-from tests.support.jobs import a_query, a_retrieve
+from tests.support.jobs.rows import a_query, a_retrieve
 from tests.support.waiting import wait_until
 
 ALL = credits_of(MAX_ASSOCIATIONS_DEFAULT)

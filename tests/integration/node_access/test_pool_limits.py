@@ -14,7 +14,7 @@ from shared.dicom.query.matches import study_match
 from shared.node_access.cluster_budget import ClusterBudget
 from shared.node_access.pool import AssociationPool
 from shared.nodes.nodes import add_node, edit_node, find_node, list_nodes, parse_node
-from tests.support.pacs import ct_study
+from tests.support.peers.studies import ct_study
 from tests.support.waiting import wait_until
 
 QUICK = Timeouts(connect_s=1.0, response_s=2.0)

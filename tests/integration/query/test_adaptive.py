@@ -10,7 +10,7 @@ import pytest
 from shared.database.models import NodeProfile
 from shared.querying.profile import Profile
 from tests.integration.query.test_query import everything, ready
-from tests.support.pacs import ct_study, days_of, dx_study, mg_study, petct_study
+from tests.support.peers.studies import ct_study, days_of, dx_study, mg_study, petct_study
 
 FIRST, LAST = dt.date(2024, 1, 1), dt.date(2024, 1, 21)
 SPAN = {"types": ["CT", "MG"], "date_from": str(FIRST), "date_until": str(LAST)}

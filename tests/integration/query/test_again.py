@@ -11,9 +11,9 @@ from shared.clock import utc_now
 from shared.contract.messages import Accepted, AskAgain, CancelJob, Rejected
 from shared.nodes.nodes import find_node, remove_node
 from simulator.behaviour import Fault
-from tests.support.jobs import a_retrieve
-from tests.support.pacs import DAY, ct_study, mg_study, objects
-from tests.support.system import System
+from tests.support.jobs.rows import a_retrieve
+from tests.support.peers.studies import DAY, ct_study, mg_study, objects
+from tests.support.services.in_process import System
 from tests.support.waiting import wait_until
 
 ALL = {"types": ["CT", "MG"], "date_from": str(DAY), "date_until": str(DAY)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from tests.integration.query.test_query import ready
-from tests.support.pacs import ct_study, days_of
+from tests.support.peers.studies import ct_study, days_of
 
 FIRST, LAST = dt.date(2024, 1, 1), dt.date(2024, 3, 31)
 SPAN = {"types": ["CT"], "date_from": str(FIRST), "date_until": str(LAST)}

@@ -11,8 +11,8 @@ from shared.database.models import NodeProfile, QueryFind
 from simulator.scp import ScriptedPacs
 from tests.integration.query.test_adaptive import found, profile_of
 from tests.integration.query.test_query import everything, ready
-from tests.support.pacs import ct_study, days_of, dx_study, mg_study, petct_study
-from tests.support.system import System
+from tests.support.peers.studies import ct_study, days_of, dx_study, mg_study, petct_study
+from tests.support.services.in_process import System
 
 FIRST, LAST = dt.date(2024, 1, 1), dt.date(2024, 3, 4)
 ALL_TYPES = ["CT", "MG", "FL", "DX", "NM"]

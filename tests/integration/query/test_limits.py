@@ -11,8 +11,8 @@ from shared.contract.messages import Progress
 from shared.database.models import Query, QueryTask
 from shared.nodes.nodes import edit_node, find_node, node_json, parse_node
 from shared.settings import Settings
-from tests.support.pacs import DAY, ct_study
-from tests.support.system import System
+from tests.support.peers.studies import DAY, ct_study
+from tests.support.services.in_process import System
 from tests.support.waiting import wait_until
 
 CT = {"types": ["CT"], "date_from": str(DAY), "date_until": str(DAY)}

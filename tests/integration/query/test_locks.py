@@ -17,7 +17,7 @@ from shared.contract.reasons import Reason
 from shared.database.models import QueryStudy
 from shared.database.session import Database
 from shared.dicom.query.matches import StudyMatch
-from tests.support.jobs import a_query, a_study
+from tests.support.jobs.rows import a_query, a_study
 
 STUDY = "1.2.3"
 

@@ -12,7 +12,7 @@ from shared.clock import utc_now
 from shared.contract.messages import Accepted, CancelJob, Rejected, StudiesDecided
 from shared.database.models import QueryFind, StoredObject
 from simulator.behaviour import Fault
-from tests.support.pacs import (
+from tests.support.peers.studies import (
     DAY,
     ct_study,
     days_of,
@@ -26,7 +26,7 @@ from tests.support.pacs import (
     philips_ct_study,
     sr_only_study,
 )
-from tests.support.system import free_port, kept_objects, kept_series
+from tests.support.services.in_process import free_port, kept_objects, kept_series
 from tests.support.waiting import wait_until
 
 ALL = {"types": ["CT", "MG", "FL", "DX", "NM"], "date_from": str(DAY), "date_until": str(DAY)}

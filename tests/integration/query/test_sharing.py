@@ -13,8 +13,8 @@ from shared.jobs.fair_share import credits_of
 from shared.nodes.nodes import find_node
 from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest
-from tests.support.pacs import ct_study, days_of
-from tests.support.system import System
+from tests.support.peers.studies import ct_study, days_of
+from tests.support.services.in_process import System
 from tests.support.waiting import wait_until
 
 LAST = dt.date(2024, 3, 31)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.query.test_adaptive import found
 from tests.integration.query.test_query import ready
-from tests.support.pacs import ct_study
+from tests.support.peers.studies import ct_study
 
 DAY = dt.date(2024, 3, 5)
 QUERY = {"types": ["CT"], "date_from": str(DAY), "date_until": str(DAY)}

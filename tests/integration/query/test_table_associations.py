@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from simulator.behaviour import Fault
-from tests.support.ward import WARD, Desk, check_against_truth, is_wanted, uid_of
+from tests.support.jobs.ward import WARD, Desk, check_against_truth, is_wanted, uid_of
 
 #: pydicom warns of values in an answer that it cannot read.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

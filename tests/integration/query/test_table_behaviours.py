@@ -13,7 +13,7 @@ import pytest
 
 from shared.querying.profile import Profile
 from simulator.behaviour import Fault
-from tests.support.ward import (
+from tests.support.jobs.ward import (
     CRITERIA,
     ONE,
     WARD,

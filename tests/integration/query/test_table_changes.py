@@ -13,8 +13,7 @@ import pytest
 from shared.clock import utc_now
 from shared.querying.profile import Profile
 from simulator.archive.model import Study, StudyList
-from tests.support.pacs import ct_study, series
-from tests.support.ward import (
+from tests.support.jobs.ward import (
     ONE,
     WARD,
     Desk,
@@ -23,6 +22,7 @@ from tests.support.ward import (
     missing_studies,
     uid_of,
 )
+from tests.support.peers.studies import ct_study, series
 
 Change = Callable[[StudyList], None]
 

@@ -14,7 +14,7 @@ import pytest
 
 from simulator.archive.model import Study
 from simulator.behaviour import Fault
-from tests.support.ward import ONE, WARD, Desk, check_against_truth, is_wanted, uid_of
+from tests.support.jobs.ward import ONE, WARD, Desk, check_against_truth, is_wanted, uid_of
 
 #: pydicom warns of values in an answer that it cannot read.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -10,8 +10,8 @@ from shared.clock import utc_now
 from shared.database.models import QueryFind, StoredObject
 from simulator.archive.model import Study, StudyList
 from tests.integration.query.test_query import CT, decisions, ready
-from tests.support.pacs import ct_study, mg_study, objects, series
-from tests.support.system import kept_objects, kept_series
+from tests.support.peers.studies import ct_study, mg_study, objects, series
+from tests.support.services.in_process import kept_objects, kept_series
 
 
 class Shelf(StudyList):

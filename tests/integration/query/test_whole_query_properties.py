@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from simulator.archive.blueprints import KINDS, make_study
 from simulator.archive.model import Study
-from tests.support.ward import TYPES, Desk, check_against_truth, judged_of, kept_of
+from tests.support.jobs.ward import TYPES, Desk, check_against_truth, judged_of, kept_of
 
 #: The report of an example names the desk, which is long.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")

@@ -8,8 +8,8 @@ import pytest
 
 from shared.broker.memory.broker import MemoryBroker
 from shared.database.session import Database
-from tests.support.retrieves import Retrieves
-from tests.support.system import System
+from tests.support.jobs.retrieves import Retrieves
+from tests.support.services.in_process import System
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.contract.messages import BACKGROUND, AskAgain, Rejected
-from tests.support.pacs import series, study
-from tests.support.retrieves import Retrieves
+from tests.support.jobs.retrieves import Retrieves
+from tests.support.peers.studies import series, study
 
 
 def begin(retrieves: Retrieves, scripted_pacs):

@@ -12,9 +12,16 @@ from shared.contract.messages import CancelJob
 from shared.database.models import CommitmentReport, Node, QueryObject, RetrieveCommitment
 from shared.dicom.association.storage_commitment import ALL_COMMITTED
 from simulator.scp import ScriptedPacs
-from tests.support.commitment import NEW, SAME, SILENT, CommittingStore, report_data_set, send_report
-from tests.support.pacs import objects, series, study
-from tests.support.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.commitment_scp import (
+    NEW,
+    SAME,
+    SILENT,
+    CommittingStore,
+    report_data_set,
+    send_report,
+)
+from tests.support.peers.studies import objects, series, study
 from tests.support.waiting import wait_until
 
 Connect = Callable[..., ScriptedPacs]

@@ -8,9 +8,9 @@ import pytest
 
 from shared.contract.messages import Progress
 from simulator.behaviour import Fault
-from tests.support.pacs import ct_study, objects, series, study
-from tests.support.retrieves import Retrieves, asked
-from tests.support.system import free_port
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.studies import ct_study, objects, series, study
+from tests.support.services.in_process import free_port
 
 
 @pytest.fixture

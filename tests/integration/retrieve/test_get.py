@@ -13,9 +13,10 @@ from shared.contract.messages import CancelJob, Progress
 from shared.database.models import Node, QueryObject
 from shared.dicom.sop_classes import STUDY_ROOT_GET
 from simulator.behaviour import Fault
-from tests.support.pacs import StoreScp, objects, series, study
-from tests.support.retrieves import Retrieves, asked
-from tests.support.system import free_port
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.storage_scp import StoreScp
+from tests.support.peers.studies import objects, series, study
+from tests.support.services.in_process import free_port
 from tests.support.waiting import wait_until
 
 

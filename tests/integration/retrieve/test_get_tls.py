@@ -19,9 +19,9 @@ from shared.dicom.tls import PeerTls
 from shared.nodes.peers import own_store_of, peer_of, timeouts_of
 from shared.settings import Settings
 from tests.integration.store.test_tls import certificate
-from tests.support.pacs import objects, series, study
-from tests.support.retrieves import Retrieves, asked
-from tests.support.system import System
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.studies import objects, series, study
+from tests.support.services.in_process import System
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 

@@ -23,7 +23,7 @@ from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
 from shared.settings import Settings
-from tests.support.jobs import NOW, a_query, a_retrieve, a_series, a_study, an_expected, an_object
+from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_series, a_study, an_expected, an_object
 
 
 @pytest.fixture

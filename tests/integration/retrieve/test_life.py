@@ -16,8 +16,8 @@ from shared.database.models import Node, RetrieveTask
 from shared.dicom.association import sub_operations
 from shared.nodes.nodes import remove_node
 from simulator.transfer.c_move import MoveScp
-from tests.support.pacs import series, study
-from tests.support.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.studies import series, study
 from tests.support.waiting import wait_until
 
 

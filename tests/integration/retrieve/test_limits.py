@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from shared.nodes.nodes import edit_node, find_node, node_json, parse_node
-from tests.support.pacs import ct_study, objects
-from tests.support.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.studies import ct_study, objects
 
 
 def limit(retrieves: Retrieves, **limits) -> None:

@@ -14,8 +14,8 @@ from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import timeouts_of
-from tests.support.pacs import objects, sr_only_study
-from tests.support.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.studies import objects, sr_only_study
 
 
 def test_a_node_that_takes_lists_across_studies_is_asked_once(retrieves: Retrieves, scripted_pacs):

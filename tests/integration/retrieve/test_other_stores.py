@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from shared.contract.messages import ObjectReference, ObjectsStored, RegisterObjects, StoredObject
-from tests.support.pacs import StoreScp, objects, series, study
-from tests.support.retrieves import Retrieves, asked
-from tests.support.stores import AnsweringStore
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.query_store import AnsweringStore
+from tests.support.peers.storage_scp import StoreScp
+from tests.support.peers.studies import objects, series, study
 
 
 @pytest.fixture

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from shared.contract.messages import Accepted
-from tests.support.pacs import DAY, ct_study, days_of, mg_study, objects, series, sr_only_study, study
-from tests.support.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.studies import (
+    DAY,
+    ct_study,
+    days_of,
+    mg_study,
+    objects,
+    series,
+    sr_only_study,
+    study,
+)
 
 
 def test_whole_series_come_by_one_move_for_each_study(retrieves: Retrieves, scripted_pacs):

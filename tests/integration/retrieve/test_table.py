@@ -19,11 +19,12 @@ from simulator.behaviour import Behaviour
 from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest
 from tests.integration.retrieve.table import TABLE, Case, Row
-from tests.support.databases import prepare
-from tests.support.pacs import StoreScp, series, study
-from tests.support.retrieves import Retrieves, asked
-from tests.support.stores import AnsweringStore
-from tests.support.system import System, free_port
+from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.peers.query_store import AnsweringStore
+from tests.support.peers.storage_scp import StoreScp
+from tests.support.peers.studies import series, study
+from tests.support.servers.databases import prepare
+from tests.support.services.in_process import System, free_port
 
 _numbers = count(1)
 

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from simulator.behaviour import REJECTIONS
-from tests.support import pacs as support
-from tests.support.pacs import Scu
+from tests.support.peers import studies as factories
+from tests.support.peers.query_retrieve_scu import FIND, VERIFICATION, Scu
 
 
 def rejection(scu: Scu) -> tuple[int | None, int | None, int | None] | None:
@@ -114,7 +114,7 @@ def test_services_that_are_not_offered_are_not_negotiated(scripted_pacs):
 
     with Scu(pacs) as scu:
         accepted = {str(context.abstract_syntax) for context in scu.assoc.accepted_contexts}
-    assert accepted == {support.VERIFICATION, support.FIND}
+    assert accepted == {VERIFICATION, FIND}
 
 
 def test_stop_ends_what_is_connected(scripted_pacs):
@@ -143,7 +143,7 @@ def test_pacs_can_be_reached_over_tls(scripted_pacs, tmp_path):
     client = ssl.create_default_context(cafile=certificate)
 
     # When
-    pacs = scripted_pacs([support.ct_study() for _ in range(50)], ssl_context=server)
+    pacs = scripted_pacs([factories.ct_study() for _ in range(50)], ssl_context=server)
     with Scu(pacs, ssl_context=client) as scu:
         found, final = scu.find("STUDY", StudyInstanceUID=None)
 

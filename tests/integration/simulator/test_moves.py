@@ -9,13 +9,14 @@ from pydicom.dataset import Dataset
 
 from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
-from tests.support import pacs as support
-from tests.support.pacs import Scu
+from tests.support.peers import studies as factories
+from tests.support.peers.query_retrieve_scu import GET, MOVE, Scu, identifier_of
+from tests.support.peers.storage_scp import decode_object
 
 
 @pytest.fixture
 def study():
-    return support.ct_study(images=4)
+    return factories.ct_study(images=4)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def counters(status: Dataset) -> tuple[int | None, ...]:
 
 
 def failed_list(scu: Scu, **keys: Any) -> list[str]:
-    responses = list(scu.assoc.send_c_move(support.identifier_of("STUDY", **keys), "STORE", support.MOVE))
+    responses = list(scu.assoc.send_c_move(identifier_of("STUDY", **keys), "STORE", MOVE))
     identifier = responses[-1][1]
     value = None if identifier is None else identifier.get("FailedSOPInstanceUIDList")
     return [] if value is None else [value] if isinstance(value, str) else list(value)
@@ -47,7 +48,7 @@ def failed_list(scu: Scu, **keys: Any) -> list[str]:
 
 def test_move_sends_real_objects(pacs_of, store_scp, study):
     # Given
-    pacs = pacs_of(study, support.mr_study())
+    pacs = pacs_of(study, factories.mr_study())
 
     # When
     statuses = move(pacs, study)
@@ -55,8 +56,8 @@ def test_move_sends_real_objects(pacs_of, store_scp, study):
     # Then
     assert [status.Status for status in statuses] == [0xFF00] * 4 + [0x0000]
     assert counters(statuses[-1]) == (5, 0, 0)
-    assert store_scp.uids == support.objects(study)
-    assert support.decode_object(store_scp.received[0]).StudyInstanceUID == study.study_instance_uid
+    assert store_scp.uids == factories.objects(study)
+    assert decode_object(store_scp.received[0]).StudyInstanceUID == study.study_instance_uid
     assert len({one.association for one in store_scp.received}) == 1
 
 
@@ -120,7 +121,7 @@ def test_object_that_never_arrives_is_counted_as_sent(pacs_of, store_scp, study)
 
     # Then
     assert (final.Status, counters(final)) == (0x0000, (5, 0, 0))
-    assert store_scp.uids == support.objects(study) - {lost}
+    assert store_scp.uids == factories.objects(study) - {lost}
 
 
 def test_failed_object_is_named_and_arrives_later(pacs_of, store_scp, study):
@@ -136,8 +137,8 @@ def test_failed_object_is_named_and_arrives_later(pacs_of, store_scp, study):
 
     # Then
     assert (first, second) == ([failing], [])
-    assert arrived == support.objects(study) - {failing}
-    assert store_scp.uids == support.objects(study)
+    assert arrived == factories.objects(study) - {failing}
+    assert store_scp.uids == factories.objects(study)
     assert [one.status for one in pacs.witness.of("move")] == [0xB000, 0x0000]
 
 
@@ -194,7 +195,7 @@ def test_move_ends_with_the_status_told(pacs_of, study, traits, status):
 
 def test_list_of_uids_can_be_refused(pacs_of, store_scp):
     # Given
-    studies = [support.sr_only_study() for _ in range(2)]
+    studies = [factories.sr_only_study() for _ in range(2)]
     uids = tuple(study.study_instance_uid for study in studies)
     pacs = pacs_of(*studies, move_uid_lists="refused")
 
@@ -206,7 +207,7 @@ def test_list_of_uids_can_be_refused(pacs_of, store_scp):
 
     # Then
     assert (refused, taken) == (0xA900, 0)
-    assert store_scp.uids == support.objects(*studies)
+    assert store_scp.uids == factories.objects(*studies)
 
 
 def test_extra_objects_are_sent_beside(pacs_of, store_scp, study):
@@ -233,14 +234,14 @@ def test_objects_are_sent_after_success_was_said(pacs_of, store_scp, study):
     # Then
     assert (final.Status, counters(final), at_once) == (0, (5, 0, 0), 0)
     assert store_scp.wait_for(5)
-    assert store_scp.uids == support.objects(study)
+    assert store_scp.uids == factories.objects(study)
 
 
 def test_new_association_for_each_object(pacs_of, store_scp, study):
     move(pacs_of(study, association_per_object=True), study)
 
     assert len({one.association for one in store_scp.received}) > 1
-    assert store_scp.uids == support.objects(study)
+    assert store_scp.uids == factories.objects(study)
 
 
 def test_every_object_twice(pacs_of, store_scp, study):
@@ -275,7 +276,7 @@ def test_fault_of_one_object_fails_it_alone(pacs_of, store_scp, study):
 
     # Then
     assert (final.Status, counters(final)) == (0xB000, (4, 1, 0))
-    assert store_scp.uids == support.objects(study) - {unlucky}
+    assert store_scp.uids == factories.objects(study) - {unlucky}
 
 
 @pytest.mark.parametrize("kind", ["abort", "close"])
@@ -305,17 +306,17 @@ def test_move_that_is_never_answered_hangs_until_the_client_gives_up(pacs_of, st
 
 def test_cancel_ends_a_move(pacs_of, store_scp):
     # Given
-    study = support.ct_study(images=60)
+    study = factories.ct_study(images=60)
     pacs = pacs_of(study, store_pause_s=0.01)
-    identifier = support.identifier_of("STUDY", StudyInstanceUID=study.study_instance_uid)
+    identifier = identifier_of("STUDY", StudyInstanceUID=study.study_instance_uid)
 
     # When
     with Scu(pacs) as scu:
         statuses = []
-        for status, _identifier in scu.assoc.send_c_move(identifier, "STORE", support.MOVE, msg_id=9):
+        for status, _identifier in scu.assoc.send_c_move(identifier, "STORE", MOVE, msg_id=9):
             statuses.append(status)
             if len(statuses) == 2:
-                scu.assoc.send_c_cancel(9, None, support.MOVE)
+                scu.assoc.send_c_cancel(9, None, MOVE)
 
     # Then
     assert statuses[-1].Status == 0xFE00
@@ -335,15 +336,15 @@ def test_get_sends_on_the_association_that_asked(scripted_pacs, study):
         return 0
 
     classes = {instance.sop_class_uid for series in study.series for instance in series.instances}
-    identifier = support.identifier_of("STUDY", StudyInstanceUID=study.study_instance_uid)
+    identifier = identifier_of("STUDY", StudyInstanceUID=study.study_instance_uid)
 
     # When
     with Scu(pacs, get=classes, handlers=[(evt.EVT_C_STORE, store)]) as scu:
-        statuses = [status for status, _identifier in scu.assoc.send_c_get(identifier, support.GET)]
+        statuses = [status for status, _identifier in scu.assoc.send_c_get(identifier, GET)]
 
     # Then
     assert statuses[-1].Status == 0
-    assert set(arrived) == support.objects(study)
+    assert set(arrived) == factories.objects(study)
 
 
 def test_moves_at_once_are_counted(pacs_of, study):

@@ -10,14 +10,14 @@ import pytest
 
 from simulator.archive.generator import generate
 from simulator.archive.model import Study
-from tests.support import pacs as support
-from tests.support.pacs import Scu
+from tests.support.peers import studies as factories
+from tests.support.peers.query_retrieve_scu import FIND, Scu, identifier_of
 
 STUDY_KEYS = dict.fromkeys(["StudyInstanceUID", "StudyDate", "ModalitiesInStudy", "StudyDescription"])
 
 
 def studies(number: int = 5) -> list[Study]:
-    return [support.ct_study() for _ in range(number)]
+    return [factories.ct_study() for _ in range(number)]
 
 
 def test_echo_is_answered(scripted_pacs):
@@ -37,8 +37,8 @@ def test_echo_is_answered(scripted_pacs):
 
 def test_find_goes_down_all_levels(scripted_pacs):
     # Given
-    wanted = support.ct_study(description="Schädel-CT")
-    pacs = scripted_pacs([wanted, support.mr_study()])
+    wanted = factories.ct_study(description="Schädel-CT")
+    pacs = scripted_pacs([wanted, factories.mr_study()])
 
     # When
     with Scu(pacs) as scu:
@@ -153,7 +153,7 @@ def test_failure_status_comes_after_some_answers(scripted_pacs):
 
     # When
     with Scu(pacs) as scu:
-        responses = list(scu.assoc.send_c_find(support.identifier_of("STUDY", **STUDY_KEYS), support.FIND))
+        responses = list(scu.assoc.send_c_find(identifier_of("STUDY", **STUDY_KEYS), FIND))
 
     # Then
     assert [status.Status for status, _identifier in responses] == [0xFF00, 0xFF00, 0xC001]
@@ -198,7 +198,7 @@ def test_answer_without_study_uid(scripted_pacs):
 
 def test_answer_without_the_uid_of_its_level(scripted_pacs):
     # Given
-    study = support.ct_study()
+    study = factories.ct_study()
     pacs = scripted_pacs([study])
     pacs.add_fault(operation="find", level="SERIES", kind="missing_uid", after_responses=1)
 
@@ -246,7 +246,7 @@ def test_fault_strikes_each_answer_about_one_study_and_no_other(scripted_pacs):
 
 def test_announced_numbers_can_be_wrong_for_one_study(scripted_pacs):
     # Given
-    right, wrong = support.ct_study(), support.ct_study()
+    right, wrong = factories.ct_study(), factories.ct_study()
     pacs = scripted_pacs([right, wrong], count_error=2, count_error_for=[wrong.study_instance_uid])
 
     # When
@@ -300,8 +300,8 @@ def test_answer_that_cannot_be_decoded(scripted_pacs):
 
     # When
     with Scu(pacs) as scu:
-        identifier = support.identifier_of("STUDY", **STUDY_KEYS)
-        responses = list(scu.assoc.send_c_find(identifier, support.FIND))
+        identifier = identifier_of("STUDY", **STUDY_KEYS)
+        responses = list(scu.assoc.send_c_find(identifier, FIND))
 
     # Then
     # pynetdicom reports an answer that it cannot decode twice.
@@ -327,11 +327,11 @@ def test_cancel_ends_a_find(scripted_pacs):
     with Scu(pacs) as scu:
         statuses = []
         for status, _identifier in scu.assoc.send_c_find(
-            support.identifier_of("STUDY", **STUDY_KEYS), support.FIND, msg_id=7
+            identifier_of("STUDY", **STUDY_KEYS), FIND, msg_id=7
         ):
             statuses.append(status.Status)
             if len(statuses) == 3:
-                scu.assoc.send_c_cancel(7, None, support.FIND)
+                scu.assoc.send_c_cancel(7, None, FIND)
 
     # Then
     assert statuses[-1] == 0xFE00

@@ -14,7 +14,8 @@ from pydicom import dcmread
 
 from simulator.archive.model import objects_of
 from simulator.content import RECIPES, build
-from tests.support import pacs as support
+from tests.support.peers import studies as factories
+from tests.support.peers.query_retrieve_scu import Scu
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,8 +46,8 @@ def test_dcmtk_gets_an_echo(scripted_pacs):
 
 def test_dcmtk_finds_what_matches(scripted_pacs, tmp_path):
     # Given
-    study = support.ct_study(description="Schädel, nativ")
-    pacs = scripted_pacs([study, support.mr_study()])
+    study = factories.ct_study(description="Schädel, nativ")
+    pacs = scripted_pacs([study, factories.mr_study()])
     keys = ["QueryRetrieveLevel=STUDY", "StudyInstanceUID", "ModalitiesInStudy=CT", "StudyDescription"]
 
     # When
@@ -61,7 +62,7 @@ def test_dcmtk_finds_what_matches(scripted_pacs, tmp_path):
 
 def test_dcmtk_moves_into_its_own_store(scripted_pacs, tmp_path):
     # Given
-    study = support.ct_study(images=3)
+    study = factories.ct_study(images=3)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -85,13 +86,13 @@ def test_dcmtk_moves_into_its_own_store(scripted_pacs, tmp_path):
 
     # Then
     assert done.returncode == 0
-    assert {dcmread(path).SOPInstanceUID for path in tmp_path.iterdir()} == support.objects(study)
+    assert {dcmread(path).SOPInstanceUID for path in tmp_path.iterdir()} == factories.objects(study)
 
 
 @pytest.mark.parametrize("content", RECIPES)
 def test_dcmtk_can_dump_every_object(tmp_path, content):
     # Given
-    study = support.study(support.series("ct_image"), support.series(content))
+    study = factories.study(factories.series("ct_image"), factories.series(content))
     match = list(objects_of(study))[-1]
     path = tmp_path / "object.dcm"
     build(match).save_as(path, enforce_file_format=True)
@@ -109,7 +110,7 @@ def test_dcmtk_can_dump_every_object(tmp_path, content):
 )
 def test_dcmtk_accepts_the_report(tmp_path, content):
     # Given
-    study = support.study(support.series("ct_image"), support.series(content))
+    study = factories.study(factories.series("ct_image"), factories.series(content))
     match = list(objects_of(study))[-1]
     path = tmp_path / "report.dcm"
     build(match).save_as(path, enforce_file_format=True)
@@ -199,11 +200,11 @@ def test_sample_files_can_be_a_pacs(scripted_pacs, store_scp):
 
     # When
     report = next(study for study in studies if "SR" in study.modalities_in_study)
-    with support.Scu(pacs) as scu:
+    with Scu(pacs) as scu:
         found, _final = scu.find("STUDY", StudyInstanceUID=None)
         status = scu.move("STUDY", StudyInstanceUID=report.study_instance_uid)[-1].Status
 
     # Then
     assert len(found) == len(studies) > 10
     assert status == 0
-    assert store_scp.uids == support.objects(report)
+    assert store_scp.uids == factories.objects(report)

@@ -12,8 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.scu import EndedError, Scu, pdu
-from tests.support.store import CT, CT_EXPLICIT, ECHO, DicomObject, RunningStore, made_object, running_store
+from tests.support.peers.storage_scu import EndedError, Scu, pdu
+from tests.support.services.store import (
+    CT,
+    CT_EXPLICIT,
+    ECHO,
+    DicomObject,
+    RunningStore,
+    made_object,
+    running_store,
+)
 from tests.support.waiting import wait_until
 
 #: Associations that somebody opens and leaves.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.store import RunningStore, made_object, running_store
+from tests.support.services.store import RunningStore, made_object, running_store
 
 SERIES, STUDY, ROOT = "1.2.826.0.1.2/1.2.826.0.1.3.1", "1.2.826.0.1.2", "."
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.scu import VERIFICATION, EndedError, Scu, element, pdu
-from tests.support.store import CT, CT_EXPLICIT, ECHO, RunningStore, made_object, running_store
+from tests.support.peers.storage_scu import VERIFICATION, EndedError, Scu, element, pdu
+from tests.support.services.store import CT, CT_EXPLICIT, ECHO, RunningStore, made_object, running_store
 from tests.support.waiting import wait_until
 
 #: Types of PDUs (PS3.8 9.3).

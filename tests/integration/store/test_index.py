@@ -22,7 +22,7 @@ from shared.database.models.store import StoredObject
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
 from shared.messaging.publisher import Publisher
-from tests.support.store import Announced, made_object, running_store
+from tests.support.services.store import Announced, made_object, running_store
 from tests.support.waiting import wait_until
 
 NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)

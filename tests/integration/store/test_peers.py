@@ -16,8 +16,16 @@ from services.store.objects.part10 import file_head
 from services.store.scp.server import StoreScp, listening_socket
 from shared.dicom.association.pynetdicom_guards import ResponseQueue
 from shared.dicom.sop_classes import is_storage
-from tests.support.scu import EndedError, Scu
-from tests.support.store import BUNDLED, CT, CT_EXPLICIT, DicomObject, data_set_in, made_object, running_store
+from tests.support.peers.storage_scu import EndedError, Scu
+from tests.support.services.store import (
+    BUNDLED,
+    CT,
+    CT_EXPLICIT,
+    DicomObject,
+    data_set_in,
+    made_object,
+    running_store,
+)
 
 FILES = ["CT_small.dcm", "JPEG2000.dcm", "SC_rgb_rle.dcm", "image_dfl.dcm"]
 

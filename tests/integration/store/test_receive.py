@@ -7,8 +7,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from tests.support.scu import EndedError
-from tests.support.store import (
+from tests.support.peers.storage_scu import EndedError
+from tests.support.services.store import (
     BUNDLED,
     CT,
     CT_EXPLICIT,

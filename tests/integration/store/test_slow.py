@@ -8,8 +8,8 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from services.store.scp import server
-from tests.support.scu import EndedError, Scu, pdu
-from tests.support.store import CT, CT_EXPLICIT, ECHO, made_object, running_store
+from tests.support.peers.storage_scu import EndedError, Scu, pdu
+from tests.support.services.store import CT, CT_EXPLICIT, ECHO, made_object, running_store
 from tests.support.waiting import wait_until
 
 #: A-ASSOCIATE-RJ: rejected-transient, service-provider (presentation related), local-limit-exceeded.

@@ -15,10 +15,10 @@ from shared.clock import utc_now
 from shared.database.models import CommitmentReport, RetrieveCommitment
 from shared.dicom.association.storage_commitment import ALL_COMMITTED, FAILURES_EXIST, new_transaction_uid
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE, VERIFICATION
-from tests.support.commitment import report_data_set, send_report
-from tests.support.jobs import a_query, a_retrieve
-from tests.support.scu import IMPLICIT, Context, element
-from tests.support.store import CT, CT_EXPLICIT, RunningStore, made_object, running_store
+from tests.support.jobs.rows import a_query, a_retrieve
+from tests.support.peers.commitment_scp import report_data_set, send_report
+from tests.support.peers.storage_scu import IMPLICIT, Context, element
+from tests.support.services.store import CT, CT_EXPLICIT, RunningStore, made_object, running_store
 
 COMMITMENT: Context = (STORAGE_COMMITMENT, (IMPLICIT,))
 N_EVENT_REPORT, N_ACTION = 0x0100, 0x0130

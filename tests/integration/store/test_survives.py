@@ -21,8 +21,9 @@ from services.store.scp.receiver_process import answer_within_s
 from services.store.scp.server import CannotListenError
 from shared.broker.memory.broker import MemoryBroker
 from shared.errors import BrokerAwayError
-from tests.support.scu import EndedError, Scu
-from tests.support.store import (
+from tests.support.peers.storage_scu import EndedError, Scu
+from tests.support.processes.store_process import StoreProcess
+from tests.support.services.store import (
     CT,
     CT_EXPLICIT,
     DicomObject,
@@ -31,7 +32,6 @@ from tests.support.store import (
     made_object,
     running_store,
 )
-from tests.support.store_process import StoreProcess
 from tests.support.waiting import wait_until
 
 

@@ -13,8 +13,8 @@ from services.store.scp.security import SecurityError
 from shared.database.models import Node
 from shared.dicom.tls import PeerTls
 from shared.nodes.peers import own_store_of, peer_of, timeouts_of
-from tests.support.scu import EndedError, Scu
-from tests.support.store import CT_EXPLICIT, made_object, running_store, store_settings
+from tests.support.peers.storage_scu import EndedError, Scu
+from tests.support.services.store import CT_EXPLICIT, made_object, running_store, store_settings
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 

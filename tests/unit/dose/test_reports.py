@@ -15,7 +15,7 @@ from shared.dose.summary import Summary
 from shared.dose.tree import MAX_DEPTH, UnreadableReportError
 from simulator.archive.model import ArchiveMatch
 from simulator.content import build
-from tests.support.pacs import series, study
+from tests.support.peers.studies import series, study
 
 
 def report(content: str) -> Dataset:

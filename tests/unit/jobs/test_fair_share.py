@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.jobs.fair_share import Standing, credits_of, shares, short
-from tests.support.jobs import NOW
+from tests.support.jobs.rows import NOW
 
 MANY = 60
 

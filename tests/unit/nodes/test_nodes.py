@@ -24,7 +24,7 @@ from shared.nodes.nodes import (
     remove_node,
 )
 from shared.settings import Settings
-from tests.support.databases import prepare
+from tests.support.servers.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from shared.database.session import Database
-from tests.support.databases import prepare
+from tests.support.servers.databases import prepare
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from shared.nodes.peers import address_of, peer_of
 from shared.querying.profile import Profile
 from shared.reading.estimates import estimate_of
 from shared.settings import Settings
-from tests.support.jobs import NOW, a_query, a_study
+from tests.support.jobs.rows import NOW, a_query, a_study
 
 SETTINGS = Settings()
 TODAY = date(2024, 6, 15)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from shared.errors import NotFoundError
 from shared.reading import queries
 from shared.reading.queries import by_reason, query_json, write_query_json
-from tests.support.jobs import a_query, a_retrieve, a_series, a_study, a_task, an_object
+from tests.support.jobs.rows import a_query, a_retrieve, a_series, a_study, a_task, an_object
 
 
 def some_query(session: Session) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from shared.errors import InvalidInputError
 from shared.reading.jobs import find_job
 from shared.reading.why import why
-from tests.support.jobs import (
+from tests.support.jobs.rows import (
     a_find,
     a_query,
     a_retrieve,

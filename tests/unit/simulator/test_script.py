@@ -13,7 +13,7 @@ from simulator.behaviour import Behaviour, Fault
 from simulator.content import RECIPES
 from simulator.main import DEMO
 from simulator.script import ScriptError, make_archive, make_pacs, parse_script, read_script
-from tests.support import pacs as support
+from tests.support.peers import studies as factories
 
 TODAY = dt.date(2024, 3, 5)
 ROOT = Path(__file__).parents[3]
@@ -103,7 +103,7 @@ def test_files_of_a_folder_become_studies(tmp_path):
     from simulator.archive.model import objects_of
     from simulator.content import build
 
-    study = support.ct_study(images=2, description="Schädel")
+    study = factories.ct_study(images=2, description="Schädel")
     for match in objects_of(study):
         build(match).save_as(tmp_path / f"{match.uid}.dcm", enforce_file_format=True)
     (tmp_path / "note.txt").write_text("no DICOM")
@@ -118,7 +118,7 @@ def test_files_of_a_folder_become_studies(tmp_path):
         study.date,
         "Schädel",
     )
-    assert support.objects(found) == support.objects(study)
+    assert factories.objects(found) == factories.objects(study)
     assert set(found.modalities_in_study) == {"CT", "SR"}
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.web import peopled_file, site
+from tests.support.services.web import peopled_file, site
 
 __all__ = ["peopled_file", "site"]

@@ -8,9 +8,9 @@ import pytest
 
 from shared.contract.messages import AskAgain, RunQuery, RunRetrieve
 from shared.database.session import Database
-from tests.support.cli import Doseqr
-from tests.support.fake_services import FakeServices, Script
-from tests.support.jobs import a_query, a_retrieve, a_study
+from tests.support.jobs.rows import a_query, a_retrieve, a_study
+from tests.support.services.cli import Doseqr
+from tests.support.services.fake_services import FakeServices, Script
 
 
 @pytest.fixture

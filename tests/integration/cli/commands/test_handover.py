@@ -9,9 +9,9 @@ import pytest
 from shared.contract.messages import RetryHandover
 from shared.database.models import HandoverBatch
 from shared.database.session import Database
-from tests.support.cli import Doseqr
-from tests.support.fake_services import FakeServices, Script
-from tests.support.jobs import NOW, a_query, a_retrieve
+from tests.support.jobs.rows import NOW, a_query, a_retrieve
+from tests.support.services.cli import Doseqr
+from tests.support.services.fake_services import FakeServices, Script
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from services.cli.commands.jobs.identifier_options import MAX_FILE_BYTES
 from shared.contract.messages import RunQuery
-from tests.support.cli import Doseqr
-from tests.support.fake_services import FakeServices
+from tests.support.services.cli import Doseqr
+from tests.support.services.fake_services import FakeServices
 
 QUERY = ("query", "--remote", "pacs", "--store", "doseqr", "--ct", "--json")
 

@@ -12,9 +12,9 @@ from shared.clock import utc_now
 from shared.contract.messages import CancelJob, RunQuery, RunRetrieve
 from shared.database.models import Query, ReportSummary, Retrieve, StoredObject
 from shared.database.session import Database
-from tests.support.cli import Doseqr
-from tests.support.fake_services import FakeServices, Script
-from tests.support.jobs import a_query, a_retrieve, a_study, an_expected
+from tests.support.jobs.rows import a_query, a_retrieve, a_study, an_expected
+from tests.support.services.cli import Doseqr
+from tests.support.services.fake_services import FakeServices, Script
 
 QUERY = ("query", "--remote", "pacs", "--store", "doseqr", "--ct")
 

@@ -13,8 +13,8 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from services.cli.services import Service
 from shared.contract.messages import RegisterObjects
-from tests.support.cli import Doseqr
-from tests.support.fake_services import FakeServices
+from tests.support.services.cli import Doseqr
+from tests.support.services.fake_services import FakeServices
 
 WHERE = ("--host", "127.0.0.1", "--port", "104", "--ae-title", "PACS")
 

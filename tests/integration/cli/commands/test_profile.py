@@ -10,9 +10,9 @@ from shared.database.session import Database
 from shared.nodes.nodes import find_node
 from shared.nodes.peers import address_of, peer_of
 from shared.querying.profile import Profile
-from tests.support.cli import Doseqr
-from tests.support.fake_services import FakeServices, Script
-from tests.support.jobs import NOW
+from tests.support.jobs.rows import NOW
+from tests.support.services.cli import Doseqr
+from tests.support.services.fake_services import FakeServices, Script
 
 
 def remember(doseqr: Doseqr, profile: Profile) -> None:

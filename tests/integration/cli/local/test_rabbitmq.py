@@ -20,7 +20,7 @@ from services.cli.local.private_rabbitmq import (
 )
 from services.cli.local.rabbitmq import ensure_rabbitmq
 from shared.broker.rabbitmq.connection import can_open
-from tests.support.broker import MISSING, skip_or_fail
+from tests.support.servers.rabbitmq import MISSING, skip_or_fail
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[4]

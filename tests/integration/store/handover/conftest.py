@@ -16,7 +16,7 @@ from services.store.handover.worker import HandoverWorker
 from services.store.objects.folder import ObjectFolder
 from shared.database.models import HandoverBatch, HandoverMark, Query, Retrieve, RetrieveObject, StoredObject
 from shared.database.session import Database
-from tests.support.jobs import a_query, a_retrieve, an_expected
+from tests.support.jobs.rows import a_query, a_retrieve, an_expected
 from tests.support.waiting import wait_until
 
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)

@@ -13,7 +13,7 @@ from services.cli.output.decisions import print_why
 from services.cli.output.exit_codes import CommandError
 from services.cli.output.progress import in_words
 from shared.contract.envelope import new_id, retrieve_id_after, valid_id
-from tests.support.jobs import a_query, a_retrieve
+from tests.support.jobs.rows import a_query, a_retrieve
 
 
 def test_a_job_is_told_in_one_line() -> None:

@@ -10,11 +10,11 @@ from pydicom.dataset import Dataset
 
 from simulator.archive.model import ArchiveMatch, Instance, objects_of
 from simulator.content import RECIPES, ObjectEncoder, build, encode
-from tests.support import pacs as support
+from tests.support.peers import studies as factories
 
 
 def made(content: str) -> Dataset:
-    study = support.study(support.series("ct_image", 2), support.series(content))
+    study = factories.study(factories.series("ct_image", 2), factories.series(content))
     return build(list(objects_of(study))[-1])
 
 
@@ -47,7 +47,7 @@ def test_object_is_a_readable_file_with_its_identity(content):
 
 @pytest.mark.parametrize("content", RECIPES)
 def test_content_is_the_same_each_time(content):
-    study = support.study(support.series(content))
+    study = factories.study(factories.series(content))
     match = next(iter(objects_of(study)))
 
     assert encode(build(match), implicit_vr=True) == encode(build(match), implicit_vr=True)
@@ -110,7 +110,7 @@ def test_key_objects_name_an_object_of_the_study():
 
 
 def test_text_outside_latin_is_sent_as_utf_8():
-    study = support.study(support.series("ct_image"), description="胸部 CT")
+    study = factories.study(factories.series("ct_image"), description="胸部 CT")
 
     ds = build(next(iter(objects_of(study))))
 
@@ -123,7 +123,7 @@ def test_file_is_sent_byte_for_byte(tmp_path):
     ds = made("ct_image")
     path = tmp_path / "one.dcm"
     ds.save_as(path, enforce_file_format=True)
-    study = support.study(support.series("ct_image"))
+    study = factories.study(factories.series("ct_image"))
     instance = Instance(ds.SOPInstanceUID, ds.SOPClassUID, "file", path=path)
 
     # When
@@ -137,7 +137,7 @@ def test_file_is_sent_byte_for_byte(tmp_path):
 def test_encoder_keeps_no_more_than_its_limit():
     # Given
     encoder = ObjectEncoder(limit_bytes=20_000)
-    study = support.study(support.series("ct_image", 5))
+    study = factories.study(factories.series("ct_image", 5))
 
     # When
     for match in objects_of(study):

@@ -15,21 +15,22 @@ from simulator.behaviour import Behaviour
 from simulator.content import encode
 from simulator.query.responses import ResponseEncoder
 from simulator.query.search import RefusedError, admit, find, parse
-from tests.support import pacs as support
+from tests.support.peers import studies as factories
+from tests.support.peers.query_retrieve_scu import identifier_of
 
 
 def found(
     archive: StudyList, level: str, behaviour: Behaviour | None = None, relational: bool = True, **keys: Any
 ) -> list[str]:
     behaviour = behaviour or Behaviour()
-    query = admit(parse(support.identifier_of(level, **keys)), behaviour, relational=relational)
+    query = admit(parse(identifier_of(level, **keys)), behaviour, relational=relational)
     return [] if query is None else [match.uid for match in find(query, archive, behaviour)]
 
 
 def test_studies_come_in_the_order_of_their_dates():
     # Given
     days = [dt.date(2024, 3, day) for day in (9, 2, 5)]
-    studies = [support.ct_study(date=day) for day in days]
+    studies = [factories.ct_study(date=day) for day in days]
 
     # When
     uids = found(StudyList(studies), "STUDY", StudyInstanceUID=None)
@@ -44,7 +45,7 @@ def test_studies_come_in_the_order_of_their_dates():
 
 def test_study_without_a_date_is_found_only_without_a_date_range():
     # Given
-    undated = support.ct_study(date=None)
+    undated = factories.ct_study(date=None)
     archive = StudyList([undated])
 
     # Then
@@ -56,7 +57,7 @@ def test_study_without_a_date_is_found_only_without_a_date_range():
     ("trait", "number"), [("matched", 1), ("returned", 2), ("absent", 2), ("matched_not_returned", 1)]
 )
 def test_modalities_in_study_is_matched_or_not(trait, number):
-    archive = StudyList([support.ct_study(), support.mr_study()])
+    archive = StudyList([factories.ct_study(), factories.mr_study()])
 
     assert (
         len(found(archive, "STUDY", Behaviour(modalities_in_study=trait), ModalitiesInStudy="CT")) == number
@@ -68,7 +69,7 @@ def test_modalities_in_study_is_matched_or_not(trait, number):
 )
 def test_uid_lists_are_treated_as_told(treatment, number):
     # Given
-    studies = [support.sr_only_study() for _ in range(3)]
+    studies = [factories.sr_only_study() for _ in range(3)]
     uids = tuple(study.study_instance_uid for study in studies[:2])
 
     # Then
@@ -95,14 +96,14 @@ def test_uid_lists_are_treated_as_told(treatment, number):
 )
 def test_request_that_the_pacs_does_not_take_is_refused(traits, level, keys):
     with pytest.raises(RefusedError) as refusal:
-        admit(parse(support.identifier_of(level, **keys)), Behaviour(**traits), relational=True)
+        admit(parse(identifier_of(level, **keys)), Behaviour(**traits), relational=True)
 
     assert refusal.value.status == 0xA900
 
 
 def test_needed_modality_key_makes_other_queries_empty():
     # Given
-    archive = StudyList([support.ct_study()])
+    archive = StudyList([factories.ct_study()])
     behaviour = Behaviour(study_modality_key="needed")
 
     # Then
@@ -114,14 +115,14 @@ def test_needed_modality_key_makes_other_queries_empty():
     ("window", "number"), [("20240301-20240307", 1), ("20240301-20240308", 0), ("", 0), ("20240301-", 0)]
 )
 def test_window_wider_than_the_pacs_takes_is_empty(window, number):
-    archive = StudyList([support.ct_study()])
+    archive = StudyList([factories.ct_study()])
 
     assert len(found(archive, "STUDY", Behaviour(widest_window_days=7), StudyDate=window)) == number
 
 
 def test_relational_query_needs_its_negotiation():
     # Given
-    study = support.ct_study()
+    study = factories.ct_study()
     archive = StudyList([study])
 
     # Then
@@ -135,7 +136,7 @@ def test_relational_query_needs_its_negotiation():
 
 def test_image_level_answers_nothing_for_the_modalities_named():
     # Given
-    study = support.ct_study()
+    study = factories.ct_study()
     images, report = study.series
     keys: dict[str, Any] = {"StudyInstanceUID": study.study_instance_uid}
     behaviour = Behaviour(image_level_empty_for={"SR"})
@@ -157,7 +158,7 @@ def test_image_level_answers_nothing_for_the_modalities_named():
 
 def test_hidden_entities_are_counted_and_not_answered():
     # Given
-    study = support.ct_study()
+    study = factories.ct_study()
     behaviour = Behaviour(hidden={study.series[1].series_instance_uid})
 
     # Then
@@ -167,13 +168,13 @@ def test_hidden_entities_are_counted_and_not_answered():
 
 
 def test_ignored_key_matches_everything():
-    archive = StudyList([support.ct_study(date=dt.date(2024, 1, 1))])
+    archive = StudyList([factories.ct_study(date=dt.date(2024, 1, 1))])
 
     assert len(found(archive, "STUDY", Behaviour(not_matched={"StudyDate"}), StudyDate="20200101")) == 1
 
 
 def test_values_that_may_speak_of_a_patient_are_not_recorded():
-    query = parse(support.identifier_of("STUDY", PatientName="Doe^John", StudyDate="20240305"))
+    query = parse(identifier_of("STUDY", PatientName="Doe^John", StudyDate="20240305"))
 
     recorded = query.witnessed(frozenset({"StudyDate"}))
 
@@ -183,7 +184,7 @@ def test_values_that_may_speak_of_a_patient_are_not_recorded():
 @pytest.mark.parametrize("implicit_vr", [True, False])
 def test_answer_is_what_a_data_set_library_would_write(implicit_vr):
     # Given
-    study = support.ct_study(description="Schädel")
+    study = factories.ct_study(description="Schädel")
     asked = dict.fromkeys(
         [
             "StudyInstanceUID",
@@ -210,7 +211,7 @@ def test_answer_is_what_a_data_set_library_would_write(implicit_vr):
     expected.PatientBirthDate = ""
 
     # When
-    query = parse(support.identifier_of("STUDY", **asked))
+    query = parse(identifier_of("STUDY", **asked))
     encoded = ResponseEncoder(query, Behaviour(), "PACS", implicit_vr=implicit_vr).encode(ArchiveMatch(study))
 
     # Then
@@ -219,11 +220,9 @@ def test_answer_is_what_a_data_set_library_would_write(implicit_vr):
 
 def test_answers_leave_out_what_is_not_returned():
     # Given
-    study = support.ct_study()
+    study = factories.ct_study()
     behaviour = Behaviour(not_returned={"StudyDescription", "SERIES.Modality"}, modalities_in_study="absent")
-    query = parse(
-        support.identifier_of("STUDY", StudyDescription=None, ModalitiesInStudy=None, StudyDate=None)
-    )
+    query = parse(identifier_of("STUDY", StudyDescription=None, ModalitiesInStudy=None, StudyDate=None))
 
     # When
     encoded = ResponseEncoder(query, behaviour, "PACS", implicit_vr=True).encode(ArchiveMatch(study))
@@ -240,7 +239,7 @@ def test_answers_leave_out_what_is_not_returned():
 
 def test_archive_can_change_while_it_is_being_asked():
     # Given
-    first, second = support.ct_study(), support.ct_study()
+    first, second = factories.ct_study(), factories.ct_study()
     archive = StudyList([first])
     going = archive.studies()
 

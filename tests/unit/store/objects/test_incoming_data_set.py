@@ -10,7 +10,7 @@ import pytest
 from services.store.objects.folder import ObjectFolder, ObjectWriteError, OutOfSpaceError
 from services.store.objects.incoming_data_set import MEMORY_BYTES, IncomingDataSet, TooLargeError
 from services.store.objects.temp_file import TempFile
-from tests.support.store import data_set_in
+from tests.support.services.store import data_set_in
 
 LIMIT = 8 * MEMORY_BYTES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.contract.messages import AskAgain, Rejected
-from tests.support.jobs import a_query, a_retrieve, a_study
+from tests.support.jobs.rows import a_query, a_retrieve, a_study
 from tests.support.waiting import wait_until
 
 BUTTON = "Request the missing again"

@@ -10,7 +10,7 @@ from werkzeug.http import parse_cookie
 from shared.clock import utc_now
 from shared.database.models import User
 from shared.users import create_user, find_user, set_password
-from tests.support.web import PASSWORD
+from tests.support.services.web import PASSWORD
 
 
 def test_a_page_leads_to_the_log_in_and_back(site):

@@ -8,7 +8,7 @@ import io
 import pytest
 
 from shared.database.models import ReportSummary, StoredObject
-from tests.support.jobs import NOW, a_query, a_retrieve, a_study, an_expected
+from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_study, an_expected
 
 RDSR = "1.2.840.10008.5.1.4.1.1.88.67"
 

@@ -9,7 +9,7 @@ import pytest
 from shared.contract.messages import RetryHandover
 from shared.database.models import HandoverBatch
 from shared.reading.retrieves import retrieve_json
-from tests.support.jobs import NOW, a_query, a_retrieve
+from tests.support.jobs.rows import NOW, a_query, a_retrieve
 
 
 def a_batch(batch_id: str, state: str, **columns: Any) -> HandoverBatch:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.contract.messages import CancelJob
-from tests.support.jobs import NOW, a_query, a_retrieve, a_series, a_study, a_task, an_expected, an_object
+from tests.support.jobs.rows import (
+    NOW,
+    a_query,
+    a_retrieve,
+    a_series,
+    a_study,
+    a_task,
+    an_expected,
+    an_object,
+)
 
 
 def test_jobs_are_listed_newest_first_and_filtered(site):

@@ -10,9 +10,9 @@ from shared.contract.messages import NodeProfiled, ProfileNode, Rejected
 from shared.database.models import Node, NodeProfile
 from shared.nodes.peers import address_of, peer_of
 from shared.querying.profile import Profile
-from tests.support.jobs import NOW
+from tests.support.jobs.rows import NOW
+from tests.support.services.web import Site
 from tests.support.waiting import wait_until
-from tests.support.web import Site
 
 PAGE = "/nodes/1/profile"
 

@@ -10,9 +10,9 @@ from werkzeug.test import TestResponse
 
 from shared.contract.messages import Accepted, NodeStatus, Rejected, RunQuery, RunRetrieve
 from shared.database.models import NodeCheck
-from tests.support.jobs import NOW, a_query, a_retrieve, a_study
+from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_study
+from tests.support.services.web import Site
 from tests.support.waiting import wait_until
-from tests.support.web import Site
 
 FORM = {"remote": "1", "store": "2", "types": ["CT"], "date_from": "2024-05-01", "date_until": "2024-05-02"}
 

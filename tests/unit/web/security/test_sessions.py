@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.jobs import a_query, a_study
+from tests.support.jobs.rows import a_query, a_study
 
 PAGES = {
     "/jobs": {"viewer", "importer", "admin"},

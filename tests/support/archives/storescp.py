@@ -11,10 +11,10 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from tests.support.broker import skip_or_fail
-from tests.support.dcmqrscp import MISSING
-from tests.support.store import data_set_in
-from tests.support.system import free_port
+from tests.support.archives.dcmqrscp import MISSING
+from tests.support.servers.rabbitmq import skip_or_fail
+from tests.support.services.in_process import free_port
+from tests.support.services.store import data_set_in
 from tests.support.waiting import wait_until
 
 

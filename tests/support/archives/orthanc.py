@@ -1,4 +1,4 @@
-"""Debian's Orthanc as a stranger: as a PACS, and as a store node; started with tests/support/orthanc.json."""
+"""Debian's Orthanc as a PACS and as a store node; `orthanc.json` configures it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from services.cli.local.ports import free_ports
-from tests.support.broker import skip_or_fail
+from tests.support.servers.rabbitmq import skip_or_fail
 from tests.support.waiting import wait_until
 
 CONFIGURATION = Path(__file__).with_name("orthanc.json")

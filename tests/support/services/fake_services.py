@@ -38,8 +38,8 @@ from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import find_node, list_nodes
 from shared.reading.jobs import get_job
 from shared.settings import Settings
-from tests.support.databases import prepare
-from tests.support.jobs import a_query, a_retrieve, a_study
+from tests.support.jobs.rows import a_query, a_retrieve, a_study
+from tests.support.servers.databases import prepare
 
 DONE = {"status": "completed", "slices_total": 1, "slices_complete": 1}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.support.broker import skip_or_fail
+from tests.support.servers.rabbitmq import skip_or_fail
 
 MISSING = "no Chromium: install the package chromium or set DOSEQR_TEST_CHROMIUM"
 ARGUMENTS = (

@@ -21,10 +21,10 @@ from shared.database.session import Database
 from shared.errors import PermanentError
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
-from tests.support.store import store_settings
+from tests.support.services.store import store_settings
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class StoreProcess:

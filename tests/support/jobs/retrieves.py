@@ -15,8 +15,8 @@ from shared.lifecycle import Lifecycle
 from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest
-from tests.support.jobs import a_query, a_retrieve, a_series, a_study, an_object
-from tests.support.system import System
+from tests.support.jobs.rows import a_query, a_retrieve, a_series, a_study, an_object
+from tests.support.services.in_process import System
 
 #: Short, so that tests of what never arrives end soon; the store is in the same process.
 GRACE_S = 0.4

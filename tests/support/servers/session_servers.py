@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from services.cli.local.private_rabbitmq import find_server_script, private_node
-from tests.support.databases import find_programs, private_postgres
+from tests.support.servers.databases import find_programs, private_postgres
 
 #: Tests that need neither.
 _WITHOUT = ("tests/unit", "tests/golden", "tests/architecture")

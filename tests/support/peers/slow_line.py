@@ -17,14 +17,14 @@ from pathlib import Path
 
 from services.cli.local.processes import ended_with_us
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _CHUNK_BYTES = 262144
 
 
 @contextlib.contextmanager
 def slow_line(host: str, port: int, round_trip_s: float) -> Iterator[int]:
     """Give the port of 127.0.0.1 behind which a peer is further away."""
-    command = [sys.executable, "-m", "tests.support.slow_line", host, str(port), str(round_trip_s)]
+    command = [sys.executable, "-m", "tests.support.peers.slow_line", host, str(port), str(round_trip_s)]
     with subprocess.Popen(ended_with_us(command), cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -25,8 +25,8 @@ from shared.errors import InvalidInputError
 from shared.lifecycle import Lifecycle
 from shared.messaging.codec import decode_event
 from shared.settings import Settings
-from tests.support.databases import prepare
-from tests.support.scu import IMPLICIT, VERIFICATION, Context, Scu
+from tests.support.peers.storage_scu import IMPLICIT, VERIFICATION, Context, Scu
+from tests.support.servers.databases import prepare
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -35,7 +35,7 @@ CT_EXPLICIT: Context = (CT, (EXPLICIT,))
 ECHO: Context = (VERIFICATION, (IMPLICIT,))
 
 BUNDLED = Path(pydicom.data.__file__).parent / "test_files"
-SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples"
+SAMPLES = Path(__file__).parents[3].parent / "shared" / "samples"
 
 
 @dataclass(frozen=True)

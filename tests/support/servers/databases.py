@@ -17,8 +17,8 @@ import pytest
 
 from shared.database.migrate import migrate
 from shared.database.session import Database
-from tests.support.broker import skip_or_fail
 from tests.support.ports import lasting_port
+from tests.support.servers.rabbitmq import skip_or_fail
 
 MISSING = "no PostgreSQL: install the package postgresql or set DOSEQR_TEST_POSTGRES_URL"
 

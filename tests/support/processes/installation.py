@@ -22,10 +22,10 @@ from shared.database.session import Database
 from shared.settings import Settings
 from simulator.scp import ScriptedPacs
 from tests.support.ports import lasting_port
-from tests.support.system import System
+from tests.support.services.in_process import System
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 #: Long enough for a command that waits for a job in which something was away.
 COMMAND_TIMEOUT_S = 110.0

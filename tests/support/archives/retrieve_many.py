@@ -19,13 +19,13 @@ from shared.clock import utc_now
 from shared.database.models import Node, NodeProfile
 from shared.nodes.peers import address_of, peer_of
 from simulator.archive.model import Study
-from tests.support.archives import files_of
-from tests.support.orthanc import Orthanc
-from tests.support.pacs import DAY, days_of, objects, series, study
-from tests.support.reference_store import ReferenceStore
-from tests.support.retrieves import Retrieves
-from tests.support.store import data_set_in
-from tests.support.system import System
+from tests.support.archives.content import files_of
+from tests.support.archives.orthanc import Orthanc
+from tests.support.archives.storescp import ReferenceStore
+from tests.support.jobs.retrieves import Retrieves
+from tests.support.peers.studies import DAY, days_of, objects, series, study
+from tests.support.services.in_process import System
+from tests.support.services.store import data_set_in
 
 
 class Archive(Protocol):
