@@ -25,7 +25,8 @@ from shared.jobs.model import RerunRequest
 from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import find_node
 from shared.nodes.peers import peer_of
-from shared.querying.payloads import SLICE, first_tasks
+from shared.querying.initial_tasks import first_tasks
+from shared.querying.payloads import SLICE
 from shared.querying.profile import Profile
 from shared.settings import Settings
 

@@ -63,14 +63,14 @@ class FindScu:
         self.series_answers: dict[str, list[SeriesMatch]] = {}
         self.object_answers: dict[tuple[str, str], list[ObjectMatch]] = {}
 
-    def studies(self, identifier: Dataset, keys: dict[str, Any]) -> FindResult[StudyMatch]:
-        """Ask at STUDY level; what went wrong with the request stands in the result.
+    def find_studies(self, identifier: Dataset, *, record_keys: dict[str, Any]) -> FindResult[StudyMatch]:
+        """Find studies; a failure stands in the result.
 
         Raises:
             PeerError: there is no association.
-            InterruptedWorkError: stopping was asked for.
+            InterruptedWorkError: stopping was requested.
         """
-        return self._find("STUDY", identifier, keys, study_match)
+        return self._find("STUDY", identifier, record_keys, study_match)
 
     def series(self, study_instance_uid: str) -> list[SeriesMatch]:
         """Return the series of a study; the answer to a list is used once, then the study is asked alone.

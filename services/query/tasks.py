@@ -26,8 +26,8 @@ from services.query.ledger.studies import (
 from services.query.profile.learner import Learner
 from services.query.rules.decide import KnownObjects, StudyAnswer, StudyDecision
 from services.query.search.found_studies import FoundStudies, PublishDecisions, QueryContext
-from services.query.search.slice_task import SliceTask
-from services.query.search.uid_list_task import UidListTask, alone
+from services.query.search.study_task import StudyTask, single_studies
+from services.query.search.window_task import WindowTask
 from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
 from shared.contract.envelope import retrieve_id_after
@@ -44,7 +44,14 @@ from shared.jobs.new_task import NewTask
 from shared.messaging.publisher import Publisher
 from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import peer_of
-from shared.querying.payloads import EXAMINE, SLICE
+from shared.querying.payloads import (
+    SLICE,
+    StudyListSlice,
+    WindowSlice,
+    examine_tasks,
+    read_examination,
+    read_slice,
+)
 from shared.querying.profile import Profile
 from shared.reading.queries import by_type
 from shared.settings import Settings
@@ -96,9 +103,10 @@ class QueryJobService:
 
     def _slice(self, scu: FindScu, learner: Learner, claim: Claim, context: QueryContext) -> Result:
         found_studies = FoundStudies(claim, context, self._publish)
-        if "study_instance_uids" in claim.payload:
-            return UidListTask(scu, learner, claim, context, found_studies).perform()
-        return SliceTask(self._database, scu, learner, claim, context, found_studies).perform()
+        part = read_slice(claim.payload)
+        if isinstance(part, WindowSlice):
+            return WindowTask(self._database, scu, learner, claim, part, context, found_studies).perform()
+        return StudyTask(scu, learner, claim, part, context, found_studies).perform()
 
     def _context(self, job_id: str) -> tuple[Peer, int, QueryContext]:
         with self._database.read() as session:
@@ -115,8 +123,9 @@ class QueryJobService:
     def _examine_all(self, scu: FindScu, learner: Learner, claim: Claim, context: QueryContext) -> Result:
         """Examine the studies of a task; those that fail do not stop the others, and are tried again."""
         with self._database.read() as session:
-            studies = undecided(session, claim.job_id, claim.payload["studies"])
-            days = study_days(session, claim.job_id, claim.payload["studies"])
+            uids = read_examination(claim.payload).study_instance_uids
+            studies = undecided(session, claim.job_id, uids)
+            days = study_days(session, claim.job_id, uids)
             known = known_objects(session, [study.study_instance_uid for study in studies])
             settled = self._settled(session, claim, context, learner, studies, known)
         prefetch(context.criteria, studies, days, known, scu, learner)
@@ -180,27 +189,27 @@ class QueryJobService:
     def give_up(self, claim: Claim, error: PeerError) -> Result:
         """Say what it means that a task failed for good."""
         end_job = self._end_of_all(claim, error)
-        studies, reason = claim.payload.get("studies", []), Reason.STUDY_NOT_ANSWERED
-
-        replaced = "study_instance_uids" in claim.payload and end_job is None
+        part = read_slice(claim.payload) if claim.kind == SLICE else None
+        listed = part.study_instance_uids if isinstance(part, StudyListSlice) and end_job is None else ()
 
         def write(session: Session) -> Sequence[NewTask]:
-            if replaced:
-                return alone(session, claim.job_id, claim.payload["study_instance_uids"])
+            if listed:
+                return single_studies(session, claim.job_id, listed)
             if claim.kind == SLICE:
                 add_counts(session, claim.job_id, slices_failed=1)
             else:
-                left = [one.study_instance_uid for one in undecided(session, claim.job_id, studies)]
+                uids = read_examination(claim.payload).study_instance_uids
+                left = [study.study_instance_uid for study in undecided(session, claim.job_id, uids)]
                 if len(left) > 1 and end_job is None:
                     # One study may be what the PACS cannot answer: the others must not be lost with it.
-                    return [NewTask(EXAMINE, {"studies": [uid]}) for uid in left]
-                missing = [Missing(uid, reason, str(error)) for uid in left]
+                    return examine_tasks(left, at_once=1)
+                missing = [Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error)) for uid in left]
                 save_outcomes(session, claim.job_id, claim.task_id, missing)
             if end_job is not None:
                 self._abandon(session, claim.job_id, str(error))
             return []
 
-        state = "cut" if replaced else "failed"
+        state = "cut" if listed else "failed"
         return Result(write, state=state, error=error.code, detail=str(error), end_job=end_job)
 
     def _end_of_all(self, claim: Claim, error: PeerError) -> Ending | None:

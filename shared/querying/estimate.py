@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, Self
 
 from shared.contract.criteria import Criteria, DateWindow, window
-from shared.querying.payloads import first_tasks
+from shared.querying.initial_tasks import first_tasks
 from shared.querying.profile import Profile
 
 #: A range of more days than this stresses the remote server.

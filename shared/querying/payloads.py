@@ -1,96 +1,153 @@
-"""What the tasks of a query carry: slices, and studies to examine. Pure."""
+"""The payloads of a query's tasks, and how they are written to and read from the ledger. Pure.
+
+The keys are read by other versions of this program: a query may have begun before an update.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, time, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, time
 from typing import Any
 
-from shared.contract.criteria import CODES, Criteria
 from shared.contract.criteria_fields import format_time
 from shared.jobs.new_task import NewTask
-from shared.querying.profile import CAREFUL_DAYS, WIDEST_DAYS, Profile
-from shared.querying.slices import Slice, plan
+from shared.querying.slices import Slice
 
 SLICE, EXAMINE = "slice", "examine"
 
-_DAY = timedelta(days=1)
-
-#: Studies of one examination: small enough to end within minutes on a slow PACS that is asked one by one.
+#: Studies of one examination: few enough to end within minutes on a slow PACS that takes no UID lists.
 STUDIES_AT_ONCE = 50
 
-#: Before this day hardly an archive has studies; beyond it, windows without beginning are not cut further.
-EARLIEST = date(1990, 1, 1)
 
-#: Ends of a range beyond these are none.
-_NO_ARCHIVE_BEFORE, _NO_ARCHIVE_AFTER = date(1900, 1, 1), timedelta(days=3660)
+@dataclass(frozen=True, slots=True)
+class WindowSlice:
+    """A window of dates and codes to search, and how it came about."""
 
-#: The widest window into which a window without beginning or end is cut, older than a year.
-OLD_DAYS = 31
+    window: Slice = field(default_factory=Slice)
+    #: The number of matches of the window of which this is a part; its parts are compared with it.
+    verifies: int | None = None
+    #: Whether the window was searched before and nothing matched.
+    again: bool = False
+    #: How often in a row the window was split after a failure without a match.
+    blind: int = 0
+    #: Whether it is a piece of a window without beginning or end.
+    ever: bool = False
+    #: Whether it is a part of a day that has studies without a time.
+    untimed: bool = False
+    #: The number of matches, once the search is complete.
+    matches: int | None = None
 
-
-def first_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTask]:
-    """Return the slices that a query begins with.
-
-    Raises:
-        InvalidInputError: the criteria begin after today.
-    """
-    if criteria.study_instance_uids:
-        return _by_uid(criteria.study_instance_uids, profile.list_length("STUDY"))
-    if criteria.accession_numbers:
-        return [NewTask(SLICE, {"accession_number": number}) for number in criteria.accession_numbers]
-    criteria = _bounded(criteria, today)
-    codes = codes_of(criteria)
-    together = profile.joins(len(codes))
-    slices = plan(criteria, today, widest_days=profile.window_days(), codes_split=together is None)
-    if together:
-        slices = [replace(one, code="\\".join(codes)) for one in slices]
-    return [NewTask(SLICE, slice_payload(one)) for one in slices]
+    @property
+    def is_plain(self) -> bool:
+        """Whether the slice is a window and proves nothing about another one."""
+        return self.verifies is None and not (self.again or self.blind or self.untimed)
 
 
-def _bounded(criteria: Criteria, today: date) -> Criteria:
-    """Return the criteria without ends beyond any archive, or there would be a million slices."""
-    changes: dict[str, date | None] = {}
-    if criteria.date_from is not None and criteria.date_from < _NO_ARCHIVE_BEFORE:
-        changes["date_from"] = None
-    if criteria.date_until is not None and criteria.date_until > today + _NO_ARCHIVE_AFTER:
-        changes["date_until"] = today + _NO_ARCHIVE_AFTER
-    return criteria.model_copy(update=changes) if changes else criteria
+@dataclass(frozen=True, slots=True)
+class StudySlice:
+    """A single study."""
+
+    study_instance_uid: str
 
 
-def codes_of(criteria: Criteria) -> list[str]:
-    """Return the codes that the criteria ask for, in the order in which they are asked for."""
-    return [code for name in criteria.requested_types() for code in CODES[name]]
+@dataclass(frozen=True, slots=True)
+class StudyListSlice:
+    """Several studies, requested with one list of UIDs."""
+
+    study_instance_uids: tuple[str, ...]
 
 
-def by_one_uid(study_instance_uids: Sequence[str]) -> list[NewTask]:
-    """Return slices of one study each."""
-    return [NewTask(SLICE, {"study_instance_uid": uid}) for uid in study_instance_uids]
+@dataclass(frozen=True, slots=True)
+class AccessionSlice:
+    """The studies of an accession number."""
+
+    accession_number: str
 
 
-def _by_uid(study_instance_uids: Sequence[str], at_once: int) -> list[NewTask]:
-    if at_once <= 1 or len(study_instance_uids) == 1:
-        return by_one_uid(study_instance_uids)
+SlicePayload = WindowSlice | StudySlice | StudyListSlice | AccessionSlice
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """Studies to examine at SERIES and IMAGE level."""
+
+    study_instance_uids: tuple[str, ...]
+
+
+def slice_task(payload: SlicePayload) -> NewTask:
+    """Return the task that searches a slice."""
+    return NewTask(SLICE, to_json(payload))
+
+
+def examine_tasks(study_instance_uids: Sequence[str], at_once: int = STUDIES_AT_ONCE) -> list[NewTask]:
+    """Return the examinations of these studies, a few studies each."""
     return [
-        NewTask(SLICE, {"study_instance_uids": list(study_instance_uids[start : start + at_once])})
+        NewTask(EXAMINE, {"studies": list(study_instance_uids[start : start + at_once])})
         for start in range(0, len(study_instance_uids), at_once)
     ]
 
 
-def slice_payload(one: Slice) -> dict[str, Any]:
-    """Return a slice as plain values; what is open is None."""
+def to_json(payload: SlicePayload) -> dict[str, Any]:
+    """Return a slice as the ledger keeps it; what is open is None, and what is not set has no key."""
+    match payload:
+        case StudySlice(uid):
+            return {"study_instance_uid": uid}
+        case StudyListSlice(uids):
+            return {"study_instance_uids": list(uids)}
+        case AccessionSlice(number):
+            return {"accession_number": number}
+        case WindowSlice():
+            return window_json(payload.window) | _history_json(payload)
+
+
+def read_slice(payload: Mapping[str, Any]) -> SlicePayload:
+    """Return the slice of a task in the ledger."""
+    if "study_instance_uids" in payload:
+        return StudyListSlice(tuple(payload["study_instance_uids"]))
+    if "study_instance_uid" in payload:
+        return StudySlice(payload["study_instance_uid"])
+    if "accession_number" in payload:
+        return AccessionSlice(payload["accession_number"])
+    return WindowSlice(
+        window=_window(payload),
+        verifies=payload.get("verifies"),
+        again=bool(payload.get("again")),
+        blind=payload.get("blind", 0),
+        ever=bool(payload.get("ever")),
+        untimed=bool(payload.get("untimed")),
+        matches=payload.get("answers"),
+    )
+
+
+def with_matches(payload: Mapping[str, Any], matches: int) -> dict[str, Any]:
+    """Return the payload of a slice that is complete."""
+    return {**payload, "answers": matches}
+
+
+def read_examination(payload: Mapping[str, Any]) -> Examination:
+    """Return the examination of a task in the ledger."""
+    return Examination(tuple(payload["studies"]))
+
+
+def window_json(window: Slice) -> dict[str, Any]:
+    """Return a window as plain values."""
     return {
-        "code": one.code,
-        "date_from": one.date_from.isoformat() if one.date_from else None,
-        "date_until": one.date_until.isoformat() if one.date_until else None,
-        "time_from": format_time(one.time_from) if one.time_from else None,
-        "time_until": format_time(one.time_until) if one.time_until else None,
+        "code": window.code,
+        "date_from": window.date_from.isoformat() if window.date_from else None,
+        "date_until": window.date_until.isoformat() if window.date_until else None,
+        "time_from": format_time(window.time_from) if window.time_from else None,
+        "time_until": format_time(window.time_until) if window.time_until else None,
     }
 
 
-def slice_of(payload: dict[str, Any]) -> Slice:
-    """Return the slice of a payload."""
+def _history_json(payload: WindowSlice) -> dict[str, Any]:
+    flags = {name: True for name in ("again", "ever", "untimed") if getattr(payload, name)}
+    numbers = {"verifies": payload.verifies, "blind": payload.blind or None, "answers": payload.matches}
+    return flags | {name: number for name, number in numbers.items() if number is not None}
+
+
+def _window(payload: Mapping[str, Any]) -> Slice:
     return Slice(
         date_from=_date(payload.get("date_from")),
         date_until=_date(payload.get("date_until")),
@@ -98,30 +155,6 @@ def slice_of(payload: dict[str, Any]) -> Slice:
         time_until=_time(payload.get("time_until")),
         code=payload.get("code"),
     )
-
-
-def pieces_of_open(part: Slice, today: date) -> list[Slice]:
-    """Cut a window without beginning or end into windows of days, newest first, that cover the same."""
-    last = part.date_until or today
-    first = part.date_from or EARLIEST
-    pieces = [] if part.date_until else [replace(part, date_from=today + _DAY)]
-    day = last
-    while day >= first:
-        width = CAREFUL_DAYS if (last - day).days < WIDEST_DAYS else OLD_DAYS
-        begin = max(first, day - timedelta(days=width - 1))
-        pieces.append(replace(part, date_from=begin, date_until=day))
-        day = begin - _DAY
-    if part.date_from is None:
-        pieces.append(replace(part, date_until=min(last, first - _DAY)))
-    return pieces
-
-
-def examine_tasks(study_instance_uids: Sequence[str]) -> list[NewTask]:
-    """Return examinations of these studies, a few at a time."""
-    return [
-        NewTask(EXAMINE, {"studies": list(study_instance_uids[start : start + STUDIES_AT_ONCE])})
-        for start in range(0, len(study_instance_uids), STUDIES_AT_ONCE)
-    ]
 
 
 def _date(text: str | None) -> date | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from enum import Enum
 from typing import Any, Self
 
 #: So many answers to one request are believed to be all of them without a proof.
@@ -31,6 +32,15 @@ _MANY = 20
 
 #: A moving average is written if it moves by this part.
 _WORTH_WRITING = 0.2
+
+
+class CodeStrategy(Enum):
+    """How several codes of ModalitiesInStudy (0008,0061) are requested."""
+
+    LIST = "all codes in one list"
+    ANY = "one request without a code"
+    EACH = "one request for each code"
+
 
 _LISTS = {"STUDY": "study_list", "SERIES": "series_list", "IMAGE": "image_list"}
 
@@ -128,11 +138,11 @@ class Profile:
         length = LIST_LENGTH if known is None else known
         return length if self.cap is None else min(length, max(self.cap // 10, 1))
 
-    def joins(self, codes: int) -> bool | None:
-        """Tell how to ask for so many codes at once: True, in a list; False, without any; None: do not."""
+    def code_strategy(self, codes: int) -> CodeStrategy:
+        """Return how to request this number of codes."""
         if self.modalities_matched is False:
-            return False
-        return True if codes > 1 and (self.code_list or 0) >= codes else None
+            return CodeStrategy.ANY
+        return CodeStrategy.LIST if codes > 1 and (self.code_list or 0) >= codes else CodeStrategy.EACH
 
     def takes_lists(self, level: str, length: int) -> Self:
         """Learn how many UIDs in a list it takes; 0: none."""

@@ -10,11 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 
 from shared.contract.criteria import CODES, Criteria, DateWindow, window
+from shared.querying.profile import CAREFUL_DAYS, WIDEST_DAYS
 
 _DAY = timedelta(days=1)
 _MINUTES_OF_A_DAY = 24 * 60
 #: Where a window without beginning is cut: hardly an archive holds older studies, and then ever further back.
 _EARLY_CUTS = tuple(date(1990 - years, 1, 1) for years in (0, 20, 60, 140, 300, 620, 1260))
+
+#: Hardly any archive has studies from before this day: windows without beginning are not cut further there.
+EARLIEST = date(1990, 1, 1)
+
+#: Days of the widest piece of a window without beginning or end that is more than a year old.
+OLD_DAYS = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,22 @@ def halve(part: Slice, today: date) -> tuple[Slice, Slice] | None:
     middle = (start + end) // 2
     older = replace(part, time_from=_time(start), time_until=_time(middle))
     return replace(part, time_from=_time(middle + 1), time_until=_time(end)), older
+
+
+def pieces_of_open(part: Slice, today: date) -> list[Slice]:
+    """Cut a window without beginning or end into windows of days, newest first, that cover the same."""
+    last = part.date_until or today
+    first = part.date_from or EARLIEST
+    pieces = [] if part.date_until else [replace(part, date_from=today + _DAY)]
+    day = last
+    while day >= first:
+        width = CAREFUL_DAYS if (last - day).days < WIDEST_DAYS else OLD_DAYS
+        begin = max(first, day - timedelta(days=width - 1))
+        pieces.append(replace(part, date_from=begin, date_until=day))
+        day = begin - _DAY
+    if part.date_from is None:
+        pieces.append(replace(part, date_until=min(last, first - _DAY)))
+    return pieces
 
 
 def _windows(days: DateWindow, widest_days: int | None) -> list[DateWindow]:

@@ -12,15 +12,20 @@ from sqlalchemy.orm import Session
 
 from shared.database.models.query import Query, QueryObject, QuerySeries, QueryStudy, QueryTask
 from shared.database.models.retrieve import Retrieve
+from shared.querying.payloads import (
+    SLICE,
+    SlicePayload,
+    StudyListSlice,
+    WindowSlice,
+    read_slice,
+    to_json,
+    window_json,
+)
+from shared.querying.slices import Slice
 from shared.reading.jobs import UnknownJobError, life
 
 #: Studies read at once.
 PAGE = 500
-
-#: The kind of tasks that are slices, and the keys of their payload: a window, or one thing by its identifier.
-SLICE_KIND = "slice"
-_WINDOW = ("date_from", "date_until", "time_from", "time_until")
-_SINGLE = ("study_instance_uid", "accession_number")
 
 # Columns, not entities: a third of the time for 200,000 studies.
 _STUDY = (
@@ -164,18 +169,11 @@ def missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
     """Yield what the PACS did not answer: windows that failed, then studies that could not be examined."""
     failed = (
         select(QueryTask)
-        .where(QueryTask.job_id == job_id, QueryTask.state == "failed", QueryTask.kind == SLICE_KIND)
+        .where(QueryTask.job_id == job_id, QueryTask.state == "failed", QueryTask.kind == SLICE)
         .order_by(QueryTask.id)
     )
     for task in session.scalars(failed):
-        yield {
-            "kind": SLICE_KIND,
-            "code": task.payload.get("code"),
-            "window": {key: task.payload.get(key) for key in _WINDOW},
-            **{key: task.payload[key] for key in _SINGLE if key in task.payload},
-            "error": task.error,
-            "detail": task.detail,
-        }
+        yield _missing_slice(read_slice(task.payload)) | {"error": task.error, "detail": task.detail}
     unjudged = (
         select(QueryStudy.study_instance_uid, QueryStudy.reason, QueryStudy.detail)
         .where(QueryStudy.job_id == job_id, QueryStudy.state == "missing")
@@ -188,6 +186,13 @@ def missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
             "reason": reason,
             "detail": detail,
         }
+
+
+def _missing_slice(part: SlicePayload) -> dict[str, Any]:
+    """Return a slice as `missing` shows it: a window, or a study by its UID or accession number."""
+    window = window_json(part.window if isinstance(part, WindowSlice) else Slice())
+    single = {} if isinstance(part, WindowSlice | StudyListSlice) else to_json(part)
+    return {"kind": SLICE, "code": window.pop("code"), "window": window, **single}
 
 
 def studies(session: Session, job_id: str) -> Iterator[dict[str, Any]]:

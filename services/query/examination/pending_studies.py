@@ -11,7 +11,7 @@ from services.query.ledger.studies import UNDECIDED, stored_answer
 from services.query.rules.decide import StudyAnswer
 from shared.database.models import QueryStudy
 from shared.jobs.new_task import NewTask
-from shared.querying.payloads import STUDIES_AT_ONCE, examine_tasks
+from shared.querying.payloads import STUDIES_AT_ONCE, examine_tasks, read_examination
 
 
 def full_examinations(session: Session, job_id: str) -> list[NewTask]:
@@ -39,7 +39,9 @@ def _examinations(
     uids = session.scalars(select(column).where(waiting).order_by(*order).limit(number)).all()
     tasks = examine_tasks(uids)
     for task in tasks:
-        which = and_(QueryStudy.job_id == job_id, column.in_(task.payload["studies"]))
+        which = and_(
+            QueryStudy.job_id == job_id, column.in_(read_examination(task.payload).study_instance_uids)
+        )
         session.execute(update(QueryStudy).where(which).values(state="examining"))
     return tasks
 

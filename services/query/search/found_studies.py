@@ -13,11 +13,12 @@ from services.query.examination.pending_studies import full_examinations
 from services.query.ledger.decisions import save_outcomes
 from services.query.ledger.studies import add_studies
 from services.query.rules.decide import KnownObjects, StudyDecision, decide
-from services.query.search.slice_identifier import asked_for
+from services.query.search.slice_identifier import belongs_to
 from shared.contract.criteria import Criteria
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
+from shared.querying.payloads import read_slice
 
 PublishDecisions = Callable[[str, Sequence[StudyDecision]], None]
 
@@ -42,7 +43,8 @@ class FoundStudies:
     def take(self, session: Session, found: Sequence[StudyMatch]) -> Sequence[NewTask]:
         """Write what was found within the caller's transaction; return examinations that follow."""
         claim = self._claim
-        matches = [match for match in found if asked_for(match, claim.payload)]
+        part = read_slice(claim.payload)
+        matches = [match for match in found if belongs_to(match, part)]
         found_now = add_studies(session, claim.job_id, claim.task_id, matches)
         verdicts = [decide(self._context.criteria, one, None, {}, KnownObjects()) for one in found_now]
         decided = [Decided(verdict) for verdict in verdicts if isinstance(verdict, StudyDecision)]

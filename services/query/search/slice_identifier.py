@@ -1,56 +1,59 @@
-"""The keys of a slice's C-FIND at STUDY level, and which of its answers were asked for. Pure."""
+"""The identifier of a slice's C-FIND at STUDY level, and which matches belong to the slice. Pure."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 from pydicom.dataset import Dataset
 
 from shared.contract.criteria import Criteria
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import StudyMatch
-from shared.querying.payloads import slice_of
-from shared.querying.profile import Profile
+from shared.querying.payloads import AccessionSlice, SlicePayload, StudyListSlice, StudySlice, WindowSlice
 
 _DA_LENGTH = 8
 
 
-def slice_identifier(
-    payload: dict[str, Any], criteria: Criteria, profile: Profile, *, other: bool = False
-) -> Dataset:
-    """Return what to ask for a slice; `other` tries the other way about an empty Modality (0008,0060)."""
-    optional: dict[str, Any] = {
+class _OptionalKeys(TypedDict):
+    with_station_name: bool
+    with_modality: bool
+
+
+def slice_identifier(part: SlicePayload, criteria: Criteria, *, with_modality_key: bool) -> Dataset:
+    """Return the identifier; `with_modality_key` adds an empty Modality (0008,0060)."""
+    optional: _OptionalKeys = {
         "with_station_name": criteria.station_at_study_level,
-        "with_modality": bool(profile.study_modality_key) != other,
+        "with_modality": with_modality_key,
     }
-    if "study_instance_uids" in payload:
-        return study_identifier(study_instance_uids=payload["study_instance_uids"], **optional)
-    if "study_instance_uid" in payload:
-        return study_identifier(study_instance_uids=[payload["study_instance_uid"]], **optional)
-    if "accession_number" in payload:
-        return study_identifier(accession_number=payload["accession_number"], **optional)
-    part = slice_of(payload)
-    return study_identifier(
-        study_date=part.study_date_key(),
-        study_time=part.study_time_key(),
-        modalities_in_study=part.codes(),
-        **optional,
-    )
+    match part:
+        case StudyListSlice(uids):
+            return study_identifier(study_instance_uids=uids, **optional)
+        case StudySlice(uid):
+            return study_identifier(study_instance_uids=[uid], **optional)
+        case AccessionSlice(number):
+            return study_identifier(accession_number=number, **optional)
+        case WindowSlice(window):
+            return study_identifier(
+                study_date=window.study_date_key(),
+                study_time=window.study_time_key(),
+                modalities_in_study=window.codes(),
+                **optional,
+            )
 
 
-def asked_for(match: StudyMatch, payload: dict[str, Any]) -> bool:
-    """Match again on our side: some PACS ignore keys. What was not returned cannot be compared."""
-    if "study_instance_uids" in payload:
-        return match.study_instance_uid in payload["study_instance_uids"]
-    if "study_instance_uid" in payload:
-        return match.study_instance_uid == str(payload["study_instance_uid"])
-    if "accession_number" in payload:
-        return match.accession_number in (None, payload["accession_number"])
-    day, part = _study_day(match.study_date), slice_of(payload)
-    if day is None:
-        return True
-    return (part.date_from or day) <= day <= (part.date_until or day)
+def belongs_to(study: StudyMatch, part: SlicePayload) -> bool:
+    """Return whether a match belongs to a slice: some PACS ignore keys. What was not returned passes."""
+    match part:
+        case StudyListSlice(uids):
+            return study.study_instance_uid in uids
+        case StudySlice(uid):
+            return study.study_instance_uid == uid
+        case AccessionSlice(number):
+            return study.accession_number in (None, number)
+        case WindowSlice(window):
+            day = _study_day(study.study_date)
+            return day is None or (window.date_from or day) <= day <= (window.date_until or day)
 
 
 def _study_day(text: str | None) -> date | None:

@@ -278,7 +278,7 @@ def make_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shared.jobs.runner.SWEEP_S", 0.1)
         patch.setattr("shared.jobs.retry.FIRST_PAUSE_S", 0.1)
-        patch.setattr("services.query.search.slice_task.AGAIN_AFTER_S", 0.1)
+        patch.setattr("services.query.search.window_task.AGAIN_AFTER_S", 0.1)
 
         def make(**changes: Any) -> Desk:
             folder = tmp_path_factory.mktemp("desk")

@@ -14,7 +14,7 @@ from shared.contract.criteria import Criteria, parse_criteria
 from shared.errors import InvalidInputError
 from shared.querying.estimate import WIDE_DAYS, About, Estimate, Past, estimate
 from shared.querying.estimate_text import sentence
-from shared.querying.payloads import first_tasks
+from shared.querying.initial_tasks import first_tasks
 from shared.querying.profile import Profile
 
 TODAY = date(2024, 6, 15)

@@ -8,9 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.querying.payloads import EARLIEST, pieces_of_open
 from shared.querying.profile import CAREFUL_DAYS, LIST_LENGTH, UNPROVEN, WIDEST_DAYS, Profile
-from shared.querying.slices import Slice
+from shared.querying.slices import EARLIEST, Slice, pieces_of_open
 
 TODAY = dt.date(2026, 3, 1)
 DAYS = st.dates(EARLIEST, TODAY)

@@ -40,7 +40,7 @@ ABORTED = PeerError(Outcome.ABORTED, "")
     ],
 )
 def test_a_window_is_cut_where_its_parts_may_be_answered(error, answers, failures, blind, expected):
-    assert worth_cutting(error, answers=answers, failures=failures, blind=blind) is expected
+    assert worth_cutting(error, matches=answers, failures=failures, blind=blind) is expected
 
 
 @pytest.mark.parametrize(

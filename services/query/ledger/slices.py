@@ -1,0 +1,105 @@
+"""The slices of a query in the ledger: those that wait, and those that follow from the end of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from services.query.ledger.studies import add_counts
+from shared.database.models import QueryTask
+from shared.dicom.errors import Outcome, PeerError
+from shared.jobs.model import Claim
+from shared.querying.payloads import SLICE, WindowSlice, read_slice, to_json, with_matches
+
+
+def pending_windows(
+    session: Session, job_id: str, limit: int | None = None
+) -> list[tuple[QueryTask, WindowSlice]]:
+    """Return the first windows of a query that nobody has begun to search, oldest task first."""
+    tasks = session.scalars(
+        select(QueryTask)
+        .where(QueryTask.job_id == job_id, QueryTask.state == "pending", QueryTask.kind == SLICE)
+        .order_by(QueryTask.id)
+        .limit(limit)
+    )
+    parts = ((task, read_slice(task.payload)) for task in tasks)
+    return [(task, part) for task, part in parts if isinstance(part, WindowSlice)]
+
+
+def several_slices_wait(session: Session, job_id: str) -> bool:
+    """Return whether more than one slice of a query is pending."""
+    pending = select(func.count()).where(
+        QueryTask.job_id == job_id, QueryTask.kind == SLICE, QueryTask.state == "pending"
+    )
+    return (session.scalar(pending) or 0) > 1
+
+
+def sibling_matches(session: Session, task: QueryTask) -> list[int] | None:
+    """Return the number of matches of each part of the window of which this task is one.
+
+    None as long as one of them is not complete.
+    """
+    session.flush()
+    parts = session.scalars(
+        select(QueryTask).where(QueryTask.job_id == task.job_id, QueryTask.parent_id == task.parent_id)
+    )
+    numbers = [_matches(part) for part in parts]
+    complete = [number for number in numbers if number is not None]
+    return complete if len(complete) == len(numbers) else None
+
+
+def _matches(task: QueryTask) -> int | None:
+    part = read_slice(task.payload)
+    return part.matches if isinstance(part, WindowSlice) else None
+
+
+def add_untimed_failure(session: Session, claim: Claim, part: WindowSlice) -> None:
+    """Record that the studies without a time of the claim's day may not all be known."""
+    error = PeerError(
+        Outcome.CAPPED,
+        "studies without a time cannot be asked for in parts of a day, and this day is too much at once",
+    )
+    task = session.get_one(QueryTask, claim.task_id)
+    day = WindowSlice(replace(part.window, time_from=None, time_until=None), untimed=True)
+    session.add(
+        QueryTask(
+            job_id=claim.job_id,
+            kind=SLICE,
+            payload=to_json(day),
+            state="failed",
+            created_at=task.created_at,
+            due_at=task.due_at,
+            error=error.code,
+            detail=str(error),
+        )
+    )
+    add_counts(session, claim.job_id, slices_total=1, slices_failed=1)
+
+
+def record_matches(task: QueryTask, matches: int) -> None:
+    """Record the number of matches of a slice that is complete."""
+    task.payload = with_matches(task.payload, matches)
+
+
+def set_slice(task: QueryTask, part: WindowSlice) -> None:
+    """Replace the slice of a task."""
+    task.payload = to_json(part)
+
+
+def windows_done_nearby(
+    session: Session, claim: Claim, reach: int
+) -> Sequence[tuple[QueryTask, WindowSlice]]:
+    """Return the windows that were completed by tasks whose ids lie within `reach` of the claim's."""
+    tasks = session.scalars(
+        select(QueryTask).where(
+            QueryTask.id.between(claim.task_id - reach, claim.task_id + reach),
+            QueryTask.job_id == claim.job_id,
+            QueryTask.kind == SLICE,
+            QueryTask.state == "done",
+        )
+    )
+    parts = ((task, read_slice(task.payload)) for task in tasks)
+    return [(task, part) for task, part in parts if isinstance(part, WindowSlice)]

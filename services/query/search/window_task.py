@@ -1,0 +1,309 @@
+"""The search of one window: one C-FIND at STUDY level, and what follows from its result.
+
+A result is believed only as far as the node has proven itself: more matches than it was ever proven to return
+in full are compared with the matches of the halves of the window, and a window wider than any that ever had
+a match is split before it is believed to be empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from services.query.find_scu import FindScu
+from services.query.ledger.slices import add_untimed_failure, record_matches, sibling_matches
+from services.query.ledger.studies import add_counts
+from services.query.profile.learner import Learner
+from services.query.search.found_studies import FoundStudies, QueryContext
+from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
+from services.query.search.slice_identifier import slice_identifier
+from services.query.search.splitting import (
+    TOO_MUCH,
+    are_hidden_by,
+    by_description,
+    by_second,
+    halves_of_open,
+    is_ignored,
+    last_and_first_minute,
+    pieces_of,
+    single_codes,
+    worth_cutting,
+)
+from shared.database.models import QueryTask
+from shared.database.session import Database
+from shared.dicom.association.c_find import FindResult
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.query.matches import StudyMatch
+from shared.jobs.model import Claim, Result
+from shared.jobs.new_task import NewTask
+from shared.querying.initial_tasks import codes_of
+from shared.querying.payloads import SLICE, WindowSlice, to_json
+from shared.querying.profile import CodeStrategy
+from shared.querying.slices import OLD_DAYS, Slice
+
+#: Seconds before an empty window is searched again: windows of other codes may have taught something by then.
+AGAIN_AFTER_S = 2.0
+#: By how much the pieces of a window are due before what was to follow it.
+_AHEAD = timedelta(seconds=1)
+
+#: Days that a window without beginning or end counts as.
+EVER_DAYS = 36500
+_YEAR = timedelta(days=366)
+
+
+class WindowTask:
+    """The search of one window."""
+
+    def __init__(
+        self,
+        database: Database,
+        scu: FindScu,
+        learner: Learner,
+        claim: Claim,
+        part: WindowSlice,
+        context: QueryContext,
+        found_studies: FoundStudies,
+    ) -> None:
+        self._database = database
+        self._scu = scu
+        self._learner = learner
+        self._claim = claim
+        self._slice = part
+        self._context = context
+        self._found_studies = found_studies
+
+    def perform(self) -> Result:
+        """Search the window; what is too much for the PACS, or not to be believed, is split.
+
+        Raises:
+            PeerError: the result is not complete, and splitting would not help.
+            InterruptedWorkError: stopping was requested.
+        """
+        result = self._search()
+        if result.error is not None:
+            return self._failed(result, result.error)
+        matches = len(result.matches)
+        if matches == 0:
+            return self._empty(result)
+        days = self._slice.window.days or EVER_DAYS
+        self._learner.learn(lambda profile: profile.answered(days, matches))
+        return self._matched(result)
+
+    # Requests
+
+    def _search(self) -> FindResult[StudyMatch]:
+        """Search; a node that never named a study is searched with and without an empty Modality."""
+        key = bool(self._learner.profile.study_modality_key)
+        if not self._slice.again or self._learner.profile.busiest:
+            result = self._find(self._slice, with_modality_key=key)
+            never = result.complete and not result.matches and not self._learner.profile.busiest
+            if not never or self._slice.window.days != 1:
+                return result
+        result = self._find(self._slice, with_modality_key=not key)
+        if result.complete and result.matches:
+            self._learner.learn(lambda profile: replace(profile, study_modality_key=not key))
+        return result
+
+    def _find(self, part: WindowSlice, *, with_modality_key: bool) -> FindResult[StudyMatch]:
+        identifier = slice_identifier(part, self._context.criteria, with_modality_key=with_modality_key)
+        return self._scu.find_studies(identifier, record_keys=to_json(part))
+
+    def _find_window(self, window: Slice) -> FindResult[StudyMatch]:
+        key = bool(self._learner.profile.study_modality_key)
+        return self._find(WindowSlice(window), with_modality_key=key)
+
+    # A failure
+
+    def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
+        pieces = self._pieces_by_code(error) or self._pieces_after(error, result.matches)
+        if pieces is None:
+            raise error
+        blind = 0 if result.matches else self._slice.blind + 1
+        return self._split(pieces, result, WindowSlice(blind=blind), str(error))
+
+    def _pieces_by_code(self, error: Exception) -> Sequence[Slice] | None:
+        """Return a window for each code instead of one for their list, if the PACS refuses the list."""
+        window = self._slice.window
+        if not isinstance(error, PeerError) or error.outcome is not Outcome.STATUS:
+            return None
+        if len(window.codes()) < 2 or error.status_code in TOO_MUCH:  # noqa: PLR2004 - a list
+            return None
+        self._learner.learn(lambda profile: replace(profile, code_list=0))
+        return single_codes(window)
+
+    def _pieces_after(self, error: Exception, matches: Sequence[StudyMatch]) -> Sequence[Slice] | None:
+        """Return the parts to search instead, if the window seems to be too much for the PACS."""
+        if not isinstance(error, PeerError):
+            return None
+        blind, failures = self._slice.blind, self._claim.failures
+        if not worth_cutting(error, matches=len(matches), failures=failures, blind=blind):
+            return None
+        pieces = self._pieces(matches)
+        return pieces if pieces is None or matches or self._answers_a_minute() else None
+
+    def _answers_a_minute(self) -> bool:
+        """Return whether a minute succeeds, which is too small to be too much."""
+        for minute in last_and_first_minute(self._slice.window, self._context.today):
+            result = self._find_window(minute)
+            if isinstance(result.error, InterruptedWorkError):
+                raise result.error
+            if result.error is None:
+                return True
+        return False
+
+    def _pieces(self, matches: Sequence[StudyMatch] = ()) -> Sequence[Slice] | None:
+        return pieces_of(self._slice.window, self._context.today, matches)
+
+    # No match
+
+    def _empty(self, result: FindResult[StudyMatch]) -> Result:
+        """Believe an empty window, put it behind the others, which may prove it, or split it."""
+        pieces = None if self._believes_empty() else self._pieces()
+        if pieces is None:
+            return self._complete(result)
+        if not self._slice.again:
+            pieces, detail = [self._slice.window], "nothing; asked again after the others"
+        else:
+            detail = "nothing in a window wider than any that answered"
+        return self._split(pieces, result, WindowSlice(again=True), detail)
+
+    def _believes_empty(self) -> bool:
+        window, profile = self._slice.window, self._learner.profile
+        if window.days is None or window.date_until is None:
+            return profile.believes_empty(EVER_DAYS)
+        # Nobody named these days: to cut decades into single ones would not be gentle.
+        far = self._slice.ever and window.date_until < self._context.today - _YEAR
+        return profile.believes_empty(window.days) or (far and window.days <= OLD_DAYS)
+
+    # Matches
+
+    def _matched(self, result: FindResult[StudyMatch]) -> Result:
+        matches, whole, window = len(result.matches), self._slice.verifies, self._slice.window
+        profile = self._learner.profile
+        if profile.believes_all(matches) or (whole is not None and matches < whole):
+            return self._complete(result)
+        ignored = is_ignored(window, result.matches)
+        if whole is not None and not ignored:
+            self._learner.learn(lambda known: known.capped(matches))
+        pieces = None if ignored else halves_of_open(window, self._context.today) or self._pieces()
+        if pieces is not None:
+            return self._split(pieces, result, WindowSlice(verifies=matches), "compared with its parts")
+        if self._learner.profile.cap is None and not ignored:
+            return self._complete(result)
+        if len(window.codes()) > 1:
+            return self._split(single_codes(window), result, WindowSlice(), "asked for each code alone")
+        return self._last_resort(result)
+
+    def _last_resort(self, result: FindResult[StudyMatch]) -> Result:
+        """Search the minute by its seconds, then by descriptions; what was found is taken in any case."""
+        found, all_of_them = list[StudyMatch](), False
+        if not is_ignored(self._slice.window, result.matches):
+            minute = self._slice.window.minutes()[0]
+
+            def believes(matches: int) -> bool:
+                return matches < (self._learner.profile.cap or len(result.matches))
+
+            found, all_of_them = by_second(result.matches, minute, self._find_narrower, believes)
+            found += [] if all_of_them else by_description(result.matches, self._find_narrower, believes)
+        both = replace(result, matches=[*result.matches, *found])
+        return self._complete(both) if all_of_them else self._incomplete(len(result.matches), both)
+
+    def _find_narrower(self, keyword: str, value: str) -> FindResult[StudyMatch]:
+        part, key = WindowSlice(self._slice.window), bool(self._learner.profile.study_modality_key)
+        identifier = slice_identifier(part, self._context.criteria, with_modality_key=key)
+        setattr(identifier, keyword, value)
+        narrower = {"study_time" if keyword == "StudyTime" else "first_letter": value}
+        return self._scu.find_studies(identifier, record_keys=to_json(part) | narrower)
+
+    def _incomplete(self, cap: int, result: FindResult[StudyMatch]) -> Result:
+        error = PeerError(
+            Outcome.CAPPED,
+            f"the PACS stops at {cap} answers, and this window cannot be cut further",
+            permanent=True,
+        )
+
+        def write(session: Session) -> Sequence[NewTask]:
+            add_counts(session, self._claim.job_id, slices_failed=1)
+            self._learner.save_in(session)
+            return self._found_studies.take(session, result.matches)
+
+        return Result(
+            write, state="failed", error=error.code, detail=str(error), after=self._found_studies.published
+        )
+
+    # Results
+
+    def _split(
+        self, pieces: Sequence[Slice], result: FindResult[StudyMatch], origin: WindowSlice, why: str
+    ) -> Result:
+        """Search the pieces instead; `origin` says how they came about."""
+        ever = self._slice.window.days is None or self._slice.ever
+        untimed = are_hidden_by(self._slice.window, pieces, result.matches)
+        origin = replace(origin, ever=ever, untimed=untimed)
+
+        def write(session: Session) -> Sequence[NewTask]:
+            add_counts(session, self._claim.job_id, slices_total=len(pieces) - 1)
+            if untimed and origin.verifies is None:
+                add_untimed_failure(session, self._claim, self._slice)
+            self._learner.save_in(session)
+            tasks = self._tasks(session, [replace(origin, window=piece) for piece in pieces])
+            return [*tasks, *self._found_studies.take(session, result.matches)]
+
+        return Result(write, state="cut", detail=why, after=self._found_studies.published)
+
+    def _tasks(self, session: Session, parts: Sequence[WindowSlice]) -> list[NewTask]:
+        parent = {"parent_id": self._claim.task_id}
+        if parts[0].again and not self._slice.again:
+            return [NewTask(SLICE, to_json(part), parent, AGAIN_AFTER_S) for part in parts]
+        # Before all that waits: what a piece proves saves the others from being split.
+        due_at = session.get_one(QueryTask, self._claim.task_id).due_at - _AHEAD
+        return [NewTask(SLICE, to_json(part), parent, due_at=due_at) for part in parts]
+
+    def _complete(self, result: FindResult[StudyMatch]) -> Result:
+        self._learn_codes(result)
+        matches = len(result.matches)
+
+        def write(session: Session) -> Sequence[NewTask]:
+            add_counts(session, self._claim.job_id, slices_complete=1)
+            task = session.get_one(QueryTask, self._claim.task_id)
+            record_matches(task, matches)
+            self._compare(session, task)
+            self._learner.save_in(session)
+            widen(session, self._claim, self._slice, matches, self._learner.profile.widest_days)
+            self._merge(session)
+            return self._found_studies.take(session, result.matches)
+
+        return Result(write, after=self._found_studies.published)
+
+    def _learn_codes(self, result: FindResult[StudyMatch]) -> None:
+        """Learn from the matches of one code whether the others can be requested together with it."""
+        codes = self._slice.window.codes()
+        if len(codes) != 1:
+            return
+        if unmatched(result.matches, codes[0]):
+            self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
+            return
+        all_codes = codes_of(self._context.criteria)
+        proof = CodeListProof(self._database, self._claim, self._slice, self._learner, all_codes)
+        proof.learn(result.matches, self._find_window)
+
+    def _merge(self, session: Session) -> None:
+        strategy = self._learner.profile.code_strategy(len(codes_of(self._context.criteria)))
+        if strategy is not CodeStrategy.EACH and len(self._slice.window.codes()) == 1:
+            merge_pending(session, self._claim, self._slice.window, strategy)
+
+    def _compare(self, session: Session, task: QueryTask) -> None:
+        """Learn from a window and its parts, once all parts are complete, how much the PACS returns."""
+        whole = self._slice.verifies
+        parts = None if whole is None else sibling_matches(session, task)
+        if whole is None or parts is None:
+            return
+        if sum(parts) > whole:
+            self._learner.learn(lambda profile: profile.capped(whole))
+            if self._slice.untimed:
+                add_untimed_failure(session, self._claim, self._slice)
+        else:
+            self._learner.learn(lambda profile: profile.proved(whole))

@@ -1,0 +1,32 @@
+"""A range of dates that no archive fills does not become a million slices."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from shared.contract.criteria import parse_criteria
+from shared.querying.initial_tasks import first_tasks
+from shared.querying.payloads import WindowSlice, read_slice
+from shared.querying.profile import Profile
+
+TODAY = dt.date(2026, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("0001-01-01", "9999-12-31"), ("1800-01-01", "2026-01-01"), ("2025-01-01", "9999-12-31")],
+)
+def test_the_slices_of_a_millennium_are_few_and_cover_all_that_was_asked_for(first, last):
+    # Given
+    criteria = parse_criteria({"types": ["CT"], "date_from": first, "date_until": last})
+    # When
+    parts = [read_slice(task.payload) for task in first_tasks(criteria, TODAY, Profile())]
+    slices = [part.window for part in parts if isinstance(part, WindowSlice)]
+    assert len(slices) == len(parts)
+    # Then
+    assert len(slices) < 1000
+    start = slices[-1].date_from
+    assert start is None or str(start) <= first
+    assert slices[0].date_until is None or str(slices[0].date_until) >= min(last, "2036-01-01")
