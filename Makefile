@@ -11,6 +11,8 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Only these are run by `make test T=...`; everything without it.
 T ?=
+# The checkout that `make figures` counts; this one without it.
+C ?=
 # No network; the contract suite over the in-memory broker belongs to `make unit` as well.
 UNIT := tests/unit tests/golden tests/architecture
 # Most of the others wait for sockets and processes: more of them than cores.
@@ -18,7 +20,7 @@ UNIT_WORKERS ?= 2
 WORKERS ?= 4
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
-.PHONY: help install run demo test unit check format bench bench-query bench-retrieve bench-store golden soak lock \
+.PHONY: help install run demo test unit check format bench bench-query bench-retrieve bench-store figures golden soak lock \
   clean system-packages
 
 help:  ## Print this
@@ -66,6 +68,9 @@ bench-retrieve: $(INSTALLED_DEV)
 
 bench-store: $(INSTALLED_DEV)
 	@.ci/with-broker $(BIN)/pytest -q -s tests/bench/test_store.py
+
+figures: $(INSTALLED_DEV)  ## Print what the architecture tests count; C=path for another checkout
+	@$(BIN)/python -m tests.architecture.figures $(C)
 
 golden: $(INSTALLED_DEV)  ## Write the golden files and schemas of the contract anew; review the difference
 	@$(BIN)/python -m tests.golden.write

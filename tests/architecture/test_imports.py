@@ -1,55 +1,13 @@
-"""The import rules of the house, asserted from the source."""
+"""Who may import whom, and which library."""
 
 from __future__ import annotations
 
-import ast
-import functools
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("services", "shared", "simulator")
-FILES = sorted(
-    path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts
-)
-
-#: No I/O, no clock, no environment, no logging: these may be read and tested on their own.
-PURE = (
-    "shared/contract/",
-    "shared/broker/retry.py",
-    "shared/broker/topology.py",
-    "shared/node_access/limits.py",
-    "shared/jobs/retry.py",
-    "services/query/rules",
-    "shared/querying/",
-    "shared/jobs/new_task.py",
-    "services/retrieve/planning/bisection.py",
-    "services/retrieve/planning/moves.py",
-    "services/store/objects/paths.py",
-)
-IMPURE_MODULES = {
-    "os",
-    "io",
-    "socket",
-    "threading",
-    "subprocess",
-    "time",
-    "logging",
-    "structlog",
-    "random",
-    "sqlalchemy",
-    "pika",
-    "flask",
-    "pynetdicom",
-    "shared.clock",
-    "shared.settings",
-    "shared.logs",
-}
+from tests.architecture.figures import circles
+from tests.architecture.source_tree import Module, below, source_tree
 
 #: Who may import a library, by the start of the path.
 ALLOWED = {
-    "pika": ("shared/broker/rabbitmq",),
+    "pika": ("shared/broker/rabbitmq/",),
     "flask": ("services/web/",),
     "flask_login": ("services/web/",),
     "flask_wtf": ("services/web/",),
@@ -69,108 +27,101 @@ COMPOSERS = {
     "services/cli/commands/simulate.py",
 }
 
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-@functools.cache
-def imports(path: Path) -> tuple[str, ...]:
-    found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found += (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.append(node.module)
-            found += (f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(found)
+#: What DICOM modules use of `shared`: they can be read, tested and reused without settings and database.
+DICOM_MAY_IMPORT = ("shared/dicom/", "shared/identifiers.py", "shared/errors.py", "shared/clock.py")
 
 
-def below(module: str, package: str) -> bool:
-    return module == package or module.startswith(f"{package}.")
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_service_imports_no_other_service(path):
-    # Given
-    name = name_of(path)
-    others = [module for module in imports(path) if below(module, "services") and module != "services"]
-    # Then
-    if not name.startswith("services/"):
-        assert others == []
-    elif name not in COMPOSERS:
-        own = "services." + name.split("/")[1]
-        assert all(below(module, own) for module in others), others
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_only_composers_and_the_simulator_import_the_simulator(path):
-    name = name_of(path)
-    if not name.startswith("simulator/") and name not in COMPOSERS:
-        assert [module for module in imports(path) if below(module, "simulator")] == []
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_pure_module_does_no_input_or_output(path):
-    if name_of(path).startswith(PURE):
-        found = {module for module in imports(path) for impure in IMPURE_MODULES if below(module, impure)}
-        assert found == set()
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_library_is_imported_only_where_it_belongs(path):
-    name = name_of(path)
-    for library, places in ALLOWED.items():
-        if any(below(module, library) for module in imports(path)):
-            assert name.startswith(places), f"{library} in {name}"
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_the_environment_is_read_in_one_place(path):
-    name = name_of(path)
-    source = path.read_text(encoding="utf-8")
-    if name != "shared/settings.py" and not name.startswith("services/cli/local/"):
-        assert "os.environ" not in source
-        assert "getenv" not in source
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_module_has_one_reason_to_exist(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
-
-
-#: Places where everything is caught: tops of threads and loops that must live on; each logs the defect.
-BROAD = {
-    "services/cli/main.py": 1,  # a defect gets an exit code of its own
-    "services/store/index/announcer.py": 1,
-    "services/store/index/group_commit.py": 1,  # the waiting associations are answered
-    "services/store/scp/association.py": 1,  # the sender is answered, the association lives on
-    "services/store/handover/worker.py": 1,
-    "services/store/scp/server.py": 1,
-    "services/store/index/folder_scan.py": 1,
-    "services/store/dose_reports/reader_main.py": 1,  # one report must not keep the others from being read
-    "services/store/dose_reports/reader.py": 1,
-    "shared/broker/bridge/server.py": 1,
-    "shared/broker/bridge/client.py": 1,
-    "shared/broker/memory/broker.py": 1,
-    "shared/broker/handler_pool.py": 2,  # a handler's or subscriber's defect must not end the consumer
-    "shared/broker/rabbitmq/consumer.py": 1,
-    "simulator/network/connection.py": 1,
+#: Folders that still import each other.
+CIRCLES_TO_CUT = {
+    "services/query/examination",
+    "services/query/find_scu.py",
+    "services/query/ledger",
+    "services/query/profile",
+    "services/retrieve/context.py",
+    "services/retrieve/ledger",
+    "services/retrieve/planning",
+    "services/retrieve/transfer",
+    "services/web/commands",
+    "services/web/components.py",
+    "services/web/security",
+    "simulator/archive",
+    "simulator/content",
+    "simulator/faults.py",
+    "simulator/network",
+    "simulator/query",
+    "simulator/transfer",
 }
 
 
-def broad_handlers(path: Path) -> int:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = {"Exception", "BaseException"}
-    return sum(
-        isinstance(node, ast.ExceptHandler)
-        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in names))
-        and not any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
-        for node in ast.walk(tree)
-    )
+def imports_below(module: Module, package: str) -> list[str]:
+    return sorted(name for name in module.imports() if below(name, package) and name != package)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_everything_is_caught_only_in_listed_places(path):
-    name = name_of(path)
-    assert broad_handlers(path) == BROAD.get(name, 0)
+def test_a_service_imports_no_other_service():
+    wrong = []
+    for module in source_tree().modules:
+        if module.path in COMPOSERS:
+            continue
+        own = "services." + module.path.split("/")[1] if module.path.startswith("services/") else "nothing"
+        wrong += [
+            f"{module.path}: {name}" for name in imports_below(module, "services") if not below(name, own)
+        ]
+    assert wrong == []
+
+
+def test_only_composers_and_the_simulator_import_the_simulator():
+    wrong = [
+        f"{module.path}: {name}"
+        for module in source_tree().modules
+        if not module.path.startswith("simulator/") and module.path not in COMPOSERS
+        for name in imports_below(module, "simulator")
+    ]
+    assert wrong == []
+
+
+def test_the_simulator_shares_no_code_with_what_it_tests():
+    wrong = [
+        f"{module.path}: {name}"
+        for module in source_tree().modules
+        if module.path.startswith("simulator/")
+        for name in [*imports_below(module, "services"), *imports_below(module, "shared")]
+        if not below(name, "shared.stop_signals")
+    ]
+    assert wrong == []
+
+
+def test_a_library_is_imported_only_where_it_belongs():
+    wrong = [
+        f"{module.path}: {library}"
+        for module in source_tree().modules
+        for library, places in ALLOWED.items()
+        if any(below(name, library) for name in module.imports()) and not module.path.startswith(places)
+    ]
+    assert wrong == []
+
+
+def test_dicom_modules_import_neither_settings_nor_database():
+    tree = source_tree()
+    wrong = [
+        f"{module.path} -> {dependency.path}"
+        for module in tree.modules
+        if module.path.startswith("shared/dicom/")
+        for dependency in tree.dependencies[module]
+        if not dependency.path.startswith(DICOM_MAY_IMPORT) and dependency.path != "shared/__init__.py"
+    ]
+    assert wrong == []
+
+
+def test_folders_import_each_other_in_one_direction():
+    found = {folder for circle in circles(source_tree()) for folder in circle}
+    assert found <= CIRCLES_TO_CUT
+
+
+def test_the_environment_is_read_in_one_place():
+    wrong = [
+        module.path
+        for module in source_tree().modules
+        if module.path != "shared/settings.py" and not module.path.startswith("services/cli/local/")
+        if "os.environ" in module.source or "getenv" in module.source
+    ]
+    assert wrong == []

@@ -1,0 +1,80 @@
+"""SQL stands in few folders, so that a column is changed in few places."""
+
+from __future__ import annotations
+
+from tests.architecture.source_tree import Module, below, source_tree
+
+#: Folders whose purpose is SQL.
+SQL_FOLDERS = (
+    "services/query/ledger/",
+    "services/retrieve/ledger/",
+    "services/store/index/",
+    "shared/database/",
+    "shared/reading/",
+    "shared/jobs/",
+    "shared/node_access/",
+)
+
+#: SQL elsewhere, each with its reason.
+SQL_ELSEWHERE = {
+    "services/cli/local/verify.py": "the demo counts rows to compare them with files",
+    "services/query/commands.py": "accepts a query in one transaction",
+    "services/query/examination/pending_studies.py": "the queue of studies that wait for their series",
+    "services/query/examination/unchanged_studies.py": "the studies that an earlier query settled",
+    "services/query/profile/measure_node.py": "deletes what an earlier measurement of the node found",
+    "services/query/search/merging.py": "merges the rows of slices that wait",
+    "services/query/search/slice_task.py": "reads the slices that its result depends on",
+    "services/query/tasks.py": "ends a query in one transaction",
+    "services/retrieve/commands.py": "accepts a retrieve in one transaction",
+    "services/retrieve/commitment/ledger.py": "the rows of storage commitment, beside their state machine",
+    "services/retrieve/transfer/c_get.py": "reads which storage classes to negotiate",
+    "services/retrieve/transfer/node_capabilities.py": "remembers what a node's C-MOVE can do",
+    "services/store/dose_reports/reader.py": "the queue of reports that wait to be read",
+    "services/store/handover/batching.py": "the rows of the outbox",
+    "services/store/handover/outbox.py": "the rows of the outbox",
+    "services/store/scp/commitment_reports.py": "the rows of reports that arrived",
+    "services/web/live/node_status.py": "a read of one row",
+    "services/web/pages/health.py": "SELECT 1",
+    "services/web/views/job_panel.py": "reads for one page",
+    "services/web/views/studies.py": "reads for one page, with its filters",
+    "shared/nodes/nodes.py": "the only access to the table of nodes",
+    "shared/service.py": "SELECT 1",
+    "shared/users.py": "the only access to the table of users",
+}
+
+#: These take part in a transaction: they hand a `Session` to the ledger and write no SQL.
+TAKE_A_SESSION = (
+    "services/cli/",
+    "services/echo/handler.py",
+    "services/query/",
+    "services/retrieve/",
+    "services/store/",
+    "services/web/",
+)
+
+
+def sqlalchemy_names(module: Module) -> set[str]:
+    return {name for name in module.imports() if below(name, "sqlalchemy")}
+
+
+def writes_sql(module: Module) -> bool:
+    return not sqlalchemy_names(module) <= {"sqlalchemy.orm", "sqlalchemy.orm.Session"}
+
+
+def test_sql_stands_in_its_folders_and_in_listed_modules():
+    wrong = [
+        module.path
+        for module in source_tree().modules
+        if writes_sql(module) and not module.path.startswith(SQL_FOLDERS) and module.path not in SQL_ELSEWHERE
+    ]
+    assert wrong == []
+
+
+def test_a_session_is_handed_on_only_by_services():
+    wrong = [
+        module.path
+        for module in source_tree().modules
+        if sqlalchemy_names(module) and not module.path.startswith(SQL_FOLDERS)
+        if module.path not in SQL_ELSEWHERE and not module.path.startswith(TAKE_A_SESSION)
+    ]
+    assert wrong == []

@@ -1,0 +1,101 @@
+"""Names are the field's own: DICOM's and AMQP's words, nouns for modules and classes."""
+
+from __future__ import annotations
+
+import re
+
+from tests.architecture.figures import empty_loops, gerund_modules, twin_classes
+from tests.architecture.source_tree import source_tree
+
+#: Everyday words that once stood for a term of the field; the glossary has the term.
+HOME_MADE = {
+    "answer",
+    "answered",
+    "answers",
+    "ask",
+    "asked",
+    "asker",
+    "asking",
+    "crew",
+    "each",
+    "facts",
+    "hand",
+    "hands",
+    "heard",
+    "link",
+    "linked",
+    "links",
+    "look",
+    "looked",
+    "manners",
+    "one",
+    "said",
+    "say",
+    "seen",
+    "taker",
+    "tell",
+    "teller",
+    "tells",
+    "told",
+    "word",
+    "words",
+}
+
+#: Named by an activity, because the field names them so.
+GERUND_MODULES = {
+    "services/echo/ping.py",
+    "services/query/search/merging.py",
+    "services/query/search/splitting.py",
+    "services/store/handover/batching.py",
+    "services/web/commands/pending.py",
+    "services/web/views/formatting.py",
+    "simulator/network/encoding.py",
+    "simulator/query/attribute_matching.py",
+}
+
+#: Two things, one name, on purpose.
+TWINS = {
+    "Case",
+    "Connection",
+    "Event",
+    "Findings",
+    "Outcome",
+    "Report",
+    "Requestor",
+    "Server",
+    "StoredObject",
+    "TooLargeError",
+    "Transfer",
+    "Turn",
+    "Worker",
+}
+
+
+def words_of(name: str) -> set[str]:
+    return {
+        word.lower()
+        for part in name.split("_")
+        for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", part)
+    }
+
+
+def test_no_module_or_class_is_named_by_a_home_made_word():
+    wrong = [
+        f"{module.path}: {name}"
+        for module in source_tree().modules
+        for name in [module.stem, *(node.name for node in module.classes())]
+        if words_of(name) & HOME_MADE
+    ]
+    assert len(wrong) <= 6, wrong
+
+
+def test_modules_are_named_by_nouns():
+    assert set(gerund_modules(source_tree())) <= GERUND_MODULES
+
+
+def test_a_class_name_means_one_thing():
+    assert set(twin_classes(source_tree())) <= TWINS
+
+
+def test_a_loop_names_what_it_goes_over():
+    assert len(empty_loops(source_tree())) <= 98
