@@ -93,6 +93,16 @@ class QueueState:
     consumers: int
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message of the dead-letter queue; `message.body` is empty where it is too long to be listed."""
+
+    id: str
+    message: Message
+    reason: str
+    size_bytes: int
+
+
 class Broker(Protocol):
     """A connection to a broker with the topology of `topology.py`; safe to use from any thread."""
 
@@ -153,6 +163,34 @@ class Broker(Protocol):
 
     def queue_state(self, queue: str) -> QueueState:
         """How the queue stands now; a queue that nobody declared is (0, 0).
+
+        Raises:
+            BrokerAwayError: the broker cannot be reached.
+        """
+        ...
+
+    def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """Return up to `limit` dead letters; they stay where they are, also if this process dies meanwhile.
+
+        Raises:
+            BrokerAwayError: the broker cannot be reached.
+        """
+        ...
+
+    def replay_dead_letter(self, dead_letter_id: str) -> bool:
+        """Publish a dead letter again as it was, then remove its copies; False if there is none of this id.
+
+        It is removed only once the broker has confirmed the new message, so it may be published twice, never
+        lost: whoever handles it expects a message twice.
+
+        Raises:
+            UnroutableError: no queue takes its routing key; it stays where it is.
+            BrokerAwayError: the broker cannot be reached.
+        """
+        ...
+
+    def drop_dead_letter(self, dead_letter_id: str) -> bool:
+        """Remove a dead letter and its copies for ever; False if there is none of this id.
 
         Raises:
             BrokerAwayError: the broker cannot be reached.

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from shared.broker.port import MAX_DELIVERIES
+from shared.broker.port import MAX_DELIVERIES, Broker, Message
 from shared.broker.topology import DEAD_LETTERS, REASON_HEADER
 from shared.broker.worker import Worker
 from shared.errors import DatabaseAwayError, PermanentError, UnroutableError
@@ -477,3 +477,107 @@ def test_closing_twice_is_safe(make_broker):
     # When / Then
     broker.close()
     broker.close()
+
+
+def bury(broker: Broker, *messages: Message, reason: str = "no such node: 7") -> None:
+    consumer = broker.consume("echo", Inbox(lambda delivery: delivery.dead_letter(reason)), workers=1)
+    for message in messages:
+        broker.command(message)
+    wait_until(lambda: broker.queue_state(DEAD_LETTERS).ready == len(messages))
+    consumer.stop(10.0)
+
+
+def test_dead_letters_are_listed_and_stay(broker):
+    # Given
+    bury(broker, a_message("m1", body=b'{"id": "m1"}'), a_message("m2"))
+    # When
+    lists = [broker.dead_letters(10) for _ in range(12)]
+    # Then
+    for listed in lists:
+        assert sorted(letter.message.message_id for letter in listed) == ["m1", "m2"]
+        assert {letter.reason for letter in listed} == {"no such node: 7"}
+    first = next(letter for letter in lists[0] if letter.message.message_id == "m1")
+    assert (first.message.routing_key, first.message.body, first.size_bytes) == ("echo", b'{"id": "m1"}', 12)
+    wait_until(lambda: broker.queue_state(DEAD_LETTERS).ready == 2)
+
+
+def test_no_more_dead_letters_are_listed_than_asked_for(broker):
+    # Given
+    bury(broker, *[a_message(f"m{number}") for number in range(5)])
+    # When
+    listed = broker.dead_letters(3)
+    # Then
+    assert len(listed) == 3
+    wait_until(lambda: broker.queue_state(DEAD_LETTERS).ready == 5)
+
+
+def test_empty_dead_letter_queue_lists_nothing(broker):
+    assert list(broker.dead_letters(10)) == []
+    assert not broker.replay_dead_letter("0" * 32)
+    assert not broker.drop_dead_letter("0" * 32)
+
+
+def test_replayed_dead_letter_arrives_as_it_was(broker):
+    # Given
+    sent = a_message("m1", headers={"traceparent": "00-1"}, correlation_id="job-1")
+    bury(broker, sent, a_message("m2"))
+    letter = next(letter for letter in broker.dead_letters(10) if letter.message.message_id == "m1")
+    inbox = Inbox(acked)
+    # When
+    replayed = broker.replay_dead_letter(letter.id)
+    # Then
+    assert replayed
+    broker.consume("echo", inbox, workers=1)
+    inbox.wait_for(1)
+    assert inbox.deliveries[0].message == sent
+    wait_until(lambda: broker.queue_state(DEAD_LETTERS).ready == 1)
+    assert [letter.message.message_id for letter in broker.dead_letters(10)] == ["m2"]
+
+
+def test_dead_event_is_replayed_as_an_event(broker):
+    # Given
+    consumer = broker.consume("store", Inbox(lambda delivery: delivery.dead_letter("no")), workers=1)
+    broker.event(a_message("e1", "objects.stored"))
+    wait_until(lambda: broker.queue_state(DEAD_LETTERS).ready == 1)
+    consumer.stop(10.0)
+    inbox = Inbox(acked)
+    broker.consume("store", inbox, workers=1)
+    # When
+    broker.replay_dead_letter(broker.dead_letters(1)[0].id)
+    # Then
+    inbox.wait_for(1)
+    assert inbox.ids == ["e1"]
+
+
+def test_dropped_dead_letter_is_gone_with_its_copies(broker):
+    # Given
+    bury(broker, a_message("m1"), a_message("m1"), a_message("m2"))
+    letter = next(letter for letter in broker.dead_letters(10) if letter.message.message_id == "m1")
+    # When
+    dropped = broker.drop_dead_letter(letter.id)
+    # Then
+    assert dropped
+    wait_until(lambda: broker.queue_state(DEAD_LETTERS).ready == 1)
+    assert [letter.message.message_id for letter in broker.dead_letters(10)] == ["m2"]
+    assert not broker.drop_dead_letter(letter.id)
+
+
+def test_dead_letter_that_cannot_be_replayed_stays(broker, monkeypatch):
+    # Given
+    bury(broker, a_message("m1"))
+    letter = broker.dead_letters(1)[0]
+    monkeypatch.setattr("shared.broker.dead_letter.QUEUES", ())
+    # When
+    with pytest.raises(UnroutableError):
+        broker.replay_dead_letter(letter.id)
+    # Then
+    wait_until(lambda: [found.id for found in broker.dead_letters(1)] == [letter.id])
+
+
+def test_body_of_a_huge_dead_letter_is_left_out(broker):
+    # Given
+    bury(broker, a_message("m1", body=b"x" * 70_000))
+    # When
+    letter = broker.dead_letters(1)[0]
+    # Then
+    assert (letter.message.body, letter.size_bytes) == (b"", 70_000)

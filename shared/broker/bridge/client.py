@@ -22,6 +22,8 @@ ANSWER_TIMEOUT_S = 30.0
 #: First and longest pause between attempts to subscribe again, in seconds.
 RECONNECT_PAUSES_S = (0.2, 5.0)
 
+_DEAD_LETTERS_ELSEWHERE = "memory:// keeps dead letters in the serving process; ask its web service"
+
 
 class BridgeClient:
     """The part of a broker that a client needs; connects when first used."""
@@ -84,6 +86,30 @@ class BridgeClient:
         """
         answer = self._ask({"do": "queue_state", "queue": queue})
         return QueueState(ready=int(answer["ready"]), consumers=int(answer["consumers"]))
+
+    def dead_letters(self, limit: int) -> NoReturn:  # noqa: ARG002 - the port's
+        """Refuse: whoever serves has the dead letters.
+
+        Raises:
+            PermanentError: always.
+        """
+        raise PermanentError(_DEAD_LETTERS_ELSEWHERE)
+
+    def replay_dead_letter(self, dead_letter_id: str) -> NoReturn:  # noqa: ARG002 - the port's
+        """Refuse: whoever serves has the dead letters.
+
+        Raises:
+            PermanentError: always.
+        """
+        raise PermanentError(_DEAD_LETTERS_ELSEWHERE)
+
+    def drop_dead_letter(self, dead_letter_id: str) -> NoReturn:  # noqa: ARG002 - the port's
+        """Refuse: whoever serves has the dead letters.
+
+        Raises:
+            PermanentError: always.
+        """
+        raise PermanentError(_DEAD_LETTERS_ELSEWHERE)
 
     def close(self) -> None:
         """End connection and subscriptions. Safe to repeat."""

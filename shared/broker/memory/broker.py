@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from shared.broker.dead_letter import dead_letter_id_of, dead_letter_of, publish_again
 from shared.broker.memory.queues import MemoryQueues
-from shared.broker.port import Consumer, Handler, Message, QueueState, Subscription
+from shared.broker.port import Consumer, DeadLetter, Handler, Message, QueueState, Subscription
 from shared.broker.topology import QUEUE_NAMES, SUBSCRIPTION_BACKLOG, topic_matches
 from shared.errors import BrokerAwayError, PermanentError, UnroutableError
 
@@ -94,6 +95,43 @@ class MemoryBroker:
         """
         self._check_open()
         return self._queues.state(queue)
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Return up to `limit` dead letters; they stay where they are.
+
+        Raises:
+            BrokerAwayError: the broker was closed.
+        """
+        self._check_open()
+        return [dead_letter_of(message) for message in self._queues.dead_messages()[:limit]]
+
+    def replay_dead_letter(self, dead_letter_id: str) -> bool:
+        """Publish a dead letter again as it was, then remove its copies; False if there is none of this id.
+
+        Raises:
+            UnroutableError: no queue takes its routing key; it stays where it is.
+            BrokerAwayError: the broker was closed.
+        """
+        copies = self._copies(dead_letter_id)
+        if copies:
+            publish_again(self, copies[0])
+            self._queues.remove_dead(copies)
+        return bool(copies)
+
+    def drop_dead_letter(self, dead_letter_id: str) -> bool:
+        """Remove a dead letter and its copies for ever; False if there is none of this id.
+
+        Raises:
+            BrokerAwayError: the broker was closed.
+        """
+        copies = self._copies(dead_letter_id)
+        self._queues.remove_dead(copies)
+        return bool(copies)
+
+    def _copies(self, dead_letter_id: str) -> list[Message]:
+        self._check_open()
+        dead = self._queues.dead_messages()
+        return [message for message in dead if dead_letter_id_of(message) == dead_letter_id]
 
     def close(self) -> None:
         """End consumers and subscriptions without grace; what the queues held is gone."""

@@ -6,7 +6,7 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from shared.broker.handler_pool import HandlerPool
 from shared.broker.port import Handler, Message, QueueState
@@ -123,6 +123,19 @@ class MemoryQueues:
         with self.changed:
             self._queues[DEAD_LETTERS].ready.append(_Entry(message))
             self._queues[DEAD_LETTERS].dispatch()
+
+    def dead_messages(self) -> list[Message]:
+        """Return the messages of the dead-letter queue that nobody has in hand, the oldest first."""
+        with self.changed:
+            queue = self._queues.get(DEAD_LETTERS)
+            return [entry.message for entry in queue.ready] if queue else []
+
+    def remove_dead(self, removed: Sequence[Message]) -> None:
+        """Remove these messages from the dead-letter queue, as far as they are still there."""
+        with self.changed:
+            for entry in list(self._queues[DEAD_LETTERS].ready):
+                if entry.message in removed:
+                    self._queues[DEAD_LETTERS].ready.remove(entry)
 
     def freed(self, name: str) -> None:
         """Note that a consumer of this queue has ended a delivery."""

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 
 from pika.adapters.blocking_connection import BlockingChannel
 
+from shared.broker.dead_letter import publish_again
 from shared.broker.handler_pool import each_event
-from shared.broker.port import Consumer, Handler, Message, QueueState, Subscription
+from shared.broker.port import Consumer, DeadLetter, Handler, Message, QueueState, Subscription
 from shared.broker.rabbitmq.connection import declare_exchanges, declare_topology, parse_address
 from shared.broker.rabbitmq.consumer import RabbitConsumer
+from shared.broker.rabbitmq.dead_letters import RabbitDeadLetters
 from shared.broker.rabbitmq.publisher import RabbitPublisher
 from shared.broker.topology import QUEUE_NAMES, REASON_HEADER, SUBSCRIPTION_BACKLOG, Names
 from shared.errors import BrokerAwayError, PermanentError
@@ -37,6 +39,7 @@ class RabbitBroker:
         self._address = parse_address(url)
         self._names = Names(prefix)
         self._publisher = RabbitPublisher(self._address, self._names)
+        self._dead_letters = RabbitDeadLetters(self._address, self._names, self._publisher)
         self._consumers: weakref.WeakSet[RabbitConsumer] = weakref.WeakSet()
 
     @property
@@ -125,6 +128,31 @@ class RabbitBroker:
             BrokerAwayError: the broker cannot be reached.
         """
         return self._publisher.queue_state(self._names.queue(queue))
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Return up to `limit` dead letters; they stay where they are, also if this process dies meanwhile.
+
+        Raises:
+            BrokerAwayError: the broker cannot be reached.
+        """
+        return self._dead_letters.first(limit)
+
+    def replay_dead_letter(self, dead_letter_id: str) -> bool:
+        """Publish a dead letter again as it was, then remove its copies; False if there is none of this id.
+
+        Raises:
+            UnroutableError: no queue takes its routing key; it stays where it is.
+            BrokerAwayError: the broker cannot be reached.
+        """
+        return self._dead_letters.remove(dead_letter_id, before=lambda message: publish_again(self, message))
+
+    def drop_dead_letter(self, dead_letter_id: str) -> bool:
+        """Remove a dead letter and its copies for ever; False if there is none of this id.
+
+        Raises:
+            BrokerAwayError: the broker cannot be reached.
+        """
+        return self._dead_letters.remove(dead_letter_id)
 
     def close(self) -> None:
         """End consumers and subscriptions without grace, then the connection. Safe to repeat."""
