@@ -13,7 +13,7 @@ from shared.broker.rabbitmq.connection import connect, parse_address
 from shared.broker.topology import DEAD_LETTERS
 from shared.errors import BrokerAwayError
 from tests.contract.test_broker_contract import bury
-from tests.support.broker import a_message
+from tests.support.servers.rabbitmq import a_message
 from tests.support.waiting import wait_until
 
 
