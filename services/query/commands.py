@@ -15,14 +15,13 @@ from services.query.rules.decide import RULES_VERSION
 from shared.clock import Clock
 from shared.contract.criteria import Criteria, parse_criteria
 from shared.contract.envelope import Envelope
-from shared.contract.messages import Accepted, AskAgain, CancelJob, RunQuery
+from shared.contract.messages import AskAgain, CancelJob, RunQuery
 from shared.database.models import Node, Query, QueryStudy, Retrieve
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
 from shared.jobs.ledger import Ledger
 from shared.jobs.model import RerunRequest
-from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import find_node
 from shared.nodes.peers import peer_of
 from shared.querying.initial_tasks import first_tasks
@@ -59,13 +58,11 @@ class QueryHandler:
         self,
         settings: Settings,
         database: Database,
-        publisher: Publisher,
         engine: Engine[Query],
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._database = database
-        self._publisher = publisher
         self._engine = engine
         self._clock = clock
 
@@ -79,13 +76,14 @@ class QueryHandler:
         criteria = _criteria(command)
         if self._create(envelope.id, command, criteria):
             log.info("query accepted", job_id=envelope.id, requested_by=command.requested_by)
-            self._publisher.event(Accepted(job_id=envelope.id, kind="query"), "query", envelope.id)
-        self._engine.advance(envelope.id)
+        self._engine.begin(envelope.id)
 
     def _create(self, job_id: str, command: RunQuery, criteria: Criteria) -> bool:
         try:
             with self._database.write() as session:
-                if session.get(Query, job_id) is not None:
+                existing = session.get(Query, job_id)
+                if existing is not None:
+                    _require_same(session, existing, command, criteria)
                     return False
                 if session.get(Retrieve, job_id) is not None:
                     raise InvalidInputError("id", "is the id of a retrieve")
@@ -155,6 +153,24 @@ class QueryHandler:
         with self._database.read() as session:
             if session.get(Retrieve, job_id) is None:
                 raise InvalidInputError("data.job_id", "there is no such job")
+
+
+def _require_same(session: Session, existing: Query, command: RunQuery, criteria: Criteria) -> None:
+    """Refuse an id that was used for another query: its sender would wait for what never runs."""
+    same = (
+        parse_criteria(existing.criteria) == criteria
+        and existing.retrieve_after == command.retrieve
+        and _names(session, command.remote, existing.remote_id, existing.remote_name)
+        and _names(session, command.store, existing.store_id, existing.store_name)
+    )
+    if not same:
+        raise InvalidInputError("id", "is the id of an earlier query with other content; use a new id")
+
+
+def _names(session: Session, reference: int | str, node_id: int, node_name: str) -> bool:
+    """Return whether a reference names the node of a job, by its id, its name then or its name now."""
+    node = session.get(Node, node_id)
+    return str(reference) in {str(node_id), node_name, node.name if node is not None else node_name}
 
 
 def _criteria(command: RunQuery) -> Criteria:

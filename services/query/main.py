@@ -26,7 +26,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     work = QueryJobService(settings, database, publisher, parts.pool, clock)
     engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.query_workers, grace_s=settings.grace)
-    handler = QueryHandler(settings, database, publisher, engine, clock)
+    handler = QueryHandler(settings, database, engine, clock)
     handlers: dict[type[Command], CommandHandler] = {
         RunQuery: handler.run,
         CancelJob: handler.cancel,

@@ -13,12 +13,11 @@ from services.retrieve.planning.payloads import plan_task
 from shared.clock import Clock
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import Envelope
-from shared.contract.messages import ENDED, Accepted, AskAgain, CancelJob, RunRetrieve
+from shared.contract.messages import ENDED, AskAgain, CancelJob, RunRetrieve
 from shared.database.models import Node, Query, Retrieve
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
-from shared.messaging.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 
@@ -26,11 +25,8 @@ log = structlog.get_logger(__name__)
 class RetrieveHandler:
     """Turns commands into jobs."""
 
-    def __init__(
-        self, database: Database, publisher: Publisher, engine: Engine[Retrieve], clock: Clock
-    ) -> None:
+    def __init__(self, database: Database, engine: Engine[Retrieve], clock: Clock) -> None:
         self._database = database
-        self._publisher = publisher
         self._engine = engine
         self._clock = clock
 
@@ -73,15 +69,14 @@ class RetrieveHandler:
     def _run(self, job_id: str, order: RunRetrieve, *, again: bool) -> None:
         if self._create(job_id, order, again=again):
             log.info("retrieve accepted", job_id=job_id, query_id=order.query_id)
-        # The same event id each time: a redelivered command may repeat it.
-        accepted = Accepted(job_id=job_id, kind="retrieve")
-        self._publisher.event(accepted, "retrieve", job_id, event_id=f"{job_id[:55]}-accepted")
-        self._engine.advance(job_id)
+        self._engine.begin(job_id)
 
     def _create(self, job_id: str, order: RunRetrieve, *, again: bool) -> bool:
         try:
             with self._database.write() as session:
-                if session.get(Retrieve, job_id) is not None:
+                existing = session.get(Retrieve, job_id)
+                if existing is not None:
+                    _require_same(existing, order)
                     return False
                 if session.get(Query, job_id) is not None:
                     raise InvalidInputError("id", "is the id of a query")
@@ -108,7 +103,7 @@ class RetrieveHandler:
         return Retrieve(
             id=job_id,
             query_id=query.id,
-            selection={"types": order.types, "study_instance_uids": order.study_instance_uids},
+            selection=_selection(order),
             status="queued",
             remote_id=query.remote_id,
             remote_name=query.remote_name,
@@ -128,6 +123,16 @@ class RetrieveHandler:
         del envelope
         if self._engine.cancel(command.job_id):
             log.info("retrieve cancelled", job_id=command.job_id)
+
+
+def _require_same(existing: Retrieve, order: RunRetrieve) -> None:
+    """Refuse an id that was used for another retrieve: its sender would wait for what never runs."""
+    if existing.query_id != order.query_id or existing.selection != _selection(order):
+        raise InvalidInputError("id", "is the id of an earlier retrieve with other content; use a new id")
+
+
+def _selection(order: RunRetrieve) -> dict[str, list[str]]:
+    return {"types": order.types, "study_instance_uids": order.study_instance_uids}
 
 
 def _require_missing(earlier: Retrieve) -> None:

@@ -29,7 +29,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     work = RetrieveJobService(settings, database, parts.pool, report, clock)
     engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
-    handler = RetrieveHandler(database, publisher, engine, clock)
+    handler = RetrieveHandler(database, engine, clock)
     handlers: dict[type[Command], CommandHandler] = {
         RunRetrieve: handler.run,
         CancelJob: handler.cancel,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import uuid
@@ -17,6 +18,12 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 
 #: Characters of a type.
 MAX_TYPE_LENGTH = 128
+
+#: Characters of an id.
+MAX_ID_LENGTH = 64
+
+#: Hexadecimal digits of the digest in an id that was made from a long one.
+_DIGEST_LENGTH = 20
 
 #: Ids are parts of routing keys: no dots, no wildcards.
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -49,14 +56,24 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def retrieve_id_after(query_id: str, asked_again: int = 0) -> str:
-    """Return the id of the retrieve that a query orders at its end, the first or after it was asked again."""
-    tail = f"-r{asked_again}" if asked_again else "-r"
-    return f"{query_id[: min(61, 64 - len(tail))]}{tail}"
+def derived_id(base: str, tail: str) -> str:
+    """Return the id of what belongs to the job or command `base`: the same each time, another for each base.
+
+    Where both together would be longer than an id may be, a digest of the base stands for its end.
+    """
+    if len(base) + len(tail) <= MAX_ID_LENGTH:
+        return base + tail
+    digest = hashlib.sha256(base.encode()).hexdigest()[:_DIGEST_LENGTH]
+    return f"{base[: MAX_ID_LENGTH - len(tail) - len(digest) - 1]}-{digest}{tail}"
+
+
+def retrieve_id_after(query_id: str, reruns: int = 0) -> str:
+    """Return the id of the retrieve that a query orders at its end: at its first, or at that of a rerun."""
+    return derived_id(query_id, f"-r{reruns}" if reruns else "-r")
 
 
 def valid_id(text: str) -> bool:
-    """Tell whether this can be an id of a command or job."""
+    """Return whether this can be an id of a command or job."""
     return _ID.fullmatch(text) is not None
 
 
@@ -80,8 +97,8 @@ def identify(body: bytes) -> tuple[str, str]:
         read = json.loads(body) if len(body) <= MAX_BODY_BYTES else None
     except (ValueError, RecursionError):
         read = None
-    told = read if isinstance(read, dict) else {}
-    message_id, kind = told.get("id"), told.get("type")
+    attributes = read if isinstance(read, dict) else {}
+    message_id, kind = attributes.get("id"), attributes.get("type")
     return (
         message_id if isinstance(message_id, str) and valid_id(message_id) else "",
         kind[:MAX_TYPE_LENGTH] if isinstance(kind, str) else "",

@@ -259,6 +259,8 @@ class Engine(Generic[JobT]):
     def cancel(self, job_id: str) -> bool:
         """End a job that runs; False if there is none of this service with this id.
 
+        The end of a job that has ended is published once more, with its id: the sender learns how it stands.
+
         Raises:
             RetriableError: the broker or the database is away.
         """
@@ -266,9 +268,12 @@ class Engine(Generic[JobT]):
             job = self.ledger.lock(session, job_id)
             if job is None:
                 return False
+            was_announced = job.announced_at is not None
             if job.status not in ENDED:
                 self.ledger.finish(session, job, Ending("cancelled"), self._clock())
         self.advance(job_id)
+        if was_announced:
+            self.events.repeat_end(job_id)
         return True
 
     def rerun(self, job_id: str, request: RerunRequest, prepare: Callable[[Session, JobT], None]) -> bool:
@@ -291,9 +296,26 @@ class Engine(Generic[JobT]):
                 prepare(session, job)
                 self.ledger.reopen(job, request)
                 log.info("job asked again", job_id=job_id, requested_by=request.requested_by, round=job.round)
-        self.events.accepted(job)
+        self.events.accepted(job_id, job.round)
         self.advance(job_id)
         return True
+
+    def begin(self, job_id: str) -> None:
+        """Publish that the command of this id is a job, and go on with the job.
+
+        Called after the job was committed, and each time its command comes again: so `accepted` is published
+        however often the broker failed or a worker died between. A job that has ended ends once more for
+        whoever sent the command again; both events keep their ids.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        with self.database.read() as session:
+            was_announced = session.get_one(self.service.job_table, job_id).announced_at is not None
+        self.events.accepted(job_id)
+        self.advance(job_id)
+        if was_announced:
+            self.events.repeat_end(job_id)
 
     def start_job(self, session: Session, job: JobT, tasks: Sequence[NewTask]) -> None:
         """Add a new job with its first tasks to the caller's transaction; `advance` it after the commit."""

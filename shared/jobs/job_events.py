@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from shared.clock import Clock
+from shared.contract.envelope import derived_id
 from shared.contract.messages import ENDED, ENDINGS, Accepted, Progress
 from shared.database.models import JobRow
 from shared.database.session import Database
@@ -23,10 +24,9 @@ log = structlog.get_logger(__name__)
 PROGRESS_EVERY = timedelta(seconds=0.25)
 
 
-def event_id(job: JobRow, word: str) -> str:
-    """Return the id of the event with which a job begins or ends: another one each time it is asked again."""
-    tail = f"-{job.round}-{word}" if job.round else f"-{word}"
-    return f"{job.id[: 64 - len(tail)]}{tail}"
+def event_id(job_id: str, round_number: int, name: str) -> str:
+    """Return the id of the event that begins or ends a round of a job; the same each time."""
+    return derived_id(job_id, f"-{round_number}-{name}" if round_number else f"-{name}")
 
 
 class JobEvents(Generic[JobT]):
@@ -46,14 +46,15 @@ class JobEvents(Generic[JobT]):
         self._publisher = publisher
         self._clock = clock
 
-    def accepted(self, job: JobRow) -> None:
-        """Publish that a job begins, or begins again.
+    def accepted(self, job_id: str, round_number: int = 0) -> None:
+        """Publish that a job, or another round of it, begins; with the same id each time.
 
         Raises:
             BrokerAwayError: the broker did not confirm it.
         """
-        event = Accepted(job_id=job.id, kind=self._service.kind, round=job.round)
-        self._publisher.event(event, self._service.kind, job.id, event_id=event_id(job, "accepted"))
+        kind = self._service.kind
+        event = Accepted(job_id=job_id, kind=kind, round=round_number)
+        self._publisher.event(event, kind, job_id, event_id=event_id(job_id, round_number, event.NAME))
 
     def progress(self, job_id: str, now: datetime) -> None:
         """Publish the progress of a job, if it is its turn.
@@ -106,6 +107,22 @@ class JobEvents(Generic[JobT]):
         if job.announced_at is not None or job.status not in ENDED:
             return
         self._service.before_announcing(session, job.id)
+        self._publish_end(session, job)
+        job.announced_at = self._clock()
+        log.info("job ended", job_id=job.id, status=job.status, failure=job.failure, round=job.round)
+
+    def repeat_end(self, job_id: str) -> None:
+        """Publish the end of a job once more, with its id, for a client that was away when it was published.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        with self._database.read() as session:
+            job = session.get_one(self._service.job_table, job_id)
+            if job.announced_at is not None:
+                self._publish_end(session, job)
+
+    def _publish_end(self, session: Session, job: JobRow) -> None:
         event = ENDINGS[job.status](
             job_id=job.id,
             kind=self._service.kind,
@@ -115,6 +132,5 @@ class JobEvents(Generic[JobT]):
             detail=job.detail[:1000],
             round=job.round,
         )
-        self._publisher.event(event, self._service.kind, job.id, event_id=event_id(job, job.status))
-        job.announced_at = self._clock()
-        log.info("job ended", job_id=job.id, status=job.status, failure=job.failure, round=job.round)
+        ending_id = event_id(job.id, job.round, job.status)
+        self._publisher.event(event, self._service.kind, job.id, event_id=ending_id)
