@@ -146,9 +146,14 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(
         10.0, gt=0, le=600, description="Seconds for a TCP connection and an association to be accepted."
     )
-    query_workers: int = Field(4, ge=1, le=64, description="Tasks that one query process works on at once.")
+    query_workers: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Tasks of one node that one query process works on at once.",
+    )
     retrieve_workers: int = Field(
-        4, ge=1, le=64, description="Tasks that one retrieve process works on at once."
+        4, ge=1, le=64, description="Tasks of one node that one retrieve process works on at once."
     )
     arrival_grace: float = Field(
         10.0,

@@ -30,6 +30,12 @@ log = structlog.get_logger(__name__)
 #: Limits of a node may change while work waits for its hours: the longest wait before they are read again.
 REREAD_LIMITS_AFTER = timedelta(seconds=10)
 
+#: How long a task waits whose node has its share of the threads.
+POSTPONE = timedelta(seconds=1)
+
+#: Jobs whose node is remembered.
+_REMEMBERED_JOBS = 1000
+
 #: A job that ended like this has been counted to its last task; late results are left out. What comes in
 #: after a cancellation was found, and stays visible.
 _GIVEN_UP = ENDED - {"cancelled"}
@@ -40,6 +46,18 @@ def _require_missing(job: JobT) -> None:
         raise InvalidInputError("data.job_id", "nothing is missing: it is completed")
     if job.status not in ENDED:
         raise InvalidInputError("data.job_id", f"has not ended yet; it is {job.status}")
+
+
+def read_task(message: Message) -> RunTask:
+    """Read the message of one task.
+
+    Raises:
+        InvalidInputError: it is no such message.
+    """
+    _, task = decode_command(message)
+    if not isinstance(task, RunTask):
+        raise InvalidInputError("type", f"expected {RunTask.TYPE}")
+    return task
 
 
 class Engine(Generic[JobT]):
@@ -65,6 +83,8 @@ class Engine(Generic[JobT]):
         self._clock = clock
         #: Tokens of claims by task that this process abandoned, because the database was away.
         self._abandoned: dict[int, str] = {}
+        #: Nodes of jobs, which never change.
+        self._nodes: dict[str, int] = {}
 
     def handle(self, message: Message, redelivered: bool) -> None:
         """Handle the message of one task.
@@ -73,9 +93,40 @@ class Engine(Generic[JobT]):
             InvalidInputError: it is no such message.
             RetriableError: the broker or the database is away; handle it again.
         """
-        _, task = decode_command(message)
-        if not isinstance(task, RunTask):
-            raise InvalidInputError("type", f"expected {RunTask.TYPE}")
+        self.run(read_task(message), redelivered)
+
+    def node_of(self, job_id: str) -> int | None:
+        """Return the id of the node that a job sends its requests to; none if there is no such job.
+
+        Raises:
+            RetriableError: the database is away.
+        """
+        node_id = self._nodes.get(job_id)
+        if node_id is not None:
+            return node_id
+        with self.database.read() as session:
+            node_id = self.ledger.node_of(session, job_id)
+        if node_id is not None:
+            if len(self._nodes) >= _REMEMBERED_JOBS:
+                self._nodes.clear()
+            self._nodes[job_id] = node_id
+        return node_id
+
+    def postpone(self, task: RunTask) -> None:
+        """Let a task wait whose node has its share of this process's threads; another process may take it.
+
+        Raises:
+            RetriableError: the database is away.
+        """
+        with self.database.write() as session:
+            self.ledger.take_back(session, [task.task_id], self._clock() + POSTPONE)
+
+    def run(self, task: RunTask, redelivered: bool) -> None:
+        """Claim one task, work on it, and advance its job.
+
+        Raises:
+            RetriableError: the broker or the database is away; run it again.
+        """
         with self.database.write() as session:
             claimed = self.ledger.claim(
                 session,

@@ -42,6 +42,10 @@ class Ledger(Generic[JobT]):
         """Return the job, locked until the transaction ends (SQLite: the whole database is)."""
         return session.scalars(self._locked, {"job_id": job_id}).one_or_none()
 
+    def node_of(self, session: Session, job_id: str) -> int | None:
+        """Return the id of the remote node of a job; none if there is no such job."""
+        return session.scalar(select(self.job.remote_id).where(self.job.id == job_id))
+
     def add(self, session: Session, job_id: str, tasks: Sequence[NewTask], now: datetime) -> None:
         """Add pending tasks to a job."""
         for task in tasks:
@@ -187,10 +191,10 @@ class Ledger(Generic[JobT]):
         session.execute(update(task).where(task.id.in_(ids)).values(state="queued", queued_at=now))
         return ids
 
-    def take_back(self, session: Session, task_ids: Sequence[int], now: datetime) -> None:
-        """Make queued tasks pending again, whose messages could not be published."""
+    def take_back(self, session: Session, task_ids: Sequence[int], due_at: datetime) -> None:
+        """Make queued tasks pending again: not published, or their node has its share."""
         which = and_(self.task.id.in_(task_ids), self.task.state == "queued")
-        session.execute(update(self.task).where(which).values(state="pending", due_at=now))
+        session.execute(update(self.task).where(which).values(state="pending", due_at=due_at))
 
     def has_open_tasks(self, session: Session, job_id: str) -> bool:
         """Return whether the job has an open task."""

@@ -6,12 +6,13 @@ import threading
 
 import structlog
 
-from shared.broker.port import Broker
+from shared.broker.port import Broker, Message
 from shared.broker.worker import Worker
 from shared.errors import RetriableError
-from shared.jobs.engine import Engine
+from shared.jobs.engine import Engine, read_task
 from shared.jobs.model import JobT
 from shared.jobs.retry import Policy
+from shared.jobs.worker_shares import WorkerShares
 from shared.lifecycle import Lifecycle
 from shared.settings import Settings
 
@@ -29,7 +30,10 @@ def policy_of(settings: Settings) -> Policy:
 def run_engine(
     engine: Engine[JobT], broker: Broker, lifecycle: Lifecycle, *, workers: int, grace_s: float
 ) -> None:
-    """Start to work on tasks; the lifecycle ends it: first no more deliveries, then what is in hand."""
+    """Start to work on tasks, on `workers` tasks of one node at most.
+
+    The lifecycle ends it: first no more deliveries, then what is in hand.
+    """
     queue = f"{engine.service.kind}-tasks"
     engine.running_tasks.start()
     lifecycle.on_stop(engine.running_tasks.stop)
@@ -37,7 +41,17 @@ def run_engine(
     sweeper = threading.Thread(target=_sweep, args=parts, name="sweeper", daemon=True)
     sweeper.start()
     lifecycle.on_stop(sweeper.join)
-    worker = Worker(broker, queue, engine.handle, workers=workers)
+    shares = WorkerShares(workers)
+
+    def handle(message: Message, redelivered: bool) -> None:
+        task = read_task(message)
+        with shares.turn(engine.node_of(task.job_id) or 0) as granted:
+            if granted:
+                engine.run(task, redelivered)
+            else:
+                engine.postpone(task)
+
+    worker = Worker(broker, queue, handle, workers=shares.threads)
     worker.start()
 
     def stop() -> None:
