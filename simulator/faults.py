@@ -10,7 +10,7 @@ from simulator.behaviour import Behaviour, Fault, Operation
 
 
 @dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestDetails:
     """What the conditions of a fault can look at."""
 
     operation: Operation
@@ -20,14 +20,14 @@ class RequestFacts:
     codes: frozenset[str] = field(default=frozenset())
 
 
-def fits(fault: Fault, facts: RequestFacts) -> bool:
+def fits(fault: Fault, details: RequestDetails) -> bool:
     """Tell whether the conditions of a fault, other than its counting, hold for a request."""
     return (
-        fault.operation == facts.operation
-        and (fault.level is None or fault.level == facts.level)
-        and (fault.uid is None or fault.uid in facts.uids)
-        and (fault.code is None or fault.code in facts.codes)
-        and (fault.calling_ae_title is None or fault.calling_ae_title == facts.calling_ae_title)
+        fault.operation == details.operation
+        and (fault.level is None or fault.level == details.level)
+        and (fault.uid is None or fault.uid in details.uids)
+        and (fault.code is None or fault.code in details.codes)
+        and (fault.calling_ae_title is None or fault.calling_ae_title == details.calling_ae_title)
     )
 
 
@@ -58,22 +58,22 @@ class FaultBook:
             if behaviour.fail_times != before.fail_times:
                 self._lost.clear()
 
-    def strike(self, facts: RequestFacts) -> Fault | None:
+    def strike(self, details: RequestDetails) -> Fault | None:
         """Count a request and return the fault that strikes it, if one does."""
-        return self._strike(facts, None)
+        return self._strike(details, None)
 
-    def strike_answer(self, facts: RequestFacts, match: ArchiveMatch) -> Fault | None:
+    def strike_answer(self, details: RequestDetails, match: ArchiveMatch) -> Fault | None:
         """Count an answer about what some fault names, and return the fault that strikes it, if one does."""
         if not any(fault.answer for fault in self._behaviour.faults):
             return None
-        return self._strike(facts, _uids(match))
+        return self._strike(details, _uids(match))
 
-    def _strike(self, facts: RequestFacts, answered: frozenset[str] | None) -> Fault | None:
+    def _strike(self, details: RequestDetails, answered: frozenset[str] | None) -> Fault | None:
         with self._lock:
             chosen: Fault | None = None
             for place, fault in enumerate(self._behaviour.faults):
                 about = fault.answer is None if answered is None else fault.answer in answered
-                if not about or not fits(fault, facts):
+                if not about or not fits(fault, details):
                     continue
                 self._seen[place] += 1
                 if chosen is None and self._is_due(place, fault):

@@ -16,9 +16,9 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from simulator.archive.model import Archive, Study, StudyList
 from simulator.behaviour import REJECTIONS, Behaviour, Fault
-from simulator.faults import FaultBook, RequestFacts
-from simulator.network.connection import ConnectionLostError, ServedConnection, Server
-from simulator.network.dispatch import Services
+from simulator.dispatch import Services
+from simulator.faults import FaultBook, RequestDetails
+from simulator.network.connection import ConnectionLostError, PacsServer, ServedConnection
 from simulator.query.c_find import strike_down
 from simulator.witness import Witness
 
@@ -69,7 +69,7 @@ class ScriptedPacs:
         self._numbers = itertools.count(1)
         self._connections: set[ServedConnection] = set()
         self._lock = threading.Lock()
-        self._server: Server | None = None
+        self._server: PacsServer | None = None
         self._thread: threading.Thread | None = None
 
     # Behaviour
@@ -108,7 +108,7 @@ class ScriptedPacs:
         self._ae.maximum_pdu_size = self.behaviour.maximum_pdu_bytes
         # The limit is ours (`admit`), not the library's.
         self._ae.maximum_associations = 100_000
-        self._server = Server(
+        self._server = PacsServer(
             self._ae, (self.host, self.port), [build_context(VERIFICATION)], self._connect, self._ssl_context
         )
         self.port = int(self._server.server_address[1])
@@ -185,7 +185,7 @@ class ScriptedPacs:
         """
         behaviour = self.behaviour
         calling = connection.calling_ae_title
-        fault = self._book.strike(RequestFacts("associate", calling_ae_title=calling))
+        fault = self._book.strike(RequestDetails("associate", calling_ae_title=calling))
         if fault is not None and fault.kind == "reject":
             rejection: str | None = fault.rejection
         else:

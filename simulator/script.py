@@ -18,14 +18,14 @@ from pydantic import (
     model_validator,
 )
 
-from simulator.archive.blueprints import KINDS, make_study
 from simulator.archive.files import studies_in
-from simulator.archive.generator import generate
 from simulator.archive.model import Archive, Instance, Series, Study, StudyList
 from simulator.archive.union import UnitedArchive
 from simulator.behaviour import Behaviour
 from simulator.content import RECIPES
 from simulator.content.base import derived_uid, rng_for
+from simulator.generator.blueprints import KINDS, make_study
+from simulator.generator.generated_archive import generate
 from simulator.scp import ScriptedPacs
 
 _RELATIVE_DAY = re.compile(r"today(?:\s*-\s*(\d{1,5}))?", re.IGNORECASE)

@@ -63,7 +63,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist")
-        yield from sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        yield from sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def _header(path: Path) -> Dataset | None:

@@ -219,3 +219,10 @@ def objects_of(study: Study) -> Iterator[ArchiveMatch]:
     for series in study.series:
         for instance in series.instances:
             yield ArchiveMatch(study, series, instance)
+
+
+def format_time(time: dt.time | None) -> str:
+    """Return a TM value, with the fraction only where there is one."""
+    if time is None:
+        return ""
+    return time.strftime("%H%M%S.%f") if time.microsecond else time.strftime("%H%M%S")

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from simulator.archive.model import ArchiveMatch, Series, Study
-from simulator.query.keys import format_time
+from simulator.archive.model import ArchiveMatch, Series, Study, format_time
 
 IMPLEMENTATION_CLASS_UID = "2.25.190146791043182537444806132342625375407"
 

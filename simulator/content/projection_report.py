@@ -40,7 +40,7 @@ _VIEWS: tuple[Concept, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Event:
+class _IrradiationEvent:
     item: Dataset
     dap_gy_m2: float
     dose_rp_gy: float
@@ -71,7 +71,9 @@ def _filters(material: Concept, thickness_mm: float) -> Dataset:
     )
 
 
-def _projection_event(match: ArchiveMatch, rng: random.Random, number: int, *, fluoroscopy: bool) -> _Event:
+def _projection_event(
+    match: ArchiveMatch, rng: random.Random, number: int, *, fluoroscopy: bool
+) -> _IrradiationEvent:
     """Return one irradiation event with its dose area product, dose at the reference point and duration."""
     dap = rng.uniform(2e-5, 9e-4) if fluoroscopy else rng.uniform(1e-6, 8e-5)
     dose_rp = dap * rng.uniform(40, 80)
@@ -95,7 +97,7 @@ def _projection_event(match: ArchiveMatch, rng: random.Random, number: int, *, f
             ("111632", "DCM", "Anode Target Material"), ("C-164F9", "SRT", "Tungsten or Tungsten compound")
         ),
     )
-    return _Event(event, dap, dose_rp, duration_s)
+    return _IrradiationEvent(event, dap, dose_rp, duration_s)
 
 
 def _root(ds: Dataset, match: ArchiveMatch, procedure: Concept, *content: Dataset) -> Dataset:

@@ -25,7 +25,7 @@ from pynetdicom.transport import (
     ThreadedAssociationServer,
 )
 
-from simulator.network import encoding
+from simulator.network import dimse_message
 from simulator.network.idle_threads import let_threads_rest
 from simulator.network.sockets import acknowledge_at_once, send_at_once
 
@@ -130,7 +130,9 @@ class ServedConnection(Association):
         Raises:
             ConnectionLostError: the peer is gone.
         """
-        self.send_pdus(encoding.message(context_id, command, data_set, self.requestor.maximum_length or 0))
+        self.send_pdus(
+            dimse_message.message(context_id, command, data_set, self.requestor.maximum_length or 0)
+        )
 
     def send_pdus(self, pdus: bytes) -> None:
         """Send encoded P-DATA-TF PDUs.
@@ -258,7 +260,7 @@ class _Acse(ACSE):
 class _Handler(RequestHandler):
     """Makes a Connection of an accepted TCP connection."""
 
-    server: "Server"
+    server: "PacsServer"
     request: socket.socket
 
     def _create_association(self) -> ServedConnection:
@@ -276,7 +278,7 @@ class _Handler(RequestHandler):
         return connection
 
 
-class Server(ThreadedAssociationServer):
+class PacsServer(ThreadedAssociationServer):
     """Accepts TCP connections and makes connections of them."""
 
     #: A burst of associations waits in the queue of the system and is not refused by it.

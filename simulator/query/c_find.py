@@ -8,7 +8,7 @@ from pynetdicom.dimse_primitives import C_ECHO, C_FIND
 
 from simulator.archive.model import Archive, ArchiveMatch
 from simulator.behaviour import ANSWER_FAULTS, Behaviour, Fault
-from simulator.network import encoding
+from simulator.network import dimse_message
 from simulator.network.connection import ServedConnection
 from simulator.query.responses import ResponseEncoder
 from simulator.query.search import RefusedError, Search, admit, find
@@ -36,12 +36,12 @@ def echo(
 ) -> None:
     """Answer a C-ECHO."""
     status = fault.status if fault is not None and fault.kind == "status" else SUCCESS
-    command = encoding.command_set(
+    command = dimse_message.command_set(
         (
-            (encoding.AFFECTED_SOP_CLASS_UID, str(request.AffectedSOPClassUID)),
-            (encoding.COMMAND_FIELD, encoding.C_ECHO_RSP),
-            (encoding.MESSAGE_ID_RESPONDED_TO, request.MessageID or 0),
-            (encoding.STATUS, status),
+            (dimse_message.AFFECTED_SOP_CLASS_UID, str(request.AffectedSOPClassUID)),
+            (dimse_message.COMMAND_FIELD, dimse_message.C_ECHO_RSP),
+            (dimse_message.MESSAGE_ID_RESPONDED_TO, request.MessageID or 0),
+            (dimse_message.STATUS, status),
         ),
         has_data_set=False,
     )
@@ -188,7 +188,9 @@ class Finder:
         else:
             encoded = _spoiled(match, encoder, fault)
         if encoded is not None:
-            self._batch += encoding.message(self._context_id, self._pending, encoded, self._maximum_length)
+            self._batch += dimse_message.message(
+                self._context_id, self._pending, encoded, self._maximum_length
+            )
         if self._behaviour.answer_delay_s:
             self._connection.pause(self._behaviour.answer_delay_s)
             self._flush()
@@ -202,14 +204,14 @@ class Finder:
 
     def _command(self, status: int, *, has_data_set: bool, comment: str | None = None) -> bytes:
         elements: list[tuple[int, int | str]] = [
-            (encoding.AFFECTED_SOP_CLASS_UID, self._sop_class_uid),
-            (encoding.COMMAND_FIELD, encoding.C_FIND_RSP),
-            (encoding.MESSAGE_ID_RESPONDED_TO, self._message_id),
-            (encoding.STATUS, status),
+            (dimse_message.AFFECTED_SOP_CLASS_UID, self._sop_class_uid),
+            (dimse_message.COMMAND_FIELD, dimse_message.C_FIND_RSP),
+            (dimse_message.MESSAGE_ID_RESPONDED_TO, self._message_id),
+            (dimse_message.STATUS, status),
         ]
         if comment:
-            elements.append((encoding.ERROR_COMMENT, comment))
-        return encoding.command_set(elements, has_data_set=has_data_set)
+            elements.append((dimse_message.ERROR_COMMENT, comment))
+        return dimse_message.command_set(elements, has_data_set=has_data_set)
 
     def _finish(self, status: int, comment: str | None = None) -> None:
         self._flush()

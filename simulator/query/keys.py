@@ -1,10 +1,9 @@
 """The attributes that a scripted PACS knows, where they belong and how an entity's value of each is found."""
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from simulator.archive.model import ArchiveMatch, Series, Study
+from simulator.archive.model import ArchiveMatch, Series, Study, format_time
 
 LEVELS = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 
@@ -21,13 +20,6 @@ class Attribute:
     vr: str
     level: str
     get: Getter
-
-
-def format_time(time: dt.time | None) -> str:
-    """Return a TM value, with the fraction only where there is one."""
-    if time is None:
-        return ""
-    return time.strftime("%H%M%S.%f") if time.microsecond else time.strftime("%H%M%S")
 
 
 def _one(value: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from simulator.archive.model import ArchiveMatch
 from simulator.behaviour import Behaviour
-from simulator.network.encoding import element
+from simulator.network.dimse_message import element
 from simulator.query.keys import ATTRIBUTES, UNIQUE_KEYS, Getter, belongs
 from simulator.query.search import Search
 

@@ -9,7 +9,7 @@ from pydicom.multival import MultiValue
 
 from simulator.archive.model import Archive, ArchiveMatch, Series, Study
 from simulator.behaviour import Behaviour, ListTreatment
-from simulator.query import attribute_matching
+from simulator.query import attribute_match
 from simulator.query.keys import ATTRIBUTES, LEVELS, UNIQUE_KEYS, belongs
 
 _NOT_KEYS = frozenset(
@@ -120,7 +120,7 @@ def _hierarchy_is_right(query: Search, behaviour: Behaviour, *, relational: bool
 def _too_wide(query: Search, behaviour: Behaviour) -> bool:
     if behaviour.widest_window_days is None or "StudyInstanceUID" in query.keys:
         return False
-    first, last = attribute_matching.date_window(query.keys.get("StudyDate", ("",))[0])
+    first, last = attribute_match.date_window(query.keys.get("StudyDate", ("",))[0])
     return first is None or last is None or (last - first).days + 1 > behaviour.widest_window_days
 
 
@@ -177,7 +177,7 @@ def _tests(query: Search, behaviour: Behaviour) -> dict[str, list[Test]]:
             or _is_ignored(keyword, query.level, behaviour)
         ):
             continue
-        matcher = attribute_matching.match_key(attribute.vr, values)
+        matcher = attribute_match.match_key(attribute.vr, values)
         if matcher is not None:
             level = query.level if keyword == "StationName" else attribute.level
             tests[level].append(_test(attribute.get, matcher))
@@ -191,7 +191,7 @@ def _is_ignored(keyword: str, level: str, behaviour: Behaviour) -> bool:
     return behaviour.names(behaviour.not_matched, level, keyword)
 
 
-def _test(get: Callable[[ArchiveMatch], Sequence[str] | None], matcher: attribute_matching.Matcher) -> Test:
+def _test(get: Callable[[ArchiveMatch], Sequence[str] | None], matcher: attribute_match.Matcher) -> Test:
     return lambda match: matcher(get(match) or ())
 
 
@@ -212,7 +212,7 @@ def _candidates(query: Search, archive: Archive, behaviour: Behaviour) -> Iterab
             found = (lookup(uid) for uid in dict.fromkeys(uids))
             return list({study.study_instance_uid: study for study in found if study is not None}.values())
     if "StudyDate" in query.keys and not _is_ignored("StudyDate", query.level, behaviour):
-        first, last = attribute_matching.date_window(query.keys["StudyDate"][0])
+        first, last = attribute_match.date_window(query.keys["StudyDate"][0])
         return _ordered(archive.studies(first, last), behaviour)
     return _ordered(archive.studies(), behaviour)
 

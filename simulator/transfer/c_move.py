@@ -11,8 +11,8 @@ from pynetdicom.presentation import PresentationContext
 
 from simulator.archive.model import Archive, ArchiveMatch, objects_of
 from simulator.behaviour import Behaviour, Fault
-from simulator.faults import FaultBook, RequestFacts
-from simulator.network import encoding
+from simulator.faults import FaultBook, RequestDetails
+from simulator.network import dimse_message
 from simulator.network.connection import ServedConnection
 from simulator.query.c_find import CANCEL, PENDING, SUCCESS, FindOutcome, strike_down
 from simulator.query.keys import LEVELS, UNIQUE_KEYS
@@ -142,8 +142,8 @@ class OperationCounts:
         """Send one object, or not, as the behaviour has it; return a fault that strikes the whole move."""
         uid = match.uid
         modality = match.series.modality if match.series is not None else ""
-        facts = RequestFacts("store", level="IMAGE", uids=frozenset({uid}), codes=frozenset({modality}))
-        fault = self._book.strike(facts)
+        details = RequestDetails("store", level="IMAGE", uids=frozenset({uid}), codes=frozenset({modality}))
+        fault = self._book.strike(details)
         if fault is not None and fault.kind == "delay":
             self._pause(fault.delay_s)
         elif fault is not None and fault.kind == "status":
@@ -201,7 +201,9 @@ class MoveScp:
         self._fault = fault
         self._message_id = request.MessageID or 0
         self._sop_class_uid = str(request.AffectedSOPClassUID)
-        self._command_field = encoding.C_MOVE_RSP if isinstance(request, C_MOVE) else encoding.C_GET_RSP
+        self._command_field = (
+            dimse_message.C_MOVE_RSP if isinstance(request, C_MOVE) else dimse_message.C_GET_RSP
+        )
 
     def refuse(self, status: int, comment: str | None = None) -> None:
         """Answer with a status and nothing else."""
@@ -268,16 +270,16 @@ class MoveScp:
         self, status: int, counters: SubOperationCounters | None, *, comment: str | None = None
     ) -> None:
         elements: list[tuple[int, int | str]] = [
-            (encoding.AFFECTED_SOP_CLASS_UID, self._sop_class_uid),
-            (encoding.COMMAND_FIELD, self._command_field),
-            (encoding.MESSAGE_ID_RESPONDED_TO, self._message_id),
-            (encoding.STATUS, status),
+            (dimse_message.AFFECTED_SOP_CLASS_UID, self._sop_class_uid),
+            (dimse_message.COMMAND_FIELD, self._command_field),
+            (dimse_message.MESSAGE_ID_RESPONDED_TO, self._message_id),
+            (dimse_message.STATUS, status),
         ]
         if comment:
-            elements.append((encoding.ERROR_COMMENT, comment))
+            elements.append((dimse_message.ERROR_COMMENT, comment))
         elements += self._counted(status, counters)
         data_set = self._failed_list(status, counters)
-        command = encoding.command_set(elements, has_data_set=data_set is not None)
+        command = dimse_message.command_set(elements, has_data_set=data_set is not None)
         self._connection.send(self._context_id, command, data_set)
 
     def _counted(self, status: int, counters: SubOperationCounters | None) -> list[tuple[int, int | str]]:
@@ -286,12 +288,12 @@ class MoveScp:
             return []
         times = {"zero": 0, "doubled": 2}.get(given, 1)
         elements: list[tuple[int, int | str]] = [
-            (encoding.COMPLETED_SUB_OPERATIONS, counters.completed * times),
-            (encoding.FAILED_SUB_OPERATIONS, counters.failed * times),
-            (encoding.WARNING_SUB_OPERATIONS, counters.warning * times),
+            (dimse_message.COMPLETED_SUB_OPERATIONS, counters.completed * times),
+            (dimse_message.FAILED_SUB_OPERATIONS, counters.failed * times),
+            (dimse_message.WARNING_SUB_OPERATIONS, counters.warning * times),
         ]
         if status in {PENDING, CANCEL}:
-            elements.append((encoding.REMAINING_SUB_OPERATIONS, counters.remaining * times))
+            elements.append((dimse_message.REMAINING_SUB_OPERATIONS, counters.remaining * times))
         return elements
 
     def _failed_list(self, status: int, counters: SubOperationCounters | None) -> bytes | None:
@@ -300,4 +302,4 @@ class MoveScp:
         if not counters.failed_uids:
             return None
         value = "\\".join(counters.failed_uids).encode("ascii")
-        return encoding.element(_FAILED_LIST_TAG, "UI", value, implicit_vr=self._implicit_vr)
+        return dimse_message.element(_FAILED_LIST_TAG, "UI", value, implicit_vr=self._implicit_vr)

@@ -12,9 +12,9 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from simulator.archive.model import ArchiveMatch, Instance
 from simulator.content import EncodedObject, ObjectEncoder
-from simulator.network import encoding
+from simulator.network import dimse_message
 from simulator.network.sockets import acknowledge_at_once
-from simulator.transfer.requestor import Requestor, raw_socket
+from simulator.transfer.requestor import PacsRequestor, raw_socket
 
 _log = logging.getLogger(__name__)
 
@@ -52,16 +52,16 @@ class Originator:
 def store_command(made: EncodedObject, message_id: int, originator: Originator | None) -> bytes:
     """Return the command set of a C-STORE request."""
     elements: list[tuple[int, int | str]] = [
-        (encoding.AFFECTED_SOP_CLASS_UID, made.sop_class_uid),
-        (encoding.AFFECTED_SOP_INSTANCE_UID, made.sop_instance_uid),
-        (encoding.COMMAND_FIELD, encoding.C_STORE_RQ),
-        (encoding.MESSAGE_ID, message_id),
-        (encoding.PRIORITY, 0),
+        (dimse_message.AFFECTED_SOP_CLASS_UID, made.sop_class_uid),
+        (dimse_message.AFFECTED_SOP_INSTANCE_UID, made.sop_instance_uid),
+        (dimse_message.COMMAND_FIELD, dimse_message.C_STORE_RQ),
+        (dimse_message.MESSAGE_ID, message_id),
+        (dimse_message.PRIORITY, 0),
     ]
     if originator is not None:
-        elements.append((encoding.MOVE_ORIGINATOR_AE_TITLE, originator.ae_title))
-        elements.append((encoding.MOVE_ORIGINATOR_MESSAGE_ID, originator.message_id))
-    return encoding.command_set(elements, has_data_set=True)
+        elements.append((dimse_message.MOVE_ORIGINATOR_AE_TITLE, originator.ae_title))
+        elements.append((dimse_message.MOVE_ORIGINATOR_MESSAGE_ID, originator.message_id))
+    return dimse_message.command_set(elements, has_data_set=True)
 
 
 def storage_contexts(instances: Iterable[Instance]) -> list[PresentationContext]:
@@ -95,7 +95,7 @@ class StoreSender:
         self, ae_title: str, destination: Destination, encoder: ObjectEncoder, timeout_s: float = 30.0
     ) -> None:
         self._encoder = encoder
-        self._ae = Requestor(ae_title=ae_title)
+        self._ae = PacsRequestor(ae_title=ae_title)
         self._ae.maximum_pdu_size = 0
         self._ae.acse_timeout = self._ae.connection_timeout = timeout_s
         self._ae.dimse_timeout = timeout_s
@@ -123,7 +123,9 @@ class StoreSender:
         self._message_id = self._message_id % 0xFFFF + 1
         command = store_command(made, self._message_id, originator)
         self._write(
-            encoding.message(context.context_id, command, made.data_set, assoc.acceptor.maximum_length or 0)
+            dimse_message.message(
+                context.context_id, command, made.data_set, assoc.acceptor.maximum_length or 0
+            )
         )
         _context_id, response = assoc.dimse.get_msg(block=True)
         if not isinstance(response, C_STORE) or response.Status is None:

@@ -27,7 +27,7 @@ class _Socket(AssociationSocket):
             self.socket.close()
 
 
-class Requestor(ApplicationEntity):
+class PacsRequestor(ApplicationEntity):
     """Opens associations, each to be used by one thread."""
 
     def _create_socket(

@@ -34,9 +34,7 @@ DICOM_MAY_IMPORT = ("shared/dicom/", "shared/identifiers.py", "shared/errors.py"
 #: Folders that still import each other.
 CIRCLES_TO_CUT = {
     "services/query/examination",
-    "services/query/find_scu.py",
     "services/query/ledger",
-    "services/query/profile",
     "services/retrieve/context.py",
     "services/retrieve/ledger",
     "services/retrieve/planning",
@@ -44,12 +42,6 @@ CIRCLES_TO_CUT = {
     "services/web/commands",
     "services/web/components.py",
     "services/web/security",
-    "simulator/archive",
-    "simulator/content",
-    "simulator/faults.py",
-    "simulator/network",
-    "simulator/query",
-    "simulator/transfer",
 }
 
 

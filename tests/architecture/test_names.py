@@ -49,23 +49,18 @@ GERUND_MODULES = {
     "services/store/handover/batching.py",
     "services/web/commands/pending.py",
     "services/web/views/formatting.py",
-    "simulator/network/encoding.py",
-    "simulator/query/attribute_matching.py",
+    "simulator/network/dimse_message.py",
 }
 
 #: Two things, one name, on purpose.
 TWINS = {
     "Case",
     "Connection",
-    "Event",
     "Findings",
     "Outcome",
     "Report",
-    "Requestor",
-    "Server",
     "StoredObject",
     "TooLargeError",
-    "Transfer",
     "Turn",
     "Worker",
 }
@@ -98,4 +93,4 @@ def test_a_class_name_means_one_thing():
 
 
 def test_a_loop_names_what_it_goes_over():
-    assert len(empty_loops(source_tree())) <= 98
+    assert len(empty_loops(source_tree())) <= 95

@@ -176,7 +176,7 @@ def folders_of_files(root: Path, size_bytes: int, number: int, *, first: int = 0
             made_object(10_000 * sender + n, size_bytes=size_bytes, series=f"1.2.826.0.1.3.{sender}")
             for n in range(first, first + number)
         ]
-        batches.append([_written(folder, one) for one in made])
+        batches.append([_written(folder, dicom_object) for dicom_object in made])
     return batches
 
 

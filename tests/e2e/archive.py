@@ -23,7 +23,9 @@ def mixed_archive(studies: int) -> list[Study]:
     makes = (ct_study, dx_study, mg_study, mr_study)
     numbers = (ct, dx, mg, mr)
     return [
-        one for make, number in zip(makes, numbers, strict=True) for one in days_of(number, FIRST, LAST, make)
+        study
+        for make, number in zip(makes, numbers, strict=True)
+        for study in days_of(number, FIRST, LAST, make)
     ]
 
 

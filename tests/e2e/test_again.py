@@ -24,10 +24,10 @@ def test_what_is_missing_is_asked_again_after_a_restart_of_everything(installati
     # When
     second = installation.doseqr("again", first.json["id"], "--json")
     # Then
-    asked = [one for one in pacs.witness.of("find")[before:] if one.level == "STUDY"]
+    asked = [request for request in pacs.witness.of("find")[before:] if request.level == "STUDY"]
     assert (first.code, first.json["status"]) == (1, "incomplete")
     assert (second.code, second.json["status"], second.json["round"]) == (0, "completed", 1)
-    assert {one.keys["ModalitiesInStudy"] for one in asked} == {("MG",)}
+    assert {request.keys["ModalitiesInStudy"] for request in asked} == {("MG",)}
     again = installation.doseqr(*ORDER)
     assert verdict(second.json) == verdict(again.json)
     wait_until(lambda: len(seen.endings(first.json["id"])) == 2)

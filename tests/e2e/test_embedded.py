@@ -49,7 +49,10 @@ def test_commands_reach_the_one_process_and_nothing_calls_a_broker(embedded, scr
     begun = embedded.doseqr(*ORDER, "--no-wait", "--include-known")
     cancelled = embedded.doseqr("cancel", begun.json["id"], "--json")
     # Then
-    assert (echo.code, {one["node"] for one in echo.json if one["ok"]}) == (0, {"doseqr", "pacs"})
+    assert (echo.code, {echo_result["node"] for echo_result in echo.json if echo_result["ok"]}) == (
+        0,
+        {"doseqr", "pacs"},
+    )
     assert (done.code, done.json["retrieve"]["counts"]["arrived"]) == (0, len(wanted(archive)))
     assert shown.json["counts"] == done.json["counts"]
     assert (cancelled.code, cancelled.json["status"]) == (0, "cancelled")

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from shared.contract.messages import ENDED
 from shared.database.models import Query, QueryFind
-from simulator.archive.generator import generate
+from simulator.generator.generated_archive import generate
 from tests.bench.table import print_table
 from tests.support.processes.installation import Observed, Running, installed, observed
 

@@ -65,9 +65,9 @@ def kept_in(query: dict[str, Any], made: Iterable[Study]) -> dict[str, frozenset
     """Return the kept objects of each study that has a requested type."""
     judged = judged_of(query)
     return {
-        one.study_instance_uid: kept_of(judged[one.study_instance_uid], one)
-        for one in made
-        if one.study_instance_uid in judged
+        study.study_instance_uid: kept_of(judged[study.study_instance_uid], study)
+        for study in made
+        if study.study_instance_uid in judged
     }
 
 
@@ -94,5 +94,5 @@ def test_a_dcmqrscp_leads_to_what_can_be_known_of_it(system, make_dcmqrscp, scri
         # Then
         assert kept_in(query, made) == kept_in(twin, made)
         assert kept_in(query, made).keys() == {
-            one.study_instance_uid for one in made if is_wanted(one, MONTH)
+            study.study_instance_uid for study in made if is_wanted(study, MONTH)
         }

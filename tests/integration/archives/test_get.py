@@ -21,7 +21,7 @@ def fetch(system) -> None:
 
 def outcome(query: dict[str, Any], retrieve: dict[str, Any], files, sent) -> tuple[set[str], set[str]]:
     """Return what had to arrive, and what stands as missing."""
-    return kept_of(query, files) & set(sent), {one["sop_instance_uid"] for one in retrieve["missing"]}
+    return kept_of(query, files) & set(sent), {entry["sop_instance_uid"] for entry in retrieve["missing"]}
 
 
 def test_each_kept_object_of_an_orthanc_is_fetched_as_it_would_have_been_sent(system, orthanc_as_pacs):

@@ -37,7 +37,7 @@ def measured(database: Database, host: str, port: int, ae_title: str, today: dt.
 
 
 def last_day(made: Iterable[Study]) -> dt.date:
-    return max(one.date for one in made if one.date is not None)
+    return max(study.date for study in made if study.date is not None)
 
 
 def small(number: int) -> list[Study]:

@@ -63,9 +63,12 @@ def header_of(path: Path) -> pydicom.Dataset:
 
 def kept_of(query: dict[str, Any], files: Iterable[Path]) -> set[str]:
     """Return the SOP Instance UIDs that a query keeps, those of whole series looked up in the files."""
-    series = [one for study in query["studies"] for one in study["series"] if one["decision"] == "keep"]
+    series = [entry for study in query["studies"] for entry in study["series"] if entry["decision"] == "keep"]
     single = {
-        one["sop_instance_uid"] for entry in series for one in entry["objects"] if one["decision"] == "keep"
+        instance["sop_instance_uid"]
+        for entry in series
+        for instance in entry["objects"]
+        if instance["decision"] == "keep"
     }
     whole = {entry["series_instance_uid"] for entry in series if entry["whole"]}
     headers = map(header_of, files)
@@ -179,6 +182,6 @@ def test_each_kept_object_that_a_dcmqrscp_can_send_arrives_and_the_others_are_na
     assert len(kept & set(sent)) > 10
     assert arrived == {uid: sent[uid] for uid in kept & set(sent)}
     # DCMTK 3.6.7 takes radiopharmaceutical dose reports and cannot send them.
-    assert {one["sop_instance_uid"] for one in retrieve["missing"]} == kept - set(sent)
+    assert {entry["sop_instance_uid"] for entry in retrieve["missing"]} == kept - set(sent)
     assert retrieve["status"] == ("incomplete" if kept - set(sent) else "completed")
     assert retrieve["counts"]["asked"] == len(kept)

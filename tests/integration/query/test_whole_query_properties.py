@@ -11,8 +11,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from simulator.archive.blueprints import KINDS, make_study
 from simulator.archive.model import Study
+from simulator.generator.blueprints import KINDS, make_study
 from tests.support.jobs.ward import TYPES, Desk, check_against_truth, judged_of, kept_of
 
 #: The report of an example names the desk, which is long.

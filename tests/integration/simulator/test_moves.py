@@ -58,7 +58,7 @@ def test_move_sends_real_objects(pacs_of, store_scp, study):
     assert counters(statuses[-1]) == (5, 0, 0)
     assert store_scp.uids == factories.objects(study)
     assert decode_object(store_scp.received[0]).StudyInstanceUID == study.study_instance_uid
-    assert len({one.association for one in store_scp.received}) == 1
+    assert len({received.association for received in store_scp.received}) == 1
 
 
 @pytest.mark.parametrize("listed", [False, True])
@@ -139,7 +139,7 @@ def test_failed_object_is_named_and_arrives_later(pacs_of, store_scp, study):
     assert (first, second) == ([failing], [])
     assert arrived == factories.objects(study) - {failing}
     assert store_scp.uids == factories.objects(study)
-    assert [one.status for one in pacs.witness.of("move")] == [0xB000, 0x0000]
+    assert [request.status for request in pacs.witness.of("move")] == [0xB000, 0x0000]
 
 
 def test_failed_list_can_be_left_out(pacs_of, study):
@@ -240,7 +240,7 @@ def test_objects_are_sent_after_success_was_said(pacs_of, store_scp, study):
 def test_new_association_for_each_object(pacs_of, store_scp, study):
     move(pacs_of(study, association_per_object=True), study)
 
-    assert len({one.association for one in store_scp.received}) > 1
+    assert len({received.association for received in store_scp.received}) > 1
     assert store_scp.uids == factories.objects(study)
 
 
@@ -291,7 +291,7 @@ def test_association_to_the_store_breaks_once(pacs_of, store_scp, study, kind):
     # Then
     assert (final.Status, counters(final)) == (0xB000, (4, 1, 0))
     assert len(store_scp.received) == 4
-    assert len({one.association for one in store_scp.received}) == 2
+    assert len({received.association for received in store_scp.received}) == 2
 
 
 def test_move_that_is_never_answered_hangs_until_the_client_gives_up(pacs_of, study):

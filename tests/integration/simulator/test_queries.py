@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from simulator.archive.generator import generate
 from simulator.archive.model import Study
+from simulator.generator.generated_archive import generate
 from tests.support.peers import studies as factories
 from tests.support.peers.query_retrieve_scu import FIND, Scu, identifier_of
 
@@ -59,7 +59,7 @@ def test_find_goes_down_all_levels(scripted_pacs):
     # Then
     assert (found.StudyInstanceUID, found.StudyDescription) == (wanted.study_instance_uid, "Schädel-CT")
     assert (list(found.ModalitiesInStudy), found.NumberOfStudyRelatedSeries) == (["CT", "SR"], 2)
-    assert [one.SOPInstanceUID for one in image] == [wanted.series[1].instances[0].sop_instance_uid]
+    assert [match.SOPInstanceUID for match in image] == [wanted.series[1].instances[0].sop_instance_uid]
     assert (image[0].SOPClassUID, image[0].InstanceNumber, status) == ("1.2.840.10008.5.1.4.1.1.88.67", 1, 0)
 
 
@@ -74,7 +74,7 @@ def test_thousands_of_answers_come_complete(scripted_pacs):
 
     # Then
     assert status == 0
-    assert {one.StudyInstanceUID for one in found} == {
+    assert {match.StudyInstanceUID for match in found} == {
         study.study_instance_uid for study in archive.studies()
     }
 
@@ -122,7 +122,7 @@ def test_every_nth_study_is_answered_twice(scripted_pacs):
     with Scu(pacs) as scu:
         found, _final = scu.find("STUDY", **STUDY_KEYS)
 
-    assert (len(found), len({one.StudyInstanceUID for one in found})) == (6, 4)
+    assert (len(found), len({match.StudyInstanceUID for match in found})) == (6, 4)
 
 
 @pytest.mark.parametrize("kind", ["abort", "close", "garbage"])
@@ -192,7 +192,7 @@ def test_answer_without_study_uid(scripted_pacs):
     with Scu(pacs) as scu:
         found, final = scu.find("STUDY", **STUDY_KEYS)
 
-    assert ["StudyInstanceUID" in one for one in found] == [True, False, True]
+    assert ["StudyInstanceUID" in match for match in found] == [True, False, True]
     assert final == 0
 
 
@@ -207,7 +207,7 @@ def test_answer_without_the_uid_of_its_level(scripted_pacs):
         found, final = scu.find("SERIES", StudyInstanceUID=study.study_instance_uid, SeriesInstanceUID=None)
 
     # Then
-    assert ["SeriesInstanceUID" in one for one in found] == [True, False]
+    assert ["SeriesInstanceUID" in match for match in found] == [True, False]
     assert final == 0
 
 
@@ -238,10 +238,10 @@ def test_fault_strikes_each_answer_about_one_study_and_no_other(scripted_pacs):
         series, _ = scu.find("SERIES", StudyInstanceUID=ill, SeriesInstanceUID=None)
 
     # Then
-    others = [one.study_instance_uid for one in made if one.study_instance_uid != ill]
+    others = [study.study_instance_uid for study in made if study.study_instance_uid != ill]
     assert [[answer.StudyInstanceUID for answer in answers] for answers in found] == [others, others]
     assert series == []
-    assert [one.fault for one in pacs.witness.of("find")] == ["drop_answer"] * 3
+    assert [request.fault for request in pacs.witness.of("find")] == ["drop_answer"] * 3
 
 
 def test_announced_numbers_can_be_wrong_for_one_study(scripted_pacs):
@@ -254,7 +254,7 @@ def test_announced_numbers_can_be_wrong_for_one_study(scripted_pacs):
         found, _ = scu.find("STUDY", StudyInstanceUID=None, NumberOfStudyRelatedSeries=None)
 
     # Then
-    told = {one.StudyInstanceUID: one.NumberOfStudyRelatedSeries for one in found}
+    told = {match.StudyInstanceUID: match.NumberOfStudyRelatedSeries for match in found}
     assert told == {right.study_instance_uid: 2, wrong.study_instance_uid: 4}
 
 

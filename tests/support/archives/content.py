@@ -9,9 +9,9 @@ from io import BytesIO
 
 from pydicom.filewriter import dcmwrite
 
-from simulator.archive.generator import generate
 from simulator.archive.model import ArchiveMatch, Study
 from simulator.content import build
+from simulator.generator.generated_archive import generate
 
 #: Modalities of whose series every object may be kept.
 _WHOLE = frozenset({"MG", "DX", "CR", "PX", "SR"})

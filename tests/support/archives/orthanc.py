@@ -121,7 +121,7 @@ class Orthanc:
     def file_of(self, sop_instance_uid: str) -> bytes:
         """Return a file as it was stored."""
         found = json.loads(self._request("POST", "/tools/lookup", sop_instance_uid.encode()))
-        instance = next(one["ID"] for one in found if one["Type"] == "Instance")
+        instance = next(resource["ID"] for resource in found if resource["Type"] == "Instance")
         return self._request("GET", f"/instances/{instance}/file")
 
 

@@ -86,7 +86,7 @@ def send_files(archive: Archive, folder: Path) -> None:
 def lose(storage: Path, sop_instance_uids: Collection[str]) -> None:
     """Take the files of objects away behind the back of an archive that keeps DICOM files."""
     lost = set()
-    for path in (one for one in storage.rglob("*") if one.is_file()):
+    for path in (file for file in storage.rglob("*") if file.is_file()):
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
         except (InvalidDicomError, OSError):
@@ -187,7 +187,7 @@ def check(holdings: Holdings, ended: dict[str, Any], arrived: Arrived, lost: Col
     for path in holdings.files:
         if there.get(path.stem) is not None:
             assert there[path.stem] == data_set_in(path), path.stem
-    assert {one["sop_instance_uid"] for one in ended["missing"]} == set(lost)
+    assert {entry["sop_instance_uid"] for entry in ended["missing"]} == set(lost)
     assert ended["status"] == ("incomplete" if lost else "completed")
     assert ended["counts"]["asked"] == len(holdings.uids)
     assert ended["counts"]["arrived"] == len(holdings.uids) - len(lost)

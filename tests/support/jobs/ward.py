@@ -25,9 +25,9 @@ from shared.database.session import Database
 from shared.nodes.peers import peer_of
 from shared.querying.profile import Profile
 from shared.settings import Settings
-from simulator.archive.blueprints import KINDS, expected_objects, make_study
 from simulator.archive.model import Archive, Study
 from simulator.behaviour import Behaviour, Fault
+from simulator.generator.blueprints import KINDS, expected_objects, make_study
 from simulator.scp import ScriptedPacs
 from tests.support.servers.databases import prepare
 from tests.support.services.in_process import System, free_port
@@ -64,7 +64,7 @@ def make_ward(kinds: Iterable[str], *, seed: int = 5) -> list[Study]:
 
 WARD = make_ward(_KINDS)
 #: The last study of each kind.
-ONE: dict[str, Study] = {one.kind: one for one in WARD}
+ONE: dict[str, Study] = {study.kind: study for study in WARD}
 
 
 def uid_of(kind: str) -> str:
@@ -116,20 +116,20 @@ def kept_of(judged: Mapping[str, Any], study: Study) -> frozenset[str]:
 def judged_of(query: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the decided studies that have a requested type, by UID."""
     return {
-        one["study_instance_uid"]: one
-        for one in query["studies"]
-        if one["type"] and one["state"] == "decided"
+        study["study_instance_uid"]: study
+        for study in query["studies"]
+        if study["type"] and study["state"] == "decided"
     }
 
 
 def missing_studies(query: Mapping[str, Any]) -> set[str]:
     """Return the studies that a query names as missing."""
-    return {one["study_instance_uid"] for one in query["missing"] if one["kind"] == "study"}
+    return {entry["study_instance_uid"] for entry in query["missing"] if entry["kind"] == "study"}
 
 
 def missing_windows(query: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the windows that a query names as missing."""
-    return [one for one in query["missing"] if one["kind"] == "slice"]
+    return [entry for entry in query["missing"] if entry["kind"] == "slice"]
 
 
 def lies_in(study: Study, window: Mapping[str, Any]) -> bool:
@@ -152,7 +152,7 @@ def told(judged: Mapping[str, Any]) -> tuple[Any, ...]:
     How many objects there are, and the names of those of a whole series, depend on what the PACS tells.
     """
     keys = ("modality", "decision", "reason", "note", "whole")
-    series = {one["series_instance_uid"]: [one[key] for key in keys] for one in judged["series"]}
+    series = {series["series_instance_uid"]: [series[key] for key in keys] for series in judged["series"]}
     return judged["type"], judged["decision"], judged["reason"], judged["note"], series
 
 

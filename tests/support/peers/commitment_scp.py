@@ -105,8 +105,8 @@ class CommittingStore(StoreScp):
     def _action(self, event: evt.Event) -> tuple[int, Dataset | None]:
         information = event.action_information
         references = {
-            str(one.ReferencedSOPInstanceUID): str(one.ReferencedSOPClassUID)
-            for one in information.ReferencedSOPSequence
+            str(item.ReferencedSOPInstanceUID): str(item.ReferencedSOPClassUID)
+            for item in information.ReferencedSOPSequence
         }
         asked = Asked(str(information.TransactionUID), references)
         self.asked.append(asked)
@@ -123,7 +123,9 @@ class CommittingStore(StoreScp):
         failed = {uid: NO_SUCH_INSTANCE for uid in asked.references if uid not in held} | {
             uid: reason for uid, reason in self.failing.items() if uid in asked.references
         }
-        committed = {uid: one for uid, one in asked.references.items() if uid not in failed}
+        committed = {
+            uid: sop_class_uid for uid, sop_class_uid in asked.references.items() if uid not in failed
+        }
         report = self.edit(report_data_set(asked.transaction_uid, committed, failed))
         return report, FAILURES_EXIST if failed else ALL_COMMITTED
 

@@ -17,9 +17,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
-from simulator.network.connection import Server  # noqa: F401 (switches pynetdicom's logging of identifiers off)
+from simulator.network.connection import PacsServer  # noqa: F401 (switches pynetdicom's logging of identifiers off)
 from simulator.scp import ScriptedPacs
-from simulator.transfer.requestor import Requestor, raw_socket
+from simulator.transfer.requestor import PacsRequestor, raw_socket
 
 FIND = str(StudyRootQueryRetrieveInformationModelFind)
 MOVE = str(StudyRootQueryRetrieveInformationModelMove)
@@ -42,7 +42,7 @@ class Scu:
         timeout_s: float = 10,
         ssl_context: Any = None,
     ) -> None:
-        ae = Requestor(ae_title=ae_title)
+        ae = PacsRequestor(ae_title=ae_title)
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = timeout_s
         storage = list(dict.fromkeys(get))
         negotiation: list[Any] = [build_role(uid, scp_role=True) for uid in storage]

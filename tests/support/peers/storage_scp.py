@@ -19,7 +19,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.transport import ThreadedAssociationServer
 
-from simulator.network.connection import Server  # noqa: F401 (switches pynetdicom's logging of identifiers off)
+from simulator.network.connection import PacsServer  # noqa: F401 (switches pynetdicom's logging of identifiers off)
 from simulator.network.sockets import acknowledge_at_once, send_at_once
 
 VERIFICATION = str(Verification)
@@ -125,7 +125,7 @@ class StoreScp:
     @property
     def uids(self) -> frozenset[str]:
         """The SOP Instance UIDs that arrived."""
-        return frozenset(one.sop_instance_uid for one in self.received)
+        return frozenset(received.sop_instance_uid for received in self.received)
 
     def wait_for(self, number: int, timeout_s: float = 20) -> bool:
         """Wait until so many objects have arrived."""

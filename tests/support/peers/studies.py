@@ -166,8 +166,8 @@ def objects(*studies: Study, content: str | None = None) -> frozenset[str]:
     """Return the SOP Instance UIDs of studies, of one content or of all."""
     return frozenset(
         instance.sop_instance_uid
-        for one in studies
-        for member in one.series
+        for study in studies
+        for member in study.series
         for instance in member.instances
         if content in {None, instance.content}
     )

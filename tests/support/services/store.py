@@ -138,7 +138,7 @@ class Announced:
 
     @property
     def uids(self) -> list[str]:
-        return [one.sop_instance_uid for event in list(self.events) for one in event.objects]
+        return [stored.sop_instance_uid for event in list(self.events) for stored in event.objects]
 
     def close(self) -> None:
         self._subscription.close()
@@ -171,8 +171,8 @@ class RunningStore:
 
     def send(self, *objects: DicomObject) -> list[int]:
         """Send objects on one association; returns the status codes."""
-        with self.scu(*dict.fromkeys(one.context for one in objects)) as scu:
-            statuses = [one.send(scu) for one in objects]
+        with self.scu(*dict.fromkeys(dicom_object.context for dicom_object in objects)) as scu:
+            statuses = [dicom_object.send(scu) for dicom_object in objects]
             scu.release()
         return statuses
 

@@ -6,15 +6,15 @@ import pytest
 from pydantic import ValidationError
 
 from simulator.behaviour import Behaviour, Fault
-from simulator.faults import FaultBook, RequestFacts
+from simulator.faults import FaultBook, RequestDetails
 
 
-def strikes(fault: Fault, facts: list[RequestFacts]) -> list[bool]:
+def strikes(fault: Fault, details: list[RequestDetails]) -> list[bool]:
     book = FaultBook(Behaviour(faults=(fault,)))
-    return [book.strike(fact) is not None for fact in facts]
+    return [book.strike(fact) is not None for fact in details]
 
 
-FIND = RequestFacts("find", "SCU", "STUDY", frozenset({"1.2"}), frozenset({"CT"}))
+FIND = RequestDetails("find", "SCU", "STUDY", frozenset({"1.2"}), frozenset({"CT"}))
 
 
 @pytest.mark.parametrize(

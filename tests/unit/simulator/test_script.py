@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.archive.blueprints import KINDS
 from simulator.behaviour import Behaviour, Fault
 from simulator.content import RECIPES
+from simulator.generator.blueprints import KINDS
 from simulator.main import DEMO
 from simulator.script import ScriptError, make_archive, make_pacs, parse_script, read_script
 from tests.support.peers import studies as factories

@@ -15,7 +15,7 @@ from simulator import witness as records
 from simulator.archive.model import Archive, ArchiveMatch
 from simulator.behaviour import Behaviour, Fault, Operation
 from simulator.content import ObjectEncoder
-from simulator.faults import FaultBook, RequestFacts
+from simulator.faults import FaultBook, RequestDetails
 from simulator.network.connection import ConnectionLostError, ServedConnection
 from simulator.query.c_find import Finder, FindOutcome, echo, strike_down
 from simulator.query.responses import ResponseEncoder
@@ -56,8 +56,8 @@ class _Job:
     def implicit_vr(self) -> bool:
         return self.context.transfer_syntax[0].is_implicit_VR
 
-    def facts(self) -> RequestFacts:
-        return RequestFacts(
+    def details(self) -> RequestDetails:
+        return RequestDetails(
             _OPERATIONS[type(self.request)],
             self.connection.calling_ae_title,
             self.query.level or None,
@@ -127,7 +127,7 @@ class Services:
     def _answer(self, job: _Job) -> None:
         refusal = self._read_query(job)
         behaviour = self._book.behaviour
-        job.fault = self._book.strike(job.facts())
+        job.fault = self._book.strike(job.details())
         if behaviour.request_delay_s:
             job.connection.pause(behaviour.request_delay_s)
         request = job.request
@@ -150,10 +150,10 @@ class Services:
             self._limited_move(job, mover, request, behaviour)
 
     def _watch(self, job: _Job) -> Callable[[ArchiveMatch], Fault | None]:
-        facts = job.facts()
+        details = job.details()
 
         def watch(match: ArchiveMatch) -> Fault | None:
-            fault = self._book.strike_answer(facts, match)
+            fault = self._book.strike_answer(details, match)
             job.fault = fault or job.fault
             return fault
 
@@ -211,7 +211,7 @@ class Services:
             )
             return
         originator = Originator(job.connection.calling_ae_title, request.MessageID or 0)
-        transfer = _Transfer(
+        transfer = _RetrieveService(
             StoreSender(self._ae_title, destination, self._encoder),
             objects,
             originator,
@@ -233,7 +233,7 @@ class Services:
             raise RefusedError(behaviour.unknown_destination_status, "Move destination unknown")
         return Destination(ae_title, *address)
 
-    def _begin_later(self, transfer: "_Transfer", delay_s: float) -> None:
+    def _begin_later(self, transfer: "_RetrieveService", delay_s: float) -> None:
         thread = threading.Thread(
             target=self._send_later, args=(transfer, delay_s), name="pacs-queue", daemon=True
         )
@@ -241,7 +241,7 @@ class Services:
             self._later = {known for known in self._later if known.is_alive()} | {thread}
             thread.start()
 
-    def _send_later(self, transfer: "_Transfer", delay_s: float) -> None:
+    def _send_later(self, transfer: "_RetrieveService", delay_s: float) -> None:
         sub_operations = OperationCounts(self._book, transfer, self._wait)
         counters = SubOperationCounters(remaining=len(transfer.objects))
         self._wait(delay_s)
@@ -264,7 +264,7 @@ class Services:
             thread.join(timeout_s)
 
 
-class _Transfer:
+class _RetrieveService:
     """Sends the objects of one move to their destination."""
 
     def __init__(

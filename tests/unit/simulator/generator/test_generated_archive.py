@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.archive.blueprints import KINDS, expected_objects
-from simulator.archive.generator import generate
 from simulator.archive.model import objects_of
+from simulator.generator.blueprints import KINDS, expected_objects
+from simulator.generator.generated_archive import generate
 
 FIRST, LAST = dt.date(2024, 1, 1), dt.date(2024, 2, 29)
 TYPES = ("CT", "MG", "DX", "FL", "NM")
@@ -54,7 +54,8 @@ def test_window_that_moves_on_keeps_the_studies_of_a_day():
 
     # When
     uids = [
-        {study.study_instance_uid: study.kind for study in one.studies(day, day)} for one in (today, tomorrow)
+        {study.study_instance_uid: study.kind for study in archive.studies(day, day)}
+        for archive in (today, tomorrow)
     ]
 
     # Then

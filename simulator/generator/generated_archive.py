@@ -8,8 +8,8 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping
 
-from simulator.archive.blueprints import KINDS, StudyKind, make_study
 from simulator.archive.model import Study
+from simulator.generator.blueprints import KINDS, StudyKind, make_study
 
 _PREFIX_DIGITS = 12
 _DAY_DIGITS = 7

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.query.attribute_matching import date_window, match_key
+from simulator.query.attribute_match import date_window, match_key
 
 DATES = st.dates(dt.date(1990, 1, 1), dt.date(2035, 12, 31)).map(lambda day: day.strftime("%Y%m%d"))
 TIMES = st.times().map(lambda time: time.strftime("%H%M%S"))

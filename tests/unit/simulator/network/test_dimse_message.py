@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom.pdu import P_DATA_TF
 
-from simulator.network import encoding
+from simulator.network import dimse_message
 
 
 def fragments(pdus: bytes) -> list[tuple[int, int, bytes]]:
@@ -31,7 +31,7 @@ def fragments(pdus: bytes) -> list[tuple[int, int, bytes]]:
 )
 def test_fragments_join_to_the_payload_and_only_the_last_says_so(payload, maximum):
     # When
-    parts = fragments(encoding.p_data(3, payload, is_command=False, maximum_length=maximum))
+    parts = fragments(dimse_message.p_data(3, payload, is_command=False, maximum_length=maximum))
 
     # Then
     assert b"".join(content for _context, _header, content in parts) == payload
@@ -41,8 +41,8 @@ def test_fragments_join_to_the_payload_and_only_the_last_says_so(payload, maximu
 
 def test_command_set_says_its_length_and_whether_a_data_set_follows():
     # When
-    encoded = encoding.command_set(
-        [(encoding.STATUS, 0xFF00), (encoding.AFFECTED_SOP_CLASS_UID, "1.2.3")], has_data_set=True
+    encoded = dimse_message.command_set(
+        [(dimse_message.STATUS, 0xFF00), (dimse_message.AFFECTED_SOP_CLASS_UID, "1.2.3")], has_data_set=True
     )
 
     # Then

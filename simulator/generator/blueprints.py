@@ -342,7 +342,7 @@ def expected_objects(
         keeps = {**plan.keep, **(plan.keep_toshiba if toshiba else {})}
         for study_type, keep in keeps.items():
             if study_type in wanted:
-                expected.update(one.sop_instance_uid for one in _kept(series, keep))
+                expected.update(instance.sop_instance_uid for instance in _kept(series, keep))
     return frozenset(expected)
 
 
