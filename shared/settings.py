@@ -137,6 +137,19 @@ class Settings(BaseSettings):
     web_threads: int = Field(
         64, ge=4, le=1024, description="Requests that the web page answers at once; each open page holds one."
     )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Proxies in front of the web page whose X-Forwarded-For and X-Forwarded-Proto are "
+        "believed; 0: none, the headers are ignored.",
+    )
+    trusted_hosts: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="Host names under which the web page may be called, as a JSON list; a name that begins "
+        "with a dot means its subdomains too; empty: any.",
+    )
     secure_cookies: bool = Field(
         False, description="Send session cookies over HTTPS only; set it behind a TLS proxy."
     )

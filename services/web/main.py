@@ -7,7 +7,7 @@ import sys
 import structlog
 
 from services.web.app import components_of, create_app
-from services.web.server import HttpServer
+from services.web.http_server.server import HttpServer
 from shared.broker.port import Broker
 from shared.clock import utc_now
 from shared.database.session import Database
@@ -33,7 +33,13 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         return
     app = create_app(settings, broker, database)
     live = components_of(app).live
-    server = HttpServer(app, settings.web_host, settings.web_port, settings.web_threads)
+    server = HttpServer(
+        app,
+        settings.web_host,
+        settings.web_port,
+        settings.web_threads,
+        trusted_proxies=settings.trusted_proxies,
+    )
     server.start()
     lifecycle.on_stop(server.stop)
     # Stopped first: open streams would hold the server's threads.

@@ -1,0 +1,1 @@
+"""The HTTP server: bounded reading of requests in front of cheroot's worker threads."""
