@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import traceback
-from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
-from flask import Flask, request
+from flask import Flask, Request, request
 from flask_bootstrap import Bootstrap5
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import RequestRedirect
 
 from services.web.commands.pending import PendingCommands
 from services.web.components import KEY, Components
+from services.web.http_server.request_buffer import BODY_BYTES
 from services.web.live.event_stream import Live
 from services.web.live.service_status import ServiceStatus
 from services.web.pages import auth, errors, handovers, health, jobs, live, nodes, profiles, query, users
 from services.web.security import headers
-from services.web.security.login_limit import limiter
+from services.web.security.login_limit import LoginLimit
 from services.web.security.session_key import session_key
-from services.web.security.sessions import init_auth
+from services.web.security.sessions import IDLE, init_auth
 from services.web.views import formatting
 from shared.broker.port import Broker
 from shared.clock import Clock, utc_now
@@ -29,14 +32,18 @@ from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: A session ends after so long without a request by its user (polls of an open page do not count).
-IDLE = timedelta(hours=8)
-#: Share of the threads that may be held by open pages; the rest answers requests.
+#: Share of the threads that may be held by event streams of open pages; the rest serves requests.
 STREAM_SHARE = 0.75
 
 
 class _App(Flask):
     """Flask that logs where a request failed, never an error's text: it may hold data of a PACS."""
+
+    def raise_routing_exception(self, request: Request) -> NoReturn:
+        """Answer 404 instead of Werkzeug's own redirects, which name the host that the client sent."""
+        if isinstance(request.routing_exception, RequestRedirect):
+            raise NotFound
+        super().raise_routing_exception(request)
 
     def log_exception(self, exc_info: Any) -> None:
         """Log a failed request."""
@@ -58,6 +65,10 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     """
     app = _App(__name__, static_folder="static", template_folder="templates")
     app.config.update(_config(settings))
+    app.url_map.merge_slashes = False
+    if settings.trusted_proxies:
+        proxies = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign]
     app.extensions[KEY] = Components(
         settings=settings,
         broker=broker,
@@ -66,12 +77,12 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         live=Live(broker, max_streams=max(1, int(settings.web_threads * STREAM_SHARE))),
         pending_commands=PendingCommands(),
         service_status=ServiceStatus(broker),
+        login_limit=LoginLimit(),
         clock=clock,
     )
     CSRFProtect(app)
     Bootstrap5(app)
     init_auth(app)
-    limiter.init_app(app)
     headers.init_headers(app)
     errors.init_error_pages(app)
     formatting.init_filters(app)
@@ -95,12 +106,11 @@ def _config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         "PERMANENT_SESSION_LIFETIME": IDLE,
-        "MAX_CONTENT_LENGTH": 1024 * 1024,
+        "MAX_CONTENT_LENGTH": BODY_BYTES,
+        "TRUSTED_HOSTS": list(settings.trusted_hosts) or None,
         # The token ends with the session that it belongs to, not while a form is being filled in.
         "WTF_CSRF_TIME_LIMIT": None,
         # Behind a TLS proxy this compares the referrer with the address that the proxy calls.
         "WTF_CSRF_SSL_STRICT": False,
         "BOOTSTRAP_SERVE_LOCAL": True,
-        "RATELIMIT_STORAGE_URI": "memory://",
-        "RATELIMIT_HEADERS_ENABLED": False,
     }

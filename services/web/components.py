@@ -10,6 +10,7 @@ from flask import current_app
 from services.web.commands.pending import PendingCommands
 from services.web.live.event_stream import Live
 from services.web.live.service_status import ServiceStatus
+from services.web.security.login_limit import LoginLimit
 from shared.broker.port import Broker
 from shared.clock import Clock
 from shared.database.session import Database
@@ -30,6 +31,7 @@ class Components:
     live: Live
     pending_commands: PendingCommands
     service_status: ServiceStatus
+    login_limit: LoginLimit
     clock: Clock
 
     def today(self) -> date:

@@ -15,7 +15,7 @@ from shared.errors import PermanentError
 from shared.lifecycle import Lifecycle
 from shared.service import patiently, run_service
 from shared.settings import Settings, load
-from shared.users import FIRST_ADMIN, ensure_first_admin
+from shared.users.accounts import FIRST_ADMIN, ensure_first_admin
 
 log = structlog.get_logger(__name__)
 

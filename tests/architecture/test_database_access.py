@@ -39,7 +39,7 @@ SQL_ELSEWHERE = {
     "services/web/views/studies.py": "reads for one page, with its filters",
     "shared/nodes/nodes.py": "the only access to the table of nodes",
     "shared/service.py": "SELECT 1",
-    "shared/users.py": "the only access to the table of users",
+    "shared/users/accounts.py": "the only access to the table of users",
 }
 
 #: These take part in a transaction: they hand a `Session` to the ledger and write no SQL.

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from shared.clock import utc_now
 from shared.database.models import NodeCheck
-from shared.users import create_user
+from shared.users.accounts import create_user
 from tests.support.peers.studies import DAY, ct_study, fl_study, mg_study, mr_study
 from tests.support.servers.browser import PHONE, shoot
 from tests.support.services.in_process import System, free_port

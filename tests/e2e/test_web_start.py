@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 import pytest
 
 from services.web.main import start
+from shared.clock import utc_now
 from shared.errors import PermanentError
 from shared.lifecycle import Lifecycle
-from shared.users import check_password
+from shared.users.accounts import check_password
 from tests.support.services.web import PASSWORD, add_people
 
 
@@ -24,7 +25,7 @@ def test_the_first_start_prints_a_one_time_password(system, capsys):
     printed = re.search(r"Log in as admin with the one-time password (\S+)", capsys.readouterr().err)
     assert printed is not None
     with system.database.read() as session:
-        user = check_password(session, "admin", printed[1])
+        user = check_password(session, "admin", printed[1], utc_now())
     assert user is not None
     assert user.must_change_password
 

@@ -12,8 +12,8 @@ from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json, table
 from shared.clock import utc_now
 from shared.reading.jobs import iso
-from shared.users import create_user, find_user, list_users
-from shared.users import set_password as give_password
+from shared.users.accounts import create_user, find_user, list_users
+from shared.users.accounts import set_password as give_password
 
 app = typer.Typer(help="Users of the page; roles: viewer, importer, admin.")
 
@@ -54,7 +54,7 @@ def set_password(name: NameArgument, password_stdin: StdinOption = False) -> Non
             find_user(session, name)
         password = _password(from_stdin=password_stdin)
         with database.write() as session:
-            give_password(session, find_user(session, name), password)
+            give_password(session, find_user(session, name), password, utc_now())
     line(f"changed the password of {name}")
 
 

@@ -16,7 +16,7 @@ from shared.database.session import Database
 from shared.logs import configure
 from shared.reading.jobs import count_jobs
 from shared.settings import Settings, load
-from shared.users import FIRST_ADMIN, ensure_first_admin
+from shared.users.accounts import FIRST_ADMIN, ensure_first_admin
 
 #: How often it is looked whether the services live.
 POLL_INTERVAL_S = 0.5

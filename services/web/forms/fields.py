@@ -18,7 +18,8 @@ from shared.node_access.limits import (
     TIME_ZONE_MAX_LENGTH,
 )
 from shared.nodes.nodes import LIMITS, RETRIEVE_BY, VERIFY_BY, NodeInput, parse_node
-from shared.users import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, ROLES
+from shared.users.accounts import ROLES
+from shared.users.passwords import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
 
 #: Labels of the roles in the form.
 ROLE_NAMES = {

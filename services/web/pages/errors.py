@@ -5,12 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import structlog
-from flask import Flask, render_template, request
+from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from services.web.security.sessions import audit
+from services.web.views.formatting import duration
 from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
@@ -45,7 +46,7 @@ PAGES: dict[int, tuple[str, str, str]] = {
     ),
     HTTPStatus.TOO_MANY_REQUESTS: (
         "Too many attempts",
-        "Too many log-ins from this address have failed.",
+        "Too many log-ins of this account or from this address have failed.",
         "Wait a minute, then try again.",
     ),
     HTTPStatus.INTERNAL_SERVER_ERROR: (
@@ -65,6 +66,7 @@ def init_error_pages(app: Flask) -> None:
     """Register the error pages of an app."""
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(DatabaseAwayError, _database_away)
+    app.register_error_handler(SecurityError, _untrusted_host)
     app.register_error_handler(HTTPException, _http)
 
 
@@ -81,11 +83,28 @@ def error_page(status: int, what: str | None = None, advice: str | None = None) 
     return page, status
 
 
+def too_many_attempts(pause_s: float) -> ResponseReturnValue:
+    """Return the page for an account or address that has to pause."""
+    page, status = error_page(
+        HTTPStatus.TOO_MANY_REQUESTS, advice=f"Wait {duration(pause_s)}, then try again."
+    )
+    response = make_response(page, status)
+    response.headers["Retry-After"] = str(int(pause_s) + 1)
+    return response
+
+
 def _http(error: Exception) -> ResponseReturnValue:
     assert isinstance(error, HTTPException)
     if error.response is not None:
         return error.response
     return error_page(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _untrusted_host(error: Exception) -> ResponseReturnValue:
+    log.warning("host not trusted", error=type(error).__name__, remote_address=request.remote_addr or "")
+    # No template: without a trusted host there are no addresses to build.
+    text = "This server does not serve this host name. Its administrator sets DOSEQR_TRUSTED_HOSTS.\n"
+    return Response(text, HTTPStatus.BAD_REQUEST, mimetype="text/plain")
 
 
 def _csrf(error: Exception) -> ResponseReturnValue:

@@ -68,14 +68,21 @@ def test() -> ResponseReturnValue:
     return redirect(url_for("nodes.listing", echo=echo_id, node=nodes))
 
 
-@blueprint.route("/add/<kind>", methods=["GET", "POST"])
+@blueprint.get("/add/<kind>")
 @requires(*ADMINS)
 def add(kind: str) -> ResponseReturnValue:
+    """Show the form of a new node."""
+    _check_kind(kind)
+    return _form_page(NodeForm(), kind)
+
+
+@blueprint.post("/add/<kind>")
+@requires(*ADMINS)
+def create(kind: str) -> ResponseReturnValue:
     """Add a node."""
-    if kind not in KINDS:
-        abort(HTTPStatus.NOT_FOUND)
+    _check_kind(kind)
     form = NodeForm()
-    given = form.read(kind) if form.is_submitted() else None
+    given = form.read(kind)
     if given is not None:
         try:
             with components().database.write() as session:
@@ -86,18 +93,26 @@ def add(kind: str) -> ResponseReturnValue:
             audit("node added", node_id=node.id, kind=kind)
             flash(f"The node {node.name} is added.", "success")
             return redirect(url_for("nodes.listing"))
-    page = render_template("nodes/form.html", form=form, kind=kind, node=None)
-    return page, HTTPStatus.UNPROCESSABLE_ENTITY if form.problems() else HTTPStatus.OK
+    return _form_page(form, kind), HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-@blueprint.route("/<int:node_id>/edit", methods=["GET", "POST"])
+@blueprint.get("/<int:node_id>/edit")
 @requires(*ADMINS)
 def edit(node_id: int) -> ResponseReturnValue:
+    """Show the form of a node."""
+    with components().database.read() as session:
+        node = _node(session, node_id)
+    return _form_page(NodeForm(formdata=None, obj=node), node.kind, node)
+
+
+@blueprint.post("/<int:node_id>/edit")
+@requires(*ADMINS)
+def change(node_id: int) -> ResponseReturnValue:
     """Edit a node; running jobs use the change from their next association on."""
     with components().database.read() as session:
         node = _node(session, node_id)
     form = NodeForm(obj=node)
-    given = form.read(node.kind) if form.is_submitted() else None
+    given = form.read(node.kind)
     if given is not None:
         try:
             with components().database.write() as session:
@@ -108,24 +123,38 @@ def edit(node_id: int) -> ResponseReturnValue:
             audit("node edited", node_id=node_id)
             flash(f"The node {given.name} is changed.", "success")
             return redirect(url_for("nodes.listing"))
-    page = render_template("nodes/form.html", form=form, kind=node.kind, node=node)
-    return page, HTTPStatus.UNPROCESSABLE_ENTITY if form.problems() else HTTPStatus.OK
+    return _form_page(form, node.kind, node), HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-@blueprint.route("/<int:node_id>/remove", methods=["GET", "POST"])
+@blueprint.get("/<int:node_id>/remove")
 @requires(*ADMINS)
-def remove(node_id: int) -> ResponseReturnValue:
-    """Confirm and remove a node."""
+def confirm_removal(node_id: int) -> ResponseReturnValue:
+    """Ask for confirmation before a node is removed."""
     with components().database.read() as session:
         node = _node(session, node_id)
-    if request.method == "GET":
-        return render_template("nodes/remove.html", node=node, own=is_own_store(node, components().settings))
-    name = node.name
+    return render_template("nodes/remove.html", node=node, own=is_own_store(node, components().settings))
+
+
+@blueprint.post("/<int:node_id>/remove")
+@requires(*ADMINS)
+def remove(node_id: int) -> ResponseReturnValue:
+    """Remove a node."""
     with components().database.write() as session:
-        remove_node(session, _node(session, node_id), components().clock())
+        node = _node(session, node_id)
+        name = node.name
+        remove_node(session, node, components().clock())
     audit("node removed", node_id=node_id)
     flash(f"The node {name} is removed.", "success")
     return redirect(url_for("nodes.listing"))
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        abort(HTTPStatus.NOT_FOUND)
+
+
+def _form_page(form: NodeForm, kind: str, node: Node | None = None) -> str:
+    return render_template("nodes/form.html", form=form, kind=kind, node=node)
 
 
 def _node(session: Session, node_id: int) -> Node:

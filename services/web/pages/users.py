@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -15,12 +14,10 @@ from services.web.forms.fields import ROLE_NAMES, UserForm
 from services.web.security.sessions import ADMINS, audit, me, requires
 from shared.database.models import User
 from shared.errors import InvalidInputError
-from shared.users import create_user, list_users, set_password, valid_role
+from shared.users.accounts import create_user, list_users, set_disabled, set_password, set_role, valid_role
+from shared.users.passwords import one_time_password
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
-
-#: Random bytes of a one-time password.
-PASSWORD_BYTES = 12
 
 
 @blueprint.get("")
@@ -34,7 +31,7 @@ def listing() -> ResponseReturnValue:
 @requires(*ADMINS)
 def add() -> ResponseReturnValue:
     """Add a user with a one-time password, which is shown this once."""
-    form, password = UserForm(), secrets.token_urlsafe(PASSWORD_BYTES)
+    form, password = UserForm(), one_time_password()
     try:
         with components().database.write() as session:
             user = create_user(
@@ -56,9 +53,12 @@ def add() -> ResponseReturnValue:
 @requires(*ADMINS)
 def reset(user_id: int) -> ResponseReturnValue:
     """Give a user a new one-time password, which is shown this once; their sessions end."""
-    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    password = one_time_password()
     user = _change(
-        user_id, lambda session, user: set_password(session, user, password, must_change_password=True)
+        user_id,
+        lambda session, user: set_password(
+            session, user, password, components().clock(), must_change_password=True
+        ),
     )
     audit("password reset", about=user.name)
     return _page(UserForm(formdata=None), (user.name, password))
@@ -67,12 +67,12 @@ def reset(user_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:user_id>/role")
 @requires(*ADMINS)
 def role(user_id: int) -> ResponseReturnValue:
-    """Give a user another role."""
+    """Give a user another role; their sessions end."""
     try:
         wanted = valid_role(request.form.get("role", ""))
     except InvalidInputError:
         abort(HTTPStatus.BAD_REQUEST)
-    user = _change(user_id, lambda _, user: setattr(user, "role", wanted))
+    user = _change(user_id, lambda _, user: set_role(user, wanted))
     audit("role changed", about=user.name, role=wanted)
     flash(f"The role of {user.name} is now {wanted}.", "success")
     return redirect(url_for("users.listing"))
@@ -82,7 +82,7 @@ def role(user_id: int) -> ResponseReturnValue:
 @requires(*ADMINS)
 def disable(user_id: int) -> ResponseReturnValue:
     """Let a user log in no more; their sessions end."""
-    user = _change(user_id, lambda _, user: setattr(user, "disabled_at", components().clock()))
+    user = _change(user_id, lambda _, user: set_disabled(user, components().clock()))
     audit("user disabled", about=user.name)
     flash(f"{user.name} can no longer log in.", "success")
     return redirect(url_for("users.listing"))
@@ -92,7 +92,7 @@ def disable(user_id: int) -> ResponseReturnValue:
 @requires(*ADMINS)
 def enable(user_id: int) -> ResponseReturnValue:
     """Let a user log in again."""
-    user = _change(user_id, lambda _, user: setattr(user, "disabled_at", None))
+    user = _change(user_id, lambda _, user: set_disabled(user, None))
     audit("user enabled", about=user.name)
     flash(f"{user.name} can log in again.", "success")
     return redirect(url_for("users.listing"))

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import wraps
 from http import HTTPStatus
 from typing import ParamSpec, TypeVar, cast
@@ -29,10 +30,15 @@ R = TypeVar("R")
 IMPORTERS, ADMINS = ("importer", "admin"), ("admin",)
 
 #: Pages for which nobody has to be logged in.
-_PUBLIC = {"auth.login", "health.live", "health.ready", "static", "bootstrap.static"}
+_PUBLIC = {"auth.login", "auth.log_in", "health.live", "health.ready", "static", "bootstrap.static"}
 #: Pages for somebody who has to change the password first.
-_BEFORE_CHANGE = {"auth.password", "auth.logout"}
+_BEFORE_CHANGE = {"auth.password", "auth.change_password", "auth.logout"}
 _BACKGROUND = "doseqr_background"
+
+#: A session ends without a request of its user for IDLE (polls of an open page do not count), and ABSOLUTE
+#: after the log-in in any case (OWASP ASVS 4.0.3, 3.3.2).
+IDLE, ABSOLUTE = timedelta(hours=8), timedelta(hours=12)
+_BEGAN_AT = "began_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class LoggedIn:
     is_anonymous = False
 
     def get_id(self) -> str:
-        """Return what the session holds: the id, and the proof that the password is still the same."""
+        """Return what the session holds: the id, and a proof that it has not been ended."""
         return f"{self.id}.{self.proof}"
 
     @property
@@ -70,10 +76,11 @@ def logged_in(user: User) -> LoggedIn:
     return LoggedIn(user.id, user.name, user.role, user.must_change_password, proof)
 
 
-def begin_session(user: User) -> None:
+def begin_session(user: User, now: datetime) -> None:
     """Log a user in; nothing of an earlier session stays."""
     session.clear()
     session.permanent = True
+    session[_BEGAN_AT] = now.timestamp()
     login_user(logged_in(user))
 
 
@@ -122,7 +129,7 @@ def init_auth(app: Flask) -> None:
 
 def _load(text: str) -> LoggedIn | None:
     number, _, proof = text.partition(".")
-    if not number.isdecimal():
+    if not number.isdecimal() or not _is_young():
         return None
     try:
         with components().database.read() as database:
@@ -135,6 +142,13 @@ def _load(text: str) -> LoggedIn | None:
         return None
     found = logged_in(user)
     return found if hmac.compare_digest(found.proof, proof) else None
+
+
+def _is_young() -> bool:
+    began_at = session.get(_BEGAN_AT)
+    if not isinstance(began_at, int | float):
+        return False
+    return 0 <= components().clock().timestamp() - began_at < ABSOLUTE.total_seconds()
 
 
 def _guard() -> ResponseReturnValue | None:

@@ -54,7 +54,9 @@ class User(Base):
     role: Mapped[str] = mapped_column(String(16))
     password_hash: Mapped[str]
     must_change_password: Mapped[bool] = mapped_column(Boolean, default=False)
-    #: Changes with the password: sessions that hold an older one end.
+    #: When a one-time password is no longer taken.
+    password_expires_at: Mapped[datetime | None]
+    #: Replaced at log-out and with password, role or access: sessions that hold an older one end.
     session_token: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     last_login_at: Mapped[datetime | None]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
-from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from services.web.app import components_of, create_app
@@ -27,7 +27,7 @@ from shared.messaging.codec import decode_command
 from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import add_node, parse_node
 from shared.settings import Settings
-from shared.users import create_user
+from shared.users.accounts import create_user
 from tests.support.waiting import wait_until
 
 PASSWORD = "correct horse battery"
@@ -151,8 +151,8 @@ def add_people(database: Database) -> None:
             create_user(session, role, role, PASSWORD, utc_now())
 
 
-def _cheap_hash(password: str) -> str:
-    return generate_password_hash(password, method="scrypt:1024:8:1")
+#: Each test logs in; the costly hash is tested with the users.
+CHEAP_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.fixture(scope="session")
@@ -162,8 +162,7 @@ def peopled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = Database(f"sqlite:///{path}")
     migrate(database)
     with pytest.MonkeyPatch.context() as patch:
-        # Each test logs in; the costly hash is tested with the users.
-        patch.setattr("shared.users.generate_password_hash", _cheap_hash)
+        patch.setattr("shared.users.passwords._HASHER", CHEAP_HASHER)
         add_people(database)
     a_node(database, "remote", "pacs")
     a_node(database, "store", "archive")
@@ -174,8 +173,11 @@ def peopled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(test_settings: Settings, peopled_file: Path, tmp_path: Path) -> Iterator[Site]:
+def site(
+    test_settings: Settings, peopled_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
     """A page with one user of each role and one node of each kind; no service listens yet."""
+    monkeypatch.setattr("shared.users.passwords._HASHER", CHEAP_HASHER)
     broker = MemoryBroker()
     broker.declare()
     database = Database(f"sqlite:///{shutil.copy(peopled_file, tmp_path / 'site.sqlite')}")

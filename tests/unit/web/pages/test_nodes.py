@@ -9,7 +9,7 @@ import pytest
 from shared.contract.messages import EchoNodes
 from shared.database.models import Node, User
 from shared.nodes.nodes import list_nodes
-from shared.users import find_user
+from shared.users.accounts import find_user
 from tests.support.services.web import Site
 
 NODE = {"name": "ct-archive", "host": "archive.example.org", "port": "11112", "ae_title": "ARCHIVE"}

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Literal, get_args
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
-from werkzeug.security import check_password_hash, generate_password_hash
 
 from shared.database.models.web import User
 from shared.errors import InvalidInputError, NotFoundError
+from shared.users.passwords import (
+    PASSWORD_MAX_LENGTH,
+    check_acceptable,
+    hash_password,
+    needs_rehash,
+    one_time_password,
+    verify_password,
+)
 
 Role = Literal["viewer", "importer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 NAME_MAX_LENGTH = 64
-#: NIST SP 800-63B 5.1.1: at least 8 characters; the upper bound keeps hashing cheap.
-PASSWORD_MIN_LENGTH, PASSWORD_MAX_LENGTH = 8, 256
+#: Time in which a one-time password must be changed.
+ONE_TIME_LIFE = timedelta(days=7)
 #: Name of the first user, made with a one-time password.
 FIRST_ADMIN = "admin"
 
@@ -41,13 +48,16 @@ def create_user(
     """Add a user who may log in.
 
     Raises:
-        InvalidInputError: the name is taken or malformed, the role unknown, the password too short.
+        InvalidInputError: the name is taken or malformed, the role unknown, or the password not acceptable.
     """
+    valid_name = _valid_name(name)
+    check_acceptable(password, valid_name)
     user = User(
-        name=_valid_name(name),
+        name=valid_name,
         role=valid_role(role),
-        password_hash=_hash(password),
+        password_hash=hash_password(password),
         must_change_password=must_change_password,
+        password_expires_at=now + ONE_TIME_LIFE if must_change_password else None,
         session_token=_token(),
         created_at=now,
     )
@@ -60,27 +70,63 @@ def create_user(
     return user
 
 
-def set_password(session: Session, user: User, password: str, *, must_change_password: bool = False) -> None:
+def set_password(
+    session: Session, user: User, password: str, now: datetime, *, must_change_password: bool = False
+) -> None:
     """Set the password of a user; their sessions end.
 
     Raises:
-        InvalidInputError: the password is too short or too long.
+        InvalidInputError: the password is not acceptable.
     """
-    user.password_hash = _hash(password)
+    check_acceptable(password, user.name)
+    user.password_hash = hash_password(password)
     user.must_change_password = must_change_password
-    user.session_token = _token()
+    user.password_expires_at = now + ONE_TIME_LIFE if must_change_password else None
+    end_sessions(user)
     session.flush()
 
 
-def check_password(session: Session, name: str, password: str) -> User | None:
-    """Return the user if the password is right and they may log in; as slow for unknown names."""
+def end_sessions(user: User) -> None:
+    """End all sessions of a user: what they hold of the old token is worth nothing."""
+    user.session_token = _token()
+
+
+def set_role(user: User, role: str) -> None:
+    """Give a user another role; their sessions end.
+
+    Raises:
+        InvalidInputError: there is no such role.
+    """
+    user.role = valid_role(role)
+    end_sessions(user)
+
+
+def set_disabled(user: User, disabled_at: datetime | None) -> None:
+    """Disable a user, or enable them again (None); their sessions end."""
+    user.disabled_at = disabled_at
+    end_sessions(user)
+
+
+def check_password(session: Session, name: str, password: str, now: datetime) -> User | None:
+    """Return the user if the password is right and they may log in; as slow for unknown names.
+
+    A one-time password that has expired is wrong.
+    """
     user = session.scalars(select(User).where(User.name == name.strip())).one_or_none()
     expected = user.password_hash if user is not None else _hash_of_nobody()
-    matches = check_password_hash(expected, password[:PASSWORD_MAX_LENGTH])
+    matches = verify_password(expected, password[:PASSWORD_MAX_LENGTH])
     too_long = len(password) > PASSWORD_MAX_LENGTH
     if user is None or not matches or too_long or user.disabled_at is not None:
         return None
-    return user
+    expires_at = user.password_expires_at
+    return user if expires_at is None or now < expires_at else None
+
+
+def record_log_in(user: User, password: str, now: datetime) -> None:
+    """Note a log-in; a hash of an earlier version is replaced while the password is at hand."""
+    user.last_login_at = now
+    if needs_rehash(user.password_hash):
+        user.password_hash = hash_password(password)
 
 
 def find_user(session: Session, name: str) -> User:
@@ -101,15 +147,30 @@ def list_users(session: Session) -> list[User]:
 
 
 def ensure_first_admin(session: Session, now: datetime) -> str | None:
-    """Create the user `admin` if there are no users; returns the one-time password, or None."""
+    """Create the user `admin` if there are no users; returns the one-time password, or None.
+
+    If `admin` is the only user and let the one-time password expire, there is a new one.
+    """
+    password = one_time_password()
     if session.scalar(select(func.count()).select_from(User)):
-        return None
-    password = secrets.token_urlsafe(12)
+        only = _unused_admin(session, now)
+        if only is None:
+            return None
+        set_password(session, only, password, now, must_change_password=True)
+        return password
     try:
         create_user(session, FIRST_ADMIN, "admin", password, now, must_change_password=True)
     except InvalidInputError:  # another process was first
         return None
     return password
+
+
+def _unused_admin(session: Session, now: datetime) -> User | None:
+    users = list_users(session)
+    if len(users) > 1 or users[0].name != FIRST_ADMIN:
+        return None
+    expires_at = users[0].password_expires_at
+    return users[0] if expires_at is not None and expires_at <= now else None
 
 
 def valid_role(role: str) -> Role:
@@ -131,17 +192,9 @@ def _valid_name(name: str) -> str:
     return text
 
 
-def _hash(password: str) -> str:
-    if not PASSWORD_MIN_LENGTH <= len(password) <= PASSWORD_MAX_LENGTH:
-        raise InvalidInputError(
-            "password", f"must have {PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH} characters"
-        )
-    return generate_password_hash(password)
-
-
 @cache
 def _hash_of_nobody() -> str:
-    return generate_password_hash(secrets.token_urlsafe(12))
+    return hash_password(one_time_password())
 
 
 def _token() -> str:

@@ -1,0 +1,1 @@
+"""Users of the page: accounts and passwords."""
