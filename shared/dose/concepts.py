@@ -1,4 +1,4 @@
-"""Concepts of dose reports (PS3.16, templates 10001 to 10024), by the names of the standard."""
+"""Concepts of dose reports (PS3.16, templates 10001 to 10044), by the names of the standard."""
 
 from __future__ import annotations
 
@@ -43,3 +43,19 @@ LATERALITY = (Code("G-C171", "SRT"), Code("272741003", "SCT"))
 ADMINISTRATION = _dcm("113502")
 AGENT = (Code("F-61FDB", "SRT"), Code("349358000", "SCT"))
 ADMINISTERED_ACTIVITY = _dcm("113507")
+
+# Enhanced X-Ray Radiation Dose: TID 10041 and 10042
+ENHANCED_ACCUMULATED = _dcm("130500")
+ENHANCED_EVENT = _dcm("130501")
+
+
+def _siemens(value: str) -> Code:
+    return Code(value, "99SMS_RADSUM")
+
+
+# The private radiation summary of Siemens' mobile C-arms
+SIEMENS_REPORT = _siemens("C-10")
+SIEMENS_EXPOSURES = _siemens("C-200")
+SIEMENS_FLUORO_TIME = _siemens("C-202")
+SIEMENS_DAP = _siemens("C-204")
+SIEMENS_AIR_KERMA = _siemens("C-210")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import warnings
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -14,17 +13,15 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from shared.dose.ct import is_ct, summarize_ct
-from shared.dose.projection import is_projection, summarize_projection
-from shared.dose.radiopharmaceutical import is_radiopharmaceutical, summarize_radiopharmaceutical
-from shared.dose.summary import MAX_FIGURES, Summary
+from shared.dose.summary import Summary
+from shared.dose.templates import summarize
 from shared.dose.tree import PARSE_ERRORS, UnreadableReportError, content_of
-from shared.dose.vendor import is_radiation_summary, summarize_radiation_summary
 
-#: X-Ray Radiation Dose SR, Radiopharmaceutical Radiation Dose SR and Enhanced SR (PS3.4 B.5).
+#: X-Ray, Radiopharmaceutical and Enhanced X-Ray Radiation Dose SR, and Enhanced SR (PS3.4 B.5).
 REPORT_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.88.67",
     "1.2.840.10008.5.1.4.1.1.88.68",
+    "1.2.840.10008.5.1.4.1.1.88.76",
     "1.2.840.10008.5.1.4.1.1.88.22",
 )
 
@@ -46,10 +43,10 @@ _TAGS = [
 
 
 def read_summary(path: Path) -> Summary:
-    """Read a report and say what is in it.
+    """Read the file of a report and return what is in it.
 
     Raises:
-        UnreadableReportError: it is no report that can be read, in one word.
+        UnreadableReportError: it is no report that can be read; the text is one word.
         OSError: the file cannot be read.
     """
     if path.stat().st_size > MAX_FILE_BYTES:
@@ -68,25 +65,15 @@ def read_summary(path: Path) -> Summary:
 
 
 def _is_deflated(path: Path) -> bool:
-    """Tell whether a file's data set is deflated (PS3.5 A.5): nobody knows how large it really is."""
+    """Return whether a data set is deflated (PS3.5 A.5): it may be of any size."""
     meta = read_file_meta_info(path)
     return bool(meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
 
 
 def summary_of(ds: Dataset) -> Summary:
-    """Say what is in a report; one that holds several kinds (a PET-CT's) is told by its first.
+    """Return what is in a report.
 
     Raises:
         UnreadableReportError: its content cannot be read.
     """
-    report = content_of(ds)
-    for is_kind, summarize in (
-        (is_ct, summarize_ct),
-        (is_projection, summarize_projection),
-        (is_radiopharmaceutical, summarize_radiopharmaceutical),
-        (is_radiation_summary, summarize_radiation_summary),
-    ):
-        if is_kind(report):
-            summary = summarize(report)
-            return replace(summary, figures=summary.figures[:MAX_FIGURES])
-    return Summary("other", 0)
+    return summarize(content_of(ds))

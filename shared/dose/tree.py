@@ -5,14 +5,17 @@ Texts, names and dates of a report are not taken over: they may tell who the pat
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
+from typing import cast
 
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
+from pydicom.multival import MultiValue
 
+from shared.dose.numeric_value import Problem, read_decimal
 from shared.errors import DoseQRError
 
 #: Items and depth of a tree beyond which it is no dose report that anybody wrote.
@@ -31,7 +34,10 @@ PARSE_ERRORS = (
     BytesLengthException,
 )
 
-_LONGEST_TEXT = 64
+#: Characters that are kept of a text.
+_MAX_TEXT_LENGTH = 64
+#: Bytes of an element beyond which it is not converted: no code, value type or number is so long.
+_MAX_VALUE_BYTES = 1024
 
 
 class UnreadableReportError(DoseQRError):
@@ -53,8 +59,10 @@ class Item:
 
     value_type: str
     concept: Code | None
-    number: float | None
+    number: Decimal | None
     unit: str
+    #: Why an item that should have a number has none.
+    problem: Problem | None
     code: Code | None
     items: tuple[Item, ...]
 
@@ -99,12 +107,14 @@ class _Reader:
             raise UnreadableReportError("too_deep")
         if self._items > MAX_ITEMS:
             raise UnreadableReportError("too_large")
-        number, unit = _measured(ds)
+        value_type = _text(ds, "ValueType")[:16]
+        number, unit, problem = _measured(ds, value_type)
         return Item(
-            value_type=str(ds.get("ValueType", ""))[:16],
+            value_type=value_type,
             concept=_code(ds, "ConceptNameCodeSequence"),
             number=number,
             unit=unit,
+            problem=problem,
             code=_code(ds, "ConceptCodeSequence"),
             items=tuple(self.item(child, depth + 1) for child in ds.get("ContentSequence") or ()),
         )
@@ -115,27 +125,48 @@ def _code(ds: Dataset, keyword: str) -> Code | None:
     if not entries:
         return None
     entry = entries[0]
-    return Code(
-        _text(entry, "CodeValue"), _text(entry, "CodingSchemeDesignator"), _text(entry, "CodeMeaning")
-    )
+    value = _text(entry, "CodeValue") or _text(entry, "LongCodeValue")
+    return Code(value, _text(entry, "CodingSchemeDesignator"), _text(entry, "CodeMeaning"))
 
 
-def _measured(ds: Dataset) -> tuple[float | None, str]:
-    """Return number and unit (UCUM) of a measurement; some reports have the item and no value."""
-    values = ds.get("MeasuredValueSequence") or ()
+def _measured(ds: Dataset, value_type: str) -> tuple[Decimal | None, str, Problem | None]:
+    """Return number and unit (UCUM) of a measurement, and why there is no number; some have no value."""
+    values: Sequence[Dataset] = ds.get("MeasuredValueSequence") or ()
     if not values:
-        return None, ""
+        return None, "", "no_value" if value_type == "NUM" else None
     unit = _code(values[0], "MeasurementUnitsCodeSequence")
-    return _number(values[0].get("NumericValue")), unit.value if unit else ""
+    unit_value = unit.value if unit else ""
+    if len(values) > 1:
+        return None, unit_value, "several_values"
+    number, problem = _numeric_value(values[0])
+    return number, unit_value, problem
 
 
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except PARSE_ERRORS:
-        return None
-    return number if math.isfinite(number) else None
+def _numeric_value(measured: Dataset) -> tuple[Decimal | None, Problem | None]:
+    """Return Numeric Value (0040,A30A) from its bytes: pydicom gives up a report in which it is no number."""
+    element = _element(measured, "NumericValue")
+    if element is None or element.value is None:
+        return None, "no_value"
+    if isinstance(element, RawDataElement) and element.VR not in _BINARY_VRS:
+        raw = bytes(element.value)
+        return read_decimal(raw[:_MAX_VALUE_BYTES].decode("latin-1"))
+    value = measured.get("NumericValue") if isinstance(element, RawDataElement) else element.value
+    if isinstance(value, MultiValue | list):
+        return None, "several_values" if value else "no_value"
+    return read_decimal(str(value))
+
+
+#: VRs whose values are no text (PS3.5 6.2), met where a device errs in the VR.
+_BINARY_VRS = frozenset(("FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"))
+
+
+def _element(ds: Dataset, keyword: str) -> RawDataElement | DataElement | None:
+    """Return an element as it was read, without converting its value."""
+    return cast("RawDataElement | DataElement | None", ds.get_item(keyword))
 
 
 def _text(ds: Dataset, keyword: str) -> str:
-    return str(ds.get(keyword) or "").replace("\x00", "").strip()[:_LONGEST_TEXT]
+    element = _element(ds, keyword)
+    if isinstance(element, RawDataElement) and element.value and len(element.value) > _MAX_VALUE_BYTES:
+        return ""
+    return str(ds.get(keyword) or "").replace("\x00", "").strip()[:_MAX_TEXT_LENGTH]

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from shared.dose.numeric_value import plain
 from shared.reading.summaries import summaries
 
 COLUMNS = (
@@ -24,6 +25,9 @@ COLUMNS = (
     "of",
     "value",
     "unit",
+    "original_value",
+    "original_unit",
+    "problem",
 )
 
 #: Spreadsheets take a cell that begins with one of these for a formula.
@@ -52,11 +56,21 @@ def _rows(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield about | {
             "figure": _cell(figure["name"]),
             "of": _cell(figure["of"]),
-            "value": figure["value"],
+            "value": _number(figure["value"]),
             "unit": _cell(figure["unit"]),
+            "original_value": _number(figure.get("original_value")),
+            "original_unit": _cell(figure.get("original_unit")),
+            "problem": _cell(figure.get("problem")),
         }
+    if left_out := summary.get("figures_left_out", 0):
+        yield about | {"figure": "figures left out", "value": left_out}
     if not figures:
         yield about
+
+
+def _number(value: float | None) -> str:
+    """Return a number without an exponent; nothing where there is none."""
+    return "" if value is None else plain(value)
 
 
 def _cell(text: str | None) -> str:

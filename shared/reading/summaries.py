@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import Text, and_, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from shared.database.models import QueryStudy, ReportSummary, Retrieve, RetrieveObject, StoredObject
 from shared.dose.reports import REPORT_CLASSES
 
-#: Rows that are read at once.
+#: Rows whose keys are read together.
 PAGE = 500
+#: Characters of JSON that are read together, however large single summaries are.
+MAX_JSON_LENGTH = 4 << 20
+#: Figures of a kind and unit from single events, and totals, that `brief` leaves.
+EVENTS_SHOWN, TOTALS_SHOWN = 5, 50
 
 
 def summaries(session: Session, job_id: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield an entry for each dose report that arrived at DoseQR's own store, in the order of UIDs.
 
     `summary` is None while nobody has read it (`state` waiting) or where it is `unreadable`, with a reason.
+    Only some summaries are in memory together.
     """
     last = ("", "", "")
     left = limit
@@ -26,9 +32,64 @@ def summaries(session: Session, job_id: str, *, limit: int | None = None) -> Ite
         rows = session.execute(_page(job_id, last, PAGE if left is None else min(PAGE, left))).all()
         if not rows:
             return
-        yield from map(_entry, rows)
+        for chunk in _chunks(rows):
+            by_uid = _summaries_of(session, [row.sop_instance_uid for row in chunk if row.length])
+            yield from (_entry(row, by_uid.get(row.sop_instance_uid)) for row in chunk)
         last = (rows[-1].study_instance_uid, rows[-1].series_instance_uid, rows[-1].sop_instance_uid)
         left = None if left is None else left - len(rows)
+
+
+def brief(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with totals and the first figures of events: what a page shows of it.
+
+    The summary counts what it leaves: `totals_not_shown`, and `unreadable_not_shown` figures of events.
+    """
+    summary = entry["summary"]
+    if summary is None:
+        return dict(entry)
+    figures, totals, unreadable = [], 0, 0
+    shown: Counter[tuple[str, str]] = Counter()
+    for figure in summary["figures"]:
+        if not is_of_event(figure):
+            totals += 1
+            keep = totals <= TOTALS_SHOWN
+        elif figure["value"] is None:
+            unreadable += 1
+            keep = False
+        else:
+            key = (figure["name"], figure["unit"])
+            shown[key] += 1
+            keep = shown[key] <= EVENTS_SHOWN
+        if keep:
+            figures.append(figure)
+    left = {"totals_not_shown": max(0, totals - TOTALS_SHOWN), "unreadable_not_shown": unreadable}
+    return {**entry, "summary": {**summary, "figures": figures, **left}}
+
+
+def is_of_event(figure: Mapping[str, Any]) -> bool:
+    """Return whether a figure belongs to a single irradiation event."""
+    return str(figure["of"]).startswith("event ")
+
+
+def _chunks(rows: Sequence[Any]) -> Iterator[list[Any]]:
+    chunk: list[Any] = []
+    length = 0
+    for row in rows:
+        if chunk and length + (row.length or 0) > MAX_JSON_LENGTH:
+            yield chunk
+            chunk, length = [], 0
+        chunk.append(row)
+        length += row.length or 0
+    if chunk:
+        yield chunk
+
+
+def _summaries_of(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+    if not sop_instance_uids:
+        return {}
+    uid = ReportSummary.sop_instance_uid
+    rows = session.execute(select(uid, ReportSummary.summary).where(uid.in_(sop_instance_uids)))
+    return {row.sop_instance_uid: row.summary for row in rows}
 
 
 def count_of_reports(session: Session, job_id: str) -> int:
@@ -70,7 +131,7 @@ def _reports(job_id: str) -> Any:
             QueryStudy.type,
             ReportSummary.read_at,
             ReportSummary.unreadable,
-            ReportSummary.summary,
+            func.length(cast(ReportSummary.summary, Text)).label("length"),
         )
         .join(StoredObject, stored)
         .join(Retrieve, Retrieve.id == RetrieveObject.job_id)
@@ -103,7 +164,7 @@ def _page(job_id: str, last: tuple[str, str, str], limit: int) -> Any:
     return _reports(job_id).where(after).order_by(*key).limit(limit)
 
 
-def _entry(row: Any) -> dict[str, Any]:
+def _entry(row: Any, summary: Mapping[str, Any] | None) -> dict[str, Any]:
     state = "waiting" if row.read_at is None else "unreadable" if row.unreadable else "read"
     return {
         "study_instance_uid": row.study_instance_uid,
@@ -112,5 +173,5 @@ def _entry(row: Any) -> dict[str, Any]:
         "type": row.type,
         "state": state,
         "reason": row.unreadable or "",
-        "summary": row.summary,
+        "summary": summary,
     }

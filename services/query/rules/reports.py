@@ -23,6 +23,8 @@ class ReportKind(Enum):
 
 KIND_BY_SOP_CLASS: Mapping[str, ReportKind] = {
     "1.2.840.10008.5.1.4.1.1.88.67": ReportKind.RDSR,
+    # Enhanced X-Ray Radiation Dose SR (PS3.3 A.35.22)
+    "1.2.840.10008.5.1.4.1.1.88.76": ReportKind.RDSR,
     "1.2.840.10008.5.1.4.1.1.88.68": ReportKind.RRDSR,
     "1.2.840.10008.5.1.4.1.1.88.73": ReportKind.PATIENT_DOSE,
     "1.2.840.10008.5.1.4.1.1.88.22": ReportKind.ESR,

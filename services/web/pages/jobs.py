@@ -25,7 +25,7 @@ from shared.reading.export import csv_lines
 from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, get_job, list_jobs
 from shared.reading.queries import by_type
-from shared.reading.summaries import count_of_reports, summaries, unread
+from shared.reading.summaries import brief, count_of_reports, summaries, unread
 from shared.reading.why import why
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -82,7 +82,7 @@ def _about(session: Session, job: Job | None) -> dict[str, Any]:
     if isinstance(job, Retrieve):
         return {
             "lost": studies.missing_of_retrieve(session, job),
-            "reports": list(summaries(session, job.id, limit=REPORTS_SHOWN)),
+            "reports": [brief(entry) for entry in summaries(session, job.id, limit=REPORTS_SHOWN)],
             "number_of_reports": count_of_reports(session, job.id),
             "unread": unread(session, job.id),
             "handover": handover_of(session, job.id),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
+
+from shared.reading.summaries import is_of_event
 
 REPORT_KINDS = {
     "ct": "CT",
@@ -20,29 +23,61 @@ UNREADABLE_REASONS = {
     "too_deep": "Its content is nested deeper than any dose report.",
     "too_large": "It is larger than any dose report.",
     "defect": "Reading it failed; the log of the store service names the place.",
+    "too_costly": "Reading it takes more time or memory than any dose report.",
     "compressed": "Its content is compressed.",
     "no_file": "Its file could not be opened.",
+}
+
+#: Why a figure has no number (`shared.dose.numeric_value.Problem`).
+_PROBLEMS = {
+    "no_value": "no value",
+    "several_values": "several values",
+    "decimal_comma": "has a comma",
+    "not_finite": "no finite number",
+    "not_a_number": "no number",
 }
 
 _UNITS = {"mGy.cm": "mGy·cm", "mGycm": "mGy·cm", "Gy.cm2": "Gy·cm²", "Gy.m2": "Gy·m²"}
 
 #: Most figures of single events on the page; the export has all.
-_EVENTS_SHOWN = 4
+EVENTS_SHOWN = 4
+#: Significant digits of a number on the page.
+_DIGITS = 4
 
 
 def key_figures(summary: Mapping[str, Any]) -> str:
-    """Return totals, and for CT and mammography without totals the figures of the first events."""
+    """Return the totals of a brief summary; for CT, or without totals, also the first events."""
     figures = summary["figures"]
-    totals = [figure for figure in figures if not figure["of"].startswith("event ")]
-    events = [figure for figure in figures if figure["of"].startswith("event ")]
+    totals = [figure for figure in figures if not is_of_event(figure)]
+    events = [figure for figure in figures if is_of_event(figure)]
     parts = [_single(total) for total in totals]
     if summary["kind"] == "ct" or not totals:
-        parts += [_several(list(group)) for _, group in groupby(sorted(events, key=_name), key=_name)]
+        events.sort(key=_name_and_unit)
+        parts += [_several(list(group)) for _, group in groupby(events, key=_name_and_unit)]
+    if totals_not_shown := summary.get("totals_not_shown", 0):
+        parts.append(f"{totals_not_shown} more totals")
+    if unreadable := summary.get("unreadable_not_shown", 0):
+        parts.append(
+            "1 figure of an event not readable"
+            if unreadable == 1
+            else f"{unreadable} figures of events not readable"
+        )
+    if left_out := summary.get("figures_left_out", 0):
+        parts.append(f"{left_out} more only in the report itself")
     return "; ".join(parts) or "no figures"
 
 
-def _name(figure: Mapping[str, Any]) -> str:
-    return str(figure["name"])
+def plain_number(value: float) -> str:
+    """Return a number in four significant digits, never fewer than its integer ones, without an exponent."""
+    if not value:
+        return "0"
+    decimals = max(1, _DIGITS - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _name_and_unit(figure: Mapping[str, Any]) -> tuple[str, str]:
+    return str(figure["name"]), str(figure["unit"])
 
 
 def _single(figure: Mapping[str, Any]) -> str:
@@ -51,13 +86,16 @@ def _single(figure: Mapping[str, Any]) -> str:
 
 
 def _several(figures: Sequence[Mapping[str, Any]]) -> str:
-    shown = ", ".join(f"{figure['value']:.4g}" for figure in figures[:_EVENTS_SHOWN])
-    more = ", …" if len(figures) > _EVENTS_SHOWN else ""
+    shown = ", ".join(plain_number(figure["value"]) for figure in figures[:EVENTS_SHOWN])
+    more = ", …" if len(figures) > EVENTS_SHOWN else ""
     return f"{figures[0]['name']} {shown}{more} {_unit(figures[0])}".strip()
 
 
 def _value(figure: Mapping[str, Any]) -> str:
-    return f"{figure['value']:.4g} {_unit(figure)}".strip()
+    if figure["value"] is None:
+        problem = figure.get("problem", "")
+        return f"not readable ({_PROBLEMS.get(problem, problem)})"
+    return f"{plain_number(figure['value'])} {_unit(figure)}".strip()
 
 
 def _unit(figure: Mapping[str, Any]) -> str:

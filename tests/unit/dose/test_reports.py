@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from shared.dose.reports import summary_of
-from shared.dose.summary import Summary
+from shared.dose.summary import MAX_FIGURES, Summary
 from shared.dose.tree import MAX_DEPTH, UnreadableReportError
 from simulator.archive.model import ArchiveMatch
 from simulator.content import build
@@ -78,7 +81,7 @@ def test_the_total_is_that_of_the_events():
     # Then
     total = next(figure.value for figure in summary.figures if figure.name == "DLP total")
     assert total == pytest.approx(
-        sum(figure.value for figure in summary.figures if figure.name == "DLP"), abs=0.1
+        sum(figure.value or 0.0 for figure in summary.figures if figure.name == "DLP"), abs=0.1
     )
 
 
@@ -95,21 +98,180 @@ def test_dose_area_products_are_told_in_one_unit(value, unit, told):
     assert (figure.value, figure.unit) == (told, "Gy.cm2")
 
 
-@pytest.mark.parametrize("value", [None, "", "nan", "1e999"])
-def test_a_measurement_without_a_value_is_left_out(value):
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (None, "no_value"),
+        ("", "no_value"),
+        ("nan", "not_finite"),
+        ("1e999", "not_finite"),
+        ("Infinity", "not_finite"),
+        ("1,5", "decimal_comma"),
+        ("1.2\\3.4", "several_values"),
+        ("see below", "not_a_number"),
+        ("1.5 Gy", "not_a_number"),
+        ("0x10", "not_a_number"),
+        ("1_000", "not_a_number"),
+        ("9" * 400, "not_a_number"),
+    ],
+)
+def test_a_measurement_without_a_number_names_the_problem(value, problem):
     # Given
     item = number("113722", "1", "Gy.m2")
     if value is None:
         del item.MeasuredValueSequence
-    elif value == "":
-        item.MeasuredValueSequence[0].NumericValue = None
     else:
-        item.MeasuredValueSequence[0]._dict = {}
-        item.MeasuredValueSequence[0].add_new("NumericValue", "UT", value)
+        _raw_value(item, value.encode())
     # When
-    summary = summary_of(container("113701", container("113702", item)))
+    (figure,) = summary_of(container("113701", container("113702", item))).figures
     # Then
-    assert summary.figures == ()
+    assert (figure.name, figure.value, figure.problem) == ("DAP total", None, problem)
+
+
+@pytest.mark.parametrize("vr", ["DS", "UN", "LO", "UT", "CS"])
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [("1.235e+04", 12350.0), (" +12.50 ", 12.5), (".5", 0.5), ("5.", 5.0), ("-0", 0.0), ("1E-2\0", 0.01)],
+)
+def test_a_number_is_read_in_each_spelling_and_text_vr(value, read, vr):
+    # Given
+    item = number("113725", "1", "Gy")
+    _raw_value(item, value.encode(), vr)
+    # When
+    (figure,) = summary_of(container("113701", container("113702", item))).figures
+    # Then
+    assert (figure.value, figure.problem) == (read, "")
+
+
+def test_a_number_with_a_binary_vr_is_read():
+    # Given
+    item = number("113725", "1", "Gy")
+    _raw_value(item, struct.pack("<d", 2.5), "FD")
+    # When
+    (figure,) = summary_of(container("113701", container("113702", item))).figures
+    # Then
+    assert figure.value == 2.5
+
+
+def test_a_measurement_with_several_values_is_none_of_them():
+    # Given
+    item = number("113722", "1", "Gy.m2")
+    item.MeasuredValueSequence.append(number("113722", "2", "Gy.m2").MeasuredValueSequence[0])
+    # When
+    (figure,) = summary_of(container("113701", container("113702", item))).figures
+    # Then
+    assert (figure.value, figure.problem) == (None, "several_values")
+
+
+def _raw_value(item: Dataset, value: bytes, vr: str = "DS") -> None:
+    """Give a measurement a value as it comes from a file, where pydicom has not converted it."""
+    measured = item.MeasuredValueSequence[0]
+    tag = Tag("NumericValue")
+    measured._dict[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+
+
+def test_a_converted_product_keeps_what_the_report_has():
+    # Given
+    ds = container("113701", container("113702", number("113722", "150", "uGym2")))
+    # When
+    (figure,) = summary_of(ds).figures
+    # Then
+    assert (figure.value, figure.unit) == (1.5, "Gy.cm2")
+    assert (figure.original_value, figure.original_unit) == (150.0, "uGym2")
+
+
+def test_a_product_in_an_unknown_unit_is_left_as_it_is():
+    # Given
+    ds = container("113701", container("113702", number("113722", "150", "R.cm2")))
+    # When
+    (figure,) = summary_of(ds).figures
+    # Then
+    assert (figure.value, figure.unit, figure.original_unit) == (150.0, "R.cm2", "")
+
+
+def test_figures_of_a_thousand_events_are_all_there():
+    # Given
+    events = [container("113706", number("122130", "0.0001", "Gy.m2")) for _ in range(1000)]
+    # When
+    summary = summary_of(container("113701", *events))
+    # Then
+    assert (summary.events, len(summary.figures), summary.figures_left_out) == (1000, 1000, 0)
+    assert summary.figures[-1].of == "event 1000"
+
+
+def test_figures_beyond_the_limit_are_counted():
+    # Given
+    events = [container("113706", number("122130", "0.0001", "Gy.m2")) for _ in range(MAX_FIGURES + 3)]
+    # When
+    summary = summary_of(container("113701", *events))
+    # Then
+    assert (len(summary.figures), summary.figures_left_out) == (MAX_FIGURES, 3)
+    assert Summary.from_json(summary.to_json()) == summary
+
+
+def test_an_enhanced_report_has_totals_and_events():
+    # Given (PS3.16 TID 10040 to 10042)
+    ds = container(
+        "113701",
+        container(
+            "130500",
+            number("113722", "0.000123", "Gy.m2"),
+            number("113730", "12", "s"),
+            container("130502", number("113725", "0.5", "Gy")),
+        ),
+        container("130501", number("113738", "0.25", "Gy")),
+        container("130501", number("113738", "0.25", "Gy")),
+    )
+    # When
+    summary = summary_of(ds)
+    # Then
+    assert (summary.kind, summary.events) == ("projection", 2)
+    assert [(figure.name, figure.value, figure.unit, figure.of) for figure in summary.figures] == [
+        ("DAP total", 1.23, "Gy.cm2", ""),
+        ("dose at reference point total", 0.5, "Gy", ""),
+        ("fluoroscopy time total", 12.0, "s", ""),
+        ("dose at reference point", 0.25, "Gy", "event 1"),
+        ("dose at reference point", 0.25, "Gy", "event 2"),
+    ]
+
+
+def test_sources_of_an_enhanced_report_stay_apart():
+    # Given a biplane system
+    ds = container("113701", *(container("130500", number("113725", dose, "Gy")) for dose in ("1", "2")))
+    # When
+    summary = summary_of(ds)
+    # Then
+    assert [(figure.value, figure.of) for figure in summary.figures] == [(1.0, "source 1"), (2.0, "source 2")]
+
+
+@pytest.mark.parametrize(
+    ("total", "event", "kind"),
+    [
+        (("113813", "100", "mGy.cm"), ("113838", "100", "mGy.cm"), "ct"),
+        (("111637", "1.5", "mGy"), ("111631", "1.5", "mGy"), "mammography"),
+    ],
+)
+def test_an_enhanced_report_has_the_kind_of_its_figures(total, event, kind):
+    # Given
+    ds = container("113701", container("130500", number(*total)), container("130501", number(*event)))
+    # When
+    summary = summary_of(ds)
+    # Then
+    assert (summary.kind, summary.events, len(summary.figures)) == (kind, 1, 2)
+
+
+def test_a_report_of_two_kinds_has_the_figures_of_both():
+    # Given
+    ds = container(
+        "113701",
+        container("113811", number("113813", "100", "mGy.cm")),
+        container("113702", number("113722", "0.0001", "Gy.m2")),
+    )
+    # When
+    summary = summary_of(ds)
+    # Then
+    assert summary.kind == "ct"
+    assert [figure.name for figure in summary.figures] == ["DLP total", "DAP total"]
 
 
 def test_content_that_is_nested_too_deep_is_not_readable():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from shared.dose.reports import read_summary
 from shared.dose.tree import UnreadableReportError
@@ -65,3 +69,34 @@ def test_a_report_without_content_is_not_readable():
     # When, Then
     with pytest.raises(UnreadableReportError, match="no_content"):
         read_summary(SAMPLES / "ESR_non-dose.dcm")
+
+
+#: Concepts of doses that a person looks for in a report (PS3.16).
+DOSES = {
+    **dict.fromkeys(("113813", "113830", "113838", "113722", "113725", "113730", "122130", "113738"), "DCM"),
+    **dict.fromkeys(("111637", "111631", "113507"), "DCM"),
+}
+
+
+def measurements(ds: Dataset) -> Iterator[float]:
+    """Yield the numbers of dose measurements in a content tree, read without the code under test."""
+    for item in ds.get("ContentSequence", []):
+        concept = item.ConceptNameCodeSequence[0] if "ConceptNameCodeSequence" in item else Dataset()
+        is_dose = DOSES.get(concept.get("CodeValue", "")) == concept.get("CodingSchemeDesignator")
+        if is_dose and item.get("MeasuredValueSequence"):
+            yield float(item.MeasuredValueSequence[0].NumericValue)
+        yield from measurements(item)
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*R*SR*.dcm")), ids=lambda path: path.stem)
+def test_every_dose_of_a_real_report_is_a_figure(path):
+    # Given
+    expected: Counter[float | None] = Counter(measurements(dcmread(path)))
+    # When
+    figures = read_summary(path).figures
+    # Then
+    originals: Counter[float | None] = Counter(
+        figure.value if figure.original_value is None else figure.original_value for figure in figures
+    )
+    assert not expected - originals
+    assert not [figure for figure in figures if figure.value is None and figure.problem != "no_value"]

@@ -41,6 +41,9 @@ PET_FIRST = {"pt/1", "pt2/1"}
 NM_FIRST = {"nm/1", "nm2/1"}
 
 #: Three series: a dose report between others, an ESR with a text report, and one that answers nothing.
+#: Enhanced X-Ray Radiation Dose SR.
+ENHANCED_RDSR = "1.2.840.10008.5.1.4.1.1.88.76"
+
 WITH_RDSR = (sr("dose", BASIC, RDSR, RDSR), sr("esr", ESR, COMPREHENSIVE), silent("mute"))
 WITH_RRDSR = (sr("dose", RRDSR, BASIC), sr("esr", ESR), silent("mute"))
 ONLY_ESR = (sr("esr", ESR, COMPREHENSIVE), sr("text", BASIC), sr("patient", PATIENT_DOSE))
@@ -86,6 +89,8 @@ CELLS = [
     ("NM", PET, ONLY_TEXT, True, PET_FIRST, Reason.FIRST_IMAGE_PET),
     ("NM", NM, (), True, NM_FIRST, Reason.FIRST_IMAGE_NM),
     ("SR", (), WITH_RDSR, True, REPORTS, Reason.RDSR),
+    ("FL", FL, (sr("dose", ENHANCED_RDSR),), True, {"dose/1"}, Reason.RDSR),
+    ("CT", CT, (sr("dose", ENHANCED_RDSR),), True, {"dose/1"}, Reason.RDSR),
     ("SR", (), WITH_RRDSR, True, {"dose/1"}, Reason.RRDSR),
     ("SR", (), (sr("a", RDSR), sr("b", RRDSR), sr("c", ESR)), True, {"a/1", "b/1"}, Reason.RDSR),
     ("SR", (), ONLY_ESR, True, {"esr/1"}, Reason.ESR),
