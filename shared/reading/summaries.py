@@ -6,11 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Text, and_, case, cast, func, select
+from sqlalchemy import Row, Text, and_, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from shared.database.models import QueryStudy, ReportSummary, Retrieve, RetrieveObject, StoredObject
 from shared.dose.reports import REPORT_CLASSES
+
+#: Plain values, as JSON has them.
+Entry = dict[str, Any]
+KeyRow = Row[Any]
 
 #: Rows whose keys are read together.
 PAGE = 500
@@ -20,7 +24,7 @@ MAX_JSON_LENGTH = 4 << 20
 EVENTS_SHOWN, TOTALS_SHOWN = 5, 50
 
 
-def summaries(session: Session, job_id: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
+def summaries(session: Session, job_id: str, *, limit: int | None = None) -> Iterator[Entry]:
     """Yield an entry for each dose report that arrived at DoseQR's own store, in the order of UIDs.
 
     `summary` is None while nobody has read it (`state` waiting) or where it is `unreadable`, with a reason.
@@ -39,7 +43,7 @@ def summaries(session: Session, job_id: str, *, limit: int | None = None) -> Ite
         left = None if left is None else left - len(rows)
 
 
-def brief(entry: Mapping[str, Any]) -> dict[str, Any]:
+def brief(entry: Entry) -> Entry:
     """Return an entry with totals and the first figures of events: what a page shows of it.
 
     The summary counts what it leaves: `totals_not_shown`, and `unreadable_not_shown` figures of events.
@@ -66,13 +70,13 @@ def brief(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**entry, "summary": {**summary, "figures": figures, **left}}
 
 
-def is_of_event(figure: Mapping[str, Any]) -> bool:
+def is_of_event(figure: Mapping[str, object]) -> bool:
     """Return whether a figure belongs to a single irradiation event."""
     return str(figure["of"]).startswith("event ")
 
 
-def _chunks(rows: Sequence[Any]) -> Iterator[list[Any]]:
-    chunk: list[Any] = []
+def _chunks(rows: Sequence[KeyRow]) -> Iterator[list[KeyRow]]:
+    chunk: list[KeyRow] = []
     length = 0
     for row in rows:
         if chunk and length + (row.length or 0) > MAX_JSON_LENGTH:
@@ -84,7 +88,7 @@ def _chunks(rows: Sequence[Any]) -> Iterator[list[Any]]:
         yield chunk
 
 
-def _summaries_of(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+def _summaries_of(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, Entry | None]:
     if not sop_instance_uids:
         return {}
     uid = ReportSummary.sop_instance_uid
@@ -164,7 +168,7 @@ def _page(job_id: str, last: tuple[str, str, str], limit: int) -> Any:
     return _reports(job_id).where(after).order_by(*key).limit(limit)
 
 
-def _entry(row: Any, summary: Mapping[str, Any] | None) -> dict[str, Any]:
+def _entry(row: KeyRow, summary: Entry | None) -> Entry:
     state = "waiting" if row.read_at is None else "unreadable" if row.unreadable else "read"
     return {
         "study_instance_uid": row.study_instance_uid,
