@@ -21,6 +21,7 @@ from shared.health import HealthServer
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
+from shared.private_files import make_private_folder
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,7 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
 
 def open_database(settings: Settings) -> Database:
     """Return the database of these settings; makes the data folder."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folder(settings.data_dir)
     return Database(settings.database)
 
 

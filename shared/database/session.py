@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from shared.errors import DatabaseAwayError
+from shared.database.failures import away
+from shared.errors import DatabaseAwayError, InvalidInputError
+from shared.private_files import make_private_folder
 
-#: How long a writer waits for another one on SQLite.
+#: Seconds that a writer waits for another one on SQLite.
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
-#: A connection that rested for so long is tried before it is used: the server may have ended it.
+#: PostgreSQL refuses a NUL character and a number out of range, the driver of SQLite only the number.
+_NOT_STORABLE = "holds a NUL character or a number out of range"
+
+#: Codes of PostgreSQL for a server that cannot write now, which the driver takes for errors of the statement.
+_AWAY_STATES = frozenset({"25006", "53100"})
+#: A connection that was idle for so many seconds is tried before it is used: the server may have ended it.
 PING_AFTER_S = 1.0
 
 
@@ -117,7 +125,7 @@ class Database:
             self._turn.release()
         self._engine.dispose()
 
-    def _returned(self, _connection: Any, record: ConnectionPoolEntry) -> None:
+    def _returned(self, _connection: object, record: ConnectionPoolEntry) -> None:
         if self._closed:
             record.invalidate()
 
@@ -127,24 +135,46 @@ def _ours() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise DatabaseAwayError(f"database: {type(error.orig).__name__}") from error
+        raise away(error) from error
+    except DataError as error:
+        raise InvalidInputError("", _NOT_STORABLE) from error
+    except OverflowError as error:
+        if "SQLite" not in str(error):
+            raise
+        raise InvalidInputError("", _NOT_STORABLE) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise DatabaseAwayError(f"database: {type(error.orig).__name__}") from error
+        # Of a transaction that may only read, PostgreSQL says it as an internal error.
+        if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AWAY_STATES:
+            raise away(error) from error
         raise
 
 
 def _sqlite_engine(url: str) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:":
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
+        _keep_private(Path(path))
+    connect_args = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+    engine = create_engine(url, connect_args=connect_args, hide_parameters=True)
     event.listen(engine, "connect", _sqlite_connected)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
 
 
-def _sqlite_connected(connection: Any, _record: object) -> None:
+def _keep_private(path: Path) -> None:
+    """Let only our user read the database: it holds password hashes and accession numbers.
+
+    SQLite gives its -wal and -shm files the mode of the database. What cannot be made or changed here fails
+    with a sentence once it is opened.
+    """
+    with suppress(OSError):
+        make_private_folder(path.parent)
+        path.touch(mode=0o600)
+        for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            if file.exists() and file.stat().st_uid == os.geteuid():
+                file.chmod(0o600)
+
+
+def _sqlite_connected(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None  # the driver's own BEGIN comes too late; see _sqlite_begin
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -161,6 +191,7 @@ def _sqlite_begin(connection: Connection) -> None:
 def _server_engine(url: str) -> Engine:
     engine = create_engine(
         url,
+        hide_parameters=True,
         pool_size=10,
         max_overflow=20,
         # Said outright: from a database of encoding SQL_ASCII psycopg would give bytes for text.
@@ -171,12 +202,14 @@ def _server_engine(url: str) -> Engine:
     return engine
 
 
-def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info["used_at"] = time.monotonic()
 
 
-def _ping_if_idle(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-    """Look whether a connection still stands that nobody has used for a while; the pool makes another.
+def _ping_if_idle(
+    dialect: Dialect, connection: DBAPIConnection, record: ConnectionPoolEntry, _: object
+) -> None:
+    """Check a connection that was idle for a while; where it is gone, the pool makes another.
 
     Not each time, as `pool_pre_ping` does: a transaction of two statements would have a third one.
     """

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from shared.private_files import make_private_folder
 from shared.settings import Settings
 
 #: Lines of a log that tell of trouble: structlog's levels, and the last line of a traceback.
@@ -29,7 +30,7 @@ def process(
 
     Variables are added by env(1), so that the settings stay the one reader of the environment.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(log.parent)
     with log.open("ab") as output:
         started = subprocess.Popen(  # noqa: S603 - our own commands
             ended_with_us(with_environment(command, environment or {})),

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from shared.errors import PermanentError
+from shared.private_files import make_private_folder
 
 FILE_NAME = "web-secret"
 #: Bytes of the key, written as hexadecimal digits.
@@ -35,7 +36,7 @@ def session_key(data_dir: Path) -> str:
 
 def _make(path: Path) -> None:
     """Write the file whole or not at all; if another process is first, its key counts."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp: mode 0600
     temporary = Path(name)
     try:

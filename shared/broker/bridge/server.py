@@ -22,6 +22,7 @@ from shared.broker.bridge.protocol import (
 )
 from shared.broker.port import Broker, Message, Subscription
 from shared.errors import DoseQRError, InvalidInputError, PermanentError
+from shared.private_files import make_private_folder
 
 logger = structlog.get_logger(__name__)
 
@@ -183,7 +184,7 @@ def _listen(path: Path) -> socket.socket:
         raise PermanentError(f"another process already serves {path}")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         # Made in a folder that nobody else may enter and moved once its mode is right: never open to others.
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".bridge-") as folder:
             unfinished = Path(folder) / "s"
