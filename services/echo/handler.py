@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.echo.ping import EchoResult
 from shared.clock import Clock
-from shared.contract.envelope import Envelope
+from shared.contract.envelope import Envelope, derived_id
 from shared.contract.messages import EchoCompleted, EchoNodes, NodeStatus
 from shared.database.models import Node, NodeCheck
 from shared.database.session import Database
@@ -56,7 +56,7 @@ class EchoHandler:
         self._remember(list(results.values()))
         ordered = [results[node.id] for node in nodes]
         event = EchoCompleted(echo_id=envelope.id, results=ordered)
-        self._publisher.event(event, "echo", envelope.id, event_id=f"{envelope.id[:54]}-completed")
+        self._publisher.event(event, "echo", envelope.id, event_id=derived_id(envelope.id, "-completed"))
 
     def _remember(self, results: Sequence[NodeStatus]) -> None:
         try:
@@ -80,7 +80,10 @@ class EchoHandler:
 def _nodes(session: Session, command: EchoNodes) -> list[Node]:
     if not command.nodes:
         return list(list_nodes(session))
-    found = [find_node(session, reference, None) for reference in command.nodes]
+    found = [
+        find_node(session, reference, None, f"data.nodes.{number}")
+        for number, reference in enumerate(command.nodes)
+    ]
     return list({node.id: node for node in found}.values())
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
 import structlog
 from sqlalchemy import update
@@ -90,7 +91,8 @@ class QueryHandler:
                 remote = find_node(session, command.remote, "remote", "data.remote")
                 store = find_node(session, command.store, "store", "data.store")
                 job = self._job(job_id, command, criteria, remote, store)
-                tasks = first_tasks(criteria, job.today, self._profile(remote))
+                with _within_criteria():
+                    tasks = first_tasks(criteria, job.today, self._profile(remote))
                 job.slices_total = len(tasks)
                 self._engine.start_job(session, job, tasks)
         except IntegrityError:
@@ -174,9 +176,15 @@ def _names(session: Session, reference: int | str, node_id: int, node_name: str)
 
 
 def _criteria(command: RunQuery) -> Criteria:
-    data: dict[str, Any] = command.criteria
+    with _within_criteria():
+        return parse_criteria(command.criteria)
+
+
+@contextmanager
+def _within_criteria() -> Iterator[None]:
+    """Name a field of the criteria by its path in the message."""
     try:
-        return parse_criteria(data)
+        yield
     except InvalidInputError as error:
         field = f"data.criteria.{error.field}" if error.field else "data.criteria"
         raise InvalidInputError(field, error.problem) from None

@@ -35,7 +35,15 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         CancelJob: handler.cancel,
         AskAgain: handler.again,
     }
-    route_commands("retrieve", handlers, broker, publisher, lifecycle, grace_s=settings.grace)
+    route_commands(
+        "retrieve",
+        handlers,
+        broker,
+        publisher,
+        lifecycle,
+        grace_s=settings.grace,
+        also_read_elsewhere=(CancelJob, AskAgain),
+    )
 
 
 def main() -> int:

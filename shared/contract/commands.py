@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from shared.contract.envelope import Identifier
-from shared.contract.text import INTERACTIVE, NodeReference, ObjectReference, Payload, Priority, UidText
+from shared.contract.text import (
+    INTERACTIVE,
+    MAX_ROW_ID,
+    NodeReference,
+    ObjectReference,
+    Payload,
+    Priority,
+    UidText,
+)
 
 
 class Command(Payload):
@@ -41,7 +49,7 @@ class RunQuery(Command):
     store: NodeReference
     criteria: dict[str, Any] = Field(description="See the schema of criteria.")
     requested_by: Annotated[str, Field(max_length=128)] = ""
-    retrieve: bool = Field(False, description="Retrieve what was kept as soon as the query has ended.")
+    retrieve: StrictBool = Field(False, description="Retrieve what was kept as soon as the query has ended.")
     priority: Priority = INTERACTIVE
 
 
@@ -79,8 +87,8 @@ class ProfileNode(Command):
     ROUTING_KEY: ClassVar[str] = "profile"
 
     node: NodeReference
-    measure: bool = Field(True, description="Ask the node.")
-    forget: bool = Field(False, description="Forget before what is known.")
+    measure: StrictBool = Field(True, description="Ask the node.")
+    forget: StrictBool = Field(False, description="Forget before what is known.")
     requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
@@ -114,13 +122,13 @@ class RetryHandover(Command):
 
 
 class RunTask(Command):
-    """The services' own: work on one task of a job. No part of the public contract."""
+    """The services' own: work on one task of a job. Not part of the public contract."""
 
     TYPE: ClassVar[str] = "doseqr.task.v1"
     ROUTING_KEY: ClassVar[str] = "task"
 
     job_id: Identifier
-    task_id: int
+    task_id: Annotated[int, Field(ge=1, le=MAX_ROW_ID)]
 
 
 COMMANDS: tuple[type[Command], ...] = (

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,9 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 
 #: Characters of a type.
 MAX_TYPE_LENGTH = 128
+
+#: The only way in which JSON holds the character U+0000 (RFC 8259, 7).
+_ESCAPED_NUL = b"\\u0000"
 
 #: Characters of an id.
 MAX_ID_LENGTH = 64
@@ -86,9 +90,27 @@ def decode(body: bytes) -> Envelope:
     if len(body) > MAX_BODY_BYTES:
         raise InvalidInputError("", f"the message is longer than {MAX_BODY_BYTES} bytes")
     try:
-        return Envelope.model_validate_json(body)
+        envelope = Envelope.model_validate_json(body)
     except ValidationError as error:
         raise invalid(error) from None
+    if _ESCAPED_NUL in body:
+        _refuse_nul(envelope.model_dump(), "")
+    return envelope
+
+
+def _refuse_nul(value: object, field: str) -> None:
+    """Refuse U+0000, which PostgreSQL cannot store; names the field in which it is."""
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidInputError(field, "must hold no NUL character (U+0000)")
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+        for key in value:
+            _refuse_nul(key, field)
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        _refuse_nul(item, f"{field}.{key}" if field else str(key))
 
 
 def identify(body: bytes) -> tuple[str, str]:

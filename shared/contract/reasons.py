@@ -225,11 +225,30 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
 )
 
 
-class _Blanks(dict[str, object]):
-    """The blanks of a sentence; what is not given reads as words or three dots."""
+#: Sentences for where the blanks of `TEXTS` are not known.
+_WITHOUT_BLANKS: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.FEWER_SERIES_THAN_ANNOUNCED: "The PACS returned fewer series than it announces for the study.",
+        Reason.FEWER_OBJECTS_THAN_ANNOUNCED: (
+            "The PACS returned fewer objects than it announces for the series."
+        ),
+        Reason.ASSOCIATION_REJECTED: "{node} rejected the association.",
+        Reason.MOVE_DESTINATION_UNKNOWN: (
+            "The PACS does not know the store node: its administrator has to enter it as a destination."
+        ),
+        Reason.STATUS_FAILURE: "{node} returned a failure status.",
+        Reason.TOO_MANY_ATTEMPTS: "It was tried several times without success.",
+        Reason.NO_WORKER: "No worker listens; start the service with: doseqr serve.",
+    }
+)
 
-    def __missing__(self, key: str) -> str:
-        return "the node" if key == "node" else "…"
+
+def _fill(reason: Reason, blanks: Mapping[str, object]) -> str:
+    known = {"node": "the node", **blanks}
+    try:
+        return TEXTS[reason][1].format_map(known)
+    except KeyError:
+        return _WITHOUT_BLANKS[reason].format_map(known)
 
 
 def kind(code: str) -> Kind | None:
@@ -243,7 +262,7 @@ def kind(code: str) -> Kind | None:
 def sentence(code: str, note: str | None = None, /, **blanks: object) -> str:
     """Return the sentence of a code, followed by that of its note; an unknown code is shown as words."""
     try:
-        text = TEXTS[Reason(code)][1].format_map(_Blanks(blanks))
+        text = _fill(Reason(code), blanks)
     except ValueError:
         text = f"{code.replace('_', ' ').capitalize()}." if code else ""
     text = text[:1].upper() + text[1:]

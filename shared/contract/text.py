@@ -1,13 +1,37 @@
-"""Words that commands and events share."""
+"""Types and base classes that commands and events share."""
 
 from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+#: The largest id of a row.
+MAX_ROW_ID = 2**31 - 1
+MAX_NODE_NAME_LENGTH = 64
+
+
+def _node_reference(value: object) -> int | str:
+    if isinstance(value, str) and len(value) <= MAX_NODE_NAME_LENGTH:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_ROW_ID:
+        return value
+    raise PydanticCustomError("node_reference", "must be the id or the name of a node")
+
 
 NodeReference = Annotated[
-    int | str, Field(description="A node's numeric id or its name.", union_mode="left_to_right")
+    int | str,
+    PlainValidator(_node_reference),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_ROW_ID},
+                {"type": "string", "maxLength": MAX_NODE_NAME_LENGTH},
+            ],
+            "description": "A node's numeric id or its name.",
+        }
+    ),
 ]
 UidText = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 Text = Annotated[str, Field(max_length=1000)]

@@ -1,8 +1,8 @@
-"""What the services with jobs are made of before and after their own work: both begin and end alike."""
+"""The parts that every service with jobs starts: clock, publisher, association pool, command queue."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from shared.broker.port import Broker
@@ -19,13 +19,13 @@ from shared.nodes.peers import timeouts_of
 from shared.service import worker_name
 from shared.settings import Settings
 
-#: Commands that one process answers at once; they only write rows.
+#: Commands that one process handles at the same time; they only write rows.
 COMMAND_WORKERS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class JobServiceParts:
-    """What work on jobs needs."""
+    """The parts that work on jobs needs."""
 
     clock: DatabaseClock
     publisher: Publisher
@@ -35,7 +35,7 @@ class JobServiceParts:
 def start_parts(
     service: str, settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle
 ) -> JobServiceParts:
-    """Start the clock of the cluster and what keeps to the limits of nodes; the lifecycle ends them."""
+    """Start the clock of the cluster and the association pool; the lifecycle ends them."""
     clock = DatabaseClock(database)
     clock.start()
     lifecycle.on_stop(clock.stop)
@@ -56,8 +56,10 @@ def route_commands(
     *,
     grace_s: float,
     workers: int = COMMAND_WORKERS,
+    also_read_elsewhere: Collection[type[Command]] = (),
 ) -> None:
-    """Start to answer the commands of a queue; the lifecycle ends it."""
-    commands = Worker(broker, queue, CommandRouter(handlers, publisher), workers=workers)
+    """Start to handle the commands of a queue; the lifecycle ends it."""
+    router = CommandRouter(handlers, publisher, also_read_elsewhere=also_read_elsewhere)
+    commands = Worker(broker, queue, router, workers=workers)
     commands.start()
     lifecycle.on_stop(lambda: commands.stop(grace_s))

@@ -80,7 +80,8 @@ def decode_event(message: Message) -> tuple[Envelope, Event]:
 def _payload(envelope: Envelope, types: dict[str, type[P]]) -> P:
     kind = types.get(envelope.type)
     if kind is None:
-        raise InvalidInputError("type", f"unknown; expected one of {', '.join(sorted(types))}")
+        public = sorted(name for name in types if name != RunTask.TYPE)
+        raise InvalidInputError("type", f"unknown; expected one of {', '.join(public)}")
     try:
         return kind.model_validate(envelope.data)
     except ValidationError as error:

@@ -1,8 +1,8 @@
-"""From a delivered message to the handler of its command; what cannot be understood is answered."""
+"""From a delivered message to the handler of its command; a malformed one is rejected."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import structlog
@@ -26,9 +26,17 @@ class CommandRouter:
     message that is no command at all gets one too, and is dead-lettered (by the error that this raises).
     """
 
-    def __init__(self, handlers: Mapping[type[Command], CommandHandler], publisher: Publisher) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[type[Command], CommandHandler],
+        publisher: Publisher,
+        *,
+        also_read_elsewhere: Collection[type[Command]] = (),
+    ) -> None:
+        """`also_read_elsewhere`: another service reads these, too, and rejects those that are malformed."""
         self._handlers = handlers
         self._publisher = publisher
+        self._rejected_elsewhere = {command.ROUTING_KEY for command in also_read_elsewhere}
 
     def __call__(self, message: Message, redelivered: bool) -> None:
         """Handle one message; commands are safe to repeat, so a redelivered one is nothing special.
@@ -42,6 +50,8 @@ class CommandRouter:
             envelope, command = decode_command(message)
             handler = self._handler_of(envelope, command)
         except InvalidInputError as error:
+            if message.routing_key in self._rejected_elsewhere:
+                return
             command_id, command_type = identify(message.body)
             self._reject(command_id or message.message_id, command_type, error)
             raise

@@ -18,7 +18,7 @@ from services.query.profile.measurement_plan import MeasurementPlan
 from services.query.profile.refused_keys import find_without_refused_keys
 from services.query.profile.sample import MeasurementRequest, MeasurementResponse, SampleEnding
 from shared.clock import Clock
-from shared.contract.envelope import Envelope
+from shared.contract.envelope import Envelope, derived_id
 from shared.contract.messages import NodeProfiled, ProfileNode
 from shared.database.models import Node, NodeProfile
 from shared.database.session import Database
@@ -141,7 +141,7 @@ class NodeMeasurement:
             requests=ended.requests,
             profile=known.profile.to_json(),
         )
-        self._publisher.event(event, "profile", command_id, event_id=f"{command_id[:54]}-profiled")
+        self._publisher.event(event, "profile", command_id, event_id=derived_id(command_id, "-profiled"))
 
     def _measure(self, command_id: str, node: Node) -> Measured:
         peer = peer_of(node, self._settings)

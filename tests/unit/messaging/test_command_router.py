@@ -8,9 +8,9 @@ import pytest
 
 from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Message
-from shared.contract.messages import Rejected
+from shared.contract.messages import CancelJob, Rejected, RunQuery, RunTask
 from shared.errors import InvalidInputError
-from shared.messaging.codec import decode_event
+from shared.messaging.codec import decode_command, decode_event
 from shared.messaging.command_router import CommandRouter
 from shared.messaging.publisher import Publisher
 from tests.support.waiting import wait_until
@@ -79,3 +79,61 @@ def test_message_without_a_usable_id_is_answered_without_one(body):
     # Then
     assert routing_key == "command.rejected"
     assert answer.command_id == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"remote": "a\0b", "store": "doseqr", "criteria": {}}, "data.remote"),
+        ({"remote": "pacs", "store": "doseqr", "criteria": {"types": ["C\0T"]}}, "data.criteria.types.0"),
+        ({"remote": "pacs", "store": "doseqr", "criteria": {"a\0": 1}}, "data.criteria"),
+        ({"remote": "pacs", "store": "doseqr", "criteria": {}, "requested_by": "\0"}, "data.requested_by"),
+        ({"remote": True, "store": "doseqr", "criteria": {}}, "data.remote"),
+        ({"remote": 2**31, "store": "doseqr", "criteria": {}}, "data.remote"),
+        ({"remote": "pacs", "store": 10**30, "criteria": {}}, "data.store"),
+        ({"remote": "pacs", "store": "doseqr", "criteria": {}, "retrieve": "yes"}, "data.retrieve"),
+    ],
+)
+def test_what_no_database_can_hold_is_rejected_by_its_field(data, field):
+    # Given
+    body = json.dumps({**ENVELOPE, "type": RunQuery.TYPE, "data": data}).encode()
+    # When
+    _, answer = rejection_of(body)
+    # Then
+    assert answer.field == field
+
+
+@pytest.mark.parametrize("task_id", [0, -1, 2**31, 10**30])
+def test_a_task_with_an_impossible_id_is_malformed(task_id):
+    # Given
+    data = {"job_id": "job-1", "task_id": task_id}
+    body = json.dumps({**ENVELOPE, "type": RunTask.TYPE, "data": data}).encode()
+    # When / Then
+    with pytest.raises(InvalidInputError, match="task_id"):
+        decode_command(Message("task.query", body, "mine-1"))
+
+
+def test_an_unknown_type_lists_only_public_types():
+    # When
+    _, answer = rejection_of(json.dumps({**ENVELOPE, "type": "doseqr.command.dance.v1"}).encode())
+    # Then
+    assert RunQuery.TYPE in answer.problem
+    assert RunTask.TYPE not in answer.problem
+
+
+def test_a_malformed_command_of_two_services_is_rejected_by_one():
+    # Given
+    broker = MemoryBroker()
+    answers: list[Message] = []
+    broker.subscribe(["command.#"], answers.append)
+    body = json.dumps({**ENVELOPE, "type": CancelJob.TYPE, "data": {}}).encode()
+    first = CommandRouter({}, Publisher(broker, "first"))
+    second = CommandRouter({}, Publisher(broker, "second"), also_read_elsewhere=(CancelJob,))
+    # When
+    with pytest.raises(InvalidInputError):
+        first(Message("cancel", body, "mine-1"), False)
+    second(Message("cancel", body, "mine-1"), False)
+    # Then
+    wait_until(lambda: bool(answers))
+    broker.close()
+    assert len(answers) == 1
