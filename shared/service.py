@@ -16,7 +16,7 @@ from shared.broker.topology import QUEUES
 from shared.contract.messages import WorkerHeartbeat
 from shared.database.migrate import migrate
 from shared.database.session import Database
-from shared.errors import BrokerAwayError, DatabaseAwayError, RetriableError
+from shared.errors import BrokerAwayError, DatabaseAwayError, PermanentError, RetriableError
 from shared.health import HealthServer
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
@@ -26,7 +26,10 @@ from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+#: Seconds between two heartbeats.
 HEARTBEAT_S = 10.0
+#: Exit code of a service that cannot start, however long it waits.
+EXIT_FAILED = 5
 #: Pauses between attempts to reach what a service cannot begin without.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 
@@ -54,9 +57,14 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         lifecycle.on_stop(database.close)
         broker = open_broker(settings.amqp_url, settings.amqp_prefix, settings.bridge_socket)
         lifecycle.on_stop(broker.close)
-        ready = patiently(lambda: migrate(database), "database", lifecycle.stopping)
-        if ready and needs_broker:
-            ready = patiently(broker.declare, "broker", lifecycle.stopping)
+        try:
+            ready = patiently(lambda: migrate(database), "database", lifecycle.stopping)
+            if ready and needs_broker:
+                ready = patiently(broker.declare, "broker", lifecycle.stopping)
+        except PermanentError as error:
+            # Whoever starts the process again gets the same sentence, not a traceback.
+            log.critical("cannot start", error=str(error))
+            return EXIT_FAILED
         if ready:
             start(settings, broker, database, lifecycle)
             start_heartbeat(name, broker, lifecycle)
