@@ -1,4 +1,4 @@
-"""The commands of the retrieve service: run a retrieve, cancel a job, ask again for what is missing."""
+"""The commands of the retrieve service: run a retrieve, cancel it, request again what is missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RetrieveHandler:
         self._clock = clock
 
     def run(self, envelope: Envelope, command: RunRetrieve) -> None:
-        """Begin a retrieve; the same command again only goes on with it.
+        """Begin a retrieve; the same command again only continues it.
 
         Raises:
             InvalidInputError: the command cannot be done; names the field.
@@ -82,7 +82,7 @@ class RetrieveHandler:
                     raise InvalidInputError("id", "is the id of a query")
                 self._begin(session, job_id, order, _ended_query(session, order), again=again)
         except IntegrityError:
-            # Another worker has the same command in hand, and was first.
+            # Another worker had the same command and was first.
             return False
         return True
 
@@ -94,10 +94,10 @@ class RetrieveHandler:
         session.flush()
         fill(session, job_id, order, ignore_known=query.criteria.get("ignore_known", True) is not False)
         recount(session, job_id)
-        asked = counts_of(session, job_id)["asked"]
-        if again and not asked:
+        requested = counts_of(session, job_id)["asked"]
+        if again and not requested:
             raise InvalidInputError("data.job_id", "nothing is missing: all of it has arrived since")
-        self._engine.start_job(session, job, [plan_task()] if asked else [])
+        self._engine.start_job(session, job, [plan_task()] if requested else [])
 
     def _job(self, job_id: str, order: RunRetrieve, query: Query) -> Retrieve:
         return Retrieve(

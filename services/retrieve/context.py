@@ -1,15 +1,16 @@
-"""What all tasks of one retrieve need to know, and what they see arrive."""
+"""What every task of one retrieve needs to know, read from the database once for each task."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.retrieve.planning.moves import SeriesPart
-from services.retrieve.planning.payloads import SeriesKey
-from shared.database.models import Node, Query, Retrieve
+from services.retrieve.planning.moves import MoveCapabilities
+from shared.database.models import Node, NodeProfile, Query, Retrieve
 from shared.dicom.association.pynetdicom_association import Peer
 from shared.nodes.nodes import is_own_store
 from shared.nodes.peers import peer_of
@@ -18,7 +19,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RetrieveContext:
-    """What all tasks of one retrieve need to know."""
+    """What every task of one retrieve needs to know."""
 
     job_id: str
     query_id: str
@@ -27,40 +28,19 @@ class RetrieveContext:
     store: Peer
     #: Whether the store node is DoseQR's own.
     own_store: bool
-    #: Whether what was in the store before counts as arrived.
+    #: Whether objects that were in the store before count as arrived.
     ignore_known: bool
     since: datetime
     #: Whether the objects come to us by C-GET, and from us to the store node.
     fetch: bool = False
-    #: Whether the store node is asked to commit to what it got.
+    #: Whether storage commitment is requested from the store node.
     commits: bool = False
-
-
-@dataclass(slots=True)
-class Arrivals:
-    """Objects that are known to have arrived: expected ones, and those of series that nobody could name."""
-
-    sop_instance_uids: set[str] = field(default_factory=set)
-    unlisted: dict[SeriesKey, set[str]] = field(default_factory=dict)
-
-    def of(self, part: SeriesPart) -> int:
-        """Return how many objects of a share arrived."""
-        if part.unlisted:
-            return len(self.unlisted.get(part.key, ()))
-        return sum(uid in self.sop_instance_uids for uid in part.sop_instance_uids)
-
-    def add(self, other: Arrivals) -> None:
-        """Take over what somebody else saw."""
-        self.sop_instance_uids |= other.sop_instance_uids
-        for key, uids in other.unlisted.items():
-            self.unlisted.setdefault(key, set()).update(uids)
-
-    def __bool__(self) -> bool:
-        return bool(self.sop_instance_uids) or any(self.unlisted.values())
+    #: What the remote node takes in one request.
+    capabilities: MoveCapabilities = field(default_factory=MoveCapabilities)
 
 
 def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveContext:
-    """Return the facts of a retrieve."""
+    """Return the context of a retrieve."""
     job = session.get_one(Retrieve, job_id)
     query = session.get_one(Query, job.query_id)
     store = session.get_one(Node, job.store_id)
@@ -78,4 +58,21 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         fetch=remote.retrieve_by == "get",
         # Our own store gives receipts, which are worth more.
         commits=store.verify_by == "commitment" and not own_store,
+        capabilities=_capabilities_of(session, job.remote_id),
     )
+
+
+def _capabilities_of(session: Session, remote_id: int) -> MoveCapabilities:
+    """Return what a node takes: one that answers C-FIND for lists of studies is sent such C-MOVEs, too.
+
+    A wrong guess costs one request: the same is requested again without lists.
+    """
+    profile = session.scalar(select(NodeProfile.data).where(NodeProfile.node_id == remote_id)) or {}
+    return MoveCapabilities(
+        across_studies=_takes_lists(profile, "series_list"), object_lists=_takes_lists(profile, "image_list")
+    )
+
+
+def _takes_lists(profile: Mapping[str, object], name: str) -> bool:
+    length = profile.get(name)
+    return isinstance(length, int) and length > 1

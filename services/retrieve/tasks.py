@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -19,15 +18,14 @@ from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_late
 from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import open_parts
+from services.retrieve.planning.follow_up import reason_of
 from services.retrieve.planning.payloads import AWAIT, EXPECT, MOVE, PLAN, await_order, move_order, move_tasks
-from services.retrieve.planning.response_outcome import reason_of
 from services.retrieve.task.await_task import AwaitTask
 from services.retrieve.task.move_task import MoveTask
-from services.retrieve.task.name_instances_task import NameInstancesTask, give_up_naming
+from services.retrieve.task.name_instances_task import NameInstancesTask, request_unlisted
 from services.retrieve.task.plan_task import plan
 from services.retrieve.transfer.arrival_check import ArrivalCheck
 from services.retrieve.transfer.c_move import MoveScu
-from services.retrieve.transfer.node_capabilities import CapabilitiesOf, capabilities_of_node
 from shared.clock import Clock
 from shared.contract.messages import JobKind
 from shared.contract.reasons import Reason, sentence
@@ -43,12 +41,12 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 
-class _Worker(Protocol):
+class _Task(Protocol):
     def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result: ...
 
 
 class RetrieveJobService:
-    """What the retrieve service does with its tasks (`JobService`)."""
+    """The retrieve service's side of the job engine (`JobService`)."""
 
     kind: JobKind = "retrieve"
     job_table = Retrieve
@@ -61,32 +59,25 @@ class RetrieveJobService:
         pool: AssociationPool,
         report: Callable[[str], None],
         clock: Clock,
-        *,
-        capabilities_of: CapabilitiesOf | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
         scu = MoveScu(database, pool, report, clock)
-        if capabilities_of is None:
-            capabilities_of = partial(capabilities_of_node, database)
-        self._capabilities_of = capabilities_of
-        self._expecter = NameInstancesTask(pool, capabilities_of)
-        verifier = ArrivalCheck(database, pool, grace_s=settings.arrival_grace)
-        mover = MoveTask(database, scu, verifier, capabilities_of, clock)
-        waiter = AwaitTask(database, verifier, clock)
-        self._committer = CommitTask(
+        check = ArrivalCheck(database, pool, grace_s=settings.arrival_grace)
+        self._commit_task = CommitTask(
             database,
             pool.timeouts,
             clock,
             timeout_s=settings.commitment_timeout,
             grace_s=settings.arrival_grace,
         )
-        self._workers: dict[str, _Worker] = {
-            MOVE: mover,
-            AWAIT: waiter,
-            COMMIT: self._committer,
-            AWAIT_COMMIT: self._committer,
+        self._tasks: dict[str, _Task] = {
+            EXPECT: NameInstancesTask(pool),
+            MOVE: MoveTask(database, scu, check, clock),
+            AWAIT: AwaitTask(database, check, clock),
+            COMMIT: self._commit_task,
+            AWAIT_COMMIT: self._commit_task,
         }
 
     def perform(self, claim: Claim, cancellation: Cancellation) -> Result:
@@ -94,13 +85,10 @@ class RetrieveJobService:
         with self._database.read() as session:
             context = context_of(session, claim.job_id, self._settings)
         if claim.kind == PLAN:
-            capabilities = self._capabilities_of(context.remote_id)
             with self._database.read() as session:
-                return plan(session, context, claim, capabilities)
-        if claim.kind == EXPECT:
-            return self._expecter.perform(context, claim, cancellation)
+                return plan(session, context, claim)
         try:
-            return self._workers[claim.kind].perform(context, claim, cancellation)
+            return self._tasks[claim.kind].perform(context, claim, cancellation)
         except InterruptedWorkError as interruption:
             if str(interruption) == "cancelled":
                 self._save_late(context)
@@ -113,11 +101,11 @@ class RetrieveJobService:
             save_late(session, context, self._clock())
 
     def give_up(self, claim: Claim, error: PeerError) -> Result:
-        """Say what it means that a task failed for good."""
+        """Return what follows from a task that failed for good."""
         with self._database.read() as session:
             context = context_of(session, claim.job_id, self._settings)
             if claim.kind in (COMMIT, AWAIT_COMMIT):
-                return self._committer.given_up(context, claim, error)
+                return self._commit_task.given_up(context, claim, error)
             end_job = self._end_of_all(session, context, claim, error)
         reason, detail = reason_of(error), str(error)
 
@@ -127,13 +115,13 @@ class RetrieveJobService:
                 self._lose_the_rest(session, context, reason, detail)
                 return []
             if claim.kind == EXPECT:
-                return give_up_naming(session, context, claim)
+                return request_unlisted(session, context, claim)
             if claim.kind == MOVE:
                 return self._give_up_moving(session, context, claim, error)
             if claim.kind == AWAIT:
                 order = await_order(claim.payload).order
                 return move_tasks(open_parts(session, context.job_id, order), order)
-            # Planning asks nobody: it is our own fault, and what it did not plan is not asked for.
+            # Planning sends no request: it is our own fault, and what it did not plan is not requested.
             self._lose_the_rest(session, context, Reason.INTERNAL_ERROR, detail)
             return []
 
@@ -179,8 +167,8 @@ class RetrieveJobService:
         if counts["arrived"]:
             return Ending("incomplete", detail=note)
         code, detail = outcomes.main_loss(session, job_id)
-        words = f"{sentence(Reason.NOTHING_ARRIVED)} {sentence(code)}"
-        return Ending("failed", Reason.NOTHING_ARRIVED.value, f"{words} ({detail})" if detail else words)
+        text = f"{sentence(Reason.NOTHING_ARRIVED)} {sentence(code)}"
+        return Ending("failed", Reason.NOTHING_ARRIVED.value, f"{text} ({detail})" if detail else text)
 
     def counts(self, session: Session, job_id: str) -> dict[str, Any]:
         """Return the counts for events."""

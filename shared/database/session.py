@@ -20,6 +20,9 @@ from shared.database.failures import away
 from shared.errors import DatabaseAwayError, InvalidInputError
 from shared.private_files import make_private_folder
 
+#: `Session` is what `Database.read` and `Database.write` give; who only passes it on imports it from here.
+__all__ = ["Database", "Session"]
+
 #: Seconds that a writer waits for another one on SQLite.
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10

@@ -1,7 +1,7 @@
-"""Commit tasks: the store node is asked to commit to what the PACS says it has sent (PS3.4 annex J).
+"""Commit tasks: storage commitment of what the PACS reports as sent (PS3.4 annex J).
 
 The node reports on the same association, or later on one of its own to our store, which keeps the report in
-the database. It is waited for there without a worker or an association in hand.
+the database. The job waits for it there without holding a worker or an association.
 """
 
 from __future__ import annotations
@@ -9,27 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
 from services.retrieve.commitment import ledger
 from services.retrieve.commitment.payloads import (
     AWAIT_COMMIT,
     CommitOrder,
     ReportOrder,
     commit_order,
-    follow,
+    outcome_of_report,
     report_order,
 )
 from services.retrieve.commitment.request import CommitmentScu
-from services.retrieve.context import Arrivals, RetrieveContext
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import receipts, save_arrived
 from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import open_parts
+from services.retrieve.planning.arrivals import Arrivals
 from services.retrieve.planning.moves import SeriesPart
 from shared.clock import Clock
 from shared.contract.reasons import Reason
-from shared.database.session import Database
+from shared.database.session import Database, Session
 from shared.dicom.association.establishment import Timeouts
 from shared.dicom.association.storage_commitment import NO_SUCH_INSTANCE, CommitmentResult, reason_words
 from shared.dicom.cancellation import Cancellation
@@ -42,14 +41,14 @@ NO_SOP_CLASS = "the PACS does not tell their SOP classes, without which none can
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class _OpenObjects:
     """The objects of one task that are still open."""
 
     context: RetrieveContext
     claim: Claim
     commit: CommitOrder
     parts: Sequence[SeriesPart]
-    #: Of which there is a receipt by now.
+    #: Those with a receipt by now.
     received: Arrivals
 
     @property
@@ -73,35 +72,35 @@ class CommitTask:
         self._grace_s = grace_s
 
     def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
-        """Ask the node for the objects of one task, or look whether it has reported.
+        """Request commitment to the objects of one task, or check whether the node has reported.
 
         Raises:
-            PeerError: the node could not be asked, or refused.
-            InterruptedWorkError: stopping was asked for.
+            PeerError: the node cannot be reached, or refused.
+            InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
         if claim.kind == AWAIT_COMMIT:
-            return self._look(context, claim)
-        return self._ask(context, claim, cancellation)
+            return self._check_report(context, claim)
+        return self._request(context, claim, cancellation)
 
     def given_up(self, context: RetrieveContext, claim: Claim, error: PeerError) -> Result:
-        """Say what it means that the node cannot be asked: the word that there is stands."""
+        """Return what follows if the node cannot be reached: what was reported without it stands."""
         order = _order_of(claim)
 
         def write(session: Session) -> Sequence[NewTask]:
             lock(session, context.job_id)
             case = self._case(session, context, claim, order)
-            self._take_at_word(session, case, case.left, str(error))
+            self._save_unproven(session, case, case.left, str(error))
             return []
 
         return Result(write, state="failed", error=error.code, detail=str(error))
 
-    def _ask(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
+    def _request(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
         with self._database.read() as session:
             case = self._case(session, context, claim, commit_order(claim.payload))
             references = ledger.references_to(session, context.job_id, case.left)
-            # A worker that died may have asked.
-            earlier = ledger.asked_by(session, claim.task_id)
+            # A worker that died may have sent a request.
+            earlier = ledger.transactions_of(session, claim.task_id)
             report = ledger.report_on(session, earlier)
         transactions = earlier
         if report is None and references:
@@ -109,22 +108,22 @@ class CommitTask:
             transactions = [*earlier, transaction_uid]
         return self._result(case, report, transactions, 0.0)
 
-    def _look(self, context: RetrieveContext, claim: Claim) -> Result:
+    def _check_report(self, context: RetrieveContext, claim: Claim) -> Result:
         awaited = report_order(claim.payload)
         with self._database.read() as session:
             case = self._case(session, context, claim, awaited.commit)
             report = ledger.report_on(session, awaited.transaction_uids)
         return self._result(case, report, awaited.transaction_uids, awaited.waited_s)
 
-    # What follows
-
-    def _case(self, session: Session, context: RetrieveContext, claim: Claim, commit: CommitOrder) -> _Case:
+    def _case(
+        self, session: Session, context: RetrieveContext, claim: Claim, commit: CommitOrder
+    ) -> _OpenObjects:
         parts = open_parts(session, context.job_id, commit.order)
-        return _Case(context, claim, commit, parts, receipts(session, context, parts))
+        return _OpenObjects(context, claim, commit, parts, receipts(session, context, parts))
 
     def _result(
         self,
-        case: _Case,
+        case: _OpenObjects,
         report: CommitmentResult | None,
         transaction_uids: Sequence[str],
         waited_s: float,
@@ -133,60 +132,62 @@ class CommitTask:
             lock(session, case.context.job_id)
             self._save_received(session, case)
             if report is not None:
-                return self._follow(session, case, report, transaction_uids)
-            return self._go_on_waiting(session, case, transaction_uids, waited_s)
+                return self._save_report(session, case, report, transaction_uids)
+            return self._keep_waiting(session, case, transaction_uids, waited_s)
 
         waits = report is None and transaction_uids and waited_s < self._timeout_s
         note = f"{case.context.store.ae_title} has not reported on a storage commitment yet"
         return Result(write, note=note if waits else "")
 
-    def _save_received(self, session: Session, case: _Case) -> None:
+    def _save_received(self, session: Session, case: _OpenObjects) -> None:
         save_arrived(session, case.context, case.received, case.parts, (), self._clock())
         if case.received:
             outcomes.weaken_proof(session, case.context.job_id, "receipts")
 
-    def _follow(
+    def _save_report(
         self,
         session: Session,
-        case: _Case,
+        case: _OpenObjects,
         report: CommitmentResult,
         transaction_uids: Sequence[str],
     ) -> Sequence[NewTask]:
-        following = follow(case.commit, case.left, report, self._grace_s)
-        self._save_committed(session, case, following.committed, report.transaction_uid)
-        for reason, parts in following.lost.items():
+        outcome = outcome_of_report(case.commit, case.left, report, self._grace_s)
+        self._save_committed(session, case, outcome.committed, report.transaction_uid)
+        for reason, parts in outcome.lost.items():
             self._lose(session, case, parts, reason, report.transaction_uid)
         others = [uid for uid in transaction_uids if uid != report.transaction_uid]
         now, failed = self._clock(), sum(part.size for part in case.left)
-        failed -= len(following.committed) + sum(part.size for part in following.unsaid)
+        failed -= len(outcome.committed) + sum(part.size for part in outcome.unnamed)
         ledger.end(
             session,
             [report.transaction_uid],
-            ledger.ANSWERED,
+            ledger.REPORTED,
             now,
-            committed=len(following.committed),
+            committed=len(outcome.committed),
             failed=failed,
         )
-        ledger.end(session, others, ledger.UNANSWERED, now)
-        unnamed = self._take_silent(session, case, following.unsaid)
-        self._take_at_word(session, case, unnamed, NOT_NAMED)
-        return following.tasks
+        ledger.end(session, others, ledger.NOT_REPORTED, now)
+        requestable = self._save_unrequestable(session, case, outcome.unnamed)
+        self._save_unproven(session, case, requestable, NOT_NAMED)
+        return outcome.tasks
 
-    def _go_on_waiting(
-        self, session: Session, case: _Case, transaction_uids: Sequence[str], waited_s: float
+    def _keep_waiting(
+        self, session: Session, case: _OpenObjects, transaction_uids: Sequence[str], waited_s: float
     ) -> Sequence[NewTask]:
-        nameable = self._take_silent(session, case, case.left)
-        if not nameable:
-            ledger.end(session, transaction_uids, ledger.UNANSWERED, self._clock())
+        requestable = self._save_unrequestable(session, case, case.left)
+        if not requestable:
+            ledger.end(session, transaction_uids, ledger.NOT_REPORTED, self._clock())
             return []
         if waited_s < self._timeout_s:
-            commit = case.commit.of([part.by_objects() for part in nameable])
+            commit = case.commit.of([part.by_objects() for part in requestable])
             return [ReportOrder(commit, tuple(transaction_uids), waited_s).task(self._timeout_s)]
-        ledger.end(session, transaction_uids, ledger.UNANSWERED, self._clock())
-        self._take_at_word(session, case, nameable, f"it did not report within {self._timeout_s:g} s")
+        ledger.end(session, transaction_uids, ledger.NOT_REPORTED, self._clock())
+        self._save_unproven(session, case, requestable, f"it did not report within {self._timeout_s:g} s")
         return []
 
-    def _save_committed(self, session: Session, case: _Case, uids: set[str], transaction_uid: str) -> None:
+    def _save_committed(
+        self, session: Session, case: _OpenObjects, uids: set[str], transaction_uid: str
+    ) -> None:
         if not uids:
             return
         job_id = case.context.job_id
@@ -196,29 +197,38 @@ class CommitTask:
         outcomes.weaken_proof(session, job_id, "commitment")
 
     def _lose(
-        self, session: Session, case: _Case, parts: Sequence[SeriesPart], reason: int, transaction_uid: str
+        self,
+        session: Session,
+        case: _OpenObjects,
+        parts: Sequence[SeriesPart],
+        reason: int,
+        transaction_uid: str,
     ) -> None:
         detail = f"{case.context.store.ae_title}: {reason_words(reason)} (transaction {transaction_uid})"
         state = "missing" if reason == NO_SUCH_INSTANCE else "failed"
         job_id = case.context.job_id
         outcomes.save_lost(session, job_id, parts, state=state, reason=Reason.NOT_COMMITTED, detail=detail)
 
-    def _take_silent(self, session: Session, case: _Case, parts: Sequence[SeriesPart]) -> list[SeriesPart]:
-        """Take at the word that there is what the node cannot be asked for; return the rest."""
+    def _save_unrequestable(
+        self, session: Session, case: _OpenObjects, parts: Sequence[SeriesPart]
+    ) -> list[SeriesPart]:
+        """Save as unproven what cannot be named in a request (PS3.4 J.3.2.1.1); return the rest."""
         references = ledger.references_to(session, case.context.job_id, parts)
-        askable = {reference.sop_instance_uid for reference in references}
-        silent = [rest for part in parts if (rest := part.without(askable)) is not None]
-        self._take_at_word(session, case, silent, NO_SOP_CLASS)
-        return [found for part in parts if (found := part.only(askable)) is not None]
+        with_class = {reference.sop_instance_uid for reference in references}
+        unrequestable = [rest for part in parts if (rest := part.without(with_class)) is not None]
+        self._save_unproven(session, case, unrequestable, NO_SOP_CLASS)
+        return [found for part in parts if (found := part.only(with_class)) is not None]
 
-    def _take_at_word(self, session: Session, case: _Case, parts: Sequence[SeriesPart], detail: str) -> None:
-        """Count these as arrived as far as anybody says so, and write why nobody proved it."""
+    def _save_unproven(
+        self, session: Session, case: _OpenObjects, parts: Sequence[SeriesPart], detail: str
+    ) -> None:
+        """Count these as arrived, as reported without the node's commitment, and write why it is unproven."""
         if not parts:
             return
         arrivals = Arrivals({uid for part in parts for uid in part.sop_instance_uids})
         save_arrived(session, case.context, arrivals, parts, (), self._clock())
         ledger.mark_unproven(session, case.context.job_id, parts, detail)
-        outcomes.weaken_proof(session, case.context.job_id, case.commit.word)
+        outcomes.weaken_proof(session, case.context.job_id, case.commit.proof)
 
 
 def _order_of(claim: Claim) -> CommitOrder:

@@ -1,4 +1,4 @@
-"""Statements on storage commitments: what was asked for, what was reported, and how it ended."""
+"""Statements on storage commitments: what was requested, what was reported, and how it ended."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from shared.database.models import CommitmentReport, RetrieveCommitment, Retriev
 from shared.dicom.association.storage_commitment import CommitmentResult, Reference
 
 #: States of a request; a refused one may be tried again under another UID.
-ASKED, ANSWERED, REFUSED, UNANSWERED = "asked", "answered", "refused", "unanswered"
+REQUESTED, REPORTED, REFUSED, NOT_REPORTED = "asked", "answered", "refused", "unanswered"
 
-#: Reasons of one job that are told.
-REASONS_TOLD = 3
+#: Reasons of one job that are shown.
+REASONS_SHOWN = 3
 
 
 def references_to(session: Session, job_id: str, parts: Iterable[SeriesPart]) -> list[Reference]:
-    """Return the named objects of these shares whose SOP class is known."""
+    """Return the named objects of these parts whose SOP class is known."""
     row = RetrieveObject
     return [
         Reference(sop_class_uid, uid)
@@ -35,9 +35,9 @@ def references_to(session: Session, job_id: str, parts: Iterable[SeriesPart]) ->
     ]
 
 
-def asked_by(session: Session, task_id: int) -> list[str]:
-    """Return the transactions that earlier tries of a task began, of which nobody knows how they ended."""
-    which = (RetrieveCommitment.task_id == task_id, RetrieveCommitment.state == ASKED)
+def transactions_of(session: Session, task_id: int) -> list[str]:
+    """Return the transactions of earlier tries of a task whose end is unknown."""
+    which = (RetrieveCommitment.task_id == task_id, RetrieveCommitment.state == REQUESTED)
     return list(session.scalars(select(RetrieveCommitment.transaction_uid).where(*which)))
 
 
@@ -53,18 +53,18 @@ def report_on(session: Session, transaction_uids: Collection[str]) -> Commitment
 
 
 def reports_elsewhere(session: Session, job_id: str, before: datetime) -> bool:
-    """Tell whether the node has not reported on the association of a request that was sent before then."""
+    """Return whether the node did not report on the association of a request sent before then."""
     row = RetrieveCommitment
-    silent = row.state.in_((ASKED, UNANSWERED)) & (row.asked_at < before)
+    silent = row.state.in_((REQUESTED, NOT_REPORTED)) & (row.asked_at < before)
     reported = exists().where(CommitmentReport.transaction_uid == row.transaction_uid)
     found = select(row.transaction_uid).where(row.job_id == job_id, silent | reported).limit(1)
     return session.scalar(found) is not None
 
 
-def save_asked(
+def save_requested(
     session: Session, job_id: str, task_id: int, transaction_uid: str, objects: int, now: datetime
 ) -> None:
-    """Write, before it is sent, that the node is asked to commit to so many objects."""
+    """Write, before it is sent, a request to commit to this number of objects."""
     session.add(
         RetrieveCommitment(
             transaction_uid=transaction_uid, job_id=job_id, task_id=task_id, objects=objects, asked_at=now
@@ -82,10 +82,10 @@ def end(
     failed: int = 0,
     detail: str = "",
 ) -> None:
-    """Write how transactions ended that have not yet."""
+    """Write how open transactions ended."""
     which = (
         RetrieveCommitment.transaction_uid.in_(transaction_uids),
-        RetrieveCommitment.state == ASKED,
+        RetrieveCommitment.state == REQUESTED,
     )
     values = {"state": state, "ended_at": now, "committed": committed, "failed": failed}
     execute(session, update(RetrieveCommitment).where(*which).values(**values, detail=detail[:1000]))
@@ -94,8 +94,8 @@ def end(
 def end_all(session: Session, job_id: str, now: datetime) -> None:
     """Write that no report is waited for any more, because the job has ended."""
     row = RetrieveCommitment
-    open_ones = select(row.transaction_uid).where(row.job_id == job_id, row.state == ASKED)
-    end(session, list(session.scalars(open_ones)), UNANSWERED, now)
+    open_transactions = select(row.transaction_uid).where(row.job_id == job_id, row.state == REQUESTED)
+    end(session, list(session.scalars(open_transactions)), NOT_REPORTED, now)
 
 
 def mark_committed(session: Session, job_id: str, parts: Iterable[SeriesPart], transaction_uid: str) -> None:
@@ -105,7 +105,7 @@ def mark_committed(session: Session, job_id: str, parts: Iterable[SeriesPart], t
 
 
 def mark_unproven(session: Session, job_id: str, parts: Iterable[SeriesPart], detail: str) -> None:
-    """Write beside objects that are said to have arrived why the node does not confirm it."""
+    """Write beside objects that are reported to have arrived why the node does not confirm it."""
     values = {"reason": Reason.NOT_CONFIRMED.value, "detail": detail[:1000]}
     for which in rows_of(job_id, parts):
         arrived = RetrieveObject.state == "arrived"
@@ -117,5 +117,5 @@ def unproven(session: Session, job_id: str) -> list[tuple[int, str]]:
     row, number = RetrieveObject, func.sum(weight_of_row())
     which = (row.job_id == job_id, row.state == "arrived", row.reason == Reason.NOT_CONFIRMED.value)
     statement = select(number, row.detail).where(*which).group_by(row.detail)
-    ordered = statement.order_by(number.desc(), row.detail).limit(REASONS_TOLD)
+    ordered = statement.order_by(number.desc(), row.detail).limit(REASONS_SHOWN)
     return [(int(objects), detail) for objects, detail in session.execute(ordered)]

@@ -1,4 +1,4 @@
-"""What the tasks of a storage commitment carry, as plain values, and what follows from a report. Pure."""
+"""The payloads of storage commitment tasks, and what follows from a report. Pure."""
 
 from __future__ import annotations
 
@@ -19,35 +19,36 @@ from shared.jobs.new_task import NewTask
 
 COMMIT, AWAIT_COMMIT = "commit", "await_commit"
 
-#: Pauses between two looks for a report, and before the node is asked for the same objects again.
-FIRST_LOOK_S, LONGEST_LOOK_S = 1.0, 10.0
+#: Seconds between two checks for a report, and before the same objects are requested again.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 10.0
 
-#: Failure Reasons that may be another ones later, or once the object was sent again; others stay.
+#: Failure Reasons (PS3.3 C.14-2) that may change later, or once the object was sent again.
 _PASSING = frozenset({0, PROCESSING_FAILURE, NO_SUCH_INSTANCE, RESOURCE_LIMITATION})
 
 
 @dataclass(frozen=True, slots=True)
 class CommitOrder:
-    """Objects that the store node is asked to commit to.
+    """Objects that the store node is to commit to.
 
-    `order` asks the PACS once more for those that the node does not have. `word`: how their arrival is known
-    if the node says nothing. `missed_s`: seconds for which the node did not have them, though they were sent.
+    `order` requests once more from the PACS those that the node does not have. `proof`: how their arrival is
+    known if the node does not report. `missed_s`: seconds for which the node did not have them, though they
+    were sent.
     """
 
     order: MoveOrder
-    word: str
+    proof: str
     missed_s: float = 0.0
 
     def of(self, parts: Sequence[SeriesPart]) -> CommitOrder:
-        """Return the same for these shares."""
+        """Return the same for these parts."""
         return replace(self, order=self.order.of(parts))
 
     def to_payload(self) -> dict[str, Any]:
         """Return plain values; `commit_order` of them gives the same."""
-        return {"order": self.order.to_payload(), "word": self.word, "missed_s": self.missed_s}
+        return {"order": self.order.to_payload(), "word": self.proof, "missed_s": self.missed_s}
 
     def tasks(self, parts: Iterable[SeriesPart], *, delay_s: float = 0.0) -> list[NewTask]:
-        """Return tasks that ask the node for these shares; each sends one request."""
+        """Return tasks that request commitment to these parts; each sends one request."""
         by_objects = [part.by_objects() for part in parts]
         return [
             NewTask(COMMIT, self.of(chunk).to_payload(), delay_s=delay_s) for chunk in split_tasks(by_objects)
@@ -59,16 +60,16 @@ def commit_order(payload: dict[str, Any]) -> CommitOrder:
     return CommitOrder(move_order(payload["order"]), payload["word"], payload["missed_s"])
 
 
-def order_after(order: MoveOrder, word: str) -> CommitOrder:
-    """Return how the node is asked for what an order brought: what it lacks is asked for a round later."""
+def order_after(order: MoveOrder, proof: str) -> CommitOrder:
+    """Return the commitment order after a move order: what the node lacks is requested a round later."""
     number = order.round + 1
     longest = LIST_MAX_LENGTH if number < MAX_ROUNDS else 1
-    return CommitOrder(MoveOrder(round=number, longest=longest), word)
+    return CommitOrder(MoveOrder(round=number, longest=longest), proof)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportOrder:
-    """A report that is waited for; any of the transactions may be the one that the node reports on."""
+    """A report that is awaited; any of the transactions may be the one that the node reports on."""
 
     commit: CommitOrder
     transaction_uids: tuple[str, ...]
@@ -80,9 +81,9 @@ class ReportOrder:
         return {"commit": self.commit.to_payload(), "transactions": transactions, "waited_s": self.waited_s}
 
     def task(self, timeout_s: float) -> NewTask:
-        """Return the task that looks after a pause, of which the last ends when time is up."""
+        """Return the task that checks after a pause; the last pause ends when time is up."""
         left_s = max(0.0, timeout_s - self.waited_s)
-        pause_s = min(max(FIRST_LOOK_S, self.waited_s / 2), LONGEST_LOOK_S, left_s)
+        pause_s = min(max(FIRST_PAUSE_S, self.waited_s / 2), LONGEST_PAUSE_S, left_s)
         later = replace(self, waited_s=self.waited_s + pause_s)
         return NewTask(AWAIT_COMMIT, later.to_payload(), delay_s=pause_s)
 
@@ -94,43 +95,43 @@ def report_order(payload: dict[str, Any]) -> ReportOrder:
 
 
 @dataclass(slots=True)
-class Following:
+class ReportOutcome:
     """What follows from a report."""
 
     committed: set[str] = field(default_factory=set)
-    #: Objects of which it says nothing.
-    unsaid: list[SeriesPart] = field(default_factory=list)
+    #: Objects that the report does not name.
+    unnamed: list[SeriesPart] = field(default_factory=list)
     #: Objects that are given up, by Failure Reason.
     lost: dict[int, list[SeriesPart]] = field(default_factory=dict)
     tasks: list[NewTask] = field(default_factory=list)
 
 
-def follow(
+def outcome_of_report(
     commit: CommitOrder, parts: Sequence[SeriesPart], report: CommitmentResult, grace_s: float
-) -> Following:
-    """Say what follows from a report; what it says of objects that were not asked for is passed over.
+) -> ReportOutcome:
+    """Return what follows from a report; objects in it that were not requested are ignored.
 
-    What the node does not have may still be on its way: it is asked once more within the grace period, after
-    it the PACS is.
+    What the node does not have may still be on its way: commitment is requested again within the grace
+    period, and after it the object from the PACS.
     """
-    following = Following()
-    asked = {uid for part in parts for uid in part.sop_instance_uids}
-    following.committed = asked & report.committed
-    following.unsaid = _without(parts, report.committed | report.failed.keys())
+    outcome = ReportOutcome()
+    requested = {uid for part in parts for uid in part.sop_instance_uids}
+    outcome.committed = requested & report.committed
+    outcome.unnamed = _without(parts, report.committed | report.failed.keys())
     again: list[SeriesPart] = []
-    for reason, uids in _by_reason(asked, report):
+    for reason, uids in _by_reason(requested, report):
         failed = [found for part in parts if (found := part.only(uids)) is not None]
         if reason in _PASSING and (commit.missed_s < grace_s or commit.order.round <= MAX_ROUNDS):
             again += failed
         else:
-            following.lost[reason] = failed
-    following.tasks = _again(commit, again, grace_s) if again else []
-    return following
+            outcome.lost[reason] = failed
+    outcome.tasks = _again(commit, again, grace_s) if again else []
+    return outcome
 
 
-def _by_reason(asked: AbstractSet[str], report: CommitmentResult) -> list[tuple[int, set[str]]]:
+def _by_reason(requested: AbstractSet[str], report: CommitmentResult) -> list[tuple[int, set[str]]]:
     uids: dict[int, set[str]] = {}
-    for uid in asked & report.failed.keys():
+    for uid in requested & report.failed.keys():
         uids.setdefault(report.failed[uid], set()).add(uid)
     return sorted(uids.items())
 
@@ -138,10 +139,10 @@ def _by_reason(asked: AbstractSet[str], report: CommitmentResult) -> list[tuple[
 def _again(commit: CommitOrder, parts: Sequence[SeriesPart], grace_s: float) -> list[NewTask]:
     if commit.missed_s >= grace_s:
         return move_tasks((part.by_objects() for part in parts), commit.order)
-    pause_s = min(max(FIRST_LOOK_S, commit.missed_s / 2), LONGEST_LOOK_S, grace_s - commit.missed_s)
+    pause_s = min(max(FIRST_PAUSE_S, commit.missed_s / 2), LONGEST_PAUSE_S, grace_s - commit.missed_s)
     return replace(commit, missed_s=commit.missed_s + pause_s).tasks(parts, delay_s=pause_s)
 
 
 def _without(parts: Sequence[SeriesPart], uids: Iterable[str]) -> list[SeriesPart]:
-    said = frozenset(uids)
-    return [left for part in parts if (left := part.without(said)) is not None]
+    named = frozenset(uids)
+    return [left for part in parts if (left := part.without(named)) is not None]

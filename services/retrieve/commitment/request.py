@@ -1,4 +1,4 @@
-"""Asks a store node to commit to objects, and waits a little for its report (PS3.4 J.3)."""
+"""Requests storage commitment from a store node and waits a little for its report (PS3.4 J.3)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from shared.dicom.errors import InterruptedWorkError, PeerError, StoreError
 
 log = structlog.get_logger(__name__)
 
-#: So long the association stays open for a report: most nodes that report on it do so at once.
+#: Seconds that the association stays open for a report: most nodes that report on it do so immediately.
 IN_PLACE_S = 5.0
 #: The same where the node was found to report on an association of its own, or late.
 IN_PLACE_LATER_S = 0.5
-#: How often it is looked meanwhile whether the report has come to our store.
+#: Seconds between two checks whether the report has come to our store meanwhile.
 POLL_INTERVAL_S = 0.25
 
 
@@ -32,7 +32,7 @@ class CommitmentScu:
     """Sends requests, each under a transaction of its own that the ledger knows before it is sent."""
 
     def __init__(self, database: Database, timeouts: Timeouts, clock: Clock, *, wait_s: float) -> None:
-        """Make one whose associations stay open for a report at most `wait_s` seconds."""
+        """Take `wait_s`: seconds that an association stays open for a report at most."""
         self._database = database
         self._timeouts = timeouts
         self._clock = clock
@@ -48,8 +48,8 @@ class CommitmentScu:
         """Send one request and wait a little; return its transaction, and the report if it has come.
 
         Raises:
-            PeerError: the node could not be asked, or refused.
-            InterruptedWorkError: stopping was asked for.
+            PeerError: the node cannot be reached, or refused.
+            InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
         try:
@@ -81,7 +81,7 @@ class CommitmentScu:
     ) -> None:
         # Before it is sent: the report may come at once, and our store takes none on what nobody asked for.
         with self._database.write() as session:
-            ledger.save_asked(session, job_id, task_id, transaction_uid, len(references), self._clock())
+            ledger.save_requested(session, job_id, task_id, transaction_uid, len(references), self._clock())
         names = {"job_id": job_id, "task_id": task_id, "transaction_uid": transaction_uid}
         try:
             association.ask(transaction_uid, references, cancellation)
@@ -107,12 +107,12 @@ class CommitmentScu:
                 report = association.report(min(POLL_INTERVAL_S, left_s))
             except PeerError:
                 # It has ended the association: it reports on another.
-                return self._kept(transaction_uid)
-            report = report or self._kept(transaction_uid)
+                return self._received_report(transaction_uid)
+            report = report or self._received_report(transaction_uid)
             if report is not None:
                 return report
         return None
 
-    def _kept(self, transaction_uid: str) -> CommitmentResult | None:
+    def _received_report(self, transaction_uid: str) -> CommitmentResult | None:
         with self._database.read() as session:
             return ledger.report_on(session, [transaction_uid])

@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, select, update
 from sqlalchemy.orm import Session
 
-from services.retrieve.context import Arrivals, RetrieveContext
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import UIDS_AT_ONCE, add_counts, execute, recount, row_key, rows_of
+from services.retrieve.planning.arrivals import Arrivals
+from services.retrieve.planning.attempts import UNNAMED
 from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import SeriesKey
 from shared.database.models import RetrieveObject, StoredObject
@@ -18,7 +20,7 @@ from shared.database.upsert import insert_missing
 
 
 def receipts(session: Session, context: RetrieveContext, parts: Iterable[SeriesPart]) -> Arrivals:
-    """Return what of these shares the store has received."""
+    """Return what the store has received of these parts."""
     arrivals = Arrivals()
     names = [uid for part in parts for uid in part.sop_instance_uids]
     for start in range(0, len(names), UIDS_AT_ONCE):
@@ -42,7 +44,7 @@ def _received_of_series(session: Session, context: RetrieveContext, key: SeriesK
 
 
 def receipt_counts(context: RetrieveContext) -> ColumnElement[bool]:
-    """Say that a row of the store is a receipt for this retrieve."""
+    """Return the condition that a row of the store is a receipt for this retrieve."""
     since = StoredObject.last_received_at >= context.since
     if not context.own_store:
         return since
@@ -58,7 +60,7 @@ def save_arrived(
     complete: Iterable[SeriesKey],
     now: datetime,
 ) -> None:
-    """Write what arrived of these shares; `complete` are series without names that nothing more comes of."""
+    """Write what arrived of these parts; `complete` are unlisted series of which nothing more comes."""
     add_counts(session, context.job_id, arrived=_save_named(session, context.job_id, parts, arrivals, now))
     done = set(complete)
     for key, uids in arrivals.unlisted.items():
@@ -68,7 +70,7 @@ def save_arrived(
 def _save_named(
     session: Session, job_id: str, parts: Iterable[SeriesPart], arrivals: Arrivals, now: datetime
 ) -> int:
-    here = [part for one in parts if (part := one.only(arrivals.sop_instance_uids)) is not None]
+    here = [found for part in parts if (found := part.only(arrivals.sop_instance_uids)) is not None]
     late = RetrieveObject.state != "arrived"
     return sum(
         execute(session, update(RetrieveObject).where(which, late).values(_arrived(now)))
@@ -85,7 +87,7 @@ def _save_unlisted(
 ) -> None:
     rows = [
         {**row_key(job_id, key), "sop_instance_uid": uid, "asked": 1, **_arrived(now)}
-        for uid in sorted(uids - {""})
+        for uid in sorted(uids - UNNAMED)
     ]
     new = len(insert_missing(session, RetrieveObject, rows))
     row = session.get(RetrieveObject, (job_id, *key, ""), populate_existing=True)
@@ -93,7 +95,7 @@ def _save_unlisted(
         add_counts(session, job_id, asked=new, arrived=new)
         return
     weight = row.announced or 1
-    if uids == {""}:  # only the PACS's word, which names nothing
+    if uids == UNNAMED:  # reported by the PACS, which names nothing
         row.state, row.arrived_at, row.reason, row.detail = "arrived", now, "", ""
         add_counts(session, job_id, arrived=weight)
         return

@@ -1,4 +1,4 @@
-"""Words that all statements on the tables of the retrieve service share."""
+"""Conditions and helpers that all statements on the retrieve tables share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SERIES_AT_ONCE = 50
 
 
 def series_rows(job_id: str, key: SeriesKey) -> ColumnElement[bool]:
-    """Say that a row belongs to this series."""
+    """Return the condition that a row belongs to this series."""
     return and_(
         RetrieveObject.job_id == job_id,
         RetrieveObject.study_instance_uid == key[0],
@@ -33,12 +33,12 @@ def series_rows(job_id: str, key: SeriesKey) -> ColumnElement[bool]:
 
 
 def is_open() -> ColumnElement[bool]:
-    """Say that a row is still to come."""
+    """Return the condition that a row is still to come."""
     return RetrieveObject.state.in_(OPEN)
 
 
 def rows_of(job_id: str, parts: Iterable[SeriesPart]) -> Iterator[ColumnElement[bool]]:
-    """Yield conditions that together name the rows of these shares."""
+    """Yield conditions that together name the rows of these parts."""
     chosen: list[ColumnElement[bool]] = []
     uids = 0
     for part in parts:
@@ -72,7 +72,7 @@ def row_key(job_id: str, key: SeriesKey) -> dict[str, Any]:
 
 
 def lock(session: Session, job_id: str) -> None:
-    """Lock a retrieve before its objects, as everybody does."""
+    """Lock a retrieve; every transaction locks it before its objects."""
     session.execute(select(Retrieve.id).where(Retrieve.id == job_id).with_for_update())
 
 
@@ -96,6 +96,6 @@ def recount(session: Session, job_id: str) -> None:
 
 
 def execute(session: Session, statement: Any) -> int:
-    """Execute a bulk change without looking at objects of the session; return how many rows it changed."""
+    """Execute a bulk change without synchronizing objects of the session; return how many rows it changed."""
     result = session.execute(statement, execution_options={"synchronize_session": False})
     return cast("CursorResult[Any]", result).rowcount

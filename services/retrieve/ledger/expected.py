@@ -46,7 +46,7 @@ class PlannedSeries:
 
 
 def series_page(session: Session, job_id: str, after: SeriesKey | None, limit: int) -> list[PlannedSeries]:
-    """Return series that are still to be planned, in order, those behind `after`."""
+    """Return series that are still to be planned, in order, those after `after`."""
     row = RetrieveObject
     named = func.sum(case((row.sop_instance_uid == "", 0), else_=1)).label("named")
     decided = (
@@ -141,7 +141,7 @@ def _parts_of(key: SeriesKey, rows: Sequence[_Row]) -> Iterator[SeriesPart]:
     arrived = sum(bool(uid) and state == "arrived" for uid, state, _ in rows)
     for uid, state, announced in rows:
         if not uid and state in OPEN:
-            # The row counts what is still to come; what arrived of the series counts for its share.
+            # The row counts what is still to come; what arrived of the series counts for its part.
             yield SeriesPart(*key, whole=True, announced=announced + arrived if announced else announced)
 
 
@@ -159,9 +159,9 @@ def announced_of(session: Session, context: RetrieveContext, key: SeriesKey) -> 
 def name_objects(
     session: Session, context: RetrieveContext, key: SeriesKey, sop_classes: Mapping[str, str]
 ) -> SeriesPart | None:
-    """Put the objects of a series in place of the row that stood for it; return what is to be asked for.
+    """Put the objects of a series in place of the row that stood for it; return what is to be requested.
 
-    `sop_classes`: SOP Class UIDs by SOP Instance UID, empty where the PACS does not tell them.
+    `sop_classes`: SOP Class UIDs by SOP Instance UID, empty where the PACS does not return them.
     Objects that arrived before, or are in the store where that counts, are left out.
     """
     rows = [
@@ -189,7 +189,7 @@ def name_objects(
 
 
 def keep_unlisted(session: Session, context: RetrieveContext, key: SeriesKey) -> SeriesPart | None:
-    """Return a series that the PACS names nothing of, to be asked for whole; None if it arrived before."""
+    """Return a series whose objects the PACS does not list, to be requested whole; None if it has arrived."""
     announced = announced_of(session, context, key)
     earlier = select(func.count(func.distinct(RetrieveObject.sop_instance_uid))).where(
         RetrieveObject.job_id.in_(select(Retrieve.id).where(Retrieve.query_id == context.query_id)),

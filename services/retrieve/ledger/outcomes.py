@@ -1,4 +1,4 @@
-"""Statements on what was asked, how that ended, what was given up, and how a retrieve stands."""
+"""Statements on the requests of a retrieve, how each ended, what was given up, and its counts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import LOST, execute, is_open, rows_of, weight_of_row
+from services.retrieve.planning.attempts import FinalResponse
 from services.retrieve.planning.moves import SeriesPart
-from services.retrieve.planning.response_outcome import FinalResponse
 from shared.contract.reasons import Reason
 from shared.database.models import Retrieve, RetrieveMove, RetrieveObject, StoredObject
 
@@ -20,8 +20,8 @@ from shared.database.models import Retrieve, RetrieveMove, RetrieveObject, Store
 PROOFS = ("reported", "find", "commitment", "receipts")
 
 
-def save_asked(session: Session, job_id: str, parts: Iterable[SeriesPart]) -> None:
-    """Write that these were asked for once more."""
+def save_requested(session: Session, job_id: str, parts: Iterable[SeriesPart]) -> None:
+    """Write that these were requested once more."""
     for which in rows_of(job_id, parts):
         execute(
             session,
@@ -56,18 +56,18 @@ def save_move(session: Session, job_id: str, task_id: int, move: RetrieveMove) -
 
 
 def move_row(
-    level: str, keys: dict[str, Any], answer: FinalResponse, duration_ms: int, asked_at: datetime
+    level: str, keys: dict[str, Any], response: FinalResponse, duration_ms: int, asked_at: datetime
 ) -> RetrieveMove:
     """Return the row of one C-MOVE; its keys are UIDs only."""
     return RetrieveMove(
         level=level,
         keys=keys,
-        status_code=answer.status_code,
-        completed=answer.completed,
-        warning=answer.warning,
-        failed=answer.failed,
+        status_code=response.status_code,
+        completed=response.completed,
+        warning=response.warning,
+        failed=response.failed,
         duration_ms=duration_ms,
-        error=answer.error.code if answer.error else "",
+        error=response.error.code if response.error else "",
         asked_at=asked_at,
     )
 
@@ -111,7 +111,7 @@ def main_loss(session: Session, job_id: str) -> tuple[str, str]:
 
 
 def anything_since(session: Session, context: RetrieveContext, moment: datetime) -> bool:
-    """Tell whether since then anything arrived for this retrieve, or at the store, or was sent."""
+    """Return whether anything arrived since then for this retrieve or at the store, or was sent."""
     row = select(RetrieveObject.job_id).where(
         RetrieveObject.job_id == context.job_id, RetrieveObject.arrived_at >= moment
     )

@@ -1,4 +1,4 @@
-"""The first rows of a retrieve: what its query kept and what has not arrived yet, in two statements."""
+"""Statements on what a query kept: the first rows of a retrieve, and the storage classes to negotiate."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from shared.database.models import (
     RetrieveObject,
     StoredObject,
 )
+from shared.dicom.sop_classes import classes_for
+from shared.identifiers import Uid
 
 KEEP = "keep"
 
@@ -34,7 +36,7 @@ _COLUMNS = (
 
 
 def keeps_anything(session: Session, order: RunRetrieve) -> bool:
-    """Tell whether the query kept anything of what the order selects."""
+    """Return whether the query kept anything of what the order selects."""
     kept = select(QuerySeries.series_instance_uid).join(QueryStudy, _same_study()).where(_selected(order))
     return session.execute(kept.limit(1)).first() is not None
 
@@ -120,7 +122,7 @@ def _same_series() -> ColumnElement[bool]:
 
 
 def is_here(query_id: str, wanted: Any, *, ignore_known: bool) -> ColumnElement[bool]:
-    """Say that an object arrived in a retrieve of this query, or is in the store where that counts.
+    """Return the condition that an object arrived for this query, or is in the store where that counts.
 
     `wanted` is a table with the three UIDs of an object.
     """
@@ -167,3 +169,17 @@ def _stored_of_series() -> ColumnElement[int]:
         .correlate(QuerySeries)
         .scalar_subquery()
     )
+
+
+def kept_classes(session: Session, query_id: str) -> tuple[str, ...]:
+    """Return the storage classes of what a query kept, as the PACS or else the modality names them."""
+    kept = and_(QueryObject.job_id == query_id, QueryObject.decision == KEEP)
+    named = session.scalars(select(QueryObject.sop_class_uid).distinct().where(kept)).all()
+    of_series = and_(_same_series(), QueryObject.decision == KEEP, QueryObject.sop_class_uid != "")
+    unnamed = (
+        select(QuerySeries.modality)
+        .distinct()
+        .where(QuerySeries.job_id == query_id, QuerySeries.decision == KEEP, ~exists().where(of_series))
+    )
+    classes = [uid for uid in named if uid and Uid.problem_of(uid) is None]
+    return classes_for(session.scalars(unnamed).all(), classes)

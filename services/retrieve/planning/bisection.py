@@ -1,4 +1,4 @@
-"""How a list that failed is cut, so that few C-MOVEs find the objects that spoil it. Pure."""
+"""Cuts a list that failed, so that few C-MOVEs find the objects that spoil it. Pure."""
 
 from __future__ import annotations
 
@@ -9,55 +9,54 @@ from services.retrieve.planning.moves import Move, SeriesPart, joined
 from services.retrieve.planning.payloads import half
 
 Uids = frozenset[str] | set[str]
-_Piece = tuple[SeriesPart, str]
+_Object = tuple[SeriesPart, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """What is asked for in lists of at most so many."""
+class Piece:
+    """Parts to be requested in lists of at most `longest` UIDs."""
 
     parts: tuple[SeriesPart, ...]
     longest: int
 
 
-def cut(move: Move, arrived: Uids, failed: Uids = frozenset()) -> list[Cut]:
-    """Return in which shorter lists the rest of a list is asked for; each object of the rest stands in one.
+def cut(move: Move, arrived: Uids, failed: Uids = frozenset()) -> list[Piece]:
+    """Return the shorter lists for the rest of a list; each object of the rest is in exactly one.
 
-    `failed`: objects that the PACS names as failed. Where it names some of the rest, these are asked for
-    alone. Where what arrived is the beginning of the list, the PACS has stopped at what comes next: that is
-    asked for alone. Otherwise any of the rest may be what spoils it, and it is cut in two.
+    `failed`: objects that the PACS names as failed. Where it names some of the rest, these are requested
+    alone. Where what arrived is the beginning of the list, the PACS has stopped at the next object, which is
+    requested alone. Otherwise any of the rest may be what spoils the list, and it is cut in two.
     """
     if move.level == "SERIES":
         return _cut_series(move.parts, arrived)
-    pieces = [(part, uid) for part in move.parts for uid in part.sop_instance_uids]
-    rest = [piece for piece in pieces if piece[1] not in arrived]
-    named = [piece for piece in rest if piece[1] in failed]
+    objects = [(part, uid) for part in move.parts for uid in part.sop_instance_uids]
+    rest = [(part, uid) for part, uid in objects if uid not in arrived]
+    named = [(part, uid) for part, uid in rest if uid in failed]
     if named and len(named) < len(rest):
-        return [_alone(named), _together([piece for piece in rest if piece[1] not in failed])]
-    if 0 < len(rest) < len(pieces) and rest == pieces[-len(rest) :]:
+        return [_alone(named), _together([(part, uid) for part, uid in rest if uid not in failed])]
+    if 0 < len(rest) < len(objects) and rest == objects[-len(rest) :]:
         return [_alone(rest[:1]), *([_together(rest[1:])] if rest[1:] else [])]
-    return [Cut(joined(rest), half(len(rest)))]
+    return [Piece(joined(rest), half(len(rest)))]
 
 
-def _alone(pieces: Sequence[_Piece]) -> Cut:
-    return Cut(joined(pieces), 1)
+def _alone(objects: Sequence[_Object]) -> Piece:
+    return Piece(joined(objects), 1)
 
 
-def _together(pieces: Sequence[_Piece]) -> Cut:
-    return Cut(joined(pieces), len(pieces))
+def _together(objects: Sequence[_Object]) -> Piece:
+    return Piece(joined(objects), len(objects))
 
 
-def _cut_series(parts: Sequence[SeriesPart], arrived: Uids) -> list[Cut]:
-    """Cut a list of series; of one that came in part the rest is asked for by objects."""
+def _cut_series(parts: Sequence[SeriesPart], arrived: Uids) -> list[Piece]:
+    """Cut a list of series; what is left of one that came in part is requested by objects."""
     rest = [left for part in parts if (left := part.without(arrived)) is not None]
     untouched = [part for part in rest if part.whole]
     partial = [part for part in rest if not part.whole]
-    stopped = len(rest) < len(parts) and [one.key for one in rest] == [
-        part.key for part in parts[-len(rest) :]
-    ]
+    last = [part.key for part in parts[-len(rest) :]]
+    stopped = len(rest) < len(parts) and [part.key for part in rest] == last
     if not partial and stopped:
         partial, untouched = [untouched[0].by_objects()], untouched[1:]
-    cuts = [Cut((part,), half(part.size)) for part in partial]
+    cuts = [Piece((part,), half(part.size)) for part in partial]
     if untouched:
-        cuts.append(Cut(tuple(untouched), len(untouched) if partial else half(len(untouched))))
+        cuts.append(Piece(tuple(untouched), len(untouched) if partial else half(len(untouched))))
     return cuts

@@ -1,27 +1,143 @@
-"""From the answers to a task's C-MOVEs and what arrived to what follows. Pure."""
+"""What follows from the final responses to a task's requests and from what arrived (PS3.4 C.4.2.1.5). Pure.
+
+`response_outcome` is the table for one response; `conclude` applies it to each request of a task.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
 
-from services.retrieve.context import Arrivals
+from services.retrieve.planning.arrivals import Arrivals
+from services.retrieve.planning.attempts import (
+    DESTINATION_UNKNOWN,
+    SUCCESS,
+    UNNAMED,
+    Attempt,
+    FinalResponse,
+    MoveAttempts,
+)
 from services.retrieve.planning.bisection import cut
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, SeriesPart
 from services.retrieve.planning.payloads import MAX_ROUNDS, AwaitOrder, MoveOrder, SeriesKey, move_tasks
-from services.retrieve.planning.response_outcome import (
-    Action,
-    ResponseOutcome,
-    claimed,
-    may_come,
-    response_outcome,
-)
-from services.retrieve.transfer.c_move import Attempt, MoveAttempts
-from shared.dicom.errors import PeerError
+from shared.contract.reasons import Reason
+from shared.dicom.errors import Outcome, PeerError, StoreError
 from shared.jobs.new_task import NewTask
 
-#: A series that the PACS says it has sent, and of which nothing can be named.
-UNNAMED = frozenset({""})
+#: The request itself is refused: a list, a level or a key that the PACS does not take.
+IDENTIFIER_REFUSED = 0xA900
+#: The same request always gives the same response.
+_FINAL = frozenset({0x0122, 0x0124, 0x0211, 0x0212})
+
+
+class Action(StrEnum):
+    """What follows for the objects of a request that did not arrive."""
+
+    #: There are none.
+    DONE = "done"
+    #: Request them again now, at IMAGE level.
+    ASK_REST = "ask_rest"
+    #: One object of a list may have spoilt the rest: request shorter lists.
+    CUT = "cut"
+    #: The PACS does not take the request in this form: use a simpler one.
+    ASK_SIMPLER = "ask_simpler"
+    #: Request them again after a pause.
+    TRY_LATER = "try_later"
+    #: Another request is useless.
+    GIVE_UP = "give_up"
+    #: No other C-MOVE of the job can succeed either.
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseOutcome:
+    """What follows from one response, and what the ledger says of objects that never come."""
+
+    action: Action
+    #: `failed`: the PACS reports a failure; `missing`: it reports that they were sent.
+    state: str
+    reason: Reason
+    detail: str
+
+
+def response_outcome(
+    response: FinalResponse,
+    *,
+    requested: int,
+    arrived: int,
+    simplest: bool,
+    several: bool = False,
+    spent: bool = False,
+) -> ResponseOutcome:
+    """Return what follows from one response.
+
+    `simplest`: there is no simpler form of the request; `several`: it was a list, of which one member may
+    have spoilt the rest; `spent`: a list that fails is not tried again as it is.
+    """
+    if arrived >= requested:
+        return ResponseOutcome(Action.DONE, "arrived", Reason.NOT_ARRIVED, "")
+    if response.succeeded:
+        return _after_success(response, spoilt=several and not arrived)
+    error = response.error or PeerError(Outcome.ABORTED, "no final answer")
+    action = _after_failure(response, error, arrived, simplest=simplest, several=several)
+    if spent and several and action in (Action.TRY_LATER, Action.ASK_REST):
+        action = Action.CUT
+    return ResponseOutcome(action, "failed", reason_of(error), str(error))
+
+
+def _after_success(response: FinalResponse, *, spoilt: bool) -> ResponseOutcome:
+    if response.failures or response.status_code != SUCCESS:
+        action = Action.CUT if spoilt else Action.ASK_REST
+        return ResponseOutcome(action, "failed", Reason.STATUS_FAILURE, str(response))
+    reason = Reason.MOVED_NOTHING if response.sent == 0 else Reason.NOT_ARRIVED
+    return ResponseOutcome(Action.ASK_REST, "missing", reason, str(response))
+
+
+def _after_failure(
+    response: FinalResponse, error: PeerError, arrived: int, *, simplest: bool, several: bool
+) -> Action:
+    code = response.status_code
+    if code == DESTINATION_UNKNOWN:
+        return Action.STOP
+    unable = code is not None and 0xC000 <= code <= 0xCFFF  # noqa: PLR2004 - PS3.4 C.4.2.1.5
+    if several and (unable or code in _FINAL):
+        return Action.CUT
+    if arrived:
+        return Action.ASK_REST
+    if code in _FINAL or (code is None and error.permanent):
+        return Action.GIVE_UP
+    if (unable or code == IDENTIFIER_REFUSED) and not simplest:
+        return Action.ASK_SIMPLER
+    return Action.GIVE_UP if code == IDENTIFIER_REFUSED else Action.TRY_LATER
+
+
+def reason_of(error: PeerError) -> Reason:
+    """Return the reason code for what a peer did."""
+    if isinstance(error, StoreError):
+        return Reason.STORE_UNREACHABLE
+    code = error.status_code
+    if code is not None:
+        if code == DESTINATION_UNKNOWN:
+            return Reason.MOVE_DESTINATION_UNKNOWN
+        out_of_resources = 0xA700 <= code <= 0xA7FF  # noqa: PLR2004 - PS3.4 C.4.2.1.5
+        return Reason.OUT_OF_RESOURCES if out_of_resources else Reason.STATUS_FAILURE
+    if error.outcome is Outcome.TIMED_OUT:
+        return Reason.REMOTE_UNREACHABLE if error.associating else Reason.TIMED_OUT
+    if error.outcome is Outcome.REJECTED:
+        return Reason.NODE_BUSY if error.congested else Reason.ASSOCIATION_REJECTED
+    return _REASONS.get(error.outcome, Reason.ABORTED)
+
+
+_REASONS = MappingProxyType(
+    {
+        Outcome.CONNECTION_REFUSED: Reason.REMOTE_UNREACHABLE,
+        Outcome.HOST_NOT_FOUND: Reason.REMOTE_UNREACHABLE,
+        Outcome.NOT_SUPPORTED: Reason.CONTEXT_NOT_ACCEPTED,
+        Outcome.BAD_ANSWER: Reason.STATUS_FAILURE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +145,7 @@ class Loss:
     """Objects that are given up, and why."""
 
     part: SeriesPart
-    verdict: ResponseOutcome
+    outcome: ResponseOutcome
 
 
 @dataclass(slots=True)
@@ -38,107 +154,79 @@ class Conclusion:
 
     tasks: list[NewTask] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
-    #: Series without names of which nothing more comes.
+    #: Unlisted series of which nothing more comes.
     complete: list[SeriesKey] = field(default_factory=list)
     #: No other C-MOVE of the job can succeed.
     stop: ResponseOutcome | None = None
-    #: Nothing came of it, and the same is to be tried after a pause.
+    #: Nothing arrived, and the same is to be tried after a pause.
     retry: PeerError | None = None
-    #: Objects that the PACS says it has sent, and that may be on their way.
+    #: Objects that the PACS reports as sent, and that may be on their way.
     awaited: list[AwaitOrder] = field(default_factory=list)
 
 
-def on_their_way(attempts: Iterable[Attempt]) -> int:
-    """Return how many objects may arrive that the PACS says it has sent."""
-    return sum(may_come(attempt.answer, attempt.move.size) for attempt in attempts)
-
-
-def take_at_its_word(attempts: Iterable[Attempt], arrivals: Arrivals) -> None:
-    """Add to what was seen what the PACS says it has sent: nothing else can be known."""
-    for attempt in attempts:
-        if attempt.move.parts[0].unlisted:
-            if claimed(attempt.answer, [""]):
-                arrivals.unlisted.setdefault(attempt.move.parts[0].key, set(UNNAMED))
-        else:
-            arrivals.sop_instance_uids |= claimed(attempt.answer, attempt.move.sop_instance_uids)
-
-
-def taken_of_us(attempts: Iterable[Attempt]) -> Arrivals:
-    """Return what the store node took of us (C-GET): its own answers are the receipts."""
-    arrivals = Arrivals()
-    for attempt in attempts:
-        first = attempt.move.parts[0]
-        if first.unlisted:
-            if attempt.answer.stored:
-                arrivals.unlisted.setdefault(first.key, set()).update(attempt.answer.stored)
-        else:
-            arrivals.sop_instance_uids |= attempt.answer.stored
-    return arrivals
-
-
 def conclude(
-    order: MoveOrder, asked: MoveAttempts, arrivals: Arrivals, waited_s: float | None = None
+    order: MoveOrder, attempts: MoveAttempts, arrivals: Arrivals, waited_s: float | None = None
 ) -> Conclusion:
-    """Say what follows; `seen` is all that arrived of the task.
+    """Return what follows from the requests of a task; `arrivals` is all of it that arrived.
 
-    `waited_s`: how long was waited for what may be on its way, if more patience is wanted for it.
+    `waited_s`: seconds waited so far for what may be on its way; None if it is not waited for any longer.
     """
-    conclusion = Conclusion()
-    groups = _Groups()
+    conclusion, groups = Conclusion(), _TaskGroups()
     later: list[Attempt] = []
-    for attempt in asked.attempts:
-        verdict = _judge(order, attempt, arrivals)
-        if verdict.action is Action.STOP:
-            conclusion.stop = verdict
-        elif verdict.action is Action.TRY_LATER:
+    for attempt in attempts.attempts:
+        outcome = _outcome_of(order, attempt, arrivals)
+        if outcome.action is Action.STOP:
+            conclusion.stop = outcome
+        elif outcome.action is Action.TRY_LATER:
             later.append(attempt)
-        elif verdict.action is Action.DONE:
+        elif outcome.action is Action.DONE:
             conclusion.complete += [part.key for part in attempt.move.parts if part.unlisted]
+        elif waited_s is not None and _may_be_on_its_way(attempt, arrivals):
+            failed, late = _failed_and_late(attempt, arrivals.missing_of(attempt.move.parts))
+            conclusion.awaited.append(_awaited(order, attempt, outcome, late, waited_s))
+            _request_or_lose(
+                order, attempt, replace(outcome, action=Action.ASK_REST), failed, groups, conclusion
+            )
+        elif outcome.action is Action.CUT:
+            _request_in_pieces(order, attempt, arrivals, groups)
         else:
-            rest = _rest(attempt, arrivals)
-            if waited_s is not None and _may_be_on_its_way(attempt, arrivals):
-                rest, late = _failed_and_late(attempt, rest)
-                conclusion.awaited += [_awaited(order, attempt, verdict, late, waited_s)]
-                verdict = replace(verdict, action=Action.ASK_REST)
-            if verdict.action is Action.CUT:
-                _cut(order, attempt, arrivals, groups)
-            else:
-                _ask_or_lose(order, attempt, verdict, rest, groups, conclusion)
-    groups.add(order, [part for one in asked.unsent for part in one.parts])
-    conclusion.retry = _retry(order, asked, later, arrivals)
-    _ask_later(order, later, groups)
+            rest = arrivals.missing_of(attempt.move.parts)
+            _request_or_lose(order, attempt, outcome, rest, groups, conclusion)
+    groups.add(order, [part for move in attempts.unsent for part in move.parts])
+    conclusion.retry = _retry(order, attempts, later, arrivals)
+    _request_later(order, later, groups)
     conclusion.tasks = groups.tasks()
     return conclusion
 
 
-def _judge(order: MoveOrder, attempt: Attempt, arrivals: Arrivals) -> ResponseOutcome:
-    expected, arrived = attempt.move.size, sum(arrivals.of(part) for part in attempt.move.parts)
-    first = attempt.move.parts[0]
+def _outcome_of(order: MoveOrder, attempt: Attempt, arrivals: Arrivals) -> ResponseOutcome:
+    move, response = attempt.move, attempt.response
+    requested, arrived = move.size, arrivals.count(move.parts)
+    first = move.parts[0]
     if first.unlisted and arrived:
-        sent = attempt.answer.sent if attempt.answer.succeeded and not attempt.answer.failures else None
+        # Nobody knows how many objects it has: what the PACS counted, or says it sent, is all there is.
+        sent = response.sent if response.succeeded and not response.failures else None
         if arrivals.unlisted[first.key] == UNNAMED or (sent is not None and arrived >= sent):
-            expected = arrived
-    one = attempt.move
+            requested = arrived
     return response_outcome(
-        attempt.answer,
-        asked=expected,
+        response,
+        requested=requested,
         arrived=arrived,
-        simplest=one.simplest,
-        several=one.is_list,
+        simplest=move.simplest,
+        several=move.is_list,
         spent=order.spent,
     )
 
 
 def _may_be_on_its_way(attempt: Attempt, arrivals: Arrivals) -> bool:
-    arrived = sum(arrivals.of(part) for part in attempt.move.parts)
-    return attempt.answer.succeeded and may_come(attempt.answer, attempt.move.size) > arrived
+    return attempt.response.succeeded and attempt.may_come > arrivals.count(attempt.move.parts)
 
 
 def _failed_and_late(
     attempt: Attempt, rest: Sequence[SeriesPart]
 ) -> tuple[list[SeriesPart], list[SeriesPart]]:
-    """Part what the PACS names as failed from what it may have sent."""
-    named = frozenset(attempt.answer.failed_sop_instance_uids)
+    """Separate what the PACS names as failed from what it may have sent."""
+    named = frozenset(attempt.response.failed_sop_instance_uids)
     late = [left for part in rest if (left := part if part.unlisted else part.without(named)) is not None]
     sent = {uid for part in late for uid in part.sop_instance_uids}
     failed = [left for part in rest if (left := part.without(sent)) is not None]
@@ -146,102 +234,93 @@ def _failed_and_late(
 
 
 def _awaited(
-    order: MoveOrder, attempt: Attempt, verdict: ResponseOutcome, late: Sequence[SeriesPart], waited_s: float
+    order: MoveOrder, attempt: Attempt, outcome: ResponseOutcome, late: Sequence[SeriesPart], waited_s: float
 ) -> AwaitOrder:
-    following = _next_round(order, attempt)
-    last = following.round > MAX_ROUNDS
-    again = following.of(part.by_objects() for part in late)
-    loss = (verdict.state, verdict.reason.value, verdict.detail) if last else None
-    unlisted = attempt.move.parts[0].unlisted
-    expected = may_come(attempt.answer, attempt.move.size) if unlisted else 0
+    next_round = _next_round(order, attempt)
+    last = next_round.round > MAX_ROUNDS
+    again = next_round.of(part.by_objects() for part in late)
+    loss = (outcome.state, outcome.reason.value, outcome.detail) if last else None
+    expected = attempt.may_come if attempt.move.parts[0].unlisted else 0
     return AwaitOrder(again, loss, expected, waited_s)
 
 
 def _next_round(order: MoveOrder, attempt: Attempt) -> MoveOrder:
     """Return the order for what did not arrive: in lists, and one by one what did not come in a list.
 
-    What was broken off is asked for as it was: something of it has arrived, so this has an end.
+    What was broken off is requested as it was: something of it has arrived, so this has an end.
     """
     of_images = attempt.move.level == "IMAGE"
-    if not attempt.answer.succeeded and not attempt.move.parts[0].unlisted:
+    if not attempt.response.succeeded and not attempt.move.parts[0].unlisted:
         return replace(order, longest=order.longest if of_images else LIST_MAX_LENGTH, again=False)
     return replace(order, round=order.round + 1, longest=1 if of_images else LIST_MAX_LENGTH, again=False)
 
 
-def _rest(attempt: Attempt, arrivals: Arrivals) -> list[SeriesPart]:
-    parts = attempt.move.parts
-    return [
-        left
-        for part in parts
-        if (left := part if part.unlisted else part.without(arrivals.sop_instance_uids)) is not None
-    ]
-
-
-def _ask_or_lose(
+def _request_or_lose(
     order: MoveOrder,
     attempt: Attempt,
-    verdict: ResponseOutcome,
+    outcome: ResponseOutcome,
     rest: Sequence[SeriesPart],
-    groups: _Groups,
+    groups: _TaskGroups,
     conclusion: Conclusion,
 ) -> None:
+    """Request the rest in a simpler form or in the next round; give it up where neither is left."""
     by_objects = [part.by_objects() for part in rest]
     next_round = _next_round(order, attempt)
-    if verdict.action is Action.ASK_SIMPLER and attempt.move.is_list:
+    if outcome.action is Action.ASK_SIMPLER and attempt.move.is_list:
         groups.add(order.in_lists_of(1), rest)
-    elif verdict.action is Action.ASK_SIMPLER:
+    elif outcome.action is Action.ASK_SIMPLER:
         # In no longer lists than its own: what another series brings to one may spoil it.
         groups.add(order.in_lists_of(attempt.move.size), by_objects)
-    elif verdict.action is Action.ASK_REST and next_round.round <= MAX_ROUNDS:
+    elif outcome.action is Action.ASK_REST and next_round.round <= MAX_ROUNDS:
         groups.add(next_round, by_objects)
     else:
-        conclusion.losses += [Loss(part, verdict) for part in rest]
+        conclusion.losses += [Loss(part, outcome) for part in rest]
 
 
-def _cut(order: MoveOrder, attempt: Attempt, arrivals: Arrivals, groups: _Groups) -> None:
-    failed = frozenset(attempt.answer.failed_sop_instance_uids)
-    for one in cut(attempt.move, arrivals.sop_instance_uids, failed):
-        groups.add(order.in_lists_of(one.longest), one.parts)
+def _request_in_pieces(order: MoveOrder, attempt: Attempt, arrivals: Arrivals, groups: _TaskGroups) -> None:
+    failed = frozenset(attempt.response.failed_sop_instance_uids)
+    for piece in cut(attempt.move, arrivals.sop_instance_uids, failed):
+        groups.add(order.in_lists_of(piece.longest), piece.parts)
 
 
-def _ask_later(order: MoveOrder, later: Sequence[Attempt], groups: _Groups) -> None:
-    """Ask again after a pause: what was answered together, what was not answered each by itself."""
+def _request_later(order: MoveOrder, later: Sequence[Attempt], groups: _TaskGroups) -> None:
+    """Request again after a pause: together what got a response, each by itself what got none."""
     for attempt in later:
-        alone = attempt.answer.status_code is None
-        # A single object has no shorter list to be asked for in, once it was tried often enough.
+        alone = attempt.response.status_code is None
+        # A single object has no shorter list to be requested in, once it was tried often enough.
         single = attempt.move.level == "IMAGE" and not attempt.move.is_list
         longest = 1 if single else order.longest
         groups.add(replace(order, again=True, longest=longest), attempt.move.parts, alone=alone)
 
 
 def _retry(
-    order: MoveOrder, asked: MoveAttempts, later: Sequence[Attempt], arrivals: Arrivals
+    order: MoveOrder, attempts: MoveAttempts, later: Sequence[Attempt], arrivals: Arrivals
 ) -> PeerError | None:
     if arrivals:
         return None
-    if asked.no_association is not None:
-        return asked.no_association
-    hopeless = len(later) == len(asked.attempts) > 0 and not asked.unsent
+    if attempts.no_association is not None:
+        return attempts.no_association
+    hopeless = len(later) == len(attempts.attempts) > 0 and not attempts.unsent
     if hopeless and (order.again or len(later) == 1):
-        return later[-1].answer.error
+        return later[-1].response.error
     return None
 
 
-class _Groups:
-    """Shares of tasks to come, by the manner in which they are asked for."""
+class _TaskGroups:
+    """Parts of the tasks to come, grouped by the order that they are requested with."""
 
     def __init__(self) -> None:
-        self._shares: dict[MoveOrder, list[SeriesPart]] = {}
+        self._parts: dict[MoveOrder, list[SeriesPart]] = {}
         self._alone: list[NewTask] = []
 
     def add(self, order: MoveOrder, parts: Iterable[SeriesPart], *, alone: bool = False) -> None:
-        """Add shares that are asked for in the manner of this order, together or as one task of their own."""
+        """Add parts to be requested with this order, together with others or as one task of their own."""
         if alone:
             self._alone += move_tasks(parts, order)
         else:
-            self._shares.setdefault(order.of(()), []).extend(parts)
+            self._parts.setdefault(order.of(()), []).extend(parts)
 
     def tasks(self) -> list[NewTask]:
         """Return the tasks."""
-        together = [task for manner, parts in self._shares.items() for task in move_tasks(parts, manner)]
+        together = [task for order, parts in self._parts.items() for task in move_tasks(parts, order)]
         return together + self._alone

@@ -1,4 +1,4 @@
-"""Which C-MOVEs bring exactly what is wanted, as few as the node's manners allow. Pure."""
+"""Plans the fewest C-MOVEs, within the node's capabilities, that bring exactly what is wanted. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 #: UIDs of one list: what archives are known to take in one request.
 LIST_MAX_LENGTH = 50
 
-#: What one task asks for at most: small enough to end within minutes on a slow PACS.
+#: Upper limits of one task: small enough to end within minutes on a slow PACS.
 TASK_MAX_SERIES = LIST_MAX_LENGTH
 TASK_MAX_OBJECTS = 200
 
-#: A whole series of more objects is asked for in lists of them, where the node is known to take lists.
+#: A whole series of more objects is requested in lists of them, where the node is known to take lists.
 LONG_SERIES_OBJECTS = 200
 
 
@@ -24,8 +24,8 @@ LONG_SERIES_OBJECTS = 200
 class SeriesPart:
     """What is wanted of one series.
 
-    `whole`: the named objects are all that the series has. A series whose objects nobody can name is whole
-    and names none; `announced` is then how many it says it has.
+    `whole`: the named objects are all that the series has. A series whose objects the PACS does not list is
+    whole and names none; `announced` is then its Number of Series Related Instances, if known.
     """
 
     study_instance_uid: str
@@ -41,7 +41,7 @@ class SeriesPart:
 
     @property
     def unlisted(self) -> bool:
-        """Whether its objects cannot be named."""
+        """Whether the PACS does not list its objects."""
         return not self.sop_instance_uids
 
     @property
@@ -66,7 +66,7 @@ class SeriesPart:
         return replace(self, sop_instance_uids=here, whole=False) if here else None
 
     def by_objects(self) -> SeriesPart:
-        """Return the same to be asked for object by object; a nameless series can only be asked for whole."""
+        """Return the same to be requested object by object; an unlisted series stays whole."""
         return self if self.unlisted else replace(self, whole=False)
 
 
@@ -83,13 +83,13 @@ class MoveCapabilities:
     object_lists: bool = False
 
     def in_lists_of(self, longest: int) -> MoveCapabilities:
-        """Return the manners for what was refused in a longer list."""
+        """Return the capabilities for what was refused in a longer list."""
         return replace(self, longest=min(longest, self.longest))
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One C-MOVE and the shares that it brings."""
+    """One C-MOVE and the parts that it brings."""
 
     level: Literal["SERIES", "IMAGE"]
     parts: tuple[SeriesPart, ...]
@@ -121,14 +121,14 @@ class Move:
 
     @property
     def simplest(self) -> bool:
-        """Whether the same cannot be asked for in a simpler way."""
+        """Whether there is no simpler form of the same request."""
         return not self.is_list and (self.level == "IMAGE" or self.parts[0].unlisted)
 
 
 def plan_moves(parts: Iterable[SeriesPart], capabilities: MoveCapabilities) -> list[Move]:
-    """Return C-MOVEs that bring each share once: whole series at SERIES level, single objects at IMAGE level.
+    """Return C-MOVEs that bring each part once: whole series at SERIES level, single objects at IMAGE level.
 
-    A series that nobody can name the objects of is asked for alone: only then its counters tell about it.
+    An unlisted series is requested alone: only then do the counters describe it.
     """
     ordered = sorted(parts, key=lambda part: part.key)
     unlisted = [part for part in ordered if part.unlisted]
@@ -160,7 +160,7 @@ def _image_moves(parts: Sequence[SeriesPart], capabilities: MoveCapabilities) ->
 
 
 def joined(pieces: Sequence[tuple[SeriesPart, str]]) -> tuple[SeriesPart, ...]:
-    """Return shares of these objects, each named beside the share that it is of."""
+    """Return parts of these objects, each given beside the part that it belongs to."""
     groups = [list(group) for _, group in groupby(pieces, key=lambda piece: piece[0].key)]
     return tuple(
         replace(group[0][0], sop_instance_uids=tuple(uid for _, uid in group), whole=False)
@@ -179,7 +179,7 @@ def split_long(parts: Iterable[SeriesPart], capabilities: MoveCapabilities) -> I
 
 
 def split_tasks(parts: Iterable[SeriesPart]) -> list[list[SeriesPart]]:
-    """Cut shares into tasks of bounded size; only a whole series is never cut."""
+    """Cut parts into tasks of bounded size; only a whole series is never cut."""
     tasks: list[list[SeriesPart]] = []
     objects = 0
     for part in _cut(parts):

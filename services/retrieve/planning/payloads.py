@@ -1,4 +1,4 @@
-"""What the tasks of a retrieve carry, as plain values. Pure."""
+"""The payloads of retrieve tasks as plain values. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from shared.jobs.new_task import NewTask
 
 PLAN, EXPECT, MOVE, AWAIT = "plan", "expect", "move", "await"
 
-#: How often objects that do not arrive are asked for: with their series, in a list, one by one.
+#: Requests for an object that does not arrive: with its series, in a list, alone.
 MAX_ROUNDS = 3
 
-#: Pauses between two looks for what a PACS sends later.
+#: Seconds between two checks for what a PACS sends later, at first and at most.
 FIRST_AWAIT_S, LONGEST_AWAIT_S = 1.0, 10.0
 
-#: Series of one task that finds out what to expect.
+#: Series of one task that lists the objects to expect.
 EXPECT_SERIES = 20
 
 SeriesKey = tuple[str, str]
@@ -25,11 +25,11 @@ SeriesKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class MoveOrder:
-    """What a move task asks for.
+    """What a move task requests.
 
     Objects of a whole series are not listed: the ledger has them. `longest`: UIDs of one list. `again`: the
-    task holds only what failed before, so another failure is for the engine to pause after. `spent`: longer
-    lists were tried as often as is allowed, so one that fails is not tried again as it is.
+    task holds only what failed before, so the engine pauses after another failure. `spent`: longer lists
+    were tried as often as is allowed, so one that fails is not tried again as it is.
     """
 
     whole: tuple[SeriesKey, ...] = ()
@@ -45,7 +45,7 @@ class MoveOrder:
         return list(dict.fromkeys([*self.whole, *(part.key for part in self.parts)]))
 
     def of(self, parts: Iterable[SeriesPart]) -> MoveOrder:
-        """Return the same for these shares."""
+        """Return the same for these parts."""
         listed = list(parts)
         whole = tuple(part.key for part in listed if part.whole or part.unlisted)
         partial = tuple(part for part in listed if not (part.whole or part.unlisted))
@@ -57,9 +57,9 @@ class MoveOrder:
         return replace(self, round=number, longest=max(1, min(longest, LIST_MAX_LENGTH)), again=False)
 
     def simpler(self) -> MoveOrder | None:
-        """Return how the same is asked for once it was tried in this way often enough; None: not any more.
+        """Return a simpler order for the same, once this one was tried often enough; None if there is none.
 
-        Whole series are asked for by objects, a round later; lists of objects in halves.
+        Whole series are requested by objects, a round later; lists of objects in halves.
         """
         if self.whole:
             later = replace(self, round=self.round + 1, longest=LIST_MAX_LENGTH, again=False)
@@ -104,18 +104,18 @@ def _longest(payload: dict[str, Any]) -> int:
     return int(payload.get("longest", whole_or_single))
 
 
-def move_tasks(parts: Iterable[SeriesPart], manner: MoveOrder | None = None) -> list[NewTask]:
-    """Return tasks that ask for these shares, in the manner of an order."""
-    manner = manner or MoveOrder()
-    return [NewTask(MOVE, manner.of(task).to_payload()) for task in split_tasks(parts)]
+def move_tasks(parts: Iterable[SeriesPart], order: MoveOrder | None = None) -> list[NewTask]:
+    """Return tasks that request these parts with the round and list length of an order."""
+    order = order or MoveOrder()
+    return [NewTask(MOVE, order.of(task).to_payload()) for task in split_tasks(parts)]
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitOrder:
-    """Objects that the PACS says it has sent and that are not there yet, and what follows if none comes.
+    """Objects that the PACS reports as sent and that are not there yet, and what follows if none comes.
 
-    `loss`: state, reason and detail of what is then given up, None if it is asked for again by `order`.
-    `expected`: objects of a series that nobody could name. `waited_s`: seconds since one arrived.
+    `loss`: state, reason and detail of what is then given up; None if `order` requests it again.
+    `expected`: objects of an unlisted series. `waited_s`: seconds since one arrived.
     """
 
     order: MoveOrder
@@ -133,7 +133,7 @@ class AwaitOrder:
         }
 
     def task(self, grace_s: float) -> NewTask:
-        """Return the task that looks again after a pause, of which the last ends with the grace period."""
+        """Return the task that checks again after a pause; the last pause ends with the grace period."""
         pause_s = min(max(FIRST_AWAIT_S, self.waited_s / 2), LONGEST_AWAIT_S, grace_s - self.waited_s)
         later = replace(self, waited_s=self.waited_s + pause_s)
         return NewTask(AWAIT, later.to_payload(), delay_s=pause_s)
@@ -151,7 +151,7 @@ def await_order(payload: dict[str, Any]) -> AwaitOrder:
 
 
 def expect_tasks(keys: Sequence[SeriesKey]) -> list[NewTask]:
-    """Return tasks that find out the objects of these series."""
+    """Return tasks that list the objects of these series."""
     return [
         NewTask(EXPECT, {"series": [list(key) for key in keys[start : start + EXPECT_SERIES]]})
         for start in range(0, len(keys), EXPECT_SERIES)
@@ -159,5 +159,5 @@ def expect_tasks(keys: Sequence[SeriesKey]) -> list[NewTask]:
 
 
 def plan_task(after: SeriesKey | None = None) -> NewTask:
-    """Return the task that plans the series of the ledger behind this one."""
+    """Return the task that plans the series of the ledger after this one."""
     return NewTask(PLAN, {"after": list(after) if after else None})

@@ -1,23 +1,22 @@
-"""An await task: look again for what a PACS said it has sent, and ask again once nothing came for long."""
+"""An await task: check again for what a PACS reported as sent; request it again once nothing comes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from sqlalchemy.orm import Session
-
-from services.retrieve.context import Arrivals, RetrieveContext
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_arrived
 from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import open_parts
+from services.retrieve.planning.arrivals import Arrivals
 from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import AwaitOrder, await_order, move_tasks
 from services.retrieve.transfer.arrival_check import ArrivalCheck, Evidence
 from shared.clock import Clock
 from shared.contract.reasons import Reason
-from shared.database.session import Database
+from shared.database.session import Database, Session
 from shared.dicom.cancellation import Cancellation
 from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask
@@ -26,22 +25,22 @@ from shared.jobs.new_task import NewTask
 class AwaitTask:
     """Performs await tasks. They hold neither a worker nor an association while nothing comes."""
 
-    def __init__(self, database: Database, verifier: ArrivalCheck, clock: Clock) -> None:
+    def __init__(self, database: Database, check: ArrivalCheck, clock: Clock) -> None:
         self._database = database
-        self._verifier = verifier
+        self._check = check
         self._clock = clock
 
     def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
-        """Look for the objects of one task.
+        """Check what has arrived of the objects of one task.
 
         Raises:
-            InterruptedWorkError: stopping was asked for.
+            InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
         awaited = await_order(claim.payload)
         with self._database.read() as session:
             parts = open_parts(session, context.job_id, awaited.order)
-        evidence = self._verifier.look_once(context, parts, cancellation)
+        evidence = self._check.check(context, parts, cancellation)
         return Result(self._writer(context, awaited, parts, evidence))
 
     def _writer(
@@ -55,12 +54,12 @@ class AwaitTask:
             save_arrived(session, context, arrivals, parts, complete, self._clock())
             if arrivals:
                 outcomes.weaken_proof(session, context.job_id, evidence.proof)
-            rest = [part for part in _rest(parts, arrivals) if part.key not in complete]
-            return self._follows(session, context, awaited, rest, arrivals) if rest else []
+            rest = [part for part in arrivals.missing_of(parts) if part.key not in complete]
+            return self._next_tasks(session, context, awaited, rest, arrivals) if rest else []
 
         return write
 
-    def _follows(
+    def _next_tasks(
         self,
         session: Session,
         context: RetrieveContext,
@@ -69,18 +68,10 @@ class AwaitTask:
         arrivals: Arrivals,
     ) -> Sequence[NewTask]:
         waited_s = 0.0 if arrivals else awaited.waited_s
-        if waited_s < self._verifier.grace_s:
-            return [replace(awaited, waited_s=waited_s).task(self._verifier.grace_s)]
+        if waited_s < self._check.grace_s:
+            return [replace(awaited, waited_s=waited_s).task(self._check.grace_s)]
         if awaited.loss is None:
             return move_tasks((part.by_objects() for part in rest), awaited.order)
         state, reason, detail = awaited.loss
         outcomes.save_lost(session, context.job_id, rest, state=state, reason=Reason(reason), detail=detail)
         return []
-
-
-def _rest(parts: Sequence[SeriesPart], arrivals: Arrivals) -> list[SeriesPart]:
-    return [
-        left
-        for part in parts
-        if (left := part if part.unlisted else part.without(arrivals.sop_instance_uids)) is not None
-    ]

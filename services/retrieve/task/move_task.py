@@ -1,35 +1,27 @@
-"""A move task: ask for what is still to come, see what arrived, and say what follows."""
+"""A move task: request what is still to come, check what arrived, and decide what follows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
 from services.retrieve.commitment.payloads import order_after
 from services.retrieve.commitment.unproven import evidence_to_commit, mark_unlisted, proof_without_commitment
-from services.retrieve.context import Arrivals, RetrieveContext
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_arrived
 from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import open_parts
-from services.retrieve.planning.follow_up import (
-    Conclusion,
-    conclude,
-    on_their_way,
-    take_at_its_word,
-    taken_of_us,
-)
+from services.retrieve.planning.arrivals import Arrivals, add_reported, stored_by_c_get
+from services.retrieve.planning.attempts import DESTINATION_UNKNOWN, MoveAttempts
+from services.retrieve.planning.follow_up import Conclusion, conclude
 from services.retrieve.planning.moves import SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order
-from services.retrieve.planning.response_outcome import DESTINATION_UNKNOWN
 from services.retrieve.transfer.arrival_check import ArrivalCheck, Evidence
-from services.retrieve.transfer.c_move import MoveAttempts, MoveScu
-from services.retrieve.transfer.node_capabilities import CapabilitiesOf
+from services.retrieve.transfer.c_move import MoveScu
 from shared.clock import Clock
 from shared.contract.reasons import Reason, sentence
-from shared.database.session import Database
+from shared.database.session import Database, Session
 from shared.dicom.cancellation import Cancellation
 from shared.identifiers import AeTitle
 from shared.jobs.model import Claim, Ending, Result
@@ -37,12 +29,12 @@ from shared.jobs.new_task import NewTask
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _MoveOutcome:
     """All that a move task found out."""
 
     order: MoveOrder
     parts: Sequence[SeriesPart]
-    asked: MoveAttempts
+    attempts: MoveAttempts
     evidence: Evidence
     conclusion: Conclusion
 
@@ -50,69 +42,54 @@ class _Outcome:
 class MoveTask:
     """Performs move tasks."""
 
-    def __init__(
-        self,
-        database: Database,
-        scu: MoveScu,
-        verifier: ArrivalCheck,
-        capabilities_of: CapabilitiesOf,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, database: Database, scu: MoveScu, check: ArrivalCheck, clock: Clock) -> None:
         self._database = database
         self._scu = scu
-        self._verifier = verifier
-        self._capabilities_of = capabilities_of
+        self._check = check
         self._clock = clock
 
     def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
         """Bring the objects of one task.
 
         Raises:
-            PeerError: nothing came of it, and the same may succeed later.
-            InterruptedWorkError: stopping was asked for.
+            PeerError: nothing arrived, and the same may succeed later.
+            InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
         order = move_order(claim.payload)
         with self._database.read() as session:
             parts = open_parts(session, context.job_id, order)
         # A worker that died, or a PACS that queues, may have brought some of it already.
-        here = self._verifier.look(context, parts)
-        asked = self._ask(context, claim, order, _left(parts, here), cancellation)
-        evidence = self._see(context, asked, cancellation)
-        evidence.arrivals.add(here)
-        patient = not (context.fetch or context.commits)
-        waited_s = self._verifier.patience_left(evidence.proof) if patient else None
-        conclusion = conclude(order, asked, evidence.arrivals, waited_s)
+        earlier = self._check.receipts(context, parts)
+        capabilities = context.capabilities.in_lists_of(order.longest)
+        moves = plan_moves(_still_to_come(parts, earlier), capabilities)
+        attempts = self._scu.request(context, claim.task_id, moves, cancellation)
+        evidence = self._evidence(context, attempts, cancellation)
+        evidence.arrivals.add(earlier)
+        waits = not (context.fetch or context.commits)
+        waited_s = self._check.waited_in_place_s(evidence.proof) if waits else None
+        conclusion = conclude(order, attempts, evidence.arrivals, waited_s)
         if conclusion.retry is not None:
             raise conclusion.retry
-        outcome = _Outcome(order, parts, asked, evidence, conclusion)
-        return Result(self._writer(context, outcome), end_job=self._stop(context, outcome))
+        outcome = _MoveOutcome(order, parts, attempts, evidence, conclusion)
+        return Result(self._writer(context, outcome), end_job=self._end_job(context, outcome))
 
-    def _ask(
-        self,
-        context: RetrieveContext,
-        claim: Claim,
-        order: MoveOrder,
-        parts: Sequence[SeriesPart],
-        cancellation: Cancellation,
-    ) -> MoveAttempts:
-        capabilities = self._capabilities_of(context.remote_id).in_lists_of(order.longest)
-        return self._scu.ask(context, claim.task_id, plan_moves(parts, capabilities), cancellation)
-
-    def _see(self, context: RetrieveContext, asked: MoveAttempts, cancellation: Cancellation) -> Evidence:
-        if not asked.attempts:
+    def _evidence(
+        self, context: RetrieveContext, attempts: MoveAttempts, cancellation: Cancellation
+    ) -> Evidence:
+        if not attempts.attempts:
             return Evidence(Arrivals(), "receipts")
-        parts = [part for attempt in asked.attempts for part in attempt.move.parts]
         if context.commits:
-            return evidence_to_commit(context, asked.attempts, self._verifier.look(context, parts))
+            received = self._check.receipts(context, attempts.parts)
+            return evidence_to_commit(context, attempts.attempts, received)
         if context.fetch:
-            return Evidence(taken_of_us(asked.attempts), "receipts")
-        evidence = self._verifier.verify(context, parts, on_their_way(asked.attempts), cancellation)
+            return Evidence(stored_by_c_get(attempts.attempts), "receipts")
+        evidence = self._check.wait(context, attempts.parts, attempts.may_come, cancellation)
         if evidence.proof == "reported":
-            take_at_its_word(asked.attempts, evidence.arrivals)
+            add_reported(attempts.attempts, evidence.arrivals)
         return evidence
 
-    def _stop(self, context: RetrieveContext, outcome: _Outcome) -> Ending | None:
+    def _end_job(self, context: RetrieveContext, outcome: _MoveOutcome) -> Ending | None:
         if outcome.conclusion.stop is None:
             return None
         with self._database.read() as session:
@@ -122,56 +99,54 @@ class MoveTask:
         status = "incomplete" if arrived else "failed"
         return Ending(status, Reason.MOVE_DESTINATION_UNKNOWN.value, destination_unknown(context))
 
-    def _writer(self, context: RetrieveContext, outcome: _Outcome) -> Callable[[Session], Sequence[NewTask]]:
+    def _writer(
+        self, context: RetrieveContext, outcome: _MoveOutcome
+    ) -> Callable[[Session], Sequence[NewTask]]:
         conclusion = outcome.conclusion
 
         def write(session: Session) -> Sequence[NewTask]:
             lock(session, context.job_id)
-            now = self._clock()
-            asked = [part for attempt in outcome.asked.attempts for part in attempt.move.parts]
-            outcomes.save_asked(session, context.job_id, asked)
+            outcomes.save_requested(session, context.job_id, outcome.attempts.parts)
             arrivals = outcome.evidence.proven
-            save_arrived(session, context, arrivals, outcome.parts, conclusion.complete, now)
+            save_arrived(session, context, arrivals, outcome.parts, conclusion.complete, self._clock())
             if arrivals:
                 outcomes.weaken_proof(session, context.job_id, outcome.evidence.proof)
             if context.commits:
                 mark_unlisted(session, context, outcome.parts, arrivals)
             for loss in conclusion.losses:
-                verdict = loss.verdict
                 outcomes.save_lost(
                     session,
                     context.job_id,
                     [loss.part],
-                    state=verdict.state,
-                    reason=verdict.reason,
-                    detail=verdict.detail,
+                    state=loss.outcome.state,
+                    reason=loss.outcome.reason,
+                    detail=loss.outcome.detail,
                 )
             if conclusion.stop is None:
-                grace_s = self._verifier.grace_s
-                awaited = [one.task(grace_s) for one in conclusion.awaited]
+                awaited = [later.task(self._check.grace_s) for later in conclusion.awaited]
                 return [*conclusion.tasks, *awaited, *_to_commit(context, outcome)]
-            detail = conclusion.stop.detail
             outcomes.lose_the_rest(
-                session, context.job_id, state="failed", reason=conclusion.stop.reason, detail=detail
+                session,
+                context.job_id,
+                state="failed",
+                reason=conclusion.stop.reason,
+                detail=conclusion.stop.detail,
             )
             return []
 
         return write
 
 
-def _left(parts: Sequence[SeriesPart], here: Arrivals) -> list[SeriesPart]:
-    left = []
-    for part in parts:
-        if part.unlisted:
-            # Without names, what is here may be a part only; an announced number tells.
-            if not part.announced or here.of(part) < part.announced:
-                left.append(part)
-        elif (rest := part.without(here.sop_instance_uids)) is not None:
-            left.append(rest)
-    return left
+def _still_to_come(parts: Sequence[SeriesPart], earlier: Arrivals) -> list[SeriesPart]:
+    """Return what has not arrived; only an announced count shows that an unlisted series is all there."""
+    return [
+        part
+        for part in earlier.missing_of(parts)
+        if not (part.unlisted and part.announced and earlier.of(part) >= part.announced)
+    ]
 
 
-def _to_commit(context: RetrieveContext, outcome: _Outcome) -> Sequence[NewTask]:
+def _to_commit(context: RetrieveContext, outcome: _MoveOutcome) -> Sequence[NewTask]:
     unproven = outcome.evidence.unproven
     parts = [found for part in outcome.parts if (found := part.only(unproven)) is not None]
     return order_after(outcome.order, proof_without_commitment(context)).tasks(parts)
@@ -180,8 +155,8 @@ def _to_commit(context: RetrieveContext, outcome: _Outcome) -> Sequence[NewTask]
 def destination_unknown(context: RetrieveContext) -> str:
     """Return the sentence that the administrator of the PACS needs."""
     store, remote = context.store, context.remote
-    told = sentence(
+    advice = sentence(
         Reason.MOVE_DESTINATION_UNKNOWN, ae_title=AeTitle(store.ae_title), host=store.host, port=store.port
     )
-    at = f"The PACS is {remote.ae_title} at {remote.host}, port {remote.port}"
-    return f"{told} {at}; it answered with status 0x{DESTINATION_UNKNOWN:04X}."
+    pacs = f"The PACS is {remote.ae_title} at {remote.host}, port {remote.port}"
+    return f"{advice} {pacs}; it answered with status 0x{DESTINATION_UNKNOWN:04X}."

@@ -1,4 +1,4 @@
-"""Success is what arrived: receipts, else what the store node answers, else the PACS's word."""
+"""Checks what arrived: by receipts, else by C-FIND on the store node, else as the PACS reports it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.retrieve.context import Arrivals, RetrieveContext
+from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.arrived import receipts
+from services.retrieve.planning.arrivals import Arrivals
 from services.retrieve.planning.moves import SeriesPart
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
@@ -21,25 +22,23 @@ from shared.node_access.pool import AssociationPool
 
 log = structlog.get_logger(__name__)
 
-#: So long a task itself waits for what a PACS says it has sent, from each arrival on; the rest of the grace
-#: period is waited for without a worker.
+#: Seconds since the last arrival for which a task itself waits for what a PACS reports as sent; the rest of
+#: the grace period is waited for without a worker.
 IN_PLACE_S = 1.0
 
-#: The longest wait of one task for what is on its way, however steadily it comes.
+#: Seconds that one task waits at most for what is on its way, however steadily it comes.
 LONGEST_WAIT_S = 10.0
 
-#: Pauses between two looks.
-FIRST_LOOK_S, LONGEST_LOOK_S = 0.02, 0.5
+#: Seconds between two polls, at first and at most.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
 
-#: Jobs whose store node is known not to answer; forgetting one costs one more attempt.
+#: Jobs whose store node is known not to respond to C-FIND; forgetting one costs one more attempt.
 _REMEMBERED = 1000
-
-Look = Callable[[], Arrivals]
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What arrived, and how that is known: receipts, find, or nothing but the PACS's word (reported).
+    """What arrived, and how that is known: receipts, find, or only reported by the PACS.
 
     `unproven` are named objects among it that the store node has yet to commit to.
     """
@@ -50,14 +49,14 @@ class Evidence:
 
     @property
     def proven(self) -> Arrivals:
-        """What is there without them."""
+        """What arrived without them."""
         return Arrivals(self.arrivals.sop_instance_uids - self.unproven, self.arrivals.unlisted)
 
 
 class ArrivalCheck:
     """Finds out what of a task's objects arrived.
 
-    `grace_s`: seconds without an arrival after which what a PACS says it has sent is asked for again.
+    `grace_s`: seconds without an arrival after which what a PACS reports as sent is requested again.
     """
 
     def __init__(self, database: Database, pool: AssociationPool, *, grace_s: float) -> None:
@@ -65,91 +64,82 @@ class ArrivalCheck:
         self._pool = pool
         self.grace_s = grace_s
         self._in_place_s = min(grace_s, IN_PLACE_S)
-        self._silent: OrderedDict[str, None] = OrderedDict()
+        self._no_find: OrderedDict[str, None] = OrderedDict()
 
-    def look(self, context: RetrieveContext, parts: Sequence[SeriesPart]) -> Arrivals:
+    def receipts(self, context: RetrieveContext, parts: Sequence[SeriesPart]) -> Arrivals:
         """Return what the store has received by now."""
         with self._database.read() as session:
             return receipts(session, context, parts)
 
-    def patience_left(self, proof: str) -> float | None:
-        """Return the seconds waited in place if more patience is wanted for what is on its way."""
+    def waited_in_place_s(self, proof: str) -> float | None:
+        """Return the seconds waited in place; None if nothing is waited for any longer."""
         more = proof != "reported" and self._in_place_s < self.grace_s
         return self._in_place_s if more else None
 
-    def look_once(
+    def check(
         self, context: RetrieveContext, parts: Sequence[SeriesPart], cancellation: Cancellation
     ) -> Evidence:
-        """Return what arrived of these shares by now, without waiting.
+        """Return what arrived of these parts by now, without waiting.
 
         Raises:
-            InterruptedWorkError: stopping was asked for.
+            InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
-        arrivals = self.look(context, parts)
+        arrivals = self.receipts(context, parts)
         everything = all(arrivals.of(part) >= part.size for part in parts)
-        if context.own_store or everything or context.job_id in self._silent:
+        if context.own_store or everything or context.job_id in self._no_find:
             return Evidence(arrivals, "receipts")
         try:
-            return Evidence(self._look_there(context, parts, cancellation), "find")
+            return Evidence(self._receipts_and_find(context, parts, cancellation), "find")
         except PeerError as error:
-            log.info("store node not asked", job_id=context.job_id, error=error.code)
+            log.info("C-FIND on the store node failed", job_id=context.job_id, error=error.code)
             return Evidence(arrivals, "receipts")
 
-    def verify(
+    def wait(
         self,
         context: RetrieveContext,
         parts: Sequence[SeriesPart],
-        on_their_way: int,
+        may_come: int,
         cancellation: Cancellation,
     ) -> Evidence:
-        """Return what arrived of these shares, of which so many may still be on their way.
+        """Return what arrived of these parts, once `may_come` of them are there or nothing more comes.
 
         Raises:
-            InterruptedWorkError: stopping was asked for.
+            InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
 
-        def look() -> Arrivals:
-            return self.look(context, parts)
+        def received() -> Arrivals:
+            return self.receipts(context, parts)
+
+        def received_or_found() -> Arrivals:
+            return self._receipts_and_find(context, parts, cancellation)
 
         if context.own_store:
-            return Evidence(self._wait(look, parts, on_their_way, cancellation), "receipts")
-        arrivals = look()
-        if count(arrivals, parts) >= on_their_way:
+            return Evidence(self._wait(received, parts, may_come, cancellation), "receipts")
+        arrivals = received()
+        if arrivals.count(parts) >= may_come:
             return Evidence(arrivals, "receipts")
-        if context.job_id not in self._silent:
+        if context.job_id not in self._no_find:
             try:
-                return self._ask_store(context, parts, on_their_way, cancellation)
+                return Evidence(self._wait(received_or_found, parts, may_come, cancellation), "find")
             except PeerError as error:
-                self._remember(context, error)
+                self._remember_no_find(context, error)
         if arrivals:  # this store does send receipts
-            arrivals = self._wait(look, parts, on_their_way, cancellation)
+            arrivals = self._wait(received, parts, may_come, cancellation)
         return Evidence(arrivals, "reported")
 
-    def _ask_store(
-        self,
-        context: RetrieveContext,
-        parts: Sequence[SeriesPart],
-        on_their_way: int,
-        cancellation: Cancellation,
-    ) -> Evidence:
-        def look() -> Arrivals:
-            return self._look_there(context, parts, cancellation)
-
-        return Evidence(self._wait(look, parts, on_their_way, cancellation), "find")
-
-    def _look_there(
+    def _receipts_and_find(
         self, context: RetrieveContext, parts: Sequence[SeriesPart], cancellation: Cancellation
     ) -> Arrivals:
-        """Return what arrived by receipts, and for the rest by what the store node answers."""
-        arrivals = self.look(context, parts)
+        """Return what arrived by receipts, and for the rest by C-FIND on the store node."""
+        arrivals = self.receipts(context, parts)
         for part in parts:
             if arrivals.of(part) < part.size:
-                arrivals.add(self._found(context, part, cancellation))
+                arrivals.add(self._find(context, part, cancellation))
         return arrivals
 
-    def _found(self, context: RetrieveContext, part: SeriesPart, cancellation: Cancellation) -> Arrivals:
+    def _find(self, context: RetrieveContext, part: SeriesPart, cancellation: Cancellation) -> Arrivals:
         identifier = image_identifier([part.study_instance_uid], [part.series_instance_uid])
         with self._pool.find(context.store, cancellation) as association:
             result = association.c_find(identifier, object_match, cancellation)
@@ -164,32 +154,31 @@ class ArrivalCheck:
             return Arrivals(unlisted={part.key: uids} if uids else {})
         return Arrivals(sop_instance_uids=uids & set(part.sop_instance_uids))
 
-    def _remember(self, context: RetrieveContext, error: PeerError) -> None:
-        log.info("store node not asked any more", job_id=context.job_id, error=error.code)
-        self._silent[context.job_id] = None
-        while len(self._silent) > _REMEMBERED:
-            self._silent.popitem(last=False)
+    def _remember_no_find(self, context: RetrieveContext, error: PeerError) -> None:
+        log.info("no more C-FIND on the store node", job_id=context.job_id, error=error.code)
+        self._no_find[context.job_id] = None
+        while len(self._no_find) > _REMEMBERED:
+            self._no_find.popitem(last=False)
 
     def _wait(
-        self, look: Look, parts: Sequence[SeriesPart], on_their_way: int, cancellation: Cancellation
+        self,
+        arrived: Callable[[], Arrivals],
+        parts: Sequence[SeriesPart],
+        may_come: int,
+        cancellation: Cancellation,
     ) -> Arrivals:
-        """Look until everything is there that may come, or nothing has come for the grace period."""
+        """Poll until everything is there that may come, or nothing has come for the grace period."""
         began = last_arrival = time.monotonic()
-        arrivals, pause_s = look(), FIRST_LOOK_S
-        known = count(arrivals, parts)
-        while known < on_their_way:
+        arrivals, pause_s = arrived(), FIRST_PAUSE_S
+        known = arrivals.count(parts)
+        while known < may_come:
             now = time.monotonic()
             if now - last_arrival >= self._in_place_s or now - began >= LONGEST_WAIT_S:
                 break
             if cancellation.wait(pause_s):
                 raise InterruptedWorkError(cancellation.reason)
-            pause_s = min(pause_s * 2, LONGEST_LOOK_S)
-            arrivals = look()
-            if count(arrivals, parts) > known:
-                known, last_arrival = count(arrivals, parts), time.monotonic()
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            arrivals = arrived()
+            if arrivals.count(parts) > known:
+                known, last_arrival = arrivals.count(parts), time.monotonic()
         return arrivals
-
-
-def count(arrivals: Arrivals, parts: Sequence[SeriesPart]) -> int:
-    """Return how many objects of these shares arrived."""
-    return sum(arrivals.of(part) for part in parts)

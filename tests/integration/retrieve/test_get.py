@@ -8,7 +8,7 @@ import pytest
 from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.ae import ApplicationEntity
 
-from services.retrieve.transfer.c_get import wanted_classes
+from services.retrieve.ledger.selection import kept_classes
 from shared.contract.messages import CancelJob, Progress
 from shared.database.models import Node, QueryObject
 from shared.dicom.sop_classes import STUDY_ROOT_GET
@@ -174,7 +174,7 @@ def test_what_the_query_named_is_what_is_negotiated(retrieves: Retrieves, script
         session.query(QueryObject).limit(1).one().sop_class_uid = "not a class"
         # When
         session.flush()
-        classes = wanted_classes(session, "query-1")
+        classes = kept_classes(session, "query-1")
     # Then
     assert classes == ("1.2.840.10008.5.1.4.1.1.2",)
 

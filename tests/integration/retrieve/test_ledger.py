@@ -11,7 +11,6 @@ from services.retrieve.context import context_of
 from services.retrieve.ledger.conditions import recount
 from services.retrieve.ledger.outcomes import weaken_proof
 from services.retrieve.ledger.selection import fill, keeps_anything
-from services.retrieve.planning.moves import MoveCapabilities
 from services.retrieve.task.plan_task import plan
 from services.retrieve.tasks import RetrieveJobService
 from shared.contract.messages import RunRetrieve
@@ -331,10 +330,10 @@ def test_the_ledger_is_planned_page_by_page(database, work):
     tasks: list[NewTask] = []
     after = None
     with database.read() as session:
-        facts = context_of(session, "retrieve-1", work._settings)
+        context = context_of(session, "retrieve-1", work._settings)
         while True:
             planned = Claim("retrieve-1", 1, "plan", {"after": after}, "token", 0, 0.0)
-            tasks += plan(session, facts, planned, MoveCapabilities(), page_series=3).write(session)
+            tasks += plan(session, context, planned, page_series=3).write(session)
             if tasks[-1].kind != "plan":
                 break
             after = tasks.pop().payload["after"]

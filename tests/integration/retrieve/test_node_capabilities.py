@@ -1,14 +1,13 @@
-"""What is known of a node's manners is used: lists across studies."""
+"""What a profile says of a node is used: lists across studies."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from services.retrieve.planning.moves import MoveCapabilities
 from services.retrieve.tasks import RetrieveJobService
 from shared.clock import utc_now
 from shared.contract.envelope import new_id
-from shared.database.models import Retrieve
+from shared.database.models import NodeProfile, Retrieve
 from shared.dicom.cancellation import Cancellation
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
@@ -18,22 +17,21 @@ from tests.support.jobs.retrieves import Retrieves, asked
 from tests.support.peers.studies import objects, sr_only_study
 
 
-def test_a_node_that_takes_lists_across_studies_is_asked_once(retrieves: Retrieves, scripted_pacs):
+def test_a_node_that_takes_lists_across_studies_gets_one_request(retrieves: Retrieves, scripted_pacs):
     # Given: a retrieve whose rows are filled, and nobody who works on it yet
     studies = [sr_only_study() for _ in range(10)]
     pacs = scripted_pacs(studies)
     retrieves.connect(pacs, workers=0)
     retrieves.kept(studies)
     system, job_id = retrieves.system, new_id()
-    links = AssociationPool(timeouts_of(system.settings))
-    work = RetrieveJobService(
-        system.settings,
-        system.database,
-        links,
-        lambda _job_id: None,
-        utc_now,
-        capabilities_of=lambda _remote_id: MoveCapabilities(across_studies=True),
-    )
+    pool = AssociationPool(timeouts_of(system.settings))
+    work = RetrieveJobService(system.settings, system.database, pool, lambda _job_id: None, utc_now)
+    with system.database.write() as session:
+        session.add(
+            NodeProfile(
+                node_id=retrieves.remote.id, address="", data={"series_list": 50}, updated_at=utc_now()
+            )
+        )
     retrieves.fill(job_id)
 
     def perform(kind: str, payload: dict[str, Any]) -> list[NewTask]:
@@ -45,7 +43,7 @@ def test_a_node_that_takes_lists_across_studies_is_asked_once(retrieves: Retriev
     # When
     [task] = perform("plan", {"after": None})
     follows = perform(task.kind, task.payload)
-    links.close()
+    pool.close()
     # Then
     assert follows == []
     [request] = asked(pacs)

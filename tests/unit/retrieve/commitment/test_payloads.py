@@ -16,8 +16,8 @@ from services.retrieve.commitment.payloads import (
     CommitOrder,
     ReportOrder,
     commit_order,
-    follow,
     order_after,
+    outcome_of_report,
     report_order,
 )
 from services.retrieve.planning.moves import SeriesPart
@@ -56,13 +56,13 @@ def test_each_object_that_was_asked_for_goes_one_way_and_no_other_goes_any(
     parts = shares_of(*sorted(asked))
     said = CommitmentResult("1.9", frozenset(committed) - failed.keys(), MappingProxyType(failed))
     # When
-    following = follow(order(parts, round_number=round_number, missed_s=missed_s), parts, said, 10.0)
+    outcome = outcome_of_report(order(parts, round_number=round_number, missed_s=missed_s), parts, said, 10.0)
     # Then
-    unsaid = [uid for part in following.unsaid for uid in part.sop_instance_uids]
-    lost = [uid for parts in following.lost.values() for part in parts for uid in part.sop_instance_uids]
-    again = [uid for task in following.tasks for uid in asked_again(task.kind, task.payload)]
-    assert sorted([*following.committed, *unsaid, *lost, *again]) == sorted(asked)
-    assert following.committed == asked & said.committed
+    unnamed = [uid for part in outcome.unnamed for uid in part.sop_instance_uids]
+    lost = [uid for parts in outcome.lost.values() for part in parts for uid in part.sop_instance_uids]
+    again = [uid for task in outcome.tasks for uid in asked_again(task.kind, task.payload)]
+    assert sorted([*outcome.committed, *unnamed, *lost, *again]) == sorted(asked)
+    assert outcome.committed == asked & said.committed
 
 
 def asked_again(kind: str, payload: dict[str, Any]) -> list[str]:
@@ -74,9 +74,9 @@ def test_what_the_node_does_not_have_yet_is_asked_of_it_again_within_the_grace_p
     # Given
     parts = shares_of("1.2.3", "1.2.4")
     # When
-    following = follow(order(parts), parts, report("1.2.3", **{"1.2.4": 0x0112}), 10.0)
+    outcome = outcome_of_report(order(parts), parts, report("1.2.3", **{"1.2.4": 0x0112}), 10.0)
     # Then
-    [task] = following.tasks
+    [task] = outcome.tasks
     assert (task.kind, task.delay_s) == (COMMIT, 1.0)
     assert commit_order(task.payload).missed_s == 1.0
     assert asked_again(COMMIT, task.payload) == ["1.2.4"]
@@ -86,10 +86,10 @@ def test_after_the_grace_period_the_pacs_is_asked_again():
     # Given
     parts = shares_of("1.2.4")
     # When
-    following = follow(order(parts, missed_s=10.0), parts, report(**{"1.2.4": 0x0112}), 10.0)
+    outcome = outcome_of_report(order(parts, missed_s=10.0), parts, report(**{"1.2.4": 0x0112}), 10.0)
     # Then
-    assert [task.kind for task in following.tasks] == [MOVE]
-    assert move_order(following.tasks[0].payload).round == 2
+    assert [task.kind for task in outcome.tasks] == [MOVE]
+    assert move_order(outcome.tasks[0].payload).round == 2
 
 
 def test_after_the_last_round_it_is_given_up():
@@ -97,9 +97,9 @@ def test_after_the_last_round_it_is_given_up():
     parts = shares_of("1.2.4")
     commit = order(parts, round_number=MAX_ROUNDS + 1, missed_s=10.0)
     # When
-    following = follow(commit, parts, report(**{"1.2.4": 0x0112}), 10.0)
+    outcome = outcome_of_report(commit, parts, report(**{"1.2.4": 0x0112}), 10.0)
     # Then
-    assert (following.tasks, list(following.lost)) == ([], [0x0112])
+    assert (outcome.tasks, list(outcome.lost)) == ([], [0x0112])
 
 
 @pytest.mark.parametrize("reason", [0x0119, 0x0122, 0x0131, 0xFFFF])
@@ -107,9 +107,9 @@ def test_what_the_node_will_not_keep_is_given_up_at_once(reason):
     # Given
     parts = shares_of("1.2.4")
     # When
-    following = follow(order(parts), parts, report(**{"1.2.4": reason}), 10.0)
+    outcome = outcome_of_report(order(parts), parts, report(**{"1.2.4": reason}), 10.0)
     # Then
-    assert (following.tasks, list(following.lost)) == ([], [reason])
+    assert (outcome.tasks, list(outcome.lost)) == ([], [reason])
 
 
 @given(st.sets(uids, min_size=1), st.integers(1, 3), st.sampled_from([0.3, 1.0, 77.0, 300.0]))

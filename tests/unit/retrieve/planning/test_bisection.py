@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retrieve.context import Arrivals
-from services.retrieve.planning.bisection import Cut, cut
+from services.retrieve.planning.arrivals import Arrivals
+from services.retrieve.planning.attempts import Attempt, FinalResponse, MoveAttempts
+from services.retrieve.planning.bisection import Piece, cut
 from services.retrieve.planning.follow_up import conclude
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, Move, MoveCapabilities, SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order, move_tasks
-from services.retrieve.planning.response_outcome import FinalResponse
-from services.retrieve.transfer.c_move import Attempt, MoveAttempts
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.status import status_error
 
@@ -32,7 +31,9 @@ ABORT = FinalResponse(None, error=PeerError(Outcome.ABORTED, ""))
 
 
 def images(number: int, series: int = 1) -> SeriesPart:
-    return SeriesPart("1.1", f"1.1.{series}", tuple(f"1.1.{series}.{one}" for one in range(1, number + 1)))
+    return SeriesPart(
+        "1.1", f"1.1.{series}", tuple(f"1.1.{series}.{index}" for index in range(1, number + 1))
+    )
 
 
 def reports(number: int, first: int = 1) -> list[SeriesPart]:
@@ -65,42 +66,42 @@ class Retrieve:
     """A retrieve from a PACS that cannot send some objects; the steps of the service without its ledger."""
 
     def __init__(
-        self, parts: Iterable[SeriesPart], bad: Collection[str], sends: Sends, answer: FinalResponse
+        self, parts: Iterable[SeriesPart], bad: Collection[str], sends: Sends, response: FinalResponse
     ) -> None:
         self.parts = {part.key: part for part in parts}
-        self.bad, self.sends, self.answer = bad, sends, answer
+        self.bad, self.sends, self.response = bad, sends, response
         self.arrived: set[str] = set()
         self.lost: set[str] = set()
         self.moves: list[Move] = []
 
-    def run(self, manners: MoveCapabilities) -> None:
+    def run(self, capabilities: MoveCapabilities) -> None:
         """Do all tasks."""
         tasks = [(task.payload, 0) for task in move_tasks(self.parts.values())]
         while tasks:
             payload, failures = tasks.pop(0)
             order = move_order(payload)
-            moves = plan_moves(self._open(order), manners.in_lists_of(order.longest))
-            asked = MoveAttempts([Attempt(move, self._ask(move)) for move in moves])
-            here = {uid for move in moves for uid in move.sop_instance_uids} & self.arrived
-            conclusion = conclude(order, asked, Arrivals(here))
+            moves = plan_moves(self._open(order), capabilities.in_lists_of(order.longest))
+            attempts = MoveAttempts([Attempt(move, self._respond(move)) for move in moves])
+            arrived = {uid for move in moves for uid in move.sop_instance_uids} & self.arrived
+            conclusion = conclude(order, attempts, Arrivals(arrived))
             if conclusion.retry is None:
                 self.lost |= {uid for loss in conclusion.losses for uid in loss.part.sop_instance_uids}
                 tasks += [(task.payload, 0) for task in conclusion.tasks]
             elif failures < PAUSES:
                 tasks.append((payload, failures + 1))
             else:
-                tasks += [(following, 0) for following in self._give_up(order)]
+                tasks += [(later, 0) for later in self._give_up(order)]
 
     def _open(self, order: MoveOrder) -> list[SeriesPart]:
         parts = [*(self.parts[key] for key in order.whole), *order.parts]
         return [left for part in parts if (left := part.without(self.arrived)) is not None]
 
-    def _ask(self, one: Move) -> FinalResponse:
-        self.moves.append(one)
-        uids = one.sop_instance_uids
+    def _respond(self, move: Move) -> FinalResponse:
+        self.moves.append(move)
+        uids = move.sop_instance_uids
         sent = self.sends(uids, self.bad)
         self.arrived |= set(sent)
-        return FinalResponse(0x0000, len(sent)) if len(sent) == len(uids) else self.answer
+        return FinalResponse(0x0000, len(sent)) if len(sent) == len(uids) else self.response
 
     def _give_up(self, order: MoveOrder) -> list[dict[str, object]]:
         simpler, parts = order.simpler(), self._open(order)
@@ -111,48 +112,48 @@ class Retrieve:
 
 
 @st.composite
-def retrieves(draw: st.DrawFn, answer: FinalResponse) -> Retrieve:
+def retrieves(draw: st.DrawFn, response: FinalResponse) -> Retrieve:
     sizes = draw(st.lists(st.integers(1, 130), min_size=1, max_size=3))
     many = [images(size, number) for number, size in enumerate(sizes)]
     parts = draw(st.sampled_from([many, reports(sum(sizes)), [*many, *reports(sizes[0], 10)]]))
     uids = [uid for part in parts for uid in part.sop_instance_uids]
     bad = draw(st.sets(st.sampled_from(uids), max_size=6))
     sends = draw(st.sampled_from([nothing, up_to_the_first, up_to_the_last, every_other_first]))
-    return Retrieve(parts, bad, sends, answer)
+    return Retrieve(parts, bad, sends, response)
 
 
-any_manners = st.builds(MoveCapabilities, across_studies=st.booleans())
+any_capabilities = st.builds(MoveCapabilities, across_studies=st.booleans())
 
 
-@given(retrieves(UNABLE), any_manners)
-def test_everything_else_arrives_by_few_moves(retrieve, manners):
+@given(retrieves(UNABLE), any_capabilities)
+def test_everything_else_arrives_by_few_moves(retrieve, capabilities):
     # When
-    retrieve.run(manners)
+    retrieve.run(capabilities)
     # Then
     everything = {uid for part in retrieve.parts.values() for uid in part.sop_instance_uids}
     assert retrieve.arrived == everything - set(retrieve.bad)
     assert retrieve.lost == set(retrieve.bad)
     assert {uid for move in retrieve.moves for uid in move.sop_instance_uids} == everything
-    whole = sum(len(plan_moves([part], manners)) for part in retrieve.parts.values())
+    whole = sum(len(plan_moves([part], capabilities)) for part in retrieve.parts.values())
     at_most = min(whole, len(everything)) + len(retrieve.bad) * (2 * (LEVELS + 2) + TRIES)
     assert len(retrieve.moves) <= at_most
 
 
-@given(retrieves(UNABLE), any_manners)
-def test_only_single_objects_are_asked_for_in_the_same_way_again(retrieve, manners):
+@given(retrieves(UNABLE), any_capabilities)
+def test_only_single_objects_are_requested_again_unchanged(retrieve, capabilities):
     # When
-    retrieve.run(manners)
+    retrieve.run(capabilities)
     # Then
-    asked = Counter(frozenset(move.sop_instance_uids) for move in retrieve.moves if move.is_list)
-    assert set(asked.values()) <= {1}
+    requested = Counter(frozenset(move.sop_instance_uids) for move in retrieve.moves if move.is_list)
+    assert set(requested.values()) <= {1}
     alone = Counter(move.sop_instance_uids[0] for move in retrieve.moves if len(move.sop_instance_uids) == 1)
     assert all(number <= TRIES + 2 for number in alone.values())
 
 
-@given(st.sampled_from([BUSY, ABORT]).flatmap(retrieves), any_manners)
-def test_what_may_pass_is_tried_again_whole_and_only_then_cut(retrieve, manners):
+@given(st.sampled_from([BUSY, ABORT]).flatmap(retrieves), any_capabilities)
+def test_what_may_pass_is_tried_again_whole_and_only_then_cut(retrieve, capabilities):
     # When
-    retrieve.run(manners)
+    retrieve.run(capabilities)
     # Then
     everything = {uid for part in retrieve.parts.values() for uid in part.sop_instance_uids}
     assert retrieve.arrived == everything - set(retrieve.bad)
@@ -170,11 +171,11 @@ def test_a_cut_holds_the_rest_once_in_shorter_lists(number, data):
     arrived = data.draw(st.sets(st.sampled_from(uids), max_size=number - 1))
     failed = data.draw(st.sets(st.sampled_from(uids)))
     # When
-    cuts = cut(move, arrived, failed)
+    pieces = cut(move, arrived, failed)
     # Then
-    covered = [uid for one in cuts for part in one.parts for uid in part.sop_instance_uids]
+    covered = [uid for piece in pieces for part in piece.parts for uid in part.sop_instance_uids]
     assert sorted(covered) == sorted(set(uids) - arrived)
-    assert all(one.longest < number or number == 1 for one in cuts)
+    assert all(piece.longest < number or number == 1 for piece in pieces)
 
 
 LIST = Move("IMAGE", (images(8),))
@@ -196,7 +197,7 @@ U = LIST.sop_instance_uids
 )
 def test_a_list_is_cut_where_the_culprit_is_thought_to_be(arrived, failed, lists):
     found = cut(LIST, set(arrived), set(failed))
-    assert [([*one.parts[0].sop_instance_uids], one.longest) for one in found] == lists
+    assert [([*piece.parts[0].sop_instance_uids], piece.longest) for piece in found] == lists
 
 
 def test_a_list_of_series_is_cut_by_series():
@@ -204,9 +205,9 @@ def test_a_list_of_series_is_cut_by_series():
     four = reports(4)
     move = Move("SERIES", tuple(four))
     # Then
-    assert cut(move, set()) == [Cut(tuple(four), 2)]
-    assert cut(move, {"1.1.0001.1"}) == [Cut((four[1].by_objects(),), 1), Cut(tuple(four[2:]), 2)]
-    assert cut(move, {"1.1.0002.1"}) == [Cut((four[0], four[2], four[3]), 2)]
+    assert cut(move, set()) == [Piece(tuple(four), 2)]
+    assert cut(move, {"1.1.0001.1"}) == [Piece((four[1].by_objects(),), 1), Piece(tuple(four[2:]), 2)]
+    assert cut(move, {"1.1.0002.1"}) == [Piece((four[0], four[2], four[3]), 2)]
 
 
 def test_of_a_series_that_came_in_part_the_rest_is_asked_for_by_objects():
@@ -216,4 +217,4 @@ def test_of_a_series_that_came_in_part_the_rest_is_asked_for_by_objects():
     # When
     found = cut(Move("SERIES", tuple(others)), {"1.1.0001.1", "1"})
     # Then
-    assert found == [Cut((SeriesPart("1.1", "1.1.0002", ("2", "3", "4")),), 2), Cut(tuple(others[2:]), 2)]
+    assert found == [Piece((SeriesPart("1.1", "1.1.0002", ("2", "3", "4")),), 2), Piece(tuple(others[2:]), 2)]
