@@ -251,7 +251,8 @@ def test_files_are_registered_in_batches(
     result = doseqr("register", str(folder), "--json")
     # Then
     assert result.code == 0
-    assert result.json == {"registered": 5, "skipped": 1, "unreadable": []}
+    notes = {"path": str(folder / "notes.txt"), "reason": "not a DICOM file"}
+    assert result.json == {"registered": 5, "skipped": 1, "skipped_files": [notes], "unreadable": []}
     sent = [command for command in services.commands if isinstance(command, RegisterObjects)]
     assert [len(command.objects) for command in sent] == [2, 2, 1]
     assert {one.sop_instance_uid for command in sent for one in command.objects} == {
