@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from services.retrieve.commitment.commit_task import CommitTask
 from services.retrieve.commitment.ledger import end_all
 from services.retrieve.commitment.payloads import AWAIT_COMMIT, COMMIT
-from services.retrieve.commitment.unproven import unproven_note
+from services.retrieve.commitment.unproven import reported_only, unproven_note
 from services.retrieve.context import RetrieveContext, context_of
 from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_late
@@ -74,7 +74,7 @@ class RetrieveJobService:
         )
         self._tasks: dict[str, _Task] = {
             EXPECT: NameInstancesTask(pool),
-            MOVE: MoveTask(database, scu, check, clock),
+            MOVE: MoveTask(database, scu, check, report, clock),
             AWAIT: AwaitTask(database, check, clock),
             COMMIT: self._commit_task,
             AWAIT_COMMIT: self._commit_task,
@@ -166,6 +166,8 @@ class RetrieveJobService:
             return Ending("completed", detail=note)
         if counts["arrived"]:
             return Ending("incomplete", detail=note)
+        if session.get_one(Retrieve, job_id).verification == "reported":
+            return Ending("incomplete", detail=" ".join(filter(None, (reported_only(context), note))))
         code, detail = outcomes.main_loss(session, job_id)
         text = f"{sentence(Reason.NOTHING_ARRIVED)} {sentence(code)}"
         return Ending("failed", Reason.NOTHING_ARRIVED.value, f"{text} ({detail})" if detail else text)

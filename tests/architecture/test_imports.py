@@ -35,10 +35,6 @@ DICOM_MAY_IMPORT = ("shared/dicom/", "shared/identifiers.py", "shared/errors.py"
 CIRCLES_TO_CUT = {
     "services/query/examination",
     "services/query/ledger",
-    "services/retrieve/context.py",
-    "services/retrieve/ledger",
-    "services/retrieve/planning",
-    "services/retrieve/transfer",
     "services/web/commands",
     "services/web/components.py",
     "services/web/security",

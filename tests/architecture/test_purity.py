@@ -61,7 +61,6 @@ IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO"})
 #: Say that they are pure, and reach what is not.
 TO_MEND = {
     "services/query/search/splitting.py",
-    "services/retrieve/planning/follow_up.py",
     "shared/dicom/association/sub_operations.py",
 }
 

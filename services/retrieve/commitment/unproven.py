@@ -52,3 +52,11 @@ def unproven_note(session: Session, context: RetrieveContext) -> str:
         f"{context.store.ae_title} was asked for storage commitment, but that these arrived is not verified, "
         f"only what {source}: {'; '.join(unproven)}."
     )
+
+
+def reported_only(context: RetrieveContext) -> str:
+    """Return the sentence for a retrieve of which the PACS reports arrivals without saying which."""
+    return (
+        f"The PACS reports objects as sent to {context.store.ae_title}, which neither sends receipts nor "
+        "answers C-FIND; which of them arrived is not known."
+    )

@@ -10,7 +10,15 @@ from sqlalchemy import ColumnElement, and_, exists, select, update
 from sqlalchemy.orm import Session
 
 from services.retrieve.context import RetrieveContext
-from services.retrieve.ledger.conditions import UIDS_AT_ONCE, add_counts, execute, recount, row_key, rows_of
+from services.retrieve.ledger.conditions import (
+    UIDS_AT_ONCE,
+    add_counts,
+    execute,
+    recount,
+    row_key,
+    rows_of,
+    series_rows,
+)
 from services.retrieve.planning.arrivals import Arrivals
 from services.retrieve.planning.attempts import UNNAMED
 from services.retrieve.planning.moves import SeriesPart
@@ -99,13 +107,22 @@ def _save_unlisted(
         row.state, row.arrived_at, row.reason, row.detail = "arrived", now, "", ""
         add_counts(session, job_id, arrived=weight)
         return
-    if complete or new >= weight:
+    if complete or (row.announced and new >= weight):
         session.delete(row)
         left = 0
-    else:
+    elif row.announced:
         row.announced = left = weight - new
+    else:  # nobody knows how many are still to come: the row stays until the series is complete
+        left = weight
     session.flush()
     add_counts(session, job_id, asked=new + left - weight, arrived=new)
+
+
+def _has_names(session: Session, job_id: str, key: SeriesKey) -> bool:
+    named = select(RetrieveObject.sop_instance_uid).where(
+        series_rows(job_id, key), RetrieveObject.sop_instance_uid != ""
+    )
+    return session.execute(named.limit(1)).first() is not None
 
 
 def save_late(session: Session, context: RetrieveContext, now: datetime) -> None:
@@ -122,6 +139,7 @@ def save_late(session: Session, context: RetrieveContext, now: datetime) -> None
     for study, series, announced in session.execute(select(*columns).where(late, uid == "")).all():
         uids = _received_of_series(session, context, (study, series))
         if uids:
-            complete = announced is None
+            # Of a series that had come in part when it was given up, nobody knows whether this is the rest.
+            complete = announced is None and not _has_names(session, context.job_id, (study, series))
             _save_unlisted(session, context.job_id, (study, series), uids, complete=complete, now=now)
     recount(session, context.job_id)

@@ -13,6 +13,7 @@ from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import LOST, execute, is_open, rows_of, weight_of_row
 from services.retrieve.planning.attempts import FinalResponse
 from services.retrieve.planning.moves import SeriesPart
+from shared.contract.messages import ENDED
 from shared.contract.reasons import Reason
 from shared.database.models import Retrieve, RetrieveMove, RetrieveObject, StoredObject
 
@@ -96,6 +97,11 @@ def weaken_proof(session: Session, job_id: str, proof: str) -> None:
     stronger = ["", *PROOFS[PROOFS.index(proof) + 1 :]]
     which = and_(Retrieve.id == job_id, Retrieve.verification.in_(stronger))
     execute(session, update(Retrieve).where(which).values(verification=proof))
+
+
+def has_ended(session: Session, job_id: str) -> bool:
+    """Return whether a retrieve has ended."""
+    return session.scalar(select(Retrieve.status).where(Retrieve.id == job_id)) in ENDED
 
 
 def main_loss(session: Session, job_id: str) -> tuple[str, str]:

@@ -87,9 +87,17 @@ class Attempt:
     response: FinalResponse
 
     @property
+    def expected(self) -> int:
+        """How many objects are expected: the named or announced number, else what the PACS counts."""
+        first = self.move.parts[0]
+        if first.unlisted and not first.announced:
+            return max(1, (self.response.sent or 0) + self.response.failures)
+        return self.move.size
+
+    @property
     def may_come(self) -> int:
         """How many of its objects may still arrive."""
-        return self.response.may_come(self.move.size)
+        return self.response.may_come(self.expected)
 
 
 @dataclass(slots=True)

@@ -26,8 +26,12 @@ from shared.contract.reasons import Reason
 from shared.dicom.errors import Outcome, PeerError, StoreError
 from shared.jobs.new_task import NewTask
 
-#: The request itself is refused: a list, a level or a key that the PACS does not take.
+#: Identifier does not match SOP class (PS3.4 C.4.2.1.5): the PACS does not take the request in this form.
 IDENTIFIER_REFUSED = 0xA900
+#: The same said in general statuses (PS3.7 C.5): an invalid or missing attribute or value.
+_FORM_REFUSED = frozenset({IDENTIFIER_REFUSED, 0x0106, 0x0115, 0x0120, 0x0121})
+#: An object of the request does not exist, or is not what the request says (PS3.7 C.5).
+_OBJECT_REFUSED = frozenset({0x0112, 0x0117, 0x0118, 0x0119})
 #: The same request always gives the same response.
 _FINAL = frozenset({0x0122, 0x0124, 0x0211, 0x0212})
 
@@ -102,13 +106,13 @@ def _after_failure(
     if code == DESTINATION_UNKNOWN:
         return Action.STOP
     unable = code is not None and 0xC000 <= code <= 0xCFFF  # noqa: PLR2004 - PS3.4 C.4.2.1.5
-    if several and (unable or code in _FINAL):
+    if several and (unable or code in _FINAL or code in _OBJECT_REFUSED):
         return Action.CUT
     if arrived:
         return Action.ASK_REST
     if code in _FINAL or (code is None and error.permanent):
         return Action.GIVE_UP
-    if (unable or code == IDENTIFIER_REFUSED) and not simplest:
+    if (unable or code in _FORM_REFUSED) and not simplest:
         return Action.ASK_SIMPLER
     return Action.GIVE_UP if code == IDENTIFIER_REFUSED else Action.TRY_LATER
 
@@ -201,13 +205,15 @@ def conclude(
 
 def _outcome_of(order: MoveOrder, attempt: Attempt, arrivals: Arrivals) -> ResponseOutcome:
     move, response = attempt.move, attempt.response
-    requested, arrived = move.size, arrivals.count(move.parts)
+    requested, arrived = attempt.expected, arrivals.count(move.parts)
     first = move.parts[0]
     if first.unlisted and arrived:
-        # Nobody knows how many objects it has: what the PACS counted, or says it sent, is all there is.
+        # Nobody knows how many objects it has: what the PACS announced, or says it sent, is all there is.
         sent = response.sent if response.succeeded and not response.failures else None
         if arrivals.unlisted[first.key] == UNNAMED or (sent is not None and arrived >= sent):
             requested = arrived
+        elif not first.announced and not response.succeeded:
+            requested = arrived + 1
     return response_outcome(
         response,
         requested=requested,

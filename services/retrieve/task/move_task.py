@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from services.retrieve.commitment.payloads import order_after
@@ -26,6 +27,10 @@ from shared.dicom.cancellation import Cancellation
 from shared.identifiers import AeTitle
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
+from shared.periodic import Repeating
+
+#: Seconds between two looks for receipts while requests are under way.
+RECEIPT_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,19 @@ class _MoveOutcome:
 class MoveTask:
     """Performs move tasks."""
 
-    def __init__(self, database: Database, scu: MoveScu, check: ArrivalCheck, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        scu: MoveScu,
+        check: ArrivalCheck,
+        report: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        """`report` is called with a job's id when its counts have changed."""
         self._database = database
         self._scu = scu
         self._check = check
+        self._report = report
         self._clock = clock
 
     def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
@@ -63,7 +77,9 @@ class MoveTask:
         earlier = self._check.receipts(context, parts)
         capabilities = context.capabilities.in_lists_of(order.longest)
         moves = plan_moves(_still_to_come(parts, earlier), capabilities)
-        attempts = self._scu.request(context, claim.task_id, moves, cancellation)
+        receipts = _LiveReceipts(self._database, self._check, self._report, self._clock, context, parts)
+        with receipts.counted():
+            attempts = self._scu.request(context, claim.task_id, moves, cancellation)
         evidence = self._evidence(context, attempts, cancellation)
         evidence.arrivals.add(earlier)
         waits = not (context.fetch or context.commits)
@@ -109,7 +125,8 @@ class MoveTask:
             outcomes.save_requested(session, context.job_id, outcome.attempts.parts)
             arrivals = outcome.evidence.proven
             save_arrived(session, context, arrivals, outcome.parts, conclusion.complete, self._clock())
-            if arrivals:
+            unclear = outcome.evidence.proof == "reported" and outcome.attempts.may_come > 0
+            if arrivals or unclear:
                 outcomes.weaken_proof(session, context.job_id, outcome.evidence.proof)
             if context.commits:
                 mark_unlisted(session, context, outcome.parts, arrivals)
@@ -135,6 +152,52 @@ class MoveTask:
             return []
 
         return write
+
+
+class _LiveReceipts:
+    """Writes what the store receives while the requests of a task are under way, so that progress shows."""
+
+    def __init__(
+        self,
+        database: Database,
+        check: ArrivalCheck,
+        report: Callable[[str], None],
+        clock: Clock,
+        context: RetrieveContext,
+        parts: Sequence[SeriesPart],
+    ) -> None:
+        self._database = database
+        self._check = check
+        self._report = report
+        self._clock = clock
+        self._context = context
+        self._parts = parts
+        self._written = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Write them once a second for the length of the block."""
+        repeating = Repeating("receipts", RECEIPT_INTERVAL_S, self._write)
+        repeating.start()
+        try:
+            yield
+        finally:
+            repeating.stop()
+
+    def _write(self) -> None:
+        context, parts = self._context, self._parts
+        arrivals = self._check.receipts(context, parts)
+        received = arrivals.count(parts)
+        if received <= self._written:
+            return
+        with self._database.write() as session:
+            lock(session, context.job_id)
+            if outcomes.has_ended(session, context.job_id):
+                return
+            save_arrived(session, context, arrivals, parts, (), self._clock())
+            outcomes.weaken_proof(session, context.job_id, "receipts")
+        self._written = received
+        self._report(context.job_id)
 
 
 def _still_to_come(parts: Sequence[SeriesPart], earlier: Arrivals) -> list[SeriesPart]:

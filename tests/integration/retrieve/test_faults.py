@@ -310,3 +310,37 @@ def test_a_pacs_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, 
     # Then
     assert outcome(retrieves.system.retrieve_json(job_id)) == ("completed", 7, 7)
     assert len(asked(again)) == 1
+
+
+def test_a_series_of_unknown_size_cut_off_each_time_is_incomplete(retrieves: Retrieves, scripted_pacs):
+    # Given
+    one = study(series("rdsr_ct", 3))
+    fault = Fault(operation="move", kind="abort", after_responses=2, always=True)
+    pacs = scripted_pacs([one], image_level_empty_for=["SR"], faults=[fault])
+    retrieves.connect(pacs)
+    retrieves.kept([one], named=False, counted=False)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert retrieve["status"] == "incomplete"
+    assert retrieve["counts"]["arrived"] >= 1
+    [missing] = retrieve["missing"]
+    assert (missing["sop_instance_uid"], missing["state"]) == ("", "failed")
+
+
+def test_receipts_count_while_the_move_is_under_way(retrieves: Retrieves, scripted_pacs):
+    # Given: a PACS that takes three seconds for one C-MOVE and tells nothing meanwhile
+    one = study(series("ct_image", 6))
+    pacs = scripted_pacs([one], store_pause_s=0.5, move_pending=False)
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ("completed", 6, 6)
+    assert len(asked(pacs)) == 1
+    events = retrieves.system.heard(Progress)
+    counts = [event.counts["arrived"] for event in events]
+    assert any(0 < count < 6 for count in counts), counts
+    assert counts == sorted(counts)
+    assert len({row.arrived_at for row in retrieves.objects(retrieve["id"]).values()}) > 1

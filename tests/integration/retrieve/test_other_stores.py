@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.contract.messages import ObjectReference, ObjectsStored, RegisterObjects, StoredObject
+from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, asked
 from tests.support.peers.query_store import AnsweringStore
 from tests.support.peers.storage_scp import StoreScp
@@ -141,3 +142,21 @@ def test_objects_that_another_store_makes_known_are_receipts(
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 7)
     assert retrieve["verification"] in ("receipts", "reported")
     assert len(asked(pacs)) == 1
+
+
+def test_what_the_pacs_reported_once_stands_though_nobody_knows_which(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp
+):
+    # Given: three of four are sent, without a list of the failed one, and each alone is refused
+    one = study(series("ct_image", 4))
+    failing = min(objects(one))
+    refusal = Fault(operation="move", kind="status", status=0xC001, level="IMAGE", always=True)
+    pacs = scripted_pacs([one], fail=[failing], move_failed_list=False, faults=[refusal])
+    retrieves.connect(pacs, retrieves.system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
+    retrieves.kept([one])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert len(store_scp.uids) == 3
+    assert (retrieve["status"], retrieve["verification"]) == ("incomplete", "reported")
+    assert "which of them arrived is not known" in retrieve["detail"]

@@ -193,3 +193,15 @@ def test_a_query_with_its_retrieve_brings_what_it_kept(retrieves: Retrieves, scr
     retrieve = retrieves.system.retrieve_json(f"{query['id']}-r")
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 1)
     assert set(retrieves.objects(retrieve["id"])) == objects(one, content="rdsr_ct")
+
+
+def test_what_a_failed_query_kept_can_be_retrieved(retrieves: Retrieves, scripted_pacs):
+    # Given: a query that a version before this one ended as failed though it kept a study
+    one = mg_study()
+    retrieves.connect(scripted_pacs([one]))
+    retrieves.kept([one], status="failed", studies_kept=1)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert retrieve["status"] == "completed"
+    assert set(retrieves.objects(retrieve["id"])) == objects(one)

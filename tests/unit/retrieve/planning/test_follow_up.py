@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retrieve.planning.follow_up import Action, reason_of, response_outcome
+from services.retrieve.planning.arrivals import Arrivals
+from services.retrieve.planning.attempts import Attempt, MoveAttempts
+from services.retrieve.planning.follow_up import Action, conclude, reason_of, response_outcome
+from services.retrieve.planning.moves import Move, SeriesPart
+from services.retrieve.planning.payloads import MoveOrder
 from shared.contract.reasons import Reason
 from shared.dicom.errors import Outcome, PeerError
 from tests.unit.retrieve.planning.responses import final_response
@@ -50,6 +54,12 @@ TABLE = [
     (final_response(0xA900), 3, 0, False, SIMPLER, "failed", Reason.STATUS_FAILURE),
     (final_response(0xC001), 3, 0, False, SIMPLER, "failed", Reason.STATUS_FAILURE),
     (final_response(0xA900), 1, 0, True, UP, "failed", Reason.STATUS_FAILURE),
+    (final_response(0x0106), 3, 0, False, SIMPLER, "failed", Reason.STATUS_FAILURE),
+    (final_response(0x0115), 3, 0, False, SIMPLER, "failed", Reason.STATUS_FAILURE),
+    (final_response(0x0120), 3, 0, False, SIMPLER, "failed", Reason.STATUS_FAILURE),
+    (final_response(0x0121), 3, 0, False, SIMPLER, "failed", Reason.STATUS_FAILURE),
+    (final_response(0x0120), 1, 0, True, LATER, "failed", Reason.STATUS_FAILURE),
+    (final_response(0x0112), 3, 0, False, LATER, "failed", Reason.STATUS_FAILURE),
     # never
     (final_response(0x0122), 3, 0, False, UP, "failed", Reason.STATUS_FAILURE),
     (final_response(0x0124), 3, 0, True, UP, "failed", Reason.STATUS_FAILURE),
@@ -89,3 +99,35 @@ def test_nothing_is_done_before_everything_arrived(response, requested, arrived,
 def test_every_outcome_has_a_reason(outcome, associating):
     code = 0xC000 if outcome is Outcome.STATUS else None
     assert reason_of(PeerError(outcome, "", status_code=code, associating=associating)) in Reason
+
+
+@pytest.mark.parametrize("status", [0x0112, 0x0117, 0x0118, 0x0119, 0x0122, 0xC000])
+def test_a_list_that_one_object_spoils_is_cut(status):
+    found = response_outcome(final_response(status), requested=3, arrived=0, simplest=False, several=True)
+    assert found.action is Action.CUT
+
+
+UNLISTED = SeriesPart("1.2", "1.2.1", whole=True)
+
+
+@pytest.mark.parametrize(
+    ("response", "arrived", "complete"),
+    [
+        (final_response(0x0000, 2, 0, 0), 2, True),
+        (final_response(0x0000, 3, 0, 0), 2, False),
+        (final_response(0x0000), 2, True),
+        (final_response(0xB000, 2, 1, 0), 2, False),
+        (final_response(None, outcome=Outcome.ABORTED), 2, False),
+        (final_response(0xA702, 2, 1, 0), 2, False),
+        (final_response(0xC000), 2, False),
+    ],
+)
+def test_a_series_of_unknown_size_is_complete_only_when_the_pacs_has_sent_all(response, arrived, complete):
+    # Given
+    attempts = MoveAttempts([Attempt(Move("SERIES", (UNLISTED,)), response)])
+    arrivals = Arrivals(unlisted={UNLISTED.key: {f"1.2.1.{number}" for number in range(arrived)}})
+    # When
+    conclusion = conclude(MoveOrder(), attempts, arrivals)
+    # Then
+    assert conclusion.complete == ([UNLISTED.key] if complete else [])
+    assert bool(conclusion.tasks) is not complete
