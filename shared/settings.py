@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -57,6 +57,17 @@ def _importer_url(value: str) -> str:
     return value
 
 
+def _data_dir() -> Path:
+    """Return the default data folder: of the checkout that this code lies in, else of the user.
+
+    It does not depend on the folder in which a command is run.
+    """
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "var" / "doseqr"
+    return Path.home() / ".local" / "share" / "doseqr"
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -74,8 +85,9 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="How the names of exchanges and queues start; two installations can share a broker.",
     )
-    data_dir: Path = Field(
-        Path("var/doseqr"), description="The folder of received objects, the SQLite database and logs."
+    data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(
+        default_factory=_data_dir,
+        description="The folder of received objects, the SQLite database and logs.",
     )
     database_url: str = Field(
         "",
@@ -222,6 +234,12 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'doseqr.sqlite'}"
 
     @property
+    def sqlite_file(self) -> Path | None:
+        """The file of the database in effect; None for a database on a server."""
+        parts = urlsplit(self.database)
+        return Path(parts.path[1:]) if parts.scheme.startswith("sqlite") and parts.path[1:] else None
+
+    @property
     def objects_dir(self) -> Path:
         """Where received objects lie."""
         return self.data_dir / "objects"
@@ -255,21 +273,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings
 
 
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """One line of `doseqr settings`."""
-
-    name: str
-    value: str
-    source: str
-    description: str
-
-
 def load() -> Settings:
     """Read the settings: environment first, then the system that runs in the data folder, then defaults.
 
     Raises:
-        SettingsError: a variable is malformed; the message names it, never its value.
+        SettingsError: variables are malformed; the message names each of them, never its value.
     """
     from_environment = _validated({})
     running = read_running(from_environment.data_dir)
@@ -281,9 +289,11 @@ def _validated(values: Mapping[str, object]) -> Settings:
     try:
         return Settings(**values)  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = PREFIX + str(first["loc"][0]).upper()
-        raise SettingsError(f"{name}: {first['msg']}") from None
+        problems = {
+            PREFIX + str(problem["loc"][0]).upper(): problem["msg"]
+            for problem in error.errors(include_input=False, include_url=False)
+        }
+        raise SettingsError("; ".join(f"{name}: {text}" for name, text in problems.items())) from None
 
 
 def running_file(data_dir: Path) -> Path:
@@ -302,36 +312,21 @@ def read_running(data_dir: Path) -> dict[str, object]:
     return {name: value for name, value in values.items() if name in Settings.model_fields}
 
 
-def rows(settings: Settings) -> list[SettingRow]:
-    """List every setting with its value (no password), where it came from, and what it does."""
+def sources(settings: Settings) -> dict[str, str]:
+    """Return where each setting came from: environment, running system or default."""
     environment = _validated({}).model_fields_set
-    return [
-        SettingRow(
-            name=PREFIX + name.upper(),
-            value=_shown(getattr(settings, name)),
-            source=_source(name, settings, environment),
-            description=field.description or "",
-        )
-        for name, field in Settings.model_fields.items()
-    ]
+    given = settings.model_fields_set
+    return {
+        name: "environment" if name in environment else "running system" if name in given else "default"
+        for name in Settings.model_fields
+    }
 
 
-def _source(name: str, settings: Settings, environment: set[str]) -> str:
-    if name in environment:
-        return "environment"
-    return "running system" if name in settings.model_fields_set else "default"
-
-
-def _shown(value: object) -> str:
-    text = str(value)
-    return without_password(text) if "://" in text else text
-
-
-def without_password(url: str) -> str:
-    """Return the URL with its password replaced by `***`."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user = f"{parts.username}:***@" if parts.username else "***@"
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=user + host))
+def unknown_variables() -> list[str]:
+    """Return the variables of the environment that begin like ours and are no setting, by name."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and name.upper() not in known
+    )

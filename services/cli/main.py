@@ -23,10 +23,11 @@ from services.cli.commands import (
     settings,
     simulate,
     users,
+    version,
 )
 from services.cli.commands.jobs import again, jobs, qr, query
 from services.cli.local import commands as local
-from services.cli.output.console import say
+from services.cli.output.console import block, say
 from services.cli.output.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
 from shared.errors import DoseQRError
 
@@ -60,7 +61,19 @@ app.command("register")(register.register)
 app.command("settings")(settings.settings)
 app.command("serve")(serve.serve)
 app.command("ready")(ready.ready)
+app.command("version")(version.version)
 app.command("simulate")(simulate.simulate)
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=version.print_and_exit, help="Print the version."),
+    ] = False,
+) -> None:
+    """Find the dose objects in a PACS and bring exactly those to a store, verified to the last one."""
+    del show_version
 
 
 @app.command(
@@ -85,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return CANCELLED
     except DoseQRError as error:
-        return _tell(as_command_error(error), as_json="--json" in given)
+        return _print_error(as_command_error(error), as_json="--json" in given)
     except Exception:
         # A defect of ours: Python's own exit code, 1, would say that a job is incomplete.
         log.exception("defect")
@@ -98,9 +111,9 @@ def _command() -> Any:
     return get_command(app)
 
 
-def _tell(error: CommandError, *, as_json: bool) -> int:
+def _print_error(error: CommandError, *, as_json: bool) -> int:
     if as_json:
-        typer.echo(json.dumps({"error": {"code": error.word, **error.details}}))
+        block(json.dumps({"error": {"code": error.code, **error.details}}) + "\n")
     say(f"doseqr: {error}")
     return error.exit_code
 

@@ -122,7 +122,7 @@ class Follower:
         if trouble and not self._away:
             self._away_since = now
         if trouble != self._away:
-            self._reporter.tell(f"{trouble}. Still waiting." if trouble else "It goes on.")
+            self._reporter.notify(f"{trouble}. Still waiting." if trouble else "It goes on.")
             self._away = trouble
         if trouble and now - self._away_since > PATIENCE_S:
             raise away(f"{trouble}. The job goes on when they are back.")

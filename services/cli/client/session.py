@@ -35,13 +35,18 @@ def settings_of_command() -> Settings:
 
 
 @contextmanager
-def opened_database(settings: Settings) -> Iterator[Database]:
-    """Open the database; makes the data folder, the schema and the node of the own store where missing.
+def opened_database(settings: Settings, *, create: bool = False) -> Iterator[Database]:
+    """Open the database and bring its schema up to date.
+
+    `create`: make data folder, database and the node of the own store where missing. Only commands that set
+    up a system do; any other in the wrong folder would make, and show, an empty one.
 
     Raises:
-        CommandError: the data folder cannot be made.
+        CommandError: there is no database, or the data folder cannot be made.
         DatabaseAwayError: the database cannot be reached.
     """
+    if not create:
+        _require_database(settings)
     try:
         database = open_database(settings)
     except OSError as error:
@@ -51,6 +56,15 @@ def opened_database(settings: Settings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def _require_database(settings: Settings) -> None:
+    file = settings.sqlite_file
+    if file is not None and not file.is_file():
+        raise away(
+            f"There is no database at {file}. Start the system (`make run` or `doseqr serve all`), or set "
+            "DOSEQR_DATA_DIR to the data folder of the one that runs."
+        )
 
 
 def prepare(database: Database, settings: Settings) -> None:

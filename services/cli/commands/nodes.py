@@ -140,7 +140,7 @@ def _said(options: dict[str, str | None]) -> dict[str, str]:
 def _add(given: dict[str, Any], *, as_json: bool) -> None:
     parsed = parse_node(given)
     settings = settings_of_command()
-    with opened_database(settings) as database, database.write() as session:
+    with opened_database(settings, create=True) as database, database.write() as session:
         node = node_json(add_node(session, parsed, utc_now()))
     _print(node, "added", as_json=as_json)
 

@@ -40,7 +40,7 @@ def add(
     """Add a user; the password is asked for."""
     settings = settings_of_command()
     password = _password(from_stdin=password_stdin)
-    with opened_database(settings) as database, database.write() as session:
+    with opened_database(settings, create=True) as database, database.write() as session:
         user = create_user(session, name, role.value, password, utc_now())
         line(f"added user {user.name} ({user.role})")
 

@@ -42,7 +42,7 @@ def demo() -> int:
             settings = _settings(inherited, folder, url)
             with (
                 _own_topology(settings),
-                opened_database(settings) as database,
+                opened_database(settings, create=True) as database,
                 running(settings, database) as system,
             ):
                 return _show(system)

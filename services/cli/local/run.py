@@ -29,7 +29,7 @@ def run() -> int:
         try:
             with (
                 ensure_rabbitmq(given_url(settings), settings.data_dir, say) as url,
-                opened_database(settings) as database,
+                opened_database(settings, create=True) as database,
             ):
                 _run(settings.model_copy(update={"amqp_url": url}), database)
         except KeyboardInterrupt:

@@ -52,10 +52,11 @@ _AWAY: dict[type[DoseQRError], str] = {
 class CommandError(DoseQRError):
     """A command ends here: with this exit code, this sentence, and `details` for programs."""
 
-    def __init__(self, exit_code: int, word: str, sentence: str, **details: Any) -> None:
+    def __init__(self, exit_code: int, code: str, sentence: str, **details: Any) -> None:
+        """Make an error; `code` stands in the JSON for programs."""
         super().__init__(sentence)
         self.exit_code = exit_code
-        self.word = word
+        self.code = code
         self.details = details
 
 
@@ -69,10 +70,10 @@ def away(sentence: str) -> CommandError:
     return CommandError(AWAY, "away", sentence, detail=sentence)
 
 
-def unreachable(word: str, node: str, outcome: str, detail: str) -> CommandError:
-    """Return the error of a node that does not answer; `word` is remote_unreachable or store_unreachable."""
+def unreachable(code: str, node: str, outcome: str, detail: str) -> CommandError:
+    """Return the error of a node that does not answer; `code` is remote_unreachable or store_unreachable."""
     sentence = f"{node} cannot be used: {outcome}" + (f" ({detail})" if detail else "")
-    return CommandError(UNREACHABLE, word, sentence, node=node, outcome=outcome, detail=detail)
+    return CommandError(UNREACHABLE, code, sentence, node=node, outcome=outcome, detail=detail)
 
 
 def as_command_error(error: DoseQRError) -> CommandError:

@@ -12,23 +12,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from services.cli.output.console import say
+from services.cli.output.console import say, visible
 from shared.database.models.query import Query
 from shared.reading.jobs import Job, kind_of
 
-#: Plain lines of one job come at most this often.
+#: Seconds between two plain lines of one job, at least.
 PLAIN_EVERY_S = 5.0
 
 
 class Reporter(Protocol):
-    """Sees a job as it goes on."""
+    """Shows a job while it runs."""
 
     def show(self, job: Job) -> None:
         """Show how the job stands."""
         ...
 
-    def tell(self, text: str) -> None:
-        """Tell something that happened."""
+    def notify(self, text: str) -> None:
+        """Print something that happened."""
         ...
 
 
@@ -38,19 +38,19 @@ class PlainReporter:
     def __init__(self) -> None:
         self._last = ""
         self._status = ""
-        self._told_at = 0.0
+        self._printed_at = 0.0
 
     def show(self, job: Job) -> None:
-        """Show how the job stands, if that is news."""
+        """Show how the job stands, if that has changed."""
         text = in_words(job)
         now = time.monotonic()
         new_status = f"{job.id} {job.status}" != self._status
-        if text != self._last and (new_status or now - self._told_at >= PLAIN_EVERY_S):
+        if text != self._last and (new_status or now - self._printed_at >= PLAIN_EVERY_S):
             say(text)
-            self._last, self._told_at, self._status = text, now, f"{job.id} {job.status}"
+            self._last, self._printed_at, self._status = text, now, f"{job.id} {job.status}"
 
-    def tell(self, text: str) -> None:
-        """Tell something that happened."""
+    def notify(self, text: str) -> None:
+        """Print something that happened."""
         say(text)
 
 
@@ -64,9 +64,9 @@ class LiveReporter:
         """Show how the job stands."""
         self._status.update(escape(in_words(job)))
 
-    def tell(self, text: str) -> None:
-        """Tell something that happened, above the line."""
-        self._status.console.print(escape(text), highlight=False)
+    def notify(self, text: str) -> None:
+        """Print something that happened, above the line."""
+        self._status.console.print(escape(visible(text)), highlight=False)
 
 
 @contextmanager
@@ -89,4 +89,4 @@ def in_words(job: Job) -> str:
     else:
         counts = f"objects {job.asked} asked, {job.arrived} arrived"
     note = f" ({job.note})" if job.note else ""
-    return f"{kind_of(job)} {job.id}: {job.status}; {counts}{note}"
+    return visible(f"{kind_of(job)} {job.id}: {job.status}; {counts}{note}")

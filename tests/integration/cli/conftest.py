@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
+from services.cli.client.session import opened_database
 from shared.settings import Settings, load
 from tests.support.services.cli import Doseqr
 from tests.support.services.fake_services import FakeServices, Script
@@ -38,12 +39,15 @@ def doseqr(
     capsys: pytest.CaptureFixture[str],
     logging_as_before: None,
 ) -> Doseqr:
-    """Give a `doseqr` over an embedded broker that nobody serves (yet)."""
+    """Give a `doseqr` over an embedded broker that nobody serves (yet), and a database that is set up."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"DOSEQR_{name.upper()}", raising=False)
     monkeypatch.setenv("DOSEQR_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("DOSEQR_AMQP_URL", "memory://")
-    return Doseqr(capsys, load())
+    settings = load()
+    with opened_database(settings, create=True):
+        pass
+    return Doseqr(capsys, settings)
 
 
 @pytest.fixture

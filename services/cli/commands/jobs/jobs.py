@@ -18,7 +18,7 @@ from services.cli.client.session import (
     settings_of_command,
     who,
 )
-from services.cli.output.console import JsonOption, line, print_json, table
+from services.cli.output.console import JsonOption, block, line, print_json, say, table
 from services.cli.output.decisions import print_why
 from services.cli.output.progress import reporting
 from services.cli.output.summaries import print_job
@@ -94,7 +94,7 @@ def export(
             print_json(list(summaries(session, job.id)))
             return
         for lines in csv_lines(session, job.id):
-            sys.stdout.write(lines)
+            block(lines)
 
 
 def jobs(
@@ -110,6 +110,8 @@ def jobs(
     if as_json:
         print_json(listed)
         return
+    if not listed:
+        say(f"No such jobs in {database.description}.")
     table(
         ("id", "kind", "status", "from", "to", "asked by", "at", "counts"),
         [

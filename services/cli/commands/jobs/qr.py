@@ -6,15 +6,14 @@ import argparse
 import io
 import json
 from collections.abc import Sequence
-from typing import Any, Never
-
-import typer
+from itertools import chain
+from typing import Never
 
 from services.cli.client.echo import require_answers
 from services.cli.client.jobs import JobOutcome, QueryOrder, query_and_wait, require_query_workers
 from services.cli.client.session import opened_broker, opened_database, settings_of_command
 from services.cli.commands.jobs.query import print_query, priority_of
-from services.cli.output.console import line
+from services.cli.output.console import block, print_json_chunks
 from services.cli.output.exit_codes import usage
 from shared.contract.criteria import Criteria, parse_criteria
 from shared.database.session import Database
@@ -117,7 +116,7 @@ def run(arguments: Sequence[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         text = io.StringIO()
         made.print_help(text)
-        line(text.getvalue().rstrip())
+        block(text.getvalue())
         return 0
     given = made.parse_args(list(arguments))
     criteria = criteria_of(given)
@@ -144,8 +143,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def _print_json(database: Database, outcome: JobOutcome) -> None:
     with database.read() as session:
-        typer.echo('{"query": ', nl=False)
-        for chunk in query_json_chunks(session, outcome.query_id):
-            typer.echo(chunk, nl=False)
-        followed: Any = outcome.retrieve_id and retrieve_json(session, outcome.retrieve_id)
-        typer.echo(f', "retrieve": {json.dumps(followed or None)}}}')
+        retrieve = retrieve_json(session, outcome.retrieve_id) if outcome.retrieve_id else None
+        chunks = query_json_chunks(session, outcome.query_id)
+        print_json_chunks(chain(['{"query": '], chunks, [f', "retrieve": {json.dumps(retrieve)}}}']))

@@ -350,13 +350,13 @@ def test_workers_that_vanish_are_told_and_waited_for(
     monkeypatch.setattr("services.cli.client.follower.POLL_S", 0.05)
     told: list[str] = []
 
-    def tell(_: object, text: str) -> None:
+    def notify(_: object, text: str) -> None:
         told.append(text)
         with services.database.write() as session:
             for query in session.scalars(select(Query)):
                 query.status = "completed"
 
-    monkeypatch.setattr("services.cli.output.progress.PlainReporter.tell", tell)
+    monkeypatch.setattr("services.cli.output.progress.PlainReporter.notify", notify)
     monkeypatch.setattr(
         "services.cli.output.progress.PlainReporter.show", lambda *_: services.stop_service("query")
     )

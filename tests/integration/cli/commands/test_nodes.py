@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import io
-import stat
-import warnings
-from pathlib import Path
 
 import pytest
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from services.cli.services import Service
-from shared.contract.messages import RegisterObjects
 from tests.support.services.cli import Doseqr
 from tests.support.services.fake_services import FakeServices
 
@@ -188,35 +182,6 @@ def test_every_command_has_help(doseqr: Doseqr, command: tuple[str, ...], flag: 
     assert "sage:" in result.out
 
 
-def test_settings_tell_where_each_value_came_from(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given
-    monkeypatch.setenv("DOSEQR_DATABASE_URL", "postgresql+psycopg://me:secret@db/doseqr")
-    # When
-    result = doseqr("settings", "--json")
-    rows = {row["name"]: row for row in result.json}
-    # Then
-    assert result.code == 0
-    assert rows["DOSEQR_DATABASE_URL"]["source"] == "environment"
-    assert "secret" not in result.out
-    assert rows["DOSEQR_STORE_PORT"] | {"description": ""} == {
-        "name": "DOSEQR_STORE_PORT",
-        "value": "11112",
-        "source": "default",
-        "description": "",
-    }
-
-
-def test_a_malformed_setting_is_named(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given
-    monkeypatch.setenv("DOSEQR_STORE_PORT", "seven")
-    # When
-    result = doseqr("nodes", "list")
-    # Then
-    assert result.code == 2
-    assert "DOSEQR_STORE_PORT" in result.err
-    assert "seven" not in result.err
-
-
 def test_users_are_added_with_a_password_from_standard_input(
     doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,47 +201,6 @@ def test_a_short_password_is_wrong_usage(doseqr: Doseqr, monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
     # When / Then
     assert doseqr("users", "add", "ada", "--role", "viewer", "--password-stdin").code == 2
-
-
-def test_files_are_registered_in_batches(
-    doseqr: Doseqr, services: FakeServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given
-    monkeypatch.setattr("services.cli.commands.register.BATCH", 2)
-    folder = tmp_path / "files"
-    for number in range(5):
-        a_file(folder / f"{number % 2}" / f"{number}.dcm", f"1.2.3.{number}")
-    (folder / "notes.txt").write_text("no DICOM")
-    # When
-    result = doseqr("register", str(folder), "--json")
-    # Then
-    assert result.code == 0
-    notes = {"path": str(folder / "notes.txt"), "reason": "not a DICOM file"}
-    assert result.json == {"registered": 5, "skipped": 1, "skipped_files": [notes], "unreadable": []}
-    sent = [command for command in services.commands if isinstance(command, RegisterObjects)]
-    assert [len(command.objects) for command in sent] == [2, 2, 1]
-    assert {one.sop_instance_uid for command in sent for one in command.objects} == {
-        f"1.2.3.{number}" for number in range(5)
-    }
-
-
-def test_files_that_cannot_be_read_are_named(doseqr: Doseqr, services: FakeServices, tmp_path: Path) -> None:
-    # Given
-    good, hostile, other = tmp_path / "good.dcm", tmp_path / "hostile.dcm", tmp_path / "other.txt"
-    a_file(good, "1.2.3")
-    a_file(hostile, "../../etc/passwd")
-    other.write_text("no DICOM")
-    # When
-    result = doseqr("register", str(good), str(hostile), str(other), "--json")
-    # Then
-    assert result.code == 1
-    assert result.json["registered"] == 1
-    assert [one["path"] for one in result.json["unreadable"]] == [str(hostile), str(other)]
-
-
-def test_a_path_that_does_not_exist_is_wrong_usage(doseqr: Doseqr, tmp_path: Path) -> None:
-    # When / Then
-    assert doseqr("register", str(tmp_path / "nothing")).code == 2
 
 
 def test_what_does_not_answer_is_named_by_ready(doseqr: Doseqr, services: FakeServices) -> None:
@@ -312,28 +236,3 @@ def test_a_defect_does_not_look_like_an_incomplete_job(
     # Then
     assert result.code == 5
     assert "a defect" in result.err
-
-
-def test_the_data_folder_is_made(doseqr: Doseqr) -> None:
-    # When
-    doseqr("nodes", "list")
-    # Then
-    database = doseqr.settings.data_dir / "doseqr.sqlite"
-    assert stat.S_ISREG(database.stat().st_mode)
-
-
-def a_file(path: Path, sop_instance_uid: str) -> None:
-    """Write a small DICOM file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = UID("1.2.3")
-    ds = FileDataset(str(path), Dataset(), file_meta=meta, preamble=b"\0" * 128)
-    ds.SOPClassUID = CTImageStorage
-    ds.StudyInstanceUID = "1.2"
-    ds.SeriesInstanceUID = "1.2.1"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        ds.add_new("SOPInstanceUID", "UI", sop_instance_uid)
-        ds.save_as(path, enforce_file_format=True)

@@ -43,7 +43,7 @@ def test_wrong_input_keeps_field_and_problem_for_programs() -> None:
     # When
     ended = as_command_error(InvalidInputError("port", "must be a number"))
     # Then
-    assert (ended.word, ended.details) == ("wrong_usage", {"field": "port", "problem": "must be a number"})
+    assert (ended.code, ended.details) == ("wrong_usage", {"field": "port", "problem": "must be a number"})
 
 
 def test_a_node_that_does_not_answer_is_told_with_its_outcome() -> None:
