@@ -47,11 +47,14 @@ unit: $(INSTALLED_DEV)  ## Run the fast tests: no network, no broker but the one
 	@$(BIN)/pytest -q -n $(UNIT_WORKERS) $(UNIT)
 	@$(BIN)/pytest -q tests/contract -k "not rabbitmq"
 
-check: $(INSTALLED_DEV)  ## Check format, lint and types; what CI does before the tests
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@if docker compose version > /dev/null 2>&1; then docker compose --profile demo config -q; fi
+check: $(INSTALLED_DEV)  ## Check format, lint and types, all of them; what CI does before the tests
+	@failed=; \
+	$(BIN)/ruff format --check . || failed="$$failed format"; \
+	$(BIN)/ruff check . || failed="$$failed lint"; \
+	$(BIN)/mypy || failed="$$failed types"; \
+	if docker compose version > /dev/null 2>&1; then \
+	  docker compose --profile demo config -q || failed="$$failed compose"; fi; \
+	if [ -n "$$failed" ]; then echo "Failed:$$failed" >&2; exit 1; fi
 
 format: $(INSTALLED_DEV)  ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --exit-zero .

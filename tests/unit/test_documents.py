@@ -1,9 +1,10 @@
-"""What the documents say has to be there: settings, files, commands, targets of make."""
+"""What the documents name exists: settings, files, commands, targets of make."""
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from services.cli.main import app
 from shared.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 OPERATIONS = ROOT / "docs" / "operations.md"
 
 _FENCE = re.compile(r"^\s*```[^\n]*\n(.*?)^\s*```", re.MULTILINE | re.DOTALL)
@@ -25,6 +26,8 @@ _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 _VARIABLE = re.compile(rf"\b{PREFIX}[A-Z0-9_]*[A-Z0-9]\b")
+_PATH = re.compile(r"^(?:services|shared|simulator|tests|docs|deploy|requirements|\.ci)(?:/[\w.-]+)*/?$")
+_SYMPTOM_ROW = re.compile(r"^\| (.+) \| `([\w/.]+\.py)` \|$", re.MULTILINE)
 _SETTING_ROW = re.compile(r"^\| `(DOSEQR_\w+)` \| (?:`(.*?)`|(empty)) \| (.*) \|$", re.MULTILINE)
 
 
@@ -78,6 +81,61 @@ def test_named_variables_are_settings(path: Path) -> None:
 
     # Then
     assert named <= settings
+
+
+@pytest.mark.parametrize("path", documents())
+def test_named_files_and_folders_exist(path: Path) -> None:
+    # Given
+    named = {span for span in _SPAN.findall(path.read_text(encoding="utf-8")) if _PATH.match(span)}
+
+    # When
+    missing = {name for name in named if "/" in name and not (ROOT / name).exists()}
+
+    # Then
+    assert missing == set()
+
+
+def test_twenty_symptoms_lead_to_files_that_exist() -> None:
+    # Given
+    page = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+
+    # When
+    rows = _SYMPTOM_ROW.findall(page.partition("## Where do I look when")[2])
+
+    # Then
+    assert len(rows) >= 20
+    assert [file for _symptom, file in rows if not (ROOT / file).is_file()] == []
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    # Given
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+    # Then
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    assert [page.read_text(encoding="utf-8").split()[1] for page in pages] == [
+        f"{number}." for number in range(1, len(pages) + 1)
+    ]
+
+
+def test_the_changelog_knows_the_version_of_the_package() -> None:
+    # Given
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    # Then
+    assert re.findall(r"^## \[(\d[\d.]*)\]", changelog, re.MULTILINE)[0] == project["version"]
+
+
+def test_the_hooks_run_what_make_check_runs() -> None:
+    # Given
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    check = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\ncheck:")[2].partition("\n\n")[0]
+
+    # Then
+    for tool in ("ruff format --check", "ruff check", "mypy"):
+        assert f".venv/bin/{tool}" in hooks
+        assert f"$(BIN)/{tool}" in check
 
 
 def test_the_table_of_settings_is_that_of_the_code() -> None:
