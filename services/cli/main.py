@@ -22,6 +22,7 @@ from services.cli.commands import (
     serve,
     settings,
     simulate,
+    tokens,
     users,
     version,
 )
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.add_typer(nodes.app, name="nodes", no_args_is_help=True)
 app.add_typer(handover.app, name="handover", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
+app.add_typer(tokens.app, name="tokens", no_args_is_help=True)
 app.add_typer(local.app, name="local", hidden=True, no_args_is_help=True)
 app.command("echo")(echo.echo)
 app.command("query")(query.query)

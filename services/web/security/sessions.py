@@ -11,17 +11,15 @@ from functools import wraps
 from http import HTTPStatus
 from typing import ParamSpec, TypeVar, cast
 
-import structlog
 from flask import Flask, abort, current_app, flash, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user
 
 from services.web.components import components
+from services.web.security.audit_trail import record_audit
 from shared.database.models import User
 from shared.errors import DatabaseAwayError
-
-log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,8 +110,8 @@ def background(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def audit(action: str, **fields: object) -> None:
-    """Log who did what, and from where."""
-    log.info("audit", action=action, user=_name(), remote_address=request.remote_addr or "", **fields)
+    """Log who did what, and from where, and write it to the audit trail."""
+    record_audit(action, _name(), fields)
 
 
 def init_auth(app: Flask) -> None:

@@ -23,9 +23,12 @@ from shared.database.models.retrieve import (
     RetrieveTask,
 )
 from shared.database.models.store import CommitmentReport, ReportSummary, StoredObject
-from shared.database.models.web import Node, User
+from shared.database.models.web import ApiRequest, ApiToken, AuditEntry, Node, User
 
 __all__ = [
+    "ApiRequest",
+    "ApiToken",
+    "AuditEntry",
     "Base",
     "CommitmentReport",
     "HandoverBatch",

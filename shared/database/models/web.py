@@ -1,10 +1,11 @@
-"""Tables that the web service owns: nodes and users."""
+"""Tables that the web service owns: nodes, users, API tokens, and the audit trail."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Integer, String
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database.models.base import Base
@@ -61,3 +62,55 @@ class User(Base):
     created_at: Mapped[datetime]
     last_login_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
+
+
+class ApiToken(Base):
+    """A bearer token of the HTTP API; scopes: read, import, admin. Only its hash is stored."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (CheckConstraint("scope IN ('read', 'import', 'admin')", name="scope"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    #: The user in whose name it acts; it may never do more than its owner's role allows.
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    scope: Mapped[str] = mapped_column(String(16))
+    #: SHA-256 of the token, in hexadecimal digits.
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class ApiRequest(Base):
+    """A request with an Idempotency-Key, and the response that a repetition gets."""
+
+    __tablename__ = "api_requests"
+
+    token_id: Mapped[int] = mapped_column(
+        ForeignKey("api_tokens.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    #: SHA-256 of the key, and of method, path and body.
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    #: None while the first request is being handled.
+    status_code: Mapped[int | None] = mapped_column(Integer)
+    location: Mapped[str] = mapped_column(default="")
+    body: Mapped[str] = mapped_column(default="")
+
+
+class AuditEntry(Base):
+    """Who did what, and from where; no patient data."""
+
+    __tablename__ = "audit_entries"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    action: Mapped[str] = mapped_column(String(64), index=True)
+    user: Mapped[str] = mapped_column(String(64), default="")
+    #: Name of the API token; empty for what was done on the page.
+    token: Mapped[str] = mapped_column(String(64), default="")
+    remote_address: Mapped[str] = mapped_column(String(64), default="")
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)

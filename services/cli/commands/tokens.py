@@ -1,0 +1,73 @@
+"""`doseqr tokens`: bearer tokens of the HTTP API."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from services.cli.client.session import opened_database, settings_of_command
+from services.cli.output.console import JsonOption, line, print_json, say, table
+from shared.api_tokens import DAYS_DEFAULT, DAYS_MAX, create_token, list_tokens, revoke_token
+from shared.clock import utc_now
+from shared.reading.jobs import iso
+from shared.users import find_user
+
+app = typer.Typer(help="Tokens of the HTTP API; scopes: read, import, admin.")
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What the token is for.")]
+
+COLUMNS = ("name", "owner", "scope", "created_at", "expires_at", "last_used_at", "revoked_at")
+
+
+class ScopeOption(StrEnum):
+    """What a token may do."""
+
+    READ = "read"
+    IMPORT = "import"
+    ADMIN = "admin"
+
+
+@app.command("add")
+def add(
+    name: NameArgument,
+    owner: Annotated[str, typer.Option(metavar="USER", help="The user in whose name it acts.")],
+    scope: Annotated[ScopeOption, typer.Option(help="Each scope includes those before it.")],
+    days: Annotated[
+        int, typer.Option(min=0, max=DAYS_MAX, help="Days until it expires; 0: never.")
+    ] = DAYS_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a token and print it; it cannot be shown again."""
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.write() as session:
+        user = find_user(session, owner)
+        row, token = create_token(session, name, user, scope.value, utc_now(), days=days or None)
+        about = {"name": row.name, "owner": user.name, "scope": row.scope, "expires_at": iso(row.expires_at)}
+    if as_json:
+        print_json(about | {"token": token})
+        return
+    say(f"added token {about['name']} ({about['scope']}) of {about['owner']}; it is not shown again:")
+    line(token)
+
+
+@app.command("list")
+def list_all(as_json: JsonOption = False) -> None:
+    """List the tokens."""
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.read() as session:
+        tokens = list_tokens(session)
+    if as_json:
+        print_json(tokens)
+        return
+    table(COLUMNS, [[token[column] for column in COLUMNS] for token in tokens])
+
+
+@app.command("revoke")
+def revoke(name: NameArgument) -> None:
+    """End a token at once."""
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.write() as session:
+        token = revoke_token(session, name, utc_now())
+        line(f"revoked token {token.name}")
