@@ -6,9 +6,10 @@ from sqlalchemy import select
 
 from services.web.security.audit_trail import MAX_VALUE_LENGTH, record_audit
 from shared.database.models import AuditEntry
+from tests.support.services.web import Site
 
 
-def entries(site):
+def entries(site: Site) -> list[AuditEntry]:
     with site.database.read() as session:
         return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
 
