@@ -36,7 +36,7 @@ SQL_ELSEWHERE = {
     "services/web/pages/health.py": "SELECT 1",
     "services/web/views/job_panel.py": "reads for one page",
     "services/web/views/studies.py": "reads for one page, with its filters",
-    "shared/api_tokens.py": "the only access to the table of API tokens",
+    "shared/users/api_tokens.py": "the only access to the table of API tokens",
     "shared/nodes/nodes.py": "the only access to the table of nodes",
     "shared/service.py": "SELECT 1",
     "shared/users/accounts.py": "the only access to the table of users",

@@ -9,10 +9,10 @@ import typer
 
 from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json, say, table
-from shared.api_tokens import DAYS_DEFAULT, DAYS_MAX, create_token, list_tokens, revoke_token
 from shared.clock import utc_now
 from shared.reading.jobs import iso
-from shared.users import find_user
+from shared.users.accounts import find_user
+from shared.users.api_tokens import DAYS_DEFAULT, DAYS_MAX, create_token, list_tokens, revoke_token
 
 app = typer.Typer(help="Tokens of the HTTP API; scopes: read, import, admin.")
 

@@ -13,6 +13,9 @@ from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
 
+#: Attempts that changed nothing are only logged, or whoever repeats them could fill the database.
+LOGGED_ONLY = frozenset({"refused", "form token refused", "log-in refused"})
+
 #: Characters of a value in a row; ids, names and reasons are far shorter.
 MAX_VALUE_LENGTH = 200
 
@@ -25,7 +28,7 @@ def record_audit(action: str, user: str, details: Mapping[str, object], *, token
     address = request.remote_addr or ""
     extra = {"token": token} if token else {}
     log.info("audit", action=action, user=user, remote_address=address, **extra, **details)
-    if not user:
+    if not user or action in LOGGED_ONLY:
         return
     entry = AuditEntry(
         at=components().clock(),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from shared.api_tokens import authenticate
 from shared.clock import utc_now
 from shared.database.session import Database
-from shared.users import create_user
+from shared.users.accounts import create_user
+from shared.users.api_tokens import authenticate
 from tests.support.services.cli import Doseqr
 
 

@@ -10,7 +10,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared.api_tokens import (
+from shared.database.models import ApiToken, User
+from shared.database.session import Database
+from shared.errors import InvalidInputError
+from shared.users.accounts import create_user
+from shared.users.api_tokens import (
     DAYS_MAX,
     UnknownTokenError,
     authenticate,
@@ -20,10 +24,6 @@ from shared.api_tokens import (
     revoke_token,
     use_is_due,
 )
-from shared.database.models import ApiToken, User
-from shared.database.session import Database
-from shared.errors import InvalidInputError
-from shared.users import create_user
 from tests.support.servers.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
