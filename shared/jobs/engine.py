@@ -188,7 +188,7 @@ class Engine(Generic[JobT]):
                 return
             if not self.ledger.put_back(session, claim, due_at=due_at, now=now):
                 return
-            job.note = wait.note[:1000]
+            job.wait_for(wait.note)
             if wait.whole_node:
                 self.ledger.postpone(session, claim.job_id, due_at)
         log.info("task waits", job_id=claim.job_id, task_id=claim.task_id, waits_for=wait.note)
@@ -224,7 +224,9 @@ class Engine(Generic[JobT]):
             )
             job = self.ledger.lock(session, claim.job_id) if kept and error.peer_away else None
             if job is not None and job.status not in ENDED:
-                job.note = f"{job.remote_name} — {error}; next try at {due_at:%H:%M:%S} UTC"[:1000]
+                failing_since = now - timedelta(seconds=claim.failing_for_s)
+                gives_up_at = failing_since + timedelta(seconds=self._policy.patience_s)
+                job.wait_for(f"{job.remote_name} — {error}", due_at, gives_up_at)
 
     def _end(self, claim: Claim, result: Result) -> None:
         now = self._clock()
@@ -248,7 +250,7 @@ class Engine(Generic[JobT]):
         self, session: Session, job: JobT, result: Result, follows: Sequence[NewTask], now: datetime
     ) -> None:
         if not result.error:
-            job.note = result.note[:1000]
+            job.wait_for(result.note)
         if result.end_job is not None:
             self.ledger.finish(session, job, result.end_job, now)
         else:

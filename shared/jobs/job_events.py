@@ -73,7 +73,7 @@ class JobEvents(Generic[JobT]):
                 kind=self._service.kind,
                 status=job.status,
                 counts=self._service.counts(session, job_id),
-                note=job.note,
+                note=job.waits_for,
             )
         self._publisher.event(event, self._service.kind, job_id)
 

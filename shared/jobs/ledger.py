@@ -208,7 +208,8 @@ class Ledger(Generic[JobT]):
         After a failure those in hand fail with it: their results no longer count, and are missing.
         """
         job.status, job.ended_at = ending.status, now
-        job.failure, job.detail, job.note = ending.failure, ending.detail, ""
+        job.failure, job.detail = ending.failure, ending.detail
+        job.wait_for("")
         states: tuple[str, ...] = ("pending", "queued")
         values: dict[str, object] = {"state": "cancelled", "ended_at": now}
         if ending.failure:
@@ -220,7 +221,8 @@ class Ledger(Generic[JobT]):
     def reopen(self, job: JobT, request: RerunRequest) -> None:
         """Let a locked job that has ended run again."""
         job.status, job.ended_at, job.announced_at = "running", None, None
-        job.failure, job.detail, job.note = "", "", ""
+        job.failure, job.detail = "", ""
+        job.wait_for("")
         job.round += 1
         job.asked_again = [*(job.asked_again or []), request.to_json()]
 

@@ -131,6 +131,8 @@ def life(job: Job) -> dict[str, Any]:
         "failure": job.failure,
         "detail": job.detail,
         "note": job.note,
+        "next_try_at": iso(job.next_try_at),
+        "gives_up_at": iso(job.gives_up_at),
         "priority": job.priority,
         "round": job.round,
     }

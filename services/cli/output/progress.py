@@ -88,5 +88,5 @@ def in_words(job: Job) -> str:
         )
     else:
         counts = f"objects {job.asked} asked, {job.arrived} arrived"
-    note = f" ({job.note})" if job.note else ""
+    note = f" ({job.waits_for})" if job.note else ""
     return visible(f"{kind_of(job)} {job.id}: {job.status}; {counts}{note}")

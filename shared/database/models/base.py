@@ -10,6 +10,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.contract.messages import INTERACTIVE
 
+#: Characters of what a job waits for: with its times it fits in an event.
+MAX_NOTE_LENGTH = 900
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware time in UTC; SQLite forgets the zone, so it is put back."""
@@ -75,13 +78,32 @@ class JobRow(Base):
     progress_at: Mapped[datetime | None]
     failure: Mapped[str] = mapped_column(String(64), default="")
     detail: Mapped[str] = mapped_column(default="")
-    #: What it waits for, if it waits; shown to people.
+    #: What it waits for, if it waits; shown to people, with the times of the next try and of giving up.
     note: Mapped[str] = mapped_column(default="")
+    next_try_at: Mapped[datetime | None]
+    gives_up_at: Mapped[datetime | None]
     #: interactive: somebody waits for it; background: it has what others leave of a node.
     priority: Mapped[str] = mapped_column(String(16), default=INTERACTIVE, server_default=INTERACTIVE)
     #: How often it was asked again after it had ended, and each time: the command's id, by whom, when.
     round: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     asked_again: Mapped[list[Any] | None]
+
+    def wait_for(
+        self, note: str, next_try_at: datetime | None = None, gives_up_at: datetime | None = None
+    ) -> None:
+        """Note what the job waits for; an empty note: it does not wait."""
+        self.note = note[:MAX_NOTE_LENGTH]
+        self.next_try_at, self.gives_up_at = next_try_at, gives_up_at
+
+    @property
+    def waits_for(self) -> str:
+        """What the job waits for in one line, the times in RFC 3339; empty if it does not wait."""
+        parts = [self.note] if self.note else []
+        if self.next_try_at is not None:
+            parts.append(f"next try at {self.next_try_at:%Y-%m-%dT%H:%M:%SZ}")
+        if self.gives_up_at is not None:
+            parts.append(f"gives up at {self.gives_up_at:%Y-%m-%dT%H:%M:%SZ}")
+        return "; ".join(parts)
 
 
 class TaskRow(Base):

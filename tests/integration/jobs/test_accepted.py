@@ -179,11 +179,10 @@ def test_a_used_id_with_other_content_is_rejected(running):
     wait_until(lambda: any(message.routing_key == "command.rejected.job-1" for message in broker.events))
 
 
+@pytest.mark.parametrize("running", ["query"], indirect=True)
 def test_a_rerun_is_accepted_again_when_its_command_is_repeated(running):
     # Given
-    service, broker = running
-    if service == "retrieve":
-        pytest.skip("a retrieve is rerun as another job")
+    _, broker = running
     send(broker, QUERY, "job-1")
     wait_until(lambda: bool(broker.ids("accepted")))
     send(broker, CancelJob(job_id="job-1"), "cancel-1")

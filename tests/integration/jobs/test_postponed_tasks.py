@@ -9,7 +9,11 @@ import pytest
 from shared.clock import utc_now
 from shared.dicom.errors import NotNowError, Outcome, PeerError
 from shared.jobs.engine import REREAD_LIMITS_AFTER
+from shared.jobs.retry import Policy
 from tests.integration.jobs.conftest import task_message
+from tests.support.jobs.rows import NOW, a_query
+
+PATIENCE = timedelta(seconds=Policy().patience_s)
 
 
 def not_now(*, hours: float = 0.0, whole_node: bool = False):
@@ -84,3 +88,49 @@ def test_a_cancelled_job_does_not_wait(bench, whole_node):
     assert bench.job().status == "cancelled"
     assert bench.job().note == ""
     assert [task.state for task in bench.tasks()] == ["cancelled"]
+
+
+def test_a_job_whose_peer_is_away_keeps_its_times_as_data(bench):
+    # Given
+    def fail(_claim, _cancellation):
+        raise PeerError(Outcome.CONNECTION_REFUSED, "away")
+
+    bench.work.act = fail
+    bench.begin(1)
+    # When
+    before = utc_now()
+    bench.engine.handle(task_message(1), False)
+    # Then
+    job, task = bench.job(), bench.tasks()[0]
+    assert job.note == "pacs — connection refused: away"
+    assert job.next_try_at == task.due_at
+    assert (
+        timedelta(0)
+        <= job.gives_up_at - before - timedelta(seconds=Policy().patience_s)
+        < timedelta(seconds=30)
+    )
+
+
+def test_a_job_that_goes_on_waits_no_more(bench):
+    # Given
+    def fail(_claim, _cancellation):
+        raise PeerError(Outcome.CONNECTION_REFUSED, "away")
+
+    bench.work.act = fail
+    bench.begin(1)
+    bench.engine.handle(task_message(1), False)
+    bench.work.act = lambda _claim, _cancellation: []
+    # When
+    bench.engine.handle(task_message(1), True)
+    # Then
+    job = bench.job()
+    assert (job.note, job.next_try_at, job.gives_up_at) == ("", None, None)
+
+
+def test_progress_says_when_a_waiting_job_tries_again_and_gives_up(bench):
+    # Given
+    job = a_query(note="pacs is busy", next_try_at=NOW, gives_up_at=NOW + timedelta(minutes=20))
+    # When / Then
+    assert job.waits_for == (
+        "pacs is busy; next try at 2024-05-01T12:00:00Z; gives up at 2024-05-01T12:20:00Z"
+    )
