@@ -45,8 +45,8 @@ FaultKind = Literal[
     "wrong_character_set",
 ]
 
-#: Kinds that change one answer of a C-FIND and let the request go on.
-ANSWER_FAULTS = frozenset(
+#: Kinds that change one response of a C-FIND and let the request go on.
+RESPONSE_FAULTS = frozenset(
     {
         "bad_data_set",
         "drop_answer",
@@ -94,7 +94,7 @@ class Fault(_Model):
     calling_ae_title: str | None = Field(default=None, description="Only requests from this AE title.")
     answer: str | None = Field(
         default=None,
-        description="Strikes a find at each answer about this UID, or below it, instead of at requests.",
+        description="Strikes a find at each response about this UID, or below it, instead of at requests.",
     )
     nth: int | None = Field(
         default=None, ge=1, description="First strikes at the nth fitting request (1 is the first)."
@@ -120,10 +120,10 @@ class Fault(_Model):
     def _fits_its_operation(self) -> Self:
         if (self.kind == "reject") != (self.operation == "associate") and self.kind == "reject":
             raise ValueError("kind: only operation `associate` can be rejected")
-        if self.kind in ANSWER_FAULTS and self.operation != "find":
-            raise ValueError(f"kind: {self.kind} changes an answer of a C-FIND, operation must be `find`")
+        if self.kind in RESPONSE_FAULTS and self.operation != "find":
+            raise ValueError(f"kind: {self.kind} changes a response of a C-FIND, operation must be `find`")
         if self.answer is not None and self.operation != "find":
-            raise ValueError("answer: only a C-FIND is answered so, operation must be `find`")
+            raise ValueError("answer: only a C-FIND has such responses, operation must be `find`")
         if self.operation == "store" and self.kind == "garbage":
             raise ValueError("kind: objects are sent whole or not at all")
         if self.operation == "associate" and self.kind in {"status", "garbage"}:
@@ -168,7 +168,7 @@ class Behaviour(_Model):
     )
     not_returned: frozenset[str] = Field(
         default=frozenset(),
-        description="Keywords left out of answers (as `StudyDescription` or `IMAGE.SOPClassUID`).",
+        description="Keywords left out of responses (as `StudyDescription` or `IMAGE.SOPClassUID`).",
     )
     refused_keys: frozenset[str] = Field(
         default=frozenset(),
@@ -176,32 +176,32 @@ class Behaviour(_Model):
     )
     image_level_empty_for: frozenset[str] = Field(
         default=frozenset(),
-        description="Modality codes whose series answer nothing at IMAGE level; `*` is all.",
+        description="Modality codes whose series have no match at IMAGE level; `*` is all.",
     )
     hidden: frozenset[str] = Field(
         default=frozenset(),
-        description="Series and objects (UIDs) that are counted but never answered or sent.",
+        description="Series and objects (UIDs) that are counted but never returned or sent.",
     )
     count_error: int = Field(
-        default=0, description="Added to the numbers of series and objects that answers announce."
+        default=0, description="Added to the numbers of series and objects that responses announce."
     )
     count_error_for: frozenset[str] = Field(
         default=frozenset(), description="Only studies whose numbers are so wrong; empty is all."
     )
     character_set: Literal["ISO_IR 6", "ISO_IR 100", "ISO_IR 192"] = Field(
         default="ISO_IR 192",
-        description="The character set of answers; what it cannot say becomes a question mark.",
+        description="The character set of responses; what it cannot encode becomes a question mark.",
     )
 
     # C-FIND: how many, in what order, how fast
-    cap: int | None = Field(default=None, ge=0, description="The largest number of answers to one request.")
+    cap: int | None = Field(default=None, ge=0, description="The largest number of matches for one request.")
     cap_levels: frozenset[Level] = Field(
         default=frozenset({"STUDY", "SERIES", "IMAGE"}), description="The levels at which `cap` holds."
     )
     cap_effect: Literal["silent", "refuse_after", "refuse_at_once", "warn", "abort", "never_answer"] = Field(
         default="silent",
-        description="Beyond the cap: success, `cap_status` after the answers or at once, 0xB001, an A-ABORT, "
-        "or nothing more.",
+        description="Beyond the cap: success, `cap_status` after the matches or without any, 0xB001, "
+        "an A-ABORT, or nothing more.",
     )
     cap_status: Status = Field(default=0xA700, description="The status of a refusal for too many matches.")
     widest_window_days: int | None = Field(
@@ -210,10 +210,10 @@ class Behaviour(_Model):
         description="STUDY queries over more days (or without dates) find nothing and say success.",
     )
     duplicate_every: int = Field(
-        default=0, ge=0, description="Every nth match is answered twice; 0 is never."
+        default=0, ge=0, description="Every nth match is returned twice; 0 is never."
     )
     descending: bool = Field(default=False, description="Newest studies first.")
-    answer_delay_s: Seconds = Field(default=0.0, description="A pause before each answer of a C-FIND.")
+    answer_delay_s: Seconds = Field(default=0.0, description="A pause before each match of a C-FIND.")
     request_delay_s: Seconds = Field(default=0.0, description="A pause before each request is served.")
 
     # Associations
@@ -261,14 +261,14 @@ class Behaviour(_Model):
     )
     move_status: Status | None = Field(default=None, description="The final status, whatever happened.")
     move_refused_with: Status | None = Field(
-        default=None, description="Every move is answered so, and nothing is sent."
+        default=None, description="Every move gets this status, and nothing is sent."
     )
     unknown_destination_status: Status = Field(
-        default=0xA801, description="The answer to an unknown destination."
+        default=0xA801, description="The status for an unknown destination."
     )
     move_counters: Literal["all", "final_only", "absent", "zero", "doubled"] = Field(
         default="all",
-        description="The sub-operation counters: in all answers, only in the last, in none, or wrong ones.",
+        description="The sub-operation counters: in all responses, only in the last, in none, or wrong ones.",
     )
     move_pending: bool = Field(default=True, description="0xFF00 after each object.")
     move_failed_list: bool = Field(
@@ -297,10 +297,10 @@ class Behaviour(_Model):
         description="An object fails or is lost so often and is sent then; empty is always.",
     )
     extra_objects: int = Field(
-        default=0, ge=0, description="Objects of the same study sent beside those asked for."
+        default=0, ge=0, description="Objects of the same study sent beside those requested."
     )
     foreign_objects: int = Field(
-        default=0, ge=0, description="Objects of other studies sent beside those asked for."
+        default=0, ge=0, description="Objects of other studies sent beside those requested."
     )
     store_pause_s: Seconds = Field(default=0.0, description="A pause before each object is sent.")
     association_per_object: bool = Field(
@@ -313,12 +313,12 @@ class Behaviour(_Model):
     )
 
     def treatment_of_uid_lists(self, level: str) -> ListTreatment:
-        """Return what is done with lists of UIDs in a query of this level."""
+        """Return how lists of UIDs are treated in a query of this level."""
         return {"SERIES": self.uid_lists_series, "IMAGE": self.uid_lists_image}.get(
             level, self.uid_lists_study
         )
 
     @staticmethod
     def names(keywords: frozenset[str], level: str, keyword: str) -> bool:
-        """Tell whether a set of keywords names this one, for all levels or for this level."""
+        """Return whether a set of keywords names this one, for all levels or for this level."""
         return keyword in keywords or f"{level}.{keyword}" in keywords

@@ -1,4 +1,4 @@
-"""From a request that came in to the service that answers it, with its record and its fault."""
+"""Dispatches a received request to its service, with its record and its fault."""
 
 import dataclasses
 import threading
@@ -67,7 +67,7 @@ class _Job:
 
 
 class Services:
-    """Answers the requests of all associations of one PACS."""
+    """Serves the requests of all associations of one PACS."""
 
     def __init__(
         self,
@@ -91,10 +91,10 @@ class Services:
     def serve(
         self, connection: ServedConnection, request: DimseServiceType, context: PresentationContext
     ) -> None:
-        """Answer one request and record it.
+        """Serve one request and record it.
 
         Raises:
-            ConnectionLostError: the peer went before it was answered.
+            ConnectionLostError: the peer left before the response.
         """
         if not isinstance(request, (C_ECHO, C_FIND, C_MOVE, C_GET)):
             connection.abort()
@@ -109,7 +109,7 @@ class Services:
         )
         job = _Job(connection, request, context, record, time.monotonic())
         try:
-            self._answer(job)
+            self._serve(job)
         finally:
             self._record(job)
 
@@ -124,7 +124,7 @@ class Services:
             )
         )
 
-    def _answer(self, job: _Job) -> None:
+    def _serve(self, job: _Job) -> None:
         refusal = self._read_query(job)
         behaviour = self._book.behaviour
         job.fault = self._book.strike(job.details())
@@ -153,7 +153,7 @@ class Services:
         details = job.details()
 
         def watch(match: ArchiveMatch) -> Fault | None:
-            fault = self._book.strike_answer(details, match)
+            fault = self._book.strike_response(details, match)
             job.fault = fault or job.fault
             return fault
 
@@ -170,7 +170,7 @@ class Services:
             job.record,
             level=job.query.level or None,
             keys=job.query.witnessed(records.RECORDED_KEYS),
-            asked=job.query.asked,
+            asked=job.query.keywords,
         )
         return None
 
@@ -297,7 +297,7 @@ class _RetrieveService:
 
 
 class _OnAssociation:
-    """Sends the objects of a C-GET on the association that asked for them."""
+    """Sends the objects of a C-GET on the association of its request."""
 
     def __init__(self, job: _Job, witness: Witness, encoder: ObjectEncoder) -> None:
         self._connection = job.connection

@@ -11,7 +11,7 @@ from simulator.behaviour import Behaviour, Fault, Operation
 
 @dataclass(frozen=True, slots=True)
 class RequestDetails:
-    """What the conditions of a fault can look at."""
+    """The details of a request that a fault's conditions can name."""
 
     operation: Operation
     calling_ae_title: str = ""
@@ -21,7 +21,7 @@ class RequestDetails:
 
 
 def fits(fault: Fault, details: RequestDetails) -> bool:
-    """Tell whether the conditions of a fault, other than its counting, hold for a request."""
+    """Return whether the conditions of a fault, other than its counting, hold for a request."""
     return (
         fault.operation == details.operation
         and (fault.level is None or fault.level == details.level)
@@ -32,13 +32,13 @@ def fits(fault: Fault, details: RequestDetails) -> bool:
 
 
 class FaultBook:
-    """The behaviour in force and the count of what its faults have seen."""
+    """The behaviour in force and the count of the requests that fit each fault."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._lock = threading.Lock()
         self._behaviour = behaviour
         # Counted by place and identity: the same fault written twice strikes twice.
-        self._seen: Counter[int] = Counter()
+        self._fitting: Counter[int] = Counter()
         self._struck: Counter[int] = Counter()
         self._lost: Counter[str] = Counter()
 
@@ -53,7 +53,7 @@ class FaultBook:
             before = self._behaviour
             self._behaviour = behaviour
             if behaviour.faults[: len(before.faults)] != before.faults:
-                self._seen.clear()
+                self._fitting.clear()
                 self._struck.clear()
             if behaviour.fail_times != before.fail_times:
                 self._lost.clear()
@@ -62,27 +62,27 @@ class FaultBook:
         """Count a request and return the fault that strikes it, if one does."""
         return self._strike(details, None)
 
-    def strike_answer(self, details: RequestDetails, match: ArchiveMatch) -> Fault | None:
-        """Count an answer about what some fault names, and return the fault that strikes it, if one does."""
+    def strike_response(self, details: RequestDetails, match: ArchiveMatch) -> Fault | None:
+        """Count a response about an entity that some fault names; return the fault that strikes it."""
         if not any(fault.answer for fault in self._behaviour.faults):
             return None
         return self._strike(details, _uids(match))
 
-    def _strike(self, details: RequestDetails, answered: frozenset[str] | None) -> Fault | None:
+    def _strike(self, details: RequestDetails, entities: frozenset[str] | None) -> Fault | None:
         with self._lock:
             chosen: Fault | None = None
             for place, fault in enumerate(self._behaviour.faults):
-                about = fault.answer is None if answered is None else fault.answer in answered
+                about = fault.answer is None if entities is None else fault.answer in entities
                 if not about or not fits(fault, details):
                     continue
-                self._seen[place] += 1
+                self._fitting[place] += 1
                 if chosen is None and self._is_due(place, fault):
                     self._struck[place] += 1
                     chosen = fault
             return chosen
 
     def _is_due(self, place: int, fault: Fault) -> bool:
-        since_first = self._seen[place] - (fault.nth or 1)
+        since_first = self._fitting[place] - (fault.nth or 1)
         if since_first < 0 or since_first % fault.every:
             return False
         return fault.always or fault.times is None or self._struck[place] < fault.times
@@ -93,7 +93,7 @@ class FaultBook:
             return sum(self._struck.values())
 
     def lose(self, sop_instance_uid: str) -> bool:
-        """Tell whether an object that is to fail still fails, and count it (`fail_times`)."""
+        """Return whether an object that is to fail still fails, and count it (`fail_times`)."""
         with self._lock:
             limit = self._behaviour.fail_times
             if limit is not None and self._lost[sop_instance_uid] >= limit:

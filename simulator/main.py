@@ -1,4 +1,4 @@
-"""Runs a PACS from a file in the foreground, until it is told to stop."""
+"""Runs a PACS from a file in the foreground, until a signal stops it."""
 
 import argparse
 import datetime as dt
@@ -29,7 +29,7 @@ def run(
 ) -> int:
     """Serve the PACS that a file describes until SIGTERM, SIGINT or `stop`; return an exit code.
 
-    Writes one line "listening on HOST:PORT as AE_TITLE (N studies)" to standard output once it answers.
+    Writes one line "listening on HOST:PORT as AE_TITLE (N studies)" to standard output once it is ready.
     `host`, `port` and `destinations` go before those of the file; `log` gets a line of JSON for each request.
     """
     stop = stop or threading.Event()

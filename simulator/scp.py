@@ -33,10 +33,10 @@ _JOIN_S = 10.0
 
 
 class ScriptedPacs:
-    """A PACS that holds an archive and behaves as told.
+    """A PACS that holds an archive and behaves as described.
 
     `destinations` maps AE titles to (host, port) and may be changed at any time; a C-MOVE to any other title
-    is answered with `unknown_destination_status`. With port 0 the system chooses one: see `port` then.
+    gets `unknown_destination_status`. With port 0 the system chooses one: see `port` then.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class ScriptedPacs:
             self._connections = {known for known in self._connections if not known.is_over} | {connection}
         return connection
 
-    # What connections ask (connection.Host)
+    # What connections need (connection.Host)
 
     def contexts_for(self, proposed: Sequence[str]) -> list[PresentationContext]:
         """Return the presentation contexts that are supported among the proposed abstract syntaxes."""
@@ -174,7 +174,7 @@ class ScriptedPacs:
         return models | ({VERIFICATION} if "echo" in services else set())
 
     def takes_relational(self) -> bool:
-        """Tell whether relational queries are agreed to when proposed."""
+        """Return whether relational queries are accepted when proposed."""
         return self.behaviour.relational in {"negotiated", "always"}
 
     def admit(self, connection: ServedConnection, called_ae_title: str) -> tuple[int, int, int] | None:
@@ -214,7 +214,7 @@ class ScriptedPacs:
     def serve(
         self, connection: ServedConnection, request: DimseServiceType, context: PresentationContext
     ) -> None:
-        """Answer one request and record it."""
+        """Serve one request and record it."""
         self._services.serve(connection, request, context)
 
     def ended(self, connection: ServedConnection) -> None:

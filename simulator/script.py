@@ -149,7 +149,7 @@ class StudyTable(_Table):
 
 
 class FilesTable(_Table):
-    """DICOM files and folders of them; paths are seen from the folder of the script."""
+    """DICOM files and folders of them; paths are relative to the folder of the script."""
 
     paths: tuple[Path, ...] = Field(min_length=1)
 

@@ -35,7 +35,7 @@ class RecordedRequest:
     """One request as it was served.
 
     `keys` holds the matching keys with a value (a value that may speak of a patient is recorded as "…"),
-    `asked` every key of the request. `matches` counts answers of a find and objects asked for by a move.
+    `asked` every key of the request. `matches` counts the matches of a find and the objects of a move.
     """
 
     number: int
@@ -111,7 +111,7 @@ class Witness:
             self.associations_most = sum(self._open.values())
             self.moves_most = self._moves
 
-    # Associations and moves at once
+    # Concurrent associations and moves
 
     def open_association(self, calling_ae_title: str, limit: int | None, limit_per_ae: int | None) -> bool:
         """Count an association in, unless a limit is reached; return whether it was counted."""

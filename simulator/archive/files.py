@@ -1,4 +1,4 @@
-"""An archive of DICOM files: what a folder holds, answered and sent as it is."""
+"""An archive of DICOM files: the objects of a folder, matched and sent as they are."""
 
 import datetime as dt
 import logging

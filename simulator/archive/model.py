@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 class Lazy(Sequence[_T]):
-    """A sequence whose length is known at once and whose items are made on first use."""
+    """A sequence whose length is known in advance and whose items are made on first use."""
 
     __slots__ = ("_items", "_length", "_make")
 
@@ -105,7 +105,7 @@ class Study:
 
 
 class Archive(Protocol):
-    """What the services of a scripted PACS ask of its studies."""
+    """The studies as the services of a scripted PACS read them."""
 
     def __len__(self) -> int:
         """Return the number of studies."""
@@ -133,9 +133,9 @@ def _sort_key(study: Study) -> tuple[dt.date, dt.time, str]:
 
 
 class StudyList:
-    """An archive of given studies; studies can be added and removed while it is being asked.
+    """An archive of given studies; studies can be added and removed while it is being queried.
 
-    A study without a date is found only where no date is asked for.
+    A study without a date is found only by a query without dates.
     """
 
     def __init__(self, studies: Iterable[Study] = ()) -> None:
@@ -200,7 +200,7 @@ class StudyList:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMatch:
-    """One entity of an answer: a study, and, at the lower levels, its series and instance."""
+    """One entity of a match: a study, and, at the lower levels, its series and instance."""
 
     study: Study
     series: Series | None = None

@@ -1,4 +1,4 @@
-"""Several archives that answer as one."""
+"""Several archives that are queried as one."""
 
 import datetime as dt
 import heapq

@@ -32,7 +32,7 @@ from simulator.content.projection_report import (
     fill_radiography_report,
 )
 
-#: Encoded objects that are kept because they may be asked for again.
+#: Encoded objects that are cached because they may be requested again.
 _CACHE_BYTES = 16 * 1024 * 1024
 
 _Fill = Callable[[Dataset, ArchiveMatch], None]

@@ -111,7 +111,7 @@ def device_observer(ds: Dataset) -> list[Dataset]:
 
 
 def scope_is_study(match: ArchiveMatch) -> Dataset:
-    """Return the item that says that the report adds up the whole study."""
+    """Return the item that marks the report as the sum of the whole study."""
     item = coded(
         ("113705", "DCM", "Scope of Accumulation"), ("113014", "DCM", "Study"), relationship=HAS_OBS_CONTEXT
     )

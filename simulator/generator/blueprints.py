@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class StudyKind:
-    """One kind of study; `weight` says how often it is met."""
+    """One kind of study; `weight` is its frequency relative to the others."""
 
     name: str
     weight: int
@@ -242,7 +242,7 @@ KINDS: dict[str, StudyKind] = {
             (
                 _images("mg_image", {"MG": "all"}),
                 _images("dx_image", {"DX": "all"}),
-                # Whose it is cannot be told, so it is kept for either.
+                # It cannot be attributed, so it is kept for either.
                 Plan("rdsr_mg", descriptions=_REPORT, keep={"MG": "all", "DX": "all"}),
             ),
             _MG_STUDIES,

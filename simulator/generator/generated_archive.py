@@ -1,4 +1,4 @@
-"""Archives of any size that are made while they are asked for: deterministic, and small in memory."""
+"""Archives of any size that are made while they are queried: deterministic, and small in memory."""
 
 import bisect
 import datetime as dt

@@ -1,6 +1,6 @@
-"""The served end of an association: pynetdicom negotiates and reads, answers are written as bytes.
+"""The served end of an association: pynetdicom negotiates and reads, responses are written as bytes.
 
-Writing answers past pynetdicom's message classes makes 3,000 of them cheap and lets a fault send what no
+Writing responses past pynetdicom's message classes makes 3,000 of them cheap and lets a fault send what no
 library would. All use of what pynetdicom keeps to itself is in this module.
 """
 
@@ -31,22 +31,22 @@ from simulator.network.sockets import acknowledge_at_once, send_at_once
 
 _log = logging.getLogger(__name__)
 
-# Identifiers of requests and answers may speak of patients (style: no data sets in logs).
+# Identifiers may hold patient data, so they are not logged.
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
 
 _POLL_S = 0.02
 
-#: Answers do not pass through pynetdicom; an abort of ours may wait so long.
+#: Seconds that an abort may wait; responses do not pass through pynetdicom.
 _REST_S = 0.05
 
 
 class ConnectionLostError(Exception):
-    """The peer is gone, or the PACS is stopping: there is nobody to answer."""
+    """The peer is gone, or the PACS is stopping: there is no one left to respond to."""
 
 
 class Host(Protocol):
-    """What a connection asks of the PACS that it belongs to."""
+    """What a connection needs from its PACS."""
 
     stopping: threading.Event
 
@@ -59,13 +59,13 @@ class Host(Protocol):
         ...
 
     def takes_relational(self) -> bool:
-        """Tell whether relational queries are agreed to when proposed."""
+        """Return whether relational queries are accepted when proposed."""
         ...
 
     def serve(
         self, connection: "ServedConnection", request: DimseServiceType, context: PresentationContext
     ) -> None:
-        """Answer one request."""
+        """Serve one request."""
         ...
 
     def ended(self, connection: "ServedConnection") -> None:
@@ -154,7 +154,7 @@ class ServedConnection(Association):
             raise ConnectionLostError from exc
 
     def is_cancelled(self, message_id: int) -> bool:
-        """Tell whether the peer has sent C-CANCEL for this message."""
+        """Return whether the peer has sent C-CANCEL for this message."""
         return message_id in self.dimse.cancel_req
 
     def receive_store_response(self) -> int | None:
@@ -163,10 +163,10 @@ class ServedConnection(Association):
         return response.Status if isinstance(response, C_STORE) else None
 
     def pause(self, seconds: float) -> None:
-        """Wait, or leave at once when the PACS stops or the peer goes.
+        """Wait; end early if the PACS stops or the peer leaves.
 
         Raises:
-            ConnectionLostError: there is nobody left to wait for.
+            ConnectionLostError: the peer has left, or the PACS stops.
         """
         remaining = seconds
         while remaining > 0:
@@ -175,7 +175,7 @@ class ServedConnection(Association):
             remaining -= _POLL_S
 
     def peer_has_gone(self) -> bool:
-        """Tell whether the peer has aborted the association or closed the connection."""
+        """Return whether the peer has aborted the association or closed the connection."""
         return self.acse.is_aborted() or not self.dul.is_alive()
 
     def wait_for_peer_to_go(self) -> None:
@@ -184,10 +184,10 @@ class ServedConnection(Association):
             pass
 
     def drop(self) -> None:
-        """Close the TCP connection without a word."""
+        """Close the TCP connection without an A-ABORT."""
         self.end()
         if self.requestor.primitive is None:
-            # Nobody has asked for an association yet, and the thread waits for that.
+            # No A-ASSOCIATE-RQ has come yet, and the thread waits for it.
             self.dul.to_user_queue.put(None)
         try:
             self.raw.shutdown(socket.SHUT_RDWR)
@@ -209,7 +209,7 @@ def _as_primitives(pdus: bytes) -> list[P_DATA]:
 
 
 class _Acse(ACSE):
-    """Association control that asks the PACS whom to reject and with which reason."""
+    """Association control that rejects as the PACS decides, with its reason."""
 
     def __init__(self, connection: ServedConnection) -> None:
         super().__init__(connection)

@@ -1,4 +1,4 @@
-"""Rest for the two threads of an association, which pynetdicom lets look a thousand times a second each."""
+"""Lets the two threads of an association wait; in pynetdicom each polls a thousand times a second."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from collections.abc import Callable
 
 from pynetdicom.association import Association
 
-#: States (PS3.8 9.2.1) in which it is for the peer to speak: to ask for an association, or within one.
+#: States (PS3.8 9.2.1) in which the peer has to send: an A-ASSOCIATE-RQ, or something within the association.
 _LISTENING = frozenset({"Sta2", "Sta6"})
 
-#: How long the thread that serves waits for the one that reads; it also looks whether that has ended.
+#: Seconds that the serving thread waits for the reading one, before it checks whether that has ended.
 _NEWS_S = 0.05
 
 
 def let_threads_rest(assoc: Association, raw: Callable[[], socket.socket | None], longest_s: float) -> None:
-    """Let the thread that reads rest until the peer speaks, and the one that serves until it has read.
+    """Let the reading thread wait until the peer sends, and the serving thread until it was read.
 
-    What an own thread has to say through pynetdicom waits `longest_s` at most. With TLS nobody rests: what it
-    has read already is not seen from outside.
+    A primitive of ours that goes through pynetdicom waits `longest_s` at most. With TLS neither waits: bytes
+    that TLS has buffered do not show on the socket.
     """
     news = threading.Event()
-    look = assoc.dul._is_transport_event  # noqa: SLF001
+    poll = assoc.dul._is_transport_event  # noqa: SLF001
 
-    def rest_and_look() -> bool:
+    def rest() -> bool:
         news.set()
         nothing_to_do = assoc.dul.event_queue.empty() and assoc.dul.to_provider_queue.empty()
         if nothing_to_do and assoc.dul.state_machine.current_state in _LISTENING:
             _wait_for(raw(), longest_s)
-        return look()
+        return poll()
 
-    assoc.dul._is_transport_event = rest_and_look  # type: ignore[method-assign]  # noqa: SLF001
+    assoc.dul._is_transport_event = rest  # type: ignore[method-assign]  # noqa: SLF001
     assoc._reactor_checkpoint = _Checkpoint(news)  # noqa: SLF001
 
 
@@ -49,7 +49,7 @@ def _wait_for(sock: socket.socket | None, longest_s: float) -> None:
 
 
 class _Checkpoint(threading.Event):
-    """What the thread that serves passes before each look; it rests there until there are news."""
+    """Passed by the serving thread before each poll; it waits here for the reading thread."""
 
     def __init__(self, news: threading.Event) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""TCP options without which an answer waits 40 ms for an acknowledgement."""
+"""TCP options without which a response waits 40 ms for an acknowledgement."""
 
 import socket
 

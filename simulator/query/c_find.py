@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND
 
 from simulator.archive.model import Archive, ArchiveMatch
-from simulator.behaviour import ANSWER_FAULTS, Behaviour, Fault
+from simulator.behaviour import RESPONSE_FAULTS, Behaviour, Fault
 from simulator.network import dimse_message
 from simulator.network.connection import ServedConnection
 from simulator.query.responses import ResponseEncoder
@@ -17,7 +17,7 @@ PENDING = 0xFF00
 SUCCESS = 0x0000
 CANCEL = 0xFE00
 _RESPONSE_LIMIT_WARNING = 0xB001
-#: Answers are written in pieces of about this size, unless a pause or a fault wants them one by one.
+#: Bytes of responses that are written together, unless a pause or a fault needs single ones.
 _BATCH_BYTES = 32_768
 #: An unknown PDU type (PS3.8 9.3.1 knows 01H to 07H).
 _GARBAGE = b"\xff\x00\x00\x00\x00\x04junk"
@@ -25,7 +25,7 @@ _GARBAGE = b"\xff\x00\x00\x00\x00\x04junk"
 
 @dataclass(slots=True)
 class FindOutcome:
-    """What came of a request: how many answers or objects, and the final status (None: no final answer)."""
+    """The result of a request: its number of matches or objects, and the final status, if one was sent."""
 
     matches: int = 0
     status: int | None = None
@@ -34,7 +34,7 @@ class FindOutcome:
 def echo(
     connection: ServedConnection, context_id: int, request: C_ECHO, fault: Fault | None, outcome: FindOutcome
 ) -> None:
-    """Answer a C-ECHO."""
+    """Respond to a C-ECHO."""
     status = fault.status if fault is not None and fault.kind == "status" else SUCCESS
     command = dimse_message.command_set(
         (
@@ -78,7 +78,7 @@ class Finder:
         outcome: FindOutcome,
         watch: Callable[[ArchiveMatch], Fault | None] = lambda _match: None,
     ) -> None:
-        """Make one; `watch` names the fault that strikes at an answer about something."""
+        """Make one; `watch` names the fault that strikes at a response about an entity."""
         self._outcome = outcome
         self._watch = watch
         self._connection = connection
@@ -92,9 +92,9 @@ class Finder:
         self._maximum_length = connection.requestor.maximum_length or 0
 
     def serve(self, query: Search, archive: Archive, encoder: ResponseEncoder) -> None:
-        """Send all answers and the final status."""
+        """Send all matches and the final status."""
         try:
-            status = self._answer(query, archive, encoder)
+            status = self._send_matches(query, archive, encoder)
         except RefusedError as exc:
             self.refuse(exc)
             return
@@ -102,11 +102,11 @@ class Finder:
             self._finish(status, self._comment(status))
 
     def refuse(self, refusal: RefusedError) -> None:
-        """Answer with a failure status, unless a fault strikes first."""
+        """Respond with a failure status, unless a fault strikes first."""
         fault = self._fault
         if (
             fault is not None
-            and fault.kind not in {"status", *ANSWER_FAULTS}
+            and fault.kind not in {"status", *RESPONSE_FAULTS}
             and strike_down(self._connection, fault)
         ):
             return
@@ -118,8 +118,8 @@ class Finder:
             fault.comment if fault is not None and fault.kind == "status" and fault.status == status else None
         )
 
-    def _answer(self, query: Search, archive: Archive, encoder: ResponseEncoder) -> int | None:
-        """Send the answers; return the status to end with, or None where no final answer goes out."""
+    def _send_matches(self, query: Search, archive: Archive, encoder: ResponseEncoder) -> int | None:
+        """Send the matches; return the final status, or None if no final response is sent."""
         fault, behaviour = self._fault, self._behaviour
         admitted = admit(query, behaviour, relational=self._connection.relational)
         matches = iter(()) if admitted is None else find(admitted, archive, behaviour)
@@ -137,7 +137,7 @@ class Finder:
             self._send_match(match, encoder, here)
             self._outcome.matches += 1
         if fault is not None and self._outcome.matches <= fault.after_responses and self._interrupts(fault):
-            # Fewer answers than the fault waits for: it strikes in place of the final one.
+            # Fewer matches than the fault waits for: it strikes in place of the final response.
             return fault.status if fault.kind == "status" else None
         return SUCCESS
 
@@ -175,15 +175,15 @@ class Finder:
         return self._behaviour.cancel == "honoured" and self._connection.is_cancelled(self._message_id)
 
     def _interrupts(self, fault: Fault) -> bool:
-        """Let a fault strike between two answers; return whether the request ends with it."""
-        if fault.kind in ANSWER_FAULTS:
+        """Let a fault strike between two responses; return whether the request ends with it."""
+        if fault.kind in RESPONSE_FAULTS:
             return False
         self._flush()
         return fault.kind == "status" or strike_down(self._connection, fault)
 
     def _send_match(self, match: ArchiveMatch, encoder: ResponseEncoder, fault: Fault | None) -> None:
         encoded: bytes | None
-        if fault is None or fault.kind not in ANSWER_FAULTS:
+        if fault is None or fault.kind not in RESPONSE_FAULTS:
             encoded = encoder.encode(match)
         else:
             encoded = _spoiled(match, encoder, fault)
@@ -220,7 +220,7 @@ class Finder:
 
 
 def _spoiled(match: ArchiveMatch, encoder: ResponseEncoder, fault: Fault) -> bytes | None:
-    """Return the answer that a fault makes of a match, None for an answer that never goes out."""
+    """Return the response that a fault makes of a match, None for one that is never sent."""
     spoil = {
         "bad_data_set": encoder.broken,
         "many_modalities": encoder.with_many_modalities,

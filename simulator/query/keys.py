@@ -135,5 +135,5 @@ UNIQUE_KEYS = {
 
 
 def belongs(attribute: Attribute, level: str) -> bool:
-    """Tell whether an attribute can be asked for at a level: those of its own and of lower levels."""
+    """Return whether an attribute can be requested at a level: those of its own and of lower levels."""
     return LEVELS.index(attribute.level) <= LEVELS.index(level)

@@ -1,4 +1,4 @@
-"""Encoding of C-FIND answers with no data set library in between, so that thousands are made in a second."""
+"""Encodes C-FIND identifiers without a data set library, so that thousands are made in a second."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,7 +26,7 @@ _MANY = 10_000
 #: (0040,0275) with undefined length, and no item in it: no reader can get past it.
 _ENDLESS_SEQUENCE = b"\x40\x00\x75\x02\xff\xff\xff\xffno item here"
 
-#: Makes one element of an answer; None where the attribute is absent.
+#: Makes one element of a response; None where the attribute is absent.
 _Maker = Callable[[ArchiveMatch], bytes | None]
 
 
@@ -43,7 +43,7 @@ class ResponseEncoder:
         self._level = query.level
         self._codec = _CODECS[behaviour.character_set]
         makers: dict[int, _Maker] = {}
-        for keyword in query.asked:
+        for keyword in query.keywords:
             maker = self._maker(keyword)
             tag = tag_for_keyword(keyword)
             if maker is not None and tag is not None:
@@ -96,7 +96,7 @@ class ResponseEncoder:
         return wrong
 
     def _empty_maker(self, keyword: str) -> _Maker | None:
-        """Return a key that the PACS does not know as an empty element, as optional keys are answered."""
+        """Return a key that the PACS does not know as an empty element, as optional keys are returned."""
         tag = tag_for_keyword(keyword)
         if tag is None:
             return None
@@ -118,16 +118,16 @@ class ResponseEncoder:
         return "\\".join(values).encode(self._codec if vr in _TEXT_VRS else "ascii", errors="replace")
 
     def encode(self, match: ArchiveMatch) -> bytes:
-        """Return the identifier of one answer."""
+        """Return the identifier of one match."""
         made = (make(match) for _tag, make in self._makers)
         return b"".join(encoded for encoded in made if encoded is not None)
 
     def without_study_uid(self, match: ArchiveMatch) -> bytes:
-        """Return the identifier of an answer that lacks its Study Instance UID."""
+        """Return the identifier of a match that lacks its Study Instance UID."""
         return self._without(match, _STUDY_UID_TAG)
 
     def without_uid(self, match: ArchiveMatch) -> bytes:
-        """Return the identifier of an answer that lacks the unique key of its level."""
+        """Return the identifier of a match that lacks the unique key of its level."""
         return self._without(match, ATTRIBUTES[UNIQUE_KEYS[self._level]].tag)
 
     def _without(self, match: ArchiveMatch, left_out: int) -> bytes:
@@ -135,7 +135,7 @@ class ResponseEncoder:
         return b"".join(encoded for encoded in made if encoded is not None)
 
     def with_many_modalities(self, match: ArchiveMatch) -> bytes:
-        """Return an answer whose (0008,0061) lists modality codes over about 10,000 characters."""
+        """Return an identifier whose (0008,0061) lists modality codes over about 10,000 characters."""
         own = match.study.modalities_in_study
         codes = [*own, *(f"X{number:04d}" for number in range(_MANY // 6))]
         makers = [(tag, make) for tag, make in self._makers if tag != _MODALITIES_TAG]
@@ -146,11 +146,11 @@ class ResponseEncoder:
         )
 
     def with_wrong_character_set(self, match: ArchiveMatch) -> bytes:
-        """Return an answer that says it is ASCII and holds a description in another character set."""
+        """Return an identifier that declares ASCII and holds a description in another character set."""
         return self._in_character_set(match, b"ISO_IR 6")
 
     def with_unknown_character_set(self, match: ArchiveMatch) -> bytes:
-        """Return an answer whose character set no standard names, with a description in it."""
+        """Return an identifier whose character set no standard names, with a description in it."""
         return self._in_character_set(match, b"ISO_IR 999")
 
     def _in_character_set(self, match: ArchiveMatch, name: bytes) -> bytes:
@@ -165,5 +165,5 @@ class ResponseEncoder:
         return b"".join(encoded for _tag, encoded in made if encoded is not None)
 
     def broken(self, match: ArchiveMatch) -> bytes:
-        """Return an answer that ends in a sequence of undefined length that never ends."""
+        """Return an identifier that ends in a sequence of undefined length that never ends."""
         return self.encode(match) + _ENDLESS_SEQUENCE

@@ -21,7 +21,7 @@ Test = Callable[[ArchiveMatch], bool]
 
 
 class RefusedError(Exception):
-    """The request is answered with a failure status and nothing else."""
+    """The request gets a failure status and nothing else."""
 
     def __init__(self, status: int, comment: str) -> None:
         super().__init__(comment)
@@ -31,11 +31,11 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A request identifier, taken apart: its level, its keys with a value, and all keywords asked for."""
+    """A request identifier, taken apart: its level, its keys with a value, and all requested keywords."""
 
     level: str
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    asked: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
 
     def uids(self) -> frozenset[str]:
         """Return every UID that the request names."""
@@ -46,7 +46,7 @@ class Search:
         return frozenset(code for name in _CODE_KEYS for code in self.keys.get(name, ()))
 
     def witnessed(self, recorded: frozenset[str]) -> dict[str, tuple[str, ...]]:
-        """Return the keys for the record: values only of those that say nothing of a patient."""
+        """Return the keys for the record: values only of those that hold no patient data."""
         return {name: values if name in recorded else ("…",) for name, values in self.keys.items()}
 
 
@@ -57,7 +57,7 @@ def parse(identifier: Dataset) -> Search:
         RefusedError: the level is missing or unknown (0xA900), or a value cannot be read (0xC000).
     """
     keys: dict[str, tuple[str, ...]] = {}
-    asked: list[str] = []
+    keywords: list[str] = []
     level = ""
     for element in identifier:
         keyword = keyword_for_tag(element.tag) or f"{element.tag}"
@@ -65,13 +65,13 @@ def parse(identifier: Dataset) -> Search:
             level = str(element.value or "").strip()
         if keyword in _NOT_KEYS or element.tag.is_private:
             continue
-        asked.append(keyword)
+        keywords.append(keyword)
         values = () if element.VR == "SQ" else _values(element.value)
         if any(values):
             keys[keyword] = values
     if level not in LEVELS:
         raise RefusedError(0xA900, "Query/Retrieve Level is missing or unknown")
-    return Search(level, keys, tuple(asked))
+    return Search(level, keys, tuple(keywords))
 
 
 def _values(value: object) -> tuple[str, ...]:
@@ -83,12 +83,12 @@ def _values(value: object) -> tuple[str, ...]:
 
 
 def admit(query: Search, behaviour: Behaviour, *, relational: bool) -> Search | None:
-    """Return the query as this PACS understands it, or None where it answers nothing and says success.
+    """Return the query as this PACS understands it, or None where it returns no match and success.
 
     Raises:
         RefusedError: this PACS refuses such a request.
     """
-    if any(behaviour.names(behaviour.refused_keys, query.level, keyword) for keyword in query.asked):
+    if any(behaviour.names(behaviour.refused_keys, query.level, keyword) for keyword in query.keywords):
         raise RefusedError(behaviour.refusal_status, "A key is not supported at this level")
     if query.level == "STUDY" and not _study_modality_is_right(query, behaviour):
         return None
@@ -100,9 +100,9 @@ def admit(query: Search, behaviour: Behaviour, *, relational: bool) -> Search | 
 
 
 def _study_modality_is_right(query: Search, behaviour: Behaviour) -> bool:
-    if behaviour.study_modality_key == "refused" and "Modality" in query.asked:
+    if behaviour.study_modality_key == "refused" and "Modality" in query.keywords:
         raise RefusedError(behaviour.refusal_status, "Modality is not a key of the study level")
-    return behaviour.study_modality_key != "needed" or "Modality" in query.asked
+    return behaviour.study_modality_key != "needed" or "Modality" in query.keywords
 
 
 def _hierarchy_is_right(query: Search, behaviour: Behaviour, *, relational: bool) -> bool:
@@ -142,7 +142,7 @@ def _reduce_lists(query: Search, behaviour: Behaviour) -> Search | None:
         if reduced is None:
             return None
         keys[keyword] = reduced
-    return Search(query.level, {name: values for name, values in keys.items() if values}, query.asked)
+    return Search(query.level, {name: values for name, values in keys.items() if values}, query.keywords)
 
 
 def _reduced(
@@ -257,8 +257,8 @@ def _is_empty_at_image_level(series: Series, behaviour: Behaviour) -> bool:
 
 
 def _once_each_patient(matches: Iterable[ArchiveMatch]) -> Iterator[ArchiveMatch]:
-    seen: set[str] = set()
+    patients: set[str] = set()
     for match in matches:
-        if match.study.patient_id not in seen:
-            seen.add(match.study.patient_id)
+        if match.study.patient_id not in patients:
+            patients.add(match.study.patient_id)
             yield match

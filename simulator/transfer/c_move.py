@@ -41,7 +41,7 @@ class Transfer(Protocol):
 
 
 def plan_objects(query: Search, archive: Archive, behaviour: Behaviour) -> list[ArchiveMatch]:
-    """Return the objects that a C-MOVE or C-GET asks for, and the extra ones that go out beside them.
+    """Return the objects that a C-MOVE or C-GET requests, and the extra ones that are sent beside them.
 
     Raises:
         RefusedError: the level or a list of UIDs is not supported, or the unique key is missing.
@@ -81,14 +81,14 @@ def _foreign_objects(
 ) -> list[ArchiveMatch]:
     if not behaviour.foreign_objects:
         return []
-    asked = {match.study.study_instance_uid for match in wanted}
+    requested = {match.study.study_instance_uid for match in wanted}
     everything = find(Search("IMAGE", {}), archive, Behaviour())
-    others = (match for match in everything if match.study.study_instance_uid not in asked)
+    others = (match for match in everything if match.study.study_instance_uid not in requested)
     return list(itertools.islice(others, behaviour.foreign_objects))
 
 
 def in_fraction(sop_instance_uid: str, fraction: float) -> bool:
-    """Tell whether an object belongs to the given part of all objects; the same objects every time."""
+    """Return whether an object belongs to the given part of all objects; the same objects every time."""
     return zlib.crc32(sop_instance_uid.encode("ascii")) < fraction * 2**32
 
 
@@ -121,7 +121,7 @@ class SubOperationCounters:
 
 
 class Interrupted(Exception):  # noqa: N818
-    """A fault ended the move; the status to answer with, or None where nothing is answered."""
+    """A fault ended the move; the final status, or None if no response is sent."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class Interrupted(Exception):  # noqa: N818
 
 
 class OperationCounts:
-    """Sends the objects of one move and counts them; knows nothing of the association that asked."""
+    """Sends the objects of one move and counts them; knows nothing of the requesting association."""
 
     def __init__(self, book: FaultBook, transfer: Transfer, pause: Callable[[float], None]) -> None:
         self._book = book
@@ -182,7 +182,7 @@ class OperationCounts:
 
 
 class MoveScp:
-    """Answers one C-MOVE or C-GET request."""
+    """Serves one C-MOVE or C-GET request."""
 
     def __init__(
         self,
@@ -206,11 +206,11 @@ class MoveScp:
         )
 
     def refuse(self, status: int, comment: str | None = None) -> None:
-        """Answer with a status and nothing else."""
+        """Respond with a status and nothing else."""
         self._finish(status, None, comment)
 
     def promise(self, number: int) -> None:
-        """Answer that all objects are sent, before any is."""
+        """Respond that all objects are sent, before any is."""
         self._outcome.matches = number
         self._finish(SUCCESS, SubOperationCounters(remaining=0, completed=number))
 

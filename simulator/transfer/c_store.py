@@ -43,7 +43,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Originator:
-    """Who asked for the objects: named in each C-STORE request (PS3.7 9.1.1.1)."""
+    """The requestor of the objects: named in each C-STORE request (PS3.7 9.1.1.1)."""
 
     ae_title: str
     message_id: int
@@ -129,7 +129,7 @@ class StoreSender:
         )
         _context_id, response = assoc.dimse.get_msg(block=True)
         if not isinstance(response, C_STORE) or response.Status is None:
-            raise NotSentError("the destination did not answer")
+            raise NotSentError("the destination did not respond")
         return int(response.Status)
 
     def _write(self, pdus: bytes) -> None:

@@ -1,4 +1,4 @@
-"""An application entity whose associations lose no answers, leak no sockets and send at once."""
+"""An application entity whose associations lose no responses, leak no sockets and send without delay."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 from simulator.network.idle_threads import let_threads_rest
 from simulator.network.sockets import send_at_once
 
-#: Requests of tests, and releases, pass through pynetdicom and may wait so long.
+#: Requests of tests, and releases, pass through pynetdicom and may wait for as many seconds.
 _REST_S = 0.005
 
 
@@ -45,7 +45,7 @@ class PacsRequestor(ApplicationEntity):
         handlers = [*options.pop("evt_handlers", ()), (evt.EVT_CONN_OPEN, _on_open)]
         assoc = self.associate(host, port, evt_handlers=handlers, **options)
         # The thread of a requestor polls for messages and may drop the response that another thread waits for
-        # (pynetdicom issue 875): its polls shall find nothing.
+        # (pynetdicom issue 875): its polls find nothing.
         take = assoc.dimse.get_msg
         assoc.dimse.get_msg = lambda block=False: take(block=True) if block else (None, None)  # type: ignore[method-assign]
         let_threads_rest(assoc, lambda: raw_socket(assoc), _REST_S)
