@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-# How fast examples come says something about the machine, nothing about the code.
+# The speed of examples depends on the machine, not on the code.
 settings.register_profile("doseqr", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("doseqr")
 

@@ -19,7 +19,7 @@ from tests.architecture.source_tree import ROOT, Module, SourceTree, below, sour
 #: Lines below which a module that only one other imports counts as a fragment of that one.
 FRAGMENT_LINES = 75
 
-#: Loop variables that say nothing of what is in the collection.
+#: Loop variables that do not name what the collection holds.
 EMPTY_LOOP_VARIABLES = {"one", "each"}
 
 #: Module names that end like a gerund and are nouns of the field, or no gerund at all.

@@ -58,7 +58,7 @@ IMPURE = {
 #: Of `io`, but no input or output.
 IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO"})
 
-#: Say that they are pure, and reach what is not.
+#: Declared pure, and import what is not.
 TO_MEND = {
     "services/query/search/splitting.py",
     "shared/dicom/association/sub_operations.py",

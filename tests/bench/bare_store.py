@@ -1,7 +1,7 @@
 """The limit of a store: a bare socket, and the same files written, synced and renamed, nothing else.
 
 `python -m tests.bench.bare_store PORT FOLDER [names]` listens; `send` hands it files. Each file goes over the
-wire as its length and its bytes, and is answered with one byte once it is on disk; with `names` its folder is
+wire as its length and its bytes, and gets one byte back once it is on disk; with `names` its folder is
 synced, too, without which a power failure may take the file's new name. Each sender has a folder.
 """
 

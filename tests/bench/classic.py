@@ -1,4 +1,4 @@
-"""What is done without DoseQR: one association, one question after the other, at all levels."""
+"""The classic plan, without DoseQR: one association, one C-FIND after the other, at all levels."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ _SUCCESS = 0x0000
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What came of a plan."""
+    """The result of a plan."""
 
     finds: int
     studies: int
-    answers: int
+    matches: int
     seconds: float
 
 
 def classic(peer: Peer, study_date: str, codes: Sequence[str], *, quick_ack: bool = False) -> Counted:
-    """Ask for studies by code, for the series of each study, and for the objects of each SR series.
+    """Find studies by code, then the series of each study, and the objects of each SR series.
 
-    The association is pynetdicom's with TCP_NODELAY, and guarded: it might lose the final answer. With
-    `quick_ack` the kernel acknowledges at once what arrives, for which a PACS with Nagle on waits.
+    The association is pynetdicom's with TCP_NODELAY, and guarded: it might lose the final response. With
+    `quick_ack` the kernel acknowledges without delay, for which a PACS with Nagle's algorithm waits.
     """
     began = time.monotonic()
     link = open_pynetdicom_association(peer, [STUDY_ROOT_FIND], Timeouts(10.0, 60.0))
     if quick_ack:
         for event in (evt.EVT_DATA_SENT, evt.EVT_DATA_RECV):
             link.assoc.bind(event, _acknowledge_at_once)
-    finds = answers = 0
+    finds = matches = 0
 
-    def ask(identifier: Dataset) -> list[Dataset]:
-        nonlocal finds, answers
+    def find(identifier: Dataset) -> list[Dataset]:
+        nonlocal finds, matches
         found = _ask(link.assoc, identifier)
-        finds, answers = finds + 1, answers + len(found)
+        finds, matches = finds + 1, matches + len(found)
         return found
 
     studies = [
         study.StudyInstanceUID
         for code in codes
-        for study in ask(study_identifier(study_date=study_date, modalities_in_study=[code]))
+        for study in find(study_identifier(study_date=study_date, modalities_in_study=[code]))
     ]
     studies = list(dict.fromkeys(studies))
     for uid in studies:
-        for series in ask(series_identifier([uid])):
+        for series in find(series_identifier([uid])):
             if series.Modality == "SR":
-                ask(image_identifier([uid], [series.SeriesInstanceUID]))
+                find(image_identifier([uid], [series.SeriesInstanceUID]))
     link.release()
-    return Counted(finds, len(studies), answers, time.monotonic() - began)
+    return Counted(finds, len(studies), matches, time.monotonic() - began)
 
 
 def _ask(assoc: Association, identifier: Dataset) -> list[Dataset]:

@@ -1,4 +1,4 @@
-"""What is done without DoseQR: DCMTK's movescu with one big C-MOVE, and one C-MOVE for each object."""
+"""Retrieves without DoseQR: DCMTK's movescu with one big C-MOVE, and one C-MOVE for each object."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def plain_store() -> Iterator[PlainStore]:
 
 
 def move_all_at_once(peer: Peer, studies: Sequence[Study], store: PlainStore) -> float:
-    """Ask for all studies by one C-MOVE of DCMTK's movescu; return the seconds until all are there."""
+    """Move all studies by one C-MOVE of DCMTK's movescu; return the seconds until all are there."""
     program = shutil.which("movescu")
     if program is None:
         pytest.skip("no movescu: install the package dcmtk")
@@ -87,7 +87,7 @@ def move_all_at_once(peer: Peer, studies: Sequence[Study], store: PlainStore) ->
 
 
 def move_one_by_one(peer: Peer, studies: Sequence[Study], ae_title: str, *, keep: bool) -> float:
-    """Ask for each object by a C-MOVE of its own; return the seconds.
+    """Move each object by a C-MOVE of its own; return the seconds.
 
     `keep`: over one association; otherwise each has its own, as is usual.
     """

@@ -1,6 +1,6 @@
 """What the senders alone cost: the store's own association, of which nothing is kept.
 
-`python -m tests.bench.null_store PORT` answers every object with success.
+`python -m tests.bench.null_store PORT` responds to every object with success.
 """
 
 from __future__ import annotations

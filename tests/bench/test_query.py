@@ -1,4 +1,4 @@
-"""Whole queries beside the classic plan, and raw answers beside DCMTK's findscu, on one Orthanc."""
+"""Whole queries beside the classic plan, and raw matches beside DCMTK's findscu, on one Orthanc."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ KINDS = [
 ]
 ROUND_TRIPS_S = (0.0, 0.01)
 
-#: Goals: studies a second over the classic plan's by round trip; C-FINDs; answers a second.
+#: Goals: studies a second over the classic plan's by round trip; C-FINDs; matches a second.
 FASTER = {0.0: 5.0, 0.01: 10.0}
 FEWER_FINDS = 20
 FINDSCU_WITHIN = 2.0
 
-HEAD = ("plan", "C-FINDs", "associations", "studies/s", "answers/s", "x classic", "peak MiB", "goal", "met")
+HEAD = ("plan", "C-FINDs", "associations", "studies/s", "matches/s", "x classic", "peak MiB", "goal", "met")
 
 
 @dataclass(frozen=True)
@@ -96,25 +96,29 @@ def _fill(orthanc: Orthanc) -> None:
 
 
 #: In the log: an association begins, ends; a C-FIND.
-_OPENED, _ENDED, _ASKED = b"Association Received", b"Finishing association", b"DICOM C-Find request at level"
+_OPENED, _ENDED, _FIND_RECEIVED = (
+    b"Association Received",
+    b"Finishing association",
+    b"DICOM C-Find request at level",
+)
 
 
 class Witness:
-    """What the PACS's own log says of the requests within a block."""
+    """The requests within a block, by the PACS's own log."""
 
     def __init__(self, orthanc: Orthanc) -> None:
         self._log = orthanc.log
         self._start = self._log.stat().st_size
 
     def read(self) -> tuple[int, int]:
-        """Return the number of C-FINDs, and of associations that stood at once."""
+        """Return the number of C-FINDs, and of concurrent associations."""
         text = self._log.read_bytes()
         before, since = text[: self._start], text[self._start :]
         now = most = before.count(_OPENED) - before.count(_ENDED)
         for line in re.findall(_OPENED + b"|" + _ENDED, since):
             now += 1 if line == _OPENED else -1
             most = max(most, now)
-        return since.count(_ASKED), most
+        return since.count(_FIND_RECEIVED), most
 
 
 # Plans
@@ -122,9 +126,9 @@ class Witness:
 
 @dataclass(frozen=True)
 class Ours:
-    """A running query service and the node that it asks."""
+    """A running query service and the node that it queries."""
 
-    seen: Observed
+    observer: Observed
     worker: Running
     node_id: int
     orthanc: Orthanc
@@ -134,22 +138,22 @@ class Ours:
         witness = Witness(self.orthanc)
         _forget_peak(self.worker.pid)
         began = time.monotonic()
-        job_id = self.seen.query(CRITERIA, remote=self.node_id)
-        wait_until(lambda: bool(self.seen.endings(job_id)), 600)
+        job_id = self.observer.query(CRITERIA, remote=self.node_id)
+        wait_until(lambda: bool(self.observer.endings(job_id)), 600)
         seconds = time.monotonic() - began
         peak = _peak_mib(self.worker.pid)
-        query = self.seen.query_json(job_id)
+        query = self.observer.query_json(job_id)
         assert (query["status"], query["counts"]["kept"]) == ("completed", STUDIES)
         finds, associations = witness.read()
-        with self.seen.database.read() as session:
+        with self.observer.database.read() as session:
             assert associations <= session.get_one(Node, self.node_id).max_associations
             which = QueryFind.job_id == job_id
-            answers = session.scalar(select(func.sum(QueryFind.matches)).where(which)) or 0
-        return Row(plan, Counted(finds, query["counts"]["found"], answers, seconds), associations, peak)
+            matches = session.scalar(select(func.sum(QueryFind.matches)).where(which)) or 0
+        return Row(plan, Counted(finds, query["counts"]["found"], matches, seconds), associations, peak)
 
     def limit(self, *, associations: int, lists: bool) -> None:
-        """Set the node's budget, and what is known of its lists."""
-        with self.seen.database.write() as session:
+        """Set the node's budget, and its profile for lists."""
+        with self.observer.database.write() as session:
             session.get_one(Node, self.node_id).max_associations = associations
             row = session.get_one(NodeProfile, self.node_id)
             length = 50 if lists else 0
@@ -163,11 +167,11 @@ class Ours:
 def ours(orthanc: Orthanc, port: int, installation: Installation) -> Iterator[Ours]:
     """Run a query service as a process of its own."""
     (worker,) = installation.serve("query")
-    with observed(installation) as seen:
-        seen.add_own_store()
-        node = seen.add_remote("orthanc", "127.0.0.1", port, orthanc.ae_title)
-        seen.wait_for_consumers("query", 1)
-        yield Ours(seen, worker, node.id, orthanc)
+    with observed(installation) as observer:
+        observer.add_own_store()
+        node = observer.add_remote("orthanc", "127.0.0.1", port, orthanc.ae_title)
+        observer.wait_for_consumers("query", 1)
+        yield Ours(observer, worker, node.id, orthanc)
     worker.terminate()
 
 
@@ -210,7 +214,7 @@ def _cells(row: Row, base: Row) -> list[object]:
         counted.finds,
         row.associations,
         row.rate,
-        counted.answers / counted.seconds if counted.answers else None,
+        counted.matches / counted.seconds if counted.matches else None,
         row.rate / base.rate,
         row.peak_mib,
         row.goal,
@@ -254,7 +258,7 @@ def test_whole_queries_beside_the_classic_plan(
     print_table(title, HEAD, [_cells(row, base) for row in rows])
 
 
-# Raw answers
+# Raw matches
 
 
 def _findscu(orthanc: Orthanc, program: str) -> float:
@@ -289,7 +293,7 @@ def _raw(orthanc: Orthanc) -> float:
 
 
 @pytest.mark.timeout(300)
-def test_raw_answers_beside_findscu(orthanc):
+def test_raw_matches_beside_findscu(orthanc):
     # Given
     program = shutil.which("findscu")
     if program is None:
@@ -298,17 +302,17 @@ def test_raw_answers_beside_findscu(orthanc):
     theirs = min(_findscu(orthanc, program) for _ in range(5))
     own = min(_raw(orthanc) for _ in range(5))
     # Then
-    answers = 3 * STUDIES
+    matches = 3 * STUDIES
     met = "yes" if own <= theirs * FINDSCU_WITHIN else "NO"
     print_table(
-        f"{answers:,} answers at series level to one C-FIND, Orthanc, best of 5",
-        ("program", "seconds", "answers/s", "goal", "met"),
+        f"{matches:,} matches at series level of one C-FIND, Orthanc, best of 5",
+        ("program", "seconds", "matches/s", "goal", "met"),
         [
-            ["DCMTK findscu", round(theirs, 3), answers / theirs, "", ""],
+            ["DCMTK findscu", round(theirs, 3), matches / theirs, "", ""],
             [
                 "our c_find",
                 round(own, 3),
-                answers / own,
+                matches / own,
                 f"within {FINDSCU_WITHIN:g} times",
                 met,
             ],

@@ -27,7 +27,7 @@ from tests.support.processes.installation import Installation, Observed, install
 from tests.support.waiting import wait_until
 
 OBJECTS = 2_000
-#: One C-MOVE for each is slow: a part tells its rate.
+#: One C-MOVE for each is slow: a part shows its rate.
 PART = 100
 ROUND_TRIPS_S = (0.0, 0.01)
 #: Budgets of the node: the gentlest, the default, and that of a node that bears more.
@@ -69,7 +69,7 @@ def archive(tmp_path_factory) -> Iterator[Archive]:
     """An Orthanc with 2,000 studies of one dose report."""
     studies = days_of(OBJECTS, DAY, DAY.replace(day=28), sr_only_study)
     with orthancs(tmp_path_factory.mktemp("bench")) as start:
-        # It serves four associations at once unless it is told otherwise, whatever we may ask of it.
+        # By default it serves four concurrent associations, whatever our limit is.
         orthanc, size = start("ORTHANC", DicomThreadsCount=MOVES_AT_ONCE[-1]), 0
         for _, content in files_of(studies):
             orthanc.add_bytes(content)
@@ -96,47 +96,47 @@ class Line:
         self.orthanc.send_to(ae_title, "127.0.0.1", self.port(port))
 
 
-def know_lists(seen: Observed, node_id: int) -> None:
+def know_lists(observer: Observed, node_id: int) -> None:
     """Let the node be known to take lists, as a query learns it."""
-    with seen.database.write() as session:
-        peer = peer_of(session.get_one(Node, node_id), seen.settings)
+    with observer.database.write() as session:
+        peer = peer_of(session.get_one(Node, node_id), observer.settings)
         data = {"series_list": 50, "image_list": 50}
         session.add(NodeProfile(node_id=node_id, address=address_of(peer), data=data, updated_at=utc_now()))
 
 
 class Ours:
-    """Running retrieve and store services, and the node that they ask."""
+    """Running retrieve and store services, and the node that they retrieve from."""
 
-    def __init__(self, seen: Observed, port: int, archive: Archive) -> None:
-        self._seen = seen
+    def __init__(self, observer: Observed, port: int, archive: Archive) -> None:
+        self._observer = observer
         self._archive = archive
-        self._retrieves = Retrieves(seen)
-        self._retrieves.remote = seen.add_remote("orthanc", "127.0.0.1", port, archive.orthanc.ae_title)
-        know_lists(seen, self._retrieves.remote.id)
+        self._retrieves = Retrieves(observer)
+        self._retrieves.remote = observer.add_remote("orthanc", "127.0.0.1", port, archive.orthanc.ae_title)
+        know_lists(observer, self._retrieves.remote.id)
 
     def job(self, plan: str, store: Node, associations: int) -> Row:
         """Run a whole retrieve to the event of its end."""
-        retrieves, seen = self._retrieves, self._seen
+        retrieves, observer = self._retrieves, self._observer
         retrieves.store = store
-        with seen.database.write() as session:
+        with observer.database.write() as session:
             session.get_one(Node, retrieves.remote.id).max_associations = associations
         query_id = f"{store.name}-{associations}"
         retrieves.kept(self._archive.studies, job_id=query_id)
         began = time.monotonic()
-        job_id = seen.command(RunRetrieve(query_id=query_id))
-        wait_until(lambda: bool(seen.endings(job_id)), 600)
+        job_id = observer.command(RunRetrieve(query_id=query_id))
+        wait_until(lambda: bool(observer.endings(job_id)), 600)
         seconds = time.monotonic() - began
-        retrieve = seen.retrieve_json(job_id)
+        retrieve = observer.retrieve_json(job_id)
         assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", OBJECTS)
         proof = retrieve["verification"]
         return Row(f"{plan}, {associations} moves at once ({proof})", OBJECTS, seconds)
 
 
-def forget(seen: Observed) -> None:
-    """Let what has arrived be unknown again, so that the next retrieve asks for it."""
-    with seen.database.write() as session:
+def forget(observer: Observed) -> None:
+    """Let what has arrived be unknown again, so that the next retrieve requests it."""
+    with observer.database.write() as session:
         session.execute(delete(StoredObject))
-    for path in seen.settings.objects_dir.rglob("*.dcm"):
+    for path in observer.settings.objects_dir.rglob("*.dcm"):
         path.unlink()
 
 
@@ -195,21 +195,21 @@ def test_whole_retrieves_beside_the_pacs_itself(
         peer = Peer("127.0.0.1", port, archive.orthanc.ae_title, "DOSEQR")
         pacs, new, kept = measured_without_us(archive, peer, plain)
         installation.serve("retrieve", "store")
-        seen = stack.enter_context(observed(installation))
-        seen.wait_for_consumers("retrieve", 1)
-        ours = Ours(seen, port, archive)
+        observer = stack.enter_context(observed(installation))
+        observer.wait_for_consumers("retrieve", 1)
+        ours = Ours(observer, port, archive)
         rows = [pacs, new, kept]
         for associations in MOVES_AT_ONCE:
-            store = seen.add_store(f"plain-{associations}", "127.0.0.1", plain.port, plain.ae_title)
+            store = observer.add_store(f"plain-{associations}", "127.0.0.1", plain.port, plain.ae_title)
             row = ours.job("ours to storescp", store, associations)
             assert plain.count() == OBJECTS
             plain.empty()
             rows.append(judge(row, pacs, new, round_trip_s))
-        own = seen.add_own_store()
+        own = observer.add_own_store()
         for associations in MOVES_AT_ONCE[1:]:
             row = ours.job("ours to our store", own, associations)
             rows.append(judge(row, pacs, new, round_trip_s))
-            forget(seen)
+            forget(observer)
     # Then
     size = f"{OBJECTS:,} dose reports of {archive.mean_bytes / 1024:.1f} KB, Orthanc"
     print_table(

@@ -35,7 +35,7 @@ DURABLE_LIMIT = "the limit, folder synced, too"
 LIMITS = (LIMIT, DURABLE_LIMIT)
 #: What the senders themselves take.
 NULL = "DICOM, nothing kept"
-#: Goals for small objects: ahead of every peer, and at most so many times slower than the limit.
+#: Goals for small objects: ahead of every peer, and at most as many times slower than the limit.
 WITHIN_OF_LIMIT = 2.0
 #: Lets a receiver end an association and write what it had put off.
 WAIT_S = 120.0
@@ -192,7 +192,7 @@ def _written(folder: Path, one: DicomObject) -> Path:
 
 
 def storescu(installation: Installation, port: int, folders: Sequence[Path]) -> None:
-    """Send each folder by a storescu of its own, all at once."""
+    """Send each folder by a storescu of its own, all concurrently."""
     command = ["storescu", "-R", "--max-send-pdu", "131072", "+sd", "127.0.0.1", str(port)]
     senders = [installation.run([*command, str(folder)]) for folder in folders]
     for sender in senders:
@@ -200,13 +200,13 @@ def storescu(installation: Installation, port: int, folders: Sequence[Path]) -> 
 
 
 def send_bare(port: int, batches: Sequence[Sequence[Path]]) -> None:
-    """Send each batch over a bare connection of its own, all at once."""
+    """Send each batch over a bare connection of its own, all concurrently."""
     with ThreadPoolExecutor(SENDERS) as pool:
         list(pool.map(lambda files: bare_store.send(port, files), batches))
 
 
 def measured(receiver: Receiver, objects: int, size_bytes: int, send: Callable[[], None]) -> Row:
-    """Send, and say what it took; everything has to be there at the end."""
+    """Send and measure; everything has to be there at the end."""
     before, kept = usage_of_session(receiver.process.pid), receiver.count()
     began = time.monotonic()
     send()

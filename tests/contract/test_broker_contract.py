@@ -110,7 +110,7 @@ def test_only_the_first_end_of_a_delivery_counts(broker):
     assert inbox.ids == ["m1", "m2"]
 
 
-def test_no_more_is_in_hand_than_there_are_workers(broker):
+def test_no_more_deliveries_in_progress_than_workers(broker):
     # Given
     inbox = Inbox()
     broker.consume("echo", inbox, workers=3)
@@ -213,7 +213,7 @@ def test_state_of_a_queue_that_nobody_declared_is_empty(make_broker):
     assert (state.ready, state.consumers) == (0, 0)
 
 
-def test_dead_letter_keeps_message_and_tells_the_reason(broker):
+def test_dead_letter_keeps_message_and_reason(broker):
     # Given
     dead = Inbox(acked)
     broker.consume(DEAD_LETTERS, dead, workers=1)
@@ -270,7 +270,7 @@ def test_worker_acks_what_was_handled(broker):
     assert broker.queue_state("echo").ready == 0
 
 
-def test_retriable_error_keeps_the_message_in_hand(broker):
+def test_retriable_error_keeps_the_delivery_unacknowledged(broker):
     # Given
     tries = []
 
@@ -326,7 +326,7 @@ def test_permanent_error_goes_to_the_dead_letters_with_its_text(broker):
     assert reason == "criteria.from: later than criteria.until"
 
 
-def test_stop_lets_work_in_hand_finish_and_acks_it(broker):
+def test_stop_lets_work_in_progress_finish_and_acks_it(broker):
     # Given
     may_end = threading.Event()
 
@@ -501,7 +501,7 @@ def test_dead_letters_are_listed_and_stay(broker):
     wait_until(lambda: broker.queue_state(DEAD_LETTERS).ready == 2)
 
 
-def test_no_more_dead_letters_are_listed_than_asked_for(broker):
+def test_no_more_dead_letters_are_listed_than_requested(broker):
     # Given
     bury(broker, *[a_message(f"m{number}") for number in range(5)])
     # When

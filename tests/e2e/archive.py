@@ -1,4 +1,4 @@
-"""What the PACS of these tests hold, the command that asks for it, and what must come of it."""
+"""What the PACS of these tests hold, the command that queries it, and the expected result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CRITERIA = {"types": ["CT", "DX", "MG"], "date_from": f"{FIRST}", "date_until": 
 
 
 def mixed_archive(studies: int) -> list[Study]:
-    """Return so many studies over four weeks: CT with dose report, DX and MG without, MR."""
+    """Return a number of studies over four weeks: CT with dose report, DX and MG without, MR."""
     ct, dx, mg = studies * 6 // 10, studies * 2 // 10, studies // 10
     mr = studies - ct - dx - mg
     makes = (ct_study, dx_study, mg_study, mr_study)

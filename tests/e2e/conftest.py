@@ -21,7 +21,7 @@ def installation(tmp_path: Path, rabbitmq_url: str, amqp_prefix: str) -> Iterato
 
 @pytest.fixture
 def observe() -> Iterator[Callable[[Installation], Observed]]:
-    """Look at an installation; what was opened for it is closed at the end of the test."""
+    """Observe an installation; what was opened for it is closed at the end of the test."""
     with ExitStack() as stack:
         yield lambda installation: stack.enter_context(observed(installation))
 
@@ -32,9 +32,9 @@ def serving(installation: Installation, observe: Callable[[Installation], Observ
 
     def serve(*services: str) -> tuple[list[Any], Observed]:
         processes = installation.serve(*services)
-        seen = observe(installation)
+        observer = observe(installation)
         for service in dict.fromkeys(services):
-            seen.wait_for_consumers(service, services.count(service))
-        return processes, seen
+            observer.wait_for_consumers(service, services.count(service))
+        return processes, observer
 
     return serve

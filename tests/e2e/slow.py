@@ -13,11 +13,11 @@ from tests.support.processes.event_queue import Recording
 from tests.support.processes.installation import Observed
 from tests.support.waiting import wait_until
 
-#: A dead worker's tasks are taken over at once, or within its lease of 30 s.
+#: A dead worker's tasks are taken over immediately, or within its lease of 30 s.
 SOON_S = 60.0
-#: The same whatever has arrived between two queries.
-ASKED = {**CRITERIA, "ignore_known": False}
-#: A PACS that wants to be asked for each study by itself.
+#: Independent of what arrived between two queries.
+CRITERIA_FOR_ALL = {**CRITERIA, "ignore_known": False}
+#: A PACS that must be queried for each study by itself.
 ONE_BY_ONE: dict[str, Any] = {
     "relational": "refused",
     "uid_lists_series": "refused",
@@ -25,24 +25,24 @@ ONE_BY_ONE: dict[str, Any] = {
 }
 
 
-def begin_slow_query(seen: Observed, pacs: ScriptedPacs, finds: int = 15) -> str:
-    """Order a query and return once the PACS is in the middle of it: it has answered so many C-FINDs."""
+def begin_slow_query(observer: Observed, pacs: ScriptedPacs, finds: int = 15) -> str:
+    """Start a query and return once the PACS has served a number of C-FINDs."""
     pacs.change(request_delay_s=0.1)
     before = len(pacs.witness.of("find"))
-    job_id = seen.query(ASKED)
+    job_id = observer.query(CRITERIA_FOR_ALL)
     wait_until(lambda: len(pacs.witness.of("find")) >= before + finds)
-    assert seen.status(job_id) == "running"
+    assert observer.status(job_id) == "running"
     return job_id
 
 
-def as_undisturbed(seen: Observed, pacs: ScriptedPacs, job_id: str, within_s: float = SOON_S) -> None:
-    """Wait for the end of a query and compare it with the same one, asked again in peace; it ended once."""
+def as_undisturbed(observer: Observed, pacs: ScriptedPacs, job_id: str, within_s: float = SOON_S) -> None:
+    """Wait for the end of a query and compare it with the same one, run undisturbed; it ended once."""
     pacs.change(request_delay_s=0.0)
-    seen.wait_for_end(job_id, within_s)
-    again = seen.finished_query(ASKED)
-    assert seen.query_json(job_id)["status"] == "completed"
-    assert verdict(seen.query_json(job_id)) == verdict(again)
-    assert [type(event) for event in seen.endings(job_id)] == [Completed]
+    observer.wait_for_end(job_id, within_s)
+    again = observer.finished_query(CRITERIA_FOR_ALL)
+    assert observer.query_json(job_id)["status"] == "completed"
+    assert verdict(observer.query_json(job_id)) == verdict(again)
+    assert [type(event) for event in observer.endings(job_id)] == [Completed]
 
 
 def many_images() -> list[Study]:
@@ -50,32 +50,32 @@ def many_images() -> list[Study]:
     return [mg_study(images=60) for _ in range(7)]
 
 
-def begin_slow_retrieve(seen: Observed, pacs: ScriptedPacs, between_objects_s: float = 0.1) -> str:
+def begin_slow_retrieve(observer: Observed, pacs: ScriptedPacs, between_objects_s: float = 0.1) -> str:
     """Query, order a retrieve, and return once the PACS is in the middle of sending."""
-    query = seen.finished_query({"types": ["MG"]})
+    query = observer.finished_query({"types": ["MG"]})
     pacs.change(store_pause_s=between_objects_s)
-    job_id = seen.command(RunRetrieve(query_id=query["id"]))
+    job_id = observer.command(RunRetrieve(query_id=query["id"]))
     wait_until(lambda: pacs.witness.objects_sent >= 10)
-    assert seen.status(job_id) == "running"
+    assert observer.status(job_id) == "running"
     return job_id
 
 
 def all_arrived_once(
-    seen: Observed,
+    observer: Observed,
     pacs: ScriptedPacs,
     job_id: str,
     archive: list[Study],
     within_s: float = SOON_S,
     recording: Recording | None = None,
 ) -> None:
-    """Wait for the end of a retrieve: everything arrived, nothing else did, and it was told once."""
+    """Wait for the end of a retrieve: everything arrived, nothing else did, and it was published once."""
     pacs.change(store_pause_s=0.0)
-    seen.wait_for_status(job_id, *ENDED, timeout_s=within_s)
-    retrieve = seen.retrieve_json(job_id)
+    observer.wait_for_status(job_id, *ENDED, timeout_s=within_s)
+    retrieve = observer.retrieve_json(job_id)
     assert (retrieve["status"], retrieve["missing"]) == ("completed", [])
     assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(wanted(archive))
-    assert seen.files() == wanted(archive)
+    assert observer.files() == wanted(archive)
     if recording is None:
-        seen.wait_for_end(job_id)
-    endings = (recording or seen).endings(job_id)
+        observer.wait_for_end(job_id)
+    endings = (recording or observer).endings(job_id)
     assert [type(event) for event in endings] == [Completed]

@@ -1,4 +1,4 @@
-"""What a job needs goes away in its middle: the broker, the database, a worker that is asked to end."""
+"""What a job needs goes away in its middle: the broker, the database, a worker that gets SIGTERM."""
 
 from __future__ import annotations
 
@@ -46,35 +46,35 @@ def test_a_retrieve_goes_on_after_the_pacs_was_away(tmp_path, rabbitmq_url, amqp
     moves_without_pacs(tmp_path, rabbitmq_url, amqp_prefix, scripted_pacs, AWAY_S)
 
 
-def test_a_worker_that_is_asked_to_end_hands_its_work_to_another(installation, serving, scripted_pacs):
+def test_terminated_worker_passes_its_work_to_another(installation, serving, scripted_pacs):
     # Given
     pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
-    workers, seen = serving("query", "query")
-    seen.add_pacs(pacs)
-    job_id = begin_slow_query(seen, pacs)
-    seen.task_in_hand_of("query", workers[0])
+    workers, observer = serving("query", "query")
+    observer.add_pacs(pacs)
+    job_id = begin_slow_query(observer, pacs)
+    observer.task_in_progress_of("query", workers[0])
     # When
     code = workers[0].terminate()
     # Then
     assert code == 0
-    assert workers[0].pid not in seen.pids_in_hand("query")
-    as_undisturbed(seen, pacs, job_id)
+    assert workers[0].pid not in observer.pids_in_progress("query")
+    as_undisturbed(observer, pacs, job_id)
 
 
 def test_work_that_does_not_end_within_the_grace_period_is_handed_back(installation, observe, scripted_pacs):
     # Given
     pacs = scripted_pacs(mixed_archive(20), **ONE_BY_ONE)
     (worker,) = installation.serve("query", DOSEQR_GRACE="1")
-    seen = observe(installation)
-    seen.add_pacs(pacs)
+    observer = observe(installation)
+    observer.add_pacs(pacs)
     pacs.add_fault(operation="find", kind="never_answer", nth=9, always=True)
-    job_id = begin_slow_query(seen, pacs, finds=8)
+    job_id = begin_slow_query(observer, pacs, finds=8)
     wait_until(lambda: pacs.faults_struck > 0)
     # When
     assert worker.terminate() == 0
     # Then
-    assert not seen.pids_in_hand("query")
-    assert seen.status(job_id) == "running"
+    assert not observer.pids_in_progress("query")
+    assert observer.status(job_id) == "running"
     pacs.change(faults=())
     installation.serve("query")
-    as_undisturbed(seen, pacs, job_id)
+    as_undisturbed(observer, pacs, job_id)

@@ -32,8 +32,8 @@ def machine(request, tmp_path):
         yield made
 
 
-def asked_and_arrived(done: Finished) -> tuple[int, int]:
-    """Return what the demo says of its retrieve."""
+def requested_and_arrived(done: Finished) -> tuple[int, int]:
+    """Return the demo's counts of its retrieve."""
     said = re.search(r"^Retrieve +completed: (\d+) objects asked, (\d+) arrived$", done.out, re.MULTILINE)
     assert said is not None, done.out
     return int(said[1]), int(said[2])
@@ -44,12 +44,12 @@ def left_behind(installation: Installation) -> dict[int, str]:
     return processes_that_name(str(installation.settings.data_dir))
 
 
-def test_the_demo_brings_what_it_asks_for_and_leaves_nothing_running(machine):
+def test_demo_brings_what_it_requests_and_leaves_nothing_running(machine):
     # When
     done = machine.begin("local", "demo").wait(DEMO_S)
     # Then
     assert done.code == 0, done.out + done.err
-    asked, arrived = asked_and_arrived(done)
+    asked, arrived = requested_and_arrived(done)
     assert asked == arrived > 0
     assert f"Store     {asked} of {asked} objects are on disk" in done.out
     objects = machine.settings.data_dir / "demo" / "objects"
@@ -59,7 +59,7 @@ def test_the_demo_brings_what_it_asks_for_and_leaves_nothing_running(machine):
     assert not left_behind(machine)
 
 
-def test_the_system_says_where_it_is_and_ends_with_all_that_it_started(installation):
+def test_run_prints_its_addresses_and_ends_all_it_started(installation):
     # Given
     running = installation.begin("local", "run")
     settings = installation.settings

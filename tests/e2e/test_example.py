@@ -15,8 +15,8 @@ DAYS = (str(FIRST), str(LAST))
 def test_example_orders_a_query_and_follows_it_to_its_end(installation, serving, scripted_pacs):
     # Given
     pacs = scripted_pacs(mixed_archive(20))
-    _, seen = serving("query")
-    seen.add_pacs(pacs)
+    _, observer = serving("query")
+    observer.add_pacs(pacs)
     # When
     done = installation.run([*EXAMPLE, "pacs", "doseqr", *DAYS]).wait()
     # Then
@@ -26,11 +26,11 @@ def test_example_orders_a_query_and_follows_it_to_its_end(installation, serving,
     assert last.split()[0] == "completed"
     (job,) = installation.doseqr("jobs", "--json").json
     counts = installation.doseqr("show", job["id"], "--json").json["counts"]
-    told = json.loads(last.partition(" ")[2])
-    assert (told["found"], told["kept"]) == (counts["found"], counts["kept"]) == (18, 18)
+    printed = json.loads(last.partition(" ")[2])
+    assert (printed["found"], printed["kept"]) == (counts["found"], counts["kept"]) == (18, 18)
 
 
-def test_example_says_why_a_query_is_refused(installation, serving):
+def test_example_prints_why_a_query_is_refused(installation, serving):
     # Given
     serving("query")
     # When

@@ -21,49 +21,49 @@ from tests.support.waiting import wait_until
 def test_another_worker_goes_on_with_the_query_of_a_killed_one(serving, scripted_pacs):
     # Given
     pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
-    workers, seen = serving("query", "query")
-    seen.add_pacs(pacs)
-    job_id = begin_slow_query(seen, pacs)
-    seen.task_in_hand_of("query", workers[0])
+    workers, observer = serving("query", "query")
+    observer.add_pacs(pacs)
+    job_id = begin_slow_query(observer, pacs)
+    observer.task_in_progress_of("query", workers[0])
     # When
     workers[0].kill()
     # Then
-    as_undisturbed(seen, pacs, job_id)
+    as_undisturbed(observer, pacs, job_id)
 
 
 def test_a_worker_started_later_goes_on_with_the_query_of_the_only_one(installation, serving, scripted_pacs):
     # Given
     pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
-    (worker,), seen = serving("query")
-    seen.add_pacs(pacs)
-    job_id = begin_slow_query(seen, pacs)
-    seen.task_in_hand_of("query", worker)
+    (worker,), observer = serving("query")
+    observer.add_pacs(pacs)
+    job_id = begin_slow_query(observer, pacs)
+    observer.task_in_progress_of("query", worker)
     # When
     worker.kill()
     installation.serve("query")
     # Then
-    as_undisturbed(seen, pacs, job_id)
+    as_undisturbed(observer, pacs, job_id)
 
 
 def test_another_worker_goes_on_with_the_move_of_a_killed_one(serving, scripted_pacs):
     # Given
     archive = [mg_study(images=40) for _ in range(2)]
     pacs = scripted_pacs(archive, store_pause_s=0.05)
-    workers, seen = serving("retrieve", "retrieve", "query", "store")
-    seen.add_pacs(pacs)
-    query = seen.finished_query({"types": ["MG"]})
-    job_id = seen.command(RunRetrieve(query_id=query["id"]))
-    seen.task_in_hand_of("retrieve", workers[0])
+    workers, observer = serving("retrieve", "retrieve", "query", "store")
+    observer.add_pacs(pacs)
+    query = observer.finished_query({"types": ["MG"]})
+    job_id = observer.command(RunRetrieve(query_id=query["id"]))
+    observer.task_in_progress_of("retrieve", workers[0])
     wait_until(lambda: pacs.witness.objects_sent >= 5)
     # When
     workers[0].kill()
     # Then
-    seen.wait_for_end(job_id, SOON_S)
-    retrieve = seen.retrieve_json(job_id)
+    observer.wait_for_end(job_id, SOON_S)
+    retrieve = observer.retrieve_json(job_id)
     assert retrieve["status"] == "completed"
     assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(wanted(archive))
-    assert seen.files() == wanted(archive)
-    assert [type(event) for event in seen.endings(job_id)] == [Completed]
+    assert observer.files() == wanted(archive)
+    assert [type(event) for event in observer.endings(job_id)] == [Completed]
 
 
 def test_a_retrieve_goes_on_after_the_store_was_killed_in_mid_association(
@@ -72,17 +72,17 @@ def test_a_retrieve_goes_on_after_the_store_was_killed_in_mid_association(
     # Given
     archive = many_images()
     pacs = scripted_pacs(archive)
-    processes, seen = serving("store", "retrieve", "query")
-    seen.add_pacs(pacs)
-    job_id = begin_slow_retrieve(seen, pacs)
+    processes, observer = serving("store", "retrieve", "query")
+    observer.add_pacs(pacs)
+    job_id = begin_slow_retrieve(observer, pacs)
     # When
     processes[0].kill()
-    stored = seen.files()
+    stored = observer.files()
     wait_until(lambda: any(request.status not in {0x0000, None} for request in pacs.witness.of("move")))
     installation.serve("store")
     # Then
-    all_arrived_once(seen, pacs, job_id, archive)
-    assert stored <= seen.files()
+    all_arrived_once(observer, pacs, job_id, archive)
+    assert stored <= observer.files()
 
 
 def test_after_everything_was_killed_at_once_jobs_go_on(tmp_path, own_node, own_prefix, scripted_pacs):
@@ -92,26 +92,26 @@ def test_after_everything_was_killed_at_once_jobs_go_on(tmp_path, own_node, own_
     services = ("query", "retrieve", "store")
     with installed(tmp_path, own_node.url, own_prefix) as installation:
         installation.serve(*services)
-        with observed(installation) as seen:
-            seen.add_pacs(pacs)
-            first = seen.finished_query({"types": ["MG"]})
-            retrieve_id = seen.command(RunRetrieve(query_id=first["id"]))
+        with observed(installation) as observer:
+            observer.add_pacs(pacs)
+            first = observer.finished_query({"types": ["MG"]})
+            retrieve_id = observer.command(RunRetrieve(query_id=first["id"]))
             wait_until(lambda: pacs.witness.objects_sent >= 5)
-            query_id = begin_slow_query(seen, pacs)
-            assert seen.status(retrieve_id) == "running"
+            query_id = begin_slow_query(observer, pacs)
+            assert observer.status(retrieve_id) == "running"
             # When
             own_node.kill()
             installation.kill_all()
         own_node.start()
-        with observed(installation) as seen:
+        with observed(installation) as observer:
             pacs.change(store_pause_s=0.0)
             installation.serve(*services)
             # Then
-            seen.wait_for_end(retrieve_id, SOON_S)
-            as_undisturbed(seen, pacs, query_id)
-            retrieve = seen.retrieve_json(retrieve_id)
+            observer.wait_for_end(retrieve_id, SOON_S)
+            as_undisturbed(observer, pacs, query_id)
+            retrieve = observer.retrieve_json(retrieve_id)
             assert retrieve["status"] == "completed"
             images = objects(*archive, content="mg_image")
             assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(images)
-            assert seen.files() == images
-            assert len(seen.endings(retrieve_id)) == 1
+            assert observer.files() == images
+            assert len(observer.endings(retrieve_id)) == 1

@@ -14,7 +14,7 @@ from tests.support.peers.studies import ct_study, mg_study
 from tests.support.services.in_process import System
 from tests.support.services.web import add_people
 
-#: The PACS never answers about mammography.
+#: The PACS never responds to queries for mammography.
 NO_MG: dict[str, Any] = {"operation": "find", "level": "STUDY", "code": "MG", "kind": "abort", "always": True}
 
 

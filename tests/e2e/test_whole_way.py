@@ -11,11 +11,11 @@ from tests.support.waiting import wait_until
 SERVICES = ("query", "query", "retrieve", "retrieve", "store", "echo")
 
 
-def test_two_of_each_find_decide_and_bring_all_and_say_so_once(installation, serving, scripted_pacs):
+def test_two_workers_of_each_kind_bring_all_and_publish_once(installation, serving, scripted_pacs):
     # Given
     archive = mixed_archive(150)
     pacs = scripted_pacs(archive, destinations={"DOSEQR": installation.store_address})
-    _, seen = serving(*SERVICES)
+    _, observer = serving(*SERVICES)
     where = ("--host", "127.0.0.1", "--port", str(pacs.port), "--ae-title", pacs.ae_title)
     assert installation.doseqr("nodes", "add", "remote", "pacs", *where).code == 0
     # When
@@ -34,13 +34,13 @@ def test_two_of_each_find_decide_and_bring_all_and_say_so_once(installation, ser
         == len(expected)
         == pacs.witness.objects_sent
     )
-    assert seen.files() == expected
+    assert observer.files() == expected
     # And
     for job in (query["id"], retrieve["id"]):
-        wait_until(lambda job=job: bool(seen.endings(job)))  # type: ignore[misc]
-        assert [type(event) for event in seen.endings(job)] == [Completed]
-    told = Counter(
-        study.study_instance_uid for event in seen.heard(StudiesDecided) for study in event.studies
+        wait_until(lambda job=job: bool(observer.endings(job)))  # type: ignore[misc]
+        assert [type(event) for event in observer.endings(job)] == [Completed]
+    verdicts = Counter(
+        study.study_instance_uid for event in observer.published(StudiesDecided) for study in event.studies
     )
-    assert set(told.values()) == {1}
-    assert set(told) == {study["study_instance_uid"] for study in query["studies"]}
+    assert set(verdicts.values()) == {1}
+    assert set(verdicts) == {study["study_instance_uid"] for study in query["studies"]}

@@ -27,7 +27,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown-node": ({**GOOD, "remote": "nobody"}, "data.remote"),
     "no-modality": ({**GOOD, "criteria": {"types": []}}, "data.criteria.types"),
 }
-#: What is no command of ours, by id, and the field that is wrong.
+#: Messages that are no valid commands, by id, with the wrong field.
 DEAD: dict[str, tuple[bytes, str]] = {
     "no-json": (b"\xff\x00 no JSON", ""),
     "unknown-type": (
@@ -46,7 +46,7 @@ DEAD: dict[str, tuple[bytes, str]] = {
 
 
 class Client:
-    """Another system: pika, a queue for its answers, and nothing of ours."""
+    """Another system: pika, a queue for its events, and nothing of ours."""
 
     def __init__(self, channel: BlockingChannel, prefix: str) -> None:
         self._channel, self._prefix = channel, prefix
@@ -62,7 +62,7 @@ class Client:
         envelope = {"specversion": "1.0", "id": command_id, "source": "/test", "type": QUERY, "data": data}
         self.send(command_id, json.dumps(envelope).encode())
 
-    def answers(self, number: int) -> dict[str, dict[str, Any]]:
+    def replies(self, number: int) -> dict[str, dict[str, Any]]:
         """Return the next events by the ids that end their routing keys."""
         found: dict[str, Any] = {}
         for method, _, body in self._channel.consume(self._inbox, auto_ack=True, inactivity_timeout=60):
@@ -106,20 +106,20 @@ def test_what_cannot_be_done_is_refused_by_field_and_what_cannot_be_read_is_kept
 ):
     # Given
     pacs = scripted_pacs(mixed_archive(10))
-    _, seen = serving("query")
-    seen.add_pacs(pacs)
+    _, observer = serving("query")
+    observer.add_pacs(pacs)
     with client(installation) as other:
         # When
         for command_id, (data, _) in REFUSED.items():
             other.order(command_id, data)
         for message_id, (body, _) in DEAD.items():
             other.send(message_id, body)
-        answers = other.answers(len(REFUSED) + len(DEAD))
+        replies = other.replies(len(REFUSED) + len(DEAD))
         # Then
         fields = {command_id: field for command_id, (_, field) in (*REFUSED.items(), *DEAD.items())}
-        assert {command_id: answer["field"] for command_id, answer in answers.items()} == fields
-        assert all(answer["command_id"] == command_id for command_id, answer in answers.items())
-        assert all(answer["problem"] for answer in answers.values())
+        assert {command_id: reply["field"] for command_id, reply in replies.items()} == fields
+        assert all(reply["command_id"] == command_id for command_id, reply in replies.items())
+        assert all(reply["problem"] for reply in replies.values())
         # And
         wait_until(lambda: other.waiting("dead-letters") == len(DEAD))
         letters = other.dead_letters()
@@ -129,14 +129,14 @@ def test_what_cannot_be_done_is_refused_by_field_and_what_cannot_be_read_is_kept
         assert all(reason for _, reason in letters.values())
         # And
         other.order("good", GOOD)
-        assert other.answers(1)["good"]["status"] == "completed"
-        assert seen.query_json("good")["counts"]["found"] == 9
+        assert other.replies(1)["good"]["status"] == "completed"
+        assert observer.query_json("good")["counts"]["found"] == 9
         assert other.waiting("query") == other.waiting("query-tasks") == other.waiting("dead-letters") == 0
 
 
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory, rabbitmq_url) -> Iterator[Installation]:
-    """An installation with the remote node `dead`, at whose port nobody listens; no service runs."""
+    """An installation with the remote node `dead`, whose port is closed; no service runs."""
     prefix = f"test-{uuid.uuid4().hex[:12]}"
     with installed(tmp_path_factory.mktemp("idle"), rabbitmq_url, prefix) as made:
         where = ("--host", "127.0.0.1", "--port", str(free_port()), "--ae-title", "DEAD")
@@ -146,7 +146,7 @@ def idle(tmp_path_factory, rabbitmq_url) -> Iterator[Installation]:
 
 
 NODE = ("nodes", "add", "remote", "pacs", "--host", "127.0.0.1")
-ASK = ("query", "--store", "doseqr", "--json")
+COMMAND = ("query", "--store", "doseqr", "--json")
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ ASK = ("query", "--store", "doseqr", "--json")
         pytest.param((*NODE, "--port", "70000", "--ae-title", "PACS", "--json"), "port", id="port"),
         pytest.param((*NODE, "--port", "104", "--ae-title", "A" * 17, "--json"), "ae_title", id="AE title"),
         pytest.param(
-            (*ASK, "--remote", "dead", "--ct", "--from", "2024-03-02", "--until", "2024-03-01"),
+            (*COMMAND, "--remote", "dead", "--ct", "--from", "2024-03-02", "--until", "2024-03-01"),
             "date_from",
             id="from after until",
         ),
-        pytest.param((*ASK, "--remote", "nobody", "--ct"), "remote", id="unknown node"),
-        pytest.param((*ASK, "--remote", "dead"), "types", id="no modality"),
+        pytest.param((*COMMAND, "--remote", "nobody", "--ct"), "remote", id="unknown node"),
+        pytest.param((*COMMAND, "--remote", "dead"), "types", id="no modality"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_names_the_field(idle, arguments, field):
@@ -175,7 +175,7 @@ def test_wrong_usage_ends_with_2_and_names_the_field(idle, arguments, field):
 
 def test_a_query_that_nobody_would_do_ends_at_once_with_4(idle):
     # When
-    done = idle.doseqr(*ASK, "--remote", "dead", "--ct")
+    done = idle.doseqr(*COMMAND, "--remote", "dead", "--ct")
     # Then
     assert done.code == 4
     assert "doseqr serve query" in done.err
@@ -184,7 +184,7 @@ def test_a_query_that_nobody_would_do_ends_at_once_with_4(idle):
 def test_a_query_without_its_broker_ends_with_4(idle):
     # When
     away = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
-    done = idle.doseqr(*ASK, "--remote", "dead", "--ct", DOSEQR_AMQP_URL=away)
+    done = idle.doseqr(*COMMAND, "--remote", "dead", "--ct", DOSEQR_AMQP_URL=away)
     # Then
     assert done.code == 4
     assert "broker" in done.err
@@ -196,7 +196,7 @@ def test_a_query_of_a_dead_remote_node_ends_with_3(installation, serving):
     where = ("--host", "127.0.0.1", "--port", str(free_port()), "--ae-title", "DEAD")
     assert installation.doseqr("nodes", "add", "remote", "dead", *where).code == 0
     # When
-    done = installation.doseqr(*ASK, "--remote", "dead", "--ct")
+    done = installation.doseqr(*COMMAND, "--remote", "dead", "--ct")
     # Then
     assert done.code == 3
     assert done.json["error"]["outcome"] == "connection refused"

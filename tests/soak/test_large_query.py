@@ -51,13 +51,13 @@ def _resident_mib(worker: Running) -> float:
     return int(found[1]) / 1024
 
 
-def _watch(seen: Observed, worker: Running, job_id: str, studies: int) -> list[Sample]:
+def _watch(observer: Observed, worker: Running, job_id: str, studies: int) -> list[Sample]:
     """Return a sample for each mark, the last one at the end of the job, and the peak of memory in each."""
-    database = seen.settings.data_dir
+    database = observer.settings.data_dir
     began, peak = time.monotonic(), 0.0
     samples: list[Sample] = []
     while True:
-        with seen.database.read() as session:
+        with observer.database.read() as session:
             query = session.get(Query, job_id)
             examined, ended = (query.studies_examined, query.status in ENDED) if query else (0, False)
         peak = max(peak, _resident_mib(worker))
@@ -86,23 +86,21 @@ def _print(samples: Sequence[Sample], finds: int) -> None:
 
 
 @pytest.mark.timeout(7200)
-def test_a_year_is_asked_for_in_flat_memory_and_linear_time(
-    scripted_pacs, rabbitmq_url, amqp_prefix, tmp_path
-):
+def test_a_year_is_queried_in_flat_memory_and_linear_time(scripted_pacs, rabbitmq_url, amqp_prefix, tmp_path):
     # Given
     archive = generate(STUDIES, 5, *YEAR)
     pacs = scripted_pacs(archive)
     with installed(tmp_path / "system", rabbitmq_url, amqp_prefix) as installation:
         (worker,) = installation.serve("query")
-        with observed(installation) as seen:
-            seen.add_own_store()
-            seen.add_pacs(pacs)
-            seen.wait_for_consumers("query", 1)
+        with observed(installation) as observer:
+            observer.add_own_store()
+            observer.add_pacs(pacs)
+            observer.wait_for_consumers("query", 1)
             # When
-            job_id = seen.query(CRITERIA)
-            samples = _watch(seen, worker, job_id, len(archive))
+            job_id = observer.query(CRITERIA)
+            samples = _watch(observer, worker, job_id, len(archive))
             # Then
-            with seen.database.read() as session:
+            with observer.database.read() as session:
                 query = session.get_one(Query, job_id)
                 status, found, missing = query.status, query.studies_found, query.studies_missing
                 finds = session.scalar(select(func.count()).select_from(QueryFind)) or 0

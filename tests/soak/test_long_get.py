@@ -27,13 +27,13 @@ ENDS_WITHIN_S = 900.0
 pytestmark = pytest.mark.timeout(1800)
 
 
-def begin(seen: Observed, pacs: ScriptedPacs, one: Study) -> str:
-    """Make the PACS known as one that is asked with C-GET, and order the retrieve of all that it holds."""
-    seen.add_pacs(pacs)
-    with seen.database.write() as session:
+def begin(observer: Observed, pacs: ScriptedPacs, one: Study) -> str:
+    """Add the PACS as one that is retrieved from with C-GET, and start the retrieve of all that it holds."""
+    observer.add_pacs(pacs)
+    with observer.database.write() as session:
         session.query(Node).filter_by(name="pacs").one().retrieve_by = "get"
-    retrieves = Retrieves(seen)
-    with seen.database.read() as session:
+    retrieves = Retrieves(observer)
+    with observer.database.read() as session:
         retrieves.remote = session.query(Node).filter_by(name="pacs").one()
         retrieves.store = session.query(Node).filter_by(kind="store").one()
     return retrieves.order(retrieves.kept([one]))
@@ -53,21 +53,21 @@ def test_a_long_get_leaves_its_process_as_it_was(
     with installed(tmp_path, rabbitmq_url, amqp_prefix) as installation:
         installation.serve("store")
         (fetching,) = installation.serve("retrieve")
-        with observed(installation) as seen:
+        with observed(installation) as observer:
             # When
-            job_id = begin(seen, pacs, one)
+            job_id = begin(observer, pacs, one)
             rows = []
             for part in range(1, PARTS + 1):
                 number = OBJECTS * part // PARTS
                 wait_until(partial(has_sent, pacs, number), ENDS_WITHIN_S)
                 rows.append((number, memory_mib(fetching.pid), handles(fetching.pid)))
-            seen.wait_for_end(job_id, ENDS_WITHIN_S)
+            observer.wait_for_end(job_id, ENDS_WITHIN_S)
             print_table("one C-GET of 3,000 objects of 100 KB", ("objects", "MiB", "handles"), rows)
             # Then
-            retrieve = seen.retrieve_json(job_id)
+            retrieve = observer.retrieve_json(job_id)
             assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
             assert retrieve["counts"]["arrived"] == OBJECTS
-            assert seen.files() == objects(one)
+            assert observer.files() == objects(one)
             assert [request.level for request in asked(pacs, "get")] == ["SERIES"]
             assert max(mib for _, mib, _ in rows) - rows[0][1] < GROWTH_MIB
             assert rows[-1][2] - rows[0][2] <= GROWTH_HANDLES

@@ -20,7 +20,7 @@ OBJECTS, SENDERS, PARTS = 100_000, 4, 20
 SERIES = 500
 #: What the process may grow by between the first quarter and the end.
 GROWTH_MIB, GROWTH_HANDLES = 16.0, 8
-#: The slowest of the last parts, against the middle of all: the machine may be busy, but not by so much.
+#: The slowest of the last parts, against the middle of all: the machine may be busy, but not that much.
 SLOWER = 3.0
 
 pytestmark = pytest.mark.timeout(3600)
@@ -42,7 +42,7 @@ def send(port: int, sender: int, first: int, last: int) -> None:
 
 
 def send_part(port: int, part: int) -> float:
-    """Send a part of all objects from all senders at once; returns objects a second."""
+    """Send a part of all objects from all senders concurrently; returns objects a second."""
     each = OBJECTS // PARTS // SENDERS
     began = time.monotonic()
     threads = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: Pauses between two looks: looking costs the machine more than being told a little later.
+#: Seconds between two polls; shorter ones load the machine more than they save.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.03
 
 

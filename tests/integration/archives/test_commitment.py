@@ -1,4 +1,4 @@
-"""Orthanc as a store node that is asked for storage commitment; it reports on an association of its own."""
+"""Orthanc as a store node with storage commitment; it reports on an association of its own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def retrieves(system):
 
 
 def connect(retrieves: Retrieves, pacs, archive: Orthanc, *, knows_us: bool = True) -> None:
-    """Make both known, the archive as one that is asked; our store takes its reports, if it knows us."""
+    """Add both nodes, the archive with storage commitment; our store takes its reports, if it knows us."""
     system = retrieves.system
     store = system.add_store("archive", archive.host, archive.port, archive.ae_title)
     with system.database.write() as session:
@@ -66,7 +66,7 @@ def reported(archive: Orthanc) -> list[str]:
 
 
 def has_reported(archive: Orthanc, times: int) -> bool:
-    """Tell whether it has reported so often."""
+    """Return whether it has reported so often."""
     return reported(archive) == ["Success"] * times
 
 
@@ -82,10 +82,8 @@ def test_what_an_orthanc_holds_it_commits_to(retrieves, scripted_pacs, archive, 
     assert [(row.state, row.committed) for row in transactions(retrieves)] == [("answered", 7)]
 
 
-def test_what_an_orthanc_does_not_hold_is_asked_for_again_and_then_named(
-    retrieves, scripted_pacs, archive, one
-):
-    # Given: the PACS says of an object that it has sent it
+def test_object_absent_from_orthanc_is_requested_again_then_named(retrieves, scripted_pacs, archive, one):
+    # Given: the PACS reports an object as sent
     lost = min(objects(one))
     pacs = scripted_pacs([one], never_arrive=[lost])
     connect(retrieves, pacs, archive)
@@ -114,7 +112,7 @@ def test_an_object_that_reaches_an_orthanc_the_second_time_is_committed_to(
     assert archive.sop_instance_uids() == objects(one)
 
 
-def test_an_orthanc_that_does_not_know_us_leaves_the_word_of_the_pacs(retrieves, scripted_pacs, archive, one):
+def test_orthanc_that_does_not_know_us_leaves_objects_reported(retrieves, scripted_pacs, archive, one):
     # Given
     retrieves.system.settings = retrieves.system.settings.model_copy(update={"commitment_timeout": 2.0})
     connect(retrieves, scripted_pacs([one]), archive, knows_us=False)
@@ -128,7 +126,7 @@ def test_an_orthanc_that_does_not_know_us_leaves_the_word_of_the_pacs(retrieves,
 
 
 def ask(retrieves: Retrieves, transaction_uid: str, uids: list[str]) -> None:
-    """Ask the archive under our AE title, without any job."""
+    """Request a commitment under our AE title, without any job."""
     system = retrieves.system
     peer = peer_of(retrieves.store, system.settings)
     link = open_commitment_association(peer, timeouts_of(system.settings))
@@ -141,7 +139,7 @@ def reports(retrieves: Retrieves) -> list[CommitmentReport]:
         return list(session.scalars(select(CommitmentReport)))
 
 
-def test_a_report_of_an_orthanc_on_what_nobody_asked_for_is_refused(retrieves, scripted_pacs, archive, one):
+def test_unrequested_report_of_an_orthanc_is_refused(retrieves, scripted_pacs, archive, one):
     # Given
     connect(retrieves, scripted_pacs([one]), archive)
     # When

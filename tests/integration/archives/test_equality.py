@@ -54,7 +54,7 @@ def orthanc_of(system, make_orthanc, made: Iterable[Study]) -> None:
 def dcmqrscp_and_twin_of(
     system, make_dcmqrscp, scripted_pacs, made: list[Study], *, number: int | str = ""
 ) -> None:
-    """Make a dcmqrscp with these studies known as `dcmqrscp`, and a scripted PACS that tells as little."""
+    """Make a dcmqrscp with these studies known as `dcmqrscp`, and a scripted PACS that returns as little."""
     server, twin = make_dcmqrscp("QRSCP", {}), scripted_pacs(made, **SCANT)
     server.lay_in(files_of(made))
     system.add_remote(f"dcmqrscp{number}", server.host, server.port, server.ae_title)
@@ -83,7 +83,7 @@ def test_an_orthanc_leads_to_the_truth(system, make_orthanc):
 
 
 def test_a_dcmqrscp_leads_to_what_can_be_known_of_it(system, make_dcmqrscp, scripted_pacs):
-    # Given: it tells neither the classes of objects nor descriptions of series nor any number
+    # Given: it returns neither the classes of objects nor descriptions of series nor any number
     made = [slim(study) for study in studies(STUDIES, seed=23)]
     dcmqrscp_and_twin_of(system, make_dcmqrscp, scripted_pacs, made)
     system.add_own_store()

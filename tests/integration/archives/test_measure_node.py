@@ -1,4 +1,4 @@
-"""Measuring archives that others wrote: what is found out of Orthanc and of DCMTK's dcmqrscp."""
+"""Measuring archives that others wrote: what is measured of Orthanc and of DCMTK's dcmqrscp."""
 
 from __future__ import annotations
 

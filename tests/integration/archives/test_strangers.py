@@ -27,7 +27,7 @@ SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
 BUNDLED = Path(pydicom.data.__file__).parent / "test_files"
 EVERYTHING = {"types": ["CT", "MG", "DX", "FL", "NM"]}
 
-#: The real files break rules of the standard, and pydicom says so.
+#: The real files break rules of the standard, and pydicom warns.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 

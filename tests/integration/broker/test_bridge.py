@@ -128,11 +128,11 @@ def test_client_survives_a_restart_of_the_serving_process(served, path):
     # Then
     client.command(a_message("after"))
 
-    def heard():
+    def published():
         served.event(a_message("again", "query.completed"))
         return "again" in seen
 
-    wait_until(heard)
+    wait_until(published)
     client.close()
     second.close()
 

@@ -89,11 +89,11 @@ def test_broker_stopped_and_started_keeps_messages_and_subscriptions_come_back(o
         inbox.wait_for(1)
         assert inbox.ids[0] == "kept"
 
-        def heard():
+        def published():
             broker.event(a_message("again", "query.completed"))
             return "again" in seen
 
-        wait_until(heard)
+        wait_until(published)
 
 
 def test_topology_that_vanished_is_declared_again(own_node, own_prefix):

@@ -161,7 +161,7 @@ def test_another_worker_goes_on_with_it_after_a_restart_of_all(system, scripted_
     wait_until(lambda: len(system.endings(first["id"])) == 2)
     query = system.query_json(first["id"])
     assert (query["status"], query["round"]) == ("completed", 1)
-    assert {one.round for one in system.heard(Accepted) if one.job_id == first["id"]} == {0, 1}
+    assert {one.round for one in system.published(Accepted) if one.job_id == first["id"]} == {0, 1}
 
 
 def test_what_the_second_round_found_is_retrieved_too(system, scripted_pacs):
@@ -218,4 +218,4 @@ def test_a_retrieve_is_left_to_its_own_service(system, scripted_pacs):
     problem = refused(system, "nobody")
     # Then
     assert problem == "there is no such job"
-    assert len(system.heard(Rejected)) == 1
+    assert len(system.published(Rejected)) == 1

@@ -114,7 +114,7 @@ def test_a_query_waits_for_the_hours_of_the_node_and_goes_on_when_they_change(
     # When
     job_id = system.query(CT)
     wait_until(lambda: note(system, job_id) == f"pacs may be asked from {later:%H}:00")
-    wait_until(lambda: any("may be asked from" in one.note for one in system.heard(Progress)))
+    wait_until(lambda: any("may be asked from" in one.note for one in system.published(Progress)))
     asked_before = len(pacs.witness.requests)
     limit(system, hours="")
     system.wait_for_end(job_id)

@@ -219,8 +219,8 @@ def ready(system, pacs) -> int:
 
 def ordered(system, **fields: Any) -> NodeProfiled:
     command_id = system.command(ProfileNode(node="pacs", **fields))
-    wait_until(lambda: any(one.command_id == command_id for one in system.heard(NodeProfiled)))
-    events: list[NodeProfiled] = system.heard(NodeProfiled)
+    wait_until(lambda: any(one.command_id == command_id for one in system.published(NodeProfiled)))
+    events: list[NodeProfiled] = system.published(NodeProfiled)
     return next(event for event in events if event.command_id == command_id)
 
 
@@ -258,10 +258,10 @@ def test_the_same_command_again_asks_nothing(system, scripted_pacs):
     asked = len(pacs.witness.of("find"))
     # When
     system.command(ProfileNode(node="pacs"), first.command_id)
-    wait_until(lambda: len(system.heard(NodeProfiled)) == 2)
+    wait_until(lambda: len(system.published(NodeProfiled)) == 2)
     # Then
     assert len(pacs.witness.of("find")) == asked
-    assert system.heard(NodeProfiled)[1].profile == first.profile
+    assert system.published(NodeProfiled)[1].profile == first.profile
 
 
 def test_what_is_known_can_be_forgotten(system, scripted_pacs):
@@ -318,4 +318,4 @@ def test_measuring_ends_at_once_where_the_service_stops(system, scripted_pacs):
     system.stop()
     # Then
     assert system.broker.queue_state("query-profile").ready == 1
-    assert system.heard(NodeProfiled) == []
+    assert system.published(NodeProfiled) == []

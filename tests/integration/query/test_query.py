@@ -114,8 +114,8 @@ def test_a_query_tells_its_way_by_events(system, scripted_pacs, mixed):
     # When
     query = system.finished_query(ALL)
     # Then
-    assert [event.job_id for event in system.heard(Accepted)] == [query["id"]]
-    summaries = [study for event in system.heard(StudiesDecided) for study in event.studies]
+    assert [event.job_id for event in system.published(Accepted)] == [query["id"]]
+    summaries = [study for event in system.published(StudiesDecided) for study in event.studies]
     assert {study.study_instance_uid: study.decision for study in summaries} == {
         study["study_instance_uid"]: study["decision"] for study in query["studies"]
     }

@@ -71,7 +71,7 @@ def test_the_same_command_twice_orders_one_retrieve(ready):
     assert problem == "nothing is missing: all of it has arrived"
     endings = retrieves.system.endings("again-1")
     assert all(ending == endings[0] for ending in endings)
-    assert len(retrieves.system.heard(Rejected)) == 1
+    assert len(retrieves.system.published(Rejected)) == 1
 
 
 def test_what_has_arrived_since_is_not_asked_for(ready):
@@ -116,4 +116,4 @@ def test_a_query_is_left_to_its_own_service(ready):
     first = retrieves.run()
     # Then
     assert first["status"] == "incomplete"
-    assert retrieves.system.heard(Rejected) == []
+    assert retrieves.system.published(Rejected) == []

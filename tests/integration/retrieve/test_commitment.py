@@ -86,7 +86,7 @@ def test_reports_come_by_way_of_either_database(
     assert (retrieve["status"], retrieve["verification"]) == ("incomplete", "commitment")
     assert [one["sop_instance_uid"] for one in retrieve["missing"]] == [refused]
     assert retrieve["commitment"] == {"requests": 3, "committed": 261, "not_confirmed": 0}
-    assert sorted(len(one.references) for one in node_elsewhere.asked) == [2, 60, 200]
+    assert sorted(len(one.references) for one in node_elsewhere.requests) == [2, 60, 200]
     assert node_elsewhere.statuses == [0x0000] * 3
 
 
@@ -116,8 +116,8 @@ def test_what_the_node_commits_to_on_the_same_association_has_arrived(
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 7)
     assert (retrieve["verification"], retrieve["detail"]) == ("commitment", "")
     [transaction] = transactions(retrieves)
-    assert node.asked[0].transaction_uid == transaction.transaction_uid
-    assert set(node.asked[0].references) == objects(one)
+    assert node.requests[0].transaction_uid == transaction.transaction_uid
+    assert set(node.requests[0].references) == objects(one)
     assert (transaction.state, transaction.committed, transaction.failed) == ("answered", 7, 0)
     rows = retrieves.objects(retrieve["id"]).values()
     assert {row.committed_in for row in rows} == {transaction.transaction_uid}
@@ -159,12 +159,12 @@ def test_an_object_that_the_node_does_not_have_is_sent_again(
 def without_first_time(node: CommittingStore, report: Dataset, lost: str) -> Dataset:
     if len(asked_for(node, lost)) > 2:
         return report
-    references = {uid: one for uid, one in node.asked[-1].references.items() if uid != lost}
+    references = {uid: one for uid, one in node.requests[-1].references.items() if uid != lost}
     return report_data_set(report.TransactionUID, references, {lost: 0x0112})
 
 
 def asked_for(node: CommittingStore, uid: str) -> list[str]:
-    return [one.transaction_uid for one in node.asked if uid in one.references]
+    return [one.transaction_uid for one in node.requests if uid in one.references]
 
 
 def test_a_pacs_that_sends_later_is_not_asked_again_within_the_grace_period(
@@ -179,7 +179,7 @@ def test_a_pacs_that_sends_later_is_not_asked_again_within_the_grace_period(
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
     assert retrieve["counts"]["arrived"] == 7
     assert len(asked(pacs)) == 1
-    assert len(node.asked) >= 2
+    assert len(node.requests) >= 2
 
 
 def test_objects_that_never_reach_the_node_stand_in_the_ledger(
@@ -264,7 +264,7 @@ def test_a_node_that_refuses_for_the_moment_is_asked_again(
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
     assert [transaction.state for transaction in transactions(retrieves)] == ["refused", "answered"]
-    assert len({one.transaction_uid for one in node.asked}) == 2
+    assert len({one.transaction_uid for one in node.requests}) == 2
 
 
 def test_a_node_without_storage_commitment_leaves_the_word_of_the_pacs(
@@ -312,7 +312,7 @@ def test_what_a_report_names_beside_what_was_asked_changes_nothing(
 ):
     # Given
     def with_strangers(report: Dataset) -> Dataset:
-        references = dict(node.asked[-1].references) | {"1.2.3.4": "1.2.840.10008.5.1.4.1.1.2"}
+        references = dict(node.requests[-1].references) | {"1.2.3.4": "1.2.840.10008.5.1.4.1.1.2"}
         return report_data_set(report.TransactionUID, references, {"1.2.3.5": 0x0112})
 
     node.edit = with_strangers
@@ -359,7 +359,7 @@ def test_what_nobody_can_name_cannot_be_asked_for(retrieves: Retrieves, scripted
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 2)
     assert retrieve["verification"] == "reported"
     assert "2 objects (the PACS does not name them)" in retrieve["detail"]
-    assert node.asked == []
+    assert node.requests == []
 
 
 def test_objects_of_unknown_class_cannot_be_asked_for(
@@ -376,7 +376,7 @@ def test_objects_of_unknown_class_cannot_be_asked_for(
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
     assert "1 object (the PACS does not tell their SOP classes" in retrieve["detail"]
-    assert set(node.asked[0].references) == objects(one) - {classless}
+    assert set(node.requests[0].references) == objects(one) - {classless}
 
 
 def test_a_report_after_the_end_changes_nothing(
@@ -386,7 +386,7 @@ def test_a_report_after_the_end_changes_nothing(
     node.way = SILENT
     connect(timeout_s=0.5, own_store=True)
     retrieve = retrieves.run()
-    report, event_type_id = node.report_on(node.asked[0])
+    report, event_type_id = node.report_on(node.requests[0])
     # When
     status = send_report(retrieves.system.settings.store_port, report, event_type_id)
     # Then
@@ -416,7 +416,7 @@ def test_a_cancelled_retrieve_waits_for_no_report(
     node.way = SILENT
     connect(timeout_s=60.0)
     job_id = retrieves.order()
-    wait_until(lambda: bool(node.asked))
+    wait_until(lambda: bool(node.requests))
     # When
     retrieves.system.command(CancelJob(job_id=job_id))
     retrieves.system.wait_for_end(job_id)

@@ -339,7 +339,7 @@ def test_receipts_count_while_the_move_is_under_way(retrieves: Retrieves, script
     # Then
     assert outcome(retrieve) == ("completed", 6, 6)
     assert len(asked(pacs)) == 1
-    events = retrieves.system.heard(Progress)
+    events = retrieves.system.published(Progress)
     counts = [event.counts["arrived"] for event in events]
     assert any(0 < count < 6 for count in counts), counts
     assert counts == sorted(counts)

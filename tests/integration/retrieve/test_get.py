@@ -74,7 +74,7 @@ def test_an_object_that_the_store_refuses_is_asked_for_again_and_then_named(
     pacs = scripted_pacs([one])
     connect(retrieves, pacs, plain(retrieves, store_scp))
     refused = min(objects(one))
-    store_scp.answer = lambda uid: 0xA700 if uid == refused else 0x0000
+    store_scp.status_for = lambda uid: 0xA700 if uid == refused else 0x0000
     retrieves.kept([one])
     # When
     retrieve = retrieves.run()

@@ -167,7 +167,7 @@ def test_cancelling_an_unknown_job_is_left_to_others(ready):
     retrieves.system.command(CancelJob(job_id="nothing"))
     retrieves.run()
     # Then
-    assert not retrieves.system.heard(Rejected)
+    assert not retrieves.system.published(Rejected)
 
 
 def test_progress_is_told_while_a_move_runs(ready):
@@ -178,7 +178,7 @@ def test_progress_is_told_while_a_move_runs(ready):
     # When
     retrieves.run()
     # Then
-    told = [event.counts["reported_completed"] for event in retrieves.system.heard(Progress)]
+    told = [event.counts["reported_completed"] for event in retrieves.system.published(Progress)]
     assert any(0 < number < 40 for number in told)
 
 

@@ -7,7 +7,7 @@ import pytest
 from shared.contract.messages import ObjectReference, ObjectsStored, RegisterObjects, StoredObject
 from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, asked
-from tests.support.peers.query_store import AnsweringStore
+from tests.support.peers.query_store import QueryableStore
 from tests.support.peers.storage_scp import StoreScp
 from tests.support.peers.studies import objects, series, study
 
@@ -15,7 +15,7 @@ from tests.support.peers.studies import objects, series, study
 @pytest.fixture
 def archive():
     """A running store that answers queries."""
-    store = AnsweringStore()
+    store = QueryableStore()
     yield store
     store.stop()
 
@@ -27,7 +27,7 @@ def one():
 
 
 def test_a_store_that_answers_is_asked_what_arrived(
-    retrieves: Retrieves, scripted_pacs, archive: AnsweringStore, one
+    retrieves: Retrieves, scripted_pacs, archive: QueryableStore, one
 ):
     # Given
     lost = min(objects(one))
@@ -44,7 +44,7 @@ def test_a_store_that_answers_is_asked_what_arrived(
 
 
 def test_a_series_without_names_is_named_by_the_store(
-    retrieves: Retrieves, scripted_pacs, archive: AnsweringStore
+    retrieves: Retrieves, scripted_pacs, archive: QueryableStore
 ):
     # Given
     one = study(series("rdsr_ct", 2))
@@ -135,7 +135,7 @@ def test_objects_that_another_store_makes_known_are_receipts(
             system.command(RegisterObjects(objects=[references[uid]]))
         return 0x0000
 
-    store_scp.answer = told
+    store_scp.status_for = told
     # When
     retrieve = retrieves.run()
     # Then

@@ -174,7 +174,7 @@ def test_the_same_command_twice_is_one_retrieve(retrieves: Retrieves, scripted_p
     # Then
     assert retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == len(objects(one))
     assert len(asked(pacs)) == 1
-    assert {event.job_id for event in retrieves.system.heard(Accepted)} == {"retrieve-1"}
+    assert {event.job_id for event in retrieves.system.published(Accepted)} == {"retrieve-1"}
 
 
 def test_a_query_with_its_retrieve_brings_what_it_kept(retrieves: Retrieves, scripted_pacs):

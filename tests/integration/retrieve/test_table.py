@@ -20,7 +20,7 @@ from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest
 from tests.integration.retrieve.table import TABLE, Case, Row
 from tests.support.jobs.retrieves import Retrieves, asked
-from tests.support.peers.query_store import AnsweringStore
+from tests.support.peers.query_store import QueryableStore
 from tests.support.peers.storage_scp import StoreScp
 from tests.support.peers.studies import series, study
 from tests.support.servers.databases import prepare
@@ -87,7 +87,7 @@ def a_store(stack: ExitStack, row: Row, case: Case, house: Retrieves, number: in
     """Return the store node of a row, and what it holds in the end where it is not ours."""
     if row.store == "own":
         return house.system.add_own_store(), None
-    store = StoreScp().start() if row.store == "plain" else AnsweringStore()
+    store = StoreScp().start() if row.store == "plain" else QueryableStore()
     stack.callback(store.stop)
     left = Counter({case.kept[place]: 1 for place in row.store_refuses})
 
@@ -97,7 +97,7 @@ def a_store(stack: ExitStack, row: Row, case: Case, house: Retrieves, number: in
             left[uid] -= 1
         return row.store_refuses[case.kept.index(uid)] if refused else 0x0000
 
-    store.answer = answer
+    store.status_for = answer
     return house.system.add_store(f"store-{number}", "127.0.0.1", store.port, store.ae_title), store
 
 

@@ -14,7 +14,7 @@ from tests.support.peers.query_retrieve_scu import FIND, VERIFICATION, Scu
 
 
 def rejection(scu: Scu) -> tuple[int | None, int | None, int | None] | None:
-    """Return result, source and reason of the A-ASSOCIATE-RJ that an association was answered with."""
+    """Return result, source and reason of the A-ASSOCIATE-RJ that an association got."""
     answer = scu.assoc.acceptor.primitive
     if not scu.assoc.is_rejected or answer is None:
         return None
@@ -22,7 +22,7 @@ def rejection(scu: Scu) -> tuple[int | None, int | None, int | None] | None:
 
 
 @pytest.mark.parametrize("name", REJECTIONS)
-def test_every_association_is_rejected_with_the_reason_told(scripted_pacs, name):
+def test_every_association_is_rejected_with_the_configured_reason(scripted_pacs, name):
     pacs = scripted_pacs(reject_associations=name)
 
     with Scu(pacs) as scu:
@@ -92,7 +92,7 @@ def test_one_association_fails_and_the_next_succeeds(scripted_pacs, kind):
     assert pacs.witness.associations_open == 0
 
 
-def test_association_that_is_never_answered_times_out(scripted_pacs):
+def test_association_without_response_times_out(scripted_pacs):
     pacs = scripted_pacs()
     pacs.add_fault(operation="associate", kind="never_answer")
 

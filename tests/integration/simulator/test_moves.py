@@ -1,4 +1,4 @@
-"""C-MOVE and C-GET of the scripted PACS: what arrives, what is said, and what goes wrong."""
+"""C-MOVE and C-GET of the scripted PACS: what arrives, which responses come, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -100,14 +100,14 @@ def test_unreachable_destination_fails_every_object(scripted_pacs, study):
     ("given", "pending", "final"),
     [("all", True, True), ("final_only", False, True), ("absent", False, False)],
 )
-def test_counters_are_where_they_are_told_to_be(pacs_of, study, given, pending, final):
+def test_counters_are_in_the_configured_responses(pacs_of, study, given, pending, final):
     statuses = move(pacs_of(study, move_counters=given), study)
 
     has_counters = [all(value is not None for value in counters(status)) for status in statuses]
     assert (has_counters[0], has_counters[-1]) == (pending, final)
 
 
-def test_move_may_answer_only_at_its_end(pacs_of, study):
+def test_move_may_respond_only_at_its_end(pacs_of, study):
     assert [status.Status for status in move(pacs_of(study, move_pending=False), study)] == [0]
 
 
@@ -151,7 +151,7 @@ def test_failed_list_can_be_left_out(pacs_of, study):
 
 
 def test_store_that_warns_makes_a_warning(pacs_of, store_scp, study):
-    store_scp.answer = lambda _uid: 0xB000
+    store_scp.status_for = lambda _uid: 0xB000
 
     final = move(pacs_of(study), study)[-1]
 
@@ -160,7 +160,7 @@ def test_store_that_warns_makes_a_warning(pacs_of, store_scp, study):
 
 def test_store_that_refuses_one_object_makes_one_failure(pacs_of, store_scp, study):
     refused = study.series[0].instances[0].sop_instance_uid
-    store_scp.answer = lambda uid: 0xA700 if uid == refused else 0
+    store_scp.status_for = lambda uid: 0xA700 if uid == refused else 0
 
     final = move(pacs_of(study), study)[-1]
 
@@ -189,7 +189,7 @@ def test_unknown_study_is_success_with_nothing(pacs_of, study):
         ({"move_status": 0xC000}, 0xC000),
     ],
 )
-def test_move_ends_with_the_status_told(pacs_of, study, traits, status):
+def test_move_ends_with_the_configured_status(pacs_of, study, traits, status):
     assert move(pacs_of(study, **traits), study)[-1].Status == status
 
 
@@ -223,7 +223,7 @@ def test_extra_objects_are_sent_beside(pacs_of, store_scp, study):
     assert len(store_scp.uids) == 3
 
 
-def test_objects_are_sent_after_success_was_said(pacs_of, store_scp, study):
+def test_objects_are_sent_after_the_success_response(pacs_of, store_scp, study):
     # Given
     pacs = pacs_of(study, move_later_s=0.3)
 
@@ -294,7 +294,7 @@ def test_association_to_the_store_breaks_once(pacs_of, store_scp, study, kind):
     assert len({received.association for received in store_scp.received}) == 2
 
 
-def test_move_that_is_never_answered_hangs_until_the_client_gives_up(pacs_of, study):
+def test_move_without_response_hangs_until_the_client_gives_up(pacs_of, study):
     pacs = pacs_of(study)
     pacs.add_fault(operation="move", kind="never_answer", after_responses=1)
 
@@ -324,7 +324,7 @@ def test_cancel_ends_a_move(pacs_of, store_scp):
     assert len(store_scp.received) < 60
 
 
-def test_get_sends_on_the_association_that_asked(scripted_pacs, study):
+def test_get_sends_on_the_requesting_association(scripted_pacs, study):
     # Given
     from pynetdicom import evt
 

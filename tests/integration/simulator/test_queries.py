@@ -1,4 +1,4 @@
-"""C-ECHO and C-FIND of the scripted PACS: what it answers, and how each fault of it looks from outside."""
+"""C-ECHO and C-FIND of the scripted PACS: what it returns, and how each fault shows to a peer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def studies(number: int = 5) -> list[Study]:
     return [factories.ct_study() for _ in range(number)]
 
 
-def test_echo_is_answered(scripted_pacs):
+def test_echo_gets_success(scripted_pacs):
     # Given
     pacs = scripted_pacs()
 
@@ -63,7 +63,7 @@ def test_find_goes_down_all_levels(scripted_pacs):
     assert (image[0].SOPClassUID, image[0].InstanceNumber, status) == ("1.2.840.10008.5.1.4.1.1.88.67", 1, 0)
 
 
-def test_thousands_of_answers_come_complete(scripted_pacs):
+def test_thousands_of_matches_arrive_complete(scripted_pacs):
     # Given
     archive = generate(3000, 5, dt.date(2024, 1, 1), dt.date(2024, 3, 31))
     pacs = scripted_pacs(archive)
@@ -98,7 +98,7 @@ def test_relational_query_is_negotiated(scripted_pacs):
     ("effect", "answers", "status"),
     [("silent", 3, 0x0000), ("refuse_after", 3, 0xA700), ("refuse_at_once", 0, 0xA700), ("warn", 3, 0xB001)],
 )
-def test_cap_ends_the_answers(scripted_pacs, effect, answers, status):
+def test_cap_ends_the_matches(scripted_pacs, effect, answers, status):
     pacs = scripted_pacs(studies(5), cap=3, cap_effect=effect)
 
     with Scu(pacs) as scu:
@@ -116,7 +116,7 @@ def test_as_many_studies_as_the_cap_are_no_excess(scripted_pacs):
     assert (len(found), final) == (3, 0)
 
 
-def test_every_nth_study_is_answered_twice(scripted_pacs):
+def test_every_nth_study_is_returned_twice(scripted_pacs):
     pacs = scripted_pacs(studies(4), duplicate_every=2)
 
     with Scu(pacs) as scu:
@@ -126,7 +126,7 @@ def test_every_nth_study_is_answered_twice(scripted_pacs):
 
 
 @pytest.mark.parametrize("kind", ["abort", "close", "garbage"])
-def test_association_ends_in_the_middle_of_the_answers(scripted_pacs, kind):
+def test_association_ends_in_the_middle_of_the_matches(scripted_pacs, kind):
     # Given
     pacs = scripted_pacs(studies(5))
     pacs.add_fault(operation="find", kind=kind, after_responses=2)
@@ -144,7 +144,7 @@ def test_association_ends_in_the_middle_of_the_answers(scripted_pacs, kind):
     assert (len(again), again_final) == (5, 0)
 
 
-def test_failure_status_comes_after_some_answers(scripted_pacs):
+def test_failure_status_comes_after_some_matches(scripted_pacs):
     # Given
     pacs = scripted_pacs(studies(5))
     pacs.add_fault(
@@ -160,7 +160,7 @@ def test_failure_status_comes_after_some_answers(scripted_pacs):
     assert responses[-1][0].ErrorComment == "Out of order"
 
 
-def test_request_that_is_never_answered_times_out(scripted_pacs):
+def test_request_without_response_times_out(scripted_pacs):
     pacs = scripted_pacs(studies(1))
     pacs.add_fault(operation="find", kind="never_answer")
 
@@ -185,7 +185,7 @@ def test_delay_holds_up_and_loses_nothing(scripted_pacs):
     assert pacs.witness.of("find")[0].duration_s >= 0.2
 
 
-def test_answer_without_study_uid(scripted_pacs):
+def test_match_without_study_uid(scripted_pacs):
     pacs = scripted_pacs(studies(3))
     pacs.add_fault(operation="find", kind="missing_study_uid", after_responses=1)
 
@@ -196,7 +196,7 @@ def test_answer_without_study_uid(scripted_pacs):
     assert final == 0
 
 
-def test_answer_without_the_uid_of_its_level(scripted_pacs):
+def test_match_without_the_uid_of_its_level(scripted_pacs):
     # Given
     study = factories.ct_study()
     pacs = scripted_pacs([study])
@@ -212,7 +212,7 @@ def test_answer_without_the_uid_of_its_level(scripted_pacs):
 
 
 @pytest.mark.filterwarnings("ignore:Unknown encoding:UserWarning")
-def test_answer_in_a_character_set_that_nobody_knows(scripted_pacs):
+def test_match_in_an_unknown_character_set(scripted_pacs):
     # Given
     pacs = scripted_pacs(studies(1))
     pacs.add_fault(operation="find", kind="unknown_character_set")
@@ -225,7 +225,7 @@ def test_answer_in_a_character_set_that_nobody_knows(scripted_pacs):
     assert (found.SpecificCharacterSet, final) == ("ISO_IR 999", 0)
 
 
-def test_fault_strikes_each_answer_about_one_study_and_no_other(scripted_pacs):
+def test_fault_strikes_each_match_of_one_study_only(scripted_pacs):
     # Given
     made = studies(5)
     ill = made[3].study_instance_uid
@@ -271,7 +271,7 @@ def test_association_that_does_not_survive_the_cap(scripted_pacs, effect):
     assert (len(found), final) == (3, None)
 
 
-def test_answer_with_ten_thousand_characters_of_modalities(scripted_pacs):
+def test_match_with_ten_thousand_characters_of_modalities(scripted_pacs):
     pacs = scripted_pacs(studies(1))
     pacs.add_fault(operation="find", kind="many_modalities")
 
@@ -282,7 +282,7 @@ def test_answer_with_ten_thousand_characters_of_modalities(scripted_pacs):
     assert list(found.ModalitiesInStudy)[:2] == ["CT", "SR"]
 
 
-def test_answer_that_lies_about_its_character_set(scripted_pacs):
+def test_match_that_lies_about_its_character_set(scripted_pacs):
     pacs = scripted_pacs(studies(1))
     pacs.add_fault(operation="find", kind="wrong_character_set")
 
@@ -293,7 +293,7 @@ def test_answer_that_lies_about_its_character_set(scripted_pacs):
     assert (found.SpecificCharacterSet, final) == ("ISO_IR 6", 0)
 
 
-def test_answer_that_cannot_be_decoded(scripted_pacs):
+def test_match_that_cannot_be_decoded(scripted_pacs):
     # Given
     pacs = scripted_pacs(studies(2))
     pacs.add_fault(operation="find", kind="bad_data_set")
@@ -304,12 +304,12 @@ def test_answer_that_cannot_be_decoded(scripted_pacs):
         responses = list(scu.assoc.send_c_find(identifier, FIND))
 
     # Then
-    # pynetdicom reports an answer that it cannot decode twice.
+    # pynetdicom reports a response that it cannot decode twice.
     assert [found is not None for _status, found in responses] == [False, False, True, False]
     assert responses[-1][0].Status == 0
 
 
-def test_answer_that_gets_lost(scripted_pacs):
+def test_match_that_gets_lost(scripted_pacs):
     pacs = scripted_pacs(studies(3))
     pacs.add_fault(operation="find", kind="drop_answer", after_responses=1)
 

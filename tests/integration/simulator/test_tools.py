@@ -123,7 +123,7 @@ def test_dcmtk_accepts_the_report(tmp_path, content):
     assert "E:" not in done.stderr
 
 
-def test_program_says_when_it_listens_and_ends_on_sigterm():
+def test_program_prints_when_it_listens_and_ends_on_sigterm():
     # Given
     command = [sys.executable, "-m", "simulator", "simulator/demo.toml", "--port", "0"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -167,7 +167,7 @@ def test_program_names_what_is_wrong_with_its_file(tmp_path, text, code, word):
     assert word in done.stderr
 
 
-def test_program_says_that_its_port_is_taken(tmp_path):
+def test_program_reports_that_its_port_is_taken(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("[pacs]\n")
     with socket.socket() as taken:

@@ -82,7 +82,7 @@ def test_another_service_is_told_that_it_is_not_served(store):
         number = scu.accepted[CT_EXPLICIT][0]
         scu.send_fragments(number, 1, scu.command(CT, None, field=0x20))
         scu.send_fragments(number, 0, b"x" * 100)
-        find = scu.answer()
+        find = scu.receive_response()
         store_over_echo = scu.store(ECHO, VERIFICATION, "1.2.3", b"x")
         echo = scu.echo()
     # Then

@@ -181,7 +181,7 @@ def test_an_answer_under_way_is_sent_before_a_stop_ends_the_association():
         stopping.start()
         go_on.set()
         # Then
-        assert scu.answer()[0] == 0x0000
+        assert scu.receive_response()[0] == 0x0000
         stopping.join()
 
 

@@ -147,4 +147,4 @@ def test_a_sender_that_is_only_slow_is_served(tmp_path):
             scu.send_fragments(number, 0, one.data_set[start:end], last=end >= len(one.data_set))
             time.sleep(0.2)
         # Then
-        assert scu.answer()[0] == 0
+        assert scu.receive_response()[0] == 0

@@ -162,7 +162,7 @@ def test_nonsense_is_refused_and_the_store_goes_on(store, field, data_set, event
         scu.send_fragments(context_id, 1, command(field, 1, event_type_id=event_type_id))
         scu.send_fragments(context_id, 0, data_set)
         # Then
-        assert scu.answer()[0] == status
+        assert scu.receive_response()[0] == status
         scu.release()
     assert store.send(made_object(1)) == [0]
 
@@ -176,4 +176,4 @@ def test_a_report_in_the_context_of_a_storage_class_is_refused(store):
         scu.send_fragments(context_id, 1, command(N_EVENT_REPORT, 1))
         scu.send_fragments(context_id, 0, report)
         # Then
-        assert scu.answer()[0] == 0x0211
+        assert scu.receive_response()[0] == 0x0211

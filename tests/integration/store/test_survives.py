@@ -128,7 +128,7 @@ def test_a_stopped_store_finishes_the_object_in_hand_and_ends_by_itself(process)
         wait_until(lambda: '"stopping"' in one.text())
         scu.send_fragments(number, 0, made.data_set[4000:])
         # Then
-        assert scu.answer()[0] == 0x0000
+        assert scu.receive_response()[0] == 0x0000
         # And the association ends, however much its sender has left
         with pytest.raises((EndedError, OSError)):
             send_many(scu)

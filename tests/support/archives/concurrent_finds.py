@@ -1,4 +1,4 @@
-"""Many C-FINDs on several associations of one process: is any answer lost?"""
+"""Many C-FINDs on several associations of one process: is any match lost?"""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from shared.dicom.query.matches import series_match
 TIMEOUTS = Timeouts(connect_s=10.0, response_s=30.0)
 
 
-def ask_for_series(
+def find_series(
     peer: Peer, expected: Mapping[str, frozenset[str]], *, associations: int, finds: int
 ) -> list[str]:
-    """Ask for the series of one study after the other; return a line for each answer that was not complete.
+    """Find the series of one study after the other; return a line for each incomplete result.
 
     `expected` holds the Series Instance UIDs of each study; `finds` are shared among the associations.
     """
@@ -26,18 +26,20 @@ def ask_for_series(
         for share in range(associations)
     ]
     with ThreadPoolExecutor(associations) as pool:
-        lost = pool.map(lambda share: _ask_over_one(peer, expected, share), shares)
+        lost = pool.map(lambda share: _find_over_one_association(peer, expected, share), shares)
         return [line for lines in lost for line in lines]
 
 
-def _ask_over_one(peer: Peer, expected: Mapping[str, frozenset[str]], share: Sequence[str]) -> list[str]:
+def _find_over_one_association(
+    peer: Peer, expected: Mapping[str, frozenset[str]], share: Sequence[str]
+) -> list[str]:
     lost = []
     association = open_find_association(peer, TIMEOUTS)
     for study_instance_uid in share:
         result = association.c_find(series_identifier([study_instance_uid]), series_match)
-        answered = frozenset(match.series_instance_uid for match in result.matches)
-        if result.error is not None or answered != expected[study_instance_uid]:
-            missing = len(expected[study_instance_uid] - answered)
+        matched = frozenset(match.series_instance_uid for match in result.matches)
+        if result.error is not None or matched != expected[study_instance_uid]:
+            missing = len(expected[study_instance_uid] - matched)
             lost.append(f"{study_instance_uid}: {missing} missing, error {result.error}")
             if not association.alive:
                 association = open_find_association(peer, TIMEOUTS)

@@ -49,7 +49,7 @@ class Orthanc:
         self._request("PUT", "/tools/log-level-dicom", b"verbose")
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it responds."""
         configuration = json.loads(CONFIGURATION.read_text(encoding="utf-8"))
         configuration |= {
             "StorageDirectory": str(self._folder / "storage"),
@@ -84,8 +84,8 @@ class Orthanc:
     def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:
         url = f"http://{self.host}:{self._http_port}{path}"
         request = urllib.request.Request(url, data=body, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            content: bytes = answer.read()
+        with urllib.request.urlopen(request, timeout=30) as response:
+            content: bytes = response.read()
             return content
 
     def add(self, files: Iterable[Path]) -> list[Path]:

@@ -97,7 +97,7 @@ def lose(storage: Path, sop_instance_uids: Collection[str]) -> None:
     assert lost == set(sop_instance_uids)
 
 
-#: Returns what arrived at a store: data sets by UID, None where it only tells the UIDs.
+#: Returns what arrived at a store: data sets by UID, None where it only has the UIDs.
 Arrived = Callable[[], dict[str, bytes | None]]
 
 

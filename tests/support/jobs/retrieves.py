@@ -23,7 +23,7 @@ GRACE_S = 0.4
 
 
 class Retrieves:
-    """A system whose retrieve service asks a scripted PACS to send to some store."""
+    """A system whose retrieve service has a scripted PACS send to some store."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -67,7 +67,7 @@ class Retrieves:
         """Add an ended query that kept these studies; return its id.
 
         `whole`: all objects of each series; `only`: just these objects, decided one by one; `named`: the
-        query knows the names of the objects; `counted`: the PACS told how many there are.
+        query knows the names of the objects; `counted`: the PACS announced how many there are.
         """
         query_id = columns.pop("job_id", "query-1")
         nodes = {"remote_id": self.remote.id, "store_id": self.store.id}
@@ -131,7 +131,7 @@ class Retrieves:
 
 
 def asked(pacs: ScriptedPacs, operation: str = "move") -> list[RecordedRequest]:
-    """Return the requests of one kind that a PACS was asked, in the order in which they came."""
+    """Return the requests of one kind that a PACS got, in their order."""
     # They are recorded when they end.
     requests = sorted(pacs.witness.requests, key=lambda request: request.number)
     return [request for request in requests if request.operation == operation]

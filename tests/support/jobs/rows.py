@@ -68,7 +68,7 @@ def a_task(job_id: str = "query-1", **columns: Any) -> QueryTask:
 
 
 def a_find(task_id: int, job_id: str = "query-1", **columns: Any) -> QueryFind:
-    """Return a C-FIND, by default answered at series level."""
+    """Return a C-FIND, by default a complete one at series level."""
     defaults: dict[str, Any] = {
         "level": "SERIES",
         "keys": {},

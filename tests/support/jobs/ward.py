@@ -1,7 +1,7 @@
-"""A small archive with a study of every kind, what is right about it, and queries of PACS that hold it.
+"""A small archive with a study of every kind, the right decisions about it, and queries of PACS that hold it.
 
 The truth does not come from the code under test: the blueprints of the simulator know what holds the dose. A
-PACS in its right mind is asked once; what another one leads to is compared study by study, series by series.
+PACS without faults is queried once; the result of another one is compared study by study, series by series.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ def series_of(kind: str, modality: str) -> str:
     return next(entry.series_instance_uid for entry in ONE[kind].series if entry.modality == modality)
 
 
-# What is right
+# The right decisions
 
 
 def is_wanted(study: Study, criteria: Mapping[str, Any] = CRITERIA) -> bool:
-    """Tell whether a study has a requested type."""
+    """Return whether a study has a requested type."""
     codes = {entry.modality for entry in study.series}
     if any(not codes.isdisjoint(CODES[name]) for name in criteria["types"]):
         return True
@@ -133,7 +133,7 @@ def missing_windows(query: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def lies_in(study: Study, window: Mapping[str, Any]) -> bool:
-    """Tell whether a study belongs to a window that is missing."""
+    """Return whether a study belongs to a window that is missing."""
     days, code = window["window"], window["code"]
     codes = code.split("\\") if isinstance(code, str) else code
     if codes and not {entry.modality for entry in study.series} & set(codes):
@@ -146,10 +146,10 @@ def lies_in(study: Study, window: Mapping[str, Any]) -> bool:
     ) <= moment <= (days["time_until"] or "9")
 
 
-def told(judged: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return a decision and those about its series; which objects are kept is for the truth to tell.
+def verdict_on(judged: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return a decision and those about its series; which objects are kept is compared elsewhere.
 
-    How many objects there are, and the names of those of a whole series, depend on what the PACS tells.
+    How many objects there are, and the names of those of a whole series, depend on what the PACS returns.
     """
     keys = ("modality", "decision", "reason", "note", "whole")
     series = {series["series_instance_uid"]: [series[key] for key in keys] for series in judged["series"]}
@@ -173,7 +173,7 @@ def check_against_truth(
         uid = study.study_instance_uid
         if uid in judged:
             assert kept_of(judged[uid], study) == truth_of(study, criteria), study.kind
-            assert expected is None or told(judged[uid]) == told(expected[uid]), study.kind
+            assert expected is None or verdict_on(judged[uid]) == verdict_on(expected[uid]), study.kind
         elif is_wanted(study, criteria):
             lost.add(uid)
             if uid not in named and not any(lies_in(study, window) for window in windows):
@@ -184,12 +184,12 @@ def check_against_truth(
     return lost
 
 
-# Asking
+# Queries
 
 
 @dataclass
 class Desk:
-    """A system with short waits that asks one PACS after the other."""
+    """A system with short waits that queries one PACS after the other."""
 
     system: System
     pacs: list[ScriptedPacs] = field(default_factory=list)
@@ -231,18 +231,18 @@ class Desk:
         criteria: Mapping[str, Any] = CRITERIA,
         learned: Profile | None = None,
     ) -> dict[str, Any]:
-        """Ask a PACS that behaves like this, of which so much is known; the PACS is the last of `pacs`."""
+        """Query a PACS with these traits and this profile; the PACS is the last of `pacs`."""
         name = self.open(archive, **traits, faults=tuple(faults))
         if learned is not None:
             self.learn(name, learned)
         try:
             return self.query(name, criteria)
         finally:
-            # An idle association costs time: its two ends look for something to do.
+            # An idle association costs time: its two ends poll.
             self.pacs[-1].stop()
 
     def right(self) -> dict[str, Any]:
-        """Return the decisions that a PACS in its right mind leads to; it is asked once."""
+        """Return the decisions for a PACS without faults; it is queried once."""
         if self._right is None:
             query = self.ask({})
             assert check_against_truth(query, WARD) == set()

@@ -1,4 +1,4 @@
-"""A PACS that says byte by byte what a test wants, whatever it is asked."""
+"""A PACS that sends the bytes that a test wants, whatever the request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def acceptance(transfer_syntax: bytes = IMPLICIT, maximum_length: int = 16384) -
 
 
 class StrangePacs:
-    """Takes one association after the other; what it says to the request that follows is up to the test."""
+    """Takes one association after the other; the bytes that follow the request are up to the test."""
 
     def __init__(self, reply: Callable[[socket.socket], None], accept: bytes = acceptance()) -> None:
         self.reply, self.accept = reply, accept
@@ -60,7 +60,7 @@ class StrangePacs:
 
     def _talk(self, connection: socket.socket) -> None:
         splitter = PduSplitter()
-        associated = asked = False
+        associated = rejected = False
         while data := connection.recv(65536):
             self.received += splitter.feed(data)
             if not associated:
@@ -69,8 +69,8 @@ class StrangePacs:
             elif any(kind == A_RELEASE_RQ for kind, _ in self.received):
                 connection.sendall(RELEASE_RP)
                 return
-            elif not asked:
-                asked = True
+            elif not rejected:
+                rejected = True
                 self.reply(connection)
 
 

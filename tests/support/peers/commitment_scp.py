@@ -22,7 +22,7 @@ SAME, NEW, SILENT = "same", "new", "silent"
 
 
 @dataclass(frozen=True)
-class Asked:
+class CommitmentRequest:
     """One request for storage commitment."""
 
     transaction_uid: str
@@ -56,7 +56,7 @@ def _reference(uid: str, sop_class_uid: str) -> Dataset:
 def send_report(
     port: int, report: Dataset, event_type_id: int, *, calling_ae_title: str = "STORE", role: bool = True
 ) -> int | None:
-    """Report on an association of its own, as the SCP; return the status of the answer."""
+    """Report on an association of its own, as the SCP; return the status of the response."""
     ae = ApplicationEntity(ae_title=calling_ae_title)
     ae.add_requested_context(STORAGE_COMMITMENT)
     roles: Any = [build_role(STORAGE_COMMITMENT, scp_role=True)] if role else []
@@ -80,7 +80,7 @@ class CommittingStore(StoreScp):
         super().__init__()
         self.way = way
         self.reports_to = reports_to
-        #: Answer to the N-ACTION, by the number of the request.
+        #: Status of the N-ACTION response, by the number of the request.
         self.action_status: Callable[[int], int] = lambda _number: 0x0000
         #: Objects that it holds and does not commit to, with the Failure Reason.
         self.failing: dict[str, int] = {}
@@ -88,7 +88,7 @@ class CommittingStore(StoreScp):
         self.edit: Callable[[Dataset], Dataset] = lambda report: report
         #: How often each report is sent.
         self.times = 1
-        self.asked: list[Asked] = []
+        self.requests: list[CommitmentRequest] = []
         self.statuses: list[int | None] = []
         self.reports: list[Dataset] = []
         self._threads: list[threading.Thread] = []
@@ -108,29 +108,29 @@ class CommittingStore(StoreScp):
             str(item.ReferencedSOPInstanceUID): str(item.ReferencedSOPClassUID)
             for item in information.ReferencedSOPSequence
         }
-        asked = Asked(str(information.TransactionUID), references)
-        self.asked.append(asked)
-        status = self.action_status(len(self.asked))
+        request = CommitmentRequest(str(information.TransactionUID), references)
+        self.requests.append(request)
+        status = self.action_status(len(self.requests))
         if status == 0 and self.way != SILENT:
-            thread = threading.Thread(target=self._report, args=(asked, event.assoc), daemon=True)
+            thread = threading.Thread(target=self._report, args=(request, event.assoc), daemon=True)
             self._threads.append(thread)
             thread.start()
         return status, None
 
-    def report_on(self, asked: Asked) -> tuple[Dataset, int]:
-        """Return what it says to a request, and the event type."""
+    def report_on(self, request: CommitmentRequest) -> tuple[Dataset, int]:
+        """Return its report on a request, and the event type."""
         held = self.uids
-        failed = {uid: NO_SUCH_INSTANCE for uid in asked.references if uid not in held} | {
-            uid: reason for uid, reason in self.failing.items() if uid in asked.references
+        failed = {uid: NO_SUCH_INSTANCE for uid in request.references if uid not in held} | {
+            uid: reason for uid, reason in self.failing.items() if uid in request.references
         }
         committed = {
-            uid: sop_class_uid for uid, sop_class_uid in asked.references.items() if uid not in failed
+            uid: sop_class_uid for uid, sop_class_uid in request.references.items() if uid not in failed
         }
-        report = self.edit(report_data_set(asked.transaction_uid, committed, failed))
+        report = self.edit(report_data_set(request.transaction_uid, committed, failed))
         return report, FAILURES_EXIST if failed else ALL_COMMITTED
 
-    def _report(self, asked: Asked, assoc: Association) -> None:
-        report, event_type_id = self.report_on(asked)
+    def _report(self, request: CommitmentRequest, assoc: Association) -> None:
+        report, event_type_id = self.report_on(request)
         for _ in range(self.times):
             self.reports.append(report)
             if self.way == NEW:

@@ -74,14 +74,14 @@ class Scu:
             raw.close()
 
     def find(self, level: str, **keys: Any) -> tuple[list[Dataset], int | None]:
-        """Return the answers of a C-FIND and its final status, None where none came."""
-        answers = []
+        """Return the matches of a C-FIND and its final status, None if none came."""
+        matches = []
         final: int | None = None
         for status, identifier in self.assoc.send_c_find(identifier_of(level, **keys), FIND):
             final = status.get("Status")
             if final in {0xFF00, 0xFF01} and identifier is not None:
-                answers.append(identifier)
-        return answers, final
+                matches.append(identifier)
+        return matches, final
 
     def move(self, level: str, destination: str = "STORE", **keys: Any) -> list[Dataset]:
         """Return the statuses of a C-MOVE; the last is the final one."""
@@ -90,7 +90,7 @@ class Scu:
 
 
 def identifier_of(level: str, **keys: Any) -> Dataset:
-    """Return a request identifier; a key given as None is asked for without value."""
+    """Return a request identifier; a key given as None is requested without a value."""
     ds = Dataset()
     ds.QueryRetrieveLevel = level
     for keyword, value in keys.items():

@@ -1,4 +1,4 @@
-"""A store node that is not ours and answers queries about what it holds."""
+"""A store node that is not ours and can be queried."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pynetdicom.ae import ApplicationEntity
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
 
 
-class AnsweringStore:
-    """A store that keeps UIDs and answers image-level queries about them.
+class QueryableStore:
+    """A store that keeps UIDs and matches image-level queries against them.
 
-    `answer` may be replaced: it is asked for the status of each object.
+    `status_for` may be replaced: it returns the status of each object.
     """
 
     def __init__(self) -> None:
         self.ae_title = "ARCHIVE"
         self.held: dict[str, set[str]] = {}
         self.finds = 0
-        self.answer: Callable[[str], int] = lambda _sop_instance_uid: 0x0000
+        self.status_for: Callable[[str], int] = lambda _sop_instance_uid: 0x0000
         self._ae = ApplicationEntity(ae_title=self.ae_title)
         self._ae.supported_contexts = AllStoragePresentationContexts
         self._ae.add_supported_context(STUDY_ROOT_FIND)
@@ -32,7 +32,7 @@ class AnsweringStore:
 
     def _store(self, event: evt.Event) -> int:
         ds = event.dataset
-        status = self.answer(str(ds.SOPInstanceUID))
+        status = self.status_for(str(ds.SOPInstanceUID))
         if status == 0:
             self.held.setdefault(str(ds.SeriesInstanceUID), set()).add(str(ds.SOPInstanceUID))
         return status

@@ -39,19 +39,19 @@ class Received:
 
 class _StoreServer(ThreadedAssociationServer):
     def service_actions(self) -> None:
-        """Do nothing: pynetdicom collects garbage at every 60th look whether to stop."""
+        """Do nothing: pynetdicom collects garbage at every 60th poll."""
 
 
 class StoreScp:
     """A C-STORE SCP that keeps what it gets in memory.
 
-    `answer` may be replaced: it is asked for the status of each object before it is recorded.
+    `status_for` may be replaced: it returns the status of each object before it is recorded.
     """
 
     def __init__(self, ae_title: str = "STORE") -> None:
         self.ae_title = ae_title
         self.port = 0
-        self.answer: Callable[[str], int] = lambda _sop_instance_uid: 0x0000
+        self.status_for: Callable[[str], int] = lambda _sop_instance_uid: 0x0000
         self._arrived = threading.Condition()
         self._received: list[Received] = []
         self._ae = ApplicationEntity(ae_title=ae_title)
@@ -71,7 +71,7 @@ class StoreScp:
             server_class=_StoreServer,
         )
         self.port = int(self._server.server_address[1])
-        # pynetdicom's own thread looks only twice a second whether it shall stop.
+        # pynetdicom's own thread polls for its end only twice a second.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
@@ -102,7 +102,7 @@ class StoreScp:
         wrapped = event.assoc.dul.socket
         if wrapped is not None and wrapped.socket is not None:
             acknowledge_at_once(wrapped.socket)
-        status = self.answer(sop_instance_uid)
+        status = self.status_for(sop_instance_uid)
         if status in {0x0000, 0xB000, 0xB006, 0xB007}:
             received = Received(
                 str(request.AffectedSOPClassUID),
@@ -128,7 +128,7 @@ class StoreScp:
         return frozenset(received.sop_instance_uid for received in self.received)
 
     def wait_for(self, number: int, timeout_s: float = 20) -> bool:
-        """Wait until so many objects have arrived."""
+        """Wait until this many objects have arrived."""
         with self._arrived:
             return self._arrived.wait_for(lambda: len(self._received) >= number, timeout_s)
 

@@ -1,4 +1,4 @@
-"""A C-STORE SCU made of bytes: sends whatever it is told, right or wrong."""
+"""A C-STORE SCU made of bytes: sends whatever a test wants, right or wrong."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Scu:
             parts += element(0x1000, sop_instance_uid.encode())
         return element(0, struct.pack("<L", len(parts))) + parts
 
-    def answer(self) -> tuple[int, str]:
+    def receive_response(self) -> tuple[int, str]:
         kind, body = self.read_pdu()
         if kind != 4:
             raise EndedError(f"PDU type {kind}")
@@ -154,12 +154,12 @@ class Scu:
     ) -> tuple[int, str]:
         """Send one C-STORE request and return status code and error comment."""
         self.begin_store(context, sop_class_uid, sop_instance_uid, data_set)
-        return self.answer()
+        return self.receive_response()
 
     def echo(self) -> int:
         context_id = self.accepted[(VERIFICATION, (IMPLICIT,))][0]
         self.send_fragments(context_id, 1, self.command(VERIFICATION, None, field=0x30, data=False))
-        return self.answer()[0]
+        return self.receive_response()[0]
 
     def release(self) -> None:
         self.socket.sendall(pdu(5, bytes(4)))

@@ -11,7 +11,7 @@ from typing import Any
 from simulator.archive.model import Instance, Series, Study
 from simulator.content import RECIPES
 
-#: The day on which made studies happened unless a test says otherwise.
+#: The default date of made-up studies.
 DAY = dt.date(2024, 3, 5)
 _numbers = itertools.count(1)
 
@@ -80,7 +80,7 @@ def ct_study(
     reports: int = 1,
     **fields: Any,
 ) -> Study:
-    """Return a CT study: one image series, and the reports that are asked for."""
+    """Return a CT study: one image series, and the requested reports."""
     members = [series("ct_image", images, description="Thorax 5.0")]
     members += [series("philips_dose_info", description="Dose Info")] if with_dose_info else []
     members += [series("rdsr_ct", reports, description="Dose Report")] if with_rdsr else []

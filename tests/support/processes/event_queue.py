@@ -1,4 +1,4 @@
-"""Events of an installation, kept by the broker in a durable queue: also while nobody is connected."""
+"""Events of an installation, kept by the broker in a durable queue: also while no consumer is connected."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Running:
         return Finished(code, self.out.read_text(), self.err.read_text())
 
     def terminate(self) -> int:
-        """Ask it to end with SIGTERM and return its exit code."""
+        """Send SIGTERM, wait for the end and return the exit code."""
         self._process.terminate()
         return self.wait(60).code
 
@@ -171,7 +171,7 @@ class Installation:
         return started
 
     def kill_all(self) -> None:
-        """Kill every process that runs, at once, with SIGKILL."""
+        """Kill every running process with SIGKILL."""
         running = [process for process in self._processes if process.running]
         for process in running:
             os.kill(process.pid, signal.SIGKILL)
@@ -193,7 +193,7 @@ class Observed(System):
     """An installation's database and events, seen from the test; no service runs in this process."""
 
     def wait_for_consumers(self, service: str, number: int) -> None:
-        """Wait until so many processes of a service take part."""
+        """Wait until this many processes of a service consume."""
         for queue in QUEUES[service]:
             wait_until(lambda queue=queue: self.broker.queue_state(queue).consumers == number)  # type: ignore[misc]
 
@@ -207,16 +207,16 @@ class Observed(System):
             session.get_one(Node, node.id).max_associations = 16
         pacs.destinations[self.settings.store_ae_title] = ("127.0.0.1", self.settings.store_port)
 
-    def pids_in_hand(self, kind: str) -> set[int]:
+    def pids_in_progress(self, kind: str) -> set[int]:
         """Return the processes that have tasks of a kind in hand: the ledger names them."""
         table: type[Any] = QueryTask if kind == "query" else RetrieveTask
         with self.database.read() as session:
             workers = session.scalars(select(table.worker).where(table.state == "running").distinct())
             return {int(worker.rpartition(":")[2]) for worker in workers}
 
-    def task_in_hand_of(self, kind: str, process: Running) -> None:
+    def task_in_progress_of(self, kind: str, process: Running) -> None:
         """Wait until a process has a task in hand."""
-        wait_until(lambda: process.pid in self.pids_in_hand(kind))
+        wait_until(lambda: process.pid in self.pids_in_progress(kind))
 
     def files(self) -> set[str]:
         """Return the SOP Instance UIDs of the objects on disk."""
@@ -235,7 +235,7 @@ def installed(folder: Path, amqp_url: str, amqp_prefix: str, **options: str) -> 
 
 @contextlib.contextmanager
 def observed(installation: Installation) -> Iterator[Observed]:
-    """Look at an installation whose database exists: its rows, and its events from now on."""
+    """Observe an installation whose database exists: its rows, and its events from now on."""
     settings = installation.settings
     database, broker = Database(settings.database), RabbitBroker(settings.amqp_url, settings.amqp_prefix)
     try:

@@ -104,7 +104,7 @@ def broker(make_broker) -> Broker:
 
 
 class Inbox:
-    """A handler that remembers deliveries in order and ends each as told (None leaves it in hand)."""
+    """Records deliveries in order; ends each as configured (None leaves it unacknowledged)."""
 
     def __init__(self, end: Callable[[Delivery], None] | None = None) -> None:
         self.deliveries: list[Delivery] = []

@@ -1,4 +1,4 @@
-"""Services that answer commands at once with what a test has scripted; the real broker and ledger between."""
+"""Services that publish scripted events for commands; broker and ledger are real."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ DONE = {"status": "completed", "slices_total": 1, "slices_complete": 1}
 
 @dataclass
 class Script:
-    """What the services answer."""
+    """What the services publish."""
 
-    #: Outcome by node name; a node that is not named answers.
+    #: Outcome by node name; any other node gets success.
     outcomes: dict[str, str] = field(default_factory=dict)
     query: dict[str, Any] = field(default_factory=lambda: {**DONE, "studies_found": 1, "studies_kept": 1})
     retrieve: dict[str, Any] = field(
@@ -61,7 +61,7 @@ class Script:
 
 
 class FakeServices:
-    """Answers the commands of one test over a memory broker that `doseqr` reaches by the bridge."""
+    """Handles the commands of one test over a memory broker that `doseqr` reaches by the bridge."""
 
     def __init__(self, settings: Settings, script: Script) -> None:
         self.script = script
@@ -91,7 +91,7 @@ class FakeServices:
             self._serve(queue, {kind: self._recorded(handler) for kind, handler in of_queue.items()})
 
     def stop_service(self, name: str) -> None:
-        """Let nobody listen on the queues of a service."""
+        """Cancel all consumers of a service."""
         for queue in [queue for queue in self._workers if queue.split("-")[0] == name]:
             for worker in self._workers.pop(queue):
                 worker.stop(1.0)
@@ -162,7 +162,7 @@ class FakeServices:
             session.flush()
             for number in range(columns.get("studies_kept", 0)):
                 session.add(a_study(f"1.2.{number + 1}", envelope.id))
-        self._told("query", envelope.id)
+        self._publish_end("query", envelope.id)
         if command.retrieve and columns.get("studies_kept") and columns["status"] in ENDED:
             order = RunRetrieve(query_id=envelope.id)
             self._publisher.command(order, command_id=f"{envelope.id[:61]}-r")
@@ -172,9 +172,9 @@ class FakeServices:
             session.add(
                 a_retrieve(envelope.id, command.query_id, requested_at=utc_now(), **self.script.retrieve)
             )
-        self._told("retrieve", envelope.id)
+        self._publish_end("retrieve", envelope.id)
 
-    def _told(self, kind: Any, job_id: str) -> None:
+    def _publish_end(self, kind: Any, job_id: str) -> None:
         self._publisher.event(Accepted(job_id=job_id, kind=kind), kind, job_id)
         with self.database.read() as session:
             job = get_job(session, job_id)
@@ -189,7 +189,7 @@ class FakeServices:
             if job is not None:
                 job.status = "cancelled"
         if job is not None:
-            self._told("query", command.job_id)
+            self._publish_end("query", command.job_id)
 
     def _cancel_retrieve(self, envelope: Envelope, command: CancelJob) -> None:
         with self.database.write() as session:
@@ -197,7 +197,7 @@ class FakeServices:
             if job is not None:
                 job.status = "cancelled"
         if job is not None:
-            self._told("retrieve", command.job_id)
+            self._publish_end("retrieve", command.job_id)
 
     def _again(self, envelope: Envelope, command: AskAgain) -> None:
         with self.database.write() as session:
@@ -207,7 +207,7 @@ class FakeServices:
             job.round += 1
             for name, value in self.script.query.items():
                 setattr(job, name, value)
-        self._told("query", command.job_id)
+        self._publish_end("query", command.job_id)
         if job.retrieve_after and job.status in ENDED:
             retrieve_id = retrieve_id_after(command.job_id, job.round)
             self._publisher.command(RunRetrieve(query_id=command.job_id), command_id=retrieve_id)

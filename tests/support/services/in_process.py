@@ -27,14 +27,14 @@ from tests.support.waiting import wait_until
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on."""
+    """Return a free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class System:
-    """Services over one broker and one database, and what they told."""
+    """Services over one broker and one database, and the events they published."""
 
     def __init__(self, settings: Settings, broker: Broker, database: Database) -> None:
         self.settings = settings
@@ -43,9 +43,9 @@ class System:
         self.events: list[tuple[str, Event]] = []
         self.publisher = Publisher(broker, "test")
         self._lifecycles: dict[str, Lifecycle] = {}
-        self._subscription = broker.subscribe(["#"], self._heard)
+        self._subscription = broker.subscribe(["#"], self._record)
 
-    def _heard(self, message: Message) -> None:
+    def _record(self, message: Message) -> None:
         self.events.append((message.routing_key, decode_event(message)[1]))
 
     def start(self, *services: str) -> None:
@@ -146,7 +146,7 @@ class System:
 
     def wait_for_end(self, job_id: str, timeout_s: float = 60.0) -> None:
         """Wait until a job has ended and its end was announced."""
-        # Hearing costs less than looking into the database again and again; asked again, a job ended before.
+        # Events cost less than polling the database; a job that runs again has ended before.
         wait_until(lambda: bool(self.endings(job_id)), timeout_s)
         self.wait_for_status(job_id, *ENDED, timeout_s=timeout_s)
 
@@ -154,14 +154,14 @@ class System:
         """Return the ending events of a job."""
         return [event for _, event in self.events if isinstance(event, JobEnded) and event.job_id == job_id]
 
-    def heard(self, kind: type[Event]) -> list[Any]:
+    def published(self, kind: type[Event]) -> list[Any]:
         """Return all events of one kind."""
         return [event for _, event in self.events if isinstance(event, kind)]
 
     def wait_for_event(self, kind: type[Event], timeout_s: float = 30.0) -> Any:
         """Wait for the first event of one kind."""
-        wait_until(lambda: bool(self.heard(kind)), timeout_s)
-        return self.heard(kind)[0]
+        wait_until(lambda: bool(self.published(kind)), timeout_s)
+        return self.published(kind)[0]
 
 
 def kept_objects(query: Mapping[str, Any]) -> set[str]:

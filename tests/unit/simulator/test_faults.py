@@ -1,4 +1,4 @@
-"""When a fault strikes, and what a behaviour may say."""
+"""When a fault strikes, and what a behaviour may contain."""
 
 from __future__ import annotations
 

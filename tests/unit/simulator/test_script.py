@@ -1,4 +1,4 @@
-"""A PACS in a TOML file, and what the documentation says of it."""
+"""A PACS in a TOML file, and its documentation."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_content_is_the_same_each_time(content):
 
 
 @pytest.mark.parametrize("content", [name for name in RECIPES if "image" in name or "capture" in name])
-def test_pixel_data_has_the_size_that_the_header_says(content):
+def test_pixel_data_has_the_size_in_the_header(content):
     ds = made(content)
 
     frames = int(ds.get("NumberOfFrames", 1))

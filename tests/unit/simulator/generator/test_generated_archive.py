@@ -19,7 +19,7 @@ TYPES = ("CT", "MG", "DX", "FL", "NM")
 
 @given(n=st.integers(0, 300), days=st.integers(1, 40), seed=st.integers(0, 99))
 @settings(max_examples=25, deadline=None)
-def test_archive_holds_as_many_studies_as_asked_for_each_once(n, days, seed):
+def test_archive_holds_the_requested_number_of_studies(n, days, seed):
     # When
     archive = generate(n, seed, FIRST, FIRST + dt.timedelta(days=days - 1))
     studies = list(archive.studies())
@@ -64,7 +64,7 @@ def test_window_that_moves_on_keeps_the_studies_of_a_day():
     assert all(uids[0][uid] == uids[1][uid] for uid in common)
 
 
-def test_days_are_found_without_looking_at_others():
+def test_days_are_found_without_reading_others():
     # Given
     archive = generate(500, 3, FIRST, LAST)
     first, last = dt.date(2024, 1, 10), dt.date(2024, 1, 12)
@@ -94,7 +94,7 @@ def test_unknown_uid_leads_nowhere(uid):
     assert archive.study(uid) is archive.study_of_series(uid) is archive.study_of_instance(uid) is None
 
 
-def test_study_says_the_modalities_that_its_series_have():
+def test_study_has_the_modalities_of_its_series():
     for study in generate(300, 3, FIRST, LAST).studies():
         assert set(study.modalities_in_study) == {series.modality for series in study.series}
         assert len(study.series) == len(list(study.series))

@@ -29,7 +29,7 @@ def fragments(pdus: bytes) -> list[tuple[int, int, bytes]]:
     payload=st.binary(max_size=2000),
     maximum=st.integers(min_value=0, max_value=300).filter(lambda n: n == 0 or n > 6),
 )
-def test_fragments_join_to_the_payload_and_only_the_last_says_so(payload, maximum):
+def test_fragments_join_to_the_payload_and_only_the_last_is_marked(payload, maximum):
     # When
     parts = fragments(dimse_message.p_data(3, payload, is_command=False, maximum_length=maximum))
 
@@ -39,7 +39,7 @@ def test_fragments_join_to_the_payload_and_only_the_last_says_so(payload, maximu
     assert all(maximum == 0 or len(content) + 6 <= maximum for _context, _header, content in parts)
 
 
-def test_command_set_says_its_length_and_whether_a_data_set_follows():
+def test_command_set_has_its_length_and_data_set_type():
     # When
     encoded = dimse_message.command_set(
         [(dimse_message.STATUS, 0xFF00), (dimse_message.AFFECTED_SOP_CLASS_UID, "1.2.3")], has_data_set=True

@@ -1,4 +1,4 @@
-"""What a request asks for, and what this PACS makes of it."""
+"""Parsing a request, and what this PACS makes of it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_modalities_in_study_is_matched_or_not(trait, number):
 @pytest.mark.parametrize(
     ("treatment", "number"), [("accepted", 2), ("ignored", 3), ("first_only", 1), ("empty", 0)]
 )
-def test_uid_lists_are_treated_as_told(treatment, number):
+def test_uid_lists_are_treated_as_configured(treatment, number):
     # Given
     studies = [factories.sr_only_study() for _ in range(3)]
     uids = tuple(study.study_instance_uid for study in studies[:2])
@@ -134,7 +134,7 @@ def test_relational_query_needs_its_negotiation():
         found(archive, "SERIES", relational=False, StudyDate="20240305")
 
 
-def test_image_level_answers_nothing_for_the_modalities_named():
+def test_image_level_is_empty_for_the_named_modalities():
     # Given
     study = factories.ct_study()
     images, report = study.series
@@ -156,7 +156,7 @@ def test_image_level_answers_nothing_for_the_modalities_named():
     )
 
 
-def test_hidden_entities_are_counted_and_not_answered():
+def test_hidden_entities_are_counted_and_not_returned():
     # Given
     study = factories.ct_study()
     behaviour = Behaviour(hidden={study.series[1].series_instance_uid})
@@ -182,7 +182,7 @@ def test_values_that_may_speak_of_a_patient_are_not_recorded():
 
 
 @pytest.mark.parametrize("implicit_vr", [True, False])
-def test_answer_is_what_a_data_set_library_would_write(implicit_vr):
+def test_identifier_is_what_a_data_set_library_would_write(implicit_vr):
     # Given
     study = factories.ct_study(description="Schädel")
     asked = dict.fromkeys(
@@ -218,7 +218,7 @@ def test_answer_is_what_a_data_set_library_would_write(implicit_vr):
     assert encoded == encode(expected, implicit_vr=implicit_vr)
 
 
-def test_answers_leave_out_what_is_not_returned():
+def test_matches_lack_what_is_not_returned():
     # Given
     study = factories.ct_study()
     behaviour = Behaviour(not_returned={"StudyDescription", "SERIES.Modality"}, modalities_in_study="absent")
@@ -237,7 +237,7 @@ def test_answers_leave_out_what_is_not_returned():
     ]
 
 
-def test_archive_can_change_while_it_is_being_asked():
+def test_archive_can_change_while_it_is_queried():
     # Given
     first, second = factories.ct_study(), factories.ct_study()
     archive = StudyList([first])

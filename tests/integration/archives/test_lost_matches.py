@@ -1,13 +1,13 @@
-"""No answer is lost on our side, however many associations one process has (pynetdicom's issue 875)."""
+"""No match is lost on our side, however many associations one process has (pynetdicom's issue 875)."""
 
 from __future__ import annotations
 
 from shared.dicom.association.pynetdicom_association import Peer
-from tests.support.archives.concurrent_finds import ask_for_series
+from tests.support.archives.concurrent_finds import find_series
 from tests.support.archives.content import files_of, studies
 from tests.support.archives.orthanc import Orthanc
 
-#: Asked in the tests; `make soak` asks ten times as often.
+#: C-FINDs in the tests; `make soak` sends ten times as many.
 FINDS = 2_000
 
 
@@ -22,12 +22,12 @@ def filled(orthanc: Orthanc, number: int) -> dict[str, frozenset[str]]:
     }
 
 
-def test_four_associations_of_one_process_get_every_answer_of_an_orthanc(make_orthanc):
+def test_four_associations_of_one_process_get_every_match_of_an_orthanc(make_orthanc):
     # Given
     orthanc = make_orthanc("ORTHANC")
     expected = filled(orthanc, 25)
     peer = Peer(orthanc.host, orthanc.port, orthanc.ae_title, "DOSEQR")
     # When
-    lost = ask_for_series(peer, expected, associations=4, finds=FINDS)
+    lost = find_series(peer, expected, associations=4, finds=FINDS)
     # Then
     assert lost == []

@@ -1,23 +1,23 @@
-"""The long form: 20,000 C-FINDs at series level on four associations, every answer complete."""
+"""The long form: 20,000 C-FINDs at series level on four associations, every match complete."""
 
 from __future__ import annotations
 
 import pytest
 
 from shared.dicom.association.pynetdicom_association import Peer
-from tests.integration.archives.test_lost_answers import filled
-from tests.support.archives.concurrent_finds import ask_for_series
+from tests.integration.archives.test_lost_matches import filled
+from tests.support.archives.concurrent_finds import find_series
 
 FINDS = 20_000
 
 
 @pytest.mark.timeout(1800)
-def test_twenty_thousand_finds_lose_no_answer(make_orthanc):
+def test_twenty_thousand_finds_lose_no_match(make_orthanc):
     # Given
     orthanc = make_orthanc("ORTHANC")
     expected = filled(orthanc, 50)
     peer = Peer(orthanc.host, orthanc.port, orthanc.ae_title, "DOSEQR")
     # When
-    lost = ask_for_series(peer, expected, associations=4, finds=FINDS)
+    lost = find_series(peer, expected, associations=4, finds=FINDS)
     # Then
     assert lost == []
