@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.errors import InvalidInputError
 from shared.identifiers import Uid, parse_uid
 
@@ -12,10 +13,6 @@ PREAMBLE_BYTES = 128
 MAGIC = b"DICM"
 #: A head is never longer than this; what is further away is no head of ours or of anybody.
 MAX_HEAD_BYTES = 1 << 16
-
-#: Who wrote the file (PS3.7 annex D.3.3.2); made from a UUID (PS3.5 annex B.2).
-IMPLEMENTATION_CLASS_UID = "2.25.125735911560372575857198724207314405353"
-IMPLEMENTATION_VERSION_NAME = "DOSEQR"
 
 _GROUP = 0x0002
 _TRANSFER_SYNTAX = 0x0010

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import structlog
@@ -27,17 +27,16 @@ from services.store.scp.negotiation import UnexpectedPduError, accept, read_requ
 from services.store.store_object import DEFECT, CStoreCommand, CStoreRequest, StoreResponse, shown_ae_title
 from shared.dicom.association.storage_commitment import PROCESSING_FAILURE
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION
-from shared.dicom.upper_layer.acceptor_connection import DRAIN_S, AcceptorConnection, GoneError
 from shared.dicom.upper_layer.associate_acceptor import AcceptedContext
 from shared.dicom.upper_layer.associate_requestor import AssociateReject
-from shared.dicom.upper_layer.dimse_command import MAX_COMMAND_BYTES, N_EVENT_REPORT_RQ, decode_command
+from shared.dicom.upper_layer.connection import DRAIN_S, AbortedError, Connection
+from shared.dicom.upper_layer.dimse_command import N_EVENT_REPORT_RQ
+from shared.dicom.upper_layer.dimse_message import DimseMessage, MessageAssembler
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import (
     A_ABORT,
     A_RELEASE_RQ,
-    COMMAND,
     INVALID_PARAMETER,
-    LAST,
     P_DATA_TF,
     RELEASE_RP,
     SERVICE_PROVIDER,
@@ -56,16 +55,15 @@ log = structlog.get_logger(__name__)
 class StoreAssociation:
     """Serves one connection from its request for an association to its end."""
 
-    def __init__(self, channel: AcceptorConnection, address: str, terms: Terms) -> None:
-        self._channel = channel
+    def __init__(self, connection: Connection, address: str, terms: Terms) -> None:
+        self._connection = connection
         self._address = address
         self._terms = terms
         self._pace = ReceiveRate(terms.stall_s)
         self._contexts: dict[int, AcceptedContext] = {}
         self._maximum_length = 0
         self._calling_ae_title = ""
-        self._command = bytearray()
-        self._context_id = 0
+        self._assembler = MessageAssembler(self._data_set_of)
         self._request: DimseRequest | None = None
         self._arriving: IncomingDataSet | None = None
         self._requests = 0
@@ -85,7 +83,7 @@ class StoreAssociation:
             if self._in_hand or self._ended or time.monotonic() - self._idle_since < idle_s:
                 return False
             self._ended = True
-        self._channel.end(a_abort(SERVICE_USER) if self._contexts else b"")
+        self._connection.end(a_abort(SERVICE_USER) if self._contexts else b"")
         return True
 
     def end_after_this(self) -> bool:
@@ -96,7 +94,7 @@ class StoreAssociation:
     def cut(self) -> None:
         """End the connection whatever is in hand."""
         log.warning("association cut", calling_ae_title=self._calling_ae_title)
-        self._channel.end()
+        self._connection.end()
 
     @property
     def ended(self) -> bool:
@@ -120,7 +118,7 @@ class StoreAssociation:
         try:
             if self._establish():
                 self._take_requests()
-        except GoneError as error:
+        except AbortedError as error:
             log.debug("connection lost", address=self._address, reason=str(error))
         except TimeoutError:
             log.warning("timed out", address=self._address, calling_ae_title=self._calling_ae_title)
@@ -133,12 +131,12 @@ class StoreAssociation:
     def reject(self, rejected: AssociateReject, within_s: float) -> None:
         """Answer a request that comes soon with a rejection; `serve` is not called then."""
         try:
-            request = read_request(self._channel, self._terms, within_s)
-            reject(self._channel, request, rejected, self._address)
-        except (OSError, ProtocolError) as error:
+            request = read_request(self._connection, self._terms, within_s)
+            reject(self._connection, request, rejected, self._address)
+        except (TimeoutError, ProtocolError) as error:
             log.debug("not rejected", address=self._address, reason=type(error).__name__)
         finally:
-            self._channel.close()
+            self._connection.close()
 
     def _refuse(self, error: ProtocolError) -> None:
         self._terms.count("protocol_errors")
@@ -154,7 +152,7 @@ class StoreAssociation:
     def _close(self) -> None:
         if self._arriving is not None:
             self._arriving.discard()
-        self._channel.close()
+        self._connection.close()
         if self._contexts:
             log.info(
                 "association ended",
@@ -164,14 +162,14 @@ class StoreAssociation:
             )
 
     def _establish(self) -> bool:
-        request = read_request(self._channel, self._terms, self._terms.associate_s)
+        request = read_request(self._connection, self._terms, self._terms.associate_s)
         self._calling_ae_title = shown_ae_title(request.calling_ae_title)
         rejected = refusal_of(request, self._terms)
         if rejected is not None:
-            reject(self._channel, request, rejected, self._address)
+            reject(self._connection, request, rejected, self._address)
             return False
         self._maximum_length = request.maximum_length
-        self._contexts = accept(self._channel, request, self._terms)
+        self._contexts = accept(self._connection, request, self._terms)
         log.info(
             "association",
             calling_ae_title=self._calling_ae_title,
@@ -182,14 +180,14 @@ class StoreAssociation:
 
     def _take_requests(self) -> None:
         while not self._ended:
-            kind, body = self._channel.pdu(self._pace, None if self._in_hand else self._terms.idle_s)
+            kind, body = self._connection.pdu(self._pace, None if self._in_hand else self._terms.idle_s)
             if kind == P_DATA_TF:
                 for pdv in pdvs_of(body):
                     self._take(pdv)
             elif kind == A_RELEASE_RQ:
                 self._released = True
-                self._channel.send(RELEASE_RP, self._terms.stall_s)
-                self._channel.drain(DRAIN_S)
+                self._connection.send(RELEASE_RP, self._terms.stall_s)
+                self._connection.drain(DRAIN_S)
                 return
             elif kind == A_ABORT:
                 return
@@ -200,81 +198,60 @@ class StoreAssociation:
                 return
 
     def _take(self, pdv: Pdv) -> None:
-        if not self._in_hand:
+        if not self._assembler.in_hand:
             self._begin(pdv)
-        elif pdv.context_id != self._context_id:
-            raise ProtocolError("a fragment of another presentation context within a message")
-        if pdv.header & COMMAND:
-            self._take_command(pdv)
-        else:
-            self._take_data_set(pdv)
+        message = self._assembler.add(pdv)
+        if message is not None:
+            self._finish(message)
 
     def _begin(self, pdv: Pdv) -> None:
         if pdv.context_id not in self._contexts:
             raise ProtocolError("a fragment of a presentation context that was not accepted")
         with self._lock:
             self._in_hand = True
-        self._context_id = pdv.context_id
 
-    def _take_command(self, pdv: Pdv) -> None:
-        if self._request is not None:
-            raise ProtocolError("a command set in place of a data set")
-        if len(self._command) + len(pdv.fragment) > MAX_COMMAND_BYTES:
-            raise ProtocolError("a command set is longer than any that is taken")
-        self._command += pdv.fragment
-        if not pdv.header & LAST:
-            return
-        request = self._request = request_of(decode_command(bytes(self._command)))
-        self._command.clear()
-        if not request.has_data_set:
-            self._finish(request)
-            return
-        limit_bytes = (
-            self._terms.max_object_bytes if request.command_field == C_STORE_RQ else REPORT_MAX_BYTES
-        )
-        self._arriving = IncomingDataSet(self._part_opener(request), limit_bytes)
+    def _data_set_of(self, context_id: int, command: Mapping[int, bytes]) -> IncomingDataSet:
+        """Return what takes the data set of a request."""
+        request = self._request = request_of(command)
+        is_object = request.command_field == C_STORE_RQ
+        limit_bytes = self._terms.max_object_bytes if is_object else REPORT_MAX_BYTES
+        self._arriving = IncomingDataSet(self._part_opener(request, context_id), limit_bytes)
+        return self._arriving
 
-    def _part_opener(self, request: DimseRequest) -> Callable[[], TempFile] | None:
+    def _part_opener(self, request: DimseRequest, context_id: int) -> Callable[[], TempFile] | None:
         open_temp_file = self._terms.open_temp_file
         if open_temp_file is None or request.command_field != C_STORE_RQ:
             return None
         announced = CStoreCommand(
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
-            transfer_syntax_uid=self._contexts[self._context_id].transfer_syntax,
+            transfer_syntax_uid=self._contexts[context_id].transfer_syntax,
             calling_ae_title=self._calling_ae_title,
         )
         return lambda: open_temp_file(announced)
 
-    def _take_data_set(self, pdv: Pdv) -> None:
-        if self._request is None or self._arriving is None:
-            raise ProtocolError("a data set without a command set")
-        self._arriving.add(pdv.fragment)
-        if pdv.header & LAST:
-            self._finish(self._request)
-
-    def _finish(self, request: DimseRequest) -> None:
-        """Answer a request that has come whole."""
+    def _finish(self, message: DimseMessage) -> None:
+        """Respond to a request that is complete."""
         self._requests += 1
-        answer = self._answer(request)
+        request = self._request or request_of(message.command)
+        response = self._response_to(request, self._contexts[message.context_id])
         if self._arriving is not None:
             self._arriving.discard()
         self._request = self._arriving = None
-        # Before it is answered: who was answered first counts as idle longest.
+        # Before the response is sent: the sender that got its response first has been idle longest.
         self._idle_since = time.monotonic()
-        if answer is not None:
-            encoded = answer_to(request, answer.status_code, answer.comment)
-            pdus = p_data(self._context_id, encoded, is_command=True, maximum_length=self._maximum_length)
-            self._channel.send(pdus, self._terms.stall_s)
+        if response is not None:
+            encoded = answer_to(request, response.status_code, response.comment)
+            pdus = p_data(message.context_id, encoded, is_command=True, maximum_length=self._maximum_length)
+            self._connection.send(pdus, self._terms.stall_s)
         with self._lock:
             self._in_hand = False
 
-    def _answer(self, request: DimseRequest) -> StoreResponse | None:
+    def _response_to(self, request: DimseRequest, context: AcceptedContext) -> StoreResponse | None:
         if request.command_field == C_CANCEL_RQ:
             return None
         if request.command_field == C_ECHO_RQ:
             return StoreResponse(0x0000)
-        context = self._contexts[self._context_id]
         if request.command_field == N_EVENT_REPORT_RQ and context.abstract_syntax == STORAGE_COMMITMENT:
             return self._report(request, context)
         if request.command_field != C_STORE_RQ:
@@ -317,6 +294,6 @@ class StoreAssociation:
             return StoreResponse(defect, "internal error")
 
     def _abort(self, source: int, reason: int = 0) -> None:
-        with suppress(OSError):
-            self._channel.send(a_abort(source, reason), DRAIN_S)
-            self._channel.drain(DRAIN_S)
+        with suppress(TimeoutError, AbortedError):
+            self._connection.send(a_abort(source, reason), DRAIN_S)
+            self._connection.drain(DRAIN_S)

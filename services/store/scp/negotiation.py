@@ -6,12 +6,11 @@ import time
 
 import structlog
 
-from services.store.objects.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from services.store.scp.commitment_reports import accepted_roles, readable, takes_reports
 from services.store.scp.config import Terms
 from services.store.store_object import shown_ae_title
+from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION, is_storage
-from shared.dicom.upper_layer.acceptor_connection import DRAIN_S, AcceptorConnection
 from shared.dicom.upper_layer.associate_acceptor import (
     CALLING_AE_TITLE_NOT_RECOGNIZED,
     AcceptedContext,
@@ -22,6 +21,7 @@ from shared.dicom.upper_layer.associate_acceptor import (
     negotiate,
 )
 from shared.dicom.upper_layer.associate_requestor import AssociateReject, Implementation
+from shared.dicom.upper_layer.connection import DRAIN_S, Connection
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import A_ASSOCIATE_RQ
 
@@ -37,18 +37,18 @@ class UnexpectedPduError(ProtocolError):
     """A PDU of the standard where none of its kind may come."""
 
 
-def read_request(channel: AcceptorConnection, terms: Terms, within_s: float) -> AssociateRequest:
+def read_request(connection: Connection, terms: Terms, within_s: float) -> AssociateRequest:
     """Read the request for an association, after the TLS handshake if there is to be one.
 
     Raises:
-        GoneError: the connection is closed.
+        AbortedError: the connection is closed.
         TimeoutError: it did not come in time.
         ProtocolError: something else came.
     """
     deadline = time.monotonic() + within_s
     if terms.tls is not None:
-        channel.secure(terms.tls, within_s)
-    kind, body = channel.pdu_until(deadline)
+        connection.secure(terms.tls, within_s)
+    kind, body = connection.pdu_until(deadline)
     if kind != A_ASSOCIATE_RQ:
         raise UnexpectedPduError("something other than a request for an association")
     return decode_rq(body)
@@ -64,20 +64,18 @@ def refusal_of(request: AssociateRequest, terms: Terms) -> AssociateReject | Non
     return None
 
 
-def accept(
-    channel: AcceptorConnection, request: AssociateRequest, terms: Terms
-) -> dict[int, AcceptedContext]:
+def accept(connection: Connection, request: AssociateRequest, terms: Terms) -> dict[int, AcceptedContext]:
     """Accept every storage class that is asked for, in the transfer syntax first asked for, and reports.
 
     Raises:
-        GoneError: the connection is closed.
+        AbortedError: the connection is closed.
         TimeoutError: the sender takes no bytes.
     """
     reports = terms.take_report is not None and takes_reports(request)
     served = {VERIFICATION, STORAGE_COMMITMENT} if reports else {VERIFICATION}
     contexts, results = negotiate(readable(request), lambda uid: uid in served or is_storage(uid))
     roles = accepted_roles(request, contexts)
-    channel.send(
+    connection.send(
         associate_ac(request, contexts, results, MAX_PDU_BYTES, _IMPLEMENTATION, roles), terms.stall_s
     )
     terms.count("associations_begun")
@@ -85,12 +83,12 @@ def accept(
 
 
 def reject(
-    channel: AcceptorConnection, request: AssociateRequest, rejected: AssociateReject, address: str
+    connection: Connection, request: AssociateRequest, rejected: AssociateReject, address: str
 ) -> None:
     """Tell the sender why it is rejected, and wait a moment for it to close (ARTIM, PS3.8 9.1.5).
 
     Raises:
-        GoneError: the connection is closed.
+        AbortedError: the connection is closed.
         TimeoutError: the sender takes no bytes.
     """
     log.warning(
@@ -101,5 +99,5 @@ def reject(
         source=rejected.source,
         reason=rejected.reason,
     )
-    channel.send(associate_rj(rejected), DRAIN_S)
-    channel.drain(DRAIN_S)
+    connection.send(associate_rj(rejected), DRAIN_S)
+    connection.drain(DRAIN_S)

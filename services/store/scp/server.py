@@ -17,8 +17,8 @@ from services.store.scp.association import StoreAssociation
 from services.store.scp.commitment_reports import CommitmentEvent
 from services.store.scp.config import Terms
 from services.store.store_object import CStoreCommand, CStoreRequest, StoreResponse
-from shared.dicom.upper_layer.acceptor_connection import AcceptorConnection
 from shared.dicom.upper_layer.associate_acceptor import LOCAL_LIMIT_EXCEEDED
+from shared.dicom.upper_layer.connection import Connection
 from shared.errors import PermanentError
 
 log = structlog.get_logger(__name__)
@@ -164,7 +164,7 @@ class StoreScp:
             self._begin(connection, address[0])
 
     def _begin(self, connection: socket.socket, address: str) -> None:
-        association = StoreAssociation(AcceptorConnection(connection), address, self._terms)
+        association = StoreAssociation(Connection(connection), address, self._terms)
         serve = self._serve if self._has_room() else self._reject
         if serve == self._serve:
             self._add(association)

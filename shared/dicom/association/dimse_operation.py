@@ -79,13 +79,11 @@ class OperationAssociation(NativeAssociation):
         encoded = encode(identifier, self.implicit, True)
         if encoded is None:
             raise PeerError(Outcome.NOT_SUPPORTED, "the request cannot be encoded", permanent=True)
-        self._connection.send(
-            self._p_data(command, is_command=True) + self._p_data(encoded, is_command=False)
-        )
+        self._send(self._p_data(command, is_command=True) + self._p_data(encoded, is_command=False))
 
     def _next(self) -> Response:
         self._check_cancelled()
-        message = self._connection.message(self._timeouts.response_s, self._check_cancelled)
+        message = self._message(self._timeouts.response_s, self._check_cancelled)
         status_code = number_of(message.command, STATUS)
         if number_of(message.command, COMMAND_FIELD) != self.response_field or status_code is None:
             raise ProtocolError("a message that is no answer to the request")
@@ -100,7 +98,7 @@ class OperationAssociation(NativeAssociation):
         if self._cancellation is not None and self._cancellation.requested:
             if self._cancel_deadline == NO_DEADLINE:
                 self._cancel_deadline = time.monotonic() + CANCEL_GRACE_S
-                self._connection.send(self._p_data(c_cancel_rq(self._message_id), is_command=True))
+                self._send(self._p_data(c_cancel_rq(self._message_id), is_command=True))
             elif time.monotonic() >= self._cancel_deadline:
                 raise TimeoutError
         return self._cancel_deadline

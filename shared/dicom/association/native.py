@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
 from pydicom.uid import ImplicitVRLittleEndian
-from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 
 from shared.dicom.association import establishment
 from shared.dicom.association.base import Association
 from shared.dicom.association.establishment import MAX_PDU_BYTES, Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.dicom.upper_layer.associate_requestor import (
     TRANSFER_SYNTAXES,
     AssociateAccept,
@@ -26,19 +27,23 @@ from shared.dicom.upper_layer.associate_requestor import (
     decode_rj,
 )
 from shared.dicom.upper_layer.connection import AbortedError, Connection
+from shared.dicom.upper_layer.dimse_message import DimseMessage, MessageAssembler
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import (
+    A_ABORT,
     A_ASSOCIATE_AC,
     A_ASSOCIATE_RJ,
     A_RELEASE_RP,
     A_RELEASE_RQ,
     ABORT,
+    P_DATA_TF,
     RELEASE_RP,
     RELEASE_RQ,
     p_data,
+    pdvs_of,
 )
 
-_IMPLEMENTATION = Implementation(str(PYNETDICOM_IMPLEMENTATION_UID), PYNETDICOM_IMPLEMENTATION_VERSION)
+_IMPLEMENTATION = Implementation(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
 #: The one presentation context that is proposed.
 CONTEXT_ID = context_id_of(0)
 NO_DEADLINE = float("inf")
@@ -56,37 +61,74 @@ class NativeAssociation(Association):
         self._connection = connection
         self._timeouts = timeouts
         self._maximum_length = accepted.maximum_length
+        self._assembler = MessageAssembler()
+        self._messages: deque[DimseMessage] = deque()
         #: Whether data sets are encoded in implicit VR little endian, otherwise in explicit VR little endian.
         self.implicit = accepted.contexts[CONTEXT_ID] == ImplicitVRLittleEndian
 
     @property
     def alive(self) -> bool:
         """Whether another operation can be sent; a peer that said something in between has ended it."""
-        return self._connection.is_quiet()
+        return not self._messages and self._connection.is_quiet()
 
     def release(self) -> None:
         """End it in an orderly way; abort it if the peer does not follow."""
         if self._connection.closed:
             return
         with contextlib.suppress(TimeoutError, ProtocolError):
-            self._connection.send(RELEASE_RQ)
+            self._send(RELEASE_RQ)
             deadline = time.monotonic() + self._timeouts.connect_s
             while True:
-                kind, _ = self._connection.pdu(deadline, _never)
+                kind, _ = self._connection.pdu_until(deadline)
                 if kind == A_RELEASE_RP:
                     self._connection.close()
                     return
                 if kind == A_RELEASE_RQ:
                     # Both ask at the same time (PS3.8 7.2.2.7).
-                    self._connection.send(RELEASE_RP)
+                    self._send(RELEASE_RP)
         self.abort()
 
     def abort(self) -> None:
         """End it at once: A-ABORT as far as it goes, then the connection."""
         if not self._connection.closed:
             with contextlib.suppress(AbortedError):
-                self._connection.send(ABORT)
+                self._send(ABORT)
             self._connection.close()
+
+    def _send(self, data: bytes) -> None:
+        """Send bytes.
+
+        Raises:
+            AbortedError: the peer takes none.
+        """
+        _send(self._connection, data, self._timeouts)
+
+    def _message(self, within_s: float, check: Callable[[], float]) -> DimseMessage:
+        """Return the next message, complete within so many seconds.
+
+        Raises:
+            TimeoutError: it is not, or the deadline of `check` is over.
+            AbortedError: the peer has ended the association.
+            ProtocolError: the peer sends what is no message.
+        """
+        deadline = time.monotonic() + within_s
+        while not self._messages:
+            self._take(*self._connection.pdu_until(deadline, check))
+        return self._messages.popleft()
+
+    def _take(self, kind: int, body: bytes) -> None:
+        if kind == P_DATA_TF:
+            for pdv in pdvs_of(body):
+                message = self._assembler.add(pdv)
+                if message is not None:
+                    self._messages.append(message)
+            return
+        if kind == A_RELEASE_RQ:
+            with contextlib.suppress(AbortedError):
+                self._send(RELEASE_RP)
+        if kind in (A_RELEASE_RQ, A_ABORT):
+            raise AbortedError("the peer ended the association before its final answer")
+        raise ProtocolError(f"a PDU of type {kind:02X}H where none may come")
 
     def _p_data(self, payload: bytes, *, is_command: bool) -> bytes:
         return p_data(CONTEXT_ID, payload, is_command=is_command, maximum_length=self._maximum_length)
@@ -115,11 +157,11 @@ def open_native_association(
     def associate(address: str) -> AssociationT:
         connection = _connected(peer, address, timeouts)
         try:
-            connection.send(_associate_rq(peer, abstract_syntax))
-            kind, body = connection.pdu(time.monotonic() + timeouts.connect_s, check_cancelled)
+            _send(connection, _associate_rq(peer, abstract_syntax), timeouts)
+            kind, body = connection.pdu_until(time.monotonic() + timeouts.connect_s, check_cancelled)
             return make(peer, connection, _accepted(peer, kind, body), timeouts)
         except BaseException as error:
-            _give_up(connection, error)
+            _give_up(connection, error, timeouts)
             if isinstance(error, TimeoutError):
                 raise establishment.timed_out(peer, timeouts) from None
             if isinstance(error, ProtocolError):
@@ -134,7 +176,14 @@ def _connected(peer: Peer, address: str, timeouts: Timeouts) -> Connection:
         sock = socket.create_connection((address, peer.port), timeouts.connect_s)
     except OSError as error:
         raise establishment.not_connected(peer, error, timeouts) from error
-    return Connection(sock, timeouts.response_s)
+    return Connection(sock)
+
+
+def _send(connection: Connection, data: bytes, timeouts: Timeouts) -> None:
+    try:
+        connection.send(data, timeouts.response_s)
+    except TimeoutError as error:
+        raise AbortedError(f"the peer has taken no data for {timeouts.response_s:g} s") from error
 
 
 def _associate_rq(peer: Peer, abstract_syntax: str) -> bytes:
@@ -166,14 +215,10 @@ def _accepted(peer: Peer, kind: int, body: bytes) -> AssociateAccept:
     return accepted
 
 
-def _give_up(connection: Connection, error: BaseException) -> None:
+def _give_up(connection: Connection, error: BaseException, timeouts: Timeouts) -> None:
     """Close a connection on which no association stands; one that was rejected needs no A-ABORT."""
     rejected = isinstance(error, PeerError) and error.outcome is Outcome.REJECTED
     if not rejected:
         with contextlib.suppress(AbortedError):
-            connection.send(ABORT)
+            _send(connection, ABORT, timeouts)
     connection.close()
-
-
-def _never() -> float:
-    return NO_DEADLINE

@@ -22,6 +22,7 @@ from shared.dicom.association.establishment import MAX_PDU_BYTES, Peer, Timeouts
 from shared.dicom.association.pynetdicom_guards import RequestorSocket, ResponseQueue
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.dicom.tls import client_context
 
 # pynetdicom logs what is asked and answered unless told not to: patient data.
@@ -44,6 +45,8 @@ class _Requestor(ApplicationEntity):
         self.acse_timeout = timeouts.connect_s
         self.dimse_timeout = timeouts.response_s
         self.network_timeout = None
+        self.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        self.implementation_version_name = IMPLEMENTATION_VERSION_NAME
 
     def _create_socket(self, assoc: Assoc, address: AddressInformation, tls_args: Any) -> AssociationSocket:
         assoc.dimse.msg_queue = ResponseQueue(lambda: assoc.dul.state_machine.current_state == _OPEN_STATE)

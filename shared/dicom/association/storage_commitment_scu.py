@@ -93,7 +93,7 @@ class CommitmentAssociation(NativeAssociation):
         """
         try:
             if not self._reports:
-                self._take_event(self._connection.message(wait_s, self._check_cancelled))
+                self._take_event(self._message(wait_s, self._check_cancelled))
         except TimeoutError:
             return None
         except ProtocolError as error:
@@ -112,14 +112,14 @@ class CommitmentAssociation(NativeAssociation):
             },
             has_data_set=True,
         )
-        self._connection.send(
+        self._send(
             self._p_data(command, is_command=True) + self._p_data(action_information, is_command=False)
         )
 
     def _status_of(self, message_id: int) -> int:
         deadline = time.monotonic() + self._timeouts.response_s
         while True:
-            message = self._connection.message(deadline - time.monotonic(), self._check_cancelled)
+            message = self._message(deadline - time.monotonic(), self._check_cancelled)
             if number_of(message.command, COMMAND_FIELD) == N_EVENT_REPORT_RQ:
                 self._take_event(message)
                 continue
@@ -166,7 +166,7 @@ class CommitmentAssociation(NativeAssociation):
             has_data_set=False,
         )
         try:
-            self._connection.send(self._p_data(command, is_command=True))
+            self._send(self._p_data(command, is_command=True))
         except AbortedError:
             # What it said is known; that it hears no answer is its own affair.
             self._connection.close()

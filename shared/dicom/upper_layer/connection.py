@@ -1,23 +1,27 @@
-"""A connection of a requestor: whole messages in, bytes out, and nothing waits longer than it may.
+"""A TCP connection that carries an association: PDUs in, bytes out, and no wait without an end.
 
-No thread of its own: what a peer sends while nobody asks is seen at the next look.
+It has no thread of its own: what a peer sends while nobody reads is noticed at the next read.
 """
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
-from shared.dicom.upper_layer.dimse_message import DimseMessage, MessageAssembler
 from shared.dicom.upper_layer.errors import ProtocolError
-from shared.dicom.upper_layer.pdu import A_ABORT, A_RELEASE_RQ, P_DATA_TF, RELEASE_RP, PduSplitter, pdvs_of
+from shared.dicom.upper_layer.pdu import PduSplitter
+from shared.dicom.upper_layer.receive_rate import ReceiveRate
 
-#: How often a wait looks whether it should stop.
-POLL_S = 0.1
+#: Seconds between two checks whether a wait should stop.
+POLL_INTERVAL_S = 0.1
+
+#: Seconds for a peer to read what was sent last, and to close.
+DRAIN_S = 5.0
 
 _RECEIVE_BYTES = 1 << 18
 
@@ -30,107 +34,150 @@ class AbortedError(ProtocolError):
 
 
 class Connection:
-    """A TCP connection without Nagle; used by one thread at a time."""
+    """A connection without Nagle's algorithm; read by one thread, ended by any."""
 
-    def __init__(self, sock: socket.socket, send_timeout_s: float) -> None:
-        """Take over a connected socket; `send_timeout_s` is how long a peer may refuse to take bytes."""
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a connected socket."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._sock = sock
-        self._send_timeout_s = send_timeout_s
         self._splitter = PduSplitter()
         self._pdus: deque[tuple[int, bytes]] = deque()
-        self._assembler = MessageAssembler()
-        self._messages: deque[DimseMessage] = deque()
+        self._timeout_s = -1.0
         self.closed = False
 
-    def send(self, data: bytes) -> None:
+    def secure(
+        self, context: ssl.SSLContext, timeout_s: float, *, server_hostname: str | None = None
+    ) -> None:
+        """Do the TLS handshake: as the client of `server_hostname` where there is one, else as the server.
+
+        Raises:
+            AbortedError: it failed.
+            TimeoutError: it took longer.
+        """
+        self._set_timeout(timeout_s)
+        try:
+            self._sock = context.wrap_socket(
+                self._sock, server_side=server_hostname is None, server_hostname=server_hostname
+            )
+        except TimeoutError:
+            raise
+        except OSError as error:
+            reason = getattr(error, "reason", None) or type(error).__name__
+            raise AbortedError(f"no TLS: {reason}") from error
+        self._timeout_s = -1.0
+
+    def pdu(self, rate: ReceiveRate, idle_s: float | None = None) -> tuple[int, bytes]:
+        """Return the next PDU; its sender may be silent for `idle_s` before it begins, where that is given.
+
+        Raises:
+            TimeoutError: the peer was silent for too long, or sends more slowly than the rate.
+            AbortedError: the connection is closed.
+            ProtocolError: the peer sends what is no PDU, or a longer one than is accepted.
+        """
+        while not self._pdus:
+            if idle_s is not None and not self._splitter.in_hand:
+                self._receive(idle_s)
+                rate.begin()
+                continue
+            if rate.left_s <= 0:
+                raise TimeoutError
+            began = time.monotonic()
+            size_bytes = self._receive(rate.left_s)
+            rate.came(size_bytes, time.monotonic() - began)
+        return self._pdus.popleft()
+
+    def pdu_until(self, deadline: float, check: Callable[[], float] | None = None) -> tuple[int, bytes]:
+        """Return the next PDU, complete by the deadline (monotonic seconds).
+
+        While it waits it calls `check`, which returns a deadline of its own, or raises.
+
+        Raises:
+            TimeoutError: there is none at the earlier of the deadlines.
+            AbortedError: the connection is closed.
+            ProtocolError: the peer sends what is no PDU, or a longer one than is accepted.
+        """
+        while not self._pdus:
+            until = deadline if check is None else min(deadline, check())
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            with suppress(TimeoutError):
+                self._receive(left_s if check is None else min(left_s, POLL_INTERVAL_S))
+        return self._pdus.popleft()
+
+    def send(self, data: bytes, timeout_s: float) -> None:
         """Send bytes.
 
         Raises:
-            AbortedError: the peer takes none.
+            TimeoutError: the peer takes none for so long.
+            AbortedError: the connection is closed.
         """
         try:
-            self._sock.settimeout(self._send_timeout_s)
+            self._set_timeout(timeout_s)
             self._sock.sendall(data)
+        except TimeoutError:
+            raise
         except OSError as error:
             raise AbortedError("the connection is gone") from error
 
-    def pdu(self, deadline: float, look: Callable[[], float]) -> tuple[int, bytes]:
-        """Return the next PDU. While it waits it calls `look`, which gives a deadline of its own or raises.
-
-        Raises:
-            TimeoutError: there is none at the deadline (monotonic seconds).
-            AbortedError: the connection is closed.
-            ProtocolError: the peer sends what is no PDU.
-        """
-        while not self._pdus:
-            left_s = min(deadline, look()) - time.monotonic()
-            if left_s <= 0:
-                raise TimeoutError
-            self._receive(min(left_s, POLL_S))
-        return self._pdus.popleft()
-
-    def message(self, response_s: float, look: Callable[[], float]) -> DimseMessage:
-        """Return the next message; it has to be whole `answer_s` seconds after the call.
-
-        Raises:
-            TimeoutError: it is not, or what `look` gave is over.
-            AbortedError: the peer has ended the association.
-            ProtocolError: the peer sends what is no message.
-        """
-        if not self._messages:
-            deadline = time.monotonic() + response_s
-            while not self._messages:
-                self._take(*self.pdu(deadline, look))
-        return self._messages.popleft()
-
     def is_quiet(self) -> bool:
-        """Tell whether the peer has neither sent anything nor closed the connection."""
-        if self.closed or self._pdus or self._messages:
+        """Return whether the peer has neither sent anything nor closed the connection."""
+        if self.closed or self._pdus:
             return False
         waiter = select.poll()
         waiter.register(self._sock, select.POLLIN)
         return not waiter.poll(0)
 
+    def end(self, last: bytes = b"") -> None:
+        """Let the thread that reads see the end; with TLS nothing can be sent from another thread."""
+        with suppress(OSError, ValueError):
+            if last and not isinstance(self._sock, ssl.SSLSocket):
+                self._sock.send(last, socket.MSG_DONTWAIT)
+        self._shut_down(socket.SHUT_RDWR)
+
+    def drain(self, timeout_s: float) -> None:
+        """Send no more and read on until the peer has closed, so that it reads what was sent last.
+
+        A connection that is closed with bytes unread is reset, and with it goes what was sent.
+        """
+        deadline = time.monotonic() + timeout_s
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+            while (left_s := deadline - time.monotonic()) > 0:
+                self._set_timeout(left_s)
+                if not self._sock.recv(_RECEIVE_BYTES):
+                    return
+
     def close(self) -> None:
-        """Close the connection at once."""
+        """Close the connection."""
         self.closed = True
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
+        self._shut_down(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._sock.close()
 
-    def _take(self, kind: int, body: bytes) -> None:
-        if kind == P_DATA_TF:
-            for pdv in pdvs_of(body):
-                message = self._assembler.add(pdv)
-                if message is not None:
-                    self._messages.append(message)
-            return
-        if kind == A_RELEASE_RQ:
-            with contextlib.suppress(AbortedError):
-                self.send(RELEASE_RP)
-        if kind in (A_RELEASE_RQ, A_ABORT):
-            raise AbortedError("the peer ended the association before its final answer")
-        raise ProtocolError(f"a PDU of type {kind:02X}H where none may come")
+    def _shut_down(self, how: int) -> None:
+        with suppress(OSError):
+            self._sock.shutdown(how)
 
-    def _receive(self, timeout_s: float) -> None:
+    def _receive(self, timeout_s: float) -> int:
         try:
-            self._sock.settimeout(timeout_s)
-            self._acknowledge_at_once()
+            self._set_timeout(timeout_s)
+            # A peer with Nagle's algorithm holds back the rest of its message until we acknowledge the
+            # begin, which the kernel delays by 40 ms, and does so again whenever we have sent something.
+            if _QUICK_ACK is not None:
+                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
             data = self._sock.recv(_RECEIVE_BYTES)
         except TimeoutError:
-            return
+            raise
         except OSError as error:
             raise AbortedError("the connection was cut") from error
         if not data:
             raise AbortedError("the peer closed the connection")
         self._pdus.extend(self._splitter.feed(data))
+        return len(data)
 
-    def _acknowledge_at_once(self) -> None:
-        """Let the kernel not wait with its ACK: with Nagle on, a peer sends the rest of an answer only then.
-
-        That is 40 ms for each request. Linux forgets the option after a while, so it is set for every read.
-        """
-        if _QUICK_ACK is not None:
-            self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+    def _set_timeout(self, timeout_s: float) -> None:
+        if timeout_s != self._timeout_s:
+            self._sock.settimeout(timeout_s)
+            self._timeout_s = timeout_s

@@ -15,12 +15,14 @@ from shared.dicom.association.c_find import FindAssociation, open_find_associati
 from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_pynetdicom_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
 from shared.node_access.pool import AssociationPool
 from simulator.behaviour import Fault
 from tests.support.peers.studies import ct_study
+from tests.support.peers.byte_pacs import says
 from tests.support.services.in_process import free_port
 from tests.support.waiting import wait_until
 
@@ -137,6 +139,22 @@ def test_a_peer_that_offers_none_of_the_services_is_not_supported(failure, scrip
     # Then
     assert error.outcome is Outcome.NOT_SUPPORTED
     assert error.permanent
+
+
+@pytest.mark.parametrize("kind", ["native", "of pynetdicom"])
+def test_an_association_announces_our_own_implementation(strange_pacs, kind):
+    # Given
+    pacs = strange_pacs(says())
+    # When
+    if kind == "native":
+        open_find_association(pacs.peer, QUICK).release()
+    else:
+        open_pynetdicom_association(pacs.peer, [VERIFICATION], QUICK).release()
+    # Then
+    request = pacs.received[0][1]
+    assert IMPLEMENTATION_CLASS_UID.encode() in request
+    assert IMPLEMENTATION_VERSION_NAME.encode() in request
+    assert b"PYNETDICOM" not in request
 
 
 def test_an_association_of_pynetdicom_has_no_nagle(scripted_pacs):
