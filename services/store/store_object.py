@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -19,13 +21,17 @@ from services.store.objects.folder import (
     ReceivedObject,
     Stored,
 )
-from services.store.objects.identity import Buffer, read_identity
+from services.store.objects.identity import is_deflated, read_identity
 from services.store.objects.incoming_data_set import TooLargeError
 from services.store.objects.temp_file import TempFile
+from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError
 from shared.identifiers import parse_ae_title, parse_uid
 
 log = structlog.get_logger(__name__)
+
+#: Held while an object is inflated, so that many senders together cost no more memory than one.
+_inflating = threading.Lock()
 
 #: C-STORE statuses (PS3.4 table B.2-1): A7xx is "refused: out of resources", Cxxx "cannot understand"; the
 #: last two digits are ours.
@@ -176,7 +182,8 @@ def identify(request: CStoreRequest) -> ReceivedObject:
     transfer_syntax_uid = parse_uid("transfer_syntax_uid", request.transfer_syntax_uid)
     announced_instance = parse_uid("affected_sop_instance_uid", request.sop_instance_uid)
     announced_class = parse_uid("affected_sop_class_uid", request.sop_class_uid)
-    identity = read_identity(request.data_set, transfer_syntax_uid)
+    with _inflating if is_deflated(transfer_syntax_uid) else nullcontext():
+        identity = read_identity(request.data_set, transfer_syntax_uid)
     if identity.sop_instance_uid != announced_instance:
         raise _NotAsAnnouncedError("sop_instance_uid", "is not the Affected SOP Instance UID")
     if identity.sop_class_uid != announced_class:

@@ -18,10 +18,11 @@ from pathlib import Path
 import structlog
 
 from services.store.objects.directory_fsync import DirectorySync
-from services.store.objects.identity import Buffer, Identity
+from services.store.objects.identity import Identity
 from services.store.objects.part10 import MAX_HEAD_BYTES, file_head, read_head
 from services.store.objects.paths import INCOMING, conflict_path, object_path
 from services.store.objects.temp_file import TempFile
+from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError, RetriableError
 
 log = structlog.get_logger(__name__)

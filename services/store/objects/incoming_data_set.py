@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.store.objects.folder import ObjectWriteError
-from services.store.objects.identity import Buffer
 from services.store.objects.temp_file import TempFile
+from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError
 
 #: A larger data set is written as it comes.

@@ -6,7 +6,7 @@ import mmap
 import os
 from contextlib import suppress
 
-from services.store.objects.identity import Buffer
+from shared.dicom.upper_layer.data_elements import Buffer
 
 
 class TempFile:

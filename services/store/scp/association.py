@@ -253,7 +253,7 @@ class StoreAssociation:
         if request.command_field == C_ECHO_RQ:
             return StoreResponse(0x0000)
         if request.command_field == N_EVENT_REPORT_RQ and context.abstract_syntax == STORAGE_COMMITMENT:
-            return self._report(request, context)
+            return self._report(request)
         if request.command_field != C_STORE_RQ:
             return StoreResponse(UNRECOGNIZED_OPERATION, "only C-STORE and C-ECHO are served")
         if context.abstract_syntax in (VERIFICATION, STORAGE_COMMITMENT):
@@ -273,13 +273,12 @@ class StoreAssociation:
         )
         return self._taken(lambda: self._terms.take(incoming), DEFECT)
 
-    def _report(self, request: DimseRequest, context: AcceptedContext) -> StoreResponse:
+    def _report(self, request: DimseRequest) -> StoreResponse:
         take_report = self._terms.take_report
         assert take_report is not None
         event = CommitmentEvent(
             event_type_id=request.event_type_id,
             sop_instance_uid=request.sop_instance_uid,
-            transfer_syntax_uid=context.transfer_syntax,
             calling_ae_title=self._calling_ae_title,
             data_set=bytes(self._arriving.data()) if self._arriving else b"",
         )

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
-from pydicom.uid import ImplicitVRLittleEndian
 from sqlalchemy import select
 
 from services.store.store_object import StoreResponse
@@ -50,7 +49,6 @@ class CommitmentEvent:
 
     event_type_id: int | None
     sop_instance_uid: str
-    transfer_syntax_uid: str
     calling_ae_title: str
     data_set: bytes
 
@@ -101,7 +99,6 @@ class ReportKeeper:
                 event.event_type_id,
                 event.sop_instance_uid,
                 event.data_set,
-                implicit=event.transfer_syntax_uid == ImplicitVRLittleEndian,
             )
             what = self._keep(report, event.calling_ae_title) if self._is_open(report) else "late"
         except RefusedEventError as refused:

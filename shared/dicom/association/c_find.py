@@ -105,7 +105,7 @@ class FindAssociation(OperationAssociation):
 
     def _read(self, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> None:
         try:
-            result.matches.append(read(match_of(encoded, implicit=self.implicit)))
+            result.matches.append(read(match_of(encoded)))
         except MalformedMatchError:
             result.broken += 1
 

@@ -98,7 +98,7 @@ class MoveAssociation(OperationAssociation):
         if not encoded:
             return ()
         try:
-            value = elements_of(encoded, implicit=self.implicit).get(_FAILED_SOP_INSTANCE_UID_LIST, b"")
+            value = elements_of(encoded).get(_FAILED_SOP_INSTANCE_UID_LIST, b"")
         except MalformedDataSetError:
             return ()
         return uids_of(text.strip(" \0") for text in value.decode("ascii", "replace").split("\\"))

@@ -109,9 +109,7 @@ def encode_request(transaction_uid: str, references: Iterable[Reference], *, imp
     return head + _element(_REFERENCED_SEQUENCE, b"SQ", items, implicit=implicit)
 
 
-def read_report(
-    event_type_id: int | None, sop_instance_uid: str, data_set: bytes, *, implicit: bool
-) -> CommitmentResult:
+def read_report(event_type_id: int | None, sop_instance_uid: str, data_set: bytes) -> CommitmentResult:
     """Read an N-EVENT-REPORT (PS3.4 table J.3-2); an object that is named both ways has failed.
 
     Raises:
@@ -122,9 +120,9 @@ def read_report(
     if event_type_id not in (ALL_COMMITTED, FAILURES_EXIST):
         raise RefusedEventError(NO_SUCH_EVENT_TYPE, "no event of storage commitment")
     try:
-        transaction_uid = _text(elements_of(data_set, implicit=implicit).get(_TRANSACTION_UID, b""))
-        committed = sequence_of(data_set, _REFERENCED_SEQUENCE, implicit=implicit)
-        failed = sequence_of(data_set, _FAILED_SEQUENCE, implicit=implicit)
+        transaction_uid = _text(elements_of(data_set).get(_TRANSACTION_UID, b""))
+        committed = sequence_of(data_set, _REFERENCED_SEQUENCE)
+        failed = sequence_of(data_set, _FAILED_SEQUENCE)
         valid = str(Uid.parse("TransactionUID", transaction_uid))
     except MalformedDataSetError:
         raise RefusedEventError(PROCESSING_FAILURE, "the report cannot be read") from None

@@ -144,7 +144,7 @@ class CommitmentAssociation(NativeAssociation):
         instance_uid = command.get(AFFECTED_SOP_INSTANCE_UID, b"").decode("latin-1").rstrip("\0 ")
         event_type_id = number_of(command, EVENT_TYPE_ID)
         try:
-            report = read_report(event_type_id, instance_uid, message.data_set or b"", implicit=self.implicit)
+            report = read_report(event_type_id, instance_uid, message.data_set or b"")
         except RefusedEventError as refused:
             self._answer(message_id, refused.status_code)
             return

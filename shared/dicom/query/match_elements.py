@@ -56,7 +56,7 @@ class Match:
         return value.decode(encodings[0], "replace")
 
 
-def match_of(encoded: bytes | None, *, implicit: bool) -> Match:
+def match_of(encoded: bytes | None) -> Match:
     """Return the match that an answer holds.
 
     Raises:
@@ -65,7 +65,7 @@ def match_of(encoded: bytes | None, *, implicit: bool) -> Match:
     if encoded is None:
         raise MalformedMatchError("a pending answer without a match")
     try:
-        return Match(elements_of(encoded, implicit=implicit))
+        return Match(elements_of(encoded))
     except MalformedDataSetError as error:
         raise MalformedMatchError(str(error)) from error
 

@@ -1,157 +1,201 @@
-"""The elements of a data set as bytes (PS3.5 7), implicit or explicit VR little endian. Pure.
+"""The elements of a data set as bytes (PS3.5 7): explicit or implicit VR, little or big endian. Pure.
 
-Values are not decoded: most are never looked at. Every length is held against the bytes that are there, since
-a data set that is cut off must not pass for one that says less.
+Values are not decoded: most are never used. Every length is held against the bytes that are there, since a
+data set that is cut off must not pass for a shorter one. Nothing recurses, and the elements are counted, so
+that hostile bytes cost little.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 
+Buffer = bytes | bytearray | memoryview
+
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+#: Group of items and delimiters, which have no VR in any transfer syntax (PS3.5 7.5).
+_ITEM_GROUP = 0xFFFE
 
-#: VRs with a length of 32 bits in explicit VR (PS3.5 table 7.1-1).
-_LONG_VRS = frozenset(
-    {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-)
-_SHORT_VRS = frozenset(
-    {
-        *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT"),
-        *(b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
-    }
-)
-_VRS = _LONG_VRS | _SHORT_VRS
+#: VRs with a length of 16 and of 32 bits in explicit VR (PS3.5 tables 7.1-1 and 7.1-2).
+_SHORT_VRS = frozenset(vr.encode("ascii") for vr in EXPLICIT_VR_LENGTH_16)
+_LONG_VRS = frozenset(vr.encode("ascii") for vr in EXPLICIT_VR_LENGTH_32)
+_VRS = _SHORT_VRS | _LONG_VRS
+#: What some devices write where they do not know the VR; the length has 16 bits.
+_SHORT_OR_UNKNOWN_VRS = _SHORT_VRS | {b"??", b"  ", b"\0\0"}
 
-#: Sequences within sequences that are gone into; no answer to a query comes near.
-_DEEPEST = 16
+#: Elements of one data set, those of items included; no object has so many before its pixels.
+MAX_ELEMENTS = 200_000
+#: Sequences within sequences in what is read in full; no response to a query comes near.
+MAX_DEPTH = 16
 
-_IMPLICIT = struct.Struct("<HHL")
-_SHORT = struct.Struct("<H")
-_LONG = struct.Struct("<L")
-_TAG_BYTES = 8
+_HEADER_BYTES, _LONG_HEADER_BYTES = 8, 12
 
 
-def elements_of(data: bytes, *, implicit: bool) -> dict[int, bytes]:
+class _Structs(NamedTuple):
+    #: Group, element, and a length of 32 bits.
+    implicit: struct.Struct
+    #: Group, element, VR, and a length of 16 bits.
+    explicit: struct.Struct
+    long: struct.Struct
+
+
+_LITTLE_ENDIAN = _Structs(struct.Struct("<HHL"), struct.Struct("<HH2sH"), struct.Struct("<L"))
+_BIG_ENDIAN = _Structs(struct.Struct(">HHL"), struct.Struct(">HH2sH"), struct.Struct(">L"))
+
+
+class TruncatedDataSetError(MalformedDataSetError):
+    """The bytes end within an element; more of them may help."""
+
+
+class ElementWalker:
+    """One walk over the top level of a data set.
+
+    Unless `implicit` says so, whether the VR is explicit is read from the first element: some peers encode
+    otherwise than negotiated.
+    """
+
+    def __init__(
+        self,
+        data: Buffer,
+        *,
+        implicit: bool | None = None,
+        big_endian: bool = False,
+        max_elements: int = MAX_ELEMENTS,
+        max_depth: int | None = MAX_DEPTH,
+    ) -> None:
+        self._data = data
+        self._end = len(data)
+        self._structs = _BIG_ENDIAN if big_endian else _LITTLE_ENDIAN
+        self.implicit = bytes(data[4:6]) not in _VRS if implicit is None else implicit
+        self._max_elements = max_elements
+        self._max_depth = max_depth
+        self._count = 0
+
+    def walk(self) -> Iterator[tuple[int, bytes, int, int]]:
+        """Yield tag, VR, begin and end of the value of each element.
+
+        The VR is empty in implicit VR, but SQ for what has an undefined length; its delimiter is left out.
+
+        Raises:
+            MalformedDataSetError: lengths do not fit the bytes, or there are too many elements.
+        """
+        at, end, data, implicit = 0, self._end, self._data, self.implicit
+        unpack = self._structs.implicit.unpack_from
+        for _ in range(self._max_elements):
+            if at >= end:
+                return
+            if implicit:  # what most peers speak, and so without a call
+                start = at + _HEADER_BYTES
+                if start > end:
+                    raise TruncatedDataSetError("ends within an element")
+                group, number, length = unpack(data, at)
+                tag, vr = group << 16 | number, b""
+            else:
+                tag, vr, length, start = self._header(at, implicit, self._structs)
+            if length == _UNDEFINED_LENGTH:
+                at = self._after_undefined(tag, start, vr)
+                yield tag, b"SQ", start, at - _HEADER_BYTES
+                continue
+            at = start + length
+            if at > end:
+                raise TruncatedDataSetError("ends within an element")
+            yield tag, vr, start, at
+        if at < end:
+            raise self._too_many()
+
+    def _too_many(self) -> MalformedDataSetError:
+        return MalformedDataSetError(f"has more than {self._max_elements} elements")
+
+    def _header(self, at: int, implicit: bool, structs: _Structs) -> tuple[int, bytes, int, int]:
+        """Return tag, VR and length of the element at a place, and the place of its value."""
+        self._count += 1
+        if self._count > self._max_elements:
+            raise self._too_many()
+        start = at + _HEADER_BYTES
+        if start > self._end:
+            raise TruncatedDataSetError("ends within an element")
+        if implicit:
+            group, number, length = structs.implicit.unpack_from(self._data, at)
+            return group << 16 | number, b"", length, start
+        group, number, vr, length = structs.explicit.unpack_from(self._data, at)
+        if group == _ITEM_GROUP:
+            return group << 16 | number, b"", structs.long.unpack_from(self._data, at + 4)[0], start
+        if vr in _SHORT_OR_UNKNOWN_VRS:
+            return group << 16 | number, vr, length, start
+        # A VR that a later edition adds has a length of 32 bits (PS3.5 6.2, note).
+        if not (vr in _LONG_VRS or (vr.isalpha() and vr.isupper())):
+            raise MalformedDataSetError("has an element without a value representation")
+        start = at + _LONG_HEADER_BYTES
+        if start > self._end:
+            raise TruncatedDataSetError("ends within an element")
+        return group << 16 | number, vr, structs.long.unpack_from(self._data, at + 8)[0], start
+
+    def _after_undefined(self, tag: int, at: int, vr: bytes) -> int:
+        """Return the place after a sequence or item of undefined length that begins here (PS3.5 7.5)."""
+        first = _ITEM_END if tag == _ITEM else _SEQUENCE_END
+        open_ends = [(first, *self._encoding_within(vr, self.implicit, self._structs))]
+        while open_ends:
+            expected, implicit, structs = open_ends[-1]
+            tag, vr, length, at = self._header(at, implicit, structs)
+            if tag == expected:
+                open_ends.pop()
+            elif (expected == _SEQUENCE_END) != (tag == _ITEM):
+                raise MalformedDataSetError("has a sequence that is not made of items")
+            elif length != _UNDEFINED_LENGTH:
+                at += length
+                if at > self._end:
+                    raise TruncatedDataSetError("ends within an element")
+            elif tag == _ITEM:
+                open_ends.append((_ITEM_END, implicit, structs))
+            elif self._max_depth is not None and len(open_ends) >= 2 * self._max_depth:
+                raise MalformedDataSetError("has sequences within sequences without end")
+            else:
+                open_ends.append((_SEQUENCE_END, *self._encoding_within(vr, implicit, structs)))
+        return at
+
+    @staticmethod
+    def _encoding_within(vr: bytes, implicit: bool, structs: _Structs) -> tuple[bool, _Structs]:
+        # Within UN of undefined length, all is implicit VR little endian (PS3.5 6.2.2, note 2).
+        return (True, _LITTLE_ENDIAN) if vr == b"UN" else (implicit, structs)
+
+
+def elements_of(data: bytes) -> dict[int, bytes]:
     """Return the values of the top level by tag (group * 65536 + element), without those of sequences.
-
-    A peer that encodes in the other VR than it has agreed to is understood.
 
     Raises:
         MalformedDataSetError: lengths do not fit the bytes.
     """
-    implicit = _is_implicit(data, agreed=implicit)
-    elements: dict[int, bytes] = {}
-    at, end = 0, len(data)
-    while at < end:
-        tag, length, at, is_sequence = _head(data, at, end, implicit=implicit)
-        if length == _UNDEFINED_LENGTH:
-            at = _after_sequence(data, at, end, implicit=implicit, depth=0)
-            continue
-        stop = at + length
-        if stop > end:
-            raise MalformedDataSetError("an element is shorter than it says")
-        if not is_sequence:
-            elements[tag] = data[at:stop]
-        at = stop
+    elements = {}
+    for tag, vr, start, stop in ElementWalker(data).walk():
+        if vr != b"SQ":
+            elements[tag] = data[start:stop]
     return elements
 
 
-def sequence_of(data: bytes, wanted: int, *, implicit: bool) -> list[dict[int, bytes]]:
+def sequence_of(data: bytes, wanted: int) -> list[dict[int, bytes]]:
     """Return the elements of each item of a sequence of the top level; empty if it is not there.
 
     Raises:
         MalformedDataSetError: lengths do not fit the bytes.
     """
-    implicit = _is_implicit(data, agreed=implicit)
     items: list[dict[int, bytes]] = []
-    at, end = 0, len(data)
-    while at < end:
-        tag, length, at, _ = _head(data, at, end, implicit=implicit)
-        undefined = length == _UNDEFINED_LENGTH
-        if undefined:
-            stop = _after_sequence(data, at, end, implicit=implicit, depth=0)
-        else:
-            stop = _within(at + length, end)
+    walker = ElementWalker(data)
+    for tag, _, start, stop in walker.walk():
         if tag == wanted:
-            items = _items(data, at, stop - _TAG_BYTES if undefined else stop, implicit=implicit)
-        at = stop
+            contents = _items(data[start:stop], implicit=walker.implicit)
+            items = [elements_of(content) for content in contents]
     return items
 
 
-def _items(data: bytes, at: int, end: int, *, implicit: bool) -> list[dict[int, bytes]]:
-    """Return the items of a sequence that fills these bytes, without its delimiter."""
-    items = []
-    while at < end:
-        tag, length, at, _ = _head(data, at, end, implicit=True)
+def _items(sequence: bytes, *, implicit: bool) -> Iterator[bytes]:
+    """Yield the content of each item of a sequence."""
+    for tag, _, start, stop in ElementWalker(sequence, implicit=implicit).walk():
         if tag != _ITEM:
-            raise MalformedDataSetError("something other than an item in a sequence")
-        undefined = length == _UNDEFINED_LENGTH
-        if undefined:
-            stop = _after_item(data, at, end, implicit=implicit, depth=0)
-        else:
-            stop = _within(at + length, end)
-        content = data[at : stop - _TAG_BYTES if undefined else stop]
-        items.append(elements_of(content, implicit=implicit))
-        at = stop
-    return items
-
-
-def _is_implicit(data: bytes, *, agreed: bool) -> bool:
-    """Tell how a data set is encoded; a peer may do otherwise than it has agreed to."""
-    first_vr = data[4:6]
-    if agreed and first_vr in _VRS:
-        return False
-    return agreed or bool(data and first_vr not in _VRS)
-
-
-def _head(data: bytes, at: int, end: int, *, implicit: bool) -> tuple[int, int, int, bool]:
-    """Return tag, length, the place of the value, and whether it is known to be a sequence."""
-    if end - at < _TAG_BYTES:
-        raise MalformedDataSetError("an element is cut off")
-    group, number, length = _IMPLICIT.unpack_from(data, at)
-    tag = group << 16 | number
-    if implicit or group == 0xFFFE:  # noqa: PLR2004 - items have no VR (PS3.5 7.5)
-        return tag, length, at + 8, False
-    vr = data[at + 4 : at + 6]
-    if vr in _SHORT_VRS:
-        return tag, _SHORT.unpack_from(data, at + 6)[0], at + 8, False
-    if vr not in _LONG_VRS or end - at < 12:  # noqa: PLR2004 - PS3.5 table 7.1-1
-        raise MalformedDataSetError("an element without a value representation")
-    return tag, _LONG.unpack_from(data, at + 8)[0], at + 12, vr == b"SQ"
-
-
-def _after_sequence(data: bytes, at: int, end: int, *, implicit: bool, depth: int) -> int:
-    """Return the place after a sequence of undefined length (PS3.5 7.5.2)."""
-    if depth >= _DEEPEST:
-        raise MalformedDataSetError("sequences within sequences without end")
-    while True:
-        tag, length, at, _ = _head(data, at, end, implicit=True)
-        if tag == _SEQUENCE_END:
-            return at
-        if tag != _ITEM:
-            raise MalformedDataSetError("something other than an item in a sequence")
-        if length == _UNDEFINED_LENGTH:
-            at = _after_item(data, at, end, implicit=implicit, depth=depth)
-        else:
-            at = _within(at + length, end)
-
-
-def _after_item(data: bytes, at: int, end: int, *, implicit: bool, depth: int) -> int:
-    """Return the place after an item of undefined length (PS3.5 7.5.2)."""
-    while True:
-        tag, length, at, _ = _head(data, at, end, implicit=implicit)
-        if tag == _ITEM_END:
-            return at
-        if length == _UNDEFINED_LENGTH:
-            at = _after_sequence(data, at, end, implicit=implicit, depth=depth + 1)
-        else:
-            at = _within(at + length, end)
-
-
-def _within(place: int, end: int) -> int:
-    if place > end:
-        raise MalformedDataSetError("an element is shorter than it says")
-    return place
+            raise MalformedDataSetError("has a sequence that is not made of items")
+        yield sequence[start:stop]

@@ -21,8 +21,8 @@ from shared.dicom.query.matches import study_match
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
 from shared.node_access.pool import AssociationPool
 from simulator.behaviour import Fault
-from tests.support.peers.studies import ct_study
 from tests.support.peers.byte_pacs import says
+from tests.support.peers.studies import ct_study
 from tests.support.services.in_process import free_port
 from tests.support.waiting import wait_until
 

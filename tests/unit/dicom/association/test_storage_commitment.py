@@ -91,7 +91,7 @@ def test_a_report_is_read_as_pydicom_writes_it(implicit, uid, committed, failed,
     ds = report_of(uid, sorted(committed), failed, undefined_length=undefined_length)
     data = encoded(ds, implicit=implicit)
     # When
-    report = read_report(FAILURES_EXIST, STORAGE_COMMITMENT_INSTANCE, data, implicit=implicit)
+    report = read_report(FAILURES_EXIST, STORAGE_COMMITMENT_INSTANCE, data)
     # Then: what is named both ways has failed
     assert report.transaction_uid == uid
     assert report.failed == failed
@@ -106,7 +106,7 @@ def test_items_without_a_valid_uid_say_nothing():
     ds.ReferencedSOPSequence.append(item("1..2"))
     data = encoded(ds, implicit=True)
     # When
-    report = read_report(ALL_COMMITTED, STORAGE_COMMITMENT_INSTANCE, data, implicit=True)
+    report = read_report(ALL_COMMITTED, STORAGE_COMMITMENT_INSTANCE, data)
     # Then
     assert report.committed == {"1.2.4"}
 
@@ -129,7 +129,7 @@ def test_what_is_no_report_is_refused(event_type_id, instance_uid, transaction_u
     data = encoded(report_of(transaction_uid, [], {}), implicit=True)
     # When
     with pytest.raises(RefusedEventError) as refused:
-        read_report(event_type_id, instance_uid, data, implicit=True)
+        read_report(event_type_id, instance_uid, data)
     # Then
     assert refused.value.status_code == status
 
@@ -142,7 +142,7 @@ def test_a_report_that_is_cut_off_is_not_believed_to_be_whole(implicit, cut):
     cut_off = whole[: max(0, len(whole) - cut)]
     # When / Then: a sequence is there whole, or not at all
     with contextlib.suppress(RefusedEventError):
-        report = read_report(ALL_COMMITTED, STORAGE_COMMITMENT_INSTANCE, cut_off, implicit=implicit)
+        report = read_report(ALL_COMMITTED, STORAGE_COMMITMENT_INSTANCE, cut_off)
         assert not report.committed
         assert len(report.failed) in (0, 9)
 
@@ -152,7 +152,7 @@ def test_a_report_that_is_cut_off_is_not_believed_to_be_whole(implicit, cut):
 def test_any_bytes_are_read_or_refused(implicit, data):
     # When / Then
     with contextlib.suppress(RefusedEventError):
-        read_report(ALL_COMMITTED, STORAGE_COMMITMENT_INSTANCE, data, implicit=implicit)
+        read_report(ALL_COMMITTED, STORAGE_COMMITMENT_INSTANCE, data)
 
 
 @both_encodings
@@ -164,7 +164,7 @@ def test_a_damaged_report_is_read_or_refused(implicit, place, damage, undefined_
     data[place : place + len(damage)] = damage
     # When / Then
     with contextlib.suppress(RefusedEventError):
-        read_report(FAILURES_EXIST, STORAGE_COMMITMENT_INSTANCE, bytes(data), implicit=implicit)
+        read_report(FAILURES_EXIST, STORAGE_COMMITMENT_INSTANCE, bytes(data))
 
 
 def test_transaction_uids_are_valid_and_differ():

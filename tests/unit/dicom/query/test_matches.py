@@ -22,13 +22,13 @@ def match(**values: object) -> Match:
     ds = Dataset()
     for keyword, value in values.items():
         setattr(ds, keyword, value)
-    return match_of(encode(ds, True, True), implicit=True)
+    return match_of(encode(ds, True, True))
 
 
 def raw(*elements: tuple[bytes, bytes]) -> Match:
     """Return a match of elements in implicit VR little endian."""
     data = b"".join(tag + len(value).to_bytes(4, "little") + value for tag, value in elements)
-    return match_of(data, implicit=True)
+    return match_of(data)
 
 
 def test_a_study_is_read_whole():
@@ -80,14 +80,14 @@ def test_a_match_without_valid_uid_of_its_level_is_broken(read, uid):
     )
     # When / Then
     with pytest.raises(MalformedMatchError):
-        read(match_of(data, implicit=True))
+        read(match_of(data))
 
 
 @pytest.mark.parametrize("encoded", [None, b"\x08", STUDY_INSTANCE_UID + b"\x20\x00\x00\x001.2.3"])
 def test_a_match_that_is_absent_or_cut_off_is_broken(encoded):
     # When / Then
     with pytest.raises(MalformedMatchError):
-        match_of(encoded, implicit=True)
+        match_of(encoded)
 
 
 @pytest.mark.parametrize("value", ["12345678901234567890", "x", "1.5", "", "\\3", "9" * 5000])
@@ -145,7 +145,7 @@ def test_what_is_read_can_be_kept_by_any_database(implicit, values):
         data += tag[:4] + length.to_bytes(4, "little") if implicit else tag + length.to_bytes(2, "little")
         data += value
     # When
-    read = match_of(data, implicit=implicit)
+    read = match_of(data)
     texts = [read.text(keyword) for keyword in ("StudyDescription", "AccessionNumber", "StudyDate")]
     # Then
     for text in texts:
@@ -155,7 +155,6 @@ def test_what_is_read_can_be_kept_by_any_database(implicit, values):
 @given(st.binary(max_size=100))
 def test_random_bytes_are_a_match_or_broken(data):
     # When / Then
-    for implicit in (True, False):
-        for read in (study_match, series_match, object_match):
-            with contextlib.suppress(MalformedMatchError):
-                read(match_of(data, implicit=implicit))
+    for read in (study_match, series_match, object_match):
+        with contextlib.suppress(MalformedMatchError):
+            read(match_of(data))

@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
-from services.store.objects.identity import MAX_ELEMENTS, read_identity
+from services.store.objects.identity import read_identity
 from services.store.objects.part10 import read_head
+from shared.dicom.upper_layer.data_elements import MAX_ELEMENTS
 from shared.errors import InvalidInputError
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
