@@ -12,6 +12,11 @@ from pydicom.dataset import Dataset
 from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import open_native_association
+from shared.dicom.association.operation_deadline import (
+    MATCH_CREDIT_S,
+    OperationDeadline,
+    find_deadline,
+)
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.query.match_elements import MalformedMatchError, Match, match_of
@@ -31,6 +36,10 @@ T = TypeVar("T")
 
 SUCCESS = 0x0000
 
+#: Bytes of all identifiers in the responses to one C-FIND; 64 MiB hold some 200,000 usual matches.
+MAX_RESPONSE_BYTES = 64 << 20
+#: Responses in succession with the same identifier; some archives send one for each object.
+MAX_REPEATS = 10_000
 #: Responses to one C-FIND beyond which it is aborted: a peer that never ends must not fill the memory.
 MAX_RESPONSES = 500_000
 
@@ -40,8 +49,9 @@ class FindResult(Generic[T]):
     """The result of one C-FIND; only a complete one holds all matches there are."""
 
     matches: list[T] = field(default_factory=list)
-    #: Matches that could not be read.
+    #: Matches that could not be read, and what was wrong with the first of them.
     broken: int = 0
+    problem: str = ""
     #: Final status; None if no final response came.
     status_code: int | None = None
     error: PeerError | InterruptedWorkError | None = None
@@ -88,29 +98,34 @@ class FindAssociation(OperationAssociation):
         cancellation: Cancellation | None,
         result: FindResult[T],
     ) -> None:
-        for response in self._find_responses(identifier, cancellation):
+        bounds = _ResponseBounds()
+        deadline = find_deadline(self._timeouts.response_s)
+        for response in self._find_responses(identifier, cancellation, deadline):
             if response.status_code not in PENDING:
                 result.status_code = response.status_code
-            elif len(result.matches) + result.broken == MAX_RESPONSES:
-                raise PeerError(Outcome.BAD_ANSWER, f"more than {MAX_RESPONSES} answers to one request")
-            else:
-                self._read(response.identifier, read, result)
+                continue
+            if bounds.is_new(response.identifier):
+                deadline.progressed(MATCH_CREDIT_S)
+            self._read(response.identifier, read, result)
         if result.status_code != SUCCESS:
             assert result.status_code is not None
             result.error = status_error(result.status_code)
             if cancellation is not None and cancellation.requested:
                 result.error = InterruptedWorkError(cancellation.reason)
         elif result.broken:
-            result.error = PeerError(Outcome.BAD_ANSWER, f"{result.broken} answers could not be read")
+            responses = len(result.matches) + result.broken
+            detail = f"{result.broken} of {responses} answers could not be read: {result.problem}"
+            result.error = PeerError(Outcome.BAD_ANSWER, detail)
 
     def _read(self, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> None:
         try:
             result.matches.append(read(match_of(encoded)))
-        except MalformedMatchError:
+        except MalformedMatchError as error:
             result.broken += 1
+            result.problem = result.problem or str(error)
 
     def _find_responses(
-        self, identifier: Dataset, cancellation: Cancellation | None
+        self, identifier: Dataset, cancellation: Cancellation | None, deadline: OperationDeadline
     ) -> Iterator[FindResponse]:
         """Send one C-FIND and yield its responses; the last one is final, unless an error is raised.
 
@@ -120,8 +135,42 @@ class FindAssociation(OperationAssociation):
         """
         message_id = self.next_message_id()
         command = c_find_rq(message_id, STUDY_ROOT_FIND)
-        for status_code, message in self._responses(command, message_id, identifier, cancellation):
+        for status_code, message in self._responses(command, message_id, identifier, cancellation, deadline):
             yield FindResponse(status_code, message.data_set)
+
+
+class _ResponseBounds:
+    """Counts the pending responses to one request, and their bytes."""
+
+    def __init__(self) -> None:
+        self._responses = 0
+        self._bytes = 0
+        self._repeats = 0
+        self._last: bytes | None = None
+
+    def is_new(self, identifier: bytes | None) -> bool:
+        """Count one response; return whether it differs from the one before.
+
+        Raises:
+            PeerError: there are more than are read.
+        """
+        self._responses += 1
+        if self._responses > MAX_RESPONSES:
+            raise _unbounded(f"more than {MAX_RESPONSES} responses to one request")
+        self._bytes += len(identifier or b"")
+        if self._bytes > MAX_RESPONSE_BYTES:
+            raise _unbounded(f"more than {MAX_RESPONSE_BYTES >> 20} MiB of responses to one request")
+        if identifier != self._last:
+            self._last, self._repeats = identifier, 0
+            return True
+        self._repeats += 1
+        if self._repeats > MAX_REPEATS:
+            raise _unbounded(f"the same match more than {MAX_REPEATS} times in succession")
+        return False
+
+
+def _unbounded(detail: str) -> PeerError:
+    return PeerError(Outcome.BAD_ANSWER, detail)
 
 
 def open_find_association(

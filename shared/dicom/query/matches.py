@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.dicom.query.match_elements import MalformedMatchError, Match
+from shared.dicom.query.match_elements import MalformedMatchError, Match, attribute_name
 from shared.errors import InvalidInputError
 from shared.identifiers import Uid
 
 _INT32 = 2**31 - 1
+#: Characters that are kept of an SH; the standard has 16 (PS3.5 6.2), and some archives send more.
+ACCESSION_NUMBER_MAX_LENGTH, STATION_NAME_MAX_LENGTH = 64, 256
 #: Characters of an integer string with several values, of which the first one is read.
 _LONGEST_LIST = 1000
 
@@ -66,10 +68,10 @@ def study_match(match: Match) -> StudyMatch:
         study_instance_uid=_own_uid(match, "StudyInstanceUID"),
         modalities=match.texts("ModalitiesInStudy"),
         description=match.text("StudyDescription"),
-        station_name=match.text("StationName"),
+        station_name=match.text("StationName", STATION_NAME_MAX_LENGTH),
         study_date=_short(match, "StudyDate", 16),
         study_time=_short(match, "StudyTime", 32),
-        accession_number=match.text("AccessionNumber"),
+        accession_number=match.text("AccessionNumber", ACCESSION_NUMBER_MAX_LENGTH),
         series_count=_count(match, "NumberOfStudyRelatedSeries"),
         instance_count=_count(match, "NumberOfStudyRelatedInstances"),
     )
@@ -86,7 +88,7 @@ def series_match(match: Match) -> SeriesMatch:
         series_instance_uid=_own_uid(match, "SeriesInstanceUID"),
         modality=_short(match, "Modality", 64),
         description=match.text("SeriesDescription"),
-        station_name=match.text("StationName"),
+        station_name=match.text("StationName", STATION_NAME_MAX_LENGTH),
         series_number=_integer(match, "SeriesNumber"),
         instance_count=_count(match, "NumberOfSeriesRelatedInstances"),
     )
@@ -136,7 +138,7 @@ def _uid(match: Match, keyword: str) -> str | None:
 
 
 def _own_uid(match: Match, keyword: str) -> str:
-    uid = _uid(match, keyword)
-    if uid is None:
-        raise MalformedMatchError(f"a match without a valid {keyword}")
-    return uid
+    try:
+        return str(Uid.parse(keyword, match.text(keyword) or ""))
+    except InvalidInputError as error:
+        raise MalformedMatchError(f"its {attribute_name(keyword)} {error.problem}") from None

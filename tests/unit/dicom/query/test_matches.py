@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
-from shared.dicom.query.match_elements import MalformedMatchError, Match, match_of
+from shared.dicom.query.match_elements import CUT_MARK, TEXT_MAX_LENGTH, MalformedMatchError, Match, match_of
 from shared.dicom.query.matches import object_match, series_match, study_match
 
 STUDY_DESCRIPTION = b"\x08\x00\x30\x10"
@@ -108,7 +108,7 @@ def test_a_number_that_is_none_is_not_returned(value):
         ("\\ISO 2022 IR 87", b"\x1b$B6;It\x1b(B CT", "胸部 CT"),
         ("", "Müller".encode("latin-1"), "Müller"),
         ("NO SUCH SET", "Müller".encode("latin-1"), "Müller"),
-        ("ISO_IR 192", b"M\xfcller", "M\ufffdller"),
+        ("ISO_IR 192", b"M\xfcller", "Müller"),
         ("\\ISO 2022 IR 87", b"\x1b$Bx", None),
     ],
 )
@@ -158,3 +158,24 @@ def test_random_bytes_are_a_match_or_broken(data):
     for read in (study_match, series_match, object_match):
         with contextlib.suppress(MalformedMatchError):
             read(match_of(data))
+
+
+def test_a_long_text_is_cut_and_says_so():
+    # Given
+    given = raw((STUDY_INSTANCE_UID, b"1.2.3\0"), (STUDY_DESCRIPTION, b"X" * (1 << 20)))
+    # When
+    description = study_match(given).description
+    # Then
+    assert description is not None
+    assert len(description) == TEXT_MAX_LENGTH
+    assert description.endswith(CUT_MARK)
+
+
+def test_a_uid_that_cannot_be_read_is_named_with_its_tag():
+    # Given
+    given = raw((STUDY_INSTANCE_UID, b"1.2." + b"9" * 61))
+    # When
+    with pytest.raises(MalformedMatchError) as caught:
+        study_match(given)
+    # Then
+    assert str(caught.value) == "its Study Instance UID (0020,000D) must have at most 64 characters"
