@@ -146,3 +146,17 @@ STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 #: The Storage Commitment Push Model, and its one well-known instance (PS3.4 J.3.5).
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 STORAGE_COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"
+
+_SERVICE_NAMES = {
+    VERIFICATION: "C-ECHO (Verification",
+    STUDY_ROOT_FIND: "C-FIND (Study Root Query/Retrieve",
+    STUDY_ROOT_MOVE: "C-MOVE (Study Root Query/Retrieve",
+    STUDY_ROOT_GET: "C-GET (Study Root Query/Retrieve",
+    STORAGE_COMMITMENT: "storage commitment (Push Model",
+}
+
+
+def service_name(abstract_syntax: str) -> str:
+    """Return the name and UID of a service that we request, for people."""
+    name = _SERVICE_NAMES.get(abstract_syntax)
+    return f"{name}, {abstract_syntax})" if name else abstract_syntax

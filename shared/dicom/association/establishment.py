@@ -8,9 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pydicom.uid import UID
+
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.sop_classes import service_name
 from shared.dicom.tls import PeerTls
+from shared.dicom.upper_layer.associate_acceptor import TRANSFER_SYNTAXES_NOT_SUPPORTED
+from shared.dicom.upper_layer.associate_requestor import TRANSFER_SYNTAXES
+from shared.identifiers import UID_MAX_LENGTH
 
 T = TypeVar("T")
 
@@ -105,6 +111,15 @@ def not_connected(peer: Peer, error: OSError, timeouts: Timeouts) -> PeerError:
     return PeerError(Outcome.CONNECTION_REFUSED, detail, associating=True)
 
 
+def not_secured(peer: Peer, error: Exception, timeouts: Timeouts) -> PeerError:
+    """Return the error for a TLS handshake that fails."""
+    where = f"{peer.host}:{peer.port}"
+    if isinstance(error, TimeoutError):
+        detail = f"no TLS with {where} in {timeouts.connect_s:g} s"
+        return PeerError(Outcome.TIMED_OUT, detail, associating=True)
+    return PeerError(Outcome.ABORTED, f"no TLS with {where} ({error})", associating=True)
+
+
 def no_tls_files(peer: Peer, error: OSError) -> PeerError:
     """Return the error for TLS files that cannot be used."""
     reason = error.strerror or type(error).__name__
@@ -124,9 +139,33 @@ def aborted(peer: Peer) -> PeerError:
     return PeerError(Outcome.ABORTED, detail, associating=True)
 
 
-def not_offered(peer: Peer) -> PeerError:
-    """Return the error for an association of which no context was accepted."""
-    detail = f"{peer.ae_title} offers none of the services asked for"
+#: Why a presentation context is not accepted (PS3.8 table 9-18).
+_CONTEXT_REFUSALS = {
+    1: "refused by its user",
+    2: "refused without a reason",
+    3: "this service is not supported there",
+    4: "none of the proposed transfer syntaxes is supported there",
+}
+
+
+def not_offered(peer: Peer, abstract_syntax: str, result: int | None = None) -> PeerError:
+    """Return the error for a presentation context that was not accepted, with its result if it has one."""
+    reason = "it does not say why"
+    if result is not None:
+        reason = f"{_CONTEXT_REFUSALS.get(result, 'for an unknown reason')}; result {result}"
+    if result == TRANSFER_SYNTAXES_NOT_SUPPORTED:
+        proposed = ", ".join(UID(transfer_syntax).name for transfer_syntax in TRANSFER_SYNTAXES)
+        reason += f"; proposed: {proposed}"
+    detail = f"{peer.ae_title} does not accept {service_name(abstract_syntax)} ({reason})"
+    return PeerError(Outcome.NOT_SUPPORTED, detail, permanent=True, associating=True)
+
+
+def unusable_syntax(peer: Peer, abstract_syntax: str, transfer_syntax: str) -> PeerError:
+    """Return the error for a context that was accepted in a transfer syntax that was not proposed."""
+    detail = (
+        f"{peer.ae_title} accepts {service_name(abstract_syntax)} in a transfer syntax that was not proposed"
+        f" ({transfer_syntax[:UID_MAX_LENGTH]})"
+    )
     return PeerError(Outcome.NOT_SUPPORTED, detail, permanent=True, associating=True)
 
 

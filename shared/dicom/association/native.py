@@ -17,6 +17,7 @@ from shared.dicom.association.establishment import MAX_PDU_BYTES, Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from shared.dicom.tls import client_context
 from shared.dicom.upper_layer.associate_requestor import (
     TRANSFER_SYNTAXES,
     AssociateAccept,
@@ -142,7 +143,7 @@ def open_native_association(
     *,
     cancellation: Cancellation | None = None,
 ) -> AssociationT:
-    """Open an association for one service; `make` makes the link of it.
+    """Open an association for one service; `make` makes the association of it.
 
     Raises:
         PeerError: it does not stand, with the outcome.
@@ -159,7 +160,7 @@ def open_native_association(
         try:
             _send(connection, _associate_rq(peer, abstract_syntax), timeouts)
             kind, body = connection.pdu_until(time.monotonic() + timeouts.connect_s, check_cancelled)
-            return make(peer, connection, _accepted(peer, kind, body), timeouts)
+            return make(peer, connection, _accepted(peer, abstract_syntax, kind, body), timeouts)
         except BaseException as error:
             _give_up(connection, error, timeouts)
             if isinstance(error, TimeoutError):
@@ -173,10 +174,21 @@ def open_native_association(
 
 def _connected(peer: Peer, address: str, timeouts: Timeouts) -> Connection:
     try:
+        context = None if peer.tls is None else client_context(peer.tls)
+    except OSError as error:
+        raise establishment.no_tls_files(peer, error) from error
+    try:
         sock = socket.create_connection((address, peer.port), timeouts.connect_s)
     except OSError as error:
         raise establishment.not_connected(peer, error, timeouts) from error
-    return Connection(sock)
+    connection = Connection(sock)
+    if context is not None:
+        try:
+            connection.secure(context, timeouts.connect_s, server_hostname=peer.host)
+        except (TimeoutError, AbortedError) as error:
+            connection.close()
+            raise establishment.not_secured(peer, error, timeouts) from error
+    return connection
 
 
 def _send(connection: Connection, data: bytes, timeouts: Timeouts) -> None:
@@ -197,7 +209,7 @@ def _associate_rq(peer: Peer, abstract_syntax: str) -> bytes:
     )
 
 
-def _accepted(peer: Peer, kind: int, body: bytes) -> AssociateAccept:
+def _accepted(peer: Peer, abstract_syntax: str, kind: int, body: bytes) -> AssociateAccept:
     """Return what was negotiated.
 
     Raises:
@@ -210,8 +222,11 @@ def _accepted(peer: Peer, kind: int, body: bytes) -> AssociateAccept:
     if kind != A_ASSOCIATE_AC:
         raise establishment.aborted(peer)
     accepted = decode_ac(body)
-    if accepted.contexts.get(CONTEXT_ID) not in TRANSFER_SYNTAXES:
-        raise establishment.not_offered(peer)
+    transfer_syntax = accepted.contexts.get(CONTEXT_ID)
+    if transfer_syntax is None:
+        raise establishment.not_offered(peer, abstract_syntax, accepted.refusals.get(CONTEXT_ID))
+    if transfer_syntax not in TRANSFER_SYNTAXES:
+        raise establishment.unusable_syntax(peer, abstract_syntax, transfer_syntax)
     return accepted
 
 

@@ -28,6 +28,7 @@ from shared.dicom.upper_layer.pdu import (
     item,
     items_of,
 )
+from shared.identifiers import Uid
 
 #: Results of a presentation context (PS3.8 table 9-18).
 ACCEPTANCE, ABSTRACT_SYNTAX_NOT_SUPPORTED, TRANSFER_SYNTAXES_NOT_SUPPORTED = 0, 3, 4
@@ -128,17 +129,17 @@ def negotiate(
 ) -> tuple[dict[int, AcceptedContext], dict[int, int]]:
     """Return the accepted contexts by ID, and the result of each proposed one (PS3.8 table 9-18).
 
-    A context of a supported abstract syntax is accepted in the transfer syntax that is proposed first.
+    A context of a supported abstract syntax is accepted in the first proposed transfer syntax that is a UID.
     """
     accepted: dict[int, AcceptedContext] = {}
     results: dict[int, int] = {}
     for proposed in request.contexts:
-        if not is_supported(proposed.abstract_syntax):
+        syntax = next(filter(_is_uid, proposed.transfer_syntaxes), None)
+        if not (_is_uid(proposed.abstract_syntax) and is_supported(proposed.abstract_syntax)):
             results[proposed.context_id] = ABSTRACT_SYNTAX_NOT_SUPPORTED
-        elif not proposed.transfer_syntaxes:
+        elif syntax is None:
             results[proposed.context_id] = TRANSFER_SYNTAXES_NOT_SUPPORTED
         else:
-            syntax = proposed.transfer_syntaxes[0]
             accepted[proposed.context_id] = AcceptedContext(proposed.abstract_syntax, syntax)
             results[proposed.context_id] = ACCEPTANCE
     return accepted, results
@@ -211,4 +212,8 @@ def _role_item(sop_class_uid: str, roles: Roles) -> bytes:
 
 
 def _uid(value: bytes) -> str:
-    return value.decode("latin-1").rstrip("\0 ")
+    return value.decode("latin-1").strip("\0 ")
+
+
+def _is_uid(text: str) -> bool:
+    return Uid.problem_of(text) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -43,6 +43,8 @@ class AssociateAccept:
     """An A-ASSOCIATE-AC: the transfer syntax of each accepted context by its ID, and the peer's PDU limit."""
 
     contexts: Mapping[int, str]
+    #: Why contexts were not accepted, by ID (PS3.8 table 9-18).
+    refusals: Mapping[int, int]
     #: Bytes of the variable field of a P-DATA-TF PDU; 0: no limit.
     maximum_length: int
 
@@ -104,21 +106,35 @@ def context_id_of(place: int) -> int:
 
 
 def decode_ac(body: bytes) -> AssociateAccept:
-    """Read the variable field of an A-ASSOCIATE-AC.
+    """Read the variable field of an A-ASSOCIATE-AC: what is needed of it, in any order.
+
+    Unknown items are ignored (PS3.8 9.3.1), and so is what cannot be read of the user information, which
+    decides about nothing; of repeated items, the first one counts.
 
     Raises:
-        ProtocolError: its items do not fit.
+        ProtocolError: it is cut off, or its presentation contexts cannot be read.
     """
+    if len(body) < FIXED_BYTES:
+        raise ProtocolError("an A-ASSOCIATE-AC is cut off")
     contexts: dict[int, str] = {}
-    maximum_length = 0
-    for kind, value in items_of(body[FIXED_BYTES:]):
-        if kind == CONTEXT_AC_ITEM:
-            contexts |= _accepted_context(value)
-        elif kind == USER_INFORMATION_ITEM:
-            for sub_kind, sub_value in items_of(value):
-                if sub_kind == MAXIMUM_LENGTH_ITEM and len(sub_value) == 4:  # noqa: PLR2004 - PS3.8 D.1.1
-                    maximum_length = int.from_bytes(sub_value, "big")
-    return AssociateAccept(MappingProxyType(contexts), maximum_length)
+    refusals: dict[int, int] = {}
+    user_information: bytes | None = None
+    try:
+        for kind, value in items_of(body[FIXED_BYTES:]):
+            if kind == CONTEXT_AC_ITEM:
+                context_id, result, transfer_syntax = _context_ac(value)
+                if result != _ACCEPTANCE:
+                    refusals.setdefault(context_id, result)
+                else:
+                    contexts.setdefault(context_id, transfer_syntax)
+            elif kind == USER_INFORMATION_ITEM and user_information is None:
+                user_information = value
+    except ProtocolError:
+        # Bytes that follow all that has to be there are no reason to do without the peer.
+        if user_information is None or not (contexts or refusals):
+            raise
+    maximum_length = _maximum_length(user_information or b"")
+    return AssociateAccept(MappingProxyType(contexts), MappingProxyType(refusals), maximum_length)
 
 
 def decode_rj(body: bytes) -> AssociateReject:
@@ -145,14 +161,30 @@ def _relational_item(abstract_syntax: str) -> bytes:
     return item(EXTENDED_NEGOTIATION_ITEM, struct.pack(">H", len(uid)) + uid + _RELATIONAL)
 
 
-def _accepted_context(value: bytes) -> dict[int, str]:
+def _whole_items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the items that are there as a whole; what is left over at the end is ignored."""
+    items = items_of(data)
+    while True:
+        try:
+            yield next(items)
+        except (StopIteration, ProtocolError):
+            return
+
+
+def _maximum_length(user_information: bytes) -> int:
+    for kind, value in _whole_items(user_information):
+        if kind == MAXIMUM_LENGTH_ITEM and len(value) == 4:  # noqa: PLR2004 - PS3.8 D.1.1
+            return int.from_bytes(value, "big")
+    return 0
+
+
+def _context_ac(value: bytes) -> tuple[int, int, str]:
+    """Return ID, result and transfer syntax; who names none has accepted the default (PS3.5 10.1)."""
     if len(value) < 4:  # noqa: PLR2004 - PS3.8 table 9-18
         raise ProtocolError("a presentation context of an A-ASSOCIATE-AC is cut off")
     context_id, _, result, _ = value[:4]
-    if result != _ACCEPTANCE:
-        # The transfer syntax is not significant then, and some peers send none.
-        return {}
-    for kind, name in items_of(value[4:]):
-        if kind == TRANSFER_SYNTAX_ITEM:
-            return {context_id: name.decode("ascii", "replace").rstrip("\0 ")}
-    raise ProtocolError("an accepted presentation context without transfer syntax")
+    for kind, name in _whole_items(value[4:]):
+        transfer_syntax = name.decode("ascii", "replace").strip("\0 ")
+        if kind == TRANSFER_SYNTAX_ITEM and transfer_syntax:
+            return context_id, result, transfer_syntax
+    return context_id, result, str(ImplicitVRLittleEndian)

@@ -9,6 +9,7 @@ from shared.dicom.upper_layer.errors import ProtocolError
 
 C_FIND_RQ, C_FIND_RSP, C_CANCEL_RQ = 0x0020, 0x8020, 0x0FFF
 C_MOVE_RQ, C_MOVE_RSP = 0x0021, 0x8021
+C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
 N_EVENT_REPORT_RQ, N_EVENT_REPORT_RSP = 0x0100, 0x8100
 N_ACTION_RQ, N_ACTION_RSP = 0x0130, 0x8130
 
@@ -76,6 +77,14 @@ def number_of(elements: Mapping[int, bytes], number: int) -> int | None:
     """Return the value of a US element, None where it is absent or none."""
     value = elements.get(number)
     return int.from_bytes(value, "little") if value is not None and len(value) == 2 else None  # noqa: PLR2004
+
+
+def c_echo_rq(message_id: int, sop_class_uid: str) -> bytes:
+    """Return the command set of a C-ECHO-RQ (PS3.7 9.3.5.1)."""
+    return encode_command(
+        {AFFECTED_SOP_CLASS_UID: sop_class_uid, COMMAND_FIELD: C_ECHO_RQ, MESSAGE_ID: message_id},
+        has_data_set=False,
+    )
 
 
 def c_find_rq(message_id: int, sop_class_uid: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from pynetdicom.presentation import PresentationContext
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
 from shared.dicom.upper_layer.associate_requestor import Implementation, associate_rq, decode_ac, decode_rj
 from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.pdu import item
 
 OWN = Implementation("1.2.3.4", "TEST")
 
@@ -129,3 +131,37 @@ def test_an_answer_that_is_cut_off_is_refused():
     # When / Then
     with pytest.raises(ProtocolError):
         decode_ac(body[:-1])
+
+
+def odd_accept(*items: bytes, rest: bytes = b"") -> bytes:
+    return struct.pack(">HH64x", 1, 0) + b"".join(items) + rest
+
+
+CONTEXT = item(0x21, b"\x01\0\0\0" + item(0x40, b"1.2.840.10008.1.2"))
+USER = item(0x50, item(0x51, struct.pack(">L", 16384)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        odd_accept(USER, CONTEXT),
+        odd_accept(item(0x77, b"unknown"), CONTEXT, USER),
+        odd_accept(item(0x77, b""), item(0, b""), CONTEXT, USER),
+        odd_accept(CONTEXT, CONTEXT, USER, USER),
+        odd_accept(CONTEXT, item(0x21, b"\x01\0\x03\0"), USER),
+        odd_accept(CONTEXT, USER, rest=b"\0"),
+        odd_accept(CONTEXT, USER, rest=b"\xff" * 9),
+        odd_accept(CONTEXT, item(0x50, item(0x77, b"abc") + item(0x51, struct.pack(">L", 16384)))),
+        odd_accept(CONTEXT, item(0x50, item(0x51, struct.pack(">L", 16384)) + b"\x55\0\0\x40V")),
+        odd_accept(CONTEXT, item(0x50, item(0x51, b"") + item(0x51, struct.pack(">L", 16384)))),
+        odd_accept(item(0x21, b"\x01\0\0\0" + item(0x40, b" 1.2.840.10008.1.2\0\0")), USER),
+        odd_accept(item(0x21, b"\x01\0\0\0" + item(0x41, b"") + item(0x40, b"1.2.840.10008.1.2")), USER),
+        odd_accept(item(0x21, b"\x01\0\0\0" + item(0x40, b"")), USER),
+        odd_accept(item(0x21, b"\x01\0\0\0"), USER),
+    ],
+)
+def test_an_odd_acceptance_is_read_as_it_is_meant(body):
+    # When
+    accept = decode_ac(body)
+    # Then
+    assert (accept.contexts.get(1), accept.maximum_length) == ("1.2.840.10008.1.2", 16384)
