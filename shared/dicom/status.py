@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.dicom.errors import Outcome, PeerError
 
+SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 CANCELLED = 0xFE00
 

@@ -14,9 +14,8 @@ from services.cli.output.console import JsonOption, line, print_json, say
 from services.cli.output.exit_codes import AWAY
 from services.cli.services import Service
 from shared.broker.topology import QUEUES
-from shared.dicom.association.pynetdicom_association import open_pynetdicom_association
+from shared.dicom.association.c_echo import open_echo_association
 from shared.dicom.errors import Outcome, PeerError
-from shared.dicom.sop_classes import VERIFICATION
 from shared.errors import DoseQRError
 from shared.logs import configure
 from shared.nodes.peers import own_store_of, timeouts_of
@@ -91,7 +90,7 @@ def quiet_store(settings: Settings) -> list[str]:
     """Return why DoseQR's own store does not answer, or nothing."""
     peer = own_store_of(settings)
     try:
-        open_pynetdicom_association(peer, [VERIFICATION], timeouts_of(settings)).release()
+        open_echo_association(peer, timeouts_of(settings)).release()
     except PeerError as error:
         # Where only some may send, and the store itself is none of them, a rejection is its answer.
         admitted = settings.store_calling_ae_titles

@@ -31,13 +31,24 @@ from shared.dicom.association.sub_operations import (
 )
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError, StoreError
-from shared.dicom.sop_classes import STUDY_ROOT_GET, offers
+from shared.dicom.sop_classes import STUDY_ROOT_GET, offers, service_name
+from shared.dicom.upper_layer.data_elements import ElementWalker
+from shared.dicom.upper_layer.errors import MalformedDataSetError
+from shared.identifiers import UID_MAX_LENGTH
 
 #: What pydicom raises when it turns the bytes of an element into a value.
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError)
 
-#: Answers to the peer whose object could not be handed on (PS3.4 B.2.3).
-REFUSED, NOT_SUPPORTED = 0xA700, 0x0122
+#: Statuses for the peer whose object could not be handed on (PS3.4 B.2.3, PS3.7 9.1.1.1.9).
+REFUSED, NOT_SUPPORTED, NOT_AUTHORIZED = 0xA700, 0x0122, 0x0124
+
+#: Bytes of one object that a peer sends: it is held in memory while it is handed on.
+MAX_OBJECT_BYTES = 1 << 30
+#: Objects that were not requested and are refused, before the C-GET is ended.
+MAX_UNREQUESTED = 100
+#: Bytes of an object in which its Study and Series Instance UID are looked for.
+_BEGIN_BYTES = 1 << 20
+_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 
 #: The object is stored: success, and the warnings of PS3.4 B.2.3.
 _STORED = frozenset({0x0000, 0xB000, 0xB006, 0xB007})
@@ -52,17 +63,65 @@ class Fetched:
     stored: set[str] = field(default_factory=set)
 
 
+class _Requested:
+    """The objects that a C-GET requests: those of its identifier, and no others are accepted."""
+
+    def __init__(self, identifier: Dataset) -> None:
+        self._sop_instance_uids = _uids(identifier, "SOPInstanceUID")
+        self._series_instance_uids = _uids(identifier, "SeriesInstanceUID")
+        self._study_instance_uids = _uids(identifier, "StudyInstanceUID")
+
+    def includes(self, sop_instance_uid: str, data_set: memoryview) -> bool:
+        """Return whether an object is among them, by its own UIDs; an archive may change one of them."""
+        if self._sop_instance_uids:
+            return sop_instance_uid in self._sop_instance_uids
+        found = _begin_of(data_set)
+        return (
+            found.get(_SERIES_INSTANCE_UID, "") in self._series_instance_uids
+            or found.get(_STUDY_INSTANCE_UID, "") in self._study_instance_uids
+        )
+
+
+def _uids(identifier: Dataset, keyword: str) -> frozenset[str]:
+    value = identifier.get(keyword) or ()
+    return frozenset([str(value)] if isinstance(value, str) else map(str, value))
+
+
+def _begin_of(data_set: memoryview) -> dict[int, str]:
+    """Return Study and Series Instance UID of an object, as far as they can be read."""
+    found: dict[int, str] = {}
+    try:
+        for tag, _, start, stop in ElementWalker(data_set[:_BEGIN_BYTES], max_depth=None).walk():
+            if tag > _SERIES_INSTANCE_UID:
+                break
+            if tag in (_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID):
+                found[tag] = (
+                    bytes(data_set[start : min(stop, start + UID_MAX_LENGTH + 1)])
+                    .decode("latin-1")
+                    .strip("\0 ")
+                )
+    except MalformedDataSetError:
+        pass
+    return found
+
+
 class _Store:
     """A store that objects are handed on to, as they come, over one association."""
 
-    def __init__(self, association: PynetdicomAssociation) -> None:
-        self._link = association
+    def __init__(self, association: PynetdicomAssociation, identifier: Dataset, watch: ProgressWatch) -> None:
+        self._association = association
+        self._watch = watch
+        self._requested = _Requested(identifier)
+        self._refused = 0
         self.stored: set[str] = set()
         self.error: PeerError | None = None
 
     def take(self, event: evt.Event) -> int:
         """Hand one object on; return the store's status."""
         request: Any = event.request
+        if not self._requested.includes(str(request.AffectedSOPInstanceUID), request.DataSet.getbuffer()):
+            return self._refuse_unrequested()
+        self._watch.deadline.progressed()
         try:
             context_id = self._context_id(request.AffectedSOPClassUID, event.context.transfer_syntax)
             if context_id is None:
@@ -78,24 +137,34 @@ class _Store:
             self.stored.add(str(request.AffectedSOPInstanceUID))
         return status
 
+    def _refuse_unrequested(self) -> int:
+        self._refused += 1
+        self.error = PeerError(
+            Outcome.BAD_ANSWER,
+            f"{self._refused} objects were sent that were not requested; they were refused",
+        )
+        if self._refused >= MAX_UNREQUESTED:
+            self._watch.deadline.end()
+        return NOT_AUTHORIZED
+
     def _context_id(self, sop_class_uid: str, transfer_syntax_uid: str) -> int | None:
-        for context in self._link.assoc.accepted_contexts:
+        for context in self._association.assoc.accepted_contexts:
             if (context.abstract_syntax, context.transfer_syntax[0]) == (sop_class_uid, transfer_syntax_uid):
                 return context.context_id
         return None
 
     def _send(self, request: Any, context_id: int) -> int | None:
-        if not self._link.alive:
+        if not self._association.alive:
             return None
         primitive = C_STORE()
-        primitive.MessageID = self._link.next_message_id()
+        primitive.MessageID = self._association.next_message_id()
         primitive.AffectedSOPClassUID = request.AffectedSOPClassUID
         primitive.AffectedSOPInstanceUID = request.AffectedSOPInstanceUID
         primitive.Priority = request.Priority
         primitive.DataSet = BytesIO(request.DataSet.getvalue())
-        self._link.responses.begin(None, None)
-        self._link.assoc.dimse.send_msg(primitive, context_id)
-        _, response = self._link.assoc.dimse.get_msg(block=True)
+        self._association.responses.begin(None, None)
+        self._association.assoc.dimse.send_msg(primitive, context_id)
+        _, response = self._association.assoc.dimse.get_msg(block=True)
         return response.Status if isinstance(response, C_STORE) else None
 
 
@@ -129,9 +198,11 @@ class GetAssociation(PynetdicomAssociation):
         except PeerError as error:
             raise StoreError(error) from error
         try:
-            handed = _Store(out)
+            self.bound.max_bytes = MAX_OBJECT_BYTES
+            watch = ProgressWatch(timeouts.response_s)
+            handed = _Store(out, identifier, watch)
             self.assoc.bind(evt.EVT_C_STORE, handed.take)
-            result = _followed(self, identifier, on_progress, cancellation)
+            result = _followed(self, identifier, on_progress, cancellation, watch)
         finally:
             out.release()
         if handed.error is not None and not handed.stored:
@@ -170,7 +241,7 @@ def _problem(association: PynetdicomAssociation) -> str | None:
     """Say why nothing could be fetched over an association."""
     accepted = association.assoc.accepted_contexts
     if not any(context.abstract_syntax == STUDY_ROOT_GET for context in accepted):
-        return "does not offer C-GET; choose C-MOVE for this node"
+        return f"does not accept {service_name(STUDY_ROOT_GET)}; choose C-MOVE for this node"
     if not contexts_to_send_on(association):
         return "offers C-GET, and would send no class of the objects wanted (PS3.7 D.3.3.4)"
     return None
@@ -191,12 +262,13 @@ def _followed(
     identifier: Dataset,
     on_progress: Callable[[SubOperations], None] | None,
     cancellation: Cancellation | None,
+    watch: ProgressWatch,
 ) -> MoveResult:
-    """Send the request and take its answers to the end."""
+    """Send the request and take its responses to the end."""
     result = MoveResult()
     message_id = association.next_message_id()
-    guarded(association, message_id, STUDY_ROOT_GET, cancellation)
-    began, pace = time.monotonic(), ProgressWatch()
+    guarded(association, message_id, STUDY_ROOT_GET, cancellation, watch.deadline)
+    began = time.monotonic()
     try:
         for response in _answers(association, identifier, message_id):
             if response.status_code not in PENDING:
@@ -207,10 +279,11 @@ def _followed(
                 continue
             if on_progress is not None:
                 on_progress(response.sub_operations)
-            if pace.has_stalled(response.sub_operations):
-                association.responses.expire()
+            watch.note(response.sub_operations)
         if result.status_code is None:
-            result.error = pace.error or association.failure()
+            result.error = association.failure()
+    except PeerError as error:
+        result.error = error
     except (ValueError, RuntimeError) as failure:
         # pynetdicom: the context was not accepted (ValueError), or the association is gone (RuntimeError).
         result.error = _unsendable(association, failure)

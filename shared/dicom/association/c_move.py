@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import open_native_association
+from shared.dicom.association.operation_deadline import OperationDeadline
 from shared.dicom.association.sub_operations import (
     MoveResponse,
     MoveResult,
@@ -61,17 +62,15 @@ class MoveAssociation(OperationAssociation):
         """
         result = MoveResult()
         self.admit()
-        began, pace = time.monotonic(), ProgressWatch()
+        began, watch = time.monotonic(), ProgressWatch(self._timeouts.response_s)
         try:
-            for response in self._move_responses(identifier, move_destination, cancellation):
+            for response in self._move_responses(identifier, move_destination, cancellation, watch.deadline):
                 if response.status_code not in PENDING:
                     _end(result, response, cancellation)
                     continue
+                watch.note(response.sub_operations)
                 if on_progress is not None:
                     on_progress(response.sub_operations)
-                if pace.has_stalled(response.sub_operations):
-                    result.error = pace.error
-                    break
         except (PeerError, InterruptedWorkError) as error:
             result.error = error
         result.duration_ms = round((time.monotonic() - began) * 1000)
@@ -80,7 +79,11 @@ class MoveAssociation(OperationAssociation):
         return result
 
     def _move_responses(
-        self, identifier: Dataset, move_destination: str, cancellation: Cancellation | None
+        self,
+        identifier: Dataset,
+        move_destination: str,
+        cancellation: Cancellation | None,
+        deadline: OperationDeadline,
     ) -> Iterator[MoveResponse]:
         """Send one C-MOVE and yield its responses; the last one is final, unless an error is raised.
 
@@ -90,7 +93,7 @@ class MoveAssociation(OperationAssociation):
         """
         message_id = self.next_message_id()
         command = c_move_rq(message_id, STUDY_ROOT_MOVE, move_destination)
-        for status_code, message in self._responses(command, message_id, identifier, cancellation):
+        for status_code, message in self._responses(command, message_id, identifier, cancellation, deadline):
             yield MoveResponse(status_code, _counters(message), self._failed_uids(message.data_set))
 
     def _failed_uids(self, encoded: bytes | None) -> tuple[str, ...]:

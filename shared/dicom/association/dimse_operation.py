@@ -11,6 +11,7 @@ from pynetdicom.dsutils import encode
 
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import NO_DEADLINE, NativeAssociation
+from shared.dicom.association.operation_deadline import OperationDeadline
 from shared.dicom.association.pynetdicom_guards import CANCEL_GRACE_S
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
@@ -43,32 +44,44 @@ class OperationAssociation(NativeAssociation):
         super().__init__(peer, connection, accepted, timeouts)
         self._cancellation: Cancellation | None = None
         self._cancel_deadline = NO_DEADLINE
+        self._deadline: OperationDeadline | None = None
         self._message_id = 0
 
     def _responses(
-        self, command: bytes, message_id: int, identifier: Dataset, cancellation: Cancellation | None
+        self,
+        command: bytes,
+        message_id: int,
+        identifier: Dataset,
+        cancellation: Cancellation | None,
+        deadline: OperationDeadline,
     ) -> Iterator[Response]:
-        """Send a request and yield its answers; the last one is final, unless an error is raised.
+        """Send a request and yield its responses; the last one is final, unless an error is raised.
 
         Raises:
-            PeerError: the peer ended the association, said nothing for too long, or spoke no DICOM.
-            InterruptedWorkError: stopping was asked for.
+            PeerError: the peer ended the association, was silent or busy for too long, or spoke no DICOM.
+            InterruptedWorkError: the work was stopped.
         """
         self._cancellation, self._cancel_deadline = cancellation, NO_DEADLINE
+        self._deadline, began, responses = deadline, time.monotonic(), 0
         self._message_id = message_id
         try:
             self._request(command, identifier)
             while True:
                 response = self._next()
+                responses += 1
                 yield response
                 if response.status_code not in PENDING:
                     return
         except TimeoutError:
-            raise self._failure(
-                PeerError(Outcome.TIMED_OUT, f"no answer for {self._timeouts.response_s:g} s")
-            ) from None
+            raise self._failure(self._timed_out(time.monotonic() - began, responses)) from None
         except ProtocolError as error:
             raise self._failure(PeerError(Outcome.ABORTED, str(error))) from error
+
+    def _timed_out(self, took_s: float, responses: int) -> PeerError:
+        if self._deadline is None or not self._deadline.is_over:
+            return PeerError(Outcome.TIMED_OUT, f"no answer for {self._timeouts.response_s:g} s")
+        detail = f"no final response after {took_s:.0f} s, with {responses} pending responses"
+        return PeerError(Outcome.TIMED_OUT, f"{detail}; the request was ended here")
 
     def _failure(self, error: PeerError) -> PeerError | InterruptedWorkError:
         if self._cancellation is not None and self._cancellation.requested:
@@ -90,15 +103,18 @@ class OperationAssociation(NativeAssociation):
         return Response(status_code, message)
 
     def _check_cancelled(self) -> float:
-        """Send C-CANCEL once if stopping is asked for; return until when the peer has time to follow.
+        """Send C-CANCEL once the work is to stop; return until when the peer has time.
 
         Raises:
-            TimeoutError: it has not followed.
+            TimeoutError: the time is over, for this or for the operation.
         """
+        assert self._deadline is not None
+        if self._deadline.is_over:
+            raise TimeoutError
         if self._cancellation is not None and self._cancellation.requested:
             if self._cancel_deadline == NO_DEADLINE:
                 self._cancel_deadline = time.monotonic() + CANCEL_GRACE_S
                 self._send(self._p_data(c_cancel_rq(self._message_id), is_command=True))
             elif time.monotonic() >= self._cancel_deadline:
                 raise TimeoutError
-        return self._cancel_deadline
+        return min(self._cancel_deadline, self._deadline.at)

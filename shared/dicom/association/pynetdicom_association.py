@@ -19,11 +19,13 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 from shared.dicom.association import establishment
 from shared.dicom.association.base import Association
 from shared.dicom.association.establishment import MAX_PDU_BYTES, Peer, Timeouts
-from shared.dicom.association.pynetdicom_guards import RequestorSocket, ResponseQueue
+from shared.dicom.association.operation_deadline import OperationDeadline
+from shared.dicom.association.pynetdicom_guards import MessageBound, RequestorSocket, ResponseQueue
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.dicom.tls import client_context
+from shared.dicom.upper_layer.dimse_message import MAX_DATA_SET_BYTES
 
 # pynetdicom logs what is asked and answered unless told not to: patient data.
 _config.LOG_REQUEST_IDENTIFIERS = False
@@ -45,12 +47,19 @@ class _Requestor(ApplicationEntity):
         self.acse_timeout = timeouts.connect_s
         self.dimse_timeout = timeouts.response_s
         self.network_timeout = None
+        self.bound: MessageBound | None = None
         self.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         self.implementation_version_name = IMPLEMENTATION_VERSION_NAME
 
     def _create_socket(self, assoc: Assoc, address: AddressInformation, tls_args: Any) -> AssociationSocket:
-        assoc.dimse.msg_queue = ResponseQueue(lambda: assoc.dul.state_machine.current_state == _OPEN_STATE)
+        def is_open() -> bool:
+            return bool(assoc.dul.state_machine.current_state == _OPEN_STATE)
+
+        assoc.dimse.msg_queue = ResponseQueue(is_open)
+        self.bound = MessageBound(assoc, MAX_DATA_SET_BYTES)
+        assoc.dimse.receive_primitive = self.bound.receive_primitive  # type: ignore[method-assign]
         sock = RequestorSocket(assoc, address=address)
+        sock.is_open, sock.associate_timeout_s = is_open, self.acse_timeout
         sock.response_timeout_s = self.dimse_timeout
         sock.tls_args = tls_args
         return sock
@@ -59,9 +68,10 @@ class _Requestor(ApplicationEntity):
 class PynetdicomAssociation(Association):
     """An established association that pynetdicom keeps."""
 
-    def __init__(self, peer: Peer, assoc: Assoc) -> None:
+    def __init__(self, peer: Peer, assoc: Assoc, bound: MessageBound) -> None:
         super().__init__(peer)
         self.assoc = assoc
+        self.bound = bound
 
     @property
     def alive(self) -> bool:
@@ -95,7 +105,12 @@ class PynetdicomAssociation(Association):
         cancellation = self.responses.cancellation
         if cancellation is not None and cancellation.requested:
             return InterruptedWorkError(cancellation.reason)
+        if self.bound.exceeded:
+            detail = f"the peer sent a message of more than {self.bound.max_bytes >> 20} MiB"
+            return PeerError(Outcome.BAD_ANSWER, detail)
         if self.responses.timed_out:
+            if self.responses.operation_is_over:
+                return PeerError(Outcome.TIMED_OUT, "no final response in time; the request was ended here")
             seconds = self.assoc.dimse_timeout
             return PeerError(Outcome.TIMED_OUT, f"no answer for {seconds:g} s")
         return PeerError(Outcome.ABORTED, "the peer ended the association before its final answer")
@@ -119,7 +134,7 @@ def open_pynetdicom_association(
 
 
 def open_contexts(
-    make: Callable[[Peer, Assoc], AssociationT],
+    make: Callable[[Peer, Assoc, MessageBound], AssociationT],
     peer: Peer,
     contexts: Sequence[PresentationContext],
     timeouts: Timeouts,
@@ -136,7 +151,7 @@ def open_contexts(
     roles = [build_role(UID(syntax), scp_role=True) for syntax in taken_abstract_syntaxes]
 
     def associate(address: str) -> AssociationT:
-        return make(peer, _associate(peer, address, list(contexts), roles, timeouts))
+        return make(peer, *_associate(peer, address, list(contexts), roles, timeouts))
 
     return establishment.call(peer, associate, cancellation)
 
@@ -147,7 +162,7 @@ def _associate(
     contexts: list[PresentationContext],
     roles: list[Any],
     timeouts: Timeouts,
-) -> Assoc:
+) -> tuple[Assoc, MessageBound]:
     aborted_by_peer = threading.Event()
 
     def received(event: evt.Event) -> None:
@@ -156,7 +171,8 @@ def _associate(
 
     tls = _tls_with(peer)
     began = time.monotonic()
-    assoc = _Requestor(peer, timeouts).associate(
+    requestor = _Requestor(peer, timeouts)
+    assoc = requestor.associate(
         address,
         peer.port,
         contexts=contexts,
@@ -167,7 +183,8 @@ def _associate(
         evt_handlers=[(evt.EVT_ACSE_RECV, received)],
     )
     if assoc.is_established:
-        return assoc
+        assert requestor.bound is not None
+        return assoc, requestor.bound
     raise _why(peer, assoc, timeouts, time.monotonic() - began, by_peer=aborted_by_peer.is_set())
 
 
@@ -189,14 +206,21 @@ def _why(peer: Peer, assoc: Assoc, timeouts: Timeouts, took_s: float, *, by_peer
             peer, response.result or 0, response.result_source or 0, response.diagnostic or 0
         )
     if response is not None and response.result == 0 and not assoc.accepted_contexts:
-        return establishment.not_offered(peer)
+        refused = assoc.rejected_contexts
+        first = refused[0] if refused else None
+        abstract_syntax = str(first.abstract_syntax) if first else "any service"
+        return establishment.not_offered(peer, abstract_syntax, first.result if first else None)
     if not by_peer and took_s >= timeouts.connect_s:
         return establishment.timed_out(peer, timeouts)
     return establishment.aborted(peer)
 
 
 def guarded(
-    association: PynetdicomAssociation, message_id: int, query_model: str, cancellation: Cancellation | None
+    association: PynetdicomAssociation,
+    message_id: int,
+    query_model: str,
+    cancellation: Cancellation | None,
+    deadline: OperationDeadline,
 ) -> None:
     """Prepare the wait for the answers of an operation that C-CANCEL can end (PS3.7 9.3.2.3).
 
@@ -210,7 +234,7 @@ def guarded(
         if association.assoc.is_established:
             association.assoc.send_c_cancel(message_id, query_model=query_model)
 
-    association.responses.begin(cancellation, send_cancel)
+    association.responses.begin(cancellation, send_cancel, deadline)
 
 
 __all__ = [

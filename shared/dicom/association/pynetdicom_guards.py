@@ -15,14 +15,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pynetdicom.association import Association as Assoc
+from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
+from shared.dicom.association.operation_deadline import OperationDeadline
 from shared.dicom.cancellation import Cancellation
+from shared.dicom.upper_layer.pdu import COMMAND, LAST, MAX_PDU_BYTES
 
-#: How often a wait for an answer looks whether it should stop.
-POLL_S = 0.1
+#: Seconds between two checks whether a wait for a response should stop.
+POLL_INTERVAL_S = 0.1
 
-#: How long a peer may take to end an operation after C-CANCEL before the association is aborted.
+_RECEIVE_BYTES = 1 << 16
+
+#: Seconds for a peer to end an operation after C-CANCEL, before the association is aborted.
 CANCEL_GRACE_S = 2.0
 
 
@@ -41,10 +47,16 @@ class ResponseQueue(queue.Queue[Any]):
         #: Whether the last wait ended without a message.
         self.timed_out = False
         self._deadline: float | None = None
+        self._operation: OperationDeadline | None = None
 
-    def begin(self, cancellation: Cancellation | None, on_cancel: Callable[[], None] | None) -> None:
-        """Set what an operation that starts now listens to."""
-        self.cancellation, self.on_cancel = cancellation, on_cancel
+    def begin(
+        self,
+        cancellation: Cancellation | None,
+        on_cancel: Callable[[], None] | None,
+        operation: OperationDeadline | None = None,
+    ) -> None:
+        """Set what ends the operation that starts now."""
+        self.cancellation, self.on_cancel, self._operation = cancellation, on_cancel, operation
         self.timed_out, self._deadline = False, None
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
@@ -56,16 +68,25 @@ class ResponseQueue(queue.Queue[Any]):
         if not block:
             raise queue.Empty
         give_up = time.monotonic() + (timeout if timeout is not None else float("inf"))
-        while (left := min(give_up, self._deadline or give_up) - time.monotonic()) > 0:
+        while (left := min(give_up, self._until()) - time.monotonic()) > 0:
             # Before each message, too: they may come faster than it is looked while none is there.
             self._check_cancelled()
             with contextlib.suppress(queue.Empty):
-                return super().get(block=True, timeout=min(POLL_S, left))
+                return super().get(block=True, timeout=min(POLL_INTERVAL_S, left))
             if not self._can_receive():
                 # pynetdicom itself tells a waiting reader of an abort, but not of a peer that sends nonsense.
                 return super().get(block=False)
         self.timed_out = True
         raise queue.Empty
+
+    @property
+    def operation_is_over(self) -> bool:
+        """Whether the operation in hand has taken too long."""
+        return self._operation is not None and self._operation.is_over
+
+    def _until(self) -> float:
+        until = self._deadline if self._deadline is not None else float("inf")
+        return until if self._operation is None else min(until, self._operation.at)
 
     def expire(self) -> None:
         """Give no further message of the operation in hand: it has taken too long."""
@@ -79,11 +100,38 @@ class ResponseQueue(queue.Queue[Any]):
             self.on_cancel()
 
 
+class MessageBound:
+    """Ends an association whose peer sends a message that is longer than is accepted."""
+
+    def __init__(self, assoc: Assoc, max_bytes: int) -> None:
+        self._assoc = assoc
+        self._receive = assoc.dimse.receive_primitive
+        self.max_bytes = max_bytes
+        self._size_bytes = 0
+        self.exceeded = False
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Pass on what came, in place of pynetdicom's own method."""
+        for _, fragment in primitive.presentation_data_value_list:
+            self._size_bytes += len(fragment)
+            if fragment[0] & LAST and not fragment[0] & COMMAND:
+                self._size_bytes = 0
+        if self._size_bytes > self.max_bytes:
+            self.exceeded = True
+            self._assoc.dimse.message = None
+            self._assoc.dul.event_queue.put("Evt19")
+            return
+        self._receive(primitive)
+
+
 class RequestorSocket(AssociationSocket):
     """A connection without Nagle that keeps the reason of a failure and waits for no half PDU for ever."""
 
     error: OSError | None = None
     response_timeout_s: float | None = None
+    #: Seconds for a whole PDU, or its header, until the association is established.
+    associate_timeout_s: float | None = None
+    is_open: Callable[[], bool] = staticmethod(lambda: False)
 
     def connect(self, primitive: T_CONNECT) -> None:
         """Connect; the state machine learns the result, `error` holds what went wrong."""
@@ -113,6 +161,33 @@ class RequestorSocket(AssociationSocket):
         self.socket.settimeout(self.response_timeout_s)
         self.assoc.requestor.address_info = AddressInformation.from_tuple(self.socket.getsockname())
         self._is_connected = True
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Read so many bytes; all of them have to come in time, not only each read of them.
+
+        Raises:
+            TimeoutError: they do not.
+            OSError: no PDU of this length is read.
+        """
+        if nr_bytes > MAX_PDU_BYTES:
+            raise OSError(f"a PDU of {nr_bytes} bytes is longer than any that is read")
+        sock = self.socket
+        within_s = self.response_timeout_s if self.is_open() else self.associate_timeout_s
+        if sock is None or within_s is None:
+            return super().recv(nr_bytes)
+        deadline = time.monotonic() + within_s
+        received = bytearray()
+        while len(received) < nr_bytes:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("the peer sends a PDU too slowly")
+            sock.settimeout(left_s)
+            data = sock.recv(min(nr_bytes - len(received), _RECEIVE_BYTES))
+            if not data:
+                return received
+            received += data
+        sock.settimeout(self.response_timeout_s)
+        return received
 
     def _shutdown_socket(self) -> None:
         """Shut down and close; pynetdicom's own leaves the socket open if the peer was faster."""

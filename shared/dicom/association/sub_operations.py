@@ -7,34 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from shared.dicom.association.operation_deadline import (
+    IDLE_TIMEOUTS,
+    MOVE_LONGEST_TIMEOUTS,
+    UNCOUNTED_TIMEOUTS,
+    OperationDeadline,
+)
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.status import status_error
 from shared.errors import InvalidInputError
 from shared.identifiers import Uid
-
-#: A peer whose counters say for so long that nothing happens is not waited for, however often it says so.
-STALLED_S = 600.0
-
-
-class ProgressWatch:
-    """Looks at the counters of pending answers."""
-
-    def __init__(self) -> None:
-        self._last = SubOperations()
-        self._since = time.monotonic()
-        #: What came of it, once they have stood still for too long.
-        self.error: PeerError | None = None
-
-    def has_stalled(self, counters: SubOperations) -> bool:
-        """Tell whether they have stood still for too long; an answer without any tells nothing."""
-        now = time.monotonic()
-        if counters != self._last or counters == SubOperations():
-            self._last, self._since = counters, now
-        elif now - self._since > STALLED_S:
-            self.error = PeerError(Outcome.TIMED_OUT, f"nothing was sent for {STALLED_S:g} s")
-        return self.error is not None
-
 
 SUCCESS = 0x0000
 
@@ -47,6 +30,49 @@ class SubOperations:
     completed: int | None = None
     failed: int | None = None
     warning: int | None = None
+
+
+#: Seconds after which a peer whose counters stand still is given up, however often it sends them; less where
+#: the DIMSE time-out is short.
+STALLED_S = 600.0
+#: Pending responses to one request: one for each of the most sub-operations there can be (PS3.7 9.3.4, US).
+MAX_PENDING_RESPONSES = 1 << 16
+
+
+class ProgressWatch:
+    """Watches the counters of the pending responses to one request."""
+
+    def __init__(self, response_s: float) -> None:
+        """`response_s` is the DIMSE time-out."""
+        self.deadline = OperationDeadline(UNCOUNTED_TIMEOUTS * response_s, MOVE_LONGEST_TIMEOUTS * response_s)
+        self._stalled_s = min(STALLED_S, IDLE_TIMEOUTS * response_s)
+        self._since = time.monotonic()
+        self._most_done = -1
+        self._least_remaining = MAX_PENDING_RESPONSES
+        self._pending = 0
+
+    def note(self, counters: SubOperations) -> None:
+        """Take the counters of a pending response; that more is done, or less remains, is progress.
+
+        Raises:
+            PeerError: they have stood still for too long, or there are more responses than are read.
+        """
+        self._pending += 1
+        if self._pending > MAX_PENDING_RESPONSES:
+            raise PeerError(
+                Outcome.BAD_ANSWER, f"more than {MAX_PENDING_RESPONSES} pending responses to one request"
+            )
+        if counters == SubOperations():
+            return
+        done = (counters.completed or 0) + (counters.failed or 0) + (counters.warning or 0)
+        remaining = counters.remaining if counters.remaining is not None else self._least_remaining
+        if done > self._most_done or remaining < self._least_remaining:
+            self._most_done = max(done, self._most_done)
+            self._least_remaining = min(remaining, self._least_remaining)
+            self._since = time.monotonic()
+            self.deadline.progressed()
+        elif time.monotonic() - self._since > self._stalled_s:
+            raise PeerError(Outcome.TIMED_OUT, f"nothing was sent for {self._stalled_s:g} s")
 
 
 class MoveResponse(NamedTuple):
