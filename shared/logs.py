@@ -14,6 +14,8 @@ _QUIET = {
     "pika": logging.CRITICAL,
     "alembic": logging.WARNING,
     "sqlalchemy": logging.WARNING,
+    # Warnings of Python: pydicom's quote the values of a data set.
+    "py.warnings": logging.CRITICAL,
 }
 
 
@@ -39,14 +41,21 @@ def configure(service: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(lambda record: record.levelno >= _least_level(record.name))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared_processors)
     )
+    logging.captureWarnings(True)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name, quiet in _QUIET.items():
         logging.getLogger(name).setLevel(max(quiet, logging.getLevelNamesMapping()[level]))
+
+
+def _least_level(name: str) -> int:
+    """Return the level below which a logger is quiet; some libraries set their own when they are imported."""
+    return _QUIET.get(name.partition(".")[0] if name not in _QUIET else name, logging.NOTSET)
 
 
 def _named(service: str) -> structlog.types.Processor:

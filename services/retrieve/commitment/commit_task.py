@@ -30,9 +30,9 @@ from shared.clock import Clock
 from shared.contract.reasons import Reason
 from shared.database.session import Database, Session
 from shared.dicom.association.establishment import Timeouts
-from shared.dicom.association.storage_commitment import NO_SUCH_INSTANCE, CommitmentResult, reason_words
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
+from shared.dicom.storage_commitment.messages import NO_SUCH_INSTANCE, CommitmentResult, reason_words
 from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask
 

@@ -13,7 +13,7 @@ from services.retrieve.ledger.conditions import execute, rows_of, weight_of_row
 from services.retrieve.planning.moves import SeriesPart
 from shared.contract.reasons import Reason
 from shared.database.models import CommitmentReport, RetrieveCommitment, RetrieveObject
-from shared.dicom.association.storage_commitment import CommitmentResult, Reference
+from shared.dicom.storage_commitment.messages import CommitmentResult, Reference
 
 #: States of a request; a refused one may be tried again under another UID.
 REQUESTED, REPORTED, REFUSED, NOT_REPORTED = "asked", "answered", "refused", "unanswered"

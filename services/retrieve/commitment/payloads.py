@@ -9,7 +9,7 @@ from typing import Any
 
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, SeriesPart, split_tasks
 from services.retrieve.planning.payloads import MAX_ROUNDS, MoveOrder, move_order, move_tasks
-from shared.dicom.association.storage_commitment import (
+from shared.dicom.storage_commitment.messages import (
     NO_SUCH_INSTANCE,
     PROCESSING_FAILURE,
     RESOURCE_LIMITATION,

@@ -25,8 +25,8 @@ from services.store.scp.dimse import (
 )
 from services.store.scp.negotiation import UnexpectedPduError, accept, read_request, refusal_of, reject
 from services.store.store_object import DEFECT, CStoreCommand, CStoreRequest, StoreResponse, shown_ae_title
-from shared.dicom.association.storage_commitment import PROCESSING_FAILURE
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION
+from shared.dicom.storage_commitment.messages import PROCESSING_FAILURE
 from shared.dicom.upper_layer.associate_acceptor import AcceptedContext
 from shared.dicom.upper_layer.associate_requestor import AssociateReject
 from shared.dicom.upper_layer.connection import DRAIN_S, AbortedError, Connection
@@ -57,7 +57,7 @@ class StoreAssociation:
 
     def __init__(self, connection: Connection, address: str, terms: Terms) -> None:
         self._connection = connection
-        self._address = address
+        self.address = address
         self._terms = terms
         self._pace = ReceiveRate(terms.stall_s)
         self._contexts: dict[int, AcceptedContext] = {}
@@ -119,9 +119,9 @@ class StoreAssociation:
             if self._establish():
                 self._take_requests()
         except AbortedError as error:
-            log.debug("connection lost", address=self._address, reason=str(error))
+            log.debug("connection lost", address=self.address, reason=str(error))
         except TimeoutError:
-            log.warning("timed out", address=self._address, calling_ae_title=self._calling_ae_title)
+            log.warning("timed out", address=self.address, calling_ae_title=self._calling_ae_title)
             self._abort(SERVICE_USER)
         except ProtocolError as error:
             self._refuse(error)
@@ -132,9 +132,9 @@ class StoreAssociation:
         """Answer a request that comes soon with a rejection; `serve` is not called then."""
         try:
             request = read_request(self._connection, self._terms, within_s)
-            reject(self._connection, request, rejected, self._address)
+            reject(self._connection, request, rejected, self.address)
         except (TimeoutError, ProtocolError) as error:
-            log.debug("not rejected", address=self._address, reason=type(error).__name__)
+            log.debug("not rejected", address=self.address, reason=type(error).__name__)
         finally:
             self._connection.close()
 
@@ -142,7 +142,7 @@ class StoreAssociation:
         self._terms.count("protocol_errors")
         log.warning(
             "protocol error",
-            address=self._address,
+            address=self.address,
             calling_ae_title=self._calling_ae_title,
             problem=str(error),
         )
@@ -166,14 +166,14 @@ class StoreAssociation:
         self._calling_ae_title = shown_ae_title(request.calling_ae_title)
         rejected = refusal_of(request, self._terms)
         if rejected is not None:
-            reject(self._connection, request, rejected, self._address)
+            reject(self._connection, request, rejected, self.address)
             return False
         self._maximum_length = request.maximum_length
         self._contexts = accept(self._connection, request, self._terms)
         log.info(
             "association",
             calling_ae_title=self._calling_ae_title,
-            address=self._address,
+            address=self.address,
             contexts=len(self._contexts),
         )
         return True

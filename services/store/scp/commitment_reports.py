@@ -16,7 +16,8 @@ from shared.clock import Clock, utc_now
 from shared.database.models import CommitmentReport, RetrieveCommitment
 from shared.database.session import Database
 from shared.database.upsert import insert_missing
-from shared.dicom.association.storage_commitment import (
+from shared.dicom.sop_classes import STORAGE_COMMITMENT
+from shared.dicom.storage_commitment.messages import (
     INVALID_ARGUMENT,
     RESOURCE_LIMITATION,
     SUCCESS,
@@ -24,7 +25,6 @@ from shared.dicom.association.storage_commitment import (
     RefusedEventError,
     read_report,
 )
-from shared.dicom.sop_classes import STORAGE_COMMITMENT
 from shared.dicom.upper_layer.associate_acceptor import (
     AcceptedContext,
     AssociateRequest,

@@ -8,7 +8,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -165,7 +166,7 @@ class StoreScp:
 
     def _begin(self, connection: socket.socket, address: str) -> None:
         association = StoreAssociation(Connection(connection), address, self._terms)
-        serve = self._serve if self._has_room() else self._reject
+        serve = self._serve if self._has_room(address) else self._reject
         if serve == self._serve:
             self._add(association)
         try:
@@ -175,25 +176,41 @@ class StoreScp:
             self._remove(association)
             connection.close()
 
-    def _has_room(self) -> bool:
-        """Tell whether there may be one more; one that is idle long gives way to it."""
+    def _has_room(self, address: str) -> bool:
+        """Return whether there may be one more association; one that is idle gives way to it."""
         with self._lock:
             here = len(self._associations)
         if self._note_associations(here + 1) <= self._max_associations:
             return True
         self._note_associations(here)
-        return self._make_room()
+        live = [association for association in self._live() if not association.ended]
+        made = self._end_long_idle(live) or self._end_of_largest_share(live, address)
+        if made:
+            self._terms.count("gave_way")
+        return made
 
-    def _make_room(self) -> bool:
-        live = [one for one in self._live() if not one.ended]
-        unasked = [one for one in live if not one.established]
-        established = [one for one in live if one.established]
-        for ones, idle_s in ((unasked, UNASKED_GIVES_WAY_S), (established, GIVES_WAY_S)):
-            oldest = min(ones, key=lambda one: one.idle_since, default=None)
+    @staticmethod
+    def _end_long_idle(live: Sequence[StoreAssociation]) -> bool:
+        requested = [association for association in live if association.established]
+        pending = [association for association in live if not association.established]
+        for associations, idle_s in ((pending, UNASKED_GIVES_WAY_S), (requested, GIVES_WAY_S)):
+            oldest = min(associations, key=lambda association: association.idle_since, default=None)
             if oldest is not None and oldest.end_if_idle(idle_s):
-                self._terms.count("gave_way")
                 return True
         return False
+
+    @staticmethod
+    def _end_of_largest_share(live: Sequence[StoreAssociation], address: str) -> bool:
+        """End an association without a request in hand of the address that has more than half of all.
+
+        So no address locks out the others, however busy it keeps its associations.
+        """
+        share = Counter(association.address for association in live).most_common(1)
+        if not share or share[0][0] == address or 2 * share[0][1] <= len(live):
+            return False
+        of_largest = (association for association in live if association.address == share[0][0])
+        by_idleness = sorted(of_largest, key=lambda association: association.idle_since)
+        return any(association.end_if_idle() for association in by_idleness)
 
     def _add(self, association: StoreAssociation) -> None:
         with self._lock:

@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from shared.clock import utc_now
 from shared.database.models import CommitmentReport, Node, RetrieveCommitment
-from shared.dicom.association.storage_commitment import Reference, new_transaction_uid
-from shared.dicom.association.storage_commitment_scu import open_commitment_association
+from shared.dicom.storage_commitment.association import open_commitment_association
+from shared.dicom.storage_commitment.messages import Reference, new_transaction_uid
 from shared.nodes.peers import peer_of, timeouts_of
 from tests.support.archives.orthanc import Orthanc
 from tests.support.jobs.retrieves import GRACE_S, Retrieves, asked

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from shared.contract.messages import CancelJob
 from shared.database.models import CommitmentReport, Node, QueryObject, RetrieveCommitment
-from shared.dicom.association.storage_commitment import ALL_COMMITTED
+from shared.dicom.storage_commitment.messages import ALL_COMMITTED
 from simulator.scp import ScriptedPacs
 from tests.support.jobs.retrieves import Retrieves, asked
 from tests.support.peers.commitment_scp import (

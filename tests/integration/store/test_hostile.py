@@ -149,6 +149,20 @@ def test_many_idle_associations_are_bounded_told_and_do_no_harm(store):
     assert works(store, 6)
 
 
+def test_an_address_that_holds_all_places_does_not_lock_out_another(tmp_path):
+    # Given: every place is taken by one address, which keeps all of them busy
+    with running_store(tmp_path / "data", store_associations=6) as store, contextlib.ExitStack() as stack:
+        held = [stack.enter_context(store.scu(CT_EXPLICIT)) for _ in range(6)]
+        assert [made_object(number).send(scu) for number, scu in enumerate(held)] == [0] * 6
+        # When
+        with Scu(store.port, [CT_EXPLICIT], source="127.0.0.2") as other:
+            stored = made_object(7).send(other)
+        # Then
+        assert stored == 0
+        assert held[0].read_pdu()[0] == ABORT
+        assert made_object(8).send(held[5]) == 0
+
+
 def accepted(store: RunningStore) -> bool:
     """Tell whether another association is accepted; one that has just been answered may still be in hand."""
     try:

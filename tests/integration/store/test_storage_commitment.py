@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from shared.clock import utc_now
 from shared.database.models import CommitmentReport, RetrieveCommitment
-from shared.dicom.association.storage_commitment import ALL_COMMITTED, FAILURES_EXIST, new_transaction_uid
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE, VERIFICATION
+from shared.dicom.storage_commitment.messages import ALL_COMMITTED, FAILURES_EXIST, new_transaction_uid
 from tests.support.jobs.rows import a_query, a_retrieve
 from tests.support.peers.commitment_scp import report_data_set, send_report
 from tests.support.peers.storage_scu import IMPLICIT, Context, element

@@ -13,8 +13,8 @@ from pynetdicom import build_role, evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
-from shared.dicom.association.storage_commitment import ALL_COMMITTED, FAILURES_EXIST, NO_SUCH_INSTANCE
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+from shared.dicom.storage_commitment.messages import ALL_COMMITTED, FAILURES_EXIST, NO_SUCH_INSTANCE
 from tests.support.peers.storage_scp import StoreScp
 
 #: Ways to report: on the association of the request, on one of its own, or not at all.

@@ -43,12 +43,14 @@ class Scu:
     max_fragment: int = 16000
     timeout_s: float = 30.0
     tls: ssl.SSLContext | None = None
+    #: The address that it calls from.
+    source: str = "127.0.0.1"
     accepted: dict[Context, tuple[int, str]] = field(default_factory=dict)
     message_id: int = 0
 
     def __enter__(self) -> Self:
         self.socket: socket.socket = socket.create_connection(
-            ("127.0.0.1", self.port), timeout=self.timeout_s
+            ("127.0.0.1", self.port), timeout=self.timeout_s, source_address=(self.source, 0)
         )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:

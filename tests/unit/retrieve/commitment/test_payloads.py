@@ -22,7 +22,7 @@ from services.retrieve.commitment.payloads import (
 )
 from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import MAX_ROUNDS, MOVE, MoveOrder, move_order
-from shared.dicom.association.storage_commitment import CommitmentResult
+from shared.dicom.storage_commitment.messages import CommitmentResult
 
 uids = st.sampled_from([f"1.2.{n}" for n in range(12)])
 reasons = st.sampled_from([0, 0x0110, 0x0112, 0x0119, 0x0122, 0x0131, 0x0213, 0xFFFF])

@@ -11,17 +11,17 @@ from contextlib import contextmanager
 import pytest
 
 from shared.dicom.association.establishment import Peer, Timeouts
-from shared.dicom.association.storage_commitment import Reference
-from shared.dicom.association.storage_commitment_scu import CommitmentAssociation, open_commitment_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+from shared.dicom.storage_commitment.association import CommitmentAssociation, open_commitment_association
+from shared.dicom.storage_commitment.messages import Reference
 from shared.dicom.upper_layer.associate_acceptor import associate_ac, decode_rq, negotiate
 from shared.dicom.upper_layer.associate_requestor import Implementation
 from shared.dicom.upper_layer.dimse_command import encode_command
 from shared.dicom.upper_layer.pdu import ABORT, HEADER_BYTES, RELEASE_RQ, p_data
 from tests.support.peers.commitment_scp import report_data_set
-from tests.unit.dicom.association.test_storage_commitment import encoded
+from tests.unit.dicom.storage_commitment.test_messages import encoded
 
 QUICK = Timeouts(2.0, 0.6)
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import NO_DEADLINE, NativeAssociation, open_native_association
-from shared.dicom.association.storage_commitment import (
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+from shared.dicom.storage_commitment.messages import (
     PROCESSING_FAILURE,
     REQUEST_ACTION,
     SUCCESS,
@@ -19,9 +22,6 @@ from shared.dicom.association.storage_commitment import (
     encode_request,
     read_report,
 )
-from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from shared.dicom.upper_layer.associate_requestor import AssociateAccept
 from shared.dicom.upper_layer.connection import AbortedError, Connection
 from shared.dicom.upper_layer.dimse_command import (
@@ -118,7 +118,7 @@ class CommitmentAssociation(NativeAssociation):
 
     def _status_of(self, message_id: int) -> int:
         deadline = time.monotonic() + self._timeouts.response_s
-        while True:
+        while time.monotonic() < deadline:
             message = self._message(deadline - time.monotonic(), self._check_cancelled)
             if number_of(message.command, COMMAND_FIELD) == N_EVENT_REPORT_RQ:
                 self._take_event(message)
@@ -132,6 +132,7 @@ class CommitmentAssociation(NativeAssociation):
             ):
                 raise ProtocolError("a message that is no answer to an N-ACTION")
             return status_code
+        raise TimeoutError
 
     def _take_event(self, message: DimseMessage) -> None:
         """Answer an N-EVENT-REPORT; one on another transaction is refused, so that it is told elsewhere."""

@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom.dsutils import decode, encode
 
-from shared.dicom.association.storage_commitment import (
+from shared.dicom.sop_classes import STORAGE_COMMITMENT_INSTANCE
+from shared.dicom.storage_commitment.messages import (
     ALL_COMMITTED,
     FAILURES_EXIST,
     INVALID_ARGUMENT,
@@ -26,7 +27,6 @@ from shared.dicom.association.storage_commitment import (
     read_report,
     reason_words,
 )
-from shared.dicom.sop_classes import STORAGE_COMMITMENT_INSTANCE
 from shared.identifiers import Uid
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

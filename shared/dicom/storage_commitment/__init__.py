@@ -1,0 +1,1 @@
+"""Storage commitment (PS3.4 annex J): its messages, and the association of its SCU."""
