@@ -141,7 +141,7 @@ def test_the_hooks_run_what_make_check_runs() -> None:
 def test_the_table_of_settings_is_that_of_the_code() -> None:
     # Given
     expected = [
-        (PREFIX + name.upper(), _default(field.default), field.description)
+        (PREFIX + name.upper(), _default(field.get_default(call_default_factory=True)), field.description)
         for name, field in Settings.model_fields.items()
     ]
 
@@ -211,6 +211,8 @@ def _options_of(command: Any) -> set[str]:
 
 
 def _default(value: object) -> str:
+    if isinstance(value, Path) and value.is_relative_to(ROOT):
+        return str(value.relative_to(ROOT))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
