@@ -1,4 +1,4 @@
-"""Asks the PACS at its three levels and keeps a record of every C-FIND; complete answers or an error."""
+"""The C-FIND SCU of the query service: complete results or an error, and a record of every C-FIND."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ class FindRecord:
 
 
 class FindScu:
-    """Asks one peer, over an association of the pool for each request; used by one thread."""
+    """Sends C-FIND requests to one peer, each over an association of the pool; used by one thread.
+
+    Each method raises `PeerError` if there is no association, and `InterruptedWorkError` if stopping was
+    requested; where it returns a `FindResult`, any other failure stands in the result.
+    """
 
     def __init__(
         self, pool: AssociationPool, peer: Peer, cancellation: Cancellation, clock: Clock, learner: Learner
@@ -59,66 +63,42 @@ class FindScu:
         self._clock = clock
         self._learner = learner
         self.records: list[FindRecord] = []
-        #: Answers to lists that wait to be used, by study, and by study and series.
-        self.series_answers: dict[str, list[SeriesMatch]] = {}
-        self.object_answers: dict[tuple[str, str], list[ObjectMatch]] = {}
 
     def find_studies(self, identifier: Dataset, *, record_keys: dict[str, Any]) -> FindResult[StudyMatch]:
-        """Find studies; a failure stands in the result.
-
-        Raises:
-            PeerError: there is no association.
-            InterruptedWorkError: stopping was requested.
-        """
+        """Find studies."""
         return self._find("STUDY", identifier, record_keys, study_match)
 
-    def series(self, study_instance_uid: str) -> list[SeriesMatch]:
-        """Return the series of a study; the answer to a list is used once, then the study is asked alone.
+    def find_series(self, study_instance_uid: str) -> Sequence[SeriesMatch]:
+        """Return the series of a study.
 
         Raises:
-            PeerError: the answer is not complete.
-            InterruptedWorkError: stopping was asked for.
+            PeerError: the result is not complete.
         """
-        if study_instance_uid in self.series_answers:
-            return self.series_answers.pop(study_instance_uid)
-        result = self._find(
-            "SERIES",
-            series_identifier([study_instance_uid]),
-            {"study_instance_uid": study_instance_uid},
-            series_match,
-        )
-        if result.error is not None:
-            raise result.error
-        return [match for match in result.matches if _belongs(match.study_instance_uid, study_instance_uid)]
+        identifier = series_identifier([study_instance_uid])
+        keys = {"study_instance_uid": study_instance_uid}
+        matches = _complete(self._find("SERIES", identifier, keys, series_match))
+        return [match for match in matches if match.study_instance_uid in (None, study_instance_uid)]
 
-    def objects(self, study_instance_uid: str, series_instance_uid: str) -> list[ObjectMatch]:
-        """Return the objects of a series; the answer to a list is used once, then the series is asked alone.
+    def find_objects(self, study_instance_uid: str, series_instance_uid: str) -> Sequence[ObjectMatch]:
+        """Return the objects of a series.
 
         Raises:
-            PeerError: the answer is not complete.
-            InterruptedWorkError: stopping was asked for.
+            PeerError: the result is not complete.
         """
-        if (study_instance_uid, series_instance_uid) in self.object_answers:
-            return self.object_answers.pop((study_instance_uid, series_instance_uid))
-        result = self._find(
-            "IMAGE",
-            image_identifier([study_instance_uid], [series_instance_uid]),
-            {"study_instance_uid": study_instance_uid, "series_instance_uid": series_instance_uid},
-            object_match,
-        )
-        if result.error is not None:
-            raise result.error
-        return [match for match in result.matches if _belongs(match.series_instance_uid, series_instance_uid)]
+        identifier = image_identifier([study_instance_uid], [series_instance_uid])
+        keys = {"study_instance_uid": study_instance_uid, "series_instance_uid": series_instance_uid}
+        matches = _complete(self._find("IMAGE", identifier, keys, object_match))
+        return [match for match in matches if match.series_instance_uid in (None, series_instance_uid)]
 
-    def series_of_many(self, study_instance_uids: Sequence[str]) -> FindResult[SeriesMatch]:
-        """Ask for the series of many studies at once; what went wrong stands in the result."""
+    def find_series_of_studies(self, study_instance_uids: Sequence[str]) -> FindResult[SeriesMatch]:
+        """Find the series of many studies with a list of UIDs."""
         keys = {"study_instance_uids": list(study_instance_uids)}
         return self._find("SERIES", series_identifier(study_instance_uids), keys, series_match)
 
-    def objects_of_many(
+    def find_objects_of_series(
         self, study_instance_uids: Sequence[str], series_instance_uids: Sequence[str]
     ) -> FindResult[ObjectMatch]:
-        """Ask for the objects of many series at once; what went wrong stands in the result."""
+        """Find the objects of many series with lists of UIDs."""
         keys = {
             "study_instance_uids": list(study_instance_uids),
             "series_instance_uids": list(series_instance_uids),
@@ -126,8 +106,8 @@ class FindScu:
         identifier = image_identifier(study_instance_uids, series_instance_uids)
         return self._find("IMAGE", identifier, keys, object_match)
 
-    def series_of_days(self, study_date: str) -> FindResult[SeriesMatch]:
-        """Ask for the series of all studies of a day or range; what went wrong stands in the result."""
+    def find_series_of_days(self, study_date: str) -> FindResult[SeriesMatch]:
+        """Find the series of all studies of a day or range (relational queries)."""
         identifier = relational_series_identifier(study_date)
         return self._find("SERIES", identifier, {"study_date": study_date}, series_match)
 
@@ -135,20 +115,20 @@ class FindScu:
         self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
     ) -> FindResult[T]:
         return find_without_refused_keys(
-            self._learner, level, identifier, lambda left: self._ask(level, left, keys, read)
+            self._learner, level, identifier, lambda left: self._c_find(level, left, keys, read)
         )
 
-    def _whom(self) -> Peer:
+    def _negotiated_peer(self) -> Peer:
         """Return the peer; relational queries are negotiated only with nodes that take no lists."""
         profile = self._learner.profile
         relational = profile.series_list == 0 and profile.relational is not False
         return replace(self._peer, relational_queries=relational)
 
-    def _ask(
+    def _c_find(
         self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
     ) -> FindResult[T]:
-        with self._pool.find(self._whom(), self._cancellation) as association:
-            asked_at = self._clock()
+        with self._pool.find(self._negotiated_peer(), self._cancellation) as association:
+            requested_at = self._clock()
             result = association.c_find(identifier, read, self._cancellation)
         self.records.append(
             FindRecord(
@@ -158,30 +138,18 @@ class FindScu:
                 matches=len(result.matches) + result.broken,
                 duration_ms=result.duration_ms,
                 error=getattr(result.error, "code", "interrupted") if result.error else "",
-                asked_at=asked_at,
+                asked_at=requested_at,
             )
         )
         return result
 
 
-def _belongs(answered: str | None, asked: str) -> bool:
-    """Tell whether a match is one that was asked for: some PACS ignore keys; most omit the upper level."""
-    return answered is None or answered == asked
+def _complete(result: FindResult[T]) -> list[T]:
+    """Return the matches of a complete result.
 
-
-def record_rows(records: Sequence[FindRecord], job_id: str, task_id: int) -> list[dict[str, Any]]:
-    """Return rows for the ledger."""
-    return [
-        {
-            "job_id": job_id,
-            "task_id": task_id,
-            "level": record.level,
-            "keys": record.keys,
-            "status_code": record.status_code,
-            "matches": record.matches,
-            "duration_ms": record.duration_ms,
-            "error": record.error,
-            "asked_at": record.asked_at,
-        }
-        for record in records
-    ]
+    Raises:
+        PeerError, InterruptedWorkError: it is not complete.
+    """
+    if result.error is not None:
+        raise result.error
+    return result.matches

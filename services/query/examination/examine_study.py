@@ -1,4 +1,4 @@
-"""Examine one study: series and image level, as far as the rules need them."""
+"""Examine one study at SERIES and IMAGE level, as far as the rules need it."""
 
 from __future__ import annotations
 
@@ -6,139 +6,96 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from services.query.examination.prefetched import PrefetchedMatches
 from services.query.find_scu import FindScu
-from services.query.rules.decide import (
+from services.query.rules.decide import decide
+from services.query.rules.model import (
     KnownObjects,
     Needs,
-    ObjectAnswer,
-    SeriesAnswer,
-    StudyAnswer,
     StudyDecision,
-    decide,
     object_shortfalls,
     series_shortfall,
 )
+from services.query.rules.outcome import Decided, Missing, Outcome
 from shared.contract.criteria import Criteria
 from shared.contract.reasons import Reason
-from shared.dicom.query.matches import ObjectMatch, SeriesMatch
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 
 T = TypeVar("T")
 
-#: Rounds of questions that a study can need: its series, its reports, first images or counts, known objects.
+#: Rounds that a study can need: its series, its reports, first images or counts, known objects.
 _MOST_ROUNDS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A study that was decided, with what its series answered."""
-
-    decision: StudyDecision
-    series: Sequence[SeriesAnswer] = ()
-
-    @property
-    def study_instance_uid(self) -> str:
-        """The study."""
-        return self.decision.study_instance_uid
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A study that could not be examined, and why."""
-
-    study_instance_uid: str
-    reason: Reason
-    detail: str
-
-
 @dataclass(slots=True)
-class _Answers:
-    """What a study has answered so far."""
+class StudyExamination:
+    """The examination of one study; the requests that it needs go out one by one."""
 
-    series: list[SeriesAnswer] | None = None
-    objects: dict[str, list[ObjectAnswer]] = field(default_factory=dict)
+    criteria: Criteria
+    study: StudyMatch
+    known: KnownObjects
+    scu: FindScu
+    prefetched: PrefetchedMatches
+    series: Sequence[SeriesMatch] | None = None
+    objects: dict[str, Sequence[ObjectMatch]] = field(default_factory=dict)
 
+    def perform(self) -> Outcome:
+        """Request what the rules need until they can decide.
 
-def examine(criteria: Criteria, study: StudyAnswer, known: KnownObjects, scu: FindScu) -> Decided | Missing:
-    """Ask until the rules can decide.
+        Raises:
+            PeerError: a result is not complete.
+            InterruptedWorkError: stopping was requested.
+        """
+        for _ in range(_MOST_ROUNDS):
+            verdict = decide(self.criteria, self.study, self.series, self.objects, self.known)
+            if isinstance(verdict, StudyDecision):
+                return Decided(verdict, self.series or [])
+            missing = self._request(verdict)
+            if missing is not None:
+                return missing
+        raise AssertionError("the rules need more without end")
 
-    Raises:
-        PeerError: an answer is not complete.
-        InterruptedWorkError: stopping was asked for.
-    """
-    answers = _Answers()
-    for _ in range(_MOST_ROUNDS):
-        verdict = decide(criteria, study, answers.series, answers.objects, known)
-        if isinstance(verdict, StudyDecision):
-            return Decided(verdict, answers.series or [])
-        missing = _ask(study, verdict, answers, scu)
-        if missing is not None:
-            return missing
-    raise AssertionError("the rules ask without end")
-
-
-def _ask(study: StudyAnswer, needs: Needs, answers: _Answers, scu: FindScu) -> Missing | None:
-    if needs.series:
-        return _ask_series(study, answers, scu)
-    for series_instance_uid in sorted(needs.images):
-        missing = _ask_objects(study, series_instance_uid, answers, scu)
-        if missing is not None:
-            return missing
-    return None
-
-
-def _ask_series(study: StudyAnswer, answers: _Answers, scu: FindScu) -> Missing | None:
-    uid = study.study_instance_uid
-    answers.series = _twice_if_short(
-        lambda: [series_answer(entry) for entry in scu.series(uid)],
-        lambda series: series_shortfall(study, series) > 0,
-    )
-    short = series_shortfall(study, answers.series)
-    if not short:
+    def _request(self, needs: Needs) -> Missing | None:
+        if needs.series:
+            return self._request_series()
+        for series_instance_uid in sorted(needs.images):
+            missing = self._request_objects(series_instance_uid)
+            if missing is not None:
+                return missing
         return None
-    announced = max(study.series_count or 0, 1)
-    detail = f"The PACS announces {announced} series and answered {announced - short}."
-    return Missing(uid, Reason.FEWER_SERIES_THAN_ANNOUNCED, detail)
+
+    def _request_series(self) -> Missing | None:
+        uid = self.study.study_instance_uid
+        self.series = _twice_if_short(
+            self.prefetched.take_series(uid),
+            lambda: self.scu.find_series(uid),
+            lambda series: series_shortfall(self.study, series) > 0,
+        )
+        short = series_shortfall(self.study, self.series)
+        if not short:
+            return None
+        announced = max(self.study.series_count or 0, 1)
+        detail = f"The PACS announces {announced} series and answered {announced - short}."
+        return Missing(uid, Reason.FEWER_SERIES_THAN_ANNOUNCED, detail)
+
+    def _request_objects(self, series_instance_uid: str) -> Missing | None:
+        uid, series = self.study.study_instance_uid, self.series or []
+        self.objects[series_instance_uid] = _twice_if_short(
+            self.prefetched.take_objects(uid, series_instance_uid),
+            lambda: self.scu.find_objects(uid, series_instance_uid),
+            lambda objects: bool(object_shortfalls(series, {series_instance_uid: objects})),
+        )
+        own = {series_instance_uid: self.objects[series_instance_uid]}
+        for short in object_shortfalls(series, own):
+            if not short.unknown:
+                detail = f"A series announces {short.announced} objects and answered {short.answered}."
+                return Missing(uid, Reason.FEWER_OBJECTS_THAN_ANNOUNCED, detail)
+        return None
 
 
-def _ask_objects(
-    study: StudyAnswer, series_instance_uid: str, answers: _Answers, scu: FindScu
-) -> Missing | None:
-    uid = study.study_instance_uid
-    series = answers.series or []
-    answers.objects[series_instance_uid] = _twice_if_short(
-        lambda: [object_answer(one) for one in scu.objects(uid, series_instance_uid)],
-        lambda objects: bool(object_shortfalls(series, {series_instance_uid: objects})),
-    )
-    own = {series_instance_uid: answers.objects[series_instance_uid]}
-    for short in object_shortfalls(series, own):
-        if not short.unknown:
-            detail = f"A series announces {short.announced} objects and answered {short.answered}."
-            return Missing(uid, Reason.FEWER_OBJECTS_THAN_ANNOUNCED, detail)
-    return None
-
-
-def _twice_if_short(ask: Callable[[], list[T]], short: Callable[[list[T]], bool]) -> list[T]:
-    """Ask, and once more if the answer falls short of what was announced."""
-    answer = ask()
-    return ask() if short(answer) else answer
-
-
-def series_answer(match: SeriesMatch) -> SeriesAnswer:
-    """Return what the rules need of a match."""
-    return SeriesAnswer(
-        series_instance_uid=match.series_instance_uid,
-        modality=match.modality,
-        description=match.description,
-        station_name=match.station_name,
-        instance_count=match.instance_count,
-        series_number=match.series_number,
-    )
-
-
-def object_answer(match: ObjectMatch) -> ObjectAnswer:
-    """Return what the rules need of a match."""
-    return ObjectAnswer(
-        sop_instance_uid=match.sop_instance_uid,
-        sop_class_uid=match.sop_class_uid,
-        instance_number=match.instance_number,
-    )
+def _twice_if_short(
+    prefetched: Sequence[T] | None, find: Callable[[], Sequence[T]], short: Callable[[Sequence[T]], bool]
+) -> Sequence[T]:
+    """Return the matches, requested once more if they fall short of what was announced."""
+    matches = find() if prefetched is None else prefetched
+    return find() if short(matches) else matches

@@ -1,8 +1,7 @@
-"""Asks for many studies at once where the node takes lists of UIDs; what a list leaves open is asked alone.
+"""Requests for many studies together, where the node takes lists of UIDs; the rest is requested one by one.
 
-A list that is refused, ignored, answered with nothing or cut off teaches how many UIDs the node takes.
-Nothing is believed that was not asked for, and an answer that may be cut off is used only for studies that
-say how much they have.
+A list that is refused, ignored, empty or cut off teaches how many UIDs the node takes. Nothing is believed
+that was not requested, and a result that may be cut off is used only for studies that announce their size.
 """
 
 from __future__ import annotations
@@ -11,45 +10,54 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from services.query.examination.examine_study import object_answer, series_answer
+from services.query.examination.prefetched import PrefetchedMatches
 from services.query.find_scu import FindScu
 from services.query.profile.learner import Learner
-from services.query.rules.decide import KnownObjects, Needs, ObjectAnswer, SeriesAnswer, StudyAnswer, decide
+from services.query.rules.decide import decide
+from services.query.rules.model import KnownObjects, Needs
 from shared.contract.criteria import Criteria
 from shared.dicom.association.c_find import FindResult
 from shared.dicom.errors import InterruptedWorkError, Outcome
-from shared.dicom.query.matches import ObjectMatch, SeriesMatch
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 from shared.errors import DoseQRError
 from shared.querying.profile import SHORT_LIST_LENGTH
 
-#: A list of one saves nothing.
+#: A list of a single UID saves nothing.
 _SHORTEST = 2
 
-#: Rounds at image level: reports, then first images or known objects.
+#: Rounds at IMAGE level: reports, then first images or known objects.
 _MOST_ROUNDS = 3
 
-#: Objects of series whose number the PACS does not tell.
-_GUESSED_OBJECTS = 20
+#: Objects that a series without a count is assumed to have.
+_ASSUMED_OBJECTS = 20
 #: Objects that one list should bring at most.
-_OBJECTS_AT_ONCE = 500
+_MOST_OBJECTS = 500
+
+#: Studies of one day for which the series of all studies of that day are worth a request.
+_WORTH_A_DAY = 4
+#: Series in the result for each that was needed, beyond which requests for single studies are gentler.
+_MOST_FOR_ONE = 40
+
+#: A Study Date (DA, PS3.5 6.2).
+_DA = re.compile(r"[0-9]{8}")
 
 SeriesKey = tuple[str, str]
 
 
 def prefetch(
     criteria: Criteria,
-    studies: Sequence[StudyAnswer],
+    studies: Sequence[StudyMatch],
     days: Mapping[str, str],
     known: Mapping[str, KnownObjects],
     scu: FindScu,
     learner: Learner,
-) -> None:
-    """Ask for many studies at once for what the rules need of them; the answers wait in `asker`.
+) -> PrefetchedMatches:
+    """Request what the rules need of many studies together.
 
     `days` holds their Study Date (DA), for nodes that take no lists but relational queries.
 
     Raises:
-        InterruptedWorkError: stopping was asked for.
+        InterruptedWorkError: stopping was requested.
         PeerError: there is no association.
     """
     prefetcher = _Prefetcher(criteria, studies, known, scu, learner)
@@ -58,23 +66,15 @@ def prefetch(
         prefetcher.series_of_days(days)
         for _ in range(_MOST_ROUNDS):
             if not prefetcher.objects():
-                return
-    except _UnluckyError:
-        # An association that broke says nothing about lists; each study is asked alone this time.
-        return
+                break
+    except _AbortedListError:
+        # An association that broke teaches nothing about lists; each study is requested alone this time.
+        pass
+    return prefetcher.prefetched
 
 
-#: Studies of one day that are worth to be told of all others of that day.
-_WORTH_A_DAY = 4
-#: Series that are told for one that was asked for, beyond which it is gentler to ask for single studies.
-_MOST_FOR_ONE = 40
-
-#: A Study Date (DA, PS3.5 6.2).
-_DA = re.compile(r"[0-9]{8}")
-
-
-class _UnluckyError(DoseQRError):
-    """A list was not answered, for a reason that teaches nothing."""
+class _AbortedListError(DoseQRError):
+    """A request with a list failed, for a reason that teaches nothing."""
 
 
 class _Prefetcher:
@@ -83,7 +83,7 @@ class _Prefetcher:
     def __init__(
         self,
         criteria: Criteria,
-        studies: Sequence[StudyAnswer],
+        studies: Sequence[StudyMatch],
         known: Mapping[str, KnownObjects],
         scu: FindScu,
         learner: Learner,
@@ -93,103 +93,101 @@ class _Prefetcher:
         self._known = known
         self._scu = scu
         self._learner = learner
+        self.prefetched = PrefetchedMatches()
 
     # Series
 
     def series(self) -> None:
-        """Ask for the series of the studies."""
-        waiting = [uid for uid in self._studies if self._needs_of(uid).series]
-        while len(waiting) >= _SHORTEST:
+        """Request the series of the studies with lists of UIDs."""
+        left = [uid for uid in self._studies if self._needs_of(uid).series]
+        while len(left) >= _SHORTEST:
             length = self._learner.profile.list_length("SERIES")
             if length < _SHORTEST:
                 return
-            part, waiting = waiting[:length], waiting[length:]
-            if not self._ask_series(part):
-                waiting = [uid for uid in part + waiting if uid not in self._scu.series_answers]
+            part, left = left[:length], left[length:]
+            if not self._request_series(part):
+                left = [uid for uid in part + left if self._lacks_series(uid)]
                 if not self._shorten("SERIES", len(part)):
                     return
 
-    def _ask_series(self, uids: Sequence[str]) -> bool:
-        """Ask for one list; tell whether the node takes lists of this length."""
-        result = self._scu.series_of_many(uids)
+    def _lacks_series(self, uid: str) -> bool:
+        return self.prefetched.series_of(uid) is None
+
+    def _request_series(self, uids: Sequence[str]) -> bool:
+        """Request one list; return whether the node takes lists of this length."""
+        result = self._scu.find_series_of_studies(uids)
         if not _usable(result):
             return False
-        answered: dict[str, list[SeriesMatch]] = {}
-        for match in result.matches:
-            answered.setdefault(match.study_instance_uid or "", []).append(match)
-        if not answered.keys() <= set(uids) or len(answered) <= len(uids) // 2:
+        found = _by_study(result.matches)
+        if not found.keys() <= set(uids) or len(found) <= len(uids) // 2:
             return False
-        doubtful = not self._learner.profile.believes_all(len(result.matches))
-        for uid, matches in answered.items():
-            counted = self._studies[uid].series_count is not None
-            if counted or not doubtful:
-                self._scu.series_answers[uid] = matches
-        self._learned("SERIES")
+        self._add_series(found, len(result.matches))
+        self._learn_list("SERIES")
         return True
 
     def series_of_days(self, days: Mapping[str, str]) -> None:
-        """Ask for all series of the days on which there are several of the studies that are left."""
+        """Request all series of the days on which there are several of the studies that are left."""
         of_day: dict[str, list[str]] = {}
         for uid, day in days.items():
-            open_question = uid in self._studies and uid not in self._scu.series_answers
-            if open_question and _DA.fullmatch(day) and self._needs_of(uid).series:
+            is_left = uid in self._studies and self._lacks_series(uid)
+            if is_left and _DA.fullmatch(day) and self._needs_of(uid).series:
                 of_day.setdefault(day, []).append(uid)
         for day, uids in of_day.items():
             if self._learner.profile.list_length("SERIES") >= _SHORTEST:
                 return
             if self._learner.profile.relational is False:
                 return
-            if len(uids) >= _WORTH_A_DAY and not self._ask_day(day, uids):
+            if len(uids) >= _WORTH_A_DAY and not self._request_day(day, uids):
                 return
 
-    def _ask_day(self, day: str, uids: Sequence[str]) -> bool:
-        """Ask for the series of one day; tell whether other days are worth asking for."""
-        result = self._scu.series_of_days(day)
-        if not _usable(result):
-            self._learner.learn(lambda profile: replace(profile, relational=False))
+    def _request_day(self, day: str, uids: Sequence[str]) -> bool:
+        """Request the series of one day; return whether other days are worth a request."""
+        result = self._scu.find_series_of_days(day)
+        usable = _usable(result)
+        found = _by_study(result.matches) if usable else {}
+        wanted = {uid: found[uid] for uid in uids if uid in found}
+        relational = usable and len(wanted) > len(uids) // 2
+        self._learner.learn(lambda profile: replace(profile, relational=relational))
+        if not relational:
             return False
-        answered: dict[str, list[SeriesMatch]] = {}
-        for match in result.matches:
-            answered.setdefault(match.study_instance_uid or "", []).append(match)
-        found = [uid for uid in uids if uid in answered]
-        if len(found) <= len(uids) // 2:
-            self._learner.learn(lambda profile: replace(profile, relational=False))
-            return False
-        self._learner.learn(lambda profile: replace(profile, relational=True))
-        doubtful = not self._learner.profile.believes_all(len(result.matches))
-        for uid in found:
-            if self._studies[uid].series_count is not None or not doubtful:
-                self._scu.series_answers[uid] = answered[uid]
+        self._add_series(wanted, len(result.matches))
         return len(result.matches) <= _MOST_FOR_ONE * len(uids)
+
+    def _add_series(self, found: Mapping[str, list[SeriesMatch]], matches: int) -> None:
+        """Keep the series of studies; of a result that may be cut off, only those with a count."""
+        doubtful = not self._learner.profile.believes_all(matches)
+        for uid, series in found.items():
+            if not doubtful or self._studies[uid].series_count is not None:
+                self.prefetched.add_series(uid, series)
 
     # Objects
 
     def objects(self) -> bool:
-        """Ask for the objects that the rules need now; tell whether another round may help."""
+        """Request the objects that the rules need now; return whether another round may help."""
         wanted = [
             (uid, series)
             for uid in self._studies
-            if uid in self._scu.series_answers
+            if not self._lacks_series(uid)
             for series in sorted(self._needs_of(uid).images)
         ]
-        asked = False
+        requested = False
         for part in self._parts(wanted):
             length = self._learner.profile.list_length("IMAGE")
             if len(part) < _SHORTEST or length < _SHORTEST:
                 continue
-            if not self._ask_objects(part) and not self._shorten("IMAGE", len(part)):
+            if not self._request_objects(part) and not self._shorten("IMAGE", len(part)):
                 return False
-            asked = True
-        return asked
+            requested = True
+        return requested
 
     def _parts(self, wanted: Sequence[SeriesKey]) -> list[list[SeriesKey]]:
-        """Divide series into lists by their number and by the objects that they bring."""
+        """Divide series into lists by their number and by their objects."""
         parts: list[list[SeriesKey]] = [[]]
         objects = 0
         length = self._learner.profile.list_length("IMAGE")
         for key in wanted:
             size = self._size(key)
-            if parts[-1] and (len(parts[-1]) >= length or objects + size > _OBJECTS_AT_ONCE):
+            if parts[-1] and (len(parts[-1]) >= length or objects + size > _MOST_OBJECTS):
                 parts.append([])
                 objects = 0
             parts[-1].append(key)
@@ -198,31 +196,33 @@ class _Prefetcher:
 
     def _size(self, key: SeriesKey) -> int:
         study, series = key
-        matches = self._scu.series_answers[study]
+        matches = self.prefetched.series_of(study) or ()
         counts = [match.instance_count for match in matches if match.series_instance_uid == series]
-        return counts[0] if counts and counts[0] is not None else _GUESSED_OBJECTS
+        return counts[0] if counts and counts[0] is not None else _ASSUMED_OBJECTS
 
-    def _ask_objects(self, keys: Sequence[SeriesKey]) -> bool:
+    def _request_objects(self, keys: Sequence[SeriesKey]) -> bool:
+        """Request the objects of these series; return whether the node takes lists of this length."""
         study_of = {series: study for study, series in keys}
-        result = self._scu.objects_of_many(list(dict.fromkeys(study_of.values())), list(study_of))
+        studies = list(dict.fromkeys(study_of.values()))
+        result = self._scu.find_objects_of_series(studies, list(study_of))
         if not _usable(result):
             return False
-        answered: dict[str, list[ObjectMatch]] = {}
+        found: dict[str, list[ObjectMatch]] = {}
         for match in result.matches:
-            answered.setdefault(match.series_instance_uid or "", []).append(match)
-        if not answered.keys() <= study_of.keys() or len(answered) <= len(keys) // 2:
+            found.setdefault(match.series_instance_uid or "", []).append(match)
+        if not found.keys() <= study_of.keys() or len(found) <= len(keys) // 2:
             return False
         doubtful = not self._learner.profile.believes_all(len(result.matches))
-        for series, matches in answered.items():
-            key = (study_of[series], series)
-            if not doubtful or len(matches) == self._size(key):
-                self._scu.object_answers[key] = matches
-        self._learned("IMAGE")
+        for series, matches in found.items():
+            study = study_of[series]
+            if not doubtful or len(matches) == self._size((study, series)):
+                self.prefetched.add_objects(study, series, matches)
+        self._learn_list("IMAGE")
         return True
 
-    # What was learned
+    # Lessons
 
-    def _learned(self, level: str) -> None:
+    def _learn_list(self, level: str) -> None:
         profile = self._learner.profile
         known = profile.series_list if level == "SERIES" else profile.image_list
         if known is None:
@@ -230,36 +230,34 @@ class _Prefetcher:
             self._learner.learn(lambda before: before.takes_lists(level, longest))
 
     def _shorten(self, level: str, refused: int) -> bool:
-        """Learn that a list of this length is too long; tell whether a shorter one is worth a try."""
+        """Learn that a list of this length is too long; return whether a shorter one is worth a try."""
         length = SHORT_LIST_LENGTH if refused > SHORT_LIST_LENGTH else 0
         self._learner.learn(lambda before: before.takes_lists(level, length))
         return length >= _SHORTEST
 
     def _needs_of(self, uid: str) -> Needs:
-        matches = self._scu.series_answers.get(uid)
-        series: list[SeriesAnswer] | None = None
-        objects: dict[str, list[ObjectAnswer]] = {}
-        if matches is not None:
-            series = [series_answer(match) for match in matches]
-            objects = {
-                key[1]: [object_answer(match) for match in found]
-                for key, found in self._scu.object_answers.items()
-                if key[0] == uid
-            }
+        series, objects = self.prefetched.series_of(uid), self.prefetched.objects_of(uid)
         known = self._known.get(uid, KnownObjects())
         verdict = decide(self._criteria, self._studies[uid], series, objects, known)
         return verdict if isinstance(verdict, Needs) else Needs()
 
 
+def _by_study(matches: Sequence[SeriesMatch]) -> dict[str, list[SeriesMatch]]:
+    found: dict[str, list[SeriesMatch]] = {}
+    for match in matches:
+        found.setdefault(match.study_instance_uid or "", []).append(match)
+    return found
+
+
 def _usable(result: FindResult[SeriesMatch] | FindResult[ObjectMatch]) -> bool:
-    """Tell whether an answer to a list is complete.
+    """Return whether the result of a request with a list is complete.
 
     Raises:
-        InterruptedWorkError: stopping was asked for.
-        _UnluckyError: the association broke.
+        InterruptedWorkError: stopping was requested.
+        _AbortedListError: the association broke.
     """
     if isinstance(result.error, InterruptedWorkError):
         raise result.error
     if result.error is not None and result.error.outcome is Outcome.ABORTED:
-        raise _UnluckyError
+        raise _AbortedListError
     return result.error is None

@@ -1,4 +1,4 @@
-"""Writes what was decided about studies, many at once, and what could not be decided."""
+"""Writes the outcomes of studies, many with one statement."""
 
 from __future__ import annotations
 
@@ -8,33 +8,32 @@ from typing import Any
 from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from services.query.examination.examine_study import Decided, Missing
 from services.query.ledger.studies import UNDECIDED, add_counts, lock
-from services.query.rules.decide import Decision, SeriesAnswer, SeriesDecision, StudyDecision
+from services.query.rules.model import Decision, SeriesDecision, StudyDecision
+from services.query.rules.outcome import Decided, Missing, Outcome
 from shared.contract.reasons import Reason
 from shared.database.models import QueryObject, QuerySeries, QueryStudy
+from shared.dicom.query.matches import SeriesMatch
 
 #: Studies that are written with one statement.
-_AT_ONCE = 500
+_WRITTEN_AT_ONCE = 500
 
 
 def save_outcomes(
-    session: Session, job_id: str, task_id: int | None, outcomes: Sequence[Decided | Missing]
+    session: Session, job_id: str, task_id: int | None, outcomes: Sequence[Outcome]
 ) -> list[StudyDecision]:
     """Write outcomes of studies that nobody decided before; return the decisions that were written."""
     written: list[StudyDecision] = []
     if outcomes:
         lock(session, job_id)
-    for start in range(0, len(outcomes), _AT_ONCE):
-        part = _still_open(session, job_id, outcomes[start : start + _AT_ONCE])
+    for start in range(0, len(outcomes), _WRITTEN_AT_ONCE):
+        part = _still_open(session, job_id, outcomes[start : start + _WRITTEN_AT_ONCE])
         _write(session, job_id, task_id, part)
-        written += [one.decision for one in part if isinstance(one, Decided)]
+        written += [outcome.decision for outcome in part if isinstance(outcome, Decided)]
     return written
 
 
-def _still_open(
-    session: Session, job_id: str, outcomes: Sequence[Decided | Missing]
-) -> list[Decided | Missing]:
+def _still_open(session: Session, job_id: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
     by_uid = {outcome.study_instance_uid: outcome for outcome in outcomes}
     found = session.scalars(
         select(QueryStudy.study_instance_uid).where(
@@ -46,11 +45,11 @@ def _still_open(
     return [by_uid[uid] for uid in found]
 
 
-def _write(session: Session, job_id: str, task_id: int | None, outcomes: Sequence[Decided | Missing]) -> None:
+def _write(session: Session, job_id: str, task_id: int | None, outcomes: Sequence[Outcome]) -> None:
     decided = [outcome for outcome in outcomes if isinstance(outcome, Decided)]
     studies = [_study_row(job_id, task_id, outcome) for outcome in outcomes]
-    series = [row for one in decided for row in _series_rows(job_id, one)]
-    objects = [row for one in decided for row in _object_rows(job_id, one.decision)]
+    series = [row for outcome in decided for row in _series_rows(job_id, outcome)]
+    objects = [row for outcome in decided for row in _object_rows(job_id, outcome.decision)]
     if studies:
         session.execute(update(QueryStudy), studies)
     if series:
@@ -62,13 +61,13 @@ def _write(session: Session, job_id: str, task_id: int | None, outcomes: Sequenc
         job_id,
         studies_examined=len(decided),
         studies_missing=len(outcomes) - len(decided),
-        studies_kept=sum(one.decision.decision is Decision.KEEP for one in decided),
-        objects_kept=sum(_kept(series) for one in decided for series in one.decision.series),
+        studies_kept=sum(outcome.decision.decision is Decision.KEEP for outcome in decided),
+        objects_kept=sum(_kept(entry) for outcome in decided for entry in outcome.decision.series),
     )
 
 
-def miss_the_rest(session: Session, job_id: str, reason: Reason, detail: str) -> None:
-    """Write that all studies that nobody has decided are missing: the query ends early."""
+def miss_undecided(session: Session, job_id: str, reason: Reason, detail: str) -> None:
+    """Write that all undecided studies are missing: the query ends early."""
     which = and_(QueryStudy.job_id == job_id, QueryStudy.state.in_(UNDECIDED))
     rest = session.scalar(select(func.count()).where(which)) or 0
     values = {"state": "missing", "reason": reason.value, "detail": detail[:1000]}
@@ -76,7 +75,7 @@ def miss_the_rest(session: Session, job_id: str, reason: Reason, detail: str) ->
     add_counts(session, job_id, studies_missing=rest)
 
 
-def _study_row(job_id: str, task_id: int | None, outcome: Decided | Missing) -> dict[str, Any]:
+def _study_row(job_id: str, task_id: int | None, outcome: Outcome) -> dict[str, Any]:
     row: dict[str, Any] = {
         "job_id": job_id,
         "study_instance_uid": outcome.study_instance_uid,
@@ -107,27 +106,27 @@ def _kept(series: SeriesDecision) -> int:
         return 0
     if series.whole:
         return series.instance_count or 0
-    return sum(one.decision is Decision.KEEP for one in series.objects)
+    return sum(entry.decision is Decision.KEEP for entry in series.objects)
 
 
 def _series_rows(job_id: str, outcome: Decided) -> list[dict[str, Any]]:
-    answered = {entry.series_instance_uid: entry for entry in outcome.series}
+    matches = {match.series_instance_uid: match for match in outcome.series}
     key = {"job_id": job_id, "study_instance_uid": outcome.study_instance_uid}
-    return [_series_row(key, entry, answered[entry.series_instance_uid]) for entry in outcome.decision.series]
+    return [_series_row(key, entry, matches[entry.series_instance_uid]) for entry in outcome.decision.series]
 
 
-def _series_row(key: dict[str, str], one: SeriesDecision, answer: SeriesAnswer) -> dict[str, Any]:
+def _series_row(key: dict[str, str], decision: SeriesDecision, match: SeriesMatch) -> dict[str, Any]:
     return key | {
-        "series_instance_uid": one.series_instance_uid,
-        "modality": one.modality,
-        "description": answer.description,
-        "station_name": answer.station_name,
-        "series_number": answer.series_number,
-        "instance_count": answer.instance_count,
-        "decision": one.decision.value,
-        "reason": one.reason.value,
-        "note": one.note.value if one.note else "",
-        "whole": one.whole,
+        "series_instance_uid": decision.series_instance_uid,
+        "modality": decision.modality,
+        "description": match.description,
+        "station_name": match.station_name,
+        "series_number": match.series_number,
+        "instance_count": match.instance_count,
+        "decision": decision.decision.value,
+        "reason": decision.reason.value,
+        "note": decision.note.value if decision.note else "",
+        "whole": decision.whole,
     }
 
 
@@ -137,11 +136,11 @@ def _object_rows(job_id: str, decision: StudyDecision) -> list[dict[str, Any]]:
             "job_id": job_id,
             "study_instance_uid": decision.study_instance_uid,
             "series_instance_uid": series.series_instance_uid,
-            "sop_instance_uid": one.sop_instance_uid,
-            "sop_class_uid": one.sop_class_uid,
-            "decision": one.decision.value,
-            "reason": one.reason.value,
+            "sop_instance_uid": entry.sop_instance_uid,
+            "sop_class_uid": entry.sop_class_uid,
+            "decision": entry.decision.value,
+            "reason": entry.reason.value,
         }
         for series in decision.series
-        for one in series.objects
+        for entry in series.objects
     ]

@@ -1,20 +1,16 @@
-"""The tables of the query service: what slices found, what was decided, and the counts of a query."""
+"""The tables of found studies and of C-FIND requests, and the counts of a query."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from services.query.find_scu import FindRecord, record_rows
-from services.query.rules.decide import (
-    Decision,
-    KnownObjects,
-    StudyAnswer,
-    merge_study_answers,
-)
+from services.query.find_scu import FindRecord
+from services.query.rules.model import Decision, KnownObjects, merge_matches
 from shared.database.models import Query, QueryFind, QueryObject, QuerySeries, QueryStudy, StoredObject
 from shared.database.upsert import insert_missing
 from shared.dicom.query.matches import StudyMatch
@@ -39,46 +35,53 @@ def lock(session: Session, job_id: str) -> None:
 def add_finds(session: Session, job_id: str, task_id: int, records: Sequence[FindRecord]) -> None:
     """Record C-FINDs."""
     if records:
-        session.execute(insert(QueryFind), record_rows(records, job_id, task_id))
+        key = {"job_id": job_id, "task_id": task_id}
+        session.execute(insert(QueryFind), [key | asdict(record) for record in records])
         add_counts(session, job_id, finds=len(records))
 
 
 def add_studies(
     session: Session, job_id: str, task_id: int, matches: Iterable[StudyMatch]
-) -> list[StudyAnswer]:
-    """Add what a slice returned; return the studies that are to be looked at because of it.
+) -> list[StudyMatch]:
+    """Add what a slice found; return the studies that are to be decided because of it.
 
-    Those are studies that no slice returned before, and decided ones about which the PACS now says more.
+    Those are studies that no slice found before, and decided ones about which the PACS now returns more.
     """
-    answers: dict[str, StudyMatch] = {}
+    merged: dict[str, StudyMatch] = {}
     for match in matches:
         uid = match.study_instance_uid
-        answers[uid] = _merged(answers[uid], match) if uid in answers else match
-    rows = [_study_row(job_id, task_id, match) for match in answers.values()]
+        merged[uid] = merge_matches(merged[uid], match) if uid in merged else match
+    rows = [_study_row(job_id, task_id, match) for match in merged.values()]
     new = {row.study_instance_uid for row in insert_missing(session, QueryStudy, rows)}
     add_counts(session, job_id, studies_found=len(new))
-    fresh = [answer_of(match) for uid, match in answers.items() if uid in new]
-    return fresh + _say_more(session, job_id, [one for uid, one in answers.items() if uid not in new])
+    found = [match for uid, match in merged.items() if uid in new]
+    return found + _update_known(session, job_id, [match for uid, match in merged.items() if uid not in new])
 
 
-def _say_more(session: Session, job_id: str, matches: Sequence[StudyMatch]) -> list[StudyAnswer]:
-    changed = []
+def _update_known(session: Session, job_id: str, matches: Sequence[StudyMatch]) -> list[StudyMatch]:
+    """Add to known studies what the PACS returns now; return decided ones that have to be decided again."""
+    reopened = []
     rows = _known(session, job_id, [match.study_instance_uid for match in matches])
     for match in matches:
         row = rows.get(match.study_instance_uid)
         if row is None:
             continue
-        before = stored_answer(row)
-        merged = merge_study_answers(before, answer_of(match))
-        if merged == merge_study_answers(before, before):
+        stored = stored_match(row)
+        merged = merge_matches(stored, match)
+        if _judged_by(merged) == _judged_by(merge_matches(stored, stored)):
             continue
-        row.modalities = sorted(merged.modalities) if merged.modalities else None
+        row.modalities = list(merged.modalities) if merged.modalities else None
         row.description, row.station_name = merged.description, merged.station_name
         row.series_count, row.instance_count = merged.series_count, merged.instance_count
         if row.state not in UNDECIDED:
             _reopen(session, row)
-            changed.append(merged)
-    return changed
+            reopened.append(merged)
+    return reopened
+
+
+def _judged_by(study: StudyMatch) -> StudyMatch:
+    """Return the part of a match that decisions depend on."""
+    return replace(study, study_date=None, study_time=None, accession_number=None)
 
 
 def _known(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> dict[str, QueryStudy]:
@@ -94,7 +97,7 @@ def _known(session: Session, job_id: str, study_instance_uids: Sequence[str]) ->
 
 
 def _reopen(session: Session, row: QueryStudy) -> None:
-    """Take a decision back: it rested on less than what the PACS has said since."""
+    """Take a decision back: it rests on less than what the PACS has returned since."""
     which = (row.job_id, row.study_instance_uid)
     counted = _kept_objects_of(session, *which) if row.decision == Decision.KEEP else 0
     add_counts(
@@ -125,42 +128,18 @@ def _kept_objects_of(session: Session, job_id: str, study_instance_uid: str) -> 
     return int(session.scalar(kept_series) or 0) + int(session.scalar(kept_objects) or 0)
 
 
-def _merged(first: StudyMatch, second: StudyMatch) -> StudyMatch:
-    merged = merge_study_answers(answer_of(first), answer_of(second))
+def stored_match(row: QueryStudy) -> StudyMatch:
+    """Return the match that a row of the ledger holds."""
     return StudyMatch(
-        study_instance_uid=first.study_instance_uid,
-        modalities=tuple(sorted(merged.modalities)) if merged.modalities else None,
-        description=merged.description,
-        station_name=merged.station_name,
-        study_date=first.study_date or second.study_date,
-        study_time=first.study_time or second.study_time,
-        accession_number=first.accession_number or second.accession_number,
-        series_count=merged.series_count,
-        instance_count=merged.instance_count,
-    )
-
-
-def answer_of(match: StudyMatch) -> StudyAnswer:
-    """Return what the rules need of a match."""
-    return StudyAnswer(
-        study_instance_uid=match.study_instance_uid,
-        modalities=frozenset(match.modalities) if match.modalities else None,
-        description=match.description,
-        station_name=match.station_name,
-        series_count=match.series_count,
-        instance_count=match.instance_count,
-    )
-
-
-def stored_answer(row: QueryStudy) -> StudyAnswer:
-    """Return what the rules need of a stored study."""
-    return StudyAnswer(
         study_instance_uid=row.study_instance_uid,
-        modalities=frozenset(row.modalities) if row.modalities else None,
+        modalities=tuple(row.modalities) if row.modalities else None,
         description=row.description,
         station_name=row.station_name,
         series_count=row.series_count,
         instance_count=row.instance_count,
+        study_date=row.study_date,
+        study_time=row.study_time,
+        accession_number=row.accession_number,
     )
 
 

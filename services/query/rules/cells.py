@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.query.rules.model import ObjectAnswer, Objects, SeriesAnswer, distinct_objects, returned
+from services.query.rules.model import Objects, distinct_objects
 from services.query.rules.reports import Pick, ReportKind, Reports
 from shared.contract.criteria import CODES
 from shared.contract.criteria_fields import fold
 from shared.contract.reasons import Reason
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, returned
 
 PET_CODE = "PT"
 #: Description of a Philips CT series that shows the dose, as it is compared.
@@ -29,12 +30,12 @@ class Case:
     """A study as one row of the table sees it: without the series that the station filter dropped."""
 
     type: str
-    series: tuple[SeriesAnswer, ...]
+    series: tuple[SeriesMatch, ...]
     objects: Objects
     reports: Reports
     toshiba: bool
 
-    def own_series(self) -> tuple[SeriesAnswer, ...]:
+    def own_series(self) -> tuple[SeriesMatch, ...]:
         """Return the series of the type's own codes."""
         return tuple(entry for entry in self.series if entry.code() in CODES[self.type])
 
@@ -108,16 +109,16 @@ def nm_without_report(case: Case) -> CellOutcome:
     )
 
 
-def _pet(case: Case) -> list[SeriesAnswer]:
+def _pet(case: Case) -> list[SeriesMatch]:
     return [own_entry for own_entry in case.own_series() if own_entry.code() == PET_CODE]
 
 
-def _whole(series: Iterable[SeriesAnswer], reason: Reason) -> tuple[Pick, ...]:
+def _whole(series: Iterable[SeriesMatch], reason: Reason) -> tuple[Pick, ...]:
     return tuple(Pick(entry.series_instance_uid, reason) for entry in series)
 
 
 def _first(
-    series: SeriesAnswer, case: Case, reason: Reason, classes: frozenset[str] | None = None
+    series: SeriesMatch, case: Case, reason: Reason, classes: frozenset[str] | None = None
 ) -> CellOutcome:
     """Keep the first image, of these classes if any are given; one that was not returned may be of them."""
     uid = series.series_instance_uid
@@ -134,7 +135,7 @@ def _first(
     return CellOutcome((Pick(uid, reason, _uids(images[:1]), note),))
 
 
-def _toshiba(series: SeriesAnswer, case: Case) -> CellOutcome:
+def _toshiba(series: SeriesMatch, case: Case) -> CellOutcome:
     """Keep all secondary captures of a series, and the first of its other images."""
     uid = series.series_instance_uid
     if uid not in case.objects:
@@ -153,11 +154,11 @@ def _toshiba(series: SeriesAnswer, case: Case) -> CellOutcome:
     return CellOutcome(tuple(picks), drops={} if picks else {uid: Reason.EMPTY_AT_IMAGE_LEVEL})
 
 
-def _is_capture(image: ObjectAnswer) -> bool:
+def _is_capture(image: ObjectMatch) -> bool:
     return returned(image.sop_class_uid) in SECONDARY_CAPTURE_CLASSES
 
 
-def _small(series: SeriesAnswer, case: Case) -> CellOutcome:
+def _small(series: SeriesMatch, case: Case) -> CellOutcome:
     """Keep a series of so few objects that it may be a Philips one; count them where it has no count."""
     uid = series.series_instance_uid
     count = series.count()
@@ -182,5 +183,5 @@ def _unite(outcomes: Iterable[CellOutcome]) -> CellOutcome:
     )
 
 
-def _uids(objects: Sequence[ObjectAnswer]) -> frozenset[str]:
+def _uids(objects: Sequence[ObjectMatch]) -> frozenset[str]:
     return frozenset(one.sop_instance_uid for one in objects)

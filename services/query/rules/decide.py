@@ -26,44 +26,16 @@ from services.query.rules.decisions import Findings, drop_study, judge_study
 from services.query.rules.filters import Filtered, filter_series, filter_study
 from services.query.rules.model import (
     SR_CODE,
-    Decision,
     KnownObjects,
     Needs,
-    ObjectAnswer,
-    ObjectDecision,
     Objects,
-    ObjectShortfall,
-    SeriesAnswer,
-    SeriesDecision,
-    StudyAnswer,
     StudyDecision,
     distinct_series,
-    merge_study_answers,
-    object_shortfalls,
-    series_shortfall,
 )
 from services.query.rules.reports import IDENTIFIED, ReportKind, Reports, read_reports
 from shared.contract.criteria import CODES, Criteria
 from shared.contract.reasons import Reason
-
-__all__ = [
-    "RULES_VERSION",
-    "TABLE",
-    "Decision",
-    "KnownObjects",
-    "Needs",
-    "ObjectAnswer",
-    "ObjectDecision",
-    "ObjectShortfall",
-    "SeriesAnswer",
-    "SeriesDecision",
-    "StudyAnswer",
-    "StudyDecision",
-    "decide",
-    "merge_study_answers",
-    "object_shortfalls",
-    "series_shortfall",
-]
+from shared.dicom.query.matches import SeriesMatch, StudyMatch
 
 #: Stored with each query; changes whenever the same answers would lead to another decision.
 RULES_VERSION = 1
@@ -125,8 +97,8 @@ IMAGES_BESIDE_REPORT_TYPES = frozenset({"MG", "DX"})
 
 def decide(
     criteria: Criteria,
-    study: StudyAnswer,
-    series: Sequence[SeriesAnswer] | None,
+    study: StudyMatch,
+    series: Sequence[SeriesMatch] | None,
     objects: Objects,
     known: KnownObjects,
 ) -> StudyDecision | Needs:
@@ -161,7 +133,7 @@ def _not_wanted(
     criteria: Criteria,
     codes: frozenset[str],
     types: tuple[str, ...],
-    answered: tuple[SeriesAnswer, ...] | None,
+    answered: tuple[SeriesMatch, ...] | None,
 ) -> Reason | None:
     if types or (not codes and answered is None):
         return None
@@ -173,9 +145,9 @@ def _not_wanted(
 
 def _examine(
     criteria: Criteria,
-    study: StudyAnswer,
+    study: StudyMatch,
     seen: tuple[tuple[str, ...], frozenset[str], Filtered],
-    series: tuple[SeriesAnswer, ...],
+    series: tuple[SeriesMatch, ...],
     objects: Objects,
     known: KnownObjects,
 ) -> StudyDecision | Needs:

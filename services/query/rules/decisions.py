@@ -11,18 +11,16 @@ from services.query.rules.model import (
     SR_CODE,
     Decision,
     KnownObjects,
-    ObjectAnswer,
     ObjectDecision,
     Objects,
-    SeriesAnswer,
     SeriesDecision,
-    StudyAnswer,
     StudyDecision,
     distinct_objects,
 )
 from services.query.rules.reports import IDENTIFIED, Pick, ReportKind, Reports
 from shared.contract.criteria import CODES
 from shared.contract.reasons import Reason
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 
 #: Reasons from the most to the least telling.
 _RANK: Mapping[Reason, int] = {reason: rank for rank, reason in enumerate(Reason)}
@@ -49,7 +47,7 @@ class Findings:
 
 
 def drop_study(
-    study: StudyAnswer, types: tuple[str, ...], filtered: Filtered, series: Iterable[SeriesAnswer]
+    study: StudyMatch, types: tuple[str, ...], filtered: Filtered, series: Iterable[SeriesMatch]
 ) -> StudyDecision:
     """Drop a study as a whole, for the reason of the filter."""
     reason = filtered.reason or Reason.NO_DOSE_OBJECT
@@ -64,7 +62,7 @@ def drop_study(
 
 
 def judge_study(
-    study: StudyAnswer, filtered: Filtered, series: tuple[SeriesAnswer, ...], findings: Findings
+    study: StudyMatch, filtered: Filtered, series: tuple[SeriesMatch, ...], findings: Findings
 ) -> StudyDecision:
     """Decide about a study from the decisions about its series."""
     decided = tuple(_judge_series(entry, findings) for entry in series)
@@ -90,7 +88,7 @@ def _why_nothing(decided: tuple[SeriesDecision, ...], findings: Findings) -> Rea
     return _most_telling(wanted) if wanted and wanted <= _STATION_REASONS else Reason.NO_DOSE_OBJECT
 
 
-def _judge_series(series: SeriesAnswer, findings: Findings) -> SeriesDecision:
+def _judge_series(series: SeriesMatch, findings: Findings) -> SeriesDecision:
     uid = series.series_instance_uid
     station = findings.by_station[uid]
     picks = findings.picks(uid)
@@ -103,7 +101,7 @@ def _judge_series(series: SeriesAnswer, findings: Findings) -> SeriesDecision:
     return _judge_by_objects(series, picks, station.note, findings)
 
 
-def _drop_series(series: SeriesAnswer, reason: Reason, note: Reason | None = None) -> SeriesDecision:
+def _drop_series(series: SeriesMatch, reason: Reason, note: Reason | None = None) -> SeriesDecision:
     return SeriesDecision(
         series.series_instance_uid,
         series.code(),
@@ -116,9 +114,7 @@ def _drop_series(series: SeriesAnswer, reason: Reason, note: Reason | None = Non
     )
 
 
-def _keep_unseen(
-    series: SeriesAnswer, pick: Pick, note: Reason | None, known: KnownObjects
-) -> SeriesDecision:
+def _keep_unseen(series: SeriesMatch, pick: Pick, note: Reason | None, known: KnownObjects) -> SeriesDecision:
     """Keep a series whole whose objects nobody named; then nothing can be compared with the database."""
     if known.touches(series.series_instance_uid):
         note = Reason.KNOWN_NOT_COMPARABLE
@@ -135,7 +131,7 @@ def _keep_unseen(
 
 
 def _judge_by_objects(
-    series: SeriesAnswer, picks: list[Pick], note: Reason | None, findings: Findings
+    series: SeriesMatch, picks: list[Pick], note: Reason | None, findings: Findings
 ) -> SeriesDecision:
     """Decide about each object of a series, and from them about the series."""
     answered = distinct_objects(findings.objects[series.series_instance_uid])
@@ -154,7 +150,7 @@ def _judge_by_objects(
 
 
 def _judge_object(
-    series: SeriesAnswer, one: ObjectAnswer, picks: list[Pick], findings: Findings
+    series: SeriesMatch, one: ObjectMatch, picks: list[Pick], findings: Findings
 ) -> ObjectDecision:
     uid = one.sop_instance_uid
     for pick in picks:
@@ -169,7 +165,7 @@ def _judge_object(
     return ObjectDecision(uid, one.sop_class_uid, Decision.DROP, reason)
 
 
-def _why_left(series: SeriesAnswer, findings: Findings) -> Reason:
+def _why_left(series: SeriesMatch, findings: Findings) -> Reason:
     """Say why a series is dropped of which no row keeps anything and of which no object was decided."""
     code = series.code()
     if code is None:

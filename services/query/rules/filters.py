@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.query.rules.model import SeriesAnswer, StudyAnswer, returned
 from shared.contract.criteria import Criteria
 from shared.contract.criteria_fields import fold
 from shared.contract.reasons import Reason
+from shared.dicom.query.matches import SeriesMatch, StudyMatch, returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Filtered:
     note: Reason | None = None
 
 
-def filter_study(criteria: Criteria, study: StudyAnswer) -> Filtered:
+def filter_study(criteria: Criteria, study: StudyMatch) -> Filtered:
     """Filter a study by its description and, where the option asks for it, by its station name."""
     description = _by_description(criteria, study.description)
     station = _by_station(criteria, study.station_name) if criteria.station_at_study_level else Filtered()
@@ -29,7 +29,7 @@ def filter_study(criteria: Criteria, study: StudyAnswer) -> Filtered:
     return Filtered(description.reason or station.reason, note)
 
 
-def filter_series(criteria: Criteria, series: SeriesAnswer) -> Filtered:
+def filter_series(criteria: Criteria, series: SeriesMatch) -> Filtered:
     """Filter a series by its station name, unless the option moves that filter to the study."""
     return Filtered() if criteria.station_at_study_level else _by_station(criteria, series.station_name)
 

@@ -7,58 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.contract.reasons import Reason
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch, returned
 
 #: Modality (0008,0060) of structured reports.
 SR_CODE = "SR"
 
 
-@dataclass(frozen=True, slots=True)
-class StudyAnswer:
-    """A study-level answer; None: the PACS did not return the attribute."""
-
-    study_instance_uid: str
-    modalities: frozenset[str] | None = None
-    description: str | None = None
-    station_name: str | None = None
-    series_count: int | None = None
-    instance_count: int | None = None
-
-    def codes(self) -> frozenset[str]:
-        """Return the codes of ModalitiesInStudy; empty where it was not returned or is blank."""
-        return frozenset(code for code in map(returned, self.modalities or ()) if code)
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesAnswer:
-    """A series-level answer; None: the PACS did not return the attribute."""
-
-    series_instance_uid: str
-    modality: str | None = None
-    description: str | None = None
-    station_name: str | None = None
-    instance_count: int | None = None
-    series_number: int | None = None
-
-    def code(self) -> str | None:
-        """Return the modality as it is compared; None where it was not returned or is blank."""
-        return returned(self.modality)
-
-    def count(self) -> int | None:
-        """Return the number of objects; None where it was not returned (some send 0 for that)."""
-        return self.instance_count if self.instance_count and self.instance_count > 0 else None
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectAnswer:
-    """An image-level answer; None: the PACS did not return the attribute."""
-
-    sop_instance_uid: str
-    sop_class_uid: str | None = None
-    instance_number: int | None = None
-
-
-#: Image-level answers by Series Instance UID; a series that was asked and answered nothing has none.
-Objects = Mapping[str, Sequence[ObjectAnswer]]
+#: IMAGE level matches by Series Instance UID; a series that was searched without a match has none.
+Objects = Mapping[str, Sequence[ObjectMatch]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,44 +97,42 @@ class ObjectShortfall:
     unknown: bool
 
 
-def returned(text: str | None) -> str | None:
-    """Return the text without outer blanks; None where nothing is left: blank counts as not returned."""
-    return (text or "").strip() or None
-
-
-def distinct_series(series: Iterable[SeriesAnswer]) -> tuple[SeriesAnswer, ...]:
+def distinct_series(series: Iterable[SeriesMatch]) -> tuple[SeriesMatch, ...]:
     """Return each series once, in an order that does not depend on that of the answers."""
     by_uid = {entry.series_instance_uid: entry for entry in sorted(series, key=repr)}
     numbered = ((one.series_number is None, one.series_number or 0, uid) for uid, one in by_uid.items())
     return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
 
 
-def distinct_objects(objects: Iterable[ObjectAnswer]) -> tuple[ObjectAnswer, ...]:
+def distinct_objects(objects: Iterable[ObjectMatch]) -> tuple[ObjectMatch, ...]:
     """Return each object once, the first image first: by Instance Number (none: last), then by UID."""
     by_uid = {one.sop_instance_uid: one for one in sorted(objects, key=repr)}
     numbered = ((one.instance_number is None, one.instance_number or 0, uid) for uid, one in by_uid.items())
     return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
 
 
-def merge_study_answers(first: StudyAnswer, second: StudyAnswer) -> StudyAnswer:
-    """Unite two answers for one study (a PACS may echo only the code that was asked for)."""
+def merge_matches(first: StudyMatch, second: StudyMatch) -> StudyMatch:
+    """Merge two matches of one study (a PACS may return only the requested code)."""
     modalities = first.codes() | second.codes()
-    return StudyAnswer(
+    return StudyMatch(
         study_instance_uid=first.study_instance_uid,
-        modalities=modalities or None,
+        modalities=tuple(sorted(modalities)) or None,
         description=returned(first.description) or returned(second.description),
         station_name=returned(first.station_name) or returned(second.station_name),
         series_count=max(first.series_count or 0, second.series_count or 0) or None,
         instance_count=max(first.instance_count or 0, second.instance_count or 0) or None,
+        study_date=first.study_date or second.study_date,
+        study_time=first.study_time or second.study_time,
+        accession_number=first.accession_number or second.accession_number,
     )
 
 
-def series_shortfall(study: StudyAnswer, series: Collection[SeriesAnswer]) -> int:
+def series_shortfall(study: StudyMatch, series: Collection[SeriesMatch]) -> int:
     """Return how many series the study announces beyond those that answered; a study has at least one."""
     return max(0, max(study.series_count or 0, 1) - len({entry.series_instance_uid for entry in series}))
 
 
-def object_shortfalls(series: Iterable[SeriesAnswer], objects: Objects) -> tuple[ObjectShortfall, ...]:
+def object_shortfalls(series: Iterable[SeriesMatch], objects: Objects) -> tuple[ObjectShortfall, ...]:
     """Return the series that were asked for their objects and answered with fewer than they announce.
 
     All of them are worth asking again. What is then still short is missing, except where `unknown`.

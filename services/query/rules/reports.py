@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from services.query.rules.model import Objects, SeriesAnswer, distinct_objects, returned
+from services.query.rules.model import Objects, distinct_objects
 from shared.contract.reasons import Reason
+from shared.dicom.query.matches import SeriesMatch, returned
 
 
 class ReportKind(Enum):
@@ -77,7 +78,7 @@ class Reports:
         return self.kinds_by_series[series_instance_uid][sop_instance_uid]
 
 
-def read_reports(series: Iterable[SeriesAnswer], objects: Objects) -> Reports:
+def read_reports(series: Iterable[SeriesMatch], objects: Objects) -> Reports:
     """Tell apart the objects of the SR series, all of which have been asked at image level."""
     return Reports(
         {

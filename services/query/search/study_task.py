@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
+from services.query.context import QueryContext
 from services.query.find_scu import FindScu
 from services.query.ledger.slices import record_matches
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
-from services.query.search.found_studies import FoundStudies, QueryContext
+from services.query.search.found_studies import FoundStudies
 from services.query.search.slice_identifier import slice_identifier
 from shared.database.models import QueryTask
 from shared.dicom.association.c_find import FindResult

@@ -13,11 +13,12 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
+from services.query.context import QueryContext
 from services.query.find_scu import FindScu
 from services.query.ledger.slices import add_untimed_failure, record_matches, sibling_matches
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
-from services.query.search.found_studies import FoundStudies, QueryContext
+from services.query.search.found_studies import FoundStudies
 from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
 from services.query.search.slice_identifier import slice_identifier
 from services.query.search.splitting import (

@@ -24,38 +24,55 @@ class StudyMatch:
     """A match at STUDY level (PS3.4 C.6.2.1.2)."""
 
     study_instance_uid: str
-    modalities: tuple[str, ...] | None
-    description: str | None
-    station_name: str | None
-    study_date: str | None
-    study_time: str | None
-    accession_number: str | None
-    series_count: int | None
-    instance_count: int | None
+    modalities: tuple[str, ...] | None = None
+    description: str | None = None
+    station_name: str | None = None
+    series_count: int | None = None
+    instance_count: int | None = None
+    study_date: str | None = None
+    study_time: str | None = None
+    accession_number: str | None = None
+
+    def codes(self) -> frozenset[str]:
+        """Return the codes of ModalitiesInStudy; empty where it was not returned or is blank."""
+        return frozenset(code for code in map(returned, self.modalities or ()) if code)
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesMatch:
     """A match at SERIES level (PS3.4 C.6.1.1.4)."""
 
-    study_instance_uid: str | None
     series_instance_uid: str
-    modality: str | None
-    description: str | None
-    station_name: str | None
-    series_number: int | None
-    instance_count: int | None
+    modality: str | None = None
+    description: str | None = None
+    station_name: str | None = None
+    instance_count: int | None = None
+    series_number: int | None = None
+    study_instance_uid: str | None = None
+
+    def code(self) -> str | None:
+        """Return the modality as it is compared; None where it was not returned or is blank."""
+        return returned(self.modality)
+
+    def count(self) -> int | None:
+        """Return the number of objects; None where it was not returned (some send 0 for that)."""
+        return self.instance_count if self.instance_count and self.instance_count > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectMatch:
     """A match at IMAGE level (PS3.4 C.6.1.1.5)."""
 
-    study_instance_uid: str | None
-    series_instance_uid: str | None
     sop_instance_uid: str
-    sop_class_uid: str | None
-    instance_number: int | None
+    sop_class_uid: str | None = None
+    instance_number: int | None = None
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+
+
+def returned(text: str | None) -> str | None:
+    """Return the text without outer blanks; None where nothing is left: blank counts as not returned."""
+    return (text or "").strip() or None
 
 
 def study_match(match: Match) -> StudyMatch:

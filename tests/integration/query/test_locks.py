@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from services.query.examination.examine_study import Decided
 from services.query.ledger.decisions import save_outcomes
 from services.query.ledger.studies import add_studies, lock
-from services.query.rules.decide import Decision, StudyDecision
+from services.query.rules.model import Decision, StudyDecision
+from services.query.rules.outcome import Decided
 from shared.contract.reasons import Reason
 from shared.database.models import QueryStudy
 from shared.database.session import Database
@@ -49,7 +49,7 @@ def test_decision_waits_for_a_slice_that_finds_the_same_study(postgres: Database
         # When another one writes the decision on a study that the slice found as well
         other.start()
         _until_somebody_waits(postgres)
-        match = StudyMatch(STUDY, ("CT",), None, None, None, None, None, None, None)
+        match = StudyMatch(STUDY, ("CT",))
         found = add_studies(session, "query-1", 1, [match])
     other.join()
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.query.rules.decide import (
-    Decision,
-    KnownObjects,
-    Needs,
-    ObjectAnswer,
-    SeriesAnswer,
-    StudyAnswer,
-    StudyDecision,
-    decide,
-)
+from services.query.rules.decide import decide
+from services.query.rules.model import Decision, KnownObjects, Needs, StudyDecision
 from shared.contract.criteria import Criteria, parse_criteria
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 
 RDSR = "1.2.840.10008.5.1.4.1.1.88.67"
 RRDSR = "1.2.840.10008.5.1.4.1.1.88.68"
@@ -40,14 +33,14 @@ class Series:
 
     uid: str
     modality: str | None
-    objects: tuple[ObjectAnswer, ...]
+    objects: tuple[ObjectMatch, ...]
     description: str | None = "described"
     station: str | None = "station"
     counted: bool = True
     silent: bool = False
 
-    def answer(self) -> SeriesAnswer:
-        return SeriesAnswer(
+    def answer(self) -> SeriesMatch:
+        return SeriesMatch(
             series_instance_uid=self.uid,
             modality=self.modality,
             description=self.description,
@@ -77,7 +70,7 @@ def _series(
     uid: str, modality: str | None, classes: Iterable[str | None], fields: dict[str, object]
 ) -> Series:
     numbered = enumerate(classes, 1)
-    objects = tuple(ObjectAnswer(f"{uid}/{number}", sop_class, number) for number, sop_class in numbered)
+    objects = tuple(ObjectMatch(f"{uid}/{number}", sop_class, number) for number, sop_class in numbered)
     return Series(uid, modality, objects, **fields)  # type: ignore[arg-type]
 
 
@@ -86,7 +79,7 @@ class Archive:
     """One study; `modalities` is what it returns for ModalitiesInStudy, "right" what is right."""
 
     series: tuple[Series, ...]
-    modalities: frozenset[str] | str | None = "right"
+    modalities: Collection[str] | None = "right"
     description: str | None = "CT Abdomen"
     station: str | None = None
     known: Iterable[str] = ()
@@ -94,19 +87,20 @@ class Archive:
     series_asked: bool = False
     images_asked: list[str] = field(default_factory=list)
 
-    def study(self) -> StudyAnswer:
+    def study(self) -> StudyMatch:
         modalities = self.modalities
         if isinstance(modalities, str):
-            modalities = frozenset(entry.modality for entry in self.series if entry.modality)
-        return StudyAnswer("study", modalities, self.description, self.station, len(self.series))
+            modalities = {entry.modality for entry in self.series if entry.modality}
+        codes = None if modalities is None else tuple(sorted(modalities))
+        return StudyMatch("study", codes, self.description, self.station, len(self.series))
 
     def examine(self, criteria: Criteria) -> StudyDecision:
         """Answer what the rules ask for until they decide."""
         by_uid = {entry.uid: entry for entry in self.series}
         owner = {each.sop_instance_uid: entry.uid for entry in self.series for each in entry.objects}
         known = KnownObjects({uid: owner[uid] for uid in self.known})
-        series: list[SeriesAnswer] | None = None
-        objects: dict[str, list[ObjectAnswer]] = {}
+        series: list[SeriesMatch] | None = None
+        objects: dict[str, list[ObjectMatch]] = {}
         for _ in range(10):
             result = decide(criteria, self.study(), series, objects, known)
             if isinstance(result, StudyDecision):

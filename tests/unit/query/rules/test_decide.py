@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.query.rules.decide import TABLE, Decision
+from services.query.rules.decide import TABLE
+from services.query.rules.model import Decision
 from shared.contract.criteria import CODES, TYPE_ORDER
 from shared.contract.reasons import Reason
 from tests.unit.query.profile.archive import (

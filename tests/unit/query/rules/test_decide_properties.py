@@ -8,8 +8,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.query.rules.decide import Decision, ObjectAnswer
+from services.query.rules.model import Decision
 from shared.contract.criteria import CODES
+from shared.dicom.query.matches import ObjectMatch
 from tests.unit.query.profile.archive import (
     BASIC,
     CAPTURE,
@@ -38,7 +39,7 @@ def one_series(draw: st.DrawFn, uid: str) -> Series:
     return Series(
         uid=uid,
         modality=draw(st.sampled_from(MODALITIES)),
-        objects=tuple(ObjectAnswer(f"{uid}/{n}", sop, numbers[n]) for n, sop in enumerate(classes)),
+        objects=tuple(ObjectMatch(f"{uid}/{n}", sop, numbers[n]) for n, sop in enumerate(classes)),
         description=draw(st.sampled_from([None, "", "Dose Info", "thorax"])),
         station=draw(st.sampled_from([None, "", "room a", "room b"])),
         counted=draw(st.booleans()),

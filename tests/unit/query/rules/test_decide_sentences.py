@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from services.query.rules.decide import (
+from services.query.rules.decide import decide
+from services.query.rules.model import (
     Decision,
     KnownObjects,
     Needs,
-    ObjectAnswer,
     ObjectShortfall,
-    SeriesAnswer,
-    StudyAnswer,
-    decide,
-    merge_study_answers,
+    merge_matches,
     object_shortfalls,
     series_shortfall,
 )
 from shared.contract.criteria import parse_criteria
 from shared.contract.reasons import Reason
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 from tests.unit.query.profile.archive import (
     BASIC,
     COMPREHENSIVE,
@@ -404,7 +402,7 @@ def test_the_type_does_not_depend_on_the_station_filter():
 )
 def test_the_first_image_is_the_lowest_number_present_then_the_first_uid(numbers, first):
     # Given
-    objects = tuple(ObjectAnswer(uid, None, number) for uid, number in zip("abc", numbers, strict=True))
+    objects = tuple(ObjectMatch(uid, None, number) for uid, number in zip("abc", numbers, strict=True))
     # When
     decision, found, _ = run(criteria("NM"), Series("pt", "PT", objects))
     # Then
@@ -491,13 +489,13 @@ def test_nothing_is_counted_where_the_count_is_returned():
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_a_count_below_one_is_no_count(count):
-    study, series = StudyAnswer("study"), [SeriesAnswer("a", "CT", instance_count=count)]
+    study, series = StudyMatch("study"), [SeriesMatch("a", "CT", instance_count=count)]
     assert decide(criteria("CT"), study, series, {}, KnownObjects()) == Needs(images=frozenset({"a"}))
 
 
 def test_a_series_that_answers_twice_is_one():
     # Given
-    study, series = StudyAnswer("study"), [SeriesAnswer("a", "MG", instance_count=2)] * 2
+    study, series = StudyMatch("study"), [SeriesMatch("a", "MG", instance_count=2)] * 2
     # When
     decision = decide(criteria("MG"), study, series, {}, KnownObjects())
     # Then
@@ -512,32 +510,32 @@ def test_a_series_without_modality_is_dropped_for_that():
 
 def test_answers_of_two_slices_are_united():
     # Given
-    first = StudyAnswer("study", frozenset({"CT"}), None, "", 2, None)
-    second = StudyAnswer("study", frozenset({"PT"}), "text", None, 3, 10)
+    first = StudyMatch("study", ("CT",), None, "", 2, None)
+    second = StudyMatch("study", ("PT",), "text", None, 3, 10)
     # When / Then
-    merged = StudyAnswer("study", frozenset({"CT", "PT"}), "text", None, 3, 10)
-    assert merge_study_answers(first, second) == merged == merge_study_answers(second, first)
+    merged = StudyMatch("study", ("CT", "PT"), "text", None, 3, 10)
+    assert merge_matches(first, second) == merged == merge_matches(second, first)
 
 
 @pytest.mark.parametrize(
     ("announced", "answered", "short"), [(3, 2, 1), (2, 2, 0), (None, 1, 0), (None, 0, 1), (0, 1, 0)]
 )
 def test_fewer_series_than_announced_are_noticed(announced, answered, short):
-    series = [SeriesAnswer(str(number)) for number in range(answered)]
-    assert series_shortfall(StudyAnswer("study", series_count=announced), series * 2) == short
+    series = [SeriesMatch(str(number)) for number in range(answered)]
+    assert series_shortfall(StudyMatch("study", series_count=announced), series * 2) == short
 
 
 def test_fewer_objects_than_announced_are_noticed():
     # Given
     series = [
-        SeriesAnswer("whole", "PT", instance_count=1),
-        SeriesAnswer("short", "PT", instance_count=3),
-        SeriesAnswer("mute", "SR", instance_count=1),
-        SeriesAnswer("part", "SR", instance_count=2),
-        SeriesAnswer("uncounted", "PT"),
-        SeriesAnswer("unasked", "CT", instance_count=9),
+        SeriesMatch("whole", "PT", instance_count=1),
+        SeriesMatch("short", "PT", instance_count=3),
+        SeriesMatch("mute", "SR", instance_count=1),
+        SeriesMatch("part", "SR", instance_count=2),
+        SeriesMatch("uncounted", "PT"),
+        SeriesMatch("unasked", "CT", instance_count=9),
     ]
-    one = [ObjectAnswer("1"), ObjectAnswer("1")]
+    one = [ObjectMatch("1"), ObjectMatch("1")]
     objects = {"whole": one, "short": one, "mute": [], "part": one, "uncounted": []}
     # When / Then
     assert set(object_shortfalls(series, objects)) == {

@@ -7,7 +7,7 @@ from shared.dicom.query.matches import StudyMatch
 
 
 def match(*modalities: str) -> StudyMatch:
-    return StudyMatch("1.2.3", modalities or None, None, None, None, None, None, None, None)
+    return StudyMatch("1.2.3", modalities or None)
 
 
 def test_an_answer_with_mostly_other_codes_was_not_matched():

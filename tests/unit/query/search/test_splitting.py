@@ -62,7 +62,7 @@ def test_the_minutes_at_its_ends_lie_within_the_window(part, first, last):
 
 
 def named(day: str | None, moment: str | None) -> StudyMatch:
-    return StudyMatch("1.2", None, None, None, day, moment, None, None, None)
+    return StudyMatch("1.2", study_date=day, study_time=moment)
 
 
 MORNING = Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30))

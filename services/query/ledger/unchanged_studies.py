@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from services.query.rules.decide import RULES_VERSION, Decision, KnownObjects, StudyAnswer, StudyDecision
+from services.query.rules.decide import RULES_VERSION
+from services.query.rules.model import Decision, KnownObjects, StudyDecision
 from shared.contract.criteria import Criteria
 from shared.contract.reasons import Reason
 from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy
+from shared.dicom.query.matches import StudyMatch
 
 #: Parts of the criteria that say which studies are looked at, not what is kept of one.
 _WHICH = frozenset(
@@ -24,7 +26,7 @@ def unchanged(
     session: Session,
     job_id: str,
     criteria: Criteria,
-    studies: Sequence[StudyAnswer],
+    studies: Sequence[StudyMatch],
     known: Mapping[str, KnownObjects],
 ) -> list[StudyDecision]:
     """Return decisions about those of these studies that an earlier query of the same kind has settled."""
@@ -44,7 +46,7 @@ def unchanged(
 
 
 def _earlier(
-    session: Session, job_id: str, criteria: Criteria, studies: Mapping[str, StudyAnswer]
+    session: Session, job_id: str, criteria: Criteria, studies: Mapping[str, StudyMatch]
 ) -> dict[str, Any]:
     """Return the latest decision on each study that says the same size and asked for the same."""
     query = session.get_one(Query, job_id)

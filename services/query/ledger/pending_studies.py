@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
-from services.query.ledger.studies import UNDECIDED, stored_answer
-from services.query.rules.decide import StudyAnswer
+from services.query.ledger.studies import UNDECIDED, stored_match
 from shared.database.models import QueryStudy
+from shared.dicom.query.matches import StudyMatch
 from shared.jobs.new_task import NewTask
 from shared.querying.payloads import STUDIES_AT_ONCE, examine_tasks, read_examination
 
@@ -46,7 +46,7 @@ def _examinations(
     return tasks
 
 
-def undecided(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> list[StudyAnswer]:
+def undecided(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> list[StudyMatch]:
     """Return those of these studies that nobody has decided yet."""
     rows = session.scalars(
         select(QueryStudy)
@@ -57,7 +57,7 @@ def undecided(session: Session, job_id: str, study_instance_uids: Sequence[str])
         )
         .order_by(QueryStudy.study_instance_uid)
     )
-    return [stored_answer(row) for row in rows]
+    return [stored_match(row) for row in rows]
 
 
 def study_days(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> dict[str, str]:

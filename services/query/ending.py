@@ -1,0 +1,103 @@
+"""How tasks of a query fail for good, and how a query ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from services.query.ledger.decisions import miss_undecided, save_outcomes
+from services.query.ledger.pending_studies import all_examinations, undecided
+from services.query.ledger.studies import add_counts
+from services.query.rules.outcome import Missing
+from services.query.search.study_task import single_studies
+from shared.contract.reasons import Reason
+from shared.database.models import Query, QueryTask
+from shared.database.session import Database
+from shared.dicom.errors import UNREACHABLE, Outcome, PeerError
+from shared.jobs.model import Claim, Ending, Result
+from shared.jobs.new_task import NewTask
+from shared.querying.payloads import SLICE, StudyListSlice, examine_tasks, read_examination, read_slice
+
+
+def fail_task(database: Database, claim: Claim, error: PeerError) -> Result:
+    """Return the result of a task that failed for good."""
+    end_job = _end_of_job(database, claim, error)
+    part = read_slice(claim.payload) if claim.kind == SLICE else None
+    listed = part.study_instance_uids if isinstance(part, StudyListSlice) and end_job is None else ()
+
+    def write(session: Session) -> Sequence[NewTask]:
+        if listed:
+            return single_studies(session, claim.job_id, listed)
+        if claim.kind == SLICE:
+            add_counts(session, claim.job_id, slices_failed=1)
+        else:
+            uids = read_examination(claim.payload).study_instance_uids
+            left = [study.study_instance_uid for study in undecided(session, claim.job_id, uids)]
+            if len(left) > 1 and end_job is None:
+                # One study may be what the PACS fails at: the others must not be lost with it.
+                return examine_tasks(left, at_once=1)
+            missing = [Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error)) for uid in left]
+            save_outcomes(session, claim.job_id, claim.task_id, missing)
+        if end_job is not None:
+            _abandon(session, claim.job_id, str(error))
+        return []
+
+    state = "cut" if listed else "failed"
+    return Result(write, state=state, error=error.code, detail=str(error), end_job=end_job)
+
+
+def _end_of_job(database: Database, claim: Claim, error: PeerError) -> Ending | None:
+    """Return the end of the whole query where no other task can do better than this one."""
+    if not error.peer_away and not (error.associating and error.permanent):
+        return None
+    with database.read() as session:
+        complete = session.get_one(Query, claim.job_id).slices_complete > 0
+    return Ending("incomplete" if complete else "failed", failure_of(error), str(error))
+
+
+def _abandon(session: Session, job_id: str, detail: str) -> None:
+    values = {"slices_failed": Query.slices_total - Query.slices_complete}
+    session.execute(update(Query).where(Query.id == job_id).values(values))
+    miss_undecided(session, job_id, Reason.STUDY_NOT_ANSWERED, detail)
+
+
+def next_tasks_or_ending(session: Session, job_id: str) -> Sequence[NewTask] | Ending:
+    """Return examinations of undecided studies; with none, how the query ends according to its ledger."""
+    unexamined = all_examinations(session, job_id)
+    if unexamined:
+        return unexamined
+    query = session.get_one(Query, job_id, populate_existing=True)
+    if not query.slices_failed and not query.studies_missing:
+        return Ending("completed")
+    failed = _first_failure(session, job_id)
+    if query.slices_complete or failed is None:
+        return Ending("incomplete")
+    status = failed.error.startswith("status_")
+    code = Reason.STATUS_FAILURE.value if status else failed.error
+    return Ending("failed", code, failed.detail)
+
+
+def _first_failure(session: Session, job_id: str) -> QueryTask | None:
+    return session.scalars(
+        select(QueryTask)
+        .where(QueryTask.job_id == job_id, QueryTask.state == "failed")
+        .order_by(QueryTask.id)
+        .limit(1)
+    ).first()
+
+
+def failure_of(error: PeerError) -> str:
+    """Return the code of a job's failure after an error of a peer."""
+    if error.outcome is Outcome.HOST_NOT_FOUND:
+        return Reason.HOST_NOT_FOUND.value
+    if error.outcome in UNREACHABLE or (error.outcome is Outcome.TIMED_OUT and error.associating):
+        return Reason.REMOTE_UNREACHABLE.value
+    if error.outcome is Outcome.REJECTED:
+        return (Reason.NODE_BUSY if error.congested else Reason.ASSOCIATION_REJECTED).value
+    if error.outcome is Outcome.NOT_SUPPORTED:
+        return Reason.CONTEXT_NOT_ACCEPTED.value
+    if error.outcome is Outcome.TIMED_OUT:
+        return Reason.TIMED_OUT.value
+    return (Reason.STATUS_FAILURE if error.status_code is not None else Reason.ABORTED).value

@@ -1,0 +1,149 @@
+"""The examination of some studies; those that fail do not stop the others."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from services.query.context import PublishDecisions, QueryContext
+from services.query.examination.examine_study import StudyExamination
+from services.query.examination.prefetch import prefetch
+from services.query.examination.prefetched import PrefetchedMatches
+from services.query.find_scu import FindScu
+from services.query.ledger.decisions import save_outcomes
+from services.query.ledger.pending_studies import study_days, undecided
+from services.query.ledger.studies import known_objects
+from services.query.ledger.unchanged_studies import unchanged
+from services.query.profile.learner import Learner
+from services.query.rules.model import KnownObjects, StudyDecision
+from services.query.rules.outcome import Decided, Missing, Outcome
+from shared.contract.reasons import Reason
+from shared.database.session import Database
+from shared.dicom.errors import PeerError
+from shared.dicom.query.matches import StudyMatch
+from shared.jobs.model import Claim, Result
+from shared.querying.payloads import read_examination
+from shared.querying.profile import Profile
+
+#: Seconds after which decided studies are written at the latest.
+_HOLD_S = 1.0
+
+#: Studies of one task that may fail before the others wait for its next try: the PACS itself may be ill.
+_MOST_FAILURES = 3
+
+
+class ExamineTask:
+    """The examination of the studies of one task."""
+
+    def __init__(
+        self,
+        database: Database,
+        scu: FindScu,
+        learner: Learner,
+        claim: Claim,
+        context: QueryContext,
+        publish: PublishDecisions,
+    ) -> None:
+        self._database = database
+        self._scu = scu
+        self._learner = learner
+        self._claim = claim
+        self._context = context
+        self._outcomes = _OutcomeBuffer(database, claim, publish)
+
+    def perform(self) -> Result:
+        """Examine the studies; those that fail are examined again by the next try of the task.
+
+        Raises:
+            PeerError: at least one study failed.
+            InterruptedWorkError: stopping was requested.
+        """
+        uids = read_examination(self._claim.payload).study_instance_uids
+        with self._database.read() as session:
+            studies = undecided(session, self._claim.job_id, uids)
+            days = study_days(session, self._claim.job_id, uids)
+            known = known_objects(session, [study.study_instance_uid for study in studies])
+            settled = self._settled(session, studies, known)
+        self._outcomes.add(*map(Decided, settled))
+        settled_uids = {decision.study_instance_uid for decision in settled}
+        studies = [study for study in studies if study.study_instance_uid not in settled_uids]
+        criteria = self._context.criteria
+        prefetched = prefetch(criteria, studies, days, known, self._scu, self._learner)
+        try:
+            self._examine(studies, known, prefetched)
+        finally:
+            self._outcomes.save()
+        return Result(write=lambda _session: [])
+
+    def _settled(
+        self, session: Session, studies: list[StudyMatch], known: dict[str, KnownObjects]
+    ) -> list[StudyDecision]:
+        """Return decisions on studies that need no examination, if the PACS counts right."""
+        if not self._learner.profile.counts_trusted:
+            return []
+        return unchanged(session, self._claim.job_id, self._context.criteria, studies, known)
+
+    def _examine(
+        self, studies: list[StudyMatch], known: dict[str, KnownObjects], prefetched: PrefetchedMatches
+    ) -> None:
+        failures: list[PeerError] = []
+        for study in studies:
+            known_of_study = known.get(study.study_instance_uid, KnownObjects())
+            try:
+                outcome = self._examine_one(study, known_of_study, prefetched)
+            except PeerError as error:
+                failures.append(error)
+                if error.associating or len(failures) == _MOST_FAILURES:
+                    raise
+            else:
+                self._learner.learn(partial(_compared, study=study, outcome=outcome))
+                self._outcomes.add(outcome)
+        if failures:
+            raise failures[-1]
+
+    def _examine_one(self, study: StudyMatch, known: KnownObjects, prefetched: PrefetchedMatches) -> Outcome:
+        try:
+            return StudyExamination(self._context.criteria, study, known, self._scu, prefetched).perform()
+        except PeerError as error:
+            if not error.permanent:
+                raise
+            return Missing(study.study_instance_uid, Reason.STUDY_NOT_ANSWERED, str(error))
+
+
+class _OutcomeBuffer:
+    """Outcomes of studies that are written together, but not held back for long."""
+
+    def __init__(self, database: Database, claim: Claim, publish: PublishDecisions) -> None:
+        self._database = database
+        self._claim = claim
+        self._publish = publish
+        self._unsaved: list[Outcome] = []
+        self._saved_at = time.monotonic()
+
+    def add(self, *outcomes: Outcome) -> None:
+        """Add outcomes."""
+        self._unsaved += outcomes
+        if time.monotonic() - self._saved_at >= _HOLD_S:
+            self.save()
+
+    def save(self) -> None:
+        """Write what is unsaved, and publish it."""
+        unsaved, self._unsaved = self._unsaved, []
+        self._saved_at = time.monotonic()
+        if unsaved:
+            with self._database.write() as session:
+                written = save_outcomes(session, self._claim.job_id, self._claim.task_id, unsaved)
+            self._publish(self._claim.job_id, written)
+
+
+def _compared(profile: Profile, study: StudyMatch, outcome: Outcome) -> Profile:
+    """Learn whether the PACS counts right: a study may grow during its examination, but not shrink."""
+    if isinstance(outcome, Missing):
+        short = outcome.reason is Reason.FEWER_SERIES_THAN_ANNOUNCED
+        return replace(profile, counts_trusted=False) if short else profile
+    if study.series_count and profile.counts_trusted is None and len(outcome.series) == study.series_count:
+        return replace(profile, counts_trusted=True)
+    return profile
