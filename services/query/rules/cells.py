@@ -93,9 +93,17 @@ def ct_without_report(case: Case) -> CellOutcome:
 
 def rrdsr_and_pet(case: Case) -> CellOutcome:
     """Keep the RRDSR objects and the first image of each PT series."""
-    found = _unite(_first(one, case, Reason.FIRST_IMAGE_PET) for one in _pet(case))
-    picks = case.reports.pick(frozenset({ReportKind.RRDSR})) + found.picks
-    return CellOutcome(picks, found.needs, Reason.SUPERSEDED_BY_REPORT, found.drops)
+    return _with_pet(case, case.reports.pick(frozenset({ReportKind.RRDSR})))
+
+
+def _with_pet(case: Case, reports: tuple[Pick, ...]) -> CellOutcome:
+    found = _unite(_first(entry, case, Reason.FIRST_IMAGE_PET) for entry in _pet(case))
+    return CellOutcome(reports + found.picks, found.needs, Reason.SUPERSEDED_BY_REPORT, found.drops)
+
+
+def unknown_and_pet(case: Case) -> CellOutcome:
+    """Keep the SR series that the PACS does not tell apart, and the first image of each PT series."""
+    return _with_pet(case, case.reports.pick(frozenset({ReportKind.UNKNOWN})))
 
 
 def nm_without_report(case: Case) -> CellOutcome:

@@ -20,10 +20,12 @@ from services.query.rules.cells import (
     own_images,
     reports,
     rrdsr_and_pet,
+    unknown_and_pet,
     unknown_series,
 )
 from services.query.rules.decisions import Findings, drop_study, judge_study
 from services.query.rules.filters import Filtered, filter_series, filter_study
+from services.query.rules.modality import with_modalities
 from services.query.rules.model import (
     SR_CODE,
     KnownObjects,
@@ -38,7 +40,7 @@ from shared.contract.reasons import Reason
 from shared.dicom.query.matches import SeriesMatch, StudyMatch
 
 #: Stored with each query; changes whenever the same answers would lead to another decision.
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 
 class Column(Enum):
@@ -84,7 +86,7 @@ TABLE: Mapping[str, TableRow] = {
     "DX": TableRow(_RDSR,            _rdsr,         own_images,        unknown_series, own_images),
     "FL": TableRow(_RDSR,            _rdsr,         _esr,              unknown_series, nothing),
     "CT": TableRow(_RDSR,            _rdsr,         _esr,              unknown_series, ct_without_report),
-    "NM": TableRow(_RRDSR,           rrdsr_and_pet, nm_without_report, unknown_series, nm_without_report),
+    "NM": TableRow(_RRDSR,           rrdsr_and_pet, nm_without_report, unknown_and_pet, nm_without_report),
     "SR": TableRow(_RDSR | _RRDSR,   _both,         _esr,              unknown_series, nothing),
 }
 # fmt: on
@@ -108,16 +110,32 @@ def decide(
     for each series that was asked at image level. Answers that fall short of what the PACS announces
     (`series_shortfall`, `object_shortfalls`) are not for this function: such a study is missing, not judged.
     """
-    answered = None if series is None else distinct_series(series)
-    codes = study.codes() | {code for one in answered or () if (code := one.code())}
-    types = _types(criteria, codes)
-    filtered = filter_study(criteria, study)
-    reason = filtered.reason or _not_wanted(criteria, codes, types, answered)
+    entries = () if series is None else with_modalities(study, distinct_series(series), objects)
+    codes = study.codes() | {code for entry in entries if (code := entry.code())}
+    types, filtered = _types(criteria, codes), filter_study(criteria, study)
+    if not filtered.reason and (untold := _without_modality(criteria, entries, objects)):
+        return Needs(images=untold)
+    all_codes = series is not None or study.codes_are_known()
+    reason = filtered.reason or (_not_wanted(criteria, codes, types) if all_codes else None)
     if reason:
-        return drop_study(study, types, replace(filtered, reason=reason), answered or ())
-    if answered is None:
+        return drop_study(study, types, replace(filtered, reason=reason), entries)
+    if series is None:
         return Needs(series=True)
-    return _examine(criteria, study, (types, codes, filtered), answered, objects, known)
+    return _examine(criteria, study, (types, codes, filtered), entries, objects, known)
+
+
+def _without_modality(
+    criteria: Criteria, series: tuple[SeriesMatch, ...], objects: Objects
+) -> frozenset[str]:
+    """Return the series whose modality only their objects can show: any of them may be a dose report."""
+    return _unasked(
+        (
+            entry.series_instance_uid
+            for entry in series
+            if entry.code() is None and not filter_series(criteria, entry).reason
+        ),
+        objects,
+    )
 
 
 def _types(criteria: Criteria, codes: frozenset[str]) -> tuple[str, ...]:
@@ -129,13 +147,8 @@ def _types(criteria: Criteria, codes: frozenset[str]) -> tuple[str, ...]:
     )
 
 
-def _not_wanted(
-    criteria: Criteria,
-    codes: frozenset[str],
-    types: tuple[str, ...],
-    answered: tuple[SeriesMatch, ...] | None,
-) -> Reason | None:
-    if types or (not codes and answered is None):
+def _not_wanted(criteria: Criteria, codes: frozenset[str], types: tuple[str, ...]) -> Reason | None:
+    if types:
         return None
     if not codes:
         return Reason.MODALITY_NOT_RETURNED
@@ -164,6 +177,9 @@ def _examine(
         name: _apply_row(Case(name, counted, objects, found, criteria.toshiba), codes, criteria.empty_sr)
         for name in types
     }
+    if "NM" in types and "CT" in criteria.requested_types():
+        # In a PET-CT or SPECT-CT the X-ray report is that of the CT, wherever its images lie.
+        outcomes["NM"] = replace(outcomes["NM"], picks=outcomes["NM"].picks + found.pick(_RDSR))
     needs = frozenset(uid for outcome in outcomes.values() for uid in outcome.needs)
     if criteria.ignore_known:
         needs |= _unasked(_whole_and_partly_known(outcomes.values(), known), objects)

@@ -93,7 +93,7 @@ class ObjectShortfall:
     series_instance_uid: str
     announced: int
     answered: int
-    #: An SR series that names no object: if it stays so when asked again it is not missing, but "unknown".
+    #: An SR series, or one that may be, without a match: if it stays so it is not missing, but "unknown".
     unknown: bool
 
 
@@ -145,6 +145,8 @@ def object_shortfalls(series: Iterable[SeriesMatch], objects: Objects) -> tuple[
         answered = len({each.sop_instance_uid for each in objects[uid]})
         if answered < announced:
             found.append(
-                ObjectShortfall(uid, announced, answered, distinct_entry.code() == SR_CODE and not answered)
+                ObjectShortfall(
+                    uid, announced, answered, distinct_entry.code() in (SR_CODE, None) and not answered
+                )
             )
     return tuple(found)

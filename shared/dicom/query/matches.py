@@ -6,6 +6,7 @@ freed of what databases refuse. A match without a valid UID of its level is no m
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from shared.dicom.query.match_elements import MalformedMatchError, Match, attribute_name
@@ -17,6 +18,9 @@ _INT32 = 2**31 - 1
 ACCESSION_NUMBER_MAX_LENGTH, STATION_NAME_MAX_LENGTH = 64, 256
 #: Characters of an integer string with several values, of which the first one is read.
 _LONGEST_LIST = 1000
+
+#: A code of a modality: a code string (CS, PS3.5 6.2) without blanks.
+_MODALITY = re.compile(r"[A-Z0-9_]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,13 @@ class StudyMatch:
     accession_number: str | None = None
 
     def codes(self) -> frozenset[str]:
-        """Return the codes of ModalitiesInStudy; empty where it was not returned or is blank."""
-        return frozenset(code for code in map(returned, self.modalities or ()) if code)
+        """Return the codes of ModalitiesInStudy, without values that are no code (`*`, `CT/SR`, `ct`)."""
+        return frozenset(code for code in map(returned, self.modalities or ()) if code and _is_code(code))
+
+    def codes_are_known(self) -> bool:
+        """Return whether ModalitiesInStudy was returned and each of its values is a code."""
+        codes = [code for code in map(returned, self.modalities or ()) if code]
+        return bool(codes) and all(map(_is_code, codes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +60,9 @@ class SeriesMatch:
     study_instance_uid: str | None = None
 
     def code(self) -> str | None:
-        """Return the modality as it is compared; None where it was not returned or is blank."""
-        return returned(self.modality)
+        """Return the modality as it is compared; None where it was not returned, is blank or no code."""
+        code = (returned(self.modality) or "").upper()
+        return code if _is_code(code) else None
 
     def count(self) -> int | None:
         """Return the number of objects; None where it was not returned (some send 0 for that)."""
@@ -73,6 +83,10 @@ class ObjectMatch:
 def returned(text: str | None) -> str | None:
     """Return the text without outer blanks; None where nothing is left: blank counts as not returned."""
     return (text or "").strip() or None
+
+
+def _is_code(text: str) -> bool:
+    return _MODALITY.fullmatch(text) is not None
 
 
 def study_match(match: Match) -> StudyMatch:

@@ -62,7 +62,7 @@ def test_the_type_comes_from_the_series_where_the_study_does_not_tell_all():
     assert decision.type == "MG"
 
 
-@pytest.mark.parametrize("code", ["OPT", "PTX", "pt", "P"])
+@pytest.mark.parametrize("code", ["OPT", "PTX", "P"])
 @pytest.mark.parametrize("modalities", ["right", None])
 def test_codes_are_compared_whole(code, modalities):
     # When

@@ -1,0 +1,70 @@
+"""The modality of series for which the PACS returns none, from the SOP classes of their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from services.query.rules.model import SR_CODE, Objects
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch, returned
+
+#: Storage classes are below this root, those of structured documents below its arc 88 (PS3.4 B.5).
+_STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
+_SR_ROOT = f"{_STORAGE_ROOT}88."
+
+#: The modality of the series that hold objects of a storage class (PS3.3 A.1.4).
+_MODALITIES = {
+    "CT": ("2", "2.1", "2.2"),
+    "MG": ("1.2", "1.2.1", "13.1.3", "13.1.4", "13.1.5"),
+    "PX": ("1.3", "1.3.1"),
+    "DX": ("1.1", "1.1.1"),
+    "CR": ("1",),
+    "XA": ("12.1", "12.1.1", "13.1.1"),
+    "RF": ("12.2",),
+    "PT": ("128", "128.1", "130"),
+    "NM": ("20", "5"),
+    "MR": ("4", "4.1", "4.2", "4.3", "4.4"),
+    "US": ("6", "6.1", "6.2", "3", "3.1"),
+    "PR": tuple(f"11.{number}" for number in range(1, 13)),
+}
+_MODALITY_OF = {f"{_STORAGE_ROOT}{arc}": code for code, arcs in _MODALITIES.items() for arc in arcs}
+
+#: A series of more objects than this is no report, if nothing but their number is known.
+_MOST_REPORTS = 5
+
+
+def with_modalities(
+    study: StudyMatch, series: Sequence[SeriesMatch], objects: Objects
+) -> tuple[SeriesMatch, ...]:
+    """Return the series, each with the modality that its objects show where the PACS returned none.
+
+    Where the study has an SR that no series shows, a small series of which nothing is known may be it.
+    """
+    found = tuple(_with_modality(entry, objects.get(entry.series_instance_uid, ())) for entry in series)
+    if SR_CODE not in study.codes() or any(entry.code() == SR_CODE for entry in found):
+        return found
+    return tuple(
+        replace(entry, modality=SR_CODE) if _may_be_report(entry, objects) else entry for entry in found
+    )
+
+
+def _with_modality(series: SeriesMatch, objects: Sequence[ObjectMatch]) -> SeriesMatch:
+    if series.code() is not None:
+        return series
+    codes = [code for entry in objects if (code := _code_of(entry)) is not None]
+    if not codes:
+        return series
+    return replace(series, modality=SR_CODE if SR_CODE in codes else min(codes))
+
+
+def _code_of(entry: ObjectMatch) -> str | None:
+    sop_class_uid = returned(entry.sop_class_uid) or ""
+    return SR_CODE if sop_class_uid.startswith(_SR_ROOT) else _MODALITY_OF.get(sop_class_uid)
+
+
+def _may_be_report(series: SeriesMatch, objects: Objects) -> bool:
+    uid = series.series_instance_uid
+    if series.code() is not None or uid not in objects:
+        return False
+    untold = all(returned(entry.sop_class_uid) is None for entry in objects[uid])
+    return untold and max(len(objects[uid]), series.count() or 0) <= _MOST_REPORTS

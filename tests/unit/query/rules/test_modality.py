@@ -1,0 +1,165 @@
+"""Odd forms of modality codes, and series whose modality only their objects show."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.query.rules.model import Decision
+from shared.contract.reasons import Reason
+from shared.dicom.query.matches import StudyMatch
+from tests.unit.query.profile.archive import (
+    CT_IMAGE,
+    NM_IMAGE,
+    PET_IMAGE,
+    RDSR,
+    RRDSR,
+    Archive,
+    criteria,
+    images,
+    reason_of,
+    run,
+    sr,
+)
+
+ENHANCED_RDSR = "1.2.840.10008.5.1.4.1.1.88.76"
+CT = images("ct", "CT", 100, CT_IMAGE)
+NOT_CODES = ["CT/SR", "CT,SR", "CT SR", "*", "ct", "CT;SR", "C?", "CT\u00a5SR", "A" * 17]
+
+
+@pytest.mark.parametrize("value", NOT_CODES)
+def test_a_value_that_is_no_code_counts_as_not_returned(value):
+    # Given
+    study = StudyMatch("1.2", modalities=(value,))
+    # Then
+    assert (study.codes(), study.codes_are_known()) == (frozenset(), False)
+
+
+@pytest.mark.parametrize("values", [("CT", "SR"), ("CT ", " SR"), ("CT", "", "SR"), ("MR",)])
+def test_values_that_are_codes_are_known(values):
+    assert StudyMatch("1.2", modalities=values).codes_are_known()
+
+
+@pytest.mark.parametrize("values", [[value] for value in NOT_CODES] + [["MR", "*"], ["MR", "ct/sr"]])
+def test_series_decide_where_the_study_returns_no_codes(values):
+    # When
+    decision, found, archive = run(criteria("CT"), CT, sr("dose", RDSR), modalities=values)
+    # Then
+    assert archive.series_asked
+    assert (decision.type, found) == ("CT", {"dose/1"})
+
+
+def test_codes_that_are_all_known_save_the_series_level():
+    # When
+    _, found, archive = run(criteria("CT"), images("mr", "MR"), modalities=["MR"])
+    # Then
+    assert (found, archive.series_asked) == (set(), False)
+
+
+@pytest.mark.parametrize("modality", ["sr", " Sr "])
+def test_a_lower_case_modality_of_a_series_is_read(modality):
+    # Given
+    report = sr("dose", RDSR)
+    # When
+    _, found, _ = run(criteria("CT"), CT, images("dose", modality, 1, RDSR), modalities=["CT", "SR"])
+    # Then
+    assert found == {report.objects[0].sop_instance_uid}
+
+
+@pytest.mark.parametrize("blank", [None, "", "  ", "*", "CT/SR"])
+@pytest.mark.parametrize("modalities", [["CT", "SR"], ["CT"], None, ["*"]])
+@pytest.mark.parametrize("report", [RDSR, ENHANCED_RDSR])
+def test_a_report_is_found_by_its_class_in_a_series_without_modality(blank, modalities, report):
+    # When
+    decision, found, _ = run(criteria("CT"), CT, images("dose", blank, 1, report), modalities=modalities)
+    # Then
+    assert found == {"dose/1"}
+    assert decision.type == "CT"
+
+
+def test_images_are_told_apart_by_class_where_no_series_has_a_modality():
+    # Given
+    series = (
+        images("pet", None, 3, PET_IMAGE),
+        images("nm", None, 2, NM_IMAGE),
+        images("dose", None, 1, RRDSR),
+    )
+    # When
+    decision, found, _ = run(criteria("NM"), *series, modalities=None)
+    # Then
+    assert (decision.type, found) == ("NM", {"pet/1", "dose/1"})
+
+
+def test_a_study_is_dropped_only_after_its_series_without_modality_were_examined():
+    # When
+    decision, _, archive = run(criteria("CT"), images("mr", "MR"), images("what", None), modalities=None)
+    # Then
+    assert archive.images_asked == ["what"]
+    assert (decision.decision, decision.reason) == (Decision.DROP, Reason.NOT_REQUESTED_TYPE)
+
+
+@pytest.mark.parametrize(("option", "kept"), [(True, {"what/1"}), (False, set())])
+def test_a_small_series_of_which_nothing_is_known_may_be_the_report_of_its_study(option, kept):
+    # Given
+    series = CT, images("what", None, 1, None), images("large", None, 9, None)
+    # When
+    decision, found, _ = run(criteria("CT", empty_sr=option), *series, modalities=["CT", "SR"])
+    # Then
+    assert found == kept
+    if not option:
+        assert decision.reason == Reason.UNKNOWN_SR_OPTION_OFF
+
+
+def test_a_small_series_without_modality_is_no_report_where_the_study_has_none():
+    # When
+    _, found, _ = run(criteria("CT", empty_sr=True), CT, images("what", None, 1, None), modalities=["CT"])
+    # Then
+    assert found == set()
+
+
+def test_a_series_without_modality_and_without_objects_is_not_missing():
+    # Given
+    archive = Archive((CT, images("what", None, 1, RDSR, silent=True)), modalities=["CT", "SR"])
+    # When
+    decision = archive.examine(criteria("CT"))
+    # Then
+    assert decision.reason == Reason.UNKNOWN_SR_OPTION_OFF
+
+
+# --- enhanced X-ray reports and PET-CT
+
+
+@pytest.mark.parametrize("kind", ["CT", "FL", "DX", "MG"])
+def test_an_enhanced_x_ray_report_is_a_dose_report(kind):
+    # Given
+    code = {"FL": "XA"}.get(kind, kind)
+    # When
+    decision, found, _ = run(criteria(kind), images("a", code), sr("dose", ENHANCED_RDSR))
+    # Then
+    assert (found, decision.reason) == ({"dose/1"}, Reason.RDSR)
+
+
+PT, NM = images("pt", "PT", 3, PET_IMAGE), images("nm", "NM", 2, NM_IMAGE)
+
+
+@pytest.mark.parametrize(("study", "first"), [(PT, "pt/1"), (NM, "nm/1")])
+@pytest.mark.parametrize("report", [RDSR, ENHANCED_RDSR])
+def test_the_x_ray_report_of_a_pet_ct_is_kept_where_ct_is_requested(study, first, report):
+    # When
+    _, found, _ = run(criteria("CT", "NM"), study, sr("dose", report))
+    # Then
+    assert found == {first, "dose/1"}
+
+
+def test_the_x_ray_report_of_a_pet_ct_is_dropped_where_ct_is_not_requested():
+    # When
+    decision, found, _ = run(criteria("NM"), PT, sr("dose", RDSR))
+    # Then
+    assert found == {"pt/1"}
+    assert reason_of(decision, "dose/1") == Reason.REPORT_OF_OTHER_TYPE
+
+
+def test_both_reports_of_a_pet_ct_are_kept():
+    # When
+    _, found, _ = run(criteria("CT", "NM"), PT, sr("dose", RDSR), sr("activity", RRDSR))
+    # Then
+    assert found == {"pt/1", "dose/1", "activity/1"}
