@@ -19,3 +19,5 @@ class QueryContext:
 
     criteria: Criteria
     today: date
+    #: How often the query was run again for what was missing.
+    round: int = 0

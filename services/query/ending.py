@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.query.ledger.decisions import miss_undecided, save_outcomes
 from services.query.ledger.pending_studies import all_examinations, undecided
+from services.query.ledger.slices import fail_open_slices
 from services.query.ledger.studies import add_counts
 from services.query.rules.outcome import Missing
+from services.query.search.futile_search import FutileSearchError
 from services.query.search.study_task import single_studies
 from shared.contract.reasons import Reason
 from shared.database.models import Query, QueryTask
@@ -50,16 +52,17 @@ def fail_task(database: Database, claim: Claim, error: PeerError) -> Result:
 
 def _end_of_job(database: Database, claim: Claim, error: PeerError) -> Ending | None:
     """Return the end of the whole query where no other task can do better than this one."""
-    if not error.peer_away and not (error.associating and error.permanent):
+    futile = isinstance(error, FutileSearchError)
+    if not error.peer_away and not (error.associating and error.permanent) and not futile:
         return None
     with database.read() as session:
-        complete = session.get_one(Query, claim.job_id).slices_complete > 0
-    return Ending("incomplete" if complete else "failed", failure_of(error), str(error))
+        query = session.get_one(Query, claim.job_id)
+        has_result = query.slices_complete > 0 or query.studies_kept > 0
+    return Ending("incomplete" if has_result else "failed", failure_of(error), str(error))
 
 
 def _abandon(session: Session, job_id: str, detail: str) -> None:
-    values = {"slices_failed": Query.slices_total - Query.slices_complete}
-    session.execute(update(Query).where(Query.id == job_id).values(values))
+    fail_open_slices(session, job_id)
     miss_undecided(session, job_id, Reason.STUDY_NOT_ANSWERED, detail)
 
 
@@ -72,7 +75,7 @@ def next_tasks_or_ending(session: Session, job_id: str) -> Sequence[NewTask] | E
     if not query.slices_failed and not query.studies_missing:
         return Ending("completed")
     failed = _first_failure(session, job_id)
-    if query.slices_complete or failed is None:
+    if query.slices_complete or query.studies_kept or failed is None:
         return Ending("incomplete")
     status = failed.error.startswith("status_")
     code = Reason.STATUS_FAILURE.value if status else failed.error

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydicom.dataset import Dataset
 
+from services.query.ledger.finds import FindLog, FindRecord
 from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import find_without_refused_keys
+from services.query.search.futile_search import FailureLimit
 from shared.clock import Clock
 from shared.dicom.association.c_find import FindResult
 from shared.dicom.association.pynetdicom_association import Peer
@@ -34,19 +35,6 @@ from shared.node_access.pool import AssociationPool
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class FindRecord:
-    """One C-FIND for the ledger; keys are dates, codes and UIDs only."""
-
-    level: str
-    keys: dict[str, Any]
-    status_code: int | None
-    matches: int
-    duration_ms: int
-    error: str
-    asked_at: datetime
-
-
 class FindScu:
     """Sends C-FIND requests to one peer, each over an association of the pool; used by one thread.
 
@@ -55,14 +43,22 @@ class FindScu:
     """
 
     def __init__(
-        self, pool: AssociationPool, peer: Peer, cancellation: Cancellation, clock: Clock, learner: Learner
+        self,
+        pool: AssociationPool,
+        peer: Peer,
+        cancellation: Cancellation,
+        clock: Clock,
+        learner: Learner,
+        log: FindLog,
+        limit: FailureLimit,
     ) -> None:
         self._pool = pool
         self._peer = peer
         self._cancellation = cancellation
         self._clock = clock
         self._learner = learner
-        self.records: list[FindRecord] = []
+        self._log = log
+        self._limit = limit
 
     def find_studies(self, identifier: Dataset, *, record_keys: dict[str, Any]) -> FindResult[StudyMatch]:
         """Find studies."""
@@ -127,10 +123,12 @@ class FindScu:
     def _c_find(
         self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
     ) -> FindResult[T]:
+        if level == "STUDY":
+            self._limit.admit_request()
         with self._pool.find(self._negotiated_peer(), self._cancellation) as association:
             requested_at = self._clock()
             result = association.c_find(identifier, read, self._cancellation)
-        self.records.append(
+        self._log.add(
             FindRecord(
                 level=level,
                 keys=keys,

@@ -13,9 +13,10 @@ from services.query.decisions_event import publish_decisions
 from services.query.ending import fail_task, next_tasks_or_ending
 from services.query.examination.examine_task import ExamineTask
 from services.query.find_scu import FindScu
-from services.query.ledger.studies import add_finds
+from services.query.ledger.finds import FindLog
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
+from services.query.search.futile_search import FailureLimit
 from services.query.search.study_task import StudyTask
 from services.query.search.window_task import WindowTask
 from shared.clock import Clock
@@ -62,30 +63,34 @@ class QueryJobService:
         """Do the work of one task."""
         peer, node_id, context = self._context(claim.job_id)
         learner = Learner(self._database, node_id, peer, self._clock)
-        scu = FindScu(self._pool, peer, cancellation, self._clock, learner)
+        log = FindLog(self._database, claim)
+        limit = FailureLimit(log, self._clock, patience_s=sum(self._settings.retry_pauses))
+        scu = FindScu(self._pool, peer, cancellation, self._clock, learner, log, limit)
+        if claim.kind == SLICE:
+            limit.admit_task()
         try:
-            return self._task(scu, learner, claim, context).perform()
+            return self._task(scu, learner, claim, context, limit).perform()
         finally:
+            log.save()
             with self._database.write() as session:
-                add_finds(session, claim.job_id, claim.task_id, scu.records)
                 learner.save_in(session)
 
     def _task(
-        self, scu: FindScu, learner: Learner, claim: Claim, context: QueryContext
+        self, scu: FindScu, learner: Learner, claim: Claim, context: QueryContext, limit: FailureLimit
     ) -> WindowTask | StudyTask | ExamineTask:
         publish = partial(publish_decisions, self._publisher)
         if claim.kind != SLICE:
             return ExamineTask(self._database, scu, learner, claim, context, publish)
         part, found_studies = read_slice(claim.payload), FoundStudies(claim, context, publish)
         if isinstance(part, WindowSlice):
-            return WindowTask(self._database, scu, learner, claim, part, context, found_studies)
+            return WindowTask(self._database, scu, learner, claim, part, context, found_studies, limit)
         return StudyTask(scu, learner, claim, part, context, found_studies)
 
     def _context(self, job_id: str) -> tuple[Peer, int, QueryContext]:
         with self._database.read() as session:
             query = session.get_one(Query, job_id)
             node = session.get_one(Node, query.remote_id)
-            context = QueryContext(parse_criteria(query.criteria), query.today)
+            context = QueryContext(parse_criteria(query.criteria), query.today, query.round)
             return peer_of(node, self._settings), node.id, context
 
     def give_up(self, claim: Claim, error: PeerError) -> Result:

@@ -90,6 +90,7 @@ class Reason(StrEnum):
     HOST_NOT_FOUND = "host_not_found"
     REMOTE_UNREACHABLE = "remote_unreachable"
     STORE_UNREACHABLE = "store_unreachable"
+    NOTHING_FOUND = "nothing_found"
     TIMED_OUT = "timed_out"
     ABORTED = "aborted"
     CONNECTION_LOST = "connection_lost"
@@ -148,7 +149,10 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.NO_DOSE_OBJECT: (_D, "Nothing in it carries the dose."),
         Reason.UNKNOWN_SR_OPTION_OFF: (
             _D,
-            "The PACS does not tell what kind of structured report it is, and the option to get such is off.",
+            (
+                "The PACS does not return what kind of structured report it is; it may be a dose report, and"
+                " the option --empty-sr gets it."
+            ),
         ),
         Reason.SUPERSEDED_BY_REPORT: (_D, "A dose report comes before it."),
         Reason.SUPERSEDED_BY_PET: (_D, "The PET series come before it."),
@@ -190,13 +194,24 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
             _M,
             "The PACS answered with {answered} objects of a series and announces {announced}.",
         ),
-        Reason.CAPPED: (_M, "The PACS stops at a number of answers, and this window cannot be cut further."),
+        Reason.CAPPED: (
+            _M,
+            "The PACS may stop at a number of answers, and this window cannot be cut further.",
+        ),
         Reason.NOT_ARRIVED: (_M, "It was asked for and did not arrive."),
         Reason.NOT_CONFIRMED: (_M, "Nothing confirms that it arrived."),
         Reason.NOT_COMMITTED: (_M, "The store node does not commit to keep it."),
         Reason.CANCELLED: (_M, "The job was cancelled before it was its turn."),
         Reason.HOST_NOT_FOUND: (_F, "The host name of {node} is not known."),
         Reason.REMOTE_UNREACHABLE: (_F, "The remote node {node} cannot be reached."),
+        Reason.NOTHING_FOUND: (
+            _F,
+            (
+                "The PACS returned no study at all: not in this window, in the last year or on any date, of"
+                " any modality. That there is none rests on its word alone; to search window by window, run"
+                " the query again for what is missing."
+            ),
+        ),
         Reason.STORE_UNREACHABLE: (_F, "The store node {node} cannot be reached."),
         Reason.TIMED_OUT: (_F, "{node} did not answer in time."),
         Reason.ABORTED: (_F, "{node} aborted the association."),

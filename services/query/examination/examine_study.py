@@ -10,6 +10,7 @@ from services.query.examination.prefetched import PrefetchedMatches
 from services.query.find_scu import FindScu
 from services.query.rules.decide import decide
 from services.query.rules.model import (
+    SR_CODE,
     KnownObjects,
     Needs,
     StudyDecision,
@@ -19,12 +20,26 @@ from services.query.rules.model import (
 from services.query.rules.outcome import Decided, Missing, Outcome
 from shared.contract.criteria import Criteria
 from shared.contract.reasons import Reason
+from shared.dicom.errors import PeerError
 from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 
 T = TypeVar("T")
 
 #: Rounds that a study can need: its series, its reports, first images or counts, known objects.
 _MOST_ROUNDS = 10
+
+
+class RefusedReportError(PeerError):
+    """The node refuses to return the objects of a series that may be a dose report."""
+
+    def __init__(self, error: PeerError) -> None:
+        super().__init__(
+            error.outcome,
+            f"{error.detail}; the PACS refuses to name the objects of a structured report, and the option"
+            " --empty-sr gets the whole series",
+            status_code=error.status_code,
+            permanent=True,
+        )
 
 
 @dataclass(slots=True)
@@ -38,6 +53,8 @@ class StudyExamination:
     prefetched: PrefetchedMatches
     series: Sequence[SeriesMatch] | None = None
     objects: dict[str, Sequence[ObjectMatch]] = field(default_factory=dict)
+    #: Whether what fails now has failed before.
+    is_last_try: bool = False
 
     def perform(self) -> Outcome:
         """Request what the rules need until they can decide.
@@ -82,7 +99,7 @@ class StudyExamination:
         uid, series = self.study.study_instance_uid, self.series or []
         self.objects[series_instance_uid] = _twice_if_short(
             self.prefetched.take_objects(uid, series_instance_uid),
-            lambda: self.scu.find_objects(uid, series_instance_uid),
+            lambda: self._find_objects(series_instance_uid),
             lambda objects: bool(object_shortfalls(series, {series_instance_uid: objects})),
         )
         own = {series_instance_uid: self.objects[series_instance_uid]}
@@ -91,6 +108,25 @@ class StudyExamination:
                 detail = f"A series announces {short.announced} objects and answered {short.answered}."
                 return Missing(uid, Reason.FEWER_OBJECTS_THAN_ANNOUNCED, detail)
         return None
+
+    def _find_objects(self, series_instance_uid: str) -> Sequence[ObjectMatch]:
+        """Return the objects; none where the node refuses the IMAGE level and unknown SRs are wanted."""
+        uid = self.study.study_instance_uid
+        try:
+            return self.scu.find_objects(uid, series_instance_uid)
+        except PeerError as error:
+            refused = error.status_code is not None and (error.permanent or self.is_last_try)
+            if not refused or not self._may_be_report(series_instance_uid):
+                raise
+            if not self.criteria.empty_sr:
+                raise RefusedReportError(error) from error
+            return []
+
+    def _may_be_report(self, series_instance_uid: str) -> bool:
+        return any(
+            entry.series_instance_uid == series_instance_uid and entry.code() in (SR_CODE, None)
+            for entry in self.series or ()
+        )
 
 
 def _twice_if_short(

@@ -34,6 +34,9 @@ _HOLD_S = 1.0
 #: Studies of one task that may fail before the others wait for its next try: the PACS itself may be ill.
 _MOST_FAILURES = 3
 
+#: Failures of a task after which a status is no passing trouble.
+_LAST_TRY = 2
+
 
 class ExamineTask:
     """The examination of the studies of one task."""
@@ -106,7 +109,9 @@ class ExamineTask:
 
     def _examine_one(self, study: StudyMatch, known: KnownObjects, prefetched: PrefetchedMatches) -> Outcome:
         try:
-            return StudyExamination(self._context.criteria, study, known, self._scu, prefetched).perform()
+            examination = StudyExamination(self._context.criteria, study, known, self._scu, prefetched)
+            examination.is_last_try = self._claim.failures >= _LAST_TRY
+            return examination.perform()
         except PeerError as error:
             if not error.permanent:
                 raise

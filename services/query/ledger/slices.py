@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from services.query.ledger.studies import add_counts
-from shared.database.models import QueryTask
+from shared.database.models import Query, QueryTask
 from shared.dicom.errors import Outcome, PeerError
 from shared.jobs.model import Claim
 from shared.querying.payloads import SLICE, WindowSlice, read_slice, to_json, with_matches
@@ -54,6 +54,12 @@ def sibling_matches(session: Session, task: QueryTask) -> list[int] | None:
 def _matches(task: QueryTask) -> int | None:
     part = read_slice(task.payload)
     return part.matches if isinstance(part, WindowSlice) else None
+
+
+def fail_open_slices(session: Session, job_id: str) -> None:
+    """Count all slices that are not complete as failed: the query ends early."""
+    values = {"slices_failed": Query.slices_total - Query.slices_complete}
+    session.execute(update(Query).where(Query.id == job_id).values(values))
 
 
 def add_untimed_failure(session: Session, claim: Claim, part: WindowSlice) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from services.query.find_scu import FindRecord
 from services.query.rules.model import Decision, KnownObjects, merge_matches
-from shared.database.models import Query, QueryFind, QueryObject, QuerySeries, QueryStudy, StoredObject
+from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy, StoredObject
 from shared.database.upsert import insert_missing
 from shared.dicom.query.matches import StudyMatch
 
@@ -30,14 +29,6 @@ def add_counts(session: Session, job_id: str, **changes: int) -> None:
 def lock(session: Session, job_id: str) -> None:
     """Lock the row of a query; always before rows of its studies, or two workers wait for each other."""
     session.execute(select(Query.id).where(Query.id == job_id).with_for_update())
-
-
-def add_finds(session: Session, job_id: str, task_id: int, records: Sequence[FindRecord]) -> None:
-    """Record C-FINDs."""
-    if records:
-        key = {"job_id": job_id, "task_id": task_id}
-        session.execute(insert(QueryFind), [key | asdict(record) for record in records])
-        add_counts(session, job_id, finds=len(records))
 
 
 def add_studies(

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partial
+from itertools import chain
 
 from sqlalchemy.orm import Session
 
 from services.query.context import QueryContext
 from services.query.find_scu import FindScu
-from services.query.ledger.slices import add_untimed_failure, record_matches, sibling_matches
+from services.query.ledger.slices import (
+    add_untimed_failure,
+    fail_open_slices,
+    record_matches,
+    sibling_matches,
+)
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
+from services.query.search.futile_search import EMPTY_BEFORE_PROBE, FailureLimit
 from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
 from services.query.search.slice_identifier import slice_identifier
 from services.query.search.splitting import (
@@ -33,22 +41,30 @@ from services.query.search.splitting import (
     single_codes,
     worth_cutting,
 )
+from shared.contract.criteria import window
+from shared.contract.reasons import Reason, sentence
 from shared.database.models import QueryTask
 from shared.database.session import Database
 from shared.dicom.association.c_find import FindResult
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.query.matches import StudyMatch
-from shared.jobs.model import Claim, Result
+from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of
 from shared.querying.payloads import SLICE, WindowSlice, to_json
-from shared.querying.profile import CodeStrategy
+from shared.querying.profile import CodeStrategy, Profile
 from shared.querying.slices import OLD_DAYS, Slice
 
 #: Seconds before an empty window is searched again: windows of other codes may have taught something by then.
 AGAIN_AFTER_S = 2.0
 #: By how much the pieces of a window are due before what was to follow it.
 _AHEAD = timedelta(seconds=1)
+
+#: Days of the wider windows that show whether a number of matches is a cap.
+_WIDER_DAYS = (1, 7, 61)
+
+#: Days of a query that is given up earlier on a node that never named a study.
+_MANY_DAYS = 2 * 366
 
 #: Days that a window without beginning or end counts as.
 EVER_DAYS = 36500
@@ -67,6 +83,7 @@ class WindowTask:
         part: WindowSlice,
         context: QueryContext,
         found_studies: FoundStudies,
+        limit: FailureLimit,
     ) -> None:
         self._database = database
         self._scu = scu
@@ -75,6 +92,7 @@ class WindowTask:
         self._slice = part
         self._context = context
         self._found_studies = found_studies
+        self._limit = limit
 
     def perform(self) -> Result:
         """Search the window; what is too much for the PACS, or not to be believed, is split.
@@ -83,6 +101,8 @@ class WindowTask:
             PeerError: the result is not complete, and splitting would not help.
             InterruptedWorkError: stopping was requested.
         """
+        if self._limit.needs_probe() and not self._answers_a_minute():
+            raise self._limit.error()
         result = self._search()
         if result.error is not None:
             return self._failed(result, result.error)
@@ -165,6 +185,8 @@ class WindowTask:
         pieces = None if self._believes_empty() else self._pieces()
         if pieces is None:
             return self._complete(result)
+        if self._rests_on_word():
+            return self._unproven()
         if not self._slice.again:
             pieces, detail = [self._slice.window], "nothing; asked again after the others"
         else:
@@ -179,6 +201,43 @@ class WindowTask:
         far = self._slice.ever and window.date_until < self._context.today - _YEAR
         return profile.believes_empty(window.days) or (far and window.days <= OLD_DAYS)
 
+    def _rests_on_word(self) -> bool:
+        """Return whether a node that never named a study was searched enough for a query of many years.
+
+        What is cheap comes first: before thousands of windows, a month, a year and all dates, of any code.
+        """
+        days = window(self._context.criteria, self._context.today)
+        span = Slice(days.date_from, days.date_until).days
+        if self._context.round or (span is not None and span < _MANY_DAYS):
+            return False
+        if self._learner.profile.busiest or self._limit.empty_finds() < EMPTY_BEFORE_PROBE:
+            return False
+        return not self._names_a_study()
+
+    def _names_a_study(self) -> bool:
+        """Return whether the node names any study in a month, a year or ever."""
+        key, today = bool(self._learner.profile.study_modality_key), self._context.today
+        recent = (self._find_window(Slice(today - timedelta(days=before), today)) for before in (31, 366))
+        ever = (self._find(WindowSlice(), with_modality_key=with_key) for with_key in (key, not key))
+        for result in chain(recent, ever):
+            if result.error is not None:
+                raise result.error
+            if result.matches:
+                self._learner.learn(partial(Profile.answered, days=1, answers=1))
+                return True
+        return False
+
+    def _unproven(self) -> Result:
+        """End the query: that there is nothing rests on the word of the node alone."""
+
+        def write(session: Session) -> Sequence[NewTask]:
+            fail_open_slices(session, self._claim.job_id)
+            self._learner.save_in(session)
+            return []
+
+        ending = Ending("incomplete", Reason.NOTHING_FOUND.value, sentence(Reason.NOTHING_FOUND))
+        return Result(write, state="failed", error=ending.failure, detail=ending.detail, end_job=ending)
+
     # Matches
 
     def _matched(self, result: FindResult[StudyMatch]) -> Result:
@@ -188,6 +247,8 @@ class WindowTask:
             return self._complete(result)
         ignored = is_ignored(window, result.matches)
         if whole is not None and not ignored:
+            if self._returns_more(matches):
+                return self._complete(result)
             self._learner.learn(lambda known: known.capped(matches))
         pieces = None if ignored else halves_of_open(window, self._context.today) or self._pieces()
         if pieces is not None:
@@ -197,6 +258,27 @@ class WindowTask:
         if len(window.codes()) > 1:
             return self._split(single_codes(window), result, WindowSlice(), "asked for each code alone")
         return self._last_resort(result)
+
+    def _returns_more(self, matches: int) -> bool:
+        """Return whether the node returns more matches for a wider window: then this number is no cap.
+
+        A part with as many matches as the whole may be capped, or simply hold them all.
+        """
+        for days in _WIDER_DAYS:
+            result = self._find_window(self._around(days))
+            if isinstance(result.error, InterruptedWorkError):
+                raise result.error
+            if len(result.matches) > matches:
+                self._learner.learn(partial(Profile.proved, answers=len(result.matches)))
+                return True
+        return False
+
+    def _around(self, days: int) -> Slice:
+        """Return a window of days around this one, of any code."""
+        last = self._slice.window.date_until or self._context.today
+        before = timedelta(days=days // 2)
+        first = max(last, date.min + before) - before
+        return Slice(first, first + timedelta(days=days - 1))
 
     def _last_resort(self, result: FindResult[StudyMatch]) -> Result:
         """Search the minute by its seconds, then by descriptions; what was found is taken in any case."""
@@ -222,7 +304,8 @@ class WindowTask:
     def _incomplete(self, cap: int, result: FindResult[StudyMatch]) -> Result:
         error = PeerError(
             Outcome.CAPPED,
-            f"the PACS stops at {cap} answers, and this window cannot be cut further",
+            f"{cap} answers came, and no more for a wider window: the PACS may stop there, and this window"
+            " cannot be cut further",
             permanent=True,
         )
 
