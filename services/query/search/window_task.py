@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
-from functools import partial
-from itertools import chain
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
@@ -41,7 +39,8 @@ from services.query.search.splitting import (
     single_codes,
     worth_cutting,
 )
-from shared.contract.criteria import window
+from services.query.search.wider_windows import largest_wider_number, names_a_study
+from shared.contract.criteria import window as requested_days
 from shared.contract.reasons import Reason, sentence
 from shared.database.models import QueryTask
 from shared.database.session import Database
@@ -52,16 +51,13 @@ from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of
 from shared.querying.payloads import SLICE, WindowSlice, to_json
-from shared.querying.profile import CodeStrategy, Profile
+from shared.querying.profile import CodeStrategy
 from shared.querying.slices import OLD_DAYS, Slice
 
 #: Seconds before an empty window is searched again: windows of other codes may have taught something by then.
 AGAIN_AFTER_S = 2.0
 #: By how much the pieces of a window are due before what was to follow it.
 _AHEAD = timedelta(seconds=1)
-
-#: Days of the wider windows that show whether a number of matches is a cap.
-_WIDER_DAYS = (1, 7, 61)
 
 #: Days of a query that is given up earlier on a node that never named a study.
 _MANY_DAYS = 2 * 366
@@ -136,6 +132,13 @@ class WindowTask:
         key = bool(self._learner.profile.study_modality_key)
         return self._find(WindowSlice(window), with_modality_key=key)
 
+    def _find_either_way(self, window: Slice) -> FindResult[StudyMatch]:
+        """Search a window without, then with an empty Modality, as some nodes find nothing otherwise."""
+        result = self._find(WindowSlice(window), with_modality_key=False)
+        if result.error is not None or result.matches:
+            return result
+        return self._find(WindowSlice(window), with_modality_key=True)
+
     # A failure
 
     def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
@@ -206,25 +209,15 @@ class WindowTask:
 
         What is cheap comes first: before thousands of windows, a month, a year and all dates, of any code.
         """
-        days = window(self._context.criteria, self._context.today)
+        days = requested_days(self._context.criteria, self._context.today)
         span = Slice(days.date_from, days.date_until).days
         if self._context.round or (span is not None and span < _MANY_DAYS):
             return False
         if self._learner.profile.busiest or self._limit.empty_finds() < EMPTY_BEFORE_PROBE:
             return False
-        return not self._names_a_study()
-
-    def _names_a_study(self) -> bool:
-        """Return whether the node names any study in a month, a year or ever."""
-        key, today = bool(self._learner.profile.study_modality_key), self._context.today
-        recent = (self._find_window(Slice(today - timedelta(days=before), today)) for before in (31, 366))
-        ever = (self._find(WindowSlice(), with_modality_key=with_key) for with_key in (key, not key))
-        for result in chain(recent, ever):
-            if result.error is not None:
-                raise result.error
-            if result.matches:
-                self._learner.learn(partial(Profile.answered, days=1, answers=1))
-                return True
+        if not names_a_study(self._find_either_way, self._context.today):
+            return True
+        self._learner.learn(lambda profile: profile.answered(1, 1))
         return False
 
     def _unproven(self) -> Result:
@@ -247,7 +240,9 @@ class WindowTask:
             return self._complete(result)
         ignored = is_ignored(window, result.matches)
         if whole is not None and not ignored:
-            if self._returns_more(matches):
+            wider = largest_wider_number(window, matches, self._find_window, self._context.today)
+            if wider is not None:
+                self._learner.learn(lambda known: known.proved(wider))
                 return self._complete(result)
             self._learner.learn(lambda known: known.capped(matches))
         pieces = None if ignored else halves_of_open(window, self._context.today) or self._pieces()
@@ -258,27 +253,6 @@ class WindowTask:
         if len(window.codes()) > 1:
             return self._split(single_codes(window), result, WindowSlice(), "asked for each code alone")
         return self._last_resort(result)
-
-    def _returns_more(self, matches: int) -> bool:
-        """Return whether the node returns more matches for a wider window: then this number is no cap.
-
-        A part with as many matches as the whole may be capped, or simply hold them all.
-        """
-        for days in _WIDER_DAYS:
-            result = self._find_window(self._around(days))
-            if isinstance(result.error, InterruptedWorkError):
-                raise result.error
-            if len(result.matches) > matches:
-                self._learner.learn(partial(Profile.proved, answers=len(result.matches)))
-                return True
-        return False
-
-    def _around(self, days: int) -> Slice:
-        """Return a window of days around this one, of any code."""
-        last = self._slice.window.date_until or self._context.today
-        before = timedelta(days=days // 2)
-        first = max(last, date.min + before) - before
-        return Slice(first, first + timedelta(days=days - 1))
 
     def _last_resort(self, result: FindResult[StudyMatch]) -> Result:
         """Search the minute by its seconds, then by descriptions; what was found is taken in any case."""
