@@ -134,7 +134,7 @@ def by_description(
     or ignores the key, costs one request.
     """
     found: list[StudyMatch] = []
-    for letter in _letters(capped):
+    for letter in dict.fromkeys([*initial_letters(capped), *_LETTERS]):
         result = find("StudyDescription", f"{letter}*")
         found += result.matches
         if not result.complete or not believes(len(result.matches)):
@@ -142,10 +142,10 @@ def by_description(
     return found
 
 
-def _letters(capped: Sequence[StudyMatch]) -> list[str]:
-    initials = Counter(match.description[0] for match in capped if match.description)
-    frequent = [letter for letter, _ in initials.most_common() if letter not in _WILD]
-    return list(dict.fromkeys([*frequent, *_LETTERS]))
+def initial_letters(matches: Sequence[StudyMatch]) -> list[str]:
+    """Return the letters with which descriptions of matches begin, the most frequent first."""
+    initials = Counter(match.description[0] for match in matches if match.description)
+    return [letter for letter, _ in initials.most_common() if letter not in _WILD]
 
 
 def _uids(matches: Iterable[StudyMatch]) -> set[str]:

@@ -33,6 +33,7 @@ from services.query.search.splitting import (
     by_description,
     by_second,
     halves_of_open,
+    initial_letters,
     is_ignored,
     last_and_first_minute,
     pieces_of,
@@ -58,6 +59,9 @@ from shared.querying.slices import OLD_DAYS, Slice
 AGAIN_AFTER_S = 2.0
 #: By how much the pieces of a window are due before what was to follow it.
 _AHEAD = timedelta(seconds=1)
+
+#: Initial letters of descriptions that are tried to find more than a window brought.
+_LETTERS_TRIED = 3
 
 #: Days of a query that is given up earlier on a node that never named a study.
 _MANY_DAYS = 2 * 366
@@ -241,7 +245,7 @@ class WindowTask:
         ignored = is_ignored(window, result.matches)
         if whole is not None and not ignored:
             wider = largest_wider_number(window, matches, self._find_window, self._context.today)
-            if wider is not None:
+            if wider is not None and (wider > matches or self._holds_all(result)):
                 self._learner.learn(lambda known: known.proved(wider))
                 return self._complete(result)
             self._learner.learn(lambda known: known.capped(matches))
@@ -253,6 +257,15 @@ class WindowTask:
         if len(window.codes()) > 1:
             return self._split(single_codes(window), result, WindowSlice(), "asked for each code alone")
         return self._last_resort(result)
+
+    def _holds_all(self, result: FindResult[StudyMatch]) -> bool:
+        """Return whether requests with one more key bring no study that the window did not bring."""
+        known = {match.study_instance_uid for match in result.matches}
+        for letter in initial_letters(result.matches)[:_LETTERS_TRIED]:
+            narrower = self._find_narrower("StudyDescription", f"{letter}*")
+            if not {match.study_instance_uid for match in narrower.matches} <= known:
+                return False
+        return True
 
     def _last_resort(self, result: FindResult[StudyMatch]) -> Result:
         """Search the minute by its seconds, then by descriptions; what was found is taken in any case."""

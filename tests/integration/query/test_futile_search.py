@@ -19,7 +19,7 @@ MANY_YEARS = {"types": ["CT", "MG", "FL"], "date_from": "2010-01-01", "date_unti
 #: C-FINDs that a PACS that fails whatever the window gets at most, and one that holds nothing.
 MOST_FAILURES, MOST_EMPTY = 20, 60
 
-FAILURES = {
+FAILURES: dict[str, dict[str, object]] = {
     "0xC001": {"kind": "status", "status": 0xC001},
     "0xA900": {"kind": "status", "status": 0xA900},
     "0xA700": {"kind": "status", "status": 0xA700},
