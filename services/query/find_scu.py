@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from pydicom.dataset import Dataset
 
+from services.query.futile_search import FailureLimit
 from services.query.ledger.finds import FindLog, FindRecord
 from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import find_without_refused_keys
-from services.query.search.futile_search import FailureLimit
 from shared.clock import Clock
 from shared.dicom.association.c_find import FindResult
 from shared.dicom.association.pynetdicom_association import Peer

@@ -8,15 +8,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from services.query.context import QueryContext
-from services.query.decisions_event import publish_decisions
-from services.query.ending import fail_task, next_tasks_or_ending
+from services.query.completion import fail_task, next_tasks_or_ending
+from services.query.context import QueryContext, publish_decisions
 from services.query.examination.examine_task import ExamineTask
 from services.query.find_scu import FindScu
+from services.query.futile_search import FailureLimit
 from services.query.ledger.finds import FindLog
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
-from services.query.search.futile_search import FailureLimit
 from services.query.search.study_task import StudyTask
 from services.query.search.window_task import WindowTask
 from shared.clock import Clock

@@ -19,12 +19,8 @@ SQL_FOLDERS = (
 SQL_ELSEWHERE = {
     "services/cli/local/verify.py": "the demo counts rows to compare them with files",
     "services/query/commands.py": "accepts a query in one transaction",
-    "services/query/examination/pending_studies.py": "the queue of studies that wait for their series",
-    "services/query/examination/unchanged_studies.py": "the studies that an earlier query settled",
     "services/query/profile/measure_node.py": "deletes what an earlier measurement of the node found",
     "services/query/search/merging.py": "merges the rows of slices that wait",
-    "services/query/search/slice_task.py": "reads the slices that its result depends on",
-    "services/query/tasks.py": "ends a query in one transaction",
     "services/retrieve/commands.py": "accepts a retrieve in one transaction",
     "services/retrieve/commitment/ledger.py": "the rows of storage commitment, beside their state machine",
     "services/retrieve/context.py": "reads what every task of a retrieve needs to know",

@@ -33,8 +33,6 @@ DICOM_MAY_IMPORT = ("shared/dicom/", "shared/identifiers.py", "shared/errors.py"
 
 #: Folders that still import each other.
 CIRCLES_TO_CUT = {
-    "services/query/examination",
-    "services/query/ledger",
     "services/web/commands",
     "services/web/components.py",
     "services/web/security",

@@ -56,6 +56,12 @@ def _matches(task: QueryTask) -> int | None:
     return part.matches if isinstance(part, WindowSlice) else None
 
 
+def first_failed_task(session: Session, job_id: str) -> QueryTask | None:
+    """Return the first task of a query that failed for good."""
+    failed = select(QueryTask).where(QueryTask.job_id == job_id, QueryTask.state == "failed")
+    return session.scalars(failed.order_by(QueryTask.id).limit(1)).first()
+
+
 def fail_open_slices(session: Session, job_id: str) -> None:
     """Count all slices that are not complete as failed: the query ends early."""
     values = {"slices_failed": Query.slices_total - Query.slices_complete}

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from services.query.context import QueryContext
 from services.query.find_scu import FindScu
+from services.query.futile_search import EMPTY_BEFORE_PROBE, FailureLimit
 from services.query.ledger.slices import (
     add_untimed_failure,
     fail_open_slices,
@@ -24,7 +25,6 @@ from services.query.ledger.slices import (
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
-from services.query.search.futile_search import EMPTY_BEFORE_PROBE, FailureLimit
 from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
 from services.query.search.slice_identifier import slice_identifier
 from services.query.search.splitting import (

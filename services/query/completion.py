@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from services.query.futile_search import FutileSearchError
 from services.query.ledger.decisions import miss_undecided, save_outcomes
 from services.query.ledger.pending_studies import all_examinations, undecided
-from services.query.ledger.slices import fail_open_slices
+from services.query.ledger.slices import fail_open_slices, first_failed_task
 from services.query.ledger.studies import add_counts
 from services.query.rules.outcome import Missing
-from services.query.search.futile_search import FutileSearchError
 from services.query.search.study_task import single_studies
 from shared.contract.reasons import Reason
-from shared.database.models import Query, QueryTask
+from shared.database.models import Query
 from shared.database.session import Database
 from shared.dicom.errors import UNREACHABLE, Outcome, PeerError
 from shared.jobs.model import Claim, Ending, Result
@@ -74,21 +73,12 @@ def next_tasks_or_ending(session: Session, job_id: str) -> Sequence[NewTask] | E
     query = session.get_one(Query, job_id, populate_existing=True)
     if not query.slices_failed and not query.studies_missing:
         return Ending("completed")
-    failed = _first_failure(session, job_id)
+    failed = first_failed_task(session, job_id)
     if query.slices_complete or query.studies_kept or failed is None:
         return Ending("incomplete")
     status = failed.error.startswith("status_")
     code = Reason.STATUS_FAILURE.value if status else failed.error
     return Ending("failed", code, failed.detail)
-
-
-def _first_failure(session: Session, job_id: str) -> QueryTask | None:
-    return session.scalars(
-        select(QueryTask)
-        .where(QueryTask.job_id == job_id, QueryTask.state == "failed")
-        .order_by(QueryTask.id)
-        .limit(1)
-    ).first()
 
 
 def failure_of(error: PeerError) -> str:
