@@ -31,7 +31,7 @@ class _ValidatedText(str):
 
     __slots__ = ()
 
-    #: What JSON Schema says of the type.
+    #: JSON Schema of the type.
     json_schema: ClassVar[dict[str, Any]] = {}
 
     @classmethod

@@ -20,14 +20,14 @@ from shared.nodes.nodes import find_node, list_nodes
 
 log = structlog.get_logger(__name__)
 
-#: Nodes that one command tests at once; dead ones cost no more than the slowest single time-out.
+#: Nodes that one command tests side by side; dead ones take no longer than the slowest time-out.
 SIDE_BY_SIDE = 100
 
 Ping = Callable[[Node], EchoResult]
 
 
 class EchoHandler:
-    """Answers `EchoNodes`."""
+    """Handles `EchoNodes`."""
 
     def __init__(self, database: Database, publisher: Publisher, ping: Ping, clock: Clock) -> None:
         self._database = database
@@ -73,7 +73,7 @@ class EchoHandler:
                         )
                     )
         except DatabaseAwayError as error:
-            # The answer itself is what was asked for; the last known state is a convenience.
+            # The results were requested; the last known state is a convenience.
             log.warning("node checks not remembered", error=str(error))
 
 

@@ -19,12 +19,12 @@ from shared.nodes.peers import peer_of, timeouts_of
 from shared.service import run_service
 from shared.settings import Settings, load
 
-#: Echo commands that one process answers at once.
+#: Echo commands that one process handles side by side.
 WORKERS = 4
 
 
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
-    """Start to answer echo commands; the lifecycle ends it."""
+    """Start to handle echo commands; the lifecycle ends it."""
     publisher = Publisher(broker, "echo")
     timeouts = timeouts_of(settings)
 

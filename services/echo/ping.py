@@ -1,4 +1,4 @@
-"""One C-ECHO (PS3.4 annex A), with every way it can end told apart."""
+"""One C-ECHO (PS3.4 annex A), with an outcome for every way it can end."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import threading
 
 
 class Cancellation:
-    """Set once by the side that wants work to stop; asked by the work while it waits for its peer.
+    """Set once by the side that wants work to stop; checked by the work while it waits for its peer.
 
     `reason` is one of `cancelled` (somebody ended the job), `stopping` (this process ends), `lost` (another
     worker has taken the task over).
@@ -17,7 +17,7 @@ class Cancellation:
         self.reason = ""
 
     def cancel(self, reason: str) -> None:
-        """Ask the work to stop; the first reason stands."""
+        """Stop the work; the first reason stands."""
         if not self._event.is_set():
             self.reason = reason
             self._event.set()
@@ -28,5 +28,5 @@ class Cancellation:
         return self._event.is_set()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until stopping is asked for, at most `timeout_s` seconds; tell whether it was."""
+        """Wait for the cancellation, at most `timeout_s` seconds; return whether it was set."""
         return self._event.wait(timeout_s)

@@ -29,10 +29,10 @@ UNREACHABLE = frozenset({Outcome.CONNECTION_REFUSED, Outcome.HOST_NOT_FOUND})
 
 
 class PeerError(DoseQRError):
-    """Contact with a peer did not give what was asked.
+    """An exchange with a peer failed.
 
-    `permanent`: the same request gives the same answer. `congested`: the peer asks for patience. `stage` says
-    whether the association was being made or used.
+    `permanent`: the same request fails the same way. `congested`: the peer is busy for the moment.
+    `associating`: the association was being established, not used.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PeerError(DoseQRError):
 
     @property
     def peer_away(self) -> bool:
-        """Whether the peer is away or busy, so that waiting is the answer."""
+        """Whether the peer is away or busy, so that waiting helps."""
         away = self.outcome in UNREACHABLE or (self.outcome is Outcome.TIMED_OUT and self.associating)
         return not self.permanent and (self.congested or away)
 

@@ -33,7 +33,7 @@ _ELSEWHERE = frozenset(
 
 
 def is_storage(abstract_syntax: str) -> bool:
-    """Tell whether this SOP class can be stored: composite storage classes, private and unknown ones."""
+    """Return whether this SOP class can be stored: composite storage classes, private and unknown ones."""
     if abstract_syntax.startswith(_COMPOSITE):
         return not abstract_syntax.startswith(_NON_PATIENT)
     if abstract_syntax in _ELSEWHERE:
@@ -75,7 +75,7 @@ _IMAGES = {
     "PT": ("128", "128.1", "130"),
     "NM": ("20",),
 }
-#: Secondary captures, which any modality makes, and what else tells a dose.
+#: Secondary captures, which any modality makes, and other objects that may hold dose figures.
 _CAPTURES = ("7", "7.1", "7.2", "7.3", "7.4")
 _OTHER = ("3.1", "4", "4.1", "6.1")
 
@@ -84,7 +84,7 @@ CAPTURE_CLASSES = tuple(_STORAGE + suffix for suffix in _CAPTURES)
 IMAGE_CLASSES = tuple(
     dict.fromkeys(
         _STORAGE + suffix
-        for suffix in (*(one for each in _IMAGES.values() for one in each), *_CAPTURES, *_OTHER)
+        for suffix in (*(image for images in _IMAGES.values() for image in images), *_CAPTURES, *_OTHER)
     )
 )
 EVERY_CLASS = (*REPORT_CLASSES, *IMAGE_CLASSES)
@@ -115,10 +115,10 @@ def offers(classes: Sequence[str]) -> list[Offer]:
     not. Other classes are offered, too, as far as there is room: a series may hold what nobody expects.
     """
     wanted = list(classes)[:CONTEXTS_MOST]
-    rest = [one for one in EVERY_CLASS if one not in wanted] if wanted else []
+    rest = [storage_class for storage_class in EVERY_CLASS if storage_class not in wanted] if wanted else []
     rest = rest[: CONTEXTS_MOST - len(wanted)]
-    reports = [one for one in wanted if one in REPORT_CLASSES]
-    others = [one for one in wanted if one not in REPORT_CLASSES]
+    reports = [storage_class for storage_class in wanted if storage_class in REPORT_CLASSES]
+    others = [storage_class for storage_class in wanted if storage_class not in REPORT_CLASSES]
     left = CONTEXTS_MOST - len(rest)
     plain = _groups(_PLAIN, (left - len(others)) // len(reports)) if reports else []
     left -= len(plain) * len(reports)
@@ -126,7 +126,7 @@ def offers(classes: Sequence[str]) -> list[Offer]:
     return [
         *((report, group) for group in plain for report in reports),
         *((other, group) for group in every for other in others),
-        *((one, _PLAIN) for one in rest),
+        *((storage_class, _PLAIN) for storage_class in rest),
     ]
 
 
@@ -134,7 +134,7 @@ def _groups(transfer_syntaxes: Sequence[str], most: int) -> list[tuple[str, ...]
     if most == len(_PLAIN) < len(transfer_syntaxes):
         return [_PLAIN, _COMPRESSED]
     alone = transfer_syntaxes if most >= len(transfer_syntaxes) else transfer_syntaxes[: most - 1]
-    groups: list[tuple[str, ...]] = [(one,) for one in alone]
+    groups: list[tuple[str, ...]] = [(transfer_syntax,) for transfer_syntax in alone]
     together = tuple(transfer_syntaxes[len(alone) :])
     return [*groups, together] if together else groups
 

@@ -1,4 +1,4 @@
-"""DIMSE status codes in words, and what they mean for another try (PS3.4 annexes B and C, PS3.7 annex C)."""
+"""DIMSE status codes in words, and whether another try can help (PS3.4 annexes B and C, PS3.7 annex C)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORDS = {
     0xFE00: "matching or sub-operations terminated due to a cancel request",
 }
 
-#: The same request gives the same answer.
+#: The same request fails the same way.
 _PERMANENT = frozenset({0x0122, 0x0124, 0x0211, 0x0212, 0xA801, 0xA900})
 
 

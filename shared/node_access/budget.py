@@ -1,4 +1,4 @@
-"""What the pool of associations asks before it uses a node; who has no limits may always."""
+"""The budget that the pool of associations consults before it uses a node; without limits, all is allowed."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ class Turn(Protocol):
 
         Raises:
             NotNowError: it was waited long enough.
-            InterruptedWorkError: stopping was asked for.
+            InterruptedWorkError: the work was stopped.
         """
         ...
 
 
 class Budget(Protocol):
-    """What a node allows; a `begun` piece of work has asked before and would have to ask for it all again."""
+    """The budget of a node; a `begun` piece of work has sent requests that it would have to repeat."""
 
     def take_request(self, node_id: int | None, cancellation: Cancellation | None, *, begun: bool) -> None:
         """Wait until one request may be sent.
 
         Raises:
-            NotNowError: that is too long to wait for, or the node may not be asked at this hour.
-            InterruptedWorkError: stopping was asked for.
+            NotNowError: the wait would be too long, or the node's hours forbid it now.
+            InterruptedWorkError: the work was stopped.
         """
         ...
 
     def give_back_request(self, node_id: int | None) -> None:
-        """Take note that a request was not sent."""
+        """Note that a request was not sent."""
         ...
 
     def turn(
@@ -62,15 +62,15 @@ class Budget(Protocol):
         ...
 
     def give_back(self, lease: Lease) -> None:
-        """Take note that an association has ended."""
+        """Note that an association has ended."""
         ...
 
     def is_wanted(self, lease: Lease) -> bool:
-        """Tell whether others wait for this association, or it is one too many by now."""
+        """Return whether others wait for this association, or it is one too many by now."""
         ...
 
     def refused(self, lease: Lease) -> None:
-        """Take note that the node refused this association for congestion."""
+        """Note that the node refused this association for congestion."""
         ...
 
 
@@ -78,14 +78,14 @@ class Unlimited:
     """The budget of those who need none."""
 
     def take_request(self, node_id: int | None, cancellation: Cancellation | None, *, begun: bool) -> None:
-        """Return at once."""
+        """Return without waiting."""
 
     def give_back_request(self, node_id: int | None) -> None:
         """Do nothing."""
 
     @contextmanager
     def turn(self, node_id: int | None, cancellation: Cancellation | None, *, begun: bool) -> Iterator[Turn]:
-        """Give a turn that is there at once."""
+        """Give a turn that need not wait."""
         del node_id, cancellation, begun
         yield _FreeTurn()
 
@@ -93,7 +93,7 @@ class Unlimited:
         """Do nothing."""
 
     def is_wanted(self, lease: Lease) -> bool:
-        """Tell that nobody waits."""
+        """Return that nobody waits."""
         del lease
         return False
 

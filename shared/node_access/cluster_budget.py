@@ -24,14 +24,14 @@ from shared.node_access.limits import Bucket, Limits, parse_hours, parse_zone, r
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that work waits in place which has asked nothing yet; then it gives its thread to other work.
+#: Seconds that work without a request so far waits in place; then it frees its thread for other work.
 NEW_ASSOCIATION_WAIT_S, NEW_REQUEST_WAIT_S = 2.0, 3.0
-#: Seconds that begun work waits in place: what it has asked so far would have to be asked again.
+#: Seconds that begun work waits in place: its requests so far would have to be repeated.
 BEGUN_WAIT_S = 300.0
 
-#: Pauses between two looks whether an association is free.
+#: Seconds between two checks whether an association is free.
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.02, 0.25
-#: For so long, limits are taken as they were read.
+#: Seconds for which limits are cached.
 _LIMITS_KEPT_S = 1.0
 #: Seconds, from and until, after which work comes back that got no association.
 _AGAIN_AFTER_S = (1.0, 3.0)
@@ -62,8 +62,8 @@ class ClusterBudget:
         """Wait until one request may be sent.
 
         Raises:
-            NotNowError: that is too long to wait for, or the node may not be asked at this hour.
-            InterruptedWorkError: stopping was asked for.
+            NotNowError: the wait would be too long, or the node's hours forbid it now.
+            InterruptedWorkError: the work was stopped.
             DatabaseAwayError: the database is away.
         """
         limits = self._limits_of(node_id)
@@ -90,7 +90,7 @@ class ClusterBudget:
         return wait_s
 
     def give_back_request(self, node_id: int | None) -> None:
-        """Take note that a request was not sent."""
+        """Note that a request was not sent."""
         try:
             limits = self._limits_of(node_id)
             if limits is None or node_id is None or limits.requests_per_minute is None:
@@ -125,12 +125,12 @@ class ClusterBudget:
             turn.end()
 
     def give_back(self, lease: Lease) -> None:
-        """Take note that an association has ended."""
+        """Note that an association has ended."""
         if lease.node_id is not None:
             self._leases.drop(lease.token)
 
     def is_wanted(self, lease: Lease) -> bool:
-        """Tell whether others wait for this association, or it is one too many by now."""
+        """Return whether others wait for this association, or it is one too many by now."""
         return lease.node_id is not None and self._leases.is_wanted(lease.node_id, lease.token)
 
     def refused(self, lease: Lease) -> None:

@@ -23,7 +23,7 @@ from shared.periodic import Repeating
 
 log = structlog.get_logger(__name__)
 
-#: A row that nobody has renewed for so long belongs to a dead process.
+#: Seconds without renewal after which a row belongs to a dead process.
 LEASE = timedelta(seconds=20)
 RENEW_EVERY_S = 5.0
 
@@ -78,7 +78,7 @@ class Leases:
         return free
 
     def _looks_free(self, node_id: int, token: str) -> bool:
-        """Look without a lock: most looks of those who wait find nothing."""
+        """Read without a lock: most reads of those who wait find nothing."""
         with self._database.read() as session:
             own = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()
             budget = session.get(NodeBudget, node_id)
@@ -99,11 +99,11 @@ class Leases:
             log.warning("lease not given back yet", error=str(error))
 
     def is_wanted(self, node_id: int, token: str) -> bool:
-        """Tell whether others wait, more are held than allowed, or this one has run out."""
+        """Return whether others wait, more are held than allowed, or this one has run out."""
         now = self._clock()
         own = select(NodeLease.id).where(NodeLease.token == token).exists()
-        waiting, held = (_counted(node_id, now, held=one).scalar_subquery() for one in (False, True))
-        # One statement: it is asked for each association that rests, and whenever a task takes one.
+        waiting, held = (_counted(node_id, now, held=held).scalar_subquery() for held in (False, True))
+        # One statement: it runs for each idle association, and whenever a task takes one.
         facts = (
             select(own, waiting, held, Node.max_associations, NodeBudget.slowed_to, NodeBudget.slowed_at)
             .join(NodeBudget, NodeBudget.node_id == Node.id)
@@ -155,7 +155,7 @@ def _slowdown(slowed_to: int | None, slowed_at: datetime | None) -> Slowdown | N
 
 
 def allowed(session: Session, budget: NodeBudget, now: datetime) -> int:
-    """Return how many associations may stand at once now."""
+    """Return how many simultaneous associations are allowed now."""
     limit = session.scalars(select(Node.max_associations).where(Node.id == budget.node_id)).one()
     return _allowed(limit, slowdown_of(budget), now)
 

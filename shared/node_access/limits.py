@@ -1,4 +1,4 @@
-"""What a node allows, as arithmetic: hours of the day, requests a minute, associations at once. Pure."""
+"""Limits of a node as arithmetic: hours of the day, requests a minute, simultaneous associations. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*)*")
 #: A change of the clocks, or of the date line, can take away a whole day's hours.
 _SEARCH = timedelta(days=3)
 
-#: Requests that may follow each other at once, as a part of a minute's: one second's.
+#: Seconds' worth of requests that may be sent without a pause.
 _BURST_S = 1.0
 
-#: How long a node that refused associations must have refused none before it is asked for one more at once.
+#: Time without a refusal after which a node is tried with one more simultaneous association.
 RECOVERY_STEP = timedelta(seconds=30)
-#: Refusals so close to each other are one event: they answer associations that were asked for together.
+#: Refusals so close to each other are one event: the associations were requested together.
 _ONE_EVENT = timedelta(seconds=1)
 
 
@@ -54,7 +54,7 @@ def parse_hours(text: str) -> tuple[Window, ...]:
     """Read hours such as "18:00-06:00, 12:00-13:00"; an empty text means always.
 
     Raises:
-        ValueError: it is no such text; says what is expected.
+        ValueError: it is no such text; the message names the expected form.
     """
     if not text.strip():
         return ()
@@ -103,7 +103,7 @@ def parse_zone(name: str) -> tzinfo | None:
 
 
 def is_open(windows: tuple[Window, ...], zone: tzinfo | None, now: datetime) -> bool:
-    """Tell whether the clock on the wall of that zone stands within the hours."""
+    """Return whether the local time of that zone lies within the hours."""
     if not windows:
         return True
     there = now.astimezone(zone)
@@ -114,7 +114,7 @@ def is_open(windows: tuple[Window, ...], zone: tzinfo | None, now: datetime) -> 
 def next_opening(windows: tuple[Window, ...], zone: tzinfo | None, now: datetime) -> datetime:
     """Return the first whole minute from now on, in UTC, that lies within the hours; `now` if it does.
 
-    It asks the clock on the wall minute by minute, so that hours which a change of the clocks skips, repeats
+    It checks the local time minute by minute, so that hours which a change of the clocks skips, repeats
     or cuts short are what people on the spot take them for.
     """
     if is_open(windows, zone, now):
@@ -136,14 +136,14 @@ class Limits:
 
     name: str
     max_associations: int
-    #: None: as many as it answers.
+    #: None: no limit.
     requests_per_minute: int | None
     windows: tuple[Window, ...]
     #: None: the server's own.
     zone: tzinfo | None
 
     def closed_until(self, now: datetime) -> datetime | None:
-        """Return when the node may be asked again; none if it may be asked now."""
+        """Return when the node's hours begin; None if they allow requests now."""
         return None if is_open(self.windows, self.zone, now) else next_opening(self.windows, self.zone, now)
 
     def on_the_wall(self, moment: datetime) -> str:
@@ -185,7 +185,7 @@ class Bucket:
 
 
 def burst(requests_per_minute: int) -> float:
-    """Return how many requests may follow each other at once."""
+    """Return how many requests may be sent without a pause."""
     return max(1.0, requests_per_minute / 60 * _BURST_S)
 
 
@@ -194,18 +194,18 @@ def burst(requests_per_minute: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Slowdown:
-    """Associations at once that a node was found to stand, and when it last refused one."""
+    """Simultaneous associations that a node was found to accept, and when it last refused one."""
 
     associations: int
     at: datetime
 
     def allowed(self, max_associations: int, now: datetime) -> int:
-        """Return how many may stand at once now: one more for each half minute without a refusal."""
+        """Return how many are allowed now: one more for each half minute without a refusal."""
         steps = max(0, (now - self.at) // RECOVERY_STEP)
         return max(1, min(max_associations, self.associations + steps))
 
     def is_over(self, max_associations: int, now: datetime) -> bool:
-        """Tell whether nothing of it is left."""
+        """Return whether nothing of it is left."""
         return self.allowed(max_associations, now) >= max_associations
 
 

@@ -19,13 +19,13 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import NotNowError, PeerError
 from shared.node_access.budget import Budget, Lease, Unlimited
 
-#: An association that nobody used for so long is released.
+#: Seconds after which an unused association is released.
 IDLE_S = 5.0
 
-#: An association that others wait for is handed over after so long, at the end of a task.
+#: Seconds after which an association that others wait for is handed over, at the end of a task.
 TURN_S = 5.0
 
-#: How often idle associations are looked for; one that others wait for is released then.
+#: Seconds between two checks of idle associations; one that others wait for is released then.
 _POLL_INTERVAL_S = 0.25
 
 AssociationT = TypeVar("AssociationT", bound=Association)
@@ -50,7 +50,7 @@ class _Kept(Generic[AssociationT]):
 
 
 class AssociationPool:
-    """Hands out associations, each to one thread at a time, and keeps them for a short while."""
+    """Lends associations, each to one thread at a time, and keeps them for a short while."""
 
     def __init__(self, timeouts: Timeouts, budget: Budget | None = None) -> None:
         self._timeouts = timeouts

@@ -103,7 +103,7 @@ def _time_zone(value: str) -> str:
 
 
 class NodeInput(BaseModel):
-    """What is said of a node by somebody who adds or edits it."""
+    """The attributes of a node, as somebody adds or edits it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,7 +118,7 @@ class NodeInput(BaseModel):
     max_associations: Annotated[int, BeforeValidator(_trimmed), Field(ge=1, le=MAX_ASSOCIATIONS_MOST)] = (
         MAX_ASSOCIATIONS_DEFAULT
     )
-    #: None: as many as it answers.
+    #: None: no limit.
     requests_per_minute: Annotated[
         Annotated[int, Field(ge=1, le=REQUESTS_PER_MINUTE_MOST)] | None,
         BeforeValidator(lambda value: None if _trimmed(value) == "" else _trimmed(value)),
@@ -146,7 +146,7 @@ class NodeInput(BaseModel):
 
 
 def parse_node(data: Mapping[str, Any]) -> NodeInput:
-    """Validate what was said of a node.
+    """Validate the attributes of a node.
 
     Raises:
         InvalidInputError: a value is missing or malformed; names the field.
@@ -205,7 +205,7 @@ def add_node(session: Session, given: NodeInput, now: datetime) -> Node:
         with session.begin_nested():
             session.add(node)
             session.flush()
-    except IntegrityError:  # somebody added it between our look and our write
+    except IntegrityError:  # somebody added it between our read and our write
         existing = _named(session, given.name)
         if existing is None:
             raise
@@ -241,7 +241,7 @@ def remove_node(session: Session, node: Node, now: datetime) -> None:
 
 
 def is_own_store(node: Node, settings: Settings) -> bool:
-    """Tell whether this node is DoseQR's own store: the same AE title and port."""
+    """Return whether this node is DoseQR's own store: the same AE title and port."""
     return (
         node.kind == "store"
         and AeTitle(node.ae_title) == AeTitle(settings.store_ae_title)
@@ -264,7 +264,7 @@ def ensure_own_store(session: Session, settings: Settings, now: datetime) -> Nod
 
 
 def node_json(node: Node) -> dict[str, Any]:
-    """Return what `doseqr nodes list --json` and the HTTP API say of a node."""
+    """Return a node as `doseqr nodes list --json` and the HTTP API show it."""
     return {
         "id": node.id,
         "kind": node.kind,
@@ -304,7 +304,7 @@ def _says_the_same(node: Node, given: NodeInput) -> bool:
 
 
 def _columns(given: NodeInput) -> dict[str, Any]:
-    said = [name for name in (*LIMITS, RETRIEVE_BY, VERIFY_BY) if name in given.model_fields_set]
+    given_names = [name for name in (*LIMITS, RETRIEVE_BY, VERIFY_BY) if name in given.model_fields_set]
     return {
         "kind": given.kind,
         "name": given.name,
@@ -312,5 +312,5 @@ def _columns(given: NodeInput) -> dict[str, Any]:
         "port": given.port,
         "ae_title": str(given.ae_title),
         "calling_ae_title": str(given.calling_ae_title or ""),
-        **{name: getattr(given, name) for name in said},
+        **{name: getattr(given, name) for name in given_names},
     }

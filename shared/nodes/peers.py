@@ -44,5 +44,5 @@ def address_of(peer: Peer) -> str:
 
 
 def timeouts_of(settings: Settings) -> Timeouts:
-    """Return the time-outs of these settings; a connection never takes longer than an answer may."""
+    """Return the time-outs of these settings; a connection never takes longer than a response may."""
     return Timeouts(min(settings.connect_timeout, settings.dimse_timeout), settings.dimse_timeout)

@@ -1,4 +1,4 @@
-"""One association with a sender: its requests in, answers out (PS3.8 chapter 9, PS3.4 annex B)."""
+"""One association with a sender: its requests in, responses out (PS3.8 chapter 9, PS3.4 annex B)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from services.store.scp.dimse import (
     SOP_CLASS_NOT_SUPPORTED,
     UNRECOGNIZED_OPERATION,
     DimseRequest,
-    answer_to,
     request_of,
+    response_to,
 )
 from services.store.scp.negotiation import UnexpectedPduError, accept, read_request, refusal_of, reject
 from services.store.store_object import DEFECT, CStoreCommand, CStoreRequest, StoreResponse, shown_ae_title
@@ -78,7 +78,7 @@ class StoreAssociation:
     # For others
 
     def end_if_idle(self, idle_s: float = 0.0) -> bool:
-        """End it unless a request is in hand, or the last one is not so long ago; tells whether it did."""
+        """End it if it has been idle for `idle_s` seconds, with no request in hand; return whether it was."""
         with self._lock:
             if self._in_hand or self._ended or time.monotonic() - self._idle_since < idle_s:
                 return False
@@ -87,7 +87,7 @@ class StoreAssociation:
         return True
 
     def end_after_this(self) -> bool:
-        """End it as soon as the request in hand is answered; True if there was none."""
+        """End it after the response to the request in hand; return True if there is none."""
         self._last_one = True
         return self.end_if_idle()
 
@@ -114,7 +114,7 @@ class StoreAssociation:
     # Its own thread
 
     def serve(self) -> None:
-        """Serve it to its end; whatever the sender does wrong is told to it."""
+        """Serve it to its end; whatever the sender does wrong ends in an A-ABORT."""
         try:
             if self._establish():
                 self._take_requests()
@@ -129,7 +129,7 @@ class StoreAssociation:
             self._close()
 
     def reject(self, rejected: AssociateReject, within_s: float) -> None:
-        """Answer a request that comes soon with a rejection; `serve` is not called then."""
+        """Reject a request that comes in time; `serve` is not called then."""
         try:
             request = read_request(self._connection, self._terms, within_s)
             reject(self._connection, request, rejected, self.address)
@@ -241,7 +241,7 @@ class StoreAssociation:
         # Before the response is sent: the sender that got its response first has been idle longest.
         self._idle_since = time.monotonic()
         if response is not None:
-            encoded = answer_to(request, response.status_code, response.comment)
+            encoded = response_to(request, response.status_code, response.comment)
             pdus = p_data(message.context_id, encoded, is_command=True, maximum_length=self._maximum_length)
             self._connection.send(pdus, self._terms.stall_s)
         with self._lock:

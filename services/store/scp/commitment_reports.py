@@ -36,7 +36,7 @@ from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
 
-#: No report is longer: one on the objects that are asked for at once has some tens of thousand bytes.
+#: No report is longer: one on the objects of one request has some tens of thousand bytes.
 REPORT_MAX_BYTES = 1 << 20
 
 #: The state of a transaction on which a report is waited for.
@@ -54,7 +54,7 @@ class CommitmentEvent:
 
 
 def takes_reports(request: AssociateRequest) -> bool:
-    """Tell whether the requestor may be the SCP of storage commitment; many do not say that they are."""
+    """Return whether the requestor may be the SCP of storage commitment; many do not propose the role."""
     proposed = request.roles.get(STORAGE_COMMITMENT)
     return proposed is None or proposed.scp
 
@@ -76,7 +76,7 @@ def _readable(context: ProposedContext) -> ProposedContext:
 
 
 def accepted_roles(request: AssociateRequest, contexts: Mapping[int, AcceptedContext]) -> dict[str, Roles]:
-    """Return the answer to the roles that are proposed for storage commitment: the requestor is SCP alone."""
+    """Return the response to the roles proposed for storage commitment: the requestor is SCP alone."""
     agreed = any(context.abstract_syntax == STORAGE_COMMITMENT for context in contexts.values())
     proposed = STORAGE_COMMITMENT in request.roles
     return {STORAGE_COMMITMENT: Roles(scu=False, scp=True)} if agreed and proposed else {}
@@ -93,7 +93,7 @@ class ReportKeeper:
         self._clock = clock
 
     def take(self, event: CommitmentEvent) -> StoreResponse:
-        """Keep a report before it is answered with success; the same again changes nothing."""
+        """Keep a report before the response of success; the same again changes nothing."""
         try:
             report = read_report(
                 event.event_type_id,
@@ -117,7 +117,7 @@ class ReportKeeper:
         return StoreResponse(SUCCESS)
 
     def _is_open(self, report: CommitmentResult) -> bool:
-        """Tell whether somebody waits for it; nothing is written for what nobody asked for."""
+        """Return whether somebody waits for it; nothing is written for an unknown transaction."""
         which = RetrieveCommitment.transaction_uid == report.transaction_uid
         with self._database.read() as session:
             state = session.scalar(select(RetrieveCommitment.state).where(which))

@@ -1,4 +1,4 @@
-"""DIMSE requests to a store, and the answers to them (PS3.7 9.3.1, 9.3.5, 10.3.1); pure."""
+"""DIMSE requests to a store, and the responses to them (PS3.7 9.3.1, 9.3.5, 10.3.1). Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from shared.dicom.upper_layer.errors import ProtocolError
 from shared.identifiers import UID_MAX_LENGTH
 
 C_STORE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0030, 0x0FFF
-#: Set in the command field of an answer.
-_ANSWER = 0x8000
+#: Set in the Command Field of a response (PS3.7 E.1).
+_RESPONSE = 0x8000
 
 _ERROR_COMMENT = 0x0902
 #: Characters of an Error Comment, an LO.
@@ -52,10 +52,10 @@ def request_of(command: Mapping[int, bytes]) -> DimseRequest:
     """Read a command set.
 
     Raises:
-        ProtocolError: it is no request, or cannot be answered.
+        ProtocolError: it is no request, or has no message ID to respond to.
     """
     command_field, message_id = number_of(command, COMMAND_FIELD), number_of(command, MESSAGE_ID)
-    if command_field is None or command_field & _ANSWER:
+    if command_field is None or command_field & _RESPONSE:
         raise ProtocolError("a command set that is no request")
     if message_id is None and command_field != C_CANCEL_RQ:
         raise ProtocolError("a request without a message id")
@@ -69,10 +69,10 @@ def request_of(command: Mapping[int, bytes]) -> DimseRequest:
     )
 
 
-def answer_to(request: DimseRequest, status_code: int, comment: str = "") -> bytes:
-    """Return the command set of an answer; the comment is cut to what its element holds."""
+def response_to(request: DimseRequest, status_code: int, comment: str = "") -> bytes:
+    """Return the command set of a response; the comment is cut to what its element holds."""
     elements: dict[int, int | str] = {
-        COMMAND_FIELD: request.command_field | _ANSWER,
+        COMMAND_FIELD: request.command_field | _RESPONSE,
         MESSAGE_ID_BEING_RESPONDED_TO: request.message_id,
         STATUS: status_code,
     }

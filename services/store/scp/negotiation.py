@@ -65,7 +65,7 @@ def refusal_of(request: AssociateRequest, terms: Terms) -> AssociateReject | Non
 
 
 def accept(connection: Connection, request: AssociateRequest, terms: Terms) -> dict[int, AcceptedContext]:
-    """Accept every storage class that is asked for, in the transfer syntax first asked for, and reports.
+    """Accept every proposed storage class, in the first proposed transfer syntax, and reports.
 
     Raises:
         AbortedError: the connection is closed.
@@ -85,7 +85,7 @@ def accept(connection: Connection, request: AssociateRequest, terms: Terms) -> d
 def reject(
     connection: Connection, request: AssociateRequest, rejected: AssociateReject, address: str
 ) -> None:
-    """Tell the sender why it is rejected, and wait a moment for it to close (ARTIM, PS3.8 9.1.5).
+    """Send the sender the reason of its rejection, and wait a moment for it to close (ARTIM, PS3.8 9.1.5).
 
     Raises:
         AbortedError: the connection is closed.

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 #: Pauses before a process that died is started again; back to the first once it has lived long enough.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GOOD_LIFE_S = 0.5, 30.0, 60.0
-#: How often it is looked whether they live.
+#: Seconds between two checks whether they live.
 POLL_INTERVAL_S = 0.2
 #: What a process may need to end once this one has ended what it had in hand itself.
 STOP_SLACK_S = 10.0

@@ -32,7 +32,7 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 NAME = "store"
-#: An answer goes out so long before the sender's time-out, by our own measure of it.
+#: Seconds by which a response precedes the sender's time-out, taken to be like our own.
 ANSWER_MARGIN_S = 10.0
 
 
@@ -109,12 +109,12 @@ class Receiver:
 
 
 def answer_within_s(dimse_timeout_s: float) -> float:
-    """Return how long an object may wait to be known, in seconds, before its sender is told to try again."""
+    """Return how long an object may wait to be known, in seconds, before its sender has to try again."""
     return max(dimse_timeout_s - ANSWER_MARGIN_S, dimse_timeout_s / 2)
 
 
 def main() -> int:
-    """Receive beside the store service that has started this process, until it ends or says so.
+    """Receive beside the store service that has started this process, until it ends or closes its pipe.
 
     Standard input brings the settings in one line; its end is the end of the service.
     """

@@ -14,7 +14,7 @@ class SecurityError(PermanentError):
 
 
 def admission(settings: Settings) -> Callable[[str], bool]:
-    """Return what tells whether a calling AE title may associate."""
+    """Return a function that decides whether a calling AE title may associate."""
     allowed = frozenset(settings.store_calling_ae_titles)
     return lambda calling_ae_title: not allowed or calling_ae_title.strip() in allowed
 

@@ -26,19 +26,19 @@ log = structlog.get_logger(__name__)
 
 #: Connections that wait to be accepted.
 BACKLOG = 512
-#: Associations at once unless told otherwise; more are rejected as "local limit exceeded", transient.
+#: Simultaneous associations by default; more are rejected as "local limit exceeded", transient.
 MAX_ASSOCIATIONS = 200
-#: An association that has been idle so long gives way to a new one where there are too many; a connection
-#: that has not yet asked for one does so sooner.
+#: Seconds of idleness after which an association gives way to a new one where there are too many; fewer for
+#: a connection that has not yet requested one.
 GIVES_WAY_S, UNASKED_GIVES_WAY_S = 30.0, 2.0
-#: Connections that are being told that there are too many, at once; then the first of them is let go.
+#: Connections that are being rejected; where there are more, the first of them is let go.
 MAX_REJECTING = 64
 #: Seconds for the whole A-ASSOCIATE-RQ after the connection (ARTIM, PS3.8 9.1.5); for one that is rejected.
 ASSOCIATE_TIMEOUT_S, REJECTING_TIMEOUT_S = 10.0, 3.0
-#: An association that sends nothing for so long is ended: some senders read from tape between two objects.
+#: Seconds of silence after which an association is ended: some senders read from tape between two objects.
 IDLE_TIMEOUT_S = 600.0
 MAX_OBJECT_BYTES = 4 << 30
-#: How often a stop looks at the associations in hand.
+#: Seconds between two checks of the associations in hand while it stops.
 _DRAIN_POLL_S = 0.01
 #: Pause where no connection can be accepted: mostly, no file descriptor is left.
 _EXHAUSTED_PAUSE_S = 0.1
@@ -87,7 +87,7 @@ class StoreScp:
     ) -> None:
         """Serve what comes to `listener`, which others may share.
 
-        `note_associations` is told how many associations stand here, and returns how many stand in all
+        `note_associations` takes the number of associations here, and returns their number in all
         processes.
         """
         self._terms = Terms(
@@ -120,7 +120,7 @@ class StoreScp:
         return int(self._listener.getsockname()[1])
 
     def start(self) -> None:
-        """Take connections; returns at once."""
+        """Start to take connections."""
         host, port = self._listener.getsockname()[:2]
         log.info("listening", host=host, port=port, ae_title=self._ae_title)
         self._thread.start()

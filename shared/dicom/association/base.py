@@ -29,14 +29,14 @@ class Association(ABC):
 
     @abstractmethod
     def abort(self) -> None:
-        """End it at once: A-ABORT as far as it goes, then the connection."""
+        """Abort it: send A-ABORT if the peer takes it, and close the connection."""
 
     def admit(self) -> None:
         """Wait until the node's limits allow a request; before each one.
 
         Raises:
             NotNowError: they do not now.
-            InterruptedWorkError: stopping was asked for in the meantime.
+            InterruptedWorkError: the work was stopped in the meantime.
         """
         if self.before_request is not None:
             self.before_request()

@@ -1,4 +1,4 @@
-"""C-FIND (PS3.4 C.4.1): one request, all its answers, and the final status, never taken for granted."""
+"""C-FIND (PS3.4 C.4.1): one request, all its responses, and the final status, which is always checked."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ def open_find_association(
     """Open an association for C-FIND.
 
     Raises:
-        PeerError: it does not stand, with the outcome.
-        InterruptedWorkError: stopping was asked for.
+        PeerError: it is not established, with the outcome.
+        InterruptedWorkError: the work was stopped.
     """
     return open_native_association(
         FindAssociation, peer, STUDY_ROOT_FIND, timeouts, cancellation=cancellation

@@ -46,7 +46,7 @@ REFUSED, NOT_SUPPORTED, NOT_AUTHORIZED = 0xA700, 0x0122, 0x0124
 MAX_OBJECT_BYTES = 1 << 30
 #: Objects that were not requested and are refused, before the C-GET is ended.
 MAX_UNREQUESTED = 100
-#: Bytes of an object in which its Study and Series Instance UID are looked for.
+#: Bytes of an object that are searched for its Study and Series Instance UID.
 _BEGIN_BYTES = 1 << 20
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 
@@ -56,10 +56,10 @@ _STORED = frozenset({0x0000, 0xB000, 0xB006, 0xB007})
 
 @dataclass(slots=True)
 class Fetched:
-    """What came of one C-GET."""
+    """The result of one C-GET."""
 
     result: MoveResult
-    #: Objects that the store has answered for with success.
+    #: SOP Instance UIDs of the objects that the store has stored.
     stored: set[str] = field(default_factory=set)
 
 
@@ -221,7 +221,7 @@ def open_get_association(
 
     Raises:
         PeerError: it does not stand, with the outcome, or objects could not come over it.
-        InterruptedWorkError: stopping was asked for.
+        InterruptedWorkError: the work was stopped.
     """
     offered = offers(storage_classes)
     contexts = [build_context(STUDY_ROOT_GET)]
@@ -238,7 +238,7 @@ def open_get_association(
 
 
 def _problem(association: PynetdicomAssociation) -> str | None:
-    """Say why nothing could be fetched over an association."""
+    """Return why nothing could be fetched over an association."""
     accepted = association.assoc.accepted_contexts
     if not any(context.abstract_syntax == STUDY_ROOT_GET for context in accepted):
         return f"does not accept {service_name(STUDY_ROOT_GET)}; choose C-MOVE for this node"

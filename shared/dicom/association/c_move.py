@@ -1,4 +1,4 @@
-"""C-MOVE (PS3.4 C.4.2): one request, its live counters, and the final status, never taken for granted."""
+"""C-MOVE (PS3.4 C.4.2): one request, its live counters, and the final status, which is always checked."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def open_move_association(
     """Open an association for C-MOVE.
 
     Raises:
-        PeerError: it does not stand, with the outcome.
+        PeerError: it is not established, with the outcome.
         InterruptedWorkError: the work was stopped.
     """
     return open_native_association(

@@ -1,4 +1,4 @@
-"""The association of a requestor for one operation with many answers: C-FIND, C-MOVE."""
+"""The association of a requestor for an operation with many responses: C-FIND, C-MOVE."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from shared.dicom.upper_layer.dimse_command import COMMAND_FIELD, STATUS, c_canc
 from shared.dicom.upper_layer.dimse_message import DimseMessage
 from shared.dicom.upper_layer.errors import ProtocolError
 
-#: Statuses of answers that others follow (PS3.4 C.4.1.1.4, C.4.2.1.5).
+#: Statuses of responses that others follow (PS3.4 C.4.1.1.4, C.4.2.1.5).
 PENDING = frozenset({0xFF00, 0xFF01})
 
 
 class Response(NamedTuple):
-    """One answer: its status, and the message with it."""
+    """One response: its status, and its message."""
 
     status_code: int
     message: DimseMessage
 
 
 class OperationAssociation(NativeAssociation):
-    """An association for one operation; one request at a time, each with answers up to a final one."""
+    """An association for one operation; one request at a time, each with responses up to a final one."""
 
-    #: Command Field of its answers (PS3.7 E.1).
+    #: Command Field of its responses (PS3.7 E.1).
     response_field: int
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Whom an association is for, and why it does not stand, told the same way for every kind of association."""
+"""Peers, and the errors of associations that cannot be established, the same for every kind."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ T = TypeVar("T")
 #: Largest P-DATA-TF that we take (PS3.8 D.1); 0 would mean no limit, which some old PACS misread.
 MAX_PDU_BYTES = 131072
 
-#: A-ASSOCIATE-RJ (PS3.8 9.3.4) by source and reason: another try gives the same answer.
+#: A-ASSOCIATE-RJ (PS3.8 9.3.4) by source and reason: another try gives the same result.
 _PERMANENT = {(1, 2), (1, 3), (1, 7), (2, 2)}
-#: The peer asks for patience: temporary congestion, local limit exceeded.
+#: The peer is busy for the moment: temporary congestion, local limit exceeded.
 _CONGESTED = {(3, 1), (3, 2)}
 _TRANSIENT = 2
 
@@ -45,7 +45,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Whom to call, and as whom."""
+    """Address and AE titles of a peer."""
 
     host: str
     port: int
@@ -55,13 +55,13 @@ class Peer:
     node_id: int | None = None
     #: Whether relational queries are negotiated (PS3.4 C.5.1.1).
     relational_queries: bool = False
-    #: How TLS is spoken with it; None: not at all.
+    #: TLS towards it; None: no TLS.
     tls: PeerTls | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: for a connection and an association to stand; without an answer from then on."""
+    """Seconds for a connection and for an association to be established; then, for each response."""
 
     connect_s: float
     response_s: float
@@ -72,7 +72,7 @@ def call(peer: Peer, associate: Callable[[str], T], cancellation: Cancellation |
 
     Raises:
         PeerError: none does, or the association does not stand.
-        InterruptedWorkError: stopping was asked for.
+        InterruptedWorkError: the work was stopped.
     """
     if cancellation is not None and cancellation.requested:
         raise InterruptedWorkError(cancellation.reason)
@@ -128,13 +128,13 @@ def no_tls_files(peer: Peer, error: OSError) -> PeerError:
 
 
 def timed_out(peer: Peer, timeouts: Timeouts) -> PeerError:
-    """Return the error for an A-ASSOCIATE-RQ without an answer in time."""
+    """Return the error for an A-ASSOCIATE-RQ without a response in time."""
     detail = f"{peer.host}:{peer.port} did not answer the association request in {timeouts.connect_s:g} s"
     return PeerError(Outcome.TIMED_OUT, detail, associating=True)
 
 
 def aborted(peer: Peer) -> PeerError:
-    """Return the error for an A-ASSOCIATE-RQ that was answered with the end."""
+    """Return the error for a peer that ends the connection instead of responding."""
     detail = f"{peer.host}:{peer.port} ended the association while it was made"
     return PeerError(Outcome.ABORTED, detail, associating=True)
 

@@ -53,7 +53,7 @@ AssociationT = TypeVar("AssociationT", bound="NativeAssociation")
 
 
 class NativeAssociation(Association):
-    """An association with one presentation context; nothing is read but while somebody waits for it."""
+    """An association with one presentation context; nothing is read unless somebody waits for it."""
 
     def __init__(
         self, peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
@@ -69,7 +69,7 @@ class NativeAssociation(Association):
 
     @property
     def alive(self) -> bool:
-        """Whether another operation can be sent; a peer that said something in between has ended it."""
+        """Whether another operation can be sent; a peer that sent something in between has ended it."""
         return not self._messages and self._connection.is_quiet()
 
     def release(self) -> None:
@@ -85,12 +85,12 @@ class NativeAssociation(Association):
                     self._connection.close()
                     return
                 if kind == A_RELEASE_RQ:
-                    # Both ask at the same time (PS3.8 7.2.2.7).
+                    # A release collision (PS3.8 7.2.2.7).
                     self._send(RELEASE_RP)
         self.abort()
 
     def abort(self) -> None:
-        """End it at once: A-ABORT as far as it goes, then the connection."""
+        """Abort it: send A-ABORT if the peer takes it, and close the connection."""
         if not self._connection.closed:
             with contextlib.suppress(AbortedError):
                 self._send(ABORT)
@@ -105,7 +105,7 @@ class NativeAssociation(Association):
         _send(self._connection, data, self._timeouts)
 
     def _message(self, within_s: float, check: Callable[[], float]) -> DimseMessage:
-        """Return the next message, complete within so many seconds.
+        """Return the next message, complete within `within_s` seconds.
 
         Raises:
             TimeoutError: it is not, or the deadline of `check` is over.
@@ -146,8 +146,8 @@ def open_native_association(
     """Open an association for one service; `make` makes the association of it.
 
     Raises:
-        PeerError: it does not stand, with the outcome.
-        InterruptedWorkError: stopping was asked for.
+        PeerError: it is not established, with the outcome.
+        InterruptedWorkError: the work was stopped.
     """
 
     def check_cancelled() -> float:
@@ -213,8 +213,8 @@ def _accepted(peer: Peer, abstract_syntax: str, kind: int, body: bytes) -> Assoc
     """Return what was negotiated.
 
     Raises:
-        PeerError: the association does not stand.
-        ProtocolError: the answer is none.
+        PeerError: the association is not established.
+        ProtocolError: the response is none of an A-ASSOCIATE.
     """
     if kind == A_ASSOCIATE_RJ:
         response = decode_rj(body)

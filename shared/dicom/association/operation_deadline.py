@@ -42,7 +42,7 @@ class OperationDeadline:
         self._end = time.monotonic()
 
     def progressed(self, credit_s: float | None = None) -> None:
-        """Note progress that is worth so many seconds; None: worth all the patience there is."""
+        """Note progress that adds `credit_s` seconds; None: as many as there were at first."""
         full = time.monotonic() + self._patience_s
         self._patience_end = full if credit_s is None else min(full, self._patience_end + credit_s)
 

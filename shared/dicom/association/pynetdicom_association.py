@@ -1,4 +1,4 @@
-"""Opens associations of pynetdicom: guarded (pynetdicom_guards.py), and every failure told as an outcome."""
+"""Associations of pynetdicom, guarded (pynetdicom_guards.py); every failure has an outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION
 from shared.dicom.tls import client_context
 from shared.dicom.upper_layer.dimse_message import MAX_DATA_SET_BYTES
 
-# pynetdicom logs what is asked and answered unless told not to: patient data.
+# By default, pynetdicom logs request and response identifiers: patient data.
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
 
@@ -80,7 +80,7 @@ class PynetdicomAssociation(Association):
 
     @property
     def responses(self) -> ResponseQueue:
-        """Where answers arrive."""
+        """The queue of its responses."""
         queue = self.assoc.dimse.msg_queue
         assert isinstance(queue, ResponseQueue)
         return queue
@@ -93,7 +93,7 @@ class PynetdicomAssociation(Association):
             self.abort()
 
     def abort(self) -> None:
-        """End it at once: A-ABORT as far as it goes, then the connection."""
+        """Abort it: send A-ABORT if the peer takes it, and close the connection."""
         if self.assoc.is_established:
             self.assoc.abort()
         sock = self.assoc.dul.socket
@@ -101,7 +101,7 @@ class PynetdicomAssociation(Association):
             sock.shut()
 
     def failure(self) -> PeerError | InterruptedWorkError:
-        """Say why an operation got no final answer."""
+        """Return why an operation got no final response."""
         cancellation = self.responses.cancellation
         if cancellation is not None and cancellation.requested:
             return InterruptedWorkError(cancellation.reason)
@@ -126,8 +126,8 @@ def open_pynetdicom_association(
     """Open an association.
 
     Raises:
-        PeerError: it does not stand, with the outcome.
-        InterruptedWorkError: stopping was asked for.
+        PeerError: it is not established, with the outcome.
+        InterruptedWorkError: the work was stopped.
     """
     contexts = [build_context(syntax) for syntax in abstract_syntaxes]
     return open_contexts(PynetdicomAssociation, peer, contexts, timeouts, cancellation=cancellation)
@@ -145,8 +145,8 @@ def open_contexts(
     """Open an association for these contexts; of some, we are the SCP (PS3.7 D.3.3.4).
 
     Raises:
-        PeerError: it does not stand, with the outcome.
-        InterruptedWorkError: stopping was asked for.
+        PeerError: it is not established, with the outcome.
+        InterruptedWorkError: the work was stopped.
     """
     roles = [build_role(UID(syntax), scp_role=True) for syntax in taken_abstract_syntaxes]
 
@@ -222,11 +222,11 @@ def guarded(
     cancellation: Cancellation | None,
     deadline: OperationDeadline,
 ) -> None:
-    """Prepare the wait for the answers of an operation that C-CANCEL can end (PS3.7 9.3.2.3).
+    """Prepare the wait for the responses of an operation that C-CANCEL can end (PS3.7 9.3.2.3).
 
     Raises:
         NotNowError: the node's limits do not allow a request now.
-        InterruptedWorkError: stopping was asked for while it was waited until they do.
+        InterruptedWorkError: the work was stopped while it waited for them.
     """
     association.admit()
 

@@ -1,7 +1,7 @@
-"""The two parts of pynetdicom's requestor that are replaced: its queue of answers and its socket.
+"""The parts of pynetdicom's requestor that are replaced: its queue of messages and its socket.
 
 pynetdicom up to 3.0.4 (its issue 875): the requestor's own thread polls the queue of received messages and
-may take an answer from it and drop it. `ResponseQueue` gives nothing to a reader that does not wait. It also
+may take a response from it and drop it. `ResponseQueue` gives nothing to a reader that does not wait. It also
 sets no TCP_NODELAY, which costs 40 ms for each request that is written in two pieces, and only logs why a
 connection failed.
 """
@@ -33,10 +33,10 @@ CANCEL_GRACE_S = 2.0
 
 
 class ResponseQueue(queue.Queue[Any]):
-    """The queue of received DIMSE messages of a requestor: only the one who waits for an answer gets it.
+    """The queue of received DIMSE messages of a requestor: only a reader that waits gets them.
 
-    While it waits it looks at the cancellation of the operation in hand, calls `on_cancel` once, and gives
-    the peer `CANCEL_GRACE_S` from then on.
+    While a reader waits, it checks the cancellation of the operation in hand, calls `on_cancel` once, and
+    gives the peer `CANCEL_GRACE_S` from then on.
     """
 
     def __init__(self, can_receive: Callable[[], bool]) -> None:
@@ -69,12 +69,12 @@ class ResponseQueue(queue.Queue[Any]):
             raise queue.Empty
         give_up = time.monotonic() + (timeout if timeout is not None else float("inf"))
         while (left := min(give_up, self._until()) - time.monotonic()) > 0:
-            # Before each message, too: they may come faster than it is looked while none is there.
+            # Before each message, too: they may come faster than the polls of an empty queue.
             self._check_cancelled()
             with contextlib.suppress(queue.Empty):
                 return super().get(block=True, timeout=min(POLL_INTERVAL_S, left))
             if not self._can_receive():
-                # pynetdicom itself tells a waiting reader of an abort, but not of a peer that sends nonsense.
+                # pynetdicom itself wakes a waiting reader after an abort, but not after an invalid PDU.
                 return super().get(block=False)
         self.timed_out = True
         raise queue.Empty
@@ -125,7 +125,7 @@ class MessageBound:
 
 
 class RequestorSocket(AssociationSocket):
-    """A connection without Nagle that keeps the reason of a failure and waits for no half PDU for ever."""
+    """A connection without Nagle that keeps the reason of a failure and waits for no PDU for ever."""
 
     error: OSError | None = None
     response_timeout_s: float | None = None
@@ -163,7 +163,7 @@ class RequestorSocket(AssociationSocket):
         self._is_connected = True
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read so many bytes; all of them have to come in time, not only each read of them.
+        """Read `nr_bytes` bytes; all of them have to come in time, not only each read of them.
 
         Raises:
             TimeoutError: they do not.
@@ -198,7 +198,7 @@ class RequestorSocket(AssociationSocket):
             sock.close()
 
     def shut(self) -> None:
-        """Cut the connection at once, so that no thread stays in a read or write."""
+        """Cut the connection, so that no thread stays in a read or write."""
         if self.socket is not None:
             with contextlib.suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What a PACS says of the objects that it sends for one request (C-MOVE, C-GET). Pure."""
+"""Counters and results of requests with sub-operations (C-MOVE, C-GET)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ProgressWatch:
 
 
 class MoveResponse(NamedTuple):
-    """One answer to a request with sub-operations."""
+    """One response to a request with sub-operations."""
 
     status_code: int
     sub_operations: SubOperations
@@ -85,13 +85,13 @@ class MoveResponse(NamedTuple):
 
 @dataclass(slots=True)
 class MoveResult:
-    """What came of one request, as far as the peer says; what arrived is another question."""
+    """The result of one request, as the peer reports it; what arrived is verified elsewhere."""
 
-    #: Final status; None if no final answer came.
+    #: Final status; None if no final response came.
     status_code: int | None = None
-    #: Counters of the final answer.
+    #: Counters of the final response.
     sub_operations: SubOperations = field(default_factory=SubOperations)
-    #: Failed SOP Instance UID List (0008,0058) of the final answer, as far as it can be read.
+    #: Failed SOP Instance UID List (0008,0058) of the final response, as far as it can be read.
     failed_sop_instance_uids: tuple[str, ...] = ()
     #: None for success (0x0000) and for warnings (0xBxxx).
     error: PeerError | InterruptedWorkError | None = None
@@ -119,5 +119,5 @@ def error_of(status_code: int, cancellation: Cancellation | None) -> PeerError |
 
 
 def is_warning(status_code: int) -> bool:
-    """Tell whether a status says: done, with failures or warnings among the sub-operations (PS3.7 C.3)."""
+    """Return whether a status means that some sub-operations ended with failures or warnings (PS3.7 C.3)."""
     return 0xB000 <= status_code <= 0xBFFF or status_code in (0x0001, 0x0107, 0x0116)  # noqa: PLR2004

@@ -1,6 +1,6 @@
-"""What a PACS answered, as plain values: tolerant in what it sends, strict in what is passed on.
+"""Matches of a C-FIND as plain values: tolerant of what a PACS sends, strict in what is passed on.
 
-An attribute that was not returned, or returned empty, is None: most PACS do not tell the two apart. Text is
+An attribute that was not returned, or returned empty, is None: most PACS do not distinguish the two. Text is
 freed of what databases refuse. A match without a valid UID of its level is no match (`MalformedMatchError`).
 """
 

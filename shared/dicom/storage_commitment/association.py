@@ -1,4 +1,4 @@
-"""The association on which a storage commitment is asked for, and may be reported on (PS3.4 J.3)."""
+"""The association on which a storage commitment is requested, and may be reported on (PS3.4 J.3)."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class CommitmentAssociation(NativeAssociation):
     ) -> None:
         """Send one request and wait until it is accepted; a report that comes before that is kept.
 
-        Without an answer the association is aborted, so that no late one meets the next request.
+        Without a response the association is aborted, so that no late one meets the next request.
 
         Raises:
-            PeerError: it is refused, or there is no answer.
-            InterruptedWorkError: stopping was asked for.
+            PeerError: it is refused, or there is no response.
+            InterruptedWorkError: the work was stopped.
         """
         self._cancellation, self._transaction_uid = cancellation, transaction_uid
         message_id = self.next_message_id()
@@ -85,10 +85,10 @@ class CommitmentAssociation(NativeAssociation):
             raise refused
 
     def report(self, wait_s: float) -> CommitmentResult | None:
-        """Return the report on what was asked for, None if it does not come here within so many seconds.
+        """Return the report on the request, None if it does not come here within `wait_s` seconds.
 
         Raises:
-            InterruptedWorkError: stopping was asked for.
+            InterruptedWorkError: the work was stopped.
             PeerError: the peer ended the association, or spoke no DICOM: nothing more comes here.
         """
         try:
@@ -135,7 +135,7 @@ class CommitmentAssociation(NativeAssociation):
         raise TimeoutError
 
     def _take_event(self, message: DimseMessage) -> None:
-        """Answer an N-EVENT-REPORT; one on another transaction is refused, so that it is told elsewhere."""
+        """Respond to an N-EVENT-REPORT; one on another transaction is refused, so that it goes elsewhere."""
         command = message.command
         if number_of(command, COMMAND_FIELD) != N_EVENT_REPORT_RQ:
             raise ProtocolError("a message that is no N-EVENT-REPORT")
@@ -147,15 +147,15 @@ class CommitmentAssociation(NativeAssociation):
         try:
             report = read_report(event_type_id, instance_uid, message.data_set or b"")
         except RefusedEventError as refused:
-            self._answer(message_id, refused.status_code)
+            self._respond(message_id, refused.status_code)
             return
         if report.transaction_uid != self._transaction_uid:
-            self._answer(message_id, PROCESSING_FAILURE)
+            self._respond(message_id, PROCESSING_FAILURE)
             return
         self._reports.append(report)
-        self._answer(message_id, SUCCESS)
+        self._respond(message_id, SUCCESS)
 
-    def _answer(self, message_id: int, status_code: int) -> None:
+    def _respond(self, message_id: int, status_code: int) -> None:
         command = encode_command(
             {
                 AFFECTED_SOP_CLASS_UID: STORAGE_COMMITMENT,
@@ -169,7 +169,7 @@ class CommitmentAssociation(NativeAssociation):
         try:
             self._send(self._p_data(command, is_command=True))
         except AbortedError:
-            # What it said is known; that it hears no answer is its own affair.
+            # Its report is known; without our response it may send it again, which changes nothing.
             self._connection.close()
 
     def _check_cancelled(self) -> float:
@@ -184,8 +184,8 @@ def open_commitment_association(
     """Open an association for storage commitment.
 
     Raises:
-        PeerError: it does not stand, with the outcome.
-        InterruptedWorkError: stopping was asked for.
+        PeerError: it is not established, with the outcome.
+        InterruptedWorkError: the work was stopped.
     """
     return open_native_association(
         CommitmentAssociation, peer, STORAGE_COMMITMENT, timeouts, cancellation=cancellation

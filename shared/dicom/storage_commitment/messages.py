@@ -1,4 +1,4 @@
-"""What is said in a storage commitment (PS3.4 J.3): the request, and the report on it. Pure."""
+"""The messages of a storage commitment (PS3.4 J.3): the request, and the report on it. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FAILED_SEQUENCE, _REFERENCED_SEQUENCE = 0x00081198, 0x00081199
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00081150, 0x00081155
 _ITEM = 0xFFFEE000
 
-#: Failure Reason (0008,1197) (PS3.4 J.3.3.1.1), and what else an N-ACTION may be answered with.
+#: Failure Reason (0008,1197) (PS3.4 J.3.3.1.1), and other statuses of an N-ACTION.
 _WORDS = {
     PROCESSING_FAILURE: "processing failure",
     NO_SUCH_INSTANCE: "no such object instance",
@@ -47,7 +47,7 @@ _WORDS = {
     RESOURCE_LIMITATION: "resource limitation",
 }
 
-#: Another request gets the same answer.
+#: Another request gets the same status.
 _PERMANENT = frozenset(
     {0x0112, 0x0113, 0x0114, 0x0115, 0x0117, 0x0118, 0x0119, 0x0122, 0x0123, 0x0124, 0x0211, 0x0212}
 )
@@ -55,7 +55,7 @@ _PERMANENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An object that a commitment is asked for."""
+    """An object for which a commitment is requested."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -63,7 +63,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentResult:
-    """What a node says it keeps, and what not, with the Failure Reason (0 where it gives none)."""
+    """What a node commits to keep, and what not, with the Failure Reason (0 where it gives none)."""
 
     transaction_uid: str
     committed: frozenset[str]
@@ -71,7 +71,7 @@ class CommitmentResult:
 
 
 class RefusedEventError(DoseQRError):
-    """An N-EVENT-REPORT that cannot be taken; `status_code` is the answer to it."""
+    """An N-EVENT-REPORT that cannot be taken; `status_code` is the status of the response."""
 
     def __init__(self, status_code: int, problem: str) -> None:
         super().__init__(problem)

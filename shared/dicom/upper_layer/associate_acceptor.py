@@ -1,4 +1,4 @@
-"""A-ASSOCIATE (PS3.8 9.3.2 to 9.3.4) as an acceptor needs it: the request in, the answer out. Pure."""
+"""A-ASSOCIATE (PS3.8 9.3.2 to 9.3.4) as an acceptor needs it: the request in, the response out. Pure."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class AssociateRequest:
 
     protocol_version: int
     application_context: str
-    #: Called and calling AE title as they came: the answer repeats them.
+    #: Called and calling AE title as they came: the response repeats them.
     titles: bytes
     calling_ae_title: str
     contexts: tuple[ProposedContext, ...]

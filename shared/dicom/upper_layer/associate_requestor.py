@@ -1,4 +1,4 @@
-"""A-ASSOCIATE (PS3.8 9.3.2 to 9.3.4) as a requestor needs it: the request out, the answer in. Pure."""
+"""A-ASSOCIATE (PS3.8 9.3.2 to 9.3.4) as a requestor needs it: the request out, the response in. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from shared.dicom.upper_layer.pdu import (
     items_of,
 )
 
-#: Service class application information of a SCU that asks for relational queries (PS3.4 C.5.1.1).
+#: Service class application information of an SCU that proposes relational queries (PS3.4 C.5.1.1).
 _RELATIONAL = b"\x01"
 
 _ACCEPTANCE = 0
@@ -77,7 +77,7 @@ def associate_rq(
 ) -> bytes:
     """Return an A-ASSOCIATE-RQ PDU; the contexts have the IDs 1, 3, 5… in the order of the abstract syntaxes.
 
-    `relational` asks for relational queries in each of them.
+    `relational` proposes relational queries in each of them.
     """
     user_information = (
         item(MAXIMUM_LENGTH_ITEM, struct.pack(">L", maximum_length))

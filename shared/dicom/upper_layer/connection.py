@@ -110,7 +110,7 @@ class Connection:
         """Send bytes.
 
         Raises:
-            TimeoutError: the peer takes none for so long.
+            TimeoutError: the peer takes none in time.
             AbortedError: the connection is closed.
         """
         try:

@@ -56,7 +56,7 @@ A_RELEASE_RQ, A_RELEASE_RP, A_ABORT = 0x05, 0x06, 0x07
 #: Message Control Header (PS3.8 E.2): bits of a fragment.
 COMMAND, LAST = 0x01, 0x02
 
-#: No PDU that is longer is read: eight times what we announce, for peers that do not look at it.
+#: No PDU that is longer is read: eight times what we announce, for peers that ignore it.
 MAX_PDU_BYTES = 1 << 20
 
 #: Length of PDU type, reserved byte and PDU length (PS3.8 table 9-22).

@@ -1,4 +1,4 @@
-"""How long a sender is waited for within a request: who is slower than a least rate is given up; pure."""
+"""The patience with a sender within a request: one below a least rate is given up. Pure."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class ReceiveRate:
         self.left_s = self._patience_s
 
     def came(self, size_bytes: int, waited_s: float) -> None:
-        """Take note of bytes, and how long they were waited for."""
+        """Note bytes, and how long they were waited for."""
         left_s = self.left_s - waited_s + size_bytes / self._bytes_per_s
         self.left_s = min(left_s, self._patience_s)

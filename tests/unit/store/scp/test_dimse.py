@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.scp.dimse import C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, DimseRequest, answer_to, request_of
+from services.store.scp.dimse import C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, DimseRequest, request_of, response_to
 from shared.dicom.upper_layer.dimse_command import STATUS, decode_command, encode_command, number_of
 from shared.dicom.upper_layer.errors import ProtocolError
 
@@ -63,7 +63,7 @@ def test_an_answer_repeats_what_was_asked():
     # Given
     request = DimseRequest(C_STORE_RQ, 7, "1.2.3", "1.2.3.4.5", has_data_set=True)
     # When
-    answer = decode_command(answer_to(request, 0xA700, "no space"))
+    answer = decode_command(response_to(request, 0xA700, "no space"))
     # Then
     assert number_of(answer, COMMAND_FIELD) == 0x8001
     assert number_of(answer, RESPONDED_TO) == 7
@@ -82,7 +82,7 @@ def test_whatever_was_asked_the_answer_can_be_read(sop_class_uid, sop_instance_u
     # Given
     request = DimseRequest(C_STORE_RQ, 1, sop_class_uid, sop_instance_uid, has_data_set=True)
     # When
-    answer = decode_command(answer_to(request, status_code, comment))
+    answer = decode_command(response_to(request, status_code, comment))
     # Then values have an even length, and no more than their element holds
     assert number_of(answer, STATUS) == status_code
     assert all(len(value) % 2 == 0 for value in answer.values())
