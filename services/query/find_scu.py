@@ -14,7 +14,7 @@ from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import find_without_refused_keys
 from shared.clock import Clock
 from shared.dicom.association.c_find import FindResult
-from shared.dicom.association.pynetdicom_association import Peer
+from shared.dicom.association.establishment import Peer
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.query.identifiers import (
     image_identifier,

@@ -24,7 +24,7 @@ from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import JobKind, RunRetrieve
 from shared.database.models import Node, Query, QueryTask
 from shared.database.session import Database
-from shared.dicom.association.pynetdicom_association import Peer
+from shared.dicom.association.establishment import Peer
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
 from shared.jobs.model import Claim, Ending, Result

@@ -30,7 +30,7 @@ NEW_ASSOCIATION_WAIT_S, NEW_REQUEST_WAIT_S = 2.0, 3.0
 BEGUN_WAIT_S = 300.0
 
 #: Seconds between two checks whether an association is free.
-_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.02, 0.25
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
 #: Seconds for which limits are cached.
 _LIMITS_KEPT_S = 1.0
 #: Seconds, from and until, after which work comes back that got no association.
@@ -186,7 +186,7 @@ class _Turn:
         self._clock = clock
         self._cancellation = cancellation
         self._until = time.monotonic() + longest_s
-        self._pause_s = _FIRST_LOOK_S
+        self._pause_s = _FIRST_PAUSE_S
         self._token = new_id()
         self._given = False
 
@@ -203,7 +203,7 @@ class _Turn:
             after_s = random.uniform(*_AGAIN_AFTER_S)  # noqa: S311 - spreads tries, guards nothing
             raise NotNowError(self._clock() + timedelta(seconds=after_s), self._note)
         _sleep(self._pause_s, self._cancellation)
-        self._pause_s = min(self._pause_s * 1.5, _LONGEST_LOOK_S)
+        self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
 
     def end(self) -> None:
         """Leave the line, unless a lease was given."""

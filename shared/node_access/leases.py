@@ -61,7 +61,7 @@ class Leases:
         """
         with self._lock:
             waits = token in self._tokens
-        if waits and not self._looks_free(node_id, token):
+        if waits and not self._seems_free(node_id, token):
             return False
         now = self._clock()
         with self._database.write() as session:
@@ -77,7 +77,7 @@ class Leases:
             self._tokens.add(token)
         return free
 
-    def _looks_free(self, node_id: int, token: str) -> bool:
+    def _seems_free(self, node_id: int, token: str) -> bool:
         """Read without a lock: most reads of those who wait find nothing."""
         with self._database.read() as session:
             own = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()

@@ -87,8 +87,8 @@ def _host(value: str) -> str:
     except ValueError:
         pass
     labels = value.removesuffix(".").split(".")
-    looks_like_address = labels[-1].isdecimal()
-    if len(value) > _HOST_MAX_LENGTH or looks_like_address or not all(_LABEL.fullmatch(x) for x in labels):
+    resembles_address = labels[-1].isdecimal()
+    if len(value) > _HOST_MAX_LENGTH or resembles_address or not all(_LABEL.fullmatch(x) for x in labels):
         raise ValueError("must be a host name or an IP address")
     return value
 
@@ -132,7 +132,7 @@ class NodeInput(BaseModel):
     verify_by: Literal["auto", "commitment"] = "auto"
 
     @model_validator(mode="after")
-    def _only_remote_nodes_are_asked(self) -> NodeInput:
+    def _only_remote_nodes_are_queried(self) -> NodeInput:
         for name in ("calling_ae_title", *LIMITS, RETRIEVE_BY):
             if self.kind == "store" and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is for remote nodes only")
@@ -197,7 +197,7 @@ def add_node(session: Session, given: NodeInput, now: datetime) -> Node:
     """
     existing = _named(session, given.name)
     if existing is not None:
-        if _says_the_same(existing, given):
+        if _is_the_same(existing, given):
             return existing
         raise _taken(existing)
     node = Node(created_at=now, **_columns(given))
@@ -209,7 +209,7 @@ def add_node(session: Session, given: NodeInput, now: datetime) -> Node:
         existing = _named(session, given.name)
         if existing is None:
             raise
-        if _says_the_same(existing, given):
+        if _is_the_same(existing, given):
             return existing
         raise _taken(existing) from None
     return node
@@ -299,7 +299,7 @@ def _taken(existing: Node) -> InvalidInputError:
     return InvalidInputError("name", f"there is already a {existing.kind} node of this name")
 
 
-def _says_the_same(node: Node, given: NodeInput) -> bool:
+def _is_the_same(node: Node, given: NodeInput) -> bool:
     return all(getattr(node, column) == value for column, value in _columns(given).items())
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from shared.clock import Clock
 from shared.database.models import NodeProfile
 from shared.database.session import Database
-from shared.dicom.association.pynetdicom_association import Peer
+from shared.dicom.association.establishment import Peer
 from shared.nodes.peers import address_of
 from shared.querying.profile import Profile
 

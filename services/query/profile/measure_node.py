@@ -23,7 +23,7 @@ from shared.contract.messages import NodeProfiled, ProfileNode
 from shared.database.models import Node, NodeProfile
 from shared.database.session import Database
 from shared.dicom.association.c_find import FindResult
-from shared.dicom.association.pynetdicom_association import Peer
+from shared.dicom.association.establishment import Peer
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.dicom.query.identifiers import (

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 NAME = "store"
 #: Seconds by which a response precedes the sender's time-out, taken to be like our own.
-ANSWER_MARGIN_S = 10.0
+RESPONSE_MARGIN_S = 10.0
 
 
 class Receiver:
@@ -69,7 +69,7 @@ class Receiver:
         )
         self.committer = GroupCommit(
             database,
-            wait_s=answer_within_s(settings.dimse_timeout),
+            wait_s=respond_within_s(settings.dimse_timeout),
             on_committed=self._announcer.committed,
             on_missed=on_missed,
             clock=self.clock,
@@ -108,9 +108,9 @@ class Receiver:
         lifecycle.on_stop(lambda: self._scp.stop(self._grace_s))
 
 
-def answer_within_s(dimse_timeout_s: float) -> float:
+def respond_within_s(dimse_timeout_s: float) -> float:
     """Return how long an object may wait to be known, in seconds, before its sender has to try again."""
-    return max(dimse_timeout_s - ANSWER_MARGIN_S, dimse_timeout_s / 2)
+    return max(dimse_timeout_s - RESPONSE_MARGIN_S, dimse_timeout_s / 2)
 
 
 def main() -> int:

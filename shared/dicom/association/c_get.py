@@ -270,7 +270,7 @@ def _followed(
     guarded(association, message_id, STUDY_ROOT_GET, cancellation, watch.deadline)
     began = time.monotonic()
     try:
-        for response in _answers(association, identifier, message_id):
+        for response in _get_responses(association, identifier, message_id):
             if response.status_code not in PENDING:
                 result.status_code = response.status_code
                 result.sub_operations = response.sub_operations
@@ -293,7 +293,7 @@ def _followed(
     return result
 
 
-def _answers(
+def _get_responses(
     association: PynetdicomAssociation, identifier: Dataset, message_id: int
 ) -> Iterator[MoveResponse]:
     for status, data_set in association.assoc.send_c_get(identifier, STUDY_ROOT_GET, msg_id=message_id):
@@ -313,7 +313,7 @@ def _failed_uids(data_set: Dataset | None) -> tuple[str, ...]:
         return ()
     try:
         value = data_set.get("FailedSOPInstanceUIDList")
-        texts = [str(one) for one in value] if isinstance(value, (MultiValue, list)) else [str(value or "")]
+        texts = [str(uid) for uid in value] if isinstance(value, (MultiValue, list)) else [str(value or "")]
     except _UNREADABLE:
         return ()
     return uids_of(texts)

@@ -235,14 +235,3 @@ def guarded(
             association.assoc.send_c_cancel(message_id, query_model=query_model)
 
     association.responses.begin(cancellation, send_cancel, deadline)
-
-
-__all__ = [
-    "Association",
-    "Peer",
-    "PynetdicomAssociation",
-    "Timeouts",
-    "guarded",
-    "open_contexts",
-    "open_pynetdicom_association",
-]

@@ -41,7 +41,7 @@ def command(status: int, *, has_data_set: bool) -> bytes:
     return encode_command(elements, has_data_set=has_data_set)
 
 
-def answer(status: int, match: Dataset | None = None, *, implicit: bool = True) -> bytes:
+def response(status: int, match: Dataset | None = None, *, implicit: bool = True) -> bytes:
     """Return a C-FIND-RSP as PDUs."""
     stream = p_data(1, command(status, has_data_set=match is not None), is_command=True, maximum_length=0)
     if match is not None:
@@ -61,7 +61,7 @@ def opened(pacs: StrangePacs) -> FindAssociation:
     return open_find_association(pacs.peer, QUICK)
 
 
-def ask(pacs: StrangePacs, identifier: Dataset | None = None) -> FindResult[StudyMatch]:
+def found(pacs: StrangePacs, identifier: Dataset | None = None) -> FindResult[StudyMatch]:
     association = opened(pacs)
     result = association.c_find(identifier or study_identifier(), study_match)
     association.release()
@@ -77,25 +77,27 @@ def outcome(result: FindResult[StudyMatch]) -> Outcome:
 
 
 @pytest.mark.parametrize(("transfer_syntax", "implicit"), [(IMPLICIT, True), (EXPLICIT, False)])
-def test_answers_are_read_in_the_transfer_syntax_that_was_agreed(strange_pacs, transfer_syntax, implicit):
+def test_responses_are_read_in_the_accepted_transfer_syntax(strange_pacs, transfer_syntax, implicit):
     # Given
-    reply = says(*(answer(PENDING, study(number), implicit=implicit) for number in range(3)), answer(SUCCESS))
+    reply = says(
+        *(response(PENDING, study(number), implicit=implicit) for number in range(3)), response(SUCCESS)
+    )
     # When
-    result = ask(strange_pacs(reply, accept=acceptance(transfer_syntax)))
+    result = found(strange_pacs(reply, accept=acceptance(transfer_syntax)))
     # Then
     assert result.complete
     assert [match.study_instance_uid for match in result.matches] == ["1.2.0", "1.2.1", "1.2.2"]
 
 
-def test_answers_that_come_byte_by_byte_are_put_together(strange_pacs):
+def test_responses_that_come_byte_by_byte_are_assembled(strange_pacs):
     # Given
     def dribble(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for byte in answer(PENDING, study(1)) + answer(SUCCESS):
+        for byte in response(PENDING, study(1)) + response(SUCCESS):
             connection.sendall(bytes([byte]))
 
     # When
-    result = ask(strange_pacs(dribble))
+    result = found(strange_pacs(dribble))
     # Then
     assert result.complete
     assert len(result.matches) == 1
@@ -103,9 +105,9 @@ def test_answers_that_come_byte_by_byte_are_put_together(strange_pacs):
 
 def test_a_request_is_cut_into_what_the_peer_takes(strange_pacs):
     # Given
-    pacs = strange_pacs(says(answer(SUCCESS)), accept=acceptance(maximum_length=64))
+    pacs = strange_pacs(says(response(SUCCESS)), accept=acceptance(maximum_length=64))
     # When
-    result = ask(pacs, series_identifier([f"1.2.{number}" for number in range(100)]))
+    result = found(pacs, series_identifier([f"1.2.{number}" for number in range(100)]))
     # Then
     assert result.complete
     assert max(len(body) for _, body in pacs.received[1:]) == 64
@@ -113,7 +115,7 @@ def test_a_request_is_cut_into_what_the_peer_takes(strange_pacs):
 
 def test_a_final_status_before_the_end_of_the_association_counts(strange_pacs):
     # When
-    result = ask(strange_pacs(says(answer(PENDING, study(1)), answer(SUCCESS), ABORT)))
+    result = found(strange_pacs(says(response(PENDING, study(1)), response(SUCCESS), ABORT)))
     # Then
     assert result.complete
     assert len(result.matches) == 1
@@ -125,8 +127,8 @@ def test_a_final_status_before_the_end_of_the_association_counts(strange_pacs):
 @pytest.mark.parametrize(
     "reply",
     [
-        says(answer(PENDING, study(1)), ABORT),
-        says(answer(PENDING, study(1)), RELEASE_RQ),
+        says(response(PENDING, study(1)), ABORT),
+        says(response(PENDING, study(1)), RELEASE_RQ),
         says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
         says(b"\x04\0\x40\0\0\0" + bytes(1000)),
         says(b"\x04\0\0\0\0\x06\0\0\0\xff\x01\x03"),
@@ -154,7 +156,7 @@ def test_a_final_status_before_the_end_of_the_association_counts(strange_pacs):
         "out of turn",
     ],
 )
-def test_a_peer_that_ends_or_speaks_no_dicom_is_told_as_aborted_at_once(strange_pacs, reply):
+def test_a_peer_that_ends_or_speaks_no_dicom_has_aborted(strange_pacs, reply):
     # Given
     pacs = strange_pacs(reply)
     association = opened(pacs)
@@ -168,35 +170,35 @@ def test_a_peer_that_ends_or_speaks_no_dicom_is_told_as_aborted_at_once(strange_
     assert not association.alive
 
 
-def test_a_peer_that_never_completes_an_answer_has_timed_out(strange_pacs):
+def test_a_peer_that_never_completes_a_response_has_timed_out(strange_pacs):
     # Given
     def dribble(connection: socket.socket) -> None:
-        for byte in answer(PENDING, study(1)):
+        for byte in response(PENDING, study(1)):
             connection.sendall(bytes([byte]))
             time.sleep(0.05)
 
     # When
-    result = ask(strange_pacs(dribble))
+    result = found(strange_pacs(dribble))
     # Then
     assert outcome(result) is Outcome.TIMED_OUT
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "responses",
     [
-        [answer(PENDING), answer(SUCCESS)],
-        [answer(PENDING, Dataset()), answer(SUCCESS)],
+        [response(PENDING), response(SUCCESS)],
+        [response(PENDING, Dataset()), response(SUCCESS)],
         [
             p_data(1, command(PENDING, has_data_set=True), is_command=True, maximum_length=0),
             p_data(1, b"\x20\x00\x0d\x00\xff\0\0\x001.2.3", is_command=False, maximum_length=0),
-            answer(SUCCESS),
+            response(SUCCESS),
         ],
     ],
     ids=["no match", "empty match", "cut off"],
 )
-def test_a_match_that_cannot_be_read_makes_the_answer_incomplete(strange_pacs, answers):
+def test_a_match_that_cannot_be_read_makes_the_result_incomplete(strange_pacs, responses):
     # When
-    result = ask(strange_pacs(says(answer(PENDING, study(1)), *answers)))
+    result = found(strange_pacs(says(response(PENDING, study(1)), *responses)))
     # Then
     assert outcome(result) is Outcome.BAD_ANSWER
     assert (len(result.matches), result.broken, result.status_code) == (1, 1, SUCCESS)
@@ -204,14 +206,14 @@ def test_a_match_that_cannot_be_read_makes_the_answer_incomplete(strange_pacs, a
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(garbage=st.binary(min_size=1, max_size=200), good=st.integers(0, 2))
-def test_random_bytes_in_place_of_an_answer_never_make_it_complete(strange_pacs, garbage, good):
+def test_random_bytes_instead_of_a_response_are_never_complete(strange_pacs, garbage, good):
     # Given
     def reply(connection: socket.socket) -> None:
-        connection.sendall(b"".join(answer(PENDING, study(number)) for number in range(good)) + garbage)
+        connection.sendall(b"".join(response(PENDING, study(number)) for number in range(good)) + garbage)
         connection.shutdown(socket.SHUT_WR)
 
     # When
-    result = ask(strange_pacs(reply))
+    result = found(strange_pacs(reply))
     # Then
     assert not result.complete
     assert len(result.matches) <= good
@@ -220,14 +222,14 @@ def test_random_bytes_in_place_of_an_answer_never_make_it_complete(strange_pacs,
 # Between requests
 
 
-@pytest.mark.parametrize("last_words", [RELEASE_RQ, ABORT, b"", b"nonsense"])
-def test_an_idle_association_that_the_peer_ended_is_not_alive(strange_pacs, last_words):
+@pytest.mark.parametrize("ending", [RELEASE_RQ, ABORT, b"", b"nonsense"])
+def test_an_idle_association_that_the_peer_ended_is_not_alive(strange_pacs, ending):
     # Given
     def reply(connection: socket.socket) -> None:
-        connection.sendall(answer(SUCCESS))
+        connection.sendall(response(SUCCESS))
         time.sleep(0.05)
-        if last_words:
-            connection.sendall(last_words)
+        if ending:
+            connection.sendall(ending)
         else:
             connection.shutdown(socket.SHUT_WR)
 
@@ -240,9 +242,9 @@ def test_an_idle_association_that_the_peer_ended_is_not_alive(strange_pacs, last
     assert not association.alive
 
 
-def test_both_may_ask_for_the_release_at_the_same_time(strange_pacs):
+def test_both_may_request_the_release_at_the_same_time(strange_pacs):
     # Given
-    pacs = strange_pacs(says(answer(SUCCESS), RELEASE_RQ))
+    pacs = strange_pacs(says(response(SUCCESS), RELEASE_RQ))
     association = opened(pacs)
     association.c_find(study_identifier(), study_match)
     # When

@@ -39,7 +39,7 @@ PENDING, SUCCESS, WARNING, REFUSED, CANCELLED = 0xFF00, 0x0000, 0xB000, 0xA702, 
 IDENTIFIER = move_identifier("IMAGE", ["1.2.1"], ["1.2.2"], ["1.2.3", "1.2.4"])
 
 
-def answer(status: int, data_set: bytes | None = None, field: int = C_MOVE_RSP, **counters: int) -> bytes:
+def response(status: int, data_set: bytes | None = None, field: int = C_MOVE_RSP, **counters: int) -> bytes:
     """Return a C-MOVE-RSP as PDUs."""
     numbers = {
         "remaining": REMAINING_SUB_OPERATIONS,
@@ -68,7 +68,7 @@ def failed_list(uids: Sequence[str], *, implicit: bool = True) -> bytes:
     return encoded
 
 
-def ask(
+def moved(
     pacs: StrangePacs, destination: str = "STORE", cancellation: Cancellation | None = None
 ) -> tuple[MoveResult, list[SubOperations]]:
     association = open_move_association(pacs.peer, QUICK)
@@ -83,14 +83,16 @@ def commands_to(pacs: StrangePacs) -> list[dict[int, bytes]]:
     return [decode_command(bytes(pdv.fragment)) for pdv in pdvs if pdv.header & 1]
 
 
-def test_counters_are_told_as_they_come_and_the_last_ones_stand_in_the_result(strange_pacs):
+def test_counters_are_reported_as_they_come_and_the_last_are_kept(strange_pacs):
     # Given: a peer that leaves a counter out in between
     pending = (
-        answer(PENDING, remaining=2, completed=0, failed=0, warning=0),
-        answer(PENDING, completed=1),
+        response(PENDING, remaining=2, completed=0, failed=0, warning=0),
+        response(PENDING, completed=1),
     )
     # When
-    result, progress = ask(strange_pacs(says(*pending, answer(SUCCESS, completed=1, failed=0, warning=1))))
+    result, progress = moved(
+        strange_pacs(says(*pending, response(SUCCESS, completed=1, failed=0, warning=1)))
+    )
     # Then
     assert progress == [SubOperations(2, 0, 0, 0), SubOperations(completed=1)]
     assert result.sub_operations == SubOperations(None, 1, 0, 1)
@@ -100,9 +102,9 @@ def test_counters_are_told_as_they_come_and_the_last_ones_stand_in_the_result(st
 @pytest.mark.parametrize(("title", "sent"), [("STORE", b"STORE "), ("STORES", b"STORES")])
 def test_the_destination_is_sent_with_an_even_length(strange_pacs, title, sent):
     # Given
-    pacs = strange_pacs(says(answer(SUCCESS)))
+    pacs = strange_pacs(says(response(SUCCESS)))
     # When
-    ask(pacs, title)
+    moved(pacs, title)
     # Then
     (command,) = commands_to(pacs)
     assert number_of(command, COMMAND_FIELD) == C_MOVE_RQ
@@ -114,9 +116,9 @@ def test_the_failed_list_is_read_in_the_transfer_syntax_that_was_agreed(
     strange_pacs, transfer_syntax, implicit
 ):
     # Given
-    final = answer(WARNING, failed_list(["1.2.3", "1.2.4", "1.2.3"], implicit=implicit), failed=2)
+    final = response(WARNING, failed_list(["1.2.3", "1.2.4", "1.2.3"], implicit=implicit), failed=2)
     # When
-    result, _ = ask(strange_pacs(says(final), accept=acceptance(transfer_syntax)))
+    result, _ = moved(strange_pacs(says(final), accept=acceptance(transfer_syntax)))
     # Then
     assert result.failed_sop_instance_uids == ("1.2.3", "1.2.4")
     assert (result.status_code, result.error) == (WARNING, None)
@@ -135,7 +137,7 @@ def test_the_failed_list_is_read_in_the_transfer_syntax_that_was_agreed(
 )
 def test_a_failed_list_is_believed_as_far_as_it_can_be_read(strange_pacs, data_set, uids):
     # When
-    result, _ = ask(strange_pacs(says(answer(REFUSED, data_set, failed=2))))
+    result, _ = moved(strange_pacs(says(response(REFUSED, data_set, failed=2))))
     # Then
     assert result.failed_sop_instance_uids == uids
     assert result.status_code == REFUSED
@@ -145,45 +147,45 @@ def test_a_failed_list_is_believed_as_far_as_it_can_be_read(strange_pacs, data_s
 @pytest.mark.parametrize(
     "reply",
     [
-        says(answer(PENDING, remaining=1), ABORT),
-        says(answer(PENDING, remaining=1), RELEASE_RQ),
-        says(answer(SUCCESS, field=C_FIND_RSP)),
+        says(response(PENDING, remaining=1), ABORT),
+        says(response(PENDING, remaining=1), RELEASE_RQ),
+        says(response(SUCCESS, field=C_FIND_RSP)),
         says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
     ],
     ids=["abort", "release", "answer to another operation", "another protocol"],
 )
 def test_a_peer_that_ends_or_speaks_no_dicom_gives_no_final_status(strange_pacs, reply):
     # When
-    result, _ = ask(strange_pacs(reply))
+    result, _ = moved(strange_pacs(reply))
     # Then
     assert result.status_code is None
     assert isinstance(result.error, PeerError)
     assert result.error.outcome is Outcome.ABORTED
 
 
-def test_a_peer_that_says_nothing_more_has_timed_out(strange_pacs):
+def test_a_peer_that_falls_silent_has_timed_out(strange_pacs):
     # When
-    result, progress = ask(strange_pacs(says(answer(PENDING, remaining=1))))
+    result, progress = moved(strange_pacs(says(response(PENDING, remaining=1))))
     # Then
     assert len(progress) == 1
     assert isinstance(result.error, PeerError)
     assert result.error.outcome is Outcome.TIMED_OUT
 
 
-def test_a_stop_is_told_to_the_peer_by_c_cancel_and_its_answer_is_awaited(strange_pacs):
+def test_a_stop_sends_c_cancel_and_awaits_the_final_response(strange_pacs):
     # Given
     cancellation, came = Cancellation(), []
 
     def reply(connection: socket.socket) -> None:
-        connection.sendall(answer(PENDING, remaining=2))
+        connection.sendall(response(PENDING, remaining=2))
         cancellation.cancel("stopping")
         connection.settimeout(10)
         came.append(connection.recv(65536))
-        connection.sendall(answer(CANCELLED, remaining=2))
+        connection.sendall(response(CANCELLED, remaining=2))
 
     pacs = strange_pacs(reply)
     # When
-    result, _ = ask(pacs, cancellation=cancellation)
+    result, _ = moved(pacs, cancellation=cancellation)
     # Then
     ((_, body),) = PduSplitter().feed(came[0])
     (pdv,) = pdvs_of(body)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from services.echo.ping import ping
-from shared.dicom.association import c_find
+from shared.dicom.association import c_find, sub_operations
 from shared.dicom.association.c_find import FindResult, open_find_association
 from shared.dicom.association.c_move import move_identifier, open_move_association
 from shared.dicom.association.establishment import Peer, Timeouts
@@ -167,8 +167,9 @@ def test_a_move_whose_peer_never_ends_is_ended(strange_pacs, message):
     assert time.monotonic() - began < 15
 
 
-def test_a_move_that_floods_with_pending_responses_is_ended(strange_pacs):
+def test_a_move_that_floods_with_pending_responses_is_ended(strange_pacs, monkeypatch):
     # Given
+    monkeypatch.setattr(sub_operations, "MAX_PENDING_RESPONSES", 2000)
     burst = b"".join(pending_move(completed=number, remaining=0) for number in range(1000))
     pacs = strange_pacs(endlessly(lambda _: burst, 0))
     # When

@@ -12,7 +12,8 @@ import pytest
 
 from shared.dicom.association.base import Association
 from shared.dicom.association.c_find import FindAssociation, open_find_association
-from shared.dicom.association.pynetdicom_association import Peer, Timeouts, open_pynetdicom_association
+from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.association.pynetdicom_association import open_pynetdicom_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -54,7 +55,7 @@ def failure(request) -> Callable[..., PeerError]:
     return fail
 
 
-def ask(association: FindAssociation, cancellation: Cancellation | None = None):
+def found(association: FindAssociation, cancellation: Cancellation | None = None):
     return association.c_find(study_identifier(), study_match, cancellation)
 
 
@@ -78,7 +79,7 @@ def test_a_name_without_address_is_host_not_found(failure):
     assert "pacs.invalid" in error.detail
 
 
-def test_a_peer_that_accepts_the_connection_and_says_nothing_has_timed_out(failure):
+def test_a_peer_that_accepts_the_connection_in_silence_has_timed_out(failure):
     # Given
     with socket.create_server(("127.0.0.1", 0)) as silent:
         # When
@@ -115,7 +116,7 @@ def test_a_peer_that_closes_the_connection_has_aborted(failure):
         ("no_reason_given", False, False),
     ],
 )
-def test_a_rejection_is_told_in_words_and_says_whether_waiting_helps(
+def test_a_rejection_names_its_reason_and_whether_waiting_helps(
     failure, scripted_pacs, rejection, permanent, congested
 ):
     # Given
@@ -183,11 +184,11 @@ def test_stopping_before_the_association_opens_nothing(scripted_pacs):
 # Asking
 
 
-def test_a_complete_answer_has_no_error(scripted_pacs):
+def test_a_complete_result_has_no_error(scripted_pacs):
     # Given
     association = opened(scripted_pacs([ct_study() for _ in range(7)]))
     # When
-    result = ask(association)
+    result = found(association)
     association.release()
     # Then
     assert result.complete
@@ -211,9 +212,7 @@ def test_a_complete_answer_has_no_error(scripted_pacs):
         ({"kind": "missing_study_uid"}, Outcome.BAD_ANSWER, 0),
     ],
 )
-def test_an_answer_that_does_not_end_well_is_never_complete(
-    scripted_pacs, fault, outcome, status_code, after
-):
+def test_a_find_that_does_not_end_well_is_never_complete(scripted_pacs, fault, outcome, status_code, after):
     # Given
     association = opened(
         scripted_pacs(
@@ -222,7 +221,7 @@ def test_an_answer_that_does_not_end_well_is_never_complete(
         )
     )
     # When
-    result = ask(association)
+    result = found(association)
     association.release()
     # Then
     assert not result.complete
@@ -232,13 +231,13 @@ def test_an_answer_that_does_not_end_well_is_never_complete(
 
 
 @pytest.mark.parametrize("kind", ["wrong_character_set", "many_modalities"])
-def test_an_odd_but_readable_answer_is_complete(scripted_pacs, kind):
+def test_an_odd_but_readable_response_is_complete(scripted_pacs, kind):
     # Given
     association = opened(
         scripted_pacs([ct_study() for _ in range(3)], faults=[Fault(operation="find", kind=kind)])
     )
     # When
-    result = ask(association)
+    result = found(association)
     association.release()
     # Then
     assert result.complete
@@ -255,11 +254,11 @@ def test_an_accession_number_of_any_script_is_found(scripted_pacs):
     assert [match.accession_number for match in result.matches] == ["胸Ж1"]
 
 
-def test_an_association_without_final_answer_is_not_used_again(scripted_pacs):
+def test_an_association_without_final_response_is_not_used_again(scripted_pacs):
     # Given
     association = opened(scripted_pacs([ct_study()], faults=[Fault(operation="find", kind="never_answer")]))
     # When
-    ask(association)
+    found(association)
     # Then
     assert not association.alive
 
@@ -272,7 +271,7 @@ def test_cancelling_sends_c_cancel_and_ends_within_two_seconds(scripted_pacs):
     threading.Timer(0.5, cancellation.cancel, ["cancelled"]).start()
     # When
     began = time.monotonic()
-    result = ask(association, cancellation)
+    result = found(association, cancellation)
     took_s = time.monotonic() - began
     association.release()
     # Then
@@ -289,7 +288,7 @@ def test_a_peer_that_ignores_c_cancel_is_aborted(scripted_pacs):
     cancellation.cancel("cancelled")
     # When
     began = time.monotonic()
-    result = ask(association, cancellation)
+    result = found(association, cancellation)
     # Then
     assert time.monotonic() - began < 5
     assert isinstance(result.error, InterruptedWorkError)
@@ -306,7 +305,7 @@ def test_the_pool_gives_the_same_association_to_tasks_that_follow_each_other(scr
     # When
     for _ in range(5):
         with pool.find(peer_of(pacs)) as association:
-            assert ask(association).complete
+            assert found(association).complete
     pool.close()
     # Then
     assert pacs.witness.associations == 1
@@ -321,7 +320,7 @@ def test_the_pool_opens_a_new_association_after_a_broken_one(scripted_pacs):
     results = []
     for _ in range(2):
         with pool.find(peer_of(pacs)) as association:
-            results.append(ask(association).complete)
+            results.append(found(association).complete)
     pool.close()
     # Then
     assert results == [False, True]

@@ -71,8 +71,8 @@ def _serve(server: socket.socket, script: Script) -> None:
         assert kind == 1
         request = decode_rq(_exactly(connection, length))
         accepted, results = negotiate(request, lambda _uid: True)
-        answer = associate_ac(request, accepted, results, 65536, Implementation("1.2.3", "ODD"))
-        connection.sendall(answer)
+        response = associate_ac(request, accepted, results, 65536, Implementation("1.2.3", "ODD"))
+        connection.sendall(response)
         connection.recv(65536)
         script(connection)
         while connection.recv(65536):
@@ -86,7 +86,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
     return data
 
 
-def test_a_report_before_the_answer_is_kept():
+def test_a_report_before_the_response_is_kept():
     # Given
     def at_once(connection: socket.socket) -> None:
         connection.sendall(report("1.9") + command(N_ACTION_RSP))
@@ -94,10 +94,10 @@ def test_a_report_before_the_answer_is_kept():
     with peer(at_once) as association:
         # When
         association.ask("1.9", REFERENCES)
-        said = association.report(1.0)
+        reported = association.report(1.0)
     # Then
-    assert said is not None
-    assert (said.transaction_uid, sorted(said.committed)) == ("1.9", ["1.2.3"])
+    assert reported is not None
+    assert (reported.transaction_uid, sorted(reported.committed)) == ("1.9", ["1.2.3"])
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_reports_that_are_none_are_refused_and_the_next_one_is_taken():
     with peer(several) as association:
         association.ask("1.9", REFERENCES)
         # When
-        said = [association.report(1.0) for _ in range(3)]
+        reports = [association.report(1.0) for _ in range(3)]
     # Then
-    assert [one.transaction_uid if one else None for one in said] == [None, None, "1.9"]
+    assert [report.transaction_uid if report else None for report in reports] == [None, None, "1.9"]
 
 
 def test_a_wait_for_a_report_can_be_ended():

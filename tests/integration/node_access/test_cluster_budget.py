@@ -56,16 +56,16 @@ def make_budget(database, clock, monkeypatch):
 
 def limited(database, **limits) -> int:
     """Return the id of the node `pacs` with these limits, made or changed."""
-    said = {"kind": "remote", "name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"} | limits
+    values = {"kind": "remote", "name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"} | limits
     with database.write() as session:
-        return edit_node(session, add_node(session, parse_node(said), NOON), parse_node(said)).id
+        return edit_node(session, add_node(session, parse_node(values), NOON), parse_node(values)).id
 
 
 def changed(database, node_id: int, **limits) -> None:
     with database.write() as session:
         node = find_node(session, node_id)
-        said = {"kind": "remote", "name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"}
-        edit_node(session, node, parse_node(said | limits))
+        values = {"kind": "remote", "name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"}
+        edit_node(session, node, parse_node(values | limits))
 
 
 def lease_now(budget: ClusterBudget, node_id: int) -> Lease | None:
@@ -189,7 +189,7 @@ def test_a_changed_limit_holds_for_the_next_association(database, make_budget):
     assert lease_now(budget, node_id) is None
 
 
-def test_who_waits_too_long_is_told_what_for(database, make_budget, clock, monkeypatch):
+def test_a_wait_that_is_too_long_ends_with_its_reason(database, make_budget, clock, monkeypatch):
     # Given
     monkeypatch.setattr("shared.node_access.cluster_budget.NEW_ASSOCIATION_WAIT_S", 0.05)
     node_id = limited(database, max_associations=1)
@@ -203,11 +203,11 @@ def test_who_waits_too_long_is_told_what_for(database, make_budget, clock, monke
                 turn.pause()
 
     # Then
-    with pytest.raises(NotNowError) as told:
+    with pytest.raises(NotNowError) as notes:
         wait_for_one()
-    assert told.value.note == "waits for the one association of pacs"
-    assert timedelta(seconds=1) <= told.value.until - clock.now <= timedelta(seconds=3)
-    assert not told.value.whole_node
+    assert notes.value.note == "waits for the one association of pacs"
+    assert timedelta(seconds=1) <= notes.value.until - clock.now <= timedelta(seconds=3)
+    assert not notes.value.whole_node
 
 
 def test_who_waits_can_be_stopped(database, make_budget):
@@ -278,15 +278,15 @@ def test_a_request_that_was_not_sent_is_there_for_others(database, make_budget, 
     node_id = limited(database, requests_per_minute=1)
     one, other = make_budget("one"), make_budget("other")
     one.take_request(node_id, None, begun=False)
-    with pytest.raises(NotNowError) as told:
+    with pytest.raises(NotNowError) as notes:
         other.take_request(node_id, None, begun=False)
     # When
     one.give_back_request(node_id)
     # Then
     other.take_request(node_id, None, begun=False)
-    assert told.value.until - clock.now == timedelta(minutes=1)
-    assert told.value.whole_node
-    assert told.value.note == "pacs takes 1 request a minute"
+    assert notes.value.until - clock.now == timedelta(minutes=1)
+    assert notes.value.whole_node
+    assert notes.value.note == "pacs takes 1 request a minute"
 
 
 def test_a_rate_is_taken_away_at_once(database, make_budget):
@@ -304,19 +304,19 @@ def test_a_rate_is_taken_away_at_once(database, make_budget):
 # Hours
 
 
-def test_outside_its_hours_a_node_is_not_asked(database, make_budget, clock):
+def test_outside_its_hours_a_node_gets_no_request(database, make_budget, clock):
     # Given
     node_id = limited(database, hours="18:00-06:00", time_zone="Europe/Berlin")
     budget = make_budget()
     # When
-    with pytest.raises(NotNowError) as told:
+    with pytest.raises(NotNowError) as notes:
         budget.take_request(node_id, None, begun=True)
-    clock.now = told.value.until
+    clock.now = notes.value.until
     budget.take_request(node_id, None, begun=False)
     # Then
-    assert told.value.until == NOON.replace(hour=16)
-    assert told.value.note == "pacs may be asked from 18:00"
-    assert told.value.whole_node
+    assert notes.value.until == NOON.replace(hour=16)
+    assert notes.value.note == "pacs may be asked from 18:00"
+    assert notes.value.whole_node
 
 
 def test_who_has_no_limits_is_never_kept(database, make_budget):

@@ -37,9 +37,9 @@ def unsteady(database_url):
 
 def test_what_was_given_back_without_a_database_is_free_once_it_is_there_again(unsteady):
     # Given
-    said = {"kind": "remote", "name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"}
+    values = {"kind": "remote", "name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"}
     with unsteady.write() as session:
-        node_id = add_node(session, parse_node({**said, "max_associations": 1}), utc_now()).id
+        node_id = add_node(session, parse_node({**values, "max_associations": 1}), utc_now()).id
     one, other = Leases(unsteady, "one", utc_now), Leases(unsteady, "other", utc_now)
     assert one.attempt(node_id, "of-one")
     unsteady.away = True

@@ -22,16 +22,22 @@ QUICK = Timeouts(connect_s=1.0, response_s=2.0)
 
 def limited_peer(database, pacs, **limits) -> Peer:
     """Return the PACS as a node with these limits, made or changed."""
-    said = {"kind": "remote", "name": "pacs", "host": pacs.host, "port": pacs.port, "ae_title": pacs.ae_title}
+    values = {
+        "kind": "remote",
+        "name": "pacs",
+        "host": pacs.host,
+        "port": pacs.port,
+        "ae_title": pacs.ae_title,
+    }
     with database.write() as session:
         if list_nodes(session, "remote"):
-            node = edit_node(session, find_node(session, "pacs"), parse_node(said | limits))
+            node = edit_node(session, find_node(session, "pacs"), parse_node(values | limits))
         else:
-            node = add_node(session, parse_node(said | limits), utc_now())
+            node = add_node(session, parse_node(values | limits), utc_now())
     return Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR", node.id)
 
 
-def ask(association: FindAssociation):
+def found(association: FindAssociation):
     return association.c_find(study_identifier(), study_match)
 
 
@@ -44,7 +50,7 @@ def closed_hours() -> str:
 def is_kept_from(association: FindAssociation) -> bool:
     """Ask, and tell whether the node's hours forbade it."""
     try:
-        ask(association)
+        found(association)
     except NotNowError:
         return True
     return False
@@ -60,7 +66,7 @@ def test_the_pool_ends_an_idle_association_that_stands_in_the_way_of_another_ser
     pool = AssociationPool(QUICK, budget)
     # When
     with pool.find(peer) as finding:
-        assert ask(finding).complete
+        assert found(finding).complete
     with pool.move(peer) as moving:
         both = (finding.alive, moving.alive)
     pool.close()
@@ -80,7 +86,7 @@ def test_the_place_of_an_idle_association_that_its_peer_ended_is_given_back(
     budget = ClusterBudget(sqlite_database, "test")
     pool = AssociationPool(QUICK, budget)
     with pool.find(peer) as association:
-        assert ask(association).complete
+        assert found(association).complete
     # When
     pacs.stop()
     # Then
@@ -101,7 +107,7 @@ def test_each_request_over_one_association_is_counted(scripted_pacs, sqlite_data
     pool = AssociationPool(QUICK, ClusterBudget(sqlite_database, "test"))
     # When
     with pool.find(peer) as association:
-        complete = [ask(association).complete for _ in range(3)]
+        complete = [found(association).complete for _ in range(3)]
         limited_peer(sqlite_database, pacs, hours=closed_hours())
         wait_until(lambda: is_kept_from(association))
         still_open = association.alive

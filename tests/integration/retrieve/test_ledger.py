@@ -16,7 +16,7 @@ from services.retrieve.tasks import RetrieveJobService
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Query, Retrieve, RetrieveObject, StoredObject
 from shared.database.session import Database
-from shared.dicom.association.pynetdicom_association import Timeouts
+from shared.dicom.association.establishment import Timeouts
 from shared.dicom.errors import Outcome, PeerError
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask

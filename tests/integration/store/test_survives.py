@@ -17,7 +17,7 @@ import pytest
 from services.store.index import announcer, group_commit
 from services.store.metrics.health import write_problem
 from services.store.objects.folder import ObjectFolder
-from services.store.scp.receiver_process import answer_within_s
+from services.store.scp.receiver_process import respond_within_s
 from services.store.scp.server import CannotListenError
 from shared.broker.memory.broker import MemoryBroker
 from shared.errors import BrokerAwayError
@@ -291,8 +291,8 @@ def test_a_long_absence_of_the_database_is_told_and_the_object_is_found_later(tm
 
 def test_the_answer_comes_before_the_sender_has_timed_out():
     # When / Then
-    assert answer_within_s(60.0) == 50.0
-    assert answer_within_s(5.0) == 2.5
+    assert respond_within_s(60.0) == 50.0
+    assert respond_within_s(5.0) == 2.5
 
 
 def test_files_that_the_index_misses_are_indexed_and_rows_without_a_file_go(tmp_path):

@@ -50,8 +50,11 @@ def test_where_one_modality_is_wanted_the_peer_need_not_convert_anything(modalit
     # When
     offered = offers(wanted)
     # Then
-    assert all((one, (EXPLICIT,)) in offered and (one, (IMPLICIT,)) in offered for one in wanted)
-    assert {one for one, _ in offered} == set(EVERY_CLASS)
+    assert all(
+        (storage_class, (EXPLICIT,)) in offered and (storage_class, (IMPLICIT,)) in offered
+        for storage_class in wanted
+    )
+    assert {storage_class for storage_class, _ in offered} == set(EVERY_CLASS)
 
 
 def test_a_modality_that_is_not_known_may_be_anything():

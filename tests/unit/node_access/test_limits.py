@@ -70,7 +70,7 @@ def test_what_is_no_hours_is_refused(text):
 
 
 @given(some_hours)
-def test_hours_are_kept_as_they_were_said(hours):
+def test_hours_are_kept_as_they_were_given(hours):
     assert parse_hours(format_hours(hours)) == hours
 
 

@@ -38,7 +38,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
     database.close()
 
 
-def said(**changes: Any) -> dict[str, Any]:
+def attributes(**changes: Any) -> dict[str, Any]:
     return {"kind": "remote", "name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"} | changes
 
 
@@ -78,27 +78,27 @@ def said(**changes: Any) -> dict[str, Any]:
 def test_a_malformed_value_is_refused_by_the_name_of_its_field(field: str, value: object) -> None:
     # When / Then
     with pytest.raises(InvalidInputError) as refused:
-        parse_node(said(**{field: value}))
+        parse_node(attributes(**{field: value}))
     assert refused.value.field == field
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "::1", "pacs", "pacs.hospital.example", "doseqr_store"])
 def test_a_host_is_a_name_or_an_address(host: str) -> None:
     # When / Then
-    assert parse_node(said(host=host)).host == host
+    assert parse_node(attributes(host=host)).host == host
 
 
 def test_a_store_node_has_no_calling_title() -> None:
     # When / Then
     with pytest.raises(InvalidInputError, match="calling_ae_title"):
-        parse_node(said(kind="store", calling_ae_title="ME"))
+        parse_node(attributes(kind="store", calling_ae_title="ME"))
 
 
 def test_adding_the_same_again_returns_the_same_node(session: Session) -> None:
     # Given
-    first = add_node(session, parse_node(said()), NOW)
+    first = add_node(session, parse_node(attributes()), NOW)
     # When
-    second = add_node(session, parse_node(said(ae_title=" PACS ", port="104")), NOW)
+    second = add_node(session, parse_node(attributes(ae_title=" PACS ", port="104")), NOW)
     # Then
     assert second.id == first.id
     assert len(list_nodes(session)) == 1
@@ -106,17 +106,17 @@ def test_adding_the_same_again_returns_the_same_node(session: Session) -> None:
 
 def test_a_name_is_unique_over_both_kinds(session: Session) -> None:
     # Given
-    add_node(session, parse_node(said()), NOW)
+    add_node(session, parse_node(attributes()), NOW)
     # When / Then
     with pytest.raises(InvalidInputError, match="already a remote node") as refused:
-        add_node(session, parse_node(said(kind="store")), NOW)
+        add_node(session, parse_node(attributes(kind="store")), NOW)
     assert refused.value.field == "name"
 
 
 @pytest.mark.parametrize("reference", [1, "1", "pacs", " pacs "])
 def test_a_node_is_found_by_id_and_by_name(session: Session, reference: int | str) -> None:
     # Given
-    node = add_node(session, parse_node(said()), NOW)
+    node = add_node(session, parse_node(attributes()), NOW)
     # When / Then
     assert find_node(session, reference).id == node.id
 
@@ -124,7 +124,7 @@ def test_a_node_is_found_by_id_and_by_name(session: Session, reference: int | st
 @pytest.mark.parametrize("reference", [99, "99", "nowhere", "9" * 40, ""])
 def test_an_unknown_node_is_refused_with_the_known_names(session: Session, reference: int | str) -> None:
     # Given
-    add_node(session, parse_node(said()), NOW)
+    add_node(session, parse_node(attributes()), NOW)
     # When / Then
     with pytest.raises(NotFoundError, match="pacs") as refused:
         find_node(session, reference, "remote")
@@ -134,7 +134,7 @@ def test_an_unknown_node_is_refused_with_the_known_names(session: Session, refer
 
 def test_a_node_of_the_other_kind_is_refused(session: Session) -> None:
     # Given
-    add_node(session, parse_node(said()), NOW)
+    add_node(session, parse_node(attributes()), NOW)
     # When / Then
     with pytest.raises(InvalidInputError, match="is a remote node, not a store node"):
         find_node(session, "pacs", "store")
@@ -142,22 +142,22 @@ def test_a_node_of_the_other_kind_is_refused(session: Session) -> None:
 
 def test_an_edited_node_keeps_its_id_and_kind(session: Session) -> None:
     # Given
-    node = add_node(session, parse_node(said()), NOW)
+    node = add_node(session, parse_node(attributes()), NOW)
     # When
-    edited = edit_node(session, node, parse_node(said(port=11112, calling_ae_title="CALLER")))
+    edited = edit_node(session, node, parse_node(attributes(port=11112, calling_ae_title="CALLER")))
     # Then
     assert node_json(edited) == node_json(node) | {"port": 11112, "calling_ae_title": "CALLER"}
     with pytest.raises(InvalidInputError) as refused:
-        edit_node(session, node, parse_node(said(kind="store")))
+        edit_node(session, node, parse_node(attributes(kind="store")))
     assert refused.value.field == "kind"
 
 
 def test_a_removed_node_frees_its_name_and_stays_in_the_table(session: Session) -> None:
     # Given
-    node = add_node(session, parse_node(said(name="n" * 64)), NOW)
+    node = add_node(session, parse_node(attributes(name="n" * 64)), NOW)
     # When
     remove_node(session, node, NOW)
-    again = add_node(session, parse_node(said(name="n" * 64)), NOW)
+    again = add_node(session, parse_node(attributes(name="n" * 64)), NOW)
     # Then
     assert again.id != node.id
     assert node.name.endswith(f"#removed-{node.id}")
@@ -190,7 +190,7 @@ def test_the_own_store_follows_a_changed_port(session: Session) -> None:
 
 def test_another_node_of_the_own_stores_name_is_left_alone(session: Session) -> None:
     # Given
-    other = add_node(session, parse_node(said(name="doseqr", kind="store", host="archive")), NOW)
+    other = add_node(session, parse_node(attributes(name="doseqr", kind="store", host="archive")), NOW)
     # When
     own = ensure_own_store(session, Settings(), NOW)
     # Then
@@ -200,7 +200,7 @@ def test_another_node_of_the_own_stores_name_is_left_alone(session: Session) -> 
 
 def test_limits_are_kept_in_one_form(session: Session) -> None:
     # Given
-    given = said(
+    given = attributes(
         max_associations=" 2 ", requests_per_minute="120", hours=" 18:00 - 06:00", time_zone="Europe/Berlin"
     )
     # When
@@ -212,18 +212,18 @@ def test_limits_are_kept_in_one_form(session: Session) -> None:
 
 def test_an_edit_that_does_not_speak_of_limits_keeps_them(session: Session) -> None:
     # Given
-    node = add_node(session, parse_node(said(max_associations=2, requests_per_minute=60)), NOW)
+    node = add_node(session, parse_node(attributes(max_associations=2, requests_per_minute=60)), NOW)
     # When
-    edit_node(session, node, parse_node(said(port=105)))
+    edit_node(session, node, parse_node(attributes(port=105)))
     # Then
     assert (node.port, node.max_associations, node.requests_per_minute) == (105, 2, 60)
 
 
 def test_an_empty_text_takes_the_limit_of_requests_away(session: Session) -> None:
     # Given
-    node = add_node(session, parse_node(said(requests_per_minute=60)), NOW)
+    node = add_node(session, parse_node(attributes(requests_per_minute=60)), NOW)
     # When
-    edit_node(session, node, parse_node(said(requests_per_minute="")))
+    edit_node(session, node, parse_node(attributes(requests_per_minute="")))
     # Then
     assert node.requests_per_minute is None
 
@@ -234,4 +234,4 @@ def test_an_empty_text_takes_the_limit_of_requests_away(session: Session) -> Non
 def test_limits_are_for_remote_nodes_only(limit: dict[str, Any]) -> None:
     # When / Then
     with pytest.raises(InvalidInputError, match=f"{next(iter(limit))} is for remote nodes only"):
-        parse_node(said(kind="store", **limit))
+        parse_node(attributes(kind="store", **limit))

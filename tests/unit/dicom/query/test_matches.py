@@ -58,16 +58,16 @@ def test_series_and_objects_are_read_with_what_they_belong_to():
     series = series_match(
         match(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.3", Modality="SR", SeriesNumber="-4")
     )
-    one = object_match(match(SeriesInstanceUID="1.2.3", SOPInstanceUID="1.2.3.4", SOPClassUID="1.2.840"))
+    found = object_match(match(SeriesInstanceUID="1.2.3", SOPInstanceUID="1.2.3.4", SOPClassUID="1.2.840"))
     # Then
     assert (series.study_instance_uid, series.series_instance_uid) == ("1.2", "1.2.3")
     assert (series.modality, series.series_number, series.instance_count) == ("SR", -4, None)
-    assert (one.study_instance_uid, one.series_instance_uid, one.sop_instance_uid) == (
+    assert (found.study_instance_uid, found.series_instance_uid, found.sop_instance_uid) == (
         None,
         "1.2.3",
         "1.2.3.4",
     )
-    assert one.sop_class_uid == "1.2.840"
+    assert found.sop_class_uid == "1.2.840"
 
 
 @pytest.mark.parametrize("read", [study_match, series_match, object_match])
@@ -160,7 +160,7 @@ def test_random_bytes_are_a_match_or_broken(data):
             read(match_of(data))
 
 
-def test_a_long_text_is_cut_and_says_so():
+def test_a_long_text_is_cut_with_a_mark():
     # Given
     given = raw((STUDY_INSTANCE_UID, b"1.2.3\0"), (STUDY_DESCRIPTION, b"X" * (1 << 20)))
     # When

@@ -56,8 +56,8 @@ def report_of(
     ds.FailedSOPSequence = Sequence([item(uid, reason) for uid, reason in failed.items()])
     for name in ("ReferencedSOPSequence", "FailedSOPSequence"):
         ds[name].is_undefined_length = undefined_length
-        for one in ds[name].value:
-            one.is_undefined_length_sequence_item = undefined_length
+        for sequence_item in ds[name].value:
+            sequence_item.is_undefined_length_sequence_item = undefined_length
     return ds
 
 
@@ -71,12 +71,14 @@ def encoded(ds: Dataset, *, implicit: bool) -> bytes:
 @given(uid=uids, named=st.lists(uids, max_size=20, unique=True))
 def test_a_request_is_read_by_pydicom_as_it_is_meant(implicit, uid, named):
     # When
-    data = encode_request(uid, [Reference(CT, one) for one in named], implicit=implicit)
+    data = encode_request(
+        uid, [Reference(CT, sop_instance_uid) for sop_instance_uid in named], implicit=implicit
+    )
     # Then
     ds = decode(BytesIO(data), implicit, True)
     assert ds.TransactionUID == uid
-    assert [one.ReferencedSOPInstanceUID for one in ds.ReferencedSOPSequence] == named
-    assert all(one.ReferencedSOPClassUID == CT for one in ds.ReferencedSOPSequence)
+    assert [reference.ReferencedSOPInstanceUID for reference in ds.ReferencedSOPSequence] == named
+    assert all(reference.ReferencedSOPClassUID == CT for reference in ds.ReferencedSOPSequence)
 
 
 @both_encodings
@@ -99,7 +101,7 @@ def test_a_report_is_read_as_pydicom_writes_it(implicit, uid, committed, failed,
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_items_without_a_valid_uid_say_nothing():
+def test_items_without_a_valid_uid_are_ignored():
     # Given
     ds = report_of("1.2.3", ["1.2.4"], {})
     ds.ReferencedSOPSequence.append(Dataset())
@@ -202,7 +204,7 @@ def test_success_and_warnings_are_no_refusal(status):
     assert action_error(status) is None
 
 
-def test_failure_reasons_read_as_words():
+def test_failure_reasons_have_a_text():
     # When / Then
     assert reason_words(0x0112) == "0x0112 no such object instance"
     assert reason_words(0x9999) == "0x9999"

@@ -63,17 +63,20 @@ def test_a_request_is_read_as_it_was_written(abstract_syntaxes, maximum_length):
 
 def test_pynetdicom_reads_our_acceptance_as_it_is_meant():
     # Given
-    asked = request(VERIFICATION, STUDY_ROOT_FIND)
+    proposal = request(VERIFICATION, STUDY_ROOT_FIND)
     # When
-    accepted, results = negotiate(asked, lambda uid: uid == VERIFICATION)
+    accepted, results = negotiate(proposal, lambda uid: uid == VERIFICATION)
     pdu = A_ASSOCIATE_AC()
-    pdu.decode(associate_ac(asked, accepted, results, 131072, OWN))
+    pdu.decode(associate_ac(proposal, accepted, results, 131072, OWN))
     primitive = pdu.to_primitive()
     # Then
     assert isinstance(primitive, A_ASSOCIATE)
-    found = {one.context_id: one.result for one in primitive.presentation_context_definition_results_list}
+    found = {
+        context.context_id: context.result
+        for context in primitive.presentation_context_definition_results_list
+    }
     assert found == {1: 0, 3: 3}
-    assert accepted[1].transfer_syntax == asked.contexts[0].transfer_syntaxes[0]
+    assert accepted[1].transfer_syntax == proposal.contexts[0].transfer_syntaxes[0]
     assert primitive.maximum_length_received == 131072
     assert primitive.calling_ae_title == "SENDER"
 
@@ -110,19 +113,19 @@ def test_proposed_roles_are_read_as_pynetdicom_writes_them(scu, scp):
 
 def test_pynetdicom_reads_the_roles_that_we_accept():
     # Given
-    asked = decode_rq(with_roles((STORAGE_COMMITMENT, 0, 1)))
-    accepted, results = negotiate(asked, lambda _uid: True)
+    proposal = decode_rq(with_roles((STORAGE_COMMITMENT, 0, 1)))
+    accepted, results = negotiate(proposal, lambda _uid: True)
     roles = {STORAGE_COMMITMENT: Roles(scu=False, scp=True)}
     # When
     pdu = A_ASSOCIATE_AC()
-    pdu.decode(associate_ac(asked, accepted, results, 131072, OWN, roles))
+    pdu.decode(associate_ac(proposal, accepted, results, 131072, OWN, roles))
     # Then
-    told = [
+    accepted_roles = [
         item
         for item in pdu.to_primitive().user_information
         if isinstance(item, SCP_SCU_RoleSelectionNegotiation)
     ]
-    assert [(one.sop_class_uid, one.scu_role, one.scp_role) for one in told] == [
+    assert [(roles.sop_class_uid, roles.scu_role, roles.scp_role) for roles in accepted_roles] == [
         (STORAGE_COMMITMENT, False, True)
     ]
 
@@ -146,7 +149,7 @@ def test_pynetdicom_reads_our_rejection_and_our_abort():
     assert (abort.source, abort.reason_diagnostic) == (2, 6)
 
 
-def test_what_no_acceptor_may_accept_is_told():
+def test_a_request_that_nobody_may_accept_has_a_problem():
     # Given
     body = bytearray(associate_rq("STORE", "SENDER", [VERIFICATION], 0, OWN)[HEADER_BYTES:])
     # When / Then

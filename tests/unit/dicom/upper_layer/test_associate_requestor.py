@@ -71,27 +71,27 @@ def test_pynetdicom_reads_our_request_as_it_is_meant():
     assert primitive.implementation_class_uid == "1.2.3.4"
 
 
-def test_relational_queries_are_asked_for_where_they_are_wanted():
+def test_relational_queries_are_proposed_where_they_are_wanted():
     # When
     items = [
-        one
-        for one in requested(relational=True).user_information
-        if isinstance(one, SOPClassExtendedNegotiation)
+        item
+        for item in requested(relational=True).user_information
+        if isinstance(item, SOPClassExtendedNegotiation)
     ]
     # Then
     assert [(item.sop_class_uid, item.service_class_application_information) for item in items] == [
         (STUDY_ROOT_FIND, b"\x01"),
         (VERIFICATION, b"\x01"),
     ]
-    assert not any(isinstance(one, SOPClassExtendedNegotiation) for one in requested().user_information)
+    assert not any(isinstance(item, SOPClassExtendedNegotiation) for item in requested().user_information)
 
 
 def test_accepted_contexts_have_their_transfer_syntax_and_refused_ones_are_left_out():
     # When
-    answer = decode_ac(accepted(0, 3, 0, transfer_syntax=ExplicitVRLittleEndian))
+    accept = decode_ac(accepted(0, 3, 0, transfer_syntax=ExplicitVRLittleEndian))
     # Then
-    assert answer.contexts == {1: ExplicitVRLittleEndian, 5: ExplicitVRLittleEndian}
-    assert answer.maximum_length == 16382
+    assert accept.contexts == {1: ExplicitVRLittleEndian, 5: ExplicitVRLittleEndian}
+    assert accept.maximum_length == 16382
 
 
 @given(result=st.sampled_from([1, 2]), source=st.sampled_from([1, 2, 3]), reason=st.sampled_from([1, 2]))
@@ -102,13 +102,13 @@ def test_a_rejection_is_read_as_pynetdicom_writes_it(result, source, reason):
     pdu = A_ASSOCIATE_RJ()
     pdu.from_primitive(primitive)
     # When
-    answer = decode_rj(bytes(pdu.encode())[6:])
+    accept = decode_rj(bytes(pdu.encode())[6:])
     # Then
-    assert (answer.result, answer.source, answer.reason) == (result, source, reason)
+    assert (accept.result, accept.source, accept.reason) == (result, source, reason)
 
 
 @given(st.integers(0, 200), st.binary(min_size=1, max_size=4))
-def test_a_damaged_answer_is_read_or_refused(place, damage):
+def test_a_damaged_acceptance_is_read_or_refused(place, damage):
     # Given
     body = bytearray(accepted(0, 0))
     body[place : place + len(damage)] = damage
@@ -125,7 +125,7 @@ def test_random_bytes_are_read_or_refused(body):
             decode(body)
 
 
-def test_an_answer_that_is_cut_off_is_refused():
+def test_an_acceptance_that_is_cut_off_is_refused():
     # Given
     body = accepted(0)
     # When / Then
