@@ -84,7 +84,7 @@ class CommitmentScu:
             ledger.save_requested(session, job_id, task_id, transaction_uid, len(references), self._clock())
         names = {"job_id": job_id, "task_id": task_id, "transaction_uid": transaction_uid}
         try:
-            association.ask(transaction_uid, references, cancellation)
+            association.request(transaction_uid, references, cancellation)
         except PeerError as error:
             with self._database.write() as session:
                 ledger.end(session, [transaction_uid], ledger.REFUSED, self._clock(), detail=str(error))

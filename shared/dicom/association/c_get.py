@@ -31,7 +31,7 @@ from shared.dicom.association.sub_operations import (
 )
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError, StoreError
-from shared.dicom.sop_classes import STUDY_ROOT_GET, offers, service_name
+from shared.dicom.sop_classes import STUDY_ROOT_GET, offers
 from shared.dicom.upper_layer.data_elements import ElementWalker
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 from shared.identifiers import UID_MAX_LENGTH
@@ -137,13 +137,18 @@ class _Store:
             self.stored.add(str(request.AffectedSOPInstanceUID))
         return status
 
+    @property
+    def is_over(self) -> bool:
+        """Whether so much came that was not requested that the C-GET was ended."""
+        return self._refused >= MAX_UNREQUESTED
+
     def _refuse_unrequested(self) -> int:
         self._refused += 1
         self.error = PeerError(
             Outcome.BAD_ANSWER,
             f"{self._refused} objects were sent that were not requested; they were refused",
         )
-        if self._refused >= MAX_UNREQUESTED:
+        if self.is_over:
             self._watch.deadline.end()
         return NOT_AUTHORIZED
 
@@ -205,7 +210,9 @@ class GetAssociation(PynetdicomAssociation):
             result = _followed(self, identifier, on_progress, cancellation, watch)
         finally:
             out.release()
-        if handed.error is not None and not handed.stored:
+        if handed.is_over:
+            result.error = handed.error
+        elif handed.error is not None and not handed.stored:
             result.error = result.error or handed.error
         return Fetched(result, handed.stored)
 
@@ -241,7 +248,7 @@ def _problem(association: PynetdicomAssociation) -> str | None:
     """Return why nothing could be fetched over an association."""
     accepted = association.assoc.accepted_contexts
     if not any(context.abstract_syntax == STUDY_ROOT_GET for context in accepted):
-        return f"does not accept {service_name(STUDY_ROOT_GET)}; choose C-MOVE for this node"
+        return f"does not offer C-GET; choose C-MOVE for this node (not accepted: {STUDY_ROOT_GET})"
     if not contexts_to_send_on(association):
         return "offers C-GET, and would send no class of the objects wanted (PS3.7 D.3.3.4)"
     return None

@@ -55,9 +55,9 @@ class _Requestor(ApplicationEntity):
         def is_open() -> bool:
             return bool(assoc.dul.state_machine.current_state == _OPEN_STATE)
 
-        assoc.dimse.msg_queue = ResponseQueue(is_open)
-        self.bound = MessageBound(assoc, MAX_DATA_SET_BYTES)
-        assoc.dimse.receive_primitive = self.bound.receive_primitive  # type: ignore[method-assign]
+        bound = self.bound = MessageBound(assoc, MAX_DATA_SET_BYTES)
+        assoc.dimse.msg_queue = ResponseQueue(lambda: is_open() and not bound.exceeded)
+        assoc.dimse.receive_primitive = bound.receive_primitive  # type: ignore[method-assign]
         sock = RequestorSocket(assoc, address=address)
         sock.is_open, sock.associate_timeout_s = is_open, self.acse_timeout
         sock.response_timeout_s = self.dimse_timeout

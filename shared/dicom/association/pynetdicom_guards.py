@@ -101,7 +101,7 @@ class ResponseQueue(queue.Queue[Any]):
 
 
 class MessageBound:
-    """Ends an association whose peer sends a message that is longer than is accepted."""
+    """Drops what comes after a message that is longer than is accepted."""
 
     def __init__(self, assoc: Assoc, max_bytes: int) -> None:
         self._assoc = assoc
@@ -116,10 +116,10 @@ class MessageBound:
             self._size_bytes += len(fragment)
             if fragment[0] & LAST and not fragment[0] & COMMAND:
                 self._size_bytes = 0
-        if self._size_bytes > self.max_bytes:
-            self.exceeded = True
+        self.exceeded = self.exceeded or self._size_bytes > self.max_bytes
+        if self.exceeded:
+            # Whoever waits for a message is told by the queue, and aborts the association.
             self._assoc.dimse.message = None
-            self._assoc.dul.event_queue.put("Evt19")
             return
         self._receive(primitive)
 

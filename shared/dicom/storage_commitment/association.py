@@ -57,7 +57,7 @@ class CommitmentAssociation(NativeAssociation):
         self._transaction_uid = ""
         self._reports: deque[CommitmentResult] = deque()
 
-    def ask(
+    def request(
         self, transaction_uid: str, references: Sequence[Reference], cancellation: Cancellation | None = None
     ) -> None:
         """Send one request and wait until it is accepted; a report that comes before that is kept.

@@ -130,7 +130,7 @@ def ask(retrieves: Retrieves, transaction_uid: str, uids: list[str]) -> None:
     system = retrieves.system
     peer = peer_of(retrieves.store, system.settings)
     link = open_commitment_association(peer, timeouts_of(system.settings))
-    link.ask(transaction_uid, [Reference("1.2.840.10008.5.1.4.1.1.2", uid) for uid in uids], None)
+    link.request(transaction_uid, [Reference("1.2.840.10008.5.1.4.1.1.2", uid) for uid in uids], None)
     link.release()
 
 

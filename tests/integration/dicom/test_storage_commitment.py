@@ -93,7 +93,7 @@ def test_a_report_before_the_response_is_kept():
 
     with peer(at_once) as association:
         # When
-        association.ask("1.9", REFERENCES)
+        association.request("1.9", REFERENCES)
         reported = association.report(1.0)
     # Then
     assert reported is not None
@@ -118,7 +118,7 @@ def test_what_is_no_acceptance_is_an_error(says, outcome):
     with peer(lambda connection: connection.sendall(says)) as association:
         # When
         with pytest.raises(PeerError) as failure:
-            association.ask("1.9", REFERENCES)
+            association.request("1.9", REFERENCES)
         # Then
         assert failure.value.outcome is outcome
         assert association.alive == (outcome is Outcome.STATUS)
@@ -127,7 +127,7 @@ def test_what_is_no_acceptance_is_an_error(says, outcome):
 def test_no_report_in_time_is_none_and_the_association_stands():
     # Given
     with peer(lambda connection: connection.sendall(command(N_ACTION_RSP))) as association:
-        association.ask("1.9", REFERENCES)
+        association.request("1.9", REFERENCES)
         # When / Then
         assert association.report(0.2) is None
         assert association.alive
@@ -137,7 +137,7 @@ def test_no_report_in_time_is_none_and_the_association_stands():
 def test_after_the_end_no_report_comes_here(says):
     # Given
     with peer(lambda connection: connection.sendall(command(N_ACTION_RSP) + says)) as association:
-        association.ask("1.9", REFERENCES)
+        association.request("1.9", REFERENCES)
         # When / Then
         with pytest.raises(PeerError):
             association.report(1.0)
@@ -151,7 +151,7 @@ def test_reports_that_are_none_are_refused_and_the_next_one_is_taken():
         connection.sendall(command(N_ACTION_RSP) + odd + report("1.8") + report("1.9"))
 
     with peer(several) as association:
-        association.ask("1.9", REFERENCES)
+        association.request("1.9", REFERENCES)
         # When
         reports = [association.report(1.0) for _ in range(3)]
     # Then
@@ -162,7 +162,7 @@ def test_a_wait_for_a_report_can_be_ended():
     # Given
     cancellation = Cancellation()
     with peer(lambda connection: connection.sendall(command(N_ACTION_RSP))) as association:
-        association.ask("1.9", REFERENCES, cancellation)
+        association.request("1.9", REFERENCES, cancellation)
         # When
         threading.Timer(0.2, cancellation.cancel, ["cancelled"]).start()
         # Then
