@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
 
 import structlog
+
+if TYPE_CHECKING:
+    from shared.contract.events import StoreState
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +41,8 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, Callable[[], str]] = {}
+        #: The state of the store, for its heartbeat.
+        self.store_state: Callable[[], StoreState | None] = lambda: None
         self._metrics: list[Callable[[], Iterable[Metric]]] = []
 
     def add_check(self, name: str, trouble: Callable[[], str]) -> None:

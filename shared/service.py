@@ -142,7 +142,8 @@ def start_heartbeat(service: str, broker: Broker, lifecycle: Lifecycle) -> None:
 
     def loop() -> None:
         while not lifecycle.stopping.is_set():
-            beat(WorkerHeartbeat(service=service, worker=worker))
+            store = lifecycle.health.store_state() if service == "store" else None
+            beat(WorkerHeartbeat(service=service, worker=worker, store=store))
             lifecycle.stopping.wait(HEARTBEAT_S)
 
     thread = threading.Thread(target=loop, name="heartbeat", daemon=True)

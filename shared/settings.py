@@ -121,6 +121,11 @@ class Settings(BaseSettings):
     store_object_bytes: int = Field(
         4 << 30, ge=1 << 20, description="Bytes of the largest object that the store takes."
     )
+    store_reserve_bytes: int = Field(
+        256 << 20,
+        ge=0,
+        description="Bytes that the store leaves free for everything else, at most a tenth of the disk.",
+    )
     store_idle_timeout: float = Field(
         600.0,
         gt=0,

@@ -15,7 +15,7 @@ from services.store.handover.retry import RetryHandler
 from services.store.index.folder_scan import FolderScanner
 from services.store.index.messages import RegisterHandler, StoreMessages
 from services.store.metrics.counters import StoreCounters, log_counters
-from services.store.metrics.health import metrics, write_problem
+from services.store.metrics.health import StoreStateSource, metrics, write_problem
 from services.store.scp.process_group import ReceiverProcesses
 from services.store.scp.receiver_process import NAME, Receiver
 from services.store.scp.server import listening_socket
@@ -72,8 +72,9 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     receiver.start(lifecycle, start_others)
     receivers.start()
     lifecycle.on_stop(receivers.dismiss)
-    lifecycle.health.add_check("objects", lambda: write_problem(settings.objects_dir))
-    lifecycle.health.add_metrics(lambda: metrics(counters, settings.objects_dir))
+    lifecycle.health.add_check("objects", lambda: write_problem(receiver.folder.space))
+    lifecycle.health.add_metrics(lambda: metrics(counters, receiver.folder.space))
+    lifecycle.health.store_state = StoreStateSource(receiver.folder.space, counters)
     _log_counters(counters, lifecycle)
 
 

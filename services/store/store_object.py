@@ -12,15 +12,8 @@ from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import Receipt
 from services.store.index.reconcile import reconcile
 from services.store.metrics.counters import StoreCounters
-from services.store.objects.folder import (
-    Conflict,
-    Duplicate,
-    ObjectFolder,
-    ObjectWriteError,
-    OutOfSpaceError,
-    ReceivedObject,
-    Stored,
-)
+from services.store.objects.errors import ObjectWriteError, OutOfSpaceError, TooManyConflictsError
+from services.store.objects.folder import Conflict, Duplicate, ObjectFolder, ReceivedObject, Stored
 from services.store.objects.identity import is_deflated, read_identity
 from services.store.objects.incoming_data_set import TooLargeError
 from services.store.objects.temp_file import TempFile
@@ -39,6 +32,7 @@ SUCCESS = 0x0000
 OUT_OF_SPACE = 0xA700
 CANNOT_WRITE = 0xA701
 INDEX_AWAY = 0xA702
+TOO_MANY_CONFLICTS = 0xA703
 CANNOT_UNDERSTAND = 0xC000
 NOT_AS_ANNOUNCED = 0xC001
 TOO_LARGE = 0xC002
@@ -84,6 +78,7 @@ _REFUSALS: tuple[tuple[type[Exception], tuple[str, int]], ...] = (
     (TooLargeError, ("too_large", TOO_LARGE)),
     (InvalidInputError, ("not_understood", CANNOT_UNDERSTAND)),
     (OutOfSpaceError, ("out_of_space", OUT_OF_SPACE)),
+    (TooManyConflictsError, ("too_many_conflicts", TOO_MANY_CONFLICTS)),
     (ObjectWriteError, ("cannot_write", CANNOT_WRITE)),
     (IndexAwayError, ("index_away", INDEX_AWAY)),
 )

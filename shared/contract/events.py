@@ -200,6 +200,22 @@ class HandoverRetried(Event):
     batches: int = Field(description="How many are handed over anew; they had been given up before.")
 
 
+class StoreState(BaseModel):
+    """Whether DoseQR's own store can take objects, and the space that is left."""
+
+    model_config = ConfigDict(frozen=True)
+
+    problem: str = Field("", description="Why objects cannot be written now; empty where they can.")
+    read_only: bool = Field(False, description="Whether the disk of the objects is mounted read-only.")
+    objects_free_bytes: int | None = Field(None, description="Bytes free on the disk of the objects.")
+    database_free_bytes: int | None = Field(
+        None, description="Bytes free on the disk of a SQLite database; absent for one on a server."
+    )
+    refused_recently: int = Field(
+        0, description="Objects that were refused in the last minute because of this machine."
+    )
+
+
 class WorkerHeartbeat(Event):
     """A worker lives; every ten seconds, and `stopping` once at its end."""
 
@@ -209,6 +225,9 @@ class WorkerHeartbeat(Event):
     service: str
     worker: str
     state: Literal["running", "stopping"] = "running"
+    store: StoreState | None = Field(
+        None, exclude_if=lambda store: store is None, description="Of the store service alone."
+    )
 
 
 EVENTS: tuple[type[Event], ...] = (

@@ -8,33 +8,48 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypedDict
 
 from shared.dose.reports import read_summary
 from shared.dose.tree import UnreadableReportError
 
+#: Address space of the process in bytes; the largest reports that are read take half of it.
+MAX_ADDRESS_SPACE_BYTES = 512 << 20
+#: Seconds of processor time for one report.
+MAX_CPU_S = 60
 #: Reception comes first: this one takes what processors have left.
 NICENESS = 19
 
 
+class CpuLimitError(Exception):
+    """A report took more processor time than any report may."""
+
+
 class ReadResult(TypedDict):
-    """What came of reading one report."""
+    """The result of reading one report."""
 
     summary: dict[str, Any] | None
     #: Why there is none, in one word.
     unreadable: str
-    #: Name of the exception that nobody expected.
+    #: Class of an unexpected exception.
     error: str
 
 
-def read(path: Path) -> ReadResult:
+def read(path: Path, max_cpu_s: int = MAX_CPU_S) -> ReadResult:
     """Return what a report says, or why it does not; never raises for what is in it."""
     try:
-        return ReadResult(summary=read_summary(path).to_json(), unreadable="", error="")
+        with limited_cpu(max_cpu_s):
+            return ReadResult(summary=read_summary(path).to_json(), unreadable="", error="")
+    except (MemoryError, CpuLimitError):
+        return ReadResult(summary=None, unreadable="too_costly", error="")
     except UnreadableReportError as error:
         return ReadResult(summary=None, unreadable=str(error), error="")
     except OSError as error:
@@ -44,9 +59,40 @@ def read(path: Path) -> ReadResult:
         return ReadResult(summary=None, unreadable="defect", error=type(error).__name__)
 
 
+def limit_memory() -> None:
+    """Let this process fail with MemoryError beyond its bound."""
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES))
+
+
+@contextmanager
+def limited_cpu(cpu_s: int = MAX_CPU_S) -> Iterator[None]:
+    """Raise CpuLimitError in the main thread where the block takes more processor time than that."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    soft_s = int(usage.ru_utime + usage.ru_stime) + 1 + cpu_s
+    _, hard_s = resource.getrlimit(resource.RLIMIT_CPU)
+    if hard_s != resource.RLIM_INFINITY:
+        soft_s = min(soft_s, hard_s)
+    before = signal.signal(signal.SIGXCPU, _over)
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, (soft_s, hard_s))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, (hard_s, hard_s))
+        signal.signal(signal.SIGXCPU, before)
+
+
+def _over(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    # The signal comes again each second: one exception is enough.
+    _, hard_s = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (hard_s, hard_s))
+    raise CpuLimitError
+
+
 def main() -> int:
     """Read whatever file is named over the connection, until its other end is closed."""
     os.nice(NICENESS)
+    limit_memory()
     connection: Connection[bytes, bytes] = Connection(int(sys.argv[1]))
     with suppress(EOFError, ConnectionError):
         while True:

@@ -1,4 +1,4 @@
-"""The process that reads dose reports, for whoever has them read: started when needed, ended when idle."""
+"""The process that reads dose reports, seen from the store: started when needed, ended when idle."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from services.store.dose_reports.reader_main import ReadResult
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that one report may take: a large one takes 15 on a machine with nothing else to do.
+#: Seconds that one report may take, mostly for lack of processors: `limits.MAX_CPU_S` ends one that computes.
 READ_TIMEOUT_S = 300.0
-#: A process that had nothing to read for so long is ended, since it holds some 50 MB.
+#: Seconds without a report after which the process is ended: it holds some 50 MB.
 IDLE_S = 60.0
 
 
@@ -47,20 +47,20 @@ class ReaderProcess:
         return process.pid if process is not None else None
 
     def read(self, path: Path) -> ReadResult:
-        """Return what came of reading a report.
+        """Read a report.
 
         Raises:
             ReadFailedError: the process died or took too long; the next report gets a new one.
         """
         try:
-            reading = self._asked(self._started(), path)
+            reading = self._request(self._started(), path)
         except ReadFailedError:
             self.close()
             raise
         self._used_at = time.monotonic()
         return reading
 
-    def _asked(self, connection: Connection[bytes, bytes], path: Path) -> ReadResult:
+    def _request(self, connection: Connection[bytes, bytes], path: Path) -> ReadResult:
         try:
             connection.send_bytes(os.fsencode(path))
             if connection.poll(self._longest_s):
@@ -69,7 +69,7 @@ class ReaderProcess:
             raise ReadFailedError("the process ended") from error
         raise ReadFailedError(f"not read within {self._longest_s:g} s")
 
-    def rest(self) -> None:
+    def end_if_idle(self) -> None:
         """End the process if it had nothing to do for long."""
         if self._process is not None and time.monotonic() - self._used_at >= self._idle_s:
             self.close()

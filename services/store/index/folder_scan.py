@@ -13,7 +13,8 @@ import structlog
 from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import known_paths, remove, rows_after
 from services.store.index.reconcile import read_receipt, reconcile
-from services.store.objects.folder import ObjectFolder, ObjectWriteError
+from services.store.objects.errors import ObjectWriteError
+from services.store.objects.folder import ObjectFolder
 from services.store.objects.paths import sop_instance_uid_of
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
@@ -87,7 +88,8 @@ class FolderScanner:
         for study in _folders(self._folder.root, ""):
             for series in _folders(self._folder.root, study):
                 for entry in _entries(self._folder.root, series):
-                    yield f"{series}/{entry.name}"
+                    if not entry.is_symlink():
+                        yield f"{series}/{entry.name}"
 
     def _index(self, paths: list[str]) -> int:
         by_uid = {uid: path for path in paths if (uid := sop_instance_uid_of(PurePosixPath(path)))}
@@ -122,7 +124,7 @@ class FolderScanner:
 
 def _folders(root: Path, below: str) -> Iterator[str]:
     for entry in _entries(root, below):
-        if entry.is_dir() and not entry.name.startswith("."):
+        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
             yield f"{below}/{entry.name}" if below else entry.name
 
 

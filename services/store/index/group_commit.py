@@ -30,27 +30,29 @@ class IndexAwayError(RetriableError):
     """The object could not be made known in time; its file stays, the sender is to try again."""
 
 
-class _Waiting:
+class _PendingReceipt:
     """A receipt that an association waits for; one for each object: a future would take longer."""
 
-    __slots__ = ("_told", "error", "given_up", "outcome", "receipt")
+    __slots__ = ("_done", "error", "given_up", "outcome", "problem", "receipt")
 
     def __init__(self, receipt: Receipt) -> None:
         self.receipt = receipt
         self.outcome: RecordOutcome | None = None
         self.error: IndexAwayError | None = None
         self.given_up = False
-        self._told = threading.Lock()
-        self._told.acquire()
+        #: What keeps it from being recorded so far.
+        self.problem = ""
+        self._done = threading.Lock()
+        self._done.acquire()
 
-    def tell(self, outcome: RecordOutcome | None, error: IndexAwayError | None = None) -> None:
+    def resolve(self, outcome: RecordOutcome | None, error: IndexAwayError | None = None) -> None:
         self.outcome, self.error = outcome, error
-        self._told.release()
+        self._done.release()
 
     def wait(self, wait_s: float) -> RecordOutcome:
-        if not self._told.acquire(timeout=wait_s):
+        if not self._done.acquire(timeout=wait_s):
             self.given_up = True
-            raise IndexAwayError("the database did not answer in time")
+            raise IndexAwayError(self.problem or "the database did not respond in time")
         if self.outcome is None:
             raise self.error or IndexAwayError("not recorded")
         return self.outcome
@@ -77,7 +79,7 @@ class GroupCommit:
         self._on_committed = on_committed
         self._on_missed = on_missed
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_PendingReceipt | None] = queue.SimpleQueue()
         self._last_batch = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
@@ -98,7 +100,7 @@ class GroupCommit:
         Raises:
             IndexAwayError: it was not committed in time.
         """
-        waiting = _Waiting(receipt)
+        waiting = _PendingReceipt(receipt)
         self._queue.put(waiting)
         return waiting.wait(self._wait_s)
 
@@ -111,12 +113,12 @@ class GroupCommit:
                 _fail(batch, f"not recorded: {type(error).__name__}")
         _fail(self._rest(), "the store is stopping")
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[_PendingReceipt]:
         """Wait for a receipt and take all that wait with it; empty at the end.
 
         Where several senders are at work, as many as came the last time are given a moment to come again.
         """
-        batch: list[_Waiting] = []
+        batch: list[_PendingReceipt] = []
         waiting = self._queue.get()
         linger_until = time.monotonic() + LINGER_S
         while waiting is not None:
@@ -133,15 +135,15 @@ class GroupCommit:
             self._queue.put(None)  # the end comes after this batch
         return batch
 
-    def _rest(self) -> list[_Waiting]:
-        rest: list[_Waiting] = []
+    def _rest(self) -> list[_PendingReceipt]:
+        rest: list[_PendingReceipt] = []
         while not self._queue.empty():
             waiting = self._queue.get_nowait()
             if waiting is not None:
                 rest.append(waiting)
         return rest
 
-    def _commit_patiently(self, batch: list[_Waiting]) -> None:
+    def _commit_patiently(self, batch: list[_PendingReceipt]) -> None:
         pause_s = FIRST_PAUSE_S
         wanted = batch
         while wanted := [waiting for waiting in wanted if not waiting.given_up]:
@@ -150,21 +152,25 @@ class GroupCommit:
                 outcomes = record(self._database, [waiting.receipt for waiting in wanted], now)
             except DatabaseAwayError as error:
                 log.warning("database away", receipts=len(wanted), error=str(error))
+                for waiting in wanted:
+                    waiting.problem = str(error)
                 if self._stopping.wait(pause_s):
                     _fail(wanted, "the store is stopping and the database is away")
                     return
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
-                self._tell(wanted, outcomes, now)
+                self._resolve(wanted, outcomes, now)
                 break
         if missed := len(batch) - len(wanted):
             log.warning("receipts given up", receipts=missed)
             self._on_missed()
 
-    def _tell(self, committed: list[_Waiting], outcomes: list[RecordOutcome], now: datetime) -> None:
+    def _resolve(
+        self, committed: list[_PendingReceipt], outcomes: list[RecordOutcome], now: datetime
+    ) -> None:
         changed: dict[str, Unannounced | None] = {}
         for waiting, outcome in zip(committed, outcomes, strict=True):
-            waiting.tell(outcome)
+            waiting.resolve(outcome)
             receipt = waiting.receipt
             uid = str(receipt.identity.sop_instance_uid)
             if outcome.recorded is Recorded.NEW:
@@ -175,7 +181,7 @@ class GroupCommit:
             self._on_committed(changed)
 
 
-def _fail(batch: Sequence[_Waiting], reason: str) -> None:
+def _fail(batch: Sequence[_PendingReceipt], reason: str) -> None:
     for waiting in batch:
         if waiting.outcome is None:
-            waiting.tell(None, IndexAwayError(reason))
+            waiting.resolve(None, IndexAwayError(reason))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from services.store.index.group_commit import GroupCommit
 from services.store.index.known_objects import Receipt, Recorded
-from services.store.objects.folder import ObjectFolder, ObjectWriteError, digest_of
+from services.store.objects.errors import ObjectWriteError
+from services.store.objects.folder import ObjectFolder, digest_of
 from services.store.objects.identity import Identity, read_identity
-from services.store.objects.part10 import read_head
+from services.store.objects.part10 import MAX_HEAD_BYTES, read_head
 from services.store.objects.paths import object_path
+from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError
 
 #: Others may change the same object meanwhile, but not for ever.
@@ -78,10 +81,12 @@ def _read(folder: ObjectFolder, path: str, size_bytes: int) -> tuple[str, Identi
         except InvalidInputError:
             if size_bytes <= len(data):
                 raise
-            return _identity_in(data + file.read())
+            # Mapped: however large the file is, only the pages that are examined take memory.
+            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped, memoryview(mapped) as view:
+                return _identity_in(view)
 
 
-def _identity_in(data: bytes) -> tuple[str, Identity]:
-    head = read_head(data)
-    identity = read_identity(memoryview(data)[head.data_set_offset :], head.transfer_syntax_uid)
-    return head.transfer_syntax_uid, identity
+def _identity_in(data: Buffer) -> tuple[str, Identity]:
+    head = read_head(bytes(data[:MAX_HEAD_BYTES]))
+    with memoryview(data) as view, view[head.data_set_offset :] as data_set:
+        return head.transfer_syntax_uid, read_identity(data_set, head.transfer_syntax_uid)

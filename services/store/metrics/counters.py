@@ -30,6 +30,7 @@ NAMES: Mapping[str, str] = {
     "refused_too_large": "Objects refused: too large",
     "refused_not_understood": "Objects refused: not understood",
     "refused_out_of_space": "Objects refused: no space",
+    "refused_too_many_conflicts": "Objects refused: too many others kept aside",
     "refused_cannot_write": "Objects refused: cannot be written",
     "refused_index_away": "Objects refused: the database is away",
     "commitment_reports": "Reports on storage commitments",
@@ -39,6 +40,14 @@ NAMES: Mapping[str, str] = {
 }
 #: What is so now; the rest only grows.
 GAUGES: Mapping[str, str] = {"associations": "Associations that stand"}
+
+#: Objects that were refused because of this machine, not of their sender.
+REFUSALS = (
+    "refused_out_of_space",
+    "refused_too_many_conflicts",
+    "refused_cannot_write",
+    "refused_index_away",
+)
 
 _PLACES = {name: place for place, name in enumerate((*NAMES, *GAUGES))}
 _NUMBER_BYTES = 8

@@ -1,32 +1,64 @@
-"""How the store does: whether its folder can be written, and its numbers for /metrics."""
+"""The health of the store: whether objects can be written, and its numbers."""
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from services.store.metrics.counters import GAUGES, NAMES, StoreCounters
+from services.store.metrics.counters import GAUGES, NAMES, REFUSALS, StoreCounters
+from services.store.objects.disk_space import DiskSpace
 from services.store.objects.paths import INCOMING
+from shared.contract.events import StoreState
 from shared.health import Metric
 
-#: With less space left, a disk is as good as full: most objects of a modality would not fit.
-LEAST_FREE_BYTES = 64 << 20
+#: Seconds over which refusals count as recent.
+RECENT_S = 60.0
 
 
-def write_problem(folder: Path) -> str:
-    """Return why objects cannot be written, or nothing: the folder is tried, and the space looked at."""
+def write_problem(space: DiskSpace) -> str:
+    """Return why objects cannot be written, or nothing: a file is written, and free space compared."""
+    if shortage := space.shortage():
+        return shortage
     try:
-        free_bytes = shutil.disk_usage(folder).free
-        if free_bytes < LEAST_FREE_BYTES:
-            return f"the disk of the objects is full: {free_bytes >> 20} MiB free"
-        _try_to_write(folder / INCOMING / f"{uuid.uuid4().hex}.trial")
+        _try_to_write(space.objects / INCOMING / f"{uuid.uuid4().hex}.trial")
     except OSError as error:
         return f"objects cannot be written: {errno.errorcode.get(error.errno or 0, 'unknown')}"
     return ""
+
+
+class StoreStateSource:
+    """The state of the store for its heartbeat; used by one thread."""
+
+    def __init__(
+        self, space: DiskSpace, counters: StoreCounters, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._space = space
+        self._counters = counters
+        self._clock = clock
+        self._refused = deque([(clock(), 0)])
+
+    def __call__(self) -> StoreState:
+        """Return the state now."""
+        objects, database = self._space.free("objects"), self._space.free("database")
+        return StoreState(
+            problem=write_problem(self._space),
+            read_only=objects is not None and objects.read_only,
+            objects_free_bytes=None if objects is None else objects.free_bytes,
+            database_free_bytes=None if database is None else database.free_bytes,
+            refused_recently=self._refused_recently(),
+        )
+
+    def _refused_recently(self) -> int:
+        now, refused = self._clock(), sum(self._counters[name] for name in REFUSALS)
+        self._refused.append((now, refused))
+        while len(self._refused) > 1 and self._refused[1][0] <= now - RECENT_S:
+            self._refused.popleft()
+        return refused - self._refused[0][1]
 
 
 def _try_to_write(file: Path) -> None:
@@ -38,14 +70,14 @@ def _try_to_write(file: Path) -> None:
         file.unlink()
 
 
-def metrics(counters: StoreCounters, folder: Path) -> Iterator[Metric]:
+def metrics(counters: StoreCounters, space: DiskSpace) -> Iterator[Metric]:
     """Yield the numbers of all processes of the store, and the space that is left."""
     for name, meaning in NAMES.items():
         yield Metric(f"doseqr_store_{name}_total", meaning, counters[name], counts=True)
     for name, meaning in GAUGES.items():
         yield Metric(f"doseqr_store_{name}", meaning, counters[name])
-    try:
-        free_bytes = shutil.disk_usage(folder).free
-    except OSError:
-        return
-    yield Metric("doseqr_store_free_bytes", "Bytes free on the disk of the objects", free_bytes)
+    for name in ("objects", "database"):
+        free = space.free(name)
+        if free is not None:
+            label = "free_bytes" if name == "objects" else "database_free_bytes"
+            yield Metric(f"doseqr_store_{label}", f"Bytes free on the disk of the {name}", free.free_bytes)

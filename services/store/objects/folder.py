@@ -17,40 +17,25 @@ from pathlib import Path
 
 import structlog
 
+from services.store.objects.conflicts import check_room
 from services.store.objects.directory_fsync import DirectorySync
+from services.store.objects.disk_space import DiskSpace
+from services.store.objects.errors import ObjectWriteError
 from services.store.objects.identity import Identity
 from services.store.objects.part10 import MAX_HEAD_BYTES, file_head, read_head
 from services.store.objects.paths import INCOMING, conflict_path, object_path
 from services.store.objects.temp_file import TempFile
 from shared.dicom.upper_layer.data_elements import Buffer
-from shared.errors import InvalidInputError, RetriableError
+from shared.errors import InvalidInputError
 
 log = structlog.get_logger(__name__)
 
-#: The file system has no space left for this writer.
-_OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: The file system knows no hard links.
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 #: A folder may vanish between its making and its use, but not for ever.
 _ATTEMPTS = 5
 #: Lock of the whole folder, and, in the folder of a process, the lock that it holds while it lives.
 _LOCK = "lock"
-
-
-class ObjectWriteError(RetriableError):
-    """The object could not be written; nothing of it is visible."""
-
-    @classmethod
-    def of(cls, error: OSError) -> ObjectWriteError:
-        """Return what an error of the file system means."""
-        name = errno.errorcode.get(error.errno or 0, "unknown")
-        if error.errno in _OUT_OF_SPACE:
-            return OutOfSpaceError(f"no space for the object: {name}")
-        return ObjectWriteError(f"the object cannot be written: {name}")
-
-
-class OutOfSpaceError(ObjectWriteError):
-    """No space is left, or the quota is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +79,9 @@ class Conflict(StoredFile):
 class ObjectFolder:
     """The folder of objects; safe for many threads and for several processes side by side."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, space: DiskSpace | None = None) -> None:
         self.root = root
+        self.space = space or DiskSpace(root)
         self._root = str(root)
         self._numbers = count()
         self._names = DirectorySync(root)
@@ -114,7 +100,7 @@ class ObjectFolder:
             with self._locked():
                 self._clear_dead()
                 self._incoming.mkdir()
-                self._own_lock = os.open(self._incoming / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+                self._own_lock = os.open(self._incoming / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(self._own_lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
@@ -144,6 +130,8 @@ class ObjectFolder:
         return kept
 
     def _store(self, received: ReceivedObject, path: str, sha256: str) -> Stored | Duplicate | Conflict:
+        self.space.check()
+        self._refuse_symlinks(path)
         known = self._same(path, sha256) if os.access(self._at(path), os.F_OK) else None
         if known:
             return Duplicate(path, sha256, self._size(path))
@@ -153,9 +141,19 @@ class ObjectFolder:
             if self._same(path, sha256):
                 return Duplicate(path, sha256, self._size(path))
             aside = str(conflict_path(received.identity.sop_instance_uid, sha256))
-            self._place(temp_file.path, aside)
-            self._names.sync(aside)
+            self._refuse_symlinks(aside)
+            self._place_aside(temp_file.path, aside)
             return Conflict(path, sha256, self._size(path), aside)
+
+    def _refuse_symlinks(self, path: str) -> None:
+        """Refuse a path that leads through a symbolic link: nothing is written outside of the folder."""
+        position = path.find("/")
+        while position >= 0:
+            if os.path.islink(self._at(path[:position])):  # noqa: PTH114 - for every object
+                raise ObjectWriteError("a folder of the object is a symbolic link")
+            position = path.find("/", position + 1)
+        if os.path.islink(self._at(path)):  # noqa: PTH114 - for every object
+            raise ObjectWriteError("the place of the object is taken by a symbolic link")
 
     def sync_name(self, path: str) -> None:
         """Let the name of a file survive a power failure.
@@ -174,8 +172,7 @@ class ObjectFolder:
         """
         aside = str(conflict_path(sop_instance_uid, sha256))
         with _as_write_errors():
-            self._place(self._at(path), aside)
-            self._names.sync(aside)
+            self._place_aside(self._at(path), aside)
             Path(self._at(path)).unlink(missing_ok=True)
             self._names.sync(path)
         return aside
@@ -226,8 +223,11 @@ class ObjectFolder:
             transfer_syntax_uid=transfer_syntax_uid,
             source_ae_title=source_ae_title,
         )
+        self.space.check()
         with _as_write_errors():
-            return TempFile(f"{self._incoming}/{next(self._numbers)}.part", head, data_set)
+            return TempFile(
+                f"{self._incoming}/{next(self._numbers)}.part", head, data_set, check_space=self.space.check
+            )
 
     @contextmanager
     def _written(self, received: ReceivedObject) -> Iterator[TempFile]:
@@ -247,6 +247,14 @@ class ObjectFolder:
             source_ae_title=received.calling_ae_title,
             data_set=received.data_set,
         )
+
+    def _place_aside(self, file: str, aside: str) -> None:
+        # A lock of its own: naming a file may take that of the folder.
+        with _lock_file(self.root / INCOMING / f"conflicts.{_LOCK}") as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            check_room(self.root, aside, Path(file).stat().st_size)
+            self._place(file, aside)
+        self._names.sync(aside)
 
     def _place(self, file: str, path: str) -> bool:
         """Give the file this name, too, unless the name is taken; then False."""
@@ -316,7 +324,7 @@ def _as_write_errors() -> Iterator[None]:
 @contextmanager
 def _lock_file(path: Path) -> Iterator[int]:
     # Each opening is a lock holder of its own, so that threads of one process exclude each other, too.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         yield descriptor
     finally:

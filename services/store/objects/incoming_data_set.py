@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.store.objects.folder import ObjectWriteError
+from services.store.objects.errors import ObjectWriteError
 from services.store.objects.temp_file import TempFile
 from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError

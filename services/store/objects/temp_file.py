@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from shared.dicom.upper_layer.data_elements import Buffer
 
 
+def _no_check() -> None:
+    """Assume that there is space."""
+
+
 class TempFile:
     """The head and, bit by bit, the data set of one object."""
 
-    def __init__(self, path: str, head: bytes, data_set: Buffer = b"") -> None:
+    def __init__(
+        self, path: str, head: bytes, data_set: Buffer = b"", *, check_space: Callable[[], None] = _no_check
+    ) -> None:
         """Make the file, with the data set as far as it is there.
 
         Raises:
             OSError: it cannot be made or written; nothing of it stays.
         """
         self.path = path
+        self._check_space = check_space
         self.size_bytes = 0
         self._head_bytes = len(head)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -37,7 +45,9 @@ class TempFile:
 
         Raises:
             OSError: they cannot be written.
+            OutOfSpaceError: `check_space` found that there is too little.
         """
+        self._check_space()
         rest = memoryview(data)
         self.size_bytes += len(rest)
         while rest:

@@ -14,6 +14,7 @@ import structlog
 from services.store.index.announcer import Announcer
 from services.store.index.group_commit import GroupCommit
 from services.store.metrics.counters import StoreCounters
+from services.store.objects.disk_space import DiskSpace
 from services.store.objects.folder import ObjectFolder
 from services.store.scp.commitment_reports import ReportKeeper
 from services.store.scp.security import admission, tls_context
@@ -57,7 +58,7 @@ class Receiver:
         self._grace_s = settings.grace
         self.clock = DatabaseClock(database)
         tls = tls_context(settings)
-        self.folder = ObjectFolder(settings.objects_dir)
+        self.folder = ObjectFolder(settings.objects_dir, disk_space(settings))
         self.folder.open()
         self._announcer = Announcer(
             database,
@@ -106,6 +107,16 @@ class Receiver:
             start()
         self._scp.start()
         lifecycle.on_stop(lambda: self._scp.stop(self._grace_s))
+
+
+def disk_space(settings: Settings) -> DiskSpace:
+    """Return the space on the disks of these settings."""
+    database = settings.sqlite_file
+    return DiskSpace(
+        settings.objects_dir,
+        None if database is None else database.parent,
+        reserve_bytes=settings.store_reserve_bytes,
+    )
 
 
 def respond_within_s(dimse_timeout_s: float) -> float:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import resource
 import signal
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,11 +14,14 @@ import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import select
 
-from services.store.dose_reports.reader import MAX_ATTEMPTS, ReportReader
+from services.store.dose_reports.reader import BATCH_SIZE, MAX_ATTEMPTS, ReportReader
+from services.store.dose_reports.reader_main import MAX_ADDRESS_SPACE_BYTES, CpuLimitError, limited_cpu
 from services.store.dose_reports.reader_process import ReaderProcess, ReadFailedError
+from services.store.index.unread_reports import unread_reports
 from shared.clock import utc_now
 from shared.database.models import ReportSummary, StoredObject
 from shared.database.session import Database
+from shared.dose.reports import MAX_SEQUENCE_ITEMS
 from tests.support.waiting import wait_until
 from tests.unit.dose.test_reports import report
 
@@ -142,6 +148,119 @@ def test_a_reader_that_is_killed_once_reads_the_report_in_its_next_life(tmp_path
     assert (first, first["unreadable"]) == (second, "")
 
 
+def bomb(values: int) -> bytes:
+    """Return a report with one measurement of so many values."""
+    ds = report("rdsr_ct")
+    numeric_value = b"\\".join([b"1"] * values)
+    measured = element(0x0040A30A, b"UN", numeric_value)
+    measurement = element(0x0040A040, b"CS", b"NUM ") + element(0x0040A300, b"SQ", item(measured))
+    content = element(0x0040A730, b"SQ", item(measurement))
+    del ds.ContentSequence
+    head = io.BytesIO()
+    ds.save_as(head, enforce_file_format=True)
+    return head.getvalue() + content
+
+
+def element(tag: int, vr: bytes, value: bytes) -> bytes:
+    """Encode an element in Explicit VR Little Endian."""
+    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr
+    if vr in (b"SQ", b"UN"):
+        return head + struct.pack("<xxL", len(value)) + value
+    return head + struct.pack("<H", len(value)) + value
+
+
+def item(value: bytes) -> bytes:
+    return struct.pack("<HHL", 0xFFFE, 0xE000, len(value)) + value
+
+
+def test_millions_of_values_cost_no_more_than_their_bytes(tmp_path):
+    # Given
+    (tmp_path / "bomb.dcm").write_bytes(bomb(5_700_000))
+    process = ReaderProcess()
+    # When
+    result = process.read(tmp_path / "bomb.dcm")
+    assert process.pid is not None
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    process.close()
+    # Then
+    peak_kb = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+    assert result["unreadable"] == ""
+    assert peak_kb < 256 << 10
+
+
+def test_a_report_of_the_most_items_is_read_within_the_memory(tmp_path):
+    # Given
+    code = element(0x0040A043, b"SQ", item(element(0x00080100, b"SH", b"113706")))
+    items = (MAX_SEQUENCE_ITEMS - 10) // 2
+    ds = report("rdsr_ct")
+    del ds.ContentSequence
+    head = io.BytesIO()
+    ds.save_as(head, enforce_file_format=True)
+    content = element(0x0040A730, b"SQ", item(code) * items)
+    (tmp_path / "1.dcm").write_bytes(head.getvalue() + content)
+    process = ReaderProcess()
+    # When
+    result = process.read(tmp_path / "1.dcm")
+    process.close()
+    # Then
+    assert (result["unreadable"], result["error"]) in {("", ""), ("too_large", ""), ("too_costly", "")}
+
+
+def test_memory_beyond_the_bound_marks_the_report_and_the_process_goes_on(tmp_path):
+    # Given a process that has hardly any memory left
+    report("rdsr_ct").save_as(tmp_path / "1.dcm", enforce_file_format=True)
+    process = ReaderProcess()
+    assert process.read(tmp_path / "1.dcm")["unreadable"] == ""
+    assert process.pid is not None
+    pid = process.pid
+    used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(pid, resource.RLIMIT_AS, (used + (8 << 20), 512 << 20))
+    (tmp_path / "2.dcm").write_bytes(bomb(5_000_000))
+    # When
+    costly = process.read(tmp_path / "2.dcm")
+    other = process.read(tmp_path / "1.dcm")
+    # Then
+    assert (costly["unreadable"], other["unreadable"], process.pid) == ("too_costly", "", pid)
+    process.close()
+
+
+def test_the_memory_of_the_process_is_bounded(tmp_path):
+    # Given
+    report("rdsr_ct").save_as(tmp_path / "1.dcm", enforce_file_format=True)
+    process = ReaderProcess()
+    # When
+    process.read(tmp_path / "1.dcm")
+    assert process.pid is not None
+    limit = resource.prlimit(process.pid, resource.RLIMIT_AS)
+    process.close()
+    # Then
+    assert limit == (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES)
+
+
+def test_processor_time_beyond_the_bound_is_an_error():
+    # Given
+    def compute() -> None:
+        while True:
+            pass
+
+    # When
+    with pytest.raises(CpuLimitError), limited_cpu(0):
+        compute()
+    # Then
+    assert resource.getrlimit(resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY
+
+
+def test_new_reports_keep_no_old_one_waiting(database, tmp_path):
+    # Given an old report, and more new ones than are looked up together
+    for number in range(2 * BATCH_SIZE):
+        stored(database, tmp_path, f"1.3.{number}", b"")
+    # When
+    uids = [unread.sop_instance_uid for unread in unread_reports(database, BATCH_SIZE)]
+    # Then the newest and the oldest come in turn
+    assert uids[:4] == [f"1.3.{2 * BATCH_SIZE - 1}", "1.3.0", f"1.3.{2 * BATCH_SIZE - 2}", "1.3.1"]
+    assert len(set(uids)) == BATCH_SIZE
+
+
 def test_a_report_that_takes_too_long_is_given_up_with_its_process(tmp_path):
     # Given: a file that never ends to be opened
     os.mkfifo(tmp_path / "1.dcm")
@@ -159,7 +278,7 @@ def test_an_idle_process_is_ended_and_started_again_when_needed(tmp_path):
     process = ReaderProcess(idle_s=0.0)
     process.read(tmp_path / "1.dcm")
     # When
-    process.rest()
+    process.end_if_idle()
     ended = process.pid is None
     again = process.read(tmp_path / "1.dcm")
     process.close()

@@ -16,11 +16,13 @@ import pytest
 
 from services.store.index import announcer, group_commit
 from services.store.metrics.health import write_problem
+from services.store.objects.disk_space import DiskSpace
 from services.store.objects.folder import ObjectFolder
 from services.store.scp.receiver_process import respond_within_s
 from services.store.scp.server import CannotListenError
 from shared.broker.memory.broker import MemoryBroker
 from shared.errors import BrokerAwayError
+from tests.support.jobs.rows import a_query
 from tests.support.peers.storage_scu import EndedError, Scu
 from tests.support.processes.store_process import StoreProcess
 from tests.support.services.store import (
@@ -172,7 +174,10 @@ def test_a_full_disk_is_told_and_survived(tmp_path):
             assert statuses[0] == 0x0000
             assert statuses[-1] == 0xA700
             assert set(statuses) == {0x0000, 0xA700}
-            assert write_problem(disk) == "the disk of the objects is full: 0 MiB free"
+            assert (
+                write_problem(DiskSpace(disk, reserve_bytes=256 << 20))
+                == "the disk of the objects is full: 0 MiB free"
+            )
             kept = [stored for stored, status in zip(objects, statuses, strict=True) if status == 0]
             assert store.files() == {stored.path for stored in kept}
             # When there is space again
@@ -193,7 +198,9 @@ def test_a_full_disk_of_the_database_is_told_and_nothing_has_to_be_sent_again(tm
         pytest.skip("this system lets nobody mount")
     url = f"sqlite:///{disk / 'doseqr.sqlite'}"
     try:
-        with running_store(tmp_path / "data", database_url=url, dimse_timeout=1.0) as store:
+        with running_store(
+            tmp_path / "data", database_url=url, dimse_timeout=1.0, store_reserve_bytes=0
+        ) as store:
             assert store.send(made_object(1)) == [0]
             # When it is full
             filled = fill(disk / "other")
@@ -211,6 +218,54 @@ def test_a_full_disk_of_the_database_is_told_and_nothing_has_to_be_sent_again(tm
             assert store.send(one) == [0]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
+@pytest.mark.parametrize("name", ["objects", "database"])
+def test_objects_are_refused_while_only_the_reserve_is_free(tmp_path, name):
+    # Given two disks of 8 MiB, of which a tenth is the reserve
+    disks = {"objects": tmp_path / "data" / "objects", "database": tmp_path / "database"}
+    with contextlib.ExitStack() as stack:
+        for disk in disks.values():
+            disk.mkdir(parents=True)
+            mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+            if subprocess.run(mount, check=False).returncode:
+                pytest.skip("this system lets nobody mount")
+            stack.callback(subprocess.run, ["umount", str(disk)], check=True)
+        url = f"sqlite:///{disks['database'] / 'doseqr.sqlite'}"
+        with running_store(tmp_path / "data", database_url=url) as store:
+            assert store.send(made_object(1)) == [0]
+            # When no more than the reserve is free on one of them
+            filler = disks[name] / "filler"
+            with filler.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, free_bytes(disks[name]) - (512 << 10))
+            with store.scu(CT_EXPLICIT) as scu:
+                small, large = made_object(2), made_object(3, size_bytes=2 << 20)
+                statuses = [
+                    scu.store(CT_EXPLICIT, CT, made.sop_instance_uid, made.data_set)
+                    for made in (small, large)
+                ]
+            # Then both are refused with the disk by name, and nothing of them is there
+            assert {status for status, _ in statuses} == {0xA700}
+            assert all(f"the disk of the {name} is full" in comment for _, comment in statuses)
+            assert store.files() == {made_object(1).path}
+            assert f"the disk of the {name} is full" in store.lifecycle.health.troubles()["objects"]
+            state = store.lifecycle.health.store_state()
+            assert state is not None
+            assert state.refused_recently == 2
+            assert f"the disk of the {name} is full" in state.problem
+            # And the database still takes what others write
+            with store.database.write() as session:
+                session.add(a_query("q1"))
+            # When there is space again
+            filler.unlink()
+            # Then
+            assert store.send(made_object(2)) == [0]
+
+
+def free_bytes(folder: Path) -> int:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
 
 
 def fill(file: Path) -> int:
@@ -236,7 +291,9 @@ def test_a_folder_that_turns_read_only_is_told_and_survived(tmp_path):
             subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True)
             # Then small ones and those that are written as they come are refused
             assert store.send(small, large) == [0xA701, 0xA701]
-            assert write_problem(disk) == "objects cannot be written: EROFS"
+            assert (
+                write_problem(DiskSpace(disk, reserve_bytes=256 << 20)) == "objects cannot be written: EROFS"
+            )
         finally:
             subprocess.run(["umount", str(disk)], check=True)
         # When it can be written again, then

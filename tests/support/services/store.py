@@ -152,6 +152,7 @@ class RunningStore:
     broker: Broker
     database: Database
     announced: Announced
+    lifecycle: Lifecycle
 
     @property
     def port(self) -> int:
@@ -219,4 +220,4 @@ def running_store(data_dir: Path, *, broker: Broker | None = None, **changes: An
         announced = Announced(used)
         lifecycle.on_stop(announced.close)
         start(settings, used, database, lifecycle)
-        yield RunningStore(settings, used, database, announced)
+        yield RunningStore(settings, used, database, announced, lifecycle)

@@ -1,0 +1,72 @@
+"""Free space on the file systems of the objects and of the database, which may be two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.store.objects.errors import OutOfSpaceError
+
+#: The reserve is at most this part of a file system, so that a small one can be used, too.
+_LARGEST_PART = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSpace:
+    """Bytes of one file system that are free for this process, and the reserve among them."""
+
+    free_bytes: int
+    reserve_bytes: int
+    read_only: bool
+
+    @property
+    def is_short(self) -> bool:
+        """Whether no more than the reserve is left."""
+        return self.free_bytes <= self.reserve_bytes
+
+
+class DiskSpace:
+    """Keeps a reserve free, so that what shares a disk with the objects can go on; safe for many threads."""
+
+    def __init__(self, objects: Path, database: Path | None = None, *, reserve_bytes: int = 0) -> None:
+        """`database` is the folder of a SQLite database; None for one on a server."""
+        self.objects = objects
+        self._folders: Mapping[str, Path] = {"objects": objects} | (
+            {"database": database} if database is not None else {}
+        )
+        self._reserve_bytes = reserve_bytes
+
+    def check(self) -> None:
+        """Refuse to write an object where only the reserve is left.
+
+        Raises:
+            OutOfSpaceError: names the disk.
+        """
+        if shortage := self.shortage():
+            raise OutOfSpaceError(shortage)
+
+    def shortage(self) -> str:
+        """Return which disk is full, or nothing."""
+        for name in self._folders:
+            space = self.free(name)
+            if space is not None and space.is_short:
+                return f"the disk of the {name} is full: {space.free_bytes >> 20} MiB free"
+        return ""
+
+    def free(self, name: str) -> FreeSpace | None:
+        """Return the space on the disk of `objects` or `database`; None where it is not known."""
+        folder = self._folders.get(name)
+        if folder is None:
+            return None
+        with suppress(OSError):
+            status = os.statvfs(folder)
+            reserve_bytes = min(self._reserve_bytes, status.f_blocks * status.f_frsize // _LARGEST_PART)
+            return FreeSpace(
+                free_bytes=status.f_bavail * status.f_frsize,
+                reserve_bytes=reserve_bytes,
+                read_only=bool(status.f_flag & os.ST_RDONLY),
+            )
+        return None
