@@ -24,8 +24,8 @@ class FreeSpace:
 
     @property
     def is_short(self) -> bool:
-        """Whether no more than the reserve is left."""
-        return self.free_bytes <= self.reserve_bytes
+        """Whether no more than the reserve is left; never without a reserve: then the write fails itself."""
+        return 0 < self.reserve_bytes >= self.free_bytes
 
 
 class DiskSpace:

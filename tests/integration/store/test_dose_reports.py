@@ -57,11 +57,11 @@ def rows(database: Database) -> dict[str, ReportSummary]:
 
 
 @pytest.fixture
-def reader(database: Database, tmp_path: Path):
+def readers(database: Database, tmp_path: Path):
     """Return two readers over the same folder, as two processes have them."""
-    readers = [ReportReader(database, tmp_path, poll_interval_s=0.05) for _ in range(2)]
-    yield readers
-    for reader in readers:
+    both = [ReportReader(database, tmp_path, poll_interval_s=0.05) for _ in range(2)]
+    yield both
+    for reader in both:
         with suppress(RuntimeError):
             reader.stop(5.0)
 

@@ -236,7 +236,7 @@ def test_objects_are_refused_while_only_the_reserve_is_free(tmp_path, name):
         with running_store(tmp_path / "data", database_url=url) as store:
             assert store.send(made_object(1)) == [0]
             # When no more than the reserve is free on one of them
-            filler = disks[name] / "filler"
+            filler = disks[name] / ".filler"
             with filler.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, free_bytes(disks[name]) - (512 << 10))
             with store.scu(CT_EXPLICIT) as scu:

@@ -18,7 +18,7 @@ def statvfs(free_blocks: int, *, blocks: int = 1000, flags: int = 0) -> os.statv
 
 @pytest.mark.parametrize(
     ("free_mib", "reserve_mib", "is_short"),
-    [(50, 20, False), (20, 20, True), (0, 0, True), (1, 0, False), (101, 500, False), (100, 500, True)],
+    [(50, 20, False), (20, 20, True), (0, 0, False), (1, 0, False), (101, 500, False), (100, 500, True)],
 )
 def test_space_is_short_at_the_reserve_or_a_tenth(tmp_path, monkeypatch, free_mib, reserve_mib, is_short):
     # Given a disk of 1000 MiB
