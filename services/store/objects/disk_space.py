@@ -1,17 +1,24 @@
-"""Free space on the file systems of the objects and of the database, which may be two."""
+"""What may still be written: a reserve of each disk stays free, and conflicts are bounded.
+
+Objects and database may lie on two file systems.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from services.store.objects.errors import OutOfSpaceError
+from services.store.objects.errors import OutOfSpaceError, TooManyConflictsError
+from services.store.objects.paths import CONFLICTS
 
 #: The reserve is at most this part of a file system, so that a small one can be used, too.
 _LARGEST_PART = 10
+
+#: Objects with other content that are kept aside under one UID, in all, and their bytes.
+MAX_CONFLICTS_OF_UID, MAX_CONFLICTS, MAX_CONFLICT_BYTES = 10, 1000, 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +77,33 @@ class DiskSpace:
                 read_only=bool(status.f_flag & os.ST_RDONLY),
             )
         return None
+
+
+def check_conflicts(root: Path, aside: str, size_bytes: int) -> None:
+    """Refuse another file below the folder of conflicts where there are too many.
+
+    The folder is counted each time: it is bounded, and conflicts are rare.
+
+    Raises:
+        TooManyConflictsError: names the bound.
+        OSError: the folder cannot be read.
+    """
+    if (root / aside).exists():
+        return
+    of_uid = PurePosixPath(aside).parent.name
+    total_bytes, same_uid = size_bytes, 0
+    for files, (uid, file_bytes) in enumerate(_conflicts(root / CONFLICTS), start=1):
+        total_bytes += file_bytes
+        same_uid += uid == of_uid
+        if same_uid >= MAX_CONFLICTS_OF_UID:
+            raise TooManyConflictsError(f"{same_uid} others under this UID are kept aside already")
+        if files >= MAX_CONFLICTS or total_bytes > MAX_CONFLICT_BYTES:
+            raise TooManyConflictsError(f"{files} conflicting objects are kept aside already")
+
+
+def _conflicts(folder: Path) -> Iterator[tuple[str, int]]:
+    with suppress(FileNotFoundError), os.scandir(folder) as uids:
+        for uid in uids:
+            with suppress(NotADirectoryError, FileNotFoundError), os.scandir(uid.path) as entries:
+                for entry in entries:
+                    yield uid.name, entry.stat(follow_symlinks=False).st_size

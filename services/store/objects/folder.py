@@ -17,9 +17,8 @@ from pathlib import Path
 
 import structlog
 
-from services.store.objects.conflicts import check_room
 from services.store.objects.directory_fsync import DirectorySync
-from services.store.objects.disk_space import DiskSpace
+from services.store.objects.disk_space import DiskSpace, check_conflicts
 from services.store.objects.errors import ObjectWriteError
 from services.store.objects.identity import Identity
 from services.store.objects.part10 import MAX_HEAD_BYTES, file_head, read_head
@@ -252,7 +251,7 @@ class ObjectFolder:
         # A lock of its own: naming a file may take that of the folder.
         with _lock_file(self.root / INCOMING / f"conflicts.{_LOCK}") as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            check_room(self.root, aside, Path(file).stat().st_size)
+            check_conflicts(self.root, aside, Path(file).stat().st_size)
             self._place(file, aside)
         self._names.sync(aside)
 

@@ -1,13 +1,15 @@
-"""A reserve stays free on the disks of objects and database."""
+"""A reserve stays free on the disks of objects and database, and what is kept aside is bounded."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from services.store.objects.disk_space import DiskSpace
-from services.store.objects.errors import OutOfSpaceError
+from services.store.objects import disk_space
+from services.store.objects.disk_space import MAX_CONFLICTS_OF_UID, DiskSpace, check_conflicts
+from services.store.objects.errors import OutOfSpaceError, TooManyConflictsError
 
 
 def statvfs(free_blocks: int, *, blocks: int = 1000, flags: int = 0) -> os.statvfs_result:
@@ -48,3 +50,45 @@ def test_a_disk_that_cannot_be_examined_is_left_to_the_write(tmp_path):
     # When, Then
     space.check()
     assert space.free("objects") is None
+
+
+def aside(root: Path, uid: str, number: int, size_bytes: int = 10) -> str:
+    """Put a file aside and return its path."""
+    path = f".conflicts/{uid}/{number:064x}.dcm"
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_bytes(bytes(size_bytes))
+    return path
+
+
+def test_a_folder_without_conflicts_has_room(tmp_path):
+    # When, Then
+    check_conflicts(tmp_path, ".conflicts/1.2.3/a.dcm", 10)
+
+
+def test_one_uid_has_a_bound_of_its_own(tmp_path):
+    # Given
+    for number in range(MAX_CONFLICTS_OF_UID):
+        aside(tmp_path, "1.2.3", number)
+    # When, Then
+    with pytest.raises(TooManyConflictsError, match="10 others under this UID"):
+        check_conflicts(tmp_path, ".conflicts/1.2.3/a.dcm", 10)
+    check_conflicts(tmp_path, ".conflicts/1.2.4/a.dcm", 10)
+
+
+@pytest.mark.parametrize(("files", "size_bytes"), [(20, 1), (5, 300)])
+def test_all_uids_together_have_a_bound_of_files_and_bytes(tmp_path, monkeypatch, files, size_bytes):
+    # Given
+    monkeypatch.setattr(disk_space, "MAX_CONFLICTS", 20)
+    monkeypatch.setattr(disk_space, "MAX_CONFLICT_BYTES", 1500)
+    for number in range(files):
+        aside(tmp_path, f"1.2.{number}", number, size_bytes)
+    # When, Then
+    with pytest.raises(TooManyConflictsError, match=f"{files} conflicting objects"):
+        check_conflicts(tmp_path, ".conflicts/1.3/a.dcm", 10)
+
+
+def test_what_is_kept_aside_already_may_come_again(tmp_path):
+    # Given
+    paths = [aside(tmp_path, "1.2.3", number) for number in range(MAX_CONFLICTS_OF_UID)]
+    # When, Then
+    check_conflicts(tmp_path, paths[0], 10)
