@@ -87,7 +87,8 @@ class Settings(BaseSettings):
     )
     data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(
         default_factory=_data_dir,
-        description="The folder of received objects, the SQLite database and logs.",
+        description="The folder of received objects, the SQLite database and logs; the default lies in the "
+        "checkout, or is ~/.local/share/doseqr without one.",
     )
     database_url: str = Field(
         "",

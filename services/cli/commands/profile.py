@@ -27,21 +27,23 @@ from shared.reading.profiles import profile_json
 
 #: The queue of the service that measures.
 QUEUE = "query-profile"
-#: How long a measurement may take with others before it, and how often it is looked whether somebody listens.
-LONGEST_S, CHECK_S = 900.0, 2.0
+#: Seconds that a measurement may take with others before it.
+LONGEST_S = 900.0
+#: Seconds between two checks whether a worker still listens.
+CHECK_INTERVAL_S = 2.0
 
 
 def profile(
     node: Annotated[str, typer.Argument(metavar="NODE", help="The remote node: id or name.")],
     measure: Annotated[
-        bool, typer.Option("--measure", help="Ask the node, carefully: at most 30 C-FINDs within its limits.")
+        bool, typer.Option("--measure", help="Measure the node: at most 30 C-FINDs within its limits.")
     ] = False,
     forget: Annotated[
         bool, typer.Option("--forget", help="Forget what is known; with --measure, before measuring.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what is known of a remote node: what it matches, returns and takes, its limits and its speed."""
+    """Show what is known of a remote node: what it matches, returns and takes, its limits and its speed."""
     settings = settings_of_command()
     with opened_database(settings) as database:
         with database.read() as session:
@@ -70,7 +72,7 @@ def _ordered(broker: Broker, node: Node, *, measure: bool, forget: bool) -> Node
         deadline = time.monotonic() + LONGEST_S
         try:
             while time.monotonic() < deadline:
-                for event in inbox.until(min(deadline, time.monotonic() + CHECK_S)):
+                for event in inbox.until(min(deadline, time.monotonic() + CHECK_INTERVAL_S)):
                     refuse_rejected(event, [command_id])
                     if isinstance(event, NodeProfiled) and event.command_id == command_id:
                         return event
@@ -89,5 +91,6 @@ def _print(known: dict[str, Any]) -> None:
     else:
         line(f"Changed last {known['changed_at']}; measured {known['measured_at'] or 'never'}.")
     table(
-        ("field", "value", "means"), [(one["label"], one["words"], one["meaning"]) for one in known["fields"]]
+        ("field", "value", "means"),
+        [(field["label"], field["words"], field["meaning"]) for field in known["fields"]],
     )

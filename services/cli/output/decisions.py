@@ -7,30 +7,30 @@ from typing import Any
 from services.cli.output.console import line
 
 
-def print_why(answer: dict[str, Any]) -> None:
+def print_why(explanation: dict[str, Any]) -> None:
     """Print the study, its series and objects, the C-FINDs behind them, and what arrived."""
-    line(f"Study {answer['study_instance_uid']}: {_verdict(answer)}")
-    if answer["answered"]:
-        told = {key: value for key, value in answer["answered"].items() if value is not None}
-        line("  the PACS says: " + ", ".join(f"{key} {_words(value)}" for key, value in told.items()))
-    for series in answer["series"]:
-        line(f"  {series['modality'] or '?':<4} series {series['series_instance_uid']}: {_verdict(series)}")
+    line(f"Study {explanation['study_instance_uid']}: {_decision(explanation)}")
+    if explanation["answered"]:
+        returned = {key: value for key, value in explanation["answered"].items() if value is not None}
+        line("  the PACS says: " + ", ".join(f"{key} {_text(value)}" for key, value in returned.items()))
+    for series in explanation["series"]:
+        line(f"  {series['modality'] or '?':<4} series {series['series_instance_uid']}: {_decision(series)}")
         for entry in series["objects"]:
-            line(f"       object {entry['sop_instance_uid']}: {_verdict(entry)}")
-    for find in answer["finds"]:
+            line(f"       object {entry['sop_instance_uid']}: {_decision(entry)}")
+    for find in explanation["finds"]:
         status = "no final answer" if find["status_code"] is None else f"0x{find['status_code']:04X}"
         line(f"  C-FIND {find['level']}: {find['matches']} answers, {status} at {find['asked_at']}")
-    for one in answer["arrivals"]:
-        what = one["sop_instance_uid"] or f"series {one['series_instance_uid']}"
-        line(f"  retrieve {one['retrieve']}: {what} {one['state']} {one['sentence']}".rstrip())
+    for entry in explanation["arrivals"]:
+        what = entry["sop_instance_uid"] or f"series {entry['series_instance_uid']}"
+        line(f"  retrieve {entry['retrieve']}: {what} {entry['state']} {entry['sentence']}".rstrip())
 
 
-def _verdict(told: dict[str, Any]) -> str:
-    decision = told["decision"] or told.get("state", "")
-    kind = f" as {told['type']}" if told.get("type") and told["decision"] == "keep" else ""
-    reason = f" ({told['reason']})" if told["reason"] else ""
-    return f"{decision}{kind}{reason}. {told['sentence']}"
+def _decision(entry: dict[str, Any]) -> str:
+    decision = entry["decision"] or entry.get("state", "")
+    kind = f" as {entry['type']}" if entry.get("type") and entry["decision"] == "keep" else ""
+    reason = f" ({entry['reason']})" if entry["reason"] else ""
+    return f"{decision}{kind}{reason}. {entry['sentence']}"
 
 
-def _words(value: object) -> str:
-    return "/".join(str(one) for one in value) if isinstance(value, list) else str(value)
+def _text(value: object) -> str:
+    return "/".join(str(entry) for entry in value) if isinstance(value, list) else str(value)

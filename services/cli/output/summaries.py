@@ -71,7 +71,7 @@ def _trouble(read: dict[str, Any]) -> None:
 
 
 def _missing(missing: list[dict[str, Any]]) -> None:
-    for one in missing[:SHOWN]:
-        line("  missing   " + ", ".join(f"{key} {value}" for key, value in one.items() if value))
+    for entry in missing[:SHOWN]:
+        line("  missing   " + ", ".join(f"{key} {value}" for key, value in entry.items() if value))
     if len(missing) > SHOWN:
         line(f"  missing   and {len(missing) - SHOWN} more; --json lists all")

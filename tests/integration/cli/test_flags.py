@@ -73,7 +73,7 @@ STUDIES: Mapping[str, Study] = {
         series("mg_image", 1, station_name="ROOM1"), series("mg_image", 1, station_name="ROOM2"), date=day(6)
     ),
 }
-NAMES = {one.study_instance_uid: name for name, one in STUDIES.items()}
+NAMES = {entry.study_instance_uid: name for name, entry in STUDIES.items()}
 DAY = str(day(0))
 
 
@@ -147,7 +147,7 @@ def doseqr(city: City, capsys: pytest.CaptureFixture[str], logging_as_before: No
 
 def kept(query: Mapping[str, Any]) -> set[str]:
     """Return the names of the studies that a query kept."""
-    return {NAMES[one["study_instance_uid"]] for one in query["studies"] if one["decision"] == "keep"}
+    return {NAMES[entry["study_instance_uid"]] for entry in query["studies"] if entry["decision"] == "keep"}
 
 
 def classic(doseqr: Doseqr, *flags: str, remote: str = "pacs", store: str = "archive") -> Result:
@@ -212,7 +212,7 @@ def test_a_classic_flag_changes_what_is_kept_and_sent(
     result = classic(doseqr, *flags.format(*map(day, range(7))).split())
     # Then
     assert kept(result.json["query"]) == names
-    arrived = {one.sop_instance_uid for one in city.store.received[before:]}
+    arrived = {entry.sop_instance_uid for entry in city.store.received[before:]}
     assert {name for name in STUDIES if arrived & objects(STUDIES[name])} == names
     if not names:
         assert result.json["retrieve"] is None
@@ -246,7 +246,7 @@ def test_dup_asks_again_for_what_is_in_the_database(city: City, doseqr: Doseqr) 
     again = classic(doseqr, "-nm", "-sd", DAY, store="doseqr")
     dup = classic(doseqr, "-nm", "-sd", DAY, "-dup", store="doseqr")
     # Then
-    assert [kept(one.json["query"]) for one in (first, again, dup)] == [{"nm"}, set(), {"nm"}]
+    assert [kept(result.json["query"]) for result in (first, again, dup)] == [{"nm"}, set(), {"nm"}]
     assert dup.json["retrieve"]["counts"]["arrived"] == first.json["retrieve"]["counts"]["arrived"] == 1
     forget(city)
 
@@ -258,8 +258,8 @@ def test_emptysr_takes_reports_that_answer_nothing_at_image_level(city: City, do
     without = classic(doseqr, "-fl", "-sd", DAY, remote="mute")
     with_them = classic(doseqr, "-fl", "-sd", DAY, "-emptysr", remote="mute")
     # Then
-    assert [kept(one.json["query"]) for one in (without, with_them)] == [set(), {"fl"}]
-    arrived = {one.sop_instance_uid for one in city.store.received[before:]}
+    assert [kept(result.json["query"]) for result in (without, with_them)] == [set(), {"fl"}]
+    arrived = {entry.sop_instance_uid for entry in city.store.received[before:]}
     assert arrived == objects(STUDIES["fl"], content="rdsr_fl")
 
 
@@ -349,7 +349,7 @@ QUERY = [
 @pytest.mark.parametrize(("flags", "names"), QUERY, ids=[flags for flags, _ in QUERY])
 def test_a_flag_of_a_query_changes_what_is_kept(doseqr: Doseqr, flags: str, names: set[str]) -> None:
     # Given
-    uids = {name: one.study_instance_uid for name, one in STUDIES.items()}
+    uids = {name: entry.study_instance_uid for name, entry in STUDIES.items()}
     # When
     result = query(doseqr, *flags.format(*map(day, range(7)), **uids).split())
     # Then
@@ -384,7 +384,7 @@ def test_retrieve_sends_what_was_kept(city: City, doseqr: Doseqr) -> None:
     result = query(doseqr, "--ct", "--from", DAY, "--until", DAY, "--retrieve")
     # Then
     assert result.json["retrieve"]["counts"] == result.json["retrieve"]["counts"] | {"asked": 2, "arrived": 2}
-    arrived = {one.sop_instance_uid for one in city.store.received[before:]}
+    arrived = {entry.sop_instance_uid for entry in city.store.received[before:]}
     assert arrived == objects(STUDIES["thorax"], STUDIES["knee"], content="rdsr_ct")
 
 

@@ -84,9 +84,9 @@ def test_reports_come_by_way_of_either_database(
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("incomplete", "commitment")
-    assert [one["sop_instance_uid"] for one in retrieve["missing"]] == [refused]
+    assert [entry["sop_instance_uid"] for entry in retrieve["missing"]] == [refused]
     assert retrieve["commitment"] == {"requests": 3, "committed": 261, "not_confirmed": 0}
-    assert sorted(len(one.references) for one in node_elsewhere.requests) == [2, 60, 200]
+    assert sorted(len(request.references) for request in node_elsewhere.requests) == [2, 60, 200]
     assert node_elsewhere.statuses == [0x0000] * 3
 
 
@@ -159,12 +159,12 @@ def test_an_object_that_the_node_does_not_have_is_sent_again(
 def without_first_time(node: CommittingStore, report: Dataset, lost: str) -> Dataset:
     if len(asked_for(node, lost)) > 2:
         return report
-    references = {uid: one for uid, one in node.requests[-1].references.items() if uid != lost}
+    references = {uid: sop_class for uid, sop_class in node.requests[-1].references.items() if uid != lost}
     return report_data_set(report.TransactionUID, references, {lost: 0x0112})
 
 
 def asked_for(node: CommittingStore, uid: str) -> list[str]:
-    return [one.transaction_uid for one in node.requests if uid in one.references]
+    return [request.transaction_uid for request in node.requests if uid in request.references]
 
 
 def test_a_pacs_that_sends_later_is_not_asked_again_within_the_grace_period(
@@ -264,7 +264,7 @@ def test_a_node_that_refuses_for_the_moment_is_asked_again(
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
     assert [transaction.state for transaction in transactions(retrieves)] == ["refused", "answered"]
-    assert len({one.transaction_uid for one in node.requests}) == 2
+    assert len({request.transaction_uid for request in node.requests}) == 2
 
 
 def test_a_node_without_storage_commitment_leaves_the_word_of_the_pacs(

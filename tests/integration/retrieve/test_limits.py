@@ -53,4 +53,4 @@ def test_moves_that_wait_for_their_minute_are_not_sent_again(retrieves: Retrieve
     ]
     assert retrieve["status"] == "completed"
     assert max(Counter(sent).values()) == 1
-    assert {one.operation for one in asked(pacs)} == {"move"}
+    assert {request.operation for request in asked(pacs)} == {"move"}

@@ -32,7 +32,7 @@ def test_whole_series_come_by_one_move_for_each_study(retrieves: Retrieves, scri
     assert [(request.level, request.status) for request in asked(pacs)] == [("SERIES", 0), ("SERIES", 0)]
     assert set(retrieves.objects(retrieve["id"])) == objects(*studies)
     assert [move.completed for move in retrieves.moves(retrieve["id"])] == [
-        len(objects(one)) for one in sorted(studies, key=lambda one: one.study_instance_uid)
+        len(objects(entry)) for entry in sorted(studies, key=lambda entry: entry.study_instance_uid)
     ]
 
 

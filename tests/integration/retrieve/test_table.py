@@ -133,8 +133,8 @@ def test_a_behaviour_leads_to_the_right_ledger_and_end(houses: Callable[[Row], R
     assert len(asked(pacs)) <= row.at_most
     assert (retrieve["status"], retrieve["failure"]) == (row.status, row.failure)
     assert set(ledger) == set(case.kept)
-    assert {uid for uid, one in ledger.items() if one.state != "arrived"} == lost
-    assert {(one.state, one.reason) for uid, one in ledger.items() if uid in lost} <= {row.lost_as}
+    assert {uid for uid, entry in ledger.items() if entry.state != "arrived"} == lost
+    assert {(entry.state, entry.reason) for uid, entry in ledger.items() if uid in lost} <= {row.lost_as}
     assert retrieve["counts"]["arrived"] == len(case.kept) - len(lost)
     if store is not None:
         assert store.uids & set(case.kept) == set(case.kept) - lost

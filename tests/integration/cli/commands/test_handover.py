@@ -38,7 +38,7 @@ def test_what_was_not_taken_is_listed(doseqr: Doseqr, given_up: None):
     shown = doseqr("show", "retrieve-1", "--json").json["handover"]
     read = doseqr("show", "retrieve-1").out
     # Then
-    assert [(one["batch"], one["status"], one["objects"]) for one in listed] == [("b2", "failed", 2)]
+    assert [(batch["batch"], batch["status"], batch["objects"]) for batch in listed] == [("b2", "failed", 2)]
     assert shown["counts"] == {"taken": 5, "waiting": 0, "failed": 2}
     assert "5 taken, 0 waiting, 2 given up. The importer answered with HTTP status 500." in read
 

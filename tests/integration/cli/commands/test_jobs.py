@@ -26,8 +26,10 @@ def test_echo_lists_every_node(doseqr: Doseqr, services: FakeServices) -> None:
     result = doseqr("echo", "--json")
     # Then
     assert result.code == 0
-    assert [list(one) for one in result.json] == [["node", "kind", "ok", "rtt_ms", "outcome", "detail"]] * 3
-    assert [(one["node"], one["kind"], one["ok"]) for one in result.json] == [
+    assert [list(status) for status in result.json] == [
+        ["node", "kind", "ok", "rtt_ms", "outcome", "detail"]
+    ] * 3
+    assert [(status["node"], status["kind"], status["ok"]) for status in result.json] == [
         ("doseqr", "store", True),
         ("pacs", "remote", True),
         ("archive", "store", True),
@@ -486,7 +488,7 @@ def test_reports_are_exported_as_json(doseqr: Doseqr, options: tuple[str, ...]) 
     result = doseqr("export", "retrieve-1", *options)
     # Then
     assert result.code == 0
-    assert [one["summary"]["kind"] for one in result.json] == ["ct"]
+    assert [entry["summary"]["kind"] for entry in result.json] == ["ct"]
 
 
 @pytest.mark.parametrize("options", [("--format", "csv", "--json"), ("--format", "xml")])

@@ -90,7 +90,7 @@ def test_a_store_node_can_be_verified_by_storage_commitment(doseqr: Doseqr) -> N
     moved = doseqr("nodes", "edit", "archive", "--port", "105", "--json").json
     back = doseqr("nodes", "edit", "archive", "--verify-with", "auto", "--json").json
     # Then
-    assert [one["verify_by"] for one in (added, edited, moved, back)] == [*["commitment"] * 3, "auto"]
+    assert [node["verify_by"] for node in (added, edited, moved, back)] == [*["commitment"] * 3, "auto"]
     assert "commitment" in doseqr("nodes", "list").out
 
 

@@ -33,7 +33,7 @@ def test_a_profile_is_told_without_any_service(doseqr: Doseqr) -> None:
     assert (told.code, read.code) == (0, 0)
     assert "Stops at\t100 answers\t" in told.out
     assert "Relational queries\tnot measured\t" in told.out
-    fields = {one["name"]: one for one in read.json["fields"]}
+    fields = {field["name"]: field for field in read.json["fields"]}
     assert (fields["cap"]["value"], fields["cap"]["measured"]) == (100, True)
     assert (fields["relational"]["value"], fields["relational"]["measured"]) == (None, False)
     assert (read.json["node"], read.json["node_id"]) == ("pacs", 2)
