@@ -5,86 +5,133 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
-#: Pauses before a child that died is started again; back to the first once it has lived long enough.
+#: Seconds before a child that died is started again: the first pause doubles up to the longest, and begins
+#: anew once a child has lived for `GOOD_LIFE_S`.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GOOD_LIFE_S = 1.0, 30.0, 60.0
-#: How often it is looked whether children live.
+#: Seconds between two polls of child processes.
 POLL_INTERVAL_S = 0.2
 
+Process = subprocess.Popen[bytes]
 
-@dataclass
-class _Child:
+
+def _nothing(_process: Process) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChildProcess:
+    """How one child is started, told to end, and what is done once it died."""
+
     name: str
-    command: Sequence[str]
-    process: subprocess.Popen[bytes] | None = None
+    start: Callable[[], Process]
+    #: Lets the child begin to end.
+    stop: Callable[[Process], None] = Process.terminate
+    #: Called when the child ended by itself, before it is started again.
+    on_death: Callable[[Process], None] = _nothing
+
+
+@dataclass(slots=True)
+class _Life:
+    """The present life of a child."""
+
+    child: ChildProcess
+    pause_s: float
+    process: Process | None = None
     started_at: float = 0.0
-    first_pause_s: float = FIRST_PAUSE_S
-    pause_s: float = FIRST_PAUSE_S
-    start_at: float = field(default=0.0)
+    start_at: float = 0.0
 
 
 class Supervisor:
-    """Runs one process for each command until told to stop; what does not end in `grace_s` is killed."""
+    """Runs one process for each child until stopped; what does not end within `grace_s` is killed."""
 
     def __init__(
-        self, commands: Mapping[str, Sequence[str]], grace_s: float, *, first_pause_s: float = FIRST_PAUSE_S
+        self, children: Sequence[ChildProcess], grace_s: float, *, first_pause_s: float = FIRST_PAUSE_S
     ) -> None:
-        self._children = [
-            _Child(name, command, first_pause_s=first_pause_s, pause_s=first_pause_s)
-            for name, command in commands.items()
-        ]
+        self._lives = [_Life(child, first_pause_s) for child in children]
         self._grace_s = grace_s
+        self._first_pause_s = first_pause_s
 
     def run(self, stopping: threading.Event) -> None:
         """Keep the children running until `stopping` is set, then end them."""
         try:
-            while not stopping.is_set():
-                for child in self._children:
-                    _tend(child)
-                stopping.wait(POLL_INTERVAL_S)
+            self.keep(stopping)
         finally:
-            self._stop()
+            self.stop()
+            self.wait()
+
+    def keep(self, stopping: threading.Event, at_poll: Callable[[], None] = lambda: None) -> None:
+        """Keep the children running until `stopping` is set; `at_poll` is called after each poll."""
+        while not stopping.is_set():
+            for life in self._lives:
+                self._tend(life)
+            at_poll()
+            stopping.wait(POLL_INTERVAL_S)
+
+    def stop(self) -> None:
+        """Let the children begin to end; `keep` must have returned."""
+        for life in self._lives:
+            if life.process is not None:
+                life.child.stop(life.process)
+
+    def wait(self) -> None:
+        """Wait until the children have ended, and kill those that do not."""
+        deadline = time.monotonic() + self._grace_s
+        for life in self._lives:
+            if life.process is None:
+                continue
+            try:
+                life.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning(
+                    "killing a process that does not end", process=life.child.name, pid=life.process.pid
+                )
+                life.process.kill()
+                life.process.wait()
 
     @property
     def pids(self) -> dict[str, int]:
         """Process ids of the children that were started."""
-        return {child.name: child.process.pid for child in self._children if child.process is not None}
+        return {life.child.name: life.process.pid for life in self._lives if life.process is not None}
 
-    def _stop(self) -> None:
-        running = [(child.name, child.process) for child in self._children if child.process is not None]
-        for _, process in running:
-            process.terminate()
-        deadline = time.monotonic() + self._grace_s
-        for name, process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                log.warning("killing a service that does not end", child=name, pid=process.pid)
-                process.kill()
-                process.wait()
+    def _tend(self, life: _Life) -> None:
+        now = time.monotonic()
+        if life.process is not None:
+            if life.process.poll() is None:
+                return
+            self._bury(life, life.process, now)
+        if now >= life.start_at:
+            life.process = life.child.start()
+            life.started_at = now
+            log.info("process started", process=life.child.name, pid=life.process.pid)
+
+    def _bury(self, life: _Life, process: Process, now: float) -> None:
+        life.process = None
+        life.child.on_death(process)
+        if now - life.started_at >= GOOD_LIFE_S:
+            life.pause_s = self._first_pause_s
+        life.start_at = now + life.pause_s
+        log.error(
+            "a process ended by itself",
+            process=life.child.name,
+            exit_code=process.returncode,
+            again_in_s=life.pause_s,
+        )
+        life.pause_s = min(life.pause_s * 2, LONGEST_PAUSE_S)
 
 
-def _tend(child: _Child) -> None:
-    now = time.monotonic()
-    if child.process is not None:
-        code = child.process.poll()
-        if code is None:
-            return
-        child.process = None
-        lived_s = now - child.started_at
-        child.pause_s = child.first_pause_s if lived_s >= GOOD_LIFE_S else child.pause_s
-        child.start_at = now + child.pause_s
-        log.error("a service ended by itself", child=child.name, exit_code=code, again_in_s=child.pause_s)
-        child.pause_s = min(child.pause_s * 2, LONGEST_PAUSE_S)
-    if now >= child.start_at:
-        # Its own session: Ctrl-C reaches the children once, through us, and not a second time as a signal of
-        # the terminal, which would cut their grace period short.
-        child.process = subprocess.Popen(child.command, start_new_session=True)  # noqa: S603 - our own command
-        child.started_at = now
-        log.info("started", child=child.name, pid=child.process.pid)
+def children_of(commands: Mapping[str, Sequence[str]]) -> list[ChildProcess]:
+    """Return a child for each command, by name."""
+    return [ChildProcess(name, _starter(command)) for name, command in commands.items()]
+
+
+def _starter(command: Sequence[str]) -> Callable[[], Process]:
+    # Its own session: Ctrl-C reaches the children once, through us, and not a second time as a signal of the
+    # terminal, which would cut their grace period short.
+    return lambda: subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own command

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.cli.local.processes import process
-from shared.process_supervisor import Supervisor
+from shared.process_supervisor import Supervisor, children_of
 from tests.support.waiting import wait_until
 
 STUBBORN = "trap '' TERM; echo ready >> {}; while :; do sleep 0.05; done"
@@ -29,7 +29,7 @@ def lines(path: Path) -> list[str]:
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs; one that nobody has waited for yet (state Z of proc(5)) does not."""
+    """Return whether a process runs; one that nobody has waited for yet (state Z of proc(5)) does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -39,7 +39,7 @@ def alive(pid: int) -> bool:
 
 @contextmanager
 def supervised(commands: Mapping[str, Sequence[str]], grace_s: float = 5.0) -> Iterator[Supervisor]:
-    supervisor = Supervisor(commands, grace_s, first_pause_s=0.01)
+    supervisor = Supervisor(children_of(commands), grace_s, first_pause_s=0.01)
     stopping = threading.Event()
     thread = threading.Thread(target=supervisor.run, args=(stopping,))
     thread.start()
@@ -52,29 +52,29 @@ def supervised(commands: Mapping[str, Sequence[str]], grace_s: float = 5.0) -> I
 
 def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
     # Given
-    told = tmp_path / "told"
+    log_file = tmp_path / "log_file"
     # When
-    with supervised({"dying": ["sh", "-c", f"echo started >> {told}; exit 1"]}):
+    with supervised({"dying": ["sh", "-c", f"echo started >> {log_file}; exit 1"]}):
         # Then
-        wait_until(lambda: len(lines(told)) >= 3)
+        wait_until(lambda: len(lines(log_file)) >= 3)
 
 
-def test_children_are_asked_to_end(tmp_path: Path) -> None:
+def test_children_get_a_signal_to_end(tmp_path: Path) -> None:
     # Given
-    told = [tmp_path / "one", tmp_path / "two"]
+    log_file = [tmp_path / "one", tmp_path / "two"]
     # When
-    with supervised({path.name: ["sh", "-c", OBEDIENT.format(path)] for path in told}):
-        wait_until(lambda: all(lines(path) == ["ready"] for path in told))
+    with supervised({path.name: ["sh", "-c", OBEDIENT.format(path)] for path in log_file}):
+        wait_until(lambda: all(lines(path) == ["ready"] for path in log_file))
     # Then
-    assert [lines(path) for path in told] == [["ready", "ended"]] * 2
+    assert [lines(path) for path in log_file] == [["ready", "ended"]] * 2
 
 
 def test_a_child_that_does_not_end_is_killed(tmp_path: Path) -> None:
     # Given
-    told = tmp_path / "told"
+    log_file = tmp_path / "log_file"
     # When
-    with supervised({"stubborn": ["sh", "-c", STUBBORN.format(told)]}, grace_s=0.2) as supervisor:
-        wait_until(lambda: lines(told) == ["ready"])
+    with supervised({"stubborn": ["sh", "-c", STUBBORN.format(log_file)]}, grace_s=0.2) as supervisor:
+        wait_until(lambda: lines(log_file) == ["ready"])
         pid = supervisor.pids["stubborn"]
     # Then
     assert not alive(pid)

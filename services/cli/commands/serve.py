@@ -16,7 +16,7 @@ from services.cli.output.exit_codes import usage
 from services.cli.services import Service, start_of
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
-from shared.process_supervisor import Supervisor
+from shared.process_supervisor import Supervisor, children_of
 from shared.service import run_service
 from shared.settings import Settings, load
 
@@ -62,7 +62,7 @@ def serve_all(settings: Settings) -> int:
     configure("supervisor", settings.log_level)
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
-        Supervisor(commands(), settings.grace + STOP_SLACK_S).run(lifecycle.stopping)
+        Supervisor(children_of(commands()), settings.grace + STOP_SLACK_S).run(lifecycle.stopping)
     return 0
 
 
