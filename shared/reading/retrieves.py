@@ -59,7 +59,10 @@ def retrieve_json(session: Session, job_id: str) -> dict[str, Any]:
 
 
 def retrieve_counts(session: Session, retrieve: Retrieve) -> dict[str, int]:
-    """Return the counts of a retrieve, and what the PACS itself reported so far."""
+    """Return the counts of a retrieve, and what the PACS itself reported so far.
+
+    Of an uncounted series the number of objects is unknown: it counts as one, so `asked` is a lower bound.
+    """
     # A row without a SOP Instance UID stands for a series of which the PACS only says how many it has.
     objects = case(
         (RetrieveObject.sop_instance_uid == "", func.coalesce(RetrieveObject.announced, 1)), else_=1
@@ -70,6 +73,11 @@ def retrieve_counts(session: Session, retrieve: Retrieve) -> dict[str, int]:
         .group_by(RetrieveObject.state)
     )
     by_state = {state: int(number) for state, number in rows}
+    uncounted = select(func.count()).where(
+        RetrieveObject.job_id == retrieve.id,
+        RetrieveObject.sop_instance_uid == "",
+        func.coalesce(RetrieveObject.announced, 0) == 0,
+    )
     return {
         "asked": retrieve.asked,
         "arrived": retrieve.arrived,
@@ -78,6 +86,7 @@ def retrieve_counts(session: Session, retrieve: Retrieve) -> dict[str, int]:
         "reported_completed": retrieve.reported_completed,
         "reported_warning": retrieve.reported_warning,
         "reported_failed": retrieve.reported_failed,
+        "uncounted_series": session.scalar(uncounted) or 0,
     }
 
 

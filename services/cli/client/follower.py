@@ -1,4 +1,4 @@
-"""Following a job to its end: events wake the command, the database says what is true."""
+"""Follows a job to its end: events wake the command, the database has the facts."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from services.cli.client.session import JOB_QUEUES, deserted
 from services.cli.output.exit_codes import CANCELLED, CommandError, away
 from services.cli.output.progress import Reporter
 from shared.broker.port import Broker
+from shared.clock import utc_now
 from shared.contract.messages import ENDED, Event, JobEnded
+from shared.database.models.retrieve import Retrieve
 from shared.database.session import Database
 from shared.errors import BrokerAwayError, DatabaseAwayError
 from shared.reading.jobs import Job, get_job
+from shared.reading.retrieve_pace import pace_of
 
-#: The database is looked at this often without, and at most this often with events.
+#: Seconds between two reads of the job without events, and at least with events.
 POLL_S, POLL_AT_MOST_S = 1.0, 0.25
-#: How often it is looked whether broker and workers are there.
+#: Seconds between two checks whether broker and workers are there.
 CHECK_S = 5.0
-#: How long a command waits for what is away; the job itself waits longer.
+#: Seconds that a command waits for what is away; the job itself waits longer.
 PATIENCE_S = 900.0
-#: A command that listening workers have not taken in this time is lost to them.
+#: Seconds after which a command that listening workers have not taken is lost to them.
 ACCEPT_S = 120.0
 
 
@@ -42,13 +45,14 @@ class Follower:
         self._reporter = reporter
         #: Commands about a job whose ids are not the job's own.
         self._command_ids = tuple(command_ids)
+        self._pace = ""
         self._away = ""
         self._away_since = 0.0
         self._database_away = ""
         self._broker_away = ""
 
     def until_ended(self, kind: str, job_id: str, *, rounds: int = 0) -> Job:
-        """Wait for the end of a job, once it has been asked again so often, and return it.
+        """Wait for the end of a job, of its round `rounds` at least, and return it.
 
         Raises:
             InvalidInputError: the command was rejected.
@@ -69,7 +73,7 @@ class Follower:
         return job
 
     def until_accepted(self, kind: str, job_id: str, timeout_s: float, *, rounds: int = 0) -> Job | None:
-        """Wait until the job exists and was asked again so often, or give None after the time.
+        """Wait until the job exists in its round `rounds` at least; None after the time.
 
         Raises:
             InvalidInputError: the command was rejected.
@@ -80,31 +84,33 @@ class Follower:
         self, kind: str, job_id: str, enough: Callable[[Job], bool], timeout_s: float | None, rounds: int
     ) -> Job | None:
         began = checked = time.monotonic()
-        seen = False
+        accepted = False
         while timeout_s is None or time.monotonic() - began < timeout_s:
-            job = self._look(job_id)
+            job = self._read(job_id)
             if job is not None and job.round >= rounds:
-                seen = True
-                self._reporter.show(job)
+                accepted = True
+                self._reporter.show(job, self._pace)
                 if enough(job):
                     return job
             if time.monotonic() - checked >= CHECK_S:
                 checked = time.monotonic()
                 self._check(kind)
-                if not seen and not self._away and checked - began > ACCEPT_S:
-                    raise away(f"The {kind} service did not take the command {job_id}; its log tells why.")
+                if not accepted and not self._away and checked - began > ACCEPT_S:
+                    raise away(f"The {kind} service did not take the command {job_id}; its log says why.")
             self._wait(job_id)
         return None
 
-    def _look(self, job_id: str) -> Job | None:
+    def _read(self, job_id: str) -> Job | None:
         try:
             with self._database.read() as session:
                 job = get_job(session, job_id)
+                pace = pace_of(session, job, utc_now()) if isinstance(job, Retrieve) else None
         except DatabaseAwayError as error:
             self._database_away = f"The database is away ({error})"
             self._judge()
             return None
         self._database_away = ""
+        self._pace = str(pace) if pace is not None else ""
         return job
 
     def _check(self, kind: str) -> None:

@@ -23,8 +23,8 @@ PLAIN_EVERY_S = 5.0
 class Reporter(Protocol):
     """Shows a job while it runs."""
 
-    def show(self, job: Job) -> None:
-        """Show how the job stands."""
+    def show(self, job: Job, pace: str = "") -> None:
+        """Show how the job stands, and how fast its objects arrive."""
         ...
 
     def notify(self, text: str) -> None:
@@ -40,9 +40,9 @@ class PlainReporter:
         self._status = ""
         self._printed_at = 0.0
 
-    def show(self, job: Job) -> None:
+    def show(self, job: Job, pace: str = "") -> None:
         """Show how the job stands, if that has changed."""
-        text = in_words(job)
+        text = in_words(job, pace)
         now = time.monotonic()
         new_status = f"{job.id} {job.status}" != self._status
         if text != self._last and (new_status or now - self._printed_at >= PLAIN_EVERY_S):
@@ -60,9 +60,9 @@ class LiveReporter:
     def __init__(self, status: Status) -> None:
         self._status = status
 
-    def show(self, job: Job) -> None:
+    def show(self, job: Job, pace: str = "") -> None:
         """Show how the job stands."""
-        self._status.update(escape(in_words(job)))
+        self._status.update(escape(in_words(job, pace)))
 
     def notify(self, text: str) -> None:
         """Print something that happened, above the line."""
@@ -79,7 +79,7 @@ def reporting() -> Iterator[Reporter]:
         yield LiveReporter(status)
 
 
-def in_words(job: Job) -> str:
+def in_words(job: Job, pace: str = "") -> str:
     """Return how a job stands in one line."""
     if isinstance(job, Query):
         counts = (
@@ -87,6 +87,6 @@ def in_words(job: Job) -> str:
             f"{job.studies_found} found, {job.studies_examined} examined, {job.studies_kept} kept"
         )
     else:
-        counts = f"objects {job.asked} asked, {job.arrived} arrived"
+        counts = f"objects {job.asked} asked, {job.arrived} arrived" + (f", {pace}" if pace else "")
     note = f" ({job.waits_for})" if job.note else ""
     return visible(f"{kind_of(job)} {job.id}: {job.status}; {counts}{note}")

@@ -43,9 +43,10 @@ def _retrieve(read: dict[str, Any]) -> None:
     counts = read["counts"]
     line(f"Retrieve {read['id']}: {read['status']}  (of query {read['query']} to {read['store']})")
     _trouble(read)
+    bound = "at least " if counts["uncounted_series"] else ""
     line(
-        f"  objects   {counts['asked']} asked, {counts['arrived']} arrived, {counts['failed']} failed, "
-        f"{counts['missing']} missing"
+        f"  objects   {bound}{counts['asked']} asked, {counts['arrived']} arrived, "
+        f"{counts['failed']} failed, {counts['missing']} missing"
     )
     if read["verification"]:
         line(f"  arrival   known {ARRIVAL_WORDS.get(read['verification'], read['verification'])}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from services.web.components import Components
 from services.web.live.event_results import EchoResults
 from services.web.live.service_status import Complaint
 from services.web.views.criteria_text import LABELS, readable_problem
-from services.web.views.formatting import duration, figure
+from services.web.views.formatting import figure
 from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
@@ -20,6 +20,7 @@ from shared.database.models import Node, Query, Retrieve
 from shared.nodes.nodes import is_own_store
 from shared.reading.jobs import get_job
 from shared.reading.queries import by_reason, by_type
+from shared.reading.retrieve_pace import pace_of
 from shared.reading.retrieves import retrieve_counts
 
 #: Seconds between two polls of the panel of a running job, events or not.
@@ -270,26 +271,8 @@ def retrieve_view(session: Session, components: Components, job: Retrieve) -> Re
         reported=counts["reported_completed"] + counts["reported_warning"],
         trouble=_trouble(job),
     )
-    return view if view.ended else _with_rate(view, components)
-
-
-def _with_rate(view: RetrieveView, components: Components) -> RetrieveView:
-    if view.job.started_at is None or not view.arrived:
-        return view
-    elapsed_s = max(1.0, (components.clock() - view.job.started_at).total_seconds())
-    per_s = view.arrived / elapsed_s
-    rate = f"{per_s:.1f} objects a second" if per_s >= 1 else f"{per_s * 60:.1f} objects a minute"
-    left = f", about {duration(view.left / per_s)} left" if view.left else ""
-    return RetrieveView(
-        view.job,
-        view.requested,
-        view.arrived,
-        view.failed,
-        view.missing,
-        view.reported,
-        rate + left,
-        view.trouble,
-    )
+    pace = None if view.ended else pace_of(session, job, components.clock())
+    return replace(view, rate=str(pace)) if pace is not None else view
 
 
 def _trouble(job: Query | Retrieve) -> str:
