@@ -21,8 +21,6 @@ ALLOWED = {
 
 #: The command line composes: it starts the services and the simulator.
 COMPOSERS = {
-    "services/cli/services.py",
-    "services/cli/embedded.py",
     "services/cli/commands/serve.py",
     "services/cli/commands/simulate.py",
 }

@@ -1,4 +1,4 @@
-"""Asking the echo service how nodes answer."""
+"""Tests nodes through the echo service."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from shared.database.models.web import Node
 from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 
-#: What a busy echo service may need beyond the time-outs of the nodes themselves.
+#: Seconds that a busy echo service may need beyond the time-outs of the nodes.
 SLACK_S = 30.0
-#: How often it is looked whether somebody still listens.
+#: Seconds between two checks whether an echo worker still listens.
 CHECK_S = 2.0
 
 
@@ -28,7 +28,7 @@ def echo(
     nodes: Sequence[Node],
     on_result: Callable[[NodeStatus], None] = lambda _: None,
 ) -> list[NodeStatus]:
-    """Have nodes tested, side by side; `on_result` sees each answer as it comes.
+    """Test nodes side by side; `on_result` is called with each result as it comes.
 
     Raises:
         CommandError: no echo worker listens, or it went away.
@@ -40,10 +40,10 @@ def echo(
         return []
     echo_id = new_id()
     deadline = time.monotonic() + settings.connect_timeout + settings.dimse_timeout + SLACK_S
-    with listening(broker, ["echo.#", f"command.rejected.{echo_id}"]) as inbox:
+    with listening(broker, ["echo.#", f"command.rejected.{echo_id}"]) as event_queue:
         Publisher(broker, "cli").command(EchoNodes(nodes=[node.id for node in nodes]), command_id=echo_id)
         while time.monotonic() < deadline:
-            for event in inbox.until(min(deadline, time.monotonic() + CHECK_S)):
+            for event in event_queue.until(min(deadline, time.monotonic() + CHECK_S)):
                 refuse_rejected(event, [echo_id])
                 if isinstance(event, NodeStatus) and event.echo_id == echo_id:
                     on_result(event)
@@ -53,10 +53,10 @@ def echo(
     raise away("The echo worker did not answer in time. Look at its log, or start another: doseqr serve echo")
 
 
-def require_answers(
+def require_echo(
     broker: Broker, settings: Settings, nodes: Sequence[Node], say: Callable[[str], None] | None = None
 ) -> None:
-    """Make sure that nodes answer; with `say`, an absent echo service is told there and no error.
+    """Make sure that nodes answer; with `say`, an absent echo service is reported there and is no error.
 
     Raises:
         CommandError: a node does not answer, or no echo worker listens.

@@ -14,7 +14,7 @@ from shared.messaging.codec import decode_event
 
 
 class EventQueue:
-    """Holds events until the waiting command takes them."""
+    """Holds events until the command takes them."""
 
     def __init__(self) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -44,21 +44,21 @@ class EventQueue:
 
 @contextmanager
 def listening(broker: Broker, binding_keys: Sequence[str]) -> Iterator[EventQueue]:
-    """Receive events that match; what is published after this began is not missed.
+    """Receive matching events; nothing published from now on is missed.
 
     Raises:
         BrokerAwayError: the broker cannot be reached.
     """
-    inbox = EventQueue()
-    subscription = broker.subscribe(binding_keys, inbox.receive)
+    event_queue = EventQueue()
+    subscription = broker.subscribe(binding_keys, event_queue.receive)
     try:
-        yield inbox
+        yield event_queue
     finally:
         subscription.close()
 
 
 def refuse_rejected(event: Event | None, command_ids: Sequence[str]) -> None:
-    """Raise what a service said against one of these commands.
+    """Raise the rejection of one of these commands.
 
     Raises:
         InvalidInputError: the command was rejected; names the field.

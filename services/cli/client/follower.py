@@ -35,13 +35,13 @@ class Follower:
         self,
         database: Database,
         broker: Broker,
-        inbox: EventQueue,
+        event_queue: EventQueue,
         reporter: Reporter,
         command_ids: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._broker = broker
-        self._inbox = inbox
+        self._event_queue = event_queue
         self._reporter = reporter
         #: Commands about a job whose ids are not the job's own.
         self._command_ids = tuple(command_ids)
@@ -135,7 +135,7 @@ class Follower:
 
     def _wait(self, job_id: str) -> None:
         began = time.monotonic()
-        for event in self._inbox.until(began + POLL_S):
+        for event in self._event_queue.until(began + POLL_S):
             refuse_rejected(event, (job_id, *self._command_ids))
             if _is_the_end(event, job_id) or time.monotonic() - began >= POLL_AT_MOST_S:
                 return

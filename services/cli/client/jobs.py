@@ -1,4 +1,4 @@
-"""Ordering queries and retrieves and waiting for them: shared by `query`, `qr`, `retrieve` and the demo."""
+"""Publishes queries and retrieves and waits for them, for `query`, `qr`, `retrieve` and the demo."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from shared.database.models.web import Node
 from shared.database.session import Database
 from shared.messaging.publisher import Publisher
 
-#: With --no-wait: how long to wait for the services to take or reject the command.
+#: With --no-wait: seconds to wait until the services accept or reject the command.
 ACCEPT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class QueryOrder:
-    """What is asked for."""
+    """A query to be published."""
 
     remote: Node
     store: Node
@@ -38,7 +38,7 @@ class QueryOrder:
 
 @dataclass(frozen=True, slots=True)
 class RetrieveOrder:
-    """Which part of a query is to be retrieved; empty: all that was kept."""
+    """The part of a query to be retrieved; empty: everything it kept."""
 
     query_id: str
     types: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class RetrieveOrder:
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """What came of an order: the jobs by their ids, and the exit code."""
+    """How an order ended: the jobs by their ids, and the exit code."""
 
     query_id: str
     retrieve_id: str | None
@@ -57,8 +57,8 @@ class JobOutcome:
 
 @contextmanager
 def _following(database: Database, broker: Broker, job_ids: Sequence[str]) -> Iterator[Follower]:
-    with listening(broker, [f"*.*.{job_id}" for job_id in job_ids]) as inbox, reporting() as reporter:
-        yield Follower(database, broker, inbox, reporter)
+    with listening(broker, [f"*.*.{job_id}" for job_id in job_ids]) as event_queue, reporting() as reporter:
+        yield Follower(database, broker, event_queue, reporter)
 
 
 def _order_query(broker: Broker, order: QueryOrder, query_id: str) -> None:
@@ -74,7 +74,7 @@ def _order_query(broker: Broker, order: QueryOrder, query_id: str) -> None:
 
 
 def require_query_workers(broker: Broker, order: QueryOrder) -> None:
-    """Make sure that somebody will do it.
+    """Require workers for every part of an order.
 
     Raises:
         CommandError: nobody listens.
@@ -103,7 +103,7 @@ def query_and_wait(database: Database, broker: Broker, order: QueryOrder) -> Job
 
 
 def retrieves(query: Query) -> bool:
-    """Tell whether a query that was told to retrieve does so now that it has ended."""
+    """Return whether an ended query that was ordered with a retrieve is followed by one."""
     return query.status in ("completed", "incomplete") and query.studies_kept > 0
 
 

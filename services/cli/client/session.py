@@ -1,4 +1,4 @@
-"""What commands work with: the settings, the migrated database, the broker with its topology."""
+"""The session of a command: the settings, the migrated database, the broker with its topology."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def service_of(queue: str) -> str:
 
 
 def deserted(broker: Broker, queues: Sequence[str]) -> list[str]:
-    """Return the services that do not listen on one of these queues.
+    """Return the services of those queues that have no consumer.
 
     Raises:
         BrokerAwayError: the broker cannot be reached.
@@ -121,10 +121,10 @@ def deserted(broker: Broker, queues: Sequence[str]) -> list[str]:
 
 
 def require_workers(broker: Broker, queues: Sequence[str]) -> None:
-    """Make sure that somebody listens.
+    """Require a worker on each of these queues.
 
     Raises:
-        CommandError: nobody does; says what to start.
+        CommandError: a queue has none; says what to start.
         BrokerAwayError: the broker cannot be reached.
     """
     missing = deserted(broker, queues)
@@ -134,7 +134,7 @@ def require_workers(broker: Broker, queues: Sequence[str]) -> None:
 
 
 def who() -> str:
-    """Return who gives the command, for the job's record."""
+    """Return the user and host of this command, for the job's record."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

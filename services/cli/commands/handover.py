@@ -26,7 +26,7 @@ from shared.reading.jobs import find_job
 
 app = typer.Typer(help="See what the importer has not taken, and hand it over anew.")
 
-#: How long the store service may take to answer, in seconds.
+#: Seconds that the store service may take to respond.
 PATIENCE_S = 30.0
 
 
@@ -63,19 +63,19 @@ def retry(
         require_workers(broker, ["store"])
         command_id = new_id()
         keys = [f"handover.retried.{command_id}", f"command.rejected.{command_id}"]
-        with listening(broker, keys) as inbox:
+        with listening(broker, keys) as event_queue:
             command = RetryHandover(job_id=chosen, requested_by=who())
             Publisher(broker, "cli").command(command, command_id=command_id)
-            answer = _answer(broker, inbox, command_id)
+            retried = _retried(broker, event_queue, command_id)
     if as_json:
-        print_json({"job": chosen, "batches": answer.batches})
+        print_json({"job": chosen, "batches": retried.batches})
     else:
-        line(f"{answer.batches} batches are handed over anew.")
+        line(f"{retried.batches} batches are handed over anew.")
 
 
-def _answer(broker: Broker, inbox: EventQueue, command_id: str) -> HandoverRetried:
+def _retried(broker: Broker, event_queue: EventQueue, command_id: str) -> HandoverRetried:
     deadline = time.monotonic() + PATIENCE_S
-    for event in inbox.until(deadline):
+    for event in event_queue.until(deadline):
         refuse_rejected(event, [command_id])
         if isinstance(event, HandoverRetried) and event.command_id == command_id:
             return event

@@ -109,14 +109,14 @@ def add_remote(
     """Add a PACS or modality that answers C-FIND, and C-MOVE or C-GET."""
     given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
     given |= {"calling_ae_title": calling_ae_title}
-    said = {
+    options = {
         "max_associations": max_associations,
         "requests_per_minute": requests_per_minute,
         "hours": hours,
         "time_zone": time_zone,
         RETRIEVE_BY: retrieve_with,
     }
-    _add(given | _said(said), as_json=as_json)
+    _add(given | _given(options), as_json=as_json)
 
 
 @add_app.command("store")
@@ -130,10 +130,10 @@ def add_store(
 ) -> None:
     """Add a node that takes C-STORE; the PACS has to know its AE title as a destination."""
     given = {"kind": "store", "name": name, "host": host, "port": port, "ae_title": ae_title}
-    _add(given | _said({VERIFY_BY: verify_with}), as_json=as_json)
+    _add(given | _given({VERIFY_BY: verify_with}), as_json=as_json)
 
 
-def _said(options: dict[str, str | None]) -> dict[str, str]:
+def _given(options: dict[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -181,7 +181,7 @@ def edit(
     as_json: JsonOption = False,
 ) -> None:
     """Change a node; what is not given stays. No service has to be restarted."""
-    said = {
+    options = {
         "name": name,
         "host": host,
         "port": port,
@@ -198,7 +198,7 @@ def edit(
     with opened_database(settings) as database, database.write() as session:
         found = find_node(session, node, field="node")
         before = {key: value for key, value in node_json(found).items() if key != "id"}
-        changed = node_json(edit_node(session, found, parse_node(before | _said(said))))
+        changed = node_json(edit_node(session, found, parse_node(before | _given(options))))
     _print(changed, "changed", as_json=as_json)
 
 

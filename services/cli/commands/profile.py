@@ -47,32 +47,32 @@ def profile(
     settings = settings_of_command()
     with opened_database(settings) as database:
         with database.read() as session:
-            asked = find_node(session, node, "remote", "node")
+            remote = find_node(session, node, "remote", "node")
         if measure or forget:
             with opened_broker(settings) as broker:
-                event = _ordered(broker, asked, measure=measure, forget=forget)
+                event = _order(broker, remote, measure=measure, forget=forget)
             if not event.ok:
-                raise unreachable("remote_unreachable", asked.name, event.outcome, event.detail)
+                raise unreachable("remote_unreachable", remote.name, event.outcome, event.detail)
             if measure:
-                say(f"{asked.name} was asked {event.requests} times. {event.detail}".strip())
+                say(f"{remote.name} was asked {event.requests} times. {event.detail}".strip())
         with database.read() as session:
-            known = profile_json(session, asked, settings)
+            known = profile_json(session, remote, settings)
     if as_json:
         print_json(known)
     else:
         _print(known)
 
 
-def _ordered(broker: Broker, node: Node, *, measure: bool, forget: bool) -> NodeProfiled:
+def _order(broker: Broker, node: Node, *, measure: bool, forget: bool) -> NodeProfiled:
     require_workers(broker, [QUEUE])
     command_id = new_id()
     command = ProfileNode(node=node.id, measure=measure, forget=forget, requested_by=who())
-    with listening(broker, [f"profile.*.{command_id}", f"command.rejected.{command_id}"]) as inbox:
+    with listening(broker, [f"profile.*.{command_id}", f"command.rejected.{command_id}"]) as event_queue:
         Publisher(broker, "cli").command(command, command_id=command_id)
         deadline = time.monotonic() + LONGEST_S
         try:
             while time.monotonic() < deadline:
-                for event in inbox.until(min(deadline, time.monotonic() + CHECK_INTERVAL_S)):
+                for event in event_queue.until(min(deadline, time.monotonic() + CHECK_INTERVAL_S)):
                     refuse_rejected(event, [command_id])
                     if isinstance(event, NodeProfiled) and event.command_id == command_id:
                         return event

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from services.cli.client.session import opened_broker, service_of
+from services.cli.commands.serve import Service
 from services.cli.output.console import JsonOption, line, print_json, say
 from services.cli.output.exit_codes import AWAY
-from services.cli.services import Service
 from shared.broker.topology import QUEUES
 from shared.dicom.association.c_echo import open_echo_association
 from shared.dicom.errors import Outcome, PeerError
@@ -21,11 +21,11 @@ from shared.logs import configure
 from shared.nodes.peers import own_store_of, timeouts_of
 from shared.settings import Settings, load
 
-#: Pause between two looks.
+#: Seconds between two checks.
 PAUSE_S = 0.5
-#: How long one look at the page may take.
+#: Seconds that the page may take to respond.
 HTTP_TIMEOUT_S = 5.0
-#: Addresses to listen on that are none to call.
+#: Addresses to listen on, and the addresses to call instead.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
 
 
@@ -37,7 +37,7 @@ def ready(
     """Wait until every service answers; exit code 4, and the names of those that do not, otherwise."""
     wanted = service or list(Service)
     configure("cli", "CRITICAL")
-    # Loaded at each look: a system that begins now leaves its address in the data folder.
+    # Loaded at each check: a system that begins now leaves its address in the data folder.
     missing = wait_until_ready(load, wanted, timeout)
     if as_json:
         print_json({"ready": not missing, "missing": missing})
@@ -54,7 +54,7 @@ def wait_until_ready(
     timeout_s: float,
     go_on: Callable[[], bool] = lambda: True,
 ) -> list[str]:
-    """Wait until all answer; returns what is still missing at the end, in words."""
+    """Wait until all services respond; return what is missing at the end, in words."""
     deadline = time.monotonic() + timeout_s
     while True:
         missing = not_ready(settings_now(), wanted)
@@ -65,11 +65,11 @@ def wait_until_ready(
 
 
 def not_ready(settings: Settings, wanted: Sequence[Service]) -> list[str]:
-    """Return what does not answer now, in words."""
+    """Return what does not respond now, in words."""
     missing = _quiet_queues(settings, wanted)
     if Service.WEB in wanted:
         missing += _quiet_page(settings)
-    # Last, and only when it is worth it: each look is an association in the store's log.
+    # Last, and only if all else is ready: each check is an association in the store's log.
     if Service.STORE in wanted and not missing:
         missing += quiet_store(settings)
     return missing
@@ -87,7 +87,7 @@ def _quiet_queues(settings: Settings, wanted: Sequence[Service]) -> list[str]:
 
 
 def quiet_store(settings: Settings) -> list[str]:
-    """Return why DoseQR's own store does not answer, or nothing."""
+    """Return why DoseQR's own store does not respond, or nothing."""
     peer = own_store_of(settings)
     try:
         open_echo_association(peer, timeouts_of(settings)).release()

@@ -42,8 +42,8 @@ def register(
     tally = FileTally()
     with opened_broker(settings) as broker:
         require_workers(broker, ["store"])
-        with listening(broker, ["objects.registered.#", "command.rejected.#"]) as inbox:
-            _register(broker, inbox, _batches(object_references(paths, tally)), tally)
+        with listening(broker, ["objects.registered.#", "command.rejected.#"]) as event_queue:
+            _register(broker, event_queue, _batches(object_references(paths, tally)), tally)
     if as_json:
         print_json(tally.to_json())
     else:
@@ -77,24 +77,26 @@ def _batches(objects: Iterator[ObjectReference]) -> Iterator[list[ObjectReferenc
 
 
 def _register(
-    broker: Broker, inbox: EventQueue, batches: Iterator[list[ObjectReference]], tally: FileTally
+    broker: Broker, event_queue: EventQueue, batches: Iterator[list[ObjectReference]], tally: FileTally
 ) -> None:
     publisher = Publisher(broker, "cli")
     waiting: dict[str, int] = {}
     for batch in batches:
         while len(waiting) >= IN_FLIGHT:
-            _await_registered(broker, inbox, waiting, tally)
+            _await_registered(broker, event_queue, waiting, tally)
         command_id = new_id()
         waiting[command_id] = len(batch)
         publisher.command(RegisterObjects(objects=batch), command_id=command_id)
     while waiting:
-        _await_registered(broker, inbox, waiting, tally)
+        _await_registered(broker, event_queue, waiting, tally)
 
 
-def _await_registered(broker: Broker, inbox: EventQueue, waiting: dict[str, int], tally: FileTally) -> None:
+def _await_registered(
+    broker: Broker, event_queue: EventQueue, waiting: dict[str, int], tally: FileTally
+) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for event in inbox.until(time.monotonic() + CHECK_S):
+        for event in event_queue.until(time.monotonic() + CHECK_S):
             refuse_rejected(event, list(waiting))
             if isinstance(event, ObjectsRegistered) and event.command_id in waiting:
                 del waiting[event.command_id]

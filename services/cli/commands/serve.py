@@ -7,24 +7,48 @@ import signal
 import sys
 import threading
 from enum import StrEnum
+from importlib import import_module
 from typing import Annotated
 
+import structlog
 import typer
 
-from services.cli.embedded import serve_embedded
+from services.cli.client.session import own_store
 from services.cli.output.exit_codes import usage
-from services.cli.services import Service, start_of
+from shared.broker.bridge.server import BridgeServer
+from shared.broker.memory.broker import MemoryBroker
+from shared.broker.port import Broker
+from shared.database.migrate import migrate
+from shared.database.session import Database
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.process_supervisor import Supervisor, children_of
-from shared.service import run_service
+from shared.service import Start, open_database, patiently, run_service, start_heartbeat
 from shared.settings import Settings, load
 
-#: How often a child looks whether its parent lives.
+log = structlog.get_logger(__name__)
+
+#: Seconds between two checks whether the parent process lives.
 PARENT_CHECK_S = 1.0
 
-#: What a service may need to end beyond its grace period.
+#: Seconds that a service may need to end beyond its grace period.
 STOP_SLACK_S = 10.0
+
+#: What the embedded mode leaves out, for the log.
+LEAVES_OUT = (
+    "embedded: messages live in memory and are lost when this process ends (the ledger brings unfinished "
+    "work back at the next start); no worker in another process or on another machine can take part"
+)
+
+
+class Service(StrEnum):
+    """The services that can be run."""
+
+    ECHO = "echo"
+    QUERY = "query"
+    RETRIEVE = "retrieve"
+    STORE = "store"
+    WEB = "web"
 
 
 class Served(StrEnum):
@@ -63,6 +87,49 @@ def serve_all(settings: Settings) -> int:
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
         Supervisor(children_of(commands()), settings.grace + STOP_SLACK_S).run(lifecycle.stopping)
+    return 0
+
+
+def start_of(service: Service) -> Start:
+    """Return how a service is started in this process, on a database that has been migrated.
+
+    A service is imported only when it is run, so that no other command pays for it.
+    """
+    main = import_module(f"services.{service.value}.main")
+    start: Start = main.start
+
+    def started(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
+        own_store(database, settings)
+        start(settings, broker, database, lifecycle)
+
+    return started
+
+
+def serve_embedded(settings: Settings) -> int:
+    """Run all services in this process over the in-memory broker; returns the exit code.
+
+    Raises:
+        PermanentError: another process serves this data folder, or a port is taken.
+    """
+    configure("embedded", settings.log_level)
+    with Lifecycle() as lifecycle:
+        lifecycle.install_signals()
+        database = open_database(settings)
+        lifecycle.on_stop(database.close)
+        if not patiently(lambda: migrate(database), "database", lifecycle.stopping):
+            return 0
+        broker = MemoryBroker()
+        lifecycle.on_stop(broker.close)
+        broker.declare()
+        for service in Service:
+            start_of(service)(settings, broker, database, lifecycle)
+            start_heartbeat(service.value, broker, lifecycle)
+        # Last: whoever reaches the broker finds all services there.
+        bridge = BridgeServer(broker, settings.bridge_socket)
+        lifecycle.on_stop(bridge.close)
+        log.warning(LEAVES_OUT)
+        log.info("ready", broker=broker.description, database=database.description)
+        lifecycle.wait()
     return 0
 
 

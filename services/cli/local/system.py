@@ -14,13 +14,12 @@ from pathlib import Path
 from services.cli.client.jobs import QueryOrder
 from services.cli.client.session import own_store
 from services.cli.commands.ready import wait_until_ready
-from services.cli.commands.serve import command_line
+from services.cli.commands.serve import Service, command_line
 from services.cli.commands.simulate import demo_ae_title
 from services.cli.local.demo_pacs import demo_pacs
 from services.cli.local.ports import free_ports
 from services.cli.local.processes import last_lines, process, undisturbed
 from services.cli.output.exit_codes import FAILED, CommandError
-from services.cli.services import Service
 from shared.clock import utc_now
 from shared.contract.criteria import parse_criteria
 from shared.database.models.web import Node

@@ -71,7 +71,7 @@ def away(sentence: str) -> CommandError:
 
 
 def unreachable(code: str, node: str, outcome: str, detail: str) -> CommandError:
-    """Return the error of a node that does not answer; `code` is remote_unreachable or store_unreachable."""
+    """Return the error of a node that cannot be used; `code` is remote_unreachable or store_unreachable."""
     sentence = f"{node} cannot be used: {outcome}" + (f" ({detail})" if detail else "")
     return CommandError(UNREACHABLE, code, sentence, node=node, outcome=outcome, detail=detail)
 

@@ -58,8 +58,8 @@ def _handover(read: dict[str, Any] | None) -> None:
     if read is None:
         return
     counts = read["counts"]
-    told = f"  importer  {counts['taken']} taken, {counts['waiting']} waiting, {counts['failed']} given up"
-    line(told + (f". {read['detail']}" if read["detail"] else ""))
+    text = f"  importer  {counts['taken']} taken, {counts['waiting']} waiting, {counts['failed']} given up"
+    line(text + (f". {read['detail']}" if read["detail"] else ""))
 
 
 def _trouble(read: dict[str, Any]) -> None:

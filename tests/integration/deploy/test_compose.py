@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.services import Service
+from services.cli.commands.serve import Service
 from shared.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[3]

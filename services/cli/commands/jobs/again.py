@@ -1,4 +1,4 @@
-"""`doseqr again`: asks an ended job again for what is missing of it."""
+"""`doseqr again`: requests what is missing of an ended job again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def again(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask an ended query or retrieve again for what is missing; nothing else is asked."""
+    """Request again what is missing of an ended query or retrieve, and nothing else."""
     settings = settings_of_command()
     with opened_database(settings) as database:
         with database.read() as session:
@@ -55,9 +55,9 @@ def _query(database: Database, broker: Broker, query: Query, *, no_wait: bool, a
     command_id, retrieve_id = new_id(), retrieve_id_after(query.id, rounds)
     keys = [f"*.*.{query.id}", f"*.*.{retrieve_id}", f"command.rejected.{command_id}"]
     outcome = JobOutcome(query.id, None, OK)
-    with listening(broker, keys) as inbox, reporting() as reporter:
+    with listening(broker, keys) as event_queue, reporting() as reporter:
         _order(broker, query.id, command_id)
-        follower = Follower(database, broker, inbox, reporter, command_ids=(command_id,))
+        follower = Follower(database, broker, event_queue, reporter, command_ids=(command_id,))
         if no_wait:
             if follower.until_accepted("query", query.id, ACCEPT_S, rounds=rounds) is None:
                 say("No service has taken the command yet.")
@@ -81,9 +81,9 @@ def _retrieve(database: Database, broker: Broker, earlier: Retrieve, *, no_wait:
     require_workers(broker, JOB_QUEUES["retrieve"])
     retrieve_id = new_id()
     accepted, code = True, OK
-    with listening(broker, [f"*.*.{retrieve_id}"]) as inbox, reporting() as reporter:
+    with listening(broker, [f"*.*.{retrieve_id}"]) as event_queue, reporting() as reporter:
         _order(broker, earlier.id, retrieve_id)
-        follower = Follower(database, broker, inbox, reporter)
+        follower = Follower(database, broker, event_queue, reporter)
         if no_wait:
             accepted = follower.until_accepted("retrieve", retrieve_id, ACCEPT_S) is not None
         else:

@@ -84,7 +84,7 @@ def export(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Write what the dose reports of a retrieve say, as CSV or JSON."""
+    """Write the figures of a retrieve's dose reports as CSV or JSON."""
     if as_json and form is Format.CSV:
         raise InvalidInputError("format", "csv and --json exclude each other")
     settings = settings_of_command()
@@ -142,10 +142,10 @@ def cancel(job_id: JobArgument, as_json: JsonOption = False) -> None:
                 require_workers(broker, JOB_QUEUES[kind][:1])
                 command_id = new_id()
                 keys = [f"*.*.{job.id}", f"command.rejected.{command_id}"]
-                with listening(broker, keys) as inbox, reporting() as reporter:
+                with listening(broker, keys) as event_queue, reporting() as reporter:
                     command = CancelJob(job_id=job.id, requested_by=who())
                     Publisher(broker, "cli").command(command, command_id=command_id)
-                    follower = Follower(database, broker, inbox, reporter, command_ids=(command_id,))
+                    follower = Follower(database, broker, event_queue, reporter, command_ids=(command_id,))
                     job = _until_ended(follower, database, job)
         _print_end(job, as_json=as_json)
 
@@ -174,11 +174,11 @@ def why(
     study_uid: Annotated[str, typer.Argument(metavar="STUDY_UID", help="The study's Study Instance UID.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Tell why a study is in a query's result or is not, and on which answers of the PACS that rests."""
+    """Explain why a study is in a query's result or not, and on which responses of the PACS that rests."""
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
-        answer = explain(session, find_job(session, job_id), study_uid)
+        explanation = explain(session, find_job(session, job_id), study_uid)
     if as_json:
-        print_json(answer)
+        print_json(explanation)
     else:
-        print_why(answer)
+        print_why(explanation)

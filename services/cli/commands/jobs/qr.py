@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Never
 
-from services.cli.client.echo import require_answers
+from services.cli.client.echo import require_echo
 from services.cli.client.jobs import JobOutcome, QueryOrder, query_and_wait, require_query_workers
 from services.cli.client.session import opened_broker, opened_database, settings_of_command
 from services.cli.commands.jobs.query import print_query, priority_of
@@ -25,7 +25,7 @@ _TYPES = ("ct", "mg", "fl", "dx", "nm")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a wrong usage as our error, so that all commands end alike."""
+    """Raises our error for wrong usage, so that all commands end alike."""
 
     def error(self, message: str) -> Never:
         """Refuse the arguments.
@@ -107,7 +107,7 @@ def criteria_of(given: argparse.Namespace) -> Criteria:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Do what the flags say; returns the exit code.
+    """Query and retrieve as the flags say; return the exit code.
 
     Raises:
         CommandError: wrong usage, a node that does not answer, or something that is away.
@@ -132,7 +132,7 @@ def run(arguments: Sequence[str]) -> int:
             )
         with opened_broker(settings) as broker:
             require_query_workers(broker, order)
-            require_answers(broker, settings, [order.remote, order.store])
+            require_echo(broker, settings, [order.remote, order.store])
             outcome = query_and_wait(database, broker, order)
         if given.json:
             _print_json(database, outcome)

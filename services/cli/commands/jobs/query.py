@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.orm import Session
 
-from services.cli.client.echo import require_answers
+from services.cli.client.echo import require_echo
 from services.cli.client.jobs import (
     JobOutcome,
     QueryOrder,
@@ -117,7 +117,7 @@ def query(
         typer.Option(metavar="FILE", help="The same for each line of a file; - for standard input."),
     ] = None,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Tell what it will come to, and ask nothing.")
+        bool, typer.Option("--estimate", help="Print an estimate of studies and time, and send no request.")
     ] = False,
     retrieve: Annotated[bool, typer.Option("--retrieve", help="Retrieve what was kept.")] = False,
     background: BackgroundOption = False,
@@ -165,7 +165,7 @@ def query(
                 query_id, accepted = query_without_waiting(database, broker, order)
                 outcome = JobOutcome(query_id, None, OK)
             else:
-                require_answers(broker, settings, [order.remote], say)
+                require_echo(broker, settings, [order.remote], say)
                 outcome, accepted = query_and_wait(database, broker, order), True
         if accepted:
             print_query(database, outcome, with_retrieve=retrieve and not no_wait, as_json=as_json)

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from services.cli.services import Service
+from services.cli.commands.serve import Service
 from tests.support.services.cli import Doseqr
 from tests.support.services.fake_services import FakeServices
 
