@@ -6,6 +6,7 @@ import sys
 
 from services.retrieve.commands import RetrieveHandler
 from services.retrieve.tasks import RetrieveJobService
+from services.retrieve.transfer.own_store import OwnStore
 from shared.broker.port import Broker
 from shared.contract.messages import AskAgain, CancelJob, Command, RunRetrieve
 from shared.database.session import Database
@@ -26,7 +27,9 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     def report(job_id: str) -> None:
         engine.events.try_progress(job_id)
 
-    work = RetrieveJobService(settings, database, parts.pool, report, clock)
+    own_store = OwnStore()
+    lifecycle.on_stop(own_store.subscribe(broker).close)
+    work = RetrieveJobService(settings, database, parts.pool, report, clock, own_store)
     engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
     handler = RetrieveHandler(database, engine, clock)

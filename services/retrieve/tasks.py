@@ -26,6 +26,7 @@ from services.retrieve.task.name_instances_task import NameInstancesTask, reques
 from services.retrieve.task.plan_task import plan
 from services.retrieve.transfer.arrival_check import ArrivalCheck
 from services.retrieve.transfer.c_move import MoveScu
+from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
 from shared.contract.messages import JobKind
 from shared.contract.reasons import Reason, sentence
@@ -59,7 +60,9 @@ class RetrieveJobService:
         pool: AssociationPool,
         report: Callable[[str], None],
         clock: Clock,
+        own_store: OwnStore | None = None,
     ) -> None:
+        self._own_store = own_store or OwnStore()
         self._settings = settings
         self._database = database
         self._clock = clock
@@ -74,7 +77,7 @@ class RetrieveJobService:
         )
         self._tasks: dict[str, _Task] = {
             EXPECT: NameInstancesTask(pool),
-            MOVE: MoveTask(database, scu, check, report, clock),
+            MOVE: MoveTask(database, scu, check, report, self._own_store, clock),
             AWAIT: AwaitTask(database, check, clock),
             COMMIT: self._commit_task,
             AWAIT_COMMIT: self._commit_task,
@@ -151,9 +154,8 @@ class RetrieveJobService:
         simpler = None if error.permanent else order.simpler()
         if simpler is not None:
             return move_tasks((part.by_objects() for part in parts), simpler)
-        outcomes.save_lost(
-            session, context.job_id, parts, state="failed", reason=reason_of(error), detail=str(error)
-        )
+        reason, detail = self._own_store.cause_of(context, reason_of(error), str(error))
+        outcomes.save_lost(session, context.job_id, parts, state="failed", reason=reason, detail=detail)
         return []
 
     def drained(self, session: Session, job_id: str) -> Sequence[NewTask] | Ending:

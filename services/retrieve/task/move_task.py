@@ -20,6 +20,7 @@ from services.retrieve.planning.moves import SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order
 from services.retrieve.transfer.arrival_check import ArrivalCheck, Evidence
 from services.retrieve.transfer.c_move import MoveScu
+from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
 from shared.contract.reasons import Reason, sentence
 from shared.database.session import Database, Session
@@ -53,6 +54,7 @@ class MoveTask:
         scu: MoveScu,
         check: ArrivalCheck,
         report: Callable[[str], None],
+        own_store: OwnStore,
         clock: Clock,
     ) -> None:
         """`report` is called with a job's id when its counts have changed."""
@@ -60,6 +62,7 @@ class MoveTask:
         self._scu = scu
         self._check = check
         self._report = report
+        self._own_store = own_store
         self._clock = clock
 
     def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
@@ -131,13 +134,10 @@ class MoveTask:
             if context.commits:
                 mark_unlisted(session, context, outcome.parts, arrivals)
             for loss in conclusion.losses:
+                lost = loss.outcome
+                reason, detail = self._own_store.cause_of(context, lost.reason, lost.detail)
                 outcomes.save_lost(
-                    session,
-                    context.job_id,
-                    [loss.part],
-                    state=loss.outcome.state,
-                    reason=loss.outcome.reason,
-                    detail=loss.outcome.detail,
+                    session, context.job_id, [loss.part], state=lost.state, reason=reason, detail=detail
                 )
             if conclusion.stop is None:
                 awaited = [later.task(self._check.grace_s) for later in conclusion.awaited]

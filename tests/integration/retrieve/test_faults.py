@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.contract.events import StoreState, WorkerHeartbeat
 from shared.contract.messages import Progress
 from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, asked
@@ -344,3 +345,20 @@ def test_receipts_count_while_the_move_is_under_way(retrieves: Retrieves, script
     assert any(0 < count < 6 for count in counts), counts
     assert counts == sorted(counts)
     assert len({row.arrived_at for row in retrieves.objects(retrieve["id"]).values()}) > 1
+
+
+def test_a_full_disk_of_our_own_store_is_not_blamed_on_the_pacs(retrieves: Retrieves, scripted_pacs, one):
+    # Given
+    pacs = scripted_pacs([one], move_refused_with=0xA702)
+    retrieves.connect(pacs)
+    retrieves.kept([one])
+    state = StoreState(problem="3 MiB are free on the disk of the objects")
+    heartbeat = WorkerHeartbeat(service="store", worker="store-1", store=state)
+    retrieves.system.publisher.event(heartbeat, "worker")
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert retrieve["status"] == "failed"
+    assert {entry["reason"] for entry in retrieve["missing"]} == {"disk_full"}
+    assert "3 MiB are free" in retrieve["detail"]
+    assert "0xA702" in retrieve["missing"][0]["detail"]

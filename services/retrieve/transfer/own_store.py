@@ -1,0 +1,66 @@
+"""What DoseQR's own store says of itself, so that a PACS is not blamed for a full disk of ours."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from services.retrieve.context import RetrieveContext
+from shared.broker.port import Broker, Message, Subscription
+from shared.contract.events import StoreState, WorkerHeartbeat
+from shared.contract.reasons import Reason
+from shared.errors import InvalidInputError
+from shared.messaging.codec import decode_event
+
+HEARTBEATS = "worker.heartbeat.#"
+
+#: Seconds for which a heartbeat counts: refusals of the last minute stand in it.
+STATE_LASTS_S = 60.0
+
+#: Reasons that a PACS gives, or that show, when its C-STORE to us was refused.
+_MAY_BE_OURS = frozenset(
+    {Reason.OUT_OF_RESOURCES, Reason.STATUS_FAILURE, Reason.NOT_ARRIVED, Reason.MOVED_NOTHING}
+)
+
+
+class OwnStore:
+    """Remembers the last trouble that the store's heartbeats reported; thread-safe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._problem = ""
+        self._until = 0.0
+
+    def subscribe(self, broker: Broker) -> Subscription:
+        """Take the store's heartbeats.
+
+        Raises:
+            BrokerAwayError: the broker cannot be reached.
+        """
+        return broker.subscribe([HEARTBEATS], self._receive)
+
+    def _receive(self, message: Message) -> None:
+        try:
+            _, event = decode_event(message)
+        except InvalidInputError:
+            return
+        if isinstance(event, WorkerHeartbeat) and event.store is not None:
+            self.note(event.store)
+
+    def note(self, state: StoreState) -> None:
+        """Take one state."""
+        if state.problem or state.refused_recently:
+            with self._lock:
+                self._problem = state.problem or f"it refused {state.refused_recently} objects lately"
+                self._until = self._clock() + STATE_LASTS_S
+
+    def cause_of(self, context: RetrieveContext, reason: Reason, detail: str) -> tuple[Reason, str]:
+        """Return reason and detail of a loss: our own store's, if it refuses objects, else as they are."""
+        with self._lock:
+            problem = self._problem if self._clock() < self._until else ""
+        if not (problem and context.own_store and reason in _MAY_BE_OURS):
+            return reason, detail
+        words = f"DoseQR's own store {context.store.ae_title} refuses objects: {problem}"
+        return Reason.DISK_FULL, f"{words}; the PACS reported: {detail}" if detail else words
