@@ -21,7 +21,6 @@ PURE = (
 #: In these folders, but the I/O of what the others decide.
 NOT_PURE = {
     "shared/dicom/upper_layer/connection.py",
-    "shared/dicom/upper_layer/acceptor_connection.py",
 }
 
 #: Libraries of input and output, clock, chance, threads and logs.
@@ -61,7 +60,6 @@ IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO"})
 #: Declared pure, and import what is not.
 TO_MEND = {
     "services/query/search/splitting.py",
-    "shared/dicom/association/sub_operations.py",
 }
 
 PACKAGES_OF_PURE_MODULES = tuple(
