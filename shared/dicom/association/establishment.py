@@ -133,9 +133,12 @@ def timed_out(peer: Peer, timeouts: Timeouts) -> PeerError:
     return PeerError(Outcome.TIMED_OUT, detail, associating=True)
 
 
-def aborted(peer: Peer) -> PeerError:
+def aborted(peer: Peer, abstract_syntax: str = "", how: str = "") -> PeerError:
     """Return the error for a peer that ends the connection instead of responding."""
     detail = f"{peer.host}:{peer.port} ended the association while it was made"
+    circumstances = "; ".join(filter(None, (how, abstract_syntax and f"for {service_name(abstract_syntax)}")))
+    if circumstances:
+        detail += f" ({circumstances})"
     return PeerError(Outcome.ABORTED, detail, associating=True)
 
 
@@ -169,16 +172,17 @@ def unusable_syntax(peer: Peer, abstract_syntax: str, transfer_syntax: str) -> P
     return PeerError(Outcome.NOT_SUPPORTED, detail, permanent=True, associating=True)
 
 
-def rejected(peer: Peer, result: int, source: int, reason: int) -> PeerError:
+def rejected(peer: Peer, result: int, source: int, reason: int, abstract_syntax: str = "") -> PeerError:
     """Return the error for an A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
     key = (source, reason)
     words = (
         f"{_RESULTS.get(result, result)}; source: {_SOURCES.get(source, source)}; "
         f"reason: {_REASONS.get(key, reason)}"
     )
+    service = f", for {service_name(abstract_syntax)}" if abstract_syntax else ""
     return PeerError(
         Outcome.REJECTED,
-        f"{words} (called {peer.ae_title}, calling {peer.calling_ae_title})",
+        f"{words} (called {peer.ae_title}, calling {peer.calling_ae_title}{service})",
         permanent=key in _PERMANENT,
         congested=key in _CONGESTED or result == _TRANSIENT,
         associating=True,

@@ -40,6 +40,7 @@ from shared.dicom.upper_layer.pdu import (
     P_DATA_TF,
     RELEASE_RP,
     RELEASE_RQ,
+    abort_reason,
     p_data,
     pdvs_of,
 )
@@ -128,7 +129,8 @@ class NativeAssociation(Association):
             with contextlib.suppress(AbortedError):
                 self._send(RELEASE_RP)
         if kind in (A_RELEASE_RQ, A_ABORT):
-            raise AbortedError("the peer ended the association before its final answer")
+            how = "A-RELEASE-RQ" if kind == A_RELEASE_RQ else abort_reason(body)
+            raise AbortedError(f"the peer ended the association before its final answer ({how})")
         raise ProtocolError(f"a PDU of type {kind:02X}H where none may come")
 
     def _p_data(self, payload: bytes, *, is_command: bool) -> bytes:
@@ -166,7 +168,7 @@ def open_native_association(
             if isinstance(error, TimeoutError):
                 raise establishment.timed_out(peer, timeouts) from None
             if isinstance(error, ProtocolError):
-                raise establishment.aborted(peer) from error
+                raise establishment.aborted(peer, abstract_syntax, str(error)) from error
             raise
 
     return establishment.call(peer, associate, cancellation)
@@ -218,9 +220,10 @@ def _accepted(peer: Peer, abstract_syntax: str, kind: int, body: bytes) -> Assoc
     """
     if kind == A_ASSOCIATE_RJ:
         response = decode_rj(body)
-        raise establishment.rejected(peer, response.result, response.source, response.reason)
+        raise establishment.rejected(peer, response.result, response.source, response.reason, abstract_syntax)
     if kind != A_ASSOCIATE_AC:
-        raise establishment.aborted(peer)
+        how = abort_reason(body) if kind == A_ABORT else f"a PDU of type {kind:02X}H"
+        raise establishment.aborted(peer, abstract_syntax, how)
     accepted = decode_ac(body)
     transfer_syntax = accepted.contexts.get(CONTEXT_ID)
     if transfer_syntax is None:

@@ -86,6 +86,28 @@ def a_abort(source: int, reason: int = REASON_NOT_SPECIFIED) -> bytes:
     return struct.pack(">BBLBBBB", A_ABORT, 0, 4, 0, 0, source, reason)
 
 
+_ABORT_SOURCES = {SERVICE_USER: "service user", SERVICE_PROVIDER: "service provider"}
+_ABORT_REASONS = {
+    REASON_NOT_SPECIFIED: "not specified",
+    UNRECOGNIZED_PDU: "unrecognized PDU",
+    UNEXPECTED_PDU: "unexpected PDU",
+    4: "unrecognized PDU parameter",
+    5: "unexpected PDU parameter",
+    INVALID_PARAMETER: "invalid PDU parameter value",
+}
+
+
+def abort_reason(body: bytes) -> str:
+    """Return source and reason of an A-ABORT in words, from its variable field (PS3.8 table 9-26)."""
+    if len(body) < 4:  # noqa: PLR2004 - PS3.8 table 9-26
+        return "A-ABORT"
+    source, reason = body[2], body[3]
+    text = f"A-ABORT; source: {_ABORT_SOURCES.get(source, source)}"
+    if source == SERVICE_PROVIDER:
+        text += f"; reason: {_ABORT_REASONS.get(reason, reason)}"
+    return text
+
+
 class Pdv(NamedTuple):
     """One presentation data value: a fragment of a command set or data set."""
 

@@ -20,6 +20,7 @@ from shared.dicom.upper_layer.pdu import (
     P_DATA_TF,
     RELEASE_RQ,
     PduSplitter,
+    abort_reason,
     p_data,
     pdvs_of,
 )
@@ -129,3 +130,16 @@ def test_a_presentation_data_value_that_does_not_fit_is_refused(body):
     # When / Then
     with pytest.raises(ProtocolError):
         list(pdvs_of(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"\0\0\0\0", "A-ABORT; source: service user"),
+        (b"\0\0\2\2", "A-ABORT; source: service provider; reason: unexpected PDU"),
+        (b"\0\0\2\x63", "A-ABORT; source: service provider; reason: 99"),
+        (b"", "A-ABORT"),
+    ],
+)
+def test_an_abort_has_a_text_with_its_source_and_reason(body, text):
+    assert abort_reason(body) == text
