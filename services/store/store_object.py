@@ -1,4 +1,4 @@
-"""From a received object to the answer for its sender: identify, keep, make known."""
+"""A C-STORE request: identify the object, write it, record it, and return the response."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What dose reports say: read from their content trees. Pure, apart from reading the file."""
+"""The figures of dose reports, read from their content trees. Pure, apart from reading the file."""

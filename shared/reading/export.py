@@ -1,4 +1,4 @@
-"""What the dose reports of a retrieve say as CSV (RFC 4180): a line for each figure."""
+"""The figures of the dose reports of a retrieve as CSV (RFC 4180), one line for each."""
 
 from __future__ import annotations
 

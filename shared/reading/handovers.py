@@ -1,4 +1,4 @@
-"""What became of handing arrived objects over to an importer, for pages and JSON."""
+"""The state of the hand-over to an importer, for pages and JSON."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def known_profile(session: Session, node: Node, settings: Settings) -> KnownProf
 
 
 def profile_json(session: Session, node: Node, settings: Settings) -> dict[str, Any]:
-    """Return what `doseqr profile NODE --json` tells: each field, what is known of it, and what it means."""
+    """Return the output of `doseqr profile NODE --json`: each field, its value and its meaning."""
     known = known_profile(session, node, settings)
     return {
         "node": node.name,

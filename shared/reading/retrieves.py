@@ -91,7 +91,7 @@ def retrieve_counts(session: Session, retrieve: Retrieve) -> dict[str, int]:
 
 
 def commitment_of(session: Session, job_id: str) -> dict[str, int] | None:
-    """Return what came of asking the store node for storage commitment; None if it was not asked.
+    """Return the result of storage commitment with the store node; None if it was not requested.
 
     `requests`, and objects: `committed`; `not_confirmed` are those that arrived as far as is said.
     """

@@ -1,4 +1,4 @@
-"""What the dose reports of a retrieve say, for its page, its JSON and its export."""
+"""Summaries of the dose reports of a retrieve, for its page, its JSON and its export."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def count_of_reports(session: Session, job_id: str) -> int:
 
 
 def unread(session: Session, job_id: str) -> dict[str, int] | None:
-    """Return how many objects arrived of which no report tells: `no_report`, `elsewhere`; None if none did.
+    """Return how many objects arrived that no report covers: `no_report`, `elsewhere`; None if none did.
 
     `no_report`: in DoseQR's own store, but of another kind, mostly images; `elsewhere`: in another store.
     """

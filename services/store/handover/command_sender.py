@@ -17,9 +17,9 @@ from services.store.handover.model import Batch, HandoverError, InterruptedHando
 #: All that the program gets to see of the environment: the service's own holds passwords.
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8"}
 _PLACEHOLDER = re.compile(r"\{(?:batch|job|study|count)\}")
-#: How often it is looked whether the service ends meanwhile, in seconds.
+#: Seconds between two checks whether the service ends.
 _POLL_INTERVAL_S = 0.25
-#: Seconds between asking a program to end and ending it.
+#: Seconds between SIGTERM and SIGKILL.
 _TERM_S = 2.0
 
 

@@ -38,7 +38,7 @@ class HttpSender:
         """Post a batch.
 
         Raises:
-            HandoverError: there was no answer in time, or another one than 2xx.
+            HandoverError: there was no response in time, or none with 2xx.
         """
         body = json.dumps(batch.to_json(self._root, self._store_ae_title)).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": batch.id}
@@ -50,7 +50,7 @@ class HttpSender:
 
     def _post(self, body: bytes, headers: dict[str, str]) -> int:
         connection = self._connection()
-        # The library's own time-out begins anew with each byte; this one bounds the whole answer.
+        # The library's own time-out begins anew with each byte; this one bounds the whole response.
         over = threading.Event()
         timer = threading.Timer(self._timeout_s, _cut, (connection, over))
         timer.daemon = True

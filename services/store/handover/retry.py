@@ -1,4 +1,4 @@
-"""The command `handover.retry`: what was given up is handed over anew."""
+"""The command `handover.retry`: batches that were given up are handed over again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOPIC = "handover"
 
 
 class RetryHandler:
-    """Lets batches that were given up be tried anew."""
+    """Queues batches that were given up once more."""
 
     def __init__(
         self, database: Database, publisher: Publisher, *, enabled: bool, clock: Clock = utc_now
@@ -35,11 +35,11 @@ class RetryHandler:
         Raises:
             InvalidInputError: no importer is set.
             DatabaseAwayError: nothing was changed.
-            BrokerAwayError: changed, but not yet told.
+            BrokerAwayError: changed, but not published yet.
         """
         if not self._enabled:
             problem = "no importer is set: neither DOSEQR_HANDOVER_COMMAND nor DOSEQR_HANDOVER_URL"
             raise InvalidInputError("", problem)
         batches = requeue_failed(self._database, command.job_id or "", self._clock())
         self._publisher.event(HandoverRetried(command_id=envelope.id, batches=batches), TOPIC, envelope.id)
-        log.info("hand-over asked anew", command_id=envelope.id, job_id=command.job_id, batches=batches)
+        log.info("hand-over requested again", command_id=envelope.id, job_id=command.job_id, batches=batches)

@@ -1,4 +1,4 @@
-"""Gathers what arrived and hands it over, in a thread of its own; of several processes one does it."""
+"""Puts arrived objects into batches and hands them over, in one thread of one process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
 
-#: How often it is looked for arrivals and for batches that are due, in seconds.
+#: Seconds between two polls for arrivals and for batches that are due.
 POLL_INTERVAL_S = 2.0
 #: The mark is written when it has moved so far: how much is looked at twice after a restart.
 _MARK_STEP = OVERLAP
@@ -91,7 +91,7 @@ class HandoverWorker:
     def _gather(self) -> None:
         assert self._since is not None
         assert self._marked is not None
-        # Asked before: what arrived until a retrieve ended is in its batches before these are closed.
+        # Read before: what arrived until a retrieve ended is in its batches before these are closed.
         ended = ended_retrieves(self._database)
         now = self._clock()
         while add_arrivals(self._database, self._since - OVERLAP, now) == BATCH_SIZE:

@@ -23,13 +23,13 @@ log = structlog.get_logger(__name__)
 
 #: Most objects of one event.
 MAX_OBJECTS = 200
-#: How long a batch waits for more.
+#: Seconds for which a batch waits for more objects.
 LINGER_S = 0.2
-#: How often rows are looked for that nobody announced.
+#: Seconds between two sweeps for rows that nobody announced.
 SWEEP_S = 5.0
-#: Rows younger than this are left to the process that received them.
+#: Seconds for which a row is left to the process that received it.
 SWEEP_AGE_S = 10.0
-#: More than this is not remembered while the broker is away: the sweep finds it in the table.
+#: Objects that are remembered while the broker is away; the sweep finds the others in the table.
 MAX_PENDING = 10_000
 
 TOPIC = "objects"
@@ -75,7 +75,7 @@ class Announcer:
         self._thread.join(grace_s)
 
     def committed(self, objects: Mapping[str, Unannounced | None]) -> None:
-        """Take note of objects that were just made known, by their UIDs; None: the table tells the rest."""
+        """Queue objects that were just recorded, by UID; None where the row has to be read from the table."""
         with self._lock:
             if len(self._fresh) < MAX_PENDING:
                 self._fresh.update(objects)
@@ -111,7 +111,7 @@ class Announcer:
                     rows += unannounced(self._database, limit=MAX_OBJECTS, among=in_table)
                 self._announce(rows)
             except BaseException:
-                # Meanwhile another process may announce them: the table will tell.
+                # Another process may announce them meanwhile: the table has the state.
                 self.committed(dict.fromkeys(batch))
                 raise
 
@@ -120,7 +120,7 @@ class Announcer:
             return {uid: self._fresh.pop(uid) for uid in list(self._fresh)[:MAX_OBJECTS]}
 
     def _sweep(self) -> None:
-        """Announce what a dead process left; one process at a time, so that nothing is told twice."""
+        """Announce what a dead process left; one process at a time, so that nothing is published twice."""
         with self._folder.exclusive("announce") as exclusive:
             while exclusive:
                 # Also what is from the future: the clock was put back since then.

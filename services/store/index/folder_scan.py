@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 #: Files or rows compared at once.
 CHUNK = 500
-#: Pause after a scan that the database interrupted, or that another process is doing.
+#: Seconds to wait after a scan that was interrupted, or that another process is doing.
 PAUSE_S = 5.0
 
 

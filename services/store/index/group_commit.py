@@ -20,9 +20,9 @@ log = structlog.get_logger(__name__)
 
 #: Most rows of one transaction.
 MAX_BATCH = 200
-#: How long a batch waits for others that are likely to come.
+#: Seconds for which a batch waits for receipts that are likely to come.
 LINGER_S = 0.001
-#: Pauses between attempts while the database is away.
+#: Seconds between attempts while the database is away.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
 
@@ -72,7 +72,7 @@ class GroupCommit:
     ) -> None:
         """Wait at most `wait_s` with one receipt; call `on_missed` after some were given up.
 
-        `on_committed` is told the SOP Instance UIDs, with what is to be announced where that is known.
+        `on_committed` gets the SOP Instance UIDs, each with what is to be announced where that is known.
         """
         self._database = database
         self._wait_s = wait_s
@@ -95,7 +95,7 @@ class GroupCommit:
         self._thread.join(grace_s)
 
     def record(self, receipt: Receipt) -> RecordOutcome:
-        """Return what recording came to, once it is committed.
+        """Return the outcome of recording a receipt, once it is committed.
 
         Raises:
             IndexAwayError: it was not committed in time.

@@ -29,7 +29,7 @@ _COLUMNS = tuple(column.name for column in _TABLE.columns)
 
 
 class Recorded(Enum):
-    """What recording a receipt came to."""
+    """The outcome of recording a receipt."""
 
     #: A new row, or a registered one that is now an object of ours.
     NEW = "new"
@@ -43,7 +43,7 @@ class Recorded(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One object that is safe on disk and must be known before its sender is told so."""
+    """One object that is safe on disk and must be recorded before its sender gets the response."""
 
     identity: Identity
     transfer_syntax_uid: str

@@ -1,4 +1,4 @@
-"""What comes in the store's queue: its commands, and what other stores say they have received."""
+"""The store's queue: its commands, and the announcements of other stores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class RegisterHandler:
-    """Makes objects known and says so; the same command twice changes nothing but the counts."""
+    """Registers objects and publishes that; the same command twice changes only the counts."""
 
     def __init__(self, database: Database, publisher: Publisher, clock: Clock = utc_now) -> None:
         self._database = database
@@ -31,15 +31,12 @@ class RegisterHandler:
 
         Raises:
             DatabaseAwayError: nothing was recorded.
-            BrokerAwayError: recorded, but not yet told.
+            BrokerAwayError: recorded, but not published yet.
         """
         register(self._database, command.objects, self._clock())
         event = ObjectsRegistered(command_id=envelope.id, objects=len(command.objects))
         self._publisher.event(event, TOPIC, envelope.id)
         log.info("objects registered", command_id=envelope.id, objects=len(command.objects))
-
-
-log = structlog.get_logger(__name__)
 
 
 class StoreMessages:

@@ -1,4 +1,4 @@
-"""What came in, in numbers, since the service began: one row for each process, in memory that they share."""
+"""Counters since the service began: one row for each process, in shared memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-#: How often changed counters are logged.
+#: Seconds between two log lines with changed counters.
 LOG_INTERVAL_S = 60.0
 
 #: What is counted, and what it means.
@@ -79,7 +79,7 @@ class StoreCounters:
         return self["associations"]
 
     def gone(self, row: int) -> None:
-        """Take note that the process of another row has ended."""
+        """Reset the gauges of a process that has ended."""
         self._numbers[row * len(_PLACES) + _PLACES["associations"]] = 0
 
     def __getitem__(self, name: str) -> int:

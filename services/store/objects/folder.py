@@ -177,7 +177,7 @@ class ObjectFolder:
         return aside
 
     def has(self, path: str) -> bool:
-        """Tell whether a file lies there."""
+        """Return whether a file lies there."""
         return bool(path) and (self.root / path).is_file()
 
     @contextmanager

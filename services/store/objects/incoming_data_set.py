@@ -21,7 +21,7 @@ class TooLargeError(InvalidInputError):
 
 
 class IncomingDataSet:
-    """Takes fragments; whatever is wrong is remembered, and told when the request is answered."""
+    """Collects fragments; a problem is kept until the response is due."""
 
     def __init__(self, open_temp_file: Callable[[], TempFile] | None, limit_bytes: int) -> None:
         """`open_part` makes the file for a large one; without it all is held in memory."""
@@ -33,7 +33,7 @@ class IncomingDataSet:
         self.problem: ObjectWriteError | InvalidInputError | None = None
 
     def add(self, fragment: bytes) -> None:
-        """Take the next bytes."""
+        """Append the next fragment."""
         self.size_bytes += len(fragment)
         if self.problem is not None:
             return
@@ -49,7 +49,7 @@ class IncomingDataSet:
         return self._memory if self.temp_file is None else self.temp_file.data_set()
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove what was written."""
         self._memory = bytearray()
         if self.temp_file is not None:
             self.temp_file.discard()
