@@ -112,7 +112,7 @@ def estimate(
         slices = len(first_tasks(criteria, today, profile))
     known = Estimate(slices, number, queries=len(past), warning=warning(criteria, days))
     studies, unknown = _studies(criteria, number, past)
-    known = replace(known, known_days=sum(one.days for one in past), unknown_types=unknown)
+    known = replace(known, known_days=sum(query.days for query in past), unknown_types=unknown)
     if studies is None or slices is None:
         return known
     requests = _requests(slices, studies, past)
@@ -147,24 +147,24 @@ def _studies(
     if named:
         return About(len(named), len(named)), ()
     types = criteria.requested_types()
-    dated = [one for one in past if one.days]
-    unknown = tuple(name for name in types if not any(name in one.types for one in dated))
+    dated = [query for query in past if query.days]
+    unknown = tuple(name for name in types if not any(name in query.types for query in dated))
     if days is None or len(unknown) == len(types):
         return None, unknown
     rates = [_rate(name, dated) for name in types if name not in unknown]
-    rates.append(_rate(OTHERS, [one for one in dated if set(one.types) & set(types)]))
+    rates.append(_rate(OTHERS, [query for query in dated if set(query.types) & set(types)]))
     low, high = (sum(getattr(rate, end) for rate in rates) * days for end in ("low", "high"))
     return _within_a_day(criteria, About(low, high)), unknown
 
 
 def _rate(name: str, past: Sequence[Past]) -> About:
     """Return studies a day of a type, from the queries that asked for it, and how much they differ."""
-    asked = [one for one in past if name == OTHERS or name in one.types]
-    days = sum(one.days for one in asked)
-    mean = sum(one.studies.get(name, 0) for one in asked) / days
+    asked = [query for query in past if name == OTHERS or name in query.types]
+    days = sum(query.days for query in asked)
+    mean = sum(query.studies.get(name, 0) for query in asked) / days
     if not mean:
         return About(0, 0)
-    deviation = sum(abs(one.studies.get(name, 0) - mean * one.days) for one in asked) / days / mean
+    deviation = sum(abs(query.studies.get(name, 0) - mean * query.days) for query in asked) / days / mean
     least = _FEW_DAYS_SPREAD if days < _FEW_DAYS else _LEAST_SPREAD
     return About.of(mean, min(max(deviation, least), 1.0))
 
@@ -180,17 +180,17 @@ def _within_a_day(criteria: Criteria, studies: About) -> About:
 
 
 def _requests(slices: int, studies: About, past: Sequence[Past]) -> About | None:
-    found = sum(one.found for one in past)
+    found = sum(query.found for query in past)
     if not found:
         return None
-    each = sum(max(one.requests - one.slices, 0) for one in past) / found
+    each = sum(max(query.requests - query.slices, 0) for query in past) / found
     return About(slices + each * studies.low, slices + each * studies.high)
 
 
 def _minutes(
     requests: About, profile: Profile, past: Sequence[Past], requests_per_minute: int | None
 ) -> About | None:
-    times = [one.seconds / one.requests for one in past if one.requests and one.seconds > 0]
+    times = [query.seconds / query.requests for query in past if query.requests and query.seconds > 0]
     if times:
         each_s = median(times)
     elif profile.request_ms is not None:

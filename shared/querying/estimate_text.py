@@ -15,7 +15,7 @@ def sentence(known: Estimate) -> str:
     if known.hours:
         zone = f" ({known.time_zone})" if known.time_zone else ""
         told.append(f"The node may be asked only at {known.hours.replace(',', ', ')}{zone}.")
-    return " ".join(one for one in told if one)
+    return " ".join(part for part in told if part)
 
 
 def _begins(known: Estimate) -> str:

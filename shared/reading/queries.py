@@ -221,13 +221,13 @@ def _with_series(session: Session, job_id: str, page: Sequence[Any]) -> Iterator
     ):
         objects[row.study_instance_uid, row.series_instance_uid].append(object_json(row))
     series: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for one in session.execute(
+    for entry in session.execute(
         select(*_SERIES)
         .where(QuerySeries.job_id == job_id, QuerySeries.study_instance_uid.between(first, last))
         .order_by(QuerySeries.series_number, QuerySeries.series_instance_uid)
     ):
-        key = (one.study_instance_uid, one.series_instance_uid)
-        series[one.study_instance_uid].append(series_json(one, objects.get(key, [])))
+        key = (entry.study_instance_uid, entry.series_instance_uid)
+        series[entry.study_instance_uid].append(series_json(entry, objects.get(key, [])))
     for study in page:
         yield study_json(study, series.get(study.study_instance_uid, []))
 

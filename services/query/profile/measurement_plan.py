@@ -119,7 +119,7 @@ class MeasurementPlan:
 
     def _looks_at_series(self, sample: Sample) -> Plan[None]:
         small = sorted(sample.studies, key=lambda one: (one.series_count or 0, one.study_instance_uid))
-        uids = [one.study_instance_uid for one in small[:LIST_LENGTH]]
+        uids = [study.study_instance_uid for study in small[:LIST_LENGTH]]
         alone = yield MeasurementRequest("SERIES", studies=(uids[0],))
         if not alone.complete or not alone.matches:
             return
@@ -168,7 +168,7 @@ class MeasurementPlan:
         objects: list[ObjectMatch] = list(alone.matches)
         if first.instance_count is not None and first.instance_count != len(objects):
             self._is(counts_trusted=False)
-        study_of = {one.series_instance_uid: one.study_instance_uid or "" for one in chosen}
+        study_of = {entry.series_instance_uid: entry.study_instance_uid or "" for entry in chosen}
 
         def ask(part: Sequence[str]) -> Plan[bool]:
             studies = tuple(dict.fromkeys(study_of[uid] for uid in part))
@@ -181,7 +181,7 @@ class MeasurementPlan:
             )
 
         yield from self._lists("IMAGE", list(study_of), ask)
-        self._returned("returns_sop_classes", [one.sop_class_uid for one in objects])
+        self._returned("returns_sop_classes", [entry.sop_class_uid for entry in objects])
 
     def _answers_without_study(self, sample: Sample) -> Plan[None]:
         """Find out whether the series of a whole day are answered without naming its studies."""
@@ -259,11 +259,11 @@ def _small_series(series: Collection[SeriesMatch]) -> list[SeriesMatch]:
     known.sort(key=lambda one: (one.modality != "SR", _size(one), one.series_instance_uid))
     chosen: list[SeriesMatch] = []
     objects = 0
-    for one in known[:LIST_LENGTH]:
-        objects += _size(one)
+    for entry in known[:LIST_LENGTH]:
+        objects += _size(entry)
         if chosen and objects > _OBJECTS_AT_ONCE:
             break
-        chosen.append(one)
+        chosen.append(entry)
     return chosen
 
 

@@ -81,14 +81,14 @@ def nothing(_case: Case) -> CellOutcome:
 def ct_without_report(case: Case) -> CellOutcome:
     """Keep what may show the dose of a CT study that has no report."""
     own = case.own_series()
-    named = [one for one in own if fold(one.description or "") == PHILIPS_DOSE_INFO]
+    named = [entry for entry in own if fold(entry.description or "") == PHILIPS_DOSE_INFO]
     if named:
         return CellOutcome(_whole(named, Reason.PHILIPS_DOSE_INFO), left=Reason.NOT_A_DOSE_SERIES)
     if case.toshiba:
-        return _unite(_toshiba(one, case) for one in own)
+        return _unite(_toshiba(entry, case) for entry in own)
     if any(returned(entry.description) for entry in case.series):
         return CellOutcome(left=Reason.NOT_A_DOSE_SERIES)
-    return _unite(_small(one, case) for one in own)
+    return _unite(_small(entry, case) for entry in own)
 
 
 def rrdsr_and_pet(case: Case) -> CellOutcome:
@@ -110,7 +110,7 @@ def nm_without_report(case: Case) -> CellOutcome:
     """Keep the first image of each PT series; with none, that of each NM series of an image class."""
     pet = _pet(case)
     if pet:
-        found = _unite(_first(one, case, Reason.FIRST_IMAGE_PET) for one in pet)
+        found = _unite(_first(entry, case, Reason.FIRST_IMAGE_PET) for entry in pet)
         return CellOutcome(found.picks, found.needs, Reason.SUPERSEDED_BY_PET, found.drops)
     return _unite(
         _first(own_entry, case, Reason.FIRST_IMAGE_NM, NM_IMAGE_CLASSES) for own_entry in case.own_series()
@@ -133,7 +133,9 @@ def _first(
     if uid not in case.objects:
         return CellOutcome(needs=frozenset({uid}))
     answered = distinct_objects(case.objects[uid])
-    images = [one for one in answered if classes is None or returned(one.sop_class_uid) in {None, *classes}]
+    images = [
+        image for image in answered if classes is None or returned(image.sop_class_uid) in {None, *classes}
+    ]
     if not images:
         return CellOutcome(
             drops={uid: Reason.NOT_AN_IMAGE_CLASS if answered else Reason.EMPTY_AT_IMAGE_LEVEL}
@@ -149,8 +151,8 @@ def _toshiba(series: SeriesMatch, case: Case) -> CellOutcome:
     if uid not in case.objects:
         return CellOutcome(needs=frozenset({uid}))
     answered = distinct_objects(case.objects[uid])
-    captures = [one for one in answered if _is_capture(one)]
-    others = [one for one in answered if not _is_capture(one)]
+    captures = [image for image in answered if _is_capture(image)]
+    others = [image for image in answered if not _is_capture(image)]
     picks = [
         Pick(uid, reason, _uids(kept))
         for reason, kept in (
@@ -185,11 +187,11 @@ def _unite(outcomes: Iterable[CellOutcome]) -> CellOutcome:
     """Unite what a cell found for single series."""
     found = list(outcomes)
     return CellOutcome(
-        picks=tuple(pick for one in found for pick in one.picks),
-        needs=frozenset(uid for one in found for uid in one.needs),
-        drops={uid: reason for one in found for uid, reason in one.drops.items()},
+        picks=tuple(pick for outcome in found for pick in outcome.picks),
+        needs=frozenset(uid for outcome in found for uid in outcome.needs),
+        drops={uid: reason for outcome in found for uid, reason in outcome.drops.items()},
     )
 
 
 def _uids(objects: Sequence[ObjectMatch]) -> frozenset[str]:
-    return frozenset(one.sop_instance_uid for one in objects)
+    return frozenset(entry.sop_instance_uid for entry in objects)

@@ -168,7 +168,7 @@ def _examine(
     types, codes, filtered = seen
     by_station = {entry.series_instance_uid: filter_series(criteria, entry) for entry in series}
     counted = tuple(entry for entry in series if not by_station[entry.series_instance_uid].reason)
-    sr_series = [one for one in counted if one.code() == SR_CODE]
+    sr_series = [entry for entry in counted if entry.code() == SR_CODE]
     needs = _unasked((sr_entry.series_instance_uid for sr_entry in sr_series), objects)
     if needs:
         return Needs(images=needs)

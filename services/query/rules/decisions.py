@@ -66,7 +66,7 @@ def judge_study(
 ) -> StudyDecision:
     """Decide about a study from the decisions about its series."""
     decided = tuple(_judge_series(entry, findings) for entry in series)
-    kept = [one.reason for one in decided if one.decision is Decision.KEEP]
+    kept = [entry.reason for entry in decided if entry.decision is Decision.KEEP]
     return StudyDecision(
         study_instance_uid=study.study_instance_uid,
         type=next(iter(findings.outcomes)),
@@ -79,12 +79,14 @@ def judge_study(
 
 def _why_nothing(decided: tuple[SeriesDecision, ...], findings: Findings) -> Reason:
     """Say why nothing is kept of a study that has a requested type."""
-    reasons = {one.reason for one in decided} | {each.reason for one in decided for each in one.objects}
+    reasons = {entry.reason for entry in decided} | {
+        item.reason for entry in decided for item in entry.objects
+    }
     for reason in (Reason.KNOWN, Reason.UNKNOWN_SR_OPTION_OFF):
         if reason in reasons:
             return reason
     codes = {SR_CODE} | {code for name in findings.outcomes for code in CODES[name]}
-    wanted = {one.reason for one in decided if one.modality in codes}
+    wanted = {entry.reason for entry in decided if entry.modality in codes}
     return _most_telling(wanted) if wanted and wanted <= _STATION_REASONS else Reason.NO_DOSE_OBJECT
 
 
@@ -135,13 +137,13 @@ def _judge_by_objects(
 ) -> SeriesDecision:
     """Decide about each object of a series, and from them about the series."""
     answered = distinct_objects(findings.objects[series.series_instance_uid])
-    objects = tuple(_judge_object(series, one, picks, findings) for one in answered)
-    kept = [one.reason for one in objects if one.decision is Decision.KEEP]
+    objects = tuple(_judge_object(series, match, picks, findings) for match in answered)
+    kept = [item.reason for item in objects if item.decision is Decision.KEEP]
     return SeriesDecision(
         series_instance_uid=series.series_instance_uid,
         modality=series.code(),
         decision=Decision.KEEP if kept else Decision.DROP,
-        reason=_most_telling(kept or [one.reason for one in objects]),
+        reason=_most_telling(kept or [item.reason for item in objects]),
         note=next((pick.note for pick in picks if pick.note), note),
         whole=len(kept) == len(objects),
         objects=objects,

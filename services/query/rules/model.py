@@ -100,14 +100,16 @@ class ObjectShortfall:
 def distinct_series(series: Iterable[SeriesMatch]) -> tuple[SeriesMatch, ...]:
     """Return each series once, in an order that does not depend on that of the answers."""
     by_uid = {entry.series_instance_uid: entry for entry in sorted(series, key=repr)}
-    numbered = ((one.series_number is None, one.series_number or 0, uid) for uid, one in by_uid.items())
+    numbered = ((match.series_number is None, match.series_number or 0, uid) for uid, match in by_uid.items())
     return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
 
 
 def distinct_objects(objects: Iterable[ObjectMatch]) -> tuple[ObjectMatch, ...]:
     """Return each object once, the first image first: by Instance Number (none: last), then by UID."""
-    by_uid = {one.sop_instance_uid: one for one in sorted(objects, key=repr)}
-    numbered = ((one.instance_number is None, one.instance_number or 0, uid) for uid, one in by_uid.items())
+    by_uid = {match.sop_instance_uid: match for match in sorted(objects, key=repr)}
+    numbered = (
+        (match.instance_number is None, match.instance_number or 0, uid) for uid, match in by_uid.items()
+    )
     return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
 
 
@@ -142,7 +144,7 @@ def object_shortfalls(series: Iterable[SeriesMatch], objects: Objects) -> tuple[
         announced, uid = distinct_entry.count(), distinct_entry.series_instance_uid
         if announced is None or uid not in objects:
             continue
-        answered = len({each.sop_instance_uid for each in objects[uid]})
+        answered = len({match.sop_instance_uid for match in objects[uid]})
         if answered < announced:
             found.append(
                 ObjectShortfall(

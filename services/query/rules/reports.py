@@ -100,7 +100,7 @@ def kind_of(sop_class_uid: str | None) -> ReportKind:
 def _pick_objects(uid: str, kinds: Mapping[str, ReportKind], wanted: frozenset[ReportKind]) -> list[Pick]:
     picks = []
     for kind in ReportKind:
-        sop_instance_uids = frozenset(sop for sop, each in kinds.items() if each is kind)
+        sop_instance_uids = frozenset(sop for sop, kind_found in kinds.items() if kind_found is kind)
         if kind in wanted and sop_instance_uids:
             note = Reason.SOP_CLASS_NOT_RETURNED if kind is ReportKind.UNKNOWN else None
             picks.append(Pick(uid, KEPT_AS[kind], sop_instance_uids, note))

@@ -170,7 +170,7 @@ def test_a_second_with_more_studies_than_the_cap_ends_incomplete_with_the_minute
     query = system.finished_query({"types": ["CT"], "date_from": str(day), "date_until": str(day)})
     # Then
     assert query["status"] == "incomplete"
-    assert [one["error"] for one in query["missing"]] == ["answers_capped"]
+    assert [gap["error"] for gap in query["missing"]] == ["answers_capped"]
     assert (
         query["missing"][0]["window"]["time_from"] == query["missing"][0]["window"]["time_until"] == "09:30"
     )

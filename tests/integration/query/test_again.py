@@ -73,7 +73,9 @@ def test_only_the_slice_that_failed_is_asked_again(on_both_databases, scripted_p
     assert (first["status"], first["slices"]["failed"], len(first["missing"])) == ("incomplete", 1, 1)
     assert (query["status"], query["round"], query["missing"]) == ("completed", 1, [])
     asked = pacs.witness.of("find")[before:]
-    assert {one.keys.get("ModalitiesInStudy") for one in asked if one.level == "STUDY"} == {("MG",)}
+    assert {request.keys.get("ModalitiesInStudy") for request in asked if request.level == "STUDY"} == {
+        ("MG",)
+    }
     assert verdict(query) == verdict(system.finished_query(ALL))
     assert [ending.status for ending in system.endings(query["id"])] == ["incomplete", "completed"]
 
@@ -95,8 +97,8 @@ def test_only_the_study_that_was_missing_is_asked_again(on_both_databases, scrip
     assert (first["counts"]["missing"], first["counts"]["kept"]) == (1, 11)
     assert (query["status"], query["counts"]["missing"], query["counts"]["kept"]) == ("completed", 0, 12)
     asked = pacs.witness.of("find")[before:]
-    assert [one for one in asked if one.level == "STUDY"] == []
-    assert {uid for one in asked for uid in one.keys["StudyInstanceUID"]} == {ill}
+    assert [request for request in asked if request.level == "STUDY"] == []
+    assert {uid for request in asked for uid in request.keys["StudyInstanceUID"]} == {ill}
     assert verdict(query) == verdict(system.finished_query(ALL))
 
 
@@ -161,7 +163,7 @@ def test_another_worker_goes_on_with_it_after_a_restart_of_all(system, scripted_
     wait_until(lambda: len(system.endings(first["id"])) == 2)
     query = system.query_json(first["id"])
     assert (query["status"], query["round"]) == ("completed", 1)
-    assert {one.round for one in system.published(Accepted) if one.job_id == first["id"]} == {0, 1}
+    assert {event.round for event in system.published(Accepted) if event.job_id == first["id"]} == {0, 1}
 
 
 def test_what_the_second_round_found_is_retrieved_too(system, scripted_pacs):

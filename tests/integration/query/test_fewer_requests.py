@@ -167,7 +167,7 @@ def test_a_key_that_has_requests_refused_is_left_out_and_remembered(
     assert query["status"] == again["status"] == "completed"
     assert everything(query) == everything(again) == expected
     assert profile_of(system, 3).refused_keys == (key,)
-    assert not [one for one in refusing.witness.of("find")[-again["finds"] :] if one.status != 0]
+    assert not [request for request in refusing.witness.of("find")[-again["finds"] :] if request.status != 0]
 
 
 @pytest.mark.parametrize("treatment", ["needed", "refused"])
@@ -204,14 +204,16 @@ def test_a_second_beyond_the_cap_is_asked_by_first_letters_which_are_not_believe
     # Given
     day = dt.date(2024, 3, 5)
     texts = ["Thorax", "abdomen", "Knie", "Becken", "1. Kontrolle"]
-    studies = [ct_study(date=day, time=dt.time(9, 30), description=texts[one % 5]) for one in range(130)]
+    studies = [
+        ct_study(date=day, time=dt.time(9, 30), description=texts[number % 5]) for number in range(130)
+    ]
     ready(system, scripted_pacs(studies, cap=100, cap_levels=["STUDY"]))
     # When
     query = system.finished_query({"types": ["CT"], "date_from": str(day), "date_until": str(day)})
     # Then
     assert query["status"] == "incomplete"
     assert query["counts"]["found"] == 130
-    assert [one["error"] for one in query["missing"]] == ["answers_capped"]
+    assert [gap["error"] for gap in query["missing"]] == ["answers_capped"]
 
 
 def asked(system, query, level: str) -> list[dict[str, object]]:

@@ -92,8 +92,8 @@ def test_all_services_together_keep_to_the_requests_of_a_minute(system, scripted
     query = system.finished_query(CT)
     # Then
     sent = sorted(
-        dt.datetime.fromisoformat(one.time) - dt.timedelta(seconds=one.duration_s)
-        for one in pacs.witness.of("find")
+        dt.datetime.fromisoformat(request.time) - dt.timedelta(seconds=request.duration_s)
+        for request in pacs.witness.of("find")
     )
     elapsed_s = (sent[-1] - sent[0]).total_seconds()
     assert query["status"] == "completed"
@@ -114,7 +114,7 @@ def test_a_query_waits_for_the_hours_of_the_node_and_goes_on_when_they_change(
     # When
     job_id = system.query(CT)
     wait_until(lambda: note(system, job_id) == f"pacs may be asked from {later:%H}:00")
-    wait_until(lambda: any("may be asked from" in one.note for one in system.published(Progress)))
+    wait_until(lambda: any("may be asked from" in event.note for event in system.published(Progress)))
     asked_before = len(pacs.witness.requests)
     limit(system, hours="")
     system.wait_for_end(job_id)

@@ -219,7 +219,7 @@ def ready(system, pacs) -> int:
 
 def ordered(system, **fields: Any) -> NodeProfiled:
     command_id = system.command(ProfileNode(node="pacs", **fields))
-    wait_until(lambda: any(one.command_id == command_id for one in system.published(NodeProfiled)))
+    wait_until(lambda: any(event.command_id == command_id for event in system.published(NodeProfiled)))
     events: list[NodeProfiled] = system.published(NodeProfiled)
     return next(event for event in events if event.command_id == command_id)
 

@@ -228,7 +228,7 @@ def test_a_study_that_the_pacs_cannot_answer_is_missing_and_the_others_are_not(s
     # Then
     assert query["status"] == "incomplete"
     assert query["counts"]["kept"] == 11
-    assert [one["study_instance_uid"] for one in query["missing"]] == [ill]
+    assert [gap["study_instance_uid"] for gap in query["missing"]] == [ill]
     assert query["missing"][0]["reason"] == "study_not_answered"
 
 
@@ -245,7 +245,7 @@ def test_a_study_that_makes_the_pacs_abort_does_not_take_others_with_it(system, 
     # Then
     assert query["status"] == "incomplete"
     assert query["counts"]["kept"] == 7
-    assert [one["study_instance_uid"] for one in query["missing"]] == [ill]
+    assert [gap["study_instance_uid"] for gap in query["missing"]] == [ill]
 
 
 def test_a_series_that_is_counted_but_never_answered_makes_its_study_missing(system, scripted_pacs):

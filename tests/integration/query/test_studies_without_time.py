@@ -38,7 +38,7 @@ def test_a_day_that_is_cut_by_time_may_hide_studies_without_one(system, scripted
     # Then
     assert query["status"] == status
     assert found(query) == {study.study_instance_uid for study in studies}
-    windows = [(one["error"], one["window"]["date_from"]) for one in query["missing"]]
+    windows = [(gap["error"], gap["window"]["date_from"]) for gap in query["missing"]]
     assert windows == ([] if status == "completed" else [("answers_capped", str(DAY))])
 
 

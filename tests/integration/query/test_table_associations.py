@@ -214,23 +214,23 @@ def test_two_studies_that_are_ill_at_two_levels_are_missing_and_no_other(desk):
 
 def test_all_studies_that_are_ill_are_missing_and_the_query_ends(desk):
     # Given
-    wanted = [one for one in WARD if is_wanted(one) and one.kind != "dx_images"]
+    wanted = [study for study in WARD if is_wanted(study) and study.kind != "dx_images"]
     faults = [
         Fault(
             operation="find",
             level="SERIES",
             kind="status",
             status=0xC002,
-            answer=one.study_instance_uid,
+            answer=study.study_instance_uid,
             always=True,
         )
-        for one in wanted
+        for study in wanted
     ]
     # When
     query = desk.ask({}, faults)
     # Then
     assert query["status"] == "incomplete"
-    assert check_against_truth(query, WARD) == {one.study_instance_uid for one in wanted}
-    assert [one["state"] for one in query["studies"] if one["study_instance_uid"] == uid_of("dx_images")] == [
-        "decided"
-    ]
+    assert check_against_truth(query, WARD) == {study.study_instance_uid for study in wanted}
+    assert [
+        study["state"] for study in query["studies"] if study["study_instance_uid"] == uid_of("dx_images")
+    ] == ["decided"]

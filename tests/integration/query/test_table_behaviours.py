@@ -233,7 +233,7 @@ def test_what_is_announced_and_not_answered_is_missing_alone(desk, traits, lost,
     assert query["status"] == ("incomplete" if lost else "completed")
     assert check_against_truth(query, WARD, desk.right()) == {uid_of(kind) for kind in lost}
     assert missing_windows(query) == []
-    assert {one["reason"] for one in query["missing"]} == ({reason} if reason else set())
+    assert {gap["reason"] for gap in query["missing"]} == ({reason} if reason else set())
 
 
 def test_all_studies_that_announce_too_much_are_missing(desk):
@@ -241,7 +241,7 @@ def test_all_studies_that_announce_too_much_are_missing(desk):
     query = desk.ask({"count_error": 3})
     # Then
     assert query["status"] == "incomplete"
-    assert missing_studies(query) == {one.study_instance_uid for one in WARD if is_wanted(one)}
+    assert missing_studies(query) == {study.study_instance_uid for study in WARD if is_wanted(study)}
 
 
 @pytest.mark.parametrize(
@@ -258,17 +258,17 @@ def test_all_studies_that_announce_too_much_are_missing(desk):
 def test_a_minute_that_holds_too_much_is_named_and_nothing_else(desk, traits):
     # Given
     crowded = [
-        dataclasses.replace(one, date=ONE["ct_rdsr"].date, time=ONE["ct_rdsr"].time)
-        if one.kind == "ct_rdsr"
-        else one
-        for one in WARD
+        dataclasses.replace(study, date=ONE["ct_rdsr"].date, time=ONE["ct_rdsr"].time)
+        if study.kind == "ct_rdsr"
+        else study
+        for study in WARD
     ]
     # When
     query = desk.ask(traits, archive=crowded, learned=Profile(proven=2))
     # Then
     lost = check_against_truth(query, crowded, desk.right())
     assert query["status"] == "incomplete"
-    assert lost <= {one.study_instance_uid for one in WARD if one.kind == "ct_rdsr"}
+    assert lost <= {study.study_instance_uid for study in WARD if study.kind == "ct_rdsr"}
     moment = ONE["ct_rdsr"].time
     assert moment is not None
     for missing_window in missing_windows(query):
@@ -282,11 +282,11 @@ def test_a_minute_that_holds_too_much_is_named_and_nothing_else(desk, traits):
 @pytest.mark.parametrize("description", ["", None, "ödem", "(ohne)", "thorax"])
 def test_a_study_beyond_the_cap_of_a_minute_is_found_or_the_minute_named(desk, description):
     # Given: two studies with a description fill the answer, the third is never named
-    crowd = [one for one in WARD if one.kind == "ct_rdsr"]
+    crowd = [study for study in WARD if study.kind == "ct_rdsr"]
     texts = ["Thorax", "Abdomen", description]
     crowded = [
-        dataclasses.replace(one, date=crowd[0].date, time=crowd[0].time, description=text)
-        for one, text in zip(crowd, texts, strict=True)
+        dataclasses.replace(study, date=crowd[0].date, time=crowd[0].time, description=text)
+        for study, text in zip(crowd, texts, strict=True)
     ]
     # When
     query = desk.ask({"cap": 2, "cap_levels": ["STUDY"]}, archive=crowded, learned=Profile(proven=2))
@@ -315,7 +315,7 @@ def test_a_cap_that_no_window_can_avoid_is_told_after_few_requests(desk, effect,
 )
 def test_reports_that_cannot_be_told_apart_are_kept_if_the_option_asks_for_them(desk, traits):
     # Given: where an unknown report is kept, no PET image is
-    studies = [one for one in WARD if one.kind not in {"petct", "nm_images"}]
+    studies = [study for study in WARD if study.kind not in {"petct", "nm_images"}]
     # When
     kept = desk.ask(traits, archive=studies, criteria=CRITERIA | {"empty_sr": True})
     left = desk.ask(traits, archive=studies)
@@ -352,7 +352,7 @@ def test_studies_outside_of_the_window_are_left_out_where_dates_are_not_matched(
     # When
     query = desk.ask({"not_matched": ["StudyDate"]}, criteria=criteria)
     # Then
-    of_the_day = [one for one in WARD if str(one.date) == "2024-03-05"]
+    of_the_day = [study for study in WARD if str(study.date) == "2024-03-05"]
     assert query["status"] == "completed"
     assert check_against_truth(query, of_the_day, desk.right()) == set()
 
@@ -365,7 +365,7 @@ def test_studies_without_date_or_time_are_found_where_no_date_is_asked_for(desk,
         "mg_images": {"date": None},
         "rf_rdsr": {"time": None},
     }
-    studies = [dataclasses.replace(one, **bare.get(one.kind, {})) for one in WARD]
+    studies = [dataclasses.replace(study, **bare.get(study.kind, {})) for study in WARD]
     criteria = {key: value for key, value in CRITERIA.items() if not key.startswith("date")}
     # When
     query = desk.ask(traits, archive=studies, criteria=criteria, learned=WARY)
@@ -377,4 +377,4 @@ def test_studies_without_date_or_time_are_found_where_no_date_is_asked_for(desk,
 def test_kept_objects_of_the_undisturbed_query_are_those_of_the_blueprints(desk):
     # Then
     right = desk.right()
-    assert all(kept_of(right[one.study_instance_uid], one) for one in WARD if is_wanted(one))
+    assert all(kept_of(right[study.study_instance_uid], study) for study in WARD if is_wanted(study))

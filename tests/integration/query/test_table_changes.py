@@ -67,15 +67,15 @@ def test_a_study_that_grows_between_two_slices_is_judged_once_and_rightly(desk, 
     query = desk.ask({}, archive=archive)
     # Then
     assert query["status"] == "completed"
-    assert len([one for one in query["studies"] if one["study_instance_uid"] == uid_of(kind)]) == 1
-    others = [one for one in WARD if one.kind != kind]
+    assert len([study for study in query["studies"] if study["study_instance_uid"] == uid_of(kind)]) == 1
+    others = [study for study in WARD if study.kind != kind]
     assert check_against_truth({**query, "studies": _without(query, kind)}, others, desk.right()) == set()
     kept = judged_of(query)[uid_of(kind)]
     assert (kept["decision"], kept["reason"]) == ("keep", desk.right()[uid_of(kind)]["reason"])
 
 
 def _without(query, kind: str):
-    return [one for one in query["studies"] if one["study_instance_uid"] != uid_of(kind)]
+    return [study for study in query["studies"] if study["study_instance_uid"] != uid_of(kind)]
 
 
 @pytest.mark.parametrize("change", ["gone", "shrunk"])
@@ -88,7 +88,7 @@ def test_a_study_that_is_gone_or_less_after_it_was_named_is_missing(desk, kind, 
     # Then
     assert query["status"] == "incomplete"
     assert missing_studies(query) == {uid_of(kind)}
-    assert {one["reason"] for one in query["missing"]} == {"fewer_series_than_announced"}
+    assert {gap["reason"] for gap in query["missing"]} == {"fewer_series_than_announced"}
 
 
 class Gone(StudyList):
@@ -114,8 +114,11 @@ def test_a_study_that_arrives_while_parts_are_compared_does_no_harm(desk):
     # Then
     assert query["status"] == "completed"
     judged = judged_of(query)
-    names = {one.study_instance_uid for one in late}
-    rest = {**query, "studies": [one for one in query["studies"] if one["study_instance_uid"] not in names]}
+    names = {study.study_instance_uid for study in late}
+    rest = {
+        **query,
+        "studies": [study for study in query["studies"] if study["study_instance_uid"] not in names],
+    }
     assert check_against_truth(rest, WARD, desk.right()) == set()
     assert {judged[uid]["reason"] for uid in names & judged.keys()} <= {"rdsr"}
 

@@ -71,8 +71,12 @@ def neighbours(study: Study) -> set[str]:
         assert one.time is not None
         return one.time.hour * 60 + one.time.minute
 
-    near = (one for one in WARD if one.date == study.date and abs(minute(one) - minute(study)) < 180)
-    return {one.study_instance_uid for one in near}
+    near = (
+        neighbour
+        for neighbour in WARD
+        if neighbour.date == study.date and abs(minute(neighbour) - minute(study)) < 180
+    )
+    return {neighbour.study_instance_uid for neighbour in near}
 
 
 @pytest.mark.parametrize(
@@ -128,9 +132,9 @@ def test_what_always_fails_names_all_that_it_hides_after_few_requests(desk, name
     # When
     query = desk.ask({}, [fault])
     # Then
-    hidden = {one.study_instance_uid for one in WARD if is_wanted(one)}
+    hidden = {study.study_instance_uid for study in WARD if is_wanted(study)}
     if level == "IMAGE":
-        hidden -= {one.study_instance_uid for one in WARD if not needs_images(one.kind)}
+        hidden -= {study.study_instance_uid for study in WARD if not needs_images(study.kind)}
     lost = check_against_truth(query, WARD, desk.right())
     if level == "STUDY" and name in BROKEN:
         # It is the first answer of each request that is broken: cut, and the others come through.
@@ -145,7 +149,7 @@ def test_what_always_fails_names_all_that_it_hides_after_few_requests(desk, name
 @pytest.mark.parametrize(
     ("name", "level"),
     # 0xA900 is about the request, not about a study: no part of a window is asked for after it.
-    [one for one in itertools.product(LASTING, LEVELS) if one != ("0xA900", "STUDY")],
+    [case for case in itertools.product(LASTING, LEVELS) if case != ("0xA900", "STUDY")],
 )
 def test_a_study_that_cannot_be_answered_takes_hardly_another_with_it(desk, name, level):
     # Given

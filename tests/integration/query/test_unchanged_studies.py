@@ -67,7 +67,7 @@ def test_what_is_known_and_has_not_grown_is_not_looked_at_again(system, scripted
     assert levels(system, first) == {"STUDY", "SERIES", "IMAGE"}
     assert levels(system, second) == levels(system, third) == {"STUDY"}
     assert {reason for _, _, reason in decisions(third).values()} == {"known"}
-    assert {one["note"] for one in third["studies"]} == {"unchanged_since"}
+    assert {study["note"] for study in third["studies"]} == {"unchanged_since"}
 
 
 def test_a_study_that_has_grown_is_looked_at_again(system, scripted_pacs):

@@ -10,7 +10,7 @@ from shared.querying.profile_text import NOT_MEASURED, told, untold
 
 def test_every_field_is_told() -> None:
     assert untold() == set()
-    assert all(one.label and one.meaning.endswith((".", ")")) for one in told(Profile()))
+    assert all(line.label and line.meaning.endswith((".", ")")) for line in told(Profile()))
 
 
 def test_what_is_not_measured_is_said_so() -> None:
@@ -23,7 +23,7 @@ def test_what_is_not_measured_is_said_so() -> None:
 
 def test_what_a_measurement_looked_for_in_vain_is_said_so() -> None:
     # When
-    words = {one.name: one.words for one in told(Profile(measured_at="2024-05-01T12:00:00+00:00"))}
+    words = {line.name: line.words for line in told(Profile(measured_at="2024-05-01T12:00:00+00:00"))}
     # Then
     assert (words["cap"], words["refused_keys"], words["relational"]) == (
         "none found",
@@ -46,7 +46,7 @@ def test_what_is_known_is_told_in_words() -> None:
         busiest=3.5,
     )
     # When
-    words = {one.name: one.words for one in told(profile) if one.measured}
+    words = {line.name: line.words for line in told(profile) if line.measured}
     # Then
     assert words == {
         "modalities_matched": "yes",

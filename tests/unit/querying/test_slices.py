@@ -33,7 +33,7 @@ def test_there_is_a_slice_for_each_code_of_the_types():
     # When
     slices = plan(criteria("FL", "NM", "SR"), TODAY, None, codes_split=True)
     # Then
-    assert [one.code for one in slices] == ["RF", "XA", "NM", "PT", "SR"]
+    assert [part.code for part in slices] == ["RF", "XA", "NM", "PT", "SR"]
 
 
 def test_codes_may_stay_together():
@@ -64,13 +64,13 @@ def test_windows_are_as_wide_as_allowed_and_newest_first(fields, widest_days, da
     # When
     slices = plan(criteria("CT", **fields), TODAY, widest_days, codes_split=True)
     # Then
-    found = [tuple(day and day.isoformat() for day in (one.date_from, one.date_until)) for one in slices]
+    found = [tuple(day and day.isoformat() for day in (part.date_from, part.date_until)) for part in slices]
     assert found == days
 
 
 def test_codes_follow_each_other_within_a_window():
     slices = plan(criteria("FL", date_from="2024-06-14"), TODAY, 1, codes_split=True)
-    assert [(one.date_from, one.code) for one in slices] == [
+    assert [(part.date_from, part.code) for part in slices] == [
         (TODAY, "RF"),
         (TODAY, "XA"),
         (TODAY - ONE_DAY, "RF"),

@@ -97,7 +97,7 @@ class Archive:
     def examine(self, criteria: Criteria) -> StudyDecision:
         """Answer what the rules ask for until they decide."""
         by_uid = {entry.uid: entry for entry in self.series}
-        owner = {each.sop_instance_uid: entry.uid for entry in self.series for each in entry.objects}
+        owner = {item.sop_instance_uid: entry.uid for entry in self.series for item in entry.objects}
         known = KnownObjects({uid: owner[uid] for uid in self.known})
         series: list[SeriesMatch] | None = None
         objects: dict[str, list[ObjectMatch]] = {}
@@ -123,14 +123,14 @@ class Archive:
 
     def kept(self, decision: StudyDecision) -> set[str]:
         """Return the UIDs of the objects that are kept, those of whole series included."""
-        objects = {entry.uid: {each.sop_instance_uid for each in entry.objects} for entry in self.series}
+        objects = {entry.uid: {item.sop_instance_uid for item in entry.objects} for entry in self.series}
         kept: set[str] = set()
         for entry in decision.series:
             if entry.decision is Decision.DROP:
                 assert not entry.whole
-                assert all(each.decision is Decision.DROP for each in entry.objects)
+                assert all(item.decision is Decision.DROP for item in entry.objects)
             elif entry.objects:
-                found = {each.sop_instance_uid for each in entry.objects if each.decision is Decision.KEEP}
+                found = {item.sop_instance_uid for item in entry.objects if item.decision is Decision.KEEP}
                 assert entry.whole == (found == objects[entry.series_instance_uid])
                 kept |= found
             else:
@@ -156,7 +156,7 @@ def reason_of(decision: StudyDecision, uid: str) -> str:
     for entry in decision.series:
         if entry.series_instance_uid == uid:
             return entry.reason
-        for each in entry.objects:
-            if each.sop_instance_uid == uid:
-                return each.reason
+        for item in entry.objects:
+            if item.sop_instance_uid == uid:
+                return item.reason
     raise KeyError(uid)

@@ -50,7 +50,7 @@ def one_series(draw: st.DrawFn, uid: str) -> Series:
 @st.composite
 def archives(draw: st.DrawFn) -> Archive:
     series = tuple(draw(one_series(f"s{number}")) for number in range(draw(st.integers(1, 5))))
-    uids = [each.sop_instance_uid for entry in series for each in entry.objects]
+    uids = [item.sop_instance_uid for entry in series for item in entry.objects]
     return Archive(
         series,
         modalities=draw(st.sampled_from(["right", None, frozenset[str]()])),
@@ -138,7 +138,7 @@ def test_what_is_known_is_what_is_kept_less(archive, wanted, flags):
     # Given
     wanted_all = criteria(*wanted, **flags | {"ignore_known": False})
     wanted_new = criteria(*wanted, **flags | {"ignore_known": True})
-    named = {each.sop_instance_uid for entry in archive.series if not entry.silent for each in entry.objects}
+    named = {item.sop_instance_uid for entry in archive.series if not entry.silent for item in entry.objects}
     # When
     everything = archive.kept(archive.examine(wanted_all))
     new = archive.kept(fresh(archive).examine(wanted_new))
@@ -150,10 +150,10 @@ def test_what_is_known_is_what_is_kept_less(archive, wanted, flags):
 def test_text_reports_are_never_kept(archive, wanted, flags):
     # Given
     texts = {
-        each.sop_instance_uid
+        item.sop_instance_uid
         for entry in archive.series
-        for each in entry.objects
-        if entry.modality == "SR" and not entry.silent and each.sop_class_uid not in {RDSR, RRDSR, ESR, None}
+        for item in entry.objects
+        if entry.modality == "SR" and not entry.silent and item.sop_class_uid not in {RDSR, RRDSR, ESR, None}
     }
     # When
     kept = archive.kept(archive.examine(criteria(*wanted, **flags)))

@@ -407,7 +407,7 @@ def test_the_first_image_is_the_lowest_number_present_then_the_first_uid(numbers
     decision, found, _ = run(criteria("NM"), Series("pt", "PT", objects))
     # Then
     assert found == {first}
-    dropped = {one.reason for one in decision.series[0].objects if one.decision is Decision.DROP}
+    dropped = {item.reason for item in decision.series[0].objects if item.decision is Decision.DROP}
     assert dropped == {Reason.NOT_THE_FIRST_IMAGE}
 
 
