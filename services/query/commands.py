@@ -1,4 +1,4 @@
-"""The commands of the query service: run a query, cancel a job, ask again for what is missing."""
+"""The commands of the query service: run a query, cancel a job, run a query again for what is missing."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from shared.settings import Settings
 
 
 def reopen(session: Session, ledger: Ledger[Query], query: Query, now: datetime) -> None:
-    """Make the slices that were not answered and the missing studies of a locked query open again.
+    """Reopen the failed slices and the missing studies of a locked query.
 
-    What was decided stays. Studies that nobody has decided are examined once the slices are answered.
+    Decisions stay. Undecided studies are examined once the slices are complete.
 
     Raises:
         InvalidInputError: its remote node was removed.

@@ -1,1 +1,1 @@
-"""What is planned before a remote node is asked, for whoever asks and whoever only wants to know. Pure."""
+"""What is planned before a remote node is queried, for those who query it and for estimates. Pure."""

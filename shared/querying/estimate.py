@@ -1,4 +1,4 @@
-"""What a query will come to, before it is asked: from the node's profile and its earlier queries. Pure."""
+"""An estimate of a query, from the profile of the node and its earlier queries. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FEW_DAYS = 7
 #: How far the time of a request differs from query to query.
 _TIME_SPREAD = 0.3
 
-#: In `Past.studies`: studies that were found and are of none of the types asked for.
+#: In `Past.studies`: studies that were found and are of none of the requested types.
 OTHERS = ""
 
 
@@ -33,7 +33,7 @@ OTHERS = ""
 class Past:
     """What an earlier query of the node came to."""
 
-    #: The types asked for, and days looked at; 0: it named its studies.
+    #: The requested types, and days searched; 0: it named its studies.
     types: tuple[str, ...]
     days: int
     #: Studies found, by type.
@@ -72,14 +72,14 @@ class Estimate:
     studies: About | None = None
     requests: About | None = None
     minutes: About | None = None
-    #: Types that no earlier query of the node asked for; their studies are not among the number.
+    #: Types that no earlier query of the node requested; their studies are not among the number.
     unknown_types: tuple[str, ...] = ()
     #: What it is based on.
     queries: int = 0
     known_days: int = 0
-    #: Why it should not be asked like this; empty: nothing against it.
+    #: Why it should not be run like this; empty: nothing against it.
     warning: str = ""
-    #: The hours in which the node may be asked, and their time zone; empty: always, the server's.
+    #: The hours in which the node may be queried, and their time zone; empty: always, the server's.
     hours: str = ""
     time_zone: str = ""
 
@@ -158,19 +158,21 @@ def _studies(
 
 
 def _rate(name: str, past: Sequence[Past]) -> About:
-    """Return studies a day of a type, from the queries that asked for it, and how much they differ."""
-    asked = [query for query in past if name == OTHERS or name in query.types]
-    days = sum(query.days for query in asked)
-    mean = sum(query.studies.get(name, 0) for query in asked) / days
+    """Return studies a day of a type, from the queries that requested it, and how much they differ."""
+    queries_of_type = [query for query in past if name == OTHERS or name in query.types]
+    days = sum(query.days for query in queries_of_type)
+    mean = sum(query.studies.get(name, 0) for query in queries_of_type) / days
     if not mean:
         return About(0, 0)
-    deviation = sum(abs(query.studies.get(name, 0) - mean * query.days) for query in asked) / days / mean
+    deviation = (
+        sum(abs(query.studies.get(name, 0) - mean * query.days) for query in queries_of_type) / days / mean
+    )
     least = _FEW_DAYS_SPREAD if days < _FEW_DAYS else _LEAST_SPREAD
     return About.of(mean, min(max(deviation, least), 1.0))
 
 
 def _within_a_day(criteria: Criteria, studies: About) -> About:
-    """Return what remains of a day's studies where only some hours are asked for."""
+    """Return what remains of a day's studies where only some hours are requested."""
     if criteria.time_from is None and criteria.time_until is None:
         return studies
     return About(0, studies.high)

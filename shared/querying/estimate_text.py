@@ -9,13 +9,13 @@ _HOUR = 60
 
 def sentence(known: Estimate) -> str:
     """Return one to three sentences for people."""
-    told = [_begins(known), _comes_to(known)]
+    sentences = [_begins(known), _comes_to(known)]
     if known.unknown_types and known.studies is not None:
-        told.append(f"Of {_listed(known.unknown_types)} nothing is known yet; it comes on top.")
+        sentences.append(f"Of {_listed(known.unknown_types)} nothing is known yet; it comes on top.")
     if known.hours:
         zone = f" ({known.time_zone})" if known.time_zone else ""
-        told.append(f"The node may be asked only at {known.hours.replace(',', ', ')}{zone}.")
-    return " ".join(part for part in told if part)
+        sentences.append(f"The node may be asked only at {known.hours.replace(',', ', ')}{zone}.")
+    return " ".join(part for part in sentences if part)
 
 
 def _begins(known: Estimate) -> str:
@@ -55,7 +55,7 @@ def _range(about: dict[str, int], one: str, many: str) -> str:
 
 
 def _time(low: float, high: float) -> str:
-    """Return minutes as people say them."""
+    """Return minutes in words."""
     if high <= 1:
         return "less than a minute"
     if high < _HOUR:

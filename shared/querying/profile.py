@@ -1,4 +1,4 @@
-"""What was learned of a node, and what follows from it for the next question. Pure.
+"""What was learned of a node, and what follows from it for the next request. Pure.
 
 Defaults are careful; what was measured is used. Each method that learns returns a new profile.
 """
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
 from typing import Any, Self
 
-#: So many answers to one request are believed to be all of them without a proof.
+#: Matches of one request that are believed to be all of them without a proof.
 UNPROVEN = 20
 
 #: The widest window of days for a node of which nothing is known.
@@ -19,15 +19,15 @@ CAREFUL_DAYS = 7
 #: No window is planned wider.
 WIDEST_DAYS = 366
 
-#: Answers that a planned window should bring at most, as long as no cap is known.
+#: Matches that a planned window should bring at most, as long as no cap is known.
 COMFORTABLE = 500
 
-#: UIDs in one list: beyond this, fewer requests gain little and a lost one costs much (SERIES level answers
+#: UIDs in one list: beyond this, fewer requests gain little and a lost one costs much (SERIES level returns
 #: several series a study).
 LIST_LENGTH = 50
 SHORT_LIST_LENGTH = 10
 
-#: Answers from which something is learned about all answers.
+#: Matches from which something is learned about all matches.
 _MANY = 20
 
 #: A moving average is written if it moves by this part.
@@ -58,31 +58,31 @@ class Profile:
     #: Whether it matches on ModalitiesInStudy, and whether it returns it.
     modalities_matched: bool | None = None
     modalities_returned: bool | None = None
-    #: Whether it answers a SERIES query by date without a study (relational queries, PS3.4 C.4.1.2.2.2).
+    #: Whether it supports a SERIES query by date without a study (relational queries, PS3.4 C.4.1.2.2.2).
     relational: bool | None = None
     #: Whether no study matches unless an empty Modality (0008,0060) is among the keys.
     study_modality_key: bool | None = None
     #: Optional keys that have a request refused, by level (`STUDY.StationName`).
     refused_keys: tuple[str, ...] = ()
-    #: What it returns when asked for it.
+    #: What it returns if requested.
     returns_study_descriptions: bool | None = None
     returns_series_descriptions: bool | None = None
     returns_station_names: bool | None = None
     returns_sop_classes: bool | None = None
     returns_series_counts: bool | None = None
     returns_instance_counts: bool | None = None
-    #: Whether studies had as many series as it said, as often as this was compared.
+    #: Whether studies had as many series as announced, as often as this was compared.
     counts_trusted: bool | None = None
-    #: Milliseconds from request to final answer, and answers a second of requests with many; moving averages.
+    #: Milliseconds from request to final response, matches a second of requests with many; moving averages.
     request_ms: float | None = None
     answers_per_s: float | None = None
     #: Associations that stood side by side when it was measured.
     associations: int | None = None
-    #: It gave so many answers and these were all there were: fewer are no cap. As many may be one by chance.
+    #: It returned this number of matches and more: fewer are no cap. As many may be one by chance.
     proven: int = UNPROVEN + 1
-    #: The number of answers beyond which it says nothing, although it says success.
+    #: The number of matches at which it stops with success.
     cap: int | None = None
-    #: The widest window of days that answered with something.
+    #: Days of the widest window with a match.
     widest_days: int = 1
     #: The most studies of one code a day.
     busiest: float = 0.0
@@ -110,30 +110,30 @@ class Profile:
         return max(1, min(fitting, max(self.widest_days * 4, CAREFUL_DAYS), WIDEST_DAYS))
 
     def believes_empty(self, days: int) -> bool:
-        """Tell whether no answer to a window of so many days means that there is nothing."""
+        """Return whether no match in a window of this many days means that there is nothing."""
         return days <= self.widest_days
 
-    def believes_all(self, answers: int) -> bool:
-        """Tell whether so many answers are all there are, as far as is known."""
-        return answers < self.proven and (self.cap is None or answers < self.cap)
+    def believes_all(self, matches: int) -> bool:
+        """Return whether this number of matches is all there are, as far as is known."""
+        return matches < self.proven and (self.cap is None or matches < self.cap)
 
-    def answered(self, days: int, answers: int) -> Self:
-        """Learn from a window that answered with something."""
+    def matched(self, days: int, matches: int) -> Self:
+        """Learn from a window with matches."""
         return replace(
-            self, widest_days=max(self.widest_days, days), busiest=max(self.busiest, answers / days)
+            self, widest_days=max(self.widest_days, days), busiest=max(self.busiest, matches / days)
         )
 
-    def proved(self, answers: int) -> Self:
-        """Learn that so many answers were all there were."""
-        cap = None if self.cap is not None and self.cap < answers else self.cap
-        return replace(self, proven=max(self.proven, answers), cap=cap)
+    def proved(self, matches: int) -> Self:
+        """Learn that this number of matches is no cap."""
+        cap = None if self.cap is not None and self.cap < matches else self.cap
+        return replace(self, proven=max(self.proven, matches), cap=cap)
 
-    def capped(self, answers: int) -> Self:
-        """Learn that it stops at so many answers."""
-        return replace(self, cap=answers, proven=min(self.proven, answers))
+    def capped(self, matches: int) -> Self:
+        """Learn that it stops at this number of matches."""
+        return replace(self, cap=matches, proven=min(self.proven, matches))
 
     def list_length(self, level: str) -> int:
-        """Return how many UIDs to ask for at once; unknown: try."""
+        """Return the number of UIDs in one list; unknown: try."""
         known: int | None = getattr(self, _LISTS[level])
         length = LIST_LENGTH if known is None else known
         return length if self.cap is None else min(length, max(self.cap // 10, 1))
@@ -158,16 +158,16 @@ class Profile:
         names = {f"{level}.{keyword}" for keyword in keywords}
         return replace(self, refused_keys=tuple(sorted({*self.refused_keys, *names})))
 
-    def took(self, duration_ms: int, answers: int) -> Self:
+    def took(self, duration_ms: int, matches: int) -> Self:
         """Learn from the time of a request; small changes are not worth writing."""
         changed = replace(self, request_ms=_moved(self.request_ms, float(max(duration_ms, 1))))
-        if answers >= _MANY and duration_ms:
-            changed = replace(changed, answers_per_s=_moved(self.answers_per_s, answers * 1000 / duration_ms))
+        if matches >= _MANY and duration_ms:
+            changed = replace(changed, answers_per_s=_moved(self.answers_per_s, matches * 1000 / duration_ms))
         return changed
 
-    def returns(self, field: str, seen: int, asked: int) -> Self:
-        """Learn whether an attribute is returned, from answers that were asked for it (`returns_...`)."""
-        value = True if seen else (False if asked >= _MANY else None)
+    def returns(self, field: str, returned: int, requested: int) -> Self:
+        """Learn whether an attribute is returned, from matches of requests for it (`returns_...`)."""
+        value = True if returned else (False if requested >= _MANY else None)
         known = getattr(self, field)
         if value is None or known is True or known == value:
             return self

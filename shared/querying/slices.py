@@ -1,4 +1,4 @@
-"""How a query is cut into slices that one C-FIND each can answer, and a slice in two. Pure.
+"""How a query is cut into slices of one C-FIND each, and a slice in two. Pure.
 
 Dates and times of day are inclusive at both ends, as in DICOM range matching (PS3.4 C.2.2.2.5); times are to
 the minute, a minute reaching to its last microsecond, so that no fraction of a second falls between slices.
@@ -74,7 +74,7 @@ class Slice:
 def plan(criteria: Criteria, today: date, widest_days: int | None, codes_split: bool) -> list[Slice]:
     """Return the slices that a query begins with, newest days first.
 
-    `widest_days` is the widest window to ask for (None: no limit); a window without beginning or end is left
+    `widest_days` is the widest window of a request (None: no limit); a window without beginning or end stays
     in one piece. With `codes_split` there is a slice for each code, for an archive that matches on
     ModalitiesInStudy; without, one for all.
 

@@ -102,13 +102,13 @@ def query_head(session: Session, job_id: str) -> dict[str, Any]:
     query = session.get(Query, job_id)
     if query is None:
         raise UnknownJobError("query", f"there is no query {job_id}")
-    told = life(query)
+    head = life(query)
     return {
         "id": query.id,
         "kind": "query",
-        "status": told.pop("status"),
-        "remote": told.pop("remote"),
-        "store": told.pop("store"),
+        "status": head.pop("status"),
+        "remote": head.pop("remote"),
+        "store": head.pop("store"),
         "criteria": query.criteria,
         "rules_version": query.rules_version,
         "counts": counts(session, query),
@@ -118,7 +118,7 @@ def query_head(session: Session, job_id: str) -> dict[str, Any]:
             "failed": query.slices_failed,
         },
         "missing": list(missing(session, job_id)),
-        **told,
+        **head,
         "finds": query.finds,
         "retrieves": list(
             session.scalars(
@@ -166,7 +166,7 @@ def by_reason(session: Session, job_id: str, decision: str | None = None) -> dic
 
 
 def missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
-    """Yield what the PACS did not answer: windows that failed, then studies that could not be examined."""
+    """Yield what is missing: windows that failed, then studies that could not be examined."""
     failed = (
         select(QueryTask)
         .where(QueryTask.job_id == job_id, QueryTask.state == "failed", QueryTask.kind == SLICE)

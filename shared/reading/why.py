@@ -1,4 +1,4 @@
-"""Why a study is here or is not: its decisions in words, and the answers of the PACS on which they rest."""
+"""Why a study is kept or not: its decisions in words, and the matches on which they rest."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def _series(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:
         .where(QueryObject.job_id == query_id, QueryObject.study_instance_uid == uid)
         .order_by(QueryObject.sop_instance_uid)
     ):
-        told = object_json(row) | {"sentence": sentence(row.reason)}
-        objects.setdefault(row.series_instance_uid, []).append(told)
+        entry = object_json(row) | {"sentence": sentence(row.reason)}
+        objects.setdefault(row.series_instance_uid, []).append(entry)
     rows = session.scalars(
         select(QuerySeries)
         .where(QuerySeries.job_id == query_id, QuerySeries.study_instance_uid == uid)
@@ -129,7 +129,7 @@ def _finds(session: Session, query_id: str, study: QueryStudy) -> list[dict[str,
 
 
 def _speaks_of(keys: dict[str, Any], uid: str) -> bool:
-    """Tell whether a C-FIND asked for this study; one that names no study asked for all."""
+    """Return whether a C-FIND was for this study; one that names no study was for all."""
     named = keys.get("study_instance_uid") or keys.get("study_instance_uids")
     if not named:
         return True

@@ -34,7 +34,7 @@ def _examinations(
     if number == 0:
         return []
     column = QueryStudy.study_instance_uid
-    # Studies of the same days lie together, for nodes that answer for a whole window at once.
+    # Studies of the same days lie together, for nodes that return the series of a window with one request.
     order = (QueryStudy.study_date, QueryStudy.study_time, column)
     uids = session.scalars(select(column).where(waiting).order_by(*order).limit(number)).all()
     tasks = examine_tasks(uids)

@@ -72,7 +72,7 @@ def add_untimed_failure(session: Session, claim: Claim, part: WindowSlice) -> No
     """Record that the studies without a time of the claim's day may not all be known."""
     error = PeerError(
         Outcome.CAPPED,
-        "studies without a time cannot be asked for in parts of a day, and this day is too much at once",
+        "studies without a time cannot be requested in parts of a day, and this day is too much at once",
     )
     task = session.get_one(QueryTask, claim.task_id)
     day = WindowSlice(replace(part.window, time_from=None, time_until=None), untimed=True)

@@ -1,4 +1,4 @@
-"""Studies that need no look: as large as when an earlier query settled them, and what it kept is known."""
+"""Studies that need no examination: as large as when an earlier query settled them, and known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.contract.reasons import Reason
 from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy
 from shared.dicom.query.matches import StudyMatch
 
-#: Parts of the criteria that say which studies are looked at, not what is kept of one.
+#: Parts of the criteria that select studies, not what is kept of a study.
 _WHICH = frozenset(
     {"date_from", "date_until", "time_from", "time_until", "accession_numbers", "study_instance_uids"}
 )
@@ -29,7 +29,7 @@ def unchanged(
     studies: Sequence[StudyMatch],
     known: Mapping[str, KnownObjects],
 ) -> list[StudyDecision]:
-    """Return decisions about those of these studies that an earlier query of the same kind has settled."""
+    """Return decisions on the studies that an earlier query of the same kind has settled."""
     if not criteria.ignore_known:
         return []
     counted = {
@@ -48,7 +48,7 @@ def unchanged(
 def _earlier(
     session: Session, job_id: str, criteria: Criteria, studies: Mapping[str, StudyMatch]
 ) -> dict[str, Any]:
-    """Return the latest decision on each study that says the same size and asked for the same."""
+    """Return the latest decision on each study of the same size under the same criteria."""
     query = session.get_one(Query, job_id)
     rows = session.execute(
         select(
@@ -71,12 +71,12 @@ def _earlier(
         )
         .order_by(Query.requested_at)
     )
-    asked = _kind(criteria.to_json())
+    own_kind = _kind(criteria.to_json())
     found = {}
     for row in rows:
         now = studies[row.study_instance_uid]
         same_size = (row.series_count, row.instance_count) == (now.series_count, now.instance_count)
-        if same_size and _kind(row.criteria) == asked:
+        if same_size and _kind(row.criteria) == own_kind:
             found[row.study_instance_uid] = row
         else:
             found.pop(row.study_instance_uid, None)
@@ -88,7 +88,7 @@ def _kind(criteria: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _all_known(session: Session, job_id: str, study_instance_uid: str, known: KnownObjects) -> bool:
-    """Tell whether all that a query kept of a study, or dropped as known, is known now."""
+    """Return whether all that a query kept of a study, or dropped as known, is known now."""
     objects = session.execute(
         select(QueryObject.series_instance_uid, QueryObject.sop_instance_uid).where(
             QueryObject.job_id == job_id,

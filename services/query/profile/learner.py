@@ -17,7 +17,7 @@ from shared.querying.profile import Profile
 
 Lesson = Callable[[Profile], Profile]
 
-#: By level: what the profile tells of attributes that matches have.
+#: By level: the field of the profile for each attribute of a match.
 RETURNED: Mapping[str, Mapping[str, str]] = {
     "STUDY": {
         "modalities_returned": "modalities",
@@ -46,18 +46,18 @@ class Learner:
             self.profile = self._load(session)
 
     def learn(self, lesson: Lesson) -> None:
-        """Take over what was learned, for this task at once, for others when it is saved."""
+        """Apply a lesson: for this task immediately, for others once it is saved."""
         after = lesson(self.profile)
         if after != self.profile:
             self.profile = after
             self._lessons.append(lesson)
 
     def observe(self, level: str, matches: Sequence[Any], duration_ms: int) -> None:
-        """Learn from a complete answer what the node returns, and how fast."""
+        """Learn from a complete result what the node returns, and how fast."""
         self.learn(lambda profile: profile.took(duration_ms, len(matches)))
         for field, attribute in RETURNED[level].items():
-            seen = sum(getattr(match, attribute) is not None for match in matches)
-            self.learn(partial(Profile.returns, field=field, seen=seen, asked=len(matches)))
+            returned = sum(getattr(match, attribute) is not None for match in matches)
+            self.learn(partial(Profile.returns, field=field, returned=returned, requested=len(matches)))
 
     def save_in(self, session: Session) -> None:
         """Write what was learned into the profile as it is now, which others may have changed."""

@@ -1,4 +1,4 @@
-"""The command that measures a node: asks the questions of the plan within limits, and tells the result."""
+"""The command that measures a node: sends the requests of the plan within limits, publishes the result."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: C-FINDs of one measurement, and seconds after which it asks no more.
+#: C-FINDs of one measurement, and seconds after which it sends no more.
 MAX_REQUESTS = 30
 LONGEST_S = 180.0
-#: Unanswered questions that follow each other after which the node is left alone.
+#: Failed requests in a row after which the node is left alone.
 _BROKEN_IN_ROW = 2
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
@@ -62,7 +62,7 @@ class StoppingError(RetriableError):
 
 
 class _EnoughError(DoseQRError):
-    """As much was asked as may be."""
+    """The measurement has reached its limit of requests or time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Measured:
 
     @property
     def ok(self) -> bool:
-        """Whether the node answered."""
+        """Whether the node responded."""
         return self.outcome == Outcome.ANSWERS
 
 
@@ -102,7 +102,7 @@ class NodeMeasurement:
         self._stopping.cancel("stopping")
 
     def __call__(self, envelope: Envelope, command: ProfileNode) -> None:
-        """Forget what is known of a node, measure it, or both; the same command again only tells the result.
+        """Forget what is known of a node, measure it, or both; the same command again publishes the result.
 
         Raises:
             InvalidInputError: there is no such remote node.
@@ -126,9 +126,9 @@ class NodeMeasurement:
             outcome=ended.outcome,
             requests=ended.requests,
         )
-        self._tell(envelope.id, node, ended)
+        self._publish_result(envelope.id, node, ended)
 
-    def _tell(self, command_id: str, node: Node, ended: Measured) -> None:
+    def _publish_result(self, command_id: str, node: Node, ended: Measured) -> None:
         with self._database.read() as session:
             known = known_profile(session, node, self._settings)
         event = NodeProfiled(
@@ -146,16 +146,16 @@ class NodeMeasurement:
     def _measure(self, command_id: str, node: Node) -> Measured:
         peer = peer_of(node, self._settings)
         learner = Learner(self._database, node.id, peer, self._clock)
-        interview = MeasurementSession(self._pool, peer, learner, self._stopping)
+        measurement = MeasurementSession(self._pool, peer, learner, self._stopping)
         now = self._clock()
         try:
             # First, while no other association of ours stands.
-            associations = interview.standing(node.max_associations)
+            associations = measurement.standing(node.max_associations)
             if associations is not None:
                 learner.learn(lambda known: replace(known, associations=associations))
-            ended = measured_everything(interview, MeasurementPlan(now.astimezone().date(), learner.learn))
+            ended = measured_everything(measurement, MeasurementPlan(now.astimezone().date(), learner.learn))
         except PeerError as error:
-            ended = Measured(error.outcome.value, error.detail, interview.asked)
+            ended = Measured(error.outcome.value, error.detail, measurement.sent)
         except InterruptedWorkError as error:
             raise StoppingError("the measurement was interrupted") from error
         if ended.ok:
@@ -166,27 +166,27 @@ class NodeMeasurement:
         return ended
 
 
-def measured_everything(interview: MeasurementSession, measuring: MeasurementPlan) -> Measured:
-    """Put the questions of the plan until there are no more, or it is enough.
+def measured_everything(measurement: MeasurementSession, plan_to_follow: MeasurementPlan) -> Measured:
+    """Send the requests of the plan until there are no more, or a limit is reached.
 
     Raises:
-        PeerError: the node cannot be asked, or does not answer any more.
-        InterruptedWorkError: stopping was asked for.
+        PeerError: the node cannot be reached, or fails several requests in a row.
+        InterruptedWorkError: stopping was requested.
     """
-    plan = measuring.plan()
+    plan = plan_to_follow.plan()
     try:
         request = next(plan)
         while True:
-            request = plan.send(interview.put(request))
+            request = plan.send(measurement.send(request))
     except StopIteration:
-        interview.require_an_answer()
-        return Measured(Outcome.ANSWERS.value, "", interview.asked)
+        measurement.require_response()
+        return Measured(Outcome.ANSWERS.value, "", measurement.sent)
     except _EnoughError as error:
-        return Measured(Outcome.ANSWERS.value, str(error), interview.asked)
+        return Measured(Outcome.ANSWERS.value, str(error), measurement.sent)
 
 
 class _Bounded(Cancellation):
-    """Ends one question once there are enough answers, or when all shall stop."""
+    """Ends one request once there are enough matches, or when the measurement stops."""
 
     def __init__(self, outer: Cancellation) -> None:
         super().__init__()
@@ -194,12 +194,12 @@ class _Bounded(Cancellation):
 
     @property
     def requested(self) -> bool:
-        """Whether the question should end."""
+        """Whether the request should end."""
         return self._outer.requested or super().requested
 
 
 class MeasurementSession:
-    """Asks one node the questions of one measurement; used by one thread."""
+    """Sends the requests of one measurement to one node; used by one thread."""
 
     def __init__(self, pool: AssociationPool, peer: Peer, learner: Learner, stopping: Cancellation) -> None:
         self._pool = pool
@@ -211,38 +211,38 @@ class MeasurementSession:
         self._until = time.monotonic() + LONGEST_S
         self._broken = 0
         self._refusal: PeerError | None = None
-        self._answered = False
-        self.asked = 0
+        self._has_response = False
+        self.sent = 0
 
-    def require_an_answer(self) -> None:
-        """Make sure that some question was answered.
+    def require_response(self) -> None:
+        """Make sure that some request succeeded.
 
         Raises:
-            PeerError: none was; as the node refused the last one.
+            PeerError: none did; the error of the last one.
         """
-        if not self._answered and self._refusal is not None:
+        if not self._has_response and self._refusal is not None:
             raise self._refusal
 
-    def put(self, request: MeasurementRequest) -> MeasurementResponse:
-        """Ask one question; keys that have it refused are found out and left out from then on.
+    def send(self, request: MeasurementRequest) -> MeasurementResponse:
+        """Send one request; keys for which it is refused are found and left out from then on.
 
         Raises:
-            PeerError: there is no association, or the node did not answer several times in succession.
-            InterruptedWorkError: stopping was asked for.
+            PeerError: there is no association, or several requests in a row failed.
+            InterruptedWorkError: stopping was requested.
         """
         result = find_without_refused_keys(
             self._learner,
             request.level,
             _identifier(request),
-            lambda identifier: self._ask(request, identifier),
+            lambda identifier: self._find(request, identifier),
             only_for_a_key=_is_plain(request),
         )
         return MeasurementResponse(self._ending(result), result.matches)
 
-    def _ask(self, request: MeasurementRequest, identifier: Dataset) -> FindResult[Any]:
-        if self.asked >= MAX_REQUESTS or time.monotonic() > self._until:
-            raise _EnoughError(f"not everything was asked: it ends after {self.asked} requests")
-        self.asked += 1
+    def _find(self, request: MeasurementRequest, identifier: Dataset) -> FindResult[Any]:
+        if self.sent >= MAX_REQUESTS or time.monotonic() > self._until:
+            raise _EnoughError(f"not everything was requested: it ends after {self.sent} requests")
+        self.sent += 1
         enough, read = _Bounded(self._stopping), _READERS[request.level]
         taken = 0
 
@@ -264,7 +264,7 @@ class MeasurementSession:
     def _ending(self, result: FindResult[Any]) -> SampleEnding:
         error = result.error
         if error is None or not isinstance(error, PeerError):
-            self._broken, self._answered = 0, True
+            self._broken, self._has_response = 0, True
             return SampleEnding.COMPLETE if error is None else SampleEnding.CUT
         self._refusal = error
         self._broken = self._broken + 1 if result.status_code is None else 0
@@ -277,7 +277,7 @@ class MeasurementSession:
 
         Raises:
             PeerError: not even one stands.
-            InterruptedWorkError: stopping was asked for.
+            InterruptedWorkError: stopping was requested.
         """
         with ExitStack() as standing:
             for number in range(most):
@@ -295,7 +295,7 @@ class MeasurementSession:
 
 
 def _is_plain(request: MeasurementRequest) -> bool:
-    """Tell whether a refusal can only be for an optional key, not for a list or a way of asking."""
+    """Return whether a refusal can only be for an optional key, not for a list or another form of request."""
     lists = request.codes or len(request.studies) > 1 or len(request.series) > 1
     return not (lists or request.relational or request.with_modality)
 

@@ -1,8 +1,8 @@
-"""What to ask a node to find out what it can do, and what follows from its answers. Pure.
+"""The requests that show what a node can do, and what follows from its responses. Pure.
 
-The plan is a generator: it yields questions, is sent replies, and tells what it learned. Each part compares
-what was answered with what the sample, some studies of the newest days, lets expect; what cannot be told from
-the sample stays as it was known.
+The plan is a generator: it yields requests, is sent responses, and passes on what it learned. Each part
+compares matches with those that the sample, some studies of the newest days, lets expect; what the sample does
+not show stays as it was known.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class MeasurementPlan:
     series: list[SeriesMatch] = field(default_factory=list)
 
     def plan(self) -> Plan[None]:
-        """Ask everything, in the order in which one thing builds upon the other."""
+        """Measure everything, in the order in which one result builds upon another."""
         sample = yield from sample_of(self.today)
         if sample is None:
             return
@@ -54,9 +54,9 @@ class MeasurementPlan:
         if (yield from self._matches_codes(sample)):
             yield from self._takes_code_lists(sample)
         yield from self._takes_study_lists(sample)
-        yield from self._looks_at_series(sample)
-        yield from self._looks_at_objects()
-        yield from self._answers_without_study(sample)
+        yield from self._measure_series(sample)
+        yield from self._measure_objects()
+        yield from self._measure_relational(sample)
 
     # Studies
 
@@ -66,7 +66,7 @@ class MeasurementPlan:
         self._returned("returns_study_descriptions", [study.description for study in studies])
         self._returned("returns_series_counts", [study.series_count for study in studies])
         self._is(study_modality_key=sample.with_modality)
-        self.learn(lambda known: known.answered(sample.widest_days, _busiest(sample)))
+        self.learn(lambda known: known.matched(sample.widest_days, _busiest(sample)))
         if sample.cap is not None:
             cap = sample.cap
             self.learn(lambda known: known.capped(cap))
@@ -76,19 +76,19 @@ class MeasurementPlan:
 
     def _matches_codes(self, sample: Sample) -> Plan[bool]:
         """Find out whether studies are matched by their codes."""
-        for code in _telling_codes(sample):
+        for code in _distinguishing_codes(sample):
             response = yield sample.request(codes=(code,))
             if not response.complete:
                 self._is(modalities_matched=False)
                 return False
-            answered, all_of_them = _uids(response.matches), sample.uids
-            if answered >= all_of_them:
+            found, all_of_them = _uids(response.matches), sample.uids
+            if found >= all_of_them:
                 # Either all of them have this code, or the key is not looked at.
                 bogus = yield sample.request(codes=(NO_CODE,))
                 matched = bogus.complete and not bogus.matches
                 self._is(modalities_matched=matched)
                 return matched
-            if answered:
+            if found:
                 self._is(modalities_matched=True)
                 return True
             if sample.with_code((code,)):
@@ -99,7 +99,7 @@ class MeasurementPlan:
     def _takes_code_lists(self, sample: Sample) -> Plan[None]:
         """Find out whether a list of codes means any of them; proven only where it leaves some study out."""
         present = [code for code in DOSE_CODES if sample.with_code((code,))]
-        codes = _list_that_tells(sample, present)
+        codes = _distinguishing_list(sample, present)
         if codes is None:
             return
         response = yield sample.request(codes=codes)
@@ -109,15 +109,15 @@ class MeasurementPlan:
             self._is(code_list=0)
 
     def _takes_study_lists(self, sample: Sample) -> Plan[None]:
-        def ask(uids: Sequence[str]) -> Plan[bool]:
+        def find_list(uids: Sequence[str]) -> Plan[bool]:
             response = yield MeasurementRequest("STUDY", studies=tuple(uids), most=len(uids) + 20)
             return response.complete and _uids(response.matches) == set(uids)
 
-        yield from self._lists("STUDY", sorted(sample.uids), ask)
+        yield from self._lists("STUDY", sorted(sample.uids), find_list)
 
     # Series
 
-    def _looks_at_series(self, sample: Sample) -> Plan[None]:
+    def _measure_series(self, sample: Sample) -> Plan[None]:
         small = sorted(sample.studies, key=lambda one: (one.series_count or 0, one.study_instance_uid))
         uids = [study.study_instance_uid for study in small[:LIST_LENGTH]]
         alone = yield MeasurementRequest("SERIES", studies=(uids[0],))
@@ -125,7 +125,7 @@ class MeasurementPlan:
             return
         self.series = [replace(match, study_instance_uid=uids[0]) for match in alone.matches]
 
-        def ask(part: Sequence[str]) -> Plan[bool]:
+        def find_list(part: Sequence[str]) -> Plan[bool]:
             response = yield MeasurementRequest("SERIES", studies=tuple(part), most=len(part) * 20 + 100)
             taken = response.complete and {match.study_instance_uid for match in response.matches} == set(
                 part
@@ -134,7 +134,7 @@ class MeasurementPlan:
                 self.series = list(response.matches)
             return taken
 
-        yield from self._lists("SERIES", uids, ask)
+        yield from self._lists("SERIES", uids, find_list)
         self._returned("returns_series_descriptions", [entry.description for entry in self.series])
         self._returned("returns_station_names", [entry.station_name for entry in self.series])
         self._returned("returns_instance_counts", [entry.instance_count for entry in self.series])
@@ -142,12 +142,12 @@ class MeasurementPlan:
 
     def _trusts_counts(self, studies: Sequence[StudyMatch]) -> None:
         """Compare the numbers of series that were announced with those that were answered."""
-        looked_at = {entry.study_instance_uid for entry in self.series}
+        compared_uids = {entry.study_instance_uid for entry in self.series}
         announced = {study.study_instance_uid: study.series_count for study in studies}
         compared = [
             announced[uid]
             == len({entry.series_instance_uid for entry in self.series if entry.study_instance_uid == uid})
-            for uid in looked_at
+            for uid in compared_uids
             if uid is not None and announced.get(uid) is not None
         ]
         if compared:
@@ -155,7 +155,7 @@ class MeasurementPlan:
 
     # Objects
 
-    def _looks_at_objects(self) -> Plan[None]:
+    def _measure_objects(self) -> Plan[None]:
         chosen = _small_series(self.series)
         if not chosen:
             return
@@ -170,7 +170,7 @@ class MeasurementPlan:
             self._is(counts_trusted=False)
         study_of = {entry.series_instance_uid: entry.study_instance_uid or "" for entry in chosen}
 
-        def ask(part: Sequence[str]) -> Plan[bool]:
+        def find_list(part: Sequence[str]) -> Plan[bool]:
             studies = tuple(dict.fromkeys(study_of[uid] for uid in part))
             response = yield MeasurementRequest(
                 "IMAGE", studies=studies, series=tuple(part), most=2 * _OBJECTS_AT_ONCE
@@ -180,10 +180,10 @@ class MeasurementPlan:
                 part
             )
 
-        yield from self._lists("IMAGE", list(study_of), ask)
+        yield from self._lists("IMAGE", list(study_of), find_list)
         self._returned("returns_sop_classes", [entry.sop_class_uid for entry in objects])
 
-    def _answers_without_study(self, sample: Sample) -> Plan[None]:
+    def _measure_relational(self, sample: Sample) -> Plan[None]:
         """Find out whether the series of a whole day are answered without naming its studies."""
         chosen = sample.quiet_day()
         if chosen is None or len(chosen[1]) > _RELATIONAL_STUDIES:
@@ -192,25 +192,25 @@ class MeasurementPlan:
         response = yield MeasurementRequest(
             "SERIES", first=day, last=day, relational=True, most=len(uids) * 50 + 200
         )
-        answered = {match.study_instance_uid for match in response.matches}
-        self._is(relational=response.complete and answered == uids)
+        found = {match.study_instance_uid for match in response.matches}
+        self._is(relational=response.complete and found == uids)
 
     # What was learned
 
     def _lists(
-        self, level: str, uids: Sequence[str], ask: Callable[[Sequence[str]], Plan[bool]]
+        self, level: str, uids: Sequence[str], find_list: Callable[[Sequence[str]], Plan[bool]]
     ) -> Plan[None]:
         """Find out how many UIDs a list may hold, bounded by what there is to ask for."""
         if len(uids) < 2:  # noqa: PLR2004 - one is no list
             return
-        taken = yield from ask(uids[:LIST_LENGTH])
+        taken = yield from find_list(uids[:LIST_LENGTH])
         if taken:
             length = LIST_LENGTH
-            if len(uids) >= _LONG_LIST and (yield from ask(uids[:_LONG_LIST])):
+            if len(uids) >= _LONG_LIST and (yield from find_list(uids[:_LONG_LIST])):
                 length = _LONG_LIST
         else:
             shorter = uids[: min(SHORT_LIST_LENGTH, len(uids) // 2)]
-            length = len(shorter) if len(shorter) > 1 and (yield from ask(shorter)) else 0
+            length = len(shorter) if len(shorter) > 1 and (yield from find_list(shorter)) else 0
         self.learn(lambda known: known.takes_lists(level, length))
 
     def _returned(self, name: str, values: Sequence[Any]) -> None:
@@ -233,7 +233,7 @@ def _busiest(sample: Sample) -> int:
     return max(counts, default=len(sample.studies))
 
 
-def _telling_codes(sample: Sample) -> Sequence[str]:
+def _distinguishing_codes(sample: Sample) -> Sequence[str]:
     """Return the codes to ask for: one that some studies have and others do not, if there is one."""
     codes = sorted({code for study in sample.studies for code in study.modalities or ()})
     if not codes:
@@ -242,7 +242,7 @@ def _telling_codes(sample: Sample) -> Sequence[str]:
     return (partly or codes)[:1]
 
 
-def _list_that_tells(sample: Sample, present: Sequence[str]) -> tuple[str, ...] | None:
+def _distinguishing_list(sample: Sample, present: Sequence[str]) -> tuple[str, ...] | None:
     """Return as many codes as leave some study out and need more than one code to find the others."""
     for left_out in (None, *present):
         codes = tuple(code for code in DOSE_CODES if code != left_out)

@@ -20,7 +20,7 @@ _OF_KEYS = frozenset({0x0110, 0x0105, 0x0106, 0x0107, 0x0120, 0x0212, 0xA900})
 
 
 def may_be_the_keys(result: FindResult[T]) -> bool:
-    """Tell whether a request may have been refused because of a key: at once, and not for its size."""
+    """Return whether a request may have been refused because of a key: at once, and not for its size."""
     error = result.error
     if result.matches or not isinstance(error, PeerError) or error.status_code is None:
         return False
@@ -32,7 +32,7 @@ def find_without_refused_keys(
     learner: Learner,
     level: str,
     identifier: Dataset,
-    ask: Callable[[Dataset], FindResult[T]],
+    find: Callable[[Dataset], FindResult[T]],
     *,
     only_for_a_key: bool = True,
 ) -> FindResult[T]:
@@ -41,10 +41,10 @@ def find_without_refused_keys(
     `only_for_a_key`: a refusal can only be for an optional key, so that it is worth finding out for which.
     """
     left = without(identifier, learner.profile.refused(level))
-    result = ask(left)
+    result = find(left)
     if only_for_a_key and may_be_the_keys(result):
-        answer, refused = find_refused(left, level, lambda leave: ask(without(left, leave)))
-        result = answer or result
+        result_without, refused = find_refused(left, level, lambda leave: find(without(left, leave)))
+        result = result_without or result
         if refused:
             learner.learn(lambda profile: profile.refuses(level, refused))
     if result.complete:
@@ -53,32 +53,32 @@ def find_without_refused_keys(
 
 
 def find_refused(
-    identifier: Dataset, level: str, ask: Callable[[frozenset[str]], FindResult[T]]
+    identifier: Dataset, level: str, find: Callable[[frozenset[str]], FindResult[T]]
 ) -> tuple[FindResult[T] | None, frozenset[str]]:
     """Ask without optional keys, then put them back one by one; return the last answer and what is refused.
 
     `ask` leaves out the keywords that it is given. None: the optional keys are not the reason.
     """
     optional = [keyword for keyword in OPTIONAL_KEYS[level] if _may_be_left_out(identifier, keyword)]
-    answer = ask(frozenset(optional)) if optional else None
-    if answer is None or not answer.complete:
+    result_without = find(frozenset(optional)) if optional else None
+    if result_without is None or not result_without.complete:
         return None, frozenset()
-    return _put_back(optional, answer, ask)
+    return _put_back(optional, result_without, find)
 
 
 def _may_be_left_out(identifier: Dataset, keyword: str) -> bool:
-    """Tell whether a key is there; a list of values may be refused for being one, not for its key."""
+    """Return whether a key is there; a list of values may be refused for being one, not for its key."""
     return keyword in identifier and identifier[keyword].VM <= 1
 
 
 def _put_back(
-    optional: Sequence[str], answer: FindResult[T], ask: Callable[[frozenset[str]], FindResult[T]]
+    optional: Sequence[str], result_without: FindResult[T], find: Callable[[frozenset[str]], FindResult[T]]
 ) -> tuple[FindResult[T], frozenset[str]]:
     refused = frozenset(optional)
     for keyword in optional:
-        attempt = ask(refused - {keyword})
+        attempt = find(refused - {keyword})
         if attempt.complete:
-            answer, refused = attempt, refused - {keyword}
+            result_without, refused = attempt, refused - {keyword}
         elif not may_be_the_keys(attempt):
             return attempt, refused
-    return answer, refused
+    return result_without, refused

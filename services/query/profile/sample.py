@@ -147,7 +147,7 @@ class _Findings:
 
 
 def _going_back(today: date, *, with_modality: bool) -> Plan[_Findings]:
-    last, width, answered, widest = today, 1, 0, 1
+    last, width, matched_windows, widest = today, 1, 0, 1
     studies: dict[str, StudyMatch] = {}
     reached: date | None = None
     for _ in range(MOST_WINDOWS):
@@ -164,7 +164,7 @@ def _going_back(today: date, *, with_modality: bool) -> Plan[_Findings]:
         studies |= {match.study_instance_uid: match for match in response.matches}
         reached, last = first, first - _DAY
         if response.matches:
-            answered, widest = answered + 1, max(widest, width)
+            matched_windows, widest = matched_windows + 1, max(widest, width)
         else:
             width *= _GROWTH
         if len(studies) >= ENOUGH:
@@ -172,7 +172,7 @@ def _going_back(today: date, *, with_modality: bool) -> Plan[_Findings]:
     if not studies or reached is None:
         return _Findings(None, reached)
     whole = Sample(reached, today, tuple(studies.values()), with_modality=with_modality, widest_days=widest)
-    return _Findings(whole, reached, answered)
+    return _Findings(whole, reached, matched_windows)
 
 
 def _part_of(day: date, response: MeasurementResponse) -> Plan[_Findings]:
@@ -208,12 +208,12 @@ def _proven(sample: Sample, windows: int) -> Plan[Sample]:
 
 def _compared_with_whole(sample: Sample) -> Plan[Sample]:
     whole = yield sample.request()
-    answers = len(_once(whole.matches))
-    if not whole.complete or not answers:
+    number = len(_once(whole.matches))
+    if not whole.complete or not number:
         return sample
-    if answers < len(sample.studies):
-        return replace(sample, cap=answers)
-    return replace(sample, proven=answers, widest_days=max(sample.widest_days, sample.days))
+    if number < len(sample.studies):
+        return replace(sample, cap=number)
+    return replace(sample, proven=number, widest_days=max(sample.widest_days, sample.days))
 
 
 def _compared_with_halves(sample: Sample) -> Plan[Sample]:
@@ -223,10 +223,10 @@ def _compared_with_halves(sample: Sample) -> Plan[Sample]:
         if not response.complete:
             return sample
         studies |= {match.study_instance_uid: match for match in response.matches}
-    answers = len(sample.studies)
-    if len(studies) > answers:
-        return replace(sample, studies=tuple(studies.values()), cap=answers)
-    return replace(sample, proven=answers)
+    number = len(sample.studies)
+    if len(studies) > number:
+        return replace(sample, studies=tuple(studies.values()), cap=number)
+    return replace(sample, proven=number)
 
 
 def _halves(sample: Sample) -> tuple[MeasurementRequest, MeasurementRequest]:

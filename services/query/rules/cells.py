@@ -1,4 +1,4 @@
-"""The cells of the decision table: each keeps something of a study, or says what it has to see first."""
+"""The cells of the decision table: each keeps something of a study, or returns what it needs first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NM_IMAGE_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.20", "1.2.840.10008.5.1.4
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A study as one row of the table sees it: without the series that the station filter dropped."""
+    """The input of a row of the table: a study without the series that the station filter dropped."""
 
     type: str
     series: tuple[SeriesMatch, ...]
@@ -42,11 +42,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CellOutcome:
-    """What a cell keeps, which series it needs to see at image level first, and why it leaves the others."""
+    """What a cell keeps, which series it needs at IMAGE level first, and why it leaves the others."""
 
     picks: tuple[Pick, ...] = ()
     needs: frozenset[str] = frozenset()
-    #: Why the type's own series that are not kept are dropped; `drops` says it better for some.
+    #: Why the type's own series that are not kept are dropped; `drops` has better reasons for some.
     left: Reason = Reason.NO_DOSE_OBJECT
     drops: Mapping[str, Reason] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ def reports(*kinds: ReportKind) -> Cell:
     return cell
 
 
-#: Keeps the SR series that the PACS does not tell apart.
+#: Keeps the SR series of unknown class.
 unknown_series: Cell = reports(ReportKind.UNKNOWN)
 
 
@@ -102,7 +102,7 @@ def _with_pet(case: Case, reports: tuple[Pick, ...]) -> CellOutcome:
 
 
 def unknown_and_pet(case: Case) -> CellOutcome:
-    """Keep the SR series that the PACS does not tell apart, and the first image of each PT series."""
+    """Keep the SR series of unknown class, and the first image of each PT series."""
     return _with_pet(case, case.reports.pick(frozenset({ReportKind.UNKNOWN})))
 
 
@@ -132,13 +132,13 @@ def _first(
     uid = series.series_instance_uid
     if uid not in case.objects:
         return CellOutcome(needs=frozenset({uid}))
-    answered = distinct_objects(case.objects[uid])
+    distinct = distinct_objects(case.objects[uid])
     images = [
-        image for image in answered if classes is None or returned(image.sop_class_uid) in {None, *classes}
+        image for image in distinct if classes is None or returned(image.sop_class_uid) in {None, *classes}
     ]
     if not images:
         return CellOutcome(
-            drops={uid: Reason.NOT_AN_IMAGE_CLASS if answered else Reason.EMPTY_AT_IMAGE_LEVEL}
+            drops={uid: Reason.NOT_AN_IMAGE_CLASS if distinct else Reason.EMPTY_AT_IMAGE_LEVEL}
         )
     blind = classes is not None and returned(images[0].sop_class_uid) is None
     note = Reason.SOP_CLASS_NOT_RETURNED if blind else None
@@ -150,9 +150,9 @@ def _toshiba(series: SeriesMatch, case: Case) -> CellOutcome:
     uid = series.series_instance_uid
     if uid not in case.objects:
         return CellOutcome(needs=frozenset({uid}))
-    answered = distinct_objects(case.objects[uid])
-    captures = [image for image in answered if _is_capture(image)]
-    others = [image for image in answered if not _is_capture(image)]
+    distinct = distinct_objects(case.objects[uid])
+    captures = [image for image in distinct if _is_capture(image)]
+    others = [image for image in distinct if not _is_capture(image)]
     picks = [
         Pick(uid, reason, _uids(kept))
         for reason, kept in (

@@ -1,6 +1,6 @@
-"""The decision table: from what a PACS answered about a study to what is kept of it. Pure, and versioned.
+"""The decision table: from the matches of a study to what is kept of it. Pure, and versioned.
 
-`decide` asks for no more than it needs: it says which answers it lacks, is called again with them, and ends.
+`decide` needs no more than it must: it returns which matches it lacks, is called again with them, and ends.
 How sentences of the rules are read where they leave a choice stands in docs/decisions/0003-decision-rules.md.
 """
 
@@ -44,7 +44,7 @@ RULES_VERSION = 2
 
 
 class Column(Enum):
-    """What reports a study has, as a row of the table sees them."""
+    """What reports a study has, as columns of the table."""
 
     REPORT = "with RDSR"
     ESR = "only ESR"
@@ -104,17 +104,17 @@ def decide(
     objects: Objects,
     known: KnownObjects,
 ) -> StudyDecision | Needs:
-    """Decide about a study, or say what to ask the PACS first.
+    """Decide about a study, or return what to request first.
 
-    `series` is None as long as the series level was not asked; `objects` has an entry, if only an empty one,
-    for each series that was asked at image level. Answers that fall short of what the PACS announces
+    `series` is None as long as the SERIES level was not searched; `objects` has an entry, even if it is empty,
+    for each series that was searched at IMAGE level. Matches that fall short of what the PACS announces
     (`series_shortfall`, `object_shortfalls`) are not for this function: such a study is missing, not judged.
     """
     entries = () if series is None else with_modalities(study, distinct_series(series), objects)
     codes = study.codes() | {code for entry in entries if (code := entry.code())}
     types, filtered = _types(criteria, codes), filter_study(criteria, study)
-    if not filtered.reason and (untold := _without_modality(criteria, entries, objects)):
-        return Needs(images=untold)
+    if not filtered.reason and (unlabelled := _without_modality(criteria, entries, objects)):
+        return Needs(images=unlabelled)
     all_codes = series is not None or study.codes_are_known()
     reason = filtered.reason or (_not_wanted(criteria, codes, types) if all_codes else None)
     if reason:
@@ -128,7 +128,7 @@ def _without_modality(
     criteria: Criteria, series: tuple[SeriesMatch, ...], objects: Objects
 ) -> frozenset[str]:
     """Return the series whose modality only their objects can show: any of them may be a dose report."""
-    return _unasked(
+    return _unexamined(
         (
             entry.series_instance_uid
             for entry in series
@@ -169,7 +169,7 @@ def _examine(
     by_station = {entry.series_instance_uid: filter_series(criteria, entry) for entry in series}
     counted = tuple(entry for entry in series if not by_station[entry.series_instance_uid].reason)
     sr_series = [entry for entry in counted if entry.code() == SR_CODE]
-    needs = _unasked((sr_entry.series_instance_uid for sr_entry in sr_series), objects)
+    needs = _unexamined((sr_entry.series_instance_uid for sr_entry in sr_series), objects)
     if needs:
         return Needs(images=needs)
     found = read_reports(sr_series, objects)
@@ -182,7 +182,7 @@ def _examine(
         outcomes["NM"] = replace(outcomes["NM"], picks=outcomes["NM"].picks + found.pick(_RDSR))
     needs = frozenset(uid for outcome in outcomes.values() for uid in outcome.needs)
     if criteria.ignore_known:
-        needs |= _unasked(_whole_and_partly_known(outcomes.values(), known), objects)
+        needs |= _unexamined(_whole_and_partly_known(outcomes.values(), known), objects)
     if needs:
         return Needs(images=needs)
     known_now = known if criteria.ignore_known else KnownObjects()
@@ -223,5 +223,5 @@ def _whole_and_partly_known(outcomes: Iterable[CellOutcome], known: KnownObjects
     )
 
 
-def _unasked(series_instance_uids: Iterable[str], objects: Objects) -> frozenset[str]:
+def _unexamined(series_instance_uids: Iterable[str], objects: Objects) -> frozenset[str]:
     return frozenset(uid for uid in series_instance_uids if uid not in objects)

@@ -29,7 +29,7 @@ _STATION_REASONS = frozenset({Reason.EXCLUDED_STATION, Reason.NOT_IN_KEEP_STATIO
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that is known when a study is judged; `known` is empty where known objects are asked for too."""
+    """All that is known when a study is judged; `known` is empty where known objects are kept too."""
 
     outcomes: Mapping[str, CellOutcome]
     reports: Reports
@@ -78,7 +78,7 @@ def judge_study(
 
 
 def _why_nothing(decided: tuple[SeriesDecision, ...], findings: Findings) -> Reason:
-    """Say why nothing is kept of a study that has a requested type."""
+    """Return why nothing is kept of a study that has a requested type."""
     reasons = {entry.reason for entry in decided} | {
         item.reason for entry in decided for item in entry.objects
     }
@@ -136,8 +136,8 @@ def _judge_by_objects(
     series: SeriesMatch, picks: list[Pick], note: Reason | None, findings: Findings
 ) -> SeriesDecision:
     """Decide about each object of a series, and from them about the series."""
-    answered = distinct_objects(findings.objects[series.series_instance_uid])
-    objects = tuple(_judge_object(series, match, picks, findings) for match in answered)
+    distinct = distinct_objects(findings.objects[series.series_instance_uid])
+    objects = tuple(_judge_object(series, match, picks, findings) for match in distinct)
     kept = [item.reason for item in objects if item.decision is Decision.KEEP]
     return SeriesDecision(
         series_instance_uid=series.series_instance_uid,
@@ -168,7 +168,7 @@ def _judge_object(
 
 
 def _why_left(series: SeriesMatch, findings: Findings) -> Reason:
-    """Say why a series is dropped of which no row keeps anything and of which no object was decided."""
+    """Return why a series is dropped of which no row keeps anything and of which no object was decided."""
     code = series.code()
     if code is None:
         return Reason.MODALITY_NOT_RETURNED
@@ -184,7 +184,7 @@ def _why_left(series: SeriesMatch, findings: Findings) -> Reason:
 
 
 def _why_left_report(kind: ReportKind, kinds: frozenset[ReportKind]) -> Reason:
-    """Say why a report is dropped, given the kinds of all reports of the study."""
+    """Return why a report is dropped, given the kinds of all reports of the study."""
     if kind is ReportKind.UNKNOWN:
         outranked = not kinds.isdisjoint(IDENTIFIED)
         return Reason.SUPERSEDED_BY_REPORT if outranked else Reason.UNKNOWN_SR_OPTION_OFF

@@ -13,7 +13,7 @@ from shared.dicom.query.matches import SeriesMatch, StudyMatch, returned
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """What the filters say: a reason to drop, or None; and what they could not see."""
+    """The result of the filters: a reason to drop, or None; and what was not returned."""
 
     reason: Reason | None = None
     note: Reason | None = None

@@ -66,5 +66,5 @@ def _may_be_report(series: SeriesMatch, objects: Objects) -> bool:
     uid = series.series_instance_uid
     if series.code() is not None or uid not in objects:
         return False
-    untold = all(returned(entry.sop_class_uid) is None for entry in objects[uid])
-    return untold and max(len(objects[uid]), series.count() or 0) <= _MOST_REPORTS
+    no_class = all(returned(entry.sop_class_uid) is None for entry in objects[uid])
+    return no_class and max(len(objects[uid]), series.count() or 0) <= _MOST_REPORTS

@@ -1,4 +1,4 @@
-"""What the PACS answered, what the rules need next, what they decide; and whether answers are complete."""
+"""What the rules need next and what they decide; and whether matches are complete."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class KnownObjects:
     series_of: Mapping[str, str] = field(default_factory=dict)
 
     def has(self, sop_instance_uid: str) -> bool:
-        """Tell whether the object is known."""
+        """Return whether the object is known."""
         return sop_instance_uid in self.series_of
 
     def touches(self, series_instance_uid: str) -> bool:
-        """Tell whether an object of the series is known."""
+        """Return whether an object of the series is known."""
         return series_instance_uid in self.series_of.values()
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What to ask the PACS before the study can be decided: its series, or the objects of these series."""
+    """What to request before the study can be decided: its series, or the objects of these series."""
 
     series: bool = False
     images: frozenset[str] = frozenset()
@@ -88,7 +88,7 @@ class StudyDecision:
 
 @dataclass(frozen=True, slots=True)
 class ObjectShortfall:
-    """A series that answered with fewer objects than it announces."""
+    """A series with fewer matches than it announces objects."""
 
     series_instance_uid: str
     announced: int
@@ -98,7 +98,7 @@ class ObjectShortfall:
 
 
 def distinct_series(series: Iterable[SeriesMatch]) -> tuple[SeriesMatch, ...]:
-    """Return each series once, in an order that does not depend on that of the answers."""
+    """Return each series once, in an order that does not depend on that of the matches."""
     by_uid = {entry.series_instance_uid: entry for entry in sorted(series, key=repr)}
     numbered = ((match.series_number is None, match.series_number or 0, uid) for uid, match in by_uid.items())
     return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
@@ -130,14 +130,14 @@ def merge_matches(first: StudyMatch, second: StudyMatch) -> StudyMatch:
 
 
 def series_shortfall(study: StudyMatch, series: Collection[SeriesMatch]) -> int:
-    """Return how many series the study announces beyond those that answered; a study has at least one."""
+    """Return how many series the study announces beyond those returned; a study has at least one."""
     return max(0, max(study.series_count or 0, 1) - len({entry.series_instance_uid for entry in series}))
 
 
 def object_shortfalls(series: Iterable[SeriesMatch], objects: Objects) -> tuple[ObjectShortfall, ...]:
-    """Return the series that were asked for their objects and answered with fewer than they announce.
+    """Return the series whose objects were requested and are fewer than they announce.
 
-    All of them are worth asking again. What is then still short is missing, except where `unknown`.
+    All of them are worth a second request. What is then still short is missing, except where `unknown`.
     """
     found = []
     for distinct_entry in distinct_series(series):

@@ -1,4 +1,4 @@
-"""Structured reports told apart by SOP Class UID (PS3.4 B.5), as far as the PACS answers at image level."""
+"""Structured reports told apart by SOP Class UID (PS3.4 B.5), as far as the PACS returns it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ReportKind(Enum):
     PATIENT_DOSE = "Patient Radiation Dose SR"
     ESR = "Enhanced SR"
     OTHER = "any other class"
-    UNKNOWN = "no answer, or none that tells the class"
+    UNKNOWN = "no object, or none whose class was returned"
 
 
 KIND_BY_SOP_CLASS: Mapping[str, ReportKind] = {
@@ -54,18 +54,18 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """The SR series of a study: the kind of each object by UID; a series without answers has no objects."""
+    """The SR series of a study: the kind of each object by UID; a series without matches has no objects."""
 
     kinds_by_series: Mapping[str, Mapping[str, ReportKind]]
 
     def kinds(self) -> frozenset[ReportKind]:
-        """Return the kinds that are there; a series without answers is unknown."""
+        """Return the kinds that are there; a series without matches is unknown."""
         found = {kind for kinds in self.kinds_by_series.values() for kind in kinds.values()}
         silent = any(not kinds for kinds in self.kinds_by_series.values())
         return frozenset(found | {ReportKind.UNKNOWN} if silent else found)
 
     def pick(self, wanted: frozenset[ReportKind]) -> tuple[Pick, ...]:
-        """Keep the objects of these kinds; where unknown is one of them, series without answers whole."""
+        """Keep the objects of these kinds; where unknown is one of them, series without matches whole."""
         picks: list[Pick] = []
         for uid, kinds in self.kinds_by_series.items():
             if not kinds and ReportKind.UNKNOWN in wanted:
@@ -79,7 +79,7 @@ class Reports:
 
 
 def read_reports(series: Iterable[SeriesMatch], objects: Objects) -> Reports:
-    """Tell apart the objects of the SR series, all of which have been asked at image level."""
+    """Return the kinds of the objects of the SR series, all of which were searched at IMAGE level."""
     return Reports(
         {
             entry.series_instance_uid: {

@@ -101,7 +101,7 @@ class WindowTask:
             PeerError: the result is not complete, and splitting would not help.
             InterruptedWorkError: stopping was requested.
         """
-        if self._limit.needs_probe() and not self._answers_a_minute():
+        if self._limit.needs_probe() and not self._minute_succeeds():
             raise self._limit.error()
         result = self._search()
         if result.error is not None:
@@ -110,7 +110,7 @@ class WindowTask:
         if matches == 0:
             return self._empty(result)
         days = self._slice.window.days or EVER_DAYS
-        self._learner.learn(lambda profile: profile.answered(days, matches))
+        self._learner.learn(lambda profile: profile.matched(days, matches))
         return self._matched(result)
 
     # Requests
@@ -170,9 +170,9 @@ class WindowTask:
         if not worth_cutting(error, matches=len(matches), failures=failures, blind=blind):
             return None
         pieces = self._pieces(matches)
-        return pieces if pieces is None or matches or self._answers_a_minute() else None
+        return pieces if pieces is None or matches or self._minute_succeeds() else None
 
-    def _answers_a_minute(self) -> bool:
+    def _minute_succeeds(self) -> bool:
         """Return whether a minute succeeds, which is too small to be too much."""
         for minute in last_and_first_minute(self._slice.window, self._context.today):
             result = self._find_window(minute)
@@ -221,7 +221,7 @@ class WindowTask:
             return False
         if not names_a_study(self._find_either_way, self._context.today):
             return True
-        self._learner.learn(lambda profile: profile.answered(1, 1))
+        self._learner.learn(lambda profile: profile.matched(1, 1))
         return False
 
     def _unproven(self) -> Result:

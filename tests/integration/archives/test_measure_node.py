@@ -27,12 +27,12 @@ def measured(database: Database, host: str, port: int, ae_title: str, today: dt.
     learner = Learner(database, 1, peer, utc_now)
     pool = AssociationPool(Timeouts(5, 20))
     try:
-        interview = MeasurementSession(pool, peer, learner, Cancellation())
-        ended = measured_everything(interview, MeasurementPlan(today, learner.learn))
+        measurement = MeasurementSession(pool, peer, learner, Cancellation())
+        ended = measured_everything(measurement, MeasurementPlan(today, learner.learn))
     finally:
         pool.close()
     assert ended.ok
-    assert 10 < interview.asked <= MAX_REQUESTS
+    assert 10 < measurement.sent <= MAX_REQUESTS
     return learner.profile
 
 

@@ -55,8 +55,8 @@ class Measured:
     def __init__(self, pool: AssociationPool, database: Database, pacs: ScriptedPacs) -> None:
         peer = Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR")
         self.learner = Learner(database, 1, peer, utc_now)
-        self.interview = MeasurementSession(pool, peer, self.learner, Cancellation())
-        self.ended = measured_everything(self.interview, MeasurementPlan(TODAY, self.learner.learn))
+        self.measurement = MeasurementSession(pool, peer, self.learner, Cancellation())
+        self.ended = measured_everything(self.measurement, MeasurementPlan(TODAY, self.learner.learn))
 
     @property
     def profile(self) -> Profile:
@@ -83,7 +83,7 @@ def test_a_pacs_that_does_everything_right_is_known_so(measure):
     # Then
     known = measured.profile
     assert measured.ended.ok
-    assert measured.interview.asked <= MAX_REQUESTS // 2 + 2
+    assert measured.measurement.sent <= MAX_REQUESTS // 2 + 2
     assert (known.modalities_matched, known.modalities_returned, known.relational) == (True, True, True)
     assert known.code_list is not None
     assert known.code_list >= 10
@@ -146,7 +146,7 @@ def test_what_a_pacs_does_otherwise_is_found_out(measure, traits, expected):
     # Then
     assert measured.ended.ok
     assert {name: getattr(measured.profile, name) for name in expected} == expected
-    assert measured.interview.asked <= MAX_REQUESTS
+    assert measured.measurement.sent <= MAX_REQUESTS
 
 
 def test_an_archive_whose_newest_studies_are_old_is_found(measure):
@@ -154,7 +154,7 @@ def test_an_archive_whose_newest_studies_are_old_is_found(measure):
     measured = measure(archive(last=TODAY - dt.timedelta(days=2000)))
     # Then
     assert measured.profile.modalities_matched is True
-    assert measured.interview.asked <= MAX_REQUESTS
+    assert measured.measurement.sent <= MAX_REQUESTS
 
 
 def test_an_empty_archive_teaches_nothing(measure):
@@ -202,9 +202,9 @@ def test_associations_are_counted_up_to_the_limit(pool, sqlite_database, scripte
     # Given
     pacs = scripted_pacs(archive(), maximum_associations=3)
     peer = Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR")
-    interview = MeasurementSession(pool, peer, Learner(sqlite_database, 1, peer, utc_now), Cancellation())
+    measurement = MeasurementSession(pool, peer, Learner(sqlite_database, 1, peer, utc_now), Cancellation())
     # When / Then
-    assert interview.standing(most) == standing
+    assert measurement.standing(most) == standing
 
 
 # The command

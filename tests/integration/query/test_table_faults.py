@@ -60,7 +60,7 @@ def desk(make_desk: Callable[..., Desk]) -> Desk:
 
 
 def needs_images(kind: str) -> bool:
-    """Tell whether a decision about such a study needs the image level."""
+    """Return whether a decision about such a study needs the image level."""
     return any(entry.modality in {"SR", "PT", "NM"} for entry in ONE[kind].series)
 
 

@@ -54,7 +54,7 @@ def test_an_unknown_node_is_asked_carefully():
 @given(days=st.integers(1, 4000), answers=st.integers(1, 100_000))
 def test_planned_windows_stay_within_bounds_whatever_was_learned(days, answers):
     # Given
-    profile = Profile().answered(days, answers).proved(answers)
+    profile = Profile().matched(days, answers).proved(answers)
     # Then
     assert 1 <= profile.window_days() <= WIDEST_DAYS
 
