@@ -1,8 +1,8 @@
 """The requests that show what a node can do, and what follows from its responses. Pure.
 
 The plan is a generator: it yields requests, is sent responses, and passes on what it learned. Each part
-compares matches with those that the sample, some studies of the newest days, lets expect; what the sample does
-not show stays as it was known.
+compares matches with those that the sample, some studies of the newest days, lets expect; what the sample
+does not show stays as it was known.
 """
 
 from __future__ import annotations

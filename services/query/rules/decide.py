@@ -106,7 +106,7 @@ def decide(
 ) -> StudyDecision | Needs:
     """Decide about a study, or return what to request first.
 
-    `series` is None as long as the SERIES level was not searched; `objects` has an entry, even if it is empty,
+    `series` is None as long as the SERIES level was not searched; `objects` has an entry, even an empty one,
     for each series that was searched at IMAGE level. Matches that fall short of what the PACS announces
     (`series_shortfall`, `object_shortfalls`) are not for this function: such a study is missing, not judged.
     """

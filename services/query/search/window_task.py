@@ -52,7 +52,7 @@ from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of
 from shared.querying.payloads import SLICE, WindowSlice, to_json
-from shared.querying.profile import CodeStrategy
+from shared.querying.profile import UNPROVEN, CodeStrategy
 from shared.querying.slices import OLD_DAYS, Slice
 
 #: Seconds before an empty window is searched again: windows of other codes may have taught something by then.
@@ -259,7 +259,9 @@ class WindowTask:
         return self._last_resort(result)
 
     def _holds_all(self, result: FindResult[StudyMatch]) -> bool:
-        """Return whether requests with one more key bring no study that the window did not bring."""
+        """Return whether the node never showed a limit, and one more key brings no other study."""
+        if self._learner.profile.cap is not None or self._learner.profile.proven <= UNPROVEN:
+            return False
         known = {match.study_instance_uid for match in result.matches}
         for letter in initial_letters(result.matches)[:_LETTERS_TRIED]:
             narrower = self._find_narrower("StudyDescription", f"{letter}*")
