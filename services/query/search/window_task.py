@@ -244,7 +244,10 @@ class WindowTask:
             return self._complete(result)
         ignored = is_ignored(window, result.matches)
         if whole is not None and not ignored:
-            wider = largest_wider_number(window, matches, self._find_window, self._context.today)
+            # A number that is known as the cap need not be tried again in each part.
+            tried = self._learner.profile.cap == matches
+            today = self._context.today
+            wider = None if tried else largest_wider_number(window, matches, self._find_window, today)
             if wider is not None and (wider > matches or self._holds_all(result)):
                 self._learner.learn(lambda known: known.proved(wider))
                 return self._complete(result)
