@@ -121,7 +121,9 @@ class StoreAssociation:
         except AbortedError as error:
             log.debug("connection lost", address=self.address, reason=str(error))
         except TimeoutError:
-            log.warning("timed out", address=self.address, calling_ae_title=self._calling_ae_title)
+            self._terms.bad_connections.warning(
+                "timed out", address=self.address, calling_ae_title=self._calling_ae_title
+            )
             self._abort(SERVICE_USER)
         except ProtocolError as error:
             self._refuse(error)
@@ -132,7 +134,7 @@ class StoreAssociation:
         """Reject a request that comes in time; `serve` is not called then."""
         try:
             request = read_request(self._connection, self._terms, within_s)
-            reject(self._connection, request, rejected, self.address)
+            reject(self._connection, request, rejected, self.address, self._terms.bad_connections)
         except (TimeoutError, ProtocolError) as error:
             log.debug("not rejected", address=self.address, reason=type(error).__name__)
         finally:
@@ -140,7 +142,7 @@ class StoreAssociation:
 
     def _refuse(self, error: ProtocolError) -> None:
         self._terms.count("protocol_errors")
-        log.warning(
+        self._terms.bad_connections.warning(
             "protocol error",
             address=self.address,
             calling_ae_title=self._calling_ae_title,
@@ -166,7 +168,7 @@ class StoreAssociation:
         self._calling_ae_title = shown_ae_title(request.calling_ae_title)
         rejected = refusal_of(request, self._terms)
         if rejected is not None:
-            reject(self._connection, request, rejected, self.address)
+            reject(self._connection, request, rejected, self.address, self._terms.bad_connections)
             return False
         self._maximum_length = request.maximum_length
         self._contexts = accept(self._connection, request, self._terms)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.store.objects.temp_file import TempFile
 from services.store.scp.commitment_reports import CommitmentEvent
+from services.store.scp.log_budget import LogBudget
 from services.store.store_object import CStoreCommand, CStoreRequest, StoreResponse
 
 
@@ -32,3 +33,5 @@ class Terms:
     tls: ssl.SSLContext | None = None
     #: Takes reports on storage commitments; without it none are.
     take_report: Callable[[CommitmentEvent], StoreResponse] | None = None
+    #: Logs what is wrong with connections.
+    bad_connections: LogBudget = field(default_factory=LogBudget)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 
-import structlog
-
 from services.store.scp.commitment_reports import accepted_roles, readable, takes_reports
 from services.store.scp.config import Terms
+from services.store.scp.log_budget import LogBudget
 from services.store.store_object import shown_ae_title
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, VERIFICATION, is_storage
@@ -24,8 +23,6 @@ from shared.dicom.upper_layer.associate_requestor import AssociateReject, Implem
 from shared.dicom.upper_layer.connection import DRAIN_S, Connection
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import A_ASSOCIATE_RQ
-
-log = structlog.get_logger(__name__)
 
 #: Largest P-DATA-TF that we take (PS3.8 D.1): fewer reads for each object.
 MAX_PDU_BYTES = 131072
@@ -83,7 +80,11 @@ def accept(connection: Connection, request: AssociateRequest, terms: Terms) -> d
 
 
 def reject(
-    connection: Connection, request: AssociateRequest, rejected: AssociateReject, address: str
+    connection: Connection,
+    request: AssociateRequest,
+    rejected: AssociateReject,
+    address: str,
+    bad_connections: LogBudget,
 ) -> None:
     """Send the sender the reason of its rejection, and wait a moment for it to close (ARTIM, PS3.8 9.1.5).
 
@@ -91,7 +92,7 @@ def reject(
         AbortedError: the connection is closed.
         TimeoutError: the sender takes no bytes.
     """
-    log.warning(
+    bad_connections.warning(
         "association rejected",
         calling_ae_title=shown_ae_title(request.calling_ae_title),
         address=address,
