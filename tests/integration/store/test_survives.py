@@ -299,7 +299,7 @@ def test_a_folder_that_turns_read_only_is_told_and_survived(tmp_path):
         # When it can be written again, then
         assert store.send(small, large) == [0, 0]
         assert store.files() == {before.path, small.path, large.path}
-        assert not write_problem(disk)
+        assert not write_problem(DiskSpace(disk))
 
 
 def test_a_short_absence_of_the_database_is_waited_for(tmp_path):
