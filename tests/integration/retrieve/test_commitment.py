@@ -281,7 +281,7 @@ def test_a_node_without_storage_commitment_leaves_the_word_of_the_pacs(
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
-    assert "offers none of the services asked for" in retrieve["detail"]
+    assert "does not accept storage commitment" in retrieve["detail"]
 
 
 def test_what_a_report_does_not_name_is_not_committed(
