@@ -211,8 +211,8 @@ def _options_of(command: Any) -> set[str]:
 
 
 def _default(value: object) -> str:
-    if isinstance(value, Path) and value.is_relative_to(ROOT):
-        return str(value.relative_to(ROOT))
+    if isinstance(value, Path):
+        return value.relative_to(ROOT).as_posix()
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
