@@ -11,7 +11,7 @@ from typing import Self
 import structlog
 
 from shared.health import Health
-from shared.stop_signals import stop_on_signals
+from shared.process.stop_signals import stop_on_signals
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shared.stop_signals import stop_on_signals
+from shared.process.stop_signals import stop_on_signals
 from simulator.script import ScriptError, make_pacs, read_script
 
 _WRONG_USAGE = 2

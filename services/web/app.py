@@ -13,14 +13,14 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import RequestRedirect
 
-from services.web.commands.pending import PendingCommands
 from services.web.components import KEY, Components
 from services.web.http_server.request_buffer import BODY_BYTES
 from services.web.live.event_stream import Live
 from services.web.live.service_status import ServiceStatus
+from services.web.login_limit import LoginLimit
 from services.web.pages import auth, errors, handovers, health, jobs, live, nodes, profiles, query, users
+from services.web.pending_commands import PendingCommands
 from services.web.security import headers
-from services.web.security.login_limit import LoginLimit
 from services.web.security.session_key import session_key
 from services.web.security.sessions import IDLE, init_auth
 from services.web.views import formatting

@@ -7,10 +7,10 @@ from datetime import date
 
 from flask import current_app
 
-from services.web.commands.pending import PendingCommands
 from services.web.live.event_stream import Live
 from services.web.live.service_status import ServiceStatus
-from services.web.security.login_limit import LoginLimit
+from services.web.login_limit import LoginLimit
+from services.web.pending_commands import PendingCommands
 from shared.broker.port import Broker
 from shared.clock import Clock
 from shared.database.session import Database

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from shared.clock import utc_now
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
-from shared.periodic import Repeating
+from shared.process.periodic import Repeating
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.jobs.ledger import Ledger
 from shared.jobs.model import Claim, JobT
-from shared.periodic import Repeating
+from shared.process.periodic import Repeating
 
 #: Seconds between two checks whether a job in hand was cancelled: a cancel takes effect in less than 2 s.
 POLL_INTERVAL_S = 0.5

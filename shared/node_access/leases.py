@@ -19,7 +19,7 @@ from shared.database.session import Database
 from shared.database.upsert import insert_missing
 from shared.errors import DatabaseAwayError
 from shared.node_access.limits import Slowdown
-from shared.periodic import Repeating
+from shared.process.periodic import Repeating
 
 log = structlog.get_logger(__name__)
 

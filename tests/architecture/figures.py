@@ -23,7 +23,7 @@ FRAGMENT_LINES = 75
 EMPTY_LOOP_VARIABLES = {"one", "each"}
 
 #: Module names that end like a gerund and are nouns of the field, or no gerund at all.
-NOT_A_GERUND = {"string", "setting", "ring"}
+NOT_A_GERUND = {"ping", "ring", "setting", "string"}
 
 
 def modules_with_code(tree: SourceTree) -> list[Module]:

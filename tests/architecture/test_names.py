@@ -47,7 +47,7 @@ GERUND_MODULES = {
     "services/query/search/merging.py",
     "services/query/search/splitting.py",
     "services/store/handover/batching.py",
-    "services/web/commands/pending.py",
+    "services/web/pending_commands.py",
     "services/web/views/formatting.py",
     "simulator/network/dimse_message.py",
 }

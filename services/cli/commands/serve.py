@@ -22,7 +22,7 @@ from shared.database.migrate import migrate
 from shared.database.session import Database
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
-from shared.process_supervisor import Supervisor, children_of
+from shared.process.supervisor import Supervisor, children_of
 from shared.service import Start, open_database, patiently, run_service, start_heartbeat
 from shared.settings import Settings, load
 

@@ -28,7 +28,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.identifiers import AeTitle
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
-from shared.periodic import Repeating
+from shared.process.periodic import Repeating
 
 #: Seconds between two looks for receipts while requests are under way.
 RECEIPT_INTERVAL_S = 1.0

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from services.store.metrics.counters import StoreCounters
-from shared.process_supervisor import ChildProcess, Process, Supervisor
+from shared.process.supervisor import ChildProcess, Process, Supervisor
 from shared.settings import Settings
 
 #: Seconds before a process that died is started again, the first time.

@@ -11,8 +11,8 @@ from flask_login import current_user
 
 from services.web.components import components
 from services.web.forms.fields import LoginForm, PasswordForm
+from services.web.login_limit import PauseRequiredError
 from services.web.pages.errors import too_many_attempts
-from services.web.security.login_limit import PauseRequiredError
 from services.web.security.sessions import audit, begin_session, me
 from shared.database.models import User
 from shared.errors import InvalidInputError

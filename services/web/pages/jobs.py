@@ -10,9 +10,9 @@ from flask import Blueprint, Response, abort, flash, redirect, render_template, 
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from services.web.commands.pending import PendingCommand
 from services.web.commands.publish import publish_command
 from services.web.components import components
+from services.web.pending_commands import PendingCommand
 from services.web.security.sessions import IMPORTERS, background, me, requires
 from services.web.views import studies
 from services.web.views.job_panel import panel

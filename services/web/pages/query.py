@@ -9,11 +9,11 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from services.web.commands.pending import PendingCommand
 from services.web.commands.publish import publish_command
 from services.web.components import components
 from services.web.forms.query import QueryForm, RequestedQuery, preview, read, values_of
 from services.web.live.node_status import node_panel
+from services.web.pending_commands import PendingCommand
 from services.web.security.sessions import IMPORTERS, background, me, requires
 from services.web.views.job_panel import Panel, panel
 from shared.contract.envelope import new_id, valid_id

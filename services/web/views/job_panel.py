@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.web.commands.pending import PendingCommand, PendingCommands
 from services.web.components import Components
 from services.web.live.event_results import EchoResults
 from services.web.live.service_status import Complaint
+from services.web.pending_commands import PendingCommand, PendingCommands
 from services.web.views.criteria_text import LABELS, readable_problem
 from services.web.views.formatting import figure
 from shared.contract.envelope import retrieve_id_after

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.web.app import create_app
-from services.web.security.login_limit import FREE_FAILURES
+from services.web.login_limit import FREE_FAILURES
 from tests.support.services.web import Person, Site
 
 

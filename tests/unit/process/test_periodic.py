@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from shared.errors import DatabaseAwayError
-from shared.periodic import Repeating
+from shared.process.periodic import Repeating
 
 
 def test_it_goes_on_after_something_was_away():

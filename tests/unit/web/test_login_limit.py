@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.web.security.login_limit import (
+from services.web.login_limit import (
     CHECKS_AT_ONCE,
     CHECKS_WAITING,
     FIRST_PAUSE_S,

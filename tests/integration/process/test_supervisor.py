@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.cli.local.processes import process
-from shared.process_supervisor import Supervisor, children_of
+from shared.process.supervisor import Supervisor, children_of
 from tests.support.waiting import wait_until
 
 STUBBORN = "trap '' TERM; echo ready >> {}; while :; do sleep 0.05; done"

@@ -10,7 +10,7 @@ import pytest
 #: Tells itself to stop again and again, each time at another moment on the way into the wait.
 TOLD_AT_ANY_MOMENT = """
 import os, signal, threading, time
-from shared.stop_signals import stop_on_signals
+from shared.process.stop_signals import stop_on_signals
 stops = 0
 for round_ in range(400):
     stop = threading.Event()
@@ -28,7 +28,7 @@ print(stops)
 """
 TOLD_TWICE = """
 import os, signal, threading
-from shared.stop_signals import stop_on_signals
+from shared.process.stop_signals import stop_on_signals
 stop = threading.Event()
 stop_on_signals(stop)
 os.kill(os.getpid(), signal.{number})
