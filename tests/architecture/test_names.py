@@ -43,26 +43,19 @@ HOME_MADE = {
 
 #: Named by an activity, because the field names them so.
 GERUND_MODULES = {
-    "services/echo/ping.py",
     "services/query/search/merging.py",
     "services/query/search/splitting.py",
     "services/store/handover/batching.py",
-    "services/web/pending_commands.py",
     "services/web/views/formatting.py",
-    "simulator/network/dimse_message.py",
 }
 
-#: Two things, one name, on purpose.
+#: Two things, one name: each is the plain word for what it is, and no module uses both.
 TWINS = {
-    "Case",
-    "Connection",
-    "Findings",
-    "Outcome",
-    "Report",
-    "StoredObject",
-    "TooLargeError",
-    "Turn",
-    "Worker",
+    "Connection",  # to a browser, to the broker's socket, to a DICOM peer
+    "Findings",  # of a measured node, of a judged study
+    "Report",  # of the demo's check, a dose report
+    "StoredObject",  # in an event, in a row
+    "Turn",  # in the budget's protocol, in the database
 }
 
 
@@ -93,4 +86,4 @@ def test_a_class_name_means_one_thing():
 
 
 def test_a_loop_names_what_it_goes_over():
-    assert len(empty_loops(source_tree())) <= 95
+    assert len(empty_loops(source_tree())) <= 53

@@ -31,14 +31,14 @@ def identifiers(field: str, given: Sequence[str], file: str | None) -> list[str]
         raise InvalidInputError(field, f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidInputError(field, f"{_shown(file)} is no text in UTF-8") from None
-    except _TooLargeError:
+    except _FileTooLargeError:
         raise InvalidInputError(field, f"{_shown(file)} is larger than {MAX_FILE_BYTES} bytes") from None
     if not found:
         raise InvalidInputError(field, f"{_shown(file)} holds none")
     return [*given, *found]
 
 
-class _TooLargeError(Exception):
+class _FileTooLargeError(Exception):
     """A file holds more than is read."""
 
 
@@ -53,7 +53,7 @@ def _text(name: str) -> str:
 def _bounded(file: BinaryIO) -> bytes:
     content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise _TooLargeError
+        raise _FileTooLargeError
     return content
 
 
