@@ -16,6 +16,7 @@ from werkzeug.routing import RequestRedirect
 from services.web.components import KEY, Components
 from services.web.http_server.request_buffer import BODY_BYTES
 from services.web.live.event_stream import Live
+from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import ServiceStatus
 from services.web.login_limit import LoginLimit
 from services.web.pages import auth, errors, handovers, health, jobs, live, nodes, profiles, query, users
@@ -78,6 +79,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         pending_commands=PendingCommands(),
         service_status=ServiceStatus(broker),
         login_limit=LoginLimit(),
+        progress=ProgressHistory(),
         clock=clock,
     )
     CSRFProtect(app)

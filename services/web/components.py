@@ -8,7 +8,8 @@ from datetime import date
 from flask import current_app
 
 from services.web.live.event_stream import Live
-from services.web.live.service_status import ServiceStatus
+from services.web.live.progress import ProgressHistory
+from services.web.live.service_status import Complaint, ServiceStatus, store_complaints
 from services.web.login_limit import LoginLimit
 from services.web.pending_commands import PendingCommands
 from shared.broker.port import Broker
@@ -32,7 +33,15 @@ class Components:
     pending_commands: PendingCommands
     service_status: ServiceStatus
     login_limit: LoginLimit
+    progress: ProgressHistory
     clock: Clock
+
+    def complaints(self, *services: str) -> list[Complaint]:
+        """Return what is wrong with these services; of the store also what it says of its disk."""
+        found = self.service_status.complaints(*services)
+        if "store" in services:
+            found += store_complaints(self.live.event_results.store_states())
+        return found
 
     def today(self) -> date:
         """Return today's date in the server's time zone."""

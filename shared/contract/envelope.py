@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.errors import InvalidInputError
 
@@ -127,10 +128,46 @@ def identify(body: bytes) -> tuple[str, str]:
     )
 
 
+#: What a value must be, by pydantic's type of error.
+_WANTED = {
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of at most 18 digits",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "string_type": "must be text",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object",
+    "missing": "is missing",
+    "extra_forbidden": "is not known",
+}
+
+
 def invalid(error: ValidationError, prefix: str = "") -> InvalidInputError:
     """Turn the first complaint of pydantic into ours, with the dotted name of the field."""
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     name = ".".join(part for part in (prefix, field) if part)
-    problem = first["msg"].removeprefix("Value error, ")
+    problem = _problem(first)
     return InvalidInputError(name, problem[:1].lower() + problem[1:])
+
+
+def _problem(first: ErrorDetails) -> str:
+    """Return a complaint of pydantic for people: what the value must be, without words of Python."""
+    context = {name: value for name, value in first.get("ctx", {}).items() if name != "error"}
+    wanted = _WANTED.get(first["type"])
+    return wanted.format_map(context) if wanted else first["msg"].removeprefix("Value error, ")

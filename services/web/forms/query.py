@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from wtforms import BooleanField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from services.web.forms.confirmation import Confirmation, confirmation
 from services.web.forms.fields import Form
 from services.web.views.criteria_text import LABELS, TYPE_NAMES, readable_problem
 from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, DateWindow, parse_criteria, window
@@ -87,6 +88,8 @@ class QueryForm(Form):
     toshiba = BooleanField(
         LABELS["toshiba"], description="The first image of each series, and dose secondary captures whole."
     )
+    #: The key of what was confirmed (services/web/forms/confirmation.py).
+    confirmed = StringField()
     retrieve = BooleanField(
         LABELS["retrieve"],
         description="Retrieve what is kept as soon as the query has ended.",
@@ -112,23 +115,30 @@ class QueryForm(Form):
 
 @dataclass(frozen=True, slots=True)
 class RequestedQuery:
-    """A valid form."""
+    """A valid form, and what has to be confirmed before it is published."""
 
     remote: Node
     store: Node
     criteria: Criteria
+    unconfirmed: Confirmation | None = None
 
 
-def read(form: QueryForm, session: Session, today: date) -> RequestedQuery | None:
+def read(form: QueryForm, session: Session, settings: Settings, today: date) -> RequestedQuery | None:
     """Validate a form; None if there are problems, which are then shown at its fields."""
     nodes = [_node(form, session, kind) for kind in ("remote", "store")]
     raw, found = checked(form.raw_criteria(), today)
     for name, problem in found.items():
-        form.complain(name, problem)
+        # The form has no tick for reports alone, so it does not name their type.
+        missing_type = name == "types" and not form.types.data
+        form.complain(name, "tick at least one modality" if missing_type else problem)
     remote, store = nodes
     if remote is None or store is None or found:
         return None
-    return RequestedQuery(remote, store, parse_criteria(raw))
+    criteria = parse_criteria(raw)
+    estimate = estimate_of(session, remote, settings, criteria, today)
+    doubt = confirmation(criteria, window(criteria, today), estimate, remote.name, today)
+    confirmed = doubt is None or form.confirmed.data == doubt.key
+    return RequestedQuery(remote, store, criteria, None if confirmed else doubt)
 
 
 def _node(form: QueryForm, session: Session, kind: str) -> Node | None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.contract.events import StoreState, WorkerHeartbeat
 from shared.contract.messages import EchoCompleted, Event, NodeProfiled, NodeStatus, Rejected
 
 #: Most refusals, echoes and measurements kept; the oldest are dropped first.
-REJECTIONS, ECHOES, PROFILES = 1000, 200, 200
+REJECTIONS, ECHOES, PROFILES, STORES = 1000, 200, 200, 32
+#: Seconds for which a heartbeat of the store counts; one comes every ten seconds.
+STORE_STATE_S = 35.0
 
 
 @dataclass(slots=True)
@@ -24,8 +29,10 @@ class Echo:
 class EchoResults:
     """Keeps the latest results; thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
+        self._stores: OrderedDict[str, tuple[float, StoreState]] = OrderedDict()
         self._rejections: OrderedDict[str, Rejected] = OrderedDict()
         self._echoes: OrderedDict[str, Echo] = OrderedDict()
         self._profiles: OrderedDict[str, NodeProfiled] = OrderedDict()
@@ -42,9 +49,17 @@ class EchoResults:
                 echo = self._echo(event.echo_id)
                 echo.results.update({result.node_id: result for result in event.results})
                 echo.completed = True
+            elif isinstance(event, WorkerHeartbeat):
+                self._heartbeat(event)
             elif isinstance(event, NodeProfiled):
                 self._profiles[event.command_id] = event
                 _forget(self._profiles, PROFILES)
+
+    def store_states(self) -> list[StoreState]:
+        """Return what the processes of DoseQR's own store said in their last heartbeats."""
+        oldest = self._clock() - STORE_STATE_S
+        with self._lock:
+            return [state for at, state in self._stores.values() if at >= oldest]
 
     def rejection(self, command_id: str) -> Rejected | None:
         """Return the refusal of a command, or None."""
@@ -61,6 +76,14 @@ class EchoResults:
         with self._lock:
             known = self._echoes.get(echo_id)
             return Echo(dict(known.results), known.completed) if known else Echo()
+
+    def _heartbeat(self, event: WorkerHeartbeat) -> None:
+        if event.state == "stopping":
+            self._stores.pop(event.worker, None)
+        elif event.store is not None:
+            self._stores[event.worker] = self._clock(), event.store
+            self._stores.move_to_end(event.worker)
+            _forget(self._stores, STORES)
 
     def _echo(self, echo_id: str) -> Echo:
         echo = self._echoes.setdefault(echo_id, Echo())

@@ -19,8 +19,8 @@ from shared.messaging.codec import decode_event
 
 log = structlog.get_logger(__name__)
 
-#: Events about jobs, nodes and refused commands; not those about single objects and workers.
-BINDING_KEYS = ("query.*.*", "retrieve.*.*", "echo.*.*", "profile.*.*", "command.*.*")
+#: Events about jobs, nodes, refused commands and workers; not those about single objects.
+BINDING_KEYS = ("query.*.*", "retrieve.*.*", "echo.*.*", "profile.*.*", "command.*.*", "worker.#")
 #: Seconds between two comments, which keep proxies from closing the stream and detect clients that left.
 HEARTBEAT_S = 15.0
 #: Seconds after which a stream ends, so that no thread is held for ever; the browser reconnects.

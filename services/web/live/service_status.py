@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from shared.broker.port import Broker
 from shared.broker.topology import QUEUES
+from shared.contract.events import StoreState
 from shared.errors import BrokerAwayError
 
 #: Seconds for which the state of the queues is cached.
@@ -55,6 +56,23 @@ class Complaint:
 
     text: str
     command: str
+
+
+def store_complaints(states: Iterable[StoreState]) -> list[Complaint]:
+    """Return why DoseQR's own store takes no objects, by its own word: nothing that the PACS can help."""
+    complaints: list[Complaint] = []
+    for state in states:
+        if state.problem:
+            text = f"DoseQR's own store takes no objects: {state.problem}. This is not the PACS's fault."
+        elif state.refused_recently:
+            number = f"{state.refused_recently:,} objects"
+            text = f"DoseQR's own store refused {number} in the last minute because of its machine."
+        else:
+            continue
+        complaint = Complaint(text, "")
+        if complaint not in complaints:
+            complaints.append(complaint)
+    return complaints
 
 
 class ServiceStatus:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any, get_args
+from typing import get_args
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 
 from services.web.commands.publish import publish_command
 from services.web.components import components
+from services.web.live.event_stream import MAX_FOLLOWED
 from services.web.pending_commands import PendingCommand
-from services.web.security.sessions import IMPORTERS, background, me, requires
+from services.web.security.background import background
+from services.web.security.sessions import IMPORTERS, me, requires
 from services.web.views import studies
-from services.web.views.job_panel import panel
+from services.web.views.job_panel import POLL_ENDED_S, POLL_INTERVAL_S, panel
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import ENDED, AskAgain, CancelJob, JobStatus, RunRetrieve
@@ -42,6 +44,17 @@ _MOST_PAGES = 10_000
 @blueprint.get("")
 def listing() -> ResponseReturnValue:
     """List jobs, the newest first."""
+    return render_template("jobs/list.html", **_listed())
+
+
+@blueprint.get("/rows")
+@background
+def rows() -> ResponseReturnValue:
+    """Return the rows of the list for an open page."""
+    return render_template("jobs/_list.html", **_listed())
+
+
+def _listed() -> dict[str, object]:
     kind, status = request.args.get("kind", ""), request.args.get("status", "")
     number = min(max(1, request.args.get("page", 1, type=int)), _MOST_PAGES)
     with components().database.read() as session:
@@ -53,14 +66,16 @@ def listing() -> ResponseReturnValue:
             offset=(number - 1) * PAGE,
         )
     chosen = {"kind": kind, "status": status}
-    return render_template(
-        "jobs/list.html",
-        jobs=jobs[:PAGE],
-        more=len(jobs) > PAGE,
-        number=number,
-        chosen=chosen,
-        statuses=STATUSES,
-    )
+    running = [job["id"] for job in jobs[:PAGE] if job["status"] not in ENDED]
+    return {
+        "jobs": jobs[:PAGE],
+        "more": len(jobs) > PAGE,
+        "number": number,
+        "chosen": chosen,
+        "statuses": STATUSES,
+        "follow": running[:MAX_FOLLOWED],
+        "every_s": POLL_INTERVAL_S if running else POLL_ENDED_S,
+    }
 
 
 @blueprint.get("/<job_id>")
@@ -75,10 +90,39 @@ def detail(job_id: str) -> ResponseReturnValue:
         ):
             abort(HTTPStatus.NOT_FOUND)
         shown = panel(session, components(), job_id)
-        return render_template("jobs/job.html", job=job, panel=shown, back="job", **_about(session, job))
+        return render_template(
+            "jobs/job.html", job=job, panel=shown, back="job", **_details(session, job), **_page(session, job)
+        )
 
 
-def _about(session: Session, job: Job | None) -> dict[str, Any]:
+@blueprint.get("/<job_id>/about")
+@background
+def about(job_id: str) -> ResponseReturnValue:
+    """Return what stands beside the panel of a job, for an open page."""
+    return _fragment(job_id, "jobs/_about.html")
+
+
+@blueprint.get("/<job_id>/results")
+@background
+def results(job_id: str) -> ResponseReturnValue:
+    """Return what did not arrive and the dose reports of a retrieve, for an open page."""
+    return _fragment(job_id, "jobs/_results.html")
+
+
+def _fragment(job_id: str, template: str) -> str:
+    if not valid_id(job_id):
+        abort(HTTPStatus.NOT_FOUND)
+    with components().database.read() as session:
+        job = get_job(session, job_id)
+        shown = panel(session, components(), job_id)
+        return render_template(template, job=job, panel=shown, **_details(session, job))
+
+
+def _page(session: Session, job: Job | None) -> dict[str, object]:
+    return _studies(session, job) if isinstance(job, Query) else {}
+
+
+def _details(session: Session, job: Job | None) -> dict[str, object]:
     if isinstance(job, Retrieve):
         return {
             "lost": studies.missing_of_retrieve(session, job),
@@ -91,12 +135,11 @@ def _about(session: Session, job: Job | None) -> dict[str, Any]:
         return {
             "missing": studies.missing_of_query(session, job),
             "retrieves": studies.retrieves_of(session, job.id),
-            **_studies(session, job),
         }
     return {}
 
 
-def _studies(session: Session, job: Query) -> dict[str, Any]:
+def _studies(session: Session, job: Query) -> dict[str, object]:
     wanted = studies.Filter.of(request.args)
     page = studies.study_page(session, job, wanted, request.args.get("page", 1, type=int))
     return {"page": page, "types": TYPE_ORDER}

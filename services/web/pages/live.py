@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, request
 
 from services.web.components import components
 from services.web.live.event_stream import MAX_FOLLOWED, stream_body
-from services.web.security.sessions import background
+from services.web.security.background import background
 from shared.contract.envelope import valid_id
 
 blueprint = Blueprint("live", __name__)

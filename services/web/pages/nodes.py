@@ -13,7 +13,8 @@ from services.web.components import components
 from services.web.forms.fields import NodeForm
 from services.web.live.node_status import node_panel
 from services.web.pages.query import NEEDED
-from services.web.security.sessions import ADMINS, IMPORTERS, audit, background, requires
+from services.web.security.background import background
+from services.web.security.sessions import ADMINS, IMPORTERS, audit, requires
 from shared.contract.envelope import valid_id
 from shared.contract.messages import EchoNodes
 from shared.database.models import Node
@@ -49,7 +50,7 @@ def status() -> ResponseReturnValue:
         panel = node_panel(session, components().live.event_results.echo(echo_id) if echo_id else None, only)
         own = {node.id for node in list_nodes(session, "store") if is_own_store(node, components().settings)}
     if request.args.get("on") == "query":
-        complaints = components().service_status.complaints(*NEEDED)
+        complaints = components().complaints(*NEEDED)
         return render_template("query/_nodes.html", nodes=panel, complaints=complaints)
     complaints = components().service_status.complaints("echo")
     return render_template("nodes/_rows.html", panel=panel, own=own, complaints=complaints)

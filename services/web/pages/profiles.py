@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from services.web.commands.publish import publish_command
 from services.web.components import components
-from services.web.security.sessions import ADMINS, IMPORTERS, background, me, requires
+from services.web.security.background import background
+from services.web.security.sessions import ADMINS, IMPORTERS, me, requires
 from shared.contract.envelope import valid_id
 from shared.contract.messages import ProfileNode
 from shared.database.models import Node

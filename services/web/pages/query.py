@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session
 
 from services.web.commands.publish import publish_command
 from services.web.components import components
+from services.web.forms.confirmation import Confirmation
 from services.web.forms.query import QueryForm, RequestedQuery, preview, read, values_of
 from services.web.live.node_status import node_panel
 from services.web.pending_commands import PendingCommand
-from services.web.security.sessions import IMPORTERS, background, me, requires
+from services.web.security.background import background
+from services.web.security.sessions import IMPORTERS, me, requires
 from services.web.views.job_panel import Panel, panel
 from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import RunQuery
@@ -48,12 +50,14 @@ def submit() -> ResponseReturnValue:
     form = QueryForm()
     with components().database.read() as session:
         _offer(form, session)
-        requested = read(form, session, components().today())
-        job_id = _publish_query(requested, bool(form.retrieve.data)) if requested is not None else None
-        if job_id is not None:
-            return redirect(url_for("query.form", job=job_id, _anchor="progress"))
-        status = HTTPStatus.UNPROCESSABLE_ENTITY if requested is None else HTTPStatus.SERVICE_UNAVAILABLE
-        return _page(session, form, None), status
+        requested = read(form, session, components().settings, components().today())
+        if requested is None or requested.unconfirmed is not None:
+            doubt = requested.unconfirmed if requested is not None else None
+            return _page(session, form, None, doubt), HTTPStatus.UNPROCESSABLE_ENTITY
+        job_id = _publish_query(requested, bool(form.retrieve.data))
+        if job_id is None:
+            return _page(session, form, None), HTTPStatus.SERVICE_UNAVAILABLE
+        return redirect(url_for("query.form", job=job_id, _anchor="progress"))
 
 
 def _publish_query(requested: RequestedQuery, retrieve: bool) -> str | None:
@@ -87,16 +91,17 @@ def _offer(form: QueryForm, session: Session) -> None:
     form.offer(list_nodes(session, "remote"), list_nodes(session, "store"))
 
 
-def _page(session: Session, form: QueryForm, shown: Panel | None) -> str:
+def _page(session: Session, form: QueryForm, shown: Panel | None, doubt: Confirmation | None = None) -> str:
     echo_id = _valid(request.args.get("echo", ""))
     return render_template(
         "query/form.html",
         form=form,
         panel=shown,
+        doubt=doubt,
         echo_id=echo_id or new_id(),
         echoed=bool(echo_id),
         nodes=node_panel(session, components().live.event_results.echo(echo_id) if echo_id else None),
-        complaints=components().service_status.complaints(*NEEDED),
+        complaints=components().complaints(*NEEDED),
         preview=preview(form, session, components().settings, components().today()),
     )
 

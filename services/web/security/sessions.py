@@ -11,13 +11,14 @@ from functools import wraps
 from http import HTTPStatus
 from typing import ParamSpec, TypeVar, cast
 
-from flask import Flask, abort, current_app, flash, g, redirect, request, session, url_for
+from flask import Flask, abort, flash, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user
 
 from services.web.components import components
 from services.web.security.audit_trail import record_audit
+from services.web.security.background import in_background
 from shared.database.models import User
 from shared.errors import DatabaseAwayError
 
@@ -31,8 +32,6 @@ IMPORTERS, ADMINS = ("importer", "admin"), ("admin",)
 _PUBLIC = {"auth.login", "auth.log_in", "health.live", "health.ready", "static", "bootstrap.static"}
 #: Pages for somebody who has to change the password first.
 _BEFORE_CHANGE = {"auth.password", "auth.change_password", "auth.logout"}
-_BACKGROUND = "doseqr_background"
-
 #: A session ends without a request of its user for IDLE (polls of an open page do not count), and ABSOLUTE
 #: after the log-in in any case (OWASP ASVS 4.0.3, 3.3.2).
 IDLE, ABSOLUTE = timedelta(hours=8), timedelta(hours=12)
@@ -103,12 +102,6 @@ def requires(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def background(view: Callable[P, R]) -> Callable[P, R]:
-    """Mark what an open page asks for by itself: it does not keep a session alive, and leads to no log-in."""
-    setattr(view, _BACKGROUND, True)
-    return view
-
-
 def audit(action: str, **fields: object) -> None:
     """Log who did what, and from where, and write it to the audit trail."""
     record_audit(action, _name(), fields)
@@ -155,22 +148,17 @@ def _guard() -> ResponseReturnValue | None:
     if not current_user.is_authenticated:
         if "database_away" in g:
             raise g.database_away
-        if _in_background():
+        if in_background():
             abort(HTTPStatus.UNAUTHORIZED)
         if request.path != "/":
             flash("Log in to go on.", "info")
         wanted = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("auth.login", next=wanted if wanted != "/" else None))
     if me().must_change_password and request.endpoint not in _BEFORE_CHANGE:
-        if _in_background():
+        if in_background():
             abort(HTTPStatus.FORBIDDEN)
         return redirect(url_for("auth.password"))
     return None
-
-
-def _in_background() -> bool:
-    view = current_app.view_functions.get(request.endpoint or "")
-    return hasattr(view, _BACKGROUND)
 
 
 def _name() -> str:
@@ -182,6 +170,6 @@ class _Sessions(SecureCookieSessionInterface):
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
         """Renew the cookie's age unless the page asked by itself."""
-        if request and _in_background():
+        if request and in_background():
             return session.modified
         return super().should_set_cookie(app, session)

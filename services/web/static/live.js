@@ -1,8 +1,8 @@
-// Keeps panels up to date. An event says that something changed; what it is now is fetched as HTML from the
-// server, which reads it from the database. If events are lost or cannot come, panels look again by themselves.
+// Keeps panels up to date. An event names what has changed; its state is fetched as HTML from the server, which
+// reads it from the database. If events are lost or cannot come, panels poll.
 "use strict";
 (() => {
-  const MIN_GAP_MS = 400;          // between two looks of one panel, however many events come
+  const MIN_GAP_MS = 400;          // between two polls of one panel, however many events come
   const ANNOUNCE_GAP_MS = 10000;   // between two announcements of progress to a screen reader
   const RETRY_STREAM_MS = 30000;   // until a stream that the server refused is tried again
   const panels = [];
@@ -33,7 +33,9 @@
       const part = this.part;
       this.everyMs = part?.dataset.every ? Number(part.dataset.every) * 1000 : Infinity;
       if (part?.dataset.follow !== undefined) this.follow = part.dataset.follow;
+      if (part?.dataset.title) document.title = part.dataset.title;
       const ended = part?.hasAttribute("data-ended") ?? false;
+      if (ended && this.ended === false) document.dispatchEvent(new Event("doseqr:ended"));
       if (ended && this.ended === false && this.element.dataset.then) loadOnce(this.element.dataset.then);
       this.ended = ended;
       if (part?.dataset.announce && this.html !== null) announce(part.dataset.announce, ended);
@@ -64,13 +66,8 @@
 
     show(html) {
       if (html !== this.html) {
-        const focused = this.element.contains(document.activeElement) ? document.activeElement.id : "";
-        const open = [...this.element.querySelectorAll("details")].map((details) => details.open);
         this.html = html;
-        this.element.innerHTML = html;
-        this.element.querySelectorAll("details").forEach((details, index) => { details.open = open[index] ?? false; });
-        window.doseqr.localise(this.element);
-        if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+        window.doseqr.morph(this.element, html);
       }
       this.read();
     }
@@ -142,7 +139,7 @@
       }
       tick();
     });
-    // What happened while no stream was open is found by a look.
+    // What happened while no stream was open is found by a poll.
     stream.addEventListener("open", () => { for (const panel of panels) panel.wanted ||= panel.everyMs !== Infinity; });
     stream.addEventListener("error", () => {
       if (stream?.readyState === EventSource.CLOSED) {

@@ -3,13 +3,14 @@
 (() => {
   const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-  // Times are in UTC as served; show them in the time zone of whoever reads.
+  // Times are served in UTC and shown in the time zone of the reader; a time of day alone stays one.
+  const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
   const localise = (root) => {
     for (const element of root.querySelectorAll("time[data-local]")) {
       const moment = new Date(element.dateTime);
       if (!Number.isNaN(moment.getTime())) {
         element.title = element.textContent;
-        element.textContent = localTime.format(moment);
+        element.textContent = (element.dataset.local === "time" ? timeOfDay : localTime).format(moment);
         element.removeAttribute("data-local");
       }
     }
@@ -67,6 +68,13 @@
       for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
     }
   });
+
+  // Fragments that are fetched hold no token: it would differ in each of them.
+  const token = () => document.querySelector("meta[name=csrf-token]").content;
+  document.addEventListener("submit", (event) => {
+    const field = event.target.querySelector("input[name=csrf_token]");
+    if (field) field.value = token();
+  }, true);
 
   localise(document);
   document.querySelector("[data-focus]")?.focus();

@@ -43,6 +43,8 @@
     if (response?.ok && !response.redirected && number === requests) show(await response.json());
   };
 
+  // An ended query is one more to judge the next by.
+  document.addEventListener("doseqr:ended", requestPreview);
   form.addEventListener("input", () => {
     window.clearTimeout(timer);
     timer = window.setTimeout(requestPreview, PAUSE_MS);

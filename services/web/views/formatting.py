@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,10 +11,12 @@ from flask_login import current_user
 from markupsafe import Markup
 
 from services.web.components import components
+from services.web.security.background import in_background
 from services.web.views.criteria_text import TYPE_NAMES, criteria_rows
 from services.web.views.report_text import REPORT_KINDS, UNREADABLE_REASONS, key_figures
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
+from shared.database.models import Query, Retrieve
 from shared.reading.retrieves import ARRIVAL_WORDS
 
 EN_DASH = "\N{EN DASH}"
@@ -29,6 +32,8 @@ STATUS_LOOKS = {
 }
 _MINUTE_S, _HOUR_S = 60, 3600
 
+_IN_BRACKETS = re.compile(r"\s*\(([^()]*)\)")
+
 
 def init_filters(app: Flask) -> None:
     """Register the filters and globals of the templates."""
@@ -39,11 +44,12 @@ def init_filters(app: Flask) -> None:
         day=day,
         sentence=sentence,
         duration=duration,
+        without_repetition=without_repetition,
         criteria_rows=criteria_rows,
         key_figures=key_figures,
     )
     app.jinja_env.globals.update(STATUS_LOOKS=STATUS_LOOKS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
-    app.jinja_env.globals.update(ARRIVAL_WORDS=ARRIVAL_WORDS)
+    app.jinja_env.globals.update(ARRIVAL_WORDS=ARRIVAL_WORDS, is_fragment=in_background)
     app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
     app.context_processor(_context)
 
@@ -100,3 +106,33 @@ def duration(seconds: float) -> str:
         return f"{-(-whole // _MINUTE_S)} min"
     hours, rest = divmod(-(-whole // _MINUTE_S), 60)
     return f"{hours} h {rest} min"
+
+
+def waiting_text(job: Query | Retrieve) -> Markup:
+    """Return the note of a job, when it tries again and when it gives up; empty if it waits for nothing."""
+    if not job.note:
+        return Markup()
+    text = Markup("{}").format(without_repetition(job.note))
+    if job.next_try_at is not None:
+        text += Markup("; next try at {}").format(time_of_day(job.next_try_at))
+    if job.gives_up_at is not None:
+        text += Markup("; gives up at {}").format(time_of_day(job.gives_up_at))
+    return text
+
+
+def without_repetition(note: str, before: str = "") -> str:
+    """Return a note without words in brackets that were said in it, or in the text before it."""
+
+    def kept(found: re.Match[str]) -> str:
+        earlier = f"{before} {note[: found.start()]}".casefold()
+        return "" if found[1].casefold() in earlier else found[0]
+
+    return _IN_BRACKETS.sub(kept, note)
+
+
+def time_of_day(moment: datetime) -> Markup:
+    """Return a time of day as an element that page.js shows in local time; UTC without JavaScript."""
+    text = moment.astimezone(UTC)
+    return Markup('<time datetime="{}" data-local="time">{} UTC</time>').format(
+        text.isoformat().replace("+00:00", "Z"), f"{text:%H:%M}"
+    )

@@ -1,18 +1,19 @@
-"""Progress of a job: the panel of the query page and of the job page."""
+"""JobProgress of a job: the panel of the query page and of the job page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.web.components import Components
 from services.web.live.event_results import EchoResults
+from services.web.live.progress import JobProgress, query_fraction
 from services.web.live.service_status import Complaint
 from services.web.pending_commands import PendingCommand, PendingCommands
 from services.web.views.criteria_text import LABELS, readable_problem
-from services.web.views.formatting import figure
+from services.web.views.formatting import duration, figure, waiting_text
 from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
@@ -22,6 +23,7 @@ from shared.reading.jobs import get_job
 from shared.reading.queries import by_reason, by_type
 from shared.reading.retrieve_pace import pace_of
 from shared.reading.retrieves import retrieve_counts
+from shared.reading.uncounted_series import has_uncounted_series
 
 #: Seconds between two polls of the panel of a running job, events or not.
 POLL_INTERVAL_S = 3
@@ -47,6 +49,10 @@ class QueryView:
     kept: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     trouble: str = ""
+    waits_for: str = ""
+    progress: JobProgress = field(default_factory=lambda: JobProgress(0.0))
+    #: Whether more objects may come than are counted: of some series the PACS does not return the number.
+    at_least: bool = False
 
     @property
     def ended(self) -> bool:
@@ -57,6 +63,13 @@ class QueryView:
     def repeatable(self) -> bool:
         """Whether something is missing that can be requested again."""
         return self.ended and self.job.status != "completed"
+
+    @property
+    def pace(self) -> str:
+        """Rate and time left, while they are known."""
+        if self.ended or self.waits_for:
+            return ""
+        return _pace(self.progress, "study", "studies")
 
     @property
     def retrievable(self) -> bool:
@@ -74,8 +87,10 @@ class RetrieveView:
     failed: int
     missing: int
     reported: int
-    rate: str = ""
     trouble: str = ""
+    waits_for: str = ""
+    #: Rate and time left, or what is waited for.
+    rate: str = ""
 
     @property
     def ended(self) -> bool:
@@ -86,6 +101,11 @@ class RetrieveView:
     def repeatable(self) -> bool:
         """Whether something is missing that can be requested again."""
         return self.ended and self.job.status != "completed"
+
+    @property
+    def sent(self) -> int:
+        """Objects that the PACS says it has sent, as far as they are expected."""
+        return min(max(self.reported, self.arrived), self.requested)
 
     @property
     def left(self) -> int:
@@ -129,6 +149,24 @@ class Panel:
         query_runs = self.query is not None and not self.query.ended
         retrieve_runs = self.retrieve is not None and not self.retrieve.ended
         return waits or query_runs or retrieve_runs or self.expects_retrieve
+
+    @property
+    def kind(self) -> str:
+        """What the job is: query, retrieve, or what it will be once a worker has accepted it."""
+        if self.query is not None:
+            return "query"
+        if self.retrieve is not None:
+            return "retrieve"
+        return self.pending.kind if self.pending is not None else "query"
+
+    @property
+    def status(self) -> str:
+        """The status of the job itself."""
+        if self.query is not None:
+            return self.query.job.status
+        if self.retrieve is not None:
+            return self.retrieve.job.status
+        return "failed" if self.pending is not None and self.pending.refusal else "queued"
 
     @property
     def announcement(self) -> str:
@@ -181,7 +219,7 @@ def _of_query(session: Session, components: Components, job: Query) -> Panel:
         if retrieves and (pending is None or pending.refusal)
         else None
     )
-    query = query_view(session, job)
+    query = query_view(session, components, job)
     expects = (
         job.retrieve_after
         and retrieve_id_after(job.id, job.round) not in known
@@ -238,7 +276,7 @@ def _pending_again(
 
 
 def _complaints(components: Components, needed: list[str]) -> list[Complaint]:
-    return components.service_status.complaints(*needed) if needed else []
+    return components.complaints(*needed) if needed else []
 
 
 def _for_retrieve(session: Session, components: Components, store_id: int) -> list[str]:
@@ -247,22 +285,35 @@ def _for_retrieve(session: Session, components: Components, store_id: int) -> li
     return ["retrieve", "store"] if own else ["retrieve"]
 
 
-def query_view(session: Session, job: Query) -> QueryView:
+def query_view(session: Session, components: Components, job: Query) -> QueryView:
     """Return the figures of a query; reasons are counted once it has ended."""
     ended = job.status in ENDED
+    fraction = query_fraction(
+        job.slices_total,
+        job.slices_complete + job.slices_failed,
+        job.studies_found,
+        job.studies_examined + job.studies_missing,
+    )
     return QueryView(
         job,
         by_type(session, job.id),
         by_reason(session, job.id, "keep") if ended else {},
         by_reason(session, job.id, "drop") if ended else {},
         _trouble(job),
+        "" if ended else waiting_text(job),
+        JobProgress(1.0)
+        if job.status == "completed"
+        else _progress(components, job, fraction, job.studies_examined),
+        has_uncounted_series(session, job.id),
     )
 
 
 def retrieve_view(session: Session, components: Components, job: Retrieve) -> RetrieveView:
     """Return the figures of a retrieve."""
     counts = retrieve_counts(session, job)
-    view = RetrieveView(
+    ended = job.status in ENDED
+    pace = None if ended else pace_of(session, job, components.clock())
+    return RetrieveView(
         job,
         requested=counts["asked"],
         arrived=counts["arrived"],
@@ -270,9 +321,23 @@ def retrieve_view(session: Session, components: Components, job: Retrieve) -> Re
         missing=counts["missing"],
         reported=counts["reported_completed"] + counts["reported_warning"],
         trouble=_trouble(job),
+        waits_for="" if ended else waiting_text(job),
+        rate=str(pace) if pace is not None else "",
     )
-    pace = None if view.ended else pace_of(session, job, components.clock())
-    return replace(view, rate=str(pace)) if pace is not None else view
+
+
+def _progress(components: Components, job: Query | Retrieve, fraction: float, done: int) -> JobProgress:
+    now_s = components.clock().timestamp()
+    return components.progress.add(f"{job.id} {job.round}", now_s, fraction, done)
+
+
+def _pace(progress: JobProgress, singular: str, plural: str) -> str:
+    if progress.per_s is None:
+        return ""
+    per_s = progress.per_s
+    rate, unit = (per_s, "second") if per_s >= 1 else (per_s * 60, "minute")
+    text = f"{rate:.1f} {singular if rate == 1 else plural} a {unit}"
+    return f"{text}, about {duration(progress.left_s)} left" if progress.left_s is not None else text
 
 
 def _trouble(job: Query | Retrieve) -> str:

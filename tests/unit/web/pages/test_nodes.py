@@ -247,9 +247,9 @@ def test_limits_that_are_emptied_are_gone(site):
 @pytest.mark.parametrize(
     ("changes", "field", "problem"),
     [
-        ({"max_associations": "0"}, "max_associations", "greater than or equal to 1"),
-        ({"max_associations": "many"}, "max_associations", "valid integer"),
-        ({"requests_per_minute": "6001"}, "requests_per_minute", "less than or equal to 6000"),
+        ({"max_associations": "0"}, "max_associations", "Must be at least 1."),
+        ({"max_associations": "many"}, "max_associations", "Must be a whole number."),
+        ({"requests_per_minute": "6001"}, "requests_per_minute", "Must be at most 6000."),
         ({"hours": "evenings"}, "hours", "Must be hours of the day such as"),
         ({"time_zone": "Berlin/Europe"}, "time_zone", "Must be a time zone of the IANA database"),
     ],
