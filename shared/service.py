@@ -10,6 +10,7 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import text
 
+from shared.backoff import Backoff
 from shared.broker.factory import open_broker
 from shared.broker.port import Broker
 from shared.broker.topology import QUEUES
@@ -31,7 +32,7 @@ HEARTBEAT_S = 10.0
 #: Exit code of a service that cannot start, however long it waits.
 EXIT_FAILED = 5
 #: Pauses between attempts to reach what a service cannot begin without.
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+STARTING = Backoff(0.5, 10.0)
 
 #: Services in the order of their health ports.
 HEALTH_PORTS = ("echo", "query", "retrieve", "store", "web")
@@ -82,14 +83,14 @@ def open_database(settings: Settings) -> Database:
 
 def patiently(action: Callable[[], None], what: str, stopping: threading.Event) -> bool:
     """Do it as soon as it can be done; False if the stop came first."""
-    pause_s = FIRST_PAUSE_S
+    pauses = STARTING.pauses()
     while not stopping.is_set():
         try:
             action()
         except RetriableError as error:
+            pause_s = next(pauses)
             log.warning("waiting", what=what, error=str(error), pause_s=pause_s)
             stopping.wait(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         else:
             return True
     return False

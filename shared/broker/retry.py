@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.backoff import Backoff
 from shared.errors import PermanentError, RetriableError
 
-#: First pause, in seconds; each further one doubles it.
-FIRST_PAUSE_S = 0.5
+#: Pauses between tries of one delivery.
+HELD = Backoff(0.5, 15.0)
 
-#: No pause is longer, in seconds.
-LONGEST_PAUSE_S = 15.0
-
-#: A delivery is kept in hand for so long at most, in seconds: RabbitMQ closes the channel of one that stays
-#: unacked for 30 minutes, and ours are meant to end within five.
+#: Seconds for which a delivery is kept in hand at most: RabbitMQ closes the channel of one that stays unacked
+#: for 30 minutes, and ours are meant to end within five.
 LONGEST_HOLD_S = 240.0
 
 #: Tries on one delivery, however quickly each of them fails.
@@ -71,8 +69,7 @@ def decide_retry(error: Exception, *, attempt: int, held_s: float, jitter: float
 
 def plan_pause_s(attempt: int, jitter: float) -> float:
     """Return the pause in seconds after attempt number `attempt` (from 1)."""
-    doublings = min(max(attempt, 1) - 1, 16)
-    return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**doublings) * (1 - JITTER_SHARE * jitter))
+    return HELD.pause_s(attempt - 1) * (1 - JITTER_SHARE * jitter)
 
 
 def shorten(reason: str) -> str:

@@ -9,12 +9,12 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
+from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.messages import JobKind
 from shared.database.models import JobRow, TaskRow
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
 from shared.jobs.new_task import NewTask
-from shared.json_types import JsonDocument, JsonObject
 
 JobT = TypeVar("JobT", bound=JobRow)
 JobT_co = TypeVar("JobT_co", bound=JobRow, covariant=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.json_types import JsonDocument
+from shared.contract.json_types import JsonDocument
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.backoff import Backoff
+
 #: Pauses while waiting for a peer that is away or busy.
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+AWAY = Backoff(1.0, 30.0)
 
 #: Starts of a task that nobody ended, after which the task is thought to kill its workers.
 MAX_STARTS = 5
@@ -53,7 +55,7 @@ def plan_retry(
     if peer_away:
         if failing_for_s >= policy.patience_s:
             return GiveUp()
-        return Again(min(FIRST_PAUSE_S * 2 ** min(failures, 10), LONGEST_PAUSE_S) * spread)
+        return Again(AWAY.pause_s(failures) * spread)
     if failures >= len(policy.pauses_s):
         return GiveUp()
     return Again(policy.pauses_s[failures] * spread)

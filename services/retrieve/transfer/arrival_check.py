@@ -13,6 +13,7 @@ from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.arrived import receipts
 from services.retrieve.planning.arrivals import Arrivals
 from services.retrieve.planning.moves import SeriesPart
+from shared.backoff import Backoff
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
@@ -29,8 +30,8 @@ IN_PLACE_S = 1.0
 #: Seconds that one task waits at most for what is on its way, however steadily it comes.
 LONGEST_WAIT_S = 10.0
 
-#: Seconds between two polls, at first and at most.
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
+#: Pauses between polls.
+POLLS = Backoff(0.02, 0.5)
 
 #: Jobs whose store node is known not to respond to C-FIND; forgetting one costs one more attempt.
 _REMEMBERED = 1000
@@ -169,15 +170,14 @@ class ArrivalCheck:
     ) -> Arrivals:
         """Poll until everything is there that may come, or nothing has come for the grace period."""
         began = last_arrival = time.monotonic()
-        arrivals, pause_s = arrived(), FIRST_PAUSE_S
+        arrivals, pauses = arrived(), POLLS.pauses()
         known = arrivals.count(parts)
         while known < may_come:
             now = time.monotonic()
             if now - last_arrival >= self._in_place_s or now - began >= LONGEST_WAIT_S:
                 break
-            if cancellation.wait(pause_s):
+            if cancellation.wait(next(pauses)):
                 raise InterruptedWorkError(cancellation.reason)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             arrivals = arrived()
             if arrivals.count(parts) > known:
                 known, last_arrival = arrivals.count(parts), time.monotonic()

@@ -12,6 +12,7 @@ import structlog
 
 from services.store.index.known_objects import Receipt, Recorded, RecordOutcome, record
 from services.store.index.unannounced import Unannounced, to_announce
+from shared.backoff import Backoff
 from shared.clock import Clock, utc_now
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError, RetriableError
@@ -22,8 +23,8 @@ log = structlog.get_logger(__name__)
 MAX_BATCH = 200
 #: Seconds for which a batch waits for receipts that are likely to come.
 LINGER_S = 0.001
-#: Seconds between attempts while the database is away.
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+#: Pauses between attempts while the database is away.
+DATABASE_AWAY = Backoff(0.1, 2.0)
 
 
 class IndexAwayError(RetriableError):
@@ -144,7 +145,7 @@ class GroupCommit:
         return rest
 
     def _commit_patiently(self, batch: list[_PendingReceipt]) -> None:
-        pause_s = FIRST_PAUSE_S
+        pauses = DATABASE_AWAY.pauses()
         wanted = batch
         while wanted := [waiting for waiting in wanted if not waiting.given_up]:
             now = self._clock()
@@ -154,10 +155,9 @@ class GroupCommit:
                 log.warning("database away", receipts=len(wanted), error=str(error))
                 for waiting in wanted:
                     waiting.problem = str(error)
-                if self._stopping.wait(pause_s):
+                if self._stopping.wait(next(pauses)):
                     _fail(wanted, "the store is stopping and the database is away")
                     return
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
                 self._resolve(wanted, outcomes, now)
                 break

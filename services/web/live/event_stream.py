@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 import structlog
 
 from services.web.live.event_results import EchoResults
+from shared.backoff import Backoff
 from shared.broker.port import Broker, Message, Subscription
 from shared.errors import BrokerAwayError, InvalidInputError
 from shared.messaging.codec import decode_event
@@ -29,8 +30,8 @@ STREAM_S = 60.0
 RECONNECT_MS = 1000
 #: Most ids that a page may follow.
 MAX_FOLLOWED = 16
-#: First and longest pause between attempts to subscribe.
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+#: Pauses between attempts to subscribe.
+RECONNECT = Backoff(0.5, 10.0)
 
 
 class Stream:
@@ -115,15 +116,15 @@ class Live:
             return len(self._streams)
 
     def _subscribe(self) -> None:
-        pause_s = FIRST_PAUSE_S
+        pauses = RECONNECT.pauses()
         while not self._stopping.is_set():
             try:
                 self._broker.declare()
                 self._subscription = self._broker.subscribe(BINDING_KEYS, self._receive)
             except BrokerAwayError as error:
+                pause_s = next(pauses)
                 log.warning("live updates wait for the broker", error=str(error), pause_s=pause_s)
                 self._stopping.wait(pause_s)
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
                 return
 

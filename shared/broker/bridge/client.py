@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
 
+from shared.backoff import Backoff
 from shared.broker.bridge.protocol import Line, decode_message, encode_message, raise_error, socket_address
 from shared.broker.port import Handler, Message, QueueState, Subscription
 from shared.errors import BrokerAwayError, InvalidInputError, PermanentError
@@ -19,8 +21,8 @@ logger = structlog.get_logger(__name__)
 #: Seconds for the serving process to answer.
 ANSWER_TIMEOUT_S = 30.0
 
-#: First and longest pause between attempts to subscribe again, in seconds.
-RECONNECT_PAUSES_S = (0.2, 5.0)
+#: Pauses between attempts to subscribe again.
+RECONNECT = Backoff(0.2, 5.0)
 
 _DEAD_LETTERS_ELSEWHERE = "memory:// keeps dead letters in the serving process; ask its web service"
 
@@ -209,13 +211,10 @@ class BridgeSubscription:
             )
 
     def _bind_again(self) -> None:
-        pause_s, longest = RECONNECT_PAUSES_S
-        while not self._closed.wait(pause_s):
-            try:
+        pauses = RECONNECT.pauses()
+        while not self._closed.wait(next(pauses)):
+            with suppress(BrokerAwayError):
                 self._line = self._bind()
-            except BrokerAwayError:
-                pause_s = min(longest, pause_s * 2)
-            else:
                 return
 
 

@@ -11,6 +11,7 @@ import pika
 import structlog
 from pika.adapters.blocking_connection import BlockingChannel
 
+from shared.backoff import Backoff
 from shared.broker.handler_pool import HandlerPool
 from shared.broker.port import Handler
 from shared.broker.rabbitmq.connection import Address, close_quietly, connect, renamed_errors, to_message
@@ -19,8 +20,8 @@ from shared.errors import BrokerAwayError, DoseQRError
 
 logger = structlog.get_logger(__name__)
 
-#: First and longest pause between attempts to connect, in seconds; each doubles the one before.
-RECONNECT_PAUSES_S = (0.2, 10.0)
+#: Pauses between attempts to connect.
+RECONNECT = Backoff(0.2, 10.0)
 
 #: Longest sleep of the connection's thread, in seconds; what it waits for wakes it earlier.
 POLL_INTERVAL_S = 1.0
@@ -52,7 +53,7 @@ class RabbitConsumer:
         self._prefetch_count = prefetch_count
         self._prepare = prepare
         self._bury = bury
-        self._pause_s = RECONNECT_PAUSES_S[0]
+        self._pauses = RECONNECT.pauses()
         self._deadline = 0.0
         self._stopping = threading.Event()
         self._standing = threading.Event()
@@ -85,17 +86,20 @@ class RabbitConsumer:
             try:
                 self._consume_once()
             except DoseQRError as error:
+                pause_s = next(self._pauses)
                 logger.warning(
                     "consumer without broker",
                     consumer=self._name,
                     broker=self._address.description,
                     detail=str(error),
-                    pause_s=self._pause_s,
+                    pause_s=pause_s,
                 )
             except Exception:
-                logger.exception("consumer failed", consumer=self._name, pause_s=self._pause_s)
-            self._stopping.wait(self._pause_s)
-            self._pause_s = min(RECONNECT_PAUSES_S[1], self._pause_s * 2)
+                pause_s = next(self._pauses)
+                logger.exception("consumer failed", consumer=self._name, pause_s=pause_s)
+            else:
+                pause_s = next(self._pauses)
+            self._stopping.wait(pause_s)
         # Left to do where the connection was gone when the stop came.
         self._pool.stop()
         self._pool.wait_idle(self._remaining_s())
@@ -123,7 +127,7 @@ class RabbitConsumer:
         session.channel.add_on_cancel_callback(session.on_cancelled)
         consumer_tag = session.channel.basic_consume(queue, functools.partial(self._on_message, session))
         self._session = session
-        self._pause_s = RECONNECT_PAUSES_S[0]
+        self._pauses = RECONNECT.pauses()
         self._standing.set()
         logger.info("consuming", consumer=self._name, broker=self._address.description)
         return str(consumer_tag)

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import select
 
 from services.query.profile.learner import Learner
+from shared.backoff import Backoff
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.criteria import CODES
@@ -277,7 +278,7 @@ def make_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     databases: list[Database] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shared.jobs.runner.SWEEP_S", 0.1)
-        patch.setattr("shared.jobs.retry.FIRST_PAUSE_S", 0.1)
+        patch.setattr("shared.jobs.retry.AWAY", Backoff(0.1, 30.0))
         patch.setattr("services.query.search.window_task.AGAIN_AFTER_S", 0.1)
 
         def make(**changes: Any) -> Desk:
