@@ -1,70 +1,81 @@
-"""Whether a service lives and is ready, and its numbers, over HTTP: /health/live, /health/ready, /metrics."""
+"""The health of a service and its metrics over HTTP: /health/live, /health/ready, /metrics."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import structlog
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from shared.contract.json_types import JsonObject
 
 if TYPE_CHECKING:
     from shared.contract.events import StoreState
 
 log = structlog.get_logger(__name__)
 
-#: Seconds for a client to ask and to read.
+#: Seconds for a client to send its request and to read the response.
 _CLIENT_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One number in the text format of Prometheus."""
-
-    name: str
-    meaning: str
-    value: float
-    #: Whether it only grows.
-    counts: bool = False
-
-    def __str__(self) -> str:
-        kind = "counter" if self.counts else "gauge"
-        return f"# HELP {self.name} {self.meaning}\n# TYPE {self.name} {kind}\n{self.name} {self.value}\n"
+#: The body of /health/live.
+LIVE: JsonObject = {"live": True}
 
 
-class Health:
-    """What parts of a service say of themselves."""
+def readiness(troubles: Mapping[str, str]) -> tuple[HTTPStatus, JsonObject]:
+    """Return status and body of /health/ready, of every service and of the page."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE if troubles else HTTPStatus.OK
+    return status, {"ready": not troubles, "troubles": dict(troubles)}
+
+
+class Health(Collector):
+    """The checks and metrics of the parts of a service.
+
+    A collector of its own, not the counters of prometheus-client: the processes of the store already share
+    theirs in memory, without files and without the dead ones that its multi-process mode leaves behind.
+    """
 
     def __init__(self) -> None:
         self._checks: dict[str, Callable[[], str]] = {}
         #: The state of the store, for its heartbeat.
         self.store_state: Callable[[], StoreState | None] = lambda: None
         self._metrics: list[Callable[[], Iterable[Metric]]] = []
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
 
     def add_check(self, name: str, trouble: Callable[[], str]) -> None:
-        """Ask this whenever readiness is asked for; it returns what is wrong, or nothing."""
+        """Run this check for each request of readiness; it returns what is wrong, or nothing."""
         self._checks[name] = trouble
 
     def add_metrics(self, metrics: Callable[[], Iterable[Metric]]) -> None:
-        """Ask this whenever numbers are asked for."""
+        """Collect these metrics for each request of metrics."""
         self._metrics.append(metrics)
 
     def troubles(self) -> Mapping[str, str]:
         """Return what is wrong now, by the name of the check."""
         return {name: text for name, check in self._checks.items() if (text := check())}
 
-    def metrics(self) -> str:
-        """Return all numbers in the text format of Prometheus."""
-        ready = Metric("doseqr_ready", "Whether the service is ready", int(not self.troubles()))
-        return "".join(map(str, (ready, *(metric for metrics in self._metrics for metric in metrics()))))
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics."""
+        yield GaugeMetricFamily("doseqr_ready", "Whether the service is ready", int(not self.troubles()))
+        for metrics in self._metrics:
+            yield from metrics()
+
+    def metrics(self) -> bytes:
+        """Return all metrics in the text format of Prometheus."""
+        return generate_latest(self._registry)
 
 
 class HealthServer:
-    """Answers on a port of its own."""
+    """Serves them on a port of its own."""
 
     def __init__(self, health: Health, host: str, port: int) -> None:
         """Listen.
@@ -82,11 +93,11 @@ class HealthServer:
         return int(self._server.server_address[1])
 
     def start(self) -> None:
-        """Answer; returns at once."""
+        """Begin to serve in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -99,21 +110,18 @@ def _handler_of(health: Health) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             if self.path == "/health/live":
-                self._answer(HTTPStatus.OK, "application/json", '{"live": true}')
+                self._respond(HTTPStatus.OK, "application/json", json.dumps(LIVE).encode())
             elif self.path == "/health/ready":
-                troubles = health.troubles()
-                code = HTTPStatus.SERVICE_UNAVAILABLE if troubles else HTTPStatus.OK
-                body = json.dumps({"ready": not troubles, "troubles": troubles})
-                self._answer(code, "application/json", body)
+                status, body = readiness(health.troubles())
+                self._respond(status, "application/json", json.dumps(body).encode())
             elif self.path == "/metrics":
-                self._answer(HTTPStatus.OK, "text/plain; version=0.0.4; charset=utf-8", health.metrics())
+                self._respond(HTTPStatus.OK, CONTENT_TYPE_PLAIN_0_0_4, health.metrics())
             else:
-                self._answer(HTTPStatus.NOT_FOUND, "text/plain", "/health/live, /health/ready, /metrics\n")
+                self._respond(HTTPStatus.NOT_FOUND, "text/plain", b"/health/live, /health/ready, /metrics\n")
 
-        def _answer(self, code: HTTPStatus, kind: str, body: str) -> None:
-            content = body.encode()
-            self.send_response(code)
-            self.send_header("Content-Type", kind)
+        def _respond(self, status: HTTPStatus, content_type: str, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

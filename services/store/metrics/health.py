@@ -10,11 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
 from services.store.metrics.counters import GAUGES, NAMES, REFUSALS, StoreCounters
 from services.store.objects.disk_space import DiskSpace
 from services.store.objects.paths import INCOMING
 from shared.contract.events import StoreState
-from shared.health import Metric
 
 #: Seconds over which refusals count as recent.
 RECENT_S = 60.0
@@ -73,11 +75,13 @@ def _try_to_write(file: Path) -> None:
 def metrics(counters: StoreCounters, space: DiskSpace) -> Iterator[Metric]:
     """Yield the numbers of all processes of the store, and the space that is left."""
     for name, meaning in NAMES.items():
-        yield Metric(f"doseqr_store_{name}_total", meaning, counters[name], counts=True)
+        yield CounterMetricFamily(f"doseqr_store_{name}", meaning, counters[name])
     for name, meaning in GAUGES.items():
-        yield Metric(f"doseqr_store_{name}", meaning, counters[name])
+        yield GaugeMetricFamily(f"doseqr_store_{name}", meaning, counters[name])
     for name in ("objects", "database"):
         free = space.free(name)
         if free is not None:
             label = "free_bytes" if name == "objects" else "database_free_bytes"
-            yield Metric(f"doseqr_store_{label}", f"Bytes free on the disk of the {name}", free.free_bytes)
+            yield GaugeMetricFamily(
+                f"doseqr_store_{label}", f"Bytes free on the disk of the {name}", free.free_bytes
+            )
