@@ -37,7 +37,7 @@ STARTING = Backoff(0.5, 10.0)
 #: Services in the order of their health ports.
 HEALTH_PORTS = ("echo", "query", "retrieve", "store", "web")
 
-#: Wires a service to real parts and starts it; what must be stopped is told to the lifecycle.
+#: Wires a service to real parts and starts it; what must be stopped is registered with the lifecycle.
 Start = Callable[[Settings, Broker, Database, Lifecycle], None]
 
 
@@ -49,7 +49,7 @@ def worker_name(service: str) -> str:
 def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bool = True) -> int:
     """Run one service in the foreground until SIGTERM or SIGINT; returns the exit code.
 
-    The page does not need the broker to begin: it is where people are told that the broker is away.
+    The page does not need the broker to begin: it is where people read that the broker is away.
     """
     configure(name, settings.log_level)
     with Lifecycle() as lifecycle:
@@ -82,7 +82,7 @@ def open_database(settings: Settings) -> Database:
 
 
 def patiently(action: Callable[[], None], what: str, stopping: threading.Event) -> bool:
-    """Do it as soon as it can be done; False if the stop came first."""
+    """Run the action, again after a pause while it fails; False if the stop came first."""
     pauses = STARTING.pauses()
     while not stopping.is_set():
         try:
@@ -99,7 +99,7 @@ def patiently(action: Callable[[], None], what: str, stopping: threading.Event) 
 def start_health(
     service: str, settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle
 ) -> None:
-    """Answer /health/live, /health/ready and /metrics, if they are wanted; a port that is taken is told."""
+    """Serve /health/live, /health/ready and /metrics if a port is set; one that is taken is logged."""
     lifecycle.health.add_check("database", lambda: _trouble_of(database))
     lifecycle.health.add_check("broker", lambda: _trouble_with(broker))
     if not settings.health_port:
@@ -108,7 +108,7 @@ def start_health(
     try:
         server = HealthServer(lifecycle.health, settings.health_host, port)
     except OSError as error:
-        log.warning("health is not told", host=settings.health_host, port=port, error=error.strerror)
+        log.warning("health is not served", host=settings.health_host, port=port, error=error.strerror)
         return
     server.start()
     lifecycle.on_stop(server.stop)
@@ -132,7 +132,7 @@ def _trouble_of(database: Database) -> str:
 
 
 def start_heartbeat(service: str, broker: Broker, lifecycle: Lifecycle) -> None:
-    """Tell every ten seconds that this worker lives, and once that it stops."""
+    """Publish every ten seconds that this worker lives, and once that it stops."""
     publisher, worker = Publisher(broker, service), worker_name(service)
 
     def beat(event: WorkerHeartbeat) -> None:

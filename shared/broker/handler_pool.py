@@ -50,12 +50,12 @@ class HandlerPool:
         return unstarted
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until no handler runs; tell whether that came to be within the time."""
+        """Wait until no handler runs; return whether that was so within `timeout_s` seconds."""
         with self._idle:
             return self._idle.wait_for(lambda: self._running == 0, timeout_s)
 
     def runs_here(self) -> bool:
-        """Tell whether this is one of the pool's threads."""
+        """Return whether this is one of the pool's threads."""
         return threading.current_thread() in self._threads
 
     def _next_waiting(self) -> Delivery | None:

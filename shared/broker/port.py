@@ -202,5 +202,5 @@ class Broker(Protocol):
         ...
 
 
-#: A message that was delivered so often without an end is poison.
+#: Deliveries without an end after which a message is poison.
 MAX_DELIVERIES = 5

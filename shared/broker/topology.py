@@ -74,7 +74,7 @@ class Names:
 
 
 def topic_matches(binding_key: str, routing_key: str) -> bool:
-    """Tell whether an AMQP topic binding key matches a routing key (`*` one word, `#` zero or more)."""
+    """Return whether an AMQP topic binding key matches a routing key (`*` one word, `#` zero or more)."""
     return _words_match(binding_key.split("."), routing_key.split("."))
 
 

@@ -1,1 +1,1 @@
-"""What services say to each other and to the world."""
+"""The contract of the messages between the services and with other systems."""

@@ -1,4 +1,4 @@
-"""Commands: what may be asked of the services.
+"""Commands: the work that may be requested of the services.
 
 Each class carries its CloudEvents `type`; a change that an old consumer would not understand gets a new type
 (`.v2`) beside the old one.
@@ -23,7 +23,7 @@ from shared.contract.text import (
 
 
 class Command(Payload):
-    """A message that asks for work; `ROUTING_KEY` is where it goes in the exchange of commands."""
+    """A message that requests work; `ROUTING_KEY` is where it goes in the exchange of commands."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What a query asks for: one validation for the page, the command line, HTTP and messages."""
+"""The criteria of a query: one validation for the page, the command line, HTTP and messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CODES: Mapping[str, tuple[str, ...]] = {
     "NM": ("NM", "PT"),
     "SR": ("SR",),
 }
-#: A study is counted under the first of these that was asked for and that it has.
+#: A study is counted under the first of these that was requested and that it has.
 TYPE_ORDER: tuple[str, ...] = ("MG", "DX", "FL", "CT", "NM", "SR")
 
 #: Fields that name studies, in place of dates.
@@ -63,7 +63,7 @@ def _types(value: object) -> object:
 
 
 class Criteria(BaseModel):
-    """What a query asks for, validated; dates and times of day are inclusive at both ends."""
+    """The criteria of a query, validated; dates and times of day are inclusive at both ends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -105,7 +105,7 @@ class Criteria(BaseModel):
             return data
         others = tuple(name for name in types if name != "SR")
         if data.get("include_sr_only") is False:
-            raise _at("types", "SR is asked for, but include_sr_only is false")
+            raise _at("types", "holds SR, but include_sr_only is false")
         return {"include_sr_only": True, **data, "types": others}
 
     @model_validator(mode="after")
@@ -177,8 +177,8 @@ def parse_criteria(data: Mapping[str, object], prefix: str = "") -> Criteria:
         first = error.errors(include_input=False, include_url=False)[0]
     parts = [str(part) for part in first["loc"]]
     name = ".".join(part for part in (prefix, *parts) if part)[:_MAX_NAME_LENGTH]
-    say = _SENTENCES.get(first["type"])
-    raise InvalidInputError(name, say(first.get("ctx", {})) if say else first["msg"])
+    sentence = _SENTENCES.get(first["type"])
+    raise InvalidInputError(name, sentence(first.get("ctx", {})) if sentence else first["msg"])
 
 
 def _at(field: str, sentence: str) -> ValidationError:

@@ -1,4 +1,4 @@
-"""Events: what the services tell.
+"""Events: what the services publish.
 
 Each class carries its CloudEvents `type`; a change that an old consumer would not understand gets a new type
 (`.v2`) beside the old one.

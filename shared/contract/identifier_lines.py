@@ -1,6 +1,6 @@
 """Identifiers of studies written one on each line, as people keep them in files. Pure.
 
-Blank lines and lines that begin with `#` are ignored; what is wrong is told with the number of its line.
+Blank lines and lines that begin with `#` are ignored; an error names the number of its line.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def identifier_lines(field: str, text: str) -> list[str]:
             continue
         if len(found) == MAX_IDENTIFIERS:
             raise InvalidInputError(
-                field, f"line {number}: at most {MAX_IDENTIFIERS} can be asked for at once"
+                field, f"line {number}: at most {MAX_IDENTIFIERS} identifiers in one query"
             )
         try:
-            # One by one: what is said about a list names the place in the list, not the line.
+            # One by one: an error of a list names the place in the list, not the line.
             parse_criteria({"types": ["CT"], field: [identifier]})
         except InvalidInputError as error:
             raise InvalidInputError(field, f"line {number}: {error.problem}") from None
@@ -38,8 +38,8 @@ def identifier_lines(field: str, text: str) -> list[str]:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines that say something, trimmed, with their numbers."""
+    """Yield the lines that hold an identifier, trimmed, with their numbers."""
     for number, line in enumerate(text.splitlines(), start=1):
-        said = line.strip()
-        if said and not said.startswith(_COMMENT):
-            yield number, said
+        text = line.strip()
+        if text and not text.startswith(_COMMENT):
+            yield number, text

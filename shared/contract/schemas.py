@@ -112,8 +112,8 @@ def _channel(exchange: str, routing_key: str, payload: type[Payload]) -> dict[st
 
 def _operations() -> dict[str, Any]:
     receive = {_operation("do", command): _action("receive", command) for command in COMMANDS}
-    tell = {_operation("tell", event): _action("send", event) for event in EVENTS}
-    return receive | tell
+    send = {_operation("tell", event): _action("send", event) for event in EVENTS}
+    return receive | send
 
 
 def _operation(verb: str, payload: type[Command | Event]) -> str:

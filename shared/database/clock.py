@@ -20,17 +20,17 @@ from shared.process.periodic import Repeating
 
 log = structlog.get_logger(__name__)
 
-#: How often the server is asked; between, the machine's monotonic clock counts on.
-ASK_EVERY_S = 30.0
+#: Seconds between two readings of the server's time; between them the monotonic clock counts on.
+READ_INTERVAL_S = 30.0
 
-#: A difference that is worth a line in the log.
-TELL_FROM = timedelta(seconds=5)
+#: The least difference that is logged.
+LOG_FROM = timedelta(seconds=5)
 
 
 class DatabaseClock:
     """The time of the database server, in UTC, as a `Clock`; with SQLite, which has no server, the system's.
 
-    Until the server was asked for the first time it is the system's time.
+    Until the first reading it is the system's time.
     """
 
     def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -38,7 +38,7 @@ class DatabaseClock:
         self._monotonic = monotonic
         #: The server's time, and the monotonic time in seconds at which it was read.
         self._read_at: tuple[datetime, float] | None = None
-        self._asking = Repeating("database clock", ASK_EVERY_S, self.ask)
+        self._repeating = Repeating("database clock", READ_INTERVAL_S, self.read)
 
     def __call__(self) -> datetime:
         """Return the time now."""
@@ -48,23 +48,23 @@ class DatabaseClock:
         return read + timedelta(seconds=self._monotonic() - at)
 
     def start(self) -> None:
-        """Ask now, and again and again from a thread."""
+        """Read the server's time now, and every 30 seconds from a thread."""
         if self._database.is_sqlite:
             return
         try:
-            self.ask()
+            self.read()
         except DatabaseAwayError as error:
-            log.warning("the database was not asked for the time", error=str(error))
+            log.warning("the time of the database was not read", error=str(error))
         else:
-            self._tell_difference()
-        self._asking.start()
+            self._log_difference()
+        self._repeating.start()
 
     def stop(self) -> None:
-        """Ask no more."""
-        self._asking.stop()
+        """Stop reading it."""
+        self._repeating.stop()
 
-    def ask(self) -> None:
-        """Ask the server for its time.
+    def read(self) -> None:
+        """Read the server's time.
 
         Raises:
             DatabaseAwayError: it cannot be reached.
@@ -76,9 +76,9 @@ class DatabaseClock:
             ended = self._monotonic()
         self._read_at = read.astimezone(UTC), (began + ended) / 2
 
-    def _tell_difference(self) -> None:
+    def _log_difference(self) -> None:
         difference = utc_now() - self()
-        if abs(difference) >= TELL_FROM:
+        if abs(difference) >= LOG_FROM:
             log.warning(
                 "the clocks of this machine and of the database differ; the database's counts",
                 ahead_s=round(difference.total_seconds(), 1),

@@ -30,7 +30,7 @@ _MESSAGES = (
     ("failed to resolve host", "its host is not known"),
     ("name or service not known", "its host is not known"),
     ("connection refused", "nothing listens at its address"),
-    ("timeout expired", "its host does not answer"),
+    ("timeout expired", "its host does not respond"),
     ("the database system is starting up", _SQL_STATES["57P03"]),
     ("database or disk is full", _SQL_STATES["53100"]),
     ("no space left on device", _SQL_STATES["53100"]),

@@ -197,7 +197,7 @@ def _server_engine(url: str) -> Engine:
         hide_parameters=True,
         pool_size=10,
         max_overflow=20,
-        # Said outright: from a database of encoding SQL_ASCII psycopg would give bytes for text.
+        # Set explicitly: from a database of encoding SQL_ASCII psycopg would give bytes for text.
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "client_encoding": "utf8"},
     )
     event.listen(engine, "checkin", _note_use)

@@ -174,7 +174,7 @@ class Engine(Generic[JobT]):
             if job is None or job.status in ENDED:
                 self.ledger.end(session, claim, "cancelled", "", "", now)
             else:
-                # Stopping; or the job was cancelled, and asked again before this.
+                # Stopping; or the job was cancelled, and rerun before this.
                 self.ledger.put_back(session, claim, due_at=now, now=now)
         log.info("task interrupted", job_id=claim.job_id, task_id=claim.task_id, reason=reason)
 
@@ -348,7 +348,7 @@ class Engine(Generic[JobT]):
                 self.events.end_of_locked(session, job)
                 prepare(session, job)
                 self.ledger.reopen(job, request)
-                log.info("job asked again", job_id=job_id, requested_by=request.requested_by, round=job.round)
+                log.info("job rerun", job_id=job_id, requested_by=request.requested_by, round=job.round)
         self.events.accepted(job_id, job.round)
         self.advance(job_id)
         return True

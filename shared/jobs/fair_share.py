@@ -50,22 +50,23 @@ def shares(standings: Iterable[Standing], tasks: int, *, waited_for: bool = Fals
     job (here, or `waited_for` in another service), background jobs have one in flight, all together.
     """
     wanting = [standing for standing in standings if standing.wants]
-    front = [one for one in wanting if not one.background]
-    back = [one for one in wanting if one.background]
+    front = [standing for standing in wanting if not standing.background]
+    back = [standing for standing in wanting if standing.background]
     if not back or not (front or waited_for):
         return _evenly(wanting, tasks)
     # The one that has something in flight goes on; otherwise the oldest, until it has nothing left to do.
-    first = min(back, key=lambda one: (one.in_flight == 0, one.requested_at, one.job_id))
-    return {one.job_id: 0 for one in back} | {first.job_id: 1} | _evenly(front, max(1, tasks - 1))
+    first = min(back, key=lambda standing: (standing.in_flight == 0, standing.requested_at, standing.job_id))
+    return {standing.job_id: 0 for standing in back} | {first.job_id: 1} | _evenly(front, max(1, tasks - 1))
 
 
 def _evenly(wanting: Sequence[Standing], tasks: int) -> dict[str, int]:
     given: dict[str, int] = {}
     left = tasks
     # Those who want least first: what they leave is shared by the others; the newest last, it gets the rest.
-    for number, one in enumerate(sorted(wanting, key=lambda one: (one.wants, one.requested_at, one.job_id))):
-        share = min(one.wants, max(1, left // (len(wanting) - number)))
-        given[one.job_id] = share
+    ordered = sorted(wanting, key=lambda standing: (standing.wants, standing.requested_at, standing.job_id))
+    for number, standing in enumerate(ordered):
+        share = min(standing.wants, max(1, left // (len(wanting) - number)))
+        given[standing.job_id] = share
         left = max(0, left - share)
     return given
 

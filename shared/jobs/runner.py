@@ -55,7 +55,7 @@ def run_engine(
     worker.start()
 
     def stop() -> None:
-        # Work in hand may end by itself within the grace period; then it is asked to hand its tasks back.
+        # Work in hand may end by itself within the grace period; then it hands its tasks back.
         timer = threading.Timer(grace_s, engine.running_tasks.interrupt)
         timer.start()
         worker.stop(grace_s + 5.0)

@@ -1,4 +1,4 @@
-"""Work that a process does again and again beside its other work, such as renewing leases."""
+"""Work that a process repeats beside its other work, such as renewing leases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 class Repeating:
-    """Calls `work` every so many seconds in a thread of its own; where something is away, the next time."""
+    """Calls `work` every `every_s` seconds in a thread of its own; where something is away, the next time."""
 
     def __init__(self, name: str, every_s: float, work: Callable[[], None]) -> None:
         self._name = name

@@ -1,8 +1,8 @@
 """Stop signals without a race: a thread sets the event, never a signal handler.
 
 A handler runs between two steps of the main thread, whatever that is doing. If it set the event that the main
-thread is about to wait for, it could block on that event's own lock, or come when the wait has looked for the
-last time; either way the process would outlive its SIGTERM.
+thread is about to wait for, it could block on that event's own lock, or come when the wait has checked the
+event; either way the process would outlive its SIGTERM.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def stop_on_signals(stop: threading.Event) -> None:
 
     for number in STOP_SIGNALS:
         signal.signal(number, impatient)
-    told, tells = socket.socketpair()
-    tells.setblocking(False)
-    signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_pass_on, args=(told, tells, stop), name="signals", daemon=True).start()
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_pass_on, args=(receiver, sender, stop), name="signals", daemon=True).start()
 
 
-def _pass_on(told: socket.socket, tells: socket.socket, stop: threading.Event) -> None:
-    with told, tells:
-        while number := told.recv(1):
+def _pass_on(receiver: socket.socket, sender: socket.socket, stop: threading.Event) -> None:
+    with receiver, sender:
+        while number := receiver.recv(1):
             if number[0] in STOP_SIGNALS:
                 stop.set()

@@ -36,7 +36,14 @@ class RegisterHandler:
         register(self._database, command.objects, self._clock())
         event = ObjectsRegistered(command_id=envelope.id, objects=len(command.objects))
         self._publisher.event(event, TOPIC, envelope.id)
-        log.info("objects registered", command_id=envelope.id, objects=len(command.objects))
+        # Whoever may publish this makes objects vanish from queries: the log says who did.
+        log.info(
+            "objects registered",
+            command_id=envelope.id,
+            source=envelope.source,
+            objects=len(command.objects),
+            studies=len({found.study_instance_uid for found in command.objects}),
+        )
 
 
 class StoreMessages:

@@ -123,7 +123,7 @@ def decode_message(value: object) -> Message:
 def encode_error(error: DoseQRError) -> dict[str, Any]:
     """Return an error as an answer; the client sees the nearest class that both sides know."""
     known = next(
-        (each.__name__ for each in type(error).__mro__ if each.__name__ in _ERRORS), PermanentError.__name__
+        (kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS), PermanentError.__name__
     )
     return {"error": known, "text": str(error)}
 

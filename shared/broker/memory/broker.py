@@ -52,7 +52,7 @@ class MemoryBroker:
             raise UnroutableError(f"no queue takes the routing key {message.routing_key!r}")
 
     def event(self, message: Message) -> None:
-        """Hand an event to every subscription that asked for it, and to the queues that take it.
+        """Hand an event to every subscription that binds it, and to the queues that take it.
 
         Raises:
             BrokerAwayError: the broker was closed.

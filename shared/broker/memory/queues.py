@@ -64,7 +64,7 @@ class MemoryQueues:
                 self._queues.setdefault(name, _Queue(name))
 
     def publish(self, message: Message) -> bool:
-        """Put a message into every queue that takes its routing key; tell whether there was one."""
+        """Put a message into every queue that takes its routing key; return whether there was one."""
         return self._put(message, {spec.name: spec.binding_keys for spec in QUEUES})
 
     def publish_event(self, message: Message) -> None:
@@ -210,7 +210,7 @@ class MemoryConsumer:
         self._pool.submit(delivery)
 
     def holds(self, delivery: MemoryDelivery) -> bool:
-        """Tell whether the delivery is still to be ended."""
+        """Return whether the delivery is still to be ended."""
         with self._queues.changed:
             return delivery in self._in_hand
 

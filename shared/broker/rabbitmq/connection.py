@@ -35,7 +35,7 @@ NOT_FOUND = 404
 #: What pika raises on an open connection; its errors have no common ancestor.
 PIKA_ERRORS = (exceptions.AMQPError, exceptions.ChannelError, OSError)
 
-# What pika tells at these levels is raised as well, and our callers log it with its circumstances.
+# What pika logs at these levels is raised as well, and our callers log it with its circumstances.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
@@ -127,7 +127,7 @@ def close_quietly(connection: BlockingConnection | None) -> None:
 
 
 def can_open(url: str, timeout_s: float = OPEN_TIMEOUT_S) -> bool:
-    """Tell whether a broker answers at this URL and takes the login within `timeout_s` seconds."""
+    """Return whether a broker responds at this URL and accepts the login within `timeout_s` seconds."""
     address = parse_address(url)
     address.parameters.stack_timeout = timeout_s
     try:

@@ -29,7 +29,7 @@ POLL_INTERVAL_S = 1.0
 #: Longest sleep while a stop waits for handlers, in seconds; an ack wakes it earlier.
 FAREWELL_LOOK_S = 0.05
 
-#: Seconds for a stop's last words to the broker, after the grace period.
+#: Seconds for a stop to send its last frames to the broker, after the grace period.
 FAREWELL_S = 10.0
 
 
@@ -63,11 +63,11 @@ class RabbitConsumer:
         self._thread.start()
 
     def wait_standing(self, timeout_s: float) -> bool:
-        """Wait until it consumes for the first time; tell whether it does."""
+        """Wait until it consumes for the first time; return whether it does."""
         return self._standing.wait(timeout_s)
 
     def runs_here(self) -> bool:
-        """Tell whether this is one of its own threads."""
+        """Return whether this is one of its own threads."""
         return threading.current_thread() is self._thread or self._pool.runs_here()
 
     def stop(self, grace_s: float) -> None:
@@ -105,7 +105,7 @@ class RabbitConsumer:
         self._pool.wait_idle(self._remaining_s())
 
     def _consume_once(self) -> None:
-        """Consume over one connection until that ends or a stop is asked for."""
+        """Consume over one connection until that ends or a stop is requested."""
         connection = connect(self._address, self._name)
         session: Session | None = None
         try:

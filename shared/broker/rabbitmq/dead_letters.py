@@ -36,7 +36,7 @@ REFRESH_AFTER_RETURNS = 8
 #: Seconds for which a call waits for another one of this process.
 TURN_TIMEOUT_S = 30.0
 
-#: Looks at the queue, and seconds between two of them, until what was requeued can be taken again.
+#: Polls of the queue, and seconds between two of them, until what was requeued can be taken again.
 RETURN_POLLS, RETURN_POLL_INTERVAL_S = 40, 0.05
 
 

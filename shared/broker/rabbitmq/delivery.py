@@ -45,7 +45,7 @@ class Session:
         self.cancelled = True
 
     def wake(self) -> None:
-        """Have the connection's thread look up; from any thread."""
+        """Wake the connection's thread; from any thread."""
         try:
             self.connection.add_callback_threadsafe(lambda: None)
         except exceptions.ConnectionWrongStateError:
@@ -141,5 +141,5 @@ class RabbitDelivery:
 
 def count_deliveries(method: pika.spec.Basic.Deliver, properties: pika.BasicProperties) -> int:
     """Return how often a message was delivered before; quorum queues say so in a header."""
-    told = (properties.headers or {}).get("x-delivery-count")
-    return told if isinstance(told, int) else int(bool(method.redelivered))
+    count = (properties.headers or {}).get("x-delivery-count")
+    return count if isinstance(count, int) else int(bool(method.redelivered))

@@ -1,4 +1,4 @@
-"""One publishing connection for all threads: each message persistent, mandatory where asked, confirmed."""
+"""One publishing connection for all threads: each message persistent, mandatory where required, confirmed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ATTEMPT_PAUSES_S = (0.1, 0.3, 1.0, 2.0)
 #: No further attempt begins, and nobody waits for the connection, after so many seconds.
 PUBLISH_DEADLINE_S = 20.0
 
-#: Shortest and longest time between two looks at an idle connection, in seconds.
+#: Shortest and longest time between two checks of an idle connection, in seconds.
 KEEP_ALIVE_S = (0.25, 5.0)
 
 _NO_HEADERS: Mapping[str, str] = {}
@@ -94,16 +94,16 @@ class RabbitPublisher:
                     raise
 
     def queue_state(self, queue: str) -> QueueState:
-        """Ask how a queue stands; one that does not exist is (0, 0).
+        """Return the state of a queue; of one that does not exist, (0, 0).
 
         Raises:
             BrokerAwayError: the broker cannot be reached.
         """
         deadline = time.monotonic() + PUBLISH_DEADLINE_S
-        with self._locked(deadline), self._dropping_on_error("looking at a queue"):
+        with self._locked(deadline), self._dropping_on_error("declaring a queue passively"):
             self._open_channel()
             assert self._connection is not None
-            # Its own channel: RabbitMQ closes the one on which a missing queue was asked for.
+            # Its own channel: RabbitMQ closes the one on which a missing queue was declared passively.
             channel = self._connection.channel()
             try:
                 found = channel.queue_declare(queue, passive=True).method
@@ -126,7 +126,7 @@ class RabbitPublisher:
     def _locked(self, deadline: float) -> Iterator[None]:
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise BrokerAwayError(
-                f"no answer from {self._address.description} for {PUBLISH_DEADLINE_S:.0f} s"
+                f"no response from {self._address.description} for {PUBLISH_DEADLINE_S:.0f} s"
             )
         try:
             yield
@@ -170,7 +170,7 @@ class RabbitPublisher:
             self._keeper.start()
 
     def _keep_alive(self) -> None:
-        """Answer heartbeats while nobody publishes; the next use replaces a connection found dead."""
+        """Send heartbeats while nobody publishes; the next use replaces a connection found dead."""
         shortest, longest = KEEP_ALIVE_S
         pause_s = min(longest, max(shortest, (self._address.parameters.heartbeat or longest) / 4))
         while not self._closed.wait(pause_s):

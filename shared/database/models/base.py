@@ -72,7 +72,7 @@ class JobRow(Base):
     requested_at: Mapped[datetime] = mapped_column(index=True)
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    #: When the event of its end was confirmed by the broker; the sweeper looks for ends without one.
+    #: When the event of its end was confirmed by the broker; the sweeper publishes ends without one.
     announced_at: Mapped[datetime | None]
     #: When the last progress event went out, from whichever worker.
     progress_at: Mapped[datetime | None]
@@ -84,7 +84,7 @@ class JobRow(Base):
     gives_up_at: Mapped[datetime | None]
     #: interactive: somebody waits for it; background: it has what others leave of a node.
     priority: Mapped[str] = mapped_column(String(16), default=INTERACTIVE, server_default=INTERACTIVE)
-    #: How often it was asked again after it had ended, and each time: the command's id, by whom, when.
+    #: How often it was rerun after it had ended, and for each rerun: the command's id, by whom, when.
     round: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     asked_again: Mapped[list[Any] | None]
 

@@ -1,4 +1,4 @@
-"""The table that the echo service owns: how each node answered last."""
+"""The table that the echo service owns: the last C-ECHO of each node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of the store service for handing over: batches, their objects, and how far it has looked."""
+"""Tables of the store service for handing over: batches, their objects, how far they reach."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class HandoverBatch(Base):
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    #: The retrieve that asked for the objects; empty for objects that came by themselves.
+    #: The retrieve that requested the objects; empty for objects that came by themselves.
     job_id: Mapped[str] = mapped_column(String(64), default="")
     #: The study of objects that came by themselves; empty otherwise.
     study_instance_uid: Mapped[str] = mapped_column(UID, default="")
@@ -34,7 +34,7 @@ class HandoverBatch(Base):
     due_at: Mapped[datetime]
     tried_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    #: Why the last try failed: a word for programs, a sentence for people.
+    #: Why the last try failed: a code for programs, a sentence for people.
     reason: Mapped[str] = mapped_column(String(64), default="")
     detail: Mapped[str] = mapped_column(default="")
 
@@ -56,7 +56,7 @@ class HandoverObject(Base):
 
 
 class HandoverMark(Base):
-    """One row: objects received before this moment have been looked at."""
+    """One row: objects received before this moment were assigned to batches."""
 
     __tablename__ = "handover_marks"
 

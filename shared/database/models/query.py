@@ -20,7 +20,7 @@ class Query(JobRow):
 
     criteria: Mapped[dict[str, Any]]
     rules_version: Mapped[int] = mapped_column(Integer)
-    #: The day that "until today" meant when it was asked.
+    #: The day that "until today" meant when the query was requested.
     today: Mapped[date] = mapped_column(Date)
     retrieve_after: Mapped[bool] = mapped_column(Boolean, default=False)
     slices_total: Mapped[int] = mapped_column(Integer, default=0)
@@ -50,7 +50,7 @@ class QueryTask(TaskRow):
 
 
 class QueryFind(Base):
-    """One C-FIND: what was asked for and how it ended. Keys hold no patient data."""
+    """One C-FIND: its identifier and how it ended. Keys hold no patient data."""
 
     __tablename__ = "query_finds"
     __table_args__ = (Index("ix_query_finds_job", "job_id", "task_id"),)
@@ -60,7 +60,7 @@ class QueryFind(Base):
     task_id: Mapped[int] = mapped_column(Integer)
     level: Mapped[str] = mapped_column(String(8))
     keys: Mapped[dict[str, Any]]
-    #: Final DIMSE status; none if no final answer came.
+    #: Final DIMSE status; none if no final response came.
     status_code: Mapped[int | None] = mapped_column(Integer)
     matches: Mapped[int] = mapped_column(Integer)
     duration_ms: Mapped[int] = mapped_column(Integer)
@@ -89,7 +89,7 @@ class QueryStudy(Base):
     decision: Mapped[str] = mapped_column(String(8), default="")
     reason: Mapped[str] = mapped_column(String(64), default="")
     note: Mapped[str] = mapped_column(String(64), default="")
-    #: What the PACS answered at study level; none where it did not return the attribute.
+    #: What the PACS returned at study level; none where it did not return the attribute.
     modalities: Mapped[list[Any] | None]
     description: Mapped[str | None]
     station_name: Mapped[str | None]

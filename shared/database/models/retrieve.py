@@ -20,7 +20,7 @@ class Retrieve(JobRow):
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), index=True)
     selection: Mapped[dict[str, Any]]
     #: How arrival is known: receipts (our store), commitment (the store node's promise to keep it), find
-    #: (asked of the store node), reported (the PACS's word).
+    #: (a C-FIND to the store node), reported (the PACS's sub-operation counts).
     verification: Mapped[str] = mapped_column(String(16), default="")
     asked: Mapped[int] = mapped_column(Integer, default=0)
     arrived: Mapped[int] = mapped_column(Integer, default=0)
@@ -31,7 +31,7 @@ class Retrieve(JobRow):
 
 
 class RetrieveTask(TaskRow):
-    """Finding out what to expect, a few moves, a look at what arrived, or a storage commitment."""
+    """Planning, naming instances, a few moves, a check of arrivals, or a storage commitment."""
 
     __tablename__ = "retrieve_tasks"
     __table_args__ = (
@@ -56,10 +56,10 @@ class RetrieveObject(Base):
     study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     series_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
-    #: Empty where the PACS does not tell it.
+    #: Empty where the PACS does not return it.
     sop_class_uid: Mapped[str] = mapped_column(UID, default="", server_default="")
     state: Mapped[str] = mapped_column(String(16))
-    #: How often it was asked for.
+    #: How many requests named it.
     asked: Mapped[int] = mapped_column(Integer, default=0)
     #: The round of moves that it belongs to now.
     task_id: Mapped[int | None] = mapped_column(Integer)
@@ -73,7 +73,7 @@ class RetrieveObject(Base):
 
 
 class RetrieveMove(Base):
-    """One C-MOVE: what was asked for and how it ended."""
+    """One C-MOVE: its identifier and how it ended."""
 
     __tablename__ = "retrieve_moves"
     __table_args__ = (Index("ix_retrieve_moves_job", "job_id", "task_id"),)

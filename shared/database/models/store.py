@@ -43,19 +43,19 @@ class StoredObject(Base):
 
 
 class ReportSummary(Base):
-    """What a dose report on disk says (shared/dose); no row: nobody has looked yet."""
+    """What a dose report on disk says (shared/dose); no row: it was not read yet."""
 
     __tablename__ = "report_summaries"
 
     sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
-    #: Empty where it was read; otherwise a word for why it could not be.
+    #: Empty where it was read; otherwise a code for why it could not be.
     unreadable: Mapped[str] = mapped_column(String(32), default="")
     summary: Mapped[dict[str, Any] | None]
     read_at: Mapped[datetime]
 
 
 class CommitmentReport(Base):
-    """What a store node said of a storage commitment, on an association of its own; the first word counts."""
+    """The report of a store node on a storage commitment, on its own association; the first one counts."""
 
     __tablename__ = "commitment_reports"
 

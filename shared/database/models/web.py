@@ -12,7 +12,7 @@ from shared.database.models.base import Base
 
 
 class Node(Base):
-    """A remote node (answers C-FIND and C-MOVE) or a store node (takes C-STORE)."""
+    """A remote node (SCP of C-FIND and C-MOVE) or a store node (SCP of C-STORE)."""
 
     __tablename__ = "nodes"
     __table_args__ = (
@@ -31,8 +31,8 @@ class Node(Base):
     #: Associations at once and requests a minute (none: no limit), over all services together.
     max_associations: Mapped[int] = mapped_column(Integer, default=4, server_default="4")
     requests_per_minute: Mapped[int | None] = mapped_column(Integer)
-    #: Hours of the day in which it may be asked ("18:00-06:00,12:00-13:00"; empty: always), and in which time
-    #: zone of the IANA database (empty: the server's).
+    #: Hours of the day in which it takes requests ("18:00-06:00,12:00-13:00"; empty: always), and the
+    #: time zone of the IANA database (empty: the server's).
     hours: Mapped[str] = mapped_column(String(200), default="", server_default="")
     time_zone: Mapped[str] = mapped_column(String(64), default="", server_default="")
     #: How objects come from it: it sends them to the store node (move), or we fetch and hand them on (get).

@@ -55,7 +55,7 @@ def test_time_counts_on_by_the_monotonic_clock_until_the_server_is_asked_again(d
     # Given
     machine = Machine()
     clock = DatabaseClock(database, machine)
-    clock.ask()
+    clock.read()
     first = clock()
 
     # When
@@ -65,7 +65,7 @@ def test_time_counts_on_by_the_monotonic_clock_until_the_server_is_asked_again(d
     assert clock() - first == timedelta(seconds=90)
 
     # When
-    clock.ask()
+    clock.read()
 
     # Then
     assert abs(clock() - server_time(database)) < WITHIN

@@ -31,6 +31,6 @@ def test_only_rows_that_were_not_there_are_returned(database):
     # Then
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(QueryStudy)) == 4_020
-    assert {one.study_instance_uid for one in first} == {f"1.2.{number}" for number in range(40)}
-    assert {one.study_instance_uid for one in second} == {f"1.2.{number}" for number in range(40, 4_020)}
+    assert {row.study_instance_uid for row in first} == {f"1.2.{number}" for number in range(40)}
+    assert {row.study_instance_uid for row in second} == {f"1.2.{number}" for number in range(40, 4_020)}
     assert nothing == []

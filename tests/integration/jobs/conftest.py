@@ -96,7 +96,7 @@ class Bench:
 
     def in_flight(self, job_id: str) -> int:
         flying = [task for task in self.tasks() if task.state in ("queued", "running")]
-        return sum(one.job_id == job_id for one in flying)
+        return sum(task.job_id == job_id for task in flying)
 
     def perform(self, job_id: str, number: int = 1) -> None:
         """Work on the oldest tasks of a job, as a worker would."""

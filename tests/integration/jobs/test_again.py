@@ -59,7 +59,7 @@ def test_only_what_failed_is_done_and_the_job_ends_once_more(incomplete):
     assert status_between == "running"
     assert len(incomplete.work.performed) == 1
     assert (job.status, job.round, job.failure, job.detail) == ("completed", 1, "", "")
-    assert [one["requested_by"] for one in job.asked_again] == ["physicist"]
+    assert [rerun["requested_by"] for rerun in job.asked_again] == ["physicist"]
     incomplete.wait_for_end(2)
     assert [(ending.status, ending.round) for ending in incomplete.endings] == [
         ("incomplete", 0),

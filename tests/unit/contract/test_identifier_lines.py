@@ -52,7 +52,7 @@ def test_more_than_one_query_takes_are_refused():
     # Then
     assert (
         refused.value.problem
-        == f"line {MAX_IDENTIFIERS + 1}: at most {MAX_IDENTIFIERS} can be asked for at once"
+        == f"line {MAX_IDENTIFIERS + 1}: at most {MAX_IDENTIFIERS} identifiers in one query"
     )
 
 

@@ -35,13 +35,13 @@ def jobs(draw) -> list[Standing]:
     number = draw(st.integers(1, 12))
     return [
         a_standing(
-            f"job-{one}",
+            f"job-{index}",
             in_flight=draw(st.integers(0, 20)),
             due=draw(st.integers(0, MANY)),
             priority=draw(st.sampled_from(["interactive", "background"])),
             requested_at=NOW + timedelta(seconds=draw(st.integers(0, 5))),
         )
-        for one in range(number)
+        for index in range(number)
     ]
 
 
@@ -95,9 +95,9 @@ def test_nobody_starves_and_nothing_is_given_that_is_not_wanted(standings, tasks
     given_to = shares(standings, tasks, waited_for=waited_for)
     # Then
     wanting = [standing for standing in standings if standing.wants]
-    front = [one for one in wanting if not one.background]
-    assert all(given_to[one.job_id] <= one.wants for one in wanting)
-    assert all(given_to[one.job_id] >= 1 for one in front)
+    front = [standing for standing in wanting if not standing.background]
+    assert all(given_to[standing.job_id] <= standing.wants for standing in wanting)
+    assert all(given_to[standing.job_id] >= 1 for standing in front)
     assert not wanting or sum(given_to.values()) >= 1
     assert sum(given_to.values()) <= max(tasks, len(front) + 1, len(wanting))
 
@@ -109,9 +109,11 @@ def test_nothing_is_left_while_somebody_wants_it(standings, tasks):
     # When
     given_to = shares(same, tasks)
     # Then
-    wanted = sum(one.wants for one in same)
+    wanted = sum(standing.wants for standing in same)
     assert sum(given_to.values()) >= min(tasks, wanted)
-    unsatisfied = [given_to[one.job_id] for one in same if one.wants > given_to.get(one.job_id, 0)]
+    unsatisfied = [
+        given_to[standing.job_id] for standing in same if standing.wants > given_to.get(standing.job_id, 0)
+    ]
     assert not unsatisfied or max(given_to.values()) - min(unsatisfied) <= 1
 
 
