@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 import structlog
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from shared.contract.envelope import Envelope, derived_id
 from shared.contract.messages import EchoCompleted, EchoNodes, NodeStatus
 from shared.database.models import Node, NodeCheck
 from shared.database.session import Database
+from shared.database.upsert import insert_missing
 from shared.errors import DatabaseAwayError
 from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import find_node, list_nodes
@@ -24,6 +26,39 @@ log = structlog.get_logger(__name__)
 SIDE_BY_SIDE = 100
 
 Ping = Callable[[Node], EchoResult]
+
+#: What an association is opened with: another address is another peer.
+_Address = tuple[int, str, int, str, str]
+
+
+class SharedPings:
+    """Pings nodes; a node that hangs costs one association and one wait, however many commands test it."""
+
+    def __init__(self, ping: Ping) -> None:
+        self._ping = ping
+        self._running: dict[_Address, Future[EchoResult]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, node: Node) -> EchoResult:
+        """Return the result of a C-ECHO to the node, our own or the one that is under way."""
+        address = (node.id, node.host, node.port, node.ae_title, node.calling_ae_title)
+        with self._lock:
+            running = self._running.get(address)
+            if running is None:
+                own = self._running[address] = Future[EchoResult]()
+        if running is not None:
+            return running.result()
+        try:
+            result = self._ping(node)
+        except BaseException as error:
+            own.set_exception(error)
+            raise
+        else:
+            own.set_result(result)
+            return result
+        finally:
+            with self._lock:
+                del self._running[address]
 
 
 class EchoHandler:
@@ -53,7 +88,7 @@ class EchoHandler:
                 status = _status(envelope.id, node, future.result())
                 results[node.id] = status
                 self._publisher.event(status, "echo", envelope.id)
-        self._remember(list(results.values()))
+        self._remember([results[node_id] for node_id in sorted(results)])
         ordered = [results[node.id] for node in nodes]
         event = EchoCompleted(echo_id=envelope.id, results=ordered)
         self._publisher.event(event, "echo", envelope.id, event_id=derived_id(envelope.id, "-completed"))
@@ -61,20 +96,26 @@ class EchoHandler:
     def _remember(self, results: Sequence[NodeStatus]) -> None:
         try:
             with self._database.write() as session:
-                for status in results:
-                    session.merge(
-                        NodeCheck(
-                            node_id=status.node_id,
-                            ok=status.ok,
-                            outcome=status.outcome,
-                            detail=status.detail,
-                            rtt_ms=status.rtt_ms,
-                            checked_at=self._clock(),
-                        )
-                    )
+                checks = [
+                    self._check(status) for status in sorted(results, key=lambda status: status.node_id)
+                ]
+                # Other commands may write the same rows at this moment.
+                insert_missing(session, NodeCheck, checks)
+                for check in checks:
+                    session.merge(NodeCheck(**check))
         except DatabaseAwayError as error:
             # The results were requested; the last known state is a convenience.
             log.warning("node checks not remembered", error=str(error))
+
+    def _check(self, status: NodeStatus) -> dict[str, object]:
+        return {
+            "node_id": status.node_id,
+            "ok": status.ok,
+            "outcome": status.outcome,
+            "detail": status.detail,
+            "rtt_ms": status.rtt_ms,
+            "checked_at": self._clock(),
+        }
 
 
 def _nodes(session: Session, command: EchoNodes) -> list[Node]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from services.echo.handler import EchoHandler
+from services.echo.handler import EchoHandler, SharedPings
 from services.echo.ping import EchoResult, ping
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
@@ -19,8 +19,8 @@ from shared.nodes.peers import peer_of, timeouts_of
 from shared.service import run_service
 from shared.settings import Settings, load
 
-#: Echo commands that one process handles side by side.
-WORKERS = 4
+#: Echo commands that one process handles at the same time; each waits for the slowest of its nodes.
+WORKERS = 16
 
 
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
@@ -31,7 +31,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     def ping_node(node: Node) -> EchoResult:
         return ping(peer_of(node, settings), timeouts)
 
-    handler = EchoHandler(database, publisher, ping_node, utc_now)
+    handler = EchoHandler(database, publisher, SharedPings(ping_node), utc_now)
     router = CommandRouter({EchoNodes: handler}, publisher)
     worker = Worker(broker, "echo", router, workers=WORKERS)
     worker.start()

@@ -6,11 +6,12 @@ Each class carries its CloudEvents `type`; a change that an old consumer would n
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, StrictBool
 
 from shared.contract.envelope import Identifier
+from shared.contract.json_types import JsonDocument
 from shared.contract.text import (
     INTERACTIVE,
     MAX_ROW_ID,
@@ -47,7 +48,7 @@ class RunQuery(Command):
 
     remote: NodeReference
     store: NodeReference
-    criteria: dict[str, Any] = Field(description="See the schema of criteria.")
+    criteria: JsonDocument = Field(description="See the schema of criteria.")
     requested_by: Annotated[str, Field(max_length=128)] = ""
     retrieve: StrictBool = Field(False, description="Retrieve what was kept as soon as the query has ended.")
     priority: Priority = INTERACTIVE

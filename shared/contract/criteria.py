@@ -29,6 +29,7 @@ from shared.contract.criteria_fields import (
     text_list_schema,
     wrong,
 )
+from shared.contract.json_types import JsonObject
 from shared.errors import InvalidInputError
 
 #: The DICOM codes (Modality, 0008,0060) that each modality type stands for, in the order of the form.
@@ -139,7 +140,7 @@ class Criteria(BaseModel):
             name for name in TYPE_ORDER if name in self.types or (name == "SR" and self.include_sr_only)
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return plain values; `parse_criteria` of them gives equal criteria."""
         return self.model_dump(mode="json")
 
@@ -187,7 +188,7 @@ def _at(field: str, sentence: str) -> ValidationError:
     return ValidationError.from_exception_data("Criteria", [details])
 
 
-_SENTENCES: Mapping[str, Callable[[dict[str, Any]], str]] = {
+_SENTENCES: Mapping[str, Callable[[JsonObject], str]] = {
     "bool_type": lambda _: "must be true or false",
     "extra_forbidden": lambda _: "is not a known field",
     "literal_error": lambda _: f"must be one of {', '.join(CODES)}",

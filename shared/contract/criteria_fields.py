@@ -6,11 +6,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from shared.contract.json_types import JsonObject
 from shared.identifiers import Uid
 
 #: Bounds of what is taken from outside; an LO of DICOM has 64 characters, an SH 16 (PS3.5 6.2).
@@ -130,13 +131,13 @@ def _exact(text: str) -> str:
     return text
 
 
-def text_list_schema(items: dict[str, Any], max_items: int) -> WithJsonSchema:
+def text_list_schema(items: JsonObject, max_items: int) -> WithJsonSchema:
     """Return the JSON Schema of a list that may also be written as comma-separated text."""
     texts = {"type": "array", "items": items, "maxItems": max_items}
     return WithJsonSchema({"anyOf": [texts, {"type": "string"}]})
 
 
-def _or_null(schema: dict[str, Any]) -> WithJsonSchema:
+def _or_null(schema: JsonObject) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [schema, {"type": "null"}]})
 
 

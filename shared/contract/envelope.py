@@ -8,11 +8,12 @@ import re
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from shared.contract.json_types import JsonDocument
 from shared.errors import InvalidInputError
 
 #: Larger bodies are refused unread; the largest of ours, a batch of study summaries, stays below 100 KiB.
@@ -49,7 +50,7 @@ class Envelope(BaseModel):
     time: datetime | None = None
     subject: Annotated[str, Field(max_length=128)] | None = None
     datacontenttype: Literal["application/json"] = "application/json"
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: JsonDocument = Field(default_factory=dict)
 
     def encode(self) -> bytes:
         """Return the JSON text, keys in the order of this class."""

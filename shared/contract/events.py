@@ -6,11 +6,12 @@ Each class carries its CloudEvents `type`; a change that an old consumer would n
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contract.envelope import Identifier
+from shared.contract.json_types import JsonDocument
 from shared.contract.text import JobKind, JobStatus, ObjectReference, Payload, Round, Text
 
 
@@ -53,7 +54,7 @@ class Progress(Event):
     job_id: Identifier
     kind: JobKind
     status: JobStatus
-    counts: dict[str, Any]
+    counts: JsonDocument
     note: Text = Field("", description="What the job waits for, if it waits.")
 
 
@@ -86,7 +87,7 @@ class JobEnded(Event):
     job_id: Identifier
     kind: JobKind
     status: JobStatus
-    counts: dict[str, Any]
+    counts: JsonDocument
     failure: str = Field("", max_length=64, description="A stable code where the status is failed.")
     detail: Text = ""
     round: Round = 0
@@ -159,7 +160,7 @@ class NodeProfiled(Event):
     outcome: str
     detail: Text = ""
     requests: int = Field(0, description="C-FINDs that were sent.")
-    profile: dict[str, Any] = Field(description="Each field and its value; null: not measured.")
+    profile: JsonDocument = Field(description="Each field and its value; null: not measured.")
 
 
 class StoredObject(ObjectReference):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from shared.contract.criteria import Criteria
 from shared.contract.envelope import Envelope
+from shared.contract.json_types import JsonDocument
 from shared.contract.messages import COMMANDS, EVENTS, Command, Event, Payload
 
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 
-def message_schema(payload: type[Payload]) -> dict[str, Any]:
+def message_schema(payload: type[Payload]) -> JsonDocument:
     """Return the JSON Schema of one message as it travels: the envelope with its data."""
     data = payload.model_json_schema(mode="serialization" if issubclass(payload, Event) else "validation")
     if "criteria" in data.get("properties", {}):
@@ -30,7 +29,7 @@ def message_schema(payload: type[Payload]) -> dict[str, Any]:
     return head | body | ({"$defs": definitions} if definitions else {})
 
 
-def schemas() -> dict[str, dict[str, Any]]:
+def schemas() -> dict[str, JsonDocument]:
     """Return every schema of the public contract by the type of its message."""
     return {payload.TYPE: message_schema(payload) for payload in (*COMMANDS, *EVENTS)}
 
@@ -56,7 +55,7 @@ def _topics(event: type[Event]) -> list[tuple[str, str]]:
     }[event.__name__]
 
 
-def asyncapi(version: str) -> dict[str, Any]:
+def asyncapi(version: str) -> JsonDocument:
     """Return the AsyncAPI 3 document of the installation whose names start with `doseqr`."""
     return {
         "asyncapi": "3.0.0",
@@ -83,7 +82,7 @@ def asyncapi(version: str) -> dict[str, Any]:
     }
 
 
-def _channels() -> dict[str, Any]:
+def _channels() -> JsonDocument:
     channels = {
         f"commands.{command.ROUTING_KEY}": _channel("commands", command.ROUTING_KEY, command)
         for command in COMMANDS
@@ -94,8 +93,8 @@ def _channels() -> dict[str, Any]:
     return channels
 
 
-def _channel(exchange: str, routing_key: str, payload: type[Payload]) -> dict[str, Any]:
-    channel: dict[str, Any] = {
+def _channel(exchange: str, routing_key: str, payload: type[Payload]) -> JsonDocument:
+    channel: JsonDocument = {
         "address": routing_key,
         "messages": {payload.__name__: {"$ref": f"#/components/messages/{payload.TYPE}"}},
         "bindings": {
@@ -110,7 +109,7 @@ def _channel(exchange: str, routing_key: str, payload: type[Payload]) -> dict[st
     return channel
 
 
-def _operations() -> dict[str, Any]:
+def _operations() -> JsonDocument:
     receive = {_operation("do", command): _action("receive", command) for command in COMMANDS}
     send = {_operation("tell", event): _action("send", event) for event in EVENTS}
     return receive | send
@@ -120,7 +119,7 @@ def _operation(verb: str, payload: type[Command | Event]) -> str:
     return f"{verb}{payload.__name__}"
 
 
-def _action(action: str, payload: type[Command | Event]) -> dict[str, Any]:
+def _action(action: str, payload: type[Command | Event]) -> JsonDocument:
     if issubclass(payload, Command):
         channel = f"commands.{payload.ROUTING_KEY}"
     else:

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import structlog
 
 from shared.backoff import Backoff
 from shared.broker.bridge.protocol import Line, decode_message, encode_message, raise_error, socket_address
 from shared.broker.port import Handler, Message, QueueState, Subscription
+from shared.contract.json_types import JsonObject
 from shared.errors import BrokerAwayError, InvalidInputError, PermanentError
 
 logger = structlog.get_logger(__name__)
@@ -87,7 +88,7 @@ class BridgeClient:
             BrokerAwayError: no process serves, or it does not answer.
         """
         answer = self._ask({"do": "queue_state", "queue": queue})
-        return QueueState(ready=int(answer["ready"]), consumers=int(answer["consumers"]))
+        return QueueState(ready=int(str(answer["ready"])), consumers=int(str(answer["consumers"])))
 
     def dead_letters(self, limit: int) -> NoReturn:  # noqa: ARG002 - the port's
         """Refuse: whoever serves has the dead letters.
@@ -121,7 +122,7 @@ class BridgeClient:
         for subscription in subscriptions:
             subscription.close()
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, request: JsonObject) -> JsonObject:
         with self._lock:
             # A connection from before may have died with its server; a second command with the same id is
             # the same command, so asking again on a new one is safe.
@@ -137,7 +138,7 @@ class BridgeClient:
                 self._drop()
                 raise
 
-    def _exchange(self, line: Line, request: dict[str, Any]) -> dict[str, Any]:
+    def _exchange(self, line: Line, request: JsonObject) -> JsonObject:
         answer = exchange(line, request)
         raise_error(answer)
         return answer
@@ -235,7 +236,7 @@ def connect(path: Path) -> Line:
     return Line(client)
 
 
-def exchange(line: Line, request: dict[str, Any]) -> dict[str, Any]:
+def exchange(line: Line, request: JsonObject) -> JsonObject:
     """Send a request and wait for its answer.
 
     Raises:

@@ -10,9 +10,11 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from shared.broker.port import Message
+from shared.contract.json_types import JsonObject
 from shared.errors import (
     BrokerAwayError,
     DoseQRError,
@@ -42,7 +44,7 @@ class Line:
         self._connection = connection
         self._incoming = connection.makefile("rb")
 
-    def send(self, value: Mapping[str, Any]) -> None:
+    def send(self, value: Mapping[str, JsonValue]) -> None:
         """Send one object.
 
         Raises:
@@ -54,7 +56,7 @@ class Line:
             raise InvalidInputError("", f"a message of {len(line)} bytes does not fit the bridge")
         self._connection.sendall(line)
 
-    def receive(self) -> dict[str, Any] | None:
+    def receive(self) -> JsonObject | None:
         """Wait for one object; None when the other side has ended.
 
         Raises:
@@ -89,9 +91,9 @@ class Line:
         self._incoming.close()
 
 
-def encode_message(message: Message) -> dict[str, Any]:
+def encode_message(message: Message) -> JsonObject:
     """Return a message as a JSON object."""
-    fields: dict[str, Any] = {name: getattr(message, name) for name in _TEXT_FIELDS}
+    fields: JsonObject = {name: getattr(message, name) for name in _TEXT_FIELDS}
     return {
         **fields,
         "headers": dict(message.headers),
@@ -120,7 +122,7 @@ def decode_message(value: object) -> Message:
     return Message(body=body, headers=headers, **{name: value[name] for name in _TEXT_FIELDS})
 
 
-def encode_error(error: DoseQRError) -> dict[str, Any]:
+def encode_error(error: DoseQRError) -> JsonObject:
     """Return an error as an answer; the client sees the nearest class that both sides know."""
     known = next(
         (kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS), PermanentError.__name__
@@ -128,7 +130,7 @@ def encode_error(error: DoseQRError) -> dict[str, Any]:
     return {"error": known, "text": str(error)}
 
 
-def raise_error(answer: Mapping[str, Any]) -> None:
+def raise_error(answer: Mapping[str, JsonValue]) -> None:
     """Raise the error that an answer tells of, if it does.
 
     Raises:

@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -21,6 +20,7 @@ from shared.broker.bridge.protocol import (
     socket_address,
 )
 from shared.broker.port import Broker, Message, Subscription
+from shared.contract.json_types import JsonObject
 from shared.errors import DoseQRError, InvalidInputError, PermanentError
 from shared.private_files import make_private_folder
 
@@ -106,7 +106,7 @@ class _Connection:
         self._sending = threading.Lock()
         self._subscription: Subscription | None = None
         self._thread = threading.Thread(target=self._serve, name="bridge-client", daemon=True)
-        self._answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        self._answers: dict[str, Callable[[JsonObject], JsonObject]] = {
             "command": self._command,
             "event": self._event,
             "queue_state": self._queue_state,
@@ -137,7 +137,7 @@ class _Connection:
             self._line.release()
             self._on_end(self)
 
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, request: JsonObject) -> JsonObject:
         answer = self._answers.get(str(request.get("do")))
         try:
             if answer is None:
@@ -146,26 +146,26 @@ class _Connection:
         except DoseQRError as error:
             return encode_error(error)
 
-    def _command(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _command(self, request: JsonObject) -> JsonObject:
         self._broker.command(decode_message(request.get("message")))
         return {}
 
-    def _event(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _event(self, request: JsonObject) -> JsonObject:
         self._broker.event(decode_message(request.get("message")))
         return {}
 
-    def _queue_state(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _queue_state(self, request: JsonObject) -> JsonObject:
         state = self._broker.queue_state(str(request.get("queue")))
         return {"ready": state.ready, "consumers": state.consumers}
 
-    def _subscribe(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _subscribe(self, request: JsonObject) -> JsonObject:
         keys = request.get("binding_keys")
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise InvalidInputError("binding_keys", "not a list of texts")
         if self._subscription is not None:
             raise InvalidInputError("do", "one subscription for each connection")
         # Its first event waits for the lock under which the answer goes out.
-        self._subscription = self._broker.subscribe(keys, self._pass_on)
+        self._subscription = self._broker.subscribe([str(key) for key in keys], self._pass_on)
         return {}
 
     def _pass_on(self, message: Message) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, Dialect, Integer, MetaData, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from shared.contract.json_types import JsonDocument
 from shared.contract.messages import INTERACTIVE
 
 #: Characters of what a job waits for: with its times it fits in an event.
@@ -51,7 +52,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way of declaring it
         datetime: UtcDateTime(),
-        dict[str, Any]: JSON(none_as_null=True),
+        JsonDocument: JSON(none_as_null=True),
         list[Any]: JSON(none_as_null=True),
         str: Text(),
     }
@@ -116,7 +117,7 @@ class TaskRow(Base):
     job_id: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))
     state: Mapped[str] = mapped_column(String(16), default="pending")
-    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    payload: Mapped[JsonDocument] = mapped_column(default=dict)
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
     queued_at: Mapped[datetime | None]

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from shared.contract.json_types import JsonDocument
 from shared.database.models.base import Base, JobRow, TaskRow
 
 UID = String(64)
@@ -18,7 +19,7 @@ class Query(JobRow):
 
     __tablename__ = "queries"
 
-    criteria: Mapped[dict[str, Any]]
+    criteria: Mapped[JsonDocument]
     rules_version: Mapped[int] = mapped_column(Integer)
     #: The day that "until today" meant when the query was requested.
     today: Mapped[date] = mapped_column(Date)
@@ -59,7 +60,7 @@ class QueryFind(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("queries.id", ondelete="CASCADE"))
     task_id: Mapped[int] = mapped_column(Integer)
     level: Mapped[str] = mapped_column(String(8))
-    keys: Mapped[dict[str, Any]]
+    keys: Mapped[JsonDocument]
     #: Final DIMSE status; none if no final response came.
     status_code: Mapped[int | None] = mapped_column(Integer)
     matches: Mapped[int] = mapped_column(Integer)
@@ -144,5 +145,5 @@ class NodeProfile(Base):
     node_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     #: Host, port and AE titles for which it holds: another address is another archive.
     address: Mapped[str]
-    data: Mapped[dict[str, Any]]
+    data: Mapped[JsonDocument]
     updated_at: Mapped[datetime]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from shared.contract.json_types import JsonDocument
 from shared.database.models.base import Base, JobRow, TaskRow
 from shared.database.models.query import UID
 
@@ -18,7 +18,7 @@ class Retrieve(JobRow):
     __tablename__ = "retrieves"
 
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), index=True)
-    selection: Mapped[dict[str, Any]]
+    selection: Mapped[JsonDocument]
     #: How arrival is known: receipts (our store), commitment (the store node's promise to keep it), find
     #: (a C-FIND to the store node), reported (the PACS's sub-operation counts).
     verification: Mapped[str] = mapped_column(String(16), default="")
@@ -82,7 +82,7 @@ class RetrieveMove(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("retrieves.id", ondelete="CASCADE"))
     task_id: Mapped[int] = mapped_column(Integer)
     level: Mapped[str] = mapped_column(String(8))
-    keys: Mapped[dict[str, Any]]
+    keys: Mapped[JsonDocument]
     status_code: Mapped[int | None] = mapped_column(Integer)
     completed: Mapped[int | None] = mapped_column(Integer)
     warning: Mapped[int | None] = mapped_column(Integer)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from shared.contract.json_types import JsonDocument
 from shared.database.models.base import Base
 from shared.database.models.query import UID
 
@@ -50,7 +51,7 @@ class ReportSummary(Base):
     sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     #: Empty where it was read; otherwise a code for why it could not be.
     unreadable: Mapped[str] = mapped_column(String(32), default="")
-    summary: Mapped[dict[str, Any] | None]
+    summary: Mapped[JsonDocument | None]
     read_at: Mapped[datetime]
 
 
@@ -63,5 +64,5 @@ class CommitmentReport(Base):
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     #: SOP Instance UIDs, and the Failure Reason of each that failed.
     committed: Mapped[list[Any]]
-    failed: Mapped[dict[str, Any]]
+    failed: Mapped[JsonDocument]
     received_at: Mapped[datetime]

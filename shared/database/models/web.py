@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from shared.contract.json_types import JsonDocument
 from shared.database.models.base import Base
 
 
@@ -113,4 +113,4 @@ class AuditEntry(Base):
     #: Name of the API token; empty for what was done on the page.
     token: Mapped[str] = mapped_column(String(64), default="")
     remote_address: Mapped[str] = mapped_column(String(64), default="")
-    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    details: Mapped[JsonDocument] = mapped_column(default=dict)
