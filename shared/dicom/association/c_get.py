@@ -232,8 +232,10 @@ def open_get_association(
     """
     offered = offers(storage_classes)
     contexts = [build_context(STUDY_ROOT_GET)]
-    contexts += [build_context(one, list(transfer_syntaxes)) for one, transfer_syntaxes in offered]
-    taken = list(dict.fromkeys(one for one, _ in offered))
+    contexts += [
+        build_context(sop_class_uid, list(transfer_syntaxes)) for sop_class_uid, transfer_syntaxes in offered
+    ]
+    taken = list(dict.fromkeys(sop_class_uid for sop_class_uid, _ in offered))
     association = open_contexts(
         GetAssociation, peer, contexts, timeouts, taken_abstract_syntaxes=taken, cancellation=cancellation
     )
