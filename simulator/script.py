@@ -19,8 +19,7 @@ from pydantic import (
 )
 
 from simulator.archive.files import studies_in
-from simulator.archive.model import Archive, Instance, Series, Study, StudyList
-from simulator.archive.union import UnitedArchive
+from simulator.archive.model import Archive, Instance, Series, Study, StudyList, UnitedArchive
 from simulator.behaviour import Behaviour
 from simulator.content import RECIPES
 from simulator.content.base import derived_uid, rng_for

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Generic
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select, true, update
+from sqlalchemy import ColumnElement, CursorResult, and_, bindparam, false, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED
 from shared.database.models import TaskRow
-from shared.database.rows import changed_rows
 from shared.jobs.model import Claim, Ending, JobT, RerunRequest
 from shared.jobs.new_task import NewTask
 from shared.jobs.node_load import RUNS, Standings
@@ -260,3 +259,9 @@ class Ledger(Generic[JobT]):
         job = self.job
         turn = and_(job.id == job_id, or_(job.progress_at.is_(None), job.progress_at <= now - every))
         return bool(changed_rows(session.execute(update(job).where(turn).values(progress_at=now))))
+
+
+def changed_rows(result: object) -> int:
+    """Return how many rows an UPDATE or DELETE changed; `result` is that of `Session.execute`."""
+    assert isinstance(result, CursorResult), "only a statement that changes rows has such a number"
+    return result.rowcount

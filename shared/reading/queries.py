@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from shared.database.models.query import Query, QueryObject, QuerySeries, QueryStudy, QueryTask
@@ -267,3 +267,15 @@ def object_json(row: Any) -> dict[str, Any]:
         "decision": row.decision,
         "reason": row.reason,
     }
+
+
+def has_uncounted_series(session: Session, query_id: str) -> bool:
+    """Return whether a query keeps series whose number of objects the PACS does not return."""
+    series = QuerySeries
+    uncounted = exists().where(
+        series.job_id == query_id,
+        series.decision == "keep",
+        series.whole,
+        series.instance_count.is_(None),
+    )
+    return bool(session.scalar(select(uncounted)))

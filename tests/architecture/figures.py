@@ -9,6 +9,7 @@ A checkout's own copy is not needed: an older one can be put beside today's.
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 import sys
 from collections import Counter, defaultdict
@@ -18,6 +19,9 @@ from tests.architecture.source_tree import ROOT, Module, SourceTree, below, sour
 
 #: Lines below which a module that only one other imports counts as a fragment of that one.
 FRAGMENT_LINES = 75
+
+#: Modules that only compose: they import what they register or pass on, and are not read with it.
+COMPOSITIONS = re.compile(r"services/(\w+/main|web/app)\.py|shared/database/models/__init__\.py")
 
 #: Loop variables that do not name what the collection holds.
 EMPTY_LOOP_VARIABLES = {"one", "each"}
@@ -68,16 +72,26 @@ def small_modules(tree: SourceTree) -> list[Module]:
 
 
 def fragments(tree: SourceTree) -> list[str]:
-    """Return the small modules that exactly one other imports."""
-    return [module.path for module in small_modules(tree) if len(tree.importers[module]) == 1]
+    """Return the small modules that exactly one other imports and that must be read together with it.
+
+    Importers that only compose are left out: `main.py` imports a command or a page to register it, and
+    `shared.database.models` a table for its metadata. Each of these is read on its own.
+    """
+    return [
+        module.path
+        for module in small_modules(tree)
+        if [COMPOSITIONS.fullmatch(importer.path) for importer in tree.importers[module]] == [None]
+    ]
 
 
 def fragments_in_their_folder(tree: SourceTree) -> list[str]:
     """Return the fragments whose only importer lies in the same folder."""
+    found = set(fragments(tree))
     return [
         module.path
         for module in small_modules(tree)
-        if [importer.folder for importer in tree.importers[module]] == [module.folder]
+        if module.path in found
+        and [importer.folder for importer in tree.importers[module]] == [module.folder]
     ]
 
 

@@ -17,7 +17,7 @@ SQL_FOLDERS = (
 
 #: SQL elsewhere, each with its reason.
 SQL_ELSEWHERE = {
-    "services/cli/local/verify.py": "the demo counts rows to compare them with files",
+    "services/cli/local/demo.py": "the demo counts rows to compare them with files",
     "services/query/commands.py": "accepts a query in one transaction",
     "services/query/profile/measure_node.py": "deletes what an earlier measurement of the node found",
     "services/query/search/merging.py": "merges the rows of slices that wait",

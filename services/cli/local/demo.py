@@ -1,4 +1,4 @@
-"""`make demo`: query, retrieve and verify on this machine, then end and leave nothing running."""
+"""`make demo`: query, retrieve and verify what lies on disk, then end and leave nothing running."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ import fcntl
 import secrets
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from services.cli.client.echo import echo
-from services.cli.client.jobs import query_and_wait
+from services.cli.client.jobs import JobOutcome, query_and_wait
 from services.cli.client.session import opened_broker, opened_database
 from services.cli.local.ports import free_ports
 from services.cli.local.processes import can_listen, given_url, signals_as_interrupts
 from services.cli.local.rabbitmq import ensure_rabbitmq
 from services.cli.local.system import System, first_order, running
-from services.cli.local.verify import verify
 from services.cli.output.console import line, say
 from services.cli.output.exit_codes import FAILED, CommandError
 from shared.broker.rabbitmq.connection import remove_topology
 from shared.clock import utc_now
+from shared.database.models.retrieve import RetrieveObject
+from shared.database.models.store import StoredObject
 from shared.errors import BrokerAwayError
 from shared.logs import configure
 from shared.nodes.nodes import list_nodes
+from shared.reading.queries import query_head
+from shared.reading.retrieves import retrieve_json
 from shared.settings import Settings, load
 
 #: Says that a folder was made by the demo and may be wiped by it.
@@ -121,3 +128,56 @@ def _own_topology(settings: Settings) -> Iterator[None]:
                 remove_topology(settings.amqp_url, settings.amqp_prefix)
             except BrokerAwayError as error:
                 say(f"The queues {settings.amqp_prefix}.* may be left: {error}")
+
+
+@dataclass
+class Verification:
+    """What to show, and what is wrong."""
+
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def verify(session: Session, outcome: JobOutcome, objects_dir: Path) -> Verification:
+    """Compare what the query kept with what the retrieve requested, what arrived, and what is on disk."""
+    report = Verification()
+    query = query_head(session, outcome.query_id)
+    counts = query["counts"]
+    report.lines.append(
+        f"Query     {query['status']}: {counts['found']} studies found, {counts['kept']} kept "
+        f"in {query['finds']} C-FINDs"
+    )
+    report.lines += [f"  {kind:<7} {number} studies" for kind, number in counts["by_type"].items()]
+    if query["status"] != "completed" or not counts["kept"]:
+        report.problems.append(f"query: {query['status']} {query['failure']} {query['detail']}".rstrip())
+    if outcome.retrieve_id is None:
+        report.problems.append("there was no retrieve")
+    else:
+        _verify_retrieve(session, outcome.retrieve_id, objects_dir, report)
+    return report
+
+
+def _verify_retrieve(session: Session, retrieve_id: str, objects_dir: Path, report: Verification) -> None:
+    retrieve = retrieve_json(session, retrieve_id)
+    counts = retrieve["counts"]
+    report.lines.append(
+        f"Retrieve  {retrieve['status']}: {counts['asked']} objects asked, {counts['arrived']} arrived"
+    )
+    if retrieve["status"] != "completed" or not counts["asked"]:
+        report.problems.append(f"retrieve: {retrieve['status']} {retrieve['failure']} {retrieve['detail']}")
+    if counts["asked"] != counts["arrived"]:
+        report.problems.append(f"{counts['asked'] - counts['arrived']} objects did not arrive")
+    rows = session.execute(
+        select(RetrieveObject.sop_instance_uid, StoredObject.path, StoredObject.size_bytes)
+        .outerjoin(StoredObject, StoredObject.sop_instance_uid == RetrieveObject.sop_instance_uid)
+        .where(RetrieveObject.job_id == retrieve_id, RetrieveObject.state == "arrived")
+    ).all()
+    absent = [row for row in rows if not row.path or not _is_file(objects_dir / row.path)]
+    report.lines.append(f"Store     {len(rows) - len(absent)} of {len(rows)} objects are on disk")
+    report.problems += [f"{row.sop_instance_uid} is not on disk" for row in absent[:10]]
+    if len(rows) != counts["arrived"]:
+        report.problems.append(f"the ledger has {len(rows)} rows of arrived objects")
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,8 +17,8 @@ from services.cli.client.session import own_store
 from services.cli.commands.ready import wait_until_ready
 from services.cli.commands.serve import Service, command_line
 from services.cli.commands.simulate import demo_ae_title
-from services.cli.local.demo_pacs import demo_pacs
 from services.cli.local.ports import free_ports
+from services.cli.local.private_rabbitmq import is_listening
 from services.cli.local.processes import last_lines, process, undisturbed
 from services.cli.output.exit_codes import FAILED, CommandError
 from shared.clock import utc_now
@@ -45,6 +46,12 @@ _SHARED = (
     "web_host",
     "web_port",
 )
+
+
+#: Seconds that the demo PACS may take to make up its studies.
+PACS_TIMEOUT_S = 30.0
+#: Seconds between two attempts to connect to it.
+POLL_INTERVAL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +166,27 @@ def first_order(database: Database, settings: Settings, today: date) -> QueryOrd
     with database.read() as session:
         store = next(node for node in list_nodes(session, "store") if is_own_store(node, settings))
         return QueryOrder(find_node(session, PACS_NAME, "remote"), store, criteria, retrieve=True)
+
+
+@contextlib.contextmanager
+def demo_pacs(settings: Settings, port: int, log: Path) -> Iterator[None]:
+    """Run the demo PACS on this port of 127.0.0.1 for the time of the block.
+
+    Raises:
+        CommandError: it ended, or did not begin to listen.
+    """
+    store = f"{settings.store_ae_title}={settings.store_address}:{settings.store_port}"
+    command = command_line("simulate", "--port", str(port), "--destination", store)
+    with process(command, log) as started:
+        _await_pacs(started, port, log)
+        yield
+
+
+def _await_pacs(started: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + PACS_TIMEOUT_S
+    while not is_listening(port):
+        if started.poll() is not None or time.monotonic() > deadline:
+            raise CommandError(
+                FAILED, "failed", f"The demo PACS did not begin to listen on port {port}:\n{last_lines(log)}"
+            )
+        time.sleep(POLL_INTERVAL_S)

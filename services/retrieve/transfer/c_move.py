@@ -1,19 +1,21 @@
-"""Sends the C-MOVEs (or C-GETs) of one task over kept associations, one after another, and records each."""
+"""Sends the C-MOVEs or C-GETs of one task over kept associations, one after another, and records each."""
 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
+from pydicom.dataset import Dataset
 
 from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import add_counts
 from services.retrieve.ledger.outcomes import move_row, save_move
+from services.retrieve.ledger.selection import kept_classes
 from services.retrieve.planning.attempts import DESTINATION_UNKNOWN, Attempt, FinalResponse, MoveAttempts
 from services.retrieve.planning.moves import Move
-from services.retrieve.transfer.c_get import GetScu
 from shared.clock import Clock
 from shared.database.session import Database
 from shared.dicom.association.c_get import Fetched
@@ -34,6 +36,48 @@ TASK_BUDGET_S = 120.0
 
 #: Seconds between two updates of the PACS's own counters while a request runs.
 PROGRESS_INTERVAL_S = 1.0
+
+
+#: Jobs whose storage classes are kept in memory; forgetting one costs two statements.
+_REMEMBERED_JOBS = 100
+
+
+class GetScu:
+    """Sends C-GETs over associations that are negotiated for what a job needs."""
+
+    def __init__(self, database: Database, pool: AssociationPool) -> None:
+        self._database = database
+        self._pool = pool
+        self._classes: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+
+    def fetch(
+        self,
+        context: RetrieveContext,
+        identifier: Dataset,
+        on_progress: Callable[[SubOperations], None],
+        cancellation: Cancellation,
+    ) -> Fetched:
+        """Fetch what the identifier names, and send it on to the store node.
+
+        Raises:
+            PeerError: there is no association with one of the two.
+            InterruptedWorkError: a stop was requested.
+            DatabaseAwayError: the database is away.
+        """
+        with self._pool.get(context.remote, self._classes_of(context), cancellation) as association:
+            return association.c_get(
+                identifier, context.store, self._pool.timeouts, on_progress, cancellation
+            )
+
+    def _classes_of(self, context: RetrieveContext) -> tuple[str, ...]:
+        classes = self._classes.get(context.job_id)
+        if classes is None:
+            with self._database.read() as session:
+                classes = kept_classes(session, context.query_id)
+            self._classes[context.job_id] = classes
+            while len(self._classes) > _REMEMBERED_JOBS:
+                self._classes.popitem(last=False)
+        return classes
 
 
 class MoveScu:

@@ -1,10 +1,14 @@
-"""The receiving part of a store: association, folder, index, announcement; one for each process."""
+"""The receiving part of a store: association, folder, index, announcement; one for each process.
+
+Who may send, and how: calling AE titles, and TLS (PS3.15 annex B.12).
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -17,13 +21,13 @@ from services.store.metrics.counters import StoreCounters
 from services.store.objects.disk_space import DiskSpace
 from services.store.objects.folder import ObjectFolder
 from services.store.scp.commitment_reports import ReportKeeper
-from services.store.scp.security import admission, tls_context
 from services.store.scp.server import StoreScp
 from services.store.store_object import CStoreHandler
 from shared.broker.factory import open_broker
 from shared.broker.port import Broker
 from shared.database.clock import DatabaseClock
 from shared.database.session import Database
+from shared.errors import PermanentError
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
@@ -35,6 +39,38 @@ log = structlog.get_logger(__name__)
 NAME = "store"
 #: Seconds by which a response precedes the sender's time-out, taken to be like our own.
 RESPONSE_MARGIN_S = 10.0
+
+
+class SecurityError(PermanentError):
+    """The TLS files cannot be used."""
+
+
+def admission(settings: Settings) -> Callable[[str], bool]:
+    """Return a function that decides whether a calling AE title may associate."""
+    allowed = frozenset(settings.store_calling_ae_titles)
+    return lambda calling_ae_title: not allowed or calling_ae_title.strip() in allowed
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """Return the TLS context of the settings; None where TLS is off.
+
+    Raises:
+        SecurityError: a file cannot be read, or does not hold what it should.
+    """
+    if not settings.store_tls_cert:
+        if settings.store_tls_key or settings.store_tls_client_ca:
+            raise SecurityError("DOSEQR_STORE_TLS_CERT: is missing while other settings of TLS are there")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.store_tls_cert, settings.store_tls_key or None)
+        if settings.store_tls_client_ca:
+            context.load_verify_locations(settings.store_tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:
+        raise SecurityError(f"DOSEQR_STORE_TLS_…: cannot be used: {error.strerror or error}") from error
+    return context
 
 
 class Receiver:

@@ -9,7 +9,7 @@ import pytest
 
 from services.cli.commands.ready import quiet_store
 from services.echo.ping import ping
-from services.store.scp.security import SecurityError
+from services.store.scp.receiver_process import SecurityError
 from shared.database.models import Node
 from shared.dicom.tls import PeerTls
 from shared.nodes.peers import own_store_of, peer_of, timeouts_of

@@ -19,7 +19,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from simulator.network.connection import PacsServer  # noqa: F401 (switches pynetdicom's logging of identifiers off)
 from simulator.scp import ScriptedPacs
-from simulator.transfer.requestor import PacsRequestor, raw_socket
+from simulator.transfer.c_store import PacsRequestor, raw_socket
 
 FIND = str(StudyRootQueryRetrieveInformationModelFind)
 MOVE = str(StudyRootQueryRetrieveInformationModelMove)

@@ -19,9 +19,8 @@ from services.cli.client.session import (
     who,
 )
 from services.cli.output.console import JsonOption, block, line, print_json, say, table
-from services.cli.output.decisions import print_why
 from services.cli.output.progress import reporting
-from services.cli.output.summaries import print_job
+from services.cli.output.summaries import print_job, print_why
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED, CancelJob
 from shared.database.models.query import Query

@@ -1,9 +1,11 @@
-"""`doseqr query` and `doseqr retrieve`."""
+"""`doseqr query` and `doseqr retrieve`, and the identifiers that a query takes from options or a file."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from sqlalchemy.orm import Session
@@ -26,14 +28,15 @@ from services.cli.client.session import (
     require_workers,
     settings_of_command,
 )
-from services.cli.commands.jobs.identifier_options import identifiers
 from services.cli.output.console import JsonOption, line, print_json, say
 from services.cli.output.exit_codes import OK, usage
 from services.cli.output.summaries import print_job
 from shared.clock import utc_now
 from shared.contract.criteria import CODES, parse_criteria
+from shared.contract.identifier_lines import identifier_lines
 from shared.contract.messages import BACKGROUND, INTERACTIVE, JobPriority
 from shared.database.session import Database
+from shared.errors import InvalidInputError
 from shared.identifiers import parse_uid
 from shared.nodes.nodes import find_node
 from shared.querying.estimate_text import sentence
@@ -47,6 +50,13 @@ Terms = Annotated[list[str] | None, typer.Option(metavar="T")]
 BackgroundOption = Annotated[
     bool, typer.Option("--background", help="Nobody waits for it: others go before, as with a schedule.")
 ]
+
+
+#: Stands for standard input in place of a file's name.
+STANDARD_INPUT = "-"
+
+#: Bytes of a file of identifiers, one a line: far more than the identifiers that one query takes.
+MAX_FILE_BYTES = 1024 * 1024
 
 
 def query(
@@ -285,3 +295,47 @@ def print_retrieve(
             print_json(retrieve_json(session, retrieve_id))
         elif job is not None:
             print_job(session, job)
+
+
+def identifiers(field: str, given: Sequence[str], file: str | None) -> list[str]:
+    """Return the identifiers of the options and of the file of one field of criteria.
+
+    Raises:
+        InvalidInputError: the file cannot be read, holds none, or a line is malformed; names the line.
+    """
+    if file is None:
+        return list(given)
+    try:
+        found = identifier_lines(field, _file_text(file))
+    except OSError as error:
+        raise InvalidInputError(field, f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidInputError(field, f"{_shown_file(file)} is no text in UTF-8") from None
+    except _FileTooLargeError:
+        raise InvalidInputError(field, f"{_shown_file(file)} is larger than {MAX_FILE_BYTES} bytes") from None
+    if not found:
+        raise InvalidInputError(field, f"{_shown_file(file)} holds none")
+    return [*given, *found]
+
+
+class _FileTooLargeError(Exception):
+    """A file holds more than is read."""
+
+
+def _file_text(name: str) -> str:
+    """Return what a file holds; a mark of byte order, which some editors write, is no part of it."""
+    if name == STANDARD_INPUT:
+        return _bounded_file(sys.stdin.buffer).decode("utf-8-sig")
+    with Path(name).open("rb") as file:
+        return _bounded_file(file).decode("utf-8-sig")
+
+
+def _bounded_file(file: BinaryIO) -> bytes:
+    content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise _FileTooLargeError
+    return content
+
+
+def _shown_file(name: str) -> str:
+    return "standard input" if name == STANDARD_INPUT else name

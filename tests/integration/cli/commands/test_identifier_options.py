@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.commands.jobs.identifier_options import MAX_FILE_BYTES
+from services.cli.commands.jobs.query import MAX_FILE_BYTES
 from shared.contract.messages import RunQuery
 from tests.support.services.cli import Doseqr
 from tests.support.services.fake_services import FakeServices

@@ -9,9 +9,9 @@ import pytest
 from services.cli.client.session import service_of
 from services.cli.commands.simulate import destination_of
 from services.cli.local.processes import with_environment
-from services.cli.output.decisions import print_why
 from services.cli.output.exit_codes import CommandError
 from services.cli.output.progress import in_words
+from services.cli.output.summaries import print_why
 from shared.contract.envelope import new_id, retrieve_id_after, valid_id
 from tests.support.jobs.rows import a_query, a_retrieve
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.worker_shares import SPARE_THREADS, WorkerShares
+from shared.jobs.runner import SPARE_THREADS, WorkerShares
 
 
 def hold(shares: WorkerShares, stack: ExitStack, node_id: int, times: int) -> int:

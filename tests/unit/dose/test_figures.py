@@ -1,4 +1,4 @@
-"""Units of dose area products in the spellings of devices."""
+"""Figures: units of dose area products in the spellings of devices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dose.units import dap_factor
+from shared.dose.figures import dap_factor
 
 #: 1.5 Gy.cm2 in each unit.
 SPELLINGS = [
