@@ -13,9 +13,9 @@ from services.query.ledger.finds import FindLog, FindRecord
 from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import find_without_refused_keys
 from shared.clock import Clock
-from shared.dicom.association.c_find import FindResult
 from shared.dicom.association.establishment import Peer
 from shared.dicom.cancellation import Cancellation
+from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import (
     image_identifier,
     relational_series_identifier,
@@ -27,6 +27,7 @@ from shared.dicom.query.matches import (
     SeriesMatch,
     StudyMatch,
     object_match,
+    objects_of_series,
     series_match,
     study_match,
 )
@@ -72,7 +73,7 @@ class FindScu:
         """
         identifier = series_identifier([study_instance_uid])
         keys = {"study_instance_uid": study_instance_uid}
-        matches = _complete(self._find("SERIES", identifier, keys, series_match))
+        matches = self._find("SERIES", identifier, keys, series_match).complete_matches()
         return [match for match in matches if match.study_instance_uid in (None, study_instance_uid)]
 
     def find_objects(self, study_instance_uid: str, series_instance_uid: str) -> Sequence[ObjectMatch]:
@@ -83,8 +84,8 @@ class FindScu:
         """
         identifier = image_identifier([study_instance_uid], [series_instance_uid])
         keys = {"study_instance_uid": study_instance_uid, "series_instance_uid": series_instance_uid}
-        matches = _complete(self._find("IMAGE", identifier, keys, object_match))
-        return [match for match in matches if match.series_instance_uid in (None, series_instance_uid)]
+        matches = self._find("IMAGE", identifier, keys, object_match).complete_matches()
+        return objects_of_series(matches, series_instance_uid)
 
     def find_series_of_studies(self, study_instance_uids: Sequence[str]) -> FindResult[SeriesMatch]:
         """Find the series of many studies with a list of UIDs."""
@@ -140,14 +141,3 @@ class FindScu:
             )
         )
         return result
-
-
-def _complete(result: FindResult[T]) -> list[T]:
-    """Return the matches of a complete result.
-
-    Raises:
-        PeerError, InterruptedWorkError: it is not complete.
-    """
-    if result.error is not None:
-        raise result.error
-    return result.matches

@@ -9,21 +9,20 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from shared.database.models.retrieve import Retrieve, RetrieveObject, RetrieveTask
+from shared.reading.rate_text import rate_text
 
 #: Seconds over which the rate is taken: long enough to be steady, short enough to follow the PACS.
 PACE_WINDOW_S = 30.0
 
-_MINUTE_S, _HOUR_S = 60, 3600
-
 #: States of tasks that are still to be done.
 _OPEN = ("pending", "queued", "running")
-#: Tasks looked at: one first request among them is enough to expect more.
+#: Tasks that are read: one first request among them is enough to expect more.
 _TASKS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The rate of the last half minute; `left_s` is None where no time can be told."""
+    """The rate of the last half minute; `left_s` is None where it is not known."""
 
     per_s: float
     left_s: float | None
@@ -31,25 +30,10 @@ class Pace:
     waits_for_rest: bool
 
     def __str__(self) -> str:
-        """Return it in words for people; empty where nothing can be said."""
+        """Return it as text for people; empty where nothing arrives."""
         if self.waits_for_rest:
             return "waiting for the rest"
-        if not self.per_s:
-            return ""
-        rate = (
-            f"{self.per_s:.1f} objects a second"
-            if self.per_s >= 1
-            else f"{self.per_s * 60:.1f} objects a minute"
-        )
-        return rate if self.left_s is None else f"{rate}, about {_in_words(self.left_s)} left"
-
-
-def _in_words(seconds: float) -> str:
-    """Return a duration, rounded up to seconds, minutes or tenths of an hour."""
-    whole = int(seconds) + 1
-    if whole < _MINUTE_S:
-        return f"{whole} s"
-    return f"{-(-whole // _MINUTE_S)} min" if whole < _HOUR_S else f"{whole / _HOUR_S:.1f} h"
+        return rate_text(self.per_s, self.left_s, "object", "objects") if self.per_s else ""
 
 
 def pace_of(session: Session, retrieve: Retrieve, now: datetime) -> Pace | None:

@@ -57,11 +57,6 @@ IMPURE = {
 #: Of `io`, but no input or output.
 IN_MEMORY = frozenset({"io.BytesIO", "io.StringIO"})
 
-#: Declared pure, and import what is not.
-TO_MEND = {
-    "services/query/search/splitting.py",
-}
-
 PACKAGES_OF_PURE_MODULES = tuple(
     f"{module.folder}/"
     for module in source_tree().modules
@@ -71,7 +66,7 @@ PACKAGES_OF_PURE_MODULES = tuple(
 
 def is_pure(module: Module) -> bool:
     declared = re.search(r"\bpure\b", module.docstring, re.IGNORECASE) is not None
-    return module.path not in NOT_PURE | TO_MEND and (
+    return module.path not in NOT_PURE and (
         declared or module.path.startswith(PURE + PACKAGES_OF_PURE_MODULES)
     )
 

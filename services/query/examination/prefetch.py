@@ -16,8 +16,8 @@ from services.query.profile.learner import Learner
 from services.query.rules.decide import decide
 from services.query.rules.model import KnownObjects, Needs
 from shared.contract.criteria import Criteria
-from shared.dicom.association.c_find import FindResult
 from shared.dicom.errors import InterruptedWorkError, Outcome
+from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 from shared.errors import DoseQRError
 from shared.querying.profile import SHORT_LIST_LENGTH

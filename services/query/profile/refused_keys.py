@@ -8,8 +8,8 @@ from typing import TypeVar
 from pydicom.dataset import Dataset
 
 from services.query.profile.learner import Learner
-from shared.dicom.association.c_find import FindResult
 from shared.dicom.errors import PeerError
+from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import OPTIONAL_KEYS, without
 
 T = TypeVar("T")

@@ -23,8 +23,8 @@ from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
 from shared.database.models import QueryStudy, QueryTask
 from shared.database.session import Database
-from shared.dicom.association.c_find import FindResult
 from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.model import Claim
 from shared.querying.payloads import WindowSlice

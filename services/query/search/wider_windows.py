@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 
 from services.query.profile.sample import SUSPICIOUS
-from shared.dicom.association.c_find import FindResult
 from shared.dicom.errors import InterruptedWorkError
+from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.matches import StudyMatch
 from shared.querying.slices import Slice
 

@@ -45,8 +45,8 @@ from shared.contract.criteria import window as requested_days
 from shared.contract.reasons import Reason, sentence
 from shared.database.models import QueryTask
 from shared.database.session import Database
-from shared.dicom.association.c_find import FindResult
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask

@@ -10,11 +10,10 @@ from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import keep_unlisted, name_objects
 from services.retrieve.planning.moves import MoveCapabilities, split_long
 from services.retrieve.planning.payloads import SeriesKey, expect_tasks, move_tasks
+from services.retrieve.transfer.find_objects import find_objects
 from shared.database.session import Session
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, PeerError
-from shared.dicom.query.identifiers import image_identifier
-from shared.dicom.query.matches import object_match
+from shared.dicom.errors import PeerError
 from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
@@ -79,11 +78,7 @@ class NameInstancesTask:
     def _find_objects(
         self, context: RetrieveContext, key: SeriesKey, cancellation: Cancellation
     ) -> SopClasses:
-        with self._pool.find(context.remote, cancellation) as association:
-            result = association.c_find(image_identifier([key[0]], [key[1]]), object_match, cancellation)
-        if isinstance(result.error, (PeerError, InterruptedWorkError)):
-            raise result.error
-        matches = (match for match in result.matches if match.series_instance_uid in (None, key[1]))
+        matches = find_objects(self._pool, context.remote, *key, cancellation)
         return {match.sop_instance_uid: match.sop_class_uid or "" for match in matches}
 
 

@@ -13,12 +13,11 @@ from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.arrived import receipts
 from services.retrieve.planning.arrivals import Arrivals
 from services.retrieve.planning.moves import SeriesPart
+from services.retrieve.transfer.find_objects import find_objects
 from shared.backoff import Backoff
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
-from shared.dicom.query.identifiers import image_identifier
-from shared.dicom.query.matches import object_match
 from shared.node_access.pool import AssociationPool
 
 log = structlog.get_logger(__name__)
@@ -141,16 +140,8 @@ class ArrivalCheck:
         return arrivals
 
     def _find(self, context: RetrieveContext, part: SeriesPart, cancellation: Cancellation) -> Arrivals:
-        identifier = image_identifier([part.study_instance_uid], [part.series_instance_uid])
-        with self._pool.find(context.store, cancellation) as association:
-            result = association.c_find(identifier, object_match, cancellation)
-        if result.error is not None:
-            raise result.error
-        uids = {
-            match.sop_instance_uid
-            for match in result.matches
-            if match.series_instance_uid in (None, part.series_instance_uid)
-        }
+        matches = find_objects(self._pool, context.store, *part.key, cancellation)
+        uids = {match.sop_instance_uid for match in matches}
         if part.unlisted:
             return Arrivals(unlisted={part.key: uids} if uids else {})
         return Arrivals(sop_instance_uids=uids & set(part.sop_instance_uids))

@@ -1,4 +1,7 @@
-"""How far jobs are: a fraction that never falls, the rate of the last seconds, and the time left."""
+"""How far queries are: a fraction that never falls, the rate of the last seconds, and the time left.
+
+The rate of a retrieve is read from its rows (`shared.reading.retrieve_pace`), for the page as for `doseqr`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ SEARCH_SHARE = 0.4
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """JobProgress of a job; rate and time are None where nothing has moved lately."""
+    """The progress of a job; rate and time are None where nothing has moved lately."""
 
     fraction: float
     per_s: float | None = None

@@ -11,8 +11,8 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from services.web.security.sessions import audit
-from services.web.views.formatting import duration
 from shared.errors import DatabaseAwayError
+from shared.reading.rate_text import duration
 
 log = structlog.get_logger(__name__)
 

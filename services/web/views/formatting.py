@@ -17,6 +17,7 @@ from services.web.views.report_text import REPORT_KINDS, UNREADABLE_REASONS, key
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
 from shared.database.models import Query, Retrieve
+from shared.reading.rate_text import duration
 from shared.reading.retrieves import ARRIVAL_WORDS
 
 EN_DASH = "\N{EN DASH}"
@@ -30,7 +31,6 @@ STATUS_LOOKS = {
     "failed": ("danger", "✕"),
     "cancelled": ("secondary", EN_DASH),
 }
-_MINUTE_S, _HOUR_S = 60, 3600
 
 _IN_BRACKETS = re.compile(r"\s*\(([^()]*)\)")
 
@@ -95,17 +95,6 @@ def day(value: str | None) -> str:
     if value and len(value) == da_length and value.isdecimal():
         return f"{value[:4]}-{value[4:6]}-{value[6:]}"
     return value or EN_DASH
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as text, rounded up to seconds or minutes."""
-    whole = int(seconds) + 1
-    if whole < _MINUTE_S:
-        return f"{whole} s"
-    if whole < _HOUR_S:
-        return f"{-(-whole // _MINUTE_S)} min"
-    hours, rest = divmod(-(-whole // _MINUTE_S), 60)
-    return f"{hours} h {rest} min"
 
 
 def waiting_text(job: Query | Retrieve) -> Markup:

@@ -1,4 +1,4 @@
-"""JobProgress of a job: the panel of the query page and of the job page."""
+"""The progress of a job: the panel of the query page and of the job page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.web.live.progress import JobProgress, query_fraction
 from services.web.live.service_status import Complaint
 from services.web.pending_commands import PendingCommand, PendingCommands
 from services.web.views.criteria_text import LABELS, readable_problem
-from services.web.views.formatting import duration, figure, waiting_text
+from services.web.views.formatting import figure, waiting_text
 from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
@@ -21,6 +21,7 @@ from shared.database.models import Node, Query, Retrieve
 from shared.nodes.nodes import is_own_store
 from shared.reading.jobs import get_job
 from shared.reading.queries import by_reason, by_type, has_uncounted_series
+from shared.reading.rate_text import rate_text
 from shared.reading.retrieve_pace import pace_of
 from shared.reading.retrieves import retrieve_counts
 
@@ -68,7 +69,10 @@ class QueryView:
         """Rate and time left, while they are known."""
         if self.ended or self.waits_for:
             return ""
-        return _pace(self.progress, "study", "studies")
+        progress = self.progress
+        if progress.per_s is None:
+            return ""
+        return rate_text(progress.per_s, progress.left_s, "study", "studies")
 
     @property
     def retrievable(self) -> bool:
@@ -325,18 +329,9 @@ def retrieve_view(session: Session, components: Components, job: Retrieve) -> Re
     )
 
 
-def _progress(components: Components, job: Query | Retrieve, fraction: float, done: int) -> JobProgress:
+def _progress(components: Components, job: Query, fraction: float, done: int) -> JobProgress:
     now_s = components.clock().timestamp()
     return components.progress.add(f"{job.id} {job.round}", now_s, fraction, done)
-
-
-def _pace(progress: JobProgress, singular: str, plural: str) -> str:
-    if progress.per_s is None:
-        return ""
-    per_s = progress.per_s
-    rate, unit = (per_s, "second") if per_s >= 1 else (per_s * 60, "minute")
-    text = f"{rate:.1f} {singular if rate == 1 else plural} a {unit}"
-    return f"{text}, about {duration(progress.left_s)} left" if progress.left_s is not None else text
 
 
 def _trouble(job: Query | Retrieve) -> str:

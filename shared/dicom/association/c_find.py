@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydicom.dataset import Dataset
 
@@ -19,6 +18,7 @@ from shared.dicom.association.operation_deadline import (
 )
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.match_elements import MalformedMatchError, Match, match_of
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
 from shared.dicom.status import status_error
@@ -42,25 +42,6 @@ MAX_RESPONSE_BYTES = 64 << 20
 MAX_REPEATS = 10_000
 #: Responses to one C-FIND beyond which it is aborted: a peer that never ends must not fill the memory.
 MAX_RESPONSES = 500_000
-
-
-@dataclass(slots=True)
-class FindResult(Generic[T]):
-    """The result of one C-FIND; only a complete one holds all matches there are."""
-
-    matches: list[T] = field(default_factory=list)
-    #: Matches that could not be read, and what was wrong with the first of them.
-    broken: int = 0
-    problem: str = ""
-    #: Final status; None if no final response came.
-    status_code: int | None = None
-    error: PeerError | InterruptedWorkError | None = None
-    duration_ms: int = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether the peer ended with success and every match was readable."""
-        return self.error is None
 
 
 class FindAssociation(OperationAssociation):

@@ -7,6 +7,7 @@ freed of what databases refuse. A match without a valid UID of its level is no m
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared.dicom.query.match_elements import MalformedMatchError, Match, attribute_name
@@ -78,6 +79,11 @@ class ObjectMatch:
     instance_number: int | None = None
     study_instance_uid: str | None = None
     series_instance_uid: str | None = None
+
+
+def objects_of_series(matches: Iterable[ObjectMatch], series_instance_uid: str) -> list[ObjectMatch]:
+    """Return the matches without those that name another series: some PACS match on the study alone."""
+    return [match for match in matches if match.series_instance_uid in (None, series_instance_uid)]
 
 
 def returned(text: str | None) -> str | None:

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
 from shared.dicom.query.match_elements import CUT_MARK, TEXT_MAX_LENGTH, MalformedMatchError, Match, match_of
-from shared.dicom.query.matches import object_match, series_match, study_match
+from shared.dicom.query.matches import ObjectMatch, object_match, objects_of_series, series_match, study_match
 
 STUDY_DESCRIPTION = b"\x08\x00\x30\x10"
 SPECIFIC_CHARACTER_SET = b"\x08\x00\x05\x00"
@@ -179,3 +179,16 @@ def test_a_uid_that_cannot_be_read_is_named_with_its_tag():
         study_match(given)
     # Then
     assert str(caught.value) == "its Study Instance UID (0020,000D) must have at most 64 characters"
+
+
+def test_objects_that_name_another_series_are_left_out() -> None:
+    # Given: the second is returned without its series
+    matches = [
+        ObjectMatch("1.1.1", series_instance_uid="1.1"),
+        ObjectMatch("1.1.2"),
+        ObjectMatch("1.2.1", series_instance_uid="1.2"),
+    ]
+    # When
+    kept = objects_of_series(matches, "1.1")
+    # Then
+    assert [match.sop_instance_uid for match in kept] == ["1.1.1", "1.1.2"]
