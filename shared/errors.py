@@ -35,6 +35,10 @@ class SettingsError(PermanentError):
     """A setting is missing or malformed; names it and the expected form."""
 
 
+class SchemaUnknownError(PermanentError):
+    """The database belongs to another version of DoseQR."""
+
+
 class BrokerAwayError(RetriableError):
     """The broker cannot be reached or went away."""
 

@@ -17,7 +17,13 @@ from shared.broker.topology import QUEUES
 from shared.contract.messages import WorkerHeartbeat
 from shared.database.migrate import migrate
 from shared.database.session import Database
-from shared.errors import BrokerAwayError, DatabaseAwayError, PermanentError, RetriableError
+from shared.errors import (
+    BrokerAwayError,
+    DatabaseAwayError,
+    PermanentError,
+    RetriableError,
+    SchemaUnknownError,
+)
 from shared.health import HealthServer
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
@@ -29,8 +35,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two heartbeats.
 HEARTBEAT_S = 10.0
-#: Exit code of a service that cannot start, however long it waits.
-EXIT_FAILED = 5
+#: Exit codes of a service that cannot start, however long it waits: for its database, for another reason.
+EXIT_AWAY, EXIT_FAILED = 4, 5
 #: Pauses between attempts to reach what a service cannot begin without.
 STARTING = Backoff(0.5, 10.0)
 
@@ -65,7 +71,7 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         except PermanentError as error:
             # Whoever starts the process again gets the same sentence, not a traceback.
             log.critical("cannot start", error=str(error))
-            return EXIT_FAILED
+            return EXIT_AWAY if isinstance(error, SchemaUnknownError) else EXIT_FAILED
         if ready:
             start(settings, broker, database, lifecycle)
             start_heartbeat(name, broker, lifecycle)

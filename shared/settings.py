@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.errors import InvalidInputError, SettingsError
 from shared.identifiers import AeTitle
+from shared.node_access.limits import parse_zone
 
 PREFIX = "DOSEQR_"
 
@@ -35,9 +37,45 @@ def _calling_ae_title(value: str) -> str:
         raise ValueError(error.problem) from error
 
 
+#: What urlsplit finds wrong with a URL may repeat a part of its password, so this stands in for it.
+_NOT_ENCODED = (
+    "must be a URL in which the user and the password are percent-encoded: / as %2F, # as %23, ? as %3F, "
+    "@ as %40, : as %3A, [ as %5B, ] as %5D, % as %25"
+)
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of a URL.
+
+    Raises:
+        ValueError: it has none, or an unencoded character of the password ends its host.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(_NOT_ENCODED) from None
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError(_NOT_ENCODED)
+    return parts
+
+
 def _amqp_url(value: str) -> str:
-    if urlsplit(value).scheme not in ("amqp", "amqps", "memory"):
+    if _split(value).scheme not in ("amqp", "amqps", "memory"):
         raise ValueError("expected amqp://, amqps:// or memory://")
+    return value
+
+
+def _database_url(value: str) -> str:
+    _, separator, rest = value.partition("://")
+    # SQLAlchemy ends the password at the first @ and takes the rest of it for the host.
+    if value and (not separator or (not value.startswith("sqlite") and rest.count("@") > 1)):
+        raise ValueError(_NOT_ENCODED)
+    return value
+
+
+def _time_zone(value: str) -> str:
+    parse_zone(value)
     return value
 
 
@@ -49,7 +87,7 @@ def _command(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def _importer_url(value: str) -> str:
     if value:
-        parts = urlsplit(value)
+        parts = _split(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError("expected http:// or https://, with a host")
         if not value.isascii() or any(character.isspace() or character < "!" for character in value):
@@ -90,7 +128,7 @@ class Settings(BaseSettings):
         description="The folder of received objects, the SQLite database and logs; the default lies in the "
         "checkout, or is ~/.local/share/doseqr without one.",
     )
-    database_url: str = Field(
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         "",
         description="SQLite or PostgreSQL (postgresql+psycopg://…); empty: SQLite in the data folder.",
     )
@@ -228,6 +266,11 @@ class Settings(BaseSettings):
         description="Seconds before each new try to hand over a batch, as a JSON list; then it is given up.",
     )
     grace: float = Field(20.0, ge=0, le=600, description="Seconds that SIGTERM leaves to work in hand.")
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        "",
+        description='Time zone of the site (IANA name, such as "Europe/Berlin"), whose date is today; empty: '
+        "the machine's.",
+    )
     log_level: str = Field(
         "INFO",
         pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$",
@@ -242,8 +285,14 @@ class Settings(BaseSettings):
     @property
     def sqlite_file(self) -> Path | None:
         """The file of the database in effect; None for a database on a server."""
-        parts = urlsplit(self.database)
-        return Path(parts.path[1:]) if parts.scheme.startswith("sqlite") and parts.path[1:] else None
+        if not self.database.startswith("sqlite"):
+            return None
+        path = urlsplit(self.database).path[1:]
+        return Path(path) if path else None
+
+    def day_of(self, moment: datetime) -> date:
+        """Return the date of a moment at the site."""
+        return moment.astimezone(parse_zone(self.time_zone)).date()
 
     @property
     def objects_dir(self) -> Path:

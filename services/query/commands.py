@@ -117,7 +117,7 @@ class QueryHandler:
             requested_at=now,
             criteria=criteria.to_json(),
             rules_version=RULES_VERSION,
-            today=now.astimezone().date(),
+            today=self._settings.day_of(now),
             retrieve_after=command.retrieve,
             priority=command.priority,
         )

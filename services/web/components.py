@@ -44,8 +44,8 @@ class Components:
         return found
 
     def today(self) -> date:
-        """Return today's date in the server's time zone."""
-        return self.clock().astimezone().date()
+        """Return today's date at the site."""
+        return self.settings.day_of(self.clock())
 
 
 def components() -> Components:

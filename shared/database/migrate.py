@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from shared.database.failures import away
 from shared.database.session import Database
-from shared.errors import DatabaseAwayError, PermanentError
+from shared.errors import DatabaseAwayError, SchemaUnknownError
 
 #: Key of the advisory lock on PostgreSQL; any constant of ours.
 _LOCK_KEY = 0xD05E
@@ -27,7 +27,7 @@ def migrate(database: Database) -> None:
 
     Raises:
         DatabaseAwayError: the database cannot be reached.
-        PermanentError: its schema is none of those that this version knows.
+        SchemaUnknownError: its schema is none of those that this version knows.
     """
     try:
         with _alone(database) as connection:
@@ -48,7 +48,7 @@ def _require_known(database: Database, config: Config, connection: Connection) -
     current = MigrationContext.configure(connection).get_current_heads()
     unknown = ", ".join(sorted(set(current) - known))
     if unknown:
-        raise PermanentError(
+        raise SchemaUnknownError(
             f"{database.description} has the schema {unknown}, which belongs to another version of DoseQR: "
             "run the version that made it, or a newer one"
         )

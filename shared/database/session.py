@@ -10,14 +10,21 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.database.failures import away
-from shared.errors import DatabaseAwayError, InvalidInputError
+from shared.errors import DatabaseAwayError, InvalidInputError, SettingsError
 from shared.private_files import make_private_folder
 
 #: `Session` is what `Database.read` and `Database.write` give; who only passes it on imports it from here.
@@ -39,7 +46,7 @@ class Database:
     """One database; gives read and write transactions; safe to use from any thread."""
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
+        self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
         # SQLite takes the write lock at the start, or two readers that turn writers would fail each other.
@@ -58,7 +65,7 @@ class Database:
     @property
     def description(self) -> str:
         """Where it is, for people, without any password."""
-        return self.url.render_as_string(hide_password=True)
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -131,6 +138,17 @@ class Database:
     def _returned(self, _connection: object, record: ConnectionPoolEntry) -> None:
         if self._closed:
             record.invalidate()
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        # The cause repeats parts of the URL, which may be parts of a password.
+        raise SettingsError(
+            "DOSEQR_DATABASE_URL: is not of the form postgresql+psycopg://user:password@host:port/name or "
+            "sqlite:///file"
+        ) from None
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def _show(system: System) -> int:
     settings, database = system.settings, system.database
     with database.read() as session:
         nodes = list_nodes(session)
-    order = first_order(database, settings, utc_now().astimezone().date())
+    order = first_order(database, settings, settings.day_of(utc_now()))
     with opened_broker(settings) as broker:
         statuses = echo(broker, settings, nodes)
         for status in statuses:

@@ -89,7 +89,7 @@ def _first_query(system: System) -> None:
     if _has_jobs(system.database):
         return
     line("A first query, so that there is something to see:")
-    order = first_order(system.database, system.settings, utc_now().astimezone().date())
+    order = first_order(system.database, system.settings, system.settings.day_of(utc_now()))
     try:
         with opened_broker(system.settings) as broker:
             outcome = query_and_wait(system.database, broker, order)

@@ -11,6 +11,7 @@ from shared.errors import (
     DoseQRError,
     InvalidInputError,
     NotFoundError,
+    SchemaUnknownError,
     SettingsError,
     UnroutableError,
 )
@@ -86,6 +87,8 @@ def as_command_error(error: DoseQRError) -> CommandError:
     for kind, advice in _AWAY.items():
         if isinstance(error, kind):
             return away(advice.format(text))
+    if isinstance(error, SchemaUnknownError):
+        return away(text)
     if isinstance(error, NotFoundError | SettingsError):
         return usage(text)
     return CommandError(FAILED, "failed", text, detail=text)

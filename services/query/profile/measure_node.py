@@ -153,7 +153,9 @@ class NodeMeasurement:
             associations = measurement.standing(node.max_associations)
             if associations is not None:
                 learner.learn(lambda known: replace(known, associations=associations))
-            ended = measured_everything(measurement, MeasurementPlan(now.astimezone().date(), learner.learn))
+            ended = measured_everything(
+                measurement, MeasurementPlan(self._settings.day_of(now), learner.learn)
+            )
         except PeerError as error:
             ended = Measured(error.outcome.value, error.detail, measurement.sent)
         except InterruptedWorkError as error:

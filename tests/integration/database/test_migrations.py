@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from shared.database import migrate as migrations
 from shared.database.migrate import migrate
 from shared.database.models import Base, Node, Query, QueryTask, Retrieve, RetrieveObject, StoredObject, User
 from shared.database.session import Database
-from shared.errors import PermanentError
+from shared.errors import SchemaUnknownError
 from tests.support.servers.databases import copy_of
 
 #: A database of version 0.1 with some rows, as SQL.
@@ -108,5 +111,28 @@ def test_a_database_of_a_newer_version_is_refused_with_a_sentence(old_database):
     with old_database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     # When / Then
-    with pytest.raises(PermanentError, match=r"9999.*another version of DoseQR"):
+    with pytest.raises(SchemaUnknownError, match=r"9999.*another version of DoseQR"):
         migrate(old_database)
+
+
+def test_a_service_of_an_older_version_ends_with_a_sentence_and_code_4(old_database, tmp_path):
+    # Given
+    with old_database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    environment = {
+        "DOSEQR_DATA_DIR": str(tmp_path / "data"),
+        "DOSEQR_DATABASE_URL": old_database.url.render_as_string(hide_password=False),
+    }
+    # When
+    service = subprocess.run(
+        [sys.executable, "-m", "services.echo.main"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    # Then
+    assert service.returncode == 4
+    assert "belongs to another version of DoseQR" in service.stderr
+    assert "Traceback" not in service.stderr

@@ -185,7 +185,7 @@ def query(
 
 
 def _print_estimate(session: Session, settings: Settings, order: QueryOrder, *, as_json: bool) -> None:
-    known = estimate_of(session, order.remote, settings, order.criteria, utc_now().astimezone().date())
+    known = estimate_of(session, order.remote, settings, order.criteria, settings.day_of(utc_now()))
     if as_json:
         print_json({"remote": order.remote.name, "criteria": order.criteria.to_json(), **known.to_json()})
         return

@@ -14,6 +14,7 @@ from shared.errors import (
     InvalidInputError,
     NotFoundError,
     PermanentError,
+    SchemaUnknownError,
     SettingsError,
     UnroutableError,
 )
@@ -28,6 +29,7 @@ from shared.errors import (
         (BrokerAwayError("refused"), 4),
         (UnroutableError("no queue"), 4),
         (DatabaseAwayError("locked"), 4),
+        (SchemaUnknownError("the schema 9999"), 4),
         (PermanentError("anything else"), 5),
     ],
 )
