@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.support.archives.dcmqrscp",
     "tests.support.archives.storescp",
     "tests.support.services.web",
+    "tests.support.services.web_api",
     "tests.support.servers.browser",
     "tests.support.jobs.ward",
     "tests.support.servers.session_servers",

@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import RequestRedirect
 
+from services.web.api.blueprint import init_api
 from services.web.components import KEY, Components
 from services.web.http_server.request_buffer import BODY_BYTES
 from services.web.live.event_stream import Live
@@ -82,7 +83,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         progress=ProgressHistory(),
         clock=clock,
     )
-    CSRFProtect(app)
+    csrf = CSRFProtect(app)
     Bootstrap5(app)
     init_auth(app)
     headers.init_headers(app)
@@ -90,6 +91,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     formatting.init_filters(app)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, users):
         app.register_blueprint(page.blueprint)
+    init_api(app, csrf, settings)
     return app
 
 

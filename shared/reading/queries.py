@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from shared.contract.results import ObjectResult, SeriesResult, StudyResult
 from shared.database.models.query import Query, QueryObject, QuerySeries, QueryStudy, QueryTask
 from shared.database.models.retrieve import Retrieve
 from shared.querying.payloads import (
@@ -195,7 +196,7 @@ def _missing_slice(part: SlicePayload) -> dict[str, Any]:
     return {"kind": SLICE, "code": window.pop("code"), "window": window, **single}
 
 
-def studies(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
+def studies(session: Session, job_id: str) -> Iterator[StudyResult]:
     """Yield each study with its series and single objects, in the order of their UIDs."""
     last = ""
     while True:
@@ -208,22 +209,36 @@ def studies(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
         if not page:
             return
         last = page[-1].study_instance_uid
-        yield from _with_series(session, job_id, page)
+        yield from with_series(session, job_id, page)
 
 
-def _with_series(session: Session, job_id: str, page: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def with_series(
+    session: Session, job_id: str, page: Sequence[Any], *, sparse: bool = False
+) -> Iterator[StudyResult]:
+    """Yield the studies of some rows in the order of UIDs, each with its series and single objects.
+
+    `sparse`: others, which a filter left out, may lie between them.
+    """
     first, last = page[0].study_instance_uid, page[-1].study_instance_uid
-    objects: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+
+    def among(column: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+        return (
+            column.in_([study.study_instance_uid for study in page])
+            if sparse
+            else column.between(first, last)
+        )
+
+    objects: dict[tuple[str, str], list[ObjectResult]] = defaultdict(list)
     for row in session.execute(
         select(*_OBJECT)
-        .where(QueryObject.job_id == job_id, QueryObject.study_instance_uid.between(first, last))
+        .where(QueryObject.job_id == job_id, among(QueryObject.study_instance_uid))
         .order_by(QueryObject.sop_instance_uid)
     ):
         objects[row.study_instance_uid, row.series_instance_uid].append(object_json(row))
-    series: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    series: dict[str, list[SeriesResult]] = defaultdict(list)
     for entry in session.execute(
         select(*_SERIES)
-        .where(QuerySeries.job_id == job_id, QuerySeries.study_instance_uid.between(first, last))
+        .where(QuerySeries.job_id == job_id, among(QuerySeries.study_instance_uid))
         .order_by(QuerySeries.series_number, QuerySeries.series_instance_uid)
     ):
         key = (entry.study_instance_uid, entry.series_instance_uid)
@@ -232,7 +247,7 @@ def _with_series(session: Session, job_id: str, page: Sequence[Any]) -> Iterator
         yield study_json(study, series.get(study.study_instance_uid, []))
 
 
-def study_json(study: Any, series: list[dict[str, Any]]) -> dict[str, Any]:
+def study_json(study: Any, series: list[SeriesResult]) -> StudyResult:
     """Return one study, of a row with its columns; one that is not (yet) decided has no decision."""
     return {
         "study_instance_uid": study.study_instance_uid,
@@ -245,7 +260,7 @@ def study_json(study: Any, series: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def series_json(series: Any, objects: list[dict[str, Any]]) -> dict[str, Any]:
+def series_json(series: Any, objects: list[ObjectResult]) -> SeriesResult:
     """Return one series; `objects` are those that were decided one by one."""
     return {
         "series_instance_uid": series.series_instance_uid,
@@ -259,7 +274,7 @@ def series_json(series: Any, objects: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def object_json(row: Any) -> dict[str, Any]:
+def object_json(row: Any) -> ObjectResult:
     """Return one object that was decided by itself."""
     return {
         "sop_instance_uid": row.sop_instance_uid,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +16,7 @@ from shared.database.models.retrieve import Retrieve, RetrieveCommitment, Retrie
 from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, UnknownJobError, life
 from shared.reading.queries import query_json
-from shared.reading.summaries import summaries, unread
+from shared.reading.summaries import PAGE, summaries, unread
 
 #: How it is known what arrived, in words.
 ARRIVAL_WORDS: Mapping[str, str] = MappingProxyType(
@@ -37,25 +38,58 @@ def retrieve_json(session: Session, job_id: str) -> dict[str, Any]:
     Raises:
         UnknownJobError: there is no retrieve with this id.
     """
+    entries = _entries(session, _retrieve(session, job_id))
+    return {name: list(value) if isinstance(value, Iterator) else value for name, value in entries}
+
+
+def retrieve_json_chunks(session: Session, job_id: str) -> Iterator[str]:
+    """Yield the text of the JSON object; the lists in it an item at a time.
+
+    Raises:
+        UnknownJobError: there is no retrieve with this id.
+    """
+    separator = "{"
+    for name, value in _entries(session, _retrieve(session, job_id)):
+        yield f"{separator}{json.dumps(name)}: "
+        if isinstance(value, Iterator):
+            yield from _array_chunks(value)
+        else:
+            yield json.dumps(value)
+        separator = ", "
+    yield "}"
+
+
+def _array_chunks(items: Iterator[Any]) -> Iterator[str]:
+    separator = "["
+    for item in items:
+        yield separator + json.dumps(item)
+        separator = ", "
+    yield "[]" if separator == "[" else "]"
+
+
+def _retrieve(session: Session, job_id: str) -> Retrieve:
     retrieve = session.get(Retrieve, job_id)
     if retrieve is None:
         raise UnknownJobError("retrieve", f"there is no retrieve {job_id}")
+    return retrieve
+
+
+def _entries(session: Session, retrieve: Retrieve) -> Iterator[tuple[str, Any]]:
+    """Yield the keys and values of a retrieve; lists that may be long come as iterators."""
     fields = life(retrieve)
-    return {
-        "id": retrieve.id,
-        "kind": "retrieve",
-        "query": retrieve.query_id,
-        "status": fields.pop("status"),
-        "counts": retrieve_counts(session, retrieve),
-        "missing": missing_objects(session, job_id),
-        **fields,
-        "selection": retrieve.selection,
-        "verification": retrieve.verification,
-        "commitment": commitment_of(session, job_id),
-        "summaries": list(summaries(session, job_id)),
-        "unread": unread(session, job_id),
-        "handover": handover_of(session, job_id),
-    }
+    yield "id", retrieve.id
+    yield "kind", "retrieve"
+    yield "query", retrieve.query_id
+    yield "status", fields.pop("status")
+    yield "counts", retrieve_counts(session, retrieve)
+    yield "missing", _missing(session, retrieve.id)
+    yield from fields.items()
+    yield "selection", retrieve.selection
+    yield "verification", retrieve.verification
+    yield "commitment", commitment_of(session, retrieve.id)
+    yield "summaries", summaries(session, retrieve.id)
+    yield "unread", unread(session, retrieve.id)
+    yield "handover", handover_of(session, retrieve.id)
 
 
 def retrieve_counts(session: Session, retrieve: Retrieve) -> dict[str, int]:
@@ -109,6 +143,10 @@ def commitment_of(session: Session, job_id: str) -> dict[str, int] | None:
 
 def missing_objects(session: Session, job_id: str) -> list[dict[str, Any]]:
     """Return the objects that never came, each with the reason."""
+    return list(_missing(session, job_id))
+
+
+def _missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
     statement = (
         select(RetrieveObject)
         .where(RetrieveObject.job_id == job_id, RetrieveObject.state.in_(NOT_ARRIVED))
@@ -117,9 +155,10 @@ def missing_objects(session: Session, job_id: str) -> list[dict[str, Any]]:
             RetrieveObject.series_instance_uid,
             RetrieveObject.sop_instance_uid,
         )
+        .execution_options(yield_per=PAGE)
     )
-    return [
-        {
+    for row in session.scalars(statement):
+        yield {
             "study_instance_uid": row.study_instance_uid,
             "series_instance_uid": row.series_instance_uid,
             "sop_instance_uid": row.sop_instance_uid,
@@ -127,8 +166,6 @@ def missing_objects(session: Session, job_id: str) -> list[dict[str, Any]]:
             "detail": row.detail,
             "state": row.state,
         }
-        for row in session.scalars(statement)
-    ]
 
 
 def job_json(session: Session, job: Job) -> dict[str, Any]:

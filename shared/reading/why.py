@@ -87,7 +87,7 @@ def _series(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:
         .where(QueryObject.job_id == query_id, QueryObject.study_instance_uid == uid)
         .order_by(QueryObject.sop_instance_uid)
     ):
-        entry = object_json(row) | {"sentence": sentence(row.reason)}
+        entry = {**object_json(row), "sentence": sentence(row.reason)}
         objects.setdefault(row.series_instance_uid, []).append(entry)
     rows = session.scalars(
         select(QuerySeries)
@@ -95,8 +95,9 @@ def _series(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:
         .order_by(QuerySeries.series_number, QuerySeries.series_instance_uid)
     )
     return [
-        series_json(row, objects.get(row.series_instance_uid, []))
-        | {
+        {
+            **series_json(row, []),
+            "objects": objects.get(row.series_instance_uid, []),
             "sentence": sentence(row.reason, row.note or None),
             "description": row.description,
             "station_name": row.station_name,

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from services.web.api.blueprint import operations
+from services.web.api.openapi import document
 from shared.contract.schemas import asyncapi, schemas
 from tests.golden.examples import messages
 
@@ -13,13 +15,14 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "v1"
 SCHEMAS = ROOT / "docs" / "schemas"
 ASYNCAPI = ROOT / "docs" / "asyncapi.json"
+OPENAPI = ROOT / "docs" / "openapi.json"
 
 
 def documents() -> dict[Path, str]:
     """Return the text of every generated file by its path."""
     golden = {GOLDEN / f"{kind}.json": message.body.decode() + "\n" for kind, message in messages().items()}
     made = {SCHEMAS / f"{kind}.json": _text(schema) for kind, schema in schemas().items()}
-    return golden | made | {ASYNCAPI: _text(asyncapi("1"))}
+    return golden | made | {ASYNCAPI: _text(asyncapi("1")), OPENAPI: _text(document(operations()))}
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ FORM = {
     "date_until": "2024-05-01",
 }
 #: Routes that hold a thread until their stream ends.
-STREAMS = {"live.stream"}
+STREAMS = {"live.stream", "api.follow_job"}
 #: Each role logs itself out last.
 ENDS_SESSION = {"auth.logout"}
 
@@ -43,6 +43,11 @@ def addresses(site: Site, methods: set[str]) -> list[tuple[str, str]]:
         "kind": "remote",
         "study_instance_uid": "1.2",
         "filename": "live.js",
+        "node": "1",
+        "job": "q1",
+        "query_id": "q1",
+        "study": "1.2",
+        "dead_letter": "0",
     }
     adapter = site.app.url_map.bind("localhost")
     found = []

@@ -1,0 +1,248 @@
+"""Jobs: lists, results, events, and what may be done with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from flask import Response, request
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy.orm import Session
+
+from services.web.api import event_streams
+from services.web.api.authentication import identity
+from services.web.api.commands import publish, read_job, reference, taken
+from services.web.api.keyset_page import Page, PageQuery, page
+from services.web.api.operations import OperationResult, OperationTable
+from services.web.api.problems import PREFIX, ProblemError, not_found, unavailable
+from services.web.api.routes.queries import JobReference
+from services.web.api.times import cursor_time, in_utc
+from services.web.components import components
+from shared.contract.envelope import valid_id
+from shared.contract.messages import ENDED, AskAgain, CancelJob, JobKind, JobStatus
+from shared.contract.results import (
+    JobObject,
+    JobSummary,
+    QueryResult,
+    RetrieveResult,
+    StudyReasons,
+    StudyResult,
+)
+from shared.database.models import Query, Retrieve
+from shared.nodes.nodes import find_node
+from shared.reading.jobs import Job, get_job, kind_of, summary
+from shared.reading.pages import JobFilter, StudyFilter, job_page, object_page, study_page
+from shared.reading.queries import query_head, query_json_chunks
+from shared.reading.retrieves import retrieve_json_chunks
+from shared.reading.why import why
+
+table = OperationTable("jobs")
+
+ShortText = Annotated[str, StringConstraints(max_length=128)]
+
+
+class JobsQuery(PageQuery):
+    """Which jobs."""
+
+    kind: JobKind | None = None
+    status: list[JobStatus] = Field([], description="May be given several times.")
+    node: ShortText | None = Field(None, description="Id or name of the remote or store node.")
+    requested_by: ShortText | None = None
+    requested_from: AwareDatetime | None = Field(
+        None, alias="from", description="Requested at this time or later, with its time zone."
+    )
+    requested_until: AwareDatetime | None = Field(
+        None, alias="until", description="Requested at this time or before, with its time zone."
+    )
+
+
+class JobQuery(BaseModel):
+    """How much of a job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    studies: bool = Field(True, description="With all studies of a query, which may be many.")
+
+
+class StudiesQuery(PageQuery):
+    """Which studies."""
+
+    decision: Literal["keep", "drop"] | None = None
+    type: ShortText | None = None
+    reason: ShortText | None = None
+
+
+class ObjectsQuery(PageQuery):
+    """Which objects."""
+
+    state: ShortText | None = Field(
+        None, description="State of a retrieve's objects; keep or drop for those of a query."
+    )
+
+
+@table.add("GET", "/jobs", scope="read", query=JobsQuery, result=Page[JobSummary])
+def list_jobs(query: JobsQuery) -> object:
+    """List queries and retrieves, the newest first."""
+    key = query.key(str, str)
+    after = (cursor_time(key[0]), key[1]) if key is not None else None
+    with components().database.read() as session:
+        node = find_node(session, query.node, field="node") if query.node is not None else None
+        wanted = JobFilter(
+            kind=query.kind,
+            statuses=query.status,
+            node_id=node.id if node is not None else None,
+            requested_by=query.requested_by,
+            requested_from=in_utc("from", query.requested_from),
+            requested_until=in_utc("until", query.requested_until),
+        )
+        jobs = job_page(session, wanted, query.limit, after)
+    last = (jobs[-1].requested_at.isoformat(), jobs[-1].id) if jobs else ()
+    return page([summary(job) for job in jobs], query.limit, last)
+
+
+@table.add("GET", "/jobs/{job}", scope="read", query=JobQuery, result=QueryResult | RetrieveResult)
+def read_one_job(job: str, query: JobQuery) -> object:
+    """Return a job with its result.
+
+    A query comes with every study unless `studies=false`; it is sent as it is read, whatever its size.
+    """
+    database = components().database
+    with database.read() as session:
+        row = _job(session, job)
+        if isinstance(row, Query) and not query.studies:
+            return query_head(session, row.id)
+    chunks_of = query_json_chunks if isinstance(row, Query) else retrieve_json_chunks
+
+    def chunks() -> Iterator[str]:
+        with database.read() as session:
+            yield from chunks_of(session, row.id)
+        yield "\n"
+
+    return Response(chunks(), mimetype="application/json")
+
+
+@table.add("GET", "/jobs/{job}/studies", scope="read", query=StudiesQuery, result=Page[StudyResult])
+def list_studies(job: str, query: StudiesQuery) -> object:
+    """List the studies of a query, or those of which a retrieve expects objects, with their decisions."""
+    key = query.key(str)
+    with components().database.read() as session:
+        row = _job(session, job)
+        is_retrieve = isinstance(row, Retrieve)
+        wanted = StudyFilter(
+            decision=query.decision,
+            type=query.type,
+            reason=query.reason,
+            retrieve_id=row.id if is_retrieve else None,
+        )
+        query_id = row.query_id if isinstance(row, Retrieve) else row.id
+        studies = study_page(session, query_id, wanted, query.limit, key[0] if key else "")
+    return page(studies, query.limit, [studies[-1]["study_instance_uid"]] if studies else [])
+
+
+@table.add("GET", "/jobs/{job}/objects", scope="read", query=ObjectsQuery, result=Page[JobObject])
+def list_objects(job: str, query: ObjectsQuery) -> object:
+    """List the objects of a job.
+
+    Of a retrieve: each that is expected, and whether it has arrived. Of a query: each that was decided by
+    itself; series that are kept whole are among the studies.
+    """
+    key = query.key(str, str, str)
+    after = (key[0], key[1], key[2]) if key is not None else None
+    with components().database.read() as session:
+        objects = object_page(session, _job(session, job), query.limit, after, query.state)
+    last = objects[-1] if objects else None
+    names = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
+    return page(objects, query.limit, [last[name] for name in names] if last else [])  # type: ignore[literal-required]
+
+
+@table.add("GET", "/jobs/{job}/events", scope="read", result=str, media_type="text/event-stream")
+def follow_job(job: str) -> object:
+    """Follow a job by server-sent events.
+
+    `job` carries its summary, at first and after each change; `ended` the last one, and the stream ends. It
+    also ends after ten minutes: connect again, the present state comes first.
+    """
+    with components().database.read() as session:
+        row = _job(session, job)
+    if request.method == "HEAD":
+        return Response(mimetype="text/event-stream")
+    slots, live = event_streams.slots(), components().live
+    if not slots.take():
+        raise unavailable("Too many streams are open now.", "Read the job from time to time instead.")
+    stream = live.open((row.id,))
+    if stream is None:
+        slots.release()
+        raise unavailable("Too many streams are open now.", "Read the job from time to time instead.")
+    database = components().database
+
+    def read() -> dict[str, object] | None:
+        with database.read() as session:
+            now = get_job(session, row.id)
+            return summary(now) if now is not None else None
+
+    def close() -> None:
+        live.end(stream)
+        slots.release()
+
+    body = event_streams.job_events(stream, read, lambda told: told["status"] in ENDED)
+    response = Response(body, mimetype="text/event-stream")
+    response.headers["X-Accel-Buffering"] = "no"
+    response.call_on_close(close)
+    return response
+
+
+@table.add("GET", "/jobs/{job}/studies/{study}/why", scope="read", result=StudyReasons)
+def explain_study(job: str, study: str) -> object:
+    """Explain why a study is in the result or is not, and on which responses of the PACS that rests."""
+    with components().database.read() as session:
+        return why(session, _job(session, job), study)
+
+
+@table.add("POST", "/jobs/{job}/cancel", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
+def cancel_job(job: str) -> object:
+    """End a job; what was found or has arrived stays."""
+    row = _read(job)
+    if row.status in ENDED:
+        raise ProblemError(HTTPStatus.CONFLICT, f"The job has ended already; it is {row.status}.")
+    command = CancelJob(job_id=row.id, requested_by=identity().owner)
+    command_id = publish(command, "cancel", needs=(kind_of(row),), job_id=row.id)
+    now = taken(command_id, row.id, lambda found: found is None or found.status in ENDED)
+    return OperationResult(reference(row.id, kind_of(row), now), location=f"{PREFIX}/jobs/{row.id}")
+
+
+@table.add("POST", "/jobs/{job}/again", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
+def repeat_job(job: str) -> object:
+    """Ask again for what is missing of an ended job.
+
+    A query goes on under its id; what a retrieve misses is a new retrieve, whose id is returned.
+    """
+    row = _read(job)
+    if row.status not in ENDED:
+        raise ProblemError(HTTPStatus.CONFLICT, f"The job has not ended yet; it is {row.status}.")
+    if row.status == "completed":
+        raise ProblemError(HTTPStatus.CONFLICT, "Nothing is missing: the job is completed.")
+    command = AskAgain(job_id=row.id, requested_by=identity().owner)
+    command_id = publish(command, "again", needs=(kind_of(row),), job_id=row.id)
+    goes_on = row.id if isinstance(row, Query) else command_id
+    before = row.round
+
+    def begun(found: Job | None) -> bool:
+        return found is not None and (isinstance(found, Retrieve) or found.round > before)
+
+    now = taken(command_id, goes_on, begun)
+    return OperationResult(reference(goes_on, kind_of(row), now), location=f"{PREFIX}/jobs/{goes_on}")
+
+
+def _job(session: Session, job_id: str) -> Job:
+    found = get_job(session, job_id) if valid_id(job_id) else None
+    if found is None:
+        raise not_found("There is no job with this id; one just begun is there once a worker has taken it.")
+    return found
+
+
+def _read(job_id: str) -> Job:
+    found = read_job(job_id) if valid_id(job_id) else None
+    if found is None:
+        raise not_found("There is no job with this id; one just begun is there once a worker has taken it.")
+    return found
