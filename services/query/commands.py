@@ -22,7 +22,7 @@ from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import RerunRequest
+from shared.jobs.model import CancelRequest, RerunRequest
 from shared.nodes.nodes import find_node
 from shared.nodes.peers import peer_of
 from shared.querying.initial_tasks import first_tasks
@@ -129,8 +129,8 @@ class QueryHandler:
             InvalidInputError: there is no job with this id.
             RetriableError: broker or database away.
         """
-        del envelope
-        if self._engine.cancel(command.job_id):
+        request = CancelRequest(envelope.id, command.requested_by)
+        if self._engine.cancel(command.job_id, request):
             log.info("query cancelled", job_id=command.job_id, requested_by=command.requested_by)
         else:
             self._leave_to_retrieve(command.job_id)

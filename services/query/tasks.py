@@ -21,6 +21,7 @@ from services.query.search.window_task import WindowTask
 from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
 from shared.contract.envelope import retrieve_id_after
+from shared.contract.json_types import JsonDocument
 from shared.contract.messages import JobKind, RunRetrieve
 from shared.database.models import Node, Query, QueryTask
 from shared.database.session import Database
@@ -122,6 +123,18 @@ class QueryJobService:
     def before_announcing(self, session: Session, job_id: str) -> None:
         """Publish the command for the retrieve that was requested together with the query."""
         query = session.get_one(Query, job_id)
-        if query.retrieve_after and query.status in ("completed", "incomplete") and query.studies_kept:
+        retrieve_id = _retrieve_of(query)
+        if retrieve_id:
             command = RunRetrieve(query_id=job_id, requested_by=query.requested_by, priority=query.priority)
-            self._publisher.command(command, command_id=retrieve_id_after(job_id, query.round))
+            self._publisher.command(command, command_id=retrieve_id)
+
+    def ending_fields(self, session: Session, job_id: str) -> JsonDocument:
+        """Return the retrieve that follows, if one was requested with the query."""
+        query = session.get_one(Query, job_id)
+        return {"retrieve_id": _retrieve_of(query)} if query.retrieve_after else {}
+
+
+def _retrieve_of(query: Query) -> str:
+    """Return the id of the retrieve that follows an ended query; empty if none does."""
+    follows = query.retrieve_after and query.status in ("completed", "incomplete") and query.studies_kept
+    return retrieve_id_after(query.id, query.round) if follows else ""

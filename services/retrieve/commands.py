@@ -18,6 +18,7 @@ from shared.database.models import Node, Query, Retrieve
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
+from shared.jobs.model import CancelRequest
 
 log = structlog.get_logger(__name__)
 
@@ -120,8 +121,8 @@ class RetrieveHandler:
         Raises:
             RetriableError: broker or database away.
         """
-        del envelope
-        if self._engine.cancel(command.job_id):
+        request = CancelRequest(envelope.id, command.requested_by)
+        if self._engine.cancel(command.job_id, request):
             log.info("retrieve cancelled", job_id=command.job_id)
 
 

@@ -28,6 +28,7 @@ from services.retrieve.transfer.arrival_check import ArrivalCheck
 from services.retrieve.transfer.c_move import MoveScu
 from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
+from shared.contract.json_types import JsonDocument
 from shared.contract.messages import JobKind
 from shared.contract.reasons import Reason, sentence
 from shared.database.models import Retrieve, RetrieveTask
@@ -177,6 +178,11 @@ class RetrieveJobService:
     def counts(self, session: Session, job_id: str) -> dict[str, Any]:
         """Return the counts for events."""
         return dict(outcomes.counts_of(session, job_id))
+
+    def ending_fields(self, session: Session, job_id: str) -> JsonDocument:
+        """Return how it is known what arrived."""
+        retrieve = session.get_one(Retrieve, job_id, populate_existing=True)
+        return {"verification": retrieve.verification}
 
     def before_announcing(self, session: Session, job_id: str) -> None:
         """Close what a job that was ended early leaves open."""

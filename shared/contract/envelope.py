@@ -62,12 +62,13 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def derived_id(base: str, tail: str) -> str:
+def derived_id(base: str, tail: str, *, with_digest: bool = False) -> str:
     """Return the id of what belongs to the job or command `base`: the same each time, another for each base.
 
-    Where both together would be longer than an id may be, a digest of the base stands for its end.
+    Where both together would be longer than an id may be, a digest of the base stands for its end. With
+    `with_digest` it is there always: for a tail that another base could end in.
     """
-    if len(base) + len(tail) <= MAX_ID_LENGTH:
+    if len(base) + len(tail) <= MAX_ID_LENGTH and not with_digest:
         return base + tail
     digest = hashlib.sha256(base.encode()).hexdigest()[:_DIGEST_LENGTH]
     return f"{base[: MAX_ID_LENGTH - len(tail) - len(digest) - 1]}-{digest}{tail}"

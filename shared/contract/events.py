@@ -91,6 +91,19 @@ class JobEnded(Event):
     failure: str = Field("", max_length=64, description="A stable code where the status is failed.")
     detail: Text = ""
     round: Round = 0
+    retrieve_id: str | None = Field(
+        None,
+        max_length=64,
+        exclude_if=lambda value: value is None,
+        description="Of a query with `retrieve`: the retrieve that follows; empty: none follows.",
+    )
+    verification: str | None = Field(
+        None,
+        max_length=16,
+        exclude_if=lambda value: value is None,
+        description="Of a retrieve: the weakest proof that any arrival rests on: receipts, commitment, find, "
+        "or reported (by the remote node alone); empty: nothing arrived.",
+    )
 
 
 class Completed(JobEnded):
@@ -119,6 +132,19 @@ class Cancelled(JobEnded):
 
     TYPE: ClassVar[str] = "doseqr.event.cancelled.v1"
     NAME: ClassVar[str] = "cancelled"
+
+    command_id: str | None = Field(
+        None,
+        max_length=64,
+        exclude_if=lambda value: value is None,
+        description="The command that cancelled it.",
+    )
+    cancelled_by: str | None = Field(
+        None,
+        max_length=128,
+        exclude_if=lambda value: value is None,
+        description="`requested_by` of that command.",
+    )
 
 
 class NodeStatus(Event):

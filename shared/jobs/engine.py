@@ -18,7 +18,7 @@ from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, Peer
 from shared.errors import InvalidInputError, RetriableError
 from shared.jobs.job_events import JobEvents
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Claim, Ending, JobService, JobT, RerunRequest, Result
+from shared.jobs.model import CancelRequest, Claim, Ending, JobService, JobT, RerunRequest, Result
 from shared.jobs.new_task import NewTask
 from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
 from shared.jobs.running_tasks import RunningTasks
@@ -309,7 +309,7 @@ class Engine(Generic[JobT]):
                     self.ledger.take_back(session, task_ids[number:], self._clock())
                 raise
 
-    def cancel(self, job_id: str) -> bool:
+    def cancel(self, job_id: str, request: CancelRequest | None = None) -> bool:
         """End a job that runs; False if there is none of this service with this id.
 
         The end of a job that has ended is published once more, with its id: the sender learns how it stands.
@@ -323,7 +323,7 @@ class Engine(Generic[JobT]):
                 return False
             was_announced = job.announced_at is not None
             if job.status not in ENDED:
-                self.ledger.finish(session, job, Ending("cancelled"), self._clock())
+                self.ledger.finish(session, job, Ending("cancelled", request=request), self._clock())
         self.advance(job_id)
         if was_announced:
             self.events.repeat_end(job_id)
@@ -332,7 +332,8 @@ class Engine(Generic[JobT]):
     def rerun(self, job_id: str, request: RerunRequest, prepare: Callable[[Session, JobT], None]) -> bool:
         """Run an ended job again for what is missing of it; False if there is none of this service.
 
-        `prepare` makes that pending, with the job locked. The same command again only goes on with it.
+        `prepare` makes that pending, with the job locked. The same command again only goes on with it; if the
+        job has ended since, its end is published once more.
 
         Raises:
             InvalidInputError: nothing is missing, or the job has not ended.
@@ -342,6 +343,7 @@ class Engine(Generic[JobT]):
             job = self.ledger.lock(session, job_id)
             if job is None:
                 return False
+            repeats_end = request.is_known_to(job) and job.announced_at is not None
             if not request.is_known_to(job):
                 _require_missing(job)
                 # Each round has an end of its own: whoever waits for that of the last one hears it.
@@ -351,6 +353,8 @@ class Engine(Generic[JobT]):
                 log.info("job rerun", job_id=job_id, requested_by=request.requested_by, round=job.round)
         self.events.accepted(job_id, job.round)
         self.advance(job_id)
+        if repeats_end:
+            self.events.repeat_end(job_id)
         return True
 
     def begin(self, job_id: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from shared.clock import Clock
 from shared.contract.envelope import derived_id
+from shared.contract.json_types import JsonDocument
 from shared.contract.messages import ENDED, ENDINGS, Accepted, Progress
 from shared.database.models import JobRow
 from shared.database.session import Database
@@ -26,7 +27,15 @@ PROGRESS_EVERY = timedelta(seconds=0.25)
 
 def event_id(job_id: str, round_number: int, name: str) -> str:
     """Return the id of the event that begins or ends a round of a job; the same each time."""
-    return derived_id(job_id, f"-{round_number}-{name}" if round_number else f"-{name}")
+    if not round_number:
+        return derived_id(job_id, f"-{name}")
+    # Without a digest, round 1 of the job `night` would have the ids of the job `night-1`.
+    return derived_id(job_id, f"-{round_number}-{name}", with_digest=True)
+
+
+def _cancellation_of(job: JobRow) -> JsonDocument:
+    """Return who cancelled a job and by which command, as far as that is known."""
+    return dict(job.cancelled_by or {}) if job.status == "cancelled" else {}
 
 
 class JobEvents(Generic[JobT]):
@@ -131,6 +140,8 @@ class JobEvents(Generic[JobT]):
             failure=job.failure,
             detail=job.detail[:1000],
             round=job.round,
+            **self._service.ending_fields(session, job.id),
+            **_cancellation_of(job),
         )
         ending_id = event_id(job.id, job.round, job.status)
         self._publisher.event(event, self._service.kind, job.id, event_id=ending_id)

@@ -208,6 +208,7 @@ class Ledger(Generic[JobT]):
         """
         job.status, job.ended_at = ending.status, now
         job.failure, job.detail = ending.failure, ending.detail
+        job.cancelled_by = ending.request.to_json() if ending.request is not None else None
         job.wait_for("")
         states: tuple[str, ...] = ("pending", "queued")
         values: dict[str, object] = {"state": "cancelled", "ended_at": now}
@@ -220,7 +221,7 @@ class Ledger(Generic[JobT]):
     def reopen(self, job: JobT, request: RerunRequest) -> None:
         """Let a locked job that has ended run again."""
         job.status, job.ended_at, job.announced_at = "running", None, None
-        job.failure, job.detail = "", ""
+        job.failure, job.detail, job.cancelled_by = "", "", None
         job.wait_for("")
         job.round += 1
         job.asked_again = [*(job.asked_again or []), request.to_json()]

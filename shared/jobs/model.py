@@ -34,12 +34,26 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """Who cancels a job, and by which command."""
+
+    command_id: str
+    requested_by: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as the job keeps it, and as the event of its end says it."""
+        return {"command_id": self.command_id, "cancelled_by": self.requested_by}
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a job ends."""
 
     status: str
     failure: str = ""
     detail: str = ""
+    #: The command that cancelled it.
+    request: CancelRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,10 @@ class JobService(Protocol[JobT_co]):
 
     def counts(self, session: Session, job_id: str) -> JsonObject:
         """Return the counts for progress and ending events."""
+        ...
+
+    def ending_fields(self, session: Session, job_id: str) -> JsonDocument:
+        """Return what the event of an end says beside the counts."""
         ...
 
     def before_announcing(self, session: Session, job_id: str) -> None:

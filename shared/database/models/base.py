@@ -88,6 +88,8 @@ class JobRow(Base):
     #: How often it was rerun after it had ended, and for each rerun: the command's id, by whom, when.
     round: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     asked_again: Mapped[list[Any] | None]
+    #: The command that cancelled it, and who sent it; none if it was not, or by version 0.1.
+    cancelled_by: Mapped[JsonDocument | None]
 
     def wait_for(
         self, note: str, next_try_at: datetime | None = None, gives_up_at: datetime | None = None

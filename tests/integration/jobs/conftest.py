@@ -65,6 +65,9 @@ class FakeWork:
     def counts(self, session: Session, job_id: str) -> dict[str, Any]:
         return {"done": session.query(QueryTask).filter_by(job_id=job_id, state="done").count()}
 
+    def ending_fields(self, session: Session, job_id: str) -> dict[str, Any]:
+        return {}
+
     def before_announcing(self, session: Session, job_id: str) -> None:
         pass
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -21,7 +22,7 @@ from shared.jobs.job_events import event_id
 from shared.lifecycle import Lifecycle
 from shared.messaging.codec import command_message
 from shared.settings import Settings
-from tests.support.jobs.rows import a_query, a_series, a_study
+from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_series, a_study
 from tests.support.services.web import a_node
 from tests.support.waiting import wait_until
 
@@ -191,7 +192,7 @@ def test_a_rerun_is_accepted_again_when_its_command_is_repeated(running):
     send(broker, AskAgain(job_id="job-1"), "again-1")
     send(broker, AskAgain(job_id="job-1"), "again-1")
     # Then
-    wait_until(lambda: broker.ids("accepted").count("job-1-1-accepted") == 2)
+    wait_until(lambda: broker.ids("accepted").count(event_id("job-1", 1, "accepted")) == 2)
 
 
 def test_long_ids_never_share_an_event_id():
@@ -202,3 +203,115 @@ def test_long_ids_never_share_an_event_id():
     # Then
     assert len(ids) == 4
     assert all(len(text) <= 64 for text in ids)
+
+
+def data_of(broker: Outside, name: str) -> dict[str, object]:
+    message = next(message for message in broker.events if f".{name}." in message.routing_key)
+    data = json.loads(message.body)["data"]
+    assert isinstance(data, dict)
+    return data
+
+
+def test_an_event_of_a_cancelled_job_names_who_cancelled_it(running):
+    # Given
+    service, broker = running
+    send(broker, COMMANDS[service][0], "job-1")
+    wait_until(lambda: bool(broker.ids("accepted")))
+    # When
+    send(broker, CancelJob(job_id="job-1", requested_by="physicist"), "cancel-1")
+    wait_until(lambda: bool(broker.ids("cancelled")))
+    send(broker, CancelJob(job_id="job-1", requested_by="somebody else"), "cancel-2")
+    wait_until(lambda: len(broker.ids("cancelled")) == 2)
+    # Then
+    bodies = [json.loads(message.body) for message in broker.events if ".cancelled." in message.routing_key]
+    for body in bodies:
+        assert (body["data"]["cancelled_by"], body["data"]["command_id"]) == ("physicist", "cancel-1")
+
+
+@pytest.mark.parametrize("running", ["query"], indirect=True)
+def test_a_rerun_forgets_who_cancelled_the_round_before(running, world):
+    # Given
+    _, broker = running
+    send(broker, QUERY, "job-1")
+    wait_until(lambda: bool(broker.ids("accepted")))
+    send(broker, CancelJob(job_id="job-1", requested_by="physicist"), "cancel-1")
+    wait_until(lambda: bool(broker.ids("cancelled")))
+    # When
+    send(broker, AskAgain(job_id="job-1"), "again-1")
+    wait_until(lambda: len(broker.ids("accepted")) == 2)
+    # Then
+    with world.read() as session:
+        assert session.get_one(Query, "job-1").cancelled_by is None
+
+
+@pytest.mark.parametrize("running", ["query"], indirect=True)
+def test_a_rerun_that_has_ended_ends_once_more_for_its_repeated_command(running):
+    # Given
+    _, broker = running
+    send(broker, QUERY, "job-1")
+    wait_until(lambda: bool(broker.ids("accepted")))
+    send(broker, CancelJob(job_id="job-1"), "cancel-1")
+    wait_until(lambda: bool(broker.ids("cancelled")))
+    send(broker, AskAgain(job_id="job-1"), "again-1")
+    wait_until(lambda: len(broker.ids("accepted")) == 2)
+    send(broker, CancelJob(job_id="job-1"), "cancel-2")
+    wait_until(lambda: len(broker.ids("cancelled")) == 2)
+    # When
+    send(broker, AskAgain(job_id="job-1"), "again-1")
+    # Then
+    wait_until(lambda: len(broker.ids("cancelled")) == 3)
+    assert broker.ids("cancelled")[1] == broker.ids("cancelled")[2]
+
+
+@pytest.mark.parametrize("running", ["query"], indirect=True)
+def test_the_end_of_a_query_says_that_no_retrieve_follows(running):
+    # Given: a query with a retrieve, which is cancelled before it kept anything
+    _, broker = running
+    send(broker, QUERY.model_copy(update={"retrieve": True}), "job-1")
+    wait_until(lambda: bool(broker.ids("accepted")))
+    # When
+    send(broker, CancelJob(job_id="job-1"), "cancel-1")
+    wait_until(lambda: bool(broker.ids("cancelled")))
+    # Then
+    assert data_of(broker, "cancelled")["retrieve_id"] == ""
+
+
+@pytest.mark.parametrize("running", ["query"], indirect=True)
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"retrieve_after": True, "studies_kept": 1}, "ended-r"),
+        ({"retrieve_after": True, "studies_kept": 0}, ""),
+        ({"retrieve_after": True, "studies_kept": 1, "round": 2}, "ended-r2"),
+        ({"retrieve_after": False, "studies_kept": 1}, None),
+    ],
+)
+def test_the_end_of_a_query_names_the_retrieve_that_follows(running, world, columns, expected):
+    # Given: a query whose end was not announced yet
+    _, broker = running
+    # When
+    with world.write() as session:
+        session.add(a_query("ended", ended_at=NOW, **columns))
+    wait_until(lambda: bool(broker.ids("completed")))
+    # Then
+    assert data_of(broker, "completed").get("retrieve_id") == expected
+
+
+@pytest.mark.parametrize("running", ["retrieve"], indirect=True)
+def test_the_end_of_a_retrieve_says_how_arrival_is_known(running, world):
+    # Given: a retrieve whose end was not announced yet
+    _, broker = running
+    # When
+    with world.write() as session:
+        session.add(a_retrieve("ended", status="completed", ended_at=NOW, verification="reported"))
+    wait_until(lambda: bool(broker.ids("completed")))
+    # Then
+    assert data_of(broker, "completed")["verification"] == "reported"
+
+
+def test_a_round_of_a_job_shares_no_event_id_with_another_job():
+    # Given: the second round of one job, and a job that is named like it
+    ids = [event_id("night", 1, "completed"), event_id("night-1", 0, "completed")]
+    # Then
+    assert len(set(ids)) == 2
+    assert event_id("night-1", 0, "completed") == "night-1-completed"
