@@ -1,4 +1,4 @@
-"""Each behaviour of the table (table.py): the right requests, the right ledger, the right end."""
+"""Each fault of a retrieve (retrieve.py): the right requests, the right ledger, the right end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from shared.settings import Settings
 from simulator.behaviour import Behaviour
 from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest
-from tests.integration.retrieve.table import TABLE, Case, Row
+from tests.matrix.retrieve import ROWS, Case, Row
+from tests.matrix.rows import name_of
 from tests.support.jobs.retrieves import Retrieves, asked
 from tests.support.peers.query_store import QueryableStore
 from tests.support.peers.storage_scp import StoreScp
@@ -111,7 +112,7 @@ def written(request: RecordedRequest) -> str:
     return f"I{len(request.keys.get('SOPInstanceUID', ()))}"
 
 
-@pytest.mark.parametrize("row", TABLE, ids=[row.says.replace(" ", "_") for row in TABLE])
+@pytest.mark.parametrize("row", ROWS, ids=map(name_of, ROWS))
 def test_a_behaviour_leads_to_the_right_ledger_and_end(houses: Callable[[Row], Retrieves], row: Row) -> None:
     number, house = next(_numbers), houses(row)
     with ExitStack() as stack:

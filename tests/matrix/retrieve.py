@@ -1,4 +1,4 @@
-"""The rows of the table: what a PACS may do with a C-MOVE, and what must come of it.
+"""Faults of a retrieve: what a PACS may do with a C-MOVE or C-GET, and how the retrieve ends.
 
 Requests are written as `S` (whole series, one or several) and `I3` (three single objects); objects that are
 lost are named by their place among those that are kept.
@@ -32,12 +32,19 @@ class Case:
 
 Traits = Callable[[Case], Mapping[str, Any]]
 
+KEPT = {"series": "whole series", "list": "three objects", "long": "32 objects", "single": "one object"}
+STORES_BY_NAME = {
+    "own": "DoseQR's store",
+    "plain": "a store without queries",
+    "archive": "a store with queries",
+}
+
 
 @dataclass(frozen=True)
 class Row:
-    """One behaviour and what must come of it."""
+    """One behaviour of a PACS or store, and the end it leads to."""
 
-    says: str
+    fault: str
     traits: Traits
     status: str = "completed"
     #: What is kept: all of both series (series), three objects of one (list), 32 of one (long), one (single).
@@ -53,6 +60,18 @@ class Row:
     #: Statuses of the store for single places, given out once or always.
     store_refuses: Mapping[int, int] = field(default_factory=dict)
     store_refuses_always: bool = False
+
+    @property
+    def moment(self) -> str:
+        return f"C-MOVE of {KEPT[self.kept]} to {STORES_BY_NAME[self.store]}"
+
+    @property
+    def ending(self) -> str:
+        failure = f" ({self.failure})" if self.failure else ""
+        if not self.lost:
+            return f"{self.status}{failure}; all objects arrive"
+        lost = "all objects" if self.failure else f"{len(self.lost)} of the objects"
+        return f"{self.status}{failure}; {lost} in the ledger as {self.lost_as[0]} ({self.lost_as[1]})"
 
     @property
     def waits_for_nothing(self) -> bool:
@@ -122,8 +141,8 @@ SUCCESSES = [
     Row("success without counters", always(move_counters="absent"), requests="S"),
     Row("success without counters, to a store that only takes",
         always(move_counters="absent"), store="plain", requests="S"),
-    Row("counters in the final answer only", always(move_counters="final_only"), requests="S"),
-    Row("no pending answers", always(move_pending=False), requests="S"),
+    Row("counters in the final response only", always(move_counters="final_only"), requests="S"),
+    Row("no Pending responses", always(move_pending=False), requests="S"),
     Row("counters of zero though all was sent", always(move_counters="zero"), requests="S"),
     Row("counters of twice as much", always(move_counters="doubled"), requests="S"),
     Row("0xB000 though all arrived", always(move_status=0xB000), requests="S"),
@@ -131,12 +150,12 @@ SUCCESSES = [
         always(move_status=0xB000, move_counters="absent"), kept="list", requests="I3"),
     Row("0xB007 of the store for an object, counted as warning", always(),
         store="plain", store_refuses={0: 0xB007}, store_refuses_always=True, requests="S"),
-    Row("more objects of the study than asked", always(extra_objects=2), kept="list", requests="I3"),
-    Row("objects of another study beside those asked", always(foreign_objects=4), requests="S"),
+    Row("more objects of the study than requested", always(extra_objects=2), kept="list", requests="I3"),
+    Row("objects of another study beside those requested", always(foreign_objects=4), requests="S"),
     Row("each object on an association of its own", always(association_per_object=True), requests="S"),
     Row("every object twice", always(store_twice=True), requests="S"),
-    Row("all is sent after the answer", always(move_later_s=0.15), requests="S"),
-    Row("all is sent after the answer, one by one and slowly",
+    Row("all is sent after the final response", always(move_later_s=0.15), requests="S"),
+    Row("all is sent after the final response, one by one and slowly",
         always(move_later_s=0.15, store_pause_s=0.15), at_most=9),
 ]
 
@@ -220,14 +239,14 @@ REFUSALS = [
     Row("0x0122 for one series", broken_series(0x0122), status="incomplete", lost=FIRST, lost_as=REFUSED),
     Row("0x0124 for everything", always(move_refused_with=0x0124),
         status="failed", failure="nothing_arrived", lost=EVERY, lost_as=REFUSED, requests="S S S"),
-    Row("0xFE00 that nobody asked for", fault(kind="status", status=0xFE00, after_responses=2),
+    Row("0xFE00 without a C-CANCEL", fault(kind="status", status=0xFE00, after_responses=2),
         requests="S I3 I2"),
     Row("0xFE00 each time", always(move_refused_with=0xFE00),
         status="failed", failure="nothing_arrived", lost=EVERY, lost_as=REFUSED, at_most=50),
     Row("a status that the standard does not name", fault(kind="status", status=0x1234), requests="S S"),
     Row("lists of which only the first is taken", always(move_uid_lists="first_only"), kept="list",
         requests="I3 I1 I1"),
-    Row("lists that are answered with nothing", always(move_uid_lists="empty"), kept="list",
+    Row("lists for which nothing is sent", always(move_uid_lists="empty"), kept="list",
         requests="I3 I1 I1 I1"),
 ]
 
@@ -277,7 +296,7 @@ ENDINGS = [
     Row("silence after the third object", fault(kind="never_answer", after_responses=3),
         requests="S I2 I2"),
     Row("silence after the last object", fault(kind="never_answer", after_responses=7), requests="S"),
-    Row("no pending answers, and slower than the time-out",
+    Row("no Pending responses, and slower than the time-out",
         always(move_pending=False, store_pause_s=0.3), at_most=9),
     Row("silence each time", fault(kind="never_answer", always=True), kept="single",
         status="failed", failure="timed_out", lost=(0,), lost_as=("failed", "timed_out"), at_most=6),
@@ -354,4 +373,4 @@ PAIRS = [
 ]
 # fmt: on
 
-TABLE = [*SUCCESSES, *LOSSES, *REFUSALS, *SPOILT, *ENDINGS, *STORES, *PAIRS]
+ROWS = [*SUCCESSES, *LOSSES, *REFUSALS, *SPOILT, *ENDINGS, *STORES, *PAIRS]
