@@ -14,7 +14,7 @@ T ?=
 # The checkout that `make figures` counts; this one without it.
 C ?=
 # No network; the contract suite over the in-memory broker belongs to `make unit` as well.
-UNIT := tests/unit tests/golden tests/architecture
+UNIT := tests/unit tests/golden tests/architecture tests/matrix/test_page.py
 # Most of the others wait for sockets and processes: more of them than cores.
 UNIT_WORKERS ?= 2
 WORKERS ?= 4
@@ -75,8 +75,9 @@ bench-store: $(INSTALLED_DEV)
 figures: $(INSTALLED_DEV)  ## Print what the architecture tests count; C=path for another checkout
 	@$(BIN)/python -m tests.architecture.figures $(C)
 
-golden: $(INSTALLED_DEV)  ## Write the golden files and schemas of the contract anew; review the difference
+golden: $(INSTALLED_DEV)  ## Write golden files, schemas and docs/faults.md anew; review the difference
 	@$(BIN)/python -m tests.golden.write
+	@$(BIN)/python -m tests.matrix.page
 
 soak: $(INSTALLED_DEV)  ## Run the long tests: large queries, faults, hours
 	@.ci/with-broker $(BIN)/pytest -q -s tests/soak
