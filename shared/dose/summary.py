@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal, NotRequired, Self, TypedDict
 
 Kind = Literal["ct", "projection", "mammography", "radiopharmaceutical", "other"]
 
 #: Figures of one report that are kept: real ones have some thousand at most.
 MAX_FIGURES = 20_000
+
+
+class FigureJson(TypedDict):
+    """A figure in the database and in JSON; what does not apply is left out."""
+
+    name: str
+    value: float | None
+    unit: str
+    of: str
+    original_value: NotRequired[float]
+    original_unit: NotRequired[str]
+    problem: NotRequired[str]
+
+
+class SummaryJson(TypedDict):
+    """A summary in the database and in JSON."""
+
+    kind: Kind
+    events: int
+    figures: list[FigureJson]
+    figures_left_out: NotRequired[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +47,16 @@ class Figure:
     #: Why there is no value, in one word of `numeric_value.Problem`.
     problem: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> FigureJson:
         """Return plain values; what does not apply is left out."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if name in ("name", "value", "unit", "of") or value not in (None, "")
-        }
+        figure: FigureJson = {"name": self.name, "value": self.value, "unit": self.unit, "of": self.of}
+        if self.original_value is not None:
+            figure["original_value"] = self.original_value
+        if self.original_unit:
+            figure["original_unit"] = self.original_unit
+        if self.problem:
+            figure["problem"] = self.problem
+        return figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +70,19 @@ class Summary:
     #: Figures beyond `MAX_FIGURES`, which only the report itself has.
     figures_left_out: int = 0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> SummaryJson:
         """Return plain values."""
-        data = {
+        summary: SummaryJson = {
             "kind": self.kind,
             "events": self.events,
             "figures": [figure.to_json() for figure in self.figures],
         }
-        return data | ({"figures_left_out": self.figures_left_out} if self.figures_left_out else {})
+        if self.figures_left_out:
+            summary["figures_left_out"] = self.figures_left_out
+        return summary
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: SummaryJson) -> Self:
         """Read stored values."""
         figures = tuple(Figure(**datum) for datum in data["figures"])
         return cls(data["kind"], data["events"], figures, data.get("figures_left_out", 0))

@@ -5,16 +5,18 @@ The keys are read by other versions of this program: a query may have begun befo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
-from typing import Any
+from typing import Final
 
 from shared.contract.criteria_fields import format_time
+from shared.contract.json_types import JsonDocument, JsonObject
 from shared.jobs.new_task import NewTask
 from shared.querying.slices import Slice
 
-SLICE, EXAMINE = "slice", "examine"
+SLICE: Final = "slice"
+EXAMINE: Final = "examine"
 
 #: Studies of one examination: few enough to end within minutes on a slow PACS that takes no UID lists.
 STUDIES_AT_ONCE = 50
@@ -88,20 +90,20 @@ def examine_tasks(study_instance_uids: Sequence[str], at_once: int = STUDIES_AT_
     ]
 
 
-def to_json(payload: SlicePayload) -> dict[str, Any]:
+def to_json(payload: SlicePayload) -> JsonObject:
     """Return a slice as the ledger keeps it; what is open is None, and what is not set has no key."""
     match payload:
         case StudySlice(uid):
             return {"study_instance_uid": uid}
         case StudyListSlice(uids):
-            return {"study_instance_uids": list(uids)}
+            return {"study_instance_uids": [*uids]}
         case AccessionSlice(number):
             return {"accession_number": number}
         case WindowSlice():
-            return window_json(payload.window) | _history_json(payload)
+            return {**window_json(payload.window), **_history_json(payload)}
 
 
-def read_slice(payload: Mapping[str, Any]) -> SlicePayload:
+def read_slice(payload: JsonDocument) -> SlicePayload:
     """Return the slice of a task in the ledger."""
     if "study_instance_uids" in payload:
         return StudyListSlice(tuple(payload["study_instance_uids"]))
@@ -120,17 +122,17 @@ def read_slice(payload: Mapping[str, Any]) -> SlicePayload:
     )
 
 
-def with_matches(payload: Mapping[str, Any], matches: int) -> dict[str, Any]:
+def with_matches(payload: JsonDocument, matches: int) -> JsonDocument:
     """Return the payload of a slice that is complete."""
     return {**payload, "answers": matches}
 
 
-def read_examination(payload: Mapping[str, Any]) -> Examination:
+def read_examination(payload: JsonDocument) -> Examination:
     """Return the examination of a task in the ledger."""
     return Examination(tuple(payload["studies"]))
 
 
-def window_json(window: Slice) -> dict[str, Any]:
+def window_json(window: Slice) -> dict[str, str | None]:
     """Return a window as plain values."""
     return {
         "code": window.code,
@@ -141,13 +143,13 @@ def window_json(window: Slice) -> dict[str, Any]:
     }
 
 
-def _history_json(payload: WindowSlice) -> dict[str, Any]:
+def _history_json(payload: WindowSlice) -> dict[str, int]:
     flags = {name: True for name in ("again", "ever", "untimed") if getattr(payload, name)}
     numbers = {"verifies": payload.verifies, "blind": payload.blind or None, "answers": payload.matches}
     return flags | {name: number for name, number in numbers.items() if number is not None}
 
 
-def _window(payload: Mapping[str, Any]) -> Slice:
+def _window(payload: JsonDocument) -> Slice:
     return Slice(
         date_from=_date(payload.get("date_from")),
         date_until=_date(payload.get("date_until")),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from sqlalchemy.orm import Session
 
 from shared.dose.numeric_value import plain
-from shared.reading.summaries import summaries
+from shared.dose.summary import SummaryJson
+from shared.reading.summaries import ReportEntry, summaries
 
 COLUMNS = (
     "study_instance_uid",
@@ -47,11 +47,21 @@ def csv_lines(session: Session, job_id: str) -> Iterator[str]:
     yield buffer.getvalue()
 
 
-def _rows(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    summary = entry["summary"] or {}
-    about = {name: _cell(entry[name]) for name in COLUMNS[:6]}
-    about |= {"kind": summary.get("kind", ""), "events": summary.get("events", "")}
-    figures = summary.get("figures", [])
+def _rows(entry: ReportEntry[SummaryJson]) -> Iterator[dict[str, str | int]]:
+    about: dict[str, str | int] = {
+        "study_instance_uid": _cell(entry["study_instance_uid"]),
+        "series_instance_uid": _cell(entry["series_instance_uid"]),
+        "sop_instance_uid": _cell(entry["sop_instance_uid"]),
+        "type": _cell(entry["type"]),
+        "state": _cell(entry["state"]),
+        "reason": _cell(entry["reason"]),
+    }
+    summary = entry["summary"]
+    if summary is None:
+        yield about
+        return
+    about |= {"kind": summary["kind"], "events": summary["events"]}
+    figures = summary["figures"]
     for figure in figures:
         yield about | {
             "figure": _cell(figure["name"]),

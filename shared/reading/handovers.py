@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -17,7 +17,42 @@ _NOT_TAKEN = ("open", "waiting", "running", "failed")
 BATCHES_SHOWN = 100
 
 
-def handover_of(session: Session, job_id: str) -> dict[str, Any] | None:
+class HandoverBatchJson(TypedDict):
+    """A batch of objects for the importer."""
+
+    batch: str
+    job: str | None
+    study_instance_uid: str | None
+    status: str
+    objects: int
+    attempts: int
+    created_at: str
+    tried_at: str | None
+    due_at: str | None
+    ended_at: str | None
+    reason: str
+    detail: str
+
+
+class HandoverCounts(TypedDict):
+    """Objects by how far their hand-over is."""
+
+    taken: int
+    waiting: int
+    failed: int
+
+
+class HandoverJson(TypedDict):
+    """How the hand-over of a retrieve stands, with the batches that nobody has taken."""
+
+    status: str
+    counts: HandoverCounts
+    reason: str
+    detail: str
+    batches: list[HandoverBatchJson]
+
+
+def handover_of(session: Session, job_id: str) -> HandoverJson | None:
     """Return how the hand-over of a retrieve stands; None if nothing of it was to be handed over.
 
     `status` is `failed` if something was given up, `done` if all was taken, otherwise `waiting`; `reason` and
@@ -43,12 +78,12 @@ def handover_of(session: Session, job_id: str) -> dict[str, Any] | None:
     }
 
 
-def batches_not_taken(session: Session, limit: int) -> list[dict[str, Any]]:
+def batches_not_taken(session: Session, limit: int) -> list[HandoverBatchJson]:
     """Return the batches of all retrieves and studies that were not taken yet, the last tried first."""
     return [batch_json(row) for row in _not_taken(session, None, limit)]
 
 
-def batch_json(row: HandoverBatch) -> dict[str, Any]:
+def batch_json(row: HandoverBatch) -> HandoverBatchJson:
     """Return one batch."""
     return {
         "batch": row.id,

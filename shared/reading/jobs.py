@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypedDict, TypeVar, cast, overload
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import valid_id
+from shared.contract.messages import JobStatus
+from shared.contract.results import JobLife
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve
 from shared.errors import InvalidInputError, NotFoundError
@@ -20,6 +22,42 @@ J = TypeVar("J", Query, Retrieve)
 
 #: A shorter beginning of an id is more likely a slip than a choice.
 PREFIX_MIN_LENGTH = 4
+
+
+class QuerySummaryCounts(TypedDict):
+    """Studies of a query, and objects to retrieve."""
+
+    found: int
+    examined: int
+    kept: int
+    objects: int
+
+
+class QuerySummary(JobLife):
+    """A query as lists show it."""
+
+    id: str
+    kind: Literal["query"]
+    counts: QuerySummaryCounts
+
+
+class RetrieveSummaryCounts(TypedDict):
+    """Objects of a retrieve."""
+
+    asked: int
+    arrived: int
+
+
+class RetrieveSummary(JobLife):
+    """A retrieve as lists show it."""
+
+    id: str
+    kind: Literal["retrieve"]
+    query: str
+    counts: RetrieveSummaryCounts
+
+
+ListedJob = QuerySummary | RetrieveSummary
 
 
 class UnknownJobError(InvalidInputError, NotFoundError):
@@ -78,7 +116,7 @@ def list_jobs(
     kind: JobKind | None = None,
     statuses: Sequence[str] = (),
     offset: int = 0,
-) -> list[dict[str, Any]]:
+) -> list[ListedJob]:
     """Return summaries of jobs, the newest first."""
     jobs: list[Job] = []
     if kind in (None, "query"):
@@ -102,26 +140,34 @@ def count_jobs(session: Session) -> int:
     return queries + (session.scalar(select(func.count()).select_from(Retrieve)) or 0)
 
 
-def summary(job: Job) -> dict[str, Any]:
+def summary(job: Job) -> ListedJob:
     """Return a job in a few words: what lists show of it."""
-    result: dict[str, Any] = {"id": job.id, "kind": kind_of(job)}
     if isinstance(job, Retrieve):
-        result["query"] = job.query_id
-        counts = {"asked": job.asked, "arrived": job.arrived}
-    else:
-        counts = {
+        return {
+            "id": job.id,
+            "kind": "retrieve",
+            "query": job.query_id,
+            **life(job),
+            "counts": {"asked": job.asked, "arrived": job.arrived},
+        }
+    return {
+        "id": job.id,
+        "kind": "query",
+        **life(job),
+        "counts": {
             "found": job.studies_found,
             "examined": job.studies_examined,
             "kept": job.studies_kept,
             "objects": job.objects_kept,
-        }
-    return result | life(job) | {"counts": counts}
+        },
+    }
 
 
-def life(job: Job) -> dict[str, Any]:
+def life(job: Job) -> JobLife:
     """Return what all jobs say of themselves."""
     return {
-        "status": job.status,
+        # The engine writes no other status.
+        "status": cast("JobStatus", job.status),
         "remote": job.remote_name,
         "store": job.store_name,
         "requested_by": job.requested_by,
@@ -136,6 +182,14 @@ def life(job: Job) -> dict[str, Any]:
         "priority": job.priority,
         "round": job.round,
     }
+
+
+@overload
+def iso(moment: datetime) -> str: ...
+
+
+@overload
+def iso(moment: datetime | None) -> str | None: ...
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Literal, NotRequired, TextIO, TypedDict
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from shared.contract.results import ObjectResult, SeriesResult, StudyResult
+from shared.contract.json_types import JsonDocument
+from shared.contract.messages import JobKind
+from shared.contract.results import (
+    JobLife,
+    ObjectResult,
+    QueryCounts,
+    SeriesResult,
+    SliceCounts,
+    StudyResult,
+)
 from shared.database.models.query import Query, QueryObject, QuerySeries, QueryStudy, QueryTask
 from shared.database.models.retrieve import Retrieve
 from shared.querying.payloads import (
     SLICE,
+    AccessionSlice,
     SlicePayload,
-    StudyListSlice,
+    StudySlice,
     WindowSlice,
     read_slice,
-    to_json,
     window_json,
 )
 from shared.querying.slices import Slice
@@ -57,17 +66,70 @@ _OBJECT = (
 )
 
 
-def query_json(session: Session, job_id: str) -> dict[str, Any]:
+StudyRow = Row[str, str | None, str, str, str, str]
+SeriesRow = Row[str, str, str | None, str, str, str, bool, int | None]
+ObjectRow = Row[str, str, str, str | None, str, str]
+
+
+class _NamedStudy(TypedDict, total=False):
+    study_instance_uid: str
+    accession_number: str
+
+
+class MissingSlice(TypedDict):
+    """A window, or a study named by its UID or accession number, whose search failed."""
+
+    kind: Literal["slice"]
+    code: str | None
+    window: dict[str, str | None]
+    study_instance_uid: NotRequired[str]
+    accession_number: NotRequired[str]
+    error: str
+    detail: str
+
+
+class MissingStudy(TypedDict):
+    """A study that could not be examined."""
+
+    kind: Literal["study"]
+    study_instance_uid: str
+    reason: str
+    detail: str
+
+
+class QueryHead(JobLife):
+    """A query without its studies."""
+
+    id: str
+    kind: JobKind
+    criteria: JsonDocument
+    rules_version: int
+    counts: QueryCounts
+    slices: SliceCounts
+    missing: list[MissingSlice | MissingStudy]
+    #: Number of C-FINDs.
+    finds: int
+    #: Ids of its retrieves.
+    retrieves: list[str]
+
+
+class QueryJson(QueryHead):
+    """A whole query."""
+
+    studies: list[StudyResult]
+
+
+def query_json(session: Session, job_id: str) -> QueryJson:
     """Return the whole query.
 
     Raises:
         UnknownJobError: there is no query with this id.
     """
-    return query_head(session, job_id) | {"studies": list(studies(session, job_id))}
+    return {**query_head(session, job_id), "studies": list(studies(session, job_id))}
 
 
 def write_query_json(
-    session: Session, job_id: str, out: TextIO, tail: Mapping[str, Any] | None = None
+    session: Session, job_id: str, out: TextIO, tail: Mapping[str, object] | None = None
 ) -> None:
     """Write the whole query as one JSON object; `tail` adds keys after its studies.
 
@@ -77,7 +139,9 @@ def write_query_json(
     out.writelines(query_json_chunks(session, job_id, tail))
 
 
-def query_json_chunks(session: Session, job_id: str, tail: Mapping[str, Any] | None = None) -> Iterator[str]:
+def query_json_chunks(
+    session: Session, job_id: str, tail: Mapping[str, object] | None = None
+) -> Iterator[str]:
     """Yield the text of the JSON object, a study at a time.
 
     Raises:
@@ -94,7 +158,7 @@ def query_json_chunks(session: Session, job_id: str, tail: Mapping[str, Any] | N
     yield "}"
 
 
-def query_head(session: Session, job_id: str) -> dict[str, Any]:
+def query_head(session: Session, job_id: str) -> QueryHead:
     """Return the query without its studies.
 
     Raises:
@@ -107,9 +171,9 @@ def query_head(session: Session, job_id: str) -> dict[str, Any]:
     return {
         "id": query.id,
         "kind": "query",
-        "status": head.pop("status"),
-        "remote": head.pop("remote"),
-        "store": head.pop("store"),
+        "status": head["status"],
+        "remote": head["remote"],
+        "store": head["store"],
         "criteria": query.criteria,
         "rules_version": query.rules_version,
         "counts": counts(session, query),
@@ -129,8 +193,8 @@ def query_head(session: Session, job_id: str) -> dict[str, Any]:
     }
 
 
-def counts(session: Session, query: Query) -> dict[str, Any]:
-    """Return the counts of a query: studies by type are the kept ones, by reason all that were decided."""
+def counts(session: Session, query: Query) -> QueryCounts:
+    """Return the counts of a query."""
     return {
         "found": query.studies_found,
         "examined": query.studies_examined,
@@ -166,7 +230,7 @@ def by_reason(session: Session, job_id: str, decision: str | None = None) -> dic
     return {reason: number for reason, number in session.execute(statement) if reason}
 
 
-def missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
+def missing(session: Session, job_id: str) -> Iterator[MissingSlice | MissingStudy]:
     """Yield what is missing: windows that failed, then studies that could not be examined."""
     failed = (
         select(QueryTask)
@@ -174,7 +238,7 @@ def missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
         .order_by(QueryTask.id)
     )
     for task in session.scalars(failed):
-        yield _missing_slice(read_slice(task.payload)) | {"error": task.error, "detail": task.detail}
+        yield _missing_slice(task, read_slice(task.payload))
     unjudged = (
         select(QueryStudy.study_instance_uid, QueryStudy.reason, QueryStudy.detail)
         .where(QueryStudy.job_id == job_id, QueryStudy.state == "missing")
@@ -189,11 +253,22 @@ def missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def _missing_slice(part: SlicePayload) -> dict[str, Any]:
-    """Return a slice as `missing` shows it: a window, or a study by its UID or accession number."""
+def _missing_slice(task: QueryTask, part: SlicePayload) -> MissingSlice:
     window = window_json(part.window if isinstance(part, WindowSlice) else Slice())
-    single = {} if isinstance(part, WindowSlice | StudyListSlice) else to_json(part)
-    return {"kind": SLICE, "code": window.pop("code"), "window": window, **single}
+    named: _NamedStudy = {}
+    if isinstance(part, StudySlice):
+        named = {"study_instance_uid": part.study_instance_uid}
+    elif isinstance(part, AccessionSlice):
+        named = {"accession_number": part.accession_number}
+    code = window.pop("code")
+    return {
+        "kind": SLICE,
+        "code": code,
+        "window": window,
+        **named,
+        "error": task.error,
+        "detail": task.detail,
+    }
 
 
 def studies(session: Session, job_id: str) -> Iterator[StudyResult]:
@@ -213,7 +288,7 @@ def studies(session: Session, job_id: str) -> Iterator[StudyResult]:
 
 
 def with_series(
-    session: Session, job_id: str, page: Sequence[Any], *, sparse: bool = False
+    session: Session, job_id: str, page: Sequence[StudyRow], *, sparse: bool = False
 ) -> Iterator[StudyResult]:
     """Yield the studies of some rows in the order of UIDs, each with its series and single objects.
 
@@ -247,7 +322,7 @@ def with_series(
         yield study_json(study, series.get(study.study_instance_uid, []))
 
 
-def study_json(study: Any, series: list[SeriesResult]) -> StudyResult:
+def study_json(study: StudyRow, series: list[SeriesResult]) -> StudyResult:
     """Return one study, of a row with its columns; one that is not (yet) decided has no decision."""
     return {
         "study_instance_uid": study.study_instance_uid,
@@ -260,7 +335,7 @@ def study_json(study: Any, series: list[SeriesResult]) -> StudyResult:
     }
 
 
-def series_json(series: Any, objects: list[ObjectResult]) -> SeriesResult:
+def series_json(series: SeriesRow | QuerySeries, objects: list[ObjectResult]) -> SeriesResult:
     """Return one series; `objects` are those that were decided one by one."""
     return {
         "series_instance_uid": series.series_instance_uid,
@@ -274,7 +349,7 @@ def series_json(series: Any, objects: list[ObjectResult]) -> SeriesResult:
     }
 
 
-def object_json(row: Any) -> ObjectResult:
+def object_json(row: ObjectRow | QueryObject) -> ObjectResult:
     """Return one object that was decided by itself."""
     return {
         "sop_instance_uid": row.sop_instance_uid,

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Generic, TypedDict, TypeVar
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from shared.contract.json_types import JsonDocument
+from shared.contract.messages import JobKind
 from shared.contract.reasons import Reason
+from shared.contract.results import JobLife, MissingObject, RetrieveCounts
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve, RetrieveCommitment, RetrieveObject
-from shared.reading.handovers import handover_of
+from shared.dose.summary import SummaryJson
+from shared.reading.handovers import HandoverJson, handover_of
 from shared.reading.jobs import Job, UnknownJobError, life
-from shared.reading.queries import query_json
-from shared.reading.summaries import PAGE, summaries, unread
+from shared.reading.queries import QueryJson, query_json
+from shared.reading.summaries import PAGE, ReportEntry, UnreadCounts, summaries, unread
 
 #: How it is known what arrived, in words.
 ARRIVAL_WORDS: Mapping[str, str] = MappingProxyType(
@@ -32,14 +36,46 @@ ARRIVAL_WORDS: Mapping[str, str] = MappingProxyType(
 NOT_ARRIVED = ("failed", "missing")
 
 
-def retrieve_json(session: Session, job_id: str) -> dict[str, Any]:
+MissingT = TypeVar("MissingT")
+SummariesT = TypeVar("SummariesT")
+
+
+class CommitmentCounts(TypedDict):
+    """Requests for storage commitment, and objects."""
+
+    requests: int
+    committed: int
+    #: Arrived as far as is said.
+    not_confirmed: int
+
+
+class _RetrieveDocument(JobLife, Generic[MissingT, SummariesT]):
+    id: str
+    kind: JobKind
+    query: str
+    counts: RetrieveCounts
+    missing: MissingT
+    selection: JsonDocument
+    verification: str
+    commitment: CommitmentCounts | None
+    summaries: SummariesT
+    unread: UnreadCounts | None
+    handover: HandoverJson | None
+
+
+RetrieveJson = _RetrieveDocument[list[MissingObject], list[ReportEntry[SummaryJson]]]
+#: Its lists may be long: they are read as they are written.
+_Streamed = _RetrieveDocument[Iterator[MissingObject], Iterator[ReportEntry[SummaryJson]]]
+
+
+def retrieve_json(session: Session, job_id: str) -> RetrieveJson:
     """Return the whole retrieve.
 
     Raises:
         UnknownJobError: there is no retrieve with this id.
     """
-    entries = _entries(session, _retrieve(session, job_id))
-    return {name: list(value) if isinstance(value, Iterator) else value for name, value in entries}
+    document = _document(session, _retrieve(session, job_id))
+    return {**document, "missing": list(document["missing"]), "summaries": list(document["summaries"])}
 
 
 def retrieve_json_chunks(session: Session, job_id: str) -> Iterator[str]:
@@ -49,7 +85,7 @@ def retrieve_json_chunks(session: Session, job_id: str) -> Iterator[str]:
         UnknownJobError: there is no retrieve with this id.
     """
     separator = "{"
-    for name, value in _entries(session, _retrieve(session, job_id)):
+    for name, value in _document(session, _retrieve(session, job_id)).items():
         yield f"{separator}{json.dumps(name)}: "
         if isinstance(value, Iterator):
             yield from _array_chunks(value)
@@ -59,7 +95,7 @@ def retrieve_json_chunks(session: Session, job_id: str) -> Iterator[str]:
     yield "}"
 
 
-def _array_chunks(items: Iterator[Any]) -> Iterator[str]:
+def _array_chunks(items: Iterator[object]) -> Iterator[str]:
     separator = "["
     for item in items:
         yield separator + json.dumps(item)
@@ -74,25 +110,26 @@ def _retrieve(session: Session, job_id: str) -> Retrieve:
     return retrieve
 
 
-def _entries(session: Session, retrieve: Retrieve) -> Iterator[tuple[str, Any]]:
-    """Yield the keys and values of a retrieve; lists that may be long come as iterators."""
+def _document(session: Session, retrieve: Retrieve) -> _Streamed:
     fields = life(retrieve)
-    yield "id", retrieve.id
-    yield "kind", "retrieve"
-    yield "query", retrieve.query_id
-    yield "status", fields.pop("status")
-    yield "counts", retrieve_counts(session, retrieve)
-    yield "missing", _missing(session, retrieve.id)
-    yield from fields.items()
-    yield "selection", retrieve.selection
-    yield "verification", retrieve.verification
-    yield "commitment", commitment_of(session, retrieve.id)
-    yield "summaries", summaries(session, retrieve.id)
-    yield "unread", unread(session, retrieve.id)
-    yield "handover", handover_of(session, retrieve.id)
+    return {
+        "id": retrieve.id,
+        "kind": "retrieve",
+        "query": retrieve.query_id,
+        "status": fields["status"],
+        "counts": retrieve_counts(session, retrieve),
+        "missing": _missing(session, retrieve.id),
+        **fields,
+        "selection": retrieve.selection,
+        "verification": retrieve.verification,
+        "commitment": commitment_of(session, retrieve.id),
+        "summaries": summaries(session, retrieve.id),
+        "unread": unread(session, retrieve.id),
+        "handover": handover_of(session, retrieve.id),
+    }
 
 
-def retrieve_counts(session: Session, retrieve: Retrieve) -> dict[str, int]:
+def retrieve_counts(session: Session, retrieve: Retrieve) -> RetrieveCounts:
     """Return the counts of a retrieve, and what the PACS itself reported so far.
 
     Of an uncounted series the number of objects is unknown: it counts as one, so `asked` is a lower bound.
@@ -124,11 +161,8 @@ def retrieve_counts(session: Session, retrieve: Retrieve) -> dict[str, int]:
     }
 
 
-def commitment_of(session: Session, job_id: str) -> dict[str, int] | None:
-    """Return the result of storage commitment with the store node; None if it was not requested.
-
-    `requests`, and objects: `committed`; `not_confirmed` are those that arrived as far as is said.
-    """
+def commitment_of(session: Session, job_id: str) -> CommitmentCounts | None:
+    """Return the result of storage commitment with the store node; None if it was not requested."""
     requests = session.scalar(
         select(func.count()).select_from(RetrieveCommitment).where(RetrieveCommitment.job_id == job_id)
     )
@@ -141,12 +175,12 @@ def commitment_of(session: Session, job_id: str) -> dict[str, int] | None:
     return {"requests": requests or 0, "committed": counts[0], "not_confirmed": counts[1]}
 
 
-def missing_objects(session: Session, job_id: str) -> list[dict[str, Any]]:
+def missing_objects(session: Session, job_id: str) -> list[MissingObject]:
     """Return the objects that never came, each with the reason."""
     return list(_missing(session, job_id))
 
 
-def _missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
+def _missing(session: Session, job_id: str) -> Iterator[MissingObject]:
     statement = (
         select(RetrieveObject)
         .where(RetrieveObject.job_id == job_id, RetrieveObject.state.in_(NOT_ARRIVED))
@@ -168,6 +202,6 @@ def _missing(session: Session, job_id: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def job_json(session: Session, job: Job) -> dict[str, Any]:
+def job_json(session: Session, job: Job) -> QueryJson | RetrieveJson:
     """Return a job of either kind."""
     return query_json(session, job.id) if isinstance(job, Query) else retrieve_json(session, job.id)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Generic, NotRequired, TypedDict, TypeVar
 
-from sqlalchemy import Row, Text, and_, case, cast, func, select
+from sqlalchemy import Row, Select, Text, and_, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from shared.database.models import QueryStudy, ReportSummary, Retrieve, RetrieveObject, StoredObject
 from shared.dose.reports import REPORT_CLASSES
+from shared.dose.summary import FigureJson, SummaryJson
 
-#: Plain values, as JSON has them.
-Entry = dict[str, Any]
-KeyRow = Row[Any]
+#: UIDs of study, series and object, type of the study, when it was read, why not, length of its summary.
+KeyRow = Row[str, str, str, str | None, datetime | None, str | None, int | None]
+KeySelect = Select[str, str, str, str | None, datetime | None, str | None, int | None]
 
 #: Rows whose keys are read together.
 PAGE = 500
@@ -24,7 +26,43 @@ MAX_JSON_LENGTH = 4 << 20
 EVENTS_SHOWN, TOTALS_SHOWN = 5, 50
 
 
-def summaries(session: Session, job_id: str, *, limit: int | None = None) -> Iterator[Entry]:
+class BriefSummary(SummaryJson):
+    """A summary with the number of figures that it leaves out."""
+
+    totals_not_shown: NotRequired[int]
+    #: Figures of events.
+    unreadable_not_shown: NotRequired[int]
+
+
+SummaryT = TypeVar("SummaryT", SummaryJson, BriefSummary)
+
+
+class ReportEntry(TypedDict, Generic[SummaryT]):
+    """A dose report that arrived at DoseQR's own store."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    type: str | None
+    #: waiting, read or unreadable.
+    state: str
+    #: Why it is unreadable.
+    reason: str
+    summary: SummaryT | None
+
+
+class UnreadCounts(TypedDict):
+    """Objects that arrived and that no report covers."""
+
+    #: In DoseQR's own store, but of another kind, mostly images.
+    no_report: int
+    #: In another store.
+    elsewhere: int
+
+
+def summaries(
+    session: Session, job_id: str, *, limit: int | None = None
+) -> Iterator[ReportEntry[SummaryJson]]:
     """Yield an entry for each dose report that arrived at DoseQR's own store, in the order of UIDs.
 
     `summary` is None while nobody has read it (`state` waiting) or where it is `unreadable`, with a reason.
@@ -43,15 +81,16 @@ def summaries(session: Session, job_id: str, *, limit: int | None = None) -> Ite
         left = None if left is None else left - len(rows)
 
 
-def brief(entry: Entry) -> Entry:
+def brief(entry: ReportEntry[SummaryJson]) -> ReportEntry[BriefSummary]:
     """Return an entry with totals and the first figures of events: what a page shows of it.
 
     The summary counts what it leaves: `totals_not_shown`, and `unreadable_not_shown` figures of events.
     """
     summary = entry["summary"]
     if summary is None:
-        return dict(entry)
-    figures, totals, unreadable = [], 0, 0
+        return {**entry, "summary": None}
+    figures: list[FigureJson] = []
+    totals, unreadable = 0, 0
     shown: Counter[tuple[str, str]] = Counter()
     for figure in summary["figures"]:
         if not is_of_event(figure):
@@ -66,13 +105,18 @@ def brief(entry: Entry) -> Entry:
             keep = shown[key] <= EVENTS_SHOWN
         if keep:
             figures.append(figure)
-    left = {"totals_not_shown": max(0, totals - TOTALS_SHOWN), "unreadable_not_shown": unreadable}
-    return {**entry, "summary": {**summary, "figures": figures, **left}}
+    shortened: BriefSummary = {
+        **summary,
+        "figures": figures,
+        "totals_not_shown": max(0, totals - TOTALS_SHOWN),
+        "unreadable_not_shown": unreadable,
+    }
+    return {**entry, "summary": shortened}
 
 
-def is_of_event(figure: Mapping[str, object]) -> bool:
+def is_of_event(figure: FigureJson) -> bool:
     """Return whether a figure belongs to a single irradiation event."""
-    return str(figure["of"]).startswith("event ")
+    return figure["of"].startswith("event ")
 
 
 def _chunks(rows: Sequence[KeyRow]) -> Iterator[list[KeyRow]]:
@@ -88,7 +132,7 @@ def _chunks(rows: Sequence[KeyRow]) -> Iterator[list[KeyRow]]:
         yield chunk
 
 
-def _summaries_of(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, Entry | None]:
+def _summaries_of(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, SummaryJson | None]:
     if not sop_instance_uids:
         return {}
     uid = ReportSummary.sop_instance_uid
@@ -101,11 +145,8 @@ def count_of_reports(session: Session, job_id: str) -> int:
     return session.scalar(select(func.count()).select_from(_reports(job_id).subquery())) or 0
 
 
-def unread(session: Session, job_id: str) -> dict[str, int] | None:
-    """Return how many objects arrived that no report covers: `no_report`, `elsewhere`; None if none did.
-
-    `no_report`: in DoseQR's own store, but of another kind, mostly images; `elsewhere`: in another store.
-    """
+def unread(session: Session, job_id: str) -> UnreadCounts | None:
+    """Return how many objects arrived that no report covers; None if none did."""
     uid = RetrieveObject.sop_instance_uid
     own = and_(StoredObject.sop_instance_uid == uid, StoredObject.source == "store")
     weight = case((uid == "", func.coalesce(RetrieveObject.announced, 1)), else_=1)
@@ -117,11 +158,11 @@ def unread(session: Session, job_id: str) -> dict[str, int] | None:
         .join(StoredObject, own, isouter=True)
         .where(RetrieveObject.job_id == job_id, RetrieveObject.state == "arrived")
     ).one()
-    counts = {"no_report": int(row[0] or 0), "elsewhere": int(row[1] or 0)}
+    counts: UnreadCounts = {"no_report": int(row[0] or 0), "elsewhere": int(row[1] or 0)}
     return counts if any(counts.values()) else None
 
 
-def _reports(job_id: str) -> Any:
+def _reports(job_id: str) -> KeySelect:
     stored = and_(
         StoredObject.sop_instance_uid == RetrieveObject.sop_instance_uid,
         StoredObject.source == "store",
@@ -156,7 +197,7 @@ def _reports(job_id: str) -> Any:
     )
 
 
-def _page(job_id: str, last: tuple[str, str, str], limit: int) -> Any:
+def _page(job_id: str, last: tuple[str, str, str], limit: int) -> KeySelect:
     key = (
         RetrieveObject.study_instance_uid,
         RetrieveObject.series_instance_uid,
@@ -168,7 +209,7 @@ def _page(job_id: str, last: tuple[str, str, str], limit: int) -> Any:
     return _reports(job_id).where(after).order_by(*key).limit(limit)
 
 
-def _entry(row: KeyRow, summary: Entry | None) -> Entry:
+def _entry(row: KeyRow, summary: SummaryJson | None) -> ReportEntry[SummaryJson]:
     state = "waiting" if row.read_at is None else "unreadable" if row.unreadable else "read"
     return {
         "study_instance_uid": row.study_instance_uid,

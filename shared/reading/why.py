@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from shared.contract.json_types import JsonDocument
 from shared.contract.reasons import sentence
+from shared.contract.results import ObjectResult
 from shared.database.models.query import Query, QueryFind, QueryObject, QuerySeries, QueryStudy
 from shared.database.models.retrieve import Retrieve, RetrieveObject
 from shared.identifiers import parse_uid
@@ -18,7 +20,88 @@ from shared.reading.queries import object_json, series_json
 NOT_RETURNED = "not_returned"
 
 
-def why(session: Session, job: Job, study_instance_uid: str) -> dict[str, Any]:
+class ExplainedObject(ObjectResult):
+    """An object that was decided by itself, and why."""
+
+    sentence: str
+
+
+class ExplainedSeries(TypedDict):
+    """A series, and why it is kept or not."""
+
+    series_instance_uid: str
+    modality: str | None
+    decision: str
+    reason: str
+    note: str
+    whole: bool
+    instance_count: int | None
+    objects: list[ExplainedObject]
+    sentence: str
+    description: str | None
+    station_name: str | None
+    series_number: int | None
+
+
+class ReturnedAttributes(TypedDict):
+    """What the PACS returned of the study; None where it did not return the attribute."""
+
+    modalities: list[str] | None
+    description: str | None
+    station_name: str | None
+    study_date: str | None
+    series_count: int | None
+    instance_count: int | None
+
+
+class FindJson(TypedDict):
+    """A C-FIND on which the decision rests."""
+
+    level: str
+    status_code: int | None
+    matches: int
+    duration_ms: int
+    error: str
+    asked_at: str
+    keys: JsonDocument
+
+
+class Arrival(TypedDict):
+    """An object, or a series of unknown objects, that a retrieve requested."""
+
+    retrieve: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    state: str
+    asked: int
+    arrived_at: str | None
+    reason: str | None
+    sentence: str
+    detail: str
+
+
+class _Judgement(TypedDict):
+    state: str
+    type: str | None
+    decision: str | None
+    reason: str | None
+    note: str
+    sentence: str
+    answered: ReturnedAttributes | None
+    series: list[ExplainedSeries]
+    finds: list[FindJson]
+    arrivals: list[Arrival]
+
+
+class Explanation(_Judgement):
+    """Why a study is kept or not."""
+
+    job: str
+    query: str
+    study_instance_uid: str
+
+
+def why(session: Session, job: Job, study_instance_uid: str) -> Explanation:
     """Explain one study of a query, or of the query that a retrieve acts on.
 
     Raises:
@@ -28,10 +111,13 @@ def why(session: Session, job: Job, study_instance_uid: str) -> dict[str, Any]:
     query_id = job.query_id if isinstance(job, Retrieve) else job.id
     query = session.get(Query, query_id)
     study = session.get(QueryStudy, (query_id, uid))
-    head = {"job": job.id, "query": query_id, "study_instance_uid": uid}
-    if study is None:
-        return head | _not_returned(query)
-    return head | {
+    judgement = _not_returned(query) if study is None else _judgement(session, query_id, study)
+    return {"job": job.id, "query": query_id, "study_instance_uid": uid, **judgement}
+
+
+def _judgement(session: Session, query_id: str, study: QueryStudy) -> _Judgement:
+    uid = study.study_instance_uid
+    return {
         "state": study.state,
         "type": study.type,
         "decision": study.decision or None,
@@ -52,7 +138,7 @@ def why(session: Session, job: Job, study_instance_uid: str) -> dict[str, Any]:
     }
 
 
-def _not_returned(query: Query | None) -> dict[str, Any]:
+def _not_returned(query: Query | None) -> _Judgement:
     text = "The PACS did not return this study for any window of this query."
     if query is not None and query.slices_complete < query.slices_total:
         text += (
@@ -80,14 +166,14 @@ def _study_sentence(study: QueryStudy) -> str:
     return "Its turn has not come yet." if study.state in ("found", "examining") else study.detail
 
 
-def _series(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:
-    objects: dict[str, list[dict[str, Any]]] = {}
+def _series(session: Session, query_id: str, uid: str) -> list[ExplainedSeries]:
+    objects: dict[str, list[ExplainedObject]] = {}
     for row in session.scalars(
         select(QueryObject)
         .where(QueryObject.job_id == query_id, QueryObject.study_instance_uid == uid)
         .order_by(QueryObject.sop_instance_uid)
     ):
-        entry = {**object_json(row), "sentence": sentence(row.reason)}
+        entry: ExplainedObject = {**object_json(row), "sentence": sentence(row.reason)}
         objects.setdefault(row.series_instance_uid, []).append(entry)
     rows = session.scalars(
         select(QuerySeries)
@@ -107,7 +193,7 @@ def _series(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:
     ]
 
 
-def _finds(session: Session, query_id: str, study: QueryStudy) -> list[dict[str, Any]]:
+def _finds(session: Session, query_id: str, study: QueryStudy) -> list[FindJson]:
     tasks = [task_id for task_id in (study.found_by, study.task_id) if task_id is not None]
     rows = session.scalars(
         select(QueryFind)
@@ -129,7 +215,7 @@ def _finds(session: Session, query_id: str, study: QueryStudy) -> list[dict[str,
     ]
 
 
-def _speaks_of(keys: dict[str, Any], uid: str) -> bool:
+def _speaks_of(keys: JsonDocument, uid: str) -> bool:
     """Return whether a C-FIND was for this study; one that names no study was for all."""
     named = keys.get("study_instance_uid") or keys.get("study_instance_uids")
     if not named:
@@ -137,7 +223,7 @@ def _speaks_of(keys: dict[str, Any], uid: str) -> bool:
     return uid in ([named] if isinstance(named, str) else named)
 
 
-def _arrivals(session: Session, query_id: str, uid: str) -> list[dict[str, Any]]:
+def _arrivals(session: Session, query_id: str, uid: str) -> list[Arrival]:
     rows = session.scalars(
         select(RetrieveObject)
         .join(Retrieve, Retrieve.id == RetrieveObject.job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from simulator.archive.model import Study
@@ -35,7 +36,7 @@ def wanted(archive: list[Study]) -> set[str]:
     return {uid for content in contents for uid in objects(*archive, content=content)}
 
 
-def verdict(query: dict[str, Any]) -> dict[str, Any]:
+def verdict(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a query concluded, without what differs from run to run."""
     studies = sorted(query["studies"], key=lambda study: str(study["study_instance_uid"]))
     return {"counts": query["counts"], "missing": query["missing"], "studies": studies}

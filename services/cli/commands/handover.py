@@ -43,7 +43,8 @@ def listing(
         print_json(batches)
         return
     names = ("batch", "status", "objects", "attempts", "due_at", "job", "study_instance_uid", "detail")
-    table(names, [["" if batch[name] is None else batch[name] for name in names] for batch in batches])
+    rows = [dict(batch) for batch in batches]
+    table(names, [["" if row[name] is None else row[name] for name in names] for row in rows])
 
 
 @app.command("retry")

@@ -10,7 +10,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -51,7 +51,7 @@ def block(text: str) -> None:
     typer.echo(visible(text, "\r\n\t"), nl=False)
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print a result for programs; JSON escapes control characters itself."""
     typer.echo(json.dumps(value, indent=2))
 

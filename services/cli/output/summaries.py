@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
 from services.cli.output.console import line
 from shared.contract.reasons import sentence
+from shared.contract.results import JobLife, MissingObject
 from shared.database.models.query import Query
+from shared.reading.handovers import HandoverJson
 from shared.reading.jobs import Job
-from shared.reading.queries import query_head
-from shared.reading.retrieves import ARRIVAL_WORDS, retrieve_json
+from shared.reading.queries import MissingSlice, MissingStudy, QueryHead, query_head
+from shared.reading.retrieves import ARRIVAL_WORDS, RetrieveJson, retrieve_json
+from shared.reading.why import ExplainedObject, ExplainedSeries, Explanation
 
 #: Missing windows, studies or objects that are named; --json has all of them.
 SHOWN = 20
@@ -25,7 +28,7 @@ def print_job(session: Session, job: Job) -> None:
         _retrieve(retrieve_json(session, job.id))
 
 
-def _query(head: dict[str, Any]) -> None:
+def _query(head: QueryHead) -> None:
     counts, slices = head["counts"], head["slices"]
     line(f"Query {head['id']}: {head['status']}  ({head['remote']} to {head['store']})")
     _trouble(head)
@@ -39,7 +42,7 @@ def _query(head: dict[str, Any]) -> None:
     _missing(head["missing"])
 
 
-def _retrieve(read: dict[str, Any]) -> None:
+def _retrieve(read: RetrieveJson) -> None:
     counts = read["counts"]
     line(f"Retrieve {read['id']}: {read['status']}  (of query {read['query']} to {read['store']})")
     _trouble(read)
@@ -54,7 +57,7 @@ def _retrieve(read: dict[str, Any]) -> None:
     _missing(read["missing"])
 
 
-def _handover(read: dict[str, Any] | None) -> None:
+def _handover(read: HandoverJson | None) -> None:
     if read is None:
         return
     counts = read["counts"]
@@ -62,7 +65,7 @@ def _handover(read: dict[str, Any] | None) -> None:
     line(text + (f". {read['detail']}" if read["detail"] else ""))
 
 
-def _trouble(read: dict[str, Any]) -> None:
+def _trouble(read: JobLife) -> None:
     if read["failure"]:
         line(f"  {read['failure']}: {read['detail'] or sentence(read['failure'])}")
     elif read["detail"]:
@@ -71,16 +74,16 @@ def _trouble(read: dict[str, Any]) -> None:
         line(f"  {read['note']}")
 
 
-def _missing(missing: list[dict[str, Any]]) -> None:
+def _missing(missing: Sequence[MissingSlice | MissingStudy | MissingObject]) -> None:
     for entry in missing[:SHOWN]:
         line("  missing   " + ", ".join(f"{key} {value}" for key, value in entry.items() if value))
     if len(missing) > SHOWN:
         line(f"  missing   and {len(missing) - SHOWN} more; --json lists all")
 
 
-def print_why(explanation: dict[str, Any]) -> None:
+def print_why(explanation: Explanation) -> None:
     """Print the study, its series and objects, the C-FINDs behind them, and what arrived."""
-    line(f"Study {explanation['study_instance_uid']}: {_decision(explanation)}")
+    line(f"Study {explanation['study_instance_uid']}: {_study_decision(explanation)}")
     if explanation["answered"]:
         returned = {key: value for key, value in explanation["answered"].items() if value is not None}
         line(
@@ -88,21 +91,26 @@ def print_why(explanation: dict[str, Any]) -> None:
         )
     for series in explanation["series"]:
         line(f"  {series['modality'] or '?':<4} series {series['series_instance_uid']}: {_decision(series)}")
-        for entry in series["objects"]:
-            line(f"       object {entry['sop_instance_uid']}: {_decision(entry)}")
+        for decided in series["objects"]:
+            line(f"       object {decided['sop_instance_uid']}: {_decision(decided)}")
     for find in explanation["finds"]:
         status = "no final answer" if find["status_code"] is None else f"0x{find['status_code']:04X}"
         line(f"  C-FIND {find['level']}: {find['matches']} answers, {status} at {find['asked_at']}")
-    for entry in explanation["arrivals"]:
-        what = entry["sop_instance_uid"] or f"series {entry['series_instance_uid']}"
-        line(f"  retrieve {entry['retrieve']}: {what} {entry['state']} {entry['sentence']}".rstrip())
+    for arrival in explanation["arrivals"]:
+        what = arrival["sop_instance_uid"] or f"series {arrival['series_instance_uid']}"
+        line(f"  retrieve {arrival['retrieve']}: {what} {arrival['state']} {arrival['sentence']}".rstrip())
 
 
-def _decision(entry: dict[str, Any]) -> str:
-    decision = entry["decision"] or entry.get("state", "")
-    kind = f" as {entry['type']}" if entry.get("type") and entry["decision"] == "keep" else ""
+def _study_decision(study: Explanation) -> str:
+    decision = study["decision"] or study["state"]
+    kind = f" as {study['type']}" if study["type"] and study["decision"] == "keep" else ""
+    reason = f" ({study['reason']})" if study["reason"] else ""
+    return f"{decision}{kind}{reason}. {study['sentence']}"
+
+
+def _decision(entry: ExplainedSeries | ExplainedObject) -> str:
     reason = f" ({entry['reason']})" if entry["reason"] else ""
-    return f"{decision}{kind}{reason}. {entry['sentence']}"
+    return f"{entry['decision']}{reason}. {entry['sentence']}"
 
 
 def _value_text(value: object) -> str:

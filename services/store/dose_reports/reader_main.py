@@ -16,9 +16,10 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from shared.dose.reports import read_summary
+from shared.dose.summary import SummaryJson
 from shared.dose.tree import UnreadableReportError
 
 #: Address space of the process in bytes; the largest reports that are read take half of it.
@@ -36,7 +37,7 @@ class CpuLimitError(Exception):
 class ReadResult(TypedDict):
     """The result of reading one report."""
 
-    summary: dict[str, Any] | None
+    summary: SummaryJson | None
     #: Why there is none, in one word.
     unreadable: str
     #: Class of an unexpected exception.

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
-from typing import Any
 
 from sqlalchemy import select
 
@@ -14,6 +13,7 @@ from shared.database.models import ReportSummary, StoredObject
 from shared.database.session import Database
 from shared.database.upsert import insert_missing
 from shared.dose.reports import REPORT_CLASSES
+from shared.dose.summary import SummaryJson
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ReadReport:
     """What was read of a report: its summary, or in one word why there is none."""
 
     sop_instance_uid: str
-    summary: dict[str, Any] | None
+    summary: SummaryJson | None
     unreadable: str
     read_at: datetime
 

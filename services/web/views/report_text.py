@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
-from shared.reading.summaries import is_of_event
+from shared.dose.summary import FigureJson
+from shared.reading.summaries import BriefSummary, is_of_event
 
 REPORT_KINDS = {
     "ct": "CT",
@@ -45,7 +45,7 @@ EVENTS_SHOWN = 4
 _DIGITS = 4
 
 
-def key_figures(summary: Mapping[str, Any]) -> str:
+def key_figures(summary: BriefSummary) -> str:
     """Return the totals of a brief summary; for CT, or without totals, also the first events."""
     figures = summary["figures"]
     totals = [figure for figure in figures if not is_of_event(figure)]
@@ -76,27 +76,28 @@ def plain_number(value: float) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-def _name_and_unit(figure: Mapping[str, Any]) -> tuple[str, str]:
+def _name_and_unit(figure: FigureJson) -> tuple[str, str]:
     return str(figure["name"]), str(figure["unit"])
 
 
-def _single(figure: Mapping[str, Any]) -> str:
+def _single(figure: FigureJson) -> str:
     of = f" ({figure['of']})" if figure["of"] else ""
     return f"{figure['name']}{of} {_value(figure)}".strip()
 
 
-def _several(figures: Sequence[Mapping[str, Any]]) -> str:
-    shown = ", ".join(plain_number(figure["value"]) for figure in figures[:EVENTS_SHOWN])
+def _several(figures: Sequence[FigureJson]) -> str:
+    values = (figure["value"] for figure in figures[:EVENTS_SHOWN])
+    shown = ", ".join(plain_number(value) for value in values if value is not None)
     more = ", …" if len(figures) > EVENTS_SHOWN else ""
     return f"{figures[0]['name']} {shown}{more} {_unit(figures[0])}".strip()
 
 
-def _value(figure: Mapping[str, Any]) -> str:
+def _value(figure: FigureJson) -> str:
     if figure["value"] is None:
         problem = figure.get("problem", "")
         return f"not readable ({_PROBLEMS.get(problem, problem)})"
     return f"{plain_number(figure['value'])} {_unit(figure)}".strip()
 
 
-def _unit(figure: Mapping[str, Any]) -> str:
+def _unit(figure: FigureJson) -> str:
     return _UNITS.get(figure["unit"], str(figure["unit"]))

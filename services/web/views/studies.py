@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from shared.contract.reasons import sentence
 from shared.database.models import Query, QueryStudy, Retrieve, RetrieveObject
-from shared.reading.queries import missing
+from shared.reading.queries import MissingSlice, MissingStudy, missing
 from shared.reading.retrieves import NOT_ARRIVED
 
 #: Studies on one page.
@@ -108,7 +107,7 @@ def missing_of_query(session: Session, query: Query) -> list[MissingItem]:
     return [_missing(query, item) for item in islice(missing(session, query.id), MISSING_SHOWN)]
 
 
-def _missing(query: Query, item: Mapping[str, Any]) -> MissingItem:
+def _missing(query: Query, item: MissingSlice | MissingStudy) -> MissingItem:
     if item["kind"] == "study":
         why = f"{sentence(item['reason'])} {item['detail'] or ''}".strip()
         return MissingItem("Study", why, item["study_instance_uid"])

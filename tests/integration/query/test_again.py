@@ -10,6 +10,7 @@ from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.messages import Accepted, AskAgain, CancelJob, Rejected
 from shared.nodes.nodes import find_node, remove_node
+from shared.reading.queries import QueryJson
 from simulator.behaviour import Fault
 from tests.support.jobs.rows import a_retrieve
 from tests.support.peers.studies import DAY, ct_study, mg_study, objects
@@ -39,7 +40,7 @@ def again(system: System, job_id: str, command_id: str | None = None) -> str:
     return system.command(AskAgain(job_id=job_id, requested_by="physicist"), command_id)
 
 
-def asked_again(system: System, job_id: str) -> dict[str, Any]:
+def asked_again(system: System, job_id: str) -> QueryJson:
     """Ask again, and wait for the end of that."""
     ends = len(system.endings(job_id))
     again(system, job_id)
@@ -55,7 +56,7 @@ def refused(system: System, job_id: str) -> str:
     return event.problem
 
 
-def verdict(query: dict[str, Any]) -> Any:
+def verdict(query: QueryJson) -> Any:
     return query["status"], query["counts"], query["studies"]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from shared.contract.events import StoreState, WorkerHeartbeat
 from shared.contract.messages import Progress
+from shared.reading.retrieves import RetrieveJson
 from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, asked
 from tests.support.peers.studies import ct_study, objects, series, study
@@ -20,7 +19,7 @@ def one():
     return study(series("ct_image", 5), series("ct_image", 2))
 
 
-def outcome(retrieve: dict[str, Any]) -> tuple[str, int, int]:
+def outcome(retrieve: RetrieveJson) -> tuple[str, int, int]:
     return retrieve["status"], retrieve["counts"]["asked"], retrieve["counts"]["arrived"]
 
 

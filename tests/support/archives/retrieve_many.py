@@ -18,6 +18,7 @@ from pydicom.errors import InvalidDicomError
 from shared.clock import utc_now
 from shared.database.models import Node, NodeProfile
 from shared.nodes.peers import address_of, peer_of
+from shared.reading.retrieves import RetrieveJson
 from simulator.archive.model import Study
 from tests.support.archives.content import files_of
 from tests.support.archives.orthanc import Orthanc
@@ -127,7 +128,7 @@ def orthanc(system: System, store: Orthanc) -> tuple[Node, Arrived]:
 
 def retrieve(
     system: System, archive: Archive, store: Node, studies: Iterable[Study], *, lists: bool
-) -> dict[str, Any]:
+) -> RetrieveJson:
     """Retrieve studies that a query kept; return the JSON. `lists`: the archive is known to take them."""
     retrieves = Retrieves(system)
     retrieves.remote = system.add_remote("pacs", archive.host, archive.port, archive.ae_title)
@@ -180,7 +181,7 @@ def _peak_mib() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def check(holdings: Holdings, ended: dict[str, Any], arrived: Arrived, lost: Collection[str] = ()) -> None:
+def check(holdings: Holdings, ended: RetrieveJson, arrived: Arrived, lost: Collection[str] = ()) -> None:
     """Compare what arrived, object by object, and the ledger with what must be."""
     there = arrived()
     assert set(there) == holdings.uids - set(lost)

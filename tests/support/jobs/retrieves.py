@@ -12,6 +12,7 @@ from shared.clock import utc_now
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Retrieve, RetrieveMove, RetrieveObject
 from shared.lifecycle import Lifecycle
+from shared.reading.retrieves import RetrieveJson
 from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest
@@ -96,7 +97,7 @@ class Retrieves:
                         )
         return str(query_id)
 
-    def run(self, query_id: str = "query-1", **options: Any) -> dict[str, Any]:
+    def run(self, query_id: str = "query-1", **options: Any) -> RetrieveJson:
         """Retrieve what a query kept; return the JSON of the ended retrieve."""
         return self.system.finished_retrieve(query_id, **options)
 

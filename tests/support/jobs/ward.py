@@ -25,6 +25,7 @@ from shared.database.models import Node
 from shared.database.session import Database
 from shared.nodes.peers import peer_of
 from shared.querying.profile import Profile
+from shared.reading.queries import QueryJson
 from shared.settings import Settings
 from simulator.archive.model import Archive, Study
 from simulator.behaviour import Behaviour, Fault
@@ -215,9 +216,7 @@ class Desk:
             learner.learn(lambda _before: profile)
             learner.save_in(session)
 
-    def query(
-        self, name: str, criteria: Mapping[str, Any] = CRITERIA, timeout_s: float = 60
-    ) -> dict[str, Any]:
+    def query(self, name: str, criteria: Mapping[str, Any] = CRITERIA, timeout_s: float = 60) -> QueryJson:
         """Return the JSON of a query that has ended."""
         job_id = self.system.query(criteria, remote=name)
         self.system.wait_for_end(job_id, timeout_s)
@@ -231,7 +230,7 @@ class Desk:
         archive: Archive | Iterable[Study] = WARD,
         criteria: Mapping[str, Any] = CRITERIA,
         learned: Profile | None = None,
-    ) -> dict[str, Any]:
+    ) -> QueryJson:
         """Query a PACS with these traits and this profile; the PACS is the last of `pacs`."""
         name = self.open(archive, **traits, faults=tuple(faults))
         if learned is not None:

@@ -20,8 +20,8 @@ from shared.lifecycle import Lifecycle
 from shared.messaging.codec import decode_event
 from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import add_node, parse_node
-from shared.reading.queries import query_json
-from shared.reading.retrieves import retrieve_json
+from shared.reading.queries import QueryJson, query_json
+from shared.reading.retrieves import RetrieveJson, retrieve_json
 from shared.settings import Settings
 from tests.support.waiting import wait_until
 
@@ -112,24 +112,24 @@ class System:
 
     def finished_query(
         self, criteria: Mapping[str, Any], *, timeout_s: float = 60.0, **options: Any
-    ) -> dict[str, Any]:
+    ) -> QueryJson:
         """Run a query to its end; return its JSON."""
         job_id = self.query(criteria, **options)
         self.wait_for_end(job_id, timeout_s)
         return self.query_json(job_id)
 
-    def finished_retrieve(self, query_id: str, **options: Any) -> dict[str, Any]:
+    def finished_retrieve(self, query_id: str, **options: Any) -> RetrieveJson:
         """Retrieve what a query kept; return the JSON of the ended retrieve."""
         job_id = self.command(RunRetrieve(query_id=query_id, **options))
         self.wait_for_end(job_id)
         return self.retrieve_json(job_id)
 
-    def query_json(self, job_id: str) -> dict[str, Any]:
+    def query_json(self, job_id: str) -> QueryJson:
         """Return the JSON of a query."""
         with self.database.read() as session:
             return query_json(session, job_id)
 
-    def retrieve_json(self, job_id: str) -> dict[str, Any]:
+    def retrieve_json(self, job_id: str) -> RetrieveJson:
         """Return the JSON of a retrieve."""
         with self.database.read() as session:
             return retrieve_json(session, job_id)

@@ -61,7 +61,9 @@ def test_jobs_of_both_kinds_are_listed_newest_first(jobs: Session) -> None:
     # Then
     assert [job["id"] for job in listed] == ["abcd2222", "abcd1111-r", "abcd1111"]
     assert [job["kind"] for job in listed] == ["query", "retrieve", "query"]
-    assert listed[1]["query"] == "abcd1111"
+    retrieve = listed[1]
+    assert retrieve["kind"] == "retrieve"
+    assert retrieve["query"] == "abcd1111"
     assert listed[0]["requested_at"] == "2024-05-01T12:02:00Z"
     assert count_jobs(jobs) == 3
 

@@ -47,6 +47,7 @@ def test_a_study_is_explained_down_to_its_objects(told: Session) -> None:
     # Then
     assert answer["reason"] == "known"
     assert answer["sentence"] == "The database has it already."
+    assert answer["answered"] is not None
     assert answer["answered"]["modalities"] == ["CT", "SR"]
     assert answer["series"][0]["objects"][0]["sentence"] == "The database has it already."
 

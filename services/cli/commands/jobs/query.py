@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 from sqlalchemy.orm import Session
@@ -34,6 +34,7 @@ from services.cli.output.summaries import print_job
 from shared.clock import utc_now
 from shared.contract.criteria import CODES, parse_criteria
 from shared.contract.identifier_lines import identifier_lines
+from shared.contract.json_types import JsonObject
 from shared.contract.messages import BACKGROUND, INTERACTIVE, JobPriority
 from shared.database.session import Database
 from shared.errors import InvalidInputError
@@ -219,21 +220,20 @@ def _print_queued(order: QueryOrder, query_id: str, *, as_json: bool) -> None:
     if not as_json:
         line(f"Query {query_id}: queued; no service has taken it yet")
         return
-    print_json(
-        {
-            "id": query_id,
-            "kind": "query",
-            "status": "queued",
-            "remote": order.remote.name,
-            "store": order.store.name,
-            "criteria": order.criteria.to_json(),
-            "rules_version": None,
-            "counts": {"found": 0, "examined": 0, "kept": 0, "by_type": {}, "by_reason": {}},
-            "slices": {"total": 0, "complete": 0, "failed": 0},
-            "missing": [],
-            "studies": [],
-        }
-    )
+    queued: JsonObject = {
+        "id": query_id,
+        "kind": "query",
+        "status": "queued",
+        "remote": order.remote.name,
+        "store": order.store.name,
+        "criteria": order.criteria.to_json(),
+        "rules_version": None,
+        "counts": {"found": 0, "examined": 0, "kept": 0, "by_type": {}, "by_reason": {}},
+        "slices": {"total": 0, "complete": 0, "failed": 0},
+        "missing": [],
+        "studies": [],
+    }
+    print_json(queued)
 
 
 def retrieve(
@@ -276,7 +276,7 @@ def print_retrieve(
 ) -> None:
     """Print a retrieve as JSON or in words, also one that no service has taken yet."""
     if not accepted:
-        queued: dict[str, Any] = {
+        queued: JsonObject = {
             "id": retrieve_id,
             "kind": "retrieve",
             "query": query_id,

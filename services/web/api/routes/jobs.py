@@ -31,7 +31,7 @@ from shared.contract.results import (
 )
 from shared.database.models import Query, Retrieve
 from shared.nodes.nodes import find_node
-from shared.reading.jobs import Job, get_job, kind_of, summary
+from shared.reading.jobs import Job, ListedJob, get_job, kind_of, summary
 from shared.reading.pages import JobFilter, StudyFilter, job_page, object_page, study_page
 from shared.reading.queries import query_head, query_json_chunks
 from shared.reading.retrieves import retrieve_json_chunks
@@ -176,7 +176,7 @@ def follow_job(job: str) -> object:
         raise unavailable("Too many streams are open now.", "Read the job from time to time instead.")
     database = components().database
 
-    def read() -> dict[str, object] | None:
+    def read() -> ListedJob | None:
         with database.read() as session:
             now = get_job(session, row.id)
             return summary(now) if now is not None else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from services.cli.client.session import service_of
@@ -13,6 +11,7 @@ from services.cli.output.exit_codes import CommandError
 from services.cli.output.progress import in_words
 from services.cli.output.summaries import print_why
 from shared.contract.envelope import new_id, retrieve_id_after, valid_id
+from shared.reading.why import Explanation
 from tests.support.jobs.rows import a_query, a_retrieve
 
 
@@ -83,12 +82,15 @@ def test_variables_are_added_before_a_command() -> None:
 
 def test_a_study_that_was_not_returned_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
     # Given
-    answer: dict[str, Any] = {
+    answer: Explanation = {
+        "job": "query-1",
+        "query": "query-1",
         "study_instance_uid": "1.2",
         "state": "not_returned",
         "type": None,
         "decision": None,
         "reason": "not_returned",
+        "note": "",
         "sentence": "The PACS did not return this study.",
         "answered": None,
         "series": [],

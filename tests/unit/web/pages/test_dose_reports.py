@@ -9,13 +9,14 @@ import pytest
 
 from services.web.views.report_text import key_figures
 from shared.database.models import ReportSummary, StoredObject
-from shared.reading.summaries import brief
+from shared.dose.summary import FigureJson, SummaryJson
+from shared.reading.summaries import BriefSummary, ReportEntry, brief
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_study, an_expected
 
 RDSR = "1.2.840.10008.5.1.4.1.1.88.67"
 
 
-def figure(name: str, value: float, unit: str, of: str = "") -> dict[str, object]:
+def figure(name: str, value: float, unit: str, of: str = "") -> FigureJson:
     return {"name": name, "value": value, "unit": unit, "of": of}
 
 
@@ -74,7 +75,7 @@ def test_the_page_shows_figures_and_what_is_not_readable(retrieved):
 )
 def test_a_number_is_shown_without_an_exponent(value, shown):
     # Given
-    summary = {"kind": "ct", "events": 0, "figures": [figure("CTDIvol", value, "mGy")]}
+    summary: BriefSummary = {"kind": "ct", "events": 0, "figures": [figure("CTDIvol", value, "mGy")]}
     # When, Then
     assert key_figures(summary) == f"CTDIvol {shown}"
 
@@ -94,18 +95,41 @@ def test_figures_in_several_units_stand_apart():
 
 def test_a_figure_without_a_number_is_named_with_its_problem():
     # Given
-    unreadable = {"name": "DAP total", "value": None, "unit": "Gy.m2", "of": "", "problem": "decimal_comma"}
-    of_event = {"name": "DAP", "value": None, "unit": "Gy.m2", "of": "event 1", "problem": "no_value"}
-    entry = {"summary": {"kind": "projection", "events": 1, "figures": [unreadable, of_event]}}
+    unreadable: FigureJson = {
+        "name": "DAP total",
+        "value": None,
+        "unit": "Gy.m2",
+        "of": "",
+        "problem": "decimal_comma",
+    }
+    of_event: FigureJson = {
+        "name": "DAP",
+        "value": None,
+        "unit": "Gy.m2",
+        "of": "event 1",
+        "problem": "no_value",
+    }
+    figures: SummaryJson = {"kind": "projection", "events": 1, "figures": [unreadable, of_event]}
+    entry: ReportEntry[SummaryJson] = {
+        "study_instance_uid": "1.1",
+        "series_instance_uid": "1.2",
+        "sop_instance_uid": "1.3",
+        "type": "FL",
+        "state": "read",
+        "reason": "",
+        "summary": figures,
+    }
     # When
-    text = key_figures(brief(entry)["summary"])
+    summary = brief(entry)["summary"]
+    assert summary is not None
+    text = key_figures(summary)
     # Then
     assert text == "DAP total not readable (has a comma); 1 figure of an event not readable"
 
 
 def test_figures_left_out_of_a_summary_are_counted():
     # Given
-    summary = {
+    summary: BriefSummary = {
         "kind": "ct",
         "events": 0,
         "figures": [figure("DLP total", 1.0, "mGy.cm")],

@@ -51,6 +51,7 @@ def test_what_was_taken_and_what_was_given_up_stands_on_the_page_and_in_json(ret
     # Then
     assert "The program ended with exit code 3." in page
     assert "Hand over again" in page
+    assert shown is not None
     assert shown["status"] == "failed"
     assert shown["counts"] == {"taken": 3, "waiting": 0, "failed": 3}
     assert (shown["reason"], shown["detail"]) == ("exit_code", "The program ended with exit code 3.")
