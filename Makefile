@@ -14,7 +14,7 @@ T ?=
 # The checkout that `make figures` counts; this one without it.
 C ?=
 # No network; the contract suite over the in-memory broker belongs to `make unit` as well.
-UNIT := tests/unit tests/golden tests/architecture tests/matrix/test_page.py
+UNIT := tests/unit tests/golden tests/architecture
 # Most of the others wait for sockets and processes: more of them than cores.
 UNIT_WORKERS ?= 2
 WORKERS ?= 4

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from tests.matrix.browser_and_api import WEB_ROWS
 from tests.matrix.hostile_inputs import HOSTILE_ROWS
-from tests.matrix.query import FAULT_ROWS
-from tests.matrix.query_associations import ASSOCIATION_ROWS
-from tests.matrix.query_habits import HABIT_ROWS
-from tests.matrix.query_proven import QUERY_PROVEN
-from tests.matrix.retrieve import ROWS as MOVE_ROWS
-from tests.matrix.retrieve_proven import RETRIEVE_PROVEN
+from tests.matrix.query.associations import ASSOCIATION_ROWS
+from tests.matrix.query.faults import FAULT_ROWS
+from tests.matrix.query.habits import HABIT_ROWS
+from tests.matrix.query.proven import QUERY_PROVEN
+from tests.matrix.retrieve.moves import ROWS as MOVE_ROWS
+from tests.matrix.retrieve.proven import RETRIEVE_PROVEN
 from tests.matrix.rows import MatrixRow, ProvenRow
 from tests.matrix.store_and_system import SYSTEM_ROWS
 

@@ -1,6 +1,6 @@
 """PACS that cap, count or leave out in their own way: what cannot be decided is named, the rest is right.
 
-What makes no difference to the decisions stands in tests/matrix/query_habits.py.
+What makes no difference to the decisions stands in tests/matrix/query/habits.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Each fault of a C-FIND (query.py) leads to its end."""
+"""Each habit of a PACS (habits.py) leads to its end, alone and with a fault on top."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.matrix.query import FAULT_ROWS, QueryRow
-from tests.matrix.query_check import check_row
+from tests.matrix.query.check import check_row
+from tests.matrix.query.habits import HABIT_ROWS
+from tests.matrix.query.row import QueryRow
 from tests.matrix.rows import name_of
 from tests.support.jobs.ward import Desk
 
@@ -20,6 +21,6 @@ def desk(make_desk: Callable[..., Desk]) -> Desk:
     return make_desk()
 
 
-@pytest.mark.parametrize("row", FAULT_ROWS, ids=map(name_of, FAULT_ROWS))
+@pytest.mark.parametrize("row", HABIT_ROWS, ids=map(name_of, HABIT_ROWS))
 def test_a_fault_leads_to_its_ending(desk: Desk, row: QueryRow) -> None:
     check_row(row, desk)

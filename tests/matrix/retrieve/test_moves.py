@@ -1,4 +1,4 @@
-"""Each fault of a retrieve (retrieve.py): the right requests, the right ledger, the right end."""
+"""Each fault of a retrieve (moves.py): the right requests, the right ledger, the right end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.settings import Settings
 from simulator.behaviour import Behaviour
 from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest
-from tests.matrix.retrieve import ROWS, Case, Row
+from tests.matrix.retrieve.moves import ROWS, Case, Row
 from tests.matrix.rows import name_of
 from tests.support.jobs.retrieves import Retrieves, asked
 from tests.support.peers.query_store import QueryableStore

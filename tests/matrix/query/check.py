@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.matrix.query import QueryRow
+from tests.matrix.query.row import QueryRow
 from tests.support.jobs.ward import CRITERIA, WARD, Desk, check_against_truth, missing_windows
 
 

@@ -1,4 +1,4 @@
-"""Each habit of a PACS (query_habits.py) leads to its end, alone and with a fault on top."""
+"""Each fault of a C-FIND (faults.py) leads to its end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.matrix.query import QueryRow
-from tests.matrix.query_check import check_row
-from tests.matrix.query_habits import HABIT_ROWS
+from tests.matrix.query.check import check_row
+from tests.matrix.query.faults import FAULT_ROWS
+from tests.matrix.query.row import QueryRow
 from tests.matrix.rows import name_of
 from tests.support.jobs.ward import Desk
 
@@ -21,6 +21,6 @@ def desk(make_desk: Callable[..., Desk]) -> Desk:
     return make_desk()
 
 
-@pytest.mark.parametrize("row", HABIT_ROWS, ids=map(name_of, HABIT_ROWS))
+@pytest.mark.parametrize("row", FAULT_ROWS, ids=map(name_of, FAULT_ROWS))
 def test_a_fault_leads_to_its_ending(desk: Desk, row: QueryRow) -> None:
     check_row(row, desk)

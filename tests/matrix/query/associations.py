@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from simulator.behaviour import Fault
-from tests.matrix.query import (
+from tests.matrix.query.row import (
     EVERYTHING,
     NOTHING,
     QueryRow,

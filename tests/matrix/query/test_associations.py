@@ -1,4 +1,4 @@
-"""Each fault of an association, each time-out and pair of faults (query_associations.py) leads to its end."""
+"""Each fault of an association, each time-out and pair of faults (associations.py) leads to its end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.matrix.query import QueryRow
-from tests.matrix.query_associations import ASSOCIATION_ROWS
-from tests.matrix.query_check import check_row
+from tests.matrix.query.associations import ASSOCIATION_ROWS
+from tests.matrix.query.check import check_row
+from tests.matrix.query.row import QueryRow
 from tests.matrix.rows import name_of
 from tests.support.jobs.ward import Desk
 

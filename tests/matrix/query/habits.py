@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.querying.profile import Profile
-from tests.matrix.query import NOTHING, QueryRow, at, of_find, study_missing
+from tests.matrix.query.row import NOTHING, QueryRow, at, of_find, study_missing
 from tests.support.jobs.ward import ONE, series_of, uid_of
 
 COUNTS = ["NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"]
