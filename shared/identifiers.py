@@ -6,7 +6,7 @@ No DICOM library is needed here, so that the message contract and the web page v
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -32,7 +32,7 @@ class _ValidatedText(str):
     __slots__ = ()
 
     #: JSON Schema of the type.
-    json_schema: ClassVar[dict[str, Any]] = {}
+    json_schema: ClassVar[JsonSchemaValue] = {}
 
     @classmethod
     def problem_of(cls, text: str) -> str | None:
@@ -74,7 +74,7 @@ class _ValidatedText(str):
             raise PydanticCustomError("identifier", "{problem}", {"problem": error.problem}) from None
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(cls._from_pydantic, core_schema.str_schema())
 
     @classmethod
@@ -93,7 +93,7 @@ class Uid(_ValidatedText):
 
     __slots__ = ()
 
-    json_schema: ClassVar[dict[str, Any]] = {
+    json_schema: ClassVar[JsonSchemaValue] = {
         "type": "string",
         "maxLength": UID_MAX_LENGTH,
         "pattern": r"^[0-9]+(\.[0-9]+)*$",
@@ -124,7 +124,7 @@ class AeTitle(_ValidatedText):
 
     __slots__ = ()
 
-    json_schema: ClassVar[dict[str, Any]] = {
+    json_schema: ClassVar[JsonSchemaValue] = {
         "type": "string",
         "minLength": 1,
         "maxLength": AE_TITLE_MAX_LENGTH,

@@ -1,6 +1,6 @@
 """How a scripted PACS behaves: traits that always hold, and faults that strike at a given request."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -59,7 +59,7 @@ RESPONSE_FAULTS = frozenset(
 )
 
 
-def _status_code(value: Any) -> Any:
+def _status_code(value: object) -> object:
     """Return the number of a status written as text such as "0xA700" or "A700H"."""
     if isinstance(value, str):
         digits = value.strip().lower().removeprefix("0x").removesuffix("h")

@@ -51,7 +51,7 @@ def _uid(value: str) -> str:
     return value
 
 
-def _address(value: Any) -> Any:
+def _address(value: object) -> object:
     if not isinstance(value, str):
         return value
     host, _, port = value.rpartition(":")
@@ -179,7 +179,7 @@ def read_script(path: Path) -> Script:
     return parse_script(described, path.name)
 
 
-def parse_script(described: dict[str, Any], name: str = "script") -> Script:
+def parse_script(described: dict[str, object], name: str = "script") -> Script:
     """Return the PACS that a table describes.
 
     Raises:

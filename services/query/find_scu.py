@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydicom.dataset import Dataset
 
@@ -61,7 +61,9 @@ class FindScu:
         self._log = log
         self._limit = limit
 
-    def find_studies(self, identifier: Dataset, *, record_keys: dict[str, Any]) -> FindResult[StudyMatch]:
+    def find_studies(
+        self, identifier: Dataset, *, record_keys: Mapping[str, object]
+    ) -> FindResult[StudyMatch]:
         """Find studies."""
         return self._find("STUDY", identifier, record_keys, study_match)
 
@@ -109,7 +111,7 @@ class FindScu:
         return self._find("SERIES", identifier, {"study_date": study_date}, series_match)
 
     def _find(
-        self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
+        self, level: str, identifier: Dataset, keys: Mapping[str, object], read: Callable[[Match], T]
     ) -> FindResult[T]:
         return find_without_refused_keys(
             self._learner, level, identifier, lambda left: self._c_find(level, left, keys, read)
@@ -122,7 +124,7 @@ class FindScu:
         return replace(self._peer, relational_queries=relational)
 
     def _c_find(
-        self, level: str, identifier: Dataset, keys: dict[str, Any], read: Callable[[Match], T]
+        self, level: str, identifier: Dataset, keys: Mapping[str, object], read: Callable[[Match], T]
     ) -> FindResult[T]:
         if level == "STUDY":
             self._limit.admit_request()

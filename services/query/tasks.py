@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -21,7 +20,7 @@ from services.query.search.window_task import WindowTask
 from shared.clock import Clock
 from shared.contract.criteria import parse_criteria
 from shared.contract.envelope import retrieve_id_after
-from shared.contract.json_types import JsonDocument
+from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.messages import JobKind, RunRetrieve
 from shared.database.models import Node, Query, QueryTask
 from shared.database.session import Database
@@ -101,10 +100,10 @@ class QueryJobService:
         """Return what follows once no task of a query is open."""
         return next_tasks_or_ending(session, job_id)
 
-    def counts(self, session: Session, job_id: str) -> dict[str, Any]:
+    def counts(self, session: Session, job_id: str) -> JsonObject:
         """Return the counts for events; those by type only once the query has ended."""
         query = session.get_one(Query, job_id, populate_existing=True)
-        counts: dict[str, Any] = {
+        counts: JsonObject = {
             "found": query.studies_found,
             "examined": query.studies_examined,
             "kept": query.studies_kept,
@@ -117,7 +116,7 @@ class QueryJobService:
             },
         }
         if query.ended_at is not None:
-            counts["by_type"] = by_type(session, job_id)
+            counts["by_type"] = {**by_type(session, job_id)}
         return counts
 
     def before_announcing(self, session: Session, job_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from sqlalchemy.orm import Session
@@ -28,7 +28,7 @@ from services.retrieve.transfer.arrival_check import ArrivalCheck
 from services.retrieve.transfer.c_move import MoveScu
 from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
-from shared.contract.json_types import JsonDocument
+from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.messages import JobKind
 from shared.contract.reasons import Reason, sentence
 from shared.database.models import Retrieve, RetrieveTask
@@ -175,9 +175,9 @@ class RetrieveJobService:
         text = f"{sentence(Reason.NOTHING_ARRIVED)} {sentence(code)}"
         return Ending("failed", Reason.NOTHING_ARRIVED.value, f"{text} ({detail})" if detail else text)
 
-    def counts(self, session: Session, job_id: str) -> dict[str, Any]:
+    def counts(self, session: Session, job_id: str) -> JsonObject:
         """Return the counts for events."""
-        return dict(outcomes.counts_of(session, job_id))
+        return {**outcomes.counts_of(session, job_id)}
 
     def ending_fields(self, session: Session, job_id: str) -> JsonDocument:
         """Return how it is known what arrived."""

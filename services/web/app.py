@@ -102,7 +102,7 @@ def components_of(app: Flask) -> Components:
     return found
 
 
-def _config(settings: Settings) -> dict[str, Any]:
+def _config(settings: Settings) -> dict[str, object]:
     return {
         "SECRET_KEY": session_key(settings.data_dir),
         "SESSION_COOKIE_NAME": "doseqr_session",

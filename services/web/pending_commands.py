@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
+
+from shared.contract.json_types import JsonDocument
 
 #: Most commands kept; the oldest is dropped first.
 REMEMBERED = 500
@@ -18,7 +19,7 @@ class PendingCommand:
     kind: str
     remote_id: int | None = None
     store_id: int | None = None
-    criteria: dict[str, Any] = field(default_factory=dict)
+    criteria: JsonDocument = field(default_factory=dict)
     query_id: str = ""
     #: The ended query that is continued, and its round before.
     again: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -97,7 +97,7 @@ class Criteria(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _take_sr_as_the_option(cls, data: Any) -> Any:
+    def _take_sr_as_the_option(cls, data: object) -> object:
         """Take SR out of the types: it stands for the option."""
         if not isinstance(data, Mapping) or "types" not in data:
             return data

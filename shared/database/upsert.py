@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+
+from shared.database.models.base import Base
 
 #: Rows of one statement. The driver of SQLite keeps 128 statements compiled: those of many rows hold a
 #: megabyte each, and every other number of rows is another statement.
 _ROWS_AT_ONCE = 50
 
 
-def insert_missing(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> list[Row[Any]]:
+def insert_missing(
+    session: Session, table: type[Base], rows: Sequence[Mapping[str, object]]
+) -> list[Row[*tuple[object, ...]]]:
     """Insert those rows whose primary key is not there; return the primary keys of the inserted ones.
 
     All rows have the same keys.
     """
-    target: Table = table.__table__
+    target = table.__table__
+    assert isinstance(target, Table)
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     if not rows:
         return []

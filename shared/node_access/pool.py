@@ -29,6 +29,7 @@ TURN_S = 5.0
 _POLL_INTERVAL_S = 0.25
 
 AssociationT = TypeVar("AssociationT", bound=Association)
+AssociationT_co = TypeVar("AssociationT_co", bound=Association, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class _Use(Generic[AssociationT]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept(Generic[AssociationT]):
-    association: AssociationT
+class _Kept(Generic[AssociationT_co]):
+    association: AssociationT_co
     lease: Lease
     #: Who used it last, and until when.
     user: Cancellation | None = None
@@ -214,7 +215,7 @@ class AssociationPool:
                 return kept
             self._end(kept)
 
-    def _is_over(self, kept: _Kept[Any], cancellation: Cancellation | None) -> bool:
+    def _is_over(self, kept: _Kept[Association], cancellation: Cancellation | None) -> bool:
         held_s = time.monotonic() - kept.lease.since
         return kept.user is not cancellation and held_s >= TURN_S and self._budget.is_wanted(kept.lease)
 
@@ -225,7 +226,7 @@ class AssociationPool:
             self._end(kept)
         return bool(others)
 
-    def _end(self, kept: _Kept[Any]) -> None:
+    def _end(self, kept: _Kept[Association]) -> None:
         try:
             kept.association.release()
         finally:
@@ -257,12 +258,12 @@ class AssociationPool:
         for kept in self._remove(lambda kept: any(kept is ended for ended in over)):
             self._end(kept)
 
-    def _is_in_the_way(self, kept: _Kept[Any]) -> bool:
+    def _is_in_the_way(self, kept: _Kept[Association]) -> bool:
         """Return whether it takes a place for nothing: the peer has ended it, or others wait for it."""
         return not kept.association.alive or self._budget.is_wanted(kept.lease)
 
-    def _remove(self, which: Callable[[_Kept[Any]], bool]) -> list[_Kept[Any]]:
-        removed: list[_Kept[Any]] = []
+    def _remove(self, which: Callable[[_Kept[Association]], bool]) -> list[_Kept[Association]]:
+        removed: list[_Kept[Association]] = []
         with self._lock:
             for use, idle in list(self._idle.items()):
                 removed += [kept for kept in idle if which(kept)]

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import invalid
+from shared.contract.results import NodeResult
 from shared.database.models.web import Node
 from shared.errors import InvalidInputError, NotFoundError
 from shared.identifiers import AeTitle, Port
@@ -145,7 +146,7 @@ class NodeInput(BaseModel):
         return self
 
 
-def parse_node(data: Mapping[str, Any]) -> NodeInput:
+def parse_node(data: Mapping[str, object]) -> NodeInput:
     """Validate the attributes of a node.
 
     Raises:
@@ -263,7 +264,7 @@ def ensure_own_store(session: Session, settings: Settings, now: datetime) -> Nod
     return add_node(session, _own_store(settings, f"{OWN_STORE_NAME}-{settings.store_port}"), now)
 
 
-def node_json(node: Node) -> dict[str, Any]:
+def node_json(node: Node) -> NodeResult:
     """Return a node as `doseqr nodes list --json` and the HTTP API show it."""
     return {
         "id": node.id,
@@ -273,9 +274,12 @@ def node_json(node: Node) -> dict[str, Any]:
         "port": node.port,
         "ae_title": node.ae_title,
         "calling_ae_title": node.calling_ae_title,
-        **{name: getattr(node, name) for name in LIMITS},
-        RETRIEVE_BY: getattr(node, RETRIEVE_BY),
-        VERIFY_BY: getattr(node, VERIFY_BY),
+        "max_associations": node.max_associations,
+        "requests_per_minute": node.requests_per_minute,
+        "hours": node.hours,
+        "time_zone": node.time_zone,
+        "retrieve_by": node.retrieve_by,
+        "verify_by": node.verify_by,
     }
 
 
@@ -303,7 +307,7 @@ def _is_the_same(node: Node, given: NodeInput) -> bool:
     return all(getattr(node, column) == value for column, value in _columns(given).items())
 
 
-def _columns(given: NodeInput) -> dict[str, Any]:
+def _columns(given: NodeInput) -> dict[str, object]:
     given_names = [name for name in (*LIMITS, RETRIEVE_BY, VERIFY_BY) if name in given.model_fields_set]
     return {
         "kind": given.kind,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from statistics import median
-from typing import Any, Self
+from typing import Self, TypedDict
 
 from shared.contract.criteria import Criteria, DateWindow, window
 from shared.querying.initial_tasks import first_tasks
@@ -62,6 +62,29 @@ class About:
         return cls(value * max(0.0, 1 - spread), value * (1 + spread))
 
 
+class RangeJson(TypedDict):
+    """A number that is known from a low to a high one, rounded to what is known of it."""
+
+    low: float
+    high: float
+
+
+class EstimateJson(TypedDict):
+    """An estimate as JSON; None where nothing is known."""
+
+    slices: int | None
+    days: int | None
+    studies: RangeJson | None
+    requests: RangeJson | None
+    minutes: RangeJson | None
+    unknown_types: list[str]
+    queries: int
+    known_days: int
+    warning: str
+    hours: str
+    time_zone: str
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a query will come to; None where nothing is known of it."""
@@ -83,14 +106,21 @@ class Estimate:
     hours: str = ""
     time_zone: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> EstimateJson:
         """Return plain values, numbers rounded to what is known of them."""
-        plain = asdict(self) | {"unknown_types": list(self.unknown_types)}
-        for name in ("studies", "requests", "minutes"):
-            about = getattr(self, name)
-            digits = 1 if name == "minutes" else 0
-            plain[name] = about and {key: _rounded(getattr(about, key), digits) for key in ("low", "high")}
-        return plain
+        return {
+            "slices": self.slices,
+            "days": self.days,
+            "studies": _range_json(self.studies),
+            "requests": _range_json(self.requests),
+            "minutes": _range_json(self.minutes, digits=1),
+            "unknown_types": list(self.unknown_types),
+            "queries": self.queries,
+            "known_days": self.known_days,
+            "warning": self.warning,
+            "hours": self.hours,
+            "time_zone": self.time_zone,
+        }
 
 
 def estimate(
@@ -202,6 +232,12 @@ def _minutes(
     low, high = requests.low * each_s * (1 - _TIME_SPREAD), requests.high * each_s * (1 + _TIME_SPREAD)
     allowed = requests_per_minute or math.inf
     return About(max(low / 60, requests.low / allowed), max(high / 60, requests.high / allowed))
+
+
+def _range_json(about: About | None, digits: int = 0) -> RangeJson | None:
+    if about is None:
+        return None
+    return {"low": _rounded(about.low, digits), "high": _rounded(about.high, digits)}
 
 
 def _rounded(value: float, digits: int) -> float | int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.querying.estimate import Estimate
+from shared.querying.estimate import Estimate, RangeJson
 
 _HOUR = 60
 
@@ -25,14 +25,15 @@ def _begins(known: Estimate) -> str:
 
 
 def _comes_to(known: Estimate) -> str:
-    if known.studies is None:
-        return _why_unknown(known)
     plain = known.to_json()
-    parts = [_range(plain["studies"], "study", "studies")]
-    if known.requests is not None:
-        parts.append(_range(plain["requests"], "request", "requests"))
-    if known.minutes is not None:
-        parts.append(_time(plain["minutes"]["low"], plain["minutes"]["high"]))
+    studies, requests, minutes = plain["studies"], plain["requests"], plain["minutes"]
+    if studies is None:
+        return _why_unknown(known)
+    parts = [_range(studies, "study", "studies")]
+    if requests is not None:
+        parts.append(_range(requests, "request", "requests"))
+    if minutes is not None:
+        parts.append(_time(minutes["low"], minutes["high"]))
     basis = f" (judged by {known.queries} earlier {'query' if known.queries == 1 else 'queries'})"
     return f"About {', '.join(parts)}{basis if known.queries else ''}."
 
@@ -47,7 +48,7 @@ def _why_unknown(known: Estimate) -> str:
     )
 
 
-def _range(about: dict[str, int], one: str, many: str) -> str:
+def _range(about: RangeJson, one: str, many: str) -> str:
     low, high = about["low"], about["high"]
     if low == high:
         return f"{low:,} {one if low == 1 else many}"

@@ -5,10 +5,12 @@ Defaults are careful; what was measured is used. Each method that learns returns
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
 from typing import Any, Self
+
+from shared.contract.json_types import JsonDocument, JsonObject
 
 #: Matches of one request that are believed to be all of them without a proof.
 UNPROVEN = 20
@@ -91,13 +93,13 @@ class Profile:
     measured_by: str = ""
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: JsonDocument) -> Self:
         """Read stored values; what this version does not know is left out."""
         names = {field.name for field in fields(cls)}
         values = {name: value for name, value in data.items() if name in names}
         return cls(**values | {"refused_keys": tuple(values.get("refused_keys", ()))})
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return plain values."""
         return asdict(self) | {"refused_keys": list(self.refused_keys)}
 

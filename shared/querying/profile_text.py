@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
 
+from shared.contract.results import ProfileField
 from shared.querying.profile import Profile
 
 NOT_MEASURED = "not measured"
@@ -19,7 +19,7 @@ class ProfileEntry:
 
     name: str
     label: str
-    value: Any
+    value: object
     words: str
     meaning: str
 
@@ -28,7 +28,7 @@ class ProfileEntry:
         """Whether anything is known of it."""
         return self.words != NOT_MEASURED
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ProfileField:
         """Return plain values."""
         return {
             "name": self.name,
@@ -40,24 +40,25 @@ class ProfileEntry:
         }
 
 
-def _yes_no(value: Any) -> str:
+def _yes_no(value: object) -> str:
     return "yes" if value else "no"
 
 
-def _list(value: Any) -> str:
+def _list(value: object) -> str:
     return f"up to {value}" if value else "none"
 
 
-def _keys(value: Any) -> str:
+def _keys(value: object) -> str:
+    assert isinstance(value, tuple)
     return ", ".join(value)
 
 
-def _unit(unit: str) -> Callable[[Any], str]:
+def _unit(unit: str) -> Callable[[object], str]:
     return lambda value: f"{value:g} {unit}"
 
 
 #: By field: what people call it, what it means, and its value in words.
-_FIELDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
+_FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
     "modalities_matched": (
         "Matches on modalities",
         "A query by modality brings only studies of that modality; otherwise all are asked for.",
@@ -182,7 +183,7 @@ def untold() -> set[str]:
     return {field.name for field in fields(Profile)} - _FIELDS.keys() - _UNTOLD
 
 
-def _told(name: str, value: Any, *, looked: bool) -> ProfileEntry:
+def _told(name: str, value: object, *, looked: bool) -> ProfileEntry:
     label, meaning, words = _FIELDS[name]
     plain = list(value) if isinstance(value, tuple) else value
     if value != getattr(_DEFAULTS, name):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
+from shared.contract.results import ProfileResult
 from shared.database.models import Node, NodeProfile
 from shared.nodes.peers import address_of, peer_of
 from shared.querying.profile import Profile
@@ -33,7 +33,7 @@ def known_profile(session: Session, node: Node, settings: Settings) -> KnownProf
     return KnownProfile(Profile.from_json(row.data), address, row.updated_at)
 
 
-def profile_json(session: Session, node: Node, settings: Settings) -> dict[str, Any]:
+def profile_json(session: Session, node: Node, settings: Settings) -> ProfileResult:
     """Return the output of `doseqr profile NODE --json`: each field, its value and its meaning."""
     known = known_profile(session, node, settings)
     return {

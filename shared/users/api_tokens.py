@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -128,7 +128,7 @@ def revoke_token(session: Session, name: str, now: datetime) -> ApiToken:
     return row
 
 
-def list_tokens(session: Session) -> list[dict[str, Any]]:
+def list_tokens(session: Session) -> list[dict[str, str | None]]:
     """Return all tokens by name, without what would let anybody use them."""
     rows = session.execute(
         select(ApiToken, User.name).join(User, User.id == ApiToken.owner_id).order_by(ApiToken.name)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
@@ -51,7 +51,7 @@ class FileTally:
     #: DICOM files and folders that cannot be read, each with the problem.
     unreadable: list[dict[str, str]] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the result of `doseqr register --json`."""
         return {
             "registered": self.registered,

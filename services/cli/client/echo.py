@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from services.cli.client.events import listening, refuse_rejected
 from services.cli.client.session import deserted, require_workers
@@ -70,7 +69,7 @@ def require_echo(
             raise unreachable(f"{status.kind}_unreachable", status.node, status.outcome, status.detail)
 
 
-def status_json(status: NodeStatus) -> dict[str, Any]:
+def status_json(status: NodeStatus) -> dict[str, object]:
     """Return one result of `doseqr echo --json`."""
     return {
         "node": status.node,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json, table
 from shared.clock import utc_now
+from shared.contract.results import NodeResult
 from shared.nodes.nodes import (
     LIMITS,
     RETRIEVE_BY,
@@ -137,7 +139,7 @@ def _given(options: dict[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _add(given: dict[str, Any], *, as_json: bool) -> None:
+def _add(given: Mapping[str, object], *, as_json: bool) -> None:
     parsed = parse_node(given)
     settings = settings_of_command()
     with opened_database(settings, create=True) as database, database.write() as session:
@@ -159,7 +161,8 @@ def list_all(
         return
     columns = ["id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS]
     columns += [RETRIEVE_BY, VERIFY_BY]
-    table(columns, [[node[column] for column in columns] for node in nodes])
+    rows = [dict(node) for node in nodes]
+    table(columns, [[row[column] for column in columns] for row in rows])
 
 
 @app.command("edit")
@@ -213,7 +216,7 @@ def remove(node: NodeArgument, as_json: JsonOption = False) -> None:
     _print(removed, "removed", as_json=as_json)
 
 
-def _print(node: dict[str, Any], what: str, *, as_json: bool) -> None:
+def _print(node: NodeResult, what: str, *, as_json: bool) -> None:
     if as_json:
         print_json(node)
     else:

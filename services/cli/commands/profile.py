@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,6 +20,7 @@ from services.cli.output.exit_codes import CANCELLED, CommandError, away, unreac
 from shared.broker.port import Broker
 from shared.contract.envelope import new_id
 from shared.contract.messages import NodeProfiled, ProfileNode
+from shared.contract.results import ProfileResult
 from shared.database.models import Node
 from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import find_node
@@ -84,7 +85,7 @@ def _order(broker: Broker, node: Node, *, measure: bool, forget: bool) -> NodePr
     raise away("The query worker did not answer in time. Look at its log.")
 
 
-def _print(known: dict[str, Any]) -> None:
+def _print(known: ProfileResult) -> None:
     line(f"{known['node']} ({known['node_id']}) at {known['address']}")
     if known["changed_at"] is None:
         line("Nothing is known of it yet: query it, or measure it with --measure.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from shared.contract.reasons import Reason
 from shared.errors import (
     BrokerAwayError,
@@ -53,7 +51,7 @@ _AWAY: dict[type[DoseQRError], str] = {
 class CommandError(DoseQRError):
     """A command ends here: with this exit code, this sentence, and `details` for programs."""
 
-    def __init__(self, exit_code: int, code: str, sentence: str, **details: Any) -> None:
+    def __init__(self, exit_code: int, code: str, sentence: str, **details: object) -> None:
         """Make an error; `code` stands in the JSON for programs."""
         super().__init__(sentence)
         self.exit_code = exit_code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.orm import Session
@@ -75,8 +74,8 @@ def miss_undecided(session: Session, job_id: str, reason: Reason, detail: str) -
     add_counts(session, job_id, studies_missing=rest)
 
 
-def _study_row(job_id: str, task_id: int | None, outcome: Outcome) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _study_row(job_id: str, task_id: int | None, outcome: Outcome) -> dict[str, object]:
+    row: dict[str, object] = {
         "job_id": job_id,
         "study_instance_uid": outcome.study_instance_uid,
         "task_id": task_id,
@@ -109,13 +108,13 @@ def _kept(series: SeriesDecision) -> int:
     return sum(entry.decision is Decision.KEEP for entry in series.objects)
 
 
-def _series_rows(job_id: str, outcome: Decided) -> list[dict[str, Any]]:
+def _series_rows(job_id: str, outcome: Decided) -> list[dict[str, object]]:
     matches = {match.series_instance_uid: match for match in outcome.series}
     key = {"job_id": job_id, "study_instance_uid": outcome.study_instance_uid}
     return [_series_row(key, entry, matches[entry.series_instance_uid]) for entry in outcome.decision.series]
 
 
-def _series_row(key: dict[str, str], decision: SeriesDecision, match: SeriesMatch) -> dict[str, Any]:
+def _series_row(key: dict[str, str], decision: SeriesDecision, match: SeriesMatch) -> dict[str, object]:
     return key | {
         "series_instance_uid": decision.series_instance_uid,
         "modality": decision.modality,
@@ -130,7 +129,7 @@ def _series_row(key: dict[str, str], decision: SeriesDecision, match: SeriesMatc
     }
 
 
-def _object_rows(job_id: str, decision: StudyDecision) -> list[dict[str, Any]]:
+def _object_rows(job_id: str, decision: StudyDecision) -> list[dict[str, object]]:
     return [
         {
             "job_id": job_id,

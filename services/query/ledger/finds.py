@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import and_, func, insert, select
 
@@ -21,7 +21,7 @@ class FindRecord:
     """One C-FIND for the ledger; keys are dates, codes and UIDs only."""
 
     level: str
-    keys: dict[str, Any]
+    keys: Mapping[str, object]
     status_code: int | None
     matches: int
     duration_ms: int

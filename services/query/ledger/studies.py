@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
@@ -134,7 +133,7 @@ def stored_match(row: QueryStudy) -> StudyMatch:
     )
 
 
-def _study_row(job_id: str, task_id: int, match: StudyMatch) -> dict[str, Any]:
+def _study_row(job_id: str, task_id: int, match: StudyMatch) -> dict[str, object]:
     return {
         "job_id": job_id,
         "study_instance_uid": match.study_instance_uid,

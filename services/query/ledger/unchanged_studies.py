@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Row, or_, select
 from sqlalchemy.orm import Session
 
 from services.query.rules.decide import RULES_VERSION
 from services.query.rules.model import Decision, KnownObjects, StudyDecision
 from shared.contract.criteria import Criteria
+from shared.contract.json_types import JsonDocument
 from shared.contract.reasons import Reason
 from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy
 from shared.dicom.query.matches import StudyMatch
@@ -20,6 +20,10 @@ from shared.dicom.query.matches import StudyMatch
 _WHICH = frozenset(
     {"date_from", "date_until", "time_from", "time_until", "accession_numbers", "study_instance_uids"}
 )
+
+
+#: Job, study, type, counts of series and objects, criteria.
+SettledRow = Row[str, str, str | None, int | None, int | None, JsonDocument]
 
 
 def unchanged(
@@ -47,7 +51,7 @@ def unchanged(
 
 def _earlier(
     session: Session, job_id: str, criteria: Criteria, studies: Mapping[str, StudyMatch]
-) -> dict[str, Any]:
+) -> dict[str, SettledRow]:
     """Return the latest decision on each study of the same size under the same criteria."""
     query = session.get_one(Query, job_id)
     rows = session.execute(
@@ -72,7 +76,7 @@ def _earlier(
         .order_by(Query.requested_at)
     )
     own_kind = _kind(criteria.to_json())
-    found = {}
+    found: dict[str, SettledRow] = {}
     for row in rows:
         now = studies[row.study_instance_uid]
         same_size = (row.series_count, row.instance_count) == (now.series_count, now.instance_count)
@@ -83,7 +87,7 @@ def _earlier(
     return found
 
 
-def _kind(criteria: Mapping[str, Any]) -> dict[str, Any]:
+def _kind(criteria: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in criteria.items() if name not in _WHICH}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -52,7 +51,7 @@ class Learner:
             self.profile = after
             self._lessons.append(lesson)
 
-    def observe(self, level: str, matches: Sequence[Any], duration_ms: int) -> None:
+    def observe(self, level: str, matches: Sequence[object], duration_ms: int) -> None:
         """Learn from a complete result what the node returns, and how fast."""
         self.learn(lambda profile: profile.took(duration_ms, len(matches)))
         for field, attribute in RETURNED[level].items():

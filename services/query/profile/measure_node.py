@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 from pydicom.dataset import Dataset
@@ -32,7 +31,15 @@ from shared.dicom.query.identifiers import (
     series_identifier,
     study_identifier,
 )
-from shared.dicom.query.matches import object_match, series_match, study_match
+from shared.dicom.query.match_elements import Match
+from shared.dicom.query.matches import (
+    ObjectMatch,
+    SeriesMatch,
+    StudyMatch,
+    object_match,
+    series_match,
+    study_match,
+)
 from shared.errors import DoseQRError, RetriableError
 from shared.messaging.publisher import Publisher
 from shared.node_access.pool import AssociationPool
@@ -50,7 +57,9 @@ LONGEST_S = 180.0
 #: Failed requests in a row after which the node is left alone.
 _BROKEN_IN_ROW = 2
 
-_READERS: Mapping[str, Callable[[Any], Any]] = {
+AnyMatch = StudyMatch | SeriesMatch | ObjectMatch
+
+_READERS: Mapping[str, Callable[[Match], AnyMatch]] = {
     "STUDY": study_match,
     "SERIES": series_match,
     "IMAGE": object_match,
@@ -241,14 +250,14 @@ class MeasurementSession:
         )
         return MeasurementResponse(self._ending(result), result.matches)
 
-    def _find(self, request: MeasurementRequest, identifier: Dataset) -> FindResult[Any]:
+    def _find(self, request: MeasurementRequest, identifier: Dataset) -> FindResult[AnyMatch]:
         if self.sent >= MAX_REQUESTS or time.monotonic() > self._until:
             raise _EnoughError(f"not everything was requested: it ends after {self.sent} requests")
         self.sent += 1
         enough, read = _Bounded(self._stopping), _READERS[request.level]
         taken = 0
 
-        def take(match: Any) -> Any:
+        def take(match: Match) -> AnyMatch:
             nonlocal taken
             taken += 1
             if taken > request.most:
@@ -257,13 +266,13 @@ class MeasurementSession:
 
         peer = replace(self._peer, relational_queries=request.relational)
         with self._pool.find(peer, self._turn) as association:
-            result: FindResult[Any] = association.c_find(identifier, take, enough)
+            result = association.c_find(identifier, take, enough)
         log.debug("question", level=request.level, answers=taken, duration_ms=result.duration_ms)
         if self._stopping.requested:
             raise InterruptedWorkError(self._stopping.reason)
         return result
 
-    def _ending(self, result: FindResult[Any]) -> SampleEnding:
+    def _ending(self, result: FindResult[AnyMatch]) -> SampleEnding:
         error = result.error
         if error is None or not isinstance(error, PeerError):
             self._broken, self._has_response = 0, True

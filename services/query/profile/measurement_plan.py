@@ -213,7 +213,7 @@ class MeasurementPlan:
             length = len(shorter) if len(shorter) > 1 and (yield from find_list(shorter)) else 0
         self.learn(lambda known: known.takes_lists(level, length))
 
-    def _returned(self, name: str, values: Sequence[Any]) -> None:
+    def _returned(self, name: str, values: Sequence[object]) -> None:
         seen = any(value is not None for value in values)
         if seen or len(values) >= _FEW:
             self._is(**{name: seen})

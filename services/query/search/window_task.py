@@ -291,7 +291,7 @@ class WindowTask:
         identifier = slice_identifier(part, self._context.criteria, with_modality_key=key)
         setattr(identifier, keyword, value)
         narrower = {"study_time" if keyword == "StudyTime" else "first_letter": value}
-        return self._scu.find_studies(identifier, record_keys=to_json(part) | narrower)
+        return self._scu.find_studies(identifier, record_keys={**to_json(part), **narrower})
 
     def _incomplete(self, cap: int, result: FindResult[StudyMatch]) -> Result:
         error = PeerError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, SeriesPart, split_tasks
 from services.retrieve.planning.payloads import MAX_ROUNDS, MoveOrder, move_order, move_tasks
+from shared.contract.json_types import JsonDocument, JsonObject
 from shared.dicom.storage_commitment.messages import (
     NO_SUCH_INSTANCE,
     PROCESSING_FAILURE,
@@ -43,7 +43,7 @@ class CommitOrder:
         """Return the same for these parts."""
         return replace(self, order=self.order.of(parts))
 
-    def to_payload(self) -> dict[str, Any]:
+    def to_payload(self) -> JsonObject:
         """Return plain values; `commit_order` of them gives the same."""
         return {"order": self.order.to_payload(), "word": self.proof, "missed_s": self.missed_s}
 
@@ -55,7 +55,7 @@ class CommitOrder:
         ]
 
 
-def commit_order(payload: dict[str, Any]) -> CommitOrder:
+def commit_order(payload: JsonDocument) -> CommitOrder:
     """Read the payload of a commit task."""
     return CommitOrder(move_order(payload["order"]), payload["word"], payload["missed_s"])
 
@@ -75,10 +75,13 @@ class ReportOrder:
     transaction_uids: tuple[str, ...]
     waited_s: float = 0.0
 
-    def to_payload(self) -> dict[str, Any]:
+    def to_payload(self) -> JsonObject:
         """Return plain values; `report_order` of them gives the same."""
-        transactions = list(self.transaction_uids)
-        return {"commit": self.commit.to_payload(), "transactions": transactions, "waited_s": self.waited_s}
+        return {
+            "commit": self.commit.to_payload(),
+            "transactions": [*self.transaction_uids],
+            "waited_s": self.waited_s,
+        }
 
     def task(self, timeout_s: float) -> NewTask:
         """Return the task that checks after a pause; the last pause ends when time is up."""
@@ -88,7 +91,7 @@ class ReportOrder:
         return NewTask(AWAIT_COMMIT, later.to_payload(), delay_s=pause_s)
 
 
-def report_order(payload: dict[str, Any]) -> ReportOrder:
+def report_order(payload: JsonDocument) -> ReportOrder:
     """Read the payload of a task that waits; its waiting counts the pause that has passed."""
     transactions = tuple(payload["transactions"])
     return ReportOrder(commit_order(payload["commit"]), transactions, payload["waited_s"])

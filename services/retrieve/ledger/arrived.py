@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, select, update
 from sqlalchemy.orm import Session
@@ -86,7 +85,7 @@ def _save_named(
     )
 
 
-def _arrived(now: datetime) -> dict[str, Any]:
+def _arrived(now: datetime) -> dict[str, object]:
     return {"state": "arrived", "arrived_at": now, "reason": "", "detail": ""}
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, UpdateBase, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from services.retrieve.planning.moves import SeriesPart
@@ -66,7 +65,7 @@ def weight_of_row() -> ColumnElement[int]:
     return case((RetrieveObject.sop_instance_uid == "", unnamed), else_=1)
 
 
-def row_key(job_id: str, key: SeriesKey) -> dict[str, Any]:
+def row_key(job_id: str, key: SeriesKey) -> dict[str, str]:
     """Return the columns that rows of one series share."""
     return {"job_id": job_id, "study_instance_uid": key[0], "series_instance_uid": key[1]}
 
@@ -95,7 +94,8 @@ def recount(session: Session, job_id: str) -> None:
     execute(session, update(Retrieve).where(Retrieve.id == job_id).values(values))
 
 
-def execute(session: Session, statement: Any) -> int:
+def execute(session: Session, statement: UpdateBase) -> int:
     """Execute a bulk change without synchronizing objects of the session; return how many rows it changed."""
     result = session.execute(statement, execution_options={"synchronize_session": False})
-    return cast("CursorResult[Any]", result).rowcount
+    assert isinstance(result, CursorResult)
+    return result.rowcount

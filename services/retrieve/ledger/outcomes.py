@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.orm import Session
@@ -57,7 +56,7 @@ def save_move(session: Session, job_id: str, task_id: int, move: RetrieveMove) -
 
 
 def move_row(
-    level: str, keys: dict[str, Any], response: FinalResponse, duration_ms: int, asked_at: datetime
+    level: str, keys: Mapping[str, object], response: FinalResponse, duration_ms: int, asked_at: datetime
 ) -> RetrieveMove:
     """Return the row of one C-MOVE; its keys are UIDs only."""
     return RetrieveMove(

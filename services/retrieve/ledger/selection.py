@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import ColumnElement, String, and_, exists, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, SelectBase, String, and_, exists, func, insert, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from shared.contract.messages import RunRetrieve
@@ -47,7 +45,7 @@ def fill(session: Session, job_id: str, order: RunRetrieve, *, ignore_known: boo
     session.execute(insert(RetrieveObject).from_select(_COLUMNS, _unlisted(job_id, order, ignore_known)))
 
 
-def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> Any:
+def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
     return (
         select(
             literal(job_id, String),
@@ -68,7 +66,7 @@ def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> Any:
     )
 
 
-def _unlisted(job_id: str, order: RunRetrieve, ignore_known: bool) -> Any:
+def _unlisted(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
     """Select whole series without named objects, unless at least as many arrived as it announces."""
     count = QuerySeries.instance_count
     here = [count <= _arrived_of_series(order.query_id)]
@@ -121,7 +119,9 @@ def _same_series() -> ColumnElement[bool]:
     )
 
 
-def is_here(query_id: str, wanted: Any, *, ignore_known: bool) -> ColumnElement[bool]:
+def is_here(
+    query_id: str, wanted: type[QueryObject | RetrieveObject], *, ignore_known: bool
+) -> ColumnElement[bool]:
     """Return the condition that an object arrived for this query, or is in the store where that counts.
 
     `wanted` is a table with the three UIDs of an object.

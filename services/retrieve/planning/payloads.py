@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, SeriesPart, split_tasks
+from shared.contract.json_types import JsonDocument, JsonObject
 from shared.jobs.new_task import NewTask
 
 PLAN, EXPECT, MOVE, AWAIT = "plan", "expect", "move", "await"
@@ -69,11 +69,11 @@ class MoveOrder:
             return None
         return replace(self.in_lists_of(half(length)), spent=True)
 
-    def to_payload(self) -> dict[str, Any]:
+    def to_payload(self) -> JsonObject:
         """Return plain values; `move_order` of them gives the same."""
         return {
-            "whole": [list(key) for key in self.whole],
-            "parts": [[*part.key, list(part.sop_instance_uids)] for part in self.parts],
+            "whole": [[*key] for key in self.whole],
+            "parts": [[*part.key, [*part.sop_instance_uids]] for part in self.parts],
             "round": self.round,
             "longest": self.longest,
             "again": self.again,
@@ -86,7 +86,7 @@ def half(length: int) -> int:
     return (length + 1) // 2
 
 
-def move_order(payload: dict[str, Any]) -> MoveOrder:
+def move_order(payload: JsonDocument) -> MoveOrder:
     """Read the payload of a move task."""
     return MoveOrder(
         whole=tuple((study, series) for study, series in payload["whole"]),
@@ -98,7 +98,7 @@ def move_order(payload: dict[str, Any]) -> MoveOrder:
     )
 
 
-def _longest(payload: dict[str, Any]) -> int:
+def _longest(payload: JsonDocument) -> int:
     # A task of a retrieve that began before lists were halved only says whether there are any.
     whole_or_single = LIST_MAX_LENGTH if payload.get("lists", True) else 1
     return int(payload.get("longest", whole_or_single))
@@ -123,11 +123,11 @@ class AwaitOrder:
     expected: int
     waited_s: float
 
-    def to_payload(self) -> dict[str, Any]:
+    def to_payload(self) -> JsonObject:
         """Return plain values; `await_order` of them gives the same."""
         return {
             "order": self.order.to_payload(),
-            "loss": list(self.loss) if self.loss else None,
+            "loss": [*self.loss] if self.loss else None,
             "expected": self.expected,
             "waited_s": self.waited_s,
         }
@@ -139,7 +139,7 @@ class AwaitOrder:
         return NewTask(AWAIT, later.to_payload(), delay_s=pause_s)
 
 
-def await_order(payload: dict[str, Any]) -> AwaitOrder:
+def await_order(payload: JsonDocument) -> AwaitOrder:
     """Read the payload of an await task; its waiting counts the pause that has passed."""
     loss = payload["loss"]
     return AwaitOrder(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from shared.errors import RetriableError
 
@@ -40,7 +39,7 @@ class Batch:
         """Return the absolute paths of the files."""
         return [str(root / stored.path) for stored in self.objects]
 
-    def to_json(self, root: Path, store_ae_title: str) -> dict[str, Any]:
+    def to_json(self, root: Path, store_ae_title: str) -> dict[str, object]:
         """Return what an importer gets by HTTP."""
         objects = [
             {

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -138,8 +138,8 @@ class _Changes:
     def __init__(self, places: dict[str, tuple[str, str]], now: datetime) -> None:
         self._places = places
         self._now = now
-        self._again: list[dict[str, Any]] = []
-        self._replaced: list[dict[str, Any]] = []
+        self._again: list[dict[str, object]] = []
+        self._replaced: list[dict[str, object]] = []
 
     def add(self, receipt: Receipt) -> RecordOutcome:
         uid = str(receipt.identity.sop_instance_uid)
@@ -174,7 +174,7 @@ class _Changes:
             connection.execute(update(_TABLE).where(key).values(values), self._again)
 
 
-def _row(receipt: Receipt, now: datetime) -> dict[str, Any]:
+def _row(receipt: Receipt, now: datetime) -> dict[str, object]:
     identity = receipt.identity
     return {
         "sop_instance_uid": str(identity.sop_instance_uid),
@@ -195,11 +195,11 @@ def _row(receipt: Receipt, now: datetime) -> dict[str, Any]:
     }
 
 
-def _sop_of(row: dict[str, Any]) -> str:
+def _sop_of(row: dict[str, object]) -> str:
     return str(row["sop_instance_uid"])
 
 
-def _insert(connection: Connection, database: Database, rows: list[dict[str, Any]]) -> set[str]:
+def _insert(connection: Connection, database: Database, rows: list[dict[str, object]]) -> set[str]:
     """Insert the rows that are not there and return their keys."""
     if not rows:
         return set()
@@ -293,7 +293,9 @@ def register(database: Database, objects: Sequence[ObjectReference], now: dateti
 _REGISTERED_AT_ONCE = 200
 
 
-def _register(connection: Connection, database: Database, rows: list[dict[str, Any]], now: datetime) -> None:
+def _register(
+    connection: Connection, database: Database, rows: list[dict[str, object]], now: datetime
+) -> None:
     inserted = _insert(connection, database, rows)
     again = [str(row["sop_instance_uid"]) for row in rows if row["sop_instance_uid"] not in inserted]
     counted = {"received_count": _TABLE.c.received_count + 1, "last_received_at": now}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, RadioField, SelectField, StringField
@@ -157,7 +156,7 @@ class NodeForm(Form):
                 return None if self.problems() else given
         return None
 
-    def values(self, kind: str) -> dict[str, Any]:
+    def values(self, kind: str) -> dict[str, object]:
         """Return the values of the form as `parse_node` takes them."""
         raw = {"kind": kind, "name": self.name.data, "host": self.host.data, "port": self.port.data}
         raw["ae_title"] = self.ae_title.data
@@ -168,7 +167,7 @@ class NodeForm(Form):
         }
         return raw | self._optional_values((*LIMITS, RETRIEVE_BY) if kind == "remote" else (VERIFY_BY,))
 
-    def _optional_values(self, names: Iterable[str]) -> dict[str, Any]:
+    def _optional_values(self, names: Iterable[str]) -> dict[str, str]:
         """Return the optional values; a field that was not submitted leaves its value unchanged."""
         raw = {name: str(self[name].data).strip() for name in names if self[name].data is not None}
         if raw.get("max_associations") == "":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from sqlalchemy.orm import Session
 from wtforms import BooleanField, SelectField, SelectMultipleField, StringField, TextAreaField
@@ -16,6 +15,7 @@ from services.web.forms.fields import Form
 from services.web.views.criteria_text import LABELS, TYPE_NAMES, readable_problem
 from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, DateWindow, parse_criteria, window
 from shared.contract.identifier_lines import identifier_lines
+from shared.contract.json_types import JsonDocument
 from shared.database.models import Node
 from shared.errors import InvalidInputError
 from shared.nodes.nodes import find_node
@@ -100,9 +100,9 @@ class QueryForm(Form):
         self.remote.choices = {str(node.id): node.name for node in remotes}
         self.store.choices = {str(node.id): node.name for node in stores}
 
-    def raw_criteria(self) -> dict[str, Any]:
+    def raw_criteria(self) -> dict[str, object]:
         """Return the criteria of the form, not yet validated; identifiers as lines of text."""
-        raw: dict[str, Any] = {"types": list(self.types.data or [])}
+        raw: dict[str, object] = {"types": list(self.types.data or [])}
         raw |= {name: self[name].data or "" for name in (*TEXTS, *IDENTIFIERS)}
         return raw | {name: bool(self[name].data) for name in OPTIONS}
 
@@ -155,7 +155,7 @@ def _node(form: QueryForm, session: Session, kind: str) -> Node | None:
         return None
 
 
-def checked(raw: Mapping[str, Any], today: date) -> tuple[dict[str, Any], dict[str, str]]:
+def checked(raw: Mapping[str, object], today: date) -> tuple[dict[str, object], dict[str, str]]:
     """Return the criteria with their identifiers as lists, and the problem of each field."""
     values, found = dict(raw), {}
     for name in IDENTIFIERS:
@@ -166,9 +166,9 @@ def checked(raw: Mapping[str, Any], today: date) -> tuple[dict[str, Any], dict[s
     return values, found | _problems_of(values, today)
 
 
-def _problems_of(raw: Mapping[str, Any], today: date) -> dict[str, str]:
+def _problems_of(raw: Mapping[str, object], today: date) -> dict[str, str]:
     """Return the problem of each field; a field with a problem is replaced to find those behind it."""
-    rest: dict[str, Any] = dict(raw)
+    rest: dict[str, object] = dict(raw)
     found: dict[str, str] = {}
     for _ in raw:
         try:
@@ -184,7 +184,7 @@ def _problems_of(raw: Mapping[str, Any], today: date) -> dict[str, str]:
     return found
 
 
-def _harmless(name: str, raw: Mapping[str, Any], today: date) -> object:
+def _harmless(name: str, raw: Mapping[str, object], today: date) -> object:
     """Return a valid value in place of an invalid one, so that other problems show."""
     if name == "types":
         return ["CT"]
@@ -197,9 +197,9 @@ def _harmless(name: str, raw: Mapping[str, Any], today: date) -> object:
         return today.isoformat()
 
 
-def values_of(criteria: Mapping[str, Any]) -> dict[str, Any]:
+def values_of(criteria: JsonDocument) -> dict[str, object]:
     """Return the form values of these criteria."""
-    values: dict[str, Any] = {name: _text(criteria.get(name)) for name in TEXTS}
+    values: dict[str, object] = {name: _text(criteria.get(name)) for name in TEXTS}
     values |= {name: "\n".join(criteria.get(name) or ()) for name in IDENTIFIERS}
     values |= {name: bool(criteria.get(name, name == "ignore_known")) for name in OPTIONS}
     return values | {"types": list(criteria.get("types", ()))}

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from shared.contract.events import StoreState, WorkerHeartbeat
 from shared.contract.messages import EchoCompleted, Event, NodeProfiled, NodeStatus, Rejected
@@ -91,6 +91,9 @@ class EchoResults:
         return echo
 
 
-def _forget(remembered: OrderedDict[str, Any], most: int) -> None:
+RememberedT = TypeVar("RememberedT")
+
+
+def _forget(remembered: OrderedDict[str, RememberedT], most: int) -> None:
     while len(remembered) > most:
         remembered.popitem(last=False)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from shared.contract.criteria import IDENTIFIERS
+from shared.contract.json_types import JsonDocument
 
 TYPE_NAMES = {
     "CT": "CT",
@@ -51,7 +49,7 @@ _OPTIONS = ("include_sr_only", "station_at_study_level", "empty_sr", "toshiba")
 _SHOWN = 10
 
 
-def criteria_rows(criteria: Mapping[str, Any]) -> list[tuple[str, str]]:
+def criteria_rows(criteria: JsonDocument) -> list[tuple[str, str]]:
     """Return the criteria as labels and texts, without those left at their default."""
     types = [TYPE_NAMES.get(name, name) for name in criteria.get("types", ())]
     rows = [(LABELS["types"], ", ".join(types) or "None")]
@@ -76,7 +74,7 @@ def readable_problem(problem: str) -> str:
     return problem[:1].upper() + problem[1:] + ("" if problem.endswith(".") else ".")
 
 
-def _dates(criteria: Mapping[str, Any]) -> str:
+def _dates(criteria: JsonDocument) -> str:
     first, last = criteria.get("date_from"), criteria.get("date_until")
     if first and last:
         return str(first) if first == last else f"{first} to {last}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Flask
 from flask_login import current_user
 from markupsafe import Markup
+from wtforms import Field
 
 from services.web.components import components
 from services.web.security.background import in_background
@@ -54,7 +54,7 @@ def init_filters(app: Flask) -> None:
     app.context_processor(_context)
 
 
-def _context() -> dict[str, Any]:
+def _context() -> dict[str, object]:
     settings = components().settings
     known = current_user if current_user and current_user.is_authenticated else None
     return {"me": known, "embedded": settings.embedded}
@@ -70,7 +70,7 @@ def many(number: int, singular: str, plural: str = "") -> str:
     return f"{figure(number)} {singular if number == 1 else plural or singular + 's'}"
 
 
-def tied(field: Any) -> dict[str, str]:
+def tied(field: Field) -> dict[str, str]:
     """Return the ARIA attributes that link an input to its hint and errors."""
     hint = [f"{field.id}-hint"] if field.description else []
     ids = hint + ([f"{field.id}-error"] if field.errors else [])

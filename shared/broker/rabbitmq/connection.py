@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import pika
@@ -195,7 +194,7 @@ def to_properties(message: Message, extra_headers: Mapping[str, str]) -> pika.Ba
 
 def to_message(routing_key: str, properties: pika.BasicProperties, body: bytes) -> Message:
     """Return what travelled; headers that are no text are the broker's own and stay out."""
-    headers: dict[Any, Any] = properties.headers or {}
+    headers: dict[str, object] = properties.headers or {}
     return Message(
         routing_key=routing_key,
         body=body,

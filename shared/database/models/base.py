@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, Integer, MetaData, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -53,7 +52,8 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way of declaring it
         datetime: UtcDateTime(),
         JsonDocument: JSON(none_as_null=True),
-        list[Any]: JSON(none_as_null=True),
+        list[str]: JSON(none_as_null=True),
+        list[dict[str, str]]: JSON(none_as_null=True),
         str: Text(),
     }
 
@@ -87,7 +87,7 @@ class JobRow(Base):
     priority: Mapped[str] = mapped_column(String(16), default=INTERACTIVE, server_default=INTERACTIVE)
     #: How often it was rerun after it had ended, and for each rerun: the command's id, by whom, when.
     round: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
-    asked_again: Mapped[list[Any] | None]
+    asked_again: Mapped[list[dict[str, str]] | None]
     #: The command that cancelled it, and who sent it; none if it was not, or by version 0.1.
     cancelled_by: Mapped[JsonDocument | None]
 

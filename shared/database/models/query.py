@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -91,7 +90,7 @@ class QueryStudy(Base):
     reason: Mapped[str] = mapped_column(String(64), default="")
     note: Mapped[str] = mapped_column(String(64), default="")
     #: What the PACS returned at study level; none where it did not return the attribute.
-    modalities: Mapped[list[Any] | None]
+    modalities: Mapped[list[str] | None]
     description: Mapped[str | None]
     station_name: Mapped[str | None]
     study_date: Mapped[str | None] = mapped_column(String(16))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -63,6 +62,6 @@ class CommitmentReport(Base):
     transaction_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     #: SOP Instance UIDs, and the Failure Reason of each that failed.
-    committed: Mapped[list[Any]]
+    committed: Mapped[list[str]]
     failed: Mapped[JsonDocument]
     received_at: Mapped[datetime]

@@ -6,13 +6,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydicom.uid import UID
 from pynetdicom import _config, build_role, evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association as Assoc
-from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
+from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
@@ -51,7 +51,9 @@ class _Requestor(ApplicationEntity):
         self.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         self.implementation_version_name = IMPLEMENTATION_VERSION_NAME
 
-    def _create_socket(self, assoc: Assoc, address: AddressInformation, tls_args: Any) -> AssociationSocket:
+    def _create_socket(
+        self, assoc: Assoc, address: AddressInformation, tls_args: tuple[ssl.SSLContext, str] | None
+    ) -> AssociationSocket:
         def is_open() -> bool:
             return bool(assoc.dul.state_machine.current_state == _OPEN_STATE)
 
@@ -160,7 +162,7 @@ def _associate(
     peer: Peer,
     address: str,
     contexts: list[PresentationContext],
-    roles: list[Any],
+    roles: list[SCP_SCU_RoleSelectionNegotiation],
     timeouts: Timeouts,
 ) -> tuple[Assoc, MessageBound]:
     aborted_by_peer = threading.Event()
@@ -178,7 +180,7 @@ def _associate(
         contexts=contexts,
         ae_title=peer.ae_title,
         max_pdu=MAX_PDU_BYTES,
-        ext_neg=roles,
+        ext_neg=[*roles],
         tls_args=None if tls is None else (tls, peer.host),
         evt_handlers=[(evt.EVT_ACSE_RECV, received)],
     )

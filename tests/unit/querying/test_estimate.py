@@ -61,6 +61,10 @@ def test_earlier_queries_tell_studies_requests_and_time():
     # When
     known = estimate(criteria(20), TODAY, NEW, [past(), past(studies={"CT": 110})]).to_json()
     # Then
+    assert known["studies"] is not None
+    assert known["requests"] is not None
+    assert known["minutes"] is not None
+    assert known["slices"] is not None
     assert known["studies"]["low"] < 210 < known["studies"]["high"]
     assert known["requests"]["low"] > known["slices"]
     assert 0.1 < known["minutes"]["low"] < known["minutes"]["high"] < 2
