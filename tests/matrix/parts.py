@@ -10,6 +10,7 @@ from tests.matrix.query.associations import ASSOCIATION_ROWS
 from tests.matrix.query.faults import FAULT_ROWS
 from tests.matrix.query.habits import HABIT_ROWS
 from tests.matrix.query.proven import QUERY_PROVEN
+from tests.matrix.responses import RESPONSE_ROWS
 from tests.matrix.retrieve.moves import ROWS as MOVE_ROWS
 from tests.matrix.retrieve.proven import RETRIEVE_PROVEN
 from tests.matrix.rows import MatrixRow, ProvenRow
@@ -37,5 +38,5 @@ PARTS = (
     Part("Retrieve", 40, tuple(MOVE_ROWS), tuple(RETRIEVE_PROVEN)),
     Part("Store and system", 30, (), tuple(SYSTEM_ROWS)),
     Part("Browser and API", 30, (), tuple(WEB_ROWS)),
-    Part("Hostile inputs", 30, (), tuple(HOSTILE_ROWS)),
+    Part("Hostile inputs", 30, tuple(RESPONSE_ROWS), tuple(HOSTILE_ROWS)),
 )

@@ -171,6 +171,25 @@ SYSTEM_ROWS = [
          "test_another_worker_goes_on_with_the_move_of_a_killed_one"),
     ),
     *proven(
+        "tests/integration/query/test_worker_shares.py",
+        ("two nodes hang", "queries of all workers", "a query of a healthy node ends",
+         "test_a_query_of_a_healthy_node_ends_while_two_others_hang"),
+    ),
+    *proven(
+        "tests/unit/store/objects/test_disk_space.py",
+        ("many contents under one UID", "conflicts kept apart", "bounded",
+         "test_one_uid_has_a_bound_of_its_own"),
+        ("conflicts under many UIDs", "conflicts kept apart", "bounded in files and bytes",
+         "test_all_uids_together_have_a_bound_of_files_and_bytes"),
+    ),
+    *proven(
+        "tests/unit/test_settings.py",
+        ("a password in a URL", "any text of a setting", "no piece of it is repeated",
+         "test_no_text_repeats_a_piece_of_a_password"),
+        ("the machine is in another time zone", "today", "the day of the site",
+         "test_today_is_the_day_of_the_site"),
+    ),
+    *proven(
         "tests/integration/node_access/test_cluster_budget.py",
         ("a process dies with leases", "budget of a node", "free within a minute",
          "test_a_dead_process_holds_its_leases_no_longer_than_a_minute"),

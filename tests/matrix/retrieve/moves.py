@@ -223,6 +223,8 @@ REFUSALS = [
         lost_as=("failed", "move_destination_unknown"), requests="I1"),
     Row("0xA900 for whole series", always(move_levels=["IMAGE"]), at_most=5),
     Row("0xA900 for lists", always(move_uid_lists="refused"), kept="list", requests="I3 I1 I1 I1"),
+    Row("0x0120 for lists", always(move_uid_lists="refused", refusal_status=0x0120), kept="list",
+        requests="I3 I1 I1 I1"),
     Row("0xC000 for lists", always(move_uid_lists="refused", refusal_status=0xC000), kept="list",
         requests="I3 I2 I1 I1 I1"),
     Row("0xA900 each time", always(move_refused_with=0xA900),
