@@ -300,7 +300,7 @@ class Settings(BaseSettings):
         return self.data_dir / "objects"
 
     @property
-    def hands_over(self) -> bool:
+    def handover_enabled(self) -> bool:
         """Whether what arrives is handed over to an importer."""
         return bool(self.handover_command or self.handover_url)
 

@@ -28,7 +28,7 @@ from services.cli.commands import (
 )
 from services.cli.commands.jobs import again, jobs, qr, query
 from services.cli.local import commands as local
-from services.cli.output.console import block, say
+from services.cli.output.console import block, notice
 from services.cli.output.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
 from shared.errors import DoseQRError
 
@@ -116,7 +116,7 @@ def _command() -> Any:
 def _print_error(error: CommandError, *, as_json: bool) -> int:
     if as_json:
         block(json.dumps({"error": {"code": error.code, **error.details}}) + "\n")
-    say(f"doseqr: {error}")
+    notice(f"doseqr: {error}")
     return error.exit_code
 
 

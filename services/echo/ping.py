@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.dicom.association.c_echo import open_echo_association
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.errors import Outcome, PeerError, outcome_text
-from shared.dicom.status import SUCCESS, words
+from shared.dicom.status import SUCCESS, status_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +33,5 @@ def ping(peer: Peer, timeouts: Timeouts) -> EchoResult:
     rtt_ms = round(response.duration_s * 1000, 1)
     if response.status_code != SUCCESS:
         outcome = outcome_text(Outcome.STATUS, response.status_code)
-        return EchoResult(ok=False, outcome=outcome, detail=words(response.status_code), rtt_ms=rtt_ms)
-    return EchoResult(ok=True, outcome=Outcome.ANSWERS.value, detail="", rtt_ms=rtt_ms)
+        return EchoResult(ok=False, outcome=outcome, detail=status_text(response.status_code), rtt_ms=rtt_ms)
+    return EchoResult(ok=True, outcome=Outcome.RESPONDS.value, detail="", rtt_ms=rtt_ms)

@@ -89,7 +89,7 @@ def _consumption(settings: Settings, broker: Broker, database: Database, clock: 
     publisher = Publisher(broker, NAME)
     handlers: dict[type[Command], CommandHandler] = {
         RegisterObjects: RegisterHandler(database, publisher, clock),
-        RetryHandover: RetryHandler(database, publisher, enabled=settings.hands_over),
+        RetryHandover: RetryHandler(database, publisher, enabled=settings.handover_enabled),
     }
     inbox = StoreMessages(CommandRouter(handlers, publisher), database, settings.store_ae_title, clock)
     return Worker(broker, QUEUE, inbox, workers=1)

@@ -11,14 +11,14 @@ from shared.errors import DoseQRError
 class Outcome(StrEnum):
     """How contact with a peer ended; the values are the words of the public JSON."""
 
-    ANSWERS = "answers"
+    RESPONDS = "answers"
     CONNECTION_REFUSED = "connection refused"
     HOST_NOT_FOUND = "host not found"
     TIMED_OUT = "timed out"
     REJECTED = "association rejected"
     ABORTED = "aborted"
     NOT_SUPPORTED = "service not supported"
-    BAD_ANSWER = "answer not understood"
+    BAD_RESPONSE = "answer not understood"
     CAPPED = "answers capped"
     STATUS = "answered with status"
     NOT_NOW = "not asked at this time"

@@ -8,7 +8,7 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 CANCELLED = 0xFE00
 
-_WORDS = {
+_MEANINGS = {
     0x0110: "processing failure",
     0x0117: "invalid object instance",
     0x0122: "SOP class not supported",
@@ -29,10 +29,10 @@ _WORDS = {
 _PERMANENT = frozenset({0x0122, 0x0124, 0x0211, 0x0212, 0xA801, 0xA900})
 
 
-def words(status_code: int) -> str:
+def status_text(status_code: int) -> str:
     """Return the meaning of a DIMSE status code."""
-    if status_code in _WORDS:
-        return _WORDS[status_code]
+    if status_code in _MEANINGS:
+        return _MEANINGS[status_code]
     if 0xC000 <= status_code <= 0xCFFF:  # noqa: PLR2004 - PS3.4 C.4.1.1.4: the whole range means this
         return "unable to process"
     return "an answer that the standard does not name"
@@ -42,7 +42,7 @@ def status_error(status_code: int) -> PeerError:
     """Return the error for a final status that is no success."""
     return PeerError(
         Outcome.STATUS,
-        words(status_code),
+        status_text(status_code),
         status_code=status_code,
         permanent=status_code in _PERMANENT,
     )

@@ -45,7 +45,7 @@ class WorkerShares:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._in_hand: Counter[int] = Counter()
+        self._running: Counter[int] = Counter()
         self._changed = threading.Condition()
 
     @property
@@ -59,7 +59,7 @@ class WorkerShares:
         with self._changed:
             granted = self._changed.wait_for(lambda: self._may_begin(node_id), patience_s)
             if granted:
-                self._in_hand[node_id] += 1
+                self._running[node_id] += 1
         try:
             yield granted
         finally:
@@ -67,17 +67,17 @@ class WorkerShares:
                 self._release(node_id)
 
     def _may_begin(self, node_id: int) -> bool:
-        if not self._in_hand[node_id]:
+        if not self._running[node_id]:
             return True
-        nodes = sum(1 for count in self._in_hand.values() if count)
+        nodes = sum(1 for count in self._running.values() if count)
         share = -(-self._workers // nodes)
-        return self._in_hand[node_id] < share and self._in_hand.total() < self._workers
+        return self._running[node_id] < share and self._running.total() < self._workers
 
     def _release(self, node_id: int) -> None:
         with self._changed:
-            self._in_hand[node_id] -= 1
-            if not self._in_hand[node_id]:
-                del self._in_hand[node_id]
+            self._running[node_id] -= 1
+            if not self._running[node_id]:
+                del self._running[node_id]
             self._changed.notify_all()
 
 

@@ -104,14 +104,14 @@ class Leases:
         own = select(NodeLease.id).where(NodeLease.token == token).exists()
         waiting, held = (_counted(node_id, now, held=held).scalar_subquery() for held in (False, True))
         # One statement: it runs for each idle association, and whenever a task takes one.
-        facts = (
+        statement = (
             select(own, waiting, held, Node.max_associations, NodeBudget.slowed_to, NodeBudget.slowed_at)
             .join(NodeBudget, NodeBudget.node_id == Node.id)
             .where(Node.id == node_id)
         )
         try:
             with self._database.read() as session:
-                row = session.execute(facts).one_or_none()
+                row = session.execute(statement).one_or_none()
         except DatabaseAwayError:
             return False
         if row is None:

@@ -169,23 +169,26 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
 _NONE_FOUND = frozenset({"refused_keys", "cap"})
 
 #: Of no use to people.
-_UNTOLD = frozenset({"measured_by"})
+_OMITTED = frozenset({"measured_by"})
 
 
-def told(profile: Profile) -> list[ProfileEntry]:
+def profile_entries(profile: Profile) -> list[ProfileEntry]:
     """Return every field of a profile, in the order in which people read it."""
     measured = bool(profile.measured_at)
-    return [_told(name, getattr(profile, name), looked=measured and name in _NONE_FOUND) for name in _FIELDS]
+    return [
+        _profile_entry(name, getattr(profile, name), measured=measured and name in _NONE_FOUND)
+        for name in _FIELDS
+    ]
 
 
-def untold() -> set[str]:
+def omitted_fields() -> set[str]:
     """Return the fields of which nothing is told; a test holds that none is forgotten."""
-    return {field.name for field in fields(Profile)} - _FIELDS.keys() - _UNTOLD
+    return {field.name for field in fields(Profile)} - _FIELDS.keys() - _OMITTED
 
 
-def _told(name: str, value: object, *, looked: bool) -> ProfileEntry:
-    label, meaning, words = _FIELDS[name]
+def _profile_entry(name: str, value: object, *, measured: bool) -> ProfileEntry:
+    label, meaning, to_text = _FIELDS[name]
     plain = list(value) if isinstance(value, tuple) else value
     if value != getattr(_DEFAULTS, name):
-        return ProfileEntry(name, label, plain, words(value), meaning)
-    return ProfileEntry(name, label, plain, "none found" if looked else NOT_MEASURED, meaning)
+        return ProfileEntry(name, label, plain, to_text(value), meaning)
+    return ProfileEntry(name, label, plain, "none found" if measured else NOT_MEASURED, meaning)

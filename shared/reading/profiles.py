@@ -11,7 +11,7 @@ from shared.contract.results import ProfileResult
 from shared.database.models import Node, NodeProfile
 from shared.nodes.peers import address_of, peer_of
 from shared.querying.profile import Profile
-from shared.querying.profile_text import told
+from shared.querying.profile_text import profile_entries
 from shared.settings import Settings
 
 
@@ -42,5 +42,5 @@ def profile_json(session: Session, node: Node, settings: Settings) -> ProfileRes
         "address": known.address,
         "changed_at": known.changed_at.isoformat() if known.changed_at else None,
         "measured_at": known.profile.measured_at or None,
-        "fields": [field.to_json() for field in told(known.profile)],
+        "fields": [field.to_json() for field in profile_entries(known.profile)],
     }

@@ -23,7 +23,7 @@ from shared.reading.queries import QueryJson, query_json
 from shared.reading.summaries import PAGE, ReportEntry, UnreadCounts, summaries, unread
 
 #: How it is known what arrived, in words.
-ARRIVAL_WORDS: Mapping[str, str] = MappingProxyType(
+ARRIVAL_TEXTS: Mapping[str, str] = MappingProxyType(
     {
         "receipts": "from the store's own receipts",
         "commitment": "by the store node's storage commitment",

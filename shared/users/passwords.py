@@ -114,7 +114,7 @@ _COMMON = frozenset(
         "zxcvbnm",
     ]
 )
-_LOOK_ALIKES = str.maketrans("013457@$!", "oieastasi")
+_LOOKALIKES = str.maketrans("013457@$!", "oieastasi")
 _SEQUENCES = ("0123456789012345678901234567890", "abcdefghijklmnopqrstuvwxyz", "9876543210987654321098765")
 
 
@@ -170,5 +170,5 @@ def _is_common(password: str, name: str) -> bool:
     if _letters(name) and _letters(folded) in (_letters(name), _letters(name) * 2):
         return True
     # "P4ssw0rd2024!" and "password1234" are read as "password": digits at both ends are dropped first.
-    core = re.sub(r"[\W_]+", "", folded.strip("0123456789!?.,-_#*+$@%&/ ").translate(_LOOK_ALIKES))
+    core = re.sub(r"[\W_]+", "", folded.strip("0123456789!?.,-_#*+$@%&/ ").translate(_LOOKALIKES))
     return core in _COMMON

@@ -44,6 +44,16 @@ HOME_MADE = {
 #: Written as their messages are called, which others rely on.
 NAMES_OF_THE_CONTRACT = {"AskAgain"}
 
+#: Functions whose word is the field's own.
+FUNCTION_NAMES = {
+    "_hand_over",  # the hand-over of the glossary
+    "_words_match",  # words of a routing key (AMQP 0-9-1 3.1.3.3)
+    "words_of",  # words of an identifier
+}
+
+#: Plain numbers and distributions in a clause: `read_one_job`, `move_one_by_one`.
+PLAIN_IN_FUNCTIONS = {"each", "one"}
+
 #: Named by an activity, because the field names them so.
 GERUND_MODULES = {
     "services/query/search/merging.py",
@@ -76,6 +86,25 @@ def test_no_module_or_class_is_named_by_a_home_made_word():
         for name in [module.stem, *(node.name for node in module.classes())]
         if words_of(name) & HOME_MADE and name not in NAMES_OF_THE_CONTRACT
     ]
+    assert wrong == []
+
+
+def test_no_function_is_named_by_a_home_made_word():
+    # Given: tests are named by clauses, in which these are plain English
+    trees = source_tree(), source_tree(packages=("tests",))
+
+    # When
+    wrong = [
+        f"{module.path}: {function.name}"
+        for tree in trees
+        for module in tree.modules
+        for function in module.functions()
+        if words_of(function.name) & HOME_MADE - PLAIN_IN_FUNCTIONS
+        and not function.name.startswith("test_")
+        and function.name not in FUNCTION_NAMES
+    ]
+
+    # Then
     assert wrong == []
 
 

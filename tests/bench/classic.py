@@ -36,15 +36,15 @@ def classic(peer: Peer, study_date: str, codes: Sequence[str], *, quick_ack: boo
     `quick_ack` the kernel acknowledges without delay, for which a PACS with Nagle's algorithm waits.
     """
     began = time.monotonic()
-    link = open_pynetdicom_association(peer, [STUDY_ROOT_FIND], Timeouts(10.0, 60.0))
+    association = open_pynetdicom_association(peer, [STUDY_ROOT_FIND], Timeouts(10.0, 60.0))
     if quick_ack:
         for event in (evt.EVT_DATA_SENT, evt.EVT_DATA_RECV):
-            link.assoc.bind(event, _acknowledge_at_once)
+            association.assoc.bind(event, _acknowledge_at_once)
     finds = matches = 0
 
     def find(identifier: Dataset) -> list[Dataset]:
         nonlocal finds, matches
-        found = _ask(link.assoc, identifier)
+        found = _find(association.assoc, identifier)
         finds, matches = finds + 1, matches + len(found)
         return found
 
@@ -58,11 +58,11 @@ def classic(peer: Peer, study_date: str, codes: Sequence[str], *, quick_ack: boo
         for series in find(series_identifier([uid])):
             if series.Modality == "SR":
                 find(image_identifier([uid], [series.SeriesInstanceUID]))
-    link.release()
+    association.release()
     return Counted(finds, len(studies), matches, time.monotonic() - began)
 
 
-def _ask(assoc: Association, identifier: Dataset) -> list[Dataset]:
+def _find(assoc: Association, identifier: Dataset) -> list[Dataset]:
     final: int | None = None
     found = []
     for status, match in assoc.send_c_find(identifier, STUDY_ROOT_FIND):

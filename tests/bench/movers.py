@@ -94,22 +94,22 @@ def move_one_by_one(peer: Peer, studies: Sequence[Study], ae_title: str, *, keep
     """
     timeouts = Timeouts(10.0, 60.0)
     began = time.monotonic()
-    link = None
+    association = None
     for study in studies:
         series = study.series[0]
-        if link is None:
-            link = open_pynetdicom_association(peer, [STUDY_ROOT_MOVE], timeouts)
+        if association is None:
+            association = open_pynetdicom_association(peer, [STUDY_ROOT_MOVE], timeouts)
         identifier = move_identifier(
             "IMAGE",
             [study.study_instance_uid],
             [series.series_instance_uid],
             [series.instances[0].sop_instance_uid],
         )
-        *_, (final, _) = link.assoc.send_c_move(identifier, ae_title, STUDY_ROOT_MOVE)
+        *_, (final, _) = association.assoc.send_c_move(identifier, ae_title, STUDY_ROOT_MOVE)
         assert final.Status == 0
         if not keep:
-            link.release()
-            link = None
-    if link is not None:
-        link.release()
+            association.release()
+            association = None
+    if association is not None:
+        association.release()
     return time.monotonic() - began

@@ -283,9 +283,9 @@ def _findscu(orthanc: Orthanc, program: str) -> float:
 def _raw(orthanc: Orthanc) -> float:
     peer = Peer("127.0.0.1", orthanc.port, orthanc.ae_title, "DOSEQR")
     began = time.monotonic()
-    link = open_find_association(peer, Timeouts(10.0, 60.0))
-    result = link.c_find(relational_series_identifier(DATES), series_match)
-    link.release()
+    association = open_find_association(peer, Timeouts(10.0, 60.0))
+    result = association.c_find(relational_series_identifier(DATES), series_match)
+    association.release()
     seconds = time.monotonic() - began
     assert result.complete
     assert len(result.matches) == 3 * STUDIES

@@ -166,10 +166,10 @@ def measured_without_us(archive: Archive, peer: Peer, plain: PlainStore) -> list
     rows = [
         Row("the PACS itself: movescu, one C-MOVE", OBJECTS, move_all_at_once(peer, archive.studies, plain))
     ]
-    for keep, words in ((False, "new associations"), (True, "one association")):
+    for keep, how in ((False, "new associations"), (True, "one association")):
         part = archive.studies[:PART]
         seconds = move_one_by_one(peer, part, plain.ae_title, keep=keep)
-        rows.append(Row(f"one C-MOVE for each object, {words}", PART, seconds))
+        rows.append(Row(f"one C-MOVE for each object, {how}", PART, seconds))
     plain.empty()
     return rows
 

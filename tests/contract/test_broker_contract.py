@@ -391,17 +391,17 @@ def test_stopping_twice_is_safe(broker):
 
 def test_subscription_sees_all_matching_events_after_it_stands_in_order(broker):
     # Given
-    seen = []
+    received = []
     broker.event(a_message("before", "query.completed"))
-    broker.subscribe(["query.#", "*.failed"], lambda message: seen.append(message.message_id))
+    broker.subscribe(["query.#", "*.failed"], lambda message: received.append(message.message_id))
     # When
     for number in range(20):
         broker.event(a_message(f"q{number}", "query.study.found"))
     broker.event(a_message("other", "retrieve.completed"))
     broker.event(a_message("last", "retrieve.failed"))
     # Then
-    wait_until(lambda: "last" in seen)
-    assert seen == [*(f"q{number}" for number in range(20)), "last"]
+    wait_until(lambda: "last" in received)
+    assert received == [*(f"q{number}" for number in range(20)), "last"]
 
 
 def test_every_subscription_sees_each_event(broker, make_broker):
@@ -417,11 +417,11 @@ def test_every_subscription_sees_each_event(broker, make_broker):
 
 def test_subscriber_that_fails_sees_the_next_event(broker):
     # Given
-    seen = []
+    received = []
 
     def fail_first(message):
-        seen.append(message.message_id)
-        if len(seen) == 1:
+        received.append(message.message_id)
+        if len(received) == 1:
             raise ZeroDivisionError
 
     broker.subscribe(["#"], fail_first)
@@ -429,7 +429,7 @@ def test_subscriber_that_fails_sees_the_next_event(broker):
     broker.event(a_message("e1", "query.completed"))
     broker.event(a_message("e2", "query.completed"))
     # Then
-    wait_until(lambda: seen == ["e1", "e2"])
+    wait_until(lambda: received == ["e1", "e2"])
 
 
 def test_closed_subscription_sees_nothing_more(broker):

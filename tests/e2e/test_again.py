@@ -24,10 +24,10 @@ def test_missing_studies_are_queried_again_after_a_full_restart(installation, ob
     # When
     second = installation.doseqr("again", first.json["id"], "--json")
     # Then
-    asked = [request for request in pacs.witness.of("find")[before:] if request.level == "STUDY"]
+    finds = [request for request in pacs.witness.of("find")[before:] if request.level == "STUDY"]
     assert (first.code, first.json["status"]) == (1, "incomplete")
     assert (second.code, second.json["status"], second.json["round"]) == (0, "completed", 1)
-    assert {request.keys["ModalitiesInStudy"] for request in asked} == {("MG",)}
+    assert {request.keys["ModalitiesInStudy"] for request in finds} == {("MG",)}
     again = installation.doseqr(*ORDER)
     assert verdict(second.json) == verdict(again.json)
     wait_until(lambda: len(observer.endings(first.json["id"])) == 2)

@@ -34,9 +34,9 @@ def machine(request, tmp_path):
 
 def requested_and_arrived(done: Finished) -> tuple[int, int]:
     """Return the demo's counts of its retrieve."""
-    said = re.search(r"^Retrieve +completed: (\d+) objects asked, (\d+) arrived$", done.out, re.MULTILINE)
-    assert said is not None, done.out
-    return int(said[1]), int(said[2])
+    printed = re.search(r"^Retrieve +completed: (\d+) objects asked, (\d+) arrived$", done.out, re.MULTILINE)
+    assert printed is not None, done.out
+    return int(printed[1]), int(printed[2])
 
 
 def left_behind(installation: Installation) -> dict[int, str]:
@@ -49,9 +49,9 @@ def test_demo_brings_what_it_requests_and_leaves_nothing_running(machine):
     done = machine.begin("local", "demo").wait(DEMO_S)
     # Then
     assert done.code == 0, done.out + done.err
-    asked, arrived = requested_and_arrived(done)
-    assert asked == arrived > 0
-    assert f"Store     {asked} of {asked} objects are on disk" in done.out
+    requested, arrived = requested_and_arrived(done)
+    assert requested == arrived > 0
+    assert f"Store     {requested} of {requested} objects are on disk" in done.out
     objects = machine.settings.data_dir / "demo" / "objects"
     assert done.out.splitlines()[-1] == f"Demo ok; the files are in {objects}"
     assert len(list(objects.glob("*/*/*.dcm"))) == arrived
@@ -63,7 +63,7 @@ def test_run_prints_its_addresses_and_ends_all_it_started(installation):
     # Given
     running = installation.begin("local", "run")
     settings = installation.settings
-    wait_until(said(running, "It runs until Ctrl-C."), DEMO_S)
+    wait_until(printed(running, "It runs until Ctrl-C."), DEMO_S)
     # Then
     text = running.text()
     assert f"Page:   http://127.0.0.1:{settings.web_port}" in text
@@ -82,11 +82,11 @@ def test_run_prints_its_addresses_and_ends_all_it_started(installation):
     assert not left_behind(installation)
 
 
-def said(running: Running, text: str) -> Callable[[], bool]:
+def printed(running: Running, text: str) -> Callable[[], bool]:
     """Return whether a process that runs has written this."""
 
-    def look() -> bool:
+    def is_printed() -> bool:
         assert running.running, running.text()[-3000:]
         return text in running.text()
 
-    return look
+    return is_printed

@@ -12,7 +12,7 @@ from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
 from tests.matrix.responses import RESPONSE_ROWS, ResponseRow
 from tests.matrix.rows import name_of
-from tests.support.peers.byte_pacs import StrangePacs, says
+from tests.support.peers.byte_pacs import StrangePacs, respond_with
 
 QUICK = Timeouts(connect_s=2.0, response_s=1.0)
 
@@ -20,7 +20,7 @@ QUICK = Timeouts(connect_s=2.0, response_s=1.0)
 @pytest.mark.parametrize("row", RESPONSE_ROWS, ids=map(name_of, RESPONSE_ROWS))
 def test_a_response_leads_to_its_result(strange_pacs: Callable[..., StrangePacs], row: ResponseRow) -> None:
     # Given
-    association = open_find_association(strange_pacs(says(row.stream)).peer, QUICK)
+    association = open_find_association(strange_pacs(respond_with(row.stream)).peer, QUICK)
     # When
     result = association.c_find(study_identifier(), study_match)
     association.release()

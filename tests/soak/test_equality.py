@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.archives.test_equality import (
     MONTH,
-    asked,
+    completed_query,
     dcmqrscp_and_twin_of,
     kept_in,
     orthanc_of,
@@ -25,7 +25,7 @@ def test_an_orthanc_of_two_thousand_studies_leads_to_the_truth(system, make_orth
     made = [slim(study) for study in studies(STUDIES, seed=29)]
     orthanc_of(system, make_orthanc, made)
     # When
-    query = asked(system, "orthanc", MONTH)
+    query = completed_query(system, "orthanc", MONTH)
     # Then
     assert check_against_truth(query, made, criteria=MONTH) == set()
 
@@ -43,7 +43,7 @@ def test_dcmqrscps_of_two_thousand_studies_lead_to_what_can_be_known_of_them(
     system.start("query")
     for number, part in enumerate(parts):
         # When
-        query, twin = (asked(system, f"{name}{number}", MONTH) for name in ("dcmqrscp", "twin"))
+        query, twin = (completed_query(system, f"{name}{number}", MONTH) for name in ("dcmqrscp", "twin"))
         # Then
         assert kept_in(query, part) == kept_in(twin, part)
         assert kept_in(query, part)

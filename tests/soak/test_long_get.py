@@ -12,7 +12,7 @@ from simulator.content import images
 from simulator.scp import ScriptedPacs
 from tests.bench.table import print_table
 from tests.soak.test_store_steady import handles, memory_mib
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import objects, series, study
 from tests.support.processes.installation import Observed, installed, observed
 from tests.support.waiting import wait_until
@@ -68,6 +68,6 @@ def test_a_long_get_leaves_its_process_as_it_was(
             assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
             assert retrieve["counts"]["arrived"] == OBJECTS
             assert observer.files() == objects(one)
-            assert [request.level for request in asked(pacs, "get")] == ["SERIES"]
+            assert [request.level for request in recorded_requests(pacs, "get")] == ["SERIES"]
             assert max(mib for _, mib, _ in rows) - rows[0][1] < GROWTH_MIB
             assert rows[-1][2] - rows[0][2] <= GROWTH_HANDLES

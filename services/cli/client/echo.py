@@ -53,7 +53,7 @@ def echo(
 
 
 def require_echo(
-    broker: Broker, settings: Settings, nodes: Sequence[Node], say: Callable[[str], None] | None = None
+    broker: Broker, settings: Settings, nodes: Sequence[Node], notice: Callable[[str], None] | None = None
 ) -> None:
     """Make sure that nodes answer; with `say`, an absent echo service is reported there and is no error.
 
@@ -61,8 +61,8 @@ def require_echo(
         CommandError: a node does not answer, or no echo worker listens.
         BrokerAwayError: the broker cannot be reached.
     """
-    if say is not None and deserted(broker, ["echo"]):
-        say("No echo worker listens (doseqr serve echo): the nodes are not tested first.")
+    if notice is not None and deserted(broker, ["echo"]):
+        notice("No echo worker listens (doseqr serve echo): the nodes are not tested first.")
         return
     for status in echo(broker, settings, nodes):
         if not status.ok:

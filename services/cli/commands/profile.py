@@ -15,7 +15,7 @@ from services.cli.client.session import (
     settings_of_command,
     who,
 )
-from services.cli.output.console import JsonOption, line, print_json, say, table
+from services.cli.output.console import JsonOption, line, notice, print_json, table
 from services.cli.output.exit_codes import CANCELLED, CommandError, away, unreachable
 from shared.broker.port import Broker
 from shared.contract.envelope import new_id
@@ -55,7 +55,7 @@ def profile(
             if not event.ok:
                 raise unreachable("remote_unreachable", remote.name, event.outcome, event.detail)
             if measure:
-                say(f"{remote.name} was asked {event.requests} times. {event.detail}".strip())
+                notice(f"{remote.name} was asked {event.requests} times. {event.detail}".strip())
         with database.read() as session:
             known = profile_json(session, remote, settings)
     if as_json:

@@ -11,7 +11,7 @@ import typer
 
 from services.cli.client.session import opened_broker, service_of
 from services.cli.commands.serve import Service
-from services.cli.output.console import JsonOption, line, print_json, say
+from services.cli.output.console import JsonOption, line, notice, print_json
 from services.cli.output.exit_codes import AWAY
 from shared.broker.topology import QUEUES
 from shared.dicom.association.c_echo import open_echo_association
@@ -44,7 +44,7 @@ def ready(
     elif not missing:
         line("ready: " + ", ".join(wanted))
     if missing:
-        say("Not ready: " + "; ".join(missing))
+        notice("Not ready: " + "; ".join(missing))
         raise typer.Exit(AWAY)
 
 

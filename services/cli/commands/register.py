@@ -12,7 +12,7 @@ import typer
 from services.cli.client.dicom_files import FileTally, object_references
 from services.cli.client.events import EventQueue, listening, refuse_rejected
 from services.cli.client.session import opened_broker, require_workers, settings_of_command
-from services.cli.output.console import JsonOption, line, print_json, say
+from services.cli.output.console import JsonOption, line, notice, print_json
 from services.cli.output.exit_codes import INCOMPLETE, away, usage
 from shared.broker.port import Broker
 from shared.contract.envelope import new_id
@@ -54,11 +54,11 @@ def register(
 
 def _print(tally: FileTally) -> None:
     for file in tally.unreadable:
-        say(f"unreadable: {file['path']}: {file['problem']}")
+        notice(f"unreadable: {file['path']}: {file['problem']}")
     for file in tally.skipped[:SHOWN]:
-        say(f"skipped: {file['path']}: {file['reason']}")
+        notice(f"skipped: {file['path']}: {file['reason']}")
     if len(tally.skipped) > SHOWN:
-        say(f"skipped: and {len(tally.skipped) - SHOWN} more; --json names all")
+        notice(f"skipped: and {len(tally.skipped) - SHOWN} more; --json names all")
     line(
         f"{tally.registered} objects registered, {len(tally.skipped)} other files, "
         f"{len(tally.unreadable)} unreadable"

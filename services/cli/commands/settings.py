@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from services.cli.client.session import settings_of_command
-from services.cli.output.console import JsonOption, print_json, say, table
+from services.cli.output.console import JsonOption, notice, print_json, table
 from shared.settings import PREFIX, Settings, sources, unknown_variables
 
 #: Parameters of URLs that hold no secret; the values of all others are not shown.
@@ -45,7 +45,7 @@ def settings(as_json: JsonOption = False) -> None:
     """Print each setting, its value, where it came from and what it does."""
     listed = rows(settings_of_command())
     for name in unknown_variables():
-        say(f"{name} is no setting of DoseQR.")
+        notice(f"{name} is no setting of DoseQR.")
     if as_json:
         print_json([asdict(row) for row in listed])
         return

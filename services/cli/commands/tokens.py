@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.client.session import opened_database, settings_of_command
-from services.cli.output.console import JsonOption, line, print_json, say, table
+from services.cli.output.console import JsonOption, line, notice, print_json, table
 from shared.clock import utc_now
 from shared.reading.jobs import iso
 from shared.users.accounts import find_user
@@ -48,7 +48,7 @@ def add(
     if as_json:
         print_json(about | {"token": token})
         return
-    say(f"added token {about['name']} ({about['scope']}) of {about['owner']}; it is not shown again:")
+    notice(f"added token {about['name']} ({about['scope']}) of {about['owner']}; it is not shown again:")
     line(token)
 
 

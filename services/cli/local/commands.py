@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.local.processes import given_url, signals_as_interrupts, with_environment
-from services.cli.output.console import say
+from services.cli.output.console import notice
 from shared.broker.factory import MEMORY_URL
 from shared.logs import configure
 from shared.settings import load
@@ -44,7 +44,7 @@ def with_broker(
 
     settings = load()
     configure("cli", "ERROR")
-    with signals_as_interrupts(), ensure_rabbitmq(given_url(settings), settings.data_dir, say) as url:
+    with signals_as_interrupts(), ensure_rabbitmq(given_url(settings), settings.data_dir, notice) as url:
         added = {} if url == MEMORY_URL else {variable: url}
         with subprocess.Popen(with_environment(command, added)) as started:  # noqa: S603 - the caller's own
             try:

@@ -20,7 +20,7 @@ from services.cli.local.ports import free_ports
 from services.cli.local.processes import can_listen, given_url, signals_as_interrupts
 from services.cli.local.rabbitmq import ensure_rabbitmq
 from services.cli.local.system import System, first_order, running
-from services.cli.output.console import line, say
+from services.cli.output.console import line, notice
 from services.cli.output.exit_codes import FAILED, CommandError
 from shared.broker.rabbitmq.connection import remove_topology
 from shared.clock import utc_now
@@ -44,7 +44,7 @@ def demo() -> int:
         configure("cli", "ERROR")
         with (
             own_folder(inherited.data_dir / "demo") as folder,
-            ensure_rabbitmq(given_url(inherited), folder, say) as url,
+            ensure_rabbitmq(given_url(inherited), folder, notice) as url,
         ):
             settings = _settings(inherited, folder, url)
             with (
@@ -72,7 +72,7 @@ def _show(system: System) -> int:
     for text in report.lines:
         line(text)
     for problem in report.problems:
-        say(f"WRONG     {problem}")
+        notice(f"WRONG     {problem}")
     if outcome.exit_code or report.problems:
         raise CommandError(outcome.exit_code or FAILED, "failed", "The demo did not get what it asked for.")
     line(f"Demo ok; the files are in {settings.objects_dir.absolute()}")
@@ -127,7 +127,7 @@ def _own_topology(settings: Settings) -> Iterator[None]:
             try:
                 remove_topology(settings.amqp_url, settings.amqp_prefix)
             except BrokerAwayError as error:
-                say(f"The queues {settings.amqp_prefix}.* may be left: {error}")
+                notice(f"The queues {settings.amqp_prefix}.* may be left: {error}")
 
 
 @dataclass

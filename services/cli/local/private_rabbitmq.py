@@ -28,7 +28,7 @@ STOP_TIMEOUT_S = 15.0
 POLL_INTERVAL_S = 0.05
 
 #: What is shown of a node that ended while it started, in characters.
-LAST_WORDS_LENGTH = 300
+LAST_OUTPUT_LENGTH = 300
 
 #: Folders of nodes: this, the pid of the process that started the node, something random.
 FOLDER_PREFIX = "rabbitmq-"
@@ -196,18 +196,18 @@ class PrivateNode:
                 start_new_session=True,
             )
 
-    def _await(self, process: subprocess.Popen[bytes], answers: Callable[[], bool], name: str) -> None:
+    def _await(self, process: subprocess.Popen[bytes], responds: Callable[[], bool], name: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not answers():
+        while not responds():
             if process.poll() is not None:
-                raise NodeError(f"{name} ended while it started: {self._last_words()}")
+                raise NodeError(f"{name} ended while it started: {self._last_output()}")
             if time.monotonic() > deadline:
                 raise NodeError(f"{name} did not answer within {START_TIMEOUT_S:.0f} s")
             time.sleep(POLL_INTERVAL_S)
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         lines = (self.folder / "out.txt").read_text(encoding="utf-8", errors="replace").split("\n")
-        return " / ".join(line.strip() for line in lines if line.strip())[-LAST_WORDS_LENGTH:]
+        return " / ".join(line.strip() for line in lines if line.strip())[-LAST_OUTPUT_LENGTH:]
 
 
 def _end(process: subprocess.Popen[bytes] | None, timeout_s: float) -> None:

@@ -9,7 +9,7 @@ from services.cli.client.session import opened_broker, opened_database
 from services.cli.local.processes import can_listen, given_url, last_lines, signals_as_interrupts
 from services.cli.local.rabbitmq import ensure_rabbitmq
 from services.cli.local.system import System, first_order, pid_of_running, running
-from services.cli.output.console import line, say
+from services.cli.output.console import line, notice
 from services.cli.output.exit_codes import FAILED, OK, CommandError, usage
 from shared.clock import utc_now
 from shared.database.session import Database
@@ -28,12 +28,12 @@ def run() -> int:
         settings = prepared()
         try:
             with (
-                ensure_rabbitmq(given_url(settings), settings.data_dir, say) as url,
+                ensure_rabbitmq(given_url(settings), settings.data_dir, notice) as url,
                 opened_database(settings, create=True) as database,
             ):
                 _run(settings.model_copy(update={"amqp_url": url}), database)
         except KeyboardInterrupt:
-            say("Ended.")
+            notice("Ended.")
     return OK
 
 
@@ -41,7 +41,7 @@ def _run(settings: Settings, database: Database) -> None:
     with database.write() as session:
         password = ensure_first_admin(session, utc_now())
     with running(settings, database) as system:
-        _tell(system, password)
+        _print_addresses(system, password)
         _first_query(system)
         _stay(system)
 
@@ -67,7 +67,7 @@ def prepared() -> Settings:
     return settings
 
 
-def _tell(system: System, password: str | None) -> None:
+def _print_addresses(system: System, password: str | None) -> None:
     settings = system.settings
     login = (
         f"{FIRST_ADMIN} with the one-time password {password}"
@@ -94,7 +94,7 @@ def _first_query(system: System) -> None:
         with opened_broker(system.settings) as broker:
             outcome = query_and_wait(system.database, broker, order)
     except CommandError as error:
-        say(f"The first query did not come to its end: {error}")
+        notice(f"The first query did not come to its end: {error}")
         return
     line(f"Done; look at it with: doseqr show {outcome.query_id}")
 

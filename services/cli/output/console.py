@@ -36,7 +36,7 @@ def visible(text: str, keep: str = "") -> str:
     )
 
 
-def say(text: str) -> None:
+def notice(text: str) -> None:
     """Print something for people beside the result, in one or several lines."""
     typer.echo(visible(text, "\n"), err=True)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from services.cli.output.console import say, visible
+from services.cli.output.console import notice, visible
 from shared.database.models.query import Query
 from shared.reading.jobs import Job, kind_of
 
@@ -42,16 +42,16 @@ class PlainReporter:
 
     def show(self, job: Job, pace: str = "") -> None:
         """Show how the job stands, if that has changed."""
-        text = in_words(job, pace)
+        text = progress_text(job, pace)
         now = time.monotonic()
         new_status = f"{job.id} {job.status}" != self._status
         if text != self._last and (new_status or now - self._printed_at >= PLAIN_EVERY_S):
-            say(text)
+            notice(text)
             self._last, self._printed_at, self._status = text, now, f"{job.id} {job.status}"
 
     def notify(self, text: str) -> None:
         """Print something that happened."""
-        say(text)
+        notice(text)
 
 
 class LiveReporter:
@@ -62,7 +62,7 @@ class LiveReporter:
 
     def show(self, job: Job, pace: str = "") -> None:
         """Show how the job stands."""
-        self._status.update(escape(in_words(job, pace)))
+        self._status.update(escape(progress_text(job, pace)))
 
     def notify(self, text: str) -> None:
         """Print something that happened, above the line."""
@@ -79,7 +79,7 @@ def reporting() -> Iterator[Reporter]:
         yield LiveReporter(status)
 
 
-def in_words(job: Job, pace: str = "") -> str:
+def progress_text(job: Job, pace: str = "") -> str:
     """Return how a job stands in one line."""
     if isinstance(job, Query):
         counts = (

@@ -13,7 +13,7 @@ from shared.database.models.query import Query
 from shared.reading.handovers import HandoverJson
 from shared.reading.jobs import Job
 from shared.reading.queries import MissingSlice, MissingStudy, QueryHead, query_head
-from shared.reading.retrieves import ARRIVAL_WORDS, RetrieveJson, retrieve_json
+from shared.reading.retrieves import ARRIVAL_TEXTS, RetrieveJson, retrieve_json
 from shared.reading.why import ExplainedObject, ExplainedSeries, Explanation
 
 #: Missing windows, studies or objects that are named; --json has all of them.
@@ -52,7 +52,7 @@ def _retrieve(read: RetrieveJson) -> None:
         f"{counts['failed']} failed, {counts['missing']} missing"
     )
     if read["verification"]:
-        line(f"  arrival   known {ARRIVAL_WORDS.get(read['verification'], read['verification'])}")
+        line(f"  arrival   known {ARRIVAL_TEXTS.get(read['verification'], read['verification'])}")
     _handover(read["handover"])
     _missing(read["missing"])
 

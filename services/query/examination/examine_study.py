@@ -105,7 +105,7 @@ class StudyExamination:
         own = {series_instance_uid: self.objects[series_instance_uid]}
         for short in object_shortfalls(series, own):
             if not short.unknown:
-                detail = f"A series announces {short.announced} objects and answered {short.answered}."
+                detail = f"A series announces {short.announced} objects and answered {short.returned_count}."
                 return Missing(uid, Reason.FEWER_OBJECTS_THAN_ANNOUNCED, detail)
         return None
 

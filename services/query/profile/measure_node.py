@@ -85,7 +85,7 @@ class Measured:
     @property
     def ok(self) -> bool:
         """Whether the node responded."""
-        return self.outcome == Outcome.ANSWERS
+        return self.outcome == Outcome.RESPONDS
 
 
 class NodeMeasurement:
@@ -123,7 +123,7 @@ class NodeMeasurement:
         if command.forget and not done:
             with self._database.write() as session:
                 session.execute(delete(NodeProfile).where(NodeProfile.node_id == node.id))
-        ended = Measured(Outcome.ANSWERS.value)
+        ended = Measured(Outcome.RESPONDS.value)
         if command.measure and not done:
             ended = self._measure(envelope.id, node)
         log.info(
@@ -191,9 +191,9 @@ def measured_everything(measurement: MeasurementSession, plan_to_follow: Measure
             request = plan.send(measurement.send(request))
     except StopIteration:
         measurement.require_response()
-        return Measured(Outcome.ANSWERS.value, "", measurement.sent)
+        return Measured(Outcome.RESPONDS.value, "", measurement.sent)
     except _EnoughError as error:
-        return Measured(Outcome.ANSWERS.value, str(error), measurement.sent)
+        return Measured(Outcome.RESPONDS.value, str(error), measurement.sent)
 
 
 class _Bounded(Cancellation):
@@ -267,7 +267,7 @@ class MeasurementSession:
         peer = replace(self._peer, relational_queries=request.relational)
         with self._pool.find(peer, self._turn) as association:
             result = association.c_find(identifier, take, enough)
-        log.debug("question", level=request.level, answers=taken, duration_ms=result.duration_ms)
+        log.debug("question", level=request.level, matches=taken, duration_ms=result.duration_ms)
         if self._stopping.requested:
             raise InterruptedWorkError(self._stopping.reason)
         return result

@@ -214,9 +214,9 @@ class MeasurementPlan:
         self.learn(lambda known: known.takes_lists(level, length))
 
     def _returned(self, name: str, values: Sequence[object]) -> None:
-        seen = any(value is not None for value in values)
-        if seen or len(values) >= _FEW:
-            self._is(**{name: seen})
+        returned = any(value is not None for value in values)
+        if returned or len(values) >= _FEW:
+            self._is(**{name: returned})
 
     def _is(self, **values: Any) -> None:
         self.learn(lambda known: replace(known, **values))

@@ -159,13 +159,13 @@ def _not_wanted(criteria: Criteria, codes: frozenset[str], types: tuple[str, ...
 def _examine(
     criteria: Criteria,
     study: StudyMatch,
-    seen: tuple[tuple[str, ...], frozenset[str], Filtered],
+    before_series: tuple[tuple[str, ...], frozenset[str], Filtered],
     series: tuple[SeriesMatch, ...],
     objects: Objects,
     known: KnownObjects,
 ) -> StudyDecision | Needs:
     """Decide about a study that has a requested type, from its series."""
-    types, codes, filtered = seen
+    types, codes, filtered = before_series
     by_station = {entry.series_instance_uid: filter_series(criteria, entry) for entry in series}
     counted = tuple(entry for entry in series if not by_station[entry.series_instance_uid].reason)
     sr_series = [entry for entry in counted if entry.code() == SR_CODE]

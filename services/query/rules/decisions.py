@@ -71,7 +71,7 @@ def judge_study(
         study_instance_uid=study.study_instance_uid,
         type=next(iter(findings.outcomes)),
         decision=Decision.KEEP if kept else Decision.DROP,
-        reason=_most_telling(kept) if kept else _why_nothing(decided, findings),
+        reason=_leading_reason(kept) if kept else _why_nothing(decided, findings),
         note=filtered.note,
         series=decided,
     )
@@ -87,7 +87,7 @@ def _why_nothing(decided: tuple[SeriesDecision, ...], findings: Findings) -> Rea
             return reason
     codes = {SR_CODE} | {code for name in findings.outcomes for code in CODES[name]}
     wanted = {entry.reason for entry in decided if entry.modality in codes}
-    return _most_telling(wanted) if wanted and wanted <= _STATION_REASONS else Reason.NO_DOSE_OBJECT
+    return _leading_reason(wanted) if wanted and wanted <= _STATION_REASONS else Reason.NO_DOSE_OBJECT
 
 
 def _judge_series(series: SeriesMatch, findings: Findings) -> SeriesDecision:
@@ -143,7 +143,7 @@ def _judge_by_objects(
         series_instance_uid=series.series_instance_uid,
         modality=series.code(),
         decision=Decision.KEEP if kept else Decision.DROP,
-        reason=_most_telling(kept or [item.reason for item in objects]),
+        reason=_leading_reason(kept or [item.reason for item in objects]),
         note=next((pick.note for pick in picks if pick.note), note),
         whole=len(kept) == len(objects),
         objects=objects,
@@ -197,5 +197,5 @@ def _why_left_report(kind: ReportKind, kinds: frozenset[ReportKind]) -> Reason:
     }.get(kind, Reason.REPORT_OF_OTHER_TYPE)
 
 
-def _most_telling(reasons: Iterable[Reason]) -> Reason:
+def _leading_reason(reasons: Iterable[Reason]) -> Reason:
     return min(reasons, key=_RANK.__getitem__)

@@ -92,7 +92,7 @@ class ObjectShortfall:
 
     series_instance_uid: str
     announced: int
-    answered: int
+    returned_count: int
     #: An SR series, or one that may be, without a match: if it stays so it is not missing, but "unknown".
     unknown: bool
 
@@ -144,11 +144,14 @@ def object_shortfalls(series: Iterable[SeriesMatch], objects: Objects) -> tuple[
         announced, uid = distinct_entry.count(), distinct_entry.series_instance_uid
         if announced is None or uid not in objects:
             continue
-        answered = len({match.sop_instance_uid for match in objects[uid]})
-        if answered < announced:
+        returned_count = len({match.sop_instance_uid for match in objects[uid]})
+        if returned_count < announced:
             found.append(
                 ObjectShortfall(
-                    uid, announced, answered, distinct_entry.code() in (SR_CODE, None) and not answered
+                    uid,
+                    announced,
+                    returned_count,
+                    distinct_entry.code() in (SR_CODE, None) and not returned_count,
                 )
             )
     return tuple(found)

@@ -35,7 +35,7 @@ from shared.querying.slices import Slice
 SPARSE = 20
 
 #: Pending slices that are considered for a merge: those of the same code lie a few codes apart.
-_LOOK_AHEAD = 40
+_LOOKAHEAD = 40
 
 #: So many studies that two codes name alike: the node does not match on codes.
 _ALIKE = 3
@@ -59,7 +59,7 @@ def widen(session: Session, claim: Claim, done: WindowSlice, matches: int, belie
         return
     same = [
         (task, part)
-        for task, part in pending_windows(session, claim.job_id, _LOOK_AHEAD)
+        for task, part in pending_windows(session, claim.job_id, _LOOKAHEAD)
         if part.window.code == window.code and not task.failures
     ]
     if len(same) < 2:  # noqa: PLR2004 - a pair

@@ -43,7 +43,7 @@ def worth_cutting(error: PeerError, *, matches: int, failures: int, blind: int) 
         return True
     if error.permanent or error.associating or not failures:
         return False
-    return matches > 0 or (error.outcome is not Outcome.BAD_ANSWER and blind < BLIND_CUTS)
+    return matches > 0 or (error.outcome is not Outcome.BAD_RESPONSE and blind < BLIND_CUTS)
 
 
 def pieces_of(window: Slice, today: date, matches: Sequence[StudyMatch] = ()) -> Sequence[Slice] | None:

@@ -192,7 +192,7 @@ class WindowTask:
         pieces = None if self._believes_empty() else self._pieces()
         if pieces is None:
             return self._complete(result)
-        if self._rests_on_word():
+        if self._names_no_study():
             return self._unproven()
         if not self._slice.again:
             pieces, detail = [self._slice.window], "nothing; asked again after the others"
@@ -208,7 +208,7 @@ class WindowTask:
         far = self._slice.ever and window.date_until < self._context.today - _YEAR
         return profile.believes_empty(window.days) or (far and window.days <= OLD_DAYS)
 
-    def _rests_on_word(self) -> bool:
+    def _names_no_study(self) -> bool:
         """Return whether a node that never named a study was searched enough for a query of many years.
 
         What is cheap comes first: before thousands of windows, a month, a year and all dates, of any code.

@@ -32,7 +32,7 @@ from shared.database.session import Database, Session
 from shared.dicom.association.establishment import Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
-from shared.dicom.storage_commitment.messages import NO_SUCH_INSTANCE, CommitmentResult, reason_words
+from shared.dicom.storage_commitment.messages import NO_SUCH_INSTANCE, CommitmentResult, reason_text
 from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask
 
@@ -204,7 +204,7 @@ class CommitTask:
         reason: int,
         transaction_uid: str,
     ) -> None:
-        detail = f"{case.context.store.ae_title}: {reason_words(reason)} (transaction {transaction_uid})"
+        detail = f"{case.context.store.ae_title}: {reason_text(reason)} (transaction {transaction_uid})"
         state = "missing" if reason == NO_SUCH_INSTANCE else "failed"
         job_id = case.context.job_id
         outcomes.save_lost(session, job_id, parts, state=state, reason=Reason.NOT_COMMITTED, detail=detail)

@@ -42,11 +42,11 @@ class Action(StrEnum):
     #: There are none.
     DONE = "done"
     #: Request them again now, at IMAGE level.
-    ASK_REST = "ask_rest"
+    REQUEST_REST = "ask_rest"
     #: One object of a list may have spoilt the rest: request shorter lists.
     CUT = "cut"
     #: The PACS does not take the request in this form: use a simpler one.
-    ASK_SIMPLER = "ask_simpler"
+    REQUEST_SIMPLER = "ask_simpler"
     #: Request them again after a pause.
     TRY_LATER = "try_later"
     #: Another request is useless.
@@ -86,17 +86,17 @@ def response_outcome(
         return _after_success(response, spoilt=several and not arrived)
     error = response.error or PeerError(Outcome.ABORTED, "no final answer")
     action = _after_failure(response, error, arrived, simplest=simplest, several=several)
-    if spent and several and action in (Action.TRY_LATER, Action.ASK_REST):
+    if spent and several and action in (Action.TRY_LATER, Action.REQUEST_REST):
         action = Action.CUT
     return ResponseOutcome(action, "failed", reason_of(error), str(error))
 
 
 def _after_success(response: FinalResponse, *, spoilt: bool) -> ResponseOutcome:
     if response.failures or response.status_code != SUCCESS:
-        action = Action.CUT if spoilt else Action.ASK_REST
+        action = Action.CUT if spoilt else Action.REQUEST_REST
         return ResponseOutcome(action, "failed", Reason.STATUS_FAILURE, str(response))
     reason = Reason.MOVED_NOTHING if response.sent == 0 else Reason.NOT_ARRIVED
-    return ResponseOutcome(Action.ASK_REST, "missing", reason, str(response))
+    return ResponseOutcome(Action.REQUEST_REST, "missing", reason, str(response))
 
 
 def _after_failure(
@@ -109,11 +109,11 @@ def _after_failure(
     if several and (unable or code in _FINAL or code in _OBJECT_REFUSED):
         return Action.CUT
     if arrived:
-        return Action.ASK_REST
+        return Action.REQUEST_REST
     if code in _FINAL or (code is None and error.permanent):
         return Action.GIVE_UP
     if (unable or code in _FORM_REFUSED) and not simplest:
-        return Action.ASK_SIMPLER
+        return Action.REQUEST_SIMPLER
     return Action.GIVE_UP if code == IDENTIFIER_REFUSED else Action.TRY_LATER
 
 
@@ -139,7 +139,7 @@ _REASONS = MappingProxyType(
         Outcome.CONNECTION_REFUSED: Reason.REMOTE_UNREACHABLE,
         Outcome.HOST_NOT_FOUND: Reason.REMOTE_UNREACHABLE,
         Outcome.NOT_SUPPORTED: Reason.CONTEXT_NOT_ACCEPTED,
-        Outcome.BAD_ANSWER: Reason.STATUS_FAILURE,
+        Outcome.BAD_RESPONSE: Reason.STATUS_FAILURE,
     }
 )
 
@@ -189,7 +189,7 @@ def conclude(
             failed, late = _failed_and_late(attempt, arrivals.missing_of(attempt.move.parts))
             conclusion.awaited.append(_awaited(order, attempt, outcome, late, waited_s))
             _request_or_lose(
-                order, attempt, replace(outcome, action=Action.ASK_REST), failed, groups, conclusion
+                order, attempt, replace(outcome, action=Action.REQUEST_REST), failed, groups, conclusion
             )
         elif outcome.action is Action.CUT:
             _request_in_pieces(order, attempt, arrivals, groups)
@@ -272,12 +272,12 @@ def _request_or_lose(
     """Request the rest in a simpler form or in the next round; give it up where neither is left."""
     by_objects = [part.by_objects() for part in rest]
     next_round = _next_round(order, attempt)
-    if outcome.action is Action.ASK_SIMPLER and attempt.move.is_list:
+    if outcome.action is Action.REQUEST_SIMPLER and attempt.move.is_list:
         groups.add(order.in_lists_of(1), rest)
-    elif outcome.action is Action.ASK_SIMPLER:
+    elif outcome.action is Action.REQUEST_SIMPLER:
         # In no longer lists than its own: what another series brings to one may spoil it.
         groups.add(order.in_lists_of(attempt.move.size), by_objects)
-    elif outcome.action is Action.ASK_REST and next_round.round <= MAX_ROUNDS:
+    elif outcome.action is Action.REQUEST_REST and next_round.round <= MAX_ROUNDS:
         groups.add(next_round, by_objects)
     else:
         conclusion.losses += [Loss(part, outcome) for part in rest]

@@ -62,5 +62,5 @@ class OwnStore:
             problem = self._problem if self._clock() < self._until else ""
         if not (problem and context.own_store and reason in _MAY_BE_OURS):
             return reason, detail
-        words = f"DoseQR's own store {context.store.ae_title} refuses objects: {problem}"
-        return Reason.DISK_FULL, f"{words}; the PACS reported: {detail}" if detail else words
+        text = f"DoseQR's own store {context.store.ae_title} refuses objects: {problem}"
+        return Reason.DISK_FULL, f"{text}; the PACS reported: {detail}" if detail else text

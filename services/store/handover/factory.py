@@ -20,7 +20,7 @@ def handover_workers(settings: Settings, database: Database, folder: ObjectFolde
     Raises:
         SettingsError: both a command and an address are set.
     """
-    if not settings.hands_over:
+    if not settings.handover_enabled:
         return []
     if settings.handover_command and settings.handover_url:
         raise SettingsError("DOSEQR_HANDOVER_URL: cannot be set beside DOSEQR_HANDOVER_COMMAND")

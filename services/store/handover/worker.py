@@ -51,7 +51,7 @@ class HandoverWorker:
         self._folder = folder
         self._send = send
         self._pauses = tuple(pauses)
-        self._look_s = poll_interval_s
+        self._poll_interval_s = poll_interval_s
         self._clock = clock
         self._stopping = stopping
         self._since: datetime | None = None
@@ -77,7 +77,7 @@ class HandoverWorker:
                 log.warning("not handed over", error=type(error).__name__)
             except Exception:
                 log.exception("not handed over")
-            self._stopping.wait(self._look_s)
+            self._stopping.wait(self._poll_interval_s)
 
     def _work(self) -> None:
         """Work while nobody else may; the mark is read anew, for another process may have moved it."""
@@ -86,7 +86,7 @@ class HandoverWorker:
             self._gather()
             while not self._stopping.is_set() and self._hand_over():
                 self._gather()
-            self._stopping.wait(self._look_s)
+            self._stopping.wait(self._poll_interval_s)
 
     def _gather(self) -> None:
         assert self._since is not None

@@ -70,7 +70,7 @@ class StoreAssociation:
         self._released = False
         # Of these, others know, too.
         self._lock = threading.Lock()
-        self._in_hand = False
+        self._receiving = False
         self._ended = False
         self._last_one = False
         self._idle_since = time.monotonic()
@@ -80,7 +80,7 @@ class StoreAssociation:
     def end_if_idle(self, idle_s: float = 0.0) -> bool:
         """End it if it has been idle for `idle_s` seconds, with no request in hand; return whether it was."""
         with self._lock:
-            if self._in_hand or self._ended or time.monotonic() - self._idle_since < idle_s:
+            if self._receiving or self._ended or time.monotonic() - self._idle_since < idle_s:
                 return False
             self._ended = True
         self._connection.end(a_abort(SERVICE_USER) if self._contexts else b"")
@@ -182,7 +182,7 @@ class StoreAssociation:
 
     def _take_requests(self) -> None:
         while not self._ended:
-            kind, body = self._connection.pdu(self._pace, None if self._in_hand else self._terms.idle_s)
+            kind, body = self._connection.pdu(self._pace, None if self._receiving else self._terms.idle_s)
             if kind == P_DATA_TF:
                 for pdv in pdvs_of(body):
                     self._take(pdv)
@@ -195,12 +195,12 @@ class StoreAssociation:
                 return
             else:
                 raise UnexpectedPduError(f"a PDU of type {kind:02X}H within an association")
-            if self._last_one and not self._in_hand:
+            if self._last_one and not self._receiving:
                 self._abort(SERVICE_USER)
                 return
 
     def _take(self, pdv: Pdv) -> None:
-        if not self._assembler.in_hand:
+        if not self._assembler.in_progress:
             self._begin(pdv)
         message = self._assembler.add(pdv)
         if message is not None:
@@ -210,7 +210,7 @@ class StoreAssociation:
         if pdv.context_id not in self._contexts:
             raise ProtocolError("a fragment of a presentation context that was not accepted")
         with self._lock:
-            self._in_hand = True
+            self._receiving = True
 
     def _data_set_of(self, context_id: int, command: Mapping[int, bytes]) -> IncomingDataSet:
         """Return what takes the data set of a request."""
@@ -247,7 +247,7 @@ class StoreAssociation:
             pdus = p_data(message.context_id, encoded, is_command=True, maximum_length=self._maximum_length)
             self._connection.send(pdus, self._terms.stall_s)
         with self._lock:
-            self._in_hand = False
+            self._receiving = False
 
     def _response_to(self, request: DimseRequest, context: AcceptedContext) -> StoreResponse | None:
         if request.command_field == C_CANCEL_RQ:

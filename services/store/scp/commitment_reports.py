@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 REPORT_MAX_BYTES = 1 << 20
 
 #: The state of a transaction on which a report is waited for.
-_ASKED = "asked"
+_REQUESTED = "asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class ReportKeeper:
             state = session.scalar(select(RetrieveCommitment.state).where(which))
         if state is None:
             raise RefusedEventError(INVALID_ARGUMENT, "the transaction is not known here")
-        return state == _ASKED
+        return state == _REQUESTED
 
     def _keep(self, report: CommitmentResult, calling_ae_title: str) -> str:
         row = {

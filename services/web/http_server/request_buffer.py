@@ -50,8 +50,8 @@ class RequestBuffer:
     @property
     def path(self) -> bytes:
         """The path of the request line, as sent; empty before the head is here."""
-        words = bytes(self._data[: self._data.find(_LINE_END)]).split(b" ")
-        return words[1].partition(b"?")[0] if self.has_head and len(words) > 1 else b""
+        parts = bytes(self._data[: self._data.find(_LINE_END)]).split(b" ")
+        return parts[1].partition(b"?")[0] if self.has_head and len(parts) > 1 else b""
 
     def feed(self, received: bytes, now: float) -> None:
         """Add received bytes.

@@ -37,14 +37,14 @@ class NodePanel:
     def summary(self) -> str:
         """One sentence for all nodes."""
         tested = [row for row in self.rows if row.state in ("ok", "bad")]
-        answering = sum(row.state == "ok" for row in tested)
+        responding = sum(row.state == "ok" for row in tested)
         if not self.rows:
             return "No nodes yet."
         if self.testing:
             return f"Testing: {len(tested)} of {len(self.rows)} nodes tested so far."
         if not tested:
             return "Not tested yet."
-        return f"{answering} of {len(tested)} tested nodes answer."
+        return f"{responding} of {len(tested)} tested nodes answer."
 
 
 def node_panel(session: Session, echo: Echo | None, only: frozenset[int] = frozenset()) -> NodePanel:

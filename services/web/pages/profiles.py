@@ -15,7 +15,7 @@ from services.web.security.sessions import ADMINS, IMPORTERS, me, requires
 from shared.contract.envelope import valid_id
 from shared.contract.messages import ProfileNode
 from shared.database.models import Node
-from shared.querying.profile_text import told
+from shared.querying.profile_text import profile_entries
 from shared.reading.profiles import known_profile
 
 blueprint = Blueprint("profiles", __name__, url_prefix="/nodes/<int:node_id>/profile")
@@ -64,7 +64,7 @@ def _state(node_id: int) -> dict[str, Any]:
     return {
         "node": node,
         "known": known,
-        "fields": [field for field in told(known.profile) if field.name != "measured_at"],
+        "fields": [field for field in profile_entries(known.profile) if field.name != "measured_at"],
         "asked": command_id,
         "result": result,
         "rejection": rejection,

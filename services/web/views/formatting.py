@@ -18,12 +18,12 @@ from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
 from shared.database.models import Query, Retrieve
 from shared.reading.rate_text import duration
-from shared.reading.retrieves import ARRIVAL_WORDS
+from shared.reading.retrieves import ARRIVAL_TEXTS
 
 EN_DASH = "\N{EN DASH}"
 
 #: Bootstrap colour and sign of each status; the pages show the status as text beside both.
-STATUS_LOOKS = {
+STATUS_SIGNS = {
     "queued": ("secondary", "…"),
     "running": ("primary", "▸"),
     "completed": ("success", "✓"),
@@ -48,8 +48,8 @@ def init_filters(app: Flask) -> None:
         criteria_rows=criteria_rows,
         key_figures=key_figures,
     )
-    app.jinja_env.globals.update(STATUS_LOOKS=STATUS_LOOKS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
-    app.jinja_env.globals.update(ARRIVAL_WORDS=ARRIVAL_WORDS, is_fragment=in_background)
+    app.jinja_env.globals.update(STATUS_SIGNS=STATUS_SIGNS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
+    app.jinja_env.globals.update(ARRIVAL_TEXTS=ARRIVAL_TEXTS, is_fragment=in_background)
     app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
     app.context_processor(_context)
 

@@ -20,7 +20,7 @@ from shared.errors import BrokerAwayError, InvalidInputError, PermanentError
 logger = structlog.get_logger(__name__)
 
 #: Seconds for the serving process to answer.
-ANSWER_TIMEOUT_S = 30.0
+RESPONSE_TIMEOUT_S = 30.0
 
 #: Pauses between attempts to subscribe again.
 RECONNECT = Backoff(0.2, 5.0)
@@ -52,7 +52,7 @@ class BridgeClient:
             UnroutableError: no queue takes this routing key.
             BrokerAwayError: no process serves, or it does not answer.
         """
-        self._ask({"do": "command", "message": encode_message(message)})
+        self._request({"do": "command", "message": encode_message(message)})
 
     def event(self, message: Message) -> None:
         """Publish an event.
@@ -60,7 +60,7 @@ class BridgeClient:
         Raises:
             BrokerAwayError: no process serves, or it does not answer.
         """
-        self._ask({"do": "event", "message": encode_message(message)})
+        self._request({"do": "event", "message": encode_message(message)})
 
     def consume(self, queue: str, handler: Handler, *, workers: int) -> NoReturn:  # noqa: ARG002 - the port's
         """Refuse: in embedded mode all workers live in the serving process.
@@ -87,8 +87,8 @@ class BridgeClient:
         Raises:
             BrokerAwayError: no process serves, or it does not answer.
         """
-        answer = self._ask({"do": "queue_state", "queue": queue})
-        return QueueState(ready=int(str(answer["ready"])), consumers=int(str(answer["consumers"])))
+        response = self._request({"do": "queue_state", "queue": queue})
+        return QueueState(ready=int(str(response["ready"])), consumers=int(str(response["consumers"])))
 
     def dead_letters(self, limit: int) -> NoReturn:  # noqa: ARG002 - the port's
         """Refuse: whoever serves has the dead letters.
@@ -122,7 +122,7 @@ class BridgeClient:
         for subscription in subscriptions:
             subscription.close()
 
-    def _ask(self, request: JsonObject) -> JsonObject:
+    def _request(self, request: JsonObject) -> JsonObject:
         with self._lock:
             # A connection from before may have died with its server; a second command with the same id is
             # the same command, so asking again on a new one is safe.
@@ -139,9 +139,9 @@ class BridgeClient:
                 raise
 
     def _exchange(self, line: Line, request: JsonObject) -> JsonObject:
-        answer = exchange(line, request)
-        raise_error(answer)
-        return answer
+        response = exchange(line, request)
+        raise_error(response)
+        return response
 
     def _drop(self) -> None:
         if self._line is not None:
@@ -198,12 +198,12 @@ class BridgeSubscription:
     def _listen(self) -> None:
         try:
             while (event := self._line.receive()) is not None and not self._closed.is_set():
-                self._hand_over(decode_message(event.get("message")))
+                self._pass_on(decode_message(event.get("message")))
         except (OSError, ValueError, InvalidInputError) as error:
             if not self._closed.is_set():
                 logger.warning("bridge subscription lost", error=type(error).__name__)
 
-    def _hand_over(self, message: Message) -> None:
+    def _pass_on(self, message: Message) -> None:
         try:
             self._handler(message)
         except Exception:
@@ -226,7 +226,7 @@ def connect(path: Path) -> Line:
         BrokerAwayError: no process serves there.
     """
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.settimeout(ANSWER_TIMEOUT_S)
+    client.settimeout(RESPONSE_TIMEOUT_S)
     try:
         with socket_address(path) as address:
             client.connect(address)
@@ -247,9 +247,9 @@ def exchange(line: Line, request: JsonObject) -> JsonObject:
     except OSError as error:
         raise BrokerAwayError("the serving process went away") from error
     try:
-        answer = line.receive()
+        response = line.receive()
     except (OSError, InvalidInputError) as error:
         raise BrokerAwayError("the serving process does not answer as it should") from error
-    if answer is None:
+    if response is None:
         raise BrokerAwayError("the serving process went away")
-    return answer
+    return response

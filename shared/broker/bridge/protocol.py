@@ -130,14 +130,14 @@ def encode_error(error: DoseQRError) -> JsonObject:
     return {"error": known, "text": str(error)}
 
 
-def raise_error(answer: Mapping[str, JsonValue]) -> None:
+def raise_error(response: Mapping[str, JsonValue]) -> None:
     """Raise the error that an answer tells of, if it does.
 
     Raises:
         DoseQRError: as told.
     """
-    if "error" in answer:
-        raise _ERRORS.get(str(answer["error"]), PermanentError)(str(answer.get("text", "")))
+    if "error" in response:
+        raise _ERRORS.get(str(response["error"]), PermanentError)(str(response.get("text", "")))
 
 
 @contextlib.contextmanager

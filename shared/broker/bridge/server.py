@@ -106,7 +106,7 @@ class _Connection:
         self._sending = threading.Lock()
         self._subscription: Subscription | None = None
         self._thread = threading.Thread(target=self._serve, name="bridge-client", daemon=True)
-        self._answers: dict[str, Callable[[JsonObject], JsonObject]] = {
+        self._handlers: dict[str, Callable[[JsonObject], JsonObject]] = {
             "command": self._command,
             "event": self._event,
             "queue_state": self._queue_state,
@@ -124,7 +124,7 @@ class _Connection:
         try:
             while (request := self._line.receive()) is not None:
                 with self._sending:
-                    self._line.send(self._answer(request))
+                    self._line.send(self._respond(request))
         except (OSError, InvalidInputError) as error:
             logger.info("bridge client dropped", error=type(error).__name__)
         except Exception:
@@ -137,12 +137,12 @@ class _Connection:
             self._line.release()
             self._on_end(self)
 
-    def _answer(self, request: JsonObject) -> JsonObject:
-        answer = self._answers.get(str(request.get("do")))
+    def _respond(self, request: JsonObject) -> JsonObject:
+        handler = self._handlers.get(str(request.get("do")))
         try:
-            if answer is None:
+            if handler is None:
                 raise InvalidInputError("do", "not known to the bridge")
-            return answer(request)
+            return handler(request)
         except DoseQRError as error:
             return encode_error(error)
 

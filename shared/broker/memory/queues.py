@@ -195,33 +195,33 @@ class MemoryConsumer:
         self.queue_name = queue_name
         self._queues = queues
         self._workers = workers
-        self._in_hand: set[MemoryDelivery] = set()
+        self._unacknowledged: set[MemoryDelivery] = set()
         self._pool = HandlerPool(handler, workers=workers, name=f"consume-{queue_name}")
 
     @property
     def has_free_worker(self) -> bool:
         """Whether the prefetch count leaves room for one more; the caller holds the broker's lock."""
-        return len(self._in_hand) < self._workers
+        return len(self._unacknowledged) < self._workers
 
     def take(self, entry: _Entry) -> None:
         """Take one message in hand; the caller holds the broker's lock."""
         delivery = MemoryDelivery(self, entry)
-        self._in_hand.add(delivery)
+        self._unacknowledged.add(delivery)
         self._pool.submit(delivery)
 
     def holds(self, delivery: MemoryDelivery) -> bool:
         """Return whether the delivery is still to be ended."""
         with self._queues.changed:
-            return delivery in self._in_hand
+            return delivery in self._unacknowledged
 
     def end(
         self, delivery: MemoryDelivery, entry: _Entry, *, back: bool, buried: Message | None = None
     ) -> None:
         """End a delivery once; anything later has no effect."""
         with self._queues.changed:
-            if delivery not in self._in_hand:
+            if delivery not in self._unacknowledged:
                 return
-            self._in_hand.remove(delivery)
+            self._unacknowledged.remove(delivery)
             if back:
                 self._queues.give_back(self.queue_name, entry)
             if buried is not None:
@@ -235,7 +235,7 @@ class MemoryConsumer:
         for delivery in self._pool.stop():
             delivery.requeue()
         with self._queues.changed:
-            self._queues.changed.wait_for(lambda: not self._in_hand, grace_s)
-            for late in list(self._in_hand):
+            self._queues.changed.wait_for(lambda: not self._unacknowledged, grace_s)
+            for late in list(self._unacknowledged):
                 late.requeue()
         self._pool.wait_idle(max(0.0, deadline - time.monotonic()))

@@ -27,7 +27,7 @@ RECONNECT = Backoff(0.2, 10.0)
 POLL_INTERVAL_S = 1.0
 
 #: Longest sleep while a stop waits for handlers, in seconds; an ack wakes it earlier.
-FAREWELL_LOOK_S = 0.05
+FAREWELL_POLL_S = 0.05
 
 #: Seconds for a stop to send its last frames to the broker, after the grace period.
 FAREWELL_S = 10.0
@@ -159,7 +159,7 @@ class RabbitConsumer:
         if not session.all_ended:
             logger.info("waiting for handlers", consumer=self._name, up_to_s=round(self._remaining_s(), 1))
         while self._remaining_s() and not (session.all_ended and self._pool.wait_idle(0)):
-            session.connection.process_data_events(min(FAREWELL_LOOK_S, self._remaining_s()))
+            session.connection.process_data_events(min(FAREWELL_POLL_S, self._remaining_s()))
             if not session.alive:
                 raise BrokerAwayError("the broker closed the channel while handlers were awaited")
         session.connection.process_data_events(0)

@@ -120,7 +120,7 @@ class _Visit:
         self._channel = connection.channel()
         self._queue = queue
         self._at_first = 0
-        self._in_hand = self._removed = 0
+        self._unacknowledged = self._removed = 0
 
     def take(self, limit: int) -> Iterator[_Taken]:
         """Yield up to `limit` messages, unacknowledged; nothing if nobody declared the queue."""
@@ -136,19 +136,19 @@ class _Visit:
             if method is None:
                 return
             assert properties is not None
-            self._in_hand += 1
+            self._unacknowledged += 1
             message = to_message(method.routing_key, properties, body or b"")
             yield _Taken(method.delivery_tag, message, _returns(properties))
 
     def remove(self, taken: _Taken) -> None:
         """Have the broker forget a message."""
         self._channel.basic_ack(taken.tag)
-        self._in_hand -= 1
+        self._unacknowledged -= 1
         self._removed += 1
 
     def give_back(self) -> None:
         """Requeue what is left in hand, and wait until the next visit finds it: the broker does it later."""
-        if not self._in_hand:
+        if not self._unacknowledged:
             return
         # nack, not reject: from RabbitMQ 4.3 only a reject counts towards the delivery limit.
         self._channel.basic_nack(0, multiple=True, requeue=True)

@@ -55,7 +55,7 @@ class Session:
         """Remember a delivery. Only on the connection's thread."""
         self._unended.add(tag)
 
-    def hand_over(self, tag: int, *, back: bool) -> None:
+    def settle(self, tag: int, *, back: bool) -> None:
         """Have the connection's thread end a delivery; from any thread, without effect once all is lost."""
         if self.lost.is_set():
             return
@@ -115,11 +115,11 @@ class RabbitDelivery:
 
     def ack(self) -> None:
         """Done: the broker may forget it."""
-        self._session.hand_over(self._tag, back=False)
+        self._session.settle(self._tag, back=False)
 
     def requeue(self) -> None:
         """Give it back at once, to anybody."""
-        self._session.hand_over(self._tag, back=True)
+        self._session.settle(self._tag, back=True)
 
     def dead_letter(self, reason: str) -> None:
         """Publish it to the dead-letter exchange, then ack; requeue it if that is not confirmed."""

@@ -96,7 +96,7 @@ class FindAssociation(OperationAssociation):
         elif result.broken:
             responses = len(result.matches) + result.broken
             detail = f"{result.broken} of {responses} answers could not be read: {result.problem}"
-            result.error = PeerError(Outcome.BAD_ANSWER, detail)
+            result.error = PeerError(Outcome.BAD_RESPONSE, detail)
 
     def _read(self, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> None:
         try:
@@ -151,7 +151,7 @@ class _ResponseBounds:
 
 
 def _unbounded(detail: str) -> PeerError:
-    return PeerError(Outcome.BAD_ANSWER, detail)
+    return PeerError(Outcome.BAD_RESPONSE, detail)
 
 
 def open_find_association(

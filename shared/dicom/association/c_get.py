@@ -145,7 +145,7 @@ class _Store:
     def _refuse_unrequested(self) -> int:
         self._refused += 1
         self.error = PeerError(
-            Outcome.BAD_ANSWER,
+            Outcome.BAD_RESPONSE,
             f"{self._refused} objects were sent that were not requested; they were refused",
         )
         if self.is_over:

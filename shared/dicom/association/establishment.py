@@ -175,14 +175,14 @@ def unusable_syntax(peer: Peer, abstract_syntax: str, transfer_syntax: str) -> P
 def rejected(peer: Peer, result: int, source: int, reason: int, abstract_syntax: str = "") -> PeerError:
     """Return the error for an A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
     key = (source, reason)
-    words = (
+    problem = (
         f"{_RESULTS.get(result, result)}; source: {_SOURCES.get(source, source)}; "
         f"reason: {_REASONS.get(key, reason)}"
     )
     service = f", for {service_name(abstract_syntax)}" if abstract_syntax else ""
     return PeerError(
         Outcome.REJECTED,
-        f"{words} (called {peer.ae_title}, calling {peer.calling_ae_title}{service})",
+        f"{problem} (called {peer.ae_title}, calling {peer.calling_ae_title}{service})",
         permanent=key in _PERMANENT,
         congested=key in _CONGESTED or result == _TRANSIENT,
         associating=True,

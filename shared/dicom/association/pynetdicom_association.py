@@ -109,7 +109,7 @@ class PynetdicomAssociation(Association):
             return InterruptedWorkError(cancellation.reason)
         if self.bound.exceeded:
             detail = f"the peer sent a message of more than {self.bound.max_bytes >> 20} MiB"
-            return PeerError(Outcome.BAD_ANSWER, detail)
+            return PeerError(Outcome.BAD_RESPONSE, detail)
         if self.responses.timed_out:
             if self.responses.operation_is_over:
                 return PeerError(Outcome.TIMED_OUT, "no final response in time; the request was ended here")

@@ -60,7 +60,7 @@ class ProgressWatch:
         self._pending += 1
         if self._pending > MAX_PENDING_RESPONSES:
             raise PeerError(
-                Outcome.BAD_ANSWER, f"more than {MAX_PENDING_RESPONSES} pending responses to one request"
+                Outcome.BAD_RESPONSE, f"more than {MAX_PENDING_RESPONSES} pending responses to one request"
             )
         if counters == SubOperations():
             return

@@ -32,7 +32,7 @@ _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00081150, 0x00081155
 _ITEM = 0xFFFEE000
 
 #: Failure Reason (0008,1197) (PS3.4 J.3.3.1.1), and other statuses of an N-ACTION.
-_WORDS = {
+_MEANINGS = {
     PROCESSING_FAILURE: "processing failure",
     NO_SUCH_INSTANCE: "no such object instance",
     0x0118: "no such SOP class",
@@ -83,16 +83,16 @@ def new_transaction_uid() -> str:
     return f"2.25.{uuid.uuid4().int}"
 
 
-def reason_words(reason: int) -> str:
+def reason_text(reason: int) -> str:
     """Return a Failure Reason or status as people read it."""
-    return f"0x{reason:04X} {_WORDS.get(reason, '')}".rstrip() if reason else "no reason given"
+    return f"0x{reason:04X} {_MEANINGS.get(reason, '')}".rstrip() if reason else "no reason given"
 
 
 def action_error(status_code: int) -> PeerError | None:
     """Return the error for the status of an N-ACTION, None for success and warnings (PS3.7 C.3)."""
     if status_code in (SUCCESS, 0x0001, 0x0107, 0x0116) or 0xB000 <= status_code <= 0xBFFF:  # noqa: PLR2004
         return None
-    detail = f"to a request for storage commitment ({_WORDS.get(status_code, 'unknown')})"
+    detail = f"to a request for storage commitment ({_MEANINGS.get(status_code, 'unknown')})"
     return PeerError(Outcome.STATUS, detail, status_code=status_code, permanent=status_code in _PERMANENT)
 
 

@@ -76,7 +76,7 @@ class Connection:
             ProtocolError: the peer sends what is no PDU, or a longer one than is accepted.
         """
         while not self._pdus:
-            if idle_s is not None and not self._splitter.in_hand:
+            if idle_s is not None and not self._splitter.in_progress:
                 self._receive(idle_s)
                 rate.begin()
                 continue

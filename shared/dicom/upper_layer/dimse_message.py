@@ -54,7 +54,7 @@ class MessageAssembler:
         self._last: tuple[bytes, dict[int, bytes]] = (b"", {})
 
     @property
-    def in_hand(self) -> bool:
+    def in_progress(self) -> bool:
         """Whether a message has begun that is not complete."""
         return self._context_id is not None
 

@@ -123,7 +123,7 @@ class PduSplitter:
         self._buffer = bytearray()
 
     @property
-    def in_hand(self) -> bool:
+    def in_progress(self) -> bool:
         """Whether a PDU has begun that is not complete."""
         return bool(self._buffer)
 

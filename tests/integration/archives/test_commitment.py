@@ -13,7 +13,7 @@ from shared.dicom.storage_commitment.association import open_commitment_associat
 from shared.dicom.storage_commitment.messages import Reference, new_transaction_uid
 from shared.nodes.peers import peer_of, timeouts_of
 from tests.support.archives.orthanc import Orthanc
-from tests.support.jobs.retrieves import GRACE_S, Retrieves, asked
+from tests.support.jobs.retrieves import GRACE_S, Retrieves, recorded_requests
 from tests.support.jobs.rows import a_query, a_retrieve
 from tests.support.peers.studies import objects, series, study
 from tests.support.waiting import wait_until
@@ -95,7 +95,7 @@ def test_object_absent_from_orthanc_is_requested_again_then_named(retrieves, scr
     [missing] = retrieve["missing"]
     assert (missing["sop_instance_uid"], missing["reason"]) == (lost, "not_committed")
     assert missing["detail"].startswith("ARCHIVE: 0x0112 no such object instance")
-    assert len(asked(pacs)) > 1
+    assert len(recorded_requests(pacs)) > 1
     assert archive.sop_instance_uids() == objects(one) - {lost}
 
 
@@ -125,13 +125,13 @@ def test_orthanc_that_does_not_know_us_leaves_objects_reported(retrieves, script
     assert {row.state for row in transactions(retrieves)} <= {"refused", "unanswered"}
 
 
-def ask(retrieves: Retrieves, transaction_uid: str, uids: list[str]) -> None:
+def request_commitment(retrieves: Retrieves, transaction_uid: str, uids: list[str]) -> None:
     """Request a commitment under our AE title, without any job."""
     system = retrieves.system
     peer = peer_of(retrieves.store, system.settings)
-    link = open_commitment_association(peer, timeouts_of(system.settings))
-    link.request(transaction_uid, [Reference("1.2.840.10008.5.1.4.1.1.2", uid) for uid in uids], None)
-    link.release()
+    association = open_commitment_association(peer, timeouts_of(system.settings))
+    association.request(transaction_uid, [Reference("1.2.840.10008.5.1.4.1.1.2", uid) for uid in uids], None)
+    association.release()
 
 
 def reports(retrieves: Retrieves) -> list[CommitmentReport]:
@@ -143,7 +143,7 @@ def test_unrequested_report_of_an_orthanc_is_refused(retrieves, scripted_pacs, a
     # Given
     connect(retrieves, scripted_pacs([one]), archive)
     # When
-    ask(retrieves, new_transaction_uid(), ["1.2.3"])
+    request_commitment(retrieves, new_transaction_uid(), ["1.2.3"])
     wait_until(lambda: bool(reported(archive)) and reported(archive)[0] in ("Failure", "Success"))
     # Then
     assert reported(archive) == ["Failure"]
@@ -172,7 +172,7 @@ def test_the_second_report_of_an_orthanc_on_a_transaction_changes_nothing(
         )
     # When
     for number, uid in enumerate(["1.2.3", "1.2.4"], start=1):
-        ask(retrieves, transaction_uid, [uid])
+        request_commitment(retrieves, transaction_uid, [uid])
         wait_until(partial(has_reported, archive, number))
     # Then
     [report] = reports(retrieves)

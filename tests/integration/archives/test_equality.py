@@ -34,7 +34,7 @@ SCANT: dict[str, Any] = {
 }
 
 
-def asked(system, name: str, criteria: dict[str, Any]) -> dict[str, Any]:
+def completed_query(system, name: str, criteria: dict[str, Any]) -> dict[str, Any]:
     """Query a node; return the JSON of a query that is complete."""
     query: dict[str, Any] = system.finished_query(criteria, remote=name, timeout_s=900)
     assert (query["status"], query["missing"]) == ("completed", [])
@@ -77,7 +77,7 @@ def test_an_orthanc_leads_to_the_truth(system, make_orthanc):
     orthanc_of(system, make_orthanc, made)
     for criteria in (MONTH, MONTH | {"toshiba": True}):
         # When
-        query = asked(system, "orthanc", criteria)
+        query = completed_query(system, "orthanc", criteria)
         # Then
         assert check_against_truth(query, made, criteria=criteria) == set()
 
@@ -90,7 +90,7 @@ def test_a_dcmqrscp_leads_to_what_can_be_known_of_it(system, make_dcmqrscp, scri
     system.start("query")
     for criteria in (MONTH, MONTH | {"empty_sr": True}):
         # When
-        query, twin = (asked(system, name, criteria) for name in ("dcmqrscp", "twin"))
+        query, twin = (completed_query(system, name, criteria) for name in ("dcmqrscp", "twin"))
         # Then
         assert kept_in(query, made) == kept_in(twin, made)
         assert kept_in(query, made).keys() == {

@@ -66,15 +66,15 @@ def test_unroutable_command_is_refused_over_the_bridge(client):
 
 def test_client_sees_events_in_order_and_its_own(served, client):
     # Given
-    seen = []
-    client.subscribe(["query.#"], lambda message: seen.append(message.message_id))
+    received = []
+    client.subscribe(["query.#"], lambda message: received.append(message.message_id))
     # When
     for number in range(20):
         served.event(a_message(f"e{number}", "query.progress"))
     client.event(a_message("last", "query.completed"))
     # Then
-    wait_until(lambda: "last" in seen)
-    assert seen == [*(f"e{number}" for number in range(20)), "last"]
+    wait_until(lambda: "last" in received)
+    assert received == [*(f"e{number}" for number in range(20)), "last"]
 
 
 def test_closed_subscription_is_gone_from_the_serving_process(served, client):
@@ -115,11 +115,11 @@ def test_nobody_serving_means_the_broker_is_away(path):
 
 def test_client_survives_a_restart_of_the_serving_process(served, path):
     # Given
-    seen = []
+    received = []
     first = BridgeServer(served, path)
     client = BridgeClient(path)
     client.command(a_message("before"))
-    client.subscribe(["#"], lambda message: seen.append(message.message_id))
+    client.subscribe(["#"], lambda message: received.append(message.message_id))
     # When
     first.close()
     with pytest.raises(BrokerAwayError):
@@ -130,7 +130,7 @@ def test_client_survives_a_restart_of_the_serving_process(served, path):
 
     def published():
         served.event(a_message("again", "query.completed"))
-        return "again" in seen
+        return "again" in received
 
     wait_until(published)
     client.close()
@@ -197,11 +197,11 @@ def test_hostile_line_ends_only_its_own_connection(server, client, path, line):
         try:
             hostile.sendall(line)
             hostile.shutdown(socket.SHUT_WR)
-            answer = hostile.recv(100)
+            response = hostile.recv(100)
         except (BrokenPipeError, ConnectionResetError):
-            answer = b""
+            response = b""
     # Then
-    assert answer == b""
+    assert response == b""
     assert client.queue_state("echo").ready == 0
 
 
@@ -222,9 +222,9 @@ def test_wrong_request_is_answered_with_an_error(server, path, request_line):
         client.connect(str(path))
         # When
         client.sendall(request_line)
-        answer = client.recv(1000)
+        response = client.recv(1000)
     # Then
-    assert b'"error":"PermanentError"' in answer
+    assert b'"error":"PermanentError"' in response
 
 
 def test_message_comes_through_the_wire_unchanged():

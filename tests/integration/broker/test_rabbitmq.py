@@ -74,9 +74,9 @@ def test_broker_killed_in_mid_work_redelivers_what_was_not_acked(own_node, own_p
 
 def test_broker_stopped_and_started_keeps_messages_and_subscriptions_come_back(own_node, own_prefix):
     # Given
-    seen = []
+    received = []
     with open_rabbit(own_node.url, own_prefix) as broker:
-        broker.subscribe(["#"], lambda message: seen.append(message.message_id))
+        broker.subscribe(["#"], lambda message: received.append(message.message_id))
         broker.command(a_message("kept"))
         # When
         own_node.stop()
@@ -91,7 +91,7 @@ def test_broker_stopped_and_started_keeps_messages_and_subscriptions_come_back(o
 
         def published():
             broker.event(a_message("again", "query.completed"))
-            return "again" in seen
+            return "again" in received
 
         wait_until(published)
 
@@ -272,8 +272,8 @@ def test_malformed_url_is_refused_without_being_shown(url):
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n"])
-def test_something_that_is_no_broker_is_away_within_a_bounded_time(answer):
+@pytest.mark.parametrize("garbage", [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n"])
+def test_something_that_is_no_broker_is_away_within_a_bounded_time(garbage):
     # Given
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
@@ -281,7 +281,7 @@ def test_something_that_is_no_broker_is_away_within_a_bounded_time(answer):
 
         def be_strange():
             with stranger.accept()[0] as client:
-                client.sendall(answer)
+                client.sendall(garbage)
                 may_hang_up.wait(30)
 
         thread = threading.Thread(target=be_strange)

@@ -264,7 +264,7 @@ def test_emptysr_takes_reports_that_answer_nothing_at_image_level(city: City, do
 
 
 @pytest.mark.parametrize(
-    ("arguments", "field", "said"),
+    ("arguments", "field", "problem"),
     [
         ("-sd {0} pacs archive", "types", "at least one"),
         ("-sr -ct -sd {0} pacs archive", "sr", "stands alone"),
@@ -288,7 +288,7 @@ def test_emptysr_takes_reports_that_answer_nothing_at_image_level(city: City, do
     ],
 )
 def test_a_wrong_classic_line_names_what_is_wrong(
-    doseqr: Doseqr, arguments: str, field: str, said: str
+    doseqr: Doseqr, arguments: str, field: str, problem: str
 ) -> None:
     # When
     result = doseqr("qr", "--json", *arguments.format(*map(day, range(7))).split())
@@ -298,21 +298,21 @@ def test_a_wrong_classic_line_names_what_is_wrong(
         "wrong_usage",
         field,
     )
-    assert said.casefold() in result.json["error"]["problem"].casefold()
+    assert problem.casefold() in result.json["error"]["problem"].casefold()
 
 
 @pytest.mark.parametrize(
-    ("remote", "store", "word", "node"),
+    ("remote", "store", "code", "node"),
     [("away", "archive", "remote_unreachable", "away"), ("pacs", "absent", "store_unreachable", "absent")],
 )
 def test_a_classic_line_tests_both_nodes_first(
-    doseqr: Doseqr, remote: str, store: str, word: str, node: str
+    doseqr: Doseqr, remote: str, store: str, code: str, node: str
 ) -> None:
     # When
     result = doseqr("qr", "-ct", "-sd", DAY, "--json", remote, store)
     # Then
     assert result.code == 3
-    assert (result.json["error"]["code"], result.json["error"]["node"]) == (word, node)
+    assert (result.json["error"]["code"], result.json["error"]["node"]) == (code, node)
     assert result.json["error"]["outcome"] == "connection refused"
 
 
@@ -424,7 +424,7 @@ def test_an_estimate_is_judged_by_earlier_queries_and_asks_nothing(city: City, d
 
 
 @pytest.mark.parametrize(
-    ("arguments", "field", "said"),
+    ("arguments", "field", "problem"),
     [
         ("--from {0}", "types", "at least one"),
         ("--ct --from 05/03/2024", "date_from", "yyyy-mm-dd"),
@@ -439,13 +439,13 @@ def test_an_estimate_is_judged_by_earlier_queries_and_asks_nothing(city: City, d
         ("--ct --exclude " + "x" * 201, "exclude_descriptions.0", "at most 200 characters"),
     ],
 )
-def test_a_wrong_query_names_the_field(doseqr: Doseqr, arguments: str, field: str, said: str) -> None:
+def test_a_wrong_query_names_the_field(doseqr: Doseqr, arguments: str, field: str, problem: str) -> None:
     # When
     given = arguments.format(*map(day, range(7))).split()
     result = doseqr("query", "--remote", "pacs", "--store", "archive", *given, "--json")
     # Then
     assert (result.code, result.json["error"]["field"]) == (2, field)
-    assert said in result.json["error"]["problem"]
+    assert problem in result.json["error"]["problem"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("--remote", "pacs"), ("--store", "archive"), ("--cat",)])

@@ -42,8 +42,8 @@ def test_closed_database_can_be_used_again_and_keeps_nothing_open(postgres_url):
 
     # When
     with database.write() as session:
-        answer = session.execute(text("SELECT 1")).scalar_one()
+        value = session.execute(text("SELECT 1")).scalar_one()
 
     # Then
-    assert answer == 1
+    assert value == 1
     wait_until(lambda: connections_to(postgres_url) == 0)

@@ -37,9 +37,9 @@ def test_a_connection_that_rested_is_tried_before_it_is_used(server_database, po
     assert end_connections(postgres_url) == 1
     # When
     with server_database.write() as session:
-        answer = session.execute(text("SELECT 1")).scalar_one()
+        value = session.execute(text("SELECT 1")).scalar_one()
     # Then
-    assert answer == 1
+    assert value == 1
 
 
 def test_a_connection_that_ends_between_two_uses_says_that_the_database_is_away(
@@ -52,6 +52,6 @@ def test_a_connection_that_ends_between_two_uses_says_that_the_database_is_away(
     with pytest.raises(DatabaseAwayError), server_database.read() as session:
         session.execute(text("SELECT 1"))
     with server_database.read() as session:
-        answer = session.execute(text("SELECT 1")).scalar_one()
+        value = session.execute(text("SELECT 1")).scalar_one()
     # Then: the next one is new
-    assert answer == 1
+    assert value == 1

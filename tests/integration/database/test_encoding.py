@@ -27,10 +27,10 @@ def test_text_comes_back_as_text_whatever_the_encoding_of_the_database(
             # When
             migrate(database)
             with database.read() as session:
-                said = session.scalar(text("SELECT :said"), {"said": "Röntgen"})
+                stored = session.scalar(text("SELECT :said"), {"said": "Röntgen"})
         finally:
             database.close()
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     # Then
-    assert said == "Röntgen"
+    assert stored == "Röntgen"

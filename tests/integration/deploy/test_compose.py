@@ -30,8 +30,8 @@ def composed() -> dict[str, Any]:
     if docker is None or subprocess.run(version, check=False, capture_output=True).returncode:
         pytest.skip("no docker with compose")
     command = [docker, "compose", "--profile", "demo", "--file", str(COMPOSE), "config", "--format", "json"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    return dict(json.loads(told.stdout))
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return dict(json.loads(printed.stdout))
 
 
 def ours(composed: dict[str, Any]) -> dict[str, dict[str, Any]]:

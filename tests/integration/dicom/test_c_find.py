@@ -30,7 +30,7 @@ from shared.dicom.upper_layer.pdu import (
     RELEASE_RQ,
     p_data,
 )
-from tests.support.peers.byte_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
+from tests.support.peers.byte_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, respond_with
 from tests.support.waiting import wait_until
 
 QUICK = Timeouts(connect_s=2.0, response_s=1.0)
@@ -80,7 +80,7 @@ def outcome(result: FindResult[StudyMatch]) -> Outcome:
 @pytest.mark.parametrize(("transfer_syntax", "implicit"), [(IMPLICIT, True), (EXPLICIT, False)])
 def test_responses_are_read_in_the_accepted_transfer_syntax(strange_pacs, transfer_syntax, implicit):
     # Given
-    reply = says(
+    reply = respond_with(
         *(response(PENDING, study(number), implicit=implicit) for number in range(3)), response(SUCCESS)
     )
     # When
@@ -106,7 +106,7 @@ def test_responses_that_come_byte_by_byte_are_assembled(strange_pacs):
 
 def test_a_request_is_cut_into_what_the_peer_takes(strange_pacs):
     # Given
-    pacs = strange_pacs(says(response(SUCCESS)), accept=acceptance(maximum_length=64))
+    pacs = strange_pacs(respond_with(response(SUCCESS)), accept=acceptance(maximum_length=64))
     # When
     result = found(pacs, series_identifier([f"1.2.{number}" for number in range(100)]))
     # Then
@@ -116,7 +116,7 @@ def test_a_request_is_cut_into_what_the_peer_takes(strange_pacs):
 
 def test_a_final_status_before_the_end_of_the_association_counts(strange_pacs):
     # When
-    result = found(strange_pacs(says(response(PENDING, study(1)), response(SUCCESS), ABORT)))
+    result = found(strange_pacs(respond_with(response(PENDING, study(1)), response(SUCCESS), ABORT)))
     # Then
     assert result.complete
     assert len(result.matches) == 1
@@ -128,14 +128,14 @@ def test_a_final_status_before_the_end_of_the_association_counts(strange_pacs):
 @pytest.mark.parametrize(
     "reply",
     [
-        says(response(PENDING, study(1)), ABORT),
-        says(response(PENDING, study(1)), RELEASE_RQ),
-        says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-        says(b"\x04\0\x40\0\0\0" + bytes(1000)),
-        says(b"\x04\0\0\0\0\x06\0\0\0\xff\x01\x03"),
-        says(p_data(1, b"\x01\0\0\0\xff\xff\xff\xff", is_command=True, maximum_length=0)),
-        says(p_data(1, b"data set", is_command=False, maximum_length=0)),
-        says(
+        respond_with(response(PENDING, study(1)), ABORT),
+        respond_with(response(PENDING, study(1)), RELEASE_RQ),
+        respond_with(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        respond_with(b"\x04\0\x40\0\0\0" + bytes(1000)),
+        respond_with(b"\x04\0\0\0\0\x06\0\0\0\xff\x01\x03"),
+        respond_with(p_data(1, b"\x01\0\0\0\xff\xff\xff\xff", is_command=True, maximum_length=0)),
+        respond_with(p_data(1, b"data set", is_command=False, maximum_length=0)),
+        respond_with(
             p_data(
                 1,
                 encode_command({COMMAND_FIELD: 0x8020}, has_data_set=False),
@@ -143,7 +143,7 @@ def test_a_final_status_before_the_end_of_the_association_counts(strange_pacs):
                 maximum_length=0,
             )
         ),
-        says(acceptance()),
+        respond_with(acceptance()),
     ],
     ids=[
         "abort",
@@ -199,9 +199,9 @@ def test_a_peer_that_never_completes_a_response_has_timed_out(strange_pacs):
 )
 def test_a_match_that_cannot_be_read_makes_the_result_incomplete(strange_pacs, responses):
     # When
-    result = found(strange_pacs(says(response(PENDING, study(1)), *responses)))
+    result = found(strange_pacs(respond_with(response(PENDING, study(1)), *responses)))
     # Then
-    assert outcome(result) is Outcome.BAD_ANSWER
+    assert outcome(result) is Outcome.BAD_RESPONSE
     assert (len(result.matches), result.broken, result.status_code) == (1, 1, SUCCESS)
 
 
@@ -245,7 +245,7 @@ def test_an_idle_association_that_the_peer_ended_is_not_alive(strange_pacs, endi
 
 def test_both_may_request_the_release_at_the_same_time(strange_pacs):
     # Given
-    pacs = strange_pacs(says(response(SUCCESS), RELEASE_RQ))
+    pacs = strange_pacs(respond_with(response(SUCCESS), RELEASE_RQ))
     association = opened(pacs)
     association.c_find(study_identifier(), study_match)
     # When

@@ -126,6 +126,6 @@ def test_an_object_that_is_too_large_ends_the_association(pacs_with, store, monk
     result = fetched(pacs_with(an_object(REQUESTED, size_bytes=4 << 20)), store, REQUESTED)
     # Then
     assert isinstance(result.result.error, PeerError)
-    assert result.result.error.outcome is Outcome.BAD_ANSWER
+    assert result.result.error.outcome is Outcome.BAD_RESPONSE
     assert "more than 1 MiB" in str(result.result.error)
     assert store.uids == set()

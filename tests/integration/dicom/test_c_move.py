@@ -32,7 +32,7 @@ from shared.dicom.upper_layer.dimse_command import (
     number_of,
 )
 from shared.dicom.upper_layer.pdu import ABORT, P_DATA_TF, RELEASE_RQ, PduSplitter, p_data, pdvs_of
-from tests.support.peers.byte_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, says
+from tests.support.peers.byte_pacs import EXPLICIT, IMPLICIT, StrangePacs, acceptance, respond_with
 
 QUICK = Timeouts(connect_s=2.0, response_s=1.0)
 PENDING, SUCCESS, WARNING, REFUSED, CANCELLED = 0xFF00, 0x0000, 0xB000, 0xA702, 0xFE00
@@ -91,7 +91,7 @@ def test_counters_are_reported_as_they_come_and_the_last_are_kept(strange_pacs):
     )
     # When
     result, progress = moved(
-        strange_pacs(says(*pending, response(SUCCESS, completed=1, failed=0, warning=1)))
+        strange_pacs(respond_with(*pending, response(SUCCESS, completed=1, failed=0, warning=1)))
     )
     # Then
     assert progress == [SubOperations(2, 0, 0, 0), SubOperations(completed=1)]
@@ -102,7 +102,7 @@ def test_counters_are_reported_as_they_come_and_the_last_are_kept(strange_pacs):
 @pytest.mark.parametrize(("title", "sent"), [("STORE", b"STORE "), ("STORES", b"STORES")])
 def test_the_destination_is_sent_with_an_even_length(strange_pacs, title, sent):
     # Given
-    pacs = strange_pacs(says(response(SUCCESS)))
+    pacs = strange_pacs(respond_with(response(SUCCESS)))
     # When
     moved(pacs, title)
     # Then
@@ -118,7 +118,7 @@ def test_the_failed_list_is_read_in_the_transfer_syntax_that_was_agreed(
     # Given
     final = response(WARNING, failed_list(["1.2.3", "1.2.4", "1.2.3"], implicit=implicit), failed=2)
     # When
-    result, _ = moved(strange_pacs(says(final), accept=acceptance(transfer_syntax)))
+    result, _ = moved(strange_pacs(respond_with(final), accept=acceptance(transfer_syntax)))
     # Then
     assert result.failed_sop_instance_uids == ("1.2.3", "1.2.4")
     assert (result.status_code, result.error) == (WARNING, None)
@@ -137,7 +137,7 @@ def test_the_failed_list_is_read_in_the_transfer_syntax_that_was_agreed(
 )
 def test_a_failed_list_is_believed_as_far_as_it_can_be_read(strange_pacs, data_set, uids):
     # When
-    result, _ = moved(strange_pacs(says(response(REFUSED, data_set, failed=2))))
+    result, _ = moved(strange_pacs(respond_with(response(REFUSED, data_set, failed=2))))
     # Then
     assert result.failed_sop_instance_uids == uids
     assert result.status_code == REFUSED
@@ -147,10 +147,10 @@ def test_a_failed_list_is_believed_as_far_as_it_can_be_read(strange_pacs, data_s
 @pytest.mark.parametrize(
     "reply",
     [
-        says(response(PENDING, remaining=1), ABORT),
-        says(response(PENDING, remaining=1), RELEASE_RQ),
-        says(response(SUCCESS, field=C_FIND_RSP)),
-        says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        respond_with(response(PENDING, remaining=1), ABORT),
+        respond_with(response(PENDING, remaining=1), RELEASE_RQ),
+        respond_with(response(SUCCESS, field=C_FIND_RSP)),
+        respond_with(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
     ],
     ids=["abort", "release", "answer to another operation", "another protocol"],
 )
@@ -165,7 +165,7 @@ def test_a_peer_that_ends_or_speaks_no_dicom_gives_no_final_status(strange_pacs,
 
 def test_a_peer_that_falls_silent_has_timed_out(strange_pacs):
     # When
-    result, progress = moved(strange_pacs(says(response(PENDING, remaining=1))))
+    result, progress = moved(strange_pacs(respond_with(response(PENDING, remaining=1))))
     # Then
     assert len(progress) == 1
     assert isinstance(result.error, PeerError)

@@ -132,7 +132,7 @@ def test_a_find_that_floods_with_one_match_ends(strange_pacs, monkeypatch):
     # When
     result = found(pacs)
     # Then
-    assert outcome(result.error) is Outcome.BAD_ANSWER
+    assert outcome(result.error) is Outcome.BAD_RESPONSE
     assert "500 times" in str(result.error)
 
 
@@ -143,7 +143,7 @@ def test_the_bytes_of_the_responses_to_one_find_are_bounded(strange_pacs, monkey
     # When
     result = found(pacs)
     # Then
-    assert outcome(result.error) is Outcome.BAD_ANSWER
+    assert outcome(result.error) is Outcome.BAD_RESPONSE
     assert "1 MiB" in str(result.error)
     assert len(result.matches) < 20
 
@@ -176,7 +176,7 @@ def test_a_move_that_floods_with_pending_responses_is_ended(strange_pacs, monkey
     # When
     result = moved(pacs)
     # Then
-    assert outcome(result.error) is Outcome.BAD_ANSWER
+    assert outcome(result.error) is Outcome.BAD_RESPONSE
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def opening_of(kind: str, peer: Peer) -> str:
             open_pynetdicom_association(peer, [VERIFICATION], QUICK)
     except PeerError as error:
         return error.outcome.value
-    return Outcome.ANSWERS.value
+    return Outcome.RESPONDS.value
 
 
 @pytest.mark.parametrize("kind", ["echo", "find", "of pynetdicom"])

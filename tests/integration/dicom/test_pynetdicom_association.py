@@ -22,7 +22,7 @@ from shared.dicom.query.matches import study_match
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
 from shared.node_access.pool import AssociationPool
 from simulator.behaviour import Fault
-from tests.support.peers.byte_pacs import says
+from tests.support.peers.byte_pacs import respond_with
 from tests.support.peers.studies import ct_study
 from tests.support.services.in_process import free_port
 from tests.support.waiting import wait_until
@@ -145,7 +145,7 @@ def test_a_peer_that_offers_none_of_the_services_is_not_supported(failure, scrip
 @pytest.mark.parametrize("kind", ["native", "of pynetdicom"])
 def test_an_association_announces_our_own_implementation(strange_pacs, kind):
     # Given
-    pacs = strange_pacs(says())
+    pacs = strange_pacs(respond_with())
     # When
     if kind == "native":
         open_find_association(pacs.peer, QUICK).release()
@@ -208,8 +208,8 @@ def test_a_complete_result_has_no_error(scripted_pacs):
         ({"kind": "status", "status": 0xC001}, Outcome.STATUS, 0xC001),
         ({"kind": "status", "status": 0xB001}, Outcome.STATUS, 0xB001),
         ({"kind": "status", "status": 0x0122}, Outcome.STATUS, 0x0122),
-        ({"kind": "bad_data_set"}, Outcome.BAD_ANSWER, 0),
-        ({"kind": "missing_study_uid"}, Outcome.BAD_ANSWER, 0),
+        ({"kind": "bad_data_set"}, Outcome.BAD_RESPONSE, 0),
+        ({"kind": "missing_study_uid"}, Outcome.BAD_RESPONSE, 0),
     ],
 )
 def test_a_find_that_does_not_end_well_is_never_complete(scripted_pacs, fault, outcome, status_code, after):

@@ -101,7 +101,7 @@ def test_a_report_before_the_response_is_kept():
 
 
 @pytest.mark.parametrize(
-    ("says", "outcome"),
+    ("sent", "outcome"),
     [
         (b"", Outcome.TIMED_OUT),
         (ABORT, Outcome.ABORTED),
@@ -113,9 +113,9 @@ def test_a_report_before_the_response_is_kept():
     ],
     ids=["silence", "abort", "release", "no DICOM", "another answer", "of another request", "refusal"],
 )
-def test_what_is_no_acceptance_is_an_error(says, outcome):
+def test_what_is_no_acceptance_is_an_error(sent, outcome):
     # Given
-    with peer(lambda connection: connection.sendall(says)) as association:
+    with peer(lambda connection: connection.sendall(sent)) as association:
         # When
         with pytest.raises(PeerError) as failure:
             association.request("1.9", REFERENCES)
@@ -133,10 +133,10 @@ def test_no_report_in_time_is_none_and_the_association_stands():
         assert association.alive
 
 
-@pytest.mark.parametrize("says", [ABORT, RELEASE_RQ, command(0x0001)], ids=["abort", "release", "C-STORE"])
-def test_after_the_end_no_report_comes_here(says):
+@pytest.mark.parametrize("sent", [ABORT, RELEASE_RQ, command(0x0001)], ids=["abort", "release", "C-STORE"])
+def test_after_the_end_no_report_comes_here(sent):
     # Given
-    with peer(lambda connection: connection.sendall(command(N_ACTION_RSP) + says)) as association:
+    with peer(lambda connection: connection.sendall(command(N_ACTION_RSP) + sent)) as association:
         association.request("1.9", REFERENCES)
         # When / Then
         with pytest.raises(PeerError):

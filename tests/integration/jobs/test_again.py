@@ -151,14 +151,14 @@ def test_the_end_of_the_last_round_is_told_before_the_next_begins(bench, monkeyp
         patch.setattr(bench.broker, "event", away)
         with pytest.raises(BrokerAwayError):
             bench.engine.handle(task_message(task_id), False)
-    told_before = len(bench.endings)
+    events_before = len(bench.endings)
     bench.work.act = lambda _claim, _cancellation: []
     # When
     again(bench)
     work(bench)
     # Then
     bench.wait_for_end(2)
-    assert told_before == 0
+    assert events_before == 0
     assert [(ending.status, ending.round) for ending in bench.endings] == [
         ("incomplete", 0),
         ("completed", 1),

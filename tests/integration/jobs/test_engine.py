@@ -363,8 +363,8 @@ def test_progress_is_told_at_most_four_times_a_second_by_all_workers_together(be
     run_to_the_end(bench, engines=4)
     # Then
     seconds = (utc_now() - began).total_seconds()
-    told = [event for event in bench.events if isinstance(event, Progress)]
-    assert 1 <= len(told) <= seconds * 4 + 1
+    progress = [event for event in bench.events if isinstance(event, Progress)]
+    assert 1 <= len(progress) <= seconds * 4 + 1
 
 
 def test_a_message_that_is_no_task_is_refused(bench):

@@ -21,7 +21,7 @@ from shared.nodes.nodes import add_node, edit_node, find_node, parse_node
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
-class Hand:
+class SetClock:
     """A clock that a test sets."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Hand:
 
 @pytest.fixture
 def clock():
-    return Hand()
+    return SetClock()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An ended query is asked again for what is missing of it, and for nothing else."""
+"""An ended query is run again for what is missing of it, and for nothing else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def again(system: System, job_id: str, command_id: str | None = None) -> str:
     return system.command(AskAgain(job_id=job_id, requested_by="physicist"), command_id)
 
 
-def asked_again(system: System, job_id: str) -> QueryJson:
+def run_again(system: System, job_id: str) -> QueryJson:
     """Ask again, and wait for the end of that."""
     ends = len(system.endings(job_id))
     again(system, job_id)
@@ -69,12 +69,12 @@ def test_only_the_slice_that_failed_is_asked_again(on_both_databases, scripted_p
     before = len(pacs.witness.of("find"))
     pacs.change(faults=())
     # When
-    query = asked_again(system, first["id"])
+    query = run_again(system, first["id"])
     # Then
     assert (first["status"], first["slices"]["failed"], len(first["missing"])) == ("incomplete", 1, 1)
     assert (query["status"], query["round"], query["missing"]) == ("completed", 1, [])
-    asked = pacs.witness.of("find")[before:]
-    assert {request.keys.get("ModalitiesInStudy") for request in asked if request.level == "STUDY"} == {
+    finds = pacs.witness.of("find")[before:]
+    assert {request.keys.get("ModalitiesInStudy") for request in finds if request.level == "STUDY"} == {
         ("MG",)
     }
     assert verdict(query) == verdict(system.finished_query(ALL))
@@ -93,13 +93,13 @@ def test_only_the_study_that_was_missing_is_asked_again(on_both_databases, scrip
     before = len(pacs.witness.of("find"))
     pacs.change(faults=())
     # When
-    query = asked_again(system, first["id"])
+    query = run_again(system, first["id"])
     # Then
     assert (first["counts"]["missing"], first["counts"]["kept"]) == (1, 11)
     assert (query["status"], query["counts"]["missing"], query["counts"]["kept"]) == ("completed", 0, 12)
-    asked = pacs.witness.of("find")[before:]
-    assert [request for request in asked if request.level == "STUDY"] == []
-    assert {uid for request in asked for uid in request.keys["StudyInstanceUID"]} == {ill}
+    finds = pacs.witness.of("find")[before:]
+    assert [request for request in finds if request.level == "STUDY"] == []
+    assert {uid for request in finds for uid in request.keys["StudyInstanceUID"]} == {ill}
     assert verdict(query) == verdict(system.finished_query(ALL))
 
 
@@ -108,7 +108,7 @@ def test_what_is_missing_still_is_missing_again(system, scripted_pacs):
     ready(system, scripted_pacs([ct_study(), mg_study()], faults=[Fault(**NO_MG)]))
     first = system.finished_query(ALL)
     # When
-    query = asked_again(system, first["id"])
+    query = run_again(system, first["id"])
     # Then
     assert verdict(query) == verdict(first)
     assert query["missing"] == first["missing"]
@@ -122,7 +122,7 @@ def test_a_query_that_failed_for_want_of_the_pacs_is_asked_again(system, scripte
     first = system.finished_query(ALL)
     pacs.change(calling_ae_titles=())
     # When
-    query = asked_again(system, first["id"])
+    query = run_again(system, first["id"])
     # Then
     assert first["status"] == "failed"
     assert (query["status"], query["failure"], query["detail"]) == ("completed", "", "")
@@ -142,7 +142,7 @@ def test_a_cancelled_query_goes_on(system, scripted_pacs):
     found = system.query_json(job_id)["counts"]["examined"]
     pacs.change(request_delay_s=0.0)
     # When
-    query = asked_again(system, job_id)
+    query = run_again(system, job_id)
     # Then
     assert found < 60
     assert (query["status"], query["counts"]["kept"]) == ("completed", 60)

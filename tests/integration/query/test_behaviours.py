@@ -40,7 +40,7 @@ def desk(make_desk: Callable[..., Desk]) -> Desk:
 
 def test_all_studies_that_announce_too_much_are_missing(desk):
     # When
-    query = desk.ask({"count_error": 3})
+    query = desk.run_query({"count_error": 3})
     # Then
     assert query["status"] == "incomplete"
     assert missing_studies(query) == {study.study_instance_uid for study in WARD if is_wanted(study)}
@@ -66,7 +66,7 @@ def test_a_minute_that_holds_too_much_is_named_and_nothing_else(desk, traits):
         for study in WARD
     ]
     # When
-    query = desk.ask(traits, archive=crowded, learned=Profile(proven=2))
+    query = desk.run_query(traits, archive=crowded, learned=Profile(proven=2))
     # Then
     lost = check_against_truth(query, crowded, desk.right())
     assert query["status"] == "incomplete"
@@ -91,7 +91,7 @@ def test_a_study_beyond_the_cap_of_a_minute_is_found_or_the_minute_named(desk, d
         for study, text in zip(crowd, texts, strict=True)
     ]
     # When
-    query = desk.ask({"cap": 2, "cap_levels": ["STUDY"]}, archive=crowded, learned=Profile(proven=2))
+    query = desk.run_query({"cap": 2, "cap_levels": ["STUDY"]}, archive=crowded, learned=Profile(proven=2))
     # Then
     check_against_truth(query, crowded)
     assert query["status"] == "incomplete"
@@ -107,8 +107,8 @@ def test_reports_that_cannot_be_told_apart_are_kept_if_the_option_asks_for_them(
     # Given: where an unknown report is kept, no PET image is
     studies = [study for study in WARD if study.kind not in {"petct", "nm_images"}]
     # When
-    kept = desk.ask(traits, archive=studies, criteria=CRITERIA | {"empty_sr": True})
-    left = desk.ask(traits, archive=studies)
+    kept = desk.run_query(traits, archive=studies, criteria=CRITERIA | {"empty_sr": True})
+    left = desk.run_query(traits, archive=studies)
     # Then
     assert (kept["status"], left["status"]) == ("completed", "completed")
     check_against_truth(kept, studies)
@@ -120,7 +120,7 @@ def test_reports_that_cannot_be_told_apart_are_kept_if_the_option_asks_for_them(
 
 def test_a_philips_dose_series_without_description_is_kept_for_its_size(desk):
     # When
-    query = desk.ask({"not_returned": ["SeriesDescription"]})
+    query = desk.run_query({"not_returned": ["SeriesDescription"]})
     # Then
     assert query["status"] == "completed"
     assert check_against_truth(query, WARD) == set()
@@ -130,7 +130,7 @@ def test_a_philips_dose_series_without_description_is_kept_for_its_size(desk):
 @pytest.mark.parametrize("traits", [{}, {"not_returned": ["StudyDate", "StudyTime"]}], ids=str)
 def test_dates_that_are_not_matched_are_no_harm_where_few_are_answered(desk, traits):
     # When
-    query = desk.ask({"not_matched": ["StudyDate"], **traits})
+    query = desk.run_query({"not_matched": ["StudyDate"], **traits})
     # Then
     assert query["status"] == "completed"
     assert check_against_truth(query, WARD, desk.right()) == set()
@@ -140,7 +140,7 @@ def test_studies_outside_of_the_window_are_left_out_where_dates_are_not_matched(
     # Given
     criteria = CRITERIA | {"date_from": "2024-03-05", "date_until": "2024-03-05"}
     # When
-    query = desk.ask({"not_matched": ["StudyDate"]}, criteria=criteria)
+    query = desk.run_query({"not_matched": ["StudyDate"]}, criteria=criteria)
     # Then
     of_the_day = [study for study in WARD if str(study.date) == "2024-03-05"]
     assert query["status"] == "completed"
@@ -158,7 +158,7 @@ def test_studies_without_date_or_time_are_found_where_no_date_is_asked_for(desk,
     studies = [dataclasses.replace(study, **bare.get(study.kind, {})) for study in WARD]
     criteria = {key: value for key, value in CRITERIA.items() if not key.startswith("date")}
     # When
-    query = desk.ask(traits, archive=studies, criteria=criteria, learned=WARY)
+    query = desk.run_query(traits, archive=studies, criteria=criteria, learned=WARY)
     # Then
     assert query["status"] == "completed"
     assert check_against_truth(query, studies, desk.right()) == set()

@@ -32,11 +32,11 @@ class Changing(StudyList):
 
     def __init__(self, studies: list[Study], changes: Mapping[int, Change]) -> None:
         super().__init__(studies)
-        self._looks = itertools.count(1)
+        self._queries = itertools.count(1)
         self._changes = changes
 
     def studies(self, first: dt.date | None = None, last: dt.date | None = None) -> Iterator[Study]:
-        change = self._changes.get(next(self._looks))
+        change = self._changes.get(next(self._queries))
         if change is not None:
             change(self)
         return super().studies(first, last)
@@ -58,13 +58,13 @@ def shrunk(study: Study) -> Study:
     return dataclasses.replace(study, series=tuple(study.series)[:-1])
 
 
-@pytest.mark.parametrize("look", [2, 3, 5])
+@pytest.mark.parametrize("number", [2, 3, 5])
 @pytest.mark.parametrize("kind", ["ct_esr", "mg_images", "petct"])
-def test_a_study_that_grows_between_two_slices_is_judged_once_and_rightly(desk, kind, look):
+def test_a_study_that_grows_between_two_slices_is_judged_once_and_rightly(desk, kind, number):
     # Given
-    archive = Changing(WARD, {look: lambda archive: archive.add(grown(ONE[kind]))})
+    archive = Changing(WARD, {number: lambda archive: archive.add(grown(ONE[kind]))})
     # When
-    query = desk.ask({}, archive=archive)
+    query = desk.run_query({}, archive=archive)
     # Then
     assert query["status"] == "completed"
     assert len([study for study in query["studies"] if study["study_instance_uid"] == uid_of(kind)]) == 1
@@ -84,7 +84,7 @@ def test_a_study_that_is_gone_or_less_after_it_was_named_is_missing(desk, kind, 
     # Given
     archive = Gone(WARD, ONE[kind], change)
     # When
-    query = desk.ask({"relational": "refused"}, archive=archive)
+    query = desk.run_query({"relational": "refused"}, archive=archive)
     # Then
     assert query["status"] == "incomplete"
     assert missing_studies(query) == {uid_of(kind)}
@@ -110,7 +110,7 @@ def test_a_study_that_arrives_while_parts_are_compared_does_no_harm(desk):
     late = [ct_study(date=dt.date(2024, 3, 5), time=dt.time(12, minute)) for minute in range(3)]
     archive = Changing(WARD, {2: lambda archive: archive.add(late[0]), 4: lambda archive: archive.add(*late)})
     # When
-    query = desk.ask({}, archive=archive, learned=Profile(proven=3))
+    query = desk.run_query({}, archive=archive, learned=Profile(proven=3))
     # Then
     assert query["status"] == "completed"
     judged = judged_of(query)
@@ -192,7 +192,7 @@ def test_the_hour_that_is_missing_or_comes_twice_is_a_time_of_day_like_any(desk,
     studies += [ct_study(date=day, time=dt.time(2, minute, 30)) for minute in range(0, 60, 12)]
     criteria = {"types": ["CT"], "date_from": str(day), "date_until": str(day)}
     # When
-    query = desk.ask(
+    query = desk.run_query(
         {"cap": 2, "cap_effect": "refuse_after", "cap_levels": ["STUDY"]}, archive=studies, criteria=criteria
     )
     # Then

@@ -27,10 +27,10 @@ def test_parts_are_asked_before_the_windows_that_follow(system, scripted_pacs):
     # When
     query = system.finished_query(SPAN)
     # Then
-    asked = [
+    finds = [
         days(request.keys["StudyDate"][0]) for request in pacs.witness.requests if request.level == "STUDY"
     ]
     assert (query["status"], query["counts"]["found"]) == ("completed", STUDIES)
-    last_whole_window = len(asked) - 1 - asked[::-1].index(7)
-    parts = [width for width in asked[:last_whole_window] if width < 7]
+    last_whole_window = len(finds) - 1 - finds[::-1].index(7)
+    parts = [width for width in finds[:last_whole_window] if width < 7]
     assert parts

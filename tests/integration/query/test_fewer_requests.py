@@ -71,7 +71,7 @@ def test_codes_are_asked_for_together_only_where_that_finds_all(
     assert everything(query) == everything(expected)
     assert profile_of(system, 3).code_list == learned
     if learned != 0:
-        assert len(asked(system, query, "STUDY")) < len(asked(system, expected, "STUDY"))
+        assert len(finds_at(system, query, "STUDY")) < len(finds_at(system, expected, "STUDY"))
 
 
 def test_a_list_of_codes_that_is_suddenly_refused_is_unlearned_on_the_way(
@@ -120,7 +120,7 @@ def test_relational_queries_stand_in_for_lists(system, scripted_pacs, relational
     assert query["status"] == "completed"
     assert found(query) == {study.study_instance_uid for study in studies}
     assert profile_of(system).relational is learned
-    alone = [keys for keys in asked(system, query, "SERIES") if "study_instance_uid" in keys]
+    alone = [keys for keys in finds_at(system, query, "SERIES") if "study_instance_uid" in keys]
     assert len(alone) == (0 if learned else len(studies))
 
 
@@ -134,7 +134,7 @@ def test_a_list_of_studies_finds_what_single_questions_find(system, scripted_pac
     # Then
     assert query["status"] == "completed"
     assert found(query) == set(wanted)
-    assert len(asked(system, query, "STUDY")) <= (4 if treatment == "accepted" else 75)
+    assert len(finds_at(system, query, "STUDY")) <= (4 if treatment == "accepted" else 75)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_second_beyond_the_cap_is_asked_by_first_letters_which_are_not_believe
     assert [gap["error"] for gap in query["missing"]] == ["answers_capped"]
 
 
-def asked(system, query, level: str) -> list[dict[str, object]]:
+def finds_at(system, query, level: str) -> list[dict[str, object]]:
     """Return the keys of the C-FINDs of a query at one level."""
     with system.database.read() as session:
         which = (QueryFind.job_id == query["id"], QueryFind.level == level)

@@ -115,11 +115,11 @@ def test_a_query_waits_for_the_hours_of_the_node_and_goes_on_when_they_change(
     job_id = system.query(CT)
     wait_until(lambda: note(system, job_id) == f"pacs may be asked from {later:%H}:00")
     wait_until(lambda: any("may be asked from" in event.note for event in system.published(Progress)))
-    asked_before = len(pacs.witness.requests)
+    finds_before = len(pacs.witness.requests)
     limit(system, hours="")
     system.wait_for_end(job_id)
     # Then
-    assert asked_before == 0
+    assert finds_before == 0
     assert pacs.witness.associations > 0
     assert system.status(job_id) == "completed"
     assert failures(system, job_id) == 0

@@ -73,7 +73,7 @@ def measure(pool, sqlite_database, scripted_pacs):
     return measured
 
 
-def told(profile: Profile, *names: str) -> tuple[object, ...]:
+def values_of(profile: Profile, *names: str) -> tuple[object, ...]:
     return tuple(getattr(profile, name) for name in names)
 
 
@@ -89,7 +89,7 @@ def test_a_pacs_that_does_everything_right_is_known_so(measure):
     assert known.code_list >= 10
     assert (known.study_list, known.series_list, known.image_list) == (LIST_LENGTH,) * 3
     assert (
-        told(
+        values_of(
             known,
             "returns_study_descriptions",
             "returns_series_descriptions",
@@ -255,12 +255,12 @@ def test_the_same_command_again_asks_nothing(system, scripted_pacs):
     pacs = scripted_pacs(recent())
     ready(system, pacs)
     first = ordered(system)
-    asked = len(pacs.witness.of("find"))
+    finds = len(pacs.witness.of("find"))
     # When
     system.command(ProfileNode(node="pacs"), first.command_id)
     wait_until(lambda: len(system.published(NodeProfiled)) == 2)
     # Then
-    assert len(pacs.witness.of("find")) == asked
+    assert len(pacs.witness.of("find")) == finds
     assert system.published(NodeProfiled)[1].profile == first.profile
 
 

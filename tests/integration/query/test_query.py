@@ -88,8 +88,8 @@ def test_each_kind_of_study_is_judged_by_its_row_of_the_table(system, scripted_p
     # When
     query = system.finished_query(ALL)
     # Then
-    told = [decisions(query).get(study.study_instance_uid) for study in mixed]
-    assert told == [
+    returned = [decisions(query).get(study.study_instance_uid) for study in mixed]
+    assert returned == [
         ("CT", "keep", "rdsr"),
         ("CT", "keep", "esr"),
         ("CT", "keep", "philips_dose_info"),
@@ -352,10 +352,10 @@ def test_cancelling_ends_a_query_within_two_seconds_and_what_was_found_stays(sys
     # Then
     assert took < 2
     system.stop()
-    asked = len(pacs.witness.of("find"))
+    finds = len(pacs.witness.of("find"))
     assert system.status(job_id) == "cancelled"
     assert [ending.status for ending in system.endings(job_id)] == ["cancelled"]
-    assert asked < 200
+    assert finds < 200
 
 
 def test_the_same_command_twice_does_the_work_once(system, scripted_pacs):

@@ -81,8 +81,10 @@ def test_ten_queries_at_once_share_the_node(system, scripted_pacs):
     # Then
     assert {system.status(job_id) for job_id in jobs} == {"completed"}
     days = {study.study_instance_uid: study.date or LAST for study in archive}
-    asked = [newest_day(request, days) for request in pacs.witness.of("find")]
-    owners = [next(n for n, last in enumerate(weeks) if day > last - dt.timedelta(days=28)) for day in asked]
+    days_queried = [newest_day(request, days) for request in pacs.witness.of("find")]
+    owners = [
+        next(n for n, last in enumerate(weeks) if day > last - dt.timedelta(days=28)) for day in days_queried
+    ]
     begins = [owners.index(number) for number in range(10)]
     ends = [len(owners) - owners[::-1].index(number) for number in range(10)]
     assert max(begins) < min(ends)

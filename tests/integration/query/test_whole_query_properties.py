@@ -77,8 +77,8 @@ def test_any_archive_leads_to_its_truth_and_the_order_of_answers_does_not_matter
     # Given
     studies, criteria = made_of(plan), criteria_of(wanted, flags)
     # When
-    straight = desk.ask({}, archive=studies, criteria=criteria)
-    turned = desk.ask({"descending": True, "duplicate_every": 2}, archive=studies, criteria=criteria)
+    straight = desk.run_query({}, archive=studies, criteria=criteria)
+    turned = desk.run_query({"descending": True, "duplicate_every": 2}, archive=studies, criteria=criteria)
     # Then
     assert (straight["status"], turned["status"]) == ("completed", "completed")
     assert check_against_truth(straight, studies, criteria=criteria) == set()
@@ -93,8 +93,8 @@ def test_more_types_keep_all_that_fewer_keep_and_no_more_than_each(desk, plan, w
     name = desk.open(studies)
     # When
     one, two, both = (
-        kept_in(desk.query(name, criteria_of(asked, {})), studies)
-        for asked in (wanted, other, list(dict.fromkeys(wanted + other)))
+        kept_in(desk.query(name, criteria_of(criteria, {})), studies)
+        for criteria in (wanted, other, list(dict.fromkeys(wanted + other)))
     )
     desk.pacs[-1].stop()
     # Then

@@ -26,7 +26,7 @@ def hanging(system: System, scripted_pacs) -> None:
         system.add_remote(f"hanging-{number}", pacs.host, pacs.port, pacs.ae_title)
 
 
-def nodes_in_hand(system: System) -> list[str]:
+def busy_nodes(system: System) -> list[str]:
     """Return the node of each task in hand."""
     with system.database.read() as session:
         running = session.query(QueryTask).filter_by(state="running")
@@ -42,8 +42,8 @@ def test_a_query_of_a_healthy_node_ends_while_two_others_hang(system, hanging, s
     held = [
         system.query(of_days(days), remote=f"hanging-{number}") for number in range(2) for days in (1, 300)
     ]
-    wait_until(lambda: len(nodes_in_hand(system)) >= 5)
-    assert set(nodes_in_hand(system)) == {"hanging-0", "hanging-1"}
+    wait_until(lambda: len(busy_nodes(system)) >= 5)
+    assert set(busy_nodes(system)) == {"hanging-0", "hanging-1"}
     # When
     began = time.monotonic()
     query = system.finished_query(of_days(1), remote="healthy")

@@ -12,7 +12,7 @@ from shared.contract.messages import CancelJob
 from shared.database.models import CommitmentReport, Node, QueryObject, RetrieveCommitment
 from shared.dicom.storage_commitment.messages import ALL_COMMITTED
 from simulator.scp import ScriptedPacs
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.commitment_scp import (
     NEW,
     SAME,
@@ -152,18 +152,18 @@ def test_an_object_that_the_node_does_not_have_is_sent_again(
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
     assert retrieve["counts"]["arrived"] == 7
-    assert [request.level for request in asked(pacs)] == ["SERIES", "IMAGE"]
+    assert [request.level for request in recorded_requests(pacs)] == ["SERIES", "IMAGE"]
     assert retrieves.objects(retrieve["id"])[lost].asked == 2
 
 
 def without_first_time(node: CommittingStore, report: Dataset, lost: str) -> Dataset:
-    if len(asked_for(node, lost)) > 2:
+    if len(requests_for(node, lost)) > 2:
         return report
     references = {uid: sop_class for uid, sop_class in node.requests[-1].references.items() if uid != lost}
     return report_data_set(report.TransactionUID, references, {lost: 0x0112})
 
 
-def asked_for(node: CommittingStore, uid: str) -> list[str]:
+def requests_for(node: CommittingStore, uid: str) -> list[str]:
     return [request.transaction_uid for request in node.requests if uid in request.references]
 
 
@@ -178,7 +178,7 @@ def test_a_pacs_that_sends_later_is_not_asked_again_within_the_grace_period(
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
     assert retrieve["counts"]["arrived"] == 7
-    assert len(asked(pacs)) == 1
+    assert len(recorded_requests(pacs)) == 1
     assert len(node.requests) >= 2
 
 
@@ -214,7 +214,7 @@ def test_an_object_that_the_node_refuses_is_not_sent_again(
     [missing] = retrieve["missing"]
     assert (missing["sop_instance_uid"], missing["state"]) == (refused, "failed")
     assert "0x0122 SOP class not supported" in missing["detail"]
-    assert len(asked(pacs)) == 1
+    assert len(recorded_requests(pacs)) == 1
     assert [(transaction.committed, transaction.failed) for transaction in transactions(retrieves)] == [
         (6, 1)
     ]

@@ -8,7 +8,7 @@ from shared.contract.events import StoreState, WorkerHeartbeat
 from shared.contract.messages import Progress
 from shared.reading.retrieves import RetrieveJson
 from simulator.behaviour import Fault
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import ct_study, objects, series, study
 from tests.support.services.in_process import free_port
 
@@ -33,7 +33,7 @@ def test_failed_objects_of_a_warning_are_asked_for_again_alone(retrieves: Retrie
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 7, 7)
-    first, second = asked(pacs)
+    first, second = recorded_requests(pacs)
     assert (first.level, first.status) == ("SERIES", 0xB000)
     assert (second.level, sorted(second.keys["SOPInstanceUID"])) == ("IMAGE", failing)
 
@@ -47,7 +47,7 @@ def test_missing_counters_are_no_error(retrieves: Retrieves, scripted_pacs, one)
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 7, 7)
-    assert len(asked(pacs)) == 1
+    assert len(recorded_requests(pacs)) == 1
 
 
 def test_success_of_zero_objects_is_a_failure(retrieves: Retrieves, scripted_pacs, one):
@@ -78,7 +78,7 @@ def test_an_unknown_destination_ends_the_job_with_what_to_enter(retrieves: Retri
     store = retrieves.store
     assert f"AE title {store.ae_title}, host {store.host}, port {store.port}" in retrieve["detail"]
     assert pacs.ae_title in retrieve["detail"]
-    assert len(asked(pacs)) <= 2
+    assert len(recorded_requests(pacs)) <= 2
     assert len(retrieve["missing"]) == len(objects(*studies))
 
 
@@ -97,7 +97,7 @@ def test_a_destination_that_the_pacs_forgets_in_the_middle_leaves_what_arrived(
     assert f"AE title {retrieves.store.ae_title}" in retrieve["detail"]
     assert retrieve["counts"]["arrived"] == len(objects(studies[0]))
     assert {row["reason"] for row in retrieve["missing"]} == {"move_destination_unknown"}
-    assert len(asked(pacs)) == 2
+    assert len(recorded_requests(pacs)) == 2
 
 
 def test_a_pacs_out_of_resources_is_asked_again_after_a_pause(retrieves: Retrieves, scripted_pacs, one):
@@ -109,7 +109,7 @@ def test_a_pacs_out_of_resources_is_asked_again_after_a_pause(retrieves: Retriev
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 7, 7)
-    assert [request.status for request in asked(pacs)] == [0xA702, 0xA702, 0]
+    assert [request.status for request in recorded_requests(pacs)] == [0xA702, 0xA702, 0]
 
 
 def test_an_abort_in_the_middle_leaves_only_the_rest_to_ask_for(retrieves: Retrieves, scripted_pacs, one):
@@ -121,7 +121,7 @@ def test_an_abort_in_the_middle_leaves_only_the_rest_to_ask_for(retrieves: Retri
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 7, 7)
-    rest = {uid for request in asked(pacs)[1:] for uid in request.keys.get("SOPInstanceUID", ())}
+    rest = {uid for request in recorded_requests(pacs)[1:] for uid in request.keys.get("SOPInstanceUID", ())}
     assert len(rest) <= 4
     assert retrieves.moves(retrieve["id"])[0].error == "aborted"
 
@@ -151,7 +151,7 @@ def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scrip
     [row] = retrieve["missing"]
     assert (row["sop_instance_uid"], row["state"], row["reason"]) == (lost, "missing", "not_arrived")
     assert "0x0000" in row["detail"]
-    assert [request.level for request in asked(pacs)] == ["SERIES", "IMAGE", "IMAGE"]
+    assert [request.level for request in recorded_requests(pacs)] == ["SERIES", "IMAGE", "IMAGE"]
 
 
 def test_objects_that_always_fail_end_with_the_words_of_the_pacs(retrieves: Retrieves, scripted_pacs, one):
@@ -200,7 +200,7 @@ def test_lists_that_the_pacs_does_not_take_are_asked_for_one_by_one(
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 4, 4)
-    assert {len(request.keys["SOPInstanceUID"]) for request in asked(pacs)[1:]} == {1}
+    assert {len(request.keys["SOPInstanceUID"]) for request in recorded_requests(pacs)[1:]} == {1}
 
 
 def test_a_pacs_without_the_series_level_is_asked_by_images(retrieves: Retrieves, scripted_pacs):
@@ -238,7 +238,7 @@ def test_a_pacs_that_sends_much_later_is_waited_for_without_asking_again(
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 7, 7)
-    assert len(asked(pacs)) == 1
+    assert len(recorded_requests(pacs)) == 1
 
 
 def test_what_never_comes_is_asked_for_again_after_the_grace_period(retrieves: Retrieves, scripted_pacs, one):
@@ -252,7 +252,7 @@ def test_what_never_comes_is_asked_for_again_after_the_grace_period(retrieves: R
     retrieve = retrieves.run()
     # Then: what the PACS names as failed is not waited for
     assert outcome(retrieve) == ("completed", 7, 7)
-    names = [request.keys.get("SOPInstanceUID", ()) for request in asked(pacs)]
+    names = [request.keys.get("SOPInstanceUID", ()) for request in recorded_requests(pacs)]
     assert sorted(names[1:]) == [(failing,), (lost,)]
 
 
@@ -267,7 +267,7 @@ def test_a_series_without_names_of_which_a_part_came_is_asked_for_again(retrieve
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 3, 3)
-    assert [request.level for request in asked(pacs)] == ["SERIES", "SERIES"]
+    assert [request.level for request in recorded_requests(pacs)] == ["SERIES", "SERIES"]
 
 
 def test_extra_objects_do_not_count(retrieves: Retrieves, scripted_pacs):
@@ -309,7 +309,7 @@ def test_a_pacs_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, 
     retrieves.system.wait_for_end(job_id)
     # Then
     assert outcome(retrieves.system.retrieve_json(job_id)) == ("completed", 7, 7)
-    assert len(asked(again)) == 1
+    assert len(recorded_requests(again)) == 1
 
 
 def test_a_series_of_unknown_size_cut_off_each_time_is_incomplete(retrieves: Retrieves, scripted_pacs):
@@ -338,7 +338,7 @@ def test_receipts_count_while_the_move_is_under_way(retrieves: Retrieves, script
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 6, 6)
-    assert len(asked(pacs)) == 1
+    assert len(recorded_requests(pacs)) == 1
     events = retrieves.system.published(Progress)
     counts = [event.counts["arrived"] for event in events]
     assert any(0 < count < 6 for count in counts), counts

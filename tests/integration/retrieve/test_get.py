@@ -13,7 +13,7 @@ from shared.contract.messages import CancelJob, Progress
 from shared.database.models import Node, QueryObject
 from shared.dicom.sop_classes import STUDY_ROOT_GET
 from simulator.behaviour import Fault
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.storage_scp import StoreScp
 from tests.support.peers.studies import objects, series, study
 from tests.support.services.in_process import free_port
@@ -48,8 +48,8 @@ def test_objects_go_to_our_store_which_the_pacs_does_not_know(retrieves: Retriev
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
     assert set(retrieves.objects(retrieve["id"])) == objects(one)
-    assert [request.level for request in asked(pacs, "get")] == ["SERIES"]
-    assert not asked(pacs)
+    assert [request.level for request in recorded_requests(pacs, "get")] == ["SERIES"]
+    assert not recorded_requests(pacs)
 
 
 def test_the_answers_of_another_store_are_the_receipts(
@@ -138,7 +138,7 @@ def half_a_pacs():
 
 
 @pytest.mark.parametrize(
-    ("offered", "said"),
+    ("offered", "problem"),
     [
         ([], "HALF does not offer C-GET; choose C-MOVE"),
         ([STUDY_ROOT_GET], "HALF offers C-GET, and would send no"),
@@ -146,7 +146,7 @@ def half_a_pacs():
     ids=["no_c_get", "no_role"],
 )
 def test_a_pacs_that_cannot_be_fetched_from_is_named_at_once(
-    retrieves: Retrieves, half_a_pacs, one, offered, said
+    retrieves: Retrieves, half_a_pacs, one, offered, problem
 ):
     # Given
     system = retrieves.system
@@ -161,7 +161,7 @@ def test_a_pacs_that_cannot_be_fetched_from_is_named_at_once(
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["failure"]) == ("failed", "context_not_accepted")
-    assert said in retrieve["detail"]
+    assert problem in retrieve["detail"]
     assert {row["reason"] for row in retrieve["missing"]} == {"context_not_accepted"}
 
 
@@ -190,9 +190,9 @@ def test_cancelling_ends_the_get_and_keeps_what_arrived(retrieves: Retrieves, sc
     # When
     retrieves.system.command(CancelJob(job_id=job_id))
     retrieves.system.wait_for_end(job_id)
-    wait_until(lambda: bool(asked(pacs, "get")))
+    wait_until(lambda: bool(recorded_requests(pacs, "get")))
     # Then
-    assert asked(pacs, "get")[0].status == 0xFE00
+    assert recorded_requests(pacs, "get")[0].status == 0xFE00
     assert retrieves.system.status(job_id) == "cancelled"
     sent = pacs.witness.objects_sent
     wait_until(lambda: retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == sent)

@@ -19,7 +19,7 @@ from shared.dicom.tls import PeerTls
 from shared.nodes.peers import own_store_of, peer_of, timeouts_of
 from shared.settings import Settings
 from tests.integration.store.test_tls import certificate
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import objects, series, study
 from tests.support.services.in_process import System
 
@@ -85,7 +85,7 @@ def test_objects_that_are_fetched_over_tls_arrive_over_tls(secure_system, tls_pa
     assert retrieve["counts"]["arrived"] == 7
     stored = {path.stem for path in secure_system.settings.objects_dir.glob("*/*/*.dcm")}
     assert stored == objects(one)
-    assert [request.level for request in asked(tls_pacs, "get")] == ["SERIES"]
+    assert [request.level for request in recorded_requests(tls_pacs, "get")] == ["SERIES"]
 
 
 def test_nothing_is_fetched_from_a_pacs_that_is_not_the_one_that_is_known(secure_system, tls_pacs, files):
@@ -96,8 +96,8 @@ def test_nothing_is_fetched_from_a_pacs_that_is_not_the_one_that_is_known(secure
         open_get_association(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts_of(secure_system.settings))
     # Then
     assert caught.value.associating
-    assert caught.value.outcome is not Outcome.ANSWERS
-    assert asked(tls_pacs, "get") == []
+    assert caught.value.outcome is not Outcome.RESPONDS
+    assert recorded_requests(tls_pacs, "get") == []
 
 
 def test_a_store_whose_certificate_is_not_ours_gets_nothing(secure_system, tls_pacs, files, one):
@@ -112,12 +112,12 @@ def test_a_store_whose_certificate_is_not_ours_gets_nothing(secure_system, tls_p
         tls=PeerTls(files["pacs"][0], *files["store"]),
     )
     store = replace(own_store_of(secure_system.settings), tls=PeerTls(files["other"][0], *files["store"]))
-    link = open_get_association(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts)
+    association = open_get_association(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts)
     identifier = move_identifier("SERIES", [one.study_instance_uid], [one.series[0].series_instance_uid])
     # When
     with pytest.raises(PeerError):
-        link.c_get(identifier, store, timeouts)
-    link.release()
+        association.c_get(identifier, store, timeouts)
+    association.release()
     # Then
-    assert asked(tls_pacs, "get") == []
+    assert recorded_requests(tls_pacs, "get") == []
     assert not list(secure_system.settings.objects_dir.glob("*/*/*.dcm"))

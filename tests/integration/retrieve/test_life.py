@@ -16,7 +16,7 @@ from shared.database.models import Node, RetrieveTask
 from shared.dicom.association import sub_operations
 from shared.nodes.nodes import remove_node
 from simulator.transfer.c_move import MoveScp
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import series, study
 from tests.support.waiting import wait_until
 
@@ -103,9 +103,9 @@ def test_cancelling_ends_the_move_and_keeps_what_arrived(ready):
     # When
     retrieves.system.command(CancelJob(job_id=job_id))
     retrieves.system.wait_for_end(job_id)
-    wait_until(lambda: bool(asked(pacs)))
+    wait_until(lambda: bool(recorded_requests(pacs)))
     # Then
-    assert asked(pacs)[0].status == 0xFE00
+    assert recorded_requests(pacs)[0].status == 0xFE00
     retrieve = retrieves.system.retrieve_json(job_id)
     assert retrieve["status"] == "cancelled"
     sent = pacs.witness.objects_sent
@@ -128,9 +128,9 @@ def test_a_pacs_that_sends_fast_is_cancelled_too(retrieves: Retrieves, scripted_
     # When
     retrieves.system.command(CancelJob(job_id=job_id))
     retrieves.system.wait_for_end(job_id)
-    wait_until(lambda: bool(asked(pacs, by)))
+    wait_until(lambda: bool(recorded_requests(pacs, by)))
     # Then
-    assert asked(pacs, by)[0].status == 0xFE00
+    assert recorded_requests(pacs, by)[0].status == 0xFE00
     assert retrieves.system.status(job_id) == "cancelled"
 
 
@@ -178,8 +178,8 @@ def test_progress_is_told_while_a_move_runs(ready):
     # When
     retrieves.run()
     # Then
-    told = [event.counts["reported_completed"] for event in retrieves.system.published(Progress)]
-    assert any(0 < number < 40 for number in told)
+    reported = [event.counts["reported_completed"] for event in retrieves.system.published(Progress)]
+    assert any(0 < number < 40 for number in reported)
 
 
 def test_a_task_that_is_taken_from_its_worker_counts_once(ready):
@@ -202,8 +202,10 @@ def test_a_task_that_is_taken_from_its_worker_counts_once(ready):
         40,
         40,
     )
-    wait_until(lambda: len(asked(pacs)) >= 2)
-    rest = [len(request.keys["SOPInstanceUID"]) for request in asked(pacs) if request.level == "IMAGE"]
+    wait_until(lambda: len(recorded_requests(pacs)) >= 2)
+    rest = [
+        len(request.keys["SOPInstanceUID"]) for request in recorded_requests(pacs) if request.level == "IMAGE"
+    ]
     assert 0 < sum(rest) <= 35
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from shared.nodes.nodes import edit_node, find_node, node_json, parse_node
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import ct_study, objects
 
 
@@ -53,4 +53,4 @@ def test_moves_that_wait_for_their_minute_are_not_sent_again(retrieves: Retrieve
     ]
     assert retrieve["status"] == "completed"
     assert max(Counter(sent).values()) == 1
-    assert {request.operation for request in asked(pacs)} == {"move"}
+    assert {request.operation for request in recorded_requests(pacs)} == {"move"}

@@ -13,7 +13,7 @@ from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import timeouts_of
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import objects, sr_only_study
 
 
@@ -46,7 +46,7 @@ def test_a_node_that_takes_lists_across_studies_gets_one_request(retrieves: Retr
     pool.close()
     # Then
     assert follows == []
-    [request] = asked(pacs)
+    [request] = recorded_requests(pacs)
     assert len(request.keys["SeriesInstanceUID"]) == 10
     assert set(retrieves.objects(job_id)) == objects(*studies)
     with system.database.read() as session:

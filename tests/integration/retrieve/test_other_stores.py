@@ -6,7 +6,7 @@ import pytest
 
 from shared.contract.messages import ObjectReference, ObjectsStored, RegisterObjects, StoredObject
 from simulator.behaviour import Fault
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.query_store import QueryableStore
 from tests.support.peers.storage_scp import StoreScp
 from tests.support.peers.studies import objects, series, study
@@ -127,7 +127,7 @@ def test_objects_that_another_store_makes_known_are_receipts(
         for instance in member.instances
     }
 
-    def told(uid: str) -> int:
+    def status_of(uid: str) -> int:
         if by_event:
             stored = StoredObject(**references[uid].model_dump())
             system.publisher.event(ObjectsStored(store_ae_title="STORE", objects=[stored]), "objects")
@@ -135,13 +135,13 @@ def test_objects_that_another_store_makes_known_are_receipts(
             system.command(RegisterObjects(objects=[references[uid]]))
         return 0x0000
 
-    store_scp.status_for = told
+    store_scp.status_for = status_of
     # When
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 7)
     assert retrieve["verification"] in ("receipts", "reported")
-    assert len(asked(pacs)) == 1
+    assert len(recorded_requests(pacs)) == 1
 
 
 def test_what_the_pacs_reported_once_stands_though_nobody_knows_which(

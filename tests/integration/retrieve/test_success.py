@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.contract.messages import Accepted
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import (
     DAY,
     ct_study,
@@ -29,7 +29,10 @@ def test_whole_series_come_by_one_move_for_each_study(retrieves: Retrieves, scri
     assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(objects(*studies))
     assert retrieve["counts"]["reported_completed"] == len(objects(*studies))
     assert retrieve["verification"] == "receipts"
-    assert [(request.level, request.status) for request in asked(pacs)] == [("SERIES", 0), ("SERIES", 0)]
+    assert [(request.level, request.status) for request in recorded_requests(pacs)] == [
+        ("SERIES", 0),
+        ("SERIES", 0),
+    ]
     assert set(retrieves.objects(retrieve["id"])) == objects(*studies)
     assert [move.completed for move in retrieves.moves(retrieve["id"])] == [
         len(objects(entry)) for entry in sorted(studies, key=lambda entry: entry.study_instance_uid)
@@ -47,7 +50,7 @@ def test_single_objects_come_in_a_list_and_nothing_beside_them(retrieves: Retrie
     retrieve = retrieves.run()
     # Then
     assert retrieve["status"] == "completed"
-    [request] = asked(pacs)
+    [request] = recorded_requests(pacs)
     assert (request.level, sorted(request.keys["SOPInstanceUID"])) == ("IMAGE", wanted)
     assert pacs.witness.objects_sent == 3
 
@@ -62,7 +65,7 @@ def test_series_without_known_names_are_named_before_the_move(retrieves: Retriev
     retrieve = retrieves.run()
     # Then
     assert retrieve["status"] == "completed"
-    assert [request.level for request in asked(pacs, "find")] == ["IMAGE"] * len(one.series)
+    assert [request.level for request in recorded_requests(pacs, "find")] == ["IMAGE"] * len(one.series)
     assert set(retrieves.objects(retrieve["id"])) == objects(one)
     assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(objects(one))
 
@@ -80,7 +83,7 @@ def test_a_series_that_nobody_can_name_counts_by_what_arrives(retrieves: Retriev
     assert (first["status"], first["counts"]["asked"], first["counts"]["arrived"]) == ("completed", 2, 2)
     assert set(retrieves.objects(first["id"])) == objects(one)
     assert (second["status"], second["counts"]["asked"]) == ("completed", 0)
-    assert len(asked(pacs)) == 1
+    assert len(recorded_requests(pacs)) == 1
 
 
 def test_a_second_retrieve_of_what_arrived_completes_without_asking(retrieves: Retrieves, scripted_pacs):
@@ -113,7 +116,7 @@ def test_a_second_retrieve_asks_only_for_what_has_not_arrived(retrieves: Retriev
     assert first["status"] == "incomplete"
     assert {row["sop_instance_uid"] for row in first["missing"]} == set(lost)
     assert (second["status"], second["counts"]["asked"]) == ("completed", 2)
-    assert sorted(asked(pacs)[-1].keys["SOPInstanceUID"]) == lost
+    assert sorted(recorded_requests(pacs)[-1].keys["SOPInstanceUID"]) == lost
 
 
 def test_known_objects_are_asked_for_where_the_query_says_so(retrieves: Retrieves, scripted_pacs):
@@ -157,7 +160,7 @@ def test_many_studies_are_shared_by_two_services(retrieves_on_each_database: Ret
     # Then
     assert retrieve["status"] == "completed"
     assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == 90
-    assert len(asked(pacs)) == 90 + len(lost)
+    assert len(recorded_requests(pacs)) == 90 + len(lost)
     assert len(retrieves.system.endings(retrieve["id"])) == 1
 
 
@@ -173,7 +176,7 @@ def test_the_same_command_twice_is_one_retrieve(retrieves: Retrieves, scripted_p
     retrieves.system.wait_for_end(job_id)
     # Then
     assert retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == len(objects(one))
-    assert len(asked(pacs)) == 1
+    assert len(recorded_requests(pacs)) == 1
     assert {event.job_id for event in retrieves.system.published(Accepted)} == {"retrieve-1"}
 
 

@@ -15,10 +15,10 @@ from tests.support.peers.query_retrieve_scu import FIND, VERIFICATION, Scu
 
 def rejection(scu: Scu) -> tuple[int | None, int | None, int | None] | None:
     """Return result, source and reason of the A-ASSOCIATE-RJ that an association got."""
-    answer = scu.assoc.acceptor.primitive
-    if not scu.assoc.is_rejected or answer is None:
+    response = scu.assoc.acceptor.primitive
+    if not scu.assoc.is_rejected or response is None:
         return None
-    return answer.result, answer.result_source, answer.diagnostic
+    return response.result, response.result_source, response.diagnostic
 
 
 @pytest.mark.parametrize("name", REJECTIONS)

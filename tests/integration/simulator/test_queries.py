@@ -95,16 +95,16 @@ def test_relational_query_is_negotiated(scripted_pacs):
 
 
 @pytest.mark.parametrize(
-    ("effect", "answers", "status"),
+    ("effect", "matches", "status"),
     [("silent", 3, 0x0000), ("refuse_after", 3, 0xA700), ("refuse_at_once", 0, 0xA700), ("warn", 3, 0xB001)],
 )
-def test_cap_ends_the_matches(scripted_pacs, effect, answers, status):
+def test_cap_ends_the_matches(scripted_pacs, effect, matches, status):
     pacs = scripted_pacs(studies(5), cap=3, cap_effect=effect)
 
     with Scu(pacs) as scu:
         found, final = scu.find("STUDY", **STUDY_KEYS)
 
-    assert (len(found), final) == (answers, status)
+    assert (len(found), final) == (matches, status)
 
 
 def test_as_many_studies_as_the_cap_are_no_excess(scripted_pacs):
@@ -239,7 +239,7 @@ def test_fault_strikes_each_match_of_one_study_only(scripted_pacs):
 
     # Then
     others = [study.study_instance_uid for study in made if study.study_instance_uid != ill]
-    assert [[answer.StudyInstanceUID for answer in answers] for answers in found] == [others, others]
+    assert [[match.StudyInstanceUID for match in matches] for matches in found] == [others, others]
     assert series == []
     assert [request.fault for request in pacs.witness.of("find")] == ["drop_answer"] * 3
 
@@ -254,8 +254,8 @@ def test_announced_numbers_can_be_wrong_for_one_study(scripted_pacs):
         found, _ = scu.find("STUDY", StudyInstanceUID=None, NumberOfStudyRelatedSeries=None)
 
     # Then
-    told = {match.StudyInstanceUID: match.NumberOfStudyRelatedSeries for match in found}
-    assert told == {right.study_instance_uid: 2, wrong.study_instance_uid: 4}
+    counted = {match.StudyInstanceUID: match.NumberOfStudyRelatedSeries for match in found}
+    assert counted == {right.study_instance_uid: 2, wrong.study_instance_uid: 4}
 
 
 @pytest.mark.parametrize("effect", ["abort", "never_answer"])
@@ -388,14 +388,14 @@ def test_finds_side_by_side_are_all_complete(scripted_pacs):
     pacs = scripted_pacs(archive)
     counts: list[tuple[int, int | None]] = []
 
-    def ask() -> None:
+    def run_query() -> None:
         with Scu(pacs) as scu:
             for _ in range(3):
                 found, final = scu.find("STUDY", **STUDY_KEYS)
                 counts.append((len(found), final))
 
     # When
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=run_query) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

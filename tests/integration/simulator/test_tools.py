@@ -56,8 +56,8 @@ def test_dcmtk_finds_what_matches(scripted_pacs, tmp_path):
 
     # Then
     assert done.returncode == 0
-    [answer] = [dcmread(path) for path in tmp_path.iterdir()]
-    assert (answer.StudyInstanceUID, answer.StudyDescription) == (study.study_instance_uid, "Schädel, nativ")
+    [read] = [dcmread(path) for path in tmp_path.iterdir()]
+    assert (read.StudyInstanceUID, read.StudyDescription) == (study.study_instance_uid, "Schädel, nativ")
 
 
 def test_dcmtk_moves_into_its_own_store(scripted_pacs, tmp_path):
@@ -148,9 +148,9 @@ def test_program_prints_when_it_listens_and_ends_on_sigterm():
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "word"), [("[pacs]\nport = 'x'", 2, "pacs.port"), ("[pacs", 2, "no TOML")]
+    ("text", "code", "problem"), [("[pacs]\nport = 'x'", 2, "pacs.port"), ("[pacs", 2, "no TOML")]
 )
-def test_program_names_what_is_wrong_with_its_file(tmp_path, text, code, word):
+def test_program_names_what_is_wrong_with_its_file(tmp_path, text, code, problem):
     path = tmp_path / "mine.toml"
     path.write_text(text)
 
@@ -164,7 +164,7 @@ def test_program_names_what_is_wrong_with_its_file(tmp_path, text, code, word):
     )
 
     assert done.returncode == code
-    assert word in done.stderr
+    assert problem in done.stderr
 
 
 def test_program_reports_that_its_port_is_taken(tmp_path):

@@ -47,14 +47,14 @@ def handles() -> int:
 
 def until_closed(connection: socket.socket) -> bytes:
     """Return all that the peer says before it closes."""
-    said = b""
+    received = b""
     with suppress(ConnectionResetError):
         while more := connection.recv(4096):
-            said += more
-    return said
+            received += more
+    return received
 
 
-def told(store: RunningStore, data: bytes) -> bytes:
+def exchanged(store: RunningStore, data: bytes) -> bytes:
     """Send bytes on a connection of their own and return what the store says to them."""
     with socket.create_connection(("127.0.0.1", store.port), timeout=20) as connection:
         with suppress(OSError):
@@ -63,14 +63,14 @@ def told(store: RunningStore, data: bytes) -> bytes:
         return until_closed(connection)
 
 
-def pdu_types(said: bytes) -> list[int]:
+def pdu_types(received: bytes) -> list[int]:
     """Return the types of the PDUs in some bytes; they have to be whole."""
     types, at = [], 0
-    while at < len(said):
-        kind, length = struct.unpack_from(">BxL", said, at)
+    while at < len(received):
+        kind, length = struct.unpack_from(">BxL", received, at)
         types.append(kind)
         at += 6 + length
-    assert at == len(said)
+    assert at == len(received)
     return types
 
 
@@ -131,15 +131,15 @@ def test_a_pdu_of_a_gigabyte_is_refused_before_it_comes(store, kind, length):
         # When
         scu.socket.sendall(struct.pack(">BBL", kind, 0, length) + b"begin")
         # Then it is aborted by the service provider, and the connection closed
-        said = until_closed(scu.socket)
-    assert pdu_types(said) == [7]
-    assert said[8] == 2
+        received = until_closed(scu.socket)
+    assert pdu_types(received) == [7]
+    assert received[8] == 2
     assert store.send(made_object()) == [0]
 
 
 def test_an_association_request_of_a_gigabyte_is_refused_before_it_comes(store):
     # When / Then
-    assert pdu_types(told(store, struct.pack(">BBL", 1, 0, 1 << 30))) == [7]
+    assert pdu_types(exchanged(store, struct.pack(">BBL", 1, 0, 1 << 30))) == [7]
 
 
 def test_a_fragment_of_a_gigabyte_in_a_small_pdu_is_refused(store):
@@ -161,8 +161,8 @@ def test_a_command_set_without_end_is_refused(store):
             for _ in range(1000):
                 scu.send_fragments(number, 1, bytes(scu.max_fragment), last=False)
         # Then
-        said = until_closed(scu.socket)
-    assert pdu_types(said) in ([7], [])  # what it said may be lost where bytes were still under way
+        received = until_closed(scu.socket)
+    assert pdu_types(received) in ([7], [])  # what it said may be lost where bytes were still under way
 
 
 def test_an_element_of_a_gigabyte_in_a_command_set_is_refused(store):
@@ -190,9 +190,9 @@ def test_an_element_of_a_gigabyte_in_a_data_set_is_refused_and_the_association_g
 @bounded
 def test_whatever_comes_first_is_answered_with_whole_pdus_and_an_end(store, data, kind):
     # Given / When
-    said = told(store, pdu(kind, data))
+    received = exchanged(store, pdu(kind, data))
     # Then
-    assert set(pdu_types(said)) <= {2, 3, 7}
+    assert set(pdu_types(received)) <= {2, 3, 7}
 
 
 @given(
@@ -207,9 +207,9 @@ def test_a_changed_byte_anywhere_harms_only_its_own_association(store, position,
     stream = bytearray(conversation(one))
     stream[position % len(stream)] = value
     # When
-    said = told(store, bytes(stream[: None if cut is None else cut % len(stream)]))
+    received = exchanged(store, bytes(stream[: None if cut is None else cut % len(stream)]))
     # Then what is said are whole PDUs of the standard
-    assert set(pdu_types(said)) <= {2, 3, 4, 6, 7}
+    assert set(pdu_types(received)) <= {2, 3, 4, 6, 7}
 
 
 @given(
@@ -241,14 +241,14 @@ def test_after_all_of_that_the_store_still_stores(store):
 
 def conversation(one: DicomObject) -> bytes:
     """Return all that a sender says to store an object, from its request to its release."""
-    scu, said = Scu(0, [CT_EXPLICIT]), Recorded()
+    scu, received = Scu(0, [CT_EXPLICIT]), Recorded()
     # All that is used of a socket.
-    scu.socket = said  # type: ignore[assignment]
-    said.sendall(pdu(1, scu.request()))
+    scu.socket = received  # type: ignore[assignment]
+    received.sendall(pdu(1, scu.request()))
     scu.send_fragments(1, 1, scu.command(CT, one.sop_instance_uid))
     scu.send_fragments(1, 0, one.data_set)
-    said.sendall(pdu(5, bytes(4)))
-    return bytes(said.data)
+    received.sendall(pdu(5, bytes(4)))
+    return bytes(received.data)
 
 
 class Recorded:

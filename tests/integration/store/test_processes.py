@@ -68,8 +68,8 @@ def process(installation: Installation, services: list[Running]) -> Running:
 def get(installation: Installation, path: str) -> tuple[int, str]:
     port = int(installation.environment["DOSEQR_HEALTH_PORT"]) + 3
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-            return answer.status, answer.read().decode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as response:
+            return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
 
@@ -175,10 +175,10 @@ def test_all_killed_at_once_lose_nothing_acknowledged(installation, process, ser
     # Then what was acknowledged is there, known and announced
     assert_kept(installation, senders.acknowledged)
     uids = {stored.sop_instance_uid for stored in senders.acknowledged}
-    with observed(installation) as seen:
+    with observed(installation) as observer:
 
         def announced() -> set[str]:
-            with seen.database.read() as session:
+            with observer.database.read() as session:
                 known = select(StoredObject.sop_instance_uid).where(StoredObject.announced_at.is_not(None))
                 return set(session.scalars(known))
 

@@ -28,11 +28,11 @@ def connected(port: int) -> socket.socket:
 
 
 def until_closed(connection: socket.socket) -> bytes:
-    said = b""
+    received = b""
     with suppress(ConnectionResetError):
         while more := connection.recv(4096):
-            said += more
-    return said
+            received += more
+    return received
 
 
 def trickle(connection: socket.socket, data: bytes, every_s: float) -> bool:

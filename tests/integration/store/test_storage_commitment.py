@@ -34,7 +34,7 @@ def store(tmp_path_factory) -> Iterator[RunningStore]:
         yield running
 
 
-def asked(store: RunningStore, state: str = "asked") -> str:
+def requested_commitment(store: RunningStore, state: str = "asked") -> str:
     """Let a retrieve have asked for a commitment; return its transaction."""
     uid = new_transaction_uid()
     with store.database.write() as session:
@@ -60,7 +60,7 @@ def kept(store: RunningStore, uid: str) -> CommitmentReport | None:
 @pytest.mark.parametrize("role", [True, False], ids=["as SCP", "without a role"])
 def test_a_report_on_what_was_asked_is_kept(store, role):
     # Given
-    uid = asked(store)
+    uid = requested_commitment(store)
     report = report_data_set(uid, {"1.2.3": CT}, {"1.2.4": 0x0112})
     # When
     status = send_report(store.port, report, FAILURES_EXIST, calling_ae_title="ARCHIVE", role=role)
@@ -73,7 +73,7 @@ def test_a_report_on_what_was_asked_is_kept(store, role):
 
 def test_the_first_of_two_reports_counts(store):
     # Given
-    uid = asked(store)
+    uid = requested_commitment(store)
     send_report(store.port, report_data_set(uid, {"1.2.3": CT}, {}), ALL_COMMITTED)
     # When
     status = send_report(store.port, report_data_set(uid, {}, {"1.2.3": 0x0110}), FAILURES_EXIST)
@@ -87,7 +87,7 @@ def test_the_first_of_two_reports_counts(store):
 @pytest.mark.parametrize("state", ["answered", "unanswered", "refused"])
 def test_a_late_report_is_answered_and_not_kept(store, state):
     # Given
-    uid = asked(store, state)
+    uid = requested_commitment(store, state)
     # When
     status = send_report(store.port, report_data_set(uid, {"1.2.3": CT}, {}), ALL_COMMITTED)
     # Then
@@ -169,7 +169,7 @@ def test_nonsense_is_refused_and_the_store_goes_on(store, field, data_set, event
 
 def test_a_report_in_the_context_of_a_storage_class_is_refused(store):
     # Given
-    report = encode(report_data_set(asked(store), {}, {}), False, True)
+    report = encode(report_data_set(requested_commitment(store), {}, {}), False, True)
     with store.scu(CT_EXPLICIT) as scu:
         context_id = scu.accepted[CT_EXPLICIT][0]
         # When

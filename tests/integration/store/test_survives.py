@@ -493,11 +493,11 @@ def test_a_stop_does_not_wait_for_a_connection_that_says_nothing(tmp_path):
 
 def test_nothing_depends_on_the_clock_of_the_wall(tmp_path, monkeypatch):
     # Given a clock that jumps back an hour with every look
-    looks = iter(range(1_000_000))
+    numbers = iter(range(1_000_000))
     now = datetime(2026, 3, 1, tzinfo=UTC)
 
     def clock() -> datetime:
-        return now - timedelta(hours=next(looks))
+        return now - timedelta(hours=next(numbers))
 
     monkeypatch.setattr(group_commit.GroupCommit.__init__, "__kwdefaults__", {"clock": clock})
     monkeypatch.setattr(

@@ -71,12 +71,12 @@ def test_only_senders_with_a_certificate_of_ours_are_let_in(certificates, tmp_pa
             assert made_object(1).send(scu) == 0
 
 
-@pytest.mark.parametrize("asks_for_certificates", [False, True])
-def test_our_own_echo_reaches_a_store_that_speaks_tls_only(certificates, tmp_path, asks_for_certificates):
+@pytest.mark.parametrize("requires_certificates", [False, True])
+def test_our_own_echo_reaches_a_store_that_speaks_tls_only(certificates, tmp_path, requires_certificates):
     # Given
     (cert, key), _ = certificates
     files = {"store_tls_cert": cert, "store_tls_key": key}
-    if asks_for_certificates:
+    if requires_certificates:
         files["store_tls_client_ca"] = cert
     with running_store(tmp_path / "data", **files) as store:
         # When

@@ -14,7 +14,7 @@ def check_row(row: QueryRow, desk: Desk) -> None:
     # Given
     right = desk.right() if row.criteria == CRITERIA else None
     # When
-    query = desk.ask(row.traits, row.faults, criteria=row.criteria, learned=row.learned)
+    query = desk.run_query(row.traits, row.faults, criteria=row.criteria, learned=row.learned)
     # Then
     assert query["status"] in row.statuses
     assert row.failure is None or query["failure"] == row.failure

@@ -20,7 +20,7 @@ from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest
 from tests.matrix.retrieve.moves import ROWS, Case, Row
 from tests.matrix.rows import name_of
-from tests.support.jobs.retrieves import Retrieves, asked
+from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.query_store import QueryableStore
 from tests.support.peers.storage_scp import StoreScp
 from tests.support.peers.studies import series, study
@@ -92,18 +92,18 @@ def a_store(stack: ExitStack, row: Row, case: Case, house: Retrieves, number: in
     stack.callback(store.stop)
     left = Counter({case.kept[place]: 1 for place in row.store_refuses})
 
-    def answer(uid: str) -> int:
+    def status_of(uid: str) -> int:
         refused = left[uid] > 0
         if refused and not row.store_refuses_always:
             left[uid] -= 1
         return row.store_refuses[case.kept.index(uid)] if refused else 0x0000
 
-    store.status_for = answer
+    store.status_for = status_of
     return house.system.add_store(f"store-{number}", "127.0.0.1", store.port, store.ae_title), store
 
 
-def requests_of(pacs: ScriptedPacs) -> list[str]:
-    return [written(request) for request in asked(pacs)]
+def written_requests(pacs: ScriptedPacs) -> list[str]:
+    return [written(request) for request in recorded_requests(pacs)]
 
 
 def written(request: RecordedRequest) -> str:
@@ -130,8 +130,8 @@ def test_a_behaviour_leads_to_the_right_ledger_and_end(houses: Callable[[Row], R
     lost = {case.kept[place] for place in row.lost}
     ledger = house.objects(retrieve["id"])
     if row.requests is not None:
-        assert requests_of(pacs) == row.requests.split()
-    assert len(asked(pacs)) <= row.at_most
+        assert written_requests(pacs) == row.requests.split()
+    assert len(recorded_requests(pacs)) <= row.at_most
     assert (retrieve["status"], retrieve["failure"]) == (row.status, row.failure)
     assert set(ledger) == set(case.kept)
     assert {uid for uid, entry in ledger.items() if entry.state != "arrived"} == lost

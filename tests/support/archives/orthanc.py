@@ -63,7 +63,7 @@ class Orthanc:
         log = self.log.open("wb")
         self._process = subprocess.Popen([self._program, str(path)], stdout=log, stderr=log)
         log.close()
-        wait_until(self._answers)
+        wait_until(self._responds)
 
     def stop(self) -> None:
         """End it."""
@@ -71,7 +71,7 @@ class Orthanc:
             self._process.terminate()
             self._process.wait(30)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             return bool(self.get("/system"))
         except urllib.error.URLError:

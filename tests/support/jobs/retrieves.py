@@ -131,7 +131,7 @@ class Retrieves:
             return session.get_one(Retrieve, job_id)
 
 
-def asked(pacs: ScriptedPacs, operation: str = "move") -> list[RecordedRequest]:
+def recorded_requests(pacs: ScriptedPacs, operation: str = "move") -> list[RecordedRequest]:
     """Return the requests of one kind that a PACS got, in their order."""
     # They are recorded when they end.
     requests = sorted(pacs.witness.requests, key=lambda request: request.number)

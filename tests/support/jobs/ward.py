@@ -222,7 +222,7 @@ class Desk:
         self.system.wait_for_end(job_id, timeout_s)
         return self.system.query_json(job_id)
 
-    def ask(
+    def run_query(
         self,
         traits: Mapping[str, Any],
         faults: Iterable[Fault] = (),
@@ -244,7 +244,7 @@ class Desk:
     def right(self) -> dict[str, Any]:
         """Return the decisions for a PACS without faults; it is queried once."""
         if self._right is None:
-            query = self.ask({})
+            query = self.run_query({})
             assert check_against_truth(query, WARD) == set()
             self._right = judged_of(query)
         return self._right

@@ -74,7 +74,7 @@ class StrangePacs:
                 self.reply(connection)
 
 
-def says(*pdus: bytes) -> Callable[[socket.socket], None]:
+def respond_with(*pdus: bytes) -> Callable[[socket.socket], None]:
     return lambda connection: connection.sendall(b"".join(pdus))
 
 

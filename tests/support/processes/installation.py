@@ -240,11 +240,11 @@ def observed(installation: Installation) -> Iterator[Observed]:
     database, broker = Database(settings.database), RabbitBroker(settings.amqp_url, settings.amqp_prefix)
     try:
         broker.declare()
-        seen = Observed(settings, broker, database)
+        observer = Observed(settings, broker, database)
         try:
-            yield seen
+            yield observer
         finally:
-            seen.close()
+            observer.close()
     finally:
         broker.close()
         database.close()

@@ -64,13 +64,13 @@ def problem(response: TestResponse, status: int, field: str | None = None) -> di
     """Assert that a response is a problem of this status and field; return it."""
     assert response.status_code == status, response.text
     assert response.mimetype == "application/problem+json"
-    told: dict[str, Any] = json.loads(response.text)
-    assert told["status"] == status
-    assert told["detail"]
-    assert told["advice"]
+    body: dict[str, Any] = json.loads(response.text)
+    assert body["status"] == status
+    assert body["detail"]
+    assert body["advice"]
     if field is not None:
-        assert told.get("field") == field, told
-    return told
+        assert body.get("field") == field, body
+    return body
 
 
 def operation_of(method: str, path: str) -> Operation | None:
@@ -92,13 +92,15 @@ def check_against_document(method: str, path: str, response: TestResponse) -> No
         return
     described = DOCUMENT["paths"][PREFIX + operation.path][method.lower()]["responses"]
     assert str(response.status_code) in described, (method, path, response.status)
-    answer = described[str(response.status_code)]
-    if "$ref" in answer:
-        answer = DOCUMENT["components"]["responses"][answer["$ref"].rpartition("/")[2]]
-    if "content" not in answer:
+    documented = described[str(response.status_code)]
+    if "$ref" in documented:
+        documented = DOCUMENT["components"]["responses"][documented["$ref"].rpartition("/")[2]]
+    if "content" not in documented:
         assert response.data == b""
         return
-    schema = json.loads(json.dumps(answer["content"][response.mimetype]["schema"]).replace('"#/', '"doc:#/'))
+    schema = json.loads(
+        json.dumps(documented["content"][response.mimetype]["schema"]).replace('"#/', '"doc:#/')
+    )
     jsonschema.Draft202012Validator(schema, registry=_REGISTRY).validate(response.json)
 
 

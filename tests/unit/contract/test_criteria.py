@@ -115,7 +115,7 @@ def test_requested_types_come_in_the_order_of_precedence():
 
 
 @pytest.mark.parametrize(
-    ("fields", "field", "words"),
+    ("fields", "field", "problem"),
     [
         ({"types": []}, "types", "at least one of CT, MG, FL, DX, NM, SR"),
         ({"types": [""]}, "types", "at least one"),
@@ -165,13 +165,13 @@ def test_requested_types_come_in_the_order_of_precedence():
         ({"date_form": "2024-01-01"}, "date_form", "not a known field"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_field(fields, field, words):
+def test_what_is_wrong_is_named_with_its_field(fields, field, problem):
     # When
     with pytest.raises(InvalidInputError) as caught:
         criteria(**fields)
     # Then
     assert caught.value.field == field
-    assert words in caught.value.problem
+    assert problem in caught.value.problem
 
 
 def test_a_field_is_named_below_its_prefix():
@@ -261,13 +261,13 @@ def test_a_from_alone_after_today_is_refused():
 
 days = st.one_of(st.none(), st.dates())
 minutes = st.times().map(lambda t: t.replace(second=0, microsecond=0))
-words = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=20)
 
 
 @given(
     types=st.lists(st.sampled_from(list(CODES)), min_size=1),
     bounds=st.one_of(st.tuples(days, st.none()), st.lists(st.dates(), min_size=2, max_size=2).map(sorted)),
-    terms=st.lists(words, max_size=5),
+    terms=st.lists(texts, max_size=5),
     flags=st.lists(st.booleans(), min_size=4, max_size=4),
 )
 def test_criteria_survive_json(types, bounds, terms, flags):

@@ -53,9 +53,9 @@ def test_each_event_is_told_with_its_routing_keys_and_fields(event: type[Event])
 
 def test_nothing_is_told_that_is_no_message():
     # When
-    told = set(re.findall(r"doseqr\.(?:command|event)\.[a-z.]+\.v\d+", PAGE))
+    documented = set(re.findall(r"doseqr\.(?:command|event)\.[a-z.]+\.v\d+", PAGE))
     # Then
-    assert told == {payload.TYPE for payload in (*COMMANDS, *EVENTS)}
+    assert documented == {payload.TYPE for payload in (*COMMANDS, *EVENTS)}
 
 
 def test_each_exchange_and_queue_is_told():
@@ -64,9 +64,9 @@ def test_each_exchange_and_queue_is_told():
     made = {names.commands, names.events, names.dead_letter_exchange, names.queue(DEAD_LETTERS)}
     # When
     (table,) = re.findall(r"\| name \| what it is \|\n(.*?)\n\n", PAGE, re.DOTALL)
-    told = {name for name in names_in(table) if name.startswith("doseqr.")}
+    documented = {name for name in names_in(table) if name.startswith("doseqr.")}
     # Then
-    assert told == made | {names.queue(spec.name) for spec in QUEUES}
+    assert documented == made | {names.queue(spec.name) for spec in QUEUES}
     assert f"`{REASON_HEADER}`" in PAGE
     assert DELIVERY_LIMIT == 20
     assert "twenty deliveries" in PAGE

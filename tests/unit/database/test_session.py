@@ -58,13 +58,13 @@ def test_an_error_rolls_back_and_the_next_transaction_works(database):
 def test_a_writer_that_waits_too_long_is_told_so(database, monkeypatch):
     # Given
     monkeypatch.setattr("shared.database.session.BUSY_TIMEOUT_S", 0.05)
-    told = []
+    errors = []
 
     def write() -> None:
         try:
             insert(database, 1)
         except DatabaseAwayError as error:
-            told.append(str(error))
+            errors.append(str(error))
 
     # When another one is in the middle
     with database.transaction():
@@ -72,7 +72,7 @@ def test_a_writer_that_waits_too_long_is_told_so(database, monkeypatch):
         thread.start()
         thread.join()
     # Then
-    assert told == ["database: another transaction takes too long"]
+    assert errors == ["database: another transaction takes too long"]
     insert(database, 2)
     assert numbers(database) == {2}
 

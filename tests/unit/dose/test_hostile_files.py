@@ -66,11 +66,11 @@ def test_a_file_that_ends_early_is_told_or_not_readable(tmp_path, kept):
     path.write_bytes(whole.getvalue()[: int(len(whole.getvalue()) * kept)])
     # When
     try:
-        told = str(read_summary(path).kind)
+        result = str(read_summary(path).kind)
     except UnreadableReportError as error:
-        told = str(error)
+        result = str(error)
     # Then
-    assert told in {"ct", "other", "malformed", "no_content"}
+    assert result in {"ct", "other", "malformed", "no_content"}
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -85,11 +85,11 @@ def test_flipped_bytes_never_raise_anything_else(tmp_path, seed):
     path.write_bytes(bytes(data))
     # When
     try:
-        told = str(read_summary(path).kind)
+        result = str(read_summary(path).kind)
     except UnreadableReportError as error:
-        told = str(error)
+        result = str(error)
     # Then
-    assert told
+    assert result
 
 
 def test_a_deflated_report_is_not_inflated(tmp_path):

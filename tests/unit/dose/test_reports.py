@@ -86,16 +86,16 @@ def test_the_total_is_that_of_the_events():
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "told"),
+    ("value", "unit", "converted"),
     [("0.0001", "Gy.m2", 1.0), ("25", "dGy.cm2", 2.5), ("120", "cGy.cm2", 1.2), ("3", "Gy.cm2", 3.0)],
 )
-def test_dose_area_products_are_told_in_one_unit(value, unit, told):
+def test_dose_area_products_are_told_in_one_unit(value, unit, converted):
     # Given
     ds = container("113701", container("113702", number("113722", value, unit)))
     # When
     (figure,) = summary_of(ds).figures
     # Then
-    assert (figure.value, figure.unit) == (told, "Gy.cm2")
+    assert (figure.value, figure.unit) == (converted, "Gy.cm2")
 
 
 @pytest.mark.parametrize(
@@ -292,9 +292,9 @@ def test_nothing_of_the_patient_is_taken_over():
     name.PersonName = "Somebody^Very^Private"
     ds.ContentSequence.append(name)
     # When
-    told = str(summary_of(ds).to_json())
+    text = str(summary_of(ds).to_json())
     # Then
-    assert "Somebody" not in told
+    assert "Somebody" not in text
 
 
 _LEAVES = st.one_of(st.none(), st.text(max_size=5), st.integers(), st.floats())
@@ -325,8 +325,8 @@ def test_whatever_a_tree_holds_it_is_told_or_not_readable(tree):
     try:
         summary = summary_of(ds)
     except UnreadableReportError as error:
-        told = str(error)
+        text = str(error)
     else:
-        told = summary.kind
+        text = summary.kind
     # Then
-    assert told
+    assert text

@@ -21,16 +21,16 @@ ENVELOPE = {"specversion": "1.0", "id": "mine-1", "source": "/test", "type": "do
 def rejection_of(body: bytes, message_id: str = "") -> tuple[str, Rejected]:
     """Return routing key and payload of the answer to a message that is no command."""
     broker = MemoryBroker()
-    answers: list[Message] = []
-    broker.subscribe(["command.#"], answers.append)
+    events: list[Message] = []
+    broker.subscribe(["command.#"], events.append)
     router = CommandRouter({}, Publisher(broker, "test"))
     with pytest.raises(InvalidInputError):
         router(Message("echo", body, message_id), False)
-    wait_until(lambda: bool(answers))
+    wait_until(lambda: bool(events))
     broker.close()
-    _, answer = decode_event(answers[0])
-    assert isinstance(answer, Rejected)
-    return answers[0].routing_key, answer
+    _, event = decode_event(events[0])
+    assert isinstance(event, Rejected)
+    return events[0].routing_key, event
 
 
 @pytest.mark.parametrize(
@@ -46,19 +46,19 @@ def test_sender_is_answered_under_the_id_in_its_message(change, field):
     # Given
     body = json.dumps({**ENVELOPE, **change}).encode()
     # When
-    routing_key, answer = rejection_of(body)
+    routing_key, event = rejection_of(body)
     # Then
     assert routing_key == "command.rejected.mine-1"
-    assert (answer.command_id, answer.field) == ("mine-1", field)
-    assert answer.command_type == {**ENVELOPE, **change}["type"]
+    assert (event.command_id, event.field) == ("mine-1", field)
+    assert event.command_type == {**ENVELOPE, **change}["type"]
 
 
 def test_what_cannot_be_read_is_answered_under_the_id_of_its_properties():
     # When
-    routing_key, answer = rejection_of(b"\xff no JSON", "theirs-1")
+    routing_key, event = rejection_of(b"\xff no JSON", "theirs-1")
     # Then
     assert routing_key == "command.rejected.theirs-1"
-    assert (answer.command_id, answer.command_type, answer.field) == ("theirs-1", "", "")
+    assert (event.command_id, event.command_type, event.field) == ("theirs-1", "", "")
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_what_cannot_be_read_is_answered_under_the_id_of_its_properties():
 )
 def test_message_without_a_usable_id_is_answered_without_one(body):
     # When
-    routing_key, answer = rejection_of(body)
+    routing_key, event = rejection_of(body)
     # Then
     assert routing_key == "command.rejected"
-    assert answer.command_id == ""
+    assert event.command_id == ""
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_what_no_database_can_hold_is_rejected_by_its_field(data, field):
     # Given
     body = json.dumps({**ENVELOPE, "type": RunQuery.TYPE, "data": data}).encode()
     # When
-    _, answer = rejection_of(body)
+    _, event = rejection_of(body)
     # Then
-    assert answer.field == field
+    assert event.field == field
 
 
 @pytest.mark.parametrize("task_id", [0, -1, 2**31, 10**30])
@@ -115,17 +115,17 @@ def test_a_task_with_an_impossible_id_is_malformed(task_id):
 
 def test_an_unknown_type_lists_only_public_types():
     # When
-    _, answer = rejection_of(json.dumps({**ENVELOPE, "type": "doseqr.command.dance.v1"}).encode())
+    _, event = rejection_of(json.dumps({**ENVELOPE, "type": "doseqr.command.dance.v1"}).encode())
     # Then
-    assert RunQuery.TYPE in answer.problem
-    assert RunTask.TYPE not in answer.problem
+    assert RunQuery.TYPE in event.problem
+    assert RunTask.TYPE not in event.problem
 
 
 def test_a_malformed_command_of_two_services_is_rejected_by_one():
     # Given
     broker = MemoryBroker()
-    answers: list[Message] = []
-    broker.subscribe(["command.#"], answers.append)
+    events: list[Message] = []
+    broker.subscribe(["command.#"], events.append)
     body = json.dumps({**ENVELOPE, "type": CancelJob.TYPE, "data": {}}).encode()
     first = CommandRouter({}, Publisher(broker, "first"))
     second = CommandRouter({}, Publisher(broker, "second"), also_read_elsewhere=(CancelJob,))
@@ -134,6 +134,6 @@ def test_a_malformed_command_of_two_services_is_rejected_by_one():
         first(Message("cancel", body, "mine-1"), False)
     second(Message("cancel", body, "mine-1"), False)
     # Then
-    wait_until(lambda: bool(answers))
+    wait_until(lambda: bool(events))
     broker.close()
-    assert len(answers) == 1
+    assert len(events) == 1

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 #: Tells itself to stop again and again, each time at another moment on the way into the wait.
-TOLD_AT_ANY_MOMENT = """
+STOPPED_AT_ANY_MOMENT = """
 import os, signal, threading, time
 from shared.process.stop_signals import stop_on_signals
 stops = 0
@@ -26,7 +26,7 @@ for round_ in range(400):
     stops += 1
 print(stops)
 """
-TOLD_TWICE = """
+STOPPED_TWICE = """
 import os, signal, threading
 from shared.process.stop_signals import stop_on_signals
 stop = threading.Event()
@@ -46,7 +46,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_wait_ends_whenever_the_signal_comes():
     # When
-    done = run(TOLD_AT_ANY_MOMENT)
+    done = run(STOPPED_AT_ANY_MOMENT)
 
     # Then
     assert (done.returncode, done.stdout, done.stderr) == (0, "400\n", "")
@@ -55,7 +55,7 @@ def test_wait_ends_whenever_the_signal_comes():
 @pytest.mark.parametrize(("number", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_second_signal_ends_the_process_at_once(number, code):
     # When
-    done = run(TOLD_TWICE.format(number=number))
+    done = run(STOPPED_TWICE.format(number=number))
 
     # Then
     assert (done.returncode, done.stderr) == (code, "")

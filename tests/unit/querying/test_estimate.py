@@ -41,11 +41,11 @@ def past(**fields: Any) -> Past:
 
 def test_slices_are_those_that_the_query_will_begin_with():
     # Given
-    asked = criteria(30, types=["FL", "DX"])
+    requested = criteria(30, types=["FL", "DX"])
     # When
-    known = estimate(asked, TODAY, NEW, [])
+    known = estimate(requested, TODAY, NEW, [])
     # Then
-    assert known.slices == len(first_tasks(asked, TODAY, NEW)) > 5
+    assert known.slices == len(first_tasks(requested, TODAY, NEW)) > 5
     assert known.days == 30
 
 
@@ -132,25 +132,25 @@ def test_named_studies_are_as_many_as_are_named(fields, slices):
 
 def test_a_part_of_a_day_brings_at_most_what_the_day_brings():
     # Given
-    asked = criteria(1, time_from="0800", time_until="0900")
+    requested = criteria(1, time_from="0800", time_until="0900")
     # When
-    known = estimate(asked, TODAY, NEW, [past()])
+    known = estimate(requested, TODAY, NEW, [past()])
     # Then
     assert known.studies is not None
     assert known.studies.low == 0
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("requested", "text"),
     [
         (criteria(WIDE_DAYS), ""),
         (criteria(WIDE_DAYS + 1), "A wide range stresses"),
         (criteria(0), "Without a first day"),
     ],
 )
-def test_wide_ranges_are_warned_of(asked, said):
-    assert estimate(asked, TODAY, NEW, [past()]).warning.startswith(said)
-    assert bool(estimate(asked, TODAY, NEW, []).warning) == bool(said)
+def test_wide_ranges_are_warned_of(requested, text):
+    assert estimate(requested, TODAY, NEW, [past()]).warning.startswith(text)
+    assert bool(estimate(requested, TODAY, NEW, []).warning) == bool(text)
 
 
 def test_of_all_dates_no_number_of_studies_is_known():
@@ -163,9 +163,9 @@ def test_of_all_dates_no_number_of_studies_is_known():
 
 def test_a_range_of_thousands_of_years_is_not_cut_to_be_counted():
     # Given
-    asked = parse_criteria({"types": ["CT"], "date_from": "0001-01-01", "date_until": "9999-12-31"})
+    requested = parse_criteria({"types": ["CT"], "date_from": "0001-01-01", "date_until": "9999-12-31"})
     # When
-    known = estimate(asked, TODAY, Profile(busiest=1000.0), [past()])
+    known = estimate(requested, TODAY, Profile(busiest=1000.0), [past()])
     # Then
     assert (known.slices, known.studies is None) == (None, True)
     assert sentence(known).startswith("The range of dates is longer")
@@ -177,7 +177,7 @@ def test_criteria_that_begin_after_today_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "words"),
+    ("low", "high", "duration"),
     [
         (0.1, 0.4, "less than a minute"),
         (0.4, 3.2, "1 to 3 minutes"),
@@ -185,20 +185,20 @@ def test_criteria_that_begin_after_today_are_refused():
         (10, 80, "0.2 to 1.3 hours"),
     ],
 )
-def test_time_is_told_as_people_do(low, high, words):
+def test_time_is_told_as_people_do(low, high, duration):
     # Given
     known = estimate(criteria(), TODAY, NEW, [past()])
     # When
-    said = sentence(with_minutes(known, low, high))
+    text = sentence(with_minutes(known, low, high))
     # Then
-    assert f", {words} (judged by 1 earlier query)." in said
+    assert f", {duration} (judged by 1 earlier query)." in text
 
 
 def test_hours_in_which_the_node_may_be_asked_are_told():
     # When
-    said = sentence(Estimate(1, 1, hours="18:00-06:00,12:00-13:00", time_zone="Europe/Berlin"))
+    text = sentence(Estimate(1, 1, hours="18:00-06:00,12:00-13:00", time_zone="Europe/Berlin"))
     # Then
-    assert said.endswith("The node may be asked only at 18:00-06:00, 12:00-13:00 (Europe/Berlin).")
+    assert text.endswith("The node may be asked only at 18:00-06:00, 12:00-13:00 (Europe/Berlin).")
 
 
 _PASTS = st.builds(

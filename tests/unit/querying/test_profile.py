@@ -51,32 +51,32 @@ def test_an_unknown_node_is_asked_carefully():
     assert not profile.believes_empty(CAREFUL_DAYS)
 
 
-@given(days=st.integers(1, 4000), answers=st.integers(1, 100_000))
-def test_planned_windows_stay_within_bounds_whatever_was_learned(days, answers):
+@given(days=st.integers(1, 4000), matches=st.integers(1, 100_000))
+def test_planned_windows_stay_within_bounds_whatever_was_learned(days, matches):
     # Given
-    profile = Profile().matched(days, answers).proved(answers)
+    profile = Profile().matched(days, matches).proved(matches)
     # Then
     assert 1 <= profile.window_days() <= WIDEST_DAYS
 
 
 @given(st.integers(1, 10_000))
-def test_a_cap_is_never_believed_and_a_proof_beyond_it_unlearns_it(answers):
+def test_a_cap_is_never_believed_and_a_proof_beyond_it_unlearns_it(matches):
     # Given
-    capped = Profile().capped(answers)
+    capped = Profile().capped(matches)
     # Then
-    assert not capped.believes_all(answers)
-    assert capped.proved(answers + 1).cap is None
+    assert not capped.believes_all(matches)
+    assert capped.proved(matches + 1).cap is None
 
 
 @given(st.integers(1, 10_000))
-def test_as_many_answers_as_were_proven_once_may_be_a_cap_by_chance(answers):
+def test_as_many_answers_as_were_proven_once_may_be_a_cap_by_chance(matches):
     # Given
-    proven, capped = Profile().proved(answers), Profile().capped(answers).proved(answers)
+    proven, capped = Profile().proved(matches), Profile().capped(matches).proved(matches)
     # Then
-    assert proven.believes_all(answers - 1)
-    assert not proven.believes_all(answers) or answers <= UNPROVEN
-    assert capped.cap == answers
-    assert not capped.believes_all(answers)
+    assert proven.believes_all(matches - 1)
+    assert not proven.believes_all(matches) or matches <= UNPROVEN
+    assert capped.cap == matches
+    assert not capped.believes_all(matches)
 
 
 def test_lists_are_shorter_where_answers_are_capped():

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.querying.profile import Profile
-from shared.querying.profile_text import NOT_MEASURED, told, untold
+from shared.querying.profile_text import NOT_MEASURED, omitted_fields, profile_entries
 
 
 def test_every_field_is_told() -> None:
-    assert untold() == set()
-    assert all(line.label and line.meaning.endswith((".", ")")) for line in told(Profile()))
+    assert omitted_fields() == set()
+    assert all(line.label and line.meaning.endswith((".", ")")) for line in profile_entries(Profile()))
 
 
 def test_what_is_not_measured_is_said_so() -> None:
     # When
-    fields = told(Profile())
+    fields = profile_entries(Profile())
     # Then
     assert {field.words for field in fields} == {NOT_MEASURED}
     assert {field.to_json()["value"] for field in fields} == {None}
@@ -23,9 +23,11 @@ def test_what_is_not_measured_is_said_so() -> None:
 
 def test_what_a_measurement_looked_for_in_vain_is_said_so() -> None:
     # When
-    words = {line.name: line.words for line in told(Profile(measured_at="2024-05-01T12:00:00+00:00"))}
+    texts = {
+        line.name: line.words for line in profile_entries(Profile(measured_at="2024-05-01T12:00:00+00:00"))
+    }
     # Then
-    assert (words["cap"], words["refused_keys"], words["relational"]) == (
+    assert (texts["cap"], texts["refused_keys"], texts["relational"]) == (
         "none found",
         "none found",
         NOT_MEASURED,
@@ -46,9 +48,9 @@ def test_what_is_known_is_told_in_words() -> None:
         busiest=3.5,
     )
     # When
-    words = {line.name: line.words for line in told(profile) if line.measured}
+    texts = {line.name: line.words for line in profile_entries(profile) if line.measured}
     # Then
-    assert words == {
+    assert texts == {
         "modalities_matched": "yes",
         "relational": "no",
         "series_list": "up to 50",

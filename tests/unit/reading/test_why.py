@@ -20,7 +20,7 @@ from tests.support.jobs.rows import (
 
 
 @pytest.fixture
-def told(session: Session) -> Session:
+def decided_query(session: Session) -> Session:
     session.add(a_query(slices_total=2, slices_complete=1))
     session.flush()
     session.add(a_retrieve())
@@ -41,43 +41,47 @@ def told(session: Session) -> Session:
     return session
 
 
-def test_a_study_is_explained_down_to_its_objects(told: Session) -> None:
+def test_a_study_is_explained_down_to_its_objects(decided_query: Session) -> None:
     # When
-    answer = why(told, find_job(told, "query-1"), "1.2")
+    explanation = why(decided_query, find_job(decided_query, "query-1"), "1.2")
     # Then
-    assert answer["reason"] == "known"
-    assert answer["sentence"] == "The database has it already."
-    assert answer["answered"] is not None
-    assert answer["answered"]["modalities"] == ["CT", "SR"]
-    assert answer["series"][0]["objects"][0]["sentence"] == "The database has it already."
+    assert explanation["reason"] == "known"
+    assert explanation["sentence"] == "The database has it already."
+    assert explanation["answered"] is not None
+    assert explanation["answered"]["modalities"] == ["CT", "SR"]
+    assert explanation["series"][0]["objects"][0]["sentence"] == "The database has it already."
 
 
-def test_it_rests_on_the_answers_that_speak_of_the_study(told: Session) -> None:
+def test_it_rests_on_the_answers_that_speak_of_the_study(decided_query: Session) -> None:
     # When
-    answer = why(told, find_job(told, "query-1"), "1.2")
+    explanation = why(decided_query, find_job(decided_query, "query-1"), "1.2")
     # Then
-    assert [find["level"] for find in answer["finds"]] == ["SERIES", "IMAGE"]
-    assert [(a["retrieve"], a["state"]) for a in answer["arrivals"]] == [("retrieve-1", "missing")]
+    assert [find["level"] for find in explanation["finds"]] == ["SERIES", "IMAGE"]
+    assert [(a["retrieve"], a["state"]) for a in explanation["arrivals"]] == [("retrieve-1", "missing")]
 
 
-def test_a_retrieve_answers_with_the_decisions_of_its_query(told: Session) -> None:
+def test_a_retrieve_answers_with_the_decisions_of_its_query(decided_query: Session) -> None:
     # When
-    answer = why(told, find_job(told, "retrieve-1"), "1.2")
+    explanation = why(decided_query, find_job(decided_query, "retrieve-1"), "1.2")
     # Then
-    assert (answer["job"], answer["query"], answer["reason"]) == ("retrieve-1", "query-1", "known")
+    assert (explanation["job"], explanation["query"], explanation["reason"]) == (
+        "retrieve-1",
+        "query-1",
+        "known",
+    )
 
 
-def test_a_study_that_the_pacs_did_not_return_is_told_so(told: Session) -> None:
+def test_a_study_that_the_pacs_did_not_return_is_told_so(decided_query: Session) -> None:
     # When
-    answer = why(told, find_job(told, "query-1"), "1.9")
+    explanation = why(decided_query, find_job(decided_query, "query-1"), "1.9")
     # Then
-    assert answer["decision"] is None
-    assert answer["reason"] == "not_returned"
-    assert "1 of 2 windows are not fully answered" in answer["sentence"]
+    assert explanation["decision"] is None
+    assert explanation["reason"] == "not_returned"
+    assert "1 of 2 windows are not fully answered" in explanation["sentence"]
 
 
-def test_a_malformed_uid_is_refused(told: Session) -> None:
+def test_a_malformed_uid_is_refused(decided_query: Session) -> None:
     # When / Then
     with pytest.raises(InvalidInputError) as refused:
-        why(told, find_job(told, "query-1"), "1..2")
+        why(decided_query, find_job(decided_query, "query-1"), "1..2")
     assert refused.value.field == "study"

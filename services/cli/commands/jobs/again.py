@@ -18,7 +18,7 @@ from services.cli.client.session import (
     who,
 )
 from services.cli.commands.jobs.query import print_query, print_retrieve
-from services.cli.output.console import JsonOption, say
+from services.cli.output.console import JsonOption, notice
 from services.cli.output.exit_codes import OK, of_job
 from services.cli.output.progress import reporting
 from shared.broker.port import Broker
@@ -60,7 +60,7 @@ def _query(database: Database, broker: Broker, query: Query, *, no_wait: bool, a
         follower = Follower(database, broker, event_queue, reporter, command_ids=(command_id,))
         if no_wait:
             if follower.until_accepted("query", query.id, ACCEPT_S, rounds=rounds) is None:
-                say("No service has taken the command yet.")
+                notice("No service has taken the command yet.")
         else:
             outcome = _until_ended(follower, query, rounds, retrieve_id)
     with_retrieve = query.retrieve_after and not no_wait

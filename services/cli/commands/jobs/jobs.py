@@ -18,7 +18,7 @@ from services.cli.client.session import (
     settings_of_command,
     who,
 )
-from services.cli.output.console import JsonOption, block, line, print_json, say, table
+from services.cli.output.console import JsonOption, block, line, notice, print_json, table
 from services.cli.output.progress import reporting
 from services.cli.output.summaries import print_job, print_why
 from shared.contract.envelope import new_id
@@ -110,7 +110,7 @@ def jobs(
         print_json(listed)
         return
     if not listed:
-        say(f"No such jobs in {database.description}.")
+        notice(f"No such jobs in {database.description}.")
     table(
         ("id", "kind", "status", "from", "to", "asked by", "at", "counts"),
         [

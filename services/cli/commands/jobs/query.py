@@ -28,7 +28,7 @@ from services.cli.client.session import (
     require_workers,
     settings_of_command,
 )
-from services.cli.output.console import JsonOption, line, print_json, say
+from services.cli.output.console import JsonOption, line, notice, print_json
 from services.cli.output.exit_codes import OK, usage
 from services.cli.output.summaries import print_job
 from shared.clock import utc_now
@@ -176,7 +176,7 @@ def query(
                 query_id, accepted = query_without_waiting(database, broker, order)
                 outcome = JobOutcome(query_id, None, OK)
             else:
-                require_echo(broker, settings, [order.remote], say)
+                require_echo(broker, settings, [order.remote], notice)
                 outcome, accepted = query_and_wait(database, broker, order), True
         if accepted:
             print_query(database, outcome, with_retrieve=retrieve and not no_wait, as_json=as_json)

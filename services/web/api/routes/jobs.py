@@ -185,7 +185,7 @@ def follow_job(job: str) -> object:
         live.end(stream)
         slots.release()
 
-    body = event_streams.job_events(stream, read, lambda told: told["status"] in ENDED)
+    body = event_streams.job_events(stream, read, lambda state: state["status"] in ENDED)
     response = Response(body, mimetype="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"
     response.call_on_close(close)

@@ -112,11 +112,11 @@ def test_an_estimate_asks_nothing_and_needs_no_service(doseqr: Doseqr) -> None:
     # Given
     doseqr.with_nodes()
     # When
-    told = doseqr(*QUERY, "--from", "2024-01-01", "--until", "2024-03-01", "--estimate")
+    printed = doseqr(*QUERY, "--from", "2024-01-01", "--until", "2024-03-01", "--estimate")
     read = doseqr(*QUERY, "--from", "2024-01-01", "--until", "2024-03-01", "--estimate", "--json")
     # Then
-    assert (told.code, read.code) == (0, 0)
-    first, second = told.out.splitlines()
+    assert (printed.code, read.code) == (0, 0)
+    first, second = printed.out.splitlines()
     assert first.startswith("It begins with 9 slices. How many studies that brings is unknown: no earlier")
     assert second == "A wide range stresses the remote server and takes long; narrow it if you can."
     assert (read.json["remote"], read.json["slices"], read.json["days"]) == ("pacs", 9, 61)
@@ -350,10 +350,10 @@ def test_workers_that_vanish_are_told_and_waited_for(
     script.query = {"status": "running"}
     monkeypatch.setattr("services.cli.client.follower.CHECK_S", 0.0)
     monkeypatch.setattr("services.cli.client.follower.POLL_S", 0.05)
-    told: list[str] = []
+    printed: list[str] = []
 
     def notify(_: object, text: str) -> None:
-        told.append(text)
+        printed.append(text)
         with services.database.write() as session:
             for query in session.scalars(select(Query)):
                 query.status = "completed"
@@ -366,8 +366,8 @@ def test_workers_that_vanish_are_told_and_waited_for(
     result = doseqr(*QUERY)
     # Then
     assert result.code == 0
-    assert "doseqr serve query" in told[0]
-    assert "Still waiting" in told[0]
+    assert "doseqr serve query" in printed[0]
+    assert "Still waiting" in printed[0]
 
 
 def test_classic_flags_do_query_and_retrieve_after_testing_both_nodes(
@@ -421,14 +421,14 @@ def test_jobs_are_listed_shown_and_explained(doseqr: Doseqr) -> None:
     # When
     listed, shown = doseqr("jobs", "--json"), doseqr("show", "query-1", "--json")
     retrieve, explained = doseqr("show", "retr", "--json"), doseqr("why", "query-1", "1.2.1", "--json")
-    words = doseqr("show", "query-1"), doseqr("show", "retrieve-1"), doseqr("why", "query-1", "1.2.1")
+    results = doseqr("show", "query-1"), doseqr("show", "retrieve-1"), doseqr("why", "query-1", "1.2.1")
     # Then
     assert {job["id"] for job in listed.json} == {"query-1", "retrieve-1"}
     assert shown.json["studies"][0]["reason"] == "rdsr"
     assert retrieve.json["kind"] == "retrieve"
     assert explained.json["sentence"] == "An X-ray radiation dose report (RDSR)."
-    assert [word.code for word in words] == [0, 0, 0]
-    assert "1.2.1: keep as CT (rdsr). An X-ray radiation dose report (RDSR)." in words[2].out
+    assert [result.code for result in results] == [0, 0, 0]
+    assert "1.2.1: keep as CT (rdsr). An X-ray radiation dose report (RDSR)." in results[2].out
 
 
 def test_an_unknown_job_is_wrong_usage(doseqr: Doseqr) -> None:

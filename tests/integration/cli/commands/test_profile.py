@@ -28,11 +28,11 @@ def test_a_profile_is_told_without_any_service(doseqr: Doseqr) -> None:
     doseqr.with_nodes()
     remember(doseqr, Profile(modalities_matched=True, cap=100))
     # When
-    told, read = doseqr("profile", "pacs"), doseqr("profile", "2", "--json")
+    printed, read = doseqr("profile", "pacs"), doseqr("profile", "2", "--json")
     # Then
-    assert (told.code, read.code) == (0, 0)
-    assert "Stops at\t100 answers\t" in told.out
-    assert "Relational queries\tnot measured\t" in told.out
+    assert (printed.code, read.code) == (0, 0)
+    assert "Stops at\t100 answers\t" in printed.out
+    assert "Relational queries\tnot measured\t" in printed.out
     fields = {field["name"]: field for field in read.json["fields"]}
     assert (fields["cap"]["value"], fields["cap"]["measured"]) == (100, True)
     assert (fields["relational"]["value"], fields["relational"]["measured"]) == (None, False)

@@ -56,23 +56,23 @@ def starter(script, tmp_path):
 
 def test_given_url_is_used_as_it_is(tmp_path):
     # Given
-    told: list[str] = []
+    printed: list[str] = []
     # When
-    with ensure_rabbitmq("amqp://elsewhere/", tmp_path, told.append) as url:
+    with ensure_rabbitmq("amqp://elsewhere/", tmp_path, printed.append) as url:
         # Then
         assert url == "amqp://elsewhere/"
-    assert len(told) == 1
+    assert len(printed) == 1
 
 
 def test_without_any_broker_it_is_embedded_and_says_what_that_leaves_out(tmp_path):
     # Given
-    told: list[str] = []
+    printed: list[str] = []
     nothing = [lambda work_dir, report, stack: None]
     # When
-    with ensure_rabbitmq(None, tmp_path, told.append, nothing) as url:
+    with ensure_rabbitmq(None, tmp_path, printed.append, nothing) as url:
         # Then
         assert url == "memory://"
-    assert "Left out" in told[-1]
+    assert "Left out" in printed[-1]
 
 
 def test_first_step_that_works_ends_with_the_context(tmp_path):
@@ -148,9 +148,9 @@ def test_services_are_forbidden_while_a_package_is_installed(tmp_path):
     policy = tmp_path / "policy-rc.d"
     # When
     with services_forbidden(policy):
-        answer = subprocess.run([policy], check=False).returncode
+        done = subprocess.run([policy], check=False).returncode
     # Then
-    assert answer == 101
+    assert done == 101
     assert not policy.exists()
 
 

@@ -55,7 +55,7 @@ def batches(database: Database) -> list[HandoverBatch]:
         return list(session.scalars(select(HandoverBatch)))
 
 
-def told(store: RunningStore, *keys: str) -> list[Event]:
+def published(store: RunningStore, *keys: str) -> list[Event]:
     """Return a list into which the events with these keys come."""
     events: list[Event] = []
 
@@ -75,7 +75,7 @@ def test_what_arrives_is_posted_given_up_and_posted_again_on_demand(tmp_path: Pa
         store.send(one)
         end(store.database)
         wait_until(lambda: [batch.state for batch in batches(store.database)] == ["failed"])
-        events = told(store, "handover.retried.*")
+        events = published(store, "handover.retried.*")
         # When
         Publisher(store.broker, "test").command(RetryHandover(job_id="r1"), command_id="c1")
         # Then
@@ -91,7 +91,7 @@ def test_what_arrives_is_posted_given_up_and_posted_again_on_demand(tmp_path: Pa
 def test_without_an_importer_a_retry_is_refused_and_says_what_to_set(tmp_path: Path):
     # Given
     with running_store(tmp_path / "data") as store:
-        events = told(store, "command.rejected.*")
+        events = published(store, "command.rejected.*")
         # When
         Publisher(store.broker, "test").command(RetryHandover(), command_id="c1")
         # Then
@@ -115,8 +115,8 @@ if first:
 
 @pytest.fixture
 def environment(tmp_path, rabbitmq_url, amqp_prefix):
-    said = tmp_path / "said"
-    command = [*a_program(tmp_path, IMPORTER), str(said), "{batch}"]
+    output = tmp_path / "said"
+    command = [*a_program(tmp_path, IMPORTER), str(output), "{batch}"]
     quoted = ", ".join(f'"{argument}"' for argument in command)
     return os.environ | {
         "DOSEQR_AMQP_URL": rabbitmq_url,
@@ -143,7 +143,7 @@ def test_a_batch_in_hand_when_the_service_is_killed_is_handed_over_again_with_th
     (tmp_path / "data").mkdir()
     database = Database(f"sqlite:///{tmp_path / 'data' / 'doseqr.sqlite'}")
     migrate(database)
-    one, said = made_object(1), tmp_path / "said"
+    one, output = made_object(1), tmp_path / "said"
     expect(database, one.sop_instance_uid)
     process = run(environment, tmp_path / "log")
     pids: list[int] = []
@@ -152,15 +152,15 @@ def test_a_batch_in_hand_when_the_service_is_killed_is_handed_over_again_with_th
         with Scu(int(environment["DOSEQR_STORE_PORT"]), [CT_EXPLICIT]) as scu:
             assert one.send(scu) == 0
         end(database)
-        wait_until(lambda: said.exists() and said.read_text().endswith("\n"), START_S)
-        pids.append(int(said.read_text().split()[0]))
+        wait_until(lambda: output.exists() and output.read_text().endswith("\n"), START_S)
+        pids.append(int(output.read_text().split()[0]))
         # When
         process.kill()
         process.wait()
         process = run(environment, tmp_path / "log2")
         # Then
         wait_until(lambda: [batch.state for batch in batches(database)] == ["done"], START_S)
-        first, second = (line.split(maxsplit=1)[1] for line in said.read_text().splitlines())
+        first, second = (line.split(maxsplit=1)[1] for line in output.read_text().splitlines())
         assert first == second
         assert batches(database)[0].attempts == 2
     finally:

@@ -8,7 +8,7 @@ from services.cli.client.session import service_of
 from services.cli.commands.simulate import destination_of
 from services.cli.local.processes import with_environment
 from services.cli.output.exit_codes import CommandError
-from services.cli.output.progress import in_words
+from services.cli.output.progress import progress_text
 from services.cli.output.summaries import print_why
 from shared.contract.envelope import new_id, retrieve_id_after, valid_id
 from shared.reading.why import Explanation
@@ -29,10 +29,10 @@ def test_a_job_is_told_in_one_line() -> None:
     )
     retrieve = a_retrieve(status="running", asked=4, arrived=1, note="")
     # When / Then
-    assert in_words(query) == (
+    assert progress_text(query) == (
         "query query-1: running; slices 4 of 9, studies 7 found, 5 examined, 2 kept (pacs is busy)"
     )
-    assert in_words(retrieve) == "retrieve retrieve-1: running; objects 4 asked, 1 arrived"
+    assert progress_text(retrieve) == "retrieve retrieve-1: running; objects 4 asked, 1 arrived"
 
 
 @pytest.mark.parametrize("query_id", [new_id(), "q" * 64, "q"], ids=["ours", "longest", "shortest"])
@@ -82,7 +82,7 @@ def test_variables_are_added_before_a_command() -> None:
 
 def test_a_study_that_was_not_returned_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
     # Given
-    answer: Explanation = {
+    explanation: Explanation = {
         "job": "query-1",
         "query": "query-1",
         "study_instance_uid": "1.2",
@@ -98,7 +98,7 @@ def test_a_study_that_was_not_returned_is_told_so(capsys: pytest.CaptureFixture[
         "arrivals": [],
     }
     # When
-    print_why(answer)
+    print_why(explanation)
     # Then
     expected = "Study 1.2: not_returned (not_returned). The PACS did not return this study.\n"
     assert capsys.readouterr().out == expected

@@ -25,7 +25,7 @@ from shared.dicom.storage_commitment.messages import (
     encode_request,
     new_transaction_uid,
     read_report,
-    reason_words,
+    reason_text,
 )
 from shared.identifiers import Uid
 
@@ -206,6 +206,6 @@ def test_success_and_warnings_are_no_refusal(status):
 
 def test_failure_reasons_have_a_text():
     # When / Then
-    assert reason_words(0x0112) == "0x0112 no such object instance"
-    assert reason_words(0x9999) == "0x9999"
-    assert reason_words(0) == "no reason given"
+    assert reason_text(0x0112) == "0x0112 no such object instance"
+    assert reason_text(0x9999) == "0x9999"
+    assert reason_text(0) == "no reason given"

@@ -39,7 +39,7 @@ class Series:
     counted: bool = True
     silent: bool = False
 
-    def answer(self) -> SeriesMatch:
+    def match(self) -> SeriesMatch:
         return SeriesMatch(
             series_instance_uid=self.uid,
             modality=self.modality,
@@ -84,8 +84,8 @@ class Archive:
     station: str | None = None
     known: Iterable[str] = ()
     shuffle: random.Random | None = None
-    series_asked: bool = False
-    images_asked: list[str] = field(default_factory=list)
+    series_requested: bool = False
+    images_requested: list[str] = field(default_factory=list)
 
     def study(self) -> StudyMatch:
         modalities = self.modalities
@@ -108,10 +108,10 @@ class Archive:
             assert result != Needs(), "nothing is asked and nothing decided"
             if result.series:
                 assert series is None, "the series level is asked twice"
-                series, self.series_asked = self._mixed(entry.answer() for entry in self.series), True
+                series, self.series_requested = self._mixed(entry.match() for entry in self.series), True
             for uid in result.images:
                 assert uid not in objects, "a series is asked twice"
-                self.images_asked.append(uid)
+                self.images_requested.append(uid)
                 objects[uid] = self._mixed([] if by_uid[uid].silent else by_uid[uid].objects)
         raise AssertionError("the rules never end")
 

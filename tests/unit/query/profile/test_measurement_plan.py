@@ -117,14 +117,14 @@ def test_it_begins_with_today_and_goes_back_with_growing_steps():
 def test_an_empty_archive_is_left_after_some_windows():
     # Given
     plan = MeasurementPlan(TODAY, lambda _lesson: None).plan()
-    asked = 1
+    finds = 1
     # When
     next(plan)
     try:
         while True:
             plan.send(MeasurementResponse(SampleEnding.COMPLETE))
-            asked += 1
+            finds += 1
     except StopIteration:
         pass
     # Then
-    assert asked == MOST_WINDOWS + 1
+    assert finds == MOST_WINDOWS + 1

@@ -202,7 +202,7 @@ def test_a_toshiba_series_of_both_keeps_captures_and_first_image():
 def test_the_toshiba_option_changes_nothing_beside_a_report():
     _, found, archive = run(criteria("CT", toshiba=True), *CT, sr("dose", RDSR))
     assert found == {"dose/1"}
-    assert archive.images_asked == ["dose"]
+    assert archive.images_requested == ["dose"]
 
 
 def test_secondary_captures_among_nm_series_are_no_images():

@@ -68,7 +68,7 @@ options = st.fixed_dictionaries({name: st.booleans() for name in OPTIONS}).flatm
 
 
 def fresh(archive: Archive, **changes: object) -> Archive:
-    return replace(archive, series_asked=False, images_asked=[], **changes)  # type: ignore[arg-type]
+    return replace(archive, series_requested=False, images_requested=[], **changes)  # type: ignore[arg-type]
 
 
 @given(archives(), types, options)
@@ -77,7 +77,7 @@ def test_the_rules_end_and_give_each_series_a_reason(archive, wanted, flags):
     decision = archive.examine(criteria(*wanted, **flags))
     # Then: `examine` bounds the rounds, `kept` checks that the parts agree with the whole
     archive.kept(decision)
-    if archive.series_asked:
+    if archive.series_requested:
         assert {entry.series_instance_uid for entry in decision.series} == {
             entry.uid for entry in archive.series
         }
@@ -166,5 +166,5 @@ def test_only_series_that_can_matter_are_asked_at_image_level(archive, wanted, f
     # When
     archive.examine(criteria(*wanted, **flags))
     # Then
-    asked = {entry.modality for entry in archive.series if entry.uid in archive.images_asked}
-    assert asked <= {"SR", None} | {code for name in wanted for code in CODES[name]}
+    requested = {entry.modality for entry in archive.series if entry.uid in archive.images_requested}
+    assert requested <= {"SR", None} | {code for name in wanted for code in CODES[name]}

@@ -82,7 +82,7 @@ def test_a_study_of_other_types_is_dropped_without_asking_for_its_series():
     decision, _, archive = run(criteria("CT"), images("a", "US"), sr("dose", RDSR))
     # Then
     assert decision.reason == Reason.NOT_REQUESTED_TYPE
-    assert not archive.series_asked
+    assert not archive.series_requested
     assert decision.series == ()
 
 
@@ -91,7 +91,7 @@ def test_a_study_of_other_types_that_does_not_tell_is_dropped_by_its_series():
     decision, _, archive = run(criteria("CT"), images("a", "US"), sr("dose", RDSR), modalities=None)
     # Then
     assert decision.reason == Reason.NOT_REQUESTED_TYPE
-    assert archive.images_asked == []
+    assert archive.images_requested == []
     assert [entry.reason for entry in decision.series] == [Reason.NOT_REQUESTED_TYPE] * 2
 
 
@@ -207,7 +207,7 @@ def test_an_enhanced_report_is_no_dose_report_of_mammography():
 def test_images_beside_their_report_are_left():
     decision, _, archive = run(criteria("MG"), MG, sr("dose", RDSR))
     assert reason_of(decision, "mg") == Reason.SUPERSEDED_BY_REPORT
-    assert archive.images_asked == ["dose"]
+    assert archive.images_requested == ["dose"]
 
 
 # --- a report that cannot be attributed
@@ -259,7 +259,7 @@ def test_a_study_with_any_other_modality_is_not_sr_only(company, modalities):
     # Then
     assert found == set()
     assert (decision.type, decision.reason) == (None, Reason.NOT_SR_ONLY)
-    assert archive.images_asked == []
+    assert archive.images_requested == []
 
 
 def test_sr_only_studies_are_left_out_unless_asked_for():
@@ -301,7 +301,7 @@ def test_studies_are_filtered_by_description(options, description, reason, note)
     assert bool(found) == (reason is None)
     assert decision.reason == (reason or Reason.IMAGES_NO_REPORT)
     assert decision.note == note
-    assert archive.series_asked == (reason is None)
+    assert archive.series_requested == (reason is None)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_stations_are_filtered_at_study_level_by_the_option(options, reason):
     # Then
     assert decision.reason == (reason or Reason.IMAGES_NO_REPORT)
     assert found == (set() if reason else {"mg/1"})
-    assert archive.series_asked == (reason is None)
+    assert archive.series_requested == (reason is None)
 
 
 def test_a_station_that_is_not_returned_at_study_level_is_kept_with_a_note():
@@ -341,7 +341,7 @@ def test_a_report_of_an_excluded_station_does_not_count():
     assert found == {"mg/1"}
     assert decision.reason == Reason.IMAGES_NO_REPORT
     assert reason_of(decision, "dose") == Reason.EXCLUDED_STATION
-    assert archive.images_asked == []
+    assert archive.images_requested == []
 
 
 def test_a_series_that_returns_no_station_is_kept_with_a_note():
@@ -445,7 +445,7 @@ def test_images_are_compared_one_by_one():
     decision, found, archive = run(criteria("MG"), MG, images("mg2", "MG", 2), known=["mg/1", "mg/3"])
     # Then
     assert found == {"mg/2", "mg/4", "mg2/1", "mg2/2"}
-    assert archive.images_asked == ["mg"]
+    assert archive.images_requested == ["mg"]
     assert [entry.whole for entry in decision.series] == [False, True]
 
 
@@ -457,7 +457,7 @@ def test_a_known_first_image_is_not_replaced_by_the_second():
 def test_known_objects_are_kept_where_the_option_is_off():
     decision, found, archive = run(criteria("MG", ignore_known=False), MG, known=["mg/1"])
     assert len(found) == 4
-    assert archive.images_asked == []
+    assert archive.images_requested == []
     assert decision.series[0].instance_count == 4
 
 
@@ -472,7 +472,7 @@ def test_what_answers_nothing_cannot_be_known():
 def test_nothing_is_asked_at_image_level_of_a_study_without_sr_of_which_nothing_is_known():
     _, found, archive = run(criteria("MG", "DX"), MG, images("pr", "PR", 1))
     assert len(found) == 4
-    assert archive.images_asked == []
+    assert archive.images_requested == []
 
 
 # --- what else
@@ -484,7 +484,7 @@ def test_nothing_is_counted_where_the_count_is_returned():
         images("a", "CT", 9, description=None),
         images("b", "CT", 2, description=None, counted=False),
     )
-    assert archive.images_asked == ["b"]
+    assert archive.images_requested == ["b"]
 
 
 @pytest.mark.parametrize("count", [0, -1])
@@ -518,10 +518,10 @@ def test_answers_of_two_slices_are_united():
 
 
 @pytest.mark.parametrize(
-    ("announced", "answered", "short"), [(3, 2, 1), (2, 2, 0), (None, 1, 0), (None, 0, 1), (0, 1, 0)]
+    ("announced", "returned_count", "short"), [(3, 2, 1), (2, 2, 0), (None, 1, 0), (None, 0, 1), (0, 1, 0)]
 )
-def test_fewer_series_than_announced_are_noticed(announced, answered, short):
-    series = [SeriesMatch(str(number)) for number in range(answered)]
+def test_fewer_series_than_announced_are_noticed(announced, returned_count, short):
+    series = [SeriesMatch(str(number)) for number in range(returned_count)]
     assert series_shortfall(StudyMatch("study", series_count=announced), series * 2) == short
 
 
@@ -539,7 +539,7 @@ def test_fewer_objects_than_announced_are_noticed():
     objects = {"whole": one, "short": one, "mute": [], "part": one, "uncounted": []}
     # When / Then
     assert set(object_shortfalls(series, objects)) == {
-        ObjectShortfall("short", announced=3, answered=1, unknown=False),
-        ObjectShortfall("mute", announced=1, answered=0, unknown=True),
-        ObjectShortfall("part", announced=2, answered=1, unknown=False),
+        ObjectShortfall("short", announced=3, returned_count=1, unknown=False),
+        ObjectShortfall("mute", announced=1, returned_count=0, unknown=True),
+        ObjectShortfall("part", announced=2, returned_count=1, unknown=False),
     }

@@ -44,7 +44,7 @@ def test_series_decide_where_the_study_returns_no_codes(values):
     # When
     decision, found, archive = run(criteria("CT"), CT, sr("dose", RDSR), modalities=values)
     # Then
-    assert archive.series_asked
+    assert archive.series_requested
     assert (decision.type, found) == ("CT", {"dose/1"})
 
 
@@ -52,7 +52,7 @@ def test_codes_that_are_all_known_save_the_series_level():
     # When
     _, found, archive = run(criteria("CT"), images("mr", "MR"), modalities=["MR"])
     # Then
-    assert (found, archive.series_asked) == (set(), False)
+    assert (found, archive.series_requested) == (set(), False)
 
 
 @pytest.mark.parametrize("modality", ["sr", " Sr "])
@@ -93,7 +93,7 @@ def test_a_study_is_dropped_only_after_its_series_without_modality_were_examined
     # When
     decision, _, archive = run(criteria("CT"), images("mr", "MR"), images("what", None), modalities=None)
     # Then
-    assert archive.images_asked == ["what"]
+    assert archive.images_requested == ["what"]
     assert (decision.decision, decision.reason) == (Decision.DROP, Reason.NOT_REQUESTED_TYPE)
 
 

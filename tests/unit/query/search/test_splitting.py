@@ -13,12 +13,12 @@ from shared.dicom.status import status_error
 from shared.querying.slices import Slice
 
 TODAY = dt.date(2024, 3, 5)
-BROKEN = PeerError(Outcome.BAD_ANSWER, "")
+BROKEN = PeerError(Outcome.BAD_RESPONSE, "")
 ABORTED = PeerError(Outcome.ABORTED, "")
 
 
 @pytest.mark.parametrize(
-    ("error", "answers", "failures", "blind", "expected"),
+    ("error", "matches", "failures", "blind", "expected"),
     [
         # The PACS says itself that it is too much.
         (status_error(0xA700), 0, 0, 9, True),
@@ -39,8 +39,8 @@ ABORTED = PeerError(Outcome.ABORTED, "")
         (PeerError(Outcome.TIMED_OUT, "", associating=True), 0, 1, 0, False),
     ],
 )
-def test_a_window_is_cut_where_its_parts_may_be_answered(error, answers, failures, blind, expected):
-    assert worth_cutting(error, matches=answers, failures=failures, blind=blind) is expected
+def test_a_window_is_cut_where_its_parts_may_be_answered(error, matches, failures, blind, expected):
+    assert worth_cutting(error, matches=matches, failures=failures, blind=blind) is expected
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ MORNING = Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30))
 
 
 @pytest.mark.parametrize(
-    ("part", "answers", "expected"),
+    ("part", "matches", "expected"),
     [
         (MORNING, [("20240305", "081500"), ("20240305", "0930")], False),
         (MORNING, [("20240305", "100000"), ("20240305", "110000"), ("20240305", "0930")], True),
@@ -84,5 +84,5 @@ MORNING = Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30))
         (Slice(), [("20240306", None)], False),
     ],
 )
-def test_a_window_is_ignored_where_most_answers_lie_outside(part, answers, expected):
-    assert is_ignored(part, [named(*answer) for answer in answers]) is expected
+def test_a_window_is_ignored_where_most_answers_lie_outside(part, matches, expected):
+    assert is_ignored(part, [named(*match) for match in matches]) is expected

@@ -43,29 +43,31 @@ def report(*committed: str, **failed: int) -> CommitmentResult:
 
 
 @given(
-    asked=st.sets(uids, min_size=1),
+    requested=st.sets(uids, min_size=1),
     committed=st.sets(uids),
     failed=st.dictionaries(uids, reasons),
     round_number=st.integers(2, MAX_ROUNDS + 1),
     missed_s=st.sampled_from([0.0, 5.0, 10.0]),
 )
 def test_each_object_that_was_asked_for_goes_one_way_and_no_other_goes_any(
-    asked, committed, failed, round_number, missed_s
+    requested, committed, failed, round_number, missed_s
 ):
     # Given
-    parts = shares_of(*sorted(asked))
-    said = CommitmentResult("1.9", frozenset(committed) - failed.keys(), MappingProxyType(failed))
+    parts = shares_of(*sorted(requested))
+    result = CommitmentResult("1.9", frozenset(committed) - failed.keys(), MappingProxyType(failed))
     # When
-    outcome = outcome_of_report(order(parts, round_number=round_number, missed_s=missed_s), parts, said, 10.0)
+    outcome = outcome_of_report(
+        order(parts, round_number=round_number, missed_s=missed_s), parts, result, 10.0
+    )
     # Then
     unnamed = [uid for part in outcome.unnamed for uid in part.sop_instance_uids]
     lost = [uid for parts in outcome.lost.values() for part in parts for uid in part.sop_instance_uids]
-    again = [uid for task in outcome.tasks for uid in asked_again(task.kind, task.payload)]
-    assert sorted([*outcome.committed, *unnamed, *lost, *again]) == sorted(asked)
-    assert outcome.committed == asked & said.committed
+    again = [uid for task in outcome.tasks for uid in requested_again(task.kind, task.payload)]
+    assert sorted([*outcome.committed, *unnamed, *lost, *again]) == sorted(requested)
+    assert outcome.committed == requested & result.committed
 
 
-def asked_again(kind: str, payload: dict[str, Any]) -> list[str]:
+def requested_again(kind: str, payload: dict[str, Any]) -> list[str]:
     one = commit_order(payload).order if kind == COMMIT else move_order(payload)
     return [uid for part in one.parts for uid in part.sop_instance_uids]
 
@@ -79,7 +81,7 @@ def test_what_the_node_does_not_have_yet_is_asked_of_it_again_within_the_grace_p
     [task] = outcome.tasks
     assert (task.kind, task.delay_s) == (COMMIT, 1.0)
     assert commit_order(task.payload).missed_s == 1.0
-    assert asked_again(COMMIT, task.payload) == ["1.2.4"]
+    assert requested_again(COMMIT, task.payload) == ["1.2.4"]
 
 
 def test_after_the_grace_period_the_pacs_is_asked_again():
@@ -118,20 +120,20 @@ def test_a_report_is_waited_for_as_long_as_is_said(names, round_number, timeout_
     parts = shares_of(*sorted(names))
     [first] = order_after(MoveOrder(round=round_number), "reported").tasks(parts)
     awaited = ReportOrder(commit_order(first.payload), ("1.9", "1.10"))
-    waited_s, looks = 0.0, 0
+    waited_s, polls = 0.0, 0
     # When
     while awaited.waited_s < timeout_s:
         task = awaited.task(timeout_s)
         assert (task.kind, task.delay_s > 0) == (AWAIT_COMMIT, True)
         waited_s += task.delay_s
         awaited = report_order(json.loads(json.dumps(task.payload)))
-        looks += 1
+        polls += 1
     # Then
     assert waited_s == pytest.approx(timeout_s)
     assert awaited.waited_s == pytest.approx(timeout_s)
     assert awaited.commit == commit_order(first.payload)
     assert awaited.transaction_uids == ("1.9", "1.10")
-    assert looks <= timeout_s / 10 + 8
+    assert polls <= timeout_s / 10 + 8
 
 
 def test_one_request_holds_a_bounded_number_of_objects():
@@ -140,6 +142,6 @@ def test_one_request_holds_a_bounded_number_of_objects():
     # When
     tasks = order_after(MoveOrder(), "reported").tasks(parts)
     # Then
-    named = [asked_again(task.kind, task.payload) for task in tasks]
+    named = [requested_again(task.kind, task.payload) for task in tasks]
     assert max(map(len, named)) <= 200
     assert sum(map(len, named)) == 1000

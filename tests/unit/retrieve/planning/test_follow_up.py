@@ -15,7 +15,7 @@ from shared.contract.reasons import Reason
 from shared.dicom.errors import Outcome, PeerError
 from tests.unit.retrieve.planning.responses import final_response
 
-DONE, REST, SIMPLER = Action.DONE, Action.ASK_REST, Action.ASK_SIMPLER
+DONE, REST, SIMPLER = Action.DONE, Action.REQUEST_REST, Action.REQUEST_SIMPLER
 LATER, UP, STOP = Action.TRY_LATER, Action.GIVE_UP, Action.STOP
 
 

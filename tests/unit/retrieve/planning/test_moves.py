@@ -71,7 +71,7 @@ shares_of_series = st.builds(
     st.sampled_from(["whole", "part", "nameless"]),
 )
 wanted = st.lists(shares_of_series, max_size=30, unique_by=lambda part: part.key)
-any_manners = st.builds(MoveCapabilities, st.sampled_from([1, 2, 7, LIST_MAX_LENGTH]), st.booleans())
+any_capabilities = st.builds(MoveCapabilities, st.sampled_from([1, 2, 7, LIST_MAX_LENGTH]), st.booleans())
 
 
 def _share(kind: str, key: tuple[int, int], objects: int) -> SeriesPart:
@@ -82,13 +82,13 @@ def covered(parts) -> Counter[tuple[str, str, str]]:
     return Counter((*part.key, uid) for part in parts for uid in part.sop_instance_uids or ("",))
 
 
-@given(wanted, any_manners)
+@given(wanted, any_capabilities)
 def test_a_plan_covers_what_is_wanted_exactly_once(parts, capabilities):
     moves = plan_moves(parts, capabilities)
     assert covered(part for move in moves for part in move.parts) == covered(parts)
 
 
-@given(wanted, any_manners)
+@given(wanted, any_capabilities)
 def test_a_move_brings_nothing_beside_what_is_wanted(parts, capabilities):
     by_key = {part.key: part for part in parts}
     for move in plan_moves(parts, capabilities):

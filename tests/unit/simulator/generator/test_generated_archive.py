@@ -145,12 +145,12 @@ def test_two_hundred_thousand_studies_stay_small_in_memory():
     archive = generate(200_000, 3, dt.date(2015, 1, 1), dt.date(2024, 12, 31))
 
     # When
-    seen = sum(
+    received = sum(
         1 for study in archive.studies(dt.date(2020, 1, 1), dt.date(2020, 3, 31)) if len(study.series) > 0
     )
     _now, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
     # Then
-    assert seen > 4000
+    assert received > 4000
     assert peak_bytes < 30 * 1024 * 1024

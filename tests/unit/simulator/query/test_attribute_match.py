@@ -13,7 +13,7 @@ from simulator.query.attribute_match import date_window, match_key
 
 DATES = st.dates(dt.date(1990, 1, 1), dt.date(2035, 12, 31)).map(lambda day: day.strftime("%Y%m%d"))
 TIMES = st.times().map(lambda time: time.strftime("%H%M%S"))
-WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="*?[]\\"), max_size=12)
+TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="*?[]\\"), max_size=12)
 
 
 def matches(vr: str, wanted: list[str], values: list[str]) -> bool:
@@ -85,7 +85,7 @@ def test_entity_without_a_date_matches_no_range(day):
     assert not matches("DA", [f"{day}-"], [])
 
 
-@given(before=WORDS, after=WORDS, value=WORDS)
+@given(before=TEXTS, after=TEXTS, value=TEXTS)
 def test_wildcards_are_those_of_file_names_and_nothing_else(before, after, value):
     # Given
     pattern = f"{before}*{after}?"

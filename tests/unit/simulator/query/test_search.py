@@ -185,7 +185,7 @@ def test_values_that_may_speak_of_a_patient_are_not_recorded():
 def test_identifier_is_what_a_data_set_library_would_write(implicit_vr):
     # Given
     study = factories.ct_study(description="Schädel")
-    asked = dict.fromkeys(
+    requested = dict.fromkeys(
         [
             "StudyInstanceUID",
             "StudyDate",
@@ -211,7 +211,7 @@ def test_identifier_is_what_a_data_set_library_would_write(implicit_vr):
     expected.PatientBirthDate = ""
 
     # When
-    query = parse(identifier_of("STUDY", **asked))
+    query = parse(identifier_of("STUDY", **requested))
     encoded = ResponseEncoder(query, Behaviour(), "PACS", implicit_vr=implicit_vr).encode(ArchiveMatch(study))
 
     # Then
@@ -228,8 +228,8 @@ def test_matches_lack_what_is_not_returned():
     encoded = ResponseEncoder(query, behaviour, "PACS", implicit_vr=True).encode(ArchiveMatch(study))
 
     # Then
-    answer = decode(BytesIO(encoded), True, True)
-    assert [element.keyword for element in answer] == [
+    decoded = decode(BytesIO(encoded), True, True)
+    assert [element.keyword for element in decoded] == [
         "SpecificCharacterSet",
         "StudyDate",
         "QueryRetrieveLevel",

@@ -14,7 +14,7 @@ def test_refusals_are_counted_for_a_minute(tmp_path):
     now = [0.0]
     counters = StoreCounters()
     state = StoreStateSource(DiskSpace(tmp_path), counters, clock=lambda: now[0])
-    seen = []
+    refused = []
     # When it is read every ten seconds, with three refusals in the first
     for step in range(9):
         if step == 1:
@@ -22,11 +22,11 @@ def test_refusals_are_counted_for_a_minute(tmp_path):
             counters.add("refused_index_away")
             counters.add("refused_not_understood")  # its sender's fault
         now[0] = step * 10.0
-        seen.append(state().refused_recently)
+        refused.append(state().refused_recently)
     # Then
-    assert seen[:2] == [0, 3]
-    assert [step * 10.0 for step, number in enumerate(seen) if number][-1] < 10.0 + RECENT_S
-    assert seen[-1] == 0
+    assert refused[:2] == [0, 3]
+    assert [step * 10.0 for step, number in enumerate(refused) if number][-1] < 10.0 + RECENT_S
+    assert refused[-1] == 0
 
 
 def test_a_store_that_can_write_has_no_problem(tmp_path):

@@ -63,13 +63,13 @@ def test_an_answer_repeats_what_was_asked():
     # Given
     request = DimseRequest(C_STORE_RQ, 7, "1.2.3", "1.2.3.4.5", has_data_set=True)
     # When
-    answer = decode_command(response_to(request, 0xA700, "no space"))
+    response = decode_command(response_to(request, 0xA700, "no space"))
     # Then
-    assert number_of(answer, COMMAND_FIELD) == 0x8001
-    assert number_of(answer, RESPONDED_TO) == 7
-    assert number_of(answer, STATUS) == 0xA700
-    assert (answer[SOP_CLASS], answer[SOP_INSTANCE]) == (b"1.2.3\0", b"1.2.3.4.5\0")
-    assert answer[COMMENT] == b"no space"
+    assert number_of(response, COMMAND_FIELD) == 0x8001
+    assert number_of(response, RESPONDED_TO) == 7
+    assert number_of(response, STATUS) == 0xA700
+    assert (response[SOP_CLASS], response[SOP_INSTANCE]) == (b"1.2.3\0", b"1.2.3.4.5\0")
+    assert response[COMMENT] == b"no space"
 
 
 @given(
@@ -82,9 +82,9 @@ def test_whatever_was_asked_the_answer_can_be_read(sop_class_uid, sop_instance_u
     # Given
     request = DimseRequest(C_STORE_RQ, 1, sop_class_uid, sop_instance_uid, has_data_set=True)
     # When
-    answer = decode_command(response_to(request, status_code, comment))
+    response = decode_command(response_to(request, status_code, comment))
     # Then values have an even length, and no more than their element holds
-    assert number_of(answer, STATUS) == status_code
-    assert all(len(value) % 2 == 0 for value in answer.values())
-    assert len(answer.get(COMMENT, b"")) <= 64
-    assert all(len(answer.get(number, b"")) <= 64 for number in (SOP_CLASS, SOP_INSTANCE))
+    assert number_of(response, STATUS) == status_code
+    assert all(len(value) % 2 == 0 for value in response.values())
+    assert len(response.get(COMMENT, b"")) <= 64
+    assert all(len(response.get(number, b"")) <= 64 for number in (SOP_CLASS, SOP_INSTANCE))

@@ -36,9 +36,9 @@ def test_each_change_is_told_once_and_then_the_end(monkeypatch):
     monkeypatch.setattr(event_streams, "REREAD_S", 0.01)
     states = iter(["queued", "running", "running", "running", "completed"])
     # When
-    told = events(job_events(Stream(["q1"]), lambda: {"status": next(states)}, ended))
+    sent = events(job_events(Stream(["q1"]), lambda: {"status": next(states)}, ended))
     # Then
-    assert [(name, data["status"]) for name, data in told] == [
+    assert [(name, data["status"]) for name, data in sent] == [
         ("job", "queued"),
         ("job", "running"),
         ("job", "completed"),
@@ -94,11 +94,11 @@ def test_an_event_of_the_broker_is_told_at_once(api):
         session.get(Query, "q1").status = "completed"
     progress = Progress(job_id="q1", kind="query", status="completed", counts={})
     api.site.publisher.event(progress, "query", "q1")
-    told = events(chunk if isinstance(chunk, str) else chunk.decode() for chunk in chunks)
+    sent = events(chunk if isinstance(chunk, str) else chunk.decode() for chunk in chunks)
     # Then
     assert response.mimetype == "text/event-stream"
-    assert [(name, data["status"]) for name, data in told][-1] == ("ended", "completed")
-    assert told[-1][1]["id"] == "q1"
+    assert [(name, data["status"]) for name, data in sent][-1] == ("ended", "completed")
+    assert sent[-1][1]["id"] == "q1"
     response.close()
     assert api.site.components.live.open_streams == 0
 

@@ -144,11 +144,11 @@ def test_a_retrieve_is_the_json_of_the_command_line(filled):
     with filled.site.database.read() as session:
         expected = json.loads(json.dumps(retrieve_json(session, "r1")))
     # When
-    told = filled.get("/jobs/r1")
+    body = filled.get("/jobs/r1")
     # Then
-    assert told == expected
-    assert list(told) == list(expected)
-    assert [row["sop_instance_uid"] for row in told["missing"]] == ["1.2.1.1"]
+    assert body == expected
+    assert list(body) == list(expected)
+    assert [row["sop_instance_uid"] for row in body["missing"]] == ["1.2.1.1"]
 
 
 def test_windows_that_are_missing_fit_the_document(api):

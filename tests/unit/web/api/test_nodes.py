@@ -117,11 +117,11 @@ def test_what_is_known_of_a_remote_node_is_told(api):
 
 
 @pytest.fixture
-def answering(site, monkeypatch):
+def echo_worker(site, monkeypatch):
     """The API with an echo worker that answers as the test says."""
     outcome = {"ok": True, "outcome": "answers", "detail": "", "rtt_ms": 1.5}
 
-    def answer(delivery):
+    def handle(delivery):
         site._taken(delivery)
         echo_id, command = site.commands[-1]
         if isinstance(command, EchoNodes) and outcome:
@@ -130,13 +130,13 @@ def answering(site, monkeypatch):
             )
             site.publisher.event(EchoCompleted(echo_id=echo_id, results=[status]), "echo", echo_id)
 
-    site.broker.consume("echo", answer, workers=1)
+    site.broker.consume("echo", handle, workers=1)
     return ApiClient(site), outcome
 
 
-def test_an_echo_returns_how_the_node_answered(answering):
+def test_an_echo_returns_how_the_node_answered(echo_worker):
     # Given
-    api, _ = answering
+    api, _ = echo_worker
     # When
     response = api.send("POST", "/nodes/pacs/echo", scope="import")
     # Then
@@ -152,9 +152,9 @@ def test_an_echo_returns_how_the_node_answered(answering):
     assert api.site.components.live.open_streams == 0
 
 
-def test_an_echo_without_an_answer_ends_in_time(answering, monkeypatch):
+def test_an_echo_without_an_answer_ends_in_time(echo_worker, monkeypatch):
     # Given
-    api, outcome = answering
+    api, outcome = echo_worker
     outcome.clear()
     monkeypatch.setattr(nodes, "ECHO_LONGEST_S", 0.1)
     # When

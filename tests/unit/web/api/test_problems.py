@@ -57,9 +57,9 @@ def test_a_body_that_is_no_json_object_is_refused(api, body, content_type, statu
 
 def test_every_field_at_fault_is_named(api):
     # When
-    told = problem(api.send("POST", "/queries", {"remote": 1.5, "criteria": 7, "unknown": True}), 422)
+    body = problem(api.send("POST", "/queries", {"remote": 1.5, "criteria": 7, "unknown": True}), 422)
     # Then
-    fields = {error["field"].partition(".")[0] for error in told["errors"]}
+    fields = {error["field"].partition(".")[0] for error in body["errors"]}
     assert fields == {"remote", "store", "criteria", "unknown"}
 
 
@@ -101,10 +101,10 @@ def test_a_missing_worker_is_named_with_its_command(site):
     api = ApiClient(site)
     site.listen("echo", "retrieve", "retrieve-tasks", "store")
     # When
-    told = problem(api.send("POST", "/queries", QUERY), 503)
+    body = problem(api.send("POST", "/queries", QUERY), 503)
     # Then
-    assert "No query worker listens" in told["detail"]
-    assert told["advice"] == "Start one: doseqr serve query"
+    assert "No query worker listens" in body["detail"]
+    assert body["advice"] == "Start one: doseqr serve query"
 
 
 def test_a_database_that_is_away_is_said(api, monkeypatch):

@@ -67,8 +67,8 @@ def test_a_wrong_value_is_refused_by_its_field(api, values, field):
     # When
     response = api.send("POST", "/queries", QUERY | values)
     # Then
-    told = problem(response, 422)
-    assert told["field"].startswith(field), told
+    body = problem(response, 422)
+    assert body["field"].startswith(field), body
     assert api.site.commands == []
 
 
@@ -79,8 +79,8 @@ def test_a_refusal_of_the_worker_is_told(api, monkeypatch):
     publish = type(api.site.components.publisher).command
 
     def refused(self, command, *, command_id=None, routing_key=""):
-        told = Rejected(command_id=command_id, field="data.criteria.types", problem="must be something else")
-        api.site.publisher.event(told, "command", command_id)
+        body = Rejected(command_id=command_id, field="data.criteria.types", problem="must be something else")
+        api.site.publisher.event(body, "command", command_id)
         wait_until(lambda: live.event_results.rejection(command_id) is not None)
         return publish(self, command, command_id=command_id, routing_key=routing_key)
 
@@ -88,8 +88,8 @@ def test_a_refusal_of_the_worker_is_told(api, monkeypatch):
     # When
     response = api.send("POST", "/queries", QUERY)
     # Then
-    told = problem(response, 422, "criteria.types")
-    assert "must be something else" in told["detail"]
+    body = problem(response, 422, "criteria.types")
+    assert "must be something else" in body["detail"]
 
 
 def test_a_query_that_was_taken_comes_with_its_status(api, monkeypatch):

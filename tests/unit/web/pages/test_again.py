@@ -163,8 +163,8 @@ def test_a_continuation_is_in_the_audit_log(site, capsys):
 
 def test_a_job_page_shows_how_often_and_by_whom_it_was_continued(site):
     # Given
-    asked = [{"command_id": "c", "requested_by": "<b>night</b>", "at": "2024-05-01T00:00:00+00:00"}]
-    site.add(a_query("q1", round=2, asked_again=asked * 2, priority="background"))
+    reruns = [{"command_id": "c", "requested_by": "<b>night</b>", "at": "2024-05-01T00:00:00+00:00"}]
+    site.add(a_query("q1", round=2, asked_again=reruns * 2, priority="background"))
     # When
     page = site.person("viewer").text("/jobs/q1")
     # Then

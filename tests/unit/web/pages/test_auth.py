@@ -157,10 +157,10 @@ def test_polls_of_an_open_page_keep_no_session_alive(site):
     person.text("/nodes")
     # When
     by_itself = person.get("/nodes/status")
-    by_hand = person.get("/nodes")
+    response = person.get("/nodes")
     # Then
     assert "Set-Cookie" not in by_itself.headers
-    assert "doseqr_session" in parse_cookie(by_hand.headers["Set-Cookie"])
+    assert "doseqr_session" in parse_cookie(response.headers["Set-Cookie"])
 
 
 def test_polls_of_an_open_page_lead_to_no_log_in(site):

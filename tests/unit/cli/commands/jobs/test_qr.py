@@ -19,18 +19,18 @@ def criteria(*flags: str) -> dict[str, Any]:
 
 def test_types_are_single_dashed_flags() -> None:
     # When
-    asked = criteria("-ct", "-mg", "-fl", "-dx", "-nm")
+    requested = criteria("-ct", "-mg", "-fl", "-dx", "-nm")
     # Then
-    assert asked["types"] == ["CT", "MG", "FL", "DX", "NM"]
-    assert asked["include_sr_only"] is False
-    assert asked["ignore_known"] is True
+    assert requested["types"] == ["CT", "MG", "FL", "DX", "NM"]
+    assert requested["include_sr_only"] is False
+    assert requested["ignore_known"] is True
 
 
 def test_sr_stands_alone() -> None:
     # When
-    asked = criteria("-sr")
+    requested = criteria("-sr")
     # Then
-    assert (asked["types"], asked["include_sr_only"]) == ([], True)
+    assert (requested["types"], requested["include_sr_only"]) == ([], True)
     with pytest.raises(CommandError, match="stands alone") as refused:
         criteria("-sr", "-ct")
     assert refused.value.exit_code == 2
@@ -56,10 +56,10 @@ def test_dates_and_times_have_short_and_long_flags(
     flags: tuple[str, ...], expected: tuple[str | None, ...]
 ) -> None:
     # When
-    asked = criteria("-ct", *flags)
+    requested = criteria("-ct", *flags)
     # Then
     names = ("date_from", "date_until", "time_from", "time_until")
-    assert tuple(asked[name] for name in names) == expected
+    assert tuple(requested[name] for name in names) == expected
 
 
 @pytest.mark.parametrize(
