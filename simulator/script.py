@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -262,12 +262,11 @@ def _of_kind(table: StudyTable, uid: str, day: dt.date | None) -> Study:
         patient_id=table.patient_id,
         patient_name=table.patient_name,
     )
-    changes: dict[str, Any] = {}
     if "description" in table.model_fields_set:
-        changes["description"] = table.description
+        study = dataclasses.replace(study, description=table.description)
     if table.modalities:
-        changes["modalities"] = table.modalities
-    return dataclasses.replace(study, **changes)
+        study = dataclasses.replace(study, modalities=table.modalities)
+    return study
 
 
 def _explicit(table: StudyTable, uid: str, day: dt.date | None) -> Study:

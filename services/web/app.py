@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any, NoReturn
+from types import TracebackType
+from typing import NoReturn
 
 import structlog
 from flask import Flask, Request, request
@@ -47,7 +48,9 @@ class _App(Flask):
             raise NotFound
         super().raise_routing_exception(request)
 
-    def log_exception(self, exc_info: Any) -> None:
+    def log_exception(
+        self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]
+    ) -> None:
         """Log a failed request."""
         kind, _, trace = exc_info
         log.error(

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from shared.contract.results import AuditRecord, JobObject, StudyResult
 from shared.database.models.query import Query, QueryObject, QueryStudy
@@ -123,9 +123,17 @@ def object_page(
     return [_decided(found) for found in session.scalars(decided)]
 
 
+ObjectRowT = TypeVar("ObjectRowT", RetrieveObject, QueryObject)
+
+
 def _objects(
-    model: Any, job_id: str, limit: int, after: ObjectKey | None, column: Any, state: str | None
-) -> Select[Any]:
+    model: type[ObjectRowT],
+    job_id: str,
+    limit: int,
+    after: ObjectKey | None,
+    column: InstrumentedAttribute[str],
+    state: str | None,
+) -> Select[ObjectRowT]:
     key = (model.study_instance_uid, model.series_instance_uid, model.sop_instance_uid)
     statement = select(model).where(model.job_id == job_id).order_by(*key).limit(limit)
     if after is not None:

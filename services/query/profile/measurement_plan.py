@@ -222,7 +222,7 @@ class MeasurementPlan:
         self.learn(lambda known: replace(known, **values))
 
 
-def _uids(matches: Sequence[Any]) -> set[str]:
+def _uids(matches: Sequence[StudyMatch | SeriesMatch | ObjectMatch]) -> set[str]:
     return {str(match.study_instance_uid) for match in matches}
 
 

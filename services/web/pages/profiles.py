@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import TypedDict
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from services.web.commands.publish import publish_command
 from services.web.components import components
+from services.web.live.service_status import Complaint
 from services.web.security.background import background
 from services.web.security.sessions import ADMINS, IMPORTERS, me, requires
 from shared.contract.envelope import valid_id
-from shared.contract.messages import ProfileNode
+from shared.contract.messages import NodeProfiled, ProfileNode, Rejected
 from shared.database.models import Node
-from shared.querying.profile_text import profile_entries
-from shared.reading.profiles import known_profile
+from shared.querying.profile_text import ProfileEntry, profile_entries
+from shared.reading.profiles import KnownProfile, known_profile
 
 blueprint = Blueprint("profiles", __name__, url_prefix="/nodes/<int:node_id>/profile")
 
@@ -49,7 +50,19 @@ def publish(node_id: int) -> ResponseReturnValue:
     return redirect(url_for("profiles.show", node_id=node_id, asked=command_id))
 
 
-def _state(node_id: int) -> dict[str, Any]:
+class _State(TypedDict):
+    node: Node
+    known: KnownProfile
+    fields: list[ProfileEntry]
+    #: Id of the command that was published; empty: none.
+    asked: str
+    result: NodeProfiled | None
+    rejection: Rejected | None
+    waiting: bool
+    complaints: list[Complaint]
+
+
+def _state(node_id: int) -> _State:
     command_id = request.args.get("asked", "")
     command_id = command_id if valid_id(command_id) else ""
     event_results = components().live.event_results
