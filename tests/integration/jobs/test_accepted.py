@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,9 @@ from shared.settings import Settings
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_series, a_study
 from tests.support.services.web import a_node
 from tests.support.waiting import wait_until
+
+#: The started process finds this module below it.
+ROOT = Path(__file__).parents[3]
 
 QUERY = RunQuery(remote="pacs", store="doseqr", criteria={"types": ["CT"], "date_from": "2024-05-01"})
 RETRIEVE = RunRetrieve(query_id="query-1")
@@ -104,8 +108,9 @@ def running(request, world, tmp_path):
 
 
 @pytest.mark.parametrize("service", ["query", "retrieve"])
-def test_accepted_is_published_after_a_kill_between_commit_and_event(service, world, tmp_path):
+def test_accepted_is_published_after_a_kill_between_commit_and_event(service, world, tmp_path, monkeypatch):
     # Given a worker that was killed after its commit
+    monkeypatch.syspath_prepend(str(ROOT))
     url = world.url.render_as_string(hide_password=False)
     process = multiprocessing.get_context("spawn").Process(
         target=die_after_the_commit, args=(service, url, tmp_path, "job-1")
