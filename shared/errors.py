@@ -1,4 +1,4 @@
-"""The tree of errors: the type says whether another try can help."""
+"""The tree of errors: the type shows whether another try can help."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class QueryHandler:
             self._leave_to_retrieve(command.job_id)
 
     def again(self, envelope: Envelope, command: AskAgain) -> None:
-        """Ask again for what is missing of an ended query; a retrieve is left to its own service.
+        """Request again what is missing of an ended query; a retrieve is left to its own service.
 
         Raises:
             InvalidInputError: there is no job with this id, it has not ended, or nothing is missing.

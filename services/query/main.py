@@ -20,7 +20,7 @@ from shared.settings import Settings, load
 
 
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
-    """Start to answer query commands and to work on their tasks; the lifecycle ends it."""
+    """Start to take query commands and to work on their tasks; the lifecycle ends it."""
     parts = start_parts("query", settings, broker, database, lifecycle)
     clock, publisher = parts.clock, parts.publisher
     work = QueryJobService(settings, database, publisher, parts.pool, clock)

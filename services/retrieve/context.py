@@ -63,7 +63,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
 
 
 def _capabilities_of(session: Session, remote_id: int) -> MoveCapabilities:
-    """Return what a node takes: one that answers C-FIND for lists of studies is sent such C-MOVEs, too.
+    """Return what a node takes: one that responds to C-FIND for lists of studies is sent such C-MOVEs, too.
 
     A wrong guess costs one request: the same is requested again without lists.
     """

@@ -20,7 +20,7 @@ from shared.settings import Settings, load
 
 
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
-    """Start to answer retrieve commands and to work on their tasks; the lifecycle ends it."""
+    """Start to take retrieve commands and to work on their tasks; the lifecycle ends it."""
     parts = start_parts("retrieve", settings, broker, database, lifecycle)
     clock, publisher = parts.clock, parts.publisher
 

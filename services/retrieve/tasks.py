@@ -160,7 +160,7 @@ class RetrieveJobService:
         return []
 
     def drained(self, session: Session, job_id: str) -> Sequence[NewTask] | Ending:
-        """End the retrieve as its ledger says; what arrived late counts."""
+        """End the retrieve as its ledger stands; what arrived late counts."""
         context = context_of(session, job_id, self._settings)
         outcomes.lose_the_rest(session, job_id, state="missing", reason=Reason.NOT_ARRIVED, detail="")
         save_late(session, context, self._clock())

@@ -41,7 +41,7 @@ DEFECT = 0xC0FF
 
 @dataclass(frozen=True, slots=True)
 class CStoreCommand:
-    """What a C-STORE request says of its object before the object comes: nothing of it is validated."""
+    """What a C-STORE request states of its object before the object comes: nothing of it is validated."""
 
     sop_class_uid: str
     sop_instance_uid: str

@@ -43,7 +43,7 @@ class _App(Flask):
     """Flask that logs where a request failed, never an error's text: it may hold data of a PACS."""
 
     def raise_routing_exception(self, request: Request) -> NoReturn:
-        """Answer 404 instead of Werkzeug's own redirects, which name the host that the client sent."""
+        """Respond with 404 instead of Werkzeug's own redirects, which name the host that the client sent."""
         if isinstance(request.routing_exception, RequestRedirect):
             raise NotFound
         super().raise_routing_exception(request)

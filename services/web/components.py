@@ -37,7 +37,7 @@ class Components:
     clock: Clock
 
     def complaints(self, *services: str) -> list[Complaint]:
-        """Return what is wrong with these services; of the store also what it says of its disk."""
+        """Return what is wrong with these services; of the store also what it reports of its disk."""
         found = self.service_status.complaints(*services)
         if "store" in services:
             found += store_complaints(self.live.event_results.store_states())

@@ -38,7 +38,7 @@ class Delivery(Protocol):
 
     @property
     def delivery_count(self) -> int:
-        """How often it was delivered before this time, as far as the broker says; 0 the first time."""
+        """How often it was delivered before this time, as far as the broker knows; 0 the first time."""
         ...
 
     @property

@@ -15,7 +15,7 @@ from shared.errors import DoseQRError
 
 logger = structlog.get_logger(__name__)
 
-#: Handles a message; True says that it was delivered before, to somebody who did not end it.
+#: Handles a message; True: it was delivered before, to somebody who did not end it.
 MessageHandler = Callable[[Message, bool], None]
 
 

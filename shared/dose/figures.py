@@ -1,6 +1,6 @@
 """From a content item to a figure, dose area products in one unit; pure.
 
-PS3.16 asks for Gy.m2 (UCUM). Devices write other prefixes, separators, exponents and micro signs, and often
+PS3.16 requires Gy.m2 (UCUM). Devices write other prefixes, separators, exponents and micro signs, and often
 leave the separator out.
 """
 

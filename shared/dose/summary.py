@@ -37,7 +37,7 @@ class Figure:
     """One number: what it is, its unit (UCUM, as the report has it), and of which event, side or plane."""
 
     name: str
-    #: None where the report has no number; `problem` says why.
+    #: None where the report has no number; `problem` holds why.
     value: float | None
     unit: str
     of: str = ""
@@ -61,7 +61,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a report says; totals stand before the figures of single events."""
+    """What a report holds; totals stand before the figures of single events."""
 
     kind: Kind
     #: Irradiation events, or administrations.

@@ -1,6 +1,6 @@
 """The content tree of a structured report (PS3.3 C.17.3), as far as dose reports need it and no more.
 
-Texts, names and dates of a report are not taken over: they may tell who the patient is.
+Texts, names and dates of a report are not taken over: they may identify the patient.
 """
 
 from __future__ import annotations

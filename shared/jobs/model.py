@@ -41,7 +41,7 @@ class CancelRequest:
     requested_by: str
 
     def to_json(self) -> dict[str, str]:
-        """Return it as the job keeps it, and as the event of its end says it."""
+        """Return it as the job keeps it, and as the event of its end holds it."""
         return {"command_id": self.command_id, "cancelled_by": self.requested_by}
 
 
@@ -131,7 +131,7 @@ class JobService(Protocol[JobT_co]):
         ...
 
     def ending_fields(self, session: Session, job_id: str) -> JsonDocument:
-        """Return what the event of an end says beside the counts."""
+        """Return what the event of an end holds beside the counts."""
         ...
 
     def before_announcing(self, session: Session, job_id: str) -> None:

@@ -37,9 +37,9 @@ PATIENCE_S = 0.25
 
 
 class WorkerShares:
-    """Counts the tasks in hand of each node, and says whose turn it is; safe from any thread.
+    """Counts the running tasks of each node, and decides whose turn it is; safe from any thread.
 
-    A node that is alone has `workers` tasks in hand; several share them evenly. A node without a task in hand
+    A node that is alone runs `workers` tasks; several share them evenly. A node without a running task
     begins one whatever the others do.
     """
 

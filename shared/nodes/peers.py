@@ -21,7 +21,7 @@ def peer_of(node: Node, settings: Settings) -> Peer:
 
 
 def own_store_of(settings: Settings) -> Peer:
-    """Return how to call DoseQR's own store without looking at any node."""
+    """Return how to call DoseQR's own store without reading any node."""
     title = settings.store_ae_title
     return Peer(settings.store_address, settings.store_port, title, title, tls=own_store_tls(settings))
 

@@ -27,7 +27,7 @@ def _nothing(_process: Process) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ChildProcess:
-    """How one child is started, told to end, and what is done once it died."""
+    """How one child is started and stopped, and what is done once it died."""
 
     name: str
     start: Callable[[], Process]

@@ -1,4 +1,4 @@
-"""An estimate in words: numbers that are known only about, and what is not known, said so. Pure."""
+"""An estimate as text: approximate numbers, and what is not known. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a node in words: each field of its profile, its value, and what it means. Pure."""
+"""What is known of a node as text: each field of its profile, its value, and what it means. Pure."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
     "measured_at": ("Measured", "When it was last measured by command (UTC).", str),
 }
 
-#: Of these a measurement that found nothing tells that there is none.
+#: Of these a measurement that found nothing shows that there is none.
 _NONE_FOUND = frozenset({"refused_keys", "cap"})
 
 #: Of no use to people.
@@ -182,7 +182,7 @@ def profile_entries(profile: Profile) -> list[ProfileEntry]:
 
 
 def omitted_fields() -> set[str]:
-    """Return the fields of which nothing is told; a test holds that none is forgotten."""
+    """Return the fields that are not shown; a test holds that none is forgotten."""
     return {field.name for field in fields(Profile)} - _FIELDS.keys() - _OMITTED
 
 

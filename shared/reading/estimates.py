@@ -16,7 +16,7 @@ from shared.querying.estimate import OTHERS, Estimate, Past, estimate
 from shared.reading.profiles import known_profile
 from shared.settings import Settings
 
-#: Earlier queries that are looked at; beyond so many studies one is too large to be counted in passing.
+#: Earlier queries that are read; beyond so many studies one is too large to be counted in passing.
 _QUERIES = 10
 _MOST_STUDIES = 20_000
 
@@ -81,7 +81,7 @@ def _past(query: Query, studies: dict[str, int]) -> Past | None:
 
 
 def _whole_days(criteria: Criteria, today: date) -> int:
-    """Return how many days a query looked at whole; 0: it named its studies, or had no end."""
+    """Return how many days a query covered whole; 0: it named its studies, or had no end."""
     days = window(criteria, today)
     partly = (
         criteria.accession_numbers

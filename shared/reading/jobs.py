@@ -164,7 +164,7 @@ def summary(job: Job) -> ListedJob:
 
 
 def life(job: Job) -> JobLife:
-    """Return what all jobs say of themselves."""
+    """Return what the summary of every job holds."""
     return {
         # The engine writes no other status.
         "status": cast("JobStatus", job.status),

@@ -45,7 +45,7 @@ class CommitmentCounts(TypedDict):
 
     requests: int
     committed: int
-    #: Arrived as far as is said.
+    #: Arrived as far as is reported.
     not_confirmed: int
 
 
@@ -134,7 +134,7 @@ def retrieve_counts(session: Session, retrieve: Retrieve) -> RetrieveCounts:
 
     Of an uncounted series the number of objects is unknown: it counts as one, so `asked` is a lower bound.
     """
-    # A row without a SOP Instance UID stands for a series of which the PACS only says how many it has.
+    # A row without a SOP Instance UID stands for a series of which the PACS only returns how many it has.
     objects = case(
         (RetrieveObject.sop_instance_uid == "", func.coalesce(RetrieveObject.announced, 1)), else_=1
     )

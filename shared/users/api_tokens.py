@@ -87,7 +87,7 @@ def authenticate(session: Session, token: str, now: datetime) -> TokenIdentity |
     """Return who a token stands for; None if it is unknown, expired or revoked, or its owner is disabled."""
     if not token.startswith(PREFIX) or len(token) > TOKEN_MAX_LENGTH:
         return None
-    # Found by its hash, so the time that this takes says nothing about tokens that are valid.
+    # Found by its hash, so the time that this takes reveals nothing about tokens that are valid.
     row = session.execute(
         select(ApiToken, User)
         .join(User, User.id == ApiToken.owner_id)

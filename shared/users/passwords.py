@@ -1,4 +1,4 @@
-"""Passwords: which are taken, how they are hashed, and how old hashes are told apart."""
+"""Passwords: which are taken, how they are hashed, and how old hashes are recognized."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def check_acceptable(password: str, name: str = "") -> None:
     """Refuse a password that is too short, too long, or easily guessed (NIST SP 800-63B 5.1.1.2).
 
     Raises:
-        InvalidInputError: says which.
+        InvalidInputError: names which.
     """
     if not PASSWORD_MIN_LENGTH <= len(password) <= PASSWORD_MAX_LENGTH:
         raise InvalidInputError(

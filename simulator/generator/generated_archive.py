@@ -43,7 +43,7 @@ class GeneratedArchive:
     """`n` studies from `first_date` until `last_date`, both inclusive; the same for the same arguments.
 
     A study follows from the seed, its day and its number within the day: two archives with one seed and size
-    hold the same studies where their spans overlap. The UID of an entity says where it stands, so no index is
+    hold the same studies where their spans overlap. The UID of an entity is its place, so no index is
     kept: 2.25, then twelve digits from the seed, seven for the day and six for the number of the study, three
     for the series, six for the object.
     """

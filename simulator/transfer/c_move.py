@@ -1,4 +1,4 @@
-"""C-MOVE and C-GET of a scripted PACS: which objects go out, what the counters say, and what goes wrong."""
+"""C-MOVE and C-GET of a scripted PACS: which objects go out, what the counters hold, and what goes wrong."""
 
 import itertools
 import zlib

@@ -62,7 +62,7 @@ class FileTally:
 
 
 class _NotDicomError(Exception):
-    """A file holds no DICOM object; the text says what it is."""
+    """A file holds no DICOM object; the text names what it is."""
 
 
 def object_references(paths: Sequence[Path], tally: FileTally) -> Iterator[ObjectReference]:

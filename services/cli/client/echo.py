@@ -55,10 +55,10 @@ def echo(
 def require_echo(
     broker: Broker, settings: Settings, nodes: Sequence[Node], notice: Callable[[str], None] | None = None
 ) -> None:
-    """Make sure that nodes answer; with `say`, an absent echo service is reported there and is no error.
+    """Make sure that nodes respond; with `notice`, an absent echo service is reported there and is no error.
 
     Raises:
-        CommandError: a node does not answer, or no echo worker listens.
+        CommandError: a node does not respond, or no echo worker listens.
         BrokerAwayError: the broker cannot be reached.
     """
     if notice is not None and deserted(broker, ["echo"]):

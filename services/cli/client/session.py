@@ -124,7 +124,7 @@ def require_workers(broker: Broker, queues: Sequence[str]) -> None:
     """Require a worker on each of these queues.
 
     Raises:
-        CommandError: a queue has none; says what to start.
+        CommandError: a queue has none; the text names what to start.
         BrokerAwayError: the broker cannot be reached.
     """
     missing = deserted(broker, queues)

@@ -15,7 +15,7 @@ from services.cli.local.private_rabbitmq import find_server_script
 UPDATE_TIMEOUT_S = 180.0
 INSTALL_TIMEOUT_S = 600.0
 
-#: Asked by packages before they start a service (invoke-rc.d(8)); exit code 101 forbids it.
+#: Run by packages before they start a service (invoke-rc.d(8)); exit code 101 forbids it.
 POLICY_FILE = Path("/usr/sbin/policy-rc.d")
 
 _APT = (
@@ -31,12 +31,12 @@ _APT = (
 
 
 def can_install() -> bool:
-    """Tell whether this user may install packages with apt-get."""
+    """Return whether this user may install packages with apt-get."""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def install_rabbitmq() -> bool:
-    """Install the package, reading the package lists first where needed; tell whether it is there."""
+    """Install the package, reading the package lists first where needed; return whether it is there."""
     with services_forbidden():
         if not _apt("install", INSTALL_TIMEOUT_S) and _apt("update", UPDATE_TIMEOUT_S):
             _apt("install", INSTALL_TIMEOUT_S)

@@ -33,12 +33,12 @@ from shared.reading.queries import query_head
 from shared.reading.retrieves import retrieve_json
 from shared.settings import Settings, load
 
-#: Says that a folder was made by the demo and may be wiped by it.
+#: Marks a folder that was made by the demo, which may wipe it.
 _MARK = ".doseqr-demo"
 
 
 def demo() -> int:
-    """Run the demo; returns the exit code: 0 if everything asked for is there."""
+    """Run the demo; return the exit code: 0 if everything requested is there."""
     with signals_as_interrupts():
         inherited = load()
         configure("cli", "ERROR")

@@ -17,13 +17,13 @@ from shared.broker.rabbitmq.connection import can_open
 #: The official image.
 IMAGE = "rabbitmq:4"
 
-#: Seconds for the engine to answer, to fetch and start the image, for the broker in it, and to end it.
+#: Seconds for the engine to respond, to fetch and start the image, for the broker in it, and to end it.
 ENGINE_TIMEOUT_S = 10.0
 RUN_TIMEOUT_S = 300.0
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
 
-#: Seconds between two looks at the starting broker.
+#: Seconds between two polls of the starting broker.
 POLL_INTERVAL_S = 0.25
 
 
@@ -32,7 +32,7 @@ def docker_node(work_dir: Path) -> Iterator[tuple[str, int]]:
     """Run RabbitMQ in a container and yield its URL and port; it is removed afterwards.
 
     Raises:
-        NodeError: there is no engine or image, or the broker does not answer.
+        NodeError: there is no engine or image, or the broker does not respond.
     """
     docker("info", timeout_s=ENGINE_TIMEOUT_S)
     password = secrets.token_urlsafe(18)

@@ -24,7 +24,7 @@ START_TIMEOUT_S = 90.0
 #: Seconds for a node to end by itself before it is killed.
 STOP_TIMEOUT_S = 15.0
 
-#: Seconds between two looks at a starting node.
+#: Seconds between two polls of a starting node.
 POLL_INTERVAL_S = 0.05
 
 #: What is shown of a node that ended while it started, in characters.
@@ -118,7 +118,7 @@ class PrivateNode:
         """Start it and wait until it takes the login.
 
         Raises:
-            NodeError: it ends at once, or does not answer in time; nothing is left running.
+            NodeError: it ends immediately, or does not respond in time; nothing is left running.
         """
         self._write_configuration()
         try:
@@ -211,7 +211,7 @@ class PrivateNode:
 
 
 def _end(process: subprocess.Popen[bytes] | None, timeout_s: float) -> None:
-    """End a process that leads its own session: asked first, then killed with all that it started."""
+    """End a process that leads its own session: terminated first, then killed with all that it started."""
     if process is None:
         return
     if process.poll() is None and timeout_s > 0:
@@ -225,7 +225,7 @@ def _end(process: subprocess.Popen[bytes] | None, timeout_s: float) -> None:
 
 
 def is_listening(port: int) -> bool:
-    """Tell whether something takes TCP connections on this port of 127.0.0.1."""
+    """Return whether something takes TCP connections on this port of 127.0.0.1."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1.0):
             return True

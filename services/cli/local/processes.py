@@ -16,7 +16,7 @@ from types import FrameType
 from shared.private_files import make_private_folder
 from shared.settings import Settings
 
-#: Lines of a log that tell of trouble: structlog's levels, and the last line of a traceback.
+#: Lines of a log that report trouble: structlog's levels, and the last line of a traceback.
 _TROUBLE = re.compile(r'"level": "(error|critical)"|^\w*(Error|Exception)\b')
 #: How long a process may take to end by itself.
 STOP_TIMEOUT_S = 40.0
@@ -59,7 +59,7 @@ def ended_with_us(command: Sequence[str]) -> list[str]:
 
 
 def end(started: subprocess.Popen[bytes]) -> None:
-    """Ask a process to end, and kill it if it does not."""
+    """Terminate a process, and kill it if it does not end."""
     if started.poll() is not None:
         return
     started.terminate()
@@ -72,7 +72,7 @@ def end(started: subprocess.Popen[bytes]) -> None:
 
 
 def last_lines(log: Path, number: int = 8) -> str:
-    """Return the last lines of a log that tell of trouble, or simply the last if none does."""
+    """Return the last lines of a log that report trouble, or simply the last if none does."""
     with contextlib.suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         trouble = [line for line in lines if _TROUBLE.search(line)]
@@ -81,7 +81,7 @@ def last_lines(log: Path, number: int = 8) -> str:
 
 
 def can_listen(host: str, port: int) -> bool:
-    """Tell whether a TCP port is free for us."""
+    """Return whether a TCP port is free for us."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -28,7 +28,7 @@ DEFAULT_URL = f"amqp://guest:guest@127.0.0.1:{DEFAULT_PORT}/%2f"
 #: Seconds for whatever listens there to prove that it is a RabbitMQ.
 PROBE_TIMEOUT_S = 3.0
 
-#: Told where there is no broker.
+#: Printed where there is no broker.
 WITHOUT_BROKER = (
     "No RabbitMQ can be had, so DoseQR runs embedded (memory://): all services in one process, the same code"
     " and ledger. Left out: other systems cannot send commands or follow events, services cannot run in"

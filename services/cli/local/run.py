@@ -18,7 +18,7 @@ from shared.reading.jobs import count_jobs
 from shared.settings import Settings, load
 from shared.users.accounts import FIRST_ADMIN, ensure_first_admin
 
-#: How often it is looked whether the services live.
+#: Seconds between two polls of the services' process.
 POLL_INTERVAL_S = 0.5
 
 

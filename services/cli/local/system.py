@@ -28,9 +28,9 @@ from shared.database.session import Database
 from shared.nodes.nodes import add_node, edit_node, find_node, is_own_store, list_nodes, parse_node
 from shared.settings import PREFIX, Settings, running_file
 
-#: How long all services may take to answer.
+#: Seconds that all services may take until they are ready.
 READY_TIMEOUT_S = 90.0
-#: Days before today that the first query asks for.
+#: Days before today that the first query covers.
 FIRST_QUERY_DAYS = 30
 PACS_NAME = "demo-pacs"
 
@@ -64,7 +64,7 @@ class System:
     services_log: Path
 
     def ended(self) -> bool:
-        """Tell whether the services have ended by themselves."""
+        """Return whether the services have ended by themselves."""
         return self.services.poll() is not None
 
 
@@ -73,7 +73,7 @@ def running(settings: Settings, database: Database) -> Iterator[System]:
     """Start a demo PACS and all services on a database that is migrated; everything ends with the block.
 
     Raises:
-        CommandError: a part did not begin to answer; its last lines are told.
+        CommandError: a part did not become ready; its last lines are in the text.
     """
     logs = settings.data_dir / "logs"
     own_store(database, settings)
@@ -136,7 +136,7 @@ def pid_of_running(data_dir: Path) -> int | None:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Return the variables for the services: what the file tells them too, unless theirs say otherwise.
+    """Return the variables for the services: what the file holds, unless theirs differ.
 
     The broker's URL stays out: it may hold a password, and the file or the caller's environment has it.
     """

@@ -17,20 +17,20 @@ from shared.contract.criteria import CODES
 from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 from shared.querying.profile import LIST_LENGTH, SHORT_LIST_LENGTH, Profile
 
-#: A code that no archive has: who answers it with studies does not match on codes.
+#: A code that no archive has: a node that returns studies for it does not match on codes.
 NO_CODE = "ZZ"
-#: All codes that queries ask for.
+#: All codes that queries request.
 DOSE_CODES = tuple(code for codes in CODES.values() for code in codes)
 #: Codes that are tried where the node does not return which ones its studies have.
 _TRIED_CODES = ("CT", "DX", "MG")
 
 #: Lengths of lists that are tried: the usual one, a longer one if it was taken, a shorter one if not.
 _LONG_LIST = 200
-#: Objects that one list should bring at most, and those of a series that does not tell its number.
+#: Objects that one list should bring at most, and those of a series whose number is not returned.
 _OBJECTS_AT_ONCE, _GUESSED_OBJECTS = 300, 20
-#: So many answers without an attribute say that it is not returned.
+#: After so many matches without an attribute it counts as not returned.
 _FEW = 3
-#: A day with more studies is not asked for all of its series.
+#: The series of a day with more studies are not requested together.
 _RELATIONAL_STUDIES = 60
 
 
@@ -39,7 +39,7 @@ Learn = Callable[[Callable[[Profile], Profile]], None]
 
 @dataclass(slots=True)
 class MeasurementPlan:
-    """The measurement of one node; `learn` is told each thing as soon as it is known."""
+    """The measurement of one node; `learn` is called with each thing as soon as it is known."""
 
     today: date
     learn: Learn
@@ -83,7 +83,7 @@ class MeasurementPlan:
                 return False
             found, all_of_them = _uids(response.matches), sample.uids
             if found >= all_of_them:
-                # Either all of them have this code, or the key is not looked at.
+                # Either all of them have this code, or the key is ignored.
                 bogus = yield sample.request(codes=(NO_CODE,))
                 matched = bogus.complete and not bogus.matches
                 self._is(modalities_matched=matched)
@@ -141,7 +141,7 @@ class MeasurementPlan:
         self._trusts_counts(small)
 
     def _trusts_counts(self, studies: Sequence[StudyMatch]) -> None:
-        """Compare the numbers of series that were announced with those that were answered."""
+        """Compare the numbers of series that were announced with those that were returned."""
         compared_uids = {entry.study_instance_uid for entry in self.series}
         announced = {study.study_instance_uid: study.series_count for study in studies}
         compared = [
@@ -184,7 +184,7 @@ class MeasurementPlan:
         self._returned("returns_sop_classes", [entry.sop_class_uid for entry in objects])
 
     def _measure_relational(self, sample: Sample) -> Plan[None]:
-        """Find out whether the series of a whole day are answered without naming its studies."""
+        """Find out whether the series of a whole day are returned without naming its studies."""
         chosen = sample.quiet_day()
         if chosen is None or len(chosen[1]) > _RELATIONAL_STUDIES:
             return
@@ -200,7 +200,7 @@ class MeasurementPlan:
     def _lists(
         self, level: str, uids: Sequence[str], find_list: Callable[[Sequence[str]], Plan[bool]]
     ) -> Plan[None]:
-        """Find out how many UIDs a list may hold, bounded by what there is to ask for."""
+        """Find out how many UIDs a list may hold, bounded by what there is to request."""
         if len(uids) < 2:  # noqa: PLR2004 - one is no list
             return
         taken = yield from find_list(uids[:LIST_LENGTH])
@@ -234,7 +234,7 @@ def _busiest(sample: Sample) -> int:
 
 
 def _distinguishing_codes(sample: Sample) -> Sequence[str]:
-    """Return the codes to ask for: one that some studies have and others do not, if there is one."""
+    """Return the codes to request: one that some studies have and others do not, if there is one."""
     codes = sorted({code for study in sample.studies for code in study.modalities or ()})
     if not codes:
         return _TRIED_CODES
@@ -254,7 +254,7 @@ def _distinguishing_list(sample: Sample, present: Sequence[str]) -> tuple[str, .
 
 
 def _small_series(series: Collection[SeriesMatch]) -> list[SeriesMatch]:
-    """Return series whose objects are few enough to be asked for together, reports first."""
+    """Return series whose objects are few enough to be requested together, reports first."""
     known = [entry for entry in series if entry.study_instance_uid is not None]
     known.sort(key=lambda one: (one.modality != "SR", _size(one), one.series_instance_uid))
     chosen: list[SeriesMatch] = []

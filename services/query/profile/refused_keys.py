@@ -36,7 +36,7 @@ def find_without_refused_keys(
     *,
     only_for_a_key: bool = True,
 ) -> FindResult[T]:
-    """Ask without the optional keys that this node refuses, and find out which these are.
+    """Send a request without the optional keys that this node refuses, and find out which these are.
 
     `only_for_a_key`: a refusal can only be for an optional key, so that it is worth finding out for which.
     """
@@ -55,9 +55,9 @@ def find_without_refused_keys(
 def find_refused(
     identifier: Dataset, level: str, find: Callable[[frozenset[str]], FindResult[T]]
 ) -> tuple[FindResult[T] | None, frozenset[str]]:
-    """Ask without optional keys, then put them back one by one; return the last answer and what is refused.
+    """Find without optional keys, then put them back one by one; return the last result and what is refused.
 
-    `ask` leaves out the keywords that it is given. None: the optional keys are not the reason.
+    `find` leaves out the keywords that it is given. None: the optional keys are not the reason.
     """
     optional = [keyword for keyword in OPTIONAL_KEYS[level] if _may_be_left_out(identifier, keyword)]
     result_without = find(frozenset(optional)) if optional else None

@@ -1,4 +1,4 @@
-"""Some studies of the newest days of a node: what a measurement compares all other answers with. Pure."""
+"""Some studies of the newest days of a node: what a measurement compares all other results with. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.dicom.query.matches import StudyMatch
 
 T = TypeVar("T")
 
-#: Answers that are taken of one question; then it is ended.
+#: Matches that are taken of one request; then it is ended.
 MAX_RESPONSES = 500
 
 
@@ -20,9 +20,9 @@ class SampleEnding(StrEnum):
     """How a question ended."""
 
     COMPLETE = "complete"
-    #: We ended it: there were more answers than wanted.
+    #: We ended it: there were more matches than wanted.
     CUT = "cut"
-    #: The node did not answer it to the end.
+    #: There was no final response.
     REFUSED = "refused"
 
 
@@ -47,14 +47,14 @@ class MeasurementRequest:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementResponse:
-    """What was answered: matches of the level of the question."""
+    """The result: matches of the level of the request."""
 
     ending: SampleEnding
     matches: Sequence[Any] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether these are all answers."""
+        """Whether these are all matches."""
         return self.ending is SampleEnding.COMPLETE
 
 
@@ -62,14 +62,14 @@ class MeasurementResponse:
 Plan = Generator[MeasurementRequest, MeasurementResponse, T]
 
 
-#: Studies that are enough to compare with, and windows that are asked for until there are so many.
+#: Studies that are enough to compare with, and windows that are searched until there are so many.
 ENOUGH = 20
 MOST_WINDOWS = 11
 
 #: A window in which nothing was is followed by one so much wider.
 _GROWTH = 3
 
-#: Answers that look like the limit of a node, not like a number of studies.
+#: Numbers of matches that suggest the limit of a node, not a number of studies.
 SUSPICIOUS = frozenset({50, 64, 100, 128, 150, 200, 250, 256, 300, 400, 500})
 
 _MINUTES = 24 * 60
@@ -86,9 +86,9 @@ class Sample:
     minutes: tuple[int, int] | None = None
     #: Whether an empty Modality has to be among the keys.
     with_modality: bool = False
-    #: The widest window that one question was answered for.
+    #: The widest window of which one request returned all.
     widest_days: int = 1
-    #: Answers to one question that were proven to be all, or to be fewer; 0 and None: not known.
+    #: Matches of one request that were proven to be all, or to be fewer; 0 and None: not known.
     proven: int = 0
     cap: int | None = None
 
@@ -103,7 +103,7 @@ class Sample:
         return (self.last - self.first).days + 1
 
     def with_code(self, codes: Iterable[str]) -> set[str]:
-        """Return the UIDs of studies that have one of these codes, as far as the node told them."""
+        """Return the UIDs of studies that have one of these codes, as far as the node returned them."""
         wanted = set(codes)
         return {study.study_instance_uid for study in self.studies if wanted & set(study.modalities or ())}
 
@@ -127,7 +127,7 @@ class Sample:
 
 
 def sample_of(today: date) -> Plan[Sample | None]:
-    """Look for studies, narrow windows first, newest days going back with growing steps; None: none found."""
+    """Find studies, narrow windows first, newest days going back with growing steps; None: none found."""
     found = yield from _going_back(today, with_modality=False)
     if found.sample is None and found.reached is not None:
         found = yield from _all_at_once(found.reached, today)
@@ -139,7 +139,7 @@ def sample_of(today: date) -> Plan[Sample | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Findings:
-    """What going back brought; `reached` is the first day that was looked at."""
+    """What going back brought; `reached` is the first day that was searched."""
 
     sample: Sample | None
     reached: date | None = None
@@ -176,7 +176,7 @@ def _going_back(today: date, *, with_modality: bool) -> Plan[_Findings]:
 
 
 def _part_of(day: date, response: MeasurementResponse) -> Plan[_Findings]:
-    """Ask for so many minutes of a busy day that a few studies lie in them."""
+    """Search so many minutes of a busy day that a few studies lie in them."""
     minutes = sorted(
         minute for match in response.matches if (minute := _minute(match.study_time)) is not None
     )
@@ -190,7 +190,7 @@ def _part_of(day: date, response: MeasurementResponse) -> Plan[_Findings]:
 
 
 def _all_at_once(reached: date, today: date) -> Plan[_Findings]:
-    """Ask the same days with an empty Modality among the keys: some archives find nothing without it."""
+    """Search the same days with an empty Modality among the keys: some archives find nothing without it."""
     response = yield MeasurementRequest("STUDY", reached, today, with_modality=True)
     if not response.complete or not response.matches:
         return _Findings(None)

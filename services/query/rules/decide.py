@@ -39,7 +39,7 @@ from shared.contract.criteria import CODES, Criteria
 from shared.contract.reasons import Reason
 from shared.dicom.query.matches import SeriesMatch, StudyMatch
 
-#: Stored with each query; changes whenever the same answers would lead to another decision.
+#: Stored with each query; changes whenever the same matches would lead to another decision.
 RULES_VERSION = 2
 
 
@@ -190,7 +190,7 @@ def _examine(
 
 
 def _apply_row(case: Case, codes: frozenset[str], empty_sr: bool) -> CellOutcome:
-    """Keep what the row of the case's type says, and images beside a report that cannot be attributed."""
+    """Keep what the row of the case's type holds, and images beside a report that cannot be attributed."""
     row = TABLE[case.type]
     column = _column(case.type, row, case.reports, empty_sr)
     outcome = row.cell(column)(case)

@@ -22,7 +22,7 @@ from shared.contract.criteria import CODES
 from shared.contract.reasons import Reason
 from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 
-#: Reasons from the most to the least telling.
+#: Reasons from the most to the least informative.
 _RANK: Mapping[Reason, int] = {reason: rank for rank, reason in enumerate(Reason)}
 _STATION_REASONS = frozenset({Reason.EXCLUDED_STATION, Reason.NOT_IN_KEEP_STATION})
 
@@ -38,7 +38,7 @@ class Findings:
     known: KnownObjects
 
     def picks(self, series_instance_uid: str) -> list[Pick]:
-        """Return what the rows keep of a series, the most telling reason first."""
+        """Return what the rows keep of a series, the most informative reason first."""
         picks = (pick for outcome in self.outcomes.values() for pick in outcome.picks)
         return sorted(
             (pick for pick in picks if pick.series_instance_uid == series_instance_uid),

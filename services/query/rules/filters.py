@@ -20,7 +20,7 @@ class Filtered:
 
 
 def filter_study(criteria: Criteria, study: StudyMatch) -> Filtered:
-    """Filter a study by its description and, where the option asks for it, by its station name."""
+    """Filter a study by its description and, where the option requires it, by its station name."""
     description = _by_description(criteria, study.description)
     station = _by_station(criteria, study.station_name) if criteria.station_at_study_level else Filtered()
     note = description.note or station.note

@@ -1,4 +1,4 @@
-"""Structured reports told apart by SOP Class UID (PS3.4 B.5), as far as the PACS returns it."""
+"""Structured reports distinguished by SOP Class UID (PS3.4 B.5), as far as the PACS returns it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KIND_BY_SOP_CLASS: Mapping[str, ReportKind] = {
     "1.2.840.10008.5.1.4.1.1.88.73": ReportKind.PATIENT_DOSE,
     "1.2.840.10008.5.1.4.1.1.88.22": ReportKind.ESR,
 }
-#: Kinds that say what a study holds, and so come before a series that says nothing.
+#: Kinds that show what a study holds, and so come before a series that shows nothing.
 IDENTIFIED = frozenset({ReportKind.RDSR, ReportKind.RRDSR, ReportKind.ESR})
 
 KEPT_AS: Mapping[ReportKind, Reason] = {

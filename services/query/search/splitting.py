@@ -20,7 +20,7 @@ _YEAR = timedelta(days=366)
 #: warning of repository queries that matching reached the response limit.
 TOO_MUCH = frozenset({OUT_OF_RESOURCES, 0xA701, 0xB001})
 
-#: Splits in a row without any match, after failures that do not say that it is too much.
+#: Splits in a row without any match, after failures that do not mean that it is too much.
 BLIND_CUTS = 3
 
 _SECONDS_OF_A_MINUTE = 60
@@ -73,7 +73,7 @@ def single_codes(window: Slice) -> list[Slice]:
 def are_hidden_by(window: Slice, pieces: Sequence[Slice], matches: Sequence[StudyMatch]) -> bool:
     """Return whether a split by time of day hides studies that have no time.
 
-    A PACS that returns no times at all says nothing about that.
+    Of a PACS that returns no times at all nothing follows.
     """
     by_time = window.days == 1 and window.time_from is None and any(piece.time_from for piece in pieces)
     without = sum(match.study_time is None for match in matches)

@@ -315,7 +315,7 @@ class WindowTask:
     def _split(
         self, pieces: Sequence[Slice], result: FindResult[StudyMatch], origin: WindowSlice, why: str
     ) -> Result:
-        """Search the pieces instead; `origin` says how they came about."""
+        """Search the pieces instead; `origin` holds how they came about."""
         ever = self._slice.window.days is None or self._slice.ever
         untimed = are_hidden_by(self._slice.window, pieces, result.matches)
         origin = replace(origin, ever=ever, untimed=untimed)

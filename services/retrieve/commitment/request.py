@@ -79,7 +79,7 @@ class CommitmentScu:
         references: Sequence[Reference],
         cancellation: Cancellation,
     ) -> None:
-        # Before it is sent: the report may come at once, and our store takes none on what nobody asked for.
+        # Before it is sent: the report may come at once, and our store takes none that was not requested.
         with self._database.write() as session:
             ledger.save_requested(session, job_id, task_id, transaction_uid, len(references), self._clock())
         names = {"job_id": job_id, "task_id": task_id, "transaction_uid": transaction_uid}

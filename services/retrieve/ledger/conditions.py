@@ -18,7 +18,7 @@ LOST = ("failed", "missing")
 
 #: UIDs of one statement: both databases bound its parameters.
 UIDS_AT_ONCE = 500
-#: Series of one statement: each is a branch of its condition, which both databases answer by the primary key.
+#: Series of one statement: each is a branch of its condition, which both databases find by the primary key.
 SERIES_AT_ONCE = 50
 
 

@@ -146,7 +146,7 @@ def _parts_of(key: SeriesKey, rows: Sequence[_Row]) -> Iterator[SeriesPart]:
 
 
 def announced_of(session: Session, context: RetrieveContext, key: SeriesKey) -> int | None:
-    """Return how many objects the PACS said a series has."""
+    """Return how many objects of a series the PACS announced."""
     return session.scalar(
         select(QuerySeries.instance_count).where(
             QuerySeries.job_id == context.query_id,

@@ -28,9 +28,9 @@ from shared.jobs.new_task import NewTask
 
 #: Identifier does not match SOP class (PS3.4 C.4.2.1.5): the PACS does not take the request in this form.
 IDENTIFIER_REFUSED = 0xA900
-#: The same said in general statuses (PS3.7 C.5): an invalid or missing attribute or value.
+#: The same in general statuses (PS3.7 C.5): an invalid or missing attribute or value.
 _FORM_REFUSED = frozenset({IDENTIFIER_REFUSED, 0x0106, 0x0115, 0x0120, 0x0121})
-#: An object of the request does not exist, or is not what the request says (PS3.7 C.5).
+#: An object of the request does not exist, or is not what the request describes (PS3.7 C.5).
 _OBJECT_REFUSED = frozenset({0x0112, 0x0117, 0x0118, 0x0119})
 #: The same request always gives the same response.
 _FINAL = frozenset({0x0122, 0x0124, 0x0211, 0x0212})
@@ -57,7 +57,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResponseOutcome:
-    """What follows from one response, and what the ledger says of objects that never come."""
+    """What follows from one response, and what the ledger records of objects that never come."""
 
     action: Action
     #: `failed`: the PACS reports a failure; `missing`: it reports that they were sent.
@@ -208,7 +208,7 @@ def _outcome_of(order: MoveOrder, attempt: Attempt, arrivals: Arrivals) -> Respo
     requested, arrived = attempt.expected, arrivals.count(move.parts)
     first = move.parts[0]
     if first.unlisted and arrived:
-        # Nobody knows how many objects it has: what the PACS announced, or says it sent, is all there is.
+        # Nobody knows how many objects it has: what the PACS announced, or reports as sent, is all there is.
         sent = response.sent if response.succeeded and not response.failures else None
         if arrivals.unlisted[first.key] == UNNAMED or (sent is not None and arrived >= sent):
             requested = arrived

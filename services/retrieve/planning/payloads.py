@@ -99,7 +99,7 @@ def move_order(payload: JsonDocument) -> MoveOrder:
 
 
 def _longest(payload: JsonDocument) -> int:
-    # A task of a retrieve that began before lists were halved only says whether there are any.
+    # A task of a retrieve that began before lists were halved only holds whether there are any.
     whole_or_single = LIST_MAX_LENGTH if payload.get("lists", True) else 1
     return int(payload.get("longest", whole_or_single))
 

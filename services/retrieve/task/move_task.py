@@ -30,7 +30,7 @@ from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.process.periodic import Repeating
 
-#: Seconds between two looks for receipts while requests are under way.
+#: Seconds between two polls for receipts while requests are under way.
 RECEIPT_INTERVAL_S = 1.0
 
 

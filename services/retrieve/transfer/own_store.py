@@ -1,4 +1,4 @@
-"""What DoseQR's own store says of itself, so that a PACS is not blamed for a full disk of ours."""
+"""What DoseQR's own store reports of itself, so that a PACS is not blamed for a full disk of ours."""
 
 from __future__ import annotations
 

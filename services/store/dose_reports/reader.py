@@ -21,7 +21,7 @@ from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
 
-#: Reports that are looked up together.
+#: Reports that are read from the database together.
 BATCH_SIZE = 20
 #: Seconds between two polls for reports that nobody has read.
 POLL_INTERVAL_S = 2.0

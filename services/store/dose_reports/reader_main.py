@@ -45,7 +45,7 @@ class ReadResult(TypedDict):
 
 
 def read(path: Path, max_cpu_s: int = MAX_CPU_S) -> ReadResult:
-    """Return what a report says, or why it does not; never raises for what is in it."""
+    """Return what a report holds, or why it cannot be read; never raises for what is in it."""
     try:
         with limited_cpu(max_cpu_s):
             return ReadResult(summary=read_summary(path).to_json(), unreadable="", error="")

@@ -19,9 +19,9 @@ from shared.database.session import Database
 
 #: Most objects of one batch.
 MAX_OBJECTS = 200
-#: Objects that are looked at in one transaction.
+#: Objects that are read in one transaction.
 BATCH_SIZE = 500
-#: Rows become visible some time after the moment that they carry: so far back is looked again.
+#: Rows become visible some time after the moment that they carry: so far back is read again.
 OVERLAP = timedelta(seconds=60)
 #: A study that came by itself is handed over when nothing more of it has come for so long.
 QUIET = timedelta(seconds=10)

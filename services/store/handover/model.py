@@ -27,7 +27,7 @@ class Batch:
     """Objects that are handed over together; the id stays the same however often it is tried."""
 
     id: str
-    #: The retrieve that asked for them; empty for objects that came by themselves.
+    #: The retrieve that requested them; empty for objects that came by themselves.
     job_id: str
     #: The study of objects that came by themselves; empty otherwise.
     study_instance_uid: str

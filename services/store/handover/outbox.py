@@ -14,7 +14,7 @@ from shared.database.session import Database
 
 #: States from which a batch is tried; `running` is found after its process died.
 _TO_TRY = ("waiting", "running")
-#: Stands with a batch while it is tried, and afterwards if nobody lived to tell.
+#: Stands with a batch while it is tried, and afterwards if the process died.
 INTERRUPTED = ("interrupted", "The service ended while the batch was handed over.")
 
 

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two polls for arrivals and for batches that are due.
 POLL_INTERVAL_S = 2.0
-#: The mark is written when it has moved so far: how much is looked at twice after a restart.
+#: The mark is written when it has moved so far: how much is read twice after a restart.
 _MARK_STEP = OVERLAP
 
 

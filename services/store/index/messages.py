@@ -36,7 +36,7 @@ class RegisterHandler:
         register(self._database, command.objects, self._clock())
         event = ObjectsRegistered(command_id=envelope.id, objects=len(command.objects))
         self._publisher.event(event, TOPIC, envelope.id)
-        # Whoever may publish this makes objects vanish from queries: the log says who did.
+        # Whoever may publish this makes objects vanish from queries: the log records who did.
         log.info(
             "objects registered",
             command_id=envelope.id,

@@ -1,7 +1,7 @@
 """Who an object is: its UIDs, read from the raw bytes of a data set; pure, and bounded for hostile input.
 
 Only the elements up to Series Instance UID (0020,000E) are walked; pixels are never reached and no value but
-the four UIDs is looked at. Encodings are those of PS3.5 chapter 7 and annex A.
+the four UIDs is read. Encodings are those of PS3.5 chapter 7 and annex A.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ FIRST_YEAR = 1970
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What is asked back, and the value by which it is confirmed: it holds for these criteria only."""
+    """What is to be confirmed, and the value by which it is confirmed: it holds for these criteria only."""
 
     text: str
     key: str

@@ -56,7 +56,7 @@ class EchoResults:
                 _forget(self._profiles, PROFILES)
 
     def store_states(self) -> list[StoreState]:
-        """Return what the processes of DoseQR's own store said in their last heartbeats."""
+        """Return what the processes of DoseQR's own store reported in their last heartbeats."""
         oldest = self._clock() - STORE_STATE_S
         with self._lock:
             return [state for at, state in self._stores.values() if at >= oldest]

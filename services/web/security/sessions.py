@@ -82,7 +82,7 @@ def begin_session(user: User, now: datetime) -> None:
 
 
 def me() -> LoggedIn:
-    """Return who is logged in; only for pages that ask for a role or a log-in."""
+    """Return who is logged in; only for pages that require a role or a log-in."""
     return cast("LoggedIn", current_user)
 
 
@@ -126,7 +126,7 @@ def _load(text: str) -> LoggedIn | None:
         with components().database.read() as database:
             user = database.get(User, int(number))
     except DatabaseAwayError as error:
-        # Nobody is logged out by this, and the page that says so is made without asking again.
+        # Nobody is logged out by this, and the page of that error is made without another try.
         g.database_away = error
         return None
     if user is None or user.disabled_at is not None:
@@ -170,7 +170,7 @@ class _Sessions(SecureCookieSessionInterface):
     """Sessions whose idle time is measured by what their user does."""
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
-        """Renew the cookie's age unless the page asked by itself."""
+        """Renew the cookie's age unless the page sent the request by itself."""
         if request and in_background():
             return session.modified
         return super().should_set_cookie(app, session)

@@ -110,7 +110,7 @@ def waiting_text(job: Query | Retrieve) -> Markup:
 
 
 def without_repetition(note: str, before: str = "") -> str:
-    """Return a note without words in brackets that were said in it, or in the text before it."""
+    """Return a note without text in brackets that stands in it already, or in the text before it."""
 
     def kept(found: re.Match[str]) -> str:
         earlier = f"{before} {note[: found.start()]}".casefold()

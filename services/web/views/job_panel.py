@@ -107,7 +107,7 @@ class RetrieveView:
 
     @property
     def sent(self) -> int:
-        """Objects that the PACS says it has sent, as far as they are expected."""
+        """Objects that the PACS reports as sent, as far as they are expected."""
         return min(max(self.reported, self.arrived), self.requested)
 
     @property

@@ -19,7 +19,7 @@ from shared.errors import BrokerAwayError, InvalidInputError, PermanentError
 
 logger = structlog.get_logger(__name__)
 
-#: Seconds for the serving process to answer.
+#: Seconds for the serving process to respond.
 RESPONSE_TIMEOUT_S = 30.0
 
 #: Pauses between attempts to subscribe again.
@@ -50,7 +50,7 @@ class BridgeClient:
 
         Raises:
             UnroutableError: no queue takes this routing key.
-            BrokerAwayError: no process serves, or it does not answer.
+            BrokerAwayError: no process serves, or it does not respond.
         """
         self._request({"do": "command", "message": encode_message(message)})
 
@@ -58,7 +58,7 @@ class BridgeClient:
         """Publish an event.
 
         Raises:
-            BrokerAwayError: no process serves, or it does not answer.
+            BrokerAwayError: no process serves, or it does not respond.
         """
         self._request({"do": "event", "message": encode_message(message)})
 
@@ -74,7 +74,7 @@ class BridgeClient:
         """Hand events that match any of the binding keys to `handler`, in order, on one thread.
 
         Raises:
-            BrokerAwayError: no process serves, or it does not answer.
+            BrokerAwayError: no process serves, or it does not respond.
         """
         subscription = BridgeSubscription(self._path, tuple(binding_keys), handler)
         with self._lock:
@@ -85,7 +85,7 @@ class BridgeClient:
         """How the queue stands now; a queue that nobody declared is (0, 0).
 
         Raises:
-            BrokerAwayError: no process serves, or it does not answer.
+            BrokerAwayError: no process serves, or it does not respond.
         """
         response = self._request({"do": "queue_state", "queue": queue})
         return QueueState(ready=int(str(response["ready"])), consumers=int(str(response["consumers"])))
@@ -125,7 +125,7 @@ class BridgeClient:
     def _request(self, request: JsonObject) -> JsonObject:
         with self._lock:
             # A connection from before may have died with its server; a second command with the same id is
-            # the same command, so asking again on a new one is safe.
+            # the same command, so sending it again on a new one is safe.
             if self._line is not None:
                 try:
                     return self._exchange(self._line, request)
@@ -157,7 +157,7 @@ class BridgeSubscription:
         """Subscribe.
 
         Raises:
-            BrokerAwayError: no process serves, or it does not answer.
+            BrokerAwayError: no process serves, or it does not respond.
         """
         self._path = path
         self._binding_keys = binding_keys
@@ -237,10 +237,10 @@ def connect(path: Path) -> Line:
 
 
 def exchange(line: Line, request: JsonObject) -> JsonObject:
-    """Send a request and wait for its answer.
+    """Send a request and wait for its response.
 
     Raises:
-        BrokerAwayError: the serving process went away or does not answer.
+        BrokerAwayError: the serving process went away or does not respond.
     """
     try:
         line.send(request)

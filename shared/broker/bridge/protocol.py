@@ -123,7 +123,7 @@ def decode_message(value: object) -> Message:
 
 
 def encode_error(error: DoseQRError) -> JsonObject:
-    """Return an error as an answer; the client sees the nearest class that both sides know."""
+    """Return an error as a response; the client sees the nearest class that both sides know."""
     known = next(
         (kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS), PermanentError.__name__
     )
@@ -131,10 +131,10 @@ def encode_error(error: DoseQRError) -> JsonObject:
 
 
 def raise_error(response: Mapping[str, JsonValue]) -> None:
-    """Raise the error that an answer tells of, if it does.
+    """Raise the error that a response holds, if it holds one.
 
     Raises:
-        DoseQRError: as told.
+        DoseQRError: the error of the response.
     """
     if "error" in response:
         raise _ERRORS.get(str(response["error"]), PermanentError)(str(response.get("text", "")))

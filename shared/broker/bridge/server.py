@@ -32,7 +32,7 @@ MAX_CONNECTIONS = 64
 #: Seconds for a client to take what is sent to it.
 SEND_TIMEOUT_S = 10
 
-#: Seconds between two looks whether the server shall end.
+#: Seconds between two polls whether the server shall end.
 POLL_INTERVAL_S = 0.25
 
 
@@ -97,7 +97,7 @@ class BridgeServer:
 
 
 class _Connection:
-    """One client: requests are answered in order; after `subscribe` only events follow."""
+    """One client: requests get their responses in order; after `subscribe` only events follow."""
 
     def __init__(self, broker: Broker, client: socket.socket, on_end: Callable[[_Connection], None]) -> None:
         self._broker = broker
@@ -164,7 +164,7 @@ class _Connection:
             raise InvalidInputError("binding_keys", "not a list of texts")
         if self._subscription is not None:
             raise InvalidInputError("do", "one subscription for each connection")
-        # Its first event waits for the lock under which the answer goes out.
+        # Its first event waits for the lock under which the response goes out.
         self._subscription = self._broker.subscribe([str(key) for key in keys], self._pass_on)
         return {}
 

@@ -18,7 +18,7 @@ from shared.broker.port import Message
 from shared.broker.topology import DELIVERY_LIMIT, QUEUES, Names
 from shared.errors import BrokerAwayError, DoseQRError, PermanentError, SettingsError, UnroutableError
 
-#: Seconds without a sign of life after which a connection counts as dead, unless the URL says otherwise.
+#: Seconds without a sign of life after which a connection counts as dead, unless the URL sets another.
 HEARTBEAT_S = 20
 
 #: Seconds for a TCP connection, and for the whole of connecting with TLS and AMQP's opening.

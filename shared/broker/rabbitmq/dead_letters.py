@@ -162,6 +162,6 @@ class _Visit:
 
 
 def _returns(properties: pika.BasicProperties) -> int:
-    """Return how often a message came back to the queue; quorum queues say so in a header."""
+    """Return how often a message came back to the queue; quorum queues count it in a header."""
     count = (properties.headers or {}).get("x-delivery-count")
     return count if isinstance(count, int) else 0

@@ -105,7 +105,7 @@ class RabbitDelivery:
 
     @property
     def delivery_count(self) -> int:
-        """How often it was delivered before this time, as far as the broker says."""
+        """How often it was delivered before this time, as far as the broker knows."""
         return self._delivery_count
 
     @property
@@ -140,6 +140,6 @@ class RabbitDelivery:
 
 
 def count_deliveries(method: pika.spec.Basic.Deliver, properties: pika.BasicProperties) -> int:
-    """Return how often a message was delivered before; quorum queues say so in a header."""
+    """Return how often a message was delivered before; quorum queues count it in a header."""
     count = (properties.headers or {}).get("x-delivery-count")
     return count if isinstance(count, int) else int(bool(method.redelivered))

@@ -1,4 +1,4 @@
-"""Tables that the store service owns: known objects, what reports say, and reports on commitments."""
+"""Tables that the store service owns: known objects, what reports hold, and reports on commitments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StoredObject(Base):
     #: Below the folder of objects; empty for registered ones.
     path: Mapped[str] = mapped_column(default="")
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
-    #: SHA-256 of the data set as received, to tell the same object from another with the same UID.
+    #: SHA-256 of the data set as received, to distinguish the same object from another with the same UID.
     sha256: Mapped[str] = mapped_column(String(64), default="")
     calling_ae_title: Mapped[str] = mapped_column(String(16), default="")
     #: First and last time that it was received or registered, and how often.
@@ -43,7 +43,7 @@ class StoredObject(Base):
 
 
 class ReportSummary(Base):
-    """What a dose report on disk says (shared/dose); no row: it was not read yet."""
+    """What a dose report on disk holds (shared/dose); no row: it was not read yet."""
 
     __tablename__ = "report_summaries"
 

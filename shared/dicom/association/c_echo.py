@@ -1,4 +1,4 @@
-"""C-ECHO (PS3.4 annex A): whether a peer answers, within a bounded time in all."""
+"""C-ECHO (PS3.4 annex A): whether a peer responds, within a bounded time in all."""
 
 from __future__ import annotations
 

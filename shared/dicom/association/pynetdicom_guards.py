@@ -118,7 +118,7 @@ class MessageBound:
                 self._size_bytes = 0
         self.exceeded = self.exceeded or self._size_bytes > self.max_bytes
         if self.exceeded:
-            # Whoever waits for a message is told by the queue, and aborts the association.
+            # A thread that waits for a message learns it from the queue, and aborts the association.
             self._assoc.dimse.message = None
             return
         self._receive(primitive)

@@ -56,7 +56,7 @@ class TruncatedDataSetError(MalformedDataSetError):
 class ElementWalker:
     """One walk over the top level of a data set.
 
-    Unless `implicit` says so, whether the VR is explicit is read from the first element: some peers encode
+    Unless `implicit` is set, whether the VR is explicit is read from the first element: some peers encode
     otherwise than negotiated.
     """
 
