@@ -18,7 +18,7 @@ from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_late
 from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import open_parts
-from services.retrieve.planning.follow_up import reason_of
+from services.retrieve.planning.c_move_outcome import reason_of
 from services.retrieve.planning.payloads import AWAIT, EXPECT, MOVE, PLAN, await_order, move_order, move_tasks
 from services.retrieve.task.await_task import AwaitTask
 from services.retrieve.task.move_task import MoveTask

@@ -12,8 +12,8 @@ from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import Receipt
 from services.store.index.reconcile import reconcile
 from services.store.metrics.counters import StoreCounters
+from services.store.objects.durable_folder import Conflict, Duplicate, ObjectFolder, ReceivedObject, Stored
 from services.store.objects.errors import ObjectWriteError, OutOfSpaceError, TooManyConflictsError
-from services.store.objects.folder import Conflict, Duplicate, ObjectFolder, ReceivedObject, Stored
 from services.store.objects.identity import is_deflated, read_identity
 from services.store.objects.incoming_data_set import TooLargeError
 from services.store.objects.temp_file import TempFile

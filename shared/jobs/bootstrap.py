@@ -13,7 +13,7 @@ from shared.database.session import Database
 from shared.lifecycle import Lifecycle
 from shared.messaging.command_router import CommandHandler, CommandRouter
 from shared.messaging.publisher import Publisher
-from shared.node_access.cluster_budget import ClusterBudget
+from shared.node_access.budget import ClusterBudget
 from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import timeouts_of
 from shared.service import worker_name

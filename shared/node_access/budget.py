@@ -1,46 +1,62 @@
-"""The budget that the pool of associations consults before it uses a node; without limits, all is allowed."""
+"""The budget of nodes over the whole cluster, kept in the database that all workers share."""
 
 from __future__ import annotations
 
+import random
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
+import structlog
+
+from shared.clock import Clock, utc_now
+from shared.contract.envelope import new_id
+from shared.database.models import Node, NodeBudget
+from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, NotNowError
+from shared.errors import DatabaseAwayError
+from shared.node_access.budget_port import Lease, Turn, Unlimited
+from shared.node_access.leases import Leases, allowed, locked_budget, slowdown_of, standing
+from shared.node_access.limits import Bucket, Limits, parse_hours, parse_zone, refused
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that work without a request so far waits in place; then it frees its thread for other work.
+NEW_ASSOCIATION_WAIT_S, NEW_REQUEST_WAIT_S = 2.0, 3.0
+#: Seconds that begun work waits in place: its requests so far would have to be repeated.
+BEGUN_WAIT_S = 300.0
+
+#: Seconds between two checks whether an association is free.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
+#: Seconds for which limits are cached.
+_LIMITS_KEPT_S = 1.0
+#: Seconds, from and until, after which work comes back that got no association.
+_AGAIN_AFTER_S = (1.0, 3.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to have one association."""
+class ClusterBudget:
+    """What nodes allow (`Budget`), for all work of this process."""
 
-    token: str
-    #: None: a peer without limits.
-    node_id: int | None
-    #: Monotonic time at which it was given.
-    since: float
+    def __init__(self, database: Database, worker: str, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+        self._leases = Leases(database, worker, clock)
+        self._unlimited = Unlimited()
+        self._limits: dict[int, tuple[float, Limits | None]] = {}
+        self._lock = threading.Lock()
 
+    def start(self) -> None:
+        """Begin to renew what is held."""
+        self._leases.start()
 
-class Turn(Protocol):
-    """Somebody's wait for an association."""
+    def close(self) -> None:
+        """Give everything back."""
+        self._leases.stop()
 
-    def attempt(self) -> Lease | None:
-        """Return a lease if there is one now."""
-        ...
-
-    def pause(self) -> None:
-        """Wait a little.
-
-        Raises:
-            NotNowError: it was waited long enough.
-            InterruptedWorkError: the work was stopped.
-        """
-        ...
-
-
-class Budget(Protocol):
-    """The budget of a node; a `begun` piece of work has sent requests that it would have to repeat."""
+    # Requests
 
     def take_request(self, node_id: int | None, cancellation: Cancellation | None, *, begun: bool) -> None:
         """Wait until one request may be sent.
@@ -48,62 +64,183 @@ class Budget(Protocol):
         Raises:
             NotNowError: the wait would be too long, or the node's hours forbid it now.
             InterruptedWorkError: the work was stopped.
+            DatabaseAwayError: the database is away.
         """
-        ...
+        limits = self._limits_of(node_id)
+        if limits is None or node_id is None:
+            return
+        _check_hours(limits, self._clock())
+        if limits.requests_per_minute is None:
+            return
+        longest_s = BEGUN_WAIT_S if begun else NEW_REQUEST_WAIT_S
+        wait_s = self._reserve(node_id, limits, limits.requests_per_minute, longest_s)
+        if wait_s > 0:
+            _sleep(wait_s, cancellation)
+            _check_hours(limits, self._clock())
+
+    def _reserve(self, node_id: int, limits: Limits, rate: int, longest_s: float) -> float:
+        now = self._clock()
+        with self._database.write() as session:
+            row = locked_budget(session, node_id, now)
+            bucket, wait_s = _bucket(row).reserve(rate, now)
+            if wait_s > longest_s:
+                note = f"{limits.name} takes {rate} {'request' if rate == 1 else 'requests'} a minute"
+                raise NotNowError(now + timedelta(seconds=wait_s), note, whole_node=True)
+            row.tokens, row.tokens_at = bucket.tokens, bucket.at
+        return wait_s
 
     def give_back_request(self, node_id: int | None) -> None:
         """Note that a request was not sent."""
-        ...
+        try:
+            limits = self._limits_of(node_id)
+            if limits is None or node_id is None or limits.requests_per_minute is None:
+                return
+            now = self._clock()
+            with self._database.write() as session:
+                row = locked_budget(session, node_id, now)
+                bucket = _bucket(row).give_back(limits.requests_per_minute, now)
+                row.tokens, row.tokens_at = bucket.tokens, bucket.at
+        except DatabaseAwayError as error:
+            log.debug("request not given back", error=str(error))
 
-    def turn(
-        self, node_id: int | None, cancellation: Cancellation | None, *, begun: bool
-    ) -> AbstractContextManager[Turn]:
-        """Wait for an association within the block; a lease that was given outlasts it."""
-        ...
-
-    def give_back(self, lease: Lease) -> None:
-        """Note that an association has ended."""
-        ...
-
-    def is_wanted(self, lease: Lease) -> bool:
-        """Return whether others wait for this association, or it is one too many by now."""
-        ...
-
-    def refused(self, lease: Lease) -> None:
-        """Note that the node refused this association for congestion."""
-        ...
-
-
-class Unlimited:
-    """The budget of those who need none."""
-
-    def take_request(self, node_id: int | None, cancellation: Cancellation | None, *, begun: bool) -> None:
-        """Return without waiting."""
-
-    def give_back_request(self, node_id: int | None) -> None:
-        """Do nothing."""
+    # Associations
 
     @contextmanager
     def turn(self, node_id: int | None, cancellation: Cancellation | None, *, begun: bool) -> Iterator[Turn]:
-        """Give a turn that need not wait."""
-        del node_id, cancellation, begun
-        yield _FreeTurn()
+        """Wait for an association within the block; a lease that was given outlasts it.
+
+        Raises:
+            DatabaseAwayError: the database is away.
+        """
+        limits = self._limits_of(node_id)
+        if limits is None or node_id is None:
+            with self._unlimited.turn(node_id, cancellation, begun=begun) as free:
+                yield free
+            return
+        longest_s = BEGUN_WAIT_S if begun else NEW_ASSOCIATION_WAIT_S
+        turn = _Turn(self._leases, node_id, _note(limits), self._clock, cancellation, longest_s)
+        try:
+            yield turn
+        finally:
+            turn.end()
 
     def give_back(self, lease: Lease) -> None:
-        """Do nothing."""
+        """Note that an association has ended."""
+        if lease.node_id is not None:
+            self._leases.drop(lease.token)
 
     def is_wanted(self, lease: Lease) -> bool:
-        """Return that nobody waits."""
-        del lease
-        return False
+        """Return whether others wait for this association, or it is one too many by now."""
+        return lease.node_id is not None and self._leases.is_wanted(lease.node_id, lease.token)
 
     def refused(self, lease: Lease) -> None:
-        """Do nothing."""
+        """Lower what is allowed for a while, over the whole cluster: the node refused this association."""
+        if lease.node_id is None:
+            return
+        now = self._clock()
+        try:
+            with self._database.write() as session:
+                limit = session.get_one(Node, lease.node_id).max_associations
+                row = locked_budget(session, lease.node_id, now)
+                others = standing(session, lease.node_id, now) - 1
+                slowdown = refused(slowdown_of(row), limit, others, now)
+                row.slowed_to, row.slowed_at = slowdown.associations, slowdown.at
+                log.warning(
+                    "node is congested", node_id=lease.node_id, associations=allowed(session, row, now)
+                )
+        except DatabaseAwayError as error:
+            log.warning("congestion not noted", node_id=lease.node_id, error=str(error))
+
+    # Limits
+
+    def _limits_of(self, node_id: int | None) -> Limits | None:
+        if node_id is None:
+            return None
+        with self._lock:
+            read_at, limits = self._limits.get(node_id, (0.0, None))
+        if read_at and time.monotonic() - read_at < _LIMITS_KEPT_S:
+            return limits
+        with self._database.read() as session:
+            node = session.get(Node, node_id)
+        limits = limits_of(node) if node is not None else None
+        with self._lock:
+            self._limits[node_id] = time.monotonic(), limits
+        return limits
 
 
-class _FreeTurn:
-    def attempt(self) -> Lease:
-        return Lease("", None, time.monotonic())
+class _Turn:
+    """One wait for an association."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        node_id: int,
+        note: str,
+        clock: Clock,
+        cancellation: Cancellation | None,
+        longest_s: float,
+    ) -> None:
+        self._leases = leases
+        self._node_id = node_id
+        self._note = note
+        self._clock = clock
+        self._cancellation = cancellation
+        self._until = time.monotonic() + longest_s
+        self._pause_s = _FIRST_PAUSE_S
+        self._token = new_id()
+        self._given = False
+
+    def attempt(self) -> Lease | None:
+        """Return a lease if there is one now."""
+        if not self._leases.attempt(self._node_id, self._token):
+            return None
+        self._given = True
+        return Lease(self._token, self._node_id, time.monotonic())
 
     def pause(self) -> None:
-        pass
+        """Wait a little."""
+        if time.monotonic() >= self._until:
+            after_s = random.uniform(*_AGAIN_AFTER_S)  # noqa: S311 - spreads tries, guards nothing
+            raise NotNowError(self._clock() + timedelta(seconds=after_s), self._note)
+        _sleep(self._pause_s, self._cancellation)
+        self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
+
+    def end(self) -> None:
+        """Leave the line, unless a lease was given."""
+        if not self._given:
+            self._leases.drop(self._token)
+
+
+def limits_of(node: Node) -> Limits:
+    """Return the limits of a node."""
+    return Limits(
+        name=node.name,
+        max_associations=node.max_associations,
+        requests_per_minute=node.requests_per_minute,
+        windows=parse_hours(node.hours),
+        zone=parse_zone(node.time_zone),
+    )
+
+
+def _note(limits: Limits) -> str:
+    if limits.max_associations == 1:
+        return f"waits for the one association of {limits.name}"
+    return f"waits for one of {limits.max_associations} associations of {limits.name}"
+
+
+def _check_hours(limits: Limits, now: datetime) -> None:
+    opening = limits.closed_until(now)
+    if opening is not None:
+        note = f"{limits.name} may be asked from {limits.on_the_wall(opening)}"
+        raise NotNowError(opening, note, whole_node=True)
+
+
+def _bucket(row: NodeBudget) -> Bucket:
+    return Bucket(row.tokens, row.tokens_at)
+
+
+def _sleep(seconds: float, cancellation: Cancellation | None) -> None:
+    if cancellation is None:
+        time.sleep(seconds)
+    elif cancellation.wait(seconds):
+        raise InterruptedWorkError(cancellation.reason)

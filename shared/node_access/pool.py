@@ -17,7 +17,7 @@ from shared.dicom.association.c_move import MoveAssociation, open_move_associati
 from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import NotNowError, PeerError
-from shared.node_access.budget import Budget, Lease, Unlimited
+from shared.node_access.budget_port import Budget, Lease, Unlimited
 
 #: Seconds after which an unused association is released.
 IDLE_S = 5.0

@@ -77,7 +77,7 @@ HOSTILE_ROWS = [
          "test_no_uid_leads_outside_or_anywhere_but_three_levels_down"),
     ),
     *proven(
-        "tests/unit/store/objects/test_folder.py",
+        "tests/unit/store/objects/test_durable_folder.py",
         ("a symbolic link", "folder of objects", "not followed",
          "test_a_symbolic_link_to_another_folder_is_not_followed"),
     ),

@@ -190,7 +190,7 @@ SYSTEM_ROWS = [
          "test_today_is_the_day_of_the_site"),
     ),
     *proven(
-        "tests/integration/node_access/test_cluster_budget.py",
+        "tests/integration/node_access/test_budget.py",
         ("a process dies with leases", "budget of a node", "free within a minute",
          "test_a_dead_process_holds_its_leases_no_longer_than_a_minute"),
     ),

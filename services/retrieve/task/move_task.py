@@ -15,7 +15,7 @@ from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import open_parts
 from services.retrieve.planning.arrivals import Arrivals, add_reported, stored_by_c_get
 from services.retrieve.planning.attempts import DESTINATION_UNKNOWN, MoveAttempts
-from services.retrieve.planning.follow_up import Conclusion, conclude
+from services.retrieve.planning.c_move_outcome import Conclusion, conclude
 from services.retrieve.planning.moves import SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order
 from services.retrieve.transfer.arrival_check import ArrivalCheck, Evidence

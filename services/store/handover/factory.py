@@ -8,7 +8,7 @@ from services.store.handover.command_sender import CommandSender
 from services.store.handover.http_sender import HttpSender
 from services.store.handover.model import Send
 from services.store.handover.worker import HandoverWorker
-from services.store.objects.folder import ObjectFolder
+from services.store.objects.durable_folder import ObjectFolder
 from shared.database.session import Database
 from shared.errors import SettingsError
 from shared.settings import Settings

@@ -19,7 +19,7 @@ from services.store.handover.batching import (
 )
 from services.store.handover.model import Batch, HandoverError, InterruptedHandoverError, Send
 from services.store.handover.outbox import claim_next, give_back, mark_refused, mark_taken
-from services.store.objects.folder import ObjectFolder
+from services.store.objects.durable_folder import ObjectFolder
 from shared.clock import Clock, utc_now
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError

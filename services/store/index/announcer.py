@@ -12,7 +12,7 @@ import structlog
 
 from services.store.index.unannounced import Unannounced, mark_announced, unannounced
 from services.store.metrics.counters import StoreCounters
-from services.store.objects.folder import ObjectFolder
+from services.store.objects.durable_folder import ObjectFolder
 from shared.clock import Clock, utc_now
 from shared.contract.messages import ObjectsStored
 from shared.database.session import Database

@@ -13,8 +13,8 @@ import structlog
 from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import known_paths, remove, rows_after
 from services.store.index.reconcile import read_receipt, reconcile
+from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError
-from services.store.objects.folder import ObjectFolder
 from services.store.objects.paths import sop_instance_uid_of
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError

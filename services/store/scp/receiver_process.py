@@ -19,7 +19,7 @@ from services.store.index.announcer import Announcer
 from services.store.index.group_commit import GroupCommit
 from services.store.metrics.counters import StoreCounters
 from services.store.objects.disk_space import DiskSpace
-from services.store.objects.folder import ObjectFolder
+from services.store.objects.durable_folder import ObjectFolder
 from services.store.scp.commitment_reports import ReportKeeper
 from services.store.scp.server import StoreScp
 from services.store.store_object import CStoreHandler

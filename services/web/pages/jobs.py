@@ -23,7 +23,7 @@ from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import ENDED, AskAgain, CancelJob, JobStatus, RunRetrieve
 from shared.database.models import Query, Retrieve
 from shared.errors import InvalidInputError
-from shared.reading.export import csv_lines
+from shared.reading.csv_export import csv_lines
 from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, get_job, list_jobs
 from shared.reading.queries import by_type

@@ -11,7 +11,7 @@ from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.errors import NotNowError
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
-from shared.node_access.cluster_budget import ClusterBudget
+from shared.node_access.budget import ClusterBudget
 from shared.node_access.pool import AssociationPool
 from shared.nodes.nodes import add_node, edit_node, find_node, list_nodes, parse_node
 from tests.support.peers.studies import ct_study

@@ -13,7 +13,7 @@ from services.store.index.known_objects import Receipt, Recorded, RecordOutcome,
 from services.store.index.messages import RegisterHandler
 from services.store.index.unannounced import Unannounced, mark_announced, unannounced
 from services.store.metrics.counters import StoreCounters
-from services.store.objects.folder import ObjectFolder
+from services.store.objects.durable_folder import ObjectFolder
 from shared.broker.memory.broker import MemoryBroker
 from shared.contract.envelope import Envelope
 from shared.contract.messages import ObjectReference, RegisterObjects

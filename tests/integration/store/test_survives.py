@@ -17,7 +17,7 @@ import pytest
 from services.store.index import announcer, group_commit
 from services.store.metrics.health import write_problem
 from services.store.objects.disk_space import DiskSpace
-from services.store.objects.folder import ObjectFolder
+from services.store.objects.durable_folder import ObjectFolder
 from services.store.scp.receiver_process import respond_within_s
 from services.store.scp.server import CannotListenError
 from shared.broker.memory.broker import MemoryBroker

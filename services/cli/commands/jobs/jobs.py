@@ -27,7 +27,7 @@ from shared.database.models.query import Query
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.messaging.publisher import Publisher
-from shared.reading.export import csv_lines
+from shared.reading.csv_export import csv_lines
 from shared.reading.jobs import Job, find_job, get_job, kind_of, list_jobs, summary
 from shared.reading.queries import write_query_json
 from shared.reading.retrieves import retrieve_json

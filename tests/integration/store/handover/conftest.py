@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from services.store.handover.model import Batch, HandoverError, Send
 from services.store.handover.worker import HandoverWorker
-from services.store.objects.folder import ObjectFolder
+from services.store.objects.durable_folder import ObjectFolder
 from shared.database.models import HandoverBatch, HandoverMark, Query, Retrieve, RetrieveObject, StoredObject
 from shared.database.session import Database
 from tests.support.jobs.rows import a_query, a_retrieve, an_expected

@@ -16,7 +16,7 @@ from services.store.handover.command_sender import CommandSender, arguments_for
 from services.store.handover.factory import handover_workers
 from services.store.handover.http_sender import HttpSender
 from services.store.handover.model import Batch, BatchObject, HandoverError, InterruptedHandoverError
-from services.store.objects.folder import ObjectFolder
+from services.store.objects.durable_folder import ObjectFolder
 from shared.errors import SettingsError
 from shared.settings import Settings, load
 from tests.support.services.store import free_port

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.retrieve.planning.arrivals import Arrivals
 from services.retrieve.planning.attempts import Attempt, FinalResponse, MoveAttempts
 from services.retrieve.planning.bisection import Piece, cut
-from services.retrieve.planning.follow_up import conclude
+from services.retrieve.planning.c_move_outcome import conclude
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, Move, MoveCapabilities, SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order, move_tasks
 from shared.dicom.errors import Outcome, PeerError

@@ -7,7 +7,7 @@ import tracemalloc
 from pathlib import Path
 
 from services.store.index.reconcile import read_receipt
-from services.store.objects.folder import ObjectFolder
+from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.part10 import file_head
 from tests.support.services.store import made_object
 

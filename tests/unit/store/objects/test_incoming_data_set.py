@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError, OutOfSpaceError
-from services.store.objects.folder import ObjectFolder
 from services.store.objects.incoming_data_set import MEMORY_BYTES, IncomingDataSet, TooLargeError
 from services.store.objects.temp_file import TempFile
 from tests.support.services.store import data_set_in

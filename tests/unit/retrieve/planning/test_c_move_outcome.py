@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.retrieve.planning.arrivals import Arrivals
 from services.retrieve.planning.attempts import Attempt, MoveAttempts
-from services.retrieve.planning.follow_up import Action, conclude, reason_of, response_outcome
+from services.retrieve.planning.c_move_outcome import Action, conclude, reason_of, response_outcome
 from services.retrieve.planning.moves import Move, SeriesPart
 from services.retrieve.planning.payloads import MoveOrder
 from shared.contract.reasons import Reason

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.store.objects.durable_folder import Conflict, Duplicate, ObjectFolder, ReceivedObject, Stored
 from services.store.objects.errors import ObjectWriteError
-from services.store.objects.folder import Conflict, Duplicate, ObjectFolder, ReceivedObject, Stored
 from tests.support.services.store import DicomObject, made_object
 
 

@@ -12,8 +12,8 @@ from shared.clock import utc_now
 from shared.database.models import NodeLease
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError
-from shared.node_access.budget import Lease
-from shared.node_access.cluster_budget import ClusterBudget
+from shared.node_access.budget import ClusterBudget
+from shared.node_access.budget_port import Lease
 from shared.node_access.leases import LEASE
 from shared.node_access.limits import RECOVERY_STEP
 from shared.nodes.nodes import add_node, edit_node, find_node, parse_node
@@ -42,7 +42,7 @@ def clock():
 @pytest.fixture
 def make_budget(database, clock, monkeypatch):
     """Make the budget of one process; it reads limits anew each time."""
-    monkeypatch.setattr("shared.node_access.cluster_budget._LIMITS_KEPT_S", 0.0)
+    monkeypatch.setattr("shared.node_access.budget._LIMITS_KEPT_S", 0.0)
     made: list[ClusterBudget] = []
 
     def make(worker: str = "one", *, real_clock: bool = False) -> ClusterBudget:
@@ -191,7 +191,7 @@ def test_a_changed_limit_holds_for_the_next_association(database, make_budget):
 
 def test_a_wait_that_is_too_long_ends_with_its_reason(database, make_budget, clock, monkeypatch):
     # Given
-    monkeypatch.setattr("shared.node_access.cluster_budget.NEW_ASSOCIATION_WAIT_S", 0.05)
+    monkeypatch.setattr("shared.node_access.budget.NEW_ASSOCIATION_WAIT_S", 0.05)
     node_id = limited(database, max_associations=1)
     budget = make_budget()
     lease_now(budget, node_id)
