@@ -280,7 +280,7 @@ class Engine(Generic[JobT]):
         if ended:
             self.events.end(job_id)
         else:
-            self.events.progress(job_id, now)
+            self.events.progress(job_id)
         return others
 
     def _advance_locked(

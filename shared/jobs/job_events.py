@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Generic
 
 import structlog
@@ -65,17 +65,21 @@ class JobEvents(Generic[JobT]):
         event = Accepted(job_id=job_id, kind=kind, round=round_number)
         self._publisher.event(event, kind, job_id, event_id=event_id(job_id, round_number, event.NAME))
 
-    def progress(self, job_id: str, now: datetime) -> None:
+    def progress(self, job_id: str) -> None:
         """Publish the progress of a job, if it is its turn.
+
+        The turn is taken with the row locked, and its time is that of the event: whoever waited for the row
+        has no turn left over from before.
 
         Raises:
             RetriableError: the broker or the database is away.
         """
         with self._database.write() as session:
-            if not self._ledger.take_progress_turn(session, job_id, now, PROGRESS_EVERY):
+            if not self._ledger.progress_is_due(session, job_id, self._clock() - PROGRESS_EVERY):
                 return
-            job = session.get_one(self._service.job_table, job_id)
-            if job.status in ENDED:
+            job = self._ledger.lock(session, job_id)
+            now = self._clock()
+            if job is None or job.status in ENDED or not job.take_progress_turn(now, PROGRESS_EVERY):
                 return
             event = Progress(
                 job_id=job_id,
@@ -84,12 +88,12 @@ class JobEvents(Generic[JobT]):
                 counts=self._service.counts(session, job_id),
                 note=job.waits_for,
             )
-        self._publisher.event(event, self._service.kind, job_id)
+        self._publisher.event(event, self._service.kind, job_id, at=now)
 
     def try_progress(self, job_id: str) -> None:
         """Publish progress while a task of the job is in hand, if it is its turn; never raises."""
         try:
-            self.progress(job_id, self._clock())
+            self.progress(job_id)
         except RetriableError as error:
             log.debug("progress not published", job_id=job_id, error=str(error))
 

@@ -255,11 +255,11 @@ class Ledger(Generic[JobT]):
         which = and_(job.status.in_(ENDED), job.announced_at.is_(None), job.ended_at < before)
         return list(session.scalars(select(job.id).where(which)))
 
-    def take_progress_turn(self, session: Session, job_id: str, now: datetime, every: timedelta) -> bool:
-        """Return whether the caller may publish progress now; of all workers only one may in each `every`."""
+    def progress_is_due(self, session: Session, job_id: str, before: datetime) -> bool:
+        """Return whether no worker has published progress of this job since then."""
         job = self.job
-        turn = and_(job.id == job_id, or_(job.progress_at.is_(None), job.progress_at <= now - every))
-        return bool(changed_rows(session.execute(update(job).where(turn).values(progress_at=now))))
+        due = and_(job.id == job_id, or_(job.progress_at.is_(None), job.progress_at <= before))
+        return session.scalar(select(job.id).where(due)) is not None
 
 
 def changed_rows(result: object) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from shared.broker.port import Broker
 from shared.clock import Clock, utc_now
 from shared.contract.messages import Command, Event
@@ -16,8 +18,16 @@ class Publisher:
         self._source = f"/doseqr/{service}"
         self._clock = clock
 
-    def event(self, event: Event, topic: str, subject: str = "", *, event_id: str | None = None) -> None:
-        """Publish an event with the routing key `<topic>.<name>.<subject>`.
+    def event(
+        self,
+        event: Event,
+        topic: str,
+        subject: str = "",
+        *,
+        event_id: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """Publish an event with the routing key `<topic>.<name>.<subject>`; `at`: its time, if not now.
 
         Raises:
             BrokerAwayError: the broker did not confirm it.
@@ -28,7 +38,7 @@ class Publisher:
                 topic=topic,
                 subject=subject,
                 source=self._source,
-                now=self._clock(),
+                now=at or self._clock(),
                 event_id=event_id,
             )
         )

@@ -32,7 +32,8 @@ LONGEST_WAIT_S = 10.0
 #: Pauses between polls.
 POLLS = Backoff(0.02, 0.5)
 
-#: Jobs whose store node is known not to respond to C-FIND; forgetting one costs one more attempt.
+#: Jobs whose store node is known not to respond to C-FIND, or not to send receipts; forgetting one costs one
+#: more attempt.
 _REMEMBERED = 1000
 
 
@@ -65,6 +66,8 @@ class ArrivalCheck:
         self.grace_s = grace_s
         self._in_place_s = min(grace_s, IN_PLACE_S)
         self._no_find: OrderedDict[str, None] = OrderedDict()
+        #: Jobs whose store node has sent no receipt for a whole task: the others do not wait for one.
+        self._no_receipts: OrderedDict[str, None] = OrderedDict()
 
     def receipts(self, context: RetrieveContext, parts: Sequence[SeriesPart]) -> Arrivals:
         """Return what the store has received by now."""
@@ -125,9 +128,12 @@ class ArrivalCheck:
                 return Evidence(self._wait(received_or_found, parts, may_come, cancellation), "find")
             except PeerError as error:
                 self._remember_no_find(context, error)
-        if arrivals:  # this store does send receipts
-            arrivals = self._wait(received, parts, may_come, cancellation)
-        return Evidence(arrivals, "reported")
+        if not arrivals and context.job_id in self._no_receipts:
+            return Evidence(arrivals, "reported")
+        arrivals = self._wait(received, parts, may_come, cancellation)
+        if not arrivals:
+            _remember(self._no_receipts, context.job_id)
+        return Evidence(arrivals, "receipts" if arrivals.count(parts) >= may_come else "reported")
 
     def _receipts_and_find(
         self, context: RetrieveContext, parts: Sequence[SeriesPart], cancellation: Cancellation
@@ -148,9 +154,7 @@ class ArrivalCheck:
 
     def _remember_no_find(self, context: RetrieveContext, error: PeerError) -> None:
         log.info("no more C-FIND on the store node", job_id=context.job_id, error=error.code)
-        self._no_find[context.job_id] = None
-        while len(self._no_find) > _REMEMBERED:
-            self._no_find.popitem(last=False)
+        _remember(self._no_find, context.job_id)
 
     def _wait(
         self,
@@ -173,3 +177,9 @@ class ArrivalCheck:
             if arrivals.count(parts) > known:
                 known, last_arrival = arrivals.count(parts), time.monotonic()
         return arrivals
+
+
+def _remember(jobs: OrderedDict[str, None], job_id: str) -> None:
+    jobs[job_id] = None
+    while len(jobs) > _REMEMBERED:
+        jobs.popitem(last=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import JSON, DateTime, Dialect, Integer, MetaData, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -97,6 +97,16 @@ class JobRow(Base):
         """Note what the job waits for; an empty note: it does not wait."""
         self.note = note[:MAX_NOTE_LENGTH]
         self.next_try_at, self.gives_up_at = next_try_at, gives_up_at
+
+    def take_progress_turn(self, now: datetime, every: timedelta) -> bool:
+        """Return whether progress may be published now; of all workers only one may in each `every`.
+
+        The row is locked.
+        """
+        if self.progress_at is not None and self.progress_at > now - every:
+            return False
+        self.progress_at = now
+        return True
 
     @property
     def waits_for(self) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import threading
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -11,7 +15,7 @@ from sqlalchemy import update
 from shared.broker.worker import Worker
 from shared.clock import utc_now
 from shared.contract.messages import Progress, RunTask
-from shared.database.models import QueryTask
+from shared.database.models import Query, QueryTask
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.errors import BrokerAwayError, DatabaseAwayError, InvalidInputError
 from shared.jobs.fair_share import credits_of
@@ -385,3 +389,26 @@ def test_a_task_of_a_job_that_nobody_knows_changes_nothing(bench):
     bench.engine.handle(task_message(999, "nobody"), False)
     # Then
     assert bench.events == []
+
+
+def test_workers_that_waited_for_the_job_publish_four_times_a_second_at_most(bench):
+    # Given: eight workers, which begin while another transaction holds the job, one after the other
+    bench.begin(0)
+    bodies: list[dict[str, Any]] = []
+    bench.broker.subscribe(["query.progress.*"], lambda message: bodies.append(json.loads(message.body)))
+    with bench.database.write() as session:
+        session.get_one(Query, "query-1").status = "running"
+    workers = [bench.new_engine(f"worker-{number}") for number in range(8)]
+    threads = [threading.Thread(target=worker.events.try_progress, args=("query-1",)) for worker in workers]
+    # When
+    with bench.database.write() as session:
+        bench.engine.ledger.lock(session, "query-1")
+        for thread in threads:
+            thread.start()
+            time.sleep(0.3)
+    for thread in threads:
+        thread.join()
+    # Then
+    wait_until(lambda: bool(bodies))
+    times = sorted(datetime.fromisoformat(body["time"]) for body in bodies)
+    assert all(later - earlier >= timedelta(seconds=0.25) for earlier, later in itertools.pairwise(times))

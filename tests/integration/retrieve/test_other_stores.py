@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from shared.contract.messages import ObjectReference, ObjectsStored, RegisterObjects, StoredObject
@@ -160,3 +162,40 @@ def test_what_the_pacs_reported_once_stands_though_nobody_knows_which(
     assert len(store_scp.uids) == 3
     assert (retrieve["status"], retrieve["verification"]) == ("incomplete", "reported")
     assert "which of them arrived is not known" in retrieve["detail"]
+
+
+@pytest.mark.parametrize("instances", [1, 4])
+def test_receipts_that_follow_the_end_of_the_move_are_receipts(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, instances
+):
+    # Given: another store that makes each object known a moment after its response
+    system = retrieves.system
+    retrieves.grace_s = 1.0
+    one = study(series("ct_image", instances))
+    pacs = scripted_pacs([one])
+    retrieves.connect(pacs, system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
+    system.start("store")
+    retrieves.kept([one])
+    timers: list[threading.Timer] = []
+
+    def publish(uid: str) -> None:
+        stored = StoredObject(
+            study_instance_uid=one.study_instance_uid,
+            series_instance_uid=one.series[0].series_instance_uid,
+            sop_instance_uid=uid,
+        )
+        system.publisher.event(ObjectsStored(store_ae_title="STORE", objects=[stored]), "objects")
+
+    def received(uid: str) -> int:
+        timers.append(threading.Timer(0.2, publish, args=[uid]))
+        timers[-1].start()
+        return 0x0000
+
+    store_scp.status_for = received
+    # When
+    retrieve = retrieves.run()
+    for timer in timers:
+        timer.join()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", instances)
+    assert retrieve["verification"] == "receipts"
