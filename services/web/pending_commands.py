@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from shared.contract.json_types import JsonDocument
+from shared.contract.json_types import JsonObject
 
 #: Most commands kept; the oldest is dropped first.
 REMEMBERED = 500
@@ -19,7 +19,7 @@ class PendingCommand:
     kind: str
     remote_id: int | None = None
     store_id: int | None = None
-    criteria: JsonDocument = field(default_factory=dict)
+    criteria: JsonObject = field(default_factory=dict)
     query_id: str = ""
     #: The ended query that is continued, and its round before.
     again: str = ""

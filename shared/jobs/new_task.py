@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.contract.json_types import JsonDocument
+from shared.contract.json_types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class NewTask:
     """A task to be added to a job."""
 
     kind: str
-    payload: JsonDocument = field(default_factory=dict)
+    payload: JsonObject = field(default_factory=dict)
     #: Columns of the service's own task table.
     extra: Mapping[str, object] = field(default_factory=dict)
     #: Seconds before which it is not begun.

@@ -122,7 +122,7 @@ def read_slice(payload: JsonDocument) -> SlicePayload:
     )
 
 
-def with_matches(payload: JsonDocument, matches: int) -> JsonDocument:
+def with_matches(payload: JsonObject, matches: int) -> JsonObject:
     """Return the payload of a slice that is complete."""
     return {**payload, "answers": matches}
 

@@ -10,7 +10,7 @@ from typing import Literal, NotRequired, TextIO, TypedDict
 from sqlalchemy import ColumnElement, Row, exists, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from shared.contract.json_types import JsonDocument
+from shared.contract.json_types import JsonObject
 from shared.contract.messages import JobKind
 from shared.contract.results import (
     JobLife,
@@ -102,7 +102,7 @@ class QueryHead(JobLife):
 
     id: str
     kind: JobKind
-    criteria: JsonDocument
+    criteria: JsonObject
     rules_version: int
     counts: QueryCounts
     slices: SliceCounts

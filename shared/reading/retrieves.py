@@ -10,7 +10,7 @@ from typing import Generic, TypedDict, TypeVar
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from shared.contract.json_types import JsonDocument
+from shared.contract.json_types import JsonObject
 from shared.contract.messages import JobKind
 from shared.contract.reasons import Reason
 from shared.contract.results import JobLife, MissingObject, RetrieveCounts
@@ -55,7 +55,7 @@ class _RetrieveDocument(JobLife, Generic[MissingT, SummariesT]):
     query: str
     counts: RetrieveCounts
     missing: MissingT
-    selection: JsonDocument
+    selection: JsonObject
     verification: str
     commitment: CommitmentCounts | None
     summaries: SummariesT

@@ -7,7 +7,7 @@ from typing import TypedDict
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from shared.contract.json_types import JsonDocument
+from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.reasons import sentence
 from shared.contract.results import ObjectResult
 from shared.database.models.query import Query, QueryFind, QueryObject, QuerySeries, QueryStudy
@@ -63,7 +63,7 @@ class FindJson(TypedDict):
     duration_ms: int
     error: str
     asked_at: str
-    keys: JsonDocument
+    keys: JsonObject
 
 
 class Arrival(TypedDict):

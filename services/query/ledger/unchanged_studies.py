@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from services.query.rules.decide import RULES_VERSION
 from services.query.rules.model import Decision, KnownObjects, StudyDecision
 from shared.contract.criteria import Criteria
-from shared.contract.json_types import JsonDocument
+from shared.contract.json_types import JsonObject
 from shared.contract.reasons import Reason
 from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy
 from shared.dicom.query.matches import StudyMatch
@@ -23,7 +23,7 @@ _WHICH = frozenset(
 
 
 #: Job, study, type, counts of series and objects, criteria.
-SettledRow = Row[str, str, str | None, int | None, int | None, JsonDocument]
+SettledRow = Row[str, str, str | None, int | None, int | None, JsonObject]
 
 
 def unchanged(

@@ -13,6 +13,7 @@ from services.retrieve.ledger.outcomes import weaken_proof
 from services.retrieve.ledger.selection import fill, keeps_anything
 from services.retrieve.task.plan_task import plan
 from services.retrieve.tasks import RetrieveJobService
+from shared.contract.json_types import JsonDocument
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Query, Retrieve, RetrieveObject, StoredObject
 from shared.database.session import Database
@@ -338,9 +339,10 @@ def test_the_ledger_is_planned_page_by_page(database, work):
                 break
             after = tasks.pop().payload["after"]
     # Then
-    whole = [tuple(key) for task in tasks if task.kind == "move" for key in task.payload["whole"]]
-    parts = [tuple(part[:2]) for task in tasks if task.kind == "move" for part in task.payload["parts"]]
-    expect = [tuple(key) for task in tasks if task.kind == "expect" for key in task.payload["series"]]
+    payloads: list[tuple[str, JsonDocument]] = [(task.kind, task.payload) for task in tasks]
+    whole = [tuple(key) for kind, payload in payloads if kind == "move" for key in payload["whole"]]
+    parts = [tuple(part[:2]) for kind, payload in payloads if kind == "move" for part in payload["parts"]]
+    expect = [tuple(key) for kind, payload in payloads if kind == "expect" for key in payload["series"]]
     assert whole == [(f"{number}", f"{number}.1") for number in (1, 3, 5, 7)]
     assert parts == [(f"{number}", f"{number}.1") for number in (2, 4, 6)]
     assert expect == [("9", "9.1")]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.contract.json_types import JsonObject
 from shared.querying.payloads import (
     AccessionSlice,
     SlicePayload,
@@ -22,17 +23,17 @@ from shared.querying.payloads import (
 from shared.querying.slices import Slice
 
 DAY = dt.date(2026, 3, 10)
-OPEN: dict[str, object] = {
+OPEN: JsonObject = {
     "code": None,
     "date_from": None,
     "date_until": None,
     "time_from": None,
     "time_until": None,
 }
-CT_DAY = OPEN | {"code": "CT", "date_from": "2026-03-10", "date_until": "2026-03-10"}
+CT_DAY: JsonObject = OPEN | {"code": "CT", "date_from": "2026-03-10", "date_until": "2026-03-10"}
 
 #: What version 0.1.0 wrote, and what it means.
-WRITTEN: list[tuple[dict[str, object], SlicePayload]] = [
+WRITTEN: list[tuple[JsonObject, SlicePayload]] = [
     (OPEN, WindowSlice()),
     (CT_DAY, WindowSlice(Slice(DAY, DAY, code="CT"))),
     (

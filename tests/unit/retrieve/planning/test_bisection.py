@@ -16,6 +16,7 @@ from services.retrieve.planning.bisection import Piece, cut
 from services.retrieve.planning.c_move_outcome import conclude
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, Move, MoveCapabilities, SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order, move_tasks
+from shared.contract.json_types import JsonObject
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.status import status_error
 
@@ -103,7 +104,7 @@ class Retrieve:
         self.arrived |= set(sent)
         return FinalResponse(0x0000, len(sent)) if len(sent) == len(uids) else self.response
 
-    def _give_up(self, order: MoveOrder) -> list[dict[str, object]]:
+    def _give_up(self, order: MoveOrder) -> list[JsonObject]:
         simpler, parts = order.simpler(), self._open(order)
         if simpler is None:
             self.lost |= {uid for part in parts for uid in part.sop_instance_uids}
