@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field, StrictBool
+from pydantic import ConfigDict, Field, StrictBool, WithJsonSchema
 
+from shared.contract.criteria import TYPE_ORDER
+from shared.contract.criteria_fields import any_case, whole
 from shared.contract.envelope import Identifier
 from shared.contract.json_types import JsonDocument
 from shared.contract.text import (
@@ -21,6 +23,8 @@ from shared.contract.text import (
     Priority,
     UidText,
 )
+
+_TYPE_SCHEMA = {"type": "string", "maxLength": 8, "pattern": whole(any_case(TYPE_ORDER))}
 
 
 class Command(Payload):
@@ -61,7 +65,7 @@ class RunRetrieve(Command):
     ROUTING_KEY: ClassVar[str] = "retrieve"
 
     query_id: Identifier
-    types: list[Annotated[str, Field(max_length=8)]] = Field(
+    types: list[Annotated[str, Field(max_length=8), WithJsonSchema(_TYPE_SCHEMA)]] = Field(
         [], max_length=16, description="Only studies of these types; empty: all."
     )
     study_instance_uids: list[UidText] = Field(

@@ -24,9 +24,11 @@ from shared.contract.criteria_fields import (
     Minute,
     Terms,
     Uids,
+    any_case,
     format_time,
     split_terms,
     text_list_schema,
+    whole,
     wrong,
 )
 from shared.contract.json_types import JsonObject
@@ -63,15 +65,37 @@ def _types(value: object) -> object:
     return (*known, *(text for text in texts if text not in CODES))
 
 
+#: At least one type, or reports alone, in JSON Schema.
+_HOLDS_TYPES: JsonObject = {
+    "required": ["types"],
+    "properties": {
+        "types": {
+            "anyOf": [
+                {"type": "array", "contains": {"type": "string", "pattern": r"\S"}},
+                {"type": "string", "pattern": r"[^\s,]"},
+            ]
+        }
+    },
+}
+_HOLDS_SR_ONLY: JsonObject = {
+    "required": ["include_sr_only"],
+    "properties": {"include_sr_only": {"const": True}},
+}
+
+
 class Criteria(BaseModel):
     """The criteria of a query, validated; dates and times of day are inclusive at both ends."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"anyOf": [_HOLDS_TYPES, _HOLDS_SR_ONLY]}
+    )
 
     types: Annotated[
         tuple[ModalityType, ...],
         BeforeValidator(_types),
-        text_list_schema({"enum": list(CODES)}, len(CODES)),
+        text_list_schema(
+            {"type": "string", "pattern": whole(f"{any_case(CODES)}|")}, len(CODES), any_case(CODES)
+        ),
     ] = Field((), description="Modality types; SR stands for include_sr_only.")
     include_sr_only: StrictBool = Field(False, description="Also studies that hold nothing but SR.")
     date_from: Day = Field(None, description="First study date.")

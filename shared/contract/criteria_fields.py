@@ -131,10 +131,21 @@ def _exact(text: str) -> str:
     return text
 
 
-def text_list_schema(items: JsonObject, max_items: int) -> WithJsonSchema:
-    """Return the JSON Schema of a list that may also be written as comma-separated text."""
+def any_case(names: Iterable[str]) -> str:
+    """Return the pattern of one of these names, in upper or lower case."""
+    return "|".join("".join(f"[{letter}{letter.lower()}]" for letter in name) for name in names)
+
+
+def whole(pattern: str) -> str:
+    """Return the pattern of a text that is this, with blanks around it."""
+    return rf"^\s*(?:{pattern})\s*$"
+
+
+def text_list_schema(items: JsonObject, max_items: int, item: str) -> WithJsonSchema:
+    """Return the JSON Schema of a list that may also be text of items of this pattern between commas."""
     texts = {"type": "array", "items": items, "maxItems": max_items}
-    return WithJsonSchema({"anyOf": [texts, {"type": "string"}]})
+    text = rf"^\s*(?:{item})?\s*(?:,\s*(?:{item})?\s*)*$"
+    return WithJsonSchema({"anyOf": [texts, {"type": "string", "pattern": text}]})
 
 
 def _or_null(schema: JsonObject) -> WithJsonSchema:
@@ -144,6 +155,12 @@ def _or_null(schema: JsonObject) -> WithJsonSchema:
 def _serialize_time(value: time | None) -> str | None:
     return None if value is None else format_time(value)
 
+
+#: Patterns of JSON Schema (ECMA-262) for what the validators take.
+_CONTROL = r"\u0000-\u001f\u007f-\u009f"
+_TERM_ITEM = f"[^{_CONTROL}]*"
+_ACCESSION_ITEM = rf"[^*?\\{_CONTROL}]*"
+_UID_ITEM = r"[0-9]+(?:\.[0-9]+)*"
 
 Day = Annotated[date | None, _reads(parse_date, date), _or_null({"type": "string", "format": "date"})]
 Minute = Annotated[
@@ -157,7 +174,11 @@ Terms = Annotated[
     tuple[Term, ...],
     Field(max_length=MAX_TERMS),
     _splits(split_terms),
-    text_list_schema({"type": "string", "maxLength": MAX_TERM_LENGTH}, MAX_TERMS),
+    text_list_schema(
+        {"type": "string", "maxLength": MAX_TERM_LENGTH, "pattern": whole(_TERM_ITEM)},
+        MAX_TERMS,
+        _TERM_ITEM,
+    ),
 ]
 AccessionNumber = Annotated[
     str, Field(max_length=MAX_ACCESSION_NUMBER_LENGTH), BeforeValidator(_plain), BeforeValidator(_exact)
@@ -166,11 +187,15 @@ AccessionNumbers = Annotated[
     tuple[AccessionNumber, ...],
     Field(max_length=MAX_IDENTIFIERS),
     _splits(split_identifiers),
-    text_list_schema({"type": "string", "maxLength": MAX_ACCESSION_NUMBER_LENGTH}, MAX_IDENTIFIERS),
+    text_list_schema(
+        {"type": "string", "maxLength": MAX_ACCESSION_NUMBER_LENGTH, "pattern": whole(_ACCESSION_ITEM)},
+        MAX_IDENTIFIERS,
+        _ACCESSION_ITEM,
+    ),
 ]
 Uids = Annotated[
     tuple[Uid, ...],
     Field(max_length=MAX_IDENTIFIERS),
     _splits(split_identifiers),
-    text_list_schema(dict(Uid.json_schema), MAX_IDENTIFIERS),
+    text_list_schema(dict(Uid.json_schema), MAX_IDENTIFIERS, _UID_ITEM),
 ]

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from shared.contract.json_types import JsonDocument
 from shared.errors import InvalidInputError
@@ -38,6 +38,20 @@ _ID = re.compile(ID_PATTERN)
 Identifier = Annotated[str, Field(pattern=ID_PATTERN, description="Letters, digits, - and _, at most 64.")]
 
 
+#: A time of RFC 3339; senders that leave out the zone, or the seconds, are taken.
+TIME_PATTERN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?$"
+)
+_TIME = re.compile(TIME_PATTERN)
+
+
+def _written_time(value: object) -> object:
+    """Refuse what pydantic would take for a time beside text: a number of seconds, a date."""
+    if value is None or isinstance(value, datetime) or (isinstance(value, str) and _TIME.fullmatch(value)):
+        return value
+    raise PydanticCustomError("time", "must be a time of RFC 3339")
+
+
 class Envelope(BaseModel):
     """One CloudEvent; `data` is the message proper."""
 
@@ -47,7 +61,7 @@ class Envelope(BaseModel):
     id: Identifier
     source: Annotated[str, Field(min_length=1, max_length=256)]
     type: Annotated[str, Field(min_length=1, max_length=MAX_TYPE_LENGTH)]
-    time: datetime | None = None
+    time: Annotated[datetime | None, BeforeValidator(_written_time)] = None
     subject: Annotated[str, Field(max_length=128)] | None = None
     datacontenttype: Literal["application/json"] = "application/json"
     data: JsonDocument = Field(default_factory=dict)
@@ -96,6 +110,8 @@ def decode(body: bytes) -> Envelope:
         envelope = Envelope.model_validate_json(body)
     except ValidationError as error:
         raise invalid(error) from None
+    if "data_base64" in (envelope.model_extra or {}):
+        raise InvalidInputError("data_base64", "is not taken: send the data as a JSON object, in data")
     if _ESCAPED_NUL in body:
         _refuse_nul(envelope.model_dump(), "")
     return envelope

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.contract.criteria import Criteria
-from shared.contract.envelope import Envelope
+from shared.contract.envelope import TIME_PATTERN, Envelope
 from shared.contract.json_types import JsonDocument
 from shared.contract.messages import COMMANDS, EVENTS, Command, Event, Payload
 
@@ -22,7 +22,12 @@ def message_schema(payload: type[Payload]) -> JsonDocument:
     envelope = Envelope.model_json_schema()
     envelope["properties"]["type"] = {"const": payload.TYPE}
     envelope["properties"]["data"] = data
-    envelope["required"] = sorted({*envelope["required"], "data"})
+    if issubclass(payload, Event) or data.get("required"):
+        envelope["required"] = sorted({*envelope["required"], "data"})
+    if issubclass(payload, Command):
+        time = {"type": "string", "pattern": TIME_PATTERN}
+        envelope["properties"]["time"] = {"anyOf": [time, {"type": "null"}], "default": None}
+        envelope["properties"]["data_base64"] = False
     head = {"$schema": JSON_SCHEMA, "$id": payload.TYPE, "title": payload.__name__}
     head["description"] = (payload.__doc__ or "").strip()
     body = {key: value for key, value in envelope.items() if key not in ("title", "description")}
