@@ -6,6 +6,7 @@ The worker threads of a process are shared among nodes: none holds the last of t
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,9 +32,12 @@ SWEEP_S = 1.0
 #: whose tasks never end leave a thread to the next node.
 SPARE_THREADS = 4
 
-#: Seconds that a thread waits for its node's turn. The task of a node that has its share is not given back
-#: immediately: most often one of its other tasks is about to end.
+#: Seconds after which a thread that waits for its node's turn checks whether another thread is free. The task
+#: of a node that has its share is given back only for want of threads: one of its others is about to end.
 PATIENCE_S = 0.25
+
+#: Seconds after which it is given back whatever is free: no delivery is held for long.
+LONGEST_WAIT_S = 60.0
 
 
 class WorkerShares:
@@ -46,6 +50,7 @@ class WorkerShares:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._running: Counter[int] = Counter()
+        self._waiting = 0
         self._changed = threading.Condition()
 
     @property
@@ -54,10 +59,10 @@ class WorkerShares:
         return self._workers + SPARE_THREADS
 
     @contextmanager
-    def turn(self, node_id: int, patience_s: float = PATIENCE_S) -> Iterator[bool]:
-        """Hold one thread for a node; gives False where the node already has its share."""
+    def turn(self, node_id: int, longest_wait_s: float = LONGEST_WAIT_S) -> Iterator[bool]:
+        """Hold one thread for a node; gives False where it has its share and threads are scarce."""
         with self._changed:
-            granted = self._changed.wait_for(lambda: self._may_begin(node_id), patience_s)
+            granted = self._wait(node_id, longest_wait_s)
             if granted:
                 self._running[node_id] += 1
         try:
@@ -65,6 +70,20 @@ class WorkerShares:
         finally:
             if granted:
                 self._release(node_id)
+
+    def _wait(self, node_id: int, longest_wait_s: float) -> bool:
+        deadline = time.monotonic() + longest_wait_s
+        self._waiting += 1
+        try:
+            while True:
+                patience_s = min(PATIENCE_S, max(0.0, deadline - time.monotonic()))
+                if self._changed.wait_for(lambda: self._may_begin(node_id), patience_s):
+                    return True
+                busy = self._running.total() + self._waiting
+                if busy >= self.threads or time.monotonic() >= deadline:
+                    return False
+        finally:
+            self._waiting -= 1
 
     def _may_begin(self, node_id: int) -> bool:
         if not self._running[node_id]:

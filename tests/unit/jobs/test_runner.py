@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.runner import SPARE_THREADS, WorkerShares
+from shared.jobs.runner import PATIENCE_S, SPARE_THREADS, WorkerShares
 
 
 def hold(shares: WorkerShares, stack: ExitStack, node_id: int, times: int) -> int:
@@ -75,3 +76,26 @@ def test_no_node_ever_holds_the_last_thread(workers, nodes):
     # Then
     assert all(1 <= count < shares.threads for count in held.values())
     assert sum(held.values()) <= max(workers, 1) + min(len(held), SPARE_THREADS + 1)
+
+
+def test_a_task_is_kept_while_another_thread_is_free():
+    # Given a node that has its share, and three more threads that wait for it
+    shares = WorkerShares(1)
+    turns: list[bool] = []
+
+    def wait() -> None:
+        with shares.turn(1) as granted:
+            turns.append(granted)
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    # When it waits for longer than a moment
+    with shares.turn(1):
+        for thread in threads:
+            thread.start()
+        threads[0].join(4 * PATIENCE_S)
+        kept = not turns
+    for thread in threads:
+        thread.join(20)
+    # Then
+    assert kept
+    assert turns == [True] * 3
