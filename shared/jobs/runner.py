@@ -124,7 +124,8 @@ def run_engine(
     def handle(message: Message, redelivered: bool) -> None:
         task = read_task(message)
         with shares.turn(engine.node_of(task.job_id) or 0) as granted:
-            if granted:
+            # What waited while the service began to stop is for another worker.
+            if granted and not lifecycle.stopping.is_set():
                 engine.run(task, redelivered)
             else:
                 engine.postpone(task)
