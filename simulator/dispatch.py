@@ -47,6 +47,8 @@ class _Job:
     query: Search = _NO_QUERY
     fault: Fault | None = None
     outcome: FindOutcome = field(default_factory=FindOutcome)
+    is_recorded: bool = False
+    is_counted_as_move: bool = False
 
     @property
     def context_id(self) -> int:
@@ -108,12 +110,20 @@ class Services:
             move_destination=str(request.MoveDestination).strip() if isinstance(request, C_MOVE) else None,
         )
         job = _Job(connection, request, context, record, time.monotonic())
+        job.outcome.on_final_status = lambda: self._end(job)
         try:
             self._serve(job)
         finally:
-            self._record(job)
+            self._end(job)
 
-    def _record(self, job: _Job) -> None:
+    def _end(self, job: _Job) -> None:
+        """Record a request once, and give back its place among the moves."""
+        if job.is_counted_as_move:
+            job.is_counted_as_move = False
+            self._witness.end_move()
+        if job.is_recorded:
+            return
+        job.is_recorded = True
         self._witness.record(
             dataclasses.replace(
                 job.record,
@@ -186,12 +196,11 @@ class Services:
         if not self._witness.begin_move(behaviour.move_limit):
             mover.refuse(behaviour.move_limit_status, "Too many moves at once")
             return
+        job.is_counted_as_move = True
         try:
             self._move(job, mover, request, behaviour)
         except RefusedError as exc:
             mover.refuse(exc.status, exc.comment)
-        finally:
-            self._witness.end_move()
 
     def _move(self, job: _Job, mover: MoveScp, request: C_MOVE | C_GET, behaviour: Behaviour) -> None:
         if behaviour.move_refused_with is not None:

@@ -25,10 +25,17 @@ _GARBAGE = b"\xff\x00\x00\x00\x00\x04junk"
 
 @dataclass(slots=True)
 class FindOutcome:
-    """The result of a request: its number of matches or objects, and the final status, if one was sent."""
+    """The result of a request: its number of matches or objects, and the final status, if there is one."""
 
     matches: int = 0
     status: int | None = None
+    #: Called before the final response leaves: who receives it finds the request in the record.
+    on_final_status: Callable[[], None] = lambda: None
+
+    def finish(self, status: int) -> None:
+        """Set the final status of the request, before its response is sent."""
+        self.status = status
+        self.on_final_status()
 
 
 def echo(
@@ -45,8 +52,8 @@ def echo(
         ),
         has_data_set=False,
     )
+    outcome.finish(status)
     connection.send(context_id, command)
-    outcome.status = status
 
 
 def strike_down(connection: ServedConnection, fault: Fault) -> bool:
@@ -215,8 +222,8 @@ class Finder:
 
     def _finish(self, status: int, comment: str | None = None) -> None:
         self._flush()
+        self._outcome.finish(status)
         self._connection.send(self._context_id, self._command(status, has_data_set=False, comment=comment))
-        self._outcome.status = status
 
 
 def _spoiled(match: ArchiveMatch, encoder: ResponseEncoder, fault: Fault) -> bytes | None:

@@ -229,8 +229,8 @@ class MoveScp:
         self._finish(status, counters, self._fault.comment if self._fault is not None else None)
 
     def _finish(self, status: int, counters: SubOperationCounters | None, comment: str | None = None) -> None:
+        self._outcome.finish(status)
         self._respond(status, counters, comment=comment)
-        self._outcome.status = status
 
     def _perform_all(
         self, objects: list[ArchiveMatch], sub_operations: OperationCounts, counters: SubOperationCounters

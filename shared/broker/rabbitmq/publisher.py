@@ -100,7 +100,18 @@ class RabbitPublisher:
             BrokerAwayError: the broker cannot be reached.
         """
         deadline = time.monotonic() + PUBLISH_DEADLINE_S
-        with self._locked(deadline), self._dropping_on_error("declaring a queue passively"):
+        with self._locked(deadline):
+            was_connected = self._connection is not None
+            try:
+                return self._declare_passively(queue)
+            except BrokerAwayError:
+                # A broker that was restarted is noticed by the first use of the old connection.
+                if not was_connected:
+                    raise
+                return self._declare_passively(queue)
+
+    def _declare_passively(self, queue: str) -> QueueState:
+        with self._dropping_on_error("declaring a queue passively"):
             self._open_channel()
             assert self._connection is not None
             # Its own channel: RabbitMQ closes the one on which a missing queue was declared passively.

@@ -226,6 +226,18 @@ def test_worker_waits_out_a_broker_that_is_away_for_its_own_events(own_node, own
         assert broker.queue_state(DEAD_LETTERS).ready == 0
 
 
+def test_state_of_a_queue_is_known_right_after_a_restart_of_the_broker(own_node, own_prefix):
+    # Given
+    with open_rabbit(own_node.url, own_prefix) as broker:
+        broker.command(a_message())
+        assert broker.queue_state("echo").ready == 1
+        # When
+        own_node.kill()
+        own_node.start()
+        # Then
+        wait_until(lambda: broker.queue_state("echo").ready == 1)
+
+
 def test_queue_of_other_properties_is_a_permanent_error(own_node, own_prefix):
     # Given
     declare = (
