@@ -29,7 +29,7 @@ from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
 from shared.private_files import make_private_folder
-from shared.settings import Settings
+from shared.settings import Settings, unknown_variables
 
 log = structlog.get_logger(__name__)
 
@@ -58,11 +58,13 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
     The page does not need the broker to begin: it is where people read that the broker is away.
     """
     configure(name, settings.log_level)
+    for variable in unknown_variables():
+        log.warning("unknown variable", variable=variable, detail="it is no setting of DoseQR")
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
         database = open_database(settings)
         lifecycle.on_stop(database.close)
-        broker = open_broker(settings.amqp_url, settings.amqp_prefix, settings.bridge_socket)
+        broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
         lifecycle.on_stop(broker.close)
         try:
             ready = patiently(lambda: migrate(database), "database", lifecycle.stopping)

@@ -107,7 +107,7 @@ def components_of(app: Flask) -> Components:
 
 def _config(settings: Settings) -> dict[str, object]:
     return {
-        "SECRET_KEY": session_key(settings.data_dir),
+        "SECRET_KEY": settings.session_key or session_key(settings.data_dir),
         "SESSION_COOKIE_NAME": "doseqr_session",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",

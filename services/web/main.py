@@ -11,7 +11,7 @@ from services.web.http_server.server import HttpServer
 from shared.broker.port import Broker
 from shared.clock import utc_now
 from shared.database.session import Database
-from shared.errors import PermanentError
+from shared.errors import InvalidInputError, PermanentError, SettingsError
 from shared.lifecycle import Lifecycle
 from shared.service import patiently, run_service
 from shared.settings import Settings, load
@@ -29,7 +29,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     Raises:
         PermanentError: the port is taken, or the key of the sessions cannot be kept.
     """
-    if not patiently(lambda: _first_start(database), "database", lifecycle.stopping):
+    if not patiently(lambda: _first_start(database, settings.admin_password), "database", lifecycle.stopping):
         return
     app = create_app(settings, broker, database)
     live = components_of(app).live
@@ -48,10 +48,13 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     log.info("page", address=f"http://{settings.web_host}:{settings.web_port}")
 
 
-def _first_start(database: Database) -> None:
-    with database.write() as session:
-        password = ensure_first_admin(session, utc_now())
-    if password is not None:
+def _first_start(database: Database, given: str) -> None:
+    try:
+        with database.write() as session:
+            password = ensure_first_admin(session, utc_now(), given)
+    except InvalidInputError as error:
+        raise SettingsError(f"DOSEQR_ADMIN_PASSWORD: {error.problem}") from error
+    if password is not None and not given:
         log.warning("first start: one-time password", user=FIRST_ADMIN, one_time_password=password)
         sys.stderr.write(f"Log in as {FIRST_ADMIN} with the one-time password {password}\n")
         sys.stderr.flush()

@@ -146,18 +146,23 @@ def list_users(session: Session) -> list[User]:
     return list(session.scalars(select(User).order_by(User.name)))
 
 
-def ensure_first_admin(session: Session, now: datetime) -> str | None:
+def ensure_first_admin(session: Session, now: datetime, given: str = "") -> str | None:
     """Create the user `admin` if there are no users; returns the one-time password, or None.
 
-    If `admin` is the only user and let the one-time password expire, there is a new one.
+    `given` is used instead of a made-up one. If `admin` is the only user and let the one-time password
+    expire, there is a new one.
+
+    Raises:
+        InvalidInputError: the given password is not acceptable.
     """
-    password = one_time_password()
+    password = given or one_time_password()
     if session.scalar(select(func.count()).select_from(User)):
         only = _unused_admin(session, now)
         if only is None:
             return None
         set_password(session, only, password, now, must_change_password=True)
         return password
+    check_acceptable(password, FIRST_ADMIN)
     try:
         create_user(session, FIRST_ADMIN, "admin", password, now, must_change_password=True)
     except InvalidInputError:  # another process was first

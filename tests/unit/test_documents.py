@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from services.cli.commands.jobs.qr import parser as qr_parser
 from services.cli.main import app
+from shared.configuration.environment import FILE_SUFFIX
 from shared.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +76,7 @@ def test_named_targets_of_make_exist(path: Path) -> None:
 def test_named_variables_are_settings(path: Path) -> None:
     # Given
     settings = {PREFIX + name.upper() for name in Settings.model_fields}
+    settings |= {name + FILE_SUFFIX for name in settings}
 
     # When
     named = set(_VARIABLE.findall(path.read_text(encoding="utf-8")))

@@ -11,7 +11,7 @@ import pytest
 from shared.broker.rabbitmq.connection import parse_address
 from shared.database.session import Database
 from shared.errors import SettingsError
-from shared.settings import Settings, load
+from shared.settings import Settings, load, sources
 
 #: Passwords whose characters mean something in a URL; each piece of letters is recognizable.
 PASSWORDS = [
@@ -129,3 +129,48 @@ def test_a_time_zone_that_does_not_exist_is_refused(monkeypatch):
     # Then
     with pytest.raises(SettingsError, match=r"DOSEQR_TIME_ZONE.*Europe/Berlin"):
         load()
+
+
+def test_all_malformed_settings_are_named_with_value_and_form(tmp_path, monkeypatch):
+    # Given
+    monkeypatch.setenv("DOSEQR_STORE_PORT", "seventy")
+    monkeypatch.setenv("DOSEQR_RETRY_PAUSES", "1,2")
+    monkeypatch.setenv("DOSEQR_STORE_AE_TITLE", "A TITLE OF TOO MANY LETTERS")
+    monkeypatch.setenv("DOSEQR_AMQP_PASSWORD_FILE", str(tmp_path / "absent"))
+    # When
+    with pytest.raises(SettingsError) as refused:
+        load()
+    # Then
+    text = str(refused.value)
+    assert "DOSEQR_STORE_PORT: 'seventy' is refused: " in text
+    assert "expected a whole number from 1 to 65535" in text
+    assert "DOSEQR_RETRY_PAUSES: '1,2' is refused: " in text
+    assert "expected a JSON list, such as [1.0, 4.0, 15.0]" in text
+    assert "DOSEQR_STORE_AE_TITLE: 'A TITLE OF TOO MANY LETTERS' is refused: " in text
+    assert "DOSEQR_AMQP_PASSWORD_FILE: " in text
+
+
+def test_secrets_come_from_files_and_are_in_no_text(tmp_path, monkeypatch):
+    # Given
+    for name in ("amqp", "database"):
+        (tmp_path / name).write_text(f"secret/{name}#1\n")
+        monkeypatch.setenv(f"DOSEQR_{name.upper()}_PASSWORD_FILE", str(tmp_path / name))
+    monkeypatch.setenv("DOSEQR_AMQP_URL", "amqp://doseqr@rabbit/")
+    monkeypatch.setenv("DOSEQR_DATABASE_URL", "postgresql+psycopg://doseqr@db/doseqr")
+    # When
+    settings = load()
+    # Then
+    assert settings.broker_url == "amqp://doseqr:secret%2Famqp%231@rabbit/"
+    assert settings.database == "postgresql+psycopg://doseqr:secret%2Fdatabase%231@db/doseqr"
+    assert "secret" not in repr(settings)
+    assert sources(settings)["amqp_password"] == "file"
+
+
+def test_a_short_session_key_is_refused_and_not_repeated(monkeypatch):
+    # Given
+    monkeypatch.setenv("DOSEQR_SESSION_KEY", "secretA")
+    # When
+    with pytest.raises(SettingsError, match="DOSEQR_SESSION_KEY") as refused:
+        load()
+    # Then
+    assert "secretA" not in str(refused.value)

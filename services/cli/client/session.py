@@ -97,7 +97,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     Raises:
         BrokerAwayError: it cannot be reached.
     """
-    broker = open_broker(settings.amqp_url, settings.amqp_prefix, settings.bridge_socket)
+    broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
     try:
         broker.declare()
         yield broker

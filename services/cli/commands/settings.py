@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from services.cli.client.session import settings_of_command
 from services.cli.output.console import JsonOption, notice, print_json, table
-from shared.settings import PREFIX, Settings, sources, unknown_variables
+from shared.settings import PREFIX, SECRETS, Settings, sources, unknown_variables
 
 #: Parameters of URLs that hold no secret; the values of all others are not shown.
 _SHOWN_PARAMETERS = frozenset(
@@ -71,6 +71,10 @@ def rows(values: Settings) -> list[SettingRow]:
 
 def _shown(name: str, value: object) -> str:
     """Return a value in the form that the variable takes, without what may be secret in it."""
+    if name in SECRETS:
+        return _NOT_SHOWN if value else ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         # Any argument of a program may be a secret; its path is none.
         shown = [*value[:1], *(_NOT_SHOWN for _ in value[1:])] if name == "handover_command" else list(value)

@@ -94,7 +94,8 @@ def can_listen(host: str, port: int) -> bool:
 
 def given_url(settings: Settings) -> str | None:
     """Return the broker's URL if it was given, not the default."""
-    return settings.amqp_url if "amqp_url" in settings.model_fields_set else None
+    given = settings.model_fields_set & {"amqp_url", "amqp_user", "amqp_password"}
+    return settings.broker_url if given else None
 
 
 @contextlib.contextmanager

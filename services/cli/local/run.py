@@ -39,9 +39,9 @@ def run() -> int:
 
 def _run(settings: Settings, database: Database) -> None:
     with database.write() as session:
-        password = ensure_first_admin(session, utc_now())
+        password = ensure_first_admin(session, utc_now(), settings.admin_password)
     with running(settings, database) as system:
-        _print_addresses(system, password)
+        _print_addresses(system, None if settings.admin_password else password)
         _first_query(system)
         _stay(system)
 

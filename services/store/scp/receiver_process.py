@@ -176,7 +176,7 @@ def main() -> int:
         ).start()
         database = open_database(settings)
         lifecycle.on_stop(database.close)
-        broker = open_broker(settings.amqp_url, settings.amqp_prefix, settings.bridge_socket)
+        broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
         lifecycle.on_stop(broker.close)
         receiver = Receiver(
             settings,

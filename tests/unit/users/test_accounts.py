@@ -113,6 +113,24 @@ def test_the_first_admin_is_made_once(session: Session) -> None:
     assert admin.must_change_password
 
 
+def test_the_first_admin_has_the_given_password_once(session: Session) -> None:
+    # When
+    password = ensure_first_admin(session, NOW, "one time of the operator")
+    # Then
+    assert password == "one time of the operator"
+    admin = check_password(session, "admin", password, NOW)
+    assert admin is not None
+    assert admin.must_change_password
+    assert ensure_first_admin(session, NOW, "another of the operator") is None
+
+
+def test_a_given_first_password_that_is_easily_guessed_is_refused(session: Session) -> None:
+    # When / Then
+    with pytest.raises(InvalidInputError, match="characters"):
+        ensure_first_admin(session, NOW, "short")
+    assert list_users(session) == []
+
+
 def test_an_unknown_user_is_not_found(session: Session) -> None:
     # When / Then
     with pytest.raises(NotFoundError):

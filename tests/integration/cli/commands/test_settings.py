@@ -33,7 +33,8 @@ def test_a_malformed_setting_is_named(doseqr: Doseqr, monkeypatch: pytest.Monkey
     # Then
     assert result.code == 2
     assert "DOSEQR_STORE_PORT" in result.err
-    assert "seven" not in result.err
+    assert "DOSEQR_STORE_PORT: 'seven' is refused" in result.err
+    assert "a whole number from 1 to 65535" in result.err
 
 
 def test_secrets_are_never_printed(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""What settings may hold, and how they are read from variables and files."""

@@ -1,0 +1,180 @@
+"""What the values of settings may be: checks of single values, and the text that says what is allowed."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, get_args, get_origin
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import Field
+from pydantic.fields import FieldInfo
+
+from shared.errors import InvalidInputError
+from shared.identifiers import AeTitle
+from shared.node_access.limits import parse_zone
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def valid_ae_title(value: str) -> str:
+    """Return an AE title as it is compared.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return str(AeTitle.parse("DOSEQR_STORE_AE_TITLE", value))
+    except InvalidInputError as error:
+        raise ValueError(error.problem) from error
+
+
+def valid_calling_ae_title(value: str) -> str:
+    """Return an AE title of a list of them.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return str(AeTitle.parse("DOSEQR_STORE_CALLING_AE_TITLES", value))
+    except InvalidInputError as error:
+        raise ValueError(error.problem) from error
+
+
+#: What urlsplit finds wrong with a URL may repeat a part of its password, so this stands in for it.
+NOT_ENCODED = (
+    "must be a URL in which the user and the password are percent-encoded: / as %2F, # as %23, ? as %3F, "
+    "@ as %40, : as %3A, [ as %5B, ] as %5D, % as %25"
+)
+
+
+def split_url(url: str, *, check_port: bool = True) -> SplitResult:
+    """Return the parts of a URL.
+
+    Raises:
+        ValueError: it has none, or an unencoded character of the password ends its host.
+    """
+    try:
+        parts = urlsplit(url)
+        if check_port:
+            _ = parts.port
+    except ValueError:
+        raise ValueError(NOT_ENCODED) from None
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError(NOT_ENCODED)
+    return parts
+
+
+def valid_amqp_url(value: str) -> str:
+    """Accept the URL of a broker; several hosts are separated by commas.
+
+    Raises:
+        ValueError: it is none.
+    """
+    for url in broker_urls(value):
+        if split_url(url).scheme not in ("amqp", "amqps", "memory"):
+            raise ValueError("expected amqp://, amqps:// or memory://")
+    return value
+
+
+def broker_urls(url: str) -> tuple[str, ...]:
+    """Return one URL for each host of `amqp://user:password@host1:5672,host2:5672/vhost`.
+
+    Raises:
+        ValueError: it is no URL, or a host is missing.
+    """
+    parts = split_url(url, check_port="," not in url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return (url,)
+    if not all(hosts.split(",")):
+        raise ValueError("a host is missing before or after a comma")
+    each_host = (parts._replace(netloc=login + at + host) for host in hosts.split(","))
+    return tuple(urlunsplit(split_url(urlunsplit(host_parts))) for host_parts in each_host)
+
+
+def with_login(url: str, user: str, password: str) -> str:
+    """Return the URL with this user and this password, percent-encoded; an empty one leaves what is there."""
+    if not (user or password):
+        return url
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    login, _, hosts = authority.rpartition("@")
+    old_user, colon, old_password = login.partition(":")
+    name = quote(user, safe="") if user else old_user
+    secret = f":{quote(password, safe='')}" if password else colon + old_password
+    return f"{scheme}{separator}{name}{secret}@{hosts}{slash}{path}"
+
+
+def valid_database_url(value: str) -> str:
+    """Accept the URL of a database.
+
+    Raises:
+        ValueError: it is none.
+    """
+    _, separator, rest = value.partition("://")
+    # SQLAlchemy ends the password at the first @ and takes the rest of it for the host.
+    if value and (not separator or (not value.startswith("sqlite") and rest.count("@") > 1)):
+        raise ValueError(NOT_ENCODED)
+    return value
+
+
+def valid_time_zone(value: str) -> str:
+    """Accept the name of a time zone.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parse_zone(value)
+    return value
+
+
+def valid_command(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Accept a program and its arguments.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value and (not value[0] or any("\0" in argument for argument in value)):
+        raise ValueError("expected a JSON list: a program and its arguments")
+    return value
+
+
+def valid_importer_url(value: str) -> str:
+    """Accept the address of an importer.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value:
+        parts = split_url(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError("expected http:// or https://, with a host")
+        if not value.isascii() or any(character.isspace() or character < "!" for character in value):
+            raise ValueError("expected an address without blanks, in ASCII")
+    return value
+
+
+def allowed(field: FieldInfo) -> str:
+    """Return what a setting may hold, for people; nothing where its description says it."""
+    kind = field.annotation
+    if kind is bool:
+        return "true or false"
+    if kind in (int, float):
+        number = "a whole number" if kind is int else "a number"
+        return " ".join([number, *_bounds(field)])
+    if get_origin(kind) is tuple:
+        example = field.get_default() or (("NAME",) if str in get_args(kind) else ())
+        return f"a JSON list, such as {json.dumps(example)}"
+    return ""
+
+
+def _bounds(field: FieldInfo) -> list[str]:
+    words = {Ge: "from", Gt: "above", Le: "to", Lt: "below"}
+    names = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt"}
+    return [
+        f"{word} {getattr(bound, names[kind]):g}"
+        for kind, word in words.items()
+        for bound in field.metadata
+        if isinstance(bound, kind)
+    ]
