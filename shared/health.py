@@ -1,8 +1,9 @@
-"""The health of a service and its metrics over HTTP: /health/live, /health/ready, /metrics."""
+"""The health of a service and its metrics over HTTP: /health, /health/live, /health/ready, /metrics."""
 
 from __future__ import annotations
 
 import json
+import platform
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from shared.contract.json_types import JsonObject
+from shared.versions import own_version, versions
 
 if TYPE_CHECKING:
     from shared.contract.events import StoreState
@@ -25,6 +27,9 @@ log = structlog.get_logger(__name__)
 #: Seconds for a client to send its request and to read the response.
 _CLIENT_TIMEOUT_S = 10.0
 
+
+#: What is served, for who asks for something else.
+_PATHS = b"/health, /health/live, /health/ready, /metrics\n"
 
 #: The body of /health/live.
 LIVE: JsonObject = {"live": True}
@@ -61,12 +66,18 @@ class Health(Collector):
 
     def troubles(self) -> Mapping[str, str]:
         """Return what is wrong now, by the name of the check."""
-        return {name: text for name, check in self._checks.items() if (text := check())}
+        # A copy: a service adds checks while it starts, when its health is served already.
+        return {name: text for name, check in tuple(self._checks.items()) if (text := check())}
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
         yield GaugeMetricFamily("doseqr_ready", "Whether the service is ready", int(not self.troubles()))
-        for metrics in self._metrics:
+        yield InfoMetricFamily(
+            "doseqr_build",
+            "The version that runs",
+            {"version": own_version(), "python": platform.python_version()},
+        )
+        for metrics in tuple(self._metrics):
             yield from metrics()
 
     def metrics(self) -> bytes:
@@ -111,13 +122,15 @@ def _handler_of(health: Health) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             if self.path == "/health/live":
                 self._respond(HTTPStatus.OK, "application/json", json.dumps(LIVE).encode())
-            elif self.path == "/health/ready":
+            elif self.path in ("/health", "/health/ready"):
                 status, body = readiness(health.troubles())
+                if self.path == "/health":
+                    body["versions"] = dict(versions())
                 self._respond(status, "application/json", json.dumps(body).encode())
             elif self.path == "/metrics":
                 self._respond(HTTPStatus.OK, CONTENT_TYPE_PLAIN_0_0_4, health.metrics())
             else:
-                self._respond(HTTPStatus.NOT_FOUND, "text/plain", b"/health/live, /health/ready, /metrics\n")
+                self._respond(HTTPStatus.NOT_FOUND, "text/plain", _PATHS)
 
         def _respond(self, status: HTTPStatus, content_type: str, content: bytes) -> None:
             self.send_response(status)

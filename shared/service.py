@@ -19,7 +19,7 @@ from shared.database.migrate import migrate
 from shared.database.session import Database
 from shared.errors import (
     BrokerAwayError,
-    DatabaseAwayError,
+    DoseQRError,
     PermanentError,
     RetriableError,
     SchemaUnknownError,
@@ -66,6 +66,10 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         lifecycle.on_stop(database.close)
         broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
         lifecycle.on_stop(broker.close)
+        started = threading.Event()
+        lifecycle.health.add_check("service", lambda: _phase(started, lifecycle.stopping))
+        # Served from the beginning: a probe can tell a service that waits from one that hangs.
+        start_health(name, settings, broker, database, lifecycle)
         try:
             ready = patiently(lambda: migrate(database), "database", lifecycle.stopping)
             if ready and needs_broker:
@@ -77,7 +81,7 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         if ready:
             start(settings, broker, database, lifecycle)
             start_heartbeat(name, broker, lifecycle)
-            start_health(name, settings, broker, database, lifecycle)
+            started.set()
             log.info("ready", broker=broker.description, database=database.description)
             lifecycle.wait()
     return 0
@@ -107,7 +111,7 @@ def patiently(action: Callable[[], None], what: str, stopping: threading.Event) 
 def start_health(
     service: str, settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle
 ) -> None:
-    """Serve /health/live, /health/ready and /metrics if a port is set; one that is taken is logged."""
+    """Serve health and metrics over HTTP if a port is set; one that is taken is logged."""
     lifecycle.health.add_check("database", lambda: _trouble_of(database))
     lifecycle.health.add_check("broker", lambda: _trouble_with(broker))
     if not settings.health_port:
@@ -122,10 +126,16 @@ def start_health(
     lifecycle.on_stop(server.stop)
 
 
+def _phase(started: threading.Event, stopping: threading.Event) -> str:
+    if stopping.is_set():
+        return "it is stopping"
+    return "" if started.is_set() else "it is starting"
+
+
 def _trouble_with(broker: Broker) -> str:
     try:
         broker.queue_state(QUEUES[0].name)
-    except BrokerAwayError as error:
+    except DoseQRError as error:
         return str(error)
     return ""
 
@@ -134,7 +144,7 @@ def _trouble_of(database: Database) -> str:
     try:
         with database.read() as session:
             session.execute(text("SELECT 1"))
-    except DatabaseAwayError as error:
+    except DoseQRError as error:
         return str(error)
     return ""
 

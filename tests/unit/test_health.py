@@ -35,6 +35,7 @@ def test_metrics_are_the_text_that_prometheus_reads(served):
     assert content_type.startswith("text/plain; version=0.0.4")
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     assert {sample.name: sample.value for sample in samples} == {
+        "doseqr_build_info": 1.0,
         "doseqr_ready": 1.0,
         "doseqr_store_received_total": 5.0,
     }
@@ -51,6 +52,17 @@ def test_readiness_names_what_is_wrong(served):
     # Then
     assert failure.value.code == HTTPStatus.SERVICE_UNAVAILABLE
     assert json.loads(failure.value.read()) == {"ready": False, "troubles": {"database": "its disk is full"}}
+
+
+def test_health_names_the_versions_of_all_parts(served):
+    # Given
+    _, address = served
+    # When
+    with urlopen(f"{address}/health") as response:
+        body = json.loads(response.read())
+    # Then
+    assert body["ready"]
+    assert {"doseqr", "python", "pynetdicom", "pika"} <= set(body["versions"])
 
 
 def test_a_service_without_troubles_is_ready():

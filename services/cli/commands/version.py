@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version as version_of
-
 import typer
 
 from services.cli.output.console import JsonOption, line, print_json
-
-#: Distributions whose versions matter when a peer, the broker or the database misbehaves.
-DEPENDENCIES = ("pynetdicom", "pydicom", "SQLAlchemy", "pika")
-
-
-def versions() -> dict[str, str]:
-    """Return the versions by name, that of DoseQR first; its own is from pyproject.toml."""
-    return {
-        "doseqr": version_of("doseqr"),
-        "python": platform.python_version(),
-        **{name.lower(): version_of(name) for name in DEPENDENCIES},
-    }
+from shared.versions import own_version, versions
 
 
 def version(as_json: JsonOption = False) -> None:
@@ -35,5 +21,5 @@ def version(as_json: JsonOption = False) -> None:
 def print_and_exit(value: bool) -> None:
     """Print the version of DoseQR alone, for `doseqr --version`."""
     if value:
-        line(f"doseqr {version_of('doseqr')}")
+        line(f"doseqr {own_version()}")
         raise typer.Exit

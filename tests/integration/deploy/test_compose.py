@@ -75,7 +75,7 @@ def test_each_service_has_a_container_that_runs_and_checks_it(composed: dict[str
 
         # Then
         assert container["command"] == ["serve", service.value]
-        assert container["healthcheck"]["test"][-2:] == ["--service", service.value]
+        assert container["healthcheck"]["test"][-1] == "/opt/doseqr/healthcheck.py"
 
 
 def test_containers_can_write_nowhere_but_to_their_data(composed: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from importlib.metadata import version
 
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
@@ -12,6 +11,7 @@ from services.web.api.operations import OperationTable
 from services.web.components import components
 from shared.broker.topology import DEAD_LETTERS, QUEUES
 from shared.errors import BrokerAwayError
+from shared.versions import own_version
 
 table = OperationTable("system")
 
@@ -55,7 +55,7 @@ def read_system() -> object:
     if queues is not None:
         dead_letters = next(queue["ready"] for queue in queues if queue["name"] == DEAD_LETTERS)
     return {
-        "version": version("doseqr"),
+        "version": own_version(),
         "broker": "ok" if queues is not None else "away",
         "queues": queues,
         "dead_letters": dead_letters,
