@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.dicom.association.c_echo import open_echo_association
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.errors import Outcome, PeerError, outcome_text
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.status import SUCCESS, status_text
 
 

@@ -13,8 +13,8 @@ from services.query.ledger.finds import FindLog, FindRecord
 from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import find_without_refused_keys
 from shared.clock import Clock
-from shared.dicom.association.establishment import Peer
 from shared.dicom.cancellation import Cancellation
+from shared.dicom.peer import Peer
 from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import (
     image_identifier,

@@ -24,9 +24,9 @@ from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.messages import JobKind, RunRetrieve
 from shared.database.models import Node, Query, QueryTask
 from shared.database.session import Database
-from shared.dicom.association.establishment import Peer
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
+from shared.dicom.peer import Peer
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.messaging.publisher import Publisher

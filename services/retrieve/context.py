@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.retrieve.planning.moves import MoveCapabilities
 from shared.database.models import Node, NodeProfile, Query, Retrieve
-from shared.dicom.association.establishment import Peer
+from shared.dicom.peer import Peer
 from shared.nodes.nodes import is_own_store
 from shared.nodes.peers import peer_of
 from shared.settings import Settings

@@ -1,4 +1,4 @@
-"""Alembic migrations, run at the start of every service; one at a time, the others wait."""
+"""The schema at the start of every process: made, or brought to the newest version; one at a time does it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from shared.database.failures import away
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError, SchemaUnknownError
+
+#: The scripts of Alembic; the name of each begins with its revision.
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 #: Key of the advisory lock on PostgreSQL; any constant of ours.
 _LOCK_KEY = 0xD05E
@@ -30,22 +29,45 @@ def migrate(database: Database) -> None:
         SchemaUnknownError: its schema is none of those that this version knows.
     """
     try:
-        with _alone(database) as connection:
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-            config.attributes["connection"] = connection
-            _require_known(database, config, connection)
-            command.upgrade(config, "head")
+        if not _is_newest(database):
+            _upgrade(database)
     except OperationalError as error:
         raise DatabaseAwayError(f"cannot open {database.description}: {away(error)}") from error
     except OSError as error:
         raise DatabaseAwayError(f"cannot open {database.description}: {error.strerror}") from error
 
 
-def _require_known(database: Database, config: Config, connection: Connection) -> None:
+def newest_revision() -> str:
+    """Return the revision of the newest migration."""
+    return max(script.name.partition("_")[0] for script in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _is_newest(database: Database) -> bool:
+    if database.is_sqlite and not Path(database.url.database or "").is_file():
+        return False
+    with database.engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        rows = connection.execute(text("SELECT version_num FROM alembic_version"))
+        return [row.version_num for row in rows] == [newest_revision()]
+
+
+def _upgrade(database: Database) -> None:
+    # Loaded here, since nearly every process finds the newest schema and has no use for it.
+    from alembic import command, config, migration, script  # noqa: PLC0415
+
+    with _alone(database) as connection:
+        settings = config.Config()
+        settings.set_main_option("script_location", str(MIGRATIONS))
+        settings.attributes["connection"] = connection
+        scripts = script.ScriptDirectory.from_config(settings).walk_revisions()
+        current = migration.MigrationContext.configure(connection).get_current_heads()
+        _require_known(database, current, {known.revision for known in scripts})
+        command.upgrade(settings, "head")
+
+
+def _require_known(database: Database, current: tuple[str, ...], known: set[str]) -> None:
     """Refuse a schema of another version; a worker of the version before may meet one after an upgrade."""
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    current = MigrationContext.configure(connection).get_current_heads()
     unknown = ", ".join(sorted(set(current) - known))
     if unknown:
         raise SchemaUnknownError(

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydicom._uid_dict import UID_dictionary
-from pydicom.uid import (
-    JPEG2000,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    RLELossless,
+from shared.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    JPEG_2000,
+    JPEG_2000_LOSSLESS,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS_SV1,
+    JPEG_LS_LOSSLESS,
+    RLE_LOSSLESS,
 )
 
 _STANDARD = "1.2.840.10008."
@@ -38,22 +37,29 @@ def is_storage(abstract_syntax: str) -> bool:
         return not abstract_syntax.startswith(_NON_PATIENT)
     if abstract_syntax in _ELSEWHERE:
         return True
-    return not abstract_syntax.startswith(_STANDARD) or abstract_syntax not in UID_dictionary
+    return not abstract_syntax.startswith(_STANDARD) or not _is_of_the_standard(abstract_syntax)
+
+
+def _is_of_the_standard(uid: str) -> bool:
+    # Loaded when it is needed: hardly any sender proposes such a UID.
+    from pydicom._uid_dict import UID_dictionary  # noqa: PLC0415
+
+    return uid in UID_dictionary
 
 
 #: Presentation contexts of one association (PS3.8 9.3.2.2: odd numbers below 256), but that of C-GET.
 CONTEXTS_MOST = 127
 
-_PLAIN = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+_PLAIN = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 #: By how common they are in archives that keep images compressed.
 _COMPRESSED = (
-    str(JPEGLosslessSV1),
-    str(JPEG2000Lossless),
-    str(JPEGLSLossless),
-    str(JPEGBaseline8Bit),
-    str(RLELossless),
-    str(JPEG2000),
-    str(JPEGExtended12Bit),
+    JPEG_LOSSLESS_SV1,
+    JPEG_2000_LOSSLESS,
+    JPEG_LS_LOSSLESS,
+    JPEG_BASELINE,
+    RLE_LOSSLESS,
+    JPEG_2000,
+    JPEG_EXTENDED,
 )
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."

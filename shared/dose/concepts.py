@@ -1,8 +1,25 @@
-"""Concepts of dose reports (PS3.16, templates 10001 to 10044), by the names of the standard."""
+"""Codes of dose reports: their storage classes and concepts (PS3.16, templates 10001 to 10044)."""
 
 from __future__ import annotations
 
-from shared.dose.tree import Code
+from dataclasses import dataclass, field
+
+#: X-Ray, Radiopharmaceutical and Enhanced X-Ray Radiation Dose SR, and Enhanced SR (PS3.4 B.5).
+REPORT_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.88.67",
+    "1.2.840.10008.5.1.4.1.1.88.68",
+    "1.2.840.10008.5.1.4.1.1.88.76",
+    "1.2.840.10008.5.1.4.1.1.88.22",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded entry (PS3.3 8.8): compared by value and scheme, shown by its meaning."""
+
+    value: str
+    scheme: str
+    meaning: str = field(default="", compare=False)
 
 
 def _dcm(value: str) -> Code:

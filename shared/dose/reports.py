@@ -17,14 +17,6 @@ from shared.dose.summary import Summary
 from shared.dose.templates import summarize
 from shared.dose.tree import PARSE_ERRORS, UnreadableReportError, content_of
 
-#: X-Ray, Radiopharmaceutical and Enhanced X-Ray Radiation Dose SR, and Enhanced SR (PS3.4 B.5).
-REPORT_CLASSES = (
-    "1.2.840.10008.5.1.4.1.1.88.67",
-    "1.2.840.10008.5.1.4.1.1.88.68",
-    "1.2.840.10008.5.1.4.1.1.88.76",
-    "1.2.840.10008.5.1.4.1.1.88.22",
-)
-
 #: No dose report is larger: real ones have some 5 kB for each irradiation event.
 MAX_FILE_BYTES = 12 * 1024 * 1024
 #: Items of sequences, counted before anything is parsed: each costs about 1 kB of memory and 0.1 ms.

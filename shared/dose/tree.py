@@ -6,7 +6,7 @@ Texts, names and dates of a report are not taken over: they may identify the pat
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
 
@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
+from shared.dose.concepts import Code
 from shared.dose.numeric_value import Problem, read_decimal
 from shared.errors import DoseQRError
 
@@ -42,15 +43,6 @@ _MAX_VALUE_BYTES = 1024
 
 class UnreadableReportError(DoseQRError):
     """A report whose content cannot be read; the text is a word for people and programs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A coded entry (PS3.3 8.8): compared by value and scheme, shown by its meaning."""
-
-    value: str
-    scheme: str
-    meaning: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

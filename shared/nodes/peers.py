@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.database.models import Node
-from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.tls import PeerTls
 from shared.nodes.nodes import is_own_store
 from shared.settings import Settings

@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select, Text, and_, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from shared.database.models import QueryStudy, ReportSummary, Retrieve, RetrieveObject, StoredObject
-from shared.dose.reports import REPORT_CLASSES
+from shared.dose.concepts import REPORT_CLASSES
 from shared.dose.summary import FigureJson, SummaryJson
 
 #: UIDs of study, series and object, type of the study, when it was read, why not, length of its summary.

@@ -19,7 +19,7 @@ from shared.clock import utc_now
 from shared.contract.criteria import CODES
 from shared.database.models import Node, NodeProfile, QueryFind
 from shared.dicom.association.c_find import open_find_association
-from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.identifiers import relational_series_identifier
 from shared.dicom.query.matches import series_match
 from tests.bench.classic import Counted, classic

@@ -13,7 +13,7 @@ from sqlalchemy import delete
 from shared.clock import utc_now
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, NodeProfile, StoredObject
-from shared.dicom.association.establishment import Peer
+from shared.dicom.peer import Peer
 from shared.nodes.peers import address_of, peer_of
 from simulator.archive.model import Study
 from tests.bench.movers import PlainStore, move_all_at_once, move_one_by_one, plain_store

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.dicom.association.c_find import open_find_association
-from shared.dicom.association.establishment import Timeouts
+from shared.dicom.peer import Timeouts
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
 from tests.matrix.responses import RESPONSE_ROWS, ResponseRow

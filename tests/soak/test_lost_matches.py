@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.dicom.association.establishment import Peer
+from shared.dicom.peer import Peer
 from tests.integration.archives.test_lost_matches import filled
 from tests.support.archives.concurrent_finds import find_series
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from shared.clock import Clock
 from shared.database.models import NodeProfile
 from shared.database.session import Database
-from shared.dicom.association.establishment import Peer
+from shared.dicom.peer import Peer
 from shared.nodes.peers import address_of
 from shared.querying.profile import Profile
 

@@ -21,9 +21,9 @@ from shared.contract.envelope import Envelope, derived_id
 from shared.contract.messages import NodeProfiled, ProfileNode
 from shared.database.models import Node, NodeProfile
 from shared.database.session import Database
-from shared.dicom.association.establishment import Peer
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
+from shared.dicom.peer import Peer
 from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import (
     image_identifier,

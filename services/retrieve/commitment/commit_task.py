@@ -29,9 +29,9 @@ from services.retrieve.planning.moves import SeriesPart
 from shared.clock import Clock
 from shared.contract.reasons import Reason
 from shared.database.session import Database, Session
-from shared.dicom.association.establishment import Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
+from shared.dicom.peer import Timeouts
 from shared.dicom.storage_commitment.messages import NO_SUCH_INSTANCE, CommitmentResult, reason_text
 from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask

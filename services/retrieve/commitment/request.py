@@ -12,9 +12,9 @@ from services.retrieve.commitment import ledger
 from services.retrieve.context import RetrieveContext
 from shared.clock import Clock
 from shared.database.session import Database
-from shared.dicom.association.establishment import Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError, StoreError
+from shared.dicom.peer import Timeouts
 from shared.dicom.storage_commitment.association import CommitmentAssociation, open_commitment_association
 from shared.dicom.storage_commitment.messages import CommitmentResult, Reference, new_transaction_uid
 

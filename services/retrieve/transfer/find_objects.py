@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.dicom.association.establishment import Peer
 from shared.dicom.cancellation import Cancellation
+from shared.dicom.peer import Peer
 from shared.dicom.query.identifiers import image_identifier
 from shared.dicom.query.matches import ObjectMatch, object_match, objects_of_series
 from shared.node_access.pool import AssociationPool

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from services.store.dose_reports.reader_main import ReadResult
+from services.store.dose_reports.read_result import ReadResult
 from services.store.dose_reports.reader_process import ReaderProcess, ReadFailedError
 from services.store.index.unread_reports import ReadReport, UnreadReport, record_summaries, unread_reports
 from shared.clock import Clock, utc_now

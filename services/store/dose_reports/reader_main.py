@@ -16,10 +16,9 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
-from typing import TypedDict
 
+from services.store.dose_reports.read_result import ReadResult
 from shared.dose.reports import read_summary
-from shared.dose.summary import SummaryJson
 from shared.dose.tree import UnreadableReportError
 
 #: Address space of the process in bytes; the largest reports that are read take half of it.
@@ -32,16 +31,6 @@ NICENESS = 19
 
 class CpuLimitError(Exception):
     """A report took more processor time than any report may."""
-
-
-class ReadResult(TypedDict):
-    """The result of reading one report."""
-
-    summary: SummaryJson | None
-    #: Why there is none, in one word.
-    unreadable: str
-    #: Class of an unexpected exception.
-    error: str
 
 
 def read(path: Path, max_cpu_s: int = MAX_CPU_S) -> ReadResult:

@@ -14,7 +14,7 @@ from typing import cast
 
 import structlog
 
-from services.store.dose_reports.reader_main import ReadResult
+from services.store.dose_reports.read_result import ReadResult
 
 log = structlog.get_logger(__name__)
 

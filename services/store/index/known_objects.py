@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,12 +11,12 @@ from enum import Enum
 from typing import cast
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.objects.identity import Identity
 from shared.contract.messages import ObjectReference
 from shared.database.models.store import StoredObject
 from shared.database.session import Database
+from shared.database.upsert import insert_or_nothing
 
 #: Where a known object is: on disk here, or elsewhere.
 STORE, REGISTERED = "store", "registered"
@@ -23,8 +24,7 @@ STORE, REGISTERED = "store", "registered"
 _TABLE = cast("Table", StoredObject.__table__)
 _sop = _TABLE.c.sop_instance_uid
 #: Made once: SQLAlchemy takes longer to make a statement than SQLite to execute it.
-_INSERT_SQLITE = sqlite.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
-_INSERT = postgresql.insert(_TABLE).on_conflict_do_nothing().returning(_sop)
+_insert_statement = functools.cache(functools.partial(insert_or_nothing, _TABLE))
 _COLUMNS = tuple(column.name for column in _TABLE.columns)
 
 
@@ -92,7 +92,7 @@ def record(database: Database, receipts: Sequence[Receipt], now: datetime) -> li
             firsts.setdefault(receipt.identity.sop_instance_uid, receipt)
     with database.transaction() as connection:
         # Sorted, so that two processes take the locks of rows in the same order.
-        inserted = _insert(connection, database, [_row(firsts[uid], now) for uid in sorted(firsts)])
+        inserted = _insert(connection, [_row(firsts[uid], now) for uid in sorted(firsts)])
         new = {id(firsts[uid]) for uid in inserted}
         others = {r.identity.sop_instance_uid for r in receipts if id(r) not in new}
         changes = _Changes(_places(connection, sorted(others)), now)
@@ -199,12 +199,12 @@ def _sop_of(row: dict[str, object]) -> str:
     return str(row["sop_instance_uid"])
 
 
-def _insert(connection: Connection, database: Database, rows: list[dict[str, object]]) -> set[str]:
+def _insert(connection: Connection, rows: list[dict[str, object]]) -> set[str]:
     """Insert the rows that are not there and return their keys."""
     if not rows:
         return set()
     # The rows as parameters, not as values: the compiled statement is used again whatever their number.
-    inserted = connection.execute(_INSERT_SQLITE if database.is_sqlite else _INSERT, rows)
+    inserted = connection.execute(_insert_statement(connection.dialect.name), rows)
     return set(inserted.scalars())
 
 
@@ -286,17 +286,15 @@ def register(database: Database, objects: Sequence[ObjectReference], now: dateti
     rows.sort(key=_sop_of)
     with database.transaction() as connection:
         for start in range(0, len(rows), _REGISTERED_AT_ONCE):
-            _register(connection, database, rows[start : start + _REGISTERED_AT_ONCE], now)
+            _register(connection, rows[start : start + _REGISTERED_AT_ONCE], now)
 
 
 #: Rows of one INSERT: both databases bound the parameters of a statement.
 _REGISTERED_AT_ONCE = 200
 
 
-def _register(
-    connection: Connection, database: Database, rows: list[dict[str, object]], now: datetime
-) -> None:
-    inserted = _insert(connection, database, rows)
+def _register(connection: Connection, rows: list[dict[str, object]], now: datetime) -> None:
+    inserted = _insert(connection, rows)
     again = [str(row["sop_instance_uid"]) for row in rows if row["sop_instance_uid"] not in inserted]
     counted = {"received_count": _TABLE.c.received_count + 1, "last_received_at": now}
     connection.execute(update(_TABLE).where(_sop.in_(again), _TABLE.c.source == REGISTERED).values(counted))

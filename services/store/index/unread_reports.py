@@ -12,7 +12,7 @@ from sqlalchemy import select
 from shared.database.models import ReportSummary, StoredObject
 from shared.database.session import Database
 from shared.database.upsert import insert_missing
-from shared.dose.reports import REPORT_CLASSES
+from shared.dose.concepts import REPORT_CLASSES
 from shared.dose.summary import SummaryJson
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, DateTime, Dialect, Integer, MetaData, String, Text,
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.contract.json_types import JsonDocument
-from shared.contract.messages import INTERACTIVE
+from shared.contract.text import INTERACTIVE
 
 #: Characters of what a job waits for: with its times it fits in an event.
 MAX_NOTE_LENGTH = 900

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import cycle
 
-from shared.dicom.association.establishment import Peer
+from shared.dicom.peer import Peer
 
 
 class Association(ABC):

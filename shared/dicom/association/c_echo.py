@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import NO_DEADLINE, NativeAssociation, open_native_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import VERIFICATION
 from shared.dicom.upper_layer.dimse_command import C_ECHO_RSP, COMMAND_FIELD, STATUS, c_echo_rq, number_of
 from shared.dicom.upper_layer.errors import ProtocolError

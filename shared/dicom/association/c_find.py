@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeVar
 from pydicom.dataset import Dataset
 
 from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import open_native_association
 from shared.dicom.association.operation_deadline import (
     MATCH_CREDIT_S,
@@ -18,6 +17,7 @@ from shared.dicom.association.operation_deadline import (
 )
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.match_elements import MalformedMatchError, Match, match_of
 from shared.dicom.sop_classes import STUDY_ROOT_FIND

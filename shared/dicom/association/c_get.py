@@ -15,7 +15,6 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import PresentationContext, build_context
 
 from shared.dicom.association.dimse_operation import PENDING
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.pynetdicom_association import (
     PynetdicomAssociation,
     guarded,
@@ -31,6 +30,7 @@ from shared.dicom.association.sub_operations import (
 )
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError, StoreError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import STUDY_ROOT_GET, offers
 from shared.dicom.upper_layer.data_elements import ElementWalker
 from shared.dicom.upper_layer.errors import MalformedDataSetError

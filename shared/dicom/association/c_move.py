@@ -9,7 +9,6 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import open_native_association
 from shared.dicom.association.operation_deadline import OperationDeadline
 from shared.dicom.association.sub_operations import (
@@ -22,6 +21,7 @@ from shared.dicom.association.sub_operations import (
 )
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from shared.dicom.upper_layer.data_elements import elements_of
 from shared.dicom.upper_layer.dimse_command import (

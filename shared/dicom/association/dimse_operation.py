@@ -9,12 +9,12 @@ from typing import NamedTuple
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import NO_DEADLINE, NativeAssociation
 from shared.dicom.association.operation_deadline import OperationDeadline
 from shared.dicom.association.pynetdicom_guards import CANCEL_GRACE_S
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.upper_layer.associate_requestor import AssociateAccept
 from shared.dicom.upper_layer.connection import Connection
 from shared.dicom.upper_layer.dimse_command import COMMAND_FIELD, STATUS, c_cancel_rq, number_of

@@ -5,15 +5,13 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
-
-from pydicom.uid import UID
 
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import service_name
-from shared.dicom.tls import PeerTls
+from shared.dicom.transfer_syntaxes import NAMES
 from shared.dicom.upper_layer.associate_acceptor import TRANSFER_SYNTAXES_NOT_SUPPORTED
 from shared.dicom.upper_layer.associate_requestor import TRANSFER_SYNTAXES
 from shared.identifiers import UID_MAX_LENGTH
@@ -41,30 +39,6 @@ _REASONS = {
     (3, 1): "temporary congestion",
     (3, 2): "local limit exceeded",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Address and AE titles of a peer."""
-
-    host: str
-    port: int
-    ae_title: str
-    calling_ae_title: str
-    #: The node whose limits hold for it, if any do.
-    node_id: int | None = None
-    #: Whether relational queries are negotiated (PS3.4 C.5.1.1).
-    relational_queries: bool = False
-    #: TLS towards it; None: no TLS.
-    tls: PeerTls | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds for a connection and for an association to be established; then, for each response."""
-
-    connect_s: float
-    response_s: float
 
 
 def call(peer: Peer, associate: Callable[[str], T], cancellation: Cancellation | None) -> T:
@@ -157,7 +131,7 @@ def not_offered(peer: Peer, abstract_syntax: str, result: int | None = None) -> 
     if result is not None:
         reason = f"{_CONTEXT_REFUSALS.get(result, 'for an unknown reason')}; result {result}"
     if result == TRANSFER_SYNTAXES_NOT_SUPPORTED:
-        proposed = ", ".join(UID(transfer_syntax).name for transfer_syntax in TRANSFER_SYNTAXES)
+        proposed = ", ".join(NAMES[transfer_syntax] for transfer_syntax in TRANSFER_SYNTAXES)
         reason += f"; proposed: {proposed}"
     detail = f"{peer.ae_title} does not accept {service_name(abstract_syntax)} ({reason})"
     return PeerError(Outcome.NOT_SUPPORTED, detail, permanent=True, associating=True)

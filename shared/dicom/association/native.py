@@ -9,15 +9,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from pydicom.uid import ImplicitVRLittleEndian
-
 from shared.dicom.association import establishment
 from shared.dicom.association.base import Association
-from shared.dicom.association.establishment import MAX_PDU_BYTES, Peer, Timeouts
+from shared.dicom.association.establishment import MAX_PDU_BYTES
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.tls import client_context
+from shared.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
 from shared.dicom.upper_layer.associate_requestor import (
     TRANSFER_SYNTAXES,
     AssociateAccept,
@@ -66,7 +66,7 @@ class NativeAssociation(Association):
         self._assembler = MessageAssembler()
         self._messages: deque[DimseMessage] = deque()
         #: Whether data sets are encoded in implicit VR little endian, otherwise in explicit VR little endian.
-        self.implicit = accepted.contexts[CONTEXT_ID] == ImplicitVRLittleEndian
+        self.implicit = accepted.contexts[CONTEXT_ID] == IMPLICIT_VR_LITTLE_ENDIAN
 
     @property
     def alive(self) -> bool:

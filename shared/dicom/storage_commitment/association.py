@@ -6,10 +6,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.native import NO_DEADLINE, NativeAssociation, open_native_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from shared.dicom.storage_commitment.messages import (
     PROCESSING_FAILURE,

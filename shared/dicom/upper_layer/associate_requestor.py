@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
+from shared.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import (
     A_ASSOCIATE_RQ,
@@ -35,7 +34,7 @@ _RELATIONAL = b"\x01"
 _ACCEPTANCE = 0
 
 #: In the order of preference: what every PACS has to take comes first.
-TRANSFER_SYNTAXES = (str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian))
+TRANSFER_SYNTAXES = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +186,4 @@ def _context_ac(value: bytes) -> tuple[int, int, str]:
         transfer_syntax = name.decode("ascii", "replace").strip("\0 ")
         if kind == TRANSFER_SYNTAX_ITEM and transfer_syntax:
             return context_id, result, transfer_syntax
-    return context_id, result, str(ImplicitVRLittleEndian)
+    return context_id, result, IMPLICIT_VR_LITTLE_ENDIAN

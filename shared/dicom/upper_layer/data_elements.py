@@ -11,8 +11,6 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
-
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 
 Buffer = bytes | bytearray | memoryview
@@ -23,8 +21,8 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ITEM_GROUP = 0xFFFE
 
 #: VRs with a length of 16 and of 32 bits in explicit VR (PS3.5 tables 7.1-1 and 7.1-2).
-_SHORT_VRS = frozenset(vr.encode("ascii") for vr in EXPLICIT_VR_LENGTH_16)
-_LONG_VRS = frozenset(vr.encode("ascii") for vr in EXPLICIT_VR_LENGTH_32)
+_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _VRS = _SHORT_VRS | _LONG_VRS
 #: What some devices write where they do not know the VR; the length has 16 bits.
 _SHORT_OR_UNKNOWN_VRS = _SHORT_VRS | {b"??", b"  ", b"\0\0"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.dicom.association.establishment import Peer
+from shared.dicom.peer import Peer
 from tests.support.archives.concurrent_finds import find_series
 from tests.support.archives.content import files_of, studies
 from tests.support.archives.orthanc import Orthanc

@@ -11,8 +11,8 @@ from services.query.profile.measure_node import MAX_REQUESTS, MeasurementSession
 from services.query.profile.measurement_plan import MeasurementPlan
 from shared.clock import utc_now
 from shared.database.session import Database
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
+from shared.dicom.peer import Peer, Timeouts
 from shared.node_access.pool import AssociationPool
 from shared.querying.profile import LIST_LENGTH, Profile
 from simulator.archive.model import Study

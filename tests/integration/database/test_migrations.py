@@ -16,8 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import make_url, text
 
-from shared.database import migrate as migrations
-from shared.database.migrate import migrate
+from shared.database.migrate import MIGRATIONS, migrate, newest_revision
 from shared.database.models import Base, Node, Query, QueryTask, Retrieve, RetrieveObject, StoredObject, User
 from shared.database.session import Database
 from shared.errors import SchemaUnknownError
@@ -62,12 +61,37 @@ def test_the_newest_schema_is_that_of_the_models(database: Database):
 
 def test_the_migrations_have_one_beginning_and_one_end():
     # Given
-    scripts = ScriptDirectory(str(Path(migrations.__file__).parent / "migrations"))
+    scripts = ScriptDirectory(str(MIGRATIONS))
     # When / Then
     assert len(scripts.get_bases()) == 1
     assert len(scripts.get_heads()) == 1
     revisions = [script.revision for script in scripts.walk_revisions()]
     assert revisions == sorted(revisions, reverse=True)
+
+
+def test_every_script_is_named_after_its_revision():
+    # Given
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    # When
+    named = [Path(script.path).name.partition("_")[0] for script in scripts.walk_revisions()]
+    # Then
+    assert named == [script.revision for script in scripts.walk_revisions()]
+    assert newest_revision() == scripts.get_current_head()
+
+
+def test_alembic_is_not_loaded_for_the_newest_schema(database: Database):
+    # Given
+    url = database.url.render_as_string(hide_password=False)
+    code = (
+        "import sys; from shared.database.migrate import migrate; "
+        "from shared.database.session import Database; "
+        "database = Database(sys.argv[1]); migrate(database); database.close(); "
+        "print('alembic' in sys.modules)"
+    )
+    # When
+    run = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=True)
+    # Then
+    assert run.stdout.strip() == "False"
 
 
 def test_a_database_of_the_version_before_becomes_the_newest(old_database):

@@ -14,8 +14,8 @@ from pynetdicom.ae import ApplicationEntity
 from shared.dicom.association import c_get
 from shared.dicom.association.c_get import Fetched, open_get_association
 from shared.dicom.association.c_move import MoveLevel, move_identifier
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import STUDY_ROOT_GET
 from tests.support.peers.storage_scp import StoreScp
 

@@ -10,10 +10,10 @@ from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
 from shared.dicom.association.c_move import move_identifier, open_move_association
-from shared.dicom.association.establishment import Timeouts
 from shared.dicom.association.sub_operations import MoveResult, SubOperations
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.peer import Timeouts
 from shared.dicom.upper_layer.dimse_command import (
     C_CANCEL_RQ,
     C_FIND_RSP,

@@ -15,10 +15,10 @@ from services.echo.ping import ping
 from shared.dicom.association import c_find, sub_operations
 from shared.dicom.association.c_find import open_find_association
 from shared.dicom.association.c_move import move_identifier, open_move_association
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.pynetdicom_association import open_pynetdicom_association
 from shared.dicom.association.sub_operations import MoveResult
 from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import StudyMatch, study_match

@@ -12,11 +12,11 @@ import pytest
 
 from shared.dicom.association.base import Association
 from shared.dicom.association.c_find import FindAssociation, open_find_association
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.association.pynetdicom_association import open_pynetdicom_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from shared.dicom.storage_commitment.association import CommitmentAssociation, open_commitment_association
 from shared.dicom.storage_commitment.messages import Reference

@@ -7,8 +7,8 @@ from datetime import timedelta
 from shared.clock import utc_now
 from shared.database.models import NodeLease
 from shared.dicom.association.c_find import FindAssociation
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.errors import NotNowError
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
 from shared.node_access.budget import ClusterBudget

@@ -16,9 +16,9 @@ from shared.clock import utc_now
 from shared.contract.messages import NodeProfiled, ProfileNode, Rejected
 from shared.database.models import Node, NodeProfile
 from shared.database.session import Database
-from shared.dicom.association.establishment import Peer, Timeouts
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.peer import Peer, Timeouts
 from shared.node_access.pool import AssociationPool
 from shared.querying.profile import LIST_LENGTH, Profile
 from simulator.archive.model import Study

@@ -17,8 +17,8 @@ from shared.contract.json_types import JsonDocument
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Query, Retrieve, RetrieveObject, StoredObject
 from shared.database.session import Database
-from shared.dicom.association.establishment import Timeouts
 from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.peer import Timeouts
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool

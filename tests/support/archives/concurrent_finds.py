@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from shared.dicom.association.c_find import open_find_association
-from shared.dicom.association.establishment import Peer, Timeouts
+from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.identifiers import series_identifier
 from shared.dicom.query.matches import series_match
 

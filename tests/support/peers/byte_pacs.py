@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shared.dicom.association.establishment import Peer
+from shared.dicom.peer import Peer
 from shared.dicom.upper_layer.pdu import A_ASSOCIATE_AC, A_RELEASE_RQ, RELEASE_RP, PduSplitter
 
 IMPLICIT, EXPLICIT = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1"
