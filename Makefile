@@ -20,7 +20,7 @@ UNIT_WORKERS ?= 2
 WORKERS ?= 4
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
-.PHONY: help install run demo test unit check format bench bench-query bench-retrieve bench-store figures golden soak lock \
+.PHONY: help install run demo test unit check format bench bench-pages bench-query bench-retrieve bench-store figures golden soak lock \
   clean system-packages
 
 help:  ## Print this
@@ -60,11 +60,14 @@ format: $(INSTALLED_DEV)  ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --exit-zero .
 	@$(BIN)/ruff format .
 
-bench: $(INSTALLED_DEV)  ## Measure and print the numbers; bench-query, bench-retrieve and bench-store a part
+bench: $(INSTALLED_DEV)  ## Measure and print the numbers; bench-pages, bench-query, bench-retrieve and bench-store a part
 	@.ci/with-broker $(BIN)/pytest -q -s tests/bench
 
 bench-query: $(INSTALLED_DEV)
 	@.ci/with-broker $(BIN)/pytest -q -s tests/bench/test_query.py
+
+bench-pages: $(INSTALLED_DEV)
+	@.ci/with-broker $(BIN)/pytest -q -s tests/bench/test_pages.py
 
 bench-retrieve: $(INSTALLED_DEV)
 	@.ci/with-broker $(BIN)/pytest -q -s tests/bench/test_retrieve.py

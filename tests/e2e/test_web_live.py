@@ -114,7 +114,7 @@ def test_the_list_of_jobs_and_the_title_follow_a_job(system, page: Page, new_pag
         session.add(a_query("q2", status="running", slices_total=4, slices_complete=1, ended_at=None))
     log_in(page, address, "viewer")
     page.goto(f"{address}/jobs")
-    row = page.get_by_role("row", name="Query q2")
+    row = page.locator("#job-q2")
     expect(row).to_contain_text("running")
     page.goto(f"{address}/jobs/q2")
     expect(page).to_have_title("Query running, q2 · DoseQR")
@@ -124,6 +124,6 @@ def test_the_list_of_jobs_and_the_title_follow_a_job(system, page: Page, new_pag
     with system.database.write() as session:
         session.get_one(Query, "q2").status = "completed"
     # Then
-    expect(listing.get_by_role("row", name="Query q2")).to_contain_text("completed")
+    expect(listing.locator("#job-q2")).to_contain_text("completed")
     page.bring_to_front()
     expect(page).to_have_title("Query completed, q2 · DoseQR")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import get_args
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -17,15 +16,16 @@ from services.web.pending_commands import PendingCommand
 from services.web.security.background import background
 from services.web.security.sessions import IMPORTERS, me, requires
 from services.web.views import studies
+from services.web.views.job_list import choices, job_list
 from services.web.views.job_panel import POLL_ENDED_S, POLL_INTERVAL_S, panel
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import new_id, valid_id
-from shared.contract.messages import ENDED, AskAgain, CancelJob, JobStatus, RunRetrieve
+from shared.contract.messages import ENDED, AskAgain, CancelJob, RunRetrieve
 from shared.database.models import Query, Retrieve
 from shared.errors import InvalidInputError
 from shared.reading.csv_export import csv_lines
 from shared.reading.handovers import handover_of
-from shared.reading.jobs import Job, get_job, list_jobs
+from shared.reading.jobs import Job, get_job
 from shared.reading.queries import by_type
 from shared.reading.summaries import brief, count_of_reports, summaries, unread
 from shared.reading.why import why
@@ -35,46 +35,29 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 #: Most dose reports on the page; the export has all.
 REPORTS_SHOWN = 100
 
-#: Jobs on a page.
-PAGE = 50
-STATUSES: tuple[str, ...] = get_args(JobStatus)
-_MOST_PAGES = 10_000
-
 
 @blueprint.get("")
 def listing() -> ResponseReturnValue:
-    """List jobs, the newest first."""
-    return render_template("jobs/list.html", **_listed())
+    """List jobs as the address says: which, in which order, from where on."""
+    with components().database.read() as session:
+        return render_template("jobs/list.html", **choices(session), **_listed(session))
 
 
 @blueprint.get("/rows")
 @background
 def rows() -> ResponseReturnValue:
     """Return the rows of the list for an open page."""
-    return render_template("jobs/_list.html", **_listed())
-
-
-def _listed() -> dict[str, object]:
-    kind, status = request.args.get("kind", ""), request.args.get("status", "")
-    number = min(max(1, request.args.get("page", 1, type=int)), _MOST_PAGES)
     with components().database.read() as session:
-        jobs = list_jobs(
-            session,
-            PAGE + 1,
-            kind="query" if kind == "query" else "retrieve" if kind == "retrieve" else None,
-            statuses=[status] if status in STATUSES else (),
-            offset=(number - 1) * PAGE,
-        )
-    chosen = {"kind": kind, "status": status}
-    running = [job["id"] for job in jobs[:PAGE] if job["status"] not in ENDED]
+        return render_template("jobs/_list.html", **_listed(session))
+
+
+def _listed(session: Session) -> dict[str, object]:
+    listed = job_list(session, components(), request.args)
     return {
-        "jobs": jobs[:PAGE],
-        "more": len(jobs) > PAGE,
-        "number": number,
-        "chosen": chosen,
-        "statuses": STATUSES,
-        "follow": running[:MAX_FOLLOWED],
-        "every_s": POLL_INTERVAL_S if running else POLL_ENDED_S,
+        "listed": listed,
+        "follow": listed.running[:MAX_FOLLOWED],
+        "every_s": POLL_INTERVAL_S if listed.running else POLL_ENDED_S,
+        "address": {name: value for name, value in request.args.items() if name != "page"},
     }
 
 

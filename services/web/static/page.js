@@ -5,7 +5,26 @@
 
   // Times are served in UTC and shown in the time zone of the reader; a time of day alone stays one.
   const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+  const ago = (moment) => {
+    const seconds = (Date.now() - moment.getTime()) / 1000;
+    const [past, away] = [seconds >= 0, Math.abs(seconds)];
+    if (away < 60) return "just now";
+    const days = Math.floor(away / 86400);
+    const text = away < 3600 ? `${Math.floor(away / 60)} min` : away < 86400 ? `${Math.floor(away / 3600)} h`
+      : `${days} day${days > 1 ? "s" : ""}`;
+    return past ? `${text} ago` : `in ${text}`;
+  };
+  const keepAge = (root) => {
+    for (const element of root.querySelectorAll("time[data-ago]")) {
+      const moment = new Date(element.dateTime);
+      if (Number.isNaN(moment.getTime())) continue;
+      const [text, title] = [ago(moment), localTime.format(moment)];
+      if (element.textContent !== text) element.textContent = text;
+      if (element.title !== title) element.title = title;
+    }
+  };
   const localise = (root) => {
+    keepAge(root);
     for (const element of root.querySelectorAll("time[data-local]")) {
       const moment = new Date(element.dateTime);
       if (!Number.isNaN(moment.getTime())) {
@@ -77,6 +96,7 @@
   }, true);
 
   localise(document);
+  window.setInterval(() => keepAge(document), 20000);
   document.querySelector("[data-focus]")?.focus();
   window.doseqr = { localise };
 })();

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from services.web.views.time_text import days_text
 from shared.contract.criteria import IDENTIFIERS
 from shared.contract.json_types import JsonDocument
 
@@ -13,6 +16,8 @@ TYPE_NAMES = {
     "NM": "Nuclear medicine",
     "SR": "Reports only",
 }
+
+_SHORT_TYPES = {"SR": "reports only"}
 
 #: Label of each field.
 LABELS = {
@@ -65,6 +70,31 @@ def criteria_rows(criteria: JsonDocument) -> list[tuple[str, str]]:
     if options:
         rows.append(("Options", ", ".join(options)))
     return rows
+
+
+def criteria_brief(criteria: JsonDocument, today: date) -> str:
+    """Return the types and dates of a query in a few words; `today` is the day that it was requested."""
+    types = ", ".join(_SHORT_TYPES.get(name, name) for name in criteria.get("types", ())) or "No type"
+    return f"{types} \N{MIDDLE DOT} {_brief_dates(criteria, today)}"
+
+
+def _brief_dates(criteria: JsonDocument, today: date) -> str:
+    for name, noun in (("accession_numbers", "accession number"), ("study_instance_uids", "study UID")):
+        if number := len(criteria.get(name) or ()):
+            return f"{number} {noun}{'s' if number > 1 else ''}"
+    first, last = (_date(criteria.get(name)) for name in ("date_from", "date_until"))
+    if first is None:
+        return f"until {days_text(last, last)}" if last else "all dates"
+    text = days_text(first, max(first, last or today))
+    begins, ends = criteria.get("time_from"), criteria.get("time_until")
+    return f"{text}, {begins or '00:00'}\N{EN DASH}{ends or '23:59'}" if begins or ends else text
+
+
+def _date(value: object) -> date | None:
+    try:
+        return date.fromisoformat(str(value)) if value else None
+    except ValueError:
+        return None
 
 
 def readable_problem(problem: str) -> str:

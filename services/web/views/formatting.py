@@ -11,9 +11,11 @@ from markupsafe import Markup
 from wtforms import Field
 
 from services.web.components import components
+from services.web.live.progress import query_fraction
 from services.web.security.background import in_background
-from services.web.views.criteria_text import TYPE_NAMES, criteria_rows
+from services.web.views.criteria_text import TYPE_NAMES, criteria_brief, criteria_rows
 from services.web.views.report_text import REPORT_KINDS, UNREADABLE_REASONS, key_figures
+from services.web.views.time_text import age, span
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
 from shared.database.models import Query, Retrieve
@@ -47,7 +49,11 @@ def init_filters(app: Flask) -> None:
         without_repetition=without_repetition,
         criteria_rows=criteria_rows,
         key_figures=key_figures,
+        ago=ago,
+        took=took,
+        brief=brief,
     )
+    app.jinja_env.globals.update(fraction_of=fraction_of)
     app.jinja_env.globals.update(STATUS_SIGNS=STATUS_SIGNS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
     app.jinja_env.globals.update(ARRIVAL_TEXTS=ARRIVAL_TEXTS, is_fragment=in_background)
     app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
@@ -87,6 +93,39 @@ def moment(value: datetime | str | None) -> str:
     return Markup('<time datetime="{}" data-local>{} UTC</time>').format(
         text.isoformat().replace("+00:00", "Z"), f"{text:%Y-%m-%d %H:%M}"
     )
+
+
+def ago(value: datetime | None) -> str:
+    """Return a `<time>` element with the age of a moment, and the moment itself on hover."""
+    if value is None:
+        return EN_DASH
+    text = value.astimezone(UTC)
+    return Markup('<time datetime="{}" data-ago title="{} UTC">{}</time>').format(
+        text.isoformat().replace("+00:00", "Z"),
+        f"{text:%Y-%m-%d %H:%M}",
+        age(value, components().clock()),
+    )
+
+
+def took(job: Query | Retrieve) -> str:
+    """Return how long a job took, or has run until now; empty before it began."""
+    if job.started_at is None:
+        return ""
+    return span(((job.ended_at or components().clock()) - job.started_at).total_seconds())
+
+
+def brief(query: Query) -> str:
+    """Return the types and dates of a query in a few words."""
+    return criteria_brief(query.criteria, query.today)
+
+
+def fraction_of(job: Query | Retrieve) -> float:
+    """Return the part of a job that is done, from its row alone."""
+    if isinstance(job, Retrieve):
+        return min(1.0, job.arrived / job.asked) if job.asked else 0.0
+    slices_done = job.slices_complete + job.slices_failed
+    examined = job.studies_examined + job.studies_missing
+    return query_fraction(job.slices_total, slices_done, job.studies_found, examined)
 
 
 def day(value: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import JSON, DateTime, Dialect, Integer, MetaData, String, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, Index, Integer, MetaData, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.contract.json_types import JsonDocument
@@ -56,6 +56,16 @@ class Base(DeclarativeBase):
         list[dict[str, str]]: JSON(none_as_null=True),
         str: Text(),
     }
+
+
+#: Columns by which lists of jobs are filtered, with the time by which they are sorted.
+_LISTED = ("status", "remote_id", "store_id", "requested_by")
+
+
+def listed_by(table: str) -> tuple[Index, ...]:
+    """Return the indexes of a table of jobs by which its pages are found; few change as it runs."""
+    filters = (Index(f"ix_{table}_{column}_requested", column, "requested_at", "id") for column in _LISTED)
+    return (*filters, Index(f"ix_{table}_ended", "ended_at", "id"))
 
 
 class JobRow(Base):

@@ -8,7 +8,7 @@ from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.contract.json_types import JsonDocument
-from shared.database.models.base import Base, JobRow, TaskRow
+from shared.database.models.base import Base, JobRow, TaskRow, listed_by
 
 UID = String(64)
 
@@ -17,6 +17,7 @@ class Query(JobRow):
     """One query and its running counts (each task adds to them as it ends)."""
 
     __tablename__ = "queries"
+    __table_args__ = listed_by("queries")
 
     criteria: Mapped[JsonDocument]
     rules_version: Mapped[int] = mapped_column(Integer)

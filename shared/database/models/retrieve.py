@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.contract.json_types import JsonDocument
-from shared.database.models.base import Base, JobRow, TaskRow
+from shared.database.models.base import Base, JobRow, TaskRow, listed_by
 from shared.database.models.query import UID
 
 
@@ -16,6 +16,7 @@ class Retrieve(JobRow):
     """One retrieve of what a query kept."""
 
     __tablename__ = "retrieves"
+    __table_args__ = listed_by("retrieves")
 
     query_id: Mapped[str] = mapped_column(ForeignKey("queries.id"), index=True)
     selection: Mapped[JsonDocument]

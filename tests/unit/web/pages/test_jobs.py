@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
+
+import pytest
 
 from shared.contract.messages import CancelJob
 from tests.support.jobs.rows import (
@@ -15,6 +19,7 @@ from tests.support.jobs.rows import (
     an_expected,
     an_object,
 )
+from tests.support.services.web import statements
 
 
 def test_jobs_are_listed_newest_first_and_filtered(site):
@@ -29,25 +34,80 @@ def test_jobs_are_listed_newest_first_and_filtered(site):
     page = person.text("/jobs")
     failed = person.text("/jobs?kind=query&status=failed")
     # Then
-    assert page.index("/jobs/a-retrieve") < page.index("/jobs/new-query") < page.index("/jobs/old-query")
+    assert page.index("/jobs/new-query") < page.index("/jobs/old-query") < page.index("/jobs/a-retrieve")
     assert "/jobs/new-query" in failed
     assert "/jobs/old-query" not in failed
     assert "/jobs/a-retrieve" not in failed
 
 
-def test_many_jobs_are_paged(site):
+def test_a_row_reads_like_an_entry_of_a_diary(site):
+    # Given
+    criteria = {"types": ["CT", "DX"], "date_from": "2024-04-01", "date_until": "2024-04-25"}
+    site.add(
+        a_query(
+            "q1",
+            criteria=criteria,
+            studies_found=800,
+            studies_kept=235,
+            requested_by="anna",
+            started_at=NOW,
+            ended_at=NOW + timedelta(seconds=98),
+        ),
+        a_retrieve("r1", "q1", asked=425, arrived=425),
+    )
+    # When
+    page = " ".join(re.sub("<[^>]+>", " ", site.person("viewer").text("/jobs")).split())
+    # Then
+    assert "Query CT, DX · 1\N{EN DASH}25 Apr 2024" in page
+    assert "235 kept of 800 found took 1 min 38 s by anna" in page
+    assert "Retrieve: 425 of 425 arrived" in page
+
+
+def test_many_jobs_are_paged_by_their_keys(site):
     # Given
     site.add(
         *(a_query(f"query-{number:03}", requested_at=NOW + timedelta(minutes=number)) for number in range(60))
     )
     person = site.person("viewer")
     # When
-    first, second = person.text("/jobs"), person.text("/jobs?page=2")
+    first = person.text("/jobs?sort=newest")
+    following = re.search(r'rel="next" href="([^"]+)"', first)
+    assert following is not None
+    second = person.text(unescape(following[1]))
     # Then
     assert "/jobs/query-059" in first
     assert "/jobs/query-009" not in first
     assert "/jobs/query-009" in second
-    assert "Older" not in second
+    assert 'rel="next"' not in second
+    assert "sort=newest" in following[1]
+
+
+@pytest.mark.parametrize("address", ["page=9999", "after=nonsense", "before=W10=", "after=WyIxIiwgIjIiXQ=="])
+def test_a_page_that_is_not_there_is_not_found(site, address):
+    assert site.person("viewer").get(f"/jobs?{address}").status_code == 404
+
+
+def test_a_filter_with_a_mistake_names_it(site):
+    # Given
+    site.add(a_query("q1"))
+    # When
+    page = site.person("viewer").text("/jobs?from=2024-02-31&node=99&q=%00&sort=nothing")
+    # Then
+    assert "This is no date." in page
+    assert "There is no such node." not in page or "/jobs/q1" in page
+
+
+@pytest.mark.parametrize("address", ["/jobs", "/jobs?status=completed", "/jobs?who=anna&sort=largest"])
+def test_a_page_of_jobs_costs_few_statements(site, address):
+    # Given
+    for number in range(60):
+        site.add(a_query(f"q{number:02}", requested_by="anna"), a_retrieve(f"r{number:02}", f"q{number:02}"))
+    person = site.person("viewer")
+    # When
+    with statements(site.database) as sent:
+        person.text(address)
+    # Then: the session, nodes, people, the page of each kind, and what belongs to its rows
+    assert len(sent) <= 7
 
 
 def test_a_running_job_is_cancelled_by_message(site):
