@@ -215,8 +215,8 @@ def _requests(slices: int, studies: About, past: Sequence[Past]) -> About | None
     found = sum(query.found for query in past)
     if not found:
         return None
-    each = sum(max(query.requests - query.slices, 0) for query in past) / found
-    return About(slices + each * studies.low, slices + each * studies.high)
+    per_study = sum(max(query.requests - query.slices, 0) for query in past) / found
+    return About(slices + per_study * studies.low, slices + per_study * studies.high)
 
 
 def _minutes(
@@ -224,12 +224,12 @@ def _minutes(
 ) -> About | None:
     times = [query.seconds / query.requests for query in past if query.requests and query.seconds > 0]
     if times:
-        each_s = median(times)
+        request_s = median(times)
     elif profile.request_ms is not None:
-        each_s = profile.request_ms / 1000
+        request_s = profile.request_ms / 1000
     else:
         return None
-    low, high = requests.low * each_s * (1 - _TIME_SPREAD), requests.high * each_s * (1 + _TIME_SPREAD)
+    low, high = requests.low * request_s * (1 - _TIME_SPREAD), requests.high * request_s * (1 + _TIME_SPREAD)
     allowed = requests_per_minute or math.inf
     return About(max(low / 60, requests.low / allowed), max(high / 60, requests.high / allowed))
 

@@ -48,11 +48,11 @@ def _why_unknown(known: Estimate) -> str:
     )
 
 
-def _range(about: RangeJson, one: str, many: str) -> str:
+def _range(about: RangeJson, singular: str, plural: str) -> str:
     low, high = about["low"], about["high"]
     if low == high:
-        return f"{low:,} {one if low == 1 else many}"
-    return f"{low:,} to {high:,} {many}"
+        return f"{low:,} {singular if low == 1 else plural}"
+    return f"{low:,} to {high:,} {plural}"
 
 
 def _time(low: float, high: float) -> str:

@@ -349,4 +349,9 @@ def expected_objects(
 def _kept(series: Series, keep: Keep) -> Iterable[Instance]:
     if keep == "all":
         return series.instances
-    return [min(series.instances, key=lambda one: (one.instance_number is None, one.instance_number or 0))]
+    return [
+        min(
+            series.instances,
+            key=lambda instance: (instance.instance_number is None, instance.instance_number or 0),
+        )
+    ]

@@ -114,6 +114,20 @@ def empty_loops(tree: SourceTree) -> list[str]:
     return [place for place, variable in loops(tree) if variable in EMPTY_LOOP_VARIABLES]
 
 
+def variables(tree: SourceTree) -> list[tuple[str, str]]:
+    """Return the place and name of each variable, attribute and parameter that is bound."""
+    found: list[tuple[str, str]] = []
+    for module in tree.modules:
+        for node in module.nodes():
+            if isinstance(node, ast.arg):
+                found.append((f"{module.path}:{node.lineno}", node.arg))
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.append((f"{module.path}:{node.lineno}", node.id))
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found.append((f"{module.path}:{node.lineno}", node.attr))
+    return found
+
+
 def gerund_modules(tree: SourceTree) -> list[str]:
     """Return the modules and packages that are named by an activity: `reading`, `halving`."""
     named = {module.path: module.stem for module in tree.modules if module.stem != "__init__"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.architecture.figures import empty_loops, gerund_modules, twin_classes
+from tests.architecture.figures import empty_loops, gerund_modules, twin_classes, variables
 from tests.architecture.source_tree import source_tree
 
 #: Everyday words that once stood for a term of the field; the glossary has the term.
@@ -41,8 +41,20 @@ HOME_MADE = {
     "words",
 }
 
-#: Written as their messages are called, which others rely on.
-NAMES_OF_THE_CONTRACT = {"AskAgain"}
+#: Messages, columns and JSON keys, which others rely on.
+NAMES_OF_THE_CONTRACT = {
+    "AskAgain",
+    "SERIES_NOT_ANSWERED",
+    "STUDY_NOT_ANSWERED",
+    "WINDOW_NOT_ANSWERED",
+    "answer",
+    "answer_delay_s",
+    "answered",
+    "answers_per_s",
+    "asked",
+    "asked_again",
+    "asked_at",
+}
 
 #: Functions whose word is the field's own.
 FUNCTION_NAMES = {
@@ -53,6 +65,12 @@ FUNCTION_NAMES = {
 
 #: Plain numbers and distributions in a clause: `read_one_job`, `move_one_by_one`.
 PLAIN_IN_FUNCTIONS = {"each", "one"}
+
+#: Plain English in the clause that names a test, and things of the field: a link of a page, a word of a key.
+PLAIN_IN_CLAUSES = PLAIN_IN_FUNCTIONS | {"hand", "hands", "link", "linked", "links", "word", "words"}
+
+#: Forms of home-made words that only clauses have.
+CLAUSE_FORMS = {"answering", "asks", "looks", "saying", "says", "telling"}
 
 #: Named by an activity, because the field names them so.
 GERUND_MODULES = {
@@ -90,7 +108,7 @@ def test_no_module_or_class_is_named_by_a_home_made_word():
 
 
 def test_no_function_is_named_by_a_home_made_word():
-    # Given: tests are named by clauses, in which these are plain English
+    # Given
     trees = source_tree(), source_tree(packages=("tests",))
 
     # When
@@ -108,6 +126,35 @@ def test_no_function_is_named_by_a_home_made_word():
     assert wrong == []
 
 
+def test_no_test_is_named_by_a_home_made_word():
+    wrong = [
+        f"{module.path}: {function.name}"
+        for module in source_tree(packages=("tests",)).modules
+        for function in module.functions()
+        if function.name.startswith("test_")
+        and words_of(function.name) & (HOME_MADE - PLAIN_IN_CLAUSES | CLAUSE_FORMS)
+        and module.path != "tests/architecture/test_names.py"
+    ]
+    assert wrong == []
+
+
+def test_no_variable_is_named_by_a_home_made_word():
+    # Given
+    trees = source_tree(), source_tree(packages=("tests",))
+
+    # When
+    wrong = [
+        f"{place}: {name}"
+        for tree in trees
+        for place, name in variables(tree)
+        if (name in PLAIN_IN_FUNCTIONS or words_of(name) & HOME_MADE - PLAIN_IN_CLAUSES)
+        and name not in NAMES_OF_THE_CONTRACT
+    ]
+
+    # Then
+    assert wrong == []
+
+
 def test_modules_are_named_by_nouns():
     assert set(gerund_modules(source_tree())) <= GERUND_MODULES
 
@@ -118,3 +165,4 @@ def test_a_class_name_means_one_thing():
 
 def test_a_loop_names_what_it_goes_over():
     assert empty_loops(source_tree()) == []
+    assert empty_loops(source_tree(packages=("tests",))) == []

@@ -180,14 +180,14 @@ def folders_of_files(root: Path, size_bytes: int, number: int, *, first: int = 0
     return batches
 
 
-def _written(folder: Path, one: DicomObject) -> Path:
+def _written(folder: Path, dicom_object: DicomObject) -> Path:
     head = file_head(
-        sop_class_uid=one.identity.sop_class_uid,
-        sop_instance_uid=one.sop_instance_uid,
-        transfer_syntax_uid=one.transfer_syntax_uid,
+        sop_class_uid=dicom_object.identity.sop_class_uid,
+        sop_instance_uid=dicom_object.sop_instance_uid,
+        transfer_syntax_uid=dicom_object.transfer_syntax_uid,
     )
-    file = folder / f"{one.sop_instance_uid}.dcm"
-    file.write_bytes(head + one.data_set)
+    file = folder / f"{dicom_object.sop_instance_uid}.dcm"
+    file.write_bytes(head + dicom_object.data_set)
     return file
 
 

@@ -27,7 +27,7 @@ ENDS_WITHIN_S = 900.0
 pytestmark = pytest.mark.timeout(1800)
 
 
-def begin(observer: Observed, pacs: ScriptedPacs, one: Study) -> str:
+def begin(observer: Observed, pacs: ScriptedPacs, kept_study: Study) -> str:
     """Add the PACS as one that is retrieved from with C-GET, and start the retrieve of all that it holds."""
     observer.add_pacs(pacs)
     with observer.database.write() as session:
@@ -36,7 +36,7 @@ def begin(observer: Observed, pacs: ScriptedPacs, one: Study) -> str:
     with observer.database.read() as session:
         retrieves.remote = session.query(Node).filter_by(name="pacs").one()
         retrieves.store = session.query(Node).filter_by(kind="store").one()
-    return retrieves.order(retrieves.kept([one]))
+    return retrieves.order(retrieves.kept([kept_study]))
 
 
 def has_sent(pacs: ScriptedPacs, number: int) -> bool:
@@ -48,14 +48,14 @@ def test_a_long_get_leaves_its_process_as_it_was(
 ):
     # Given
     monkeypatch.setattr(images, "SIZE", SIZE)
-    one = study(series("ct_image", OBJECTS))
-    pacs = scripted_pacs([one])
+    kept_study = study(series("ct_image", OBJECTS))
+    pacs = scripted_pacs([kept_study])
     with installed(tmp_path, rabbitmq_url, amqp_prefix) as installation:
         installation.serve("store")
         (fetching,) = installation.serve("retrieve")
         with observed(installation) as observer:
             # When
-            job_id = begin(observer, pacs, one)
+            job_id = begin(observer, pacs, kept_study)
             rows = []
             for part in range(1, PARTS + 1):
                 number = OBJECTS * part // PARTS
@@ -67,7 +67,7 @@ def test_a_long_get_leaves_its_process_as_it_was(
             retrieve = observer.retrieve_json(job_id)
             assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
             assert retrieve["counts"]["arrived"] == OBJECTS
-            assert observer.files() == objects(one)
+            assert observer.files() == objects(kept_study)
             assert [request.level for request in recorded_requests(pacs, "get")] == ["SERIES"]
             assert max(mib for _, mib, _ in rows) - rows[0][1] < GROWTH_MIB
             assert rows[-1][2] - rows[0][2] <= GROWTH_HANDLES

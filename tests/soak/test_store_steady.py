@@ -43,17 +43,17 @@ def send(port: int, sender: int, first: int, last: int) -> None:
 
 def send_part(port: int, part: int) -> float:
     """Send a part of all objects from all senders concurrently; returns objects a second."""
-    each = OBJECTS // PARTS // SENDERS
+    per_sender = OBJECTS // PARTS // SENDERS
     began = time.monotonic()
     threads = [
-        threading.Thread(target=send, args=(port, sender, part * each, (part + 1) * each))
+        threading.Thread(target=send, args=(port, sender, part * per_sender, (part + 1) * per_sender))
         for sender in range(1, SENDERS + 1)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return each * SENDERS / (time.monotonic() - began)
+    return per_sender * SENDERS / (time.monotonic() - began)
 
 
 def memory_mib(pid: int) -> float:

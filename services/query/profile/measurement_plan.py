@@ -118,7 +118,7 @@ class MeasurementPlan:
     # Series
 
     def _measure_series(self, sample: Sample) -> Plan[None]:
-        small = sorted(sample.studies, key=lambda one: (one.series_count or 0, one.study_instance_uid))
+        small = sorted(sample.studies, key=lambda study: (study.series_count or 0, study.study_instance_uid))
         uids = [study.study_instance_uid for study in small[:LIST_LENGTH]]
         alone = yield MeasurementRequest("SERIES", studies=(uids[0],))
         if not alone.complete or not alone.matches:
@@ -256,7 +256,7 @@ def _distinguishing_list(sample: Sample, present: Sequence[str]) -> tuple[str, .
 def _small_series(series: Collection[SeriesMatch]) -> list[SeriesMatch]:
     """Return series whose objects are few enough to be requested together, reports first."""
     known = [entry for entry in series if entry.study_instance_uid is not None]
-    known.sort(key=lambda one: (one.modality != "SR", _size(one), one.series_instance_uid))
+    known.sort(key=lambda series: (series.modality != "SR", _size(series), series.series_instance_uid))
     chosen: list[SeriesMatch] = []
     objects = 0
     for entry in known[:LIST_LENGTH]:

@@ -152,19 +152,19 @@ def _judge_by_objects(
 
 
 def _judge_object(
-    series: SeriesMatch, one: ObjectMatch, picks: list[Pick], findings: Findings
+    series: SeriesMatch, match: ObjectMatch, picks: list[Pick], findings: Findings
 ) -> ObjectDecision:
-    uid = one.sop_instance_uid
+    uid = match.sop_instance_uid
     for pick in picks:
         if pick.sop_instance_uids is None or uid in pick.sop_instance_uids:
             if findings.known.has(uid):
-                return ObjectDecision(uid, one.sop_class_uid, Decision.DROP, Reason.KNOWN)
-            return ObjectDecision(uid, one.sop_class_uid, Decision.KEEP, pick.reason)
+                return ObjectDecision(uid, match.sop_class_uid, Decision.DROP, Reason.KNOWN)
+            return ObjectDecision(uid, match.sop_class_uid, Decision.KEEP, pick.reason)
     reason = Reason.NOT_THE_FIRST_IMAGE
     if series.code() == SR_CODE:
         kind = findings.reports.kind(series.series_instance_uid, uid)
         reason = _why_left_report(kind, findings.reports.kinds())
-    return ObjectDecision(uid, one.sop_class_uid, Decision.DROP, reason)
+    return ObjectDecision(uid, match.sop_class_uid, Decision.DROP, reason)
 
 
 def _why_left(series: SeriesMatch, findings: Findings) -> Reason:

@@ -56,7 +56,7 @@ def save_move(session: Session, job_id: str, task_id: int, move: RetrieveMove) -
 
 
 def move_row(
-    level: str, keys: Mapping[str, object], response: FinalResponse, duration_ms: int, asked_at: datetime
+    level: str, keys: Mapping[str, object], response: FinalResponse, duration_ms: int, requested_at: datetime
 ) -> RetrieveMove:
     """Return the row of one C-MOVE; its keys are UIDs only."""
     return RetrieveMove(
@@ -68,7 +68,7 @@ def move_row(
         failed=response.failed,
         duration_ms=duration_ms,
         error=response.error.code if response.error else "",
-        asked_at=asked_at,
+        asked_at=requested_at,
     )
 
 

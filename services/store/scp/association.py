@@ -72,7 +72,7 @@ class StoreAssociation:
         self._lock = threading.Lock()
         self._receiving = False
         self._ended = False
-        self._last_one = False
+        self._is_last = False
         self._idle_since = time.monotonic()
 
     # For others
@@ -88,7 +88,7 @@ class StoreAssociation:
 
     def end_after_this(self) -> bool:
         """End it after the response to the request in hand; return True if there is none."""
-        self._last_one = True
+        self._is_last = True
         return self.end_if_idle()
 
     def cut(self) -> None:
@@ -195,7 +195,7 @@ class StoreAssociation:
                 return
             else:
                 raise UnexpectedPduError(f"a PDU of type {kind:02X}H within an association")
-            if self._last_one and not self._receiving:
+            if self._is_last and not self._receiving:
                 self._abort(SERVICE_USER)
                 return
 

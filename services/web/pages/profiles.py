@@ -55,7 +55,7 @@ class _State(TypedDict):
     known: KnownProfile
     fields: list[ProfileEntry]
     #: Id of the command that was published; empty: none.
-    asked: str
+    command_id: str
     result: NodeProfiled | None
     rejection: Rejected | None
     waiting: bool
@@ -78,7 +78,7 @@ def _state(node_id: int) -> _State:
         "node": node,
         "known": known,
         "fields": [field for field in profile_entries(known.profile) if field.name != "measured_at"],
-        "asked": command_id,
+        "command_id": command_id,
         "result": result,
         "rejection": rejection,
         "waiting": bool(command_id) and not (result or rejection or done),

@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def one():
+def kept_study():
     """A study of two series, with seven objects."""
     return study(series("ct_image", 5), series("rdsr_ct", 2))
 
@@ -70,24 +70,26 @@ def has_reported(archive: Orthanc, times: int) -> bool:
     return reported(archive) == ["Success"] * times
 
 
-def test_what_an_orthanc_holds_it_commits_to(retrieves, scripted_pacs, archive, one):
+def test_what_an_orthanc_holds_it_commits_to(retrieves, scripted_pacs, archive, kept_study):
     # Given
-    connect(retrieves, scripted_pacs([one]), archive)
-    retrieves.kept([one])
+    connect(retrieves, scripted_pacs([kept_study]), archive)
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
-    assert archive.sop_instance_uids() == objects(one)
+    assert archive.sop_instance_uids() == objects(kept_study)
     assert [(row.state, row.committed) for row in transactions(retrieves)] == [("answered", 7)]
 
 
-def test_object_absent_from_orthanc_is_requested_again_then_named(retrieves, scripted_pacs, archive, one):
+def test_object_absent_from_orthanc_is_requested_again_then_named(
+    retrieves, scripted_pacs, archive, kept_study
+):
     # Given: the PACS reports an object as sent
-    lost = min(objects(one))
-    pacs = scripted_pacs([one], never_arrive=[lost])
+    lost = min(objects(kept_study))
+    pacs = scripted_pacs([kept_study], never_arrive=[lost])
     connect(retrieves, pacs, archive)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -96,27 +98,29 @@ def test_object_absent_from_orthanc_is_requested_again_then_named(retrieves, scr
     assert (missing["sop_instance_uid"], missing["reason"]) == (lost, "not_committed")
     assert missing["detail"].startswith("ARCHIVE: 0x0112 no such object instance")
     assert len(recorded_requests(pacs)) > 1
-    assert archive.sop_instance_uids() == objects(one) - {lost}
+    assert archive.sop_instance_uids() == objects(kept_study) - {lost}
 
 
 def test_an_object_that_reaches_an_orthanc_the_second_time_is_committed_to(
-    retrieves, scripted_pacs, archive, one
+    retrieves, scripted_pacs, archive, kept_study
 ):
     # Given
-    connect(retrieves, scripted_pacs([one], never_arrive=[min(objects(one))], fail_times=1), archive)
-    retrieves.kept([one])
+    connect(
+        retrieves, scripted_pacs([kept_study], never_arrive=[min(objects(kept_study))], fail_times=1), archive
+    )
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
-    assert archive.sop_instance_uids() == objects(one)
+    assert archive.sop_instance_uids() == objects(kept_study)
 
 
-def test_orthanc_that_does_not_know_us_leaves_objects_reported(retrieves, scripted_pacs, archive, one):
+def test_orthanc_that_does_not_know_us_leaves_objects_reported(retrieves, scripted_pacs, archive, kept_study):
     # Given
     retrieves.system.settings = retrieves.system.settings.model_copy(update={"commitment_timeout": 2.0})
-    connect(retrieves, scripted_pacs([one]), archive, knows_us=False)
-    retrieves.kept([one])
+    connect(retrieves, scripted_pacs([kept_study]), archive, knows_us=False)
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -139,9 +143,9 @@ def reports(retrieves: Retrieves) -> list[CommitmentReport]:
         return list(session.scalars(select(CommitmentReport)))
 
 
-def test_unrequested_report_of_an_orthanc_is_refused(retrieves, scripted_pacs, archive, one):
+def test_unrequested_report_of_an_orthanc_is_refused(retrieves, scripted_pacs, archive, kept_study):
     # Given
-    connect(retrieves, scripted_pacs([one]), archive)
+    connect(retrieves, scripted_pacs([kept_study]), archive)
     # When
     request_commitment(retrieves, new_transaction_uid(), ["1.2.3"])
     wait_until(lambda: bool(reported(archive)) and reported(archive)[0] in ("Failure", "Success"))
@@ -151,10 +155,10 @@ def test_unrequested_report_of_an_orthanc_is_refused(retrieves, scripted_pacs, a
 
 
 def test_the_second_report_of_an_orthanc_on_a_transaction_changes_nothing(
-    retrieves, scripted_pacs, archive, one
+    retrieves, scripted_pacs, archive, kept_study
 ):
     # Given
-    connect(retrieves, scripted_pacs([one]), archive)
+    connect(retrieves, scripted_pacs([kept_study]), archive)
     transaction_uid = new_transaction_uid()
     nodes = {"remote_id": retrieves.remote.id, "store_id": retrieves.store.id}
     with retrieves.system.database.write() as session:

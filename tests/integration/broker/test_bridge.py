@@ -215,7 +215,7 @@ def test_hostile_line_ends_only_its_own_connection(server, client, path, line):
         b'{"do": "subscribe", "binding_keys": "x"}\n',
     ],
 )
-def test_wrong_request_is_answered_with_an_error(server, path, request_line):
+def test_wrong_request_gets_an_error(server, path, request_line):
     # Given
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(30)

@@ -150,7 +150,7 @@ def test_queue_deleted_under_a_consumer_is_noticed(own_node, own_prefix):
         inbox.wait_for(1)
 
 
-def test_heartbeats_are_answered_while_a_handler_runs(rabbitmq_url, amqp_prefix):
+def test_heartbeats_are_sent_back_while_a_handler_runs(rabbitmq_url, amqp_prefix):
     # Given
     silence = threading.Event()
 
@@ -263,7 +263,7 @@ def test_broker_that_is_not_there_is_away():
     broker.close()
 
 
-def test_wrong_password_is_away_and_not_told(rabbitmq_url, amqp_prefix):
+def test_wrong_password_is_away_and_not_shown(rabbitmq_url, amqp_prefix):
     # Given
     host = rabbitmq_url.rpartition("@")[2]
     broker = RabbitBroker(f"amqp://doseqr:wrong-secret@{host}", amqp_prefix)

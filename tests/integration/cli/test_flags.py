@@ -229,7 +229,7 @@ def test_the_nodes_of_a_classic_line_are_named_by_number_or_name(doseqr: Doseqr)
     assert (result.json["query"]["remote"], result.json["query"]["store"]) == ("pacs", "archive")
 
 
-def test_a_classic_line_without_json_tells_both_jobs_in_words(doseqr: Doseqr) -> None:
+def test_a_classic_line_without_json_describes_both_jobs(doseqr: Doseqr) -> None:
     # When
     result = doseqr("qr", "-ct", "-sd", DAY, "pacs", "archive")
     # Then
@@ -239,7 +239,7 @@ def test_a_classic_line_without_json_tells_both_jobs_in_words(doseqr: Doseqr) ->
     assert "2 asked, 2 arrived" in result.out
 
 
-def test_dup_asks_again_for_what_is_in_the_database(city: City, doseqr: Doseqr) -> None:
+def test_dup_requests_again_what_is_in_the_database(city: City, doseqr: Doseqr) -> None:
     # Given
     first = classic(doseqr, "-nm", "-sd", DAY, store="doseqr")
     # When
@@ -251,7 +251,7 @@ def test_dup_asks_again_for_what_is_in_the_database(city: City, doseqr: Doseqr) 
     forget(city)
 
 
-def test_emptysr_takes_reports_that_answer_nothing_at_image_level(city: City, doseqr: Doseqr) -> None:
+def test_emptysr_takes_reports_without_a_match_at_image_level(city: City, doseqr: Doseqr) -> None:
     # Given
     before = len(city.store.received)
     # When
@@ -357,7 +357,7 @@ def test_a_flag_of_a_query_changes_what_is_kept(doseqr: Doseqr, flags: str, name
     assert "retrieve" not in result.json
 
 
-def test_empty_sr_takes_reports_that_answer_nothing_at_image_level(doseqr: Doseqr) -> None:
+def test_empty_sr_takes_reports_without_a_match_at_image_level(doseqr: Doseqr) -> None:
     # Given
     flags = ("--fl", "--from", DAY, "--until", DAY)
     # When
@@ -400,7 +400,7 @@ def test_no_wait_leaves_before_the_end_and_the_query_goes_on(city: City, doseqr:
     assert kept(doseqr("show", result.json["id"], "--json").json) == {"thorax", "knee"}
 
 
-def test_without_json_a_query_is_told_in_words(doseqr: Doseqr) -> None:
+def test_without_json_a_query_is_described(doseqr: Doseqr) -> None:
     # When
     result = doseqr("query", "--remote", "pacs", "--store", "archive", "--ct", "--from", DAY, "--until", DAY)
     # Then
@@ -409,7 +409,7 @@ def test_without_json_a_query_is_told_in_words(doseqr: Doseqr) -> None:
     assert "2 found, 2 examined, 2 kept" in result.out
 
 
-def test_an_estimate_is_judged_by_earlier_queries_and_asks_nothing(city: City, doseqr: Doseqr) -> None:
+def test_an_estimate_is_judged_by_earlier_queries_without_a_request(city: City, doseqr: Doseqr) -> None:
     # Given
     flags = ("--ct", "--from", DAY, "--until", DAY)
     query(doseqr, *flags)

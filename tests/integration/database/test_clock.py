@@ -51,7 +51,7 @@ def test_time_is_the_servers_whatever_the_machine_believes(database, monkeypatch
     assert clock().tzinfo is UTC
 
 
-def test_time_counts_on_by_the_monotonic_clock_until_the_server_is_asked_again(database):
+def test_time_counts_on_by_the_monotonic_clock_until_the_server_is_read_again(database):
     # Given
     machine = Machine()
     clock = DatabaseClock(database, machine)
@@ -71,7 +71,7 @@ def test_time_counts_on_by_the_monotonic_clock_until_the_server_is_asked_again(d
     assert abs(clock() - server_time(database)) < WITHIN
 
 
-def test_time_is_the_systems_until_the_server_answers():
+def test_time_is_the_systems_until_the_server_responds():
     # Given
     away = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
     clock = DatabaseClock(away)

@@ -42,7 +42,7 @@ def test_a_connection_that_rested_is_tried_before_it_is_used(server_database, po
     assert value == 1
 
 
-def test_a_connection_that_ends_between_two_uses_says_that_the_database_is_away(
+def test_a_connection_that_ends_between_two_uses_means_that_the_database_is_away(
     server_database, postgres_url, monkeypatch
 ):
     # Given

@@ -36,7 +36,9 @@ def composed() -> dict[str, Any]:
 
 def ours(composed: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the containers of the image."""
-    return {name: one for name, one in composed["services"].items() if one["image"] == "doseqr:latest"}
+    return {
+        name: service for name, service in composed["services"].items() if service["image"] == "doseqr:latest"
+    }
 
 
 @pytest.mark.parametrize("pattern", [_KEY, _INSERTED], ids=["environment", "inserted"])
@@ -97,7 +99,7 @@ def test_containers_have_time_to_end(composed: dict[str, Any]) -> None:
 
 def test_only_the_page_and_the_store_are_reached_from_outside(composed: dict[str, Any]) -> None:
     # When
-    open_to_all = {name for name, one in composed["services"].items() if one.get("ports")}
+    open_to_all = {name for name, service in composed["services"].items() if service.get("ports")}
 
     # Then
     assert open_to_all == {"web", "store"}

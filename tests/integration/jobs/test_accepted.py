@@ -269,7 +269,7 @@ def test_a_rerun_that_has_ended_ends_once_more_for_its_repeated_command(running)
 
 
 @pytest.mark.parametrize("running", ["query"], indirect=True)
-def test_the_end_of_a_query_says_that_no_retrieve_follows(running):
+def test_the_end_of_a_query_shows_that_no_retrieve_follows(running):
     # Given: a query with a retrieve, which is cancelled before it kept anything
     _, broker = running
     send(broker, QUERY.model_copy(update={"retrieve": True}), "job-1")
@@ -303,7 +303,7 @@ def test_the_end_of_a_query_names_the_retrieve_that_follows(running, world, colu
 
 
 @pytest.mark.parametrize("running", ["retrieve"], indirect=True)
-def test_the_end_of_a_retrieve_says_how_arrival_is_known(running, world):
+def test_the_end_of_a_retrieve_shows_how_arrival_is_known(running, world):
     # Given: a retrieve whose end was not announced yet
     _, broker = running
     # When

@@ -137,7 +137,7 @@ def test_a_job_of_another_service_is_left_alone(bench):
     assert not again(bench)
 
 
-def test_the_end_of_the_last_round_is_told_before_the_next_begins(bench, monkeypatch):
+def test_the_end_of_the_last_round_is_published_before_the_next_begins(bench, monkeypatch):
     # Given
     bench.work.act = fail
     bench.begin(1)
@@ -165,7 +165,7 @@ def test_the_end_of_the_last_round_is_told_before_the_next_begins(bench, monkeyp
     ]
 
 
-def test_a_job_asked_again_while_a_cancelled_task_is_in_hand_loses_nothing(bench):
+def test_a_job_run_again_while_a_cancelled_task_is_in_hand_loses_nothing(bench):
     # Given
     stopped, go_on = threading.Event(), threading.Event()
 

@@ -257,7 +257,7 @@ def test_a_permanent_failure_is_not_tried_again(bench):
     assert bench.tasks()[0].error == "status_a900"
 
 
-def test_a_peer_that_is_away_is_waited_for_and_the_job_says_so(bench):
+def test_a_peer_that_is_away_is_waited_for_and_the_job_shows_it(bench):
     # Given
     def act(_claim, _cancellation):
         raise PeerError(
@@ -359,7 +359,7 @@ def test_an_end_that_nobody_announced_is_announced_by_the_sweeper_once(bench):
     assert len(bench.endings) == 1
 
 
-def test_progress_is_told_at_most_four_times_a_second_by_all_workers_together(bench):
+def test_progress_is_published_at_most_four_times_a_second_by_all_workers_together(bench):
     # Given
     bench.begin(40)
     began = utc_now()

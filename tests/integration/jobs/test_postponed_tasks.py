@@ -26,7 +26,7 @@ def not_now(*, hours: float = 0.0, whole_node: bool = False):
     return act
 
 
-def test_waiting_is_no_failure_and_the_job_says_what_for(bench):
+def test_waiting_is_no_failure_and_the_job_shows_what_for(bench):
     # Given
     bench.work.act = not_now()
     bench.begin(2)
@@ -41,7 +41,7 @@ def test_waiting_is_no_failure_and_the_job_says_what_for(bench):
     assert bench.work.given_up == []
 
 
-def test_hours_hold_for_all_tasks_of_the_job_and_are_looked_at_again(bench):
+def test_hours_hold_for_all_tasks_of_the_job_and_are_read_again(bench):
     # Given
     bench.work.act = not_now(hours=12, whole_node=True)
     bench.begin(40)
@@ -127,7 +127,7 @@ def test_a_job_that_goes_on_waits_no_more(bench):
     assert (job.note, job.next_try_at, job.gives_up_at) == ("", None, None)
 
 
-def test_progress_says_when_a_waiting_job_tries_again_and_gives_up(bench):
+def test_progress_shows_when_a_waiting_job_tries_again_and_gives_up(bench):
     # Given
     job = a_query(note="pacs is busy", next_try_at=NOW, gives_up_at=NOW + timedelta(minutes=20))
     # When / Then

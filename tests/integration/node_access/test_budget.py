@@ -98,14 +98,14 @@ def test_all_processes_together_hold_no_more_than_allowed(database, make_budget)
 def test_what_is_given_back_goes_to_whoever_waited_first(database, make_budget):
     # Given
     node_id = limited(database, max_associations=1)
-    one, two = make_budget("one"), make_budget("two")
-    held = lease_now(one, node_id)
+    own, two = make_budget("one"), make_budget("two")
+    held = lease_now(own, node_id)
     assert held is not None
-    with two.turn(node_id, None, begun=False) as first, one.turn(node_id, None, begun=False) as second:
+    with two.turn(node_id, None, begun=False) as first, own.turn(node_id, None, begun=False) as second:
         waiting = [first.attempt(), second.attempt()]
         # When
-        wanted = one.is_wanted(held)
-        one.give_back(held)
+        wanted = own.is_wanted(held)
+        own.give_back(held)
         passed_over = second.attempt()
         served = first.attempt()
     # Then
@@ -226,16 +226,16 @@ def test_who_waits_can_be_stopped(database, make_budget):
 def test_a_refusal_for_congestion_slows_all_processes_down_and_passes(database, make_budget, clock):
     # Given
     node_id = limited(database, max_associations=4)
-    one, other = make_budget("one"), make_budget("other")
-    held = [lease_now(one, node_id) for _ in range(4)]
+    own, other = make_budget("one"), make_budget("other")
+    held = [lease_now(own, node_id) for _ in range(4)]
     # When
     refused = held.pop()
     assert refused is not None
-    one.refused(refused)
-    one.give_back(refused)
+    own.refused(refused)
+    own.give_back(refused)
     for lease in held:
         assert lease is not None
-        one.give_back(lease)
+        own.give_back(lease)
     soon = [lease_now(other, node_id) is not None for _ in range(4)]
     clock.pass_(seconds=RECOVERY_STEP.total_seconds())
     other._leases.renew()
@@ -251,7 +251,7 @@ def test_a_refusal_for_congestion_slows_all_processes_down_and_passes(database, 
 def test_requests_of_all_processes_are_counted_together(database, make_budget, clock):
     # Given
     node_id = limited(database, requests_per_minute=60)
-    one, other = make_budget("one"), make_budget("other")
+    own, other = make_budget("one"), make_budget("other")
     clock.pass_(minutes=5)
 
     def may_send(budget: ClusterBudget) -> bool:
@@ -263,11 +263,11 @@ def test_requests_of_all_processes_are_counted_together(database, make_budget, c
             return False
 
     # When
-    at_once = sum(may_send(budget) for budget in (one, other) * 5)
+    at_once = sum(may_send(budget) for budget in (own, other) * 5)
     in_ten_seconds = 0
     for number in range(20):
         clock.pass_(seconds=0.5)
-        in_ten_seconds += may_send((one, other)[number % 2])
+        in_ten_seconds += may_send((own, other)[number % 2])
     # Then
     assert at_once == 1
     assert in_ten_seconds == 10
@@ -276,12 +276,12 @@ def test_requests_of_all_processes_are_counted_together(database, make_budget, c
 def test_a_request_that_was_not_sent_is_there_for_others(database, make_budget, clock):
     # Given
     node_id = limited(database, requests_per_minute=1)
-    one, other = make_budget("one"), make_budget("other")
-    one.take_request(node_id, None, begun=False)
+    own, other = make_budget("one"), make_budget("other")
+    own.take_request(node_id, None, begun=False)
     with pytest.raises(NotNowError) as notes:
         other.take_request(node_id, None, begun=False)
     # When
-    one.give_back_request(node_id)
+    own.give_back_request(node_id)
     # Then
     other.take_request(node_id, None, begun=False)
     assert notes.value.until - clock.now == timedelta(minutes=1)

@@ -40,13 +40,13 @@ def test_what_was_given_back_without_a_database_is_free_once_it_is_there_again(u
     values = {"kind": "remote", "name": "pacs", "host": "127.0.0.1", "port": 104, "ae_title": "PACS"}
     with unsteady.write() as session:
         node_id = add_node(session, parse_node({**values, "max_associations": 1}), utc_now()).id
-    one, other = Leases(unsteady, "one", utc_now), Leases(unsteady, "other", utc_now)
-    assert one.attempt(node_id, "of-one")
+    own, other = Leases(unsteady, "one", utc_now), Leases(unsteady, "other", utc_now)
+    assert own.attempt(node_id, "of-one")
     unsteady.away = True
-    one.drop("of-one")
+    own.drop("of-one")
     unsteady.away = False
     assert not other.attempt(node_id, "of-other")
     # When
-    one.renew()
+    own.renew()
     # Then
     assert other.attempt(node_id, "of-other")

@@ -60,7 +60,7 @@ def verdict(query: QueryJson) -> Any:
     return query["status"], query["counts"], query["studies"]
 
 
-def test_only_the_slice_that_failed_is_asked_again(on_both_databases, scripted_pacs):
+def test_only_the_slice_that_failed_is_run_again(on_both_databases, scripted_pacs):
     # Given
     system = on_both_databases
     pacs = scripted_pacs([ct_study(), mg_study(), mg_study()], faults=[Fault(**NO_MG)])
@@ -81,7 +81,7 @@ def test_only_the_slice_that_failed_is_asked_again(on_both_databases, scripted_p
     assert [ending.status for ending in system.endings(query["id"])] == ["incomplete", "completed"]
 
 
-def test_only_the_study_that_was_missing_is_asked_again(on_both_databases, scripted_pacs):
+def test_only_the_study_that_was_missing_is_run_again(on_both_databases, scripted_pacs):
     # Given
     system = on_both_databases
     studies = [ct_study() for _ in range(12)]
@@ -115,7 +115,7 @@ def test_what_is_missing_still_is_missing_again(system, scripted_pacs):
     assert [ending.round for ending in system.endings(query["id"])] == [0, 1]
 
 
-def test_a_query_that_failed_for_want_of_the_pacs_is_asked_again(system, scripted_pacs):
+def test_a_query_that_failed_for_want_of_the_pacs_is_run_again(system, scripted_pacs):
     # Given
     pacs = scripted_pacs([ct_study(), mg_study()], calling_ae_titles=["SOMEBODY"])
     ready(system, pacs)

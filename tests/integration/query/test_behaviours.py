@@ -103,7 +103,7 @@ def test_a_study_beyond_the_cap_of_a_minute_is_found_or_the_minute_named(desk, d
 @pytest.mark.parametrize(
     "traits", [{"image_level_empty_for": ["SR"]}, {"not_returned": ["IMAGE.SOPClassUID"]}], ids=str
 )
-def test_reports_that_cannot_be_told_apart_are_kept_if_the_option_asks_for_them(desk, traits):
+def test_reports_that_cannot_be_distinguished_are_kept_if_the_option_wants_them(desk, traits):
     # Given: where an unknown report is kept, no PET image is
     studies = [study for study in WARD if study.kind not in {"petct", "nm_images"}]
     # When
@@ -128,7 +128,7 @@ def test_a_philips_dose_series_without_description_is_kept_for_its_size(desk):
 
 
 @pytest.mark.parametrize("traits", [{}, {"not_returned": ["StudyDate", "StudyTime"]}], ids=str)
-def test_dates_that_are_not_matched_are_no_harm_where_few_are_answered(desk, traits):
+def test_dates_that_are_not_matched_are_no_harm_where_few_are_returned(desk, traits):
     # When
     query = desk.run_query({"not_matched": ["StudyDate"], **traits})
     # Then
@@ -148,7 +148,7 @@ def test_studies_outside_of_the_window_are_left_out_where_dates_are_not_matched(
 
 
 @pytest.mark.parametrize("traits", [{}, {"cap": 5, "cap_levels": ["STUDY"]}, {"descending": True}], ids=str)
-def test_studies_without_date_or_time_are_found_where_no_date_is_asked_for(desk, traits):
+def test_studies_without_date_or_time_are_found_where_no_date_is_requested(desk, traits):
     # Given
     bare: dict[str, Any] = {
         "ct_esr": {"date": None, "time": None},

@@ -123,7 +123,7 @@ def test_a_study_that_arrives_while_parts_are_compared_does_no_harm(desk):
     assert {judged[uid]["reason"] for uid in names & judged.keys()} <= {"rdsr"}
 
 
-def test_asking_twice_gives_the_same(desk):
+def test_a_second_request_gives_the_same(desk):
     # Given
     name = desk.open(WARD)
     # When

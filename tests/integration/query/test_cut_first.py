@@ -20,7 +20,7 @@ def days(study_date: str) -> int:
     return (dt.date.fromisoformat(last or first) - dt.date.fromisoformat(first)).days + 1
 
 
-def test_parts_are_asked_before_the_windows_that_follow(system, scripted_pacs):
+def test_parts_are_searched_before_the_windows_that_follow(system, scripted_pacs):
     # Given
     pacs = scripted_pacs(days_of(STUDIES, FIRST, LAST, ct_study))
     ready(system, pacs)

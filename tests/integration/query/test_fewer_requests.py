@@ -58,7 +58,7 @@ def add(system: System, pacs: ScriptedPacs, name: str = "other") -> None:
     ],
     ids=str,
 )
-def test_codes_are_asked_for_together_only_where_that_finds_all(
+def test_codes_are_requested_together_only_where_that_finds_all(
     system, scripted_pacs, quarter, expected, traits, learned
 ):
     # Given
@@ -171,7 +171,7 @@ def test_a_key_that_has_requests_refused_is_left_out_and_remembered(
 
 
 @pytest.mark.parametrize("treatment", ["needed", "refused"])
-def test_an_empty_modality_is_asked_for_where_no_study_is_found_without(
+def test_an_empty_modality_is_requested_where_no_study_is_found_without(
     system, scripted_pacs, quarter, treatment
 ):
     # Given
@@ -184,7 +184,7 @@ def test_an_empty_modality_is_asked_for_where_no_study_is_found_without(
     assert profile_of(system).study_modality_key is (True if treatment == "needed" else None)
 
 
-def test_a_minute_beyond_the_cap_is_asked_by_its_seconds(system, scripted_pacs):
+def test_a_minute_beyond_the_cap_is_searched_by_its_seconds(system, scripted_pacs):
     # Given
     day = dt.date(2024, 3, 5)
     studies = [
@@ -198,7 +198,7 @@ def test_a_minute_beyond_the_cap_is_asked_by_its_seconds(system, scripted_pacs):
     assert query["counts"]["found"] == 130
 
 
-def test_a_second_beyond_the_cap_is_asked_by_first_letters_which_are_not_believed_to_be_all(
+def test_a_second_beyond_the_cap_is_searched_by_first_letters_which_are_not_believed_to_be_all(
     system, scripted_pacs
 ):
     # Given

@@ -68,7 +68,7 @@ def test_a_pacs_that_takes_only_small_windows_is_not_given_up(system, scripted_p
 
 
 @pytest.mark.parametrize("criteria", [ALL_DATES, MANY_YEARS], ids=["all dates", "many years"])
-def test_an_empty_pacs_is_believed_for_many_years_only_in_words(system, scripted_pacs, criteria):
+def test_an_empty_pacs_is_reported_over_many_years_and_not_believed(system, scripted_pacs, criteria):
     # Given
     pacs = scripted_pacs([])
     ready(system, pacs)

@@ -125,7 +125,9 @@ def test_a_query_waits_for_the_hours_of_the_node_and_goes_on_when_they_change(
     assert failures(system, job_id) == 0
 
 
-def test_a_pacs_that_stands_fewer_associations_is_not_asked_for_more_again_and_again(system, scripted_pacs):
+def test_a_pacs_that_stands_fewer_associations_gets_no_request_for_more_again_and_again(
+    system, scripted_pacs
+):
     # Given
     pacs = scripted_pacs([ct_study() for _ in range(60)], maximum_associations=1, request_delay_s=0.02)
     ready(system, pacs, 3, max_associations=6)

@@ -165,7 +165,7 @@ def test_an_empty_archive_teaches_nothing(measure):
     assert measured.profile == Profile(request_ms=measured.profile.request_ms)
 
 
-def test_a_busy_day_is_left_after_some_hundred_answers(measure, scripted_pacs):
+def test_a_busy_day_is_left_after_some_hundred_matches(measure, scripted_pacs):
     # Given
     busy = [
         ct_study(date=TODAY, time=dt.time(8 + number // 60 % 10, number % 60), images=1)
@@ -186,7 +186,7 @@ def test_a_busy_day_is_left_after_some_hundred_answers(measure, scripted_pacs):
         ({"kind": "status", "status": 0xC001}, Outcome.STATUS),
     ],
 )
-def test_a_pacs_that_answers_nothing_is_left_alone(pool, sqlite_database, scripted_pacs, fault, outcome):
+def test_a_pacs_that_returns_nothing_is_left_alone(pool, sqlite_database, scripted_pacs, fault, outcome):
     # Given
     pacs = scripted_pacs(archive())
     pacs.add_fault(operation="find", always=True, **fault)
@@ -234,7 +234,7 @@ def recent(studies: int = 40) -> list[Study]:
     return archive(studies, last=utc_now().astimezone().date())
 
 
-def test_a_command_measures_stores_and_tells(system, scripted_pacs):
+def test_a_command_measures_stores_and_publishes(system, scripted_pacs):
     # Given
     node_id = ready(system, scripted_pacs(recent()))
     # When
@@ -250,7 +250,7 @@ def test_a_command_measures_stores_and_tells(system, scripted_pacs):
     assert 0 < event.requests <= MAX_REQUESTS
 
 
-def test_the_same_command_again_asks_nothing(system, scripted_pacs):
+def test_the_same_command_again_requests_nothing(system, scripted_pacs):
     # Given
     pacs = scripted_pacs(recent())
     ready(system, pacs)
@@ -275,7 +275,7 @@ def test_what_is_known_can_be_forgotten(system, scripted_pacs):
     assert stored(system, node_id) is None
 
 
-def test_a_pacs_that_is_away_is_told(system):
+def test_a_pacs_that_is_away_is_reported(system):
     # Given
     system.add_remote("pacs", "127.0.0.1", free_port(), "AWAY")
     system.start("query")
@@ -285,7 +285,7 @@ def test_a_pacs_that_is_away_is_told(system):
     assert (event.ok, event.outcome) == (False, "connection refused")
 
 
-def test_a_node_that_may_not_be_asked_now_is_not(system, scripted_pacs):
+def test_a_node_gets_no_request_outside_of_its_hours(system, scripted_pacs):
     # Given
     pacs = scripted_pacs(recent())
     node_id = ready(system, pacs)

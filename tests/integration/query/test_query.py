@@ -108,7 +108,7 @@ def test_each_kind_of_study_is_judged_by_its_row_of_the_table(system, scripted_p
     assert query["missing"] == []
 
 
-def test_a_query_tells_its_way_by_events(system, scripted_pacs, mixed):
+def test_a_query_reports_its_way_by_events(system, scripted_pacs, mixed):
     # Given
     ready(system, scripted_pacs(mixed))
     # When
@@ -152,7 +152,7 @@ def test_a_study_whose_modalities_are_blank_is_judged_by_its_series(system, scri
     assert decisions(query)[study.study_instance_uid] == ("CT", "keep", "rdsr")
 
 
-def test_studies_that_are_answered_twice_count_once(system, scripted_pacs):
+def test_studies_that_are_returned_twice_count_once(system, scripted_pacs):
     # Given
     ready(system, scripted_pacs([petct_study() for _ in range(9)], duplicate_every=1))
     # When
@@ -161,7 +161,7 @@ def test_studies_that_are_answered_twice_count_once(system, scripted_pacs):
     assert query["counts"]["found"] == query["counts"]["examined"] == 9
 
 
-def test_a_pacs_that_is_out_of_resources_is_asked_in_smaller_pieces(system, scripted_pacs):
+def test_a_pacs_that_is_out_of_resources_gets_smaller_windows(system, scripted_pacs):
     # Given
     studies = days_of(60, dt.date(2024, 1, 1), dt.date(2024, 1, 14))
     pacs = scripted_pacs(studies, cap=7, cap_effect="refuse_after", cap_levels=["STUDY"])
@@ -213,7 +213,7 @@ def test_a_fault_that_passes_leaves_no_trace_in_the_result(system, scripted_pacs
     assert everything(query) == expected
 
 
-def test_a_study_that_the_pacs_cannot_answer_is_missing_and_the_others_are_not(system, scripted_pacs):
+def test_a_study_that_the_pacs_cannot_return_is_missing_and_the_others_are_not(system, scripted_pacs):
     # Given
     studies = [ct_study() for _ in range(12)]
     ill = studies[5].study_instance_uid
@@ -248,7 +248,7 @@ def test_a_study_that_makes_the_pacs_abort_does_not_take_others_with_it(system, 
     assert [gap["study_instance_uid"] for gap in query["missing"]] == [ill]
 
 
-def test_a_series_that_is_counted_but_never_answered_makes_its_study_missing(system, scripted_pacs):
+def test_a_series_that_is_counted_but_never_returned_makes_its_study_missing(system, scripted_pacs):
     # Given
     whole, cut = ct_study(), ct_study()
     hidden = next(entry for entry in cut.series if entry.modality == "SR").series_instance_uid
@@ -263,7 +263,7 @@ def test_a_series_that_is_counted_but_never_answered_makes_its_study_missing(sys
     assert missing["reason"] == "fewer_series_than_announced"
 
 
-def test_a_slice_that_never_answers_is_named_as_missing(system, scripted_pacs):
+def test_a_slice_without_a_response_is_named_as_missing(system, scripted_pacs):
     # Given
     pacs = scripted_pacs(
         [ct_study(), mg_study()],
@@ -279,7 +279,7 @@ def test_a_slice_that_never_answers_is_named_as_missing(system, scripted_pacs):
     assert (missing["code"], missing["error"]) == ("MG", "aborted")
 
 
-def test_a_code_that_is_refused_is_asked_for_without_it(system, scripted_pacs):
+def test_a_window_whose_code_is_refused_is_searched_without_it(system, scripted_pacs):
     # Given
     studies = [ct_study(), mg_study()]
     pacs = scripted_pacs(
@@ -385,7 +385,7 @@ def test_two_services_share_a_query_and_it_ends_once(make_system, broker, databa
     assert len(system.endings(query["id"])) == 1
 
 
-def test_known_objects_are_dropped_one_by_one_unless_told_otherwise(system, scripted_pacs):
+def test_known_objects_are_dropped_one_by_one_by_default(system, scripted_pacs):
     # Given
     study = ct_study(reports=2)
     first, second = sorted(objects(study, content="rdsr_ct"))

@@ -55,7 +55,7 @@ def levels(system, query) -> set[str]:
 BOTH = CT | {"types": ["CT", "MG"]}
 
 
-def test_what_is_known_and_has_not_grown_is_not_looked_at_again(system, scripted_pacs):
+def test_what_is_known_and_has_not_grown_is_not_examined_again(system, scripted_pacs):
     # Given
     studies = [*(ct_study() for _ in range(4)), mg_study()]
     ready(system, scripted_pacs(studies))
@@ -70,7 +70,7 @@ def test_what_is_known_and_has_not_grown_is_not_looked_at_again(system, scripted
     assert {study["note"] for study in third["studies"]} == {"unchanged_since"}
 
 
-def test_a_study_that_has_grown_is_looked_at_again(system, scripted_pacs):
+def test_a_study_that_has_grown_is_examined_again(system, scripted_pacs):
     # Given
     study = ct_study()
     shelf = Shelf([study])
@@ -97,7 +97,7 @@ def test_a_study_that_has_grown_is_looked_at_again(system, scripted_pacs):
     ],
     ids=str,
 )
-def test_it_is_looked_at_where_the_question_differs_or_the_pacs_does_not_count(
+def test_it_is_examined_where_the_criteria_differ_or_the_pacs_does_not_count(
     system, scripted_pacs, change, traits
 ):
     # Given
@@ -111,7 +111,7 @@ def test_it_is_looked_at_where_the_question_differs_or_the_pacs_does_not_count(
     assert "SERIES" in levels(system, query)
 
 
-def test_it_is_looked_at_while_something_of_it_has_not_arrived(system, scripted_pacs):
+def test_it_is_examined_while_something_of_it_has_not_arrived(system, scripted_pacs):
     # Given
     study = ct_study(reports=2)
     ready(system, scripted_pacs([study]))

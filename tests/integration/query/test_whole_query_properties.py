@@ -73,7 +73,7 @@ def kept_in(query: dict[str, Any], studies: list[Study]) -> set[str]:
 
 @FEW
 @given(plan=plans, wanted=types, flags=options)
-def test_any_archive_leads_to_its_truth_and_the_order_of_answers_does_not_matter(desk, plan, wanted, flags):
+def test_any_archive_leads_to_its_truth_and_the_order_of_matches_does_not_matter(desk, plan, wanted, flags):
     # Given
     studies, criteria = made_of(plan), criteria_of(wanted, flags)
     # When
@@ -92,10 +92,10 @@ def test_more_types_keep_all_that_fewer_keep_and_no_more_than_each(desk, plan, w
     studies = made_of(plan)
     name = desk.open(studies)
     # When
-    one, two, both = (
+    first, second, both = (
         kept_in(desk.query(name, criteria_of(criteria, {})), studies)
         for criteria in (wanted, other, list(dict.fromkeys(wanted + other)))
     )
     desk.pacs[-1].stop()
     # Then
-    assert both == one | two
+    assert both == first | second

@@ -11,11 +11,11 @@ from tests.support.peers.studies import series, study
 
 def begin(retrieves: Retrieves, scripted_pacs):
     """Return a retrieve service whose PACS loses two of six images."""
-    one = study(series("ct_image", 6))
-    uids = [instance.sop_instance_uid for instance in one.series[0].instances]
-    pacs = scripted_pacs([one], fail=uids[:2])
+    kept_study = study(series("ct_image", 6))
+    uids = [instance.sop_instance_uid for instance in kept_study.series[0].instances]
+    pacs = scripted_pacs([kept_study], fail=uids[:2])
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     return retrieves, pacs, uids
 
 
@@ -40,7 +40,7 @@ def refused(retrieves: Retrieves, job_id: str) -> str:
     return event.problem
 
 
-def test_only_what_has_not_arrived_is_asked_for(ready_on_each_database):
+def test_only_what_has_not_arrived_is_requested(ready_on_each_database):
     # Given
     retrieves, pacs, uids = ready_on_each_database
     first = retrieves.run()
@@ -74,7 +74,7 @@ def test_the_same_command_twice_orders_one_retrieve(ready):
     assert len(retrieves.system.published(Rejected)) == 1
 
 
-def test_what_has_arrived_since_is_not_asked_for(ready):
+def test_what_has_arrived_since_is_not_requested(ready):
     # Given
     retrieves, pacs, _ = ready
     first = retrieves.run()

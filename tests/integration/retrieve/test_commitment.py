@@ -28,7 +28,7 @@ Connect = Callable[..., ScriptedPacs]
 
 
 @pytest.fixture
-def one():
+def kept_study():
     """A study of two series, with seven objects."""
     return study(series("ct_image", 5), series("rdsr_ct", 2))
 
@@ -43,14 +43,14 @@ def node(retrieves: Retrieves) -> Iterator[CommittingStore]:
 
 
 @pytest.fixture
-def connect(retrieves: Retrieves, scripted_pacs, node: CommittingStore, one) -> Connect:
+def connect(retrieves: Retrieves, scripted_pacs, node: CommittingStore, kept_study) -> Connect:
     """Connect a PACS with one study to the node, which is asked for storage commitment."""
 
     def connected(*, timeout_s: float = 1.0, fetch: bool = False, own_store: bool = False, **faults):
         retrieves.system.settings = retrieves.system.settings.model_copy(
             update={"commitment_timeout": timeout_s}
         )
-        pacs = scripted_pacs([one], **faults)
+        pacs = scripted_pacs([kept_study], **faults)
         store = retrieves.system.add_store("archive", "127.0.0.1", node.port, node.ae_title)
         with retrieves.system.database.write() as session:
             session.get_one(Node, store.id).verify_by = "commitment"
@@ -60,7 +60,7 @@ def connect(retrieves: Retrieves, scripted_pacs, node: CommittingStore, one) -> 
         if fetch:
             with retrieves.system.database.write() as session:
                 session.get_one(Node, retrieves.remote.id).retrieve_by = "get"
-        retrieves.kept([one])
+        retrieves.kept([kept_study])
         return pacs
 
     return connected
@@ -106,7 +106,7 @@ def transactions(retrieves: Retrieves) -> list[RetrieveCommitment]:
 
 @pytest.mark.parametrize("fetch", [False, True], ids=["move", "get"])
 def test_what_the_node_commits_to_on_the_same_association_has_arrived(
-    retrieves: Retrieves, node: CommittingStore, connect: Connect, one, fetch
+    retrieves: Retrieves, node: CommittingStore, connect: Connect, kept_study, fetch
 ):
     # Given
     connect(fetch=fetch)
@@ -117,7 +117,7 @@ def test_what_the_node_commits_to_on_the_same_association_has_arrived(
     assert (retrieve["verification"], retrieve["detail"]) == ("commitment", "")
     [transaction] = transactions(retrieves)
     assert node.requests[0].transaction_uid == transaction.transaction_uid
-    assert set(node.requests[0].references) == objects(one)
+    assert set(node.requests[0].references) == objects(kept_study)
     assert (transaction.state, transaction.committed, transaction.failed) == ("answered", 7, 0)
     rows = retrieves.objects(retrieve["id"]).values()
     assert {row.committed_in for row in rows} == {transaction.transaction_uid}
@@ -141,10 +141,10 @@ def test_a_report_on_an_association_of_its_own_comes_by_way_of_our_store(
 
 
 def test_an_object_that_the_node_does_not_have_is_sent_again(
-    retrieves: Retrieves, node: CommittingStore, connect: Connect, one
+    retrieves: Retrieves, node: CommittingStore, connect: Connect, kept_study
 ):
     # Given: an object that gets lost once
-    lost = min(objects(one))
+    lost = min(objects(kept_study))
     pacs = connect()
     node.edit = lambda report: without_first_time(node, report, lost)
     # When
@@ -167,7 +167,7 @@ def requests_for(node: CommittingStore, uid: str) -> list[str]:
     return [request.transaction_uid for request in node.requests if uid in request.references]
 
 
-def test_a_pacs_that_sends_later_is_not_asked_again_within_the_grace_period(
+def test_a_pacs_that_sends_later_gets_no_other_request_within_the_grace_period(
     retrieves: Retrieves, node: CommittingStore, connect: Connect
 ):
     # Given
@@ -183,10 +183,10 @@ def test_a_pacs_that_sends_later_is_not_asked_again_within_the_grace_period(
 
 
 def test_objects_that_never_reach_the_node_stand_in_the_ledger(
-    retrieves: Retrieves, node: CommittingStore, connect: Connect, one
+    retrieves: Retrieves, node: CommittingStore, connect: Connect, kept_study
 ):
     # Given
-    lost = min(objects(one))
+    lost = min(objects(kept_study))
     connect(never_arrive=[lost])
     # When
     retrieve = retrieves.run()
@@ -201,10 +201,10 @@ def test_objects_that_never_reach_the_node_stand_in_the_ledger(
 
 
 def test_an_object_that_the_node_refuses_is_not_sent_again(
-    retrieves: Retrieves, node: CommittingStore, connect: Connect, one
+    retrieves: Retrieves, node: CommittingStore, connect: Connect, kept_study
 ):
     # Given
-    refused = min(objects(one))
+    refused = min(objects(kept_study))
     node.failing = {refused: 0x0122}
     pacs = connect()
     # When
@@ -220,7 +220,7 @@ def test_an_object_that_the_node_refuses_is_not_sent_again(
     ]
 
 
-def test_a_node_that_never_reports_leaves_the_word_of_the_pacs_and_says_so(
+def test_a_node_that_never_reports_leaves_the_counts_of_the_pacs_and_is_named(
     retrieves: Retrieves, node: CommittingStore, connect: Connect
 ):
     # Given
@@ -238,7 +238,7 @@ def test_a_node_that_never_reports_leaves_the_word_of_the_pacs_and_says_so(
 
 
 @pytest.mark.parametrize("status", [0x0112, 0x0122, 0x0124, 0x0211])
-def test_a_node_that_refuses_for_good_is_asked_once(
+def test_a_node_that_refuses_for_good_gets_one_request(
     retrieves: Retrieves, node: CommittingStore, connect: Connect, status
 ):
     # Given
@@ -253,7 +253,7 @@ def test_a_node_that_refuses_for_good_is_asked_once(
 
 
 @pytest.mark.parametrize("status", [0x0110, 0x0213, 0xA700])
-def test_a_node_that_refuses_for_the_moment_is_asked_again(
+def test_a_node_that_refuses_for_the_moment_gets_another_request(
     retrieves: Retrieves, node: CommittingStore, connect: Connect, status
 ):
     # Given
@@ -267,16 +267,16 @@ def test_a_node_that_refuses_for_the_moment_is_asked_again(
     assert len({request.transaction_uid for request in node.requests}) == 2
 
 
-def test_a_node_without_storage_commitment_leaves_the_word_of_the_pacs(
-    retrieves: Retrieves, scripted_pacs, store_scp, one
+def test_a_node_without_storage_commitment_leaves_the_counts_of_the_pacs(
+    retrieves: Retrieves, scripted_pacs, store_scp, kept_study
 ):
     # Given
-    pacs = scripted_pacs([one])
+    pacs = scripted_pacs([kept_study])
     store = retrieves.system.add_store("plain", "127.0.0.1", store_scp.port, "STORE")
     with retrieves.system.database.write() as session:
         session.get_one(Node, store.id).verify_by = "commitment"
     retrieves.connect(pacs, store)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -285,10 +285,10 @@ def test_a_node_without_storage_commitment_leaves_the_word_of_the_pacs(
 
 
 def test_what_a_report_does_not_name_is_not_committed(
-    retrieves: Retrieves, node: CommittingStore, connect: Connect, one
+    retrieves: Retrieves, node: CommittingStore, connect: Connect, kept_study
 ):
     # Given
-    forgotten = min(objects(one))
+    forgotten = min(objects(kept_study))
     node.edit = lambda report: without(report, forgotten)
     connect()
     # When
@@ -297,7 +297,7 @@ def test_what_a_report_does_not_name_is_not_committed(
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
     assert "1 object (its report does not name them)" in retrieve["detail"]
     committed = {uid for uid, row in retrieves.objects(retrieve["id"]).items() if row.committed_in}
-    assert committed == objects(one) - {forgotten}
+    assert committed == objects(kept_study) - {forgotten}
 
 
 def without(report: Dataset, uid: str) -> Dataset:
@@ -307,8 +307,8 @@ def without(report: Dataset, uid: str) -> Dataset:
     return report
 
 
-def test_what_a_report_names_beside_what_was_asked_changes_nothing(
-    retrieves: Retrieves, node: CommittingStore, connect: Connect, one
+def test_what_a_report_names_beside_what_was_requested_changes_nothing(
+    retrieves: Retrieves, node: CommittingStore, connect: Connect, kept_study
 ):
     # Given
     def with_strangers(report: Dataset) -> Dataset:
@@ -321,7 +321,7 @@ def test_what_a_report_names_beside_what_was_asked_changes_nothing(
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "commitment")
-    assert set(retrieves.objects(retrieve["id"])) == objects(one)
+    assert set(retrieves.objects(retrieve["id"])) == objects(kept_study)
     assert [(transaction.committed, transaction.failed) for transaction in transactions(retrieves)] == [
         (7, 0)
     ]
@@ -344,7 +344,7 @@ def test_a_report_on_another_transaction_is_not_believed(
     assert node.statuses == [0x0110]
 
 
-def test_what_nobody_can_name_cannot_be_asked_for(retrieves: Retrieves, scripted_pacs, node: CommittingStore):
+def test_what_nobody_can_name_cannot_be_requested(retrieves: Retrieves, scripted_pacs, node: CommittingStore):
     # Given
     nameless = study(series("rdsr_ct", 2))
     pacs = scripted_pacs([nameless], image_level_empty_for=["SR"])
@@ -362,12 +362,12 @@ def test_what_nobody_can_name_cannot_be_asked_for(retrieves: Retrieves, scripted
     assert node.requests == []
 
 
-def test_objects_of_unknown_class_cannot_be_asked_for(
-    retrieves: Retrieves, node: CommittingStore, connect: Connect, one
+def test_objects_of_unknown_class_cannot_be_requested(
+    retrieves: Retrieves, node: CommittingStore, connect: Connect, kept_study
 ):
     # Given
     connect()
-    classless = min(objects(one))
+    classless = min(objects(kept_study))
     with retrieves.system.database.write() as session:
         which = update(QueryObject).where(QueryObject.sop_instance_uid == classless)
         session.execute(which.values(sop_class_uid=None))
@@ -376,7 +376,7 @@ def test_objects_of_unknown_class_cannot_be_asked_for(
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
     assert "1 object (the PACS does not tell their SOP classes" in retrieve["detail"]
-    assert set(node.requests[0].references) == objects(one) - {classless}
+    assert set(node.requests[0].references) == objects(kept_study) - {classless}
 
 
 def test_a_report_after_the_end_changes_nothing(

@@ -60,16 +60,16 @@ def endlessly(message: Callable[[int], bytes]) -> Callable[[socket.socket], None
 )
 def test_a_retrieve_from_a_pacs_that_never_ends_its_moves_ends(retrieves: Retrieves, strange_pacs, message):
     # Given
-    one = study(series("rdsr_ct", 2))
+    kept_study = study(series("rdsr_ct", 2))
     system, pacs = retrieves.system, strange_pacs(endlessly(message))
     system.settings = system.settings.model_copy(update={"dimse_timeout": DIMSE_TIMEOUT_S})
     retrieves.remote = system.add_remote("pacs", "127.0.0.1", pacs.port, "STRANGE")
     retrieves.store = system.add_own_store()
     system.start("store")
     retrieves.start()
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["failure"]) == ("failed", "timed_out")
-    assert {entry["sop_instance_uid"] for entry in retrieve["missing"]} == objects(one)
+    assert {entry["sop_instance_uid"] for entry in retrieve["missing"]} == objects(kept_study)

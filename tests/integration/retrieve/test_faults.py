@@ -14,7 +14,7 @@ from tests.support.services.in_process import free_port
 
 
 @pytest.fixture
-def one():
+def kept_study():
     """A study of two series, with seven objects."""
     return study(series("ct_image", 5), series("ct_image", 2))
 
@@ -23,12 +23,14 @@ def outcome(retrieve: RetrieveJson) -> tuple[str, int, int]:
     return retrieve["status"], retrieve["counts"]["asked"], retrieve["counts"]["arrived"]
 
 
-def test_failed_objects_of_a_warning_are_asked_for_again_alone(retrieves: Retrieves, scripted_pacs, one):
+def test_failed_objects_of_a_warning_are_requested_again_alone(
+    retrieves: Retrieves, scripted_pacs, kept_study
+):
     # Given
-    failing = sorted(objects(one))[:2]
-    pacs = scripted_pacs([one], fail=failing, fail_times=1)
+    failing = sorted(objects(kept_study))[:2]
+    pacs = scripted_pacs([kept_study], fail=failing, fail_times=1)
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -38,11 +40,11 @@ def test_failed_objects_of_a_warning_are_asked_for_again_alone(retrieves: Retrie
     assert (second.level, sorted(second.keys["SOPInstanceUID"])) == ("IMAGE", failing)
 
 
-def test_missing_counters_are_no_error(retrieves: Retrieves, scripted_pacs, one):
+def test_missing_counters_are_no_error(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
-    pacs = scripted_pacs([one], move_counters="absent")
+    pacs = scripted_pacs([kept_study], move_counters="absent")
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -50,11 +52,11 @@ def test_missing_counters_are_no_error(retrieves: Retrieves, scripted_pacs, one)
     assert len(recorded_requests(pacs)) == 1
 
 
-def test_success_of_zero_objects_is_a_failure(retrieves: Retrieves, scripted_pacs, one):
+def test_success_of_zero_objects_is_a_failure(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
-    pacs = scripted_pacs([one], move_nothing=True)
+    pacs = scripted_pacs([kept_study], move_nothing=True)
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -100,11 +102,15 @@ def test_a_destination_that_the_pacs_forgets_in_the_middle_leaves_what_arrived(
     assert len(recorded_requests(pacs)) == 2
 
 
-def test_a_pacs_out_of_resources_is_asked_again_after_a_pause(retrieves: Retrieves, scripted_pacs, one):
+def test_a_pacs_out_of_resources_gets_the_request_again_after_a_pause(
+    retrieves: Retrieves, scripted_pacs, kept_study
+):
     # Given
-    pacs = scripted_pacs([one], faults=[Fault(operation="move", kind="status", status=0xA702, times=2)])
+    pacs = scripted_pacs(
+        [kept_study], faults=[Fault(operation="move", kind="status", status=0xA702, times=2)]
+    )
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -112,11 +118,13 @@ def test_a_pacs_out_of_resources_is_asked_again_after_a_pause(retrieves: Retriev
     assert [request.status for request in recorded_requests(pacs)] == [0xA702, 0xA702, 0]
 
 
-def test_an_abort_in_the_middle_leaves_only_the_rest_to_ask_for(retrieves: Retrieves, scripted_pacs, one):
+def test_an_abort_in_the_middle_leaves_only_the_rest_to_request(
+    retrieves: Retrieves, scripted_pacs, kept_study
+):
     # Given
-    pacs = scripted_pacs([one], faults=[Fault(operation="move", kind="abort", after_responses=3)])
+    pacs = scripted_pacs([kept_study], faults=[Fault(operation="move", kind="abort", after_responses=3)])
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -126,11 +134,11 @@ def test_an_abort_in_the_middle_leaves_only_the_rest_to_ask_for(retrieves: Retri
     assert retrieves.moves(retrieve["id"])[0].error == "aborted"
 
 
-def test_a_silent_pacs_is_left_and_asked_again(retrieves: Retrieves, scripted_pacs, one):
+def test_a_silent_pacs_is_left_and_gets_the_request_again(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
-    pacs = scripted_pacs([one], faults=[Fault(operation="move", kind="never_answer")])
+    pacs = scripted_pacs([kept_study], faults=[Fault(operation="move", kind="never_answer")])
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -138,12 +146,12 @@ def test_a_silent_pacs_is_left_and_asked_again(retrieves: Retrieves, scripted_pa
     assert retrieves.moves(retrieve["id"])[0].error == "timed_out"
 
 
-def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scripted_pacs, one):
+def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
-    lost = min(objects(one))
-    pacs = scripted_pacs([one], never_arrive=[lost])
+    lost = min(objects(kept_study))
+    pacs = scripted_pacs([kept_study], never_arrive=[lost])
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -154,12 +162,14 @@ def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scrip
     assert [request.level for request in recorded_requests(pacs)] == ["SERIES", "IMAGE", "IMAGE"]
 
 
-def test_objects_that_always_fail_end_with_the_words_of_the_pacs(retrieves: Retrieves, scripted_pacs, one):
+def test_objects_that_always_fail_end_with_the_status_of_the_pacs(
+    retrieves: Retrieves, scripted_pacs, kept_study
+):
     # Given
-    failing = min(objects(one))
-    pacs = scripted_pacs([one], fail=[failing])
+    failing = min(objects(kept_study))
+    pacs = scripted_pacs([kept_study], fail=[failing])
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -187,15 +197,15 @@ def test_one_bad_series_does_not_stop_the_others(retrieves: Retrieves, scripted_
 
 
 @pytest.mark.parametrize("treatment", ["refused", "empty", "first_only"])
-def test_lists_that_the_pacs_does_not_take_are_asked_for_one_by_one(
+def test_lists_that_the_pacs_does_not_take_are_requested_one_by_one(
     retrieves: Retrieves, scripted_pacs, treatment
 ):
     # Given
-    one = study(series("ct_image", 10))
-    wanted = sorted(objects(one))[:4]
-    pacs = scripted_pacs([one], move_uid_lists=treatment)
+    kept_study = study(series("ct_image", 10))
+    wanted = sorted(objects(kept_study))[:4]
+    pacs = scripted_pacs([kept_study], move_uid_lists=treatment)
     retrieves.connect(pacs)
-    retrieves.kept([one], only=wanted)
+    retrieves.kept([kept_study], only=wanted)
     # When
     retrieve = retrieves.run()
     # Then
@@ -203,37 +213,37 @@ def test_lists_that_the_pacs_does_not_take_are_asked_for_one_by_one(
     assert {len(request.keys["SOPInstanceUID"]) for request in recorded_requests(pacs)[1:]} == {1}
 
 
-def test_a_pacs_without_the_series_level_is_asked_by_images(retrieves: Retrieves, scripted_pacs):
+def test_a_pacs_without_the_series_level_is_searched_by_images(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = study(series("ct_image", 3))
-    pacs = scripted_pacs([one], move_levels=["STUDY", "IMAGE"])
+    kept_study = study(series("ct_image", 3))
+    pacs = scripted_pacs([kept_study], move_levels=["STUDY", "IMAGE"])
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 3, 3)
 
 
-def test_a_pacs_that_sends_later_is_waited_for(retrieves: Retrieves, scripted_pacs, one):
+def test_a_pacs_that_sends_later_is_waited_for(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
-    pacs = scripted_pacs([one], move_later_s=0.2)
+    pacs = scripted_pacs([kept_study], move_later_s=0.2)
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 7, 7)
 
 
-def test_a_pacs_that_sends_much_later_is_waited_for_without_asking_again(
-    retrieves: Retrieves, scripted_pacs, one
+def test_a_pacs_that_sends_much_later_is_waited_for_without_another_request(
+    retrieves: Retrieves, scripted_pacs, kept_study
 ):
     # Given: it sends after more than a task waits for by itself
     retrieves.grace_s = 20.0
-    pacs = scripted_pacs([one], move_later_s=2.5, store_pause_s=0.3)
+    pacs = scripted_pacs([kept_study], move_later_s=2.5, store_pause_s=0.3)
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -241,13 +251,15 @@ def test_a_pacs_that_sends_much_later_is_waited_for_without_asking_again(
     assert len(recorded_requests(pacs)) == 1
 
 
-def test_what_never_comes_is_asked_for_again_after_the_grace_period(retrieves: Retrieves, scripted_pacs, one):
+def test_what_never_comes_is_requested_again_after_the_grace_period(
+    retrieves: Retrieves, scripted_pacs, kept_study
+):
     # Given
     retrieves.grace_s = 2.0
-    failing, lost = sorted(objects(one))[:2]
-    pacs = scripted_pacs([one], never_arrive=[lost], fail=[failing], fail_times=1)
+    failing, lost = sorted(objects(kept_study))[:2]
+    pacs = scripted_pacs([kept_study], never_arrive=[lost], fail=[failing], fail_times=1)
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then: what the PACS names as failed is not waited for
@@ -256,7 +268,7 @@ def test_what_never_comes_is_asked_for_again_after_the_grace_period(retrieves: R
     assert sorted(names[1:]) == [(failing,), (lost,)]
 
 
-def test_a_series_without_names_of_which_a_part_came_is_asked_for_again(retrieves: Retrieves, scripted_pacs):
+def test_a_series_without_names_of_which_a_part_came_is_requested_again(retrieves: Retrieves, scripted_pacs):
     # Given
     nameless = study(series("rdsr_ct", 3))
     lost = min(objects(nameless))
@@ -272,22 +284,22 @@ def test_a_series_without_names_of_which_a_part_came_is_asked_for_again(retrieve
 
 def test_extra_objects_do_not_count(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = study(series("ct_image", 5))
-    wanted = sorted(objects(one))[:2]
-    pacs = scripted_pacs([one], extra_objects=2, store_twice=True)
+    kept_study = study(series("ct_image", 5))
+    wanted = sorted(objects(kept_study))[:2]
+    pacs = scripted_pacs([kept_study], extra_objects=2, store_twice=True)
     retrieves.connect(pacs)
-    retrieves.kept([one], only=wanted)
+    retrieves.kept([kept_study], only=wanted)
     # When
     retrieve = retrieves.run()
     # Then
     assert outcome(retrieve) == ("completed", 2, 2)
 
 
-def test_a_permanent_rejection_ends_the_job(retrieves: Retrieves, scripted_pacs, one):
+def test_a_permanent_rejection_ends_the_job(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
-    pacs = scripted_pacs([one], reject_associations="calling_ae_title_not_recognized")
+    pacs = scripted_pacs([kept_study], reject_associations="calling_ae_title_not_recognized")
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -295,17 +307,17 @@ def test_a_permanent_rejection_ends_the_job(retrieves: Retrieves, scripted_pacs,
     assert len(retrieve["missing"]) == 7
 
 
-def test_a_pacs_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, one):
+def test_a_pacs_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
     port = free_port()
-    pacs = scripted_pacs([one], port=port)
+    pacs = scripted_pacs([kept_study], port=port)
     pacs.stop()
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     job_id = retrieves.order()
     retrieves.system.wait_for_event(Progress)
-    again = scripted_pacs([one], port=port, destinations=pacs.destinations)
+    again = scripted_pacs([kept_study], port=port, destinations=pacs.destinations)
     retrieves.system.wait_for_end(job_id)
     # Then
     assert outcome(retrieves.system.retrieve_json(job_id)) == ("completed", 7, 7)
@@ -314,11 +326,11 @@ def test_a_pacs_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, 
 
 def test_a_series_of_unknown_size_cut_off_each_time_is_incomplete(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = study(series("rdsr_ct", 3))
+    kept_study = study(series("rdsr_ct", 3))
     fault = Fault(operation="move", kind="abort", after_responses=2, always=True)
-    pacs = scripted_pacs([one], image_level_empty_for=["SR"], faults=[fault])
+    pacs = scripted_pacs([kept_study], image_level_empty_for=["SR"], faults=[fault])
     retrieves.connect(pacs)
-    retrieves.kept([one], named=False, counted=False)
+    retrieves.kept([kept_study], named=False, counted=False)
     # When
     retrieve = retrieves.run()
     # Then
@@ -330,10 +342,10 @@ def test_a_series_of_unknown_size_cut_off_each_time_is_incomplete(retrieves: Ret
 
 def test_receipts_count_while_the_move_is_under_way(retrieves: Retrieves, scripted_pacs):
     # Given: a PACS that takes three seconds for one C-MOVE and tells nothing meanwhile
-    one = study(series("ct_image", 6))
-    pacs = scripted_pacs([one], store_pause_s=0.5, move_pending=False)
+    kept_study = study(series("ct_image", 6))
+    pacs = scripted_pacs([kept_study], store_pause_s=0.5, move_pending=False)
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -346,11 +358,13 @@ def test_receipts_count_while_the_move_is_under_way(retrieves: Retrieves, script
     assert len({row.arrived_at for row in retrieves.objects(retrieve["id"]).values()}) > 1
 
 
-def test_a_full_disk_of_our_own_store_is_not_blamed_on_the_pacs(retrieves: Retrieves, scripted_pacs, one):
+def test_a_full_disk_of_our_own_store_is_not_blamed_on_the_pacs(
+    retrieves: Retrieves, scripted_pacs, kept_study
+):
     # Given
-    pacs = scripted_pacs([one], move_refused_with=0xA702)
+    pacs = scripted_pacs([kept_study], move_refused_with=0xA702)
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     state = StoreState(problem="3 MiB are free on the disk of the objects")
     heartbeat = WorkerHeartbeat(service="store", worker="store-1", store=state)
     retrieves.system.publisher.event(heartbeat, "worker")

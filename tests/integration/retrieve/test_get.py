@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def one():
+def kept_study():
     """A study of two series, with seven objects."""
     return study(series("ct_image", 5), series("rdsr_ct", 2))
 
@@ -38,50 +38,52 @@ def plain(retrieves: Retrieves, store: StoreScp) -> Node:
     return retrieves.system.add_store("plain", "127.0.0.1", store.port, store.ae_title)
 
 
-def test_objects_go_to_our_store_which_the_pacs_does_not_know(retrieves: Retrieves, scripted_pacs, one):
+def test_objects_go_to_our_store_which_the_pacs_does_not_know(
+    retrieves: Retrieves, scripted_pacs, kept_study
+):
     # Given
-    pacs = scripted_pacs([one])
+    pacs = scripted_pacs([kept_study])
     connect(retrieves, pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
-    assert set(retrieves.objects(retrieve["id"])) == objects(one)
+    assert set(retrieves.objects(retrieve["id"])) == objects(kept_study)
     assert [request.level for request in recorded_requests(pacs, "get")] == ["SERIES"]
     assert not recorded_requests(pacs)
 
 
-def test_the_answers_of_another_store_are_the_receipts(
-    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, one
+def test_the_responses_of_another_store_are_the_receipts(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, kept_study
 ):
     # Given
-    pacs = scripted_pacs([one])
+    pacs = scripted_pacs([kept_study])
     connect(retrieves, pacs, plain(retrieves, store_scp))
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
     assert retrieve["counts"]["arrived"] == 7
-    assert store_scp.uids == objects(one)
+    assert store_scp.uids == objects(kept_study)
 
 
-def test_an_object_that_the_store_refuses_is_asked_for_again_and_then_named(
-    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, one
+def test_an_object_that_the_store_refuses_is_requested_again_and_then_named(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, kept_study
 ):
     # Given
-    pacs = scripted_pacs([one])
+    pacs = scripted_pacs([kept_study])
     connect(retrieves, pacs, plain(retrieves, store_scp))
-    refused = min(objects(one))
+    refused = min(objects(kept_study))
     store_scp.status_for = lambda uid: 0xA700 if uid == refused else 0x0000
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("incomplete", 6)
     assert [row["sop_instance_uid"] for row in retrieve["missing"]] == [refused]
-    assert store_scp.uids == objects(one) - {refused}
+    assert store_scp.uids == objects(kept_study) - {refused}
 
 
 @pytest.mark.parametrize(
@@ -94,11 +96,13 @@ def test_an_object_that_the_store_refuses_is_asked_for_again_and_then_named(
     ],
     ids=lambda fault: fault.kind,
 )
-def test_what_is_left_after_a_failure_is_asked_for_again(retrieves: Retrieves, scripted_pacs, one, fault):
+def test_what_is_left_after_a_failure_is_requested_again(
+    retrieves: Retrieves, scripted_pacs, kept_study, fault
+):
     # Given
-    pacs = scripted_pacs([one], faults=[fault])
+    pacs = scripted_pacs([kept_study], faults=[fault])
     connect(retrieves, pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -106,12 +110,14 @@ def test_what_is_left_after_a_failure_is_asked_for_again(retrieves: Retrieves, s
     assert pacs.witness.objects_sent <= 8
 
 
-def test_objects_that_never_come_stand_in_the_ledger(retrieves: Retrieves, scripted_pacs, store_scp, one):
+def test_objects_that_never_come_stand_in_the_ledger(
+    retrieves: Retrieves, scripted_pacs, store_scp, kept_study
+):
     # Given
-    lost = min(objects(one))
-    pacs = scripted_pacs([one], never_arrive=[lost])
+    lost = min(objects(kept_study))
+    pacs = scripted_pacs([kept_study], never_arrive=[lost])
     connect(retrieves, pacs, plain(retrieves, store_scp))
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -146,7 +152,7 @@ def half_a_pacs():
     ids=["no_c_get", "no_role"],
 )
 def test_a_pacs_that_cannot_be_fetched_from_is_named_at_once(
-    retrieves: Retrieves, half_a_pacs, one, offered, problem
+    retrieves: Retrieves, half_a_pacs, kept_study, offered, problem
 ):
     # Given
     system = retrieves.system
@@ -156,7 +162,7 @@ def test_a_pacs_that_cannot_be_fetched_from_is_named_at_once(
     with system.database.write() as session:
         session.get_one(Node, retrieves.remote.id).retrieve_by = "get"
     retrieves.start()
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -165,10 +171,10 @@ def test_a_pacs_that_cannot_be_fetched_from_is_named_at_once(
     assert {row["reason"] for row in retrieve["missing"]} == {"context_not_accepted"}
 
 
-def test_what_the_query_named_is_what_is_negotiated(retrieves: Retrieves, scripted_pacs, one):
+def test_what_the_query_named_is_what_is_negotiated(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
-    connect(retrieves, scripted_pacs([one]))
-    retrieves.kept([one])
+    connect(retrieves, scripted_pacs([kept_study]))
+    retrieves.kept([kept_study])
     with retrieves.system.database.write() as session:
         session.query(QueryObject).update({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.2"})
         session.query(QueryObject).limit(1).one().sop_class_uid = "not a class"
@@ -199,12 +205,12 @@ def test_cancelling_ends_the_get_and_keeps_what_arrived(retrieves: Retrieves, sc
     assert sent < 40
 
 
-def test_one_bad_series_does_not_stop_the_others(retrieves: Retrieves, scripted_pacs, one):
+def test_one_bad_series_does_not_stop_the_others(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
-    bad = one.series[0]
+    bad = kept_study.series[0]
     fault = Fault(operation="get", kind="status", status=0xC001, uid=bad.series_instance_uid, always=True)
-    connect(retrieves, scripted_pacs([one], faults=[fault]))
-    retrieves.kept([one])
+    connect(retrieves, scripted_pacs([kept_study], faults=[fault]))
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -212,13 +218,13 @@ def test_one_bad_series_does_not_stop_the_others(retrieves: Retrieves, scripted_
     assert {row["series_instance_uid"] for row in retrieve["missing"]} == {bad.series_instance_uid}
 
 
-def test_a_store_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, one):
+def test_a_store_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs, kept_study):
     # Given
     store = StoreScp()
     store.port = free_port()
-    pacs = scripted_pacs([one])
+    pacs = scripted_pacs([kept_study])
     connect(retrieves, pacs, plain(retrieves, store))
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     job_id = retrieves.order()
     retrieves.system.wait_for_event(Progress)
@@ -227,7 +233,7 @@ def test_a_store_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs,
     store.stop()
     # Then
     assert retrieves.system.status(job_id) == "completed"
-    assert store.uids == objects(one)
+    assert store.uids == objects(kept_study)
 
 
 def test_a_series_without_names_is_named_by_what_comes(retrieves: Retrieves, scripted_pacs, store_scp):

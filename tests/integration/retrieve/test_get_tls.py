@@ -34,19 +34,19 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture
-def one():
+def kept_study():
     """A study of two series, with seven objects."""
     return study(series("ct_image", 5), series("rdsr_ct", 2))
 
 
 @pytest.fixture
-def tls_pacs(scripted_pacs, files, one):
+def tls_pacs(scripted_pacs, files, kept_study):
     """A PACS that speaks TLS only, and asks for our certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files["pacs"])
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(files["store"][0])
-    return scripted_pacs([one], ssl_context=context)
+    return scripted_pacs([kept_study], ssl_context=context)
 
 
 @pytest.fixture
@@ -60,7 +60,9 @@ def secure_system(make_system, test_settings: Settings, sqlite_database, files) 
     return made
 
 
-def test_objects_that_are_fetched_over_tls_arrive_over_tls(secure_system, tls_pacs, files, one, monkeypatch):
+def test_objects_that_are_fetched_over_tls_arrive_over_tls(
+    secure_system, tls_pacs, files, kept_study, monkeypatch
+):
     # Given
     tls = PeerTls(files["pacs"][0], *files["store"])
 
@@ -74,7 +76,7 @@ def test_objects_that_are_fetched_over_tls_arrive_over_tls(secure_system, tls_pa
     tls_pacs.destinations.clear()
     with secure_system.database.write() as session:
         session.get_one(Node, retrieves.remote.id).retrieve_by = "get"
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     try:
         retrieve = retrieves.run()
@@ -84,7 +86,7 @@ def test_objects_that_are_fetched_over_tls_arrive_over_tls(secure_system, tls_pa
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
     assert retrieve["counts"]["arrived"] == 7
     stored = {path.stem for path in secure_system.settings.objects_dir.glob("*/*/*.dcm")}
-    assert stored == objects(one)
+    assert stored == objects(kept_study)
     assert [request.level for request in recorded_requests(tls_pacs, "get")] == ["SERIES"]
 
 
@@ -100,7 +102,7 @@ def test_nothing_is_fetched_from_a_pacs_that_is_not_the_one_that_is_known(secure
     assert recorded_requests(tls_pacs, "get") == []
 
 
-def test_a_store_whose_certificate_is_not_ours_gets_nothing(secure_system, tls_pacs, files, one):
+def test_a_store_whose_certificate_is_not_ours_gets_nothing(secure_system, tls_pacs, files, kept_study):
     # Given
     secure_system.start("store")
     timeouts = timeouts_of(secure_system.settings)
@@ -113,7 +115,9 @@ def test_a_store_whose_certificate_is_not_ours_gets_nothing(secure_system, tls_p
     )
     store = replace(own_store_of(secure_system.settings), tls=PeerTls(files["other"][0], *files["store"]))
     association = open_get_association(peer, ["1.2.840.10008.5.1.4.1.1.2"], timeouts)
-    identifier = move_identifier("SERIES", [one.study_instance_uid], [one.series[0].series_instance_uid])
+    identifier = move_identifier(
+        "SERIES", [kept_study.study_instance_uid], [kept_study.series[0].series_instance_uid]
+    )
     # When
     with pytest.raises(PeerError):
         association.c_get(identifier, store, timeouts)

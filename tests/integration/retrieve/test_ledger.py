@@ -72,7 +72,7 @@ def stored(uid: str, **columns) -> StoredObject:
 LOST = {"state": "missing", "reason": "not_arrived", "detail": "status 0x0000; completed 1"}
 
 
-def test_a_retrieve_with_nothing_to_ask_for_is_completed(database, work):
+def test_a_retrieve_with_nothing_to_request_is_completed(database, work):
     assert drained(database, work).status == "completed"
 
 
@@ -86,7 +86,7 @@ def test_a_retrieve_of_which_something_is_missing_is_incomplete(database, work):
     assert drained(database, work).status == "incomplete"
 
 
-def test_a_retrieve_of_which_nothing_arrived_has_failed_and_says_why(database, work):
+def test_a_retrieve_of_which_nothing_arrived_has_failed_with_its_reason(database, work):
     # Given
     expect(database, an_expected("1", "1.1", "1.1.2", **LOST))
     # When
@@ -128,7 +128,7 @@ def test_a_part_of_a_series_without_names_leaves_the_rest_missing(database, work
     assert (counts["asked"], counts["arrived"], counts["missing"], counts["left"]) == (3, 1, 2, 0)
 
 
-def test_what_nobody_asked_for_is_not_left_open(database, work):
+def test_what_nobody_requested_is_not_left_open(database, work):
     # Given
     expect(database, an_expected("1", "1.1", "1.1.1"), an_expected("1", "1.1", "1.1.2", state="expected"))
     # When
@@ -196,7 +196,7 @@ def test_a_silent_series_is_given_up_alone_where_others_arrive(database, work):
     assert task.payload["round"] == 2
 
 
-def test_what_cannot_be_asked_for_more_simply_is_lost(database, work):
+def test_what_cannot_be_requested_more_simply_is_lost(database, work):
     # Given
     arrived = an_expected("1", "1.2", "1.2.1", arrived_at=NOW)
     expect(database, arrived, an_expected("1", "1.1", "1.1.1", state="expected"))
@@ -348,7 +348,7 @@ def test_the_ledger_is_planned_page_by_page(database, work):
     assert expect == [("9", "9.1")]
 
 
-def test_a_query_may_be_asked_for_known_objects_too(database, work):
+def test_a_query_may_request_known_objects_too(database, work):
     with database.write() as session:
         session.get_one(Query, "query-1").criteria = {"types": ["CT"], "ignore_known": False}
     with database.read() as session:

@@ -24,10 +24,10 @@ from tests.support.waiting import wait_until
 @pytest.fixture
 def ready(retrieves: Retrieves, scripted_pacs):
     """A retrieve service whose PACS holds one study of 40 images."""
-    one = study(series("ct_image", 40))
-    pacs = scripted_pacs([one])
+    kept_study = study(series("ct_image", 40))
+    pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs)
-    return retrieves, pacs, one
+    return retrieves, pacs, kept_study
 
 
 def refused(retrieves: Retrieves, **fields: Any) -> str:
@@ -46,8 +46,8 @@ def test_an_unknown_query_is_refused(ready):
 @pytest.mark.parametrize("status", ["queued", "running", "failed"])
 def test_a_query_that_has_no_result_is_refused(ready, status):
     # Given
-    retrieves, _, one = ready
-    retrieves.kept([one], status=status)
+    retrieves, _, kept_study = ready
+    retrieves.kept([kept_study], status=status)
     # Then
     assert refused(retrieves) == "data.query_id"
 
@@ -68,16 +68,16 @@ def test_a_query_that_kept_nothing_is_refused(ready):
 )
 def test_a_selection_that_holds_nothing_is_refused(ready, fields, field):
     # Given
-    retrieves, _, one = ready
-    retrieves.kept([one])
+    retrieves, _, kept_study = ready
+    retrieves.kept([kept_study])
     # Then
     assert refused(retrieves, **fields) == field
 
 
 def test_a_query_of_a_removed_node_is_refused(ready):
     # Given
-    retrieves, _, one = ready
-    retrieves.kept([one])
+    retrieves, _, kept_study = ready
+    retrieves.kept([kept_study])
     with retrieves.system.database.write() as session:
         remove_node(session, session.merge(retrieves.remote), utc_now())
     # Then
@@ -87,17 +87,17 @@ def test_a_query_of_a_removed_node_is_refused(ready):
 @pytest.mark.parametrize("status", ["incomplete", "cancelled"])
 def test_what_an_unfinished_query_kept_can_be_retrieved(ready, status):
     # Given
-    retrieves, _, one = ready
-    retrieves.kept([one], status=status)
+    retrieves, _, kept_study = ready
+    retrieves.kept([kept_study], status=status)
     # Then
     assert retrieves.run()["status"] == "completed"
 
 
 def test_cancelling_ends_the_move_and_keeps_what_arrived(ready):
     # Given
-    retrieves, pacs, one = ready
+    retrieves, pacs, kept_study = ready
     pacs.change(store_pause_s=0.2)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     job_id = retrieves.order()
     wait_until(lambda: pacs.witness.objects_sent >= 2)
     # When
@@ -135,9 +135,7 @@ def test_a_pacs_that_sends_fast_is_cancelled_too(retrieves: Retrieves, scripted_
 
 
 @pytest.mark.parametrize("by", ["move", "get"])
-def test_a_pacs_that_says_for_ever_that_it_is_at_work_is_left(
-    retrieves: Retrieves, scripted_pacs, monkeypatch, by
-):
+def test_a_pacs_that_is_pending_for_ever_is_left(retrieves: Retrieves, scripted_pacs, monkeypatch, by):
     # Given: pending answers whose counters stand still
     def for_ever(mover: MoveScp, objects, sub_operations, counters) -> int:
         for _ in range(200):
@@ -147,11 +145,11 @@ def test_a_pacs_that_says_for_ever_that_it_is_at_work_is_left(
 
     monkeypatch.setattr(MoveScp, "_perform_all", for_ever)
     monkeypatch.setattr(sub_operations, "STALLED_S", 0.4)
-    one = study(series("ct_image", 1))
-    retrieves.connect(scripted_pacs([one]))
+    kept_study = study(series("ct_image", 1))
+    retrieves.connect(scripted_pacs([kept_study]))
     with retrieves.system.database.write() as session:
         session.get_one(Node, retrieves.remote.id).retrieve_by = by
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -161,8 +159,8 @@ def test_a_pacs_that_says_for_ever_that_it_is_at_work_is_left(
 
 def test_cancelling_an_unknown_job_is_left_to_others(ready):
     # Given
-    retrieves, _, one = ready
-    retrieves.kept([one])
+    retrieves, _, kept_study = ready
+    retrieves.kept([kept_study])
     # When
     retrieves.system.command(CancelJob(job_id="nothing"))
     retrieves.run()
@@ -170,11 +168,11 @@ def test_cancelling_an_unknown_job_is_left_to_others(ready):
     assert not retrieves.system.published(Rejected)
 
 
-def test_progress_is_told_while_a_move_runs(ready):
+def test_progress_is_published_while_a_move_runs(ready):
     # Given
-    retrieves, pacs, one = ready
+    retrieves, pacs, kept_study = ready
     pacs.change(store_pause_s=0.05)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieves.run()
     # Then
@@ -184,8 +182,8 @@ def test_progress_is_told_while_a_move_runs(ready):
 
 def test_a_task_that_is_taken_from_its_worker_counts_once(ready):
     # Given: a worker that lost its lease in the middle of a move
-    retrieves, pacs, one = ready
-    retrieves.kept([one])
+    retrieves, pacs, kept_study = ready
+    retrieves.kept([kept_study])
     pacs.change(store_pause_s=0.1)
     job_id = retrieves.order()
     wait_until(lambda: pacs.witness.objects_sent >= 5)
@@ -211,9 +209,9 @@ def test_a_task_that_is_taken_from_its_worker_counts_once(ready):
 
 def test_a_stop_in_the_middle_hands_the_work_back(ready):
     # Given
-    retrieves, pacs, one = ready
+    retrieves, pacs, kept_study = ready
     pacs.change(store_pause_s=0.5)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     job_id = retrieves.order()
     wait_until(lambda: pacs.witness.objects_sent >= 2)
     # When

@@ -23,19 +23,19 @@ def archive():
 
 
 @pytest.fixture
-def one():
+def kept_study():
     """A study of two series, with seven objects."""
     return study(series("ct_image", 5), series("ct_image", 2))
 
 
-def test_a_store_that_answers_is_asked_what_arrived(
-    retrieves: Retrieves, scripted_pacs, archive: QueryableStore, one
+def test_a_store_with_c_find_is_searched_for_what_arrived(
+    retrieves: Retrieves, scripted_pacs, archive: QueryableStore, kept_study
 ):
     # Given
-    lost = min(objects(one))
-    pacs = scripted_pacs([one], never_arrive=[lost])
+    lost = min(objects(kept_study))
+    pacs = scripted_pacs([kept_study], never_arrive=[lost])
     retrieves.connect(pacs, retrieves.system.add_store("archive", "127.0.0.1", archive.port, "ARCHIVE"))
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -49,40 +49,40 @@ def test_a_series_without_names_is_named_by_the_store(
     retrieves: Retrieves, scripted_pacs, archive: QueryableStore
 ):
     # Given
-    one = study(series("rdsr_ct", 2))
-    pacs = scripted_pacs([one], image_level_empty_for=["SR"])
+    kept_study = study(series("rdsr_ct", 2))
+    pacs = scripted_pacs([kept_study], image_level_empty_for=["SR"])
     retrieves.connect(pacs, retrieves.system.add_store("archive", "127.0.0.1", archive.port, "ARCHIVE"))
-    retrieves.kept([one], named=False)
+    retrieves.kept([kept_study], named=False)
     # When
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 2)
-    assert set(retrieves.objects(retrieve["id"])) == objects(one)
+    assert set(retrieves.objects(retrieve["id"])) == objects(kept_study)
 
 
-def test_a_store_that_does_not_answer_leaves_the_word_of_the_pacs(
-    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, one
+def test_a_store_that_does_not_respond_leaves_the_counts_of_the_pacs(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, kept_study
 ):
     # Given
-    pacs = scripted_pacs([one])
+    pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs, retrieves.system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 7)
     assert retrieve["verification"] == "reported"
-    assert store_scp.uids == objects(one)
+    assert store_scp.uids == objects(kept_study)
 
 
-def test_what_the_pacs_says_it_failed_to_send_did_not_arrive(
-    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, one
+def test_what_the_pacs_reports_as_failed_did_not_arrive(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, kept_study
 ):
     # Given
-    failing = min(objects(one))
-    pacs = scripted_pacs([one], fail=[failing], move_failed_list=False)
+    failing = min(objects(kept_study))
+    pacs = scripted_pacs([kept_study], fail=[failing], move_failed_list=False)
     retrieves.connect(pacs, retrieves.system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -91,14 +91,14 @@ def test_what_the_pacs_says_it_failed_to_send_did_not_arrive(
     assert retrieve["verification"] == "reported"
 
 
-def test_the_word_of_the_pacs_for_a_series_without_names(
+def test_the_counts_of_the_pacs_for_a_series_without_names(
     retrieves: Retrieves, scripted_pacs, store_scp: StoreScp
 ):
     # Given
-    one = study(series("rdsr_ct", 2))
-    pacs = scripted_pacs([one], image_level_empty_for=["SR"])
+    kept_study = study(series("rdsr_ct", 2))
+    pacs = scripted_pacs([kept_study], image_level_empty_for=["SR"])
     retrieves.connect(pacs, retrieves.system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
-    retrieves.kept([one], named=False)
+    retrieves.kept([kept_study], named=False)
     # When
     retrieve = retrieves.run()
     # Then
@@ -111,21 +111,21 @@ def test_the_word_of_the_pacs_for_a_series_without_names(
 
 @pytest.mark.parametrize("by_event", [False, True], ids=["registered", "announced"])
 def test_objects_that_another_store_makes_known_are_receipts(
-    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, one, by_event
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, kept_study, by_event
 ):
     # Given: another store that tells of each object at once
     system = retrieves.system
-    pacs = scripted_pacs([one])
+    pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs, system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
     system.start("store")
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     references = {
         instance.sop_instance_uid: ObjectReference(
-            study_instance_uid=one.study_instance_uid,
+            study_instance_uid=kept_study.study_instance_uid,
             series_instance_uid=member.series_instance_uid,
             sop_instance_uid=instance.sop_instance_uid,
         )
-        for member in one.series
+        for member in kept_study.series
         for instance in member.instances
     }
 
@@ -150,12 +150,12 @@ def test_what_the_pacs_reported_once_stands_though_nobody_knows_which(
     retrieves: Retrieves, scripted_pacs, store_scp: StoreScp
 ):
     # Given: three of four are sent, without a list of the failed one, and each alone is refused
-    one = study(series("ct_image", 4))
-    failing = min(objects(one))
+    kept_study = study(series("ct_image", 4))
+    failing = min(objects(kept_study))
     refusal = Fault(operation="move", kind="status", status=0xC001, level="IMAGE", always=True)
-    pacs = scripted_pacs([one], fail=[failing], move_failed_list=False, faults=[refusal])
+    pacs = scripted_pacs([kept_study], fail=[failing], move_failed_list=False, faults=[refusal])
     retrieves.connect(pacs, retrieves.system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     retrieve = retrieves.run()
     # Then
@@ -171,17 +171,17 @@ def test_receipts_that_follow_the_end_of_the_move_are_receipts(
     # Given: another store that makes each object known a moment after its response
     system = retrieves.system
     retrieves.grace_s = 1.0
-    one = study(series("ct_image", instances))
-    pacs = scripted_pacs([one])
+    kept_study = study(series("ct_image", instances))
+    pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs, system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
     system.start("store")
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     timers: list[threading.Timer] = []
 
     def publish(uid: str) -> None:
         stored = StoredObject(
-            study_instance_uid=one.study_instance_uid,
-            series_instance_uid=one.series[0].series_instance_uid,
+            study_instance_uid=kept_study.study_instance_uid,
+            series_instance_uid=kept_study.series[0].series_instance_uid,
             sop_instance_uid=uid,
         )
         system.publisher.event(ObjectsStored(store_ae_title="STORE", objects=[stored]), "objects")

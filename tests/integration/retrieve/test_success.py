@@ -41,11 +41,11 @@ def test_whole_series_come_by_one_move_for_each_study(retrieves: Retrieves, scri
 
 def test_single_objects_come_in_a_list_and_nothing_beside_them(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = study(series("ct_image", 10))
-    wanted = sorted(objects(one))[2:5]
-    pacs = scripted_pacs([one])
+    kept_study = study(series("ct_image", 10))
+    wanted = sorted(objects(kept_study))[2:5]
+    pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs)
-    retrieves.kept([one], only=wanted)
+    retrieves.kept([kept_study], only=wanted)
     # When
     retrieve = retrieves.run()
     # Then
@@ -57,36 +57,38 @@ def test_single_objects_come_in_a_list_and_nothing_beside_them(retrieves: Retrie
 
 def test_series_without_known_names_are_named_before_the_move(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = mg_study()
-    pacs = scripted_pacs([one])
+    kept_study = mg_study()
+    pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs)
-    retrieves.kept([one], named=False)
+    retrieves.kept([kept_study], named=False)
     # When
     retrieve = retrieves.run()
     # Then
     assert retrieve["status"] == "completed"
-    assert [request.level for request in recorded_requests(pacs, "find")] == ["IMAGE"] * len(one.series)
-    assert set(retrieves.objects(retrieve["id"])) == objects(one)
-    assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(objects(one))
+    assert [request.level for request in recorded_requests(pacs, "find")] == ["IMAGE"] * len(
+        kept_study.series
+    )
+    assert set(retrieves.objects(retrieve["id"])) == objects(kept_study)
+    assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(objects(kept_study))
 
 
 def test_a_series_that_nobody_can_name_counts_by_what_arrives(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = study(series("rdsr_ct", 2))
-    pacs = scripted_pacs([one], image_level_empty_for=["SR"])
+    kept_study = study(series("rdsr_ct", 2))
+    pacs = scripted_pacs([kept_study], image_level_empty_for=["SR"])
     retrieves.connect(pacs)
-    retrieves.kept([one], named=False, counted=False)
+    retrieves.kept([kept_study], named=False, counted=False)
     # When
     first = retrieves.run()
     second = retrieves.run()
     # Then
     assert (first["status"], first["counts"]["asked"], first["counts"]["arrived"]) == ("completed", 2, 2)
-    assert set(retrieves.objects(first["id"])) == objects(one)
+    assert set(retrieves.objects(first["id"])) == objects(kept_study)
     assert (second["status"], second["counts"]["asked"]) == ("completed", 0)
     assert len(recorded_requests(pacs)) == 1
 
 
-def test_a_second_retrieve_of_what_arrived_completes_without_asking(retrieves: Retrieves, scripted_pacs):
+def test_a_second_retrieve_of_what_arrived_completes_without_a_request(retrieves: Retrieves, scripted_pacs):
     # Given
     studies = [ct_study(), mg_study()]
     pacs = scripted_pacs(studies)
@@ -101,13 +103,13 @@ def test_a_second_retrieve_of_what_arrived_completes_without_asking(retrieves: R
     assert len(pacs.witness.requests) == before
 
 
-def test_a_second_retrieve_asks_only_for_what_has_not_arrived(retrieves: Retrieves, scripted_pacs):
+def test_a_second_retrieve_requests_only_what_has_not_arrived(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = study(series("ct_image", 6))
-    lost = sorted(objects(one))[4:]
-    pacs = scripted_pacs([one], never_arrive=lost)
+    kept_study = study(series("ct_image", 6))
+    lost = sorted(objects(kept_study))[4:]
+    pacs = scripted_pacs([kept_study], never_arrive=lost)
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     first = retrieves.run()
     pacs.change(never_arrive=[])
     before = len(recorded_requests(pacs))
@@ -122,22 +124,22 @@ def test_a_second_retrieve_asks_only_for_what_has_not_arrived(retrieves: Retriev
     assert {uid for uids in requests for uid in uids} == set(lost)
 
 
-def test_known_objects_are_asked_for_where_the_query_says_so(retrieves: Retrieves, scripted_pacs):
+def test_known_objects_are_requested_where_the_query_wants_them(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = ct_study()
-    pacs = scripted_pacs([one])
+    kept_study = ct_study()
+    pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs)
-    retrieves.kept([one], job_id="first")
-    retrieves.kept([one], job_id="second", criteria={"types": ["CT"], "ignore_known": False})
+    retrieves.kept([kept_study], job_id="first")
+    retrieves.kept([kept_study], job_id="second", criteria={"types": ["CT"], "ignore_known": False})
     retrieves.run("first")
     # When
     again = retrieves.run("second")
     # Then
-    assert (again["status"], again["counts"]["asked"]) == ("completed", len(objects(one)))
-    assert pacs.witness.objects_sent == 2 * len(objects(one))
+    assert (again["status"], again["counts"]["asked"]) == ("completed", len(objects(kept_study)))
+    assert pacs.witness.objects_sent == 2 * len(objects(kept_study))
 
 
-def test_a_selection_limits_what_is_asked_for(retrieves: Retrieves, scripted_pacs):
+def test_a_selection_limits_what_is_requested(retrieves: Retrieves, scripted_pacs):
     # Given
     chosen, other = ct_study(), ct_study()
     pacs = scripted_pacs([chosen, other])
@@ -169,27 +171,27 @@ def test_many_studies_are_shared_by_two_services(retrieves_on_each_database: Ret
 
 def test_the_same_command_twice_is_one_retrieve(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = ct_study()
-    pacs = scripted_pacs([one])
+    kept_study = ct_study()
+    pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs)
-    retrieves.kept([one])
+    retrieves.kept([kept_study])
     # When
     job_id = retrieves.order(job_id="retrieve-1")
     retrieves.order(job_id="retrieve-1")
     retrieves.system.wait_for_end(job_id)
     # Then
-    assert retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == len(objects(one))
+    assert retrieves.system.retrieve_json(job_id)["counts"]["arrived"] == len(objects(kept_study))
     assert len(recorded_requests(pacs)) == 1
     assert {event.job_id for event in retrieves.system.published(Accepted)} == {"retrieve-1"}
 
 
 def test_a_query_with_its_retrieve_brings_what_it_kept(retrieves: Retrieves, scripted_pacs):
     # Given
-    one = ct_study(with_rdsr=True)
-    pacs = scripted_pacs([one])
+    kept_study = ct_study(with_rdsr=True)
+    pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs)
     retrieves.system.start("query")
-    day = str(one.date)
+    day = str(kept_study.date)
     # When
     query = retrieves.system.finished_query(
         {"types": ["CT"], "date_from": day, "date_until": day}, retrieve=True
@@ -198,16 +200,16 @@ def test_a_query_with_its_retrieve_brings_what_it_kept(retrieves: Retrieves, scr
     # Then
     retrieve = retrieves.system.retrieve_json(f"{query['id']}-r")
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 1)
-    assert set(retrieves.objects(retrieve["id"])) == objects(one, content="rdsr_ct")
+    assert set(retrieves.objects(retrieve["id"])) == objects(kept_study, content="rdsr_ct")
 
 
 def test_what_a_failed_query_kept_can_be_retrieved(retrieves: Retrieves, scripted_pacs):
     # Given: a query that a version before this one ended as failed though it kept a study
-    one = mg_study()
-    retrieves.connect(scripted_pacs([one]))
-    retrieves.kept([one], status="failed", studies_kept=1)
+    kept_study = mg_study()
+    retrieves.connect(scripted_pacs([kept_study]))
+    retrieves.kept([kept_study], status="failed", studies_kept=1)
     # When
     retrieve = retrieves.run()
     # Then
     assert retrieve["status"] == "completed"
-    assert set(retrieves.objects(retrieve["id"])) == objects(one)
+    assert set(retrieves.objects(retrieve["id"])) == objects(kept_study)

@@ -74,7 +74,7 @@ def pdu_types(received: bytes) -> list[int]:
     return types
 
 
-def test_a_thousand_idle_associations_are_served_or_told_and_leave_nothing(tmp_path):
+def test_a_thousand_idle_associations_are_served_or_rejected_and_leave_nothing(tmp_path):
     # Given
     with running_store(tmp_path / "data") as store, ExitStack() as senders:
         before = handles()
@@ -99,7 +99,7 @@ def test_a_thousand_idle_associations_are_served_or_told_and_leave_nothing(tmp_p
         assert store.send(made_object(2)) == [0]
 
 
-def test_idle_connections_that_never_ask_for_an_association_do_not_shut_others_out(tmp_path):
+def test_idle_connections_that_never_request_an_association_do_not_shut_others_out(tmp_path):
     # Given more of them than there may be associations
     with running_store(tmp_path / "data") as store, ExitStack() as connections:
         with store.scu(CT_EXPLICIT, ECHO) as friend:
@@ -188,7 +188,7 @@ def test_an_element_of_a_gigabyte_in_a_data_set_is_refused_and_the_association_g
 
 @given(data=st.binary(max_size=200), kind=st.integers(0, 255))
 @bounded
-def test_whatever_comes_first_is_answered_with_whole_pdus_and_an_end(store, data, kind):
+def test_whatever_comes_first_gets_whole_pdus_and_an_end(store, data, kind):
     # Given / When
     received = exchanged(store, pdu(kind, data))
     # Then
@@ -203,8 +203,8 @@ def test_whatever_comes_first_is_answered_with_whole_pdus_and_an_end(store, data
 @bounded
 def test_a_changed_byte_anywhere_harms_only_its_own_association(store, position, value, cut):
     # Given a request for an association and an object, as one stream of bytes
-    one = made_object(77, size_bytes=200)
-    stream = bytearray(conversation(one))
+    dicom_object = made_object(77, size_bytes=200)
+    stream = bytearray(conversation(dicom_object))
     stream[position % len(stream)] = value
     # When
     received = exchanged(store, bytes(stream[: None if cut is None else cut % len(stream)]))
@@ -218,7 +218,7 @@ def test_a_changed_byte_anywhere_harms_only_its_own_association(store, position,
     )
 )
 @bounded
-def test_fragments_in_any_order_end_in_an_answer_or_an_abort(store, fragments):
+def test_fragments_in_any_order_end_in_a_response_or_an_abort(store, fragments):
     # Given
     with store.scu(CT_EXPLICIT) as scu:
         # When
@@ -239,14 +239,14 @@ def test_after_all_of_that_the_store_still_stores(store):
     assert not list((store.objects_dir / ".incoming").rglob("*.part"))
 
 
-def conversation(one: DicomObject) -> bytes:
+def conversation(dicom_object: DicomObject) -> bytes:
     """Return all that a sender says to store an object, from its request to its release."""
     scu, received = Scu(0, [CT_EXPLICIT]), Recorded()
     # All that is used of a socket.
     scu.socket = received  # type: ignore[assignment]
     received.sendall(pdu(1, scu.request()))
-    scu.send_fragments(1, 1, scu.command(CT, one.sop_instance_uid))
-    scu.send_fragments(1, 0, one.data_set)
+    scu.send_fragments(1, 1, scu.command(CT, dicom_object.sop_instance_uid))
+    scu.send_fragments(1, 0, dicom_object.data_set)
     received.sendall(pdu(5, bytes(4)))
     return bytes(received.data)
 

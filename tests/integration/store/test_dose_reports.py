@@ -66,7 +66,7 @@ def readers(database: Database, tmp_path: Path):
             reader.stop(5.0)
 
 
-def test_reports_that_arrived_while_nobody_looked_are_read_once(database, readers, tmp_path):
+def test_reports_that_arrived_while_no_store_ran_are_read_once(database, readers, tmp_path):
     # Given
     for number in range(30):
         stored(database, tmp_path, f"1.3.{number}", report("rdsr_ct"))

@@ -49,7 +49,7 @@ def syncs(store: RunningStore, monkeypatch) -> Syncs:
     return made
 
 
-def test_file_name_and_new_folders_are_synced_before_the_answer(store, syncs):
+def test_file_name_and_new_folders_are_synced_before_the_response(store, syncs):
     # When
     assert store.send(made_object(1)) == [0]
     # Then
@@ -91,12 +91,12 @@ def test_other_bytes_are_safe_in_their_own_folder(store, syncs):
 @pytest.mark.parametrize("place", ["file", SERIES])
 def test_what_cannot_be_synced_is_neither_acknowledged_nor_known(store, syncs, place):
     # Given
-    one = made_object(1)
+    dicom_object = made_object(1)
     syncs.fail_on = place
     # When / Then
-    assert store.send(one) == [0xA701]
-    assert not store.knows(one.sop_instance_uid)
+    assert store.send(dicom_object) == [0xA701]
+    assert not store.knows(dicom_object.sop_instance_uid)
     # When it can be again, then
     syncs.fail_on = ""
-    assert store.send(one) == [0]
-    assert store.knows(one.sop_instance_uid)
+    assert store.send(dicom_object) == [0]
+    assert store.knows(dicom_object.sop_instance_uid)

@@ -52,7 +52,7 @@ ODD_PDUS = {
 
 
 @pytest.mark.parametrize("name", ODD_PDUS)
-def test_an_odd_pdu_is_answered_with_an_abort_that_says_why(store, name):
+def test_an_odd_pdu_gets_an_abort_with_its_reason(store, name):
     # Given
     data, reason = ODD_PDUS[name]
     with store.scu(CT_EXPLICIT) as scu:
@@ -65,18 +65,18 @@ def test_an_odd_pdu_is_answered_with_an_abort_that_says_why(store, name):
 
 def test_an_announced_gibibyte_in_a_data_set_costs_no_memory_and_is_refused(store):
     # Given an element that says it has 1 GiB
-    one = made_object(2)
-    data_set = one.data_set[:-7808] + struct.pack("<HH2sHL", 0x7FE0, 0x10, b"OW", 0, 1 << 30)
-    early = struct.pack("<HH2sHL", 0x0008, 0x0001, b"OB", 0, 1 << 30) + one.data_set
+    dicom_object = made_object(2)
+    data_set = dicom_object.data_set[:-7808] + struct.pack("<HH2sHL", 0x7FE0, 0x10, b"OW", 0, 1 << 30)
+    early = struct.pack("<HH2sHL", 0x0008, 0x0001, b"OB", 0, 1 << 30) + dicom_object.data_set
     # When
     with store.scu(CT_EXPLICIT) as scu:
-        after_the_uids = scu.store(CT_EXPLICIT, CT, one.sop_instance_uid, data_set)[0]
-        before_the_uids = scu.store(CT_EXPLICIT, CT, one.sop_instance_uid, early)[0]
+        after_the_uids = scu.store(CT_EXPLICIT, CT, dicom_object.sop_instance_uid, data_set)[0]
+        before_the_uids = scu.store(CT_EXPLICIT, CT, dicom_object.sop_instance_uid, early)[0]
     # Then what comes after the UIDs is the sender's; what hides them is refused
     assert (after_the_uids, before_the_uids) == (0x0000, 0xC000)
 
 
-def test_another_service_is_told_that_it_is_not_served(store):
+def test_another_service_gets_the_response_that_it_is_not_served(store):
     # Given a C-FIND over a storage context, with a data set, and a C-STORE over that of verification
     with store.scu(CT_EXPLICIT, ECHO) as scu:
         # When
@@ -92,7 +92,7 @@ def test_another_service_is_told_that_it_is_not_served(store):
     assert echo == 0x0000
 
 
-def test_an_answer_in_place_of_a_request_is_an_error_of_protocol(store):
+def test_a_response_in_place_of_a_request_is_an_error_of_protocol(store):
     # Given
     with store.scu(CT_EXPLICIT) as scu:
         body = element(0x0100, struct.pack("<H", 0x8001)) + element(0x0110, struct.pack("<H", 1))
@@ -119,18 +119,18 @@ def test_an_object_that_is_too_large_is_refused_and_the_association_goes_on(tmp_
 
 def test_a_large_object_with_a_hostile_uid_is_refused(store):
     # Given one that is written as it comes
-    one = made_object(3, size_bytes=3 << 20)
+    dicom_object = made_object(3, size_bytes=3 << 20)
     # When
     with store.scu(CT_EXPLICIT) as scu:
-        refused = scu.store(CT_EXPLICIT, CT, "../../../etc/passwd", one.data_set)[0]
-        other = scu.store(CT_EXPLICIT, CT, "1.2.3", one.data_set)[0]
-        accepted = one.send(scu)
+        refused = scu.store(CT_EXPLICIT, CT, "../../../etc/passwd", dicom_object.data_set)[0]
+        other = scu.store(CT_EXPLICIT, CT, "1.2.3", dicom_object.data_set)[0]
+        accepted = dicom_object.send(scu)
     # Then
     assert (refused, other, accepted) == (0xC000, 0xC001, 0x0000)
     assert not list((store.objects_dir / ".incoming").rglob("*.part"))
 
 
-def test_many_idle_associations_are_bounded_told_and_do_no_harm(store):
+def test_many_idle_associations_are_bounded_reported_and_do_no_harm(store):
     # Given one that sends, and 300 that only ask, of which 40 may stand at once
     idle: list[Scu] = []
     rejected: list[str] = []
@@ -189,7 +189,7 @@ def test_an_association_that_is_idle_long_gives_way(tmp_path, monkeypatch):
         assert made_object(4).send(second) == 0
 
 
-def test_an_association_that_says_nothing_is_ended(tmp_path):
+def test_an_association_without_a_request_is_ended(tmp_path):
     # Given
     with running_store(tmp_path / "data", store_idle_timeout=0.3) as store, store.scu(CT_EXPLICIT) as scu:
         # When / Then
@@ -212,15 +212,15 @@ def test_only_named_senders_are_admitted(tmp_path):
 
 def test_a_release_within_an_object_leaves_nothing(store):
     # Given
-    one = made_object(7)
+    dicom_object = made_object(7)
     with store.scu(CT_EXPLICIT) as scu:
         number = scu.accepted[CT_EXPLICIT][0]
-        scu.send_fragments(number, 1, scu.command(CT, one.sop_instance_uid))
-        scu.send_fragments(number, 0, one.data_set[:4000], last=False)
+        scu.send_fragments(number, 1, scu.command(CT, dicom_object.sop_instance_uid))
+        scu.send_fragments(number, 0, dicom_object.data_set[:4000], last=False)
         # When
         scu.release()
     # Then
-    assert one.path not in store.files()
+    assert dicom_object.path not in store.files()
 
 
 BOUNDED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -241,12 +241,12 @@ def test_any_bytes_in_place_of_a_request_end_only_their_connection(store, data):
 @given(place=st.integers(0, 600), damage=st.binary(min_size=1, max_size=6))
 def test_a_damaged_data_set_is_kept_or_refused_and_the_association_goes_on(store, place, damage):
     # Given
-    one = made_object(9, size_bytes=100)
-    data_set = bytearray(one.data_set)
+    dicom_object = made_object(9, size_bytes=100)
+    data_set = bytearray(dicom_object.data_set)
     data_set[place : place + len(damage)] = damage
     # When
     with store.scu(CT_EXPLICIT) as scu:
-        status = scu.store(CT_EXPLICIT, CT, one.sop_instance_uid, bytes(data_set))[0]
+        status = scu.store(CT_EXPLICIT, CT, dicom_object.sop_instance_uid, bytes(data_set))[0]
         # Then
         assert status in {0x0000, 0xC000, 0xC001, TOO_MANY_CONFLICTS}
         assert made_object(8).send(scu) == 0
@@ -254,17 +254,21 @@ def test_a_damaged_data_set_is_kept_or_refused_and_the_association_goes_on(store
 
 @BOUNDED
 @given(place=st.integers(0, 150), damage=st.binary(min_size=1, max_size=6))
-def test_a_damaged_message_is_answered_or_aborted(store, place, damage):
+def test_a_damaged_message_gets_a_response_or_an_abort(store, place, damage):
     # Given a request, from its first PDU on
-    one = made_object(10, size_bytes=10)
+    dicom_object = made_object(10, size_bytes=10)
     with store.scu(CT_EXPLICIT, timeout_s=5.0) as scu:
         number = scu.accepted[CT_EXPLICIT][0]
-        command = scu.command(CT, one.sop_instance_uid)
+        command = scu.command(CT, dicom_object.sop_instance_uid)
         request = bytearray(pdu(P_DATA, struct.pack(">LBB", len(command) + 2, number, 3) + command))
         request[place : place + len(damage)] = damage
         # When
         scu.socket.sendall(request)
-        scu.socket.sendall(pdu(P_DATA, struct.pack(">LBB", len(one.data_set) + 2, number, 2) + one.data_set))
+        scu.socket.sendall(
+            pdu(
+                P_DATA, struct.pack(">LBB", len(dicom_object.data_set) + 2, number, 2) + dicom_object.data_set
+            )
+        )
         scu.socket.shutdown(socket.SHUT_WR)
         # Then
         with contextlib.suppress(EndedError, ConnectionError):

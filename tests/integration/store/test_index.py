@@ -29,12 +29,12 @@ NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 
 def receipt(number: int = 1, **changes: Any) -> Receipt:
-    one = made_object(number)
+    dicom_object = made_object(number)
     values: dict[str, Any] = {
-        "identity": one.identity,
-        "transfer_syntax_uid": one.transfer_syntax_uid,
+        "identity": dicom_object.identity,
+        "transfer_syntax_uid": dicom_object.transfer_syntax_uid,
         "calling_ae_title": "TEST",
-        "path": one.path,
+        "path": dicom_object.path,
         "sha256": f"{number:064d}",
         "size_bytes": 1000,
     }
@@ -55,7 +55,7 @@ def is_known(database: Database, number: int) -> bool:
         return session.get(StoredObject, made_object(number).sop_instance_uid) is not None
 
 
-def test_one_transaction_tells_new_from_known(database):
+def test_one_transaction_distinguishes_new_from_known(database):
     # Given
     record(database, [receipt(1)], NOW)
     # When
@@ -112,11 +112,11 @@ def test_a_known_uid_elsewhere_changes_nothing_unless_it_replaces(database):
 
 
 def reference(number: int) -> ObjectReference:
-    one = made_object(number).identity
+    identity = made_object(number).identity
     return ObjectReference(
-        study_instance_uid=one.study_instance_uid,
-        series_instance_uid=one.series_instance_uid,
-        sop_instance_uid=one.sop_instance_uid,
+        study_instance_uid=identity.study_instance_uid,
+        series_instance_uid=identity.series_instance_uid,
+        sop_instance_uid=identity.sop_instance_uid,
     )
 
 
@@ -256,11 +256,11 @@ def test_what_was_left_before_the_clock_was_put_back_is_announced(database, tmp_
     record(database, [receipt(1)], NOW + timedelta(days=1))
     record(database, [receipt(2)], NOW - timedelta(days=7))
     # When
-    one = announcer(database, broker, folder, sweep_s=0.05, sweep_age_s=10.0, clock=lambda: NOW)
-    one.start()
+    running = announcer(database, broker, folder, sweep_s=0.05, sweep_age_s=10.0, clock=lambda: NOW)
+    running.start()
     # Then
     wait_until(lambda: not unannounced(database, limit=1))
-    one.stop(10)
+    running.stop(10)
     folder.close()
     broker.close()
 
@@ -270,14 +270,14 @@ def test_the_sweep_comes_even_while_objects_keep_arriving(database, tmp_path):
     broker, folder = MemoryBroker(), ObjectFolder(tmp_path / "objects")
     folder.open()
     record(database, [receipt(1)], NOW)
-    one = announcer(database, broker, folder, sweep_s=0.5, sweep_age_s=1.0)
-    one.start()
+    running = announcer(database, broker, folder, sweep_s=0.5, sweep_age_s=1.0)
+    running.start()
     # When something is committed all the time
     stop = threading.Event()
 
     def keep_arriving():
         while not stop.wait(0.01):
-            one.committed({"1.2.3": None})
+            running.committed({"1.2.3": None})
 
     arriving = threading.Thread(target=keep_arriving)
     arriving.start()
@@ -285,12 +285,12 @@ def test_the_sweep_comes_even_while_objects_keep_arriving(database, tmp_path):
     wait_until(lambda: not unannounced(database, limit=1))
     stop.set()
     arriving.join()
-    one.stop(10)
+    running.stop(10)
     folder.close()
     broker.close()
 
 
-def test_the_register_command_is_done_and_told(database):
+def test_the_register_command_is_done_and_published(database):
     # Given
     broker = MemoryBroker()
     events = []

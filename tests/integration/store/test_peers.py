@@ -111,38 +111,38 @@ def test_a_calling_ae_title_that_is_not_admitted_is_rejected():
     def take(incoming):
         raise AssertionError("nothing is to arrive")
 
-    one = scp(take=take, admit=lambda calling_ae_title: calling_ae_title == "FRIEND")
-    one.start()
+    server = scp(take=take, admit=lambda calling_ae_title: calling_ae_title == "FRIEND")
+    server.start()
     # When / Then
     try:
-        with Scu(one.port, [CT_EXPLICIT], calling_ae_title="FRIEND") as friend:
+        with Scu(server.port, [CT_EXPLICIT], calling_ae_title="FRIEND") as friend:
             assert friend.accepted
         # A-ASSOCIATE-RJ (type 3): permanent, by the service user, calling AE title not recognised
-        with pytest.raises(EndedError, match="PDU type 3: 00010103"), Scu(one.port, [CT_EXPLICIT]):
+        with pytest.raises(EndedError, match="PDU type 3: 00010103"), Scu(server.port, [CT_EXPLICIT]):
             pass
     finally:
-        one.stop(5.0)
+        server.stop(5.0)
 
 
-def test_a_defect_in_our_code_is_answered_and_survived():
+def test_a_defect_in_our_code_gets_a_response_and_is_survived():
     # Given
     def take(incoming):
         raise RuntimeError("a defect")
 
-    one = scp(take=take)
-    one.start()
+    server = scp(take=take)
+    server.start()
     # When
     try:
-        with Scu(one.port, [CT_EXPLICIT]) as scu:
+        with Scu(server.port, [CT_EXPLICIT]) as scu:
             made = made_object()
             statuses = [made.send(scu), made.send(scu)]
     finally:
-        one.stop(5.0)
+        server.stop(5.0)
     # Then
     assert statuses == [0xC0FF, 0xC0FF]
 
 
-def test_two_listeners_can_share_a_port_when_told_to():
+def test_two_listeners_can_share_a_port_when_configured_to():
     # Given
     def take(incoming):
         raise AssertionError("nothing is to arrive")
@@ -159,7 +159,7 @@ def test_two_listeners_can_share_a_port_when_told_to():
     second.stop(5.0)
 
 
-def test_an_answer_under_way_is_sent_before_a_stop_ends_the_association():
+def test_a_response_under_way_is_sent_before_a_stop_ends_the_association():
     # Given an object that is being kept while the stop begins
     entered, go_on = threading.Event(), threading.Event()
 
@@ -170,14 +170,14 @@ def test_an_answer_under_way_is_sent_before_a_stop_ends_the_association():
         assert go_on.wait(30)
         return StoreResponse(0x0000)
 
-    one = scp(take=take)
-    one.start()
-    with Scu(one.port, [CT_EXPLICIT]) as scu:
+    server = scp(take=take)
+    server.start()
+    with Scu(server.port, [CT_EXPLICIT]) as scu:
         made = made_object()
         scu.begin_store(CT_EXPLICIT, CT, made.sop_instance_uid, made.data_set)
         assert entered.wait(30)
         # When
-        stopping = threading.Thread(target=one.stop, args=(30.0,))
+        stopping = threading.Thread(target=server.stop, args=(30.0,))
         stopping.start()
         go_on.set()
         # Then
@@ -200,6 +200,6 @@ def test_an_answer_under_way_is_sent_before_a_stop_ends_the_association():
         ("1.2.840.10008.1.20.1", False),
     ],
 )
-def test_storage_classes_are_told_from_others(sop_class_uid, expected):
+def test_storage_classes_are_distinguished_from_others(sop_class_uid, expected):
     # When / Then
     assert is_storage(sop_class_uid) is expected

@@ -196,7 +196,7 @@ def test_the_processes_of_a_killed_service_end_and_free_the_port(installation, p
     assert services[-1].running
 
 
-def test_health_and_numbers_are_told_for_all_processes(installation, process):
+def test_health_and_numbers_are_given_for_all_processes(installation, process):
     # Given associations on all of them
     before = {name: metric(installation, f"doseqr_store_{name}_total") for name in COUNTED}
     with contextlib.ExitStack() as stack:

@@ -80,28 +80,30 @@ def test_every_sample_arrives_byte_by_byte(store):
 
 def test_the_file_is_a_dicom_file_with_its_own_meta_information(store):
     # Given
-    one = made_object()
+    dicom_object = made_object()
     # When
-    store.send(one)
+    store.send(dicom_object)
     # Then
-    ds = pydicom.dcmread(store.objects_dir / one.path)
+    ds = pydicom.dcmread(store.objects_dir / dicom_object.path)
     pydicom.dataset.validate_file_meta(ds.file_meta)
     assert ds.file_meta.TransferSyntaxUID == EXPLICIT
-    assert ds.file_meta.MediaStorageSOPInstanceUID == one.sop_instance_uid
+    assert ds.file_meta.MediaStorageSOPInstanceUID == dicom_object.sop_instance_uid
     assert ds.file_meta.SourceApplicationEntityTitle == "TEST"
 
 
 def test_private_sop_class_and_transfer_syntax_are_taken(store):
     # Given
-    one = made_object(sop_class=PRIVATE_CLASS)
+    dicom_object = made_object(sop_class=PRIVATE_CLASS)
     context = (PRIVATE_CLASS, (PRIVATE_SYNTAX,))
     # When
     with store.scu(context) as scu:
-        status, _comment = scu.store(context, PRIVATE_CLASS, one.sop_instance_uid, one.data_set)
+        status, _comment = scu.store(
+            context, PRIVATE_CLASS, dicom_object.sop_instance_uid, dicom_object.data_set
+        )
     # Then
     assert status == 0x0000
-    assert store.row(one.sop_instance_uid).transfer_syntax_uid == PRIVATE_SYNTAX
-    assert data_set_in(store.objects_dir / one.path) == one.data_set
+    assert store.row(dicom_object.sop_instance_uid).transfer_syntax_uid == PRIVATE_SYNTAX
+    assert data_set_in(store.objects_dir / dicom_object.path) == dicom_object.data_set
 
 
 def test_services_that_are_no_storage_are_not_accepted(store):
@@ -118,7 +120,7 @@ def test_services_that_are_no_storage_are_not_accepted(store):
     assert accepted == {CT_EXPLICIT}
 
 
-def test_verification_is_answered(store):
+def test_verification_gets_a_response(store):
     # When
     with store.scu(ECHO) as scu:
         status = scu.echo()
@@ -141,16 +143,16 @@ def test_128_contexts_are_accepted_in_the_syntax_first_proposed(store):
 
 def test_the_same_object_twice_is_one_copy_and_two_receipts(store):
     # Given
-    one = made_object()
+    dicom_object = made_object()
     # When
-    statuses = store.send(one, one)
+    statuses = store.send(dicom_object, dicom_object)
     # Then
-    row = store.row(one.sop_instance_uid)
+    row = store.row(dicom_object.sop_instance_uid)
     assert statuses == [0, 0]
-    assert store.files() == {one.path}
+    assert store.files() == {dicom_object.path}
     assert (row.received_count, row.conflicts) == (2, 0)
     assert row.last_received_at > row.received_at
-    wait_until(lambda: store.announced.uids.count(one.sop_instance_uid) >= 1)
+    wait_until(lambda: store.announced.uids.count(dicom_object.sop_instance_uid) >= 1)
 
 
 def test_other_bytes_with_a_known_uid_are_kept_aside(store):
@@ -222,12 +224,12 @@ def test_a_hostile_uid_is_refused_and_the_association_goes_on(store, uid, where)
 
 def test_a_data_set_that_is_not_the_announced_object_is_refused(store):
     # Given
-    one = made_object()
+    dicom_object = made_object()
     mr = (MR, (EXPLICIT,))
     # When
     with store.scu(CT_EXPLICIT, mr) as scu:
-        other_instance = scu.store(CT_EXPLICIT, CT, "1.2.3", one.data_set)
-        other_class = scu.store(mr, MR, one.sop_instance_uid, one.data_set)
+        other_instance = scu.store(CT_EXPLICIT, CT, "1.2.3", dicom_object.data_set)
+        other_class = scu.store(mr, MR, dicom_object.sop_instance_uid, dicom_object.data_set)
     # Then
     assert other_instance[0] == other_class[0] == 0xC001
     assert "sop_instance_uid" in other_instance[1]
@@ -249,13 +251,13 @@ def test_a_broken_data_set_is_refused_and_the_association_goes_on(store, data_se
     assert store.files() == {good.path}
 
 
-def test_a_request_without_uids_is_answered(store):
+def test_a_request_without_uids_gets_a_response(store):
     # Given
-    one = made_object()
+    dicom_object = made_object()
     # When
     with store.scu(CT_EXPLICIT) as scu:
-        without_instance, _ = scu.store(CT_EXPLICIT, CT, None, one.data_set)
-        accepted = one.send(scu)
+        without_instance, _ = scu.store(CT_EXPLICIT, CT, None, dicom_object.data_set)
+        accepted = dicom_object.send(scu)
     # Then
     assert 0xC000 <= without_instance <= 0xCFFF
     assert accepted == 0x0000
@@ -280,12 +282,12 @@ def test_garbage_on_the_wire_ends_only_its_own_connection(store, garbage):
 
 def test_an_association_that_breaks_off_within_an_object_leaves_nothing(store):
     # Given
-    one = made_object()
+    dicom_object = made_object()
     # When
     with store.scu(CT_EXPLICIT) as scu:
         number = scu.accepted[CT_EXPLICIT][0]
-        scu.send_fragments(number, 1, scu.command(CT, one.sop_instance_uid))
-        scu.send_fragments(number, 0, one.data_set[:4000], last=False)
+        scu.send_fragments(number, 1, scu.command(CT, dicom_object.sop_instance_uid))
+        scu.send_fragments(number, 0, dicom_object.data_set[:4000], last=False)
     # Then
     assert store.send(made_object(2)) == [0]
     assert store.files() == {made_object(2).path}

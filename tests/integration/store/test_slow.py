@@ -46,7 +46,7 @@ def trickle(connection: socket.socket, data: bytes, every_s: float) -> bool:
     return True
 
 
-def test_silent_connections_beyond_the_limit_do_not_keep_others_from_being_told(tmp_path):
+def test_silent_connections_beyond_the_limit_do_not_keep_others_from_a_rejection(tmp_path):
     # Given one place, taken, and more silent connections than are told at once
     with running_store(tmp_path / "data", store_associations=1) as store, store.scu(CT_EXPLICIT, ECHO) as scu:
         assert scu.echo() == 0
@@ -91,7 +91,7 @@ def test_a_request_for_an_association_that_trickles_is_given_up(tmp_path, monkey
         assert not trickle(connection, request, 0.1)
 
 
-def test_a_connection_that_has_not_asked_gives_way_before_an_association_does(tmp_path, monkeypatch):
+def test_a_connection_without_a_request_gives_way_before_an_association_does(tmp_path, monkeypatch):
     # Given two places, taken by an idle association and by a connection that says nothing
     monkeypatch.setattr(server, "UNASKED_GIVES_WAY_S", 0.0)
     with (
@@ -111,40 +111,42 @@ def test_a_connection_that_has_not_asked_gives_way_before_an_association_does(tm
 @pytest.mark.parametrize("begun", [False, True], ids=["first PDU", "within a request"])
 def test_a_pdu_that_trickles_is_given_up(tmp_path, begun):
     # Given half a second without anything is allowed, and much more between two requests
-    one = made_object(1)
+    dicom_object = made_object(1)
     with running_store(tmp_path / "data", dimse_timeout=0.5) as store, store.scu(CT_EXPLICIT) as scu:
         number = scu.accepted[CT_EXPLICIT][0]
         if begun:
-            scu.send_fragments(number, 1, scu.command(CT, one.sop_instance_uid))
+            scu.send_fragments(number, 1, scu.command(CT, dicom_object.sop_instance_uid))
         # When each byte comes soon, but all of them would take an hour
         assert not trickle(scu.socket, b"\x04\0\0\0\x40\0" + bytes(200), 0.05)
         # Then the store is there for others
-        assert store.send(one) == [0]
+        assert store.send(dicom_object) == [0]
 
 
 def test_fragments_of_a_byte_that_trickle_are_given_up(tmp_path):
     # Given
-    one = made_object(1)
+    dicom_object = made_object(1)
     with running_store(tmp_path / "data", dimse_timeout=0.5) as store, store.scu(CT_EXPLICIT) as scu:
         number = scu.accepted[CT_EXPLICIT][0]
-        scu.send_fragments(number, 1, scu.command(CT, one.sop_instance_uid))
+        scu.send_fragments(number, 1, scu.command(CT, dicom_object.sop_instance_uid))
         # When whole PDUs come, of one byte each
         fragments = (pdu(4, struct.pack(">LBB", 3, number, 0) + b"x") for _ in range(200))
         # Then
         assert not all(trickle(scu.socket, fragment, 0.005) for fragment in fragments)
-        assert store.send(one) == [0]
+        assert store.send(dicom_object) == [0]
 
 
 def test_a_sender_that_is_only_slow_is_served(tmp_path):
     # Given an object that takes longer than a sender may be silent
-    one = made_object(1, size_bytes=20_000)
+    dicom_object = made_object(1, size_bytes=20_000)
     with running_store(tmp_path / "data", dimse_timeout=1.5) as store, store.scu(CT_EXPLICIT) as scu:
         number = scu.accepted[CT_EXPLICIT][0]
-        scu.send_fragments(number, 1, scu.command(CT, one.sop_instance_uid))
+        scu.send_fragments(number, 1, scu.command(CT, dicom_object.sop_instance_uid))
         # When
-        for start in range(0, len(one.data_set), 2000):
+        for start in range(0, len(dicom_object.data_set), 2000):
             end = start + 2000
-            scu.send_fragments(number, 0, one.data_set[start:end], last=end >= len(one.data_set))
+            scu.send_fragments(
+                number, 0, dicom_object.data_set[start:end], last=end >= len(dicom_object.data_set)
+            )
             time.sleep(0.2)
         # Then
         assert scu.receive_response()[0] == 0

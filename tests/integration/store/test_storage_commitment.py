@@ -58,7 +58,7 @@ def kept(store: RunningStore, uid: str) -> CommitmentReport | None:
 
 
 @pytest.mark.parametrize("role", [True, False], ids=["as SCP", "without a role"])
-def test_a_report_on_what_was_asked_is_kept(store, role):
+def test_a_report_on_what_was_requested_is_kept(store, role):
     # Given
     uid = requested_commitment(store)
     report = report_data_set(uid, {"1.2.3": CT}, {"1.2.4": 0x0112})
@@ -85,7 +85,7 @@ def test_the_first_of_two_reports_counts(store):
 
 
 @pytest.mark.parametrize("state", ["answered", "unanswered", "refused"])
-def test_a_late_report_is_answered_and_not_kept(store, state):
+def test_a_late_report_gets_a_response_and_is_not_kept(store, state):
     # Given
     uid = requested_commitment(store, state)
     # When
@@ -98,7 +98,7 @@ def test_a_late_report_is_answered_and_not_kept(store, state):
 @pytest.mark.parametrize(
     ("scu", "scp", "accepted"), [(False, True, True), (True, True, True), (True, False, False)]
 )
-def test_the_requestor_has_to_be_the_scp_if_it_says_what_it_is(store, scu, scp, accepted):
+def test_the_requestor_has_to_be_the_scp_if_it_negotiates_a_role(store, scu, scp, accepted):
     # Given
     ae = ApplicationEntity(ae_title="ARCHIVE")
     ae.add_requested_context(STORAGE_COMMITMENT)

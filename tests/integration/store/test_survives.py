@@ -70,7 +70,7 @@ def send_many(scu: Scu) -> None:
 
 def test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_written(process, tmp_path):
     # Given four senders in mid-association, one of them with objects that are written as they come
-    one = process()
+    store_process = process()
     acknowledged: list[DicomObject] = []
 
     def send(batch: int) -> None:
@@ -89,7 +89,7 @@ def test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_writte
         thread.start()
     wait_until(lambda: len(acknowledged) > 100)
     # When
-    one.kill()
+    store_process.kill()
     for thread in threads:
         thread.join()
     # Then every visible file is whole, and after the next start all of them are known and still there
@@ -116,29 +116,29 @@ def unread_bytes(port: int, peer_port: int) -> int:
 
 def test_a_stopped_store_finishes_the_object_in_hand_and_ends_by_itself(process):
     # Given an object of which half was sent
-    one = process()
+    store_process = process()
     made, other = made_object(1), made_object(2)
     with Scu(process.port, [CT_EXPLICIT]) as idle, Scu(process.port, [CT_EXPLICIT]) as scu:
         assert other.send(idle) == 0
         number = scu.accepted[CT_EXPLICIT][0]
         scu.send_fragments(number, 1, scu.command(CT, made.sop_instance_uid))
         scu.send_fragments(number, 0, made.data_set[:4000], last=False)
-        wait_until(lambda: one.text().count('"association"') == 2)
+        wait_until(lambda: store_process.text().count('"association"') == 2)
         wait_until(lambda: unread_bytes(process.port, scu.socket.getsockname()[1]) == 0)
         # When it is told to stop, and the rest comes after it has begun to
-        one.terminate()
-        wait_until(lambda: '"stopping"' in one.text())
+        store_process.terminate()
+        wait_until(lambda: '"stopping"' in store_process.text())
         scu.send_fragments(number, 0, made.data_set[4000:])
         # Then
         assert scu.receive_response()[0] == 0x0000
         # And the association ends, however much its sender has left
         with pytest.raises((EndedError, OSError)):
             send_many(scu)
-    assert one.wait() == 0
+    assert store_process.wait() == 0
     assert {made.path, other.path} <= set(visible(process.data_dir / "objects"))
 
 
-def test_no_space_is_told_as_such_and_the_rest_goes_on(process):
+def test_no_space_is_reported_as_such_and_the_rest_goes_on(process):
     # Given a store that cannot write files of more than 2 MiB
     process(limit_bytes=2 << 20)
     large, small = made_object(1, size_bytes=3 << 20), made_object(2, size_bytes=1000)
@@ -155,7 +155,7 @@ def test_no_space_is_told_as_such_and_the_rest_goes_on(process):
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
-def test_a_full_disk_is_told_and_survived(tmp_path):
+def test_a_full_disk_is_reported_and_survived(tmp_path):
     # Given a store whose objects lie on a disk of 1 MiB
     disk = tmp_path / "data" / "objects"
     disk.mkdir(parents=True)
@@ -189,7 +189,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
-def test_a_full_disk_of_the_database_is_told_and_nothing_has_to_be_sent_again(tmp_path):
+def test_a_full_disk_of_the_database_is_reported_and_nothing_has_to_be_sent_again(tmp_path):
     # Given a database that lies on a small disk of its own
     disk = tmp_path / "database"
     disk.mkdir()
@@ -207,15 +207,15 @@ def test_a_full_disk_of_the_database_is_told_and_nothing_has_to_be_sent_again(tm
             numbers = iter(range(2, 100_000))
             refused = next(n for n in numbers if store.send(made_object(n)) == [0xA702])
             # Then the object is on disk
-            one = made_object(refused)
+            dicom_object = made_object(refused)
             assert filled > 0
-            assert one.path in store.files()
+            assert dicom_object.path in store.files()
             # When there is space again
             (disk / "other").unlink()
             # Then it becomes known and is announced
-            wait_until(lambda: store.knows(one.sop_instance_uid), 60)
-            wait_until(lambda: one.sop_instance_uid in store.announced.uids)
-            assert store.send(one) == [0]
+            wait_until(lambda: store.knows(dicom_object.sop_instance_uid), 60)
+            wait_until(lambda: dicom_object.sop_instance_uid in store.announced.uids)
+            assert store.send(dicom_object) == [0]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -278,7 +278,7 @@ def fill(file: Path) -> int:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
-def test_a_folder_that_turns_read_only_is_told_and_survived(tmp_path):
+def test_a_folder_that_turns_read_only_is_reported_and_survived(tmp_path):
     # Given
     disk = tmp_path / "data" / "objects"
     with running_store(tmp_path / "data") as store:
@@ -322,31 +322,33 @@ def test_a_short_absence_of_the_database_is_waited_for(tmp_path):
         assert store.knows(made_object(2).sop_instance_uid)
 
 
-def test_a_long_absence_of_the_database_is_told_and_the_object_is_found_later(tmp_path):
+def test_a_long_absence_of_the_database_is_reported_and_the_object_is_found_later(tmp_path):
     # Given answers within half a second
-    one = made_object(1)
+    dicom_object = made_object(1)
     with running_store(tmp_path / "data", dimse_timeout=1.0) as store:
         assert store.send(made_object(2)) == [0]
         other = sqlite3.connect(store.sqlite_file, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         # When
         with store.scu(CT_EXPLICIT) as scu:
-            refused, comment = scu.store(CT_EXPLICIT, CT, one.sop_instance_uid, one.data_set)
-            again = one.send(scu)
+            refused, comment = scu.store(
+                CT_EXPLICIT, CT, dicom_object.sop_instance_uid, dicom_object.data_set
+            )
+            again = dicom_object.send(scu)
         # Then
         assert refused == again == 0xA702
         assert "database" in comment
-        assert one.path in store.files()
+        assert dicom_object.path in store.files()
         # When it is back
         other.execute("ROLLBACK")
         other.close()
         # Then nobody has to send it again
-        wait_until(lambda: store.knows(one.sop_instance_uid), 60)
-        wait_until(lambda: one.sop_instance_uid in store.announced.uids)
-        assert store.send(one) == [0]
+        wait_until(lambda: store.knows(dicom_object.sop_instance_uid), 60)
+        wait_until(lambda: dicom_object.sop_instance_uid in store.announced.uids)
+        assert store.send(dicom_object) == [0]
 
 
-def test_the_answer_comes_before_the_sender_has_timed_out():
+def test_the_response_comes_before_the_sender_has_timed_out():
     # When / Then
     assert respond_within_s(60.0) == 50.0
     assert respond_within_s(5.0) == 2.5
@@ -427,30 +429,30 @@ def test_what_a_dead_store_did_not_announce_is_announced_by_the_next(tmp_path):
     # Given
     broker = FlakyBroker()
     broker.away = True
-    one = made_object()
+    dicom_object = made_object()
     with running_store(tmp_path / "data", broker=broker) as store:
-        store.send(one)
+        store.send(dicom_object)
     # When
     broker.away = False
     with running_store(tmp_path / "data", broker=broker) as store:
         # Then
-        wait_until(lambda: store.announced.uids == [one.sop_instance_uid], 60)
-        wait_until(lambda: store.row(one.sop_instance_uid).announced_at is not None)
+        wait_until(lambda: store.announced.uids == [dicom_object.sop_instance_uid], 60)
+        wait_until(lambda: store.row(dicom_object.sop_instance_uid).announced_at is not None)
     broker.close()
 
 
 def test_a_receipt_after_the_announcement_is_announced_again(tmp_path):
     # Given
-    one = made_object()
+    dicom_object = made_object()
     with running_store(tmp_path / "data") as store:
-        store.send(one)
-        wait_until(lambda: store.announced.uids == [one.sop_instance_uid])
+        store.send(dicom_object)
+        wait_until(lambda: store.announced.uids == [dicom_object.sop_instance_uid])
         # When
-        asked_at = datetime.now(tz=UTC)
-        store.send(one)
+        sent_at = datetime.now(tz=UTC)
+        store.send(dicom_object)
         # Then a retrieve that waits for a new receipt gets it
-        wait_until(lambda: store.announced.uids == [one.sop_instance_uid] * 2)
-        assert store.row(one.sop_instance_uid).last_received_at >= asked_at
+        wait_until(lambda: store.announced.uids == [dicom_object.sop_instance_uid] * 2)
+        assert store.row(dicom_object.sop_instance_uid).last_received_at >= sent_at
 
 
 def test_a_taken_port_is_named(tmp_path):
@@ -476,7 +478,7 @@ def test_a_peer_that_stalls_within_a_pdu_is_let_go(tmp_path):
         assert scu.read_pdu()[0] == 7
 
 
-def test_a_stop_does_not_wait_for_a_connection_that_says_nothing(tmp_path):
+def test_a_stop_does_not_wait_for_a_connection_that_sends_nothing(tmp_path):
     # Given
     import socket
 

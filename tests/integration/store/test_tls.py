@@ -106,23 +106,23 @@ def test_a_store_with_another_certificate_is_not_taken_for_ours(certificates, tm
     (cert, key), (other, _) = certificates
     with running_store(tmp_path / "data", store_tls_cert=cert, store_tls_key=key) as store:
         # When
-        (other_one,) = quiet_store(store.settings.model_copy(update={"store_tls_cert": other}))
+        (other_error,) = quiet_store(store.settings.model_copy(update={"store_tls_cert": other}))
         (no_file,) = quiet_store(
             store.settings.model_copy(update={"store_tls_cert": str(tmp_path / "none.pem")})
         )
         # Then
-        assert "no TLS with 127.0.0.1" in other_one
+        assert "no TLS with 127.0.0.1" in other_error
         assert "the files for TLS with 127.0.0.1" in no_file
 
 
-def test_a_store_that_admits_only_others_answers_with_a_rejection(tmp_path):
+def test_a_store_that_admits_only_others_responds_with_a_rejection(tmp_path):
     # Given
     with running_store(tmp_path / "data", store_calling_ae_titles=("CT1",)) as store:
         # When / Then
         assert quiet_store(store.settings) == []
 
 
-def test_files_that_are_no_certificates_are_told_at_the_start(tmp_path):
+def test_files_that_are_no_certificates_are_reported_at_the_start(tmp_path):
     # Given
     none = tmp_path / "none.pem"
     none.write_text("no certificate")

@@ -125,7 +125,7 @@ def drip(connection: socket.socket, piece: bytes) -> bytes:
     pytest.fail("the server waits for ever")
 
 
-def test_health_answers_while_all_workers_are_busy(serve, held):
+def test_health_responds_while_all_workers_are_busy(serve, held):
     # Given
     port = serve()
     with ExitStack() as stack:
@@ -190,7 +190,7 @@ def test_a_connection_serves_requests_one_after_the_other(serve):
     assert bodies == [b"0", b"5", b"%d" % (1 << 20)]
 
 
-def test_requests_sent_together_are_answered_in_order(serve):
+def test_requests_sent_together_get_responses_in_order(serve):
     # Given
     port = serve()
     with connect(port) as connection:
@@ -202,7 +202,7 @@ def test_requests_sent_together_are_answered_in_order(serve):
     assert [received.count(text) for text in (b"page", b"alive")] == [2, 1]
 
 
-def test_a_client_that_waits_to_send_its_body_is_told_to_go_on(serve):
+def test_a_client_that_waits_to_send_its_body_gets_100_continue(serve):
     # Given
     port = serve()
     with connect(port) as connection:

@@ -22,12 +22,12 @@ class Case:
     as the PACS sends them.
     """
 
-    one: Study
+    study: Study
     kept: tuple[str, ...]
 
     @property
     def first_series(self) -> str:
-        return self.one.series[0].series_instance_uid
+        return self.study.series[0].series_instance_uid
 
 
 Traits = Callable[[Case], Mapping[str, Any]]

@@ -78,10 +78,10 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Row],
 
 
 def a_case(kept: str) -> Case:
-    one = study(series("ct_image", 41 if kept == "long" else 5), series("ct_image", 2))
-    everything = [instance.sop_instance_uid for member in one.series for instance in member.instances]
+    kept_study = study(series("ct_image", 41 if kept == "long" else 5), series("ct_image", 2))
+    everything = [instance.sop_instance_uid for member in kept_study.series for instance in member.instances]
     places = {"series": slice(None), "list": slice(0, 3), "long": slice(9, 41), "single": slice(0, 1)}
-    return Case(one, tuple(everything[places[kept]]))
+    return Case(kept_study, tuple(everything[places[kept]]))
 
 
 def a_store(stack: ExitStack, row: Row, case: Case, house: Retrieves, number: int) -> Any:
@@ -119,11 +119,11 @@ def test_a_behaviour_leads_to_the_right_ledger_and_end(houses: Callable[[Row], R
         # Given
         case = a_case(row.kept)
         other = study(series("ct_image", 6))
-        pacs = stack.enter_context(ScriptedPacs([other, case.one], Behaviour(**row.traits(case))))
+        pacs = stack.enter_context(ScriptedPacs([other, case.study], Behaviour(**row.traits(case))))
         house.remote = house.system.add_remote(f"pacs-{number}", pacs.host, pacs.port, pacs.ae_title)
         house.store, store = a_store(stack, row, case, house, number)
         pacs.destinations[house.store.ae_title] = (house.store.host, house.store.port)
-        query_id = house.kept([case.one], only=case.kept, job_id=f"query-{number}")
+        query_id = house.kept([case.study], only=case.kept, job_id=f"query-{number}")
         # When
         retrieve = house.run(query_id)
     # Then

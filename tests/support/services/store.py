@@ -58,8 +58,8 @@ class DicomObject:
 
     @property
     def path(self) -> str:
-        one = self.identity
-        return f"{one.study_instance_uid}/{one.series_instance_uid}/{one.sop_instance_uid}.dcm"
+        identity = self.identity
+        return f"{identity.study_instance_uid}/{identity.series_instance_uid}/{identity.sop_instance_uid}.dcm"
 
     def send(self, scu: Scu) -> int:
         return scu.store(self.context, self.identity.sop_class_uid, self.sop_instance_uid, self.data_set)[0]
@@ -110,13 +110,17 @@ def read_object(file: Path) -> DicomObject | None:
 
 def objects_in(folder: Path) -> list[DicomObject]:
     """Return the objects in a folder; some have the same SOP Instance UID in several encodings."""
-    return [one for file in sorted(folder.glob("*.dcm")) if (one := read_object(file)) is not None]
+    return [
+        dicom_object
+        for file in sorted(folder.glob("*.dcm"))
+        if (dicom_object := read_object(file)) is not None
+    ]
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def data_set_in(file: Path) -> bytes:

@@ -30,7 +30,7 @@ binding_keys = st.lists(st.one_of(words, st.sampled_from(["*", "#"])), min_size=
         ("task", "tasks", False),
     ],
 )
-def test_topic_keys_match_as_amqp_says(binding_key, routing_key, matches):
+def test_topic_keys_match_as_in_amqp(binding_key, routing_key, matches):
     # When / Then
     assert topic_matches(binding_key, routing_key) is matches
 

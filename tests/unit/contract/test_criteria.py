@@ -103,7 +103,7 @@ def test_identifiers_stand_in_place_of_dates(fields, field, problem):
     assert (refused.value.field, refused.value.problem) == (field, problem)
 
 
-def test_sr_only_studies_may_be_all_that_is_asked_for():
+def test_sr_only_studies_may_be_all_that_is_requested():
     result = parse_criteria({"include_sr_only": True})
     assert result.types == ()
     assert result.requested_types() == ("SR",)

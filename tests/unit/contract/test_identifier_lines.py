@@ -20,7 +20,7 @@ def test_blank_lines_comments_and_repetitions_are_ignored():
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "# nothing"])
-def test_a_text_that_says_nothing_has_none(text):
+def test_a_text_without_content_has_none(text):
     assert identifier_lines("study_instance_uids", text) == []
 
 
@@ -34,7 +34,7 @@ def test_a_text_that_says_nothing_has_none(text):
         ("accession_numbers", "A1\nA\x002", "line 2: must hold no control characters"),
     ],
 )
-def test_a_wrong_line_is_told_by_its_number(field, text, problem):
+def test_a_wrong_line_is_reported_by_its_number(field, text, problem):
     # When
     with pytest.raises(InvalidInputError) as refused:
         identifier_lines(field, text)

@@ -30,7 +30,7 @@ def names_in(cell: str) -> list[str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
-def test_each_command_is_told_with_its_routing_key_and_fields(command: type[Command]):
+def test_each_command_is_documented_with_its_routing_key_and_fields(command: type[Command]):
     # When
     _, routing_key, required, optional, what = cells_of(command)
     # Then
@@ -42,7 +42,7 @@ def test_each_command_is_told_with_its_routing_key_and_fields(command: type[Comm
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
-def test_each_event_is_told_with_its_routing_keys_and_fields(event: type[Event]):
+def test_each_event_is_documented_with_its_routing_keys_and_fields(event: type[Event]):
     # When
     _, keys, fields, what = cells_of(event)
     # Then
@@ -51,14 +51,14 @@ def test_each_event_is_told_with_its_routing_keys_and_fields(event: type[Event])
     assert what == event.__doc__
 
 
-def test_nothing_is_told_that_is_no_message():
+def test_nothing_is_documented_that_is_no_message():
     # When
     documented = set(re.findall(r"doseqr\.(?:command|event)\.[a-z.]+\.v\d+", PAGE))
     # Then
     assert documented == {payload.TYPE for payload in (*COMMANDS, *EVENTS)}
 
 
-def test_each_exchange_and_queue_is_told():
+def test_each_exchange_and_queue_is_documented():
     # Given
     names = Names("doseqr")
     made = {names.commands, names.events, names.dead_letter_exchange, names.queue(DEAD_LETTERS)}

@@ -40,7 +40,7 @@ def test_blanks_left_open_do_not_fail():
     assert all("…" not in sentence(reason) and "{" not in sentence(reason) for reason in Reason)
 
 
-def test_a_code_of_a_later_version_is_shown_as_words():
+def test_a_code_of_a_later_version_is_shown_as_text():
     assert kind("not_yet_invented") is None
     assert sentence("not_yet_invented") == "Not yet invented."
     assert sentence("") == ""

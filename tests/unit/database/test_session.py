@@ -55,7 +55,7 @@ def test_an_error_rolls_back_and_the_next_transaction_works(database):
     assert numbers(database) == {3}
 
 
-def test_a_writer_that_waits_too_long_is_told_so(database, monkeypatch):
+def test_a_writer_that_waits_too_long_gets_an_error(database, monkeypatch):
     # Given
     monkeypatch.setattr("shared.database.session.BUSY_TIMEOUT_S", 0.05)
     errors = []

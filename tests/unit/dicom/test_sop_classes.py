@@ -36,9 +36,9 @@ def test_offers_fit_one_association_and_bring_every_class_in_every_plain_form(mo
     # Then
     assert len(offered) <= CONTEXTS_MOST
     syntaxes: dict[str, set[str]] = defaultdict(set)
-    for one, group in offered:
-        assert not syntaxes[one] & set(group), "a transfer syntax is offered twice"
-        syntaxes[one] |= set(group)
+    for storage_class, group in offered:
+        assert not syntaxes[storage_class] & set(group), "a transfer syntax is offered twice"
+        syntaxes[storage_class] |= set(group)
     assert set(syntaxes) >= set(classes[:CONTEXTS_MOST])
     assert all({EXPLICIT, IMPLICIT} <= syntax for syntax in syntaxes.values())
 
@@ -63,7 +63,7 @@ def test_a_modality_that_is_not_known_may_be_anything():
 
 def test_plain_and_compressed_are_parted_even_where_everything_is_wanted():
     # When
-    forms = [group for one, group in offers(classes_for([None])) if one == CT_IMAGE]
+    forms = [group for storage_class, group in offers(classes_for([None])) if storage_class == CT_IMAGE]
     # Then
     assert [group for group in forms if EXPLICIT in group] == [(EXPLICIT, IMPLICIT)]
     assert len(forms) == 2

@@ -58,7 +58,7 @@ def test_content_nested_without_end_is_not_readable(tmp_path, levels):
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.99])
-def test_a_file_that_ends_early_is_told_or_not_readable(tmp_path, kept):
+def test_a_file_that_ends_early_is_described_or_not_readable(tmp_path, kept):
     # Given
     whole = io.BytesIO()
     report("rdsr_ct").save_as(whole, enforce_file_format=True)

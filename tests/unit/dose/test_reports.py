@@ -23,8 +23,8 @@ from tests.support.peers.studies import series, study
 
 def report(content: str) -> Dataset:
     """Return a report as the simulator writes it."""
-    one = study(series(content))
-    return build(ArchiveMatch(one, one.series[0], one.series[0].instances[0]))
+    report_study = study(series(content))
+    return build(ArchiveMatch(report_study, report_study.series[0], report_study.series[0].instances[0]))
 
 
 def coded(value: str, meaning: str = "", scheme: str = "DCM") -> Sequence:
@@ -65,7 +65,7 @@ def number(concept: str, value: str | None, unit: str) -> Dataset:
         ("rrdsr", "radiopharmaceutical", "administered activity", "MBq"),
     ],
 )
-def test_a_report_is_told_by_its_figures(content, kind, figure, unit):
+def test_a_report_is_described_by_its_figures(content, kind, figure, unit):
     # When
     summary = summary_of(report(content))
     # Then
@@ -89,7 +89,7 @@ def test_the_total_is_that_of_the_events():
     ("value", "unit", "converted"),
     [("0.0001", "Gy.m2", 1.0), ("25", "dGy.cm2", 2.5), ("120", "cGy.cm2", 1.2), ("3", "Gy.cm2", 3.0)],
 )
-def test_dose_area_products_are_told_in_one_unit(value, unit, converted):
+def test_dose_area_products_are_given_in_one_unit(value, unit, converted):
     # Given
     ds = container("113701", container("113702", number("113722", value, unit)))
     # When
@@ -318,7 +318,7 @@ def _hostile(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Dataset]:
 
 
 @given(st.recursive(_LEAVES.map(lambda _leaf: None), _hostile, max_leaves=20))
-def test_whatever_a_tree_holds_it_is_told_or_not_readable(tree):
+def test_whatever_a_tree_holds_it_is_described_or_not_readable(tree):
     # Given
     ds = tree if isinstance(tree, Dataset) else Dataset()
     # When

@@ -44,7 +44,7 @@ pytestmark = [
         ("NM-RRDSR-Siemens", "radiopharmaceutical", 1, ("administered activity", 394.0, "MBq")),
     ],
 )
-def test_a_real_report_is_told_by_its_figures(name, kind, events, first):
+def test_a_real_report_is_described_by_its_figures(name, kind, events, first):
     # When
     summary = read_summary(SAMPLES / f"{name}.dcm")
     # Then

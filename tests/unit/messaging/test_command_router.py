@@ -42,7 +42,7 @@ def rejection_of(body: bytes, message_id: str = "") -> tuple[str, Rejected]:
         ({"source": ""}, "source"),
     ],
 )
-def test_sender_is_answered_under_the_id_in_its_message(change, field):
+def test_sender_gets_its_rejection_under_the_id_in_its_message(change, field):
     # Given
     body = json.dumps({**ENVELOPE, **change}).encode()
     # When
@@ -53,7 +53,7 @@ def test_sender_is_answered_under_the_id_in_its_message(change, field):
     assert event.command_type == {**ENVELOPE, **change}["type"]
 
 
-def test_what_cannot_be_read_is_answered_under_the_id_of_its_properties():
+def test_what_cannot_be_read_is_rejected_under_the_id_of_its_properties():
     # When
     routing_key, event = rejection_of(b"\xff no JSON", "theirs-1")
     # Then
@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_answered_under_the_id_of_its_properties():
         json.dumps({"id": "x" * 65}).encode(),
     ],
 )
-def test_message_without_a_usable_id_is_answered_without_one(body):
+def test_message_without_a_usable_id_is_rejected_without_one(body):
     # When
     routing_key, event = rejection_of(body)
     # Then

@@ -57,7 +57,7 @@ def test_without_earlier_queries_only_slices_are_known():
     assert sentence(known).endswith("is unknown: no earlier query of this node has ended.")
 
 
-def test_earlier_queries_tell_studies_requests_and_time():
+def test_earlier_queries_estimate_studies_requests_and_time():
     # When
     known = estimate(criteria(20), TODAY, NEW, [past(), past(studies={"CT": 110})]).to_json()
     # Then
@@ -71,7 +71,7 @@ def test_earlier_queries_tell_studies_requests_and_time():
     assert (known["queries"], known["known_days"]) == (2, 20)
 
 
-def test_studies_of_no_type_asked_for_are_found_too():
+def test_studies_of_no_requested_type_are_found_too():
     # When
     known = estimate(criteria(10), TODAY, NEW, [past(studies={"CT": 100, "": 50})])
     # Then
@@ -89,7 +89,7 @@ def test_a_few_known_days_make_it_less_sure():
     assert few.low < many.low < many.high < few.high
 
 
-def test_a_type_that_was_not_asked_for_before_is_said_to_be_unknown():
+def test_a_type_that_was_not_requested_before_is_reported_as_unknown():
     # When
     partly = estimate(criteria(types=["CT", "MG"]), TODAY, NEW, [past()])
     wholly = estimate(criteria(types=["MG"]), TODAY, NEW, [past()])
@@ -109,7 +109,7 @@ def test_a_limit_of_requests_a_minute_sets_the_time():
     assert known.minutes.low == known.requests.low
 
 
-def test_the_profile_tells_the_time_where_earlier_queries_do_not():
+def test_the_profile_gives_the_time_where_earlier_queries_do_not():
     # When
     known = estimate(criteria(), TODAY, Profile(request_ms=60_000), [past(seconds=0)])
     # Then
@@ -185,7 +185,7 @@ def test_criteria_that_begin_after_today_are_refused():
         (10, 80, "0.2 to 1.3 hours"),
     ],
 )
-def test_time_is_told_as_people_do(low, high, duration):
+def test_time_is_written_as_people_do(low, high, duration):
     # Given
     known = estimate(criteria(), TODAY, NEW, [past()])
     # When
@@ -194,7 +194,7 @@ def test_time_is_told_as_people_do(low, high, duration):
     assert f", {duration} (judged by 1 earlier query)." in text
 
 
-def test_hours_in_which_the_node_may_be_asked_are_told():
+def test_hours_in_which_the_node_takes_requests_are_named():
     # When
     text = sentence(Estimate(1, 1, hours="18:00-06:00,12:00-13:00", time_zone="Europe/Berlin"))
     # Then

@@ -18,7 +18,7 @@ TODAY = dt.date(2026, 3, 1)
     ("first", "last"),
     [("0001-01-01", "9999-12-31"), ("1800-01-01", "2026-01-01"), ("2025-01-01", "9999-12-31")],
 )
-def test_the_slices_of_a_millennium_are_few_and_cover_all_that_was_asked_for(first, last):
+def test_the_slices_of_a_millennium_are_few_and_cover_all_that_was_requested(first, last):
     # Given
     criteria = parse_criteria({"types": ["CT"], "date_from": first, "date_until": last})
     # When

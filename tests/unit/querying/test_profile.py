@@ -41,7 +41,7 @@ def test_a_profile_survives_storing_and_what_it_does_not_know_is_left_out():
     assert restored == profile
 
 
-def test_an_unknown_node_is_asked_carefully():
+def test_an_unknown_node_gets_careful_requests():
     # Given
     profile = Profile()
     # Then
@@ -69,7 +69,7 @@ def test_a_cap_is_never_believed_and_a_proof_beyond_it_unlearns_it(matches):
 
 
 @given(st.integers(1, 10_000))
-def test_as_many_answers_as_were_proven_once_may_be_a_cap_by_chance(matches):
+def test_as_many_matches_as_were_proven_once_may_be_a_cap_by_chance(matches):
     # Given
     proven, capped = Profile().proved(matches), Profile().capped(matches).proved(matches)
     # Then
@@ -79,7 +79,7 @@ def test_as_many_answers_as_were_proven_once_may_be_a_cap_by_chance(matches):
     assert not capped.believes_all(matches)
 
 
-def test_lists_are_shorter_where_answers_are_capped():
+def test_lists_are_shorter_where_results_are_capped():
     assert Profile().list_length("SERIES") == LIST_LENGTH
     assert Profile(cap=100).list_length("SERIES") == 10
     assert Profile(series_list=0).list_length("SERIES") == 0

@@ -8,12 +8,12 @@ from shared.querying.profile import Profile
 from shared.querying.profile_text import NOT_MEASURED, omitted_fields, profile_entries
 
 
-def test_every_field_is_told() -> None:
+def test_every_field_is_shown() -> None:
     assert omitted_fields() == set()
     assert all(line.label and line.meaning.endswith((".", ")")) for line in profile_entries(Profile()))
 
 
-def test_what_is_not_measured_is_said_so() -> None:
+def test_what_is_not_measured_is_shown_as_such() -> None:
     # When
     fields = profile_entries(Profile())
     # Then
@@ -21,7 +21,7 @@ def test_what_is_not_measured_is_said_so() -> None:
     assert {field.to_json()["value"] for field in fields} == {None}
 
 
-def test_what_a_measurement_looked_for_in_vain_is_said_so() -> None:
+def test_what_a_measurement_did_not_find_is_shown_as_such() -> None:
     # When
     texts = {
         line.name: line.words for line in profile_entries(Profile(measured_at="2024-05-01T12:00:00+00:00"))
@@ -34,7 +34,7 @@ def test_what_a_measurement_looked_for_in_vain_is_said_so() -> None:
     )
 
 
-def test_what_is_known_is_told_in_words() -> None:
+def test_what_is_known_is_described() -> None:
     # Given
     profile = replace(
         Profile(),

@@ -71,7 +71,7 @@ def test_earlier_queries_of_the_node_are_counted(session: Session, node: Node) -
         {"criteria": {"types": ["nonsense"]}},
     ],
 )
-def test_what_tells_nothing_is_left_out(session: Session, node: Node, fields: dict[str, Any]) -> None:
+def test_what_has_no_value_is_left_out(session: Session, node: Node, fields: dict[str, Any]) -> None:
     # Given
     remember(session, node, **fields)
     # When

@@ -48,7 +48,7 @@ def test_what_means_no_single_job_is_refused(jobs: Session, text: str) -> None:
     assert refused.value.field == "job"
 
 
-def test_a_retrieve_can_be_asked_for_by_kind(jobs: Session) -> None:
+def test_a_retrieve_can_be_read_by_kind(jobs: Session) -> None:
     # When
     found = find_job(jobs, "abcd1", "retrieve")
     # Then

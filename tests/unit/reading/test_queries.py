@@ -67,7 +67,7 @@ def test_a_query_has_the_keys_of_the_contract_in_their_order(session: Session) -
     }
 
 
-def test_what_is_missing_is_told_by_window_and_by_study(session: Session) -> None:
+def test_what_is_missing_is_listed_by_window_and_by_study(session: Session) -> None:
     # Given
     some_query(session)
     # When

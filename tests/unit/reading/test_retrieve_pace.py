@@ -56,7 +56,7 @@ def test_the_rate_is_that_of_the_last_half_minute(session: Session, retrieve: Re
 
 
 @pytest.mark.parametrize("task", [a_task("await"), a_task("move", round=2), a_task("commit")])
-def test_no_time_is_told_when_only_the_rest_is_waited_for(
+def test_no_time_is_shown_when_only_the_rest_is_waited_for(
     session: Session, retrieve: Retrieve, task: RetrieveTask
 ) -> None:
     # Given
@@ -66,7 +66,7 @@ def test_no_time_is_told_when_only_the_rest_is_waited_for(
     assert str(pace_of(session, retrieve, NOW)) == "waiting for the rest"
 
 
-def test_nothing_is_told_while_nothing_arrives(session: Session, retrieve: Retrieve) -> None:
+def test_nothing_is_published_while_nothing_arrives(session: Session, retrieve: Retrieve) -> None:
     # Given
     session.add(a_task("move", round=1))
     # When / Then

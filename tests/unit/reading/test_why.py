@@ -52,7 +52,7 @@ def test_a_study_is_explained_down_to_its_objects(decided_query: Session) -> Non
     assert explanation["series"][0]["objects"][0]["sentence"] == "The database has it already."
 
 
-def test_it_rests_on_the_answers_that_speak_of_the_study(decided_query: Session) -> None:
+def test_it_rests_on_the_finds_that_cover_the_study(decided_query: Session) -> None:
     # When
     explanation = why(decided_query, find_job(decided_query, "query-1"), "1.2")
     # Then
@@ -60,7 +60,7 @@ def test_it_rests_on_the_answers_that_speak_of_the_study(decided_query: Session)
     assert [(a["retrieve"], a["state"]) for a in explanation["arrivals"]] == [("retrieve-1", "missing")]
 
 
-def test_a_retrieve_answers_with_the_decisions_of_its_query(decided_query: Session) -> None:
+def test_a_retrieve_returns_the_decisions_of_its_query(decided_query: Session) -> None:
     # When
     explanation = why(decided_query, find_job(decided_query, "retrieve-1"), "1.2")
     # Then
@@ -71,7 +71,7 @@ def test_a_retrieve_answers_with_the_decisions_of_its_query(decided_query: Sessi
     )
 
 
-def test_a_study_that_the_pacs_did_not_return_is_told_so(decided_query: Session) -> None:
+def test_a_study_that_the_pacs_did_not_return_is_shown_as_such(decided_query: Session) -> None:
     # When
     explanation = why(decided_query, find_job(decided_query, "query-1"), "1.9")
     # Then

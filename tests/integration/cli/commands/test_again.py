@@ -38,7 +38,7 @@ def remember(doseqr: Doseqr) -> Any:
         ("cancelled", "", 130),
     ],
 )
-def test_a_query_is_asked_again_and_waited_for(
+def test_a_query_is_run_again_and_waited_for(
     doseqr: Doseqr,
     services: FakeServices,
     script: Script,
@@ -60,7 +60,7 @@ def test_a_query_is_asked_again_and_waited_for(
     assert sent.requested_by
 
 
-def test_the_beginning_of_an_id_is_enough_and_the_end_is_told_in_words(
+def test_the_beginning_of_an_id_is_enough_and_the_end_is_described(
     doseqr: Doseqr, services: FakeServices, remember: Any
 ) -> None:
     # Given
@@ -85,7 +85,7 @@ def test_the_retrieve_that_follows_is_waited_for(
     assert (result.json["retrieve"]["id"], result.json["retrieve"]["status"]) == ("query-1-r1", "incomplete")
 
 
-def test_a_retrieve_is_asked_again_as_another_one(
+def test_a_retrieve_is_run_again_as_another_one(
     doseqr: Doseqr, services: FakeServices, remember: Any
 ) -> None:
     # Given
@@ -111,7 +111,7 @@ def test_nobody_waits_with_no_wait(
     assert retrieve.code == 0
 
 
-def test_what_is_refused_is_told_and_ends_with_2(
+def test_what_is_refused_is_reported_and_ends_with_2(
     doseqr: Doseqr, services: FakeServices, script: Script, remember: Any
 ) -> None:
     # Given
@@ -142,7 +142,7 @@ def test_without_a_worker_it_ends_with_4(doseqr: Doseqr, services: FakeServices,
     ],
 )
 @pytest.mark.parametrize("background", [True, False])
-def test_a_job_for_which_nobody_waits_says_so(
+def test_a_job_for_which_nobody_waits_is_shown_as_such(
     doseqr: Doseqr, services: FakeServices, remember: Any, command: tuple[str, ...], *, background: bool
 ) -> None:
     # Given

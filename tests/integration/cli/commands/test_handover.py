@@ -64,7 +64,7 @@ def test_all_is_handed_over_anew(doseqr: Doseqr, services: FakeServices):
     assert sent.job_id is None
 
 
-def test_what_the_store_refuses_is_told(doseqr: Doseqr, services: FakeServices, script: Script):
+def test_what_the_store_refuses_is_reported(doseqr: Doseqr, services: FakeServices, script: Script):
     # Given
     script.reject = ("", "no importer is set")
     # When
@@ -78,7 +78,7 @@ def test_a_retrieve_that_nobody_knows_is_wrong_usage(doseqr: Doseqr, services: F
     assert doseqr("handover", "retry", "unknown").code == 2
 
 
-def test_without_a_store_service_it_says_what_to_start(doseqr: Doseqr, services: FakeServices):
+def test_without_a_store_service_the_error_names_what_to_start(doseqr: Doseqr, services: FakeServices):
     # Given
     services.stop_service("store")
     # When

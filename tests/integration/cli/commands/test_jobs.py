@@ -73,7 +73,7 @@ def test_without_a_broker_it_ends_with_4(doseqr: Doseqr, command: tuple[str, ...
         (("qr", "-ct", "pacs", "doseqr", "--json"), "echo"),
     ],
 )
-def test_without_a_worker_it_says_what_to_start(
+def test_without_a_worker_the_error_names_what_to_start(
     doseqr: Doseqr, services: FakeServices, command: tuple[str, ...], service: str
 ) -> None:
     # Given
@@ -108,7 +108,7 @@ def test_a_query_prints_the_json_of_the_contract(doseqr: Doseqr, services: FakeS
     assert sent.requested_by
 
 
-def test_an_estimate_asks_nothing_and_needs_no_service(doseqr: Doseqr) -> None:
+def test_an_estimate_sends_no_request_and_needs_no_service(doseqr: Doseqr) -> None:
     # Given
     doseqr.with_nodes()
     # When
@@ -182,7 +182,7 @@ def test_the_worse_end_of_query_and_retrieve_counts(
     assert doseqr(*QUERY, "--retrieve").code == 3
 
 
-def test_a_remote_node_that_does_not_answer_ends_a_query_at_once(
+def test_a_remote_node_that_does_not_respond_ends_a_query_immediately(
     doseqr: Doseqr, services: FakeServices, script: Script
 ) -> None:
     # Given
@@ -199,7 +199,7 @@ def test_a_remote_node_that_does_not_answer_ends_a_query_at_once(
     assert not any(isinstance(command, RunQuery) for command in services.commands)
 
 
-def test_without_an_echo_worker_a_query_says_so_and_goes_on(doseqr: Doseqr, services: FakeServices) -> None:
+def test_without_an_echo_worker_a_query_warns_and_goes_on(doseqr: Doseqr, services: FakeServices) -> None:
     # Given
     doseqr.with_nodes()
     services.stop_service("echo")
@@ -257,7 +257,7 @@ def test_a_query_that_nobody_takes_is_printed_as_queued(
         (("--from", "2024-05-01", "--until", "2024-05-01", "--time-until", "2500"), "time_until"),
     ],
 )
-def test_wrong_criteria_are_refused_before_anybody_is_asked(
+def test_wrong_criteria_are_refused_before_any_request(
     doseqr: Doseqr, arguments: tuple[str, ...], field: str
 ) -> None:
     # When
@@ -323,7 +323,7 @@ def test_cancelling_what_has_ended_changes_nothing(doseqr: Doseqr) -> None:
     assert (result.code, result.json["status"]) == (0, "completed")
 
 
-def test_interrupting_a_wait_says_that_the_job_goes_on(
+def test_interrupting_a_wait_reports_that_the_job_goes_on(
     doseqr: Doseqr, services: FakeServices, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
@@ -342,7 +342,7 @@ def test_interrupting_a_wait_says_that_the_job_goes_on(
     assert "doseqr cancel" in result.err
 
 
-def test_workers_that_vanish_are_told_and_waited_for(
+def test_workers_that_vanish_are_reported_and_waited_for(
     doseqr: Doseqr, services: FakeServices, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
@@ -499,7 +499,7 @@ def test_another_format_is_wrong_usage(doseqr: Doseqr, options: tuple[str, ...])
     assert doseqr("export", "retrieve-1", *options).code == 2
 
 
-def test_a_retrieve_tells_how_arrival_is_known_and_what_is_not_verified(doseqr: Doseqr) -> None:
+def test_a_retrieve_shows_how_arrival_is_known_and_what_is_not_verified(doseqr: Doseqr) -> None:
     # Given
     _remember(doseqr)
     database = Database(doseqr.settings.database)

@@ -203,7 +203,7 @@ def test_a_short_password_is_wrong_usage(doseqr: Doseqr, monkeypatch: pytest.Mon
     assert doseqr("users", "add", "ada", "--role", "viewer", "--password-stdin").code == 2
 
 
-def test_what_does_not_answer_is_named_by_ready(doseqr: Doseqr, services: FakeServices) -> None:
+def test_what_does_not_respond_is_named_by_ready(doseqr: Doseqr, services: FakeServices) -> None:
     # Given
     services.stop_service("retrieve")
     # When
@@ -223,7 +223,7 @@ def test_services_that_listen_are_ready(doseqr: Doseqr, services: FakeServices) 
     assert (result.code, result.out) == (0, "ready: echo, query\n")
 
 
-def test_a_defect_does_not_look_like_an_incomplete_job(
+def test_a_defect_is_not_reported_as_an_incomplete_job(
     doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given

@@ -23,7 +23,7 @@ def remember(doseqr: Doseqr, profile: Profile) -> None:
         session.add(NodeProfile(node_id=node.id, address=address, data=profile.to_json(), updated_at=NOW))
 
 
-def test_a_profile_is_told_without_any_service(doseqr: Doseqr) -> None:
+def test_a_profile_is_shown_without_any_service(doseqr: Doseqr) -> None:
     # Given
     doseqr.with_nodes()
     remember(doseqr, Profile(modalities_matched=True, cap=100))
@@ -40,7 +40,7 @@ def test_a_profile_is_told_without_any_service(doseqr: Doseqr) -> None:
     assert (read.json["address"], read.json["measured_at"]) == ("127.0.0.1:104 PACS DOSEQR", None)
 
 
-def test_a_node_of_which_nothing_is_known_is_told_so(doseqr: Doseqr) -> None:
+def test_a_node_of_which_nothing_is_known_is_shown_as_such(doseqr: Doseqr) -> None:
     # Given
     doseqr.with_nodes()
     # When
@@ -86,7 +86,7 @@ def test_a_node_that_is_away_ends_with_3(doseqr: Doseqr, services: FakeServices,
     assert result.json["error"]["outcome"] == "connection refused"
 
 
-def test_without_a_query_worker_it_says_what_to_start(doseqr: Doseqr, services: FakeServices) -> None:
+def test_without_a_query_worker_the_error_names_what_to_start(doseqr: Doseqr, services: FakeServices) -> None:
     # Given
     doseqr.with_nodes()
     services.stop_service("query")

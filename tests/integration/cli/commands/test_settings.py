@@ -7,7 +7,7 @@ import pytest
 from tests.support.services.cli import Doseqr
 
 
-def test_settings_tell_where_each_value_came_from(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_show_where_each_value_came_from(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
     monkeypatch.setenv("DOSEQR_DATABASE_URL", "postgresql+psycopg://me:secret@db/doseqr")
     # When

@@ -64,7 +64,7 @@ def test_given_url_is_used_as_it_is(tmp_path):
     assert len(printed) == 1
 
 
-def test_without_any_broker_it_is_embedded_and_says_what_that_leaves_out(tmp_path):
+def test_without_any_broker_it_is_embedded_and_names_what_that_leaves_out(tmp_path):
     # Given
     printed: list[str] = []
     nothing = [lambda work_dir, report, stack: None]

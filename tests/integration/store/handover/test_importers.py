@@ -80,7 +80,7 @@ def test_a_program_that_fails_has_not_taken_the_batch(tmp_path, text, sentence):
     assert raised.value.reason == "exit_code"
 
 
-def test_a_program_that_is_not_there_is_told(tmp_path):
+def test_a_program_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(HandoverError, match="could not be started: No such file") as raised:
         command([str(tmp_path / "nothing")], tmp_path)(a_batch())
     assert raised.value.reason == "not_started"
@@ -222,7 +222,7 @@ def test_only_2xx_means_that_it_was_taken(listener, status):
     assert len(listener.requests) == 1
 
 
-def test_an_answer_that_drips_is_not_waited_for_for_ever(listener):
+def test_a_response_that_drips_is_not_waited_for_for_ever(listener):
     # Given
     listener.drips = True
     # When, Then

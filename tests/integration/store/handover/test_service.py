@@ -69,10 +69,10 @@ def published(store: RunningStore, *keys: str) -> list[Event]:
 def test_what_arrives_is_posted_given_up_and_posted_again_on_demand(tmp_path: Path, listener: Listener):
     # Given
     listener.statuses = [500]
-    one = made_object(1)
+    dicom_object = made_object(1)
     with running_store(tmp_path / "data", handover_url=listener.url(), handover_pauses=()) as store:
-        expect(store.database, one.sop_instance_uid)
-        store.send(one)
+        expect(store.database, dicom_object.sop_instance_uid)
+        store.send(dicom_object)
         end(store.database)
         wait_until(lambda: [batch.state for batch in batches(store.database)] == ["failed"])
         events = published(store, "handover.retried.*")
@@ -85,10 +85,10 @@ def test_what_arrives_is_posted_given_up_and_posted_again_on_demand(tmp_path: Pa
         first, second = (body for _, _, body in listener.requests)
         assert first == second
         (posted,) = first["objects"]
-        assert Path(posted["path"]).read_bytes() == (store.objects_dir / one.path).read_bytes()
+        assert Path(posted["path"]).read_bytes() == (store.objects_dir / dicom_object.path).read_bytes()
 
 
-def test_without_an_importer_a_retry_is_refused_and_says_what_to_set(tmp_path: Path):
+def test_without_an_importer_a_retry_is_refused_and_names_what_to_set(tmp_path: Path):
     # Given
     with running_store(tmp_path / "data") as store:
         events = published(store, "command.rejected.*")
@@ -143,14 +143,14 @@ def test_a_batch_in_hand_when_the_service_is_killed_is_handed_over_again_with_th
     (tmp_path / "data").mkdir()
     database = Database(f"sqlite:///{tmp_path / 'data' / 'doseqr.sqlite'}")
     migrate(database)
-    one, output = made_object(1), tmp_path / "said"
-    expect(database, one.sop_instance_uid)
+    dicom_object, output = made_object(1), tmp_path / "said"
+    expect(database, dicom_object.sop_instance_uid)
     process = run(environment, tmp_path / "log")
     pids: list[int] = []
     try:
         wait_until(lambda: '"listening"' in (tmp_path / "log").read_text(), START_S)
         with Scu(int(environment["DOSEQR_STORE_PORT"]), [CT_EXPLICIT]) as scu:
-            assert one.send(scu) == 0
+            assert dicom_object.send(scu) == 0
         end(database)
         wait_until(lambda: output.exists() and output.read_text().endswith("\n"), START_S)
         pids.append(int(output.read_text().split()[0]))

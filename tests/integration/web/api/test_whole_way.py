@@ -109,7 +109,7 @@ def test_a_refusal_of_the_service_comes_with_the_response(running):
     assert problem["detail"] == "the query kept nothing"
 
 
-def test_a_node_answers_an_echo(running):
+def test_a_node_responds_to_an_echo(running):
     # When
     status, result = running.send("POST", "/api/v1/nodes/pacs/echo")
     # Then

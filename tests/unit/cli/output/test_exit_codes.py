@@ -48,7 +48,7 @@ def test_wrong_input_keeps_field_and_problem_for_programs() -> None:
     assert (ended.code, ended.details) == ("wrong_usage", {"field": "port", "problem": "must be a number"})
 
 
-def test_a_node_that_does_not_answer_is_told_with_its_outcome() -> None:
+def test_a_node_that_does_not_respond_is_reported_with_its_outcome() -> None:
     # When
     ended = unreachable("remote_unreachable", "pacs", "association rejected", "called AE title unknown")
     # Then

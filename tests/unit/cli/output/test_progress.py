@@ -15,7 +15,7 @@ from shared.reading.why import Explanation
 from tests.support.jobs.rows import a_query, a_retrieve
 
 
-def test_a_job_is_told_in_one_line() -> None:
+def test_a_job_is_described_in_one_line() -> None:
     # Given
     query = a_query(
         status="running",
@@ -80,7 +80,7 @@ def test_variables_are_added_before_a_command() -> None:
     assert with_environment(["x"], {}) == ["x"]
 
 
-def test_a_study_that_was_not_returned_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_study_that_was_not_returned_is_shown_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     # Given
     explanation: Explanation = {
         "job": "query-1",

@@ -83,7 +83,7 @@ def run(data: Any) -> tuple[list[MeasurementRequest], Profile]:
 
 
 @given(st.data())
-def test_whatever_is_answered_it_ends_and_asks_bounded_questions(data):
+def test_whatever_is_returned_it_ends_with_bounded_requests(data):
     # When
     questions, profile = run(data)
     # Then

@@ -107,7 +107,7 @@ def test_the_table_has_a_row_for_each_type():
 
 @pytest.mark.parametrize("modalities", ["right", None, frozenset({" "})], ids=["returned", "absent", "blank"])
 @pytest.mark.parametrize(("name", "pictures", "papers", "option", "kept", "reason"), CELLS)
-def test_a_cell_keeps_what_the_table_says(name, pictures, papers, option, kept, reason, modalities):
+def test_a_cell_keeps_what_stands_in_the_table(name, pictures, papers, option, kept, reason, modalities):
     # Given
     wanted = criteria(name, empty_sr=option)
     # When

@@ -85,7 +85,7 @@ def test_the_rules_end_and_give_each_series_a_reason(archive, wanted, flags):
 
 
 @given(archives(), types, options, st.randoms(use_true_random=False))
-def test_the_order_of_answers_does_not_matter(archive, wanted, flags, chance: random.Random):
+def test_the_order_of_matches_does_not_matter(archive, wanted, flags, chance: random.Random):
     # Given
     first = archive.examine(criteria(*wanted, **flags))
     # When
@@ -162,7 +162,7 @@ def test_text_reports_are_never_kept(archive, wanted, flags):
 
 
 @given(archives(), types, options)
-def test_only_series_that_can_matter_are_asked_at_image_level(archive, wanted, flags):
+def test_only_series_that_can_matter_are_requested_at_image_level(archive, wanted, flags):
     # When
     archive.examine(criteria(*wanted, **flags))
     # Then

@@ -56,7 +56,7 @@ def test_the_type_is_the_first_requested_one_it_has(types, modalities, expected)
     assert decision.type == expected
 
 
-def test_the_type_comes_from_the_series_where_the_study_does_not_tell_all():
+def test_the_type_comes_from_the_series_where_the_study_does_not_have_all():
     # Given: a PACS that echoes only the code that was asked for
     decision, _, _ = run(criteria("MG", "CT"), CT, MG, modalities=frozenset({"CT"}))
     assert decision.type == "MG"
@@ -77,7 +77,7 @@ def test_padding_is_no_part_of_a_code():
     assert found == {"a/1"}
 
 
-def test_a_study_of_other_types_is_dropped_without_asking_for_its_series():
+def test_a_study_of_other_types_is_dropped_without_a_request_for_its_series():
     # When
     decision, _, archive = run(criteria("CT"), images("a", "US"), sr("dose", RDSR))
     # Then
@@ -86,7 +86,7 @@ def test_a_study_of_other_types_is_dropped_without_asking_for_its_series():
     assert decision.series == ()
 
 
-def test_a_study_of_other_types_that_does_not_tell_is_dropped_by_its_series():
+def test_a_study_of_other_types_without_modalities_is_dropped_by_its_series():
     # When
     decision, _, archive = run(criteria("CT"), images("a", "US"), sr("dose", RDSR), modalities=None)
     # Then
@@ -95,7 +95,7 @@ def test_a_study_of_other_types_that_does_not_tell_is_dropped_by_its_series():
     assert [entry.reason for entry in decision.series] == [Reason.NOT_REQUESTED_TYPE] * 2
 
 
-def test_a_study_that_tells_no_modality_at_all_says_so():
+def test_a_study_without_any_modality_is_dropped_for_that_reason():
     decision, _, _ = run(criteria("CT"), images("a", None), modalities=None)
     assert decision.reason == Reason.MODALITY_NOT_RETURNED
 
@@ -111,7 +111,7 @@ def test_a_pet_ct_keeps_its_ct_report_and_its_pet_header():
     assert (decision.type, decision.reason) == ("CT", Reason.RDSR)
 
 
-def test_a_pet_ct_asked_for_as_nm_leaves_the_ct_report():
+def test_a_pet_ct_requested_as_nm_leaves_the_ct_report():
     # When
     decision, found, _ = run(criteria("NM"), CT, PT, sr("dose", RDSR))
     # Then
@@ -120,7 +120,7 @@ def test_a_pet_ct_asked_for_as_nm_leaves_the_ct_report():
     assert reason_of(decision, "ct") == Reason.NOT_REQUESTED_TYPE
 
 
-def test_a_pet_ct_asked_for_as_ct_leaves_rrdsr_and_pet():
+def test_a_pet_ct_requested_as_ct_leaves_rrdsr_and_pet():
     # When
     decision, found, _ = run(criteria("CT"), CT, PT, sr("dose", RDSR), sr("activity", RRDSR))
     # Then
@@ -262,7 +262,7 @@ def test_a_study_with_any_other_modality_is_not_sr_only(company, modalities):
     assert archive.images_requested == []
 
 
-def test_sr_only_studies_are_left_out_unless_asked_for():
+def test_sr_only_studies_are_left_out_unless_requested():
     decision, found, _ = run(criteria("CT"), sr("dose", RDSR))
     assert (decision.reason, found) == (Reason.NOT_REQUESTED_TYPE, set())
 
@@ -368,7 +368,7 @@ def test_pet_of_another_station_does_not_count():
     assert found == {"nm/1"}
 
 
-def test_a_study_all_of_another_station_says_so():
+def test_a_study_all_of_another_station_is_dropped_for_that_reason():
     decision, _, _ = run(
         criteria("CT", exclude_stations="a"), images("ct", "CT", station="a"), images("pr", "PR", station="b")
     )
@@ -461,7 +461,7 @@ def test_known_objects_are_kept_where_the_option_is_off():
     assert decision.series[0].instance_count == 4
 
 
-def test_what_answers_nothing_cannot_be_known():
+def test_what_has_no_match_cannot_be_known():
     # When
     decision, found, _ = run(criteria("CT", empty_sr=True), CT, silent("mute"), known=["mute/1"])
     # Then
@@ -469,7 +469,7 @@ def test_what_answers_nothing_cannot_be_known():
     assert decision.series[1].note == Reason.KNOWN_NOT_COMPARABLE
 
 
-def test_nothing_is_asked_at_image_level_of_a_study_without_sr_of_which_nothing_is_known():
+def test_nothing_is_requested_at_image_level_of_a_study_without_sr_of_which_nothing_is_known():
     _, found, archive = run(criteria("MG", "DX"), MG, images("pr", "PR", 1))
     assert len(found) == 4
     assert archive.images_requested == []
@@ -493,7 +493,7 @@ def test_a_count_below_one_is_no_count(count):
     assert decide(criteria("CT"), study, series, {}, KnownObjects()) == Needs(images=frozenset({"a"}))
 
 
-def test_a_series_that_answers_twice_is_one():
+def test_a_series_that_is_returned_twice_is_one():
     # Given
     study, series = StudyMatch("study"), [SeriesMatch("a", "MG", instance_count=2)] * 2
     # When
@@ -508,7 +508,7 @@ def test_a_series_without_modality_is_dropped_for_that():
     assert reason_of(decision, "what") == Reason.MODALITY_NOT_RETURNED
 
 
-def test_answers_of_two_slices_are_united():
+def test_matches_of_two_slices_are_united():
     # Given
     first = StudyMatch("study", ("CT",), None, "", 2, None)
     second = StudyMatch("study", ("PT",), "text", None, 3, 10)
@@ -535,8 +535,8 @@ def test_fewer_objects_than_announced_are_noticed():
         SeriesMatch("uncounted", "PT"),
         SeriesMatch("unasked", "CT", instance_count=9),
     ]
-    one = [ObjectMatch("1"), ObjectMatch("1")]
-    objects = {"whole": one, "short": one, "mute": [], "part": one, "uncounted": []}
+    twice = [ObjectMatch("1"), ObjectMatch("1")]
+    objects = {"whole": twice, "short": twice, "mute": [], "part": twice, "uncounted": []}
     # When / Then
     assert set(object_shortfalls(series, objects)) == {
         ObjectShortfall("short", announced=3, returned_count=1, unknown=False),

@@ -76,7 +76,7 @@ def test_a_report_is_found_by_its_class_in_a_series_without_modality(blank, moda
     assert decision.type == "CT"
 
 
-def test_images_are_told_apart_by_class_where_no_series_has_a_modality():
+def test_images_are_distinguished_by_class_where_no_series_has_a_modality():
     # Given
     series = (
         images("pet", None, 3, PET_IMAGE),

@@ -39,7 +39,7 @@ ABORTED = PeerError(Outcome.ABORTED, "")
         (PeerError(Outcome.TIMED_OUT, "", associating=True), 0, 1, 0, False),
     ],
 )
-def test_a_window_is_cut_where_its_parts_may_be_answered(error, matches, failures, blind, expected):
+def test_a_window_is_split_where_its_parts_may_succeed(error, matches, failures, blind, expected):
     assert worth_cutting(error, matches=matches, failures=failures, blind=blind) is expected
 
 
@@ -84,5 +84,5 @@ MORNING = Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30))
         (Slice(), [("20240306", None)], False),
     ],
 )
-def test_a_window_is_ignored_where_most_answers_lie_outside(part, matches, expected):
+def test_a_window_is_ignored_where_most_matches_lie_outside(part, matches, expected):
     assert is_ignored(part, [named(*match) for match in matches]) is expected

@@ -49,7 +49,7 @@ def report(*committed: str, **failed: int) -> CommitmentResult:
     round_number=st.integers(2, MAX_ROUNDS + 1),
     missed_s=st.sampled_from([0.0, 5.0, 10.0]),
 )
-def test_each_object_that_was_asked_for_goes_one_way_and_no_other_goes_any(
+def test_each_requested_object_goes_one_way_and_no_other_goes_any(
     requested, committed, failed, round_number, missed_s
 ):
     # Given
@@ -68,11 +68,11 @@ def test_each_object_that_was_asked_for_goes_one_way_and_no_other_goes_any(
 
 
 def requested_again(kind: str, payload: dict[str, Any]) -> list[str]:
-    one = commit_order(payload).order if kind == COMMIT else move_order(payload)
-    return [uid for part in one.parts for uid in part.sop_instance_uids]
+    order = commit_order(payload).order if kind == COMMIT else move_order(payload)
+    return [uid for part in order.parts for uid in part.sop_instance_uids]
 
 
-def test_what_the_node_does_not_have_yet_is_asked_of_it_again_within_the_grace_period():
+def test_what_the_node_does_not_have_yet_is_searched_there_again_within_the_grace_period():
     # Given
     parts = shares_of("1.2.3", "1.2.4")
     # When
@@ -84,7 +84,7 @@ def test_what_the_node_does_not_have_yet_is_asked_of_it_again_within_the_grace_p
     assert requested_again(COMMIT, task.payload) == ["1.2.4"]
 
 
-def test_after_the_grace_period_the_pacs_is_asked_again():
+def test_after_the_grace_period_the_pacs_gets_another_request():
     # Given
     parts = shares_of("1.2.4")
     # When
@@ -115,7 +115,7 @@ def test_what_the_node_will_not_keep_is_given_up_at_once(reason):
 
 
 @given(st.sets(uids, min_size=1), st.integers(1, 3), st.sampled_from([0.3, 1.0, 77.0, 300.0]))
-def test_a_report_is_waited_for_as_long_as_is_said(names, round_number, timeout_s):
+def test_a_report_is_waited_for_as_long_as_announced(names, round_number, timeout_s):
     # Given
     parts = shares_of(*sorted(names))
     [first] = order_after(MoveOrder(round=round_number), "reported").tasks(parts)

@@ -211,7 +211,7 @@ def test_a_list_of_series_is_cut_by_series():
     assert cut(move, {"1.1.0002.1"}) == [Piece((four[0], four[2], four[3]), 2)]
 
 
-def test_of_a_series_that_came_in_part_the_rest_is_asked_for_by_objects():
+def test_of_a_series_that_came_in_part_the_rest_is_requested_by_objects():
     # Given
     partly = SeriesPart("1.1", "1.1.0002", ("1", "2", "3", "4"), whole=True)
     others = [*reports(1), partly, *reports(2, 3)]

@@ -59,7 +59,7 @@ def uids(study: int, series: int, objects: int) -> tuple[str, ...]:
         ([unlisted(1, 1), unlisted(2, 1)], ACROSS, ["SERIES", "SERIES"]),
     ],
 )
-def test_moves_are_as_few_as_the_manners_allow(parts, capabilities, levels):
+def test_moves_are_as_few_as_the_capabilities_allow(parts, capabilities, levels):
     assert [move.level for move in plan_moves(parts, capabilities)] == levels
 
 
@@ -121,7 +121,7 @@ def test_long_series_are_cut_only_where_lists_of_objects_are_known_to_work(sizes
     assert [part for part in cut if part.whole] == (short if object_lists else parts)
 
 
-def test_a_long_series_without_names_is_asked_for_whole():
+def test_a_long_series_without_names_is_requested_whole():
     part = SeriesPart("1.1", "1.1.1", whole=True, announced=5000)
     assert list(split_long([part], MoveCapabilities(object_lists=True))) == [part]
 
@@ -138,7 +138,7 @@ def test_an_order_that_was_written_before_lists_had_a_length_is_understood(lists
     assert move_order(payload).longest == longest
 
 
-def test_what_is_left_of_a_whole_series_is_asked_for_by_objects():
+def test_what_is_left_of_a_whole_series_is_requested_by_objects():
     part = whole(1, 1, 3)
     assert part.without(frozenset()) is part
     assert part.without({"1.1.1.1"}) == SeriesPart("1.1", "1.1.1", ("1.1.1.2", "1.1.1.3"))
@@ -153,5 +153,5 @@ def test_an_order_cannot_be_made_simpler_for_ever(order):
     assert steps <= 3
 
 
-def test_a_single_object_is_asked_for_in_no_simpler_way():
+def test_a_single_object_is_requested_in_no_simpler_way():
     assert MoveOrder(parts=(part(1, 1, 1),)).simpler() is None

@@ -30,12 +30,12 @@ def test_archive_holds_the_requested_number_of_studies(n, days, seed):
 
 
 def test_same_arguments_make_the_same_archive():
-    one, other = (list(generate(50, 3, FIRST, LAST).studies()) for _ in range(2))
+    first, second = (list(generate(50, 3, FIRST, LAST).studies()) for _ in range(2))
 
-    assert [next(iter(objects_of(study))).uid for study in one] == [
-        next(iter(objects_of(study))).uid for study in other
+    assert [next(iter(objects_of(study))).uid for study in first] == [
+        next(iter(objects_of(study))).uid for study in second
     ]
-    assert [study.description for study in one] == [study.description for study in other]
+    assert [study.description for study in first] == [study.description for study in second]
 
 
 def test_other_seed_makes_other_studies():

@@ -95,7 +95,7 @@ def test_without_a_file_all_is_held_in_memory():
     ("error", "expected"),
     [(OSError(errno.ENOSPC, "full"), OutOfSpaceError), (OSError(errno.EROFS, "read-only"), ObjectWriteError)],
 )
-def test_a_file_that_cannot_be_made_is_remembered_until_the_answer(error, expected):
+def test_a_file_that_cannot_be_made_is_remembered_until_the_response(error, expected):
     # Given
     def fail() -> TempFile:
         raise error

@@ -30,7 +30,7 @@ def test_a_store_request_is_read():
     )
 
 
-def test_a_request_without_a_data_set_is_told_from_one_with_it():
+def test_a_request_without_a_data_set_is_distinguished_from_one_with_it():
     # When
     echo = request_of(command({COMMAND_FIELD: C_ECHO_RQ, MESSAGE_ID: 1}, has_data_set=False))
     # Then
@@ -48,7 +48,7 @@ def test_a_request_without_a_data_set_is_told_from_one_with_it():
     ],
     ids=["nothing", "no command field", "no message id", "an answer", "a field of another length"],
 )
-def test_what_cannot_be_answered_is_a_protocol_error(elements):
+def test_what_has_no_response_is_a_protocol_error(elements):
     # When / Then
     with pytest.raises(ProtocolError):
         request_of(command(elements))
@@ -59,7 +59,7 @@ def test_a_cancel_needs_no_message_id():
     assert request_of(command({COMMAND_FIELD: C_CANCEL_RQ, RESPONDED_TO: 3})).command_field == C_CANCEL_RQ
 
 
-def test_an_answer_repeats_what_was_asked():
+def test_a_response_repeats_what_was_requested():
     # Given
     request = DimseRequest(C_STORE_RQ, 7, "1.2.3", "1.2.3.4.5", has_data_set=True)
     # When
@@ -78,7 +78,9 @@ def test_an_answer_repeats_what_was_asked():
     status_code=st.integers(0, 0xFFFF),
     comment=st.text(max_size=200),
 )
-def test_whatever_was_asked_the_answer_can_be_read(sop_class_uid, sop_instance_uid, status_code, comment):
+def test_whatever_was_requested_the_response_can_be_read(
+    sop_class_uid, sop_instance_uid, status_code, comment
+):
     # Given
     request = DimseRequest(C_STORE_RQ, 1, sop_class_uid, sop_instance_uid, has_data_set=True)
     # When

@@ -121,7 +121,7 @@ def test_a_token_opens_no_page(api):
     assert response.status_code == 302
 
 
-def test_too_many_failures_are_answered_with_a_pause(api, monkeypatch):
+def test_too_many_failures_lead_to_a_pause(api, monkeypatch):
     # Given
     monkeypatch.setattr(authentication, "MAX_FAILURES", 3)
     statuses = [api.send("GET", "/nodes", scope="").status_code for _ in range(4)]

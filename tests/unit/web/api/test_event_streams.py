@@ -31,7 +31,7 @@ def events(chunks: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def test_each_change_is_told_once_and_then_the_end(monkeypatch):
+def test_each_change_is_sent_once_and_then_the_end(monkeypatch):
     # Given
     monkeypatch.setattr(event_streams, "REREAD_S", 0.01)
     states = iter(["queued", "running", "running", "running", "completed"])
@@ -83,7 +83,7 @@ def test_comments_keep_a_quiet_stream_open(monkeypatch):
     assert ": still here\n\n" in chunks
 
 
-def test_an_event_of_the_broker_is_told_at_once(api):
+def test_an_event_of_the_broker_is_sent_immediately(api):
     # Given
     api.site.add(a_query("q1", status="running"))
     response = api.send("GET", "/jobs/q1/events")
@@ -103,7 +103,7 @@ def test_an_event_of_the_broker_is_told_at_once(api):
     assert api.site.components.live.open_streams == 0
 
 
-def test_an_ended_job_is_told_and_the_stream_ends(api):
+def test_the_end_of_a_job_is_sent_and_the_stream_ends(api):
     # Given
     api.site.add(a_query("q1"))
     # When

@@ -196,7 +196,7 @@ def test_studies_of_a_retrieve_are_those_it_expects(filled):
     assert [study["study_instance_uid"] for study in found] == ["1.1", "1.2"]
 
 
-def test_objects_of_a_retrieve_say_whether_they_arrived(filled):
+def test_objects_of_a_retrieve_show_whether_they_arrived(filled):
     # When
     objects = followed(filled, "/jobs/r1/objects?limit=1")
     # Then
@@ -245,7 +245,7 @@ def test_an_ended_job_cannot_be_cancelled(filled):
     assert filled.site.commands == []
 
 
-def test_what_a_query_misses_is_asked_for_under_its_id(api):
+def test_what_a_query_misses_is_requested_under_its_id(api):
     # Given
     api.site.add(a_query("q1", status="incomplete"))
     # When

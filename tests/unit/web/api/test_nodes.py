@@ -107,7 +107,7 @@ def test_a_change_is_in_the_audit_trail_with_its_token(api):
     assert entry["details"] == {"node_id": 1, "fields": ["port"]}
 
 
-def test_what_is_known_of_a_remote_node_is_told(api):
+def test_what_is_known_of_a_remote_node_is_shown(api):
     # When
     profile = api.get("/nodes/pacs/profile")
     # Then
@@ -134,7 +134,7 @@ def echo_worker(site, monkeypatch):
     return ApiClient(site), outcome
 
 
-def test_an_echo_returns_how_the_node_answered(echo_worker):
+def test_an_echo_returns_how_the_node_responded(echo_worker):
     # Given
     api, _ = echo_worker
     # When
@@ -152,7 +152,7 @@ def test_an_echo_returns_how_the_node_answered(echo_worker):
     assert api.site.components.live.open_streams == 0
 
 
-def test_an_echo_without_an_answer_ends_in_time(echo_worker, monkeypatch):
+def test_an_echo_without_a_response_ends_in_time(echo_worker, monkeypatch):
     # Given
     api, outcome = echo_worker
     outcome.clear()

@@ -58,7 +58,7 @@ def test_a_wrong_choice_of_the_audit_is_refused(api, choice):
     problem(api.send("GET", f"/audit?{choice}"), 422, choice.partition("=")[0])
 
 
-def test_the_system_says_how_it_stands(api):
+def test_the_system_shows_how_it_stands(api):
     # When
     system = api.get("/system", scope="read")
     # Then
@@ -68,7 +68,7 @@ def test_the_system_says_how_it_stands(api):
     assert (system["dead_letters"], system["database"]) == (0, "sqlite")
 
 
-def test_the_system_answers_while_the_broker_is_away(api):
+def test_the_system_responds_while_the_broker_is_away(api):
     # Given
     api.site.broker.close()
     # When

@@ -73,7 +73,7 @@ def test_an_unknown_parameter_is_refused(api):
     problem(api.send("GET", "/nodes/pacs?x=1"), 422, "x")
 
 
-def test_a_broker_that_is_away_is_said_with_when_to_come_back(api):
+def test_a_broker_that_is_away_is_reported_with_when_to_come_back(api):
     # Given
     api.site.broker.close()
     # When
@@ -83,7 +83,7 @@ def test_a_broker_that_is_away_is_said_with_when_to_come_back(api):
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_a_command_that_is_not_confirmed_is_said(api, monkeypatch):
+def test_a_command_that_is_not_confirmed_is_reported(api, monkeypatch):
     # Given
     def away(*_args, **_options):
         raise BrokerAwayError("not confirmed")
@@ -107,7 +107,7 @@ def test_a_missing_worker_is_named_with_its_command(site):
     assert body["advice"] == "Start one: doseqr serve query"
 
 
-def test_a_database_that_is_away_is_said(api, monkeypatch):
+def test_a_database_that_is_away_is_reported(api, monkeypatch):
     # Given
     def away(self):
         raise DatabaseAwayError("database: OperationalError")

@@ -72,7 +72,7 @@ def test_a_wrong_value_is_refused_by_its_field(api, values, field):
     assert api.site.commands == []
 
 
-def test_a_refusal_of_the_worker_is_told(api, monkeypatch):
+def test_a_refusal_of_the_worker_is_reported(api, monkeypatch):
     # Given
     monkeypatch.setattr(commands, "TAKEN_WITHIN_S", 10.0)
     live = api.site.components.live

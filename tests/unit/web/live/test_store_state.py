@@ -53,7 +53,7 @@ def test_processes_on_one_disk_complain_once():
     assert len(store_complaints([FULL, FULL])) == 1
 
 
-def test_a_store_that_is_silent_or_stops_says_nothing_any_more():
+def test_a_store_that_is_silent_or_stops_proves_nothing_any_more():
     # Given
     now = [0.0]
     results = EchoResults(lambda: now[0])

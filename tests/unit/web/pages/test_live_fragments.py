@@ -27,7 +27,7 @@ def test_a_fragment_is_the_same_while_nothing_changes(site, part):
         ("incomplete", "Nothing was found before it ended: 0 of 45 slices had a complete response."),
     ],
 )
-def test_only_a_completed_query_says_that_there_is_no_study(site, status, sentence):
+def test_only_a_completed_query_proves_that_there_is_no_study(site, status, sentence):
     # Given
     site.add(a_query("q1", status=status, slices_total=45, slices_complete=0))
     # When
@@ -55,7 +55,7 @@ def test_no_sentence_of_a_missing_study_has_a_blank_left(site):
     assert "…" not in page
 
 
-def test_what_the_pacs_says_it_has_sent_is_a_second_bar(site):
+def test_what_the_pacs_reports_as_sent_is_a_second_bar(site):
     # Given
     site.add(
         a_query("q1"),

@@ -26,9 +26,9 @@ def test_users_behind_a_proxy_do_not_lock_each_other_out(site):
     person = person_of(site, trusted_proxies=1)
     fail_from(person, *["10.0.0.1"] * (FREE_FAILURES + 1))
     # When
-    one, other = fail_from(person, "10.0.0.1", "10.0.0.2")
+    first, second = fail_from(person, "10.0.0.1", "10.0.0.2")
     # Then
-    assert (one, other) == (429, 422)
+    assert (first, second) == (429, 422)
 
 
 @pytest.mark.parametrize(("proxies", "expected"), [(0, "127.0.0.1"), (1, "10.0.0.3"), (2, "10.0.0.2")])
