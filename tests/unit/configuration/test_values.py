@@ -66,5 +66,5 @@ def test_a_url_without_other_login_stays_as_it_is():
         ("store_host", ""),
     ],
 )
-def test_what_a_setting_may_hold_is_told(setting, text):
+def test_what_a_setting_may_hold_is_documented(setting, text):
     assert allowed(Settings.model_fields[setting]) == text
