@@ -37,9 +37,9 @@ def test_a_malformed_list_of_hosts_is_refused(url):
 )
 def test_a_login_reaches_the_broker_whatever_its_characters(url):
     # When
-    each = broker_urls(with_login(url, "me@home", PASSWORD))
+    urls = broker_urls(with_login(url, "me@home", PASSWORD))
     # Then
-    for parts in map(urlsplit, each):
+    for parts in map(urlsplit, urls):
         assert (unquote(parts.username or ""), unquote(parts.password or "")) == ("me@home", PASSWORD)
         assert parts.hostname in {"rabbit", "one", "two"}
 
