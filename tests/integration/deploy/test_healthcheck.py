@@ -43,7 +43,7 @@ def test_a_service_that_is_ready_is_healthy(health):
     assert '"ready": true' in done.stdout
 
 
-def test_a_service_in_trouble_is_not_healthy_and_says_why(health):
+def test_a_service_in_trouble_is_not_healthy_and_shows_why(health):
     # Given
     health[0].add_check("database", lambda: "it refuses the password")
     # When
