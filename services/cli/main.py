@@ -26,6 +26,7 @@ from services.cli.commands import (
     users,
     version,
 )
+from services.cli.commands.evidence import calendar
 from services.cli.commands.jobs import again, jobs, qr, query
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
@@ -59,6 +60,7 @@ app.command("export")(jobs.export)
 app.command("cancel")(jobs.cancel)
 app.command("again")(again.again)
 app.command("why")(jobs.why)
+app.command("calendar")(calendar.calendar)
 app.command("register")(register.register)
 app.command("settings")(settings.settings)
 app.command("serve")(serve.serve)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from services.query.profile.learner import Learner
 from services.query.rules.decide import RULES_VERSION
 from shared.clock import Clock
-from shared.contract.criteria import Criteria, parse_criteria
+from shared.contract.criteria import Criteria, parse_criteria, window
 from shared.contract.envelope import Envelope
 from shared.contract.messages import AskAgain, CancelJob, RunQuery
 from shared.database.models import Node, Query, QueryStudy, Retrieve
@@ -106,6 +106,9 @@ class QueryHandler:
 
     def _job(self, job_id: str, command: RunQuery, criteria: Criteria, remote: Node, store: Node) -> Query:
         now = self._clock()
+        today = self._settings.day_of(now)
+        with _within_criteria():
+            days = window(criteria, today)
         return Query(
             id=job_id,
             status="queued",
@@ -117,7 +120,9 @@ class QueryHandler:
             requested_at=now,
             criteria=criteria.to_json(),
             rules_version=RULES_VERSION,
-            today=self._settings.day_of(now),
+            today=today,
+            days_from=days.date_from,
+            days_until=days.date_until,
             retrieve_after=command.retrieve,
             priority=command.priority,
         )

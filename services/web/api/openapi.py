@@ -138,7 +138,8 @@ def _query_parameters(operation: Operation) -> list[Json]:
     assert "$defs" not in schema
     parameters = []
     for name, described in schema["properties"].items():
-        parameter: Json = {"name": name, "in": "query", "required": False}
+        required = name in schema.get("required", ())
+        parameter: Json = {"name": name, "in": "query", "required": required}
         if "description" in described:
             parameter["description"] = described["description"]
         parameters.append(parameter | {"schema": _of_parameter(described)})

@@ -122,7 +122,16 @@ def _first_values(session: Session, job_id: str) -> dict[str, object]:
             **values_of(command.criteria),
         }
     today = components().today().isoformat()
-    return {"ignore_known": True, "date_from": today, "date_until": today}
+    return {"ignore_known": True, "date_from": today, "date_until": today, **_prefilled()}
+
+
+def _prefilled() -> dict[str, object]:
+    """Return the values with which another page opens the form, such as a day of the calendar."""
+    given = {
+        name: request.args[name] for name in ("remote", "date_from", "date_until") if name in request.args
+    }
+    types = request.args.getlist("types")
+    return {**given, **({"types": types} if types else {})}
 
 
 def _valid(job_id: str) -> str:

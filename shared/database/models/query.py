@@ -17,12 +17,18 @@ class Query(JobRow):
     """One query and its running counts (each task adds to them as it ends)."""
 
     __tablename__ = "queries"
-    __table_args__ = listed_by("queries")
+    __table_args__ = (
+        *listed_by("queries"),
+        Index("ix_queries_remote_days", "remote_id", "days_until", "days_from"),
+    )
 
     criteria: Mapped[JsonDocument]
     rules_version: Mapped[int] = mapped_column(Integer)
     #: The day that "until today" meant when the query was requested.
     today: Mapped[date] = mapped_column(Date)
+    #: The days that its criteria mean; none: open on that side, or written by an older version.
+    days_from: Mapped[date | None] = mapped_column(Date)
+    days_until: Mapped[date | None] = mapped_column(Date)
     retrieve_after: Mapped[bool] = mapped_column(Boolean, default=False)
     slices_total: Mapped[int] = mapped_column(Integer, default=0)
     slices_complete: Mapped[int] = mapped_column(Integer, default=0)
@@ -101,6 +107,11 @@ class QueryStudy(Base):
     instance_count: Mapped[int | None] = mapped_column(Integer)
     #: Why it is missing, in the PACS's words.
     detail: Mapped[str] = mapped_column(default="")
+
+
+Index("ix_query_studies_date", QueryStudy.study_date)
+#: A hash has no limit of length: a PACS may return more than an SH (PS3.5 6.2) holds.
+Index("ix_query_studies_accession", QueryStudy.accession_number, postgresql_using="hash")
 
 
 class QuerySeries(Base):

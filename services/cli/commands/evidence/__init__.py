@@ -1,0 +1,1 @@
+"""Commands that show what the ledger proves over all jobs."""

@@ -1,0 +1,105 @@
+"""The table of the completeness calendar: a row for each type, a cell for each day, as text and sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from services.web.views.criteria_text import TYPE_NAMES
+from services.web.views.formatting import many
+from shared.evidence.calendar import DayState
+from shared.evidence.results import CalendarDayResult, CalendarResult, CalendarTypeResult
+from shared.reading.rate_text import duration
+
+#: Sign of each state, its name, and what it means.
+STATES: Mapping[str, tuple[str, str, str]] = {
+    DayState.COMPLETE: ("✓", "complete", "every study of the day was found and decided"),
+    DayState.EMPTY: ("0", "nothing there", "the PACS was asked and has no study of the type"),
+    DayState.THIN: ("▽", "complete but thin", "fewer than half of the studies of its weekday's median"),
+    DayState.HOLES: ("!", "holes", "a window or a study is missing, or a filter left studies out"),
+    DayState.NOT_REQUESTED: ("?", "not asked", "no query covers the day"),
+    DayState.CLOSED: ("⏾", "node was closed", "due, but the hours of the node have not begun since"),
+    DayState.NOT_DUE: ("·", "not due yet", "until two hours after its end, reports may still come"),
+}
+#: States from which a click leads to the query that mends them.
+_TO_FILL = frozenset({DayState.HOLES, DayState.NOT_REQUESTED, DayState.CLOSED, DayState.THIN})
+_SATURDAY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A day of one type."""
+
+    day: str
+    state: str
+    sign: str
+    #: The day and all that is known of it, for those who do not see the sign.
+    text: str
+    studies: int
+    fillable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A type."""
+
+    type: str
+    name: str
+    cells: list[Cell]
+    fresh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month as the page shows it."""
+
+    title: str
+    #: The number of each day, and whether it is of a weekend.
+    days: list[tuple[int, bool]]
+    rows: list[Row]
+    previous: str
+    following: str
+
+
+def month_table(shown: CalendarResult, first: date) -> Month:
+    """Return the table of a month that begins with `first`."""
+    days = shown["types"][0]["days"]
+    dates = [date.fromisoformat(entry["day"]) for entry in days]
+    return Month(
+        title=f"{first:%B %Y}",
+        days=[(day.day, day.weekday() >= _SATURDAY) for day in dates],
+        rows=[_row(of_type) for of_type in shown["types"]],
+        previous=f"{first - timedelta(days=1):%Y-%m}",
+        following=f"{dates[-1] + timedelta(days=1):%Y-%m}",
+    )
+
+
+def _row(of_type: CalendarTypeResult) -> Row:
+    name = of_type["type"]
+    cells = [_cell(entry, TYPE_NAMES[name]) for entry in of_type["days"]]
+    return Row(name, TYPE_NAMES[name], cells, _freshness(of_type))
+
+
+def _freshness(of_type: CalendarTypeResult) -> str:
+    until, last, lag_s = of_type["complete_until"], of_type["last_complete"], of_type["lag_s"]
+    if until is None or lag_s is None:
+        return "nothing complete in the last eight weeks"
+    later = f"; the last complete day is {last}" if last != until else ""
+    return f"complete until {until}, {duration(max(lag_s, 0))} ago{later}"
+
+
+def _cell(entry: CalendarDayResult, type_name: str) -> Cell:
+    state = entry["state"]
+    sign, words, _ = STATES[state]
+    parts = [f"{type_name}, {date.fromisoformat(entry['day']):%A %d %B}: {words}"]
+    if entry["studies"]:
+        parts.append(many(entry["studies"], "study", "studies"))
+    if entry["unsettled"]:
+        parts.append(f"{many(entry['unsettled'], 'study', 'studies')} not decided")
+    if entry["thin"]:
+        parts.append(f"the median of the weekday is {entry['median']:g}")
+    if entry["running"]:
+        parts.append("a query is running")
+    fillable = state in _TO_FILL or entry["thin"]
+    return Cell(entry["day"], state, sign, ", ".join(parts), entry["studies"], fillable)

@@ -1,0 +1,1 @@
+"""What the ledger proves, read from the database."""

@@ -1,0 +1,35 @@
+"""What the ledger proves, by HTTP."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from tests.support.jobs.rows import a_query
+from tests.support.services.web_api import problem
+
+
+@pytest.fixture
+def searched(api):
+    criteria = {"types": ["CT"], "date_from": "2024-04-02", "date_until": "2024-04-02"}
+    days = {"days_from": dt.date(2024, 4, 2), "days_until": dt.date(2024, 4, 2)}
+    api.site.add(a_query("q1", criteria=criteria, **days))
+    return api
+
+
+def test_a_month_is_returned_by_type_and_day(searched):
+    # When
+    shown = searched.get("/calendar?node=pacs&month=2024-04&type=CT&type=mg", scope="read")
+    # Then
+    assert (shown["node"], shown["month"]) == ("pacs", "2024-04")
+    assert [of_type["type"] for of_type in shown["types"]] == ["CT", "MG"]
+    assert [day["state"] for day in shown["types"][0]["days"][:3]] == ["not_asked", "empty", "not_asked"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("", "node"), ("?node=none", "node"), ("?node=pacs&month=x", "month"), ("?node=pacs&type=US", "type")],
+)
+def test_a_wrong_calendar_names_the_field(searched, query, field):
+    problem(searched.send("GET", f"/calendar{query}"), 422, field)
