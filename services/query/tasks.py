@@ -33,7 +33,7 @@ from shared.messaging.publisher import Publisher
 from shared.node_access.pool import AssociationPool
 from shared.nodes.peers import peer_of
 from shared.querying.payloads import SLICE, WindowSlice, read_slice
-from shared.reading.queries import by_type
+from shared.reading.query_json import by_type
 from shared.settings import Settings
 
 

@@ -8,8 +8,8 @@ from typing import TypedDict
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from shared.clock import iso
 from shared.database.models.handover import HandoverBatch
-from shared.reading.jobs import iso
 
 #: States of batches that nobody has taken.
 _NOT_TAKEN = ("open", "waiting", "running", "failed")

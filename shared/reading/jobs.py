@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Literal, TypedDict, TypeVar, cast, overload
+from typing import Literal, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import valid_id
-from shared.contract.messages import JobStatus
-from shared.contract.results import JobLife
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve
 from shared.errors import InvalidInputError, NotFoundError
+from shared.reading.job_json import ListedJob, summary
 
 Job = Query | Retrieve
 JobKind = Literal["query", "retrieve"]
@@ -22,42 +20,6 @@ J = TypeVar("J", Query, Retrieve)
 
 #: A shorter beginning of an id is more likely a slip than a choice.
 PREFIX_MIN_LENGTH = 4
-
-
-class QuerySummaryCounts(TypedDict):
-    """Studies of a query, and objects to retrieve."""
-
-    found: int
-    examined: int
-    kept: int
-    objects: int
-
-
-class QuerySummary(JobLife):
-    """A query as lists show it."""
-
-    id: str
-    kind: Literal["query"]
-    counts: QuerySummaryCounts
-
-
-class RetrieveSummaryCounts(TypedDict):
-    """Objects of a retrieve."""
-
-    asked: int
-    arrived: int
-
-
-class RetrieveSummary(JobLife):
-    """A retrieve as lists show it."""
-
-    id: str
-    kind: Literal["retrieve"]
-    query: str
-    counts: RetrieveSummaryCounts
-
-
-ListedJob = QuerySummary | RetrieveSummary
 
 
 class UnknownJobError(InvalidInputError, NotFoundError):
@@ -138,60 +100,3 @@ def count_jobs(session: Session) -> int:
     """Return how many jobs there are."""
     queries = session.scalar(select(func.count()).select_from(Query)) or 0
     return queries + (session.scalar(select(func.count()).select_from(Retrieve)) or 0)
-
-
-def summary(job: Job) -> ListedJob:
-    """Return a job in a few words: what lists show of it."""
-    if isinstance(job, Retrieve):
-        return {
-            "id": job.id,
-            "kind": "retrieve",
-            "query": job.query_id,
-            **life(job),
-            "counts": {"asked": job.asked, "arrived": job.arrived},
-        }
-    return {
-        "id": job.id,
-        "kind": "query",
-        **life(job),
-        "counts": {
-            "found": job.studies_found,
-            "examined": job.studies_examined,
-            "kept": job.studies_kept,
-            "objects": job.objects_kept,
-        },
-    }
-
-
-def life(job: Job) -> JobLife:
-    """Return what the summary of every job holds."""
-    return {
-        # The engine writes no other status.
-        "status": cast("JobStatus", job.status),
-        "remote": job.remote_name,
-        "store": job.store_name,
-        "requested_by": job.requested_by,
-        "requested_at": iso(job.requested_at),
-        "started_at": iso(job.started_at),
-        "ended_at": iso(job.ended_at),
-        "failure": job.failure,
-        "detail": job.detail,
-        "note": job.note,
-        "next_try_at": iso(job.next_try_at),
-        "gives_up_at": iso(job.gives_up_at),
-        "priority": job.priority,
-        "round": job.round,
-    }
-
-
-@overload
-def iso(moment: datetime) -> str: ...
-
-
-@overload
-def iso(moment: datetime | None) -> str | None: ...
-
-
-def iso(moment: datetime | None) -> str | None:
-    """Return a time as text (RFC 3339, UTC)."""
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

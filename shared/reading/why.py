@@ -7,14 +7,15 @@ from typing import TypedDict
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from shared.clock import iso
 from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.reasons import sentence
 from shared.contract.results import ObjectResult
 from shared.database.models.query import Query, QueryFind, QueryObject, QuerySeries, QueryStudy
 from shared.database.models.retrieve import Retrieve, RetrieveObject
 from shared.identifiers import parse_uid
-from shared.reading.jobs import Job, iso
-from shared.reading.queries import object_json, series_json
+from shared.reading.jobs import Job
+from shared.reading.query_json import object_json, series_json
 
 #: A study that no slice returned; a code of this view only, since there is no row to carry it.
 NOT_RETURNED = "not_returned"

@@ -12,9 +12,9 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from shared.clock import iso
 from shared.database.models.web import ApiToken, User
 from shared.errors import InvalidInputError, NotFoundError
-from shared.reading.jobs import iso
 
 Scope = Literal["read", "import", "admin"]
 #: Each scope includes those before it.

@@ -9,8 +9,7 @@ import typer
 
 from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, notice, print_json, table
-from shared.clock import utc_now
-from shared.reading.jobs import iso
+from shared.clock import iso, utc_now
 from shared.users.accounts import find_user
 from shared.users.api_tokens import DAYS_DEFAULT, DAYS_MAX, create_token, list_tokens, revoke_token
 

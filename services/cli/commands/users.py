@@ -10,8 +10,7 @@ import typer
 
 from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json, table
-from shared.clock import utc_now
-from shared.reading.jobs import iso
+from shared.clock import iso, utc_now
 from shared.users.accounts import create_user, find_user, list_users
 from shared.users.accounts import set_password as give_password
 

@@ -29,8 +29,8 @@ from shared.database.models.store import StoredObject
 from shared.errors import BrokerAwayError
 from shared.logs import configure
 from shared.nodes.nodes import list_nodes
-from shared.reading.queries import query_head
-from shared.reading.retrieves import retrieve_json
+from shared.reading.query_json import query_head
+from shared.reading.retrieve_json import retrieve_json
 from shared.settings import Settings, load
 
 #: Marks a folder that was made by the demo, which may wipe it.

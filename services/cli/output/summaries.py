@@ -12,8 +12,8 @@ from shared.contract.results import JobLife, MissingObject
 from shared.database.models.query import Query
 from shared.reading.handovers import HandoverJson
 from shared.reading.jobs import Job
-from shared.reading.queries import MissingSlice, MissingStudy, QueryHead, query_head
-from shared.reading.retrieves import ARRIVAL_TEXTS, RetrieveJson, retrieve_json
+from shared.reading.query_json import MissingSlice, MissingStudy, QueryHead, query_head
+from shared.reading.retrieve_json import ARRIVAL_TEXTS, RetrieveJson, retrieve_json
 from shared.reading.why import ExplainedObject, ExplainedSeries, Explanation
 
 #: Missing windows, studies or objects that are named; --json has all of them.

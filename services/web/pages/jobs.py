@@ -26,7 +26,7 @@ from shared.errors import InvalidInputError
 from shared.reading.csv_export import csv_lines
 from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, get_job
-from shared.reading.queries import by_type
+from shared.reading.query_json import by_type
 from shared.reading.summaries import brief, count_of_reports, summaries, unread
 from shared.reading.why import why
 

@@ -20,7 +20,7 @@ from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
 from shared.database.models import Query, Retrieve
 from shared.reading.rate_text import duration
-from shared.reading.retrieves import ARRIVAL_TEXTS
+from shared.reading.retrieve_json import ARRIVAL_TEXTS
 
 EN_DASH = "\N{EN DASH}"
 

@@ -20,10 +20,10 @@ from shared.contract.reasons import sentence
 from shared.database.models import Node, Query, Retrieve
 from shared.nodes.nodes import is_own_store
 from shared.reading.jobs import get_job
-from shared.reading.queries import by_reason, by_type, has_uncounted_series
+from shared.reading.query_json import by_reason, by_type, has_uncounted_series
 from shared.reading.rate_text import rate_text
+from shared.reading.retrieve_json import retrieve_counts
 from shared.reading.retrieve_pace import pace_of
-from shared.reading.retrieves import retrieve_counts
 
 #: Seconds between two polls of the panel of a running job, events or not.
 POLL_INTERVAL_S = 3

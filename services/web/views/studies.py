@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from shared.contract.reasons import sentence
 from shared.database.models import Query, QueryStudy, Retrieve, RetrieveObject
-from shared.reading.queries import MissingSlice, MissingStudy, missing
-from shared.reading.retrieves import NOT_ARRIVED
+from shared.reading.query_json import MissingSlice, MissingStudy, missing
+from shared.reading.retrieve_json import NOT_ARRIVED
 
 #: Studies on one page.
 PAGE = 50

@@ -9,6 +9,7 @@ from datetime import time as time_of_day
 
 from sqlalchemy.orm import Session
 
+from shared.clock import iso
 from shared.contract.criteria import CODES
 from shared.database.models import Node
 from shared.errors import InvalidInputError
@@ -26,7 +27,6 @@ from shared.evidence.results import CalendarDayResult, CalendarResult, CalendarT
 from shared.node_access.limits import next_opening, parse_hours, parse_zone
 from shared.reading.evidence.searches import searches
 from shared.reading.evidence.studies import day_counts
-from shared.reading.jobs import iso
 from shared.settings import Settings
 
 _BACK = timedelta(days=COMPARED_DAYS)

@@ -10,7 +10,7 @@ from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.messages import Accepted, AskAgain, CancelJob, Rejected
 from shared.nodes.nodes import find_node, remove_node
-from shared.reading.queries import QueryJson
+from shared.reading.query_json import QueryJson
 from simulator.behaviour import Fault
 from tests.support.jobs.rows import a_retrieve
 from tests.support.peers.studies import DAY, ct_study, mg_study, objects

@@ -6,7 +6,7 @@ import pytest
 
 from shared.contract.events import StoreState, WorkerHeartbeat
 from shared.contract.messages import Progress
-from shared.reading.retrieves import RetrieveJson
+from shared.reading.retrieve_json import RetrieveJson
 from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import ct_study, objects, series, study

@@ -18,7 +18,7 @@ from pydicom.errors import InvalidDicomError
 from shared.clock import utc_now
 from shared.database.models import Node, NodeProfile
 from shared.nodes.peers import address_of, peer_of
-from shared.reading.retrieves import RetrieveJson
+from shared.reading.retrieve_json import RetrieveJson
 from simulator.archive.model import Study
 from tests.support.archives.content import files_of
 from tests.support.archives.orthanc import Orthanc

@@ -12,7 +12,7 @@ from shared.clock import utc_now
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Retrieve, RetrieveMove, RetrieveObject
 from shared.lifecycle import Lifecycle
-from shared.reading.retrieves import RetrieveJson
+from shared.reading.retrieve_json import RetrieveJson
 from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest

@@ -25,7 +25,7 @@ from shared.database.models import Node
 from shared.database.session import Database
 from shared.nodes.peers import peer_of
 from shared.querying.profile import Profile
-from shared.reading.queries import QueryJson
+from shared.reading.query_json import QueryJson
 from shared.settings import Settings
 from simulator.archive.model import Archive, Study
 from simulator.behaviour import Behaviour, Fault

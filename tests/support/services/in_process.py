@@ -20,8 +20,8 @@ from shared.lifecycle import Lifecycle
 from shared.messaging.codec import decode_event
 from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import add_node, parse_node
-from shared.reading.queries import QueryJson, query_json
-from shared.reading.retrieves import RetrieveJson, retrieve_json
+from shared.reading.query_json import QueryJson, query_json
+from shared.reading.retrieve_json import RetrieveJson, retrieve_json
 from shared.settings import Settings
 from tests.support.waiting import wait_until
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from shared.errors import InvalidInputError, NotFoundError
 from shared.reading.jobs import count_jobs, find_job, kind_of, list_jobs
-from shared.reading.retrieves import job_json, retrieve_json
+from shared.reading.retrieve_json import job_json, retrieve_json
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, an_expected
 
 

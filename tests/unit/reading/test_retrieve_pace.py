@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from shared.database.models import Retrieve, RetrieveTask
+from shared.reading.retrieve_json import retrieve_counts
 from shared.reading.retrieve_pace import pace_of
-from shared.reading.retrieves import retrieve_counts
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, an_expected
 
 

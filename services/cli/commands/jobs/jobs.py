@@ -28,9 +28,10 @@ from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.messaging.publisher import Publisher
 from shared.reading.csv_export import csv_lines
-from shared.reading.jobs import Job, find_job, get_job, kind_of, list_jobs, summary
-from shared.reading.queries import write_query_json
-from shared.reading.retrieves import retrieve_json
+from shared.reading.job_json import summary
+from shared.reading.jobs import Job, find_job, get_job, kind_of, list_jobs
+from shared.reading.query_json import write_query_json
+from shared.reading.retrieve_json import retrieve_json
 from shared.reading.summaries import summaries
 from shared.reading.why import why as explain
 

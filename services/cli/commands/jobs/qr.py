@@ -18,8 +18,8 @@ from services.cli.output.exit_codes import usage
 from shared.contract.criteria import Criteria, parse_criteria
 from shared.database.session import Database
 from shared.nodes.nodes import find_node
-from shared.reading.queries import query_json_chunks
-from shared.reading.retrieves import retrieve_json
+from shared.reading.query_json import query_json_chunks
+from shared.reading.retrieve_json import retrieve_json
 
 _TYPES = ("ct", "mg", "fl", "dx", "nm")
 

@@ -43,8 +43,8 @@ from shared.nodes.nodes import find_node
 from shared.querying.estimate_text import sentence
 from shared.reading.estimates import estimate_of
 from shared.reading.jobs import find_job, get_job
-from shared.reading.queries import write_query_json
-from shared.reading.retrieves import retrieve_json
+from shared.reading.query_json import write_query_json
+from shared.reading.retrieve_json import retrieve_json
 from shared.settings import Settings
 
 Terms = Annotated[list[str] | None, typer.Option(metavar="T")]

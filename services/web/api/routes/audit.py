@@ -10,7 +10,7 @@ from services.web.api.routes.jobs import ShortText
 from services.web.api.times import in_utc
 from services.web.components import components
 from shared.contract.results import AuditRecord
-from shared.reading.pages import AuditFilter, audit_page
+from shared.reading.lists.pages import AuditFilter, audit_page
 
 table = OperationTable("audit")
 

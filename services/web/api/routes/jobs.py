@@ -31,10 +31,11 @@ from shared.contract.results import (
 )
 from shared.database.models import Query, Retrieve
 from shared.nodes.nodes import find_node
-from shared.reading.jobs import Job, ListedJob, get_job, kind_of, summary
-from shared.reading.pages import JobFilter, StudyFilter, job_page, object_page, study_page
-from shared.reading.queries import query_head, query_json_chunks
-from shared.reading.retrieves import retrieve_json_chunks
+from shared.reading.job_json import ListedJob, summary
+from shared.reading.jobs import Job, get_job, kind_of
+from shared.reading.lists.pages import JobFilter, StudyFilter, job_page, object_page, study_page
+from shared.reading.query_json import query_head, query_json_chunks
+from shared.reading.retrieve_json import retrieve_json_chunks
 from shared.reading.why import why
 
 table = OperationTable("jobs")

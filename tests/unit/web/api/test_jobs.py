@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shared.contract.messages import AskAgain, CancelJob
-from shared.reading.queries import query_json
-from shared.reading.retrieves import retrieve_json
+from shared.reading.query_json import query_json
+from shared.reading.retrieve_json import retrieve_json
 from tests.support.jobs.rows import (
     NOW,
     a_query,

@@ -8,7 +8,7 @@ import pytest
 
 from shared.contract.messages import RetryHandover
 from shared.database.models import HandoverBatch
-from shared.reading.retrieves import retrieve_json
+from shared.reading.retrieve_json import retrieve_json
 from tests.support.jobs.rows import NOW, a_query, a_retrieve
 
 

@@ -13,12 +13,13 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from shared.clock import iso
 from shared.contract.results import AuditRecord, JobObject, StudyResult
 from shared.database.models.query import Query, QueryObject, QueryStudy
 from shared.database.models.retrieve import Retrieve, RetrieveObject
 from shared.database.models.web import AuditEntry
-from shared.reading.jobs import J, Job, JobKind, iso
-from shared.reading.queries import with_series
+from shared.reading.jobs import J, Job, JobKind
+from shared.reading.query_json import with_series
 
 
 @dataclass(frozen=True, slots=True)

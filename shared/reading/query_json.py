@@ -32,7 +32,8 @@ from shared.querying.payloads import (
     window_json,
 )
 from shared.querying.slices import Slice
-from shared.reading.jobs import UnknownJobError, life
+from shared.reading.job_json import life
+from shared.reading.jobs import UnknownJobError
 
 #: Studies read at once.
 PAGE = 500

@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from shared.errors import NotFoundError
-from shared.reading import queries
-from shared.reading.queries import by_reason, query_json, write_query_json
+from shared.reading.query_json import by_reason, query_json, write_query_json
 from tests.support.jobs.rows import a_query, a_retrieve, a_series, a_study, a_task, an_object
 
 
@@ -113,7 +112,7 @@ def test_written_page_by_page_it_is_the_same(session: Session, monkeypatch: pyte
     session.add_all(a_study(f"1.3.{number}") for number in range(7))
     session.flush()
     expected = query_json(session, "query-1")
-    monkeypatch.setattr(queries, "PAGE", 2)
+    monkeypatch.setattr("shared.reading.query_json.PAGE", 2)
     out = io.StringIO()
     # When
     write_query_json(session, "query-1", out, {"retrieve": None})
