@@ -16,7 +16,7 @@ from shared.broker.port import Broker
 from shared.broker.topology import QUEUES
 from shared.contract.messages import WorkerHeartbeat
 from shared.database.migrate import migrate
-from shared.database.session import Database
+from shared.database.session import Database, open_database
 from shared.errors import (
     BrokerAwayError,
     DoseQRError,
@@ -28,7 +28,6 @@ from shared.health import HealthServer
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
-from shared.private_files import make_private_folder
 from shared.settings import Settings, unknown_variables
 
 log = structlog.get_logger(__name__)
@@ -62,7 +61,7 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         log.warning("unknown variable", variable=variable, detail="it is no setting of DoseQR")
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
-        database = open_database(settings)
+        database = open_database(settings.data_dir, settings.database)
         lifecycle.on_stop(database.close)
         broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
         lifecycle.on_stop(broker.close)
@@ -85,12 +84,6 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
             log.info("ready", broker=broker.description, database=database.description)
             lifecycle.wait()
     return 0
-
-
-def open_database(settings: Settings) -> Database:
-    """Return the database of these settings; makes the data folder."""
-    make_private_folder(settings.data_dir)
-    return Database(settings.database)
 
 
 def patiently(action: Callable[[], None], what: str, stopping: threading.Event) -> bool:

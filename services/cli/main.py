@@ -40,7 +40,6 @@ app = typer.Typer(
     name="doseqr",
     help="Finds the dose objects in a PACS and brings exactly those to a store, verified to the last one.",
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 completed, 1 incomplete, 2 wrong usage, 3 a node cannot be reached or refused, "
     "4 broker, database or workers away, 5 failed otherwise, 130 cancelled.",

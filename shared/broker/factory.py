@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.broker.bridge.client import BridgeClient
 from shared.broker.port import Broker
-from shared.broker.rabbitmq.broker import RabbitBroker
 
 #: The URL of embedded mode: the broker lives in the memory of the serving process.
 MEMORY_URL = "memory://"
@@ -20,6 +18,11 @@ def open_broker(url: str, prefix: str, bridge_socket: Path) -> Broker:
     Raises:
         SettingsError: the URL is malformed.
     """
+    # Each process uses one of them.
     if url == MEMORY_URL:
+        from shared.broker.bridge.client import BridgeClient  # noqa: PLC0415
+
         return BridgeClient(bridge_socket)
+    from shared.broker.rabbitmq.broker import RabbitBroker  # noqa: PLC0415
+
     return RabbitBroker(url, prefix)

@@ -28,7 +28,7 @@ from shared.errors import DatabaseAwayError, InvalidInputError, SettingsError
 from shared.private_files import make_private_folder
 
 #: `Session` is what `Database.read` and `Database.write` give; who only passes it on imports it from here.
-__all__ = ["Database", "Session"]
+__all__ = ["Database", "Session", "open_database"]
 
 #: Seconds that a writer waits for another one on SQLite.
 BUSY_TIMEOUT_S = 30
@@ -138,6 +138,12 @@ class Database:
     def _returned(self, _connection: object, record: ConnectionPoolEntry) -> None:
         if self._closed:
             record.invalidate()
+
+
+def open_database(data_dir: Path, url: str) -> Database:
+    """Return the database; makes the data folder, in which that of SQLite lies."""
+    make_private_folder(data_dir)
+    return Database(url)
 
 
 def _parsed(url: str) -> URL:

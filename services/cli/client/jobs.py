@@ -1,4 +1,4 @@
-"""Publishes queries and retrieves and waits for them, for `query`, `qr`, `retrieve` and the demo."""
+"""Orders queries and retrieves, requests again what is missing of them, cancels them, and waits for them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,28 @@ from dataclasses import dataclass
 from services.cli.client.events import listening
 from services.cli.client.follower import Follower
 from services.cli.client.session import JOB_QUEUES, require_workers, who
+from services.cli.output.console import notice
 from services.cli.output.exit_codes import OK, of_job
 from services.cli.output.progress import reporting
 from shared.broker.port import Broker
 from shared.contract.criteria import Criteria
 from shared.contract.envelope import new_id, retrieve_id_after
-from shared.contract.messages import INTERACTIVE, JobPriority, RunQuery, RunRetrieve
+from shared.contract.messages import (
+    ENDED,
+    INTERACTIVE,
+    AskAgain,
+    CancelJob,
+    JobPriority,
+    RunQuery,
+    RunRetrieve,
+)
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve
 from shared.database.models.web import Node
 from shared.database.session import Database
+from shared.errors import InvalidInputError
 from shared.messaging.publisher import Publisher
+from shared.reading.jobs import Job, get_job, kind_of
 
 #: With --no-wait: seconds to wait until the services accept or reject the command.
 ACCEPT_S = 5.0
@@ -157,3 +168,82 @@ def retrieve_without_waiting(database: Database, broker: Broker, order: Retrieve
     with _following(database, broker, [retrieve_id]) as follower:
         _order_retrieve(broker, order, retrieve_id)
         return retrieve_id, follower.until_accepted("retrieve", retrieve_id, ACCEPT_S) is not None
+
+
+def cancel_and_wait(database: Database, broker: Broker, job: Job) -> Job:
+    """Cancel a job and wait for its end.
+
+    Raises:
+        CommandError: what is needed is or went away, or the wait was interrupted.
+        InvalidInputError: the services rejected the command.
+    """
+    kind, command_id = kind_of(job), new_id()
+    require_workers(broker, JOB_QUEUES[kind][:1])
+    keys = [f"*.*.{job.id}", f"command.rejected.{command_id}"]
+    with listening(broker, keys) as event_queue, reporting() as reporter:
+        Publisher(broker, "cli").command(CancelJob(job_id=job.id, requested_by=who()), command_id=command_id)
+        follower = Follower(database, broker, event_queue, reporter, command_ids=(command_id,))
+        try:
+            return follower.until_ended(kind, job.id)
+        except InvalidInputError:
+            # It may have ended by itself before the command arrived: then there was nothing left to cancel.
+            with database.read() as session:
+                now = get_job(session, job.id)
+            if now is None or now.status not in ENDED:
+                raise
+            return now
+
+
+def query_again(database: Database, broker: Broker, query: Query, *, no_wait: bool) -> JobOutcome:
+    """Request what is missing of a query again, and wait for its end and that of its retrieve.
+
+    Raises:
+        CommandError: what is needed is or went away, or the wait was interrupted.
+        InvalidInputError: the services rejected the command.
+    """
+    require_workers(broker, JOB_QUEUES["query"] + (JOB_QUEUES["retrieve"] if query.retrieve_after else ()))
+    rounds = query.round + 1
+    command_id, retrieve_id = new_id(), retrieve_id_after(query.id, rounds)
+    keys = [f"*.*.{query.id}", f"*.*.{retrieve_id}", f"command.rejected.{command_id}"]
+    with listening(broker, keys) as event_queue, reporting() as reporter:
+        _order_again(broker, query.id, command_id)
+        follower = Follower(database, broker, event_queue, reporter, command_ids=(command_id,))
+        if not no_wait:
+            return _rerun_ended(follower, query, rounds, retrieve_id)
+        if follower.until_accepted("query", query.id, ACCEPT_S, rounds=rounds) is None:
+            notice("No service has taken the command yet.")
+    return JobOutcome(query.id, None, OK)
+
+
+def _rerun_ended(follower: Follower, query: Query, rounds: int, retrieve_id: str) -> JobOutcome:
+    ended = follower.until_ended("query", query.id, rounds=rounds)
+    code = of_job(ended.status, ended.failure)
+    if not isinstance(ended, Query) or not ended.retrieve_after or not retrieves(ended):
+        return JobOutcome(query.id, None, code)
+    retrieve = follower.until_ended("retrieve", retrieve_id)
+    return JobOutcome(query.id, retrieve_id, max(code, of_job(retrieve.status, retrieve.failure)))
+
+
+def retrieve_again(
+    database: Database, broker: Broker, earlier: Retrieve, *, no_wait: bool
+) -> tuple[JobOutcome, bool]:
+    """Order a retrieve of what an earlier one has not brought; also, whether a service took the command.
+
+    Raises:
+        CommandError: what is needed is or went away, or the wait was interrupted.
+        InvalidInputError: the services rejected the command.
+    """
+    require_workers(broker, JOB_QUEUES["retrieve"])
+    retrieve_id = new_id()
+    with listening(broker, [f"*.*.{retrieve_id}"]) as event_queue, reporting() as reporter:
+        _order_again(broker, earlier.id, retrieve_id)
+        follower = Follower(database, broker, event_queue, reporter)
+        if no_wait:
+            accepted = follower.until_accepted("retrieve", retrieve_id, ACCEPT_S) is not None
+            return JobOutcome(earlier.query_id, retrieve_id, OK), accepted
+        job = follower.until_ended("retrieve", retrieve_id)
+        return JobOutcome(earlier.query_id, retrieve_id, of_job(job.status, job.failure)), True
+
+
+def _order_again(broker: Broker, job_id: str, command_id: str) -> None:
+    Publisher(broker, "cli").command(AskAgain(job_id=job_id, requested_by=who()), command_id=command_id)

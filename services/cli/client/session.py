@@ -1,4 +1,7 @@
-"""The session of a command: the settings, the migrated database, the broker with its topology."""
+"""The session of a command: the settings, the migrated database, the broker with its topology.
+
+Each part is loaded when it is used: most commands do without one of them, and `-h` without all.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,15 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from services.cli.output.exit_codes import away
-from shared.broker.factory import open_broker
-from shared.broker.port import Broker
 from shared.clock import utc_now
-from shared.database.migrate import migrate
-from shared.database.session import Database
-from shared.logs import configure
-from shared.nodes.nodes import ensure_own_store, list_nodes
-from shared.service import open_database
-from shared.settings import Settings, load
+
+if TYPE_CHECKING:
+    from shared.broker.port import Broker
+    from shared.database.session import Database
+    from shared.settings import Settings
 
 #: Queues that a job of each kind needs to go on.
 JOB_QUEUES = {"query": ("query", "query-tasks"), "retrieve": ("retrieve", "retrieve-tasks")}
@@ -29,6 +30,9 @@ def settings_of_command() -> Settings:
     Raises:
         SettingsError: a variable is malformed.
     """
+    from shared.logs import configure
+    from shared.settings import load
+
     settings = load()
     configure("cli", "DEBUG" if settings.log_level == "DEBUG" else "ERROR")
     return settings
@@ -45,10 +49,12 @@ def opened_database(settings: Settings, *, create: bool = False) -> Iterator[Dat
         CommandError: there is no database, or the data folder cannot be made.
         DatabaseAwayError: the database cannot be reached.
     """
+    from shared.database.session import open_database
+
     if not create:
         _require_database(settings)
     try:
-        database = open_database(settings)
+        database = open_database(settings.data_dir, settings.database)
     except OSError as error:
         raise away(f"The data folder {settings.data_dir} cannot be made: {error.strerror}") from error
     try:
@@ -73,6 +79,9 @@ def prepare(database: Database, settings: Settings) -> None:
     Raises:
         DatabaseAwayError: the database cannot be reached.
     """
+    from shared.database.migrate import migrate
+    from shared.nodes.nodes import list_nodes
+
     migrate(database)
     with database.read() as session:
         has_store = bool(list_nodes(session, "store"))
@@ -86,6 +95,8 @@ def own_store(database: Database, settings: Settings) -> None:
     Raises:
         DatabaseAwayError: the database cannot be reached.
     """
+    from shared.nodes.nodes import ensure_own_store
+
     with database.write() as session:
         ensure_own_store(session, settings, utc_now())
 
@@ -97,6 +108,8 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     Raises:
         BrokerAwayError: it cannot be reached.
     """
+    from shared.broker.factory import open_broker
+
     broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
     try:
         broker.declare()

@@ -1,1 +1,1 @@
-"""The subcommands of doseqr."""
+"""The subcommands of doseqr: each loads what it needs when it runs, so that `-h` and completion are quick."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.client.echo import echo as test_nodes
-from services.cli.client.echo import status_json
 from services.cli.client.session import opened_broker, opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json
 from services.cli.output.exit_codes import UNREACHABLE
-from shared.contract.messages import NodeStatus
-from shared.nodes.nodes import find_node, list_nodes
+
+if TYPE_CHECKING:
+    from shared.contract.messages import NodeStatus
 
 
 def echo(
@@ -22,6 +21,10 @@ def echo(
     as_json: JsonOption = False,
 ) -> None:
     """Test nodes with C-ECHO, side by side; the exit code is 0 if all of them answer."""
+    from services.cli.client.echo import echo as test_nodes
+    from services.cli.client.echo import status_json
+    from shared.nodes.nodes import find_node, list_nodes
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         chosen = [find_node(session, node, field="node") for node in nodes or ()] or list_nodes(session)

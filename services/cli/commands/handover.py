@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.client.events import EventQueue, listening, refuse_rejected
 from services.cli.client.session import (
     opened_broker,
     opened_database,
@@ -17,12 +16,11 @@ from services.cli.client.session import (
 )
 from services.cli.output.console import JsonOption, line, print_json, table
 from services.cli.output.exit_codes import away
-from shared.broker.port import Broker
-from shared.contract.envelope import new_id
-from shared.contract.messages import HandoverRetried, RetryHandover
-from shared.messaging.publisher import Publisher
-from shared.reading.handovers import batches_not_taken
-from shared.reading.jobs import find_job
+
+if TYPE_CHECKING:
+    from services.cli.client.events import EventQueue
+    from shared.broker.port import Broker
+    from shared.contract.messages import HandoverRetried
 
 app = typer.Typer(help="See what the importer has not taken, and hand it over anew.")
 
@@ -36,6 +34,8 @@ def listing(
     as_json: JsonOption = False,
 ) -> None:
     """List the batches that the importer has not taken yet."""
+    from shared.reading.handovers import batches_not_taken
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         batches = batches_not_taken(session, limit)
@@ -55,6 +55,12 @@ def retry(
     as_json: JsonOption = False,
 ) -> None:
     """Hand over anew what was given up, of one retrieve or all."""
+    from services.cli.client.events import listening
+    from shared.contract.envelope import new_id
+    from shared.contract.messages import RetryHandover
+    from shared.messaging.publisher import Publisher
+    from shared.reading.jobs import find_job
+
     settings = settings_of_command()
     chosen = None
     if job_id is not None:
@@ -75,6 +81,9 @@ def retry(
 
 
 def _retried(broker: Broker, event_queue: EventQueue, command_id: str) -> HandoverRetried:
+    from services.cli.client.events import refuse_rejected
+    from shared.contract.messages import HandoverRetried
+
     deadline = time.monotonic() + PATIENCE_S
     for event in event_queue.until(deadline):
         refuse_rejected(event, [command_id])

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json, table
 from shared.clock import utc_now
-from shared.contract.results import NodeResult
-from shared.nodes.nodes import (
-    LIMITS,
-    RETRIEVE_BY,
-    VERIFY_BY,
-    add_node,
-    edit_node,
-    find_node,
-    list_nodes,
-    node_json,
-    parse_node,
-    remove_node,
-)
+
+if TYPE_CHECKING:
+    from shared.contract.results import NodeResult
 
 app = typer.Typer(help="Nodes: PACS and modalities to ask (remote), and where objects are sent (store).")
 add_app = typer.Typer(help="Add a node; adding the same again changes nothing.")
@@ -109,6 +99,8 @@ def add_remote(
     as_json: JsonOption = False,
 ) -> None:
     """Add a PACS or modality that answers C-FIND, and C-MOVE or C-GET."""
+    from shared.nodes.nodes import RETRIEVE_BY
+
     given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
     given |= {"calling_ae_title": calling_ae_title}
     options = {
@@ -131,6 +123,8 @@ def add_store(
     as_json: JsonOption = False,
 ) -> None:
     """Add a node that takes C-STORE; the PACS has to know its AE title as a destination."""
+    from shared.nodes.nodes import VERIFY_BY
+
     given = {"kind": "store", "name": name, "host": host, "port": port, "ae_title": ae_title}
     _add(given | _given({VERIFY_BY: verify_with}), as_json=as_json)
 
@@ -140,6 +134,8 @@ def _given(options: dict[str, str | None]) -> dict[str, str]:
 
 
 def _add(given: Mapping[str, object], *, as_json: bool) -> None:
+    from shared.nodes.nodes import add_node, node_json, parse_node
+
     parsed = parse_node(given)
     settings = settings_of_command()
     with opened_database(settings, create=True) as database, database.write() as session:
@@ -153,6 +149,8 @@ def list_all(
     as_json: JsonOption = False,
 ) -> None:
     """List the nodes."""
+    from shared.nodes.nodes import LIMITS, RETRIEVE_BY, VERIFY_BY, list_nodes, node_json
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         nodes = [node_json(node) for node in list_nodes(session, kind.value if kind else None)]
@@ -184,6 +182,8 @@ def edit(
     as_json: JsonOption = False,
 ) -> None:
     """Change a node; what is not given stays. No service has to be restarted."""
+    from shared.nodes.nodes import RETRIEVE_BY, VERIFY_BY, edit_node, find_node, node_json, parse_node
+
     options = {
         "name": name,
         "host": host,
@@ -208,6 +208,8 @@ def edit(
 @app.command("remove")
 def remove(node: NodeArgument, as_json: JsonOption = False) -> None:
     """Remove a node; jobs that used it still show its name."""
+    from shared.nodes.nodes import find_node, node_json, remove_node
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:
         found = find_node(session, node, field="node")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.client.events import listening, refuse_rejected
 from services.cli.client.session import (
     opened_broker,
     opened_database,
@@ -17,14 +16,12 @@ from services.cli.client.session import (
 )
 from services.cli.output.console import JsonOption, line, notice, print_json, table
 from services.cli.output.exit_codes import CANCELLED, CommandError, away, unreachable
-from shared.broker.port import Broker
-from shared.contract.envelope import new_id
-from shared.contract.messages import NodeProfiled, ProfileNode
-from shared.contract.results import ProfileResult
-from shared.database.models import Node
-from shared.messaging.publisher import Publisher
-from shared.nodes.nodes import find_node
-from shared.reading.profiles import profile_json
+
+if TYPE_CHECKING:
+    from shared.broker.port import Broker
+    from shared.contract.messages import NodeProfiled
+    from shared.contract.results import ProfileResult
+    from shared.database.models import Node
 
 #: The queue of the service that measures.
 QUEUE = "query-profile"
@@ -45,6 +42,9 @@ def profile(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is known of a remote node: what it matches, returns and takes, its limits and its speed."""
+    from shared.nodes.nodes import find_node
+    from shared.reading.profiles import profile_json
+
     settings = settings_of_command()
     with opened_database(settings) as database:
         with database.read() as session:
@@ -65,6 +65,11 @@ def profile(
 
 
 def _order(broker: Broker, node: Node, *, measure: bool, forget: bool) -> NodeProfiled:
+    from services.cli.client.events import listening, refuse_rejected
+    from shared.contract.envelope import new_id
+    from shared.contract.messages import NodeProfiled, ProfileNode
+    from shared.messaging.publisher import Publisher
+
     require_workers(broker, [QUEUE])
     command_id = new_id()
     command = ProfileNode(node=node.id, measure=measure, forget=forget, requested_by=who())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,13 +13,10 @@ from services.cli.client.session import opened_broker, service_of
 from services.cli.commands.serve import Service
 from services.cli.output.console import JsonOption, line, notice, print_json
 from services.cli.output.exit_codes import AWAY
-from shared.broker.topology import QUEUES
-from shared.dicom.association.c_echo import open_echo_association
-from shared.dicom.errors import Outcome, PeerError
 from shared.errors import DoseQRError
-from shared.logs import configure
-from shared.nodes.peers import own_store_of, timeouts_of
-from shared.settings import Settings, load
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
 
 #: Seconds between two checks.
 PAUSE_S = 0.5
@@ -35,6 +32,9 @@ def ready(
     as_json: JsonOption = False,
 ) -> None:
     """Wait until every service answers; exit code 4, and the names of those that do not, otherwise."""
+    from shared.logs import configure
+    from shared.settings import load
+
     wanted = service or list(Service)
     configure("cli", "CRITICAL")
     # Loaded at each check: a system that begins now leaves its address in the data folder.
@@ -76,6 +76,8 @@ def not_ready(settings: Settings, wanted: Sequence[Service]) -> list[str]:
 
 
 def _quiet_queues(settings: Settings, wanted: Sequence[Service]) -> list[str]:
+    from shared.broker.topology import QUEUES
+
     queues = [spec.name for spec in QUEUES if service_of(spec.name) in wanted]
     if not queues:
         return []
@@ -88,6 +90,10 @@ def _quiet_queues(settings: Settings, wanted: Sequence[Service]) -> list[str]:
 
 def quiet_store(settings: Settings) -> list[str]:
     """Return why DoseQR's own store does not respond, or nothing."""
+    from shared.dicom.association.c_echo import open_echo_association
+    from shared.dicom.errors import Outcome, PeerError
+    from shared.nodes.peers import own_store_of, timeouts_of
+
     peer = own_store_of(settings)
     try:
         open_echo_association(peer, timeouts_of(settings)).release()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.client.dicom_files import FileTally, object_references
-from services.cli.client.events import EventQueue, listening, refuse_rejected
 from services.cli.client.session import opened_broker, require_workers, settings_of_command
 from services.cli.output.console import JsonOption, line, notice, print_json
 from services.cli.output.exit_codes import INCOMPLETE, away, usage
-from shared.broker.port import Broker
-from shared.contract.envelope import new_id
-from shared.contract.messages import ObjectReference, ObjectsRegistered, RegisterObjects
-from shared.messaging.publisher import Publisher
+
+if TYPE_CHECKING:
+    from services.cli.client.dicom_files import FileTally
+    from services.cli.client.events import EventQueue
+    from shared.broker.port import Broker
+    from shared.contract.messages import ObjectReference
 
 #: Objects in one command.
 BATCH = 500
@@ -35,6 +35,9 @@ def register(
     as_json: JsonOption = False,
 ) -> None:
     """Make the objects in these files known, so that no query asks for them again; nothing is copied."""
+    from services.cli.client.dicom_files import FileTally, object_references
+    from services.cli.client.events import listening
+
     for path in paths:
         if not path.exists():
             raise usage(f"{path}: there is no such file or folder", "path")
@@ -79,6 +82,10 @@ def _batches(objects: Iterator[ObjectReference]) -> Iterator[list[ObjectReferenc
 def _register(
     broker: Broker, event_queue: EventQueue, batches: Iterator[list[ObjectReference]], tally: FileTally
 ) -> None:
+    from shared.contract.envelope import new_id
+    from shared.contract.messages import RegisterObjects
+    from shared.messaging.publisher import Publisher
+
     publisher = Publisher(broker, "cli")
     waiting: dict[str, int] = {}
     for batch in batches:
@@ -94,6 +101,9 @@ def _register(
 def _await_registered(
     broker: Broker, event_queue: EventQueue, waiting: dict[str, int], tally: FileTally
 ) -> None:
+    from services.cli.client.events import refuse_rejected
+    from shared.contract.messages import ObjectsRegistered
+
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for event in event_queue.until(time.monotonic() + CHECK_S):

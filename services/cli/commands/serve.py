@@ -8,25 +8,19 @@ import sys
 import threading
 from enum import StrEnum
 from importlib import import_module
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import structlog
 import typer
 
 from services.cli.client.session import own_store
 from services.cli.output.exit_codes import usage
-from shared.broker.bridge.server import BridgeServer
-from shared.broker.memory.broker import MemoryBroker
-from shared.broker.port import Broker
-from shared.database.migrate import migrate
-from shared.database.session import Database
-from shared.lifecycle import Lifecycle
-from shared.logs import configure
-from shared.process.supervisor import Supervisor, children_of
-from shared.service import Start, open_database, patiently, run_service, start_heartbeat
-from shared.settings import Settings, load
 
-log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from shared.broker.port import Broker
+    from shared.database.session import Database
+    from shared.lifecycle import Lifecycle
+    from shared.service import Start
+    from shared.settings import Settings
 
 #: Seconds between two checks whether the parent process lives.
 PARENT_CHECK_S = 1.0
@@ -67,6 +61,9 @@ def serve(
     parent_pid: Annotated[int | None, typer.Option(hidden=True, help="End when this process ends.")] = None,
 ) -> None:
     """Run a service until SIGTERM or Ctrl-C; the database is created or migrated first."""
+    from shared.service import run_service
+    from shared.settings import load
+
     settings = load()
     if parent_pid is not None:
         end_with(parent_pid)
@@ -83,6 +80,10 @@ def serve(
 
 def serve_all(settings: Settings) -> int:
     """Run each service in its own process; returns the exit code."""
+    from shared.lifecycle import Lifecycle
+    from shared.logs import configure
+    from shared.process.supervisor import Supervisor, children_of
+
     configure("supervisor", settings.log_level)
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
@@ -111,10 +112,20 @@ def serve_embedded(settings: Settings) -> int:
     Raises:
         PermanentError: another process serves this data folder, or a port is taken.
     """
+    import structlog
+
+    from shared.broker.bridge.server import BridgeServer
+    from shared.broker.memory.broker import MemoryBroker
+    from shared.database.migrate import migrate
+    from shared.database.session import open_database
+    from shared.lifecycle import Lifecycle
+    from shared.logs import configure
+    from shared.service import patiently, start_heartbeat
+
     configure("embedded", settings.log_level)
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
-        database = open_database(settings)
+        database = open_database(settings.data_dir, settings.database)
         lifecycle.on_stop(database.close)
         if not patiently(lambda: migrate(database), "database", lifecycle.stopping):
             return 0
@@ -127,6 +138,7 @@ def serve_embedded(settings: Settings) -> int:
         # Last: whoever reaches the broker finds all services there.
         bridge = BridgeServer(broker, settings.bridge_socket)
         lifecycle.on_stop(bridge.close)
+        log = structlog.get_logger(__name__)
         log.warning(LEAVES_OUT)
         log.info("ready", broker=broker.description, database=database.description)
         lifecycle.wait()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from services.cli.client.session import settings_of_command
 from services.cli.output.console import JsonOption, notice, print_json, table
-from shared.settings import PREFIX, SECRETS, Settings, sources, unknown_variables
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
 
 #: Parameters of URLs that hold no secret; the values of all others are not shown.
 _SHOWN_PARAMETERS = frozenset(
@@ -43,6 +46,8 @@ class SettingRow:
 
 def settings(as_json: JsonOption = False) -> None:
     """Print each setting, its value, where it came from and what it does."""
+    from shared.settings import unknown_variables
+
     listed = rows(settings_of_command())
     for name in unknown_variables():
         notice(f"{name} is no setting of DoseQR.")
@@ -57,6 +62,8 @@ def settings(as_json: JsonOption = False) -> None:
 
 def rows(values: Settings) -> list[SettingRow]:
     """Return every setting with its value (no secret), where it came from, and what it does."""
+    from shared.settings import PREFIX, Settings, sources
+
     source = sources(values)
     return [
         SettingRow(
@@ -71,6 +78,8 @@ def rows(values: Settings) -> list[SettingRow]:
 
 def _shown(name: str, value: object) -> str:
     """Return a value in the form that the variable takes, without what may be secret in it."""
+    from shared.settings import SECRETS
+
     if name in SECRETS:
         return _NOT_SHOWN if value else ""
     if isinstance(value, bool):

@@ -9,7 +9,6 @@ import typer
 
 from services.cli.output.exit_codes import usage
 from shared.errors import InvalidInputError
-from shared.identifiers import parse_ae_title, parse_port
 
 
 def simulate(
@@ -26,7 +25,7 @@ def simulate(
     ] = None,
 ) -> None:
     """Run a synthetic PACS, which can misbehave, until Ctrl-C."""
-    from simulator.main import DEMO, run  # noqa: PLC0415 - no other command pays for loading it
+    from simulator.main import DEMO, run
 
     destinations = dict(destination_of(text) for text in destination or ())
     raise typer.Exit(run(file or DEMO, host=host, port=port, log=log, destinations=destinations))
@@ -34,8 +33,8 @@ def simulate(
 
 def demo_ae_title() -> str:
     """Return the AE title of the demo PACS."""
-    from simulator.main import DEMO  # noqa: PLC0415 - no other command pays for loading it
-    from simulator.script import read_script  # noqa: PLC0415
+    from simulator.main import DEMO
+    from simulator.script import read_script
 
     return str(read_script(DEMO).pacs.ae_title)
 
@@ -46,6 +45,8 @@ def destination_of(text: str) -> tuple[str, tuple[str, int]]:
     Raises:
         CommandError: it is not written so.
     """
+    from shared.identifiers import parse_ae_title, parse_port
+
     ae_title, _, address = text.partition("=")
     host, _, port = address.rpartition(":")
     try:

@@ -9,9 +9,7 @@ import typer
 
 from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, notice, print_json, table
-from shared.clock import iso, utc_now
-from shared.users.accounts import find_user
-from shared.users.api_tokens import DAYS_DEFAULT, DAYS_MAX, create_token, list_tokens, revoke_token
+from shared.clock import utc_now
 
 app = typer.Typer(help="Tokens of the HTTP API; scopes: read, import, admin.")
 
@@ -34,15 +32,21 @@ def add(
     owner: Annotated[str, typer.Option(metavar="USER", help="The user in whose name it acts.")],
     scope: Annotated[ScopeOption, typer.Option(help="Each scope includes those before it.")],
     days: Annotated[
-        int, typer.Option(min=0, max=DAYS_MAX, help="Days until it expires; 0: never.")
-    ] = DAYS_DEFAULT,
+        int | None, typer.Option(min=0, help="Days until it expires, at most 3650; 0: never; default: 365.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a token and print it; it cannot be shown again."""
+    from shared.clock import iso
+    from shared.users.accounts import find_user
+    from shared.users.api_tokens import DAYS_DEFAULT, create_token
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:
         user = find_user(session, owner)
-        row, token = create_token(session, name, user, scope.value, utc_now(), days=days or None)
+        row, token = create_token(
+            session, name, user, scope.value, utc_now(), days=DAYS_DEFAULT if days is None else days or None
+        )
         about = {"name": row.name, "owner": user.name, "scope": row.scope, "expires_at": iso(row.expires_at)}
     if as_json:
         print_json(about | {"token": token})
@@ -54,6 +58,8 @@ def add(
 @app.command("list")
 def list_all(as_json: JsonOption = False) -> None:
     """List the tokens."""
+    from shared.users.api_tokens import list_tokens
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         tokens = list_tokens(session)
@@ -66,6 +72,8 @@ def list_all(as_json: JsonOption = False) -> None:
 @app.command("revoke")
 def revoke(name: NameArgument) -> None:
     """End a token at once."""
+    from shared.users.api_tokens import revoke_token
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:
         token = revoke_token(session, name, utc_now())

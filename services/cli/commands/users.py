@@ -10,9 +10,7 @@ import typer
 
 from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json, table
-from shared.clock import iso, utc_now
-from shared.users.accounts import create_user, find_user, list_users
-from shared.users.accounts import set_password as give_password
+from shared.clock import utc_now
 
 app = typer.Typer(help="Users of the page; roles: viewer, importer, admin.")
 
@@ -37,6 +35,8 @@ def add(
     password_stdin: StdinOption = False,
 ) -> None:
     """Add a user; the password is asked for."""
+    from shared.users.accounts import create_user
+
     settings = settings_of_command()
     password = _password(from_stdin=password_stdin)
     with opened_database(settings, create=True) as database, database.write() as session:
@@ -47,6 +47,9 @@ def add(
 @app.command("set-password")
 def set_password(name: NameArgument, password_stdin: StdinOption = False) -> None:
     """Give a user another password; where they are logged in, they are logged out."""
+    from shared.users.accounts import find_user
+    from shared.users.accounts import set_password as give_password
+
     settings = settings_of_command()
     with opened_database(settings) as database:
         with database.read() as session:
@@ -60,6 +63,9 @@ def set_password(name: NameArgument, password_stdin: StdinOption = False) -> Non
 @app.command("list")
 def list_all(as_json: JsonOption = False) -> None:
     """List the users."""
+    from shared.clock import iso
+    from shared.users.accounts import list_users
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         users = [

@@ -5,11 +5,12 @@ from __future__ import annotations
 import typer
 
 from services.cli.output.console import JsonOption, line, print_json
-from shared.versions import own_version, versions
 
 
 def version(as_json: JsonOption = False) -> None:
     """Print the versions of DoseQR, Python and the main libraries."""
+    from shared.versions import versions
+
     found = versions()
     if as_json:
         print_json(found)
@@ -20,6 +21,8 @@ def version(as_json: JsonOption = False) -> None:
 
 def print_and_exit(value: bool) -> None:
     """Print the version of DoseQR alone, for `doseqr --version`."""
+    from shared.versions import own_version
+
     if value:
         line(f"doseqr {own_version()}")
         raise typer.Exit

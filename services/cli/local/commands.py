@@ -7,11 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.local.processes import given_url, signals_as_interrupts, with_environment
 from services.cli.output.console import notice
-from shared.broker.factory import MEMORY_URL
-from shared.logs import configure
-from shared.settings import load
 
 app = typer.Typer(help="A whole system on this machine.")
 
@@ -19,7 +15,7 @@ app = typer.Typer(help="A whole system on this machine.")
 @app.command("run")
 def run() -> None:
     """Run everything with a demo PACS until Ctrl-C."""
-    from services.cli.local.run import run as run_system  # noqa: PLC0415 - no other command pays for it
+    from services.cli.local.run import run as run_system
 
     raise typer.Exit(run_system())
 
@@ -27,7 +23,7 @@ def run() -> None:
 @app.command("demo")
 def demo() -> None:
     """Query, retrieve and verify with a demo PACS, then end."""
-    from services.cli.local.demo import demo as run_demo  # noqa: PLC0415 - no other command pays for it
+    from services.cli.local.demo import demo as run_demo
 
     raise typer.Exit(run_demo())
 
@@ -40,7 +36,11 @@ def with_broker(
     variable: Annotated[str, typer.Option(help="The variable that gets the URL.")] = "DOSEQR_AMQP_URL",
 ) -> None:
     """Run a command with the URL of a broker that is made sure of; without one, the variable is not set."""
-    from services.cli.local.rabbitmq import ensure_rabbitmq  # noqa: PLC0415
+    from services.cli.local.processes import given_url, signals_as_interrupts, with_environment
+    from services.cli.local.rabbitmq import ensure_rabbitmq
+    from shared.broker.factory import MEMORY_URL
+    from shared.logs import configure
+    from shared.settings import load
 
     settings = load()
     configure("cli", "ERROR")

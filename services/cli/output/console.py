@@ -13,9 +13,6 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 #: The option that most commands have.
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON alone on standard output.")]
@@ -69,6 +66,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         for row in (columns, *rows):
             typer.echo("\t".join(_flat(cell) for cell in row))
         return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     shown = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         shown.add_row(*(escape(_flat(cell)) for cell in row))

@@ -26,12 +26,11 @@ from services.store.store_object import CStoreHandler
 from shared.broker.factory import open_broker
 from shared.broker.port import Broker
 from shared.database.clock import DatabaseClock
-from shared.database.session import Database
+from shared.database.session import Database, open_database
 from shared.errors import PermanentError
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
-from shared.service import open_database
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -174,7 +173,7 @@ def main() -> int:
         threading.Thread(
             target=_stop_with_service, args=(lifecycle,), name="service watch", daemon=True
         ).start()
-        database = open_database(settings)
+        database = open_database(settings.data_dir, settings.database)
         lifecycle.on_stop(database.close)
         broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
         lifecycle.on_stop(broker.close)

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.client.events import listening
-from services.cli.client.follower import Follower
 from services.cli.client.session import (
-    JOB_QUEUES,
     opened_broker,
     opened_database,
-    require_workers,
     settings_of_command,
-    who,
 )
 from services.cli.output.console import JsonOption, block, line, notice, print_json, table
-from services.cli.output.progress import reporting
-from services.cli.output.summaries import print_job, print_why
-from shared.contract.envelope import new_id
-from shared.contract.messages import ENDED, CancelJob
-from shared.database.models.query import Query
-from shared.database.session import Database
 from shared.errors import InvalidInputError
-from shared.messaging.publisher import Publisher
-from shared.reading.csv_export import csv_lines
-from shared.reading.job_json import summary
-from shared.reading.jobs import Job, find_job, get_job, kind_of, list_jobs
-from shared.reading.query_json import write_query_json
-from shared.reading.retrieve_json import retrieve_json
-from shared.reading.summaries import summaries
-from shared.reading.why import why as explain
+
+if TYPE_CHECKING:
+    from shared.reading.jobs import Job
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id, or its beginning.")]
 
@@ -65,6 +49,12 @@ class Format(StrEnum):
 
 def show(job_id: JobArgument, as_json: JsonOption = False) -> None:
     """Show a query or retrieve: its counts, what is missing, and with --json every study and reason."""
+    from services.cli.output.summaries import print_job
+    from shared.database.models.query import Query
+    from shared.reading.jobs import find_job
+    from shared.reading.query_json import write_query_json
+    from shared.reading.retrieve_json import retrieve_json
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         job = find_job(session, job_id)
@@ -85,6 +75,10 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Write the figures of a retrieve's dose reports as CSV or JSON."""
+    from shared.reading.csv_export import csv_lines
+    from shared.reading.jobs import find_job
+    from shared.reading.summaries import summaries
+
     if as_json and form is Format.CSV:
         raise InvalidInputError("format", "csv and --json exclude each other")
     settings = settings_of_command()
@@ -104,6 +98,8 @@ def jobs(
     as_json: JsonOption = False,
 ) -> None:
     """List queries and retrieves, the newest first."""
+    from shared.reading.jobs import list_jobs
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         listed = list_jobs(session, limit, kind=kind.value if kind else None, statuses=status or ())
@@ -132,37 +128,24 @@ def jobs(
 
 def cancel(job_id: JobArgument, as_json: JsonOption = False) -> None:
     """End a query or retrieve and wait until it has ended; what was found or has arrived stays."""
+    from services.cli.client.jobs import cancel_and_wait
+    from shared.contract.messages import ENDED
+    from shared.reading.jobs import find_job
+
     settings = settings_of_command()
     with opened_database(settings) as database:
         with database.read() as session:
             job = find_job(session, job_id)
         if job.status not in ENDED:
             with opened_broker(settings) as broker:
-                kind = kind_of(job)
-                require_workers(broker, JOB_QUEUES[kind][:1])
-                command_id = new_id()
-                keys = [f"*.*.{job.id}", f"command.rejected.{command_id}"]
-                with listening(broker, keys) as event_queue, reporting() as reporter:
-                    command = CancelJob(job_id=job.id, requested_by=who())
-                    Publisher(broker, "cli").command(command, command_id=command_id)
-                    follower = Follower(database, broker, event_queue, reporter, command_ids=(command_id,))
-                    job = _until_ended(follower, database, job)
+                job = cancel_and_wait(database, broker, job)
         _print_end(job, as_json=as_json)
 
 
-def _until_ended(follower: Follower, database: Database, job: Job) -> Job:
-    try:
-        return follower.until_ended(kind_of(job), job.id)
-    except InvalidInputError:
-        # It may have ended by itself before the command arrived: then there was nothing left to cancel.
-        with database.read() as session:
-            now = get_job(session, job.id)
-        if now is None or now.status not in ENDED:
-            raise
-        return now
-
-
 def _print_end(job: Job, *, as_json: bool) -> None:
+    from shared.reading.job_json import summary
+    from shared.reading.jobs import kind_of
+
     if as_json:
         print_json(summary(job))
     else:
@@ -175,6 +158,10 @@ def why(
     as_json: JsonOption = False,
 ) -> None:
     """Explain why a study is in a query's result or not, and on which responses of the PACS that rests."""
+    from services.cli.output.summaries import print_why
+    from shared.reading.jobs import find_job
+    from shared.reading.why import why as explain
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         explanation = explain(session, find_job(session, job_id), study_uid)

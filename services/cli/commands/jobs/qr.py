@@ -7,19 +7,16 @@ import io
 import json
 from collections.abc import Sequence
 from itertools import chain
-from typing import Never
+from typing import TYPE_CHECKING, Never
 
-from services.cli.client.echo import require_echo
-from services.cli.client.jobs import JobOutcome, QueryOrder, query_and_wait, require_query_workers
 from services.cli.client.session import opened_broker, opened_database, settings_of_command
-from services.cli.commands.jobs.query import print_query, priority_of
 from services.cli.output.console import block, print_json_chunks
 from services.cli.output.exit_codes import usage
-from shared.contract.criteria import Criteria, parse_criteria
-from shared.database.session import Database
-from shared.nodes.nodes import find_node
-from shared.reading.query_json import query_json_chunks
-from shared.reading.retrieve_json import retrieve_json
+
+if TYPE_CHECKING:
+    from services.cli.client.jobs import JobOutcome
+    from shared.contract.criteria import Criteria
+    from shared.database.session import Database
 
 _TYPES = ("ct", "mg", "fl", "dx", "nm")
 
@@ -81,6 +78,8 @@ def criteria_of(given: argparse.Namespace) -> Criteria:
         CommandError: flags that do not go together.
         InvalidInputError: a value is malformed; names the field.
     """
+    from shared.contract.criteria import parse_criteria
+
     types = [name.upper() for name in _TYPES if getattr(given, name)]
     if given.sr and types:
         raise usage("-sr stands alone: it cannot be given with another type", "sr")
@@ -119,7 +118,16 @@ def run(arguments: Sequence[str]) -> int:
         block(text.getvalue())
         return 0
     given = made.parse_args(list(arguments))
-    criteria = criteria_of(given)
+    return _query_and_retrieve(given, criteria_of(given))
+
+
+def _query_and_retrieve(given: argparse.Namespace, criteria: Criteria) -> int:
+    from services.cli.client.echo import require_echo
+    from services.cli.client.jobs import QueryOrder, query_and_wait, require_query_workers
+    from services.cli.commands.jobs.query import priority_of
+    from services.cli.commands.jobs.results import print_query
+    from shared.nodes.nodes import find_node
+
     settings = settings_of_command()
     with opened_database(settings) as database:
         with database.read() as session:
@@ -142,6 +150,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _print_json(database: Database, outcome: JobOutcome) -> None:
+    from shared.reading.query_json import query_json_chunks
+    from shared.reading.retrieve_json import retrieve_json
+
     with database.read() as session:
         retrieve = retrieve_json(session, outcome.retrieve_id) if outcome.retrieve_id else None
         chunks = query_json_chunks(session, outcome.query_id)

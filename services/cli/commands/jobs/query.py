@@ -5,22 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
-from sqlalchemy.orm import Session
 
-from services.cli.client.echo import require_echo
-from services.cli.client.jobs import (
-    JobOutcome,
-    QueryOrder,
-    RetrieveOrder,
-    query_and_wait,
-    query_without_waiting,
-    require_query_workers,
-    retrieve_and_wait,
-    retrieve_without_waiting,
-)
 from services.cli.client.session import (
     JOB_QUEUES,
     opened_broker,
@@ -30,22 +18,16 @@ from services.cli.client.session import (
 )
 from services.cli.output.console import JsonOption, line, notice, print_json
 from services.cli.output.exit_codes import OK, usage
-from services.cli.output.summaries import print_job
 from shared.clock import utc_now
-from shared.contract.criteria import CODES, parse_criteria
-from shared.contract.identifier_lines import identifier_lines
-from shared.contract.json_types import JsonObject
-from shared.contract.messages import BACKGROUND, INTERACTIVE, JobPriority
-from shared.database.session import Database
 from shared.errors import InvalidInputError
-from shared.identifiers import parse_uid
-from shared.nodes.nodes import find_node
-from shared.querying.estimate_text import sentence
-from shared.reading.estimates import estimate_of
-from shared.reading.jobs import find_job, get_job
-from shared.reading.query_json import write_query_json
-from shared.reading.retrieve_json import retrieve_json
-from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from services.cli.client.jobs import QueryOrder
+    from shared.contract.criteria import Criteria
+    from shared.contract.messages import JobPriority
+    from shared.settings import Settings
 
 Terms = Annotated[list[str] | None, typer.Option(metavar="T")]
 BackgroundOption = Annotated[
@@ -136,6 +118,8 @@ def query(
     as_json: JsonOption = False,
 ) -> None:
     """Find the dose objects of a remote node; terms are comma-separated or given several times."""
+    from shared.contract.criteria import parse_criteria
+
     types = {"CT": ct, "MG": mg, "FL": fl, "DX": dx, "NM": nm}
     criteria = parse_criteria(
         {
@@ -157,10 +141,40 @@ def query(
             "study_instance_uids": identifiers("study_instance_uids", study or (), studies),
         }
     )
+    raise typer.Exit(
+        _run(
+            remote,
+            store,
+            criteria,
+            estimate=estimate,
+            retrieve=retrieve,
+            background=background,
+            no_wait=no_wait,
+            as_json=as_json,
+        )
+    )
+
+
+def _run(
+    remote: str,
+    store: str,
+    criteria: Criteria,
+    *,
+    estimate: bool,
+    retrieve: bool,
+    background: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> int:
+    from services.cli.client import jobs
+    from services.cli.client.echo import require_echo
+    from services.cli.commands.jobs.results import print_query, print_queued
+    from shared.nodes.nodes import find_node
+
     settings = settings_of_command()
     with opened_database(settings) as database:
         with database.read() as session:
-            order = QueryOrder(
+            order = jobs.QueryOrder(
                 find_node(session, remote, "remote"),
                 find_node(session, store, "store"),
                 criteria,
@@ -169,23 +183,26 @@ def query(
             )
             if estimate:
                 _print_estimate(session, settings, order, as_json=as_json)
-                raise typer.Exit(OK)
+                return OK
         with opened_broker(settings) as broker:
-            require_query_workers(broker, order)
+            jobs.require_query_workers(broker, order)
             if no_wait:
-                query_id, accepted = query_without_waiting(database, broker, order)
-                outcome = JobOutcome(query_id, None, OK)
+                query_id, accepted = jobs.query_without_waiting(database, broker, order)
+                outcome = jobs.JobOutcome(query_id, None, OK)
             else:
                 require_echo(broker, settings, [order.remote], notice)
-                outcome, accepted = query_and_wait(database, broker, order), True
+                outcome, accepted = jobs.query_and_wait(database, broker, order), True
         if accepted:
             print_query(database, outcome, with_retrieve=retrieve and not no_wait, as_json=as_json)
         else:
-            _print_queued(order, outcome.query_id, as_json=as_json)
-    raise typer.Exit(outcome.exit_code)
+            print_queued(order, outcome.query_id, as_json=as_json)
+    return outcome.exit_code
 
 
 def _print_estimate(session: Session, settings: Settings, order: QueryOrder, *, as_json: bool) -> None:
+    from shared.querying.estimate_text import sentence
+    from shared.reading.estimates import estimate_of
+
     known = estimate_of(session, order.remote, settings, order.criteria, settings.day_of(utc_now()))
     if as_json:
         print_json({"remote": order.remote.name, "criteria": order.criteria.to_json(), **known.to_json()})
@@ -197,43 +214,9 @@ def _print_estimate(session: Session, settings: Settings, order: QueryOrder, *, 
 
 def priority_of(*, background: bool) -> JobPriority:
     """Return the priority of a job for which somebody waits, or nobody."""
+    from shared.contract.messages import BACKGROUND, INTERACTIVE
+
     return BACKGROUND if background else INTERACTIVE
-
-
-def print_query(database: Database, outcome: JobOutcome, *, with_retrieve: bool, as_json: bool) -> None:
-    """Print a query, and the retrieve that followed, as JSON or in words."""
-    with database.read() as session:
-        if as_json:
-            followed = outcome.retrieve_id and retrieve_json(session, outcome.retrieve_id)
-            tail = {"retrieve": followed or None} if with_retrieve else {}
-            write_query_json(session, outcome.query_id, sys.stdout, tail)
-            line()
-            return
-        for job_id in filter(None, (outcome.query_id, outcome.retrieve_id)):
-            job = get_job(session, job_id)
-            if job is not None:
-                print_job(session, job)
-
-
-def _print_queued(order: QueryOrder, query_id: str, *, as_json: bool) -> None:
-    """Print a query that no service has taken yet, in the form that it will have."""
-    if not as_json:
-        line(f"Query {query_id}: queued; no service has taken it yet")
-        return
-    queued: JsonObject = {
-        "id": query_id,
-        "kind": "query",
-        "status": "queued",
-        "remote": order.remote.name,
-        "store": order.store.name,
-        "criteria": order.criteria.to_json(),
-        "rules_version": None,
-        "counts": {"found": 0, "examined": 0, "kept": 0, "by_type": {}, "by_reason": {}},
-        "slices": {"total": 0, "complete": 0, "failed": 0},
-        "missing": [],
-        "studies": [],
-    }
-    print_json(queued)
 
 
 def retrieve(
@@ -249,6 +232,17 @@ def retrieve(
     as_json: JsonOption = False,
 ) -> None:
     """Have what a query kept sent to its store node; a second time, only what has not arrived."""
+    from services.cli.client.jobs import (
+        JobOutcome,
+        RetrieveOrder,
+        retrieve_and_wait,
+        retrieve_without_waiting,
+    )
+    from services.cli.commands.jobs.results import print_retrieve
+    from shared.contract.criteria import CODES
+    from shared.identifiers import parse_uid
+    from shared.reading.jobs import find_job
+
     chosen = tuple(text.strip().upper() for text in types or ())
     for name in chosen:
         if name not in CODES:
@@ -263,38 +257,11 @@ def retrieve(
             require_workers(broker, JOB_QUEUES["retrieve"])
             if no_wait:
                 retrieve_id, accepted = retrieve_without_waiting(database, broker, order)
-                code = OK
+                outcome = JobOutcome(order.query_id, retrieve_id, OK)
             else:
-                outcome = retrieve_and_wait(database, broker, order)
-                retrieve_id, accepted, code = outcome.retrieve_id or "", True, outcome.exit_code
-        print_retrieve(database, order.query_id, retrieve_id, accepted=accepted, as_json=as_json)
-    raise typer.Exit(code)
-
-
-def print_retrieve(
-    database: Database, query_id: str, retrieve_id: str, *, accepted: bool, as_json: bool
-) -> None:
-    """Print a retrieve as JSON or in words, also one that no service has taken yet."""
-    if not accepted:
-        queued: JsonObject = {
-            "id": retrieve_id,
-            "kind": "retrieve",
-            "query": query_id,
-            "status": "queued",
-            "counts": {"asked": 0, "arrived": 0, "failed": 0, "missing": 0},
-            "missing": [],
-        }
-        if as_json:
-            print_json(queued)
-        else:
-            line(f"Retrieve {retrieve_id}: queued; no service has taken it yet")
-        return
-    with database.read() as session:
-        job = get_job(session, retrieve_id)
-        if as_json:
-            print_json(retrieve_json(session, retrieve_id))
-        elif job is not None:
-            print_job(session, job)
+                outcome, accepted = retrieve_and_wait(database, broker, order), True
+        print_retrieve(database, outcome, accepted=accepted, as_json=as_json)
+    raise typer.Exit(outcome.exit_code)
 
 
 def identifiers(field: str, given: Sequence[str], file: str | None) -> list[str]:
@@ -303,6 +270,8 @@ def identifiers(field: str, given: Sequence[str], file: str | None) -> list[str]
     Raises:
         InvalidInputError: the file cannot be read, holds none, or a line is malformed; names the line.
     """
+    from shared.contract.identifier_lines import identifier_lines
+
     if file is None:
         return list(given)
     try:

@@ -230,7 +230,7 @@ def test_a_defect_is_not_reported_as_an_incomplete_job(
     def defect(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("services.cli.commands.nodes.list_nodes", defect)
+    monkeypatch.setattr("shared.nodes.nodes.list_nodes", defect)
     # When
     result = doseqr("nodes", "list")
     # Then
