@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,9 +10,10 @@ from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json, table
 from services.cli.output.exit_codes import INCOMPLETE
 from shared.clock import utc_now
-from shared.evidence.results import CalendarResult, CalendarTypeResult
-from shared.nodes.nodes import find_node
-from shared.reading.evidence.calendar import calendar_json, parse_month, parse_types
+
+if TYPE_CHECKING:
+    from shared.evidence.results import CalendarResult, CalendarTypeResult
+
 
 #: A letter or sign for each state; `line` names them.
 SIGNS = {
@@ -43,6 +44,9 @@ def calendar(
 
     Examples: doseqr calendar --node pacs; doseqr calendar --node pacs --type CT --month 2026-11
     """
+    from shared.nodes.nodes import find_node
+    from shared.reading.evidence.calendar import calendar_json, parse_month, parse_types
+
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
         now = utc_now()
