@@ -63,7 +63,9 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         lifecycle.install_signals()
         database = open_database(settings.data_dir, settings.database)
         lifecycle.on_stop(database.close)
-        broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
+        broker = open_broker(
+            settings.broker_url, settings.amqp_prefix, settings.bridge_socket, settings.broker_tls
+        )
         lifecycle.on_stop(broker.close)
         started = threading.Event()
         lifecycle.health.add_check("service", lambda: _phase(started, lifecycle.stopping))

@@ -68,9 +68,32 @@ class Names:
         """The queue that holds dead messages."""
         return f"{self.prefix}.{DEAD_LETTERS}"
 
+    @property
+    def exchanges(self) -> tuple[str, ...]:
+        """All exchanges."""
+        return (self.commands, self.events, self.dead_letter_exchange)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """All queues, the dead letters' first."""
+        return (self.dead_letters, *(self.queue(spec.name) for spec in QUEUES))
+
     def queue(self, name: str) -> str:
         """Full name of the queue with this short name."""
         return f"{self.prefix}.{name}"
+
+
+#: Arguments of the queue of dead letters.
+DEAD_LETTER_ARGUMENTS: dict[str, str | int] = {"x-queue-type": "quorum"}
+
+
+def queue_arguments(names: Names) -> dict[str, str | int]:
+    """Return the arguments of every other queue."""
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": names.dead_letter_exchange,
+    }
 
 
 def topic_matches(binding_key: str, routing_key: str) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
+from shared.broker.tls_files import TlsFiles
 from shared.configuration.values import valid_amqp_url, valid_database_url, with_login
 
 
@@ -41,6 +42,14 @@ class ConnectionSettings(BaseSettings):
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="How the names of exchanges and queues start; two installations can share a broker.",
     )
+    amqp_tls_ca: str = Field(
+        "",
+        description="File with the authorities, in PEM, that amqps:// trusts; empty: those of the system.",
+    )
+    amqp_tls_cert: str = Field(
+        "", description="File with the certificate chain, in PEM, that is shown to a broker at amqps://."
+    )
+    amqp_tls_key: str = Field("", description="File with the private key of that certificate, in PEM.")
     data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Field(
         default_factory=_data_dir,
         description="The folder of received objects, the SQLite database and logs; the default lies in the "
@@ -62,6 +71,11 @@ class ConnectionSettings(BaseSettings):
         if self.embedded:
             return self.amqp_url
         return with_login(self.amqp_url, self.amqp_user, self.amqp_password)
+
+    @property
+    def broker_tls(self) -> TlsFiles:
+        """The files for amqps://."""
+        return TlsFiles(self.amqp_tls_ca, self.amqp_tls_cert, self.amqp_tls_key)
 
     @property
     def database(self) -> str:

@@ -10,6 +10,10 @@ from shared.contract.messages import COMMANDS, EVENTS, Command, Event, Payload
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 
+#: Version of the AsyncAPI document: that of the messages.
+ASYNCAPI_VERSION = "1"
+
+
 def message_schema(payload: type[Payload]) -> JsonDocument:
     """Return the JSON Schema of one message as it travels: the envelope with its data."""
     data = payload.model_json_schema(mode="serialization" if issubclass(payload, Event) else "validation")

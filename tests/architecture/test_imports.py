@@ -19,8 +19,9 @@ ALLOWED = {
     "pynetdicom": ("shared/dicom/", "simulator/"),
 }
 
-#: The command line composes: it starts the services and the simulator.
+#: The command line composes: it starts the services and the simulator, and prints what they offer.
 COMPOSERS = {
+    "services/cli/commands/operation/schema.py",
     "services/cli/commands/serve.py",
     "services/cli/commands/simulate.py",
 }

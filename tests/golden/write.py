@@ -8,7 +8,7 @@ from typing import Any
 
 from services.web.api.blueprint import operations
 from services.web.api.openapi import document
-from shared.contract.schemas import asyncapi, schemas
+from shared.contract.schemas import ASYNCAPI_VERSION, asyncapi, schemas
 from tests.golden.examples import messages
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,9 @@ def documents() -> dict[Path, str]:
     """Return the text of every generated file by its path."""
     golden = {GOLDEN / f"{kind}.json": message.body.decode() + "\n" for kind, message in messages().items()}
     made = {SCHEMAS / f"{kind}.json": _text(schema) for kind, schema in schemas().items()}
-    return golden | made | {ASYNCAPI: _text(asyncapi("1")), OPENAPI: _text(document(operations()))}
+    return (
+        golden | made | {ASYNCAPI: _text(asyncapi(ASYNCAPI_VERSION)), OPENAPI: _text(document(operations()))}
+    )
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -110,7 +110,9 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     """
     from shared.broker.factory import open_broker
 
-    broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
+    broker = open_broker(
+        settings.broker_url, settings.amqp_prefix, settings.bridge_socket, settings.broker_tls
+    )
     try:
         broker.declare()
         yield broker

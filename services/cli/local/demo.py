@@ -125,7 +125,7 @@ def _own_topology(settings: Settings) -> Iterator[None]:
     finally:
         if not settings.embedded:
             try:
-                remove_topology(settings.broker_url, settings.amqp_prefix)
+                remove_topology(settings.broker_url, settings.amqp_prefix, settings.broker_tls)
             except BrokerAwayError as error:
                 notice(f"The queues {settings.amqp_prefix}.* may be left: {error}")
 

@@ -175,7 +175,9 @@ def main() -> int:
         ).start()
         database = open_database(settings.data_dir, settings.database)
         lifecycle.on_stop(database.close)
-        broker = open_broker(settings.broker_url, settings.amqp_prefix, settings.bridge_socket)
+        broker = open_broker(
+            settings.broker_url, settings.amqp_prefix, settings.bridge_socket, settings.broker_tls
+        )
         lifecycle.on_stop(broker.close)
         receiver = Receiver(
             settings,

@@ -10,10 +10,12 @@ from pika.adapters.blocking_connection import BlockingChannel
 from shared.broker.dead_letter import publish_again
 from shared.broker.handler_pool import each_event
 from shared.broker.port import Consumer, DeadLetter, Handler, Message, QueueState, Subscription
-from shared.broker.rabbitmq.connection import declare_exchanges, declare_topology, parse_address
+from shared.broker.rabbitmq.connection import NO_TLS_FILES, parse_address
 from shared.broker.rabbitmq.consumer import RabbitConsumer
 from shared.broker.rabbitmq.dead_letters import RabbitDeadLetters
+from shared.broker.rabbitmq.declaration import declare_exchanges, declare_topology
 from shared.broker.rabbitmq.publisher import RabbitPublisher
+from shared.broker.tls_files import TlsFiles
 from shared.broker.topology import QUEUE_NAMES, REASON_HEADER, SUBSCRIPTION_BACKLOG, Names
 from shared.errors import BrokerAwayError, PermanentError
 
@@ -30,13 +32,13 @@ SUBSCRIPTION_GRACE_S = 5.0
 class RabbitBroker:
     """One installation's exchanges and queues on a RabbitMQ; connects when first used."""
 
-    def __init__(self, url: str, prefix: str) -> None:
+    def __init__(self, url: str, prefix: str, tls: TlsFiles = NO_TLS_FILES) -> None:
         """Read the URL.
 
         Raises:
-            SettingsError: it is no AMQP URL.
+            SettingsError: it is no AMQP URL, or a file for TLS cannot be used.
         """
-        self._address = parse_address(url)
+        self._address = parse_address(url, tls)
         self._names = Names(prefix)
         self._publisher = RabbitPublisher(self._address, self._names)
         self._dead_letters = RabbitDeadLetters(self._address, self._names, self._publisher)
@@ -83,7 +85,7 @@ class RabbitBroker:
             raise PermanentError(f"no queue is named {queue!r}")
 
         def prepare(channel: BlockingChannel) -> str:
-            declare_topology(channel, self._names)
+            declare_topology(channel.connection, self._names)
             return self._names.queue(queue)
 
         return self._start(
@@ -99,7 +101,7 @@ class RabbitBroker:
         keys = tuple(binding_keys)
 
         def prepare(channel: BlockingChannel) -> str:
-            declare_exchanges(channel, self._names)
+            declare_exchanges(channel.connection, self._names)
             # Exclusive, since RabbitMQ 4.3 refuses shared queues that are not durable; classic, since a
             # default queue type of quorum would not fit.
             arguments = {"x-queue-type": "classic", "x-max-length": SUBSCRIPTION_BACKLOG}

@@ -109,7 +109,7 @@ class RabbitConsumer:
         connection = connect(self._address, self._name)
         session: Session | None = None
         try:
-            with renamed_errors(f"consuming {self._name}"):
+            with renamed_errors(f"consuming {self._name}", "read on its queue"):
                 channel = connection.channel()
                 queue = self._prepare(channel)
                 channel.basic_qos(prefetch_count=self._prefetch_count)

@@ -102,7 +102,7 @@ class RabbitDeadLetters:
         connection = None
         try:
             connection = connect(self._address, "dead letters")
-            with renamed_errors("reading the dead letters"):
+            with renamed_errors("reading the dead letters", f"read on {self._names.dead_letters}"):
                 visit = _Visit(connection, self._names.dead_letters)
                 yield visit
                 visit.give_back()

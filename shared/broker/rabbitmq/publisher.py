@@ -18,11 +18,10 @@ from shared.broker.rabbitmq.connection import (
     Address,
     close_quietly,
     connect,
-    declare_exchanges,
-    declare_topology,
     renamed_errors,
     to_properties,
 )
+from shared.broker.rabbitmq.declaration import declare_exchanges, declare_topology
 from shared.broker.topology import Names
 from shared.errors import BrokerAwayError, UnroutableError
 
@@ -62,7 +61,9 @@ class RabbitPublisher:
         """
         self._whole_topology = True
         with self._locked(time.monotonic() + PUBLISH_DEADLINE_S), self._dropping_on_error("declaring"):
-            declare_topology(self._open_channel(), self._names)
+            self._open_channel()
+            assert self._connection is not None
+            declare_topology(self._connection, self._names)
 
     def publish(
         self,
@@ -82,7 +83,7 @@ class RabbitPublisher:
         properties = to_properties(message, extra_headers)
         for pause_s in (*ATTEMPT_PAUSES_S, None):
             try:
-                with self._locked(deadline), self._dropping_on_error("publishing"):
+                with self._locked(deadline), self._dropping_on_error("publishing", f"write on {exchange}"):
                     self._open_channel().basic_publish(
                         exchange, message.routing_key, message.body, properties, mandatory=mandatory
                     )
@@ -145,10 +146,10 @@ class RabbitPublisher:
             self._lock.release()
 
     @contextmanager
-    def _dropping_on_error(self, what: str) -> Iterator[None]:
+    def _dropping_on_error(self, what: str, permission: str = "") -> Iterator[None]:
         """Rename errors; whatever may have harmed the connection drops it."""
         try:
-            with renamed_errors(what):
+            with renamed_errors(what, permission):
                 yield
         except Exception as error:
             if not isinstance(error.__cause__, exceptions.UnroutableError):
@@ -164,9 +165,9 @@ class RabbitPublisher:
         self._connection = connect(self._address, "publisher")
         self._channel = self._connection.channel()
         if self._whole_topology:
-            declare_topology(self._channel, self._names)
+            declare_topology(self._connection, self._names)
         else:
-            declare_exchanges(self._channel, self._names)
+            declare_exchanges(self._connection, self._names)
         self._channel.confirm_delivery()
         self._start_keeper()
         return self._channel
@@ -183,7 +184,7 @@ class RabbitPublisher:
     def _keep_alive(self) -> None:
         """Send heartbeats while nobody publishes; the next use replaces a connection found dead."""
         shortest, longest = KEEP_ALIVE_S
-        pause_s = min(longest, max(shortest, (self._address.parameters.heartbeat or longest) / 4))
+        pause_s = min(longest, max(shortest, (self._address.heartbeat_s or longest) / 4))
         while not self._closed.wait(pause_s):
             with self._lock:
                 if self._connection is None:

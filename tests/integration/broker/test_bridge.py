@@ -13,6 +13,7 @@ from shared.broker.bridge.server import BridgeServer
 from shared.broker.factory import open_broker
 from shared.broker.memory.broker import MemoryBroker
 from shared.broker.rabbitmq.broker import RabbitBroker
+from shared.broker.tls_files import TlsFiles
 from shared.errors import BrokerAwayError, InvalidInputError, PermanentError, UnroutableError
 from tests.support.servers.rabbitmq import Inbox, a_message, acked
 from tests.support.waiting import wait_until
@@ -243,5 +244,5 @@ def test_message_with_a_wrong_field_is_refused(broken):
 
 def test_url_decides_the_kind_of_broker(path):
     # When / Then
-    assert isinstance(open_broker("memory://", "doseqr", path), BridgeClient)
-    assert isinstance(open_broker("amqp://127.0.0.1/", "doseqr", path), RabbitBroker)
+    assert isinstance(open_broker("memory://", "doseqr", path, TlsFiles()), BridgeClient)
+    assert isinstance(open_broker("amqp://127.0.0.1/", "doseqr", path, TlsFiles()), RabbitBroker)

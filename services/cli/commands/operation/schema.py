@@ -1,0 +1,49 @@
+"""`doseqr schema`: the contract with other programs, printed from the code that uses it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services.cli.output.console import print_json
+from services.cli.output.exit_codes import usage
+
+#: Names of the documents that are no schema of a message.
+ASYNCAPI, OPENAPI, SETTINGS = "asyncapi", "openapi", "settings"
+
+
+def schema(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[NAME]",
+            help="asyncapi (messages), openapi (HTTP API), settings, or the type of a message, such as "
+            "doseqr.command.query.v1; without a name: all schemas of messages by type.",
+        ),
+    ] = "",
+) -> None:
+    """Print JSON Schemas of messages, the AsyncAPI or the OpenAPI document."""
+    print_json(_document(name))
+
+
+def _document(name: str) -> object:
+    # Each document is made by other parts of the code; only those that it needs are imported.
+    if name == OPENAPI:
+        from services.web.api.blueprint import operations  # noqa: PLC0415
+        from services.web.api.openapi import document  # noqa: PLC0415
+
+        return document(operations())
+    if name == SETTINGS:
+        from shared.settings import Settings  # noqa: PLC0415
+
+        return Settings.model_json_schema()
+    from shared.contract.schemas import ASYNCAPI_VERSION, asyncapi, schemas  # noqa: PLC0415
+
+    if name == ASYNCAPI:
+        return asyncapi(ASYNCAPI_VERSION)
+    found = schemas()
+    if name and name not in found:
+        known = ", ".join([ASYNCAPI, OPENAPI, SETTINGS, *found])
+        raise usage(f"There is no schema of this name; there are {known}.", "name")
+    return found[name] if name else found

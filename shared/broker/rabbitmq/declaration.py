@@ -1,0 +1,98 @@
+"""The topology on a RabbitMQ: made where the user may configure, otherwise expected to be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pika import exceptions
+from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+
+from shared.broker.rabbitmq.connection import ACCESS_REFUSED, NOT_FOUND
+from shared.broker.topology import DEAD_LETTER_ARGUMENTS, QUEUES, Names, queue_arguments
+from shared.errors import PermanentError
+
+
+def declare_exchanges(connection: BlockingConnection, names: Names) -> None:
+    """Make the exchanges.
+
+    Raises:
+        PermanentError: they are missing, and the user may not configure.
+    """
+    _declare(connection, names, _make_exchanges, names.exchanges, ())
+
+
+def declare_topology(connection: BlockingConnection, names: Names) -> None:
+    """Make exchanges, queues and bindings.
+
+    Raises:
+        PermanentError: some are missing, and the user may not configure.
+    """
+    _declare(connection, names, _make_topology, names.exchanges, names.queues)
+
+
+def _declare(
+    connection: BlockingConnection,
+    names: Names,
+    make: Callable[[BlockingChannel, Names], None],
+    exchanges: tuple[str, ...],
+    queues: tuple[str, ...],
+) -> None:
+    # A channel of its own: the broker closes the one on which it refuses.
+    channel = connection.channel()
+    try:
+        make(channel, names)
+    except exceptions.ChannelClosedByBroker as error:
+        if error.reply_code != ACCESS_REFUSED:
+            raise
+        missing = [
+            *(f"exchange {name}" for name in exchanges if not exchange_exists(connection, name)),
+            *(f"queue {name}" for name in queues if not queue_exists(connection, name)),
+        ]
+        if missing:
+            raise PermanentError(
+                f"missing on the broker: {', '.join(missing)}; this user may not make them "
+                f"({error.reply_text}). Let an administrator import what `doseqr topology --json` prints, or "
+                f"grant the permission configure on ^{names.prefix}\\..*"
+            ) from error
+    else:
+        channel.close()
+
+
+def exchange_exists(connection: BlockingConnection, name: str) -> bool:
+    """Return whether the broker has an exchange of this name; no permission is needed for that."""
+    return _exists(connection, lambda channel: channel.exchange_declare(name, passive=True))
+
+
+def queue_exists(connection: BlockingConnection, name: str) -> bool:
+    """Return whether the broker has a queue of this name; no permission is needed for that."""
+    return _exists(connection, lambda channel: channel.queue_declare(name, passive=True))
+
+
+def _exists(connection: BlockingConnection, declare: Callable[[BlockingChannel], object]) -> bool:
+    channel = connection.channel()
+    try:
+        declare(channel)
+    except exceptions.ChannelClosedByBroker as error:
+        if error.reply_code != NOT_FOUND:
+            raise
+        return False
+    channel.close()
+    return True
+
+
+def _make_exchanges(channel: BlockingChannel, names: Names) -> None:
+    for exchange in names.exchanges:
+        channel.exchange_declare(exchange, exchange_type="topic", durable=True)
+
+
+def _make_topology(channel: BlockingChannel, names: Names) -> None:
+    _make_exchanges(channel, names)
+    channel.queue_declare(names.dead_letters, durable=True, arguments=DEAD_LETTER_ARGUMENTS)
+    channel.queue_bind(names.dead_letters, names.dead_letter_exchange, routing_key="#")
+    for spec in QUEUES:
+        queue = names.queue(spec.name)
+        channel.queue_declare(queue, durable=True, arguments=queue_arguments(names))
+        for key in spec.binding_keys:
+            channel.queue_bind(queue, names.commands, routing_key=key)
+        for key in spec.event_keys:
+            channel.queue_bind(queue, names.events, routing_key=key)
