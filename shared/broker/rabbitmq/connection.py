@@ -162,6 +162,11 @@ def why_away(error: BaseException) -> str:
             f"TLS failed ({cause.reason or cause}); the broker may want a client certificate "
             "(DOSEQR_AMQP_TLS_CERT, DOSEQR_AMQP_TLS_KEY), or not speak TLS on this port"
         )
+    if isinstance(error, exceptions.IncompatibleProtocolError):
+        return (
+            "the broker ended the connection before AMQP began: it may want a client certificate "
+            "(DOSEQR_AMQP_TLS_CERT, DOSEQR_AMQP_TLS_KEY), or TLS (amqps://), or be no RabbitMQ"
+        )
     return f"the broker is away ({type(error).__name__})"
 
 

@@ -30,15 +30,15 @@ def schema(
 def _document(name: str) -> object:
     # Each document is made by other parts of the code; only those that it needs are imported.
     if name == OPENAPI:
-        from services.web.api.blueprint import operations  # noqa: PLC0415
-        from services.web.api.openapi import document  # noqa: PLC0415
+        from services.web.api.blueprint import operations
+        from services.web.api.openapi import document
 
         return document(operations())
     if name == SETTINGS:
-        from shared.settings import Settings  # noqa: PLC0415
+        from shared.settings import Settings
 
         return Settings.model_json_schema()
-    from shared.contract.schemas import ASYNCAPI_VERSION, asyncapi, schemas  # noqa: PLC0415
+    from shared.contract.schemas import ASYNCAPI_VERSION, asyncapi, schemas
 
     if name == ASYNCAPI:
         return asyncapi(ASYNCAPI_VERSION)
