@@ -127,6 +127,12 @@ class Settings(StoreSettings):
         description='Time zone of the site (IANA name, such as "Europe/Berlin"), whose date is today; empty: '
         "the machine's.",
     )
+    coverage_last_studies: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="Studies in a row without a dose report after which a station raises an alert.",
+    )
     log_level: str = Field(
         "INFO",
         pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$",

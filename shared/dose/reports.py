@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import warnings
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -31,7 +32,10 @@ _TAGS = [
     "ConceptNameCodeSequence",
     "ContentTemplateSequence",
     "ContentSequence",
+    "SoftwareVersions",
 ]
+#: Characters of the software versions that are kept: several LO values (PS3.5 6.2).
+_VERSIONS_MAX_LENGTH = 200
 
 
 def read_summary(path: Path) -> Summary:
@@ -51,9 +55,18 @@ def read_summary(path: Path) -> Summary:
         try:
             if _is_deflated(path):
                 raise UnreadableReportError("compressed")
-            return summary_of(dcmread(BytesIO(data), specific_tags=_TAGS))
+            ds = dcmread(BytesIO(data), specific_tags=_TAGS)
+            return replace(summary_of(ds), software_versions=_software_versions(ds))
         except FILE_ERRORS as error:
             raise UnreadableReportError("malformed") from error
+
+
+def _software_versions(ds: Dataset) -> str:
+    """Return Software Versions (0018,1020) as printable text, several values between commas."""
+    values = ds.get("SoftwareVersions") or ()
+    texts = [values] if isinstance(values, str) else [value for value in values if isinstance(value, str)]
+    text = ", ".join(stripped for value in texts if (stripped := value.strip()))
+    return text[:_VERSIONS_MAX_LENGTH] if text.isprintable() else ""
 
 
 def _is_deflated(path: Path) -> bool:

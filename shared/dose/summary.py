@@ -30,6 +30,8 @@ class SummaryJson(TypedDict):
     events: int
     figures: list[FigureJson]
     figures_left_out: NotRequired[int]
+    #: As the device writes them (0018,1020), in one text.
+    software_versions: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Summary:
     figures: tuple[Figure, ...] = ()
     #: Figures beyond `MAX_FIGURES`, which only the report itself has.
     figures_left_out: int = 0
+    software_versions: str = ""
 
     def to_json(self) -> SummaryJson:
         """Return plain values."""
@@ -79,10 +82,13 @@ class Summary:
         }
         if self.figures_left_out:
             summary["figures_left_out"] = self.figures_left_out
+        if self.software_versions:
+            summary["software_versions"] = self.software_versions
         return summary
 
     @classmethod
     def from_json(cls, data: SummaryJson) -> Self:
         """Read stored values."""
         figures = tuple(Figure(**datum) for datum in data["figures"])
-        return cls(data["kind"], data["events"], figures, data.get("figures_left_out", 0))
+        left_out, versions = data.get("figures_left_out", 0), data.get("software_versions", "")
+        return cls(data["kind"], data["events"], figures, left_out, versions)

@@ -49,3 +49,77 @@ class CalendarResult(TypedDict):
     month: str
     at: str
     types: list[CalendarTypeResult]
+
+
+@with_config(_CLOSED)
+class SourceCounts(TypedDict):
+    """Studies by where their dose is; `none`: nothing in them carries it."""
+
+    report: int
+    enhanced_sr: int
+    unknown_sr: int
+    images: int
+    none: int
+
+
+@with_config(_CLOSED)
+class WeekResult(TypedDict):
+    """A week, by its Monday."""
+
+    week: str
+    studies: int
+    sources: SourceCounts
+
+
+@with_config(_CLOSED)
+class AlertResult(TypedDict):
+    """stopped: reports came with most studies, and with none of the last ones; new: a station that is new."""
+
+    kind: str
+    since: str
+    studies: int
+
+
+@with_config(_CLOSED)
+class StationResult(TypedDict):
+    """A station and type; an empty station: the PACS returns no station name."""
+
+    station: str
+    type: str
+    first_day: str
+    last_day: str
+    software_versions: list[str]
+    studies: int
+    sources: SourceCounts
+    alerts: list[AlertResult]
+    weeks: list[WeekResult]
+
+
+@with_config(_CLOSED)
+class CoverageResult(TypedDict):
+    """The stations of a node.
+
+    `not_settled` studies are found and not decided, and count nowhere else.
+    """
+
+    node_id: int
+    node: str
+    date_from: str
+    date_until: str
+    at: str
+    not_settled: int
+    stations: list[StationResult]
+
+
+@with_config(_CLOSED)
+class StationStudyResult(TypedDict):
+    """A study behind a number of the coverage, and the query that decided it."""
+
+    study_instance_uid: str
+    accession_number: str
+    day: str
+    station: str
+    type: str
+    source: str
+    reason: str
+    job_id: str

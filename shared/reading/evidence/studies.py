@@ -90,6 +90,7 @@ def best_decisions(*which: ColumnElement[bool]) -> Subquery:
         QueryStudy.reason,
         QueryStudy.state,
         QueryStudy.study_date,
+        QueryStudy.study_time,
         QueryStudy.station_name,
         QueryStudy.accession_number,
         Query.remote_id,

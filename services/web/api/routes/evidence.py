@@ -1,16 +1,20 @@
-"""What the ledger proves over all jobs: the completeness calendar."""
+"""What the ledger proves over all jobs: the completeness calendar, and coverage by station."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.web.api.operations import OperationTable
 from services.web.api.routes.jobs import ShortText
 from services.web.components import components
 from shared.contract.criteria import CODES
-from shared.evidence.results import CalendarResult
+from shared.evidence.results import CalendarResult, CoverageResult, StationStudyResult
 from shared.nodes.nodes import find_node
 from shared.reading.evidence.calendar import calendar_json, parse_month, parse_types
+from shared.reading.evidence.coverage import StationFilter, coverage_json, parse_period, station_studies
 
 table = OperationTable("evidence")
 
@@ -38,3 +42,60 @@ def read_calendar(query: CalendarQuery) -> object:
     with components().database.read() as session:
         node = find_node(session, query.node, "remote", "node")
         return calendar_json(session, node, types, month, components().settings, components().clock())
+
+
+StationName = Annotated[str, StringConstraints(max_length=256)]
+
+
+class PeriodQuery(BaseModel):
+    """Which node and days."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    node: ShortText = Field(description="Id or name of a remote node.")
+    date_from: date | None = Field(
+        None, alias="from", description="First study date; left out: thirteen weeks before the last."
+    )
+    date_until: date | None = Field(None, alias="until", description="Last study date; left out: today.")
+
+
+class CoverageQuery(PeriodQuery):
+    """Which node, types and days."""
+
+    type: list[ShortText] = Field(
+        [], max_length=len(CODES), description="Modality types; may be repeated; none: all but SR."
+    )
+
+
+class StationStudiesQuery(PeriodQuery):
+    """Which studies of the coverage."""
+
+    type: Literal["CT", "MG", "FL", "DX", "NM", "SR"] | None = None
+    station: StationName | None = Field(None, description="Empty: those without a station name.")
+    source: Literal["report", "enhanced_sr", "unknown_sr", "images", "none"] | None = None
+
+
+@table.add("GET", "/coverage", scope="read", query=CoverageQuery, result=CoverageResult)
+def read_coverage(query: CoverageQuery) -> object:
+    """Return how many studies of each station carry a dose report, by week, and which stations stopped.
+
+    It is read from decisions that are there; no request goes out.
+    """
+    types = parse_types(query.type)
+    period = parse_period(query.date_from, query.date_until, components().today())
+    last_studies = components().settings.coverage_last_studies
+    with components().database.read() as session:
+        node = find_node(session, query.node, "remote", "node")
+        return coverage_json(session, node, types, period, last_studies, components().clock())
+
+
+@table.add(
+    "GET", "/coverage/studies", scope="read", query=StationStudiesQuery, result=list[StationStudyResult]
+)
+def list_station_studies(query: StationStudiesQuery) -> object:
+    """List the studies behind a number of the coverage, the newest first."""
+    period = parse_period(query.date_from, query.date_until, components().today())
+    wanted = StationFilter(query.station, query.type, query.source)
+    with components().database.read() as session:
+        node = find_node(session, query.node, "remote", "node")
+        return station_studies(session, node, period, wanted)

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from tests.support.jobs.rows import a_query
+from tests.support.jobs.rows import a_query, a_series, a_study
 from tests.support.services.web_api import problem
 
 
@@ -33,3 +33,29 @@ def test_a_month_is_returned_by_type_and_day(searched):
 )
 def test_a_wrong_calendar_names_the_field(searched, query, field):
     problem(searched.send("GET", f"/calendar{query}"), 422, field)
+
+
+def test_coverage_and_the_studies_behind_it_agree(searched):
+    # Given
+    searched.site.add(a_study("1.2", "q1", study_date="20240402"))
+    searched.site.add(a_series("1.2", "1.2.1", "q1", modality="CT", station_name="CT1"))
+    days = "from=2024-04-01&until=2024-04-30"
+    # When
+    shown = searched.get(f"/coverage?node=pacs&{days}", scope="read")
+    studies = searched.get(f"/coverage/studies?node=pacs&{days}&station=CT1&source=report", scope="read")
+    # Then
+    (station,) = shown["stations"]
+    assert (station["station"], station["sources"]["report"]) == ("CT1", 1)
+    assert [study["study_instance_uid"] for study in studies] == ["1.2"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("?node=pacs&from=x", "from"),
+        ("?node=pacs&from=2024-05-02&until=2024-05-01", "from"),
+        ("?node=pacs&type=US", "type"),
+    ],
+)
+def test_a_wrong_coverage_names_the_field(searched, query, field):
+    problem(searched.send("GET", f"/coverage{query}"), 422, field)

@@ -1,0 +1,96 @@
+"""The tables of coverage by station: totals, and weeks as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from services.web.views.criteria_text import TYPE_NAMES
+from services.web.views.formatting import many
+from shared.evidence.coverage import Source, monday
+from shared.evidence.results import AlertResult, CoverageResult, StationResult
+
+#: Where the dose of a study is, in the order of the columns.
+SOURCES: Mapping[str, str] = {
+    Source.REPORT: "Dose report",
+    Source.ENHANCED_SR: "Enhanced SR only",
+    Source.UNKNOWN_SR: "SR of unknown class",
+    Source.IMAGES: "Images",
+    Source.NONE: "Nothing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WeekCell:
+    """A week of a station: studies with a dose report, of all."""
+
+    first: str
+    last: str
+    reports: int
+    studies: int
+
+
+@dataclass(frozen=True, slots=True)
+class StationRow:
+    """A station and type."""
+
+    station: str
+    name: str
+    type: str
+    type_name: str
+    result: StationResult
+    alerts: list[str]
+    weeks: list[WeekCell]
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageTable:
+    """All stations, and the Mondays of the columns."""
+
+    weeks: list[str]
+    rows: list[StationRow]
+
+
+def coverage_table(shown: CoverageResult) -> CoverageTable:
+    """Return the tables of a coverage."""
+    first, last = date.fromisoformat(shown["date_from"]), date.fromisoformat(shown["date_until"])
+    mondays, week = [], monday(first)
+    while week <= last:
+        mondays.append(week)
+        week += timedelta(weeks=1)
+    return CoverageTable(
+        [f"{day:%d %b}" for day in mondays],
+        [_row(station, mondays, first, last) for station in shown["stations"]],
+    )
+
+
+def _row(station: StationResult, mondays: list[date], first: date, last: date) -> StationRow:
+    by_week = {entry["week"]: entry for entry in station["weeks"]}
+    cells = []
+    for day in mondays:
+        entry = by_week.get(day.isoformat())
+        cells.append(
+            WeekCell(
+                max(day, first).isoformat(),
+                min(day + timedelta(days=6), last).isoformat(),
+                entry["sources"]["report"] if entry else 0,
+                entry["studies"] if entry else 0,
+            )
+        )
+    return StationRow(
+        station["station"],
+        station["station"] or "unknown station",
+        station["type"],
+        TYPE_NAMES[station["type"]],
+        station,
+        [_alert(alert) for alert in station["alerts"]],
+        cells,
+    )
+
+
+def _alert(alert: AlertResult) -> str:
+    studies = many(alert["studies"], "study", "studies")
+    if alert["kind"] == "stopped":
+        return f"No dose report since {alert['since']}, in {studies} in a row"
+    return f"New since {alert['since']}, {studies}"
