@@ -18,6 +18,7 @@ from services.web.api.blueprint import init_api
 from services.web.components import KEY, Components
 from services.web.http_server.request_buffer import BODY_BYTES
 from services.web.live.event_stream import Live
+from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import ServiceStatus
 from services.web.login_limit import LoginLimit
@@ -85,6 +86,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         service_status=ServiceStatus(broker),
         login_limit=LoginLimit(),
         progress=ProgressHistory(),
+        counts=JobCounts(),
         clock=clock,
     )
     csrf = CSRFProtect(app)

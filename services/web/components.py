@@ -8,6 +8,7 @@ from datetime import date
 from flask import current_app
 
 from services.web.live.event_stream import Live
+from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import Complaint, ServiceStatus, store_complaints
 from services.web.login_limit import LoginLimit
@@ -34,6 +35,7 @@ class Components:
     service_status: ServiceStatus
     login_limit: LoginLimit
     progress: ProgressHistory
+    counts: JobCounts
     clock: Clock
 
     def complaints(self, *services: str) -> list[Complaint]:

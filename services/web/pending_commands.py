@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.contract.json_types import JsonObject
 
@@ -24,6 +24,10 @@ class PendingCommand:
     #: The ended query that is continued, and its round before.
     again: str = ""
     round: int = 0
+    #: Whether the query was to be retrieved at once.
+    retrieve: bool = False
+    #: Whether its cancellation was published before a worker had written its row.
+    cancelled: bool = False
 
 
 class PendingCommands:
@@ -61,6 +65,12 @@ class PendingCommands:
                 if (command.again, command.round) == (query_id, round_):
                     return command_id
         return None
+
+    def mark_cancelled(self, command_id: str) -> None:
+        """Note that the cancellation of a pending command was published."""
+        with self._lock:
+            if command_id in self._commands:
+                self._commands[command_id] = replace(self._commands[command_id], cancelled=True)
 
     def forget(self, command_id: str) -> None:
         """Drop a command that was not published."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -19,6 +19,8 @@ from shared.settings import Settings
 #: Earlier queries that are read; beyond so many studies one is too large to be counted in passing.
 _QUERIES = 10
 _MOST_STUDIES = 20_000
+#: Earlier queries among which the last complete day is searched.
+_QUERIES_FOR_DAYS = 50
 
 
 def estimate_of(
@@ -77,6 +79,42 @@ def _past(query: Query, studies: dict[str, int]) -> Past | None:
         slices=query.slices_total,
         requests=query.finds,
         seconds=(ended - began).total_seconds() if ended else 0.0,
+    )
+
+
+def last_complete_day(session: Session, node_id: int, types: Sequence[str]) -> date | None:
+    """Return the last day that a complete query of a node covers whole for these types, with no filter.
+
+    What is missing before that day is not looked at: a calendar of days shows holes.
+    """
+    queries = session.scalars(
+        select(Query)
+        .where(Query.remote_id == node_id, Query.status == "completed")
+        .order_by(Query.requested_at.desc())
+        .limit(_QUERIES_FOR_DAYS)
+    )
+    ends = [_complete_until(query, frozenset(types)) for query in queries]
+    return max((end for end in ends if end is not None), default=None)
+
+
+def _complete_until(query: Query, types: frozenset[str]) -> date | None:
+    try:
+        criteria = parse_criteria(query.criteria)
+    except InvalidInputError:
+        return None
+    if not types <= set(criteria.types) or not _whole_days(criteria, query.today) or _is_filtered(criteria):
+        return None
+    end = window(criteria, query.today).date_until
+    # The day of the query itself was not over.
+    return None if end is None else min(end, query.today - timedelta(days=1))
+
+
+def _is_filtered(criteria: Criteria) -> bool:
+    return bool(
+        criteria.exclude_descriptions
+        or criteria.keep_descriptions
+        or criteria.exclude_stations
+        or criteria.keep_stations
     )
 
 

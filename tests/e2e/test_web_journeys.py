@@ -71,7 +71,8 @@ def test_a_query_and_its_retrieve_are_followed_to_their_end(hospital, page, addr
     page.get_by_text("Imports").click()
     page.get_by_role("link", name="Query remote server").click()
     nodes = page.get_by_role("region", name="Nodes")
-    expect(nodes.get_by_text("2 of 3 tested nodes answer.")).to_be_visible()
+    expect(nodes.get_by_text("2 of 3 nodes respond; dead does not.")).to_be_visible()
+    expect(page.locator("[data-state-of=remote]")).to_contain_text("Answers")
     expect(nodes.locator("li", has_text="dead")).to_contain_text("Connection refused")
     expect(nodes.locator("li", has_text="pacs")).to_contain_text(re.compile(r"Answers\s+\([0-9.]+ ms\)"))
     shoot(page, "query-open-desktop")
@@ -379,7 +380,7 @@ def test_an_estimate_is_shown_while_the_form_is_filled_in(hospital, page, addres
     shown = page.locator("[data-estimate]")
     expect(shown).to_contain_text(re.compile(r"About .* studies, .* \(judged by 1 earlier query\)"))
     # When
-    page.get_by_text("Advanced options").click()
+    page.get_by_label("By accession number or study UID").check()
     page.get_by_label("Accession numbers").fill("A1\nA*")
     # Then
     expect(page.get_by_text("Line 2: must hold no wildcard")).to_be_visible()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from sqlalchemy.orm import Session
-from wtforms import BooleanField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms import BooleanField, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from services.web.forms.confirmation import Confirmation, confirmation
@@ -16,12 +16,12 @@ from services.web.views.criteria_text import LABELS, TYPE_NAMES, readable_proble
 from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, DateWindow, parse_criteria, window
 from shared.contract.identifier_lines import identifier_lines
 from shared.contract.json_types import JsonDocument
-from shared.database.models import Node
+from shared.database.models import Node, Query
 from shared.errors import InvalidInputError
 from shared.nodes.nodes import find_node
 from shared.querying.estimate import warning
 from shared.querying.estimate_text import sentence
-from shared.reading.estimates import estimate_of
+from shared.reading.estimates import estimate_of, last_complete_day
 from shared.settings import Settings
 
 TEXTS = (
@@ -36,7 +36,9 @@ TEXTS = (
 )
 OPTIONS = ("station_at_study_level", "include_sr_only", "ignore_known", "empty_sr", "toshiba")
 #: Fields in the folded part of the form.
-ADVANCED = (*IDENTIFIERS, *TEXTS[2:], *OPTIONS)
+ADVANCED = (*TEXTS[2:4], *TEXTS[6:], *OPTIONS)
+#: What names the studies: their dates, or their numbers. The fields of the other one count for nothing.
+BY = {"date": "By date", "number": "By accession number or study UID"}
 
 _TYPES = {
     name: TYPE_NAMES[name]
@@ -45,7 +47,7 @@ _TYPES = {
     for name, codes in CODES.items()
     if name != "SR"
 }
-_LINES = "One on each line, in place of dates: leave “From” and “Until” empty."
+_LINES = "One on each line. Fill in one of the two lists."
 _TERMS = "Terms separated by commas; upper and lower case do not matter."
 
 
@@ -61,6 +63,8 @@ class QueryForm(Form):
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),
     )
+    #: Not given by older forms and programs: then dates and numbers exclude each other.
+    by = RadioField("Studies", choices=BY, validate_choice=False)
     date_from = StringField(LABELS["date_from"])
     date_until = StringField(LABELS["date_until"])
     time_from = StringField(LABELS["time_from"])
@@ -104,6 +108,10 @@ class QueryForm(Form):
         """Return the criteria of the form, not yet validated; identifiers as lines of text."""
         raw: dict[str, object] = {"types": list(self.types.data or [])}
         raw |= {name: self[name].data or "" for name in (*TEXTS, *IDENTIFIERS)}
+        if self.by.data == "number":
+            raw |= dict.fromkeys(TEXTS[:4], "")
+        elif self.by.data == "date":
+            raw |= dict.fromkeys(IDENTIFIERS, "")
         return raw | {name: bool(self[name].data) for name in OPTIONS}
 
     @property
@@ -202,7 +210,37 @@ def values_of(criteria: JsonDocument) -> dict[str, object]:
     values: dict[str, object] = {name: _text(criteria.get(name)) for name in TEXTS}
     values |= {name: "\n".join(criteria.get(name) or ()) for name in IDENTIFIERS}
     values |= {name: bool(criteria.get(name, name == "ignore_known")) for name in OPTIONS}
-    return values | {"types": list(criteria.get("types", ()))}
+    by = "number" if any(criteria.get(name) for name in IDENTIFIERS) else "date"
+    return values | {"types": list(criteria.get("types", ())), "by": by}
+
+
+def choices_of(query: Query) -> dict[str, object]:
+    """Return the form values that stay from one query of a person to the next; no dates and no filters."""
+    values = values_of(query.criteria)
+    kept = {name: values[name] for name in ("types", *OPTIONS)}
+    nodes = {"remote": str(query.remote_id), "store": str(query.store_id)}
+    return {**kept, **nodes, "retrieve": query.retrieve_after}
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A usual range of dates."""
+
+    name: str
+    first: date
+    last: date
+
+
+def presets(today: date) -> list[Preset]:
+    """Return the usual ranges of dates, as seen from today."""
+    yesterday = today - timedelta(days=1)
+    month_end = today.replace(day=1) - timedelta(days=1)
+    return [
+        Preset("Today", today, today),
+        Preset("Yesterday", yesterday, yesterday),
+        Preset("Last 7 days", today - timedelta(days=6), today),
+        Preset("Last month", month_end.replace(day=1), month_end),
+    ]
 
 
 def _text(value: object) -> str:
@@ -219,28 +257,42 @@ class Preview:
     estimate: str
     warning: str
     problems: dict[str, str]
+    #: The day after the last one that earlier queries of the node cover completely; empty: none does.
+    since: str = ""
 
 
 def preview(form: QueryForm, session: Session, settings: Settings, today: date) -> Preview:
     """Summarise a form while it is being filled in; a missing modality is not yet a problem."""
     values, problems = checked(form.raw_criteria(), today)
     unfinished = problems.pop("types", None) is not None
+    since = "" if unfinished else _since(form, session, today)
     if problems:
-        return Preview("", "", "", {name: readable_problem(problem) for name, problem in problems.items()})
+        readable = {name: readable_problem(problem) for name, problem in problems.items()}
+        return Preview("", "", "", readable, since)
     criteria = parse_criteria({**values, "types": ["CT"]} if unfinished else values)
     estimate_text = "" if unfinished else _estimate(form, session, settings, criteria, today)
     days = window(criteria, today)
-    return Preview(_days(criteria, days), estimate_text, warning(criteria, days), {})
+    return Preview(_days(criteria, days), estimate_text, warning(criteria, days), {}, since)
 
 
-def _estimate(form: QueryForm, session: Session, settings: Settings, criteria: Criteria, today: date) -> str:
+def _chosen_remote(form: QueryForm, session: Session) -> Node | None:
     # Before the form is submitted, the browser shows the first node as chosen.
     shown = form.remote.data or next(iter(form.remote.choices or ()), "")
     try:
-        node = find_node(session, str(shown), "remote")
+        return find_node(session, str(shown), "remote")
     except InvalidInputError:
-        return ""
-    return sentence(estimate_of(session, node, settings, criteria, today))
+        return None
+
+
+def _estimate(form: QueryForm, session: Session, settings: Settings, criteria: Criteria, today: date) -> str:
+    node = _chosen_remote(form, session)
+    return "" if node is None else sentence(estimate_of(session, node, settings, criteria, today))
+
+
+def _since(form: QueryForm, session: Session, today: date) -> str:
+    node = _chosen_remote(form, session)
+    last = None if node is None else last_complete_day(session, node.id, form.types.data or [])
+    return (last + timedelta(days=1)).isoformat() if last is not None and last < today else ""
 
 
 def _days(criteria: Criteria, days: DateWindow) -> str:

@@ -12,6 +12,12 @@ from services.web.live.event_results import Echo
 from shared.database.models import Node, NodeCheck
 from shared.nodes.nodes import list_nodes
 
+#: Nodes that do not respond and are named in the sentence about all.
+NAMED = 4
+
+#: Those that need somebody come first.
+_ORDER = {"bad": 0, "testing": 1, "unknown": 2, "ok": 3}
+
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
@@ -34,6 +40,11 @@ class NodePanel:
     testing: bool
 
     @property
+    def by_state(self) -> list[NodeRow]:
+        """The rows, those first that do not respond."""
+        return sorted(self.rows, key=lambda row: _ORDER[row.state])
+
+    @property
     def summary(self) -> str:
         """One sentence for all nodes."""
         tested = [row for row in self.rows if row.state in ("ok", "bad")]
@@ -44,7 +55,13 @@ class NodePanel:
             return f"Testing: {len(tested)} of {len(self.rows)} nodes tested so far."
         if not tested:
             return "Not tested yet."
-        return f"{responding} of {len(tested)} tested nodes answer."
+        text = f"{responding} of {len(tested)} nodes respond"
+        silent = [row.node.name for row in tested if row.state == "bad"]
+        if not silent:
+            return f"{text}."
+        names = ", ".join(silent[:NAMED])
+        more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
+        return f"{text}; {names}{more} {'does' if len(silent) == 1 else 'do'} not."
 
 
 def node_panel(session: Session, echo: Echo | None, only: frozenset[int] = frozenset()) -> NodePanel:

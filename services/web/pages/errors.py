@@ -7,9 +7,11 @@ from http import HTTPStatus
 import structlog
 from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from services.web.security.kept_form import keep_form
 from services.web.security.sessions import audit
 from shared.errors import DatabaseAwayError
 from shared.reading.rate_text import duration
@@ -108,6 +110,8 @@ def _untrusted_host(error: Exception) -> ResponseReturnValue:
 
 
 def _csrf(error: Exception) -> ResponseReturnValue:
+    if not current_user.is_authenticated and (kept := keep_form()) is not None:
+        return kept
     audit("form token refused", endpoint=request.endpoint or "", reason=type(error).__name__)
     return error_page(
         HTTPStatus.BAD_REQUEST,

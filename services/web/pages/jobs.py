@@ -186,11 +186,13 @@ def cancel(job_id: str) -> ResponseReturnValue:
     """Publish the cancellation of a job."""
     with components().database.read() as session:
         job = get_job(session, job_id) if valid_id(job_id) else None
-    if job is None:
+    pending = components().pending_commands.get(job_id) if job is None else None
+    if job is None and (pending is None or pending.again):
         abort(HTTPStatus.NOT_FOUND)
-    if job.status in ENDED:
+    if job is not None and job.status in ENDED:
         flash(f"The job has ended already; it is {job.status}.", "info")
     elif publish_command(CancelJob(job_id=job_id, requested_by=me().name), "cancel", job_id=job_id):
+        components().pending_commands.mark_cancelled(job_id)
         flash("The cancellation is requested. What was found or has arrived stays.", "info")
     return redirect(_back(job_id))
 

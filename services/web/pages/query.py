@@ -12,18 +12,32 @@ from sqlalchemy.orm import Session
 from services.web.commands.publish import publish_command
 from services.web.components import components
 from services.web.forms.confirmation import Confirmation
-from services.web.forms.query import QueryForm, RequestedQuery, preview, read, values_of
+from services.web.forms.query import (
+    QueryForm,
+    RequestedQuery,
+    choices_of,
+    presets,
+    preview,
+    read,
+    values_of,
+)
+from services.web.live.event_stream import MAX_FOLLOWED
 from services.web.live.node_status import node_panel
 from services.web.pending_commands import PendingCommand
 from services.web.security.background import background
+from services.web.security.kept_form import kept_form
 from services.web.security.sessions import IMPORTERS, me, requires
-from services.web.views.job_panel import Panel, panel
+from services.web.views.job_panel import POLL_ENDED_S, POLL_INTERVAL_S, Panel, panel
 from shared.contract.envelope import new_id, valid_id
-from shared.contract.messages import RunQuery
+from shared.contract.messages import ENDED, RunQuery
 from shared.database.models import Query, Retrieve
 from shared.nodes.nodes import list_nodes
+from shared.reading.lists.job_search import latest_of
 
 blueprint = Blueprint("query", __name__, url_prefix="/imports/query")
+
+#: Jobs of one's own on the page.
+LATEST = 5
 
 #: Services that a query and the retrieve after it need.
 NEEDED = ("echo", "query", "retrieve", "store")
@@ -36,8 +50,9 @@ def form() -> ResponseReturnValue:
     job_id = _valid(request.args.get("job", ""))
     with components().database.read() as session:
         shown = panel(session, components(), job_id) if job_id else None
+        kept = kept_form() if "kept" in request.args else None
         form = QueryForm(
-            formdata=None, data=_first_values(session, job_id or _valid(request.args.get("like", "")))
+            formdata=kept, data=_first_values(session, job_id or _valid(request.args.get("like", "")))
         )
         _offer(form, session)
         return _page(session, form, shown)
@@ -64,7 +79,7 @@ def _publish_query(requested: RequestedQuery, retrieve: bool) -> str | None:
     criteria, job_id = requested.criteria.to_json(), new_id()
     # Remembered first: the page may load before a worker has written its row.
     components().pending_commands.remember(
-        job_id, PendingCommand("query", requested.remote.id, requested.store.id, criteria)
+        job_id, PendingCommand("query", requested.remote.id, requested.store.id, criteria, retrieve=retrieve)
     )
     command = RunQuery(
         remote=requested.remote.id,
@@ -76,6 +91,23 @@ def _publish_query(requested: RequestedQuery, retrieve: bool) -> str | None:
     return publish_command(
         command, "query", job_id, job_id=job_id, remote=requested.remote.id, store=requested.store.id
     )
+
+
+@blueprint.get("/latest")
+@background
+@requires(*IMPORTERS)
+def latest() -> ResponseReturnValue:
+    """Return the last jobs of who looks at the page, for an open page."""
+    with components().database.read() as session:
+        return render_template("query/_latest.html", **_latest(session))
+
+
+def _latest(session: Session) -> dict[str, object]:
+    entries = latest_of(session, me().name, LATEST)
+    shown = (job for entry in entries for job in (entry.job, *entry.retrieves))
+    running = [job.id for job in shown if job.status not in ENDED]
+    every_s = POLL_INTERVAL_S if running else POLL_ENDED_S
+    return {"latest": entries, "latest_follow": running[:MAX_FOLLOWED], "latest_every_s": every_s}
 
 
 @blueprint.post("/preview")
@@ -103,6 +135,9 @@ def _page(session: Session, form: QueryForm, shown: Panel | None, doubt: Confirm
         nodes=node_panel(session, components().live.event_results.echo(echo_id) if echo_id else None),
         complaints=components().complaints(*NEEDED),
         preview=preview(form, session, components().settings, components().today()),
+        presets=presets(components().today()),
+        today=components().today(),
+        **({} if shown else _latest(session)),
     )
 
 
@@ -113,16 +148,21 @@ def _first_values(session: Session, job_id: str) -> dict[str, object]:
     if retrieve is not None:
         job = session.get(Query, retrieve.query_id)
     if job is not None:
-        return {"remote": str(job.remote_id), "store": str(job.store_id), **values_of(job.criteria)}
+        nodes = {"remote": str(job.remote_id), "store": str(job.store_id)}
+        return {**nodes, **values_of(job.criteria), "retrieve": job.retrieve_after}
     command = components().pending_commands.get(job_id)
     if command is not None and command.kind == "query":
         return {
             "remote": str(command.remote_id),
             "store": str(command.store_id),
             **values_of(command.criteria),
+            "retrieve": command.retrieve,
         }
     today = components().today().isoformat()
-    return {"ignore_known": True, "date_from": today, "date_until": today, **_prefilled()}
+    values = {"ignore_known": True, "by": "date", "date_from": today, "date_until": today}
+    mine = latest_of(session, me().name, 1)
+    remembered = choices_of(mine[0].query) if mine and mine[0].query is not None else {}
+    return {**values, **remembered, **_prefilled()}
 
 
 def _prefilled() -> dict[str, object]:

@@ -19,6 +19,7 @@ from flask_login import LoginManager, current_user, login_user
 from services.web.components import components
 from services.web.security.audit_trail import record_audit
 from services.web.security.background import in_background
+from services.web.security.kept_form import clear_session, keep_form
 from shared.database.models import User
 from shared.errors import DatabaseAwayError
 
@@ -74,8 +75,8 @@ def logged_in(user: User) -> LoggedIn:
 
 
 def begin_session(user: User, now: datetime) -> None:
-    """Log a user in; nothing of an earlier session stays."""
-    session.clear()
+    """Log a user in; nothing of an earlier session stays but a form that was sent too late."""
+    clear_session()
     session.permanent = True
     session[_BEGAN_AT] = now.timestamp()
     login_user(logged_in(user))
@@ -151,6 +152,8 @@ def _guard() -> ResponseReturnValue | None:
             raise g.database_away
         if in_background():
             abort(HTTPStatus.UNAUTHORIZED)
+        if (kept := keep_form()) is not None:
+            return kept
         if request.path != "/":
             flash("Log in to go on.", "info")
         wanted = request.full_path.rstrip("?") if request.method == "GET" else None

@@ -9,7 +9,35 @@
   let timer = 0;
   let requests = 0;
 
+  // The state of the two chosen nodes stands at their fields, from the list above.
+  const nodes = document.getElementById("nodes");
+  const showChosen = () => {
+    for (const place of form.querySelectorAll("[data-state-of]")) {
+      const chosen = document.getElementById(place.dataset.stateOf).value;
+      const row = nodes.querySelector(`[data-node="${CSS.escape(chosen)}"]`);
+      const text = row ? row.querySelector(".node-state").textContent.trim().replace(/\s+/g, " ") : "";
+      if (place.textContent !== text) place.textContent = text;
+      place.className = `node-choice ${row ? row.className.replace(/^node /, "") : ""}`;
+    }
+  };
+  new MutationObserver(showChosen).observe(nodes, { childList: true, subtree: true, characterData: true });
+  form.addEventListener("change", showChosen);
+  showChosen();
+
+  const presets = form.querySelector("[data-presets]");
+  presets.hidden = false;
+  presets.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    document.getElementById("date_from").value = button.dataset.from;
+    document.getElementById("date_until").value = button.dataset.until;
+    form.dispatchEvent(new Event("input"));
+  });
+  const since = presets.querySelector("[data-since]");
+
   const show = (preview) => {
+    since.dataset.from = preview.since;
+    since.hidden = !preview.since;
     days.textContent = preview.days;
     estimate.textContent = preview.estimate;
     warning.textContent = preview.warning;

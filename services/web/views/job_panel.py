@@ -20,7 +20,6 @@ from shared.contract.reasons import sentence
 from shared.database.models import Node, Query, Retrieve
 from shared.nodes.nodes import is_own_store
 from shared.reading.jobs import get_job
-from shared.reading.query_json import by_reason, by_type, has_uncounted_series
 from shared.reading.rate_text import rate_text
 from shared.reading.retrieve_json import retrieve_counts
 from shared.reading.retrieve_pace import pace_of
@@ -38,6 +37,8 @@ class Pending:
     job_id: str
     kind: str
     refusal: str = ""
+    #: Whether its cancellation is on its way behind it.
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,7 @@ def _pending(job_id: str, command: PendingCommand | None, event_results: EchoRes
     kind = command.kind if command is not None else "query"
     rejection = event_results.rejection(job_id)
     if rejection is None:
-        return Pending(job_id, kind)
+        return Pending(job_id, kind, cancelled=command is not None and command.cancelled)
     name = rejection.field.removeprefix("data.").removeprefix("criteria.")
     problem = readable_problem(rejection.problem)
     label = "" if name == "job_id" else LABELS.get(name, name)
@@ -290,7 +291,7 @@ def _for_retrieve(session: Session, components: Components, store_id: int) -> li
 
 def query_view(session: Session, components: Components, job: Query) -> QueryView:
     """Return the figures of a query; reasons are counted once it has ended."""
-    ended = job.status in ENDED
+    ended, counts = job.status in ENDED, components.counts.of(session, job)
     fraction = query_fraction(
         job.slices_total,
         job.slices_complete + job.slices_failed,
@@ -299,15 +300,15 @@ def query_view(session: Session, components: Components, job: Query) -> QueryVie
     )
     return QueryView(
         job,
-        by_type(session, job.id),
-        by_reason(session, job.id, "keep") if ended else {},
-        by_reason(session, job.id, "drop") if ended else {},
+        counts.by_type,
+        counts.kept,
+        counts.dropped,
         _trouble(job),
         "" if ended else waiting_text(job),
         JobProgress(1.0)
         if job.status == "completed"
         else _progress(components, job, fraction, job.studies_examined),
-        has_uncounted_series(session, job.id),
+        counts.uncounted,
     )
 
 

@@ -62,7 +62,7 @@ class JobEntry:
 
     job: Job
     retrieves: Sequence[Retrieve] = ()
-    #: The query of a retrieve that stands by itself.
+    #: The query itself, or that of a retrieve that stands by itself.
     query: Query | None = None
 
 
@@ -112,7 +112,7 @@ def latest_of(session: Session, person: str, limit: int) -> list[JobEntry]:
     wanted = select(Query).where(Query.requested_by == person)
     rows = session.scalars(wanted.order_by(Query.requested_at.desc(), Query.id.desc()).limit(limit)).all()
     retrieves = _retrieves(session, [row.id for row in rows])
-    entries = [JobEntry(row, retrieves.get(row.id, [])) for row in rows]
+    entries = [JobEntry(row, retrieves.get(row.id, []), row) for row in rows]
     return sorted(entries, key=lambda entry: not _runs(entry))
 
 

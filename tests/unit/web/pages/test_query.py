@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
-from shared.contract.messages import Accepted, NodeStatus, Rejected, RunQuery, RunRetrieve
+from shared.contract.messages import Accepted, CancelJob, NodeStatus, Rejected, RunQuery, RunRetrieve
 from shared.database.models import NodeCheck
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_study
-from tests.support.services.web import Site
+from tests.support.services.web import PASSWORD, Site
 from tests.support.waiting import wait_until
 
 FORM = {"remote": "1", "store": "2", "types": ["CT"], "date_from": "2024-05-01", "date_until": "2024-05-02"}
@@ -188,6 +189,114 @@ def test_the_preview_counts_named_studies(site):
         "",
         {},
     )
+
+
+def test_numbers_count_alone_once_they_are_chosen(site):
+    # Given
+    site.listen_all()
+    # When: the dates that the form begins with stay as they are
+    response = submit(site, by="number", accession_numbers="A1", time_from="08:00")
+    _, command = site.command()
+    # Then
+    assert response.status_code == 302
+    assert command.criteria["accession_numbers"] == ["A1"]
+    assert command.criteria["date_from"] is None
+
+
+def test_the_form_begins_with_the_choices_of_the_last_query(site):
+    # Given
+    criteria = {"types": ["MG"], "date_from": "2020-01-01", "exclude_descriptions": ["knee"], "toshiba": True}
+    site.add(
+        a_query("mine", requested_by="importer", criteria=criteria, retrieve_after=True),
+        a_query("other", requested_by="viewer", criteria={"types": ["DX"]}),
+    )
+    # When
+    page = site.person("importer").text("/imports/query")
+    # Then
+    ticked = {name: re.search(rf'<input[^>]*checked[^>]*value="{name}"', page) for name in ("MG", "DX")}
+    assert ticked["MG"]
+    assert not ticked["DX"]
+    assert re.search(r'<input[^>]*checked[^>]*id="retrieve"', page)
+    assert re.search(r'<input[^>]*checked[^>]*id="toshiba"', page)
+    assert "knee" not in page
+    assert "2020-01-01" not in page
+
+
+def test_without_a_job_the_own_last_jobs_are_shown(site):
+    # Given
+    site.add(
+        a_query("mine", requested_by="importer", status="running"),
+        a_query("other", requested_by="viewer"),
+    )
+    person = site.person("importer")
+    # When
+    page, part = person.text("/imports/query"), person.text("/imports/query/latest")
+    # Then
+    for text in (page, part):
+        assert "/jobs/mine" in text
+        assert "/jobs/other" not in text
+        assert 'data-follow="mine" data-every="3"' in text
+
+
+def test_the_preview_offers_the_days_since_the_last_complete_one(site):
+    # Given
+    complete = {"types": ["CT", "MG"], "date_from": "2024-04-01", "date_until": "2024-04-20"}
+    site.add(
+        a_query("q1", criteria=complete),
+        a_query("q2", criteria=complete | {"date_until": "2024-04-25", "keep_descriptions": ["knee"]}),
+        a_query("q3", criteria=complete | {"date_until": "2024-04-26"}, status="incomplete"),
+        a_query("q4", criteria=complete | {"types": ["MG"], "date_until": "2024-04-27"}),
+        a_query("q5", criteria=complete | {"date_until": "2024-04-28"}, remote_id=9),
+    )
+    person = site.person("importer")
+    # When
+    ct = person.post("/imports/query/preview", FORM).json
+    mg = person.post("/imports/query/preview", {**FORM, "types": ["MG"]}).json
+    nm = person.post("/imports/query/preview", {**FORM, "types": ["NM"]}).json
+    # Then
+    assert (ct["since"], mg["since"], nm["since"]) == ("2024-04-21", "2024-04-28", "")
+
+
+def test_a_form_sent_after_the_session_comes_back(site):
+    # Given
+    person = site.person()
+    # When
+    sent = person.client.post("/imports/query", data={**FORM, "exclude_descriptions": "knee, foot"})
+    logged_in = person.post(sent.location, {"name": "importer", "password": PASSWORD})
+    page = person.text(logged_in.location)
+    # Then
+    assert sent.status_code == 302
+    assert sent.location.startswith("/login?next=")
+    assert 'value="knee, foot"' in page
+    assert 'value="2024-05-02"' in page
+    assert site.commands == []
+    assert "knee, foot" not in person.text(logged_in.location)
+
+
+def test_a_form_of_another_site_is_not_kept(site):
+    # When
+    response = site.app.test_client().post(
+        "/imports/query", data=FORM, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    # Then
+    assert response.status_code == 400
+
+
+def test_a_job_without_a_row_is_cancelled(site):
+    # Given
+    person = site.person("importer")
+    location = person.post("/imports/query", FORM).location
+    job_id = location.split("job=")[1].split("#")[0]
+    assert f"/jobs/{job_id}/cancel" in person.text(location)
+    # When
+    person.post(f"/jobs/{job_id}/cancel")
+    page = person.text(location)
+    site.listen("query")
+    wait_until(lambda: len(site.commands) == 2)
+    # Then
+    assert site.commands[1][1] == CancelJob(job_id=job_id, requested_by="importer")
+    assert "It is cancelled as soon as one has taken it." in page
+    assert f"/jobs/{job_id}/cancel" not in page
 
 
 def test_a_form_like_a_job_names_the_same_studies(site):
