@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
+from services.query.examination.missing_studies import failed_study
 from services.query.futile_search import FutileSearchError
 from services.query.ledger.decisions import miss_undecided, save_outcomes
-from services.query.ledger.pending_studies import all_examinations, undecided
 from services.query.ledger.slices import fail_open_slices, first_failed_task
-from services.query.ledger.studies import add_counts
-from services.query.rules.outcome import Missing
+from services.query.ledger.studies import add_counts, all_examinations, undecided
 from services.query.search.study_task import single_studies
 from shared.contract.reasons import Reason
 from shared.database.models import Query
@@ -39,7 +38,7 @@ def fail_task(database: Database, claim: Claim, error: PeerError) -> Result:
             if len(left) > 1 and end_job is None:
                 # One study may be what the PACS fails at: the others must not be lost with it.
                 return examine_tasks(left, at_once=1)
-            missing = [Missing(uid, Reason.STUDY_NOT_ANSWERED, str(error)) for uid in left]
+            missing = [failed_study(uid, error) for uid in left]
             save_outcomes(session, claim.job_id, claim.task_id, missing)
         if end_job is not None:
             _abandon(session, claim.job_id, str(error))

@@ -11,18 +11,19 @@ from pydicom.dataset import Dataset
 from services.query.futile_search import FailureLimit
 from services.query.ledger.finds import FindLog, FindRecord
 from services.query.profile.learner import Learner
-from services.query.profile.refused_keys import find_without_refused_keys
+from services.query.profile.refused_keys import find_without_refused_keys, may_be_the_keys
 from shared.clock import Clock
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.peer import Peer
-from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import (
     image_identifier,
     relational_series_identifier,
     series_identifier,
+    without,
 )
-from shared.dicom.query.match_elements import Match
 from shared.dicom.query.matches import (
+    FindResult,
+    Match,
     ObjectMatch,
     SeriesMatch,
     StudyMatch,
@@ -113,9 +114,15 @@ class FindScu:
     def _find(
         self, level: str, identifier: Dataset, keys: Mapping[str, object], read: Callable[[Match], T]
     ) -> FindResult[T]:
-        return find_without_refused_keys(
-            self._learner, level, identifier, lambda left: self._c_find(level, left, keys, read)
-        )
+        def find(left: Dataset) -> FindResult[T]:
+            return self._c_find(level, left, keys, read)
+
+        left = without(identifier, self._learner.profile.refused(level))
+        result = find(left)
+        if may_be_the_keys(result):
+            result = find_without_refused_keys(self._learner, level, left, result, find)
+        self._learner.observe(level, result)
+        return result
 
     def _negotiated_peer(self) -> Peer:
         """Return the peer; relational queries are negotiated only with nodes that take no lists."""

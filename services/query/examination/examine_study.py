@@ -6,20 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.query.examination.prefetched import PrefetchedMatches
+from services.query.examination.missing_studies import (
+    lacking_objects,
+    lacking_series,
+    object_shortfalls,
+)
+from services.query.examination.prefetch import PrefetchedMatches
 from services.query.find_scu import FindScu
 from services.query.rules.decide import decide
 from services.query.rules.model import (
     SR_CODE,
+    Decided,
     KnownObjects,
+    Missing,
     Needs,
+    Outcome,
     StudyDecision,
-    object_shortfalls,
-    series_shortfall,
 )
-from services.query.rules.outcome import Decided, Missing, Outcome
 from shared.contract.criteria import Criteria
-from shared.contract.reasons import Reason
 from shared.dicom.errors import PeerError
 from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 
@@ -86,14 +90,9 @@ class StudyExamination:
         self.series = _twice_if_short(
             self.prefetched.take_series(uid),
             lambda: self.scu.find_series(uid),
-            lambda series: series_shortfall(self.study, series) > 0,
+            lambda series: lacking_series(self.study, series) is not None,
         )
-        short = series_shortfall(self.study, self.series)
-        if not short:
-            return None
-        announced = max(self.study.series_count or 0, 1)
-        detail = f"The PACS announces {announced} series and answered {announced - short}."
-        return Missing(uid, Reason.FEWER_SERIES_THAN_ANNOUNCED, detail)
+        return lacking_series(self.study, self.series)
 
     def _request_objects(self, series_instance_uid: str) -> Missing | None:
         uid, series = self.study.study_instance_uid, self.series or []
@@ -103,11 +102,7 @@ class StudyExamination:
             lambda objects: bool(object_shortfalls(series, {series_instance_uid: objects})),
         )
         own = {series_instance_uid: self.objects[series_instance_uid]}
-        for short in object_shortfalls(series, own):
-            if not short.unknown:
-                detail = f"A series announces {short.announced} objects and answered {short.returned_count}."
-                return Missing(uid, Reason.FEWER_OBJECTS_THAN_ANNOUNCED, detail)
-        return None
+        return lacking_objects(self.study, series, own)
 
     def _find_objects(self, series_instance_uid: str) -> Sequence[ObjectMatch]:
         """Return the objects; none where the node refuses the IMAGE level and unknown SRs are wanted."""

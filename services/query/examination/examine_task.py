@@ -10,16 +10,14 @@ from sqlalchemy.orm import Session
 
 from services.query.context import PublishDecisions, QueryContext
 from services.query.examination.examine_study import StudyExamination
-from services.query.examination.prefetch import prefetch
-from services.query.examination.prefetched import PrefetchedMatches
+from services.query.examination.missing_studies import failed_study
+from services.query.examination.prefetch import PrefetchedMatches, prefetch
 from services.query.find_scu import FindScu
 from services.query.ledger.decisions import save_outcomes
-from services.query.ledger.pending_studies import study_days, undecided
-from services.query.ledger.studies import known_objects
+from services.query.ledger.studies import known_objects, study_days, undecided
 from services.query.ledger.unchanged_studies import unchanged
 from services.query.profile.learner import Learner
-from services.query.rules.model import KnownObjects, StudyDecision
-from services.query.rules.outcome import Decided, Missing, Outcome
+from services.query.rules.model import Decided, KnownObjects, Missing, Outcome, StudyDecision
 from shared.contract.reasons import Reason
 from shared.database.session import Database
 from shared.dicom.errors import PeerError
@@ -115,7 +113,7 @@ class ExamineTask:
         except PeerError as error:
             if not error.permanent:
                 raise
-            return Missing(study.study_instance_uid, Reason.STUDY_NOT_ANSWERED, str(error))
+            return failed_study(study.study_instance_uid, error)
 
 
 class _OutcomeBuffer:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from services.query.examination.prefetched import PrefetchedMatches
 from services.query.find_scu import FindScu
 from services.query.profile.learner import Learner
 from services.query.rules.decide import decide
 from services.query.rules.model import KnownObjects, Needs
 from shared.contract.criteria import Criteria
 from shared.dicom.errors import InterruptedWorkError, Outcome
-from shared.dicom.query.find_result import FindResult
-from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
+from shared.dicom.query.matches import FindResult, ObjectMatch, SeriesMatch, StudyMatch
 from shared.errors import DoseQRError
 from shared.querying.profile import SHORT_LIST_LENGTH
 
@@ -42,6 +40,40 @@ _MOST_FOR_ONE = 40
 _DA = re.compile(r"[0-9]{8}")
 
 SeriesKey = tuple[str, str]
+
+
+@dataclass(slots=True)
+class PrefetchedMatches:
+    """Matches that wait until their study is examined; each is used once."""
+
+    _series: dict[str, Sequence[SeriesMatch]] = field(default_factory=dict)
+    _objects: dict[str, dict[str, Sequence[ObjectMatch]]] = field(default_factory=dict)
+
+    def add_series(self, study_instance_uid: str, matches: Sequence[SeriesMatch]) -> None:
+        """Keep the series of a study."""
+        self._series[study_instance_uid] = matches
+
+    def add_objects(
+        self, study_instance_uid: str, series_instance_uid: str, matches: Sequence[ObjectMatch]
+    ) -> None:
+        """Keep the objects of a series."""
+        self._objects.setdefault(study_instance_uid, {})[series_instance_uid] = matches
+
+    def series_of(self, study_instance_uid: str) -> Sequence[SeriesMatch] | None:
+        """Return the series of a study; None if they were not prefetched."""
+        return self._series.get(study_instance_uid)
+
+    def objects_of(self, study_instance_uid: str) -> Mapping[str, Sequence[ObjectMatch]]:
+        """Return the objects of a study by series."""
+        return self._objects.get(study_instance_uid, {})
+
+    def take_series(self, study_instance_uid: str) -> Sequence[SeriesMatch] | None:
+        """Return the series of a study once."""
+        return self._series.pop(study_instance_uid, None)
+
+    def take_objects(self, study_instance_uid: str, series_instance_uid: str) -> Sequence[ObjectMatch] | None:
+        """Return the objects of a series once."""
+        return self._objects.get(study_instance_uid, {}).pop(series_instance_uid, None)
 
 
 def prefetch(

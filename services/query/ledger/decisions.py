@@ -8,8 +8,7 @@ from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from services.query.ledger.studies import UNDECIDED, add_counts, lock
-from services.query.rules.model import Decision, SeriesDecision, StudyDecision
-from services.query.rules.outcome import Decided, Missing, Outcome
+from services.query.rules.model import Decided, Decision, Missing, Outcome, SeriesDecision, StudyDecision
 from shared.contract.reasons import Reason
 from shared.database.models import QueryObject, QuerySeries, QueryStudy
 from shared.dicom.query.matches import SeriesMatch

@@ -1,17 +1,19 @@
-"""The tables of found studies and of C-FIND requests, and the counts of a query."""
+"""The studies of a query in the ledger, found or waiting for their examination; and the counts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from services.query.rules.model import Decision, KnownObjects, merge_matches
 from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy, StoredObject
 from shared.database.upsert import insert_missing
 from shared.dicom.query.matches import StudyMatch
+from shared.jobs.new_task import NewTask
+from shared.querying.payloads import STUDIES_AT_ONCE, examine_tasks, read_examination
 
 UNDECIDED = ("found", "examining")
 #: Both databases bound the parameters of a statement.
@@ -152,6 +154,64 @@ def _study_row(job_id: str, task_id: int, match: StudyMatch) -> dict[str, object
         "series_count": match.series_count,
         "instance_count": match.instance_count,
     }
+
+
+def full_examinations(session: Session, job_id: str) -> list[NewTask]:
+    """Return examinations of studies that wait for one, as far as they fill one; the rest waits for more."""
+    waiting = and_(QueryStudy.job_id == job_id, QueryStudy.state == "found")
+    number = session.scalar(select(func.count()).where(waiting)) or 0
+    full = number // STUDIES_AT_ONCE * STUDIES_AT_ONCE
+    return _examinations(session, job_id, waiting, full)
+
+
+def all_examinations(session: Session, job_id: str) -> list[NewTask]:
+    """Return examinations of all studies that nobody has decided; only while no task of the job is open."""
+    waiting = and_(QueryStudy.job_id == job_id, QueryStudy.state.in_(UNDECIDED))
+    return _examinations(session, job_id, waiting, None)
+
+
+def _examinations(
+    session: Session, job_id: str, waiting: ColumnElement[bool], number: int | None
+) -> list[NewTask]:
+    if number == 0:
+        return []
+    column = QueryStudy.study_instance_uid
+    # Studies of the same days lie together, for nodes that return the series of a window with one request.
+    order = (QueryStudy.study_date, QueryStudy.study_time, column)
+    uids = session.scalars(select(column).where(waiting).order_by(*order).limit(number)).all()
+    tasks = examine_tasks(uids)
+    for task in tasks:
+        which = and_(
+            QueryStudy.job_id == job_id, column.in_(read_examination(task.payload).study_instance_uids)
+        )
+        session.execute(update(QueryStudy).where(which).values(state="examining"))
+    return tasks
+
+
+def undecided(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> list[StudyMatch]:
+    """Return those of these studies that nobody has decided yet."""
+    rows = session.scalars(
+        select(QueryStudy)
+        .where(
+            QueryStudy.job_id == job_id,
+            QueryStudy.study_instance_uid.in_(study_instance_uids),
+            QueryStudy.state.in_(UNDECIDED),
+        )
+        .order_by(QueryStudy.study_instance_uid)
+    )
+    return [stored_match(row) for row in rows]
+
+
+def study_days(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> dict[str, str]:
+    """Return the Study Date (DA) of these studies, as far as the PACS returned it."""
+    rows = session.execute(
+        select(QueryStudy.study_instance_uid, QueryStudy.study_date).where(
+            QueryStudy.job_id == job_id,
+            QueryStudy.study_instance_uid.in_(study_instance_uids),
+            QueryStudy.study_date.is_not(None),
+        )
+    )
+    return {uid: str(day) for uid, day in rows}
 
 
 def known_objects(session: Session, study_instance_uids: Sequence[str]) -> dict[str, KnownObjects]:

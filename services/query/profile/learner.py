@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -11,8 +12,11 @@ from shared.clock import Clock
 from shared.database.models import NodeProfile
 from shared.database.session import Database
 from shared.dicom.peer import Peer
+from shared.dicom.query.matches import FindResult
 from shared.nodes.peers import address_of
 from shared.querying.profile import Profile
+
+T = TypeVar("T")
 
 Lesson = Callable[[Profile], Profile]
 
@@ -51,9 +55,12 @@ class Learner:
             self.profile = after
             self._lessons.append(lesson)
 
-    def observe(self, level: str, matches: Sequence[object], duration_ms: int) -> None:
-        """Learn from a complete result what the node returns, and how fast."""
-        self.learn(lambda profile: profile.took(duration_ms, len(matches)))
+    def observe(self, level: str, result: FindResult[T]) -> None:
+        """Learn from a result, if it is complete, what the node returns, and how fast."""
+        if not result.complete:
+            return
+        matches = result.matches
+        self.learn(lambda profile: profile.took(result.duration_ms, len(matches)))
         for field, attribute in RETURNED[level].items():
             returned = sum(getattr(match, attribute) is not None for match in matches)
             self.learn(partial(Profile.returns, field=field, returned=returned, requested=len(matches)))

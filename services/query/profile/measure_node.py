@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 from pydicom.dataset import Dataset
@@ -14,7 +15,7 @@ from sqlalchemy import delete
 
 from services.query.profile.learner import Learner
 from services.query.profile.measurement_plan import MeasurementPlan
-from services.query.profile.refused_keys import find_without_refused_keys
+from services.query.profile.refused_keys import find_without_refused_keys, may_be_the_keys
 from services.query.profile.sample import MeasurementRequest, MeasurementResponse, SampleEnding
 from shared.clock import Clock
 from shared.contract.envelope import Envelope, derived_id
@@ -24,15 +25,16 @@ from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.dicom.peer import Peer
-from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import (
     image_identifier,
     relational_series_identifier,
     series_identifier,
     study_identifier,
+    without,
 )
-from shared.dicom.query.match_elements import Match
 from shared.dicom.query.matches import (
+    FindResult,
+    Match,
     ObjectMatch,
     SeriesMatch,
     StudyMatch,
@@ -241,13 +243,14 @@ class MeasurementSession:
             PeerError: there is no association, or several requests in a row failed.
             InterruptedWorkError: stopping was requested.
         """
-        result = find_without_refused_keys(
-            self._learner,
-            request.level,
-            _identifier(request),
-            lambda identifier: self._find(request, identifier),
-            only_for_a_key=_is_plain(request),
-        )
+        learner, level = self._learner, request.level
+        find = partial(self._find, request)
+        identifier = without(_identifier(request), learner.profile.refused(level))
+        result = find(identifier)
+        # Another request may be refused for what it measures: that is no reason to find out for which key.
+        if _is_plain(request) and may_be_the_keys(result):
+            result = find_without_refused_keys(learner, level, identifier, result, find)
+        learner.observe(level, result)
         return MeasurementResponse(self._ending(result), result.matches)
 
     def _find(self, request: MeasurementRequest, identifier: Dataset) -> FindResult[AnyMatch]:

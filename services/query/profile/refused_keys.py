@@ -9,8 +9,8 @@ from pydicom.dataset import Dataset
 
 from services.query.profile.learner import Learner
 from shared.dicom.errors import PeerError
-from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import OPTIONAL_KEYS, without
+from shared.dicom.query.matches import FindResult
 
 T = TypeVar("T")
 
@@ -32,24 +32,17 @@ def find_without_refused_keys(
     learner: Learner,
     level: str,
     identifier: Dataset,
+    refusal: FindResult[T],
     find: Callable[[Dataset], FindResult[T]],
-    *,
-    only_for_a_key: bool = True,
 ) -> FindResult[T]:
-    """Send a request without the optional keys that this node refuses, and find out which these are.
+    """Send a refused request again without its optional keys, and learn which of them the node refuses.
 
-    `only_for_a_key`: a refusal can only be for an optional key, so that it is worth finding out for which.
+    Returns the last result; the refusal, if the optional keys are not the reason.
     """
-    left = without(identifier, learner.profile.refused(level))
-    result = find(left)
-    if only_for_a_key and may_be_the_keys(result):
-        result_without, refused = find_refused(left, level, lambda leave: find(without(left, leave)))
-        result = result_without or result
-        if refused:
-            learner.learn(lambda profile: profile.refuses(level, refused))
-    if result.complete:
-        learner.observe(level, result.matches, result.duration_ms)
-    return result
+    result, refused = find_refused(identifier, level, lambda leave: find(without(identifier, leave)))
+    if refused:
+        learner.learn(lambda profile: profile.refuses(level, refused))
+    return result or refusal
 
 
 def find_refused(

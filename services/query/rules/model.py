@@ -1,8 +1,8 @@
-"""What the rules need next and what they decide; and whether matches are complete."""
+"""What the rules need next and what they decide; the outcome of examining a study: decided, or missing."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -87,14 +87,28 @@ class StudyDecision:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectShortfall:
-    """A series with fewer matches than it announces objects."""
+class Decided:
+    """A decided study with its series, empty where the study level was enough."""
 
-    series_instance_uid: str
-    announced: int
-    returned_count: int
-    #: An SR series, or one that may be, without a match: if it stays so it is not missing, but "unknown".
-    unknown: bool
+    decision: StudyDecision
+    series: Sequence[SeriesMatch] = ()
+
+    @property
+    def study_instance_uid(self) -> str:
+        """The study."""
+        return self.decision.study_instance_uid
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A study that could not be examined, and why."""
+
+    study_instance_uid: str
+    reason: Reason
+    detail: str
+
+
+Outcome = Decided | Missing
 
 
 def distinct_series(series: Iterable[SeriesMatch]) -> tuple[SeriesMatch, ...]:
@@ -127,31 +141,3 @@ def merge_matches(first: StudyMatch, second: StudyMatch) -> StudyMatch:
         study_time=first.study_time or second.study_time,
         accession_number=first.accession_number or second.accession_number,
     )
-
-
-def series_shortfall(study: StudyMatch, series: Collection[SeriesMatch]) -> int:
-    """Return how many series the study announces beyond those returned; a study has at least one."""
-    return max(0, max(study.series_count or 0, 1) - len({entry.series_instance_uid for entry in series}))
-
-
-def object_shortfalls(series: Iterable[SeriesMatch], objects: Objects) -> tuple[ObjectShortfall, ...]:
-    """Return the series whose objects were requested and are fewer than they announce.
-
-    All of them are worth a second request. What is then still short is missing, except where `unknown`.
-    """
-    found = []
-    for distinct_entry in distinct_series(series):
-        announced, uid = distinct_entry.count(), distinct_entry.series_instance_uid
-        if announced is None or uid not in objects:
-            continue
-        returned_count = len({match.sop_instance_uid for match in objects[uid]})
-        if returned_count < announced:
-            found.append(
-                ObjectShortfall(
-                    uid,
-                    announced,
-                    returned_count,
-                    distinct_entry.code() in (SR_CODE, None) and not returned_count,
-                )
-            )
-    return tuple(found)

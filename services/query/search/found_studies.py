@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from sqlalchemy.orm import Session
 
 from services.query.context import PublishDecisions, QueryContext
 from services.query.ledger.decisions import save_outcomes
-from services.query.ledger.pending_studies import full_examinations
-from services.query.ledger.studies import add_studies
+from services.query.ledger.studies import add_studies, full_examinations
 from services.query.rules.decide import decide
-from services.query.rules.model import KnownObjects, StudyDecision
-from services.query.rules.outcome import Decided
-from services.query.search.slice_identifier import belongs_to
+from services.query.rules.model import Decided, KnownObjects, StudyDecision
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
-from shared.querying.payloads import read_slice
+from shared.querying.payloads import (
+    AccessionSlice,
+    SlicePayload,
+    StudyListSlice,
+    StudySlice,
+    WindowSlice,
+    read_slice,
+)
+
+_DA_LENGTH = 8
 
 
 class FoundStudies:
@@ -43,3 +50,26 @@ class FoundStudies:
     def published(self) -> None:
         """Publish what was decided, after the commit."""
         self._publish(self._claim.job_id, self._decided)
+
+
+def belongs_to(study: StudyMatch, part: SlicePayload) -> bool:
+    """Return whether a match belongs to a slice: some PACS ignore keys. What was not returned passes."""
+    match part:
+        case StudyListSlice(uids):
+            return study.study_instance_uid in uids
+        case StudySlice(uid):
+            return study.study_instance_uid == uid
+        case AccessionSlice(number):
+            return study.accession_number in (None, number)
+        case WindowSlice(window):
+            day = _study_day(study.study_date)
+            return day is None or (window.date_from or day) <= day <= (window.date_until or day)
+
+
+def _study_day(text: str | None) -> date | None:
+    if text is None or len(text) < _DA_LENGTH:
+        return None
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+    except ValueError:
+        return None

@@ -24,8 +24,7 @@ from services.query.profile.learner import Learner
 from shared.database.models import QueryStudy, QueryTask
 from shared.database.session import Database
 from shared.dicom.errors import Outcome, PeerError
-from shared.dicom.query.find_result import FindResult
-from shared.dicom.query.matches import StudyMatch
+from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.jobs.model import Claim
 from shared.querying.payloads import WindowSlice
 from shared.querying.profile import WIDEST_DAYS, CodeStrategy

@@ -9,8 +9,7 @@ from datetime import date, time, timedelta
 from string import ascii_uppercase, digits
 
 from shared.dicom.errors import Outcome, PeerError
-from shared.dicom.query.find_result import FindResult
-from shared.dicom.query.matches import StudyMatch
+from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.dicom.status import OUT_OF_RESOURCES
 from shared.querying.slices import EARLIEST, Slice, halve, pieces_of_open
 

@@ -15,8 +15,7 @@ from services.query.search.found_studies import FoundStudies
 from services.query.search.slice_identifier import slice_identifier
 from shared.database.models import QueryTask
 from shared.dicom.errors import Outcome, PeerError
-from shared.dicom.query.find_result import FindResult
-from shared.dicom.query.matches import StudyMatch
+from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import single_study_tasks

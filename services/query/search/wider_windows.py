@@ -7,8 +7,7 @@ from datetime import date, timedelta
 
 from services.query.profile.sample import SUSPICIOUS
 from shared.dicom.errors import InterruptedWorkError
-from shared.dicom.query.find_result import FindResult
-from shared.dicom.query.matches import StudyMatch
+from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.querying.slices import Slice
 
 FindWindow = Callable[[Slice], FindResult[StudyMatch]]

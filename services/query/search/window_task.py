@@ -46,8 +46,7 @@ from shared.contract.reasons import Reason, sentence
 from shared.database.models import QueryTask
 from shared.database.session import Database
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.dicom.query.find_result import FindResult
-from shared.dicom.query.matches import StudyMatch
+from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of

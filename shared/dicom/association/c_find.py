@@ -18,8 +18,7 @@ from shared.dicom.association.operation_deadline import (
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.peer import Peer, Timeouts
-from shared.dicom.query.find_result import FindResult
-from shared.dicom.query.match_elements import MalformedMatchError, Match, match_of
+from shared.dicom.query.matches import FindResult, MalformedMatchError, Match, match_of
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
 from shared.dicom.status import status_error
 from shared.dicom.upper_layer.dimse_command import C_FIND_RSP, c_find_rq

@@ -14,9 +14,8 @@ from pynetdicom.dsutils import encode
 from shared.dicom.association.c_find import FindAssociation, open_find_association
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.peer import Timeouts
-from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import series_identifier, study_identifier
-from shared.dicom.query.matches import StudyMatch, study_match
+from shared.dicom.query.matches import FindResult, StudyMatch, study_match
 from shared.dicom.upper_layer.dimse_command import (
     C_FIND_RSP,
     COMMAND_FIELD,

@@ -19,9 +19,8 @@ from shared.dicom.association.pynetdicom_association import open_pynetdicom_asso
 from shared.dicom.association.sub_operations import MoveResult
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.peer import Peer, Timeouts
-from shared.dicom.query.find_result import FindResult
 from shared.dicom.query.identifiers import study_identifier
-from shared.dicom.query.matches import StudyMatch, study_match
+from shared.dicom.query.matches import FindResult, StudyMatch, study_match
 from shared.dicom.sop_classes import VERIFICATION
 from shared.dicom.upper_layer.dimse_command import (
     C_FIND_RSP,

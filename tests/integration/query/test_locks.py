@@ -11,8 +11,7 @@ from sqlalchemy import text
 
 from services.query.ledger.decisions import save_outcomes
 from services.query.ledger.studies import add_studies, lock
-from services.query.rules.model import Decision, StudyDecision
-from services.query.rules.outcome import Decided
+from services.query.rules.model import Decided, Decision, StudyDecision
 from shared.contract.reasons import Reason
 from shared.database.models import QueryStudy
 from shared.database.session import Database

@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
-from shared.dicom.query.match_elements import CUT_MARK, TEXT_MAX_LENGTH, MalformedMatchError, Match, match_of
-from shared.dicom.query.matches import ObjectMatch, object_match, objects_of_series, series_match, study_match
+from shared.dicom.query.matches import (
+    CUT_MARK,
+    TEXT_MAX_LENGTH,
+    MalformedMatchError,
+    Match,
+    ObjectMatch,
+    match_of,
+    object_match,
+    objects_of_series,
+    series_match,
+    study_match,
+)
 
 STUDY_DESCRIPTION = b"\x08\x00\x30\x10"
 SPECIFIC_CHARACTER_SET = b"\x08\x00\x05\x00"

@@ -1,4 +1,4 @@
-"""The sentences around the decision table: types, union, attribution, filters, known and missing objects."""
+"""The sentences around the decision table: types, union, attribution, filters and known objects."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from services.query.rules.model import (
     Decision,
     KnownObjects,
     Needs,
-    ObjectShortfall,
     merge_matches,
-    object_shortfalls,
-    series_shortfall,
 )
 from shared.contract.criteria import parse_criteria
 from shared.contract.reasons import Reason
@@ -515,31 +512,3 @@ def test_matches_of_two_slices_are_united():
     # When / Then
     merged = StudyMatch("study", ("CT", "PT"), "text", None, 3, 10)
     assert merge_matches(first, second) == merged == merge_matches(second, first)
-
-
-@pytest.mark.parametrize(
-    ("announced", "returned_count", "short"), [(3, 2, 1), (2, 2, 0), (None, 1, 0), (None, 0, 1), (0, 1, 0)]
-)
-def test_fewer_series_than_announced_are_noticed(announced, returned_count, short):
-    series = [SeriesMatch(str(number)) for number in range(returned_count)]
-    assert series_shortfall(StudyMatch("study", series_count=announced), series * 2) == short
-
-
-def test_fewer_objects_than_announced_are_noticed():
-    # Given
-    series = [
-        SeriesMatch("whole", "PT", instance_count=1),
-        SeriesMatch("short", "PT", instance_count=3),
-        SeriesMatch("mute", "SR", instance_count=1),
-        SeriesMatch("part", "SR", instance_count=2),
-        SeriesMatch("uncounted", "PT"),
-        SeriesMatch("unasked", "CT", instance_count=9),
-    ]
-    twice = [ObjectMatch("1"), ObjectMatch("1")]
-    objects = {"whole": twice, "short": twice, "mute": [], "part": twice, "uncounted": []}
-    # When / Then
-    assert set(object_shortfalls(series, objects)) == {
-        ObjectShortfall("short", announced=3, returned_count=1, unknown=False),
-        ObjectShortfall("mute", announced=1, returned_count=0, unknown=True),
-        ObjectShortfall("part", announced=2, returned_count=1, unknown=False),
-    }

@@ -1,0 +1,74 @@
+"""When a study is missing: the PACS returns fewer series or objects than it announces, or fails. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from services.query.rules.model import SR_CODE, Missing, Objects, distinct_series
+from shared.contract.reasons import Reason
+from shared.dicom.errors import PeerError
+from shared.dicom.query.matches import SeriesMatch, StudyMatch
+
+
+def failed_study(study_instance_uid: str, error: PeerError) -> Missing:
+    """Return that a study is missing because the PACS failed to return all of it."""
+    return Missing(study_instance_uid, Reason.STUDY_NOT_ANSWERED, str(error))
+
+
+def lacking_series(study: StudyMatch, series: Collection[SeriesMatch]) -> Missing | None:
+    """Return that a study is missing, if it has fewer series than it announces."""
+    short = series_shortfall(study, series)
+    if not short:
+        return None
+    announced = max(study.series_count or 0, 1)
+    detail = f"The PACS announces {announced} series and returned {announced - short}."
+    return Missing(study.study_instance_uid, Reason.FEWER_SERIES_THAN_ANNOUNCED, detail)
+
+
+def lacking_objects(study: StudyMatch, series: Sequence[SeriesMatch], objects: Objects) -> Missing | None:
+    """Return that a study is missing, if one of these series has fewer objects than it announces."""
+    for short in object_shortfalls(series, objects):
+        if not short.unknown:
+            detail = f"A series announces {short.announced} objects and {short.returned_count} came."
+            return Missing(study.study_instance_uid, Reason.FEWER_OBJECTS_THAN_ANNOUNCED, detail)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectShortfall:
+    """A series with fewer matches than it announces objects."""
+
+    series_instance_uid: str
+    announced: int
+    returned_count: int
+    #: An SR series, or one that may be, without a match: if it stays so it is not missing, but "unknown".
+    unknown: bool
+
+
+def series_shortfall(study: StudyMatch, series: Collection[SeriesMatch]) -> int:
+    """Return how many series the study announces beyond those returned; a study has at least one."""
+    return max(0, max(study.series_count or 0, 1) - len({entry.series_instance_uid for entry in series}))
+
+
+def object_shortfalls(series: Iterable[SeriesMatch], objects: Objects) -> tuple[ObjectShortfall, ...]:
+    """Return the series whose objects were requested and are fewer than they announce.
+
+    All of them are worth a second request. What is then still short is missing, except where `unknown`.
+    """
+    found = []
+    for distinct_entry in distinct_series(series):
+        announced, uid = distinct_entry.count(), distinct_entry.series_instance_uid
+        if announced is None or uid not in objects:
+            continue
+        returned_count = len({match.sop_instance_uid for match in objects[uid]})
+        if returned_count < announced:
+            found.append(
+                ObjectShortfall(
+                    uid,
+                    announced,
+                    returned_count,
+                    distinct_entry.code() in (SR_CODE, None) and not returned_count,
+                )
+            )
+    return tuple(found)
