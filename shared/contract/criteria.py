@@ -20,6 +20,7 @@ from pydantic_core import InitErrorDetails
 
 from shared.contract.criteria_fields import (
     AccessionNumbers,
+    DateRange,
     Day,
     Minute,
     Terms,
@@ -48,6 +49,9 @@ TYPE_ORDER: tuple[str, ...] = ("MG", "DX", "FL", "CT", "NM", "SR")
 
 #: Fields that name studies, in place of dates.
 IDENTIFIERS = ("accession_numbers", "study_instance_uids")
+
+#: Parts of the dates of one query.
+MAX_DATE_RANGES = 1000
 
 #: Characters of a field's name that are repeated in an error.
 _MAX_NAME_LENGTH = 100
@@ -100,6 +104,11 @@ class Criteria(BaseModel):
     include_sr_only: StrictBool = Field(False, description="Also studies that hold nothing but SR.")
     date_from: Day = Field(None, description="First study date.")
     date_until: Day = Field(None, description="Last study date.")
+    date_ranges: tuple[DateRange, ...] = Field(
+        (),
+        max_length=MAX_DATE_RANGES,
+        description="Only these parts of date_from to date_until, the earliest first; empty: all of it.",
+    )
     time_from: Minute = Field(None, description="First minute of the day; only with a single date.")
     time_until: Minute = Field(None, description="Last minute of the day; only with a single date.")
     exclude_descriptions: Terms = Field((), description="Drop studies whose description holds one of these.")
@@ -147,8 +156,21 @@ class Criteria(BaseModel):
         if self.time_from and self.time_until and self.time_from > self.time_until:
             start, end = format_time(self.time_from), format_time(self.time_until)
             raise _at("time_from", f"{start} is after time_until, {end}")
+        self._divide()
         self._stand_alone()
         return self
+
+    def _divide(self) -> None:
+        """Check that the parts lie within the dates, in order, none over another."""
+        if not self.date_ranges:
+            return
+        if self.date_from is None or self.date_until is None:
+            raise _at("date_ranges", "need date_from and date_until, within which they lie")
+        days = [day for part in self.date_ranges for day in (part.date_from, part.date_until)]
+        starts, ends = days[::2], days[1::2]
+        in_order = all(end < start for end, start in zip(ends[:-1], starts[1:], strict=True))
+        if not in_order or days[0] < self.date_from or days[-1] > self.date_until:
+            raise _at("date_ranges", "must lie within date_from and date_until, in order, none over another")
 
     def _stand_alone(self) -> None:
         """Check that identifiers stand in place of dates and of each other."""
@@ -166,7 +188,10 @@ class Criteria(BaseModel):
 
     def to_json(self) -> JsonObject:
         """Return plain values; `parse_criteria` of them gives equal criteria."""
-        return self.model_dump(mode="json")
+        values = self.model_dump(mode="json")
+        if not self.date_ranges:
+            del values["date_ranges"]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +200,16 @@ class DateWindow:
 
     date_from: date | None
     date_until: date | None
+
+
+def windows(criteria: Criteria, today: date) -> list[DateWindow]:
+    """Return the parts of the days that are meant, the newest first; one if they are not divided.
+
+    Raises:
+        InvalidInputError: `date_from` alone is after today.
+    """
+    parts = [DateWindow(part.date_from, part.date_until) for part in reversed(criteria.date_ranges)]
+    return parts or [window(criteria, today)]
 
 
 def window(criteria: Criteria, today: date) -> DateWindow:

@@ -6,9 +6,17 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from shared.contract.json_types import JsonObject
@@ -199,3 +207,19 @@ Uids = Annotated[
     _splits(split_identifiers),
     text_list_schema(dict(Uid.json_schema), MAX_IDENTIFIERS, _UID_ITEM),
 ]
+_GivenDay = Annotated[date, _reads(parse_date, date), WithJsonSchema({"type": "string", "format": "date"})]
+
+
+class DateRange(BaseModel):
+    """Study dates from a day to a day, both inclusive."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    date_from: _GivenDay
+    date_until: _GivenDay
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> Self:
+        if self.date_from > self.date_until:
+            raise wrong(f"date_from, {self.date_from}, is after date_until, {self.date_until}")
+        return self

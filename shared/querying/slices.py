@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 
-from shared.contract.criteria import CODES, Criteria, DateWindow, window
+from shared.contract.criteria import CODES, Criteria, DateWindow, windows
 from shared.querying.profile import CAREFUL_DAYS, WIDEST_DAYS
 
 _DAY = timedelta(days=1)
@@ -86,7 +86,8 @@ def plan(criteria: Criteria, today: date, widest_days: int | None, codes_split: 
         codes = [code for name in criteria.requested_types() for code in CODES[name]]
     return [
         Slice(days.date_from, days.date_until, criteria.time_from, criteria.time_until, code)
-        for days in _windows(window(criteria, today), widest_days)
+        for part in windows(criteria, today)
+        for days in _windows(part, widest_days)
         for code in codes
     ]
 

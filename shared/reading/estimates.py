@@ -124,6 +124,7 @@ def _whole_days(criteria: Criteria, today: date) -> int:
     partly = (
         criteria.accession_numbers
         or criteria.study_instance_uids
+        or criteria.date_ranges
         or criteria.time_from
         or criteria.time_until
     )

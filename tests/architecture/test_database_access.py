@@ -35,6 +35,7 @@ SQL_ELSEWHERE = {
     "services/web/views/studies.py": "reads for one page, with its filters",
     "shared/users/api_tokens.py": "the only access to the table of API tokens",
     "shared/nodes/nodes.py": "the only access to the table of nodes",
+    "shared/schedules/ledger.py": "the only access to the table of recurring queries",
     "shared/service.py": "SELECT 1",
     "shared/users/accounts.py": "the only access to the table of users",
 }

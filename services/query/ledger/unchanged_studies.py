@@ -18,7 +18,15 @@ from shared.dicom.query.matches import StudyMatch
 
 #: Parts of the criteria that select studies, not what is kept of a study.
 _WHICH = frozenset(
-    {"date_from", "date_until", "time_from", "time_until", "accession_numbers", "study_instance_uids"}
+    {
+        "date_from",
+        "date_until",
+        "date_ranges",
+        "time_from",
+        "time_until",
+        "accession_numbers",
+        "study_instance_uids",
+    }
 )
 
 

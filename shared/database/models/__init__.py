@@ -22,6 +22,7 @@ from shared.database.models.retrieve import (
     RetrieveObject,
     RetrieveTask,
 )
+from shared.database.models.schedule import Schedule, ScheduleRun
 from shared.database.models.store import CommitmentReport, ReportSummary, StoredObject
 from shared.database.models.web import ApiRequest, ApiToken, AuditEntry, Node, User
 
@@ -52,6 +53,8 @@ __all__ = [
     "RetrieveMove",
     "RetrieveObject",
     "RetrieveTask",
+    "Schedule",
+    "ScheduleRun",
     "StoredObject",
     "TaskRow",
     "User",

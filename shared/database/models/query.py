@@ -40,6 +40,9 @@ class Query(JobRow):
     #: Objects to move as far as known: decided one by one, or announced by the series' own counts.
     objects_kept: Mapped[int] = mapped_column(Integer, default=0)
     finds: Mapped[int] = mapped_column(Integer, default=0)
+    #: The schedule of which it is a run, and its name then; none: somebody ordered it.
+    schedule_id: Mapped[int | None] = mapped_column(Integer)
+    schedule_name: Mapped[str] = mapped_column(String(64), default="", server_default="")
 
 
 class QueryTask(TaskRow):

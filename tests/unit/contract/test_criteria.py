@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.contract.criteria import CODES, TYPE_ORDER, Criteria, DateWindow, parse_criteria, window
+from shared.contract.criteria import (
+    CODES,
+    TYPE_ORDER,
+    Criteria,
+    DateWindow,
+    parse_criteria,
+    window,
+    windows,
+)
 from shared.contract.criteria_fields import fold, format_time, parse_date, parse_time, split_terms
 from shared.errors import InvalidInputError
 
@@ -321,5 +329,45 @@ def test_criteria_do_not_change():
 
 def test_the_schema_names_every_field():
     schema = Criteria.model_json_schema()
-    assert set(schema["properties"]) == set(criteria().to_json())
+    assert set(schema["properties"]) == set(Criteria.model_fields)
     assert schema["additionalProperties"] is False
+
+
+RANGES = [
+    {"date_from": "2024-05-01", "date_until": "2024-05-03"},
+    {"date_from": "2024-05-09", "date_until": "2024-05-09"},
+]
+
+
+def test_parts_of_the_dates_are_windows_newest_first():
+    # Given
+    given = criteria(date_from="2024-05-01", date_until="2024-05-09", date_ranges=RANGES)
+    # When
+    parts = windows(given, date(2024, 6, 1))
+    # Then
+    assert parts == [
+        DateWindow(date(2024, 5, 9), date(2024, 5, 9)),
+        DateWindow(date(2024, 5, 1), date(2024, 5, 3)),
+    ]
+    assert parse_criteria(given.to_json()) == given
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"date_ranges": RANGES},
+        {"date_from": "2024-05-02", "date_until": "2024-05-09", "date_ranges": RANGES},
+        {"date_from": "2024-05-01", "date_until": "2024-05-08", "date_ranges": RANGES},
+        {"date_from": "2024-05-01", "date_until": "2024-05-09", "date_ranges": RANGES[::-1]},
+        {"date_from": "2024-05-01", "date_until": "2024-05-09", "date_ranges": [RANGES[0], RANGES[0]]},
+        {"date_from": "2024-05-01", "date_until": "2024-05-09", "date_ranges": [{"date_from": "2024-05-01"}]},
+    ],
+)
+def test_parts_that_do_not_lie_in_order_within_the_dates_are_refused(wrong):
+    with pytest.raises(InvalidInputError) as refused:
+        criteria(**wrong)
+    assert refused.value.field.startswith("date_ranges")
+
+
+def test_criteria_without_parts_are_kept_as_before():
+    assert "date_ranges" not in criteria().to_json()
