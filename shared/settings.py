@@ -121,6 +121,24 @@ class Settings(StoreSettings):
         max_length=20,
         description="Seconds before each new try of what a node failed to do, as a JSON list.",
     )
+    schedule_overlap: float = Field(
+        3600.0,
+        ge=0,
+        le=604800,
+        description="Seconds by which a run of a recurring query reaches back behind its watermark.",
+    )
+    settle_lag: float = Field(
+        7200.0,
+        ge=0,
+        le=604800,
+        description="Seconds before now at which a run ends: reports come hours after images.",
+    )
+    late_arrival_days: tuple[Annotated[int, Field(ge=1, le=366)], ...] = Field(
+        (1, 7),
+        max_length=10,
+        description="Days after which a day is covered once more for what arrived late, as a JSON list; "
+        "empty: never.",
+    )
     grace: float = Field(20.0, ge=0, le=600, description="Seconds that SIGTERM leaves to work in hand.")
     time_zone: Annotated[str, AfterValidator(valid_time_zone)] = Field(
         "",

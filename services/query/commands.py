@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -52,6 +53,14 @@ def reopen(session: Session, ledger: Ledger[Query], query: Query, now: datetime)
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleOfJob:
+    """The recurring query of which a job is a run."""
+
+    id: int
+    name: str
+
+
 class QueryHandler:
     """Turns commands into jobs."""
 
@@ -74,12 +83,23 @@ class QueryHandler:
             InvalidInputError: the command cannot be done; names the field.
             RetriableError: broker or database away.
         """
-        criteria = _criteria(command)
-        if self._create(envelope.id, command, criteria):
-            log.info("query accepted", job_id=envelope.id, requested_by=command.requested_by)
-        self._engine.begin(envelope.id)
+        self.begin(envelope.id, command)
 
-    def _create(self, job_id: str, command: RunQuery, criteria: Criteria) -> bool:
+    def begin(self, job_id: str, command: RunQuery, schedule: ScheduleOfJob | None = None) -> None:
+        """Begin the query with this id, or go on with it, as a run of a schedule or of itself.
+
+        Raises:
+            InvalidInputError: the command cannot be done; names the field.
+            RetriableError: broker or database away.
+        """
+        criteria = _criteria(command)
+        if self._create(job_id, command, criteria, schedule):
+            log.info("query accepted", job_id=job_id, requested_by=command.requested_by)
+        self._engine.begin(job_id)
+
+    def _create(
+        self, job_id: str, command: RunQuery, criteria: Criteria, schedule: ScheduleOfJob | None
+    ) -> bool:
         try:
             with self._database.write() as session:
                 existing = session.get(Query, job_id)
@@ -94,6 +114,8 @@ class QueryHandler:
                 with _within_criteria():
                     tasks = first_tasks(criteria, job.today, self._profile(remote))
                 job.slices_total = len(tasks)
+                if schedule is not None:
+                    job.schedule_id, job.schedule_name = schedule.id, schedule.name
                 self._engine.start_job(session, job, tasks)
         except IntegrityError:
             # Another worker has the same command in hand, and was first.

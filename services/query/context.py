@@ -28,6 +28,8 @@ class QueryContext:
     today: date
     #: How often the query was run again for what was missing.
     round: int = 0
+    #: Whether it is a run of a recurring query.
+    of_schedule: bool = False
 
 
 #: Decided studies in one event.

@@ -6,6 +6,7 @@ import sys
 
 from services.query.commands import QueryHandler
 from services.query.profile.measure_node import NodeMeasurement
+from services.query.scheduler import Scheduler, watermark_metrics
 from services.query.tasks import QueryJobService
 from shared.broker.port import Broker
 from shared.contract.messages import AskAgain, CancelJob, Command, ProfileNode, RunQuery
@@ -15,6 +16,7 @@ from shared.jobs.engine import Engine
 from shared.jobs.runner import policy_of, run_engine
 from shared.lifecycle import Lifecycle
 from shared.messaging.command_router import CommandHandler
+from shared.schedules.ledger import site_of
 from shared.service import run_service, worker_name
 from shared.settings import Settings, load
 
@@ -33,6 +35,10 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         AskAgain: handler.again,
     }
     route_commands("query", handlers, broker, publisher, lifecycle, grace_s=settings.grace)
+    scheduler = Scheduler(database, handler.begin, site_of(settings), clock)
+    scheduler.start()
+    lifecycle.on_stop(scheduler.stop)
+    lifecycle.health.add_metrics(lambda: watermark_metrics(database, clock))
     measurer = NodeMeasurement(settings, database, publisher, parts.pool, clock)
     profiling: dict[type[Command], CommandHandler] = {ProfileNode: measurer}
     route_commands(

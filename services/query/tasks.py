@@ -89,7 +89,12 @@ class QueryJobService:
         with self._database.read() as session:
             query = session.get_one(Query, job_id)
             node = session.get_one(Node, query.remote_id)
-            context = QueryContext(parse_criteria(query.criteria), query.today, query.round)
+            context = QueryContext(
+                parse_criteria(query.criteria),
+                query.today,
+                query.round,
+                of_schedule=query.schedule_id is not None,
+            )
             return peer_of(node, self._settings), node.id, context
 
     def give_up(self, claim: Claim, error: PeerError) -> Result:
@@ -122,7 +127,7 @@ class QueryJobService:
     def before_announcing(self, session: Session, job_id: str) -> None:
         """Publish the command for the retrieve that was requested together with the query."""
         query = session.get_one(Query, job_id)
-        retrieve_id = _retrieve_of(query)
+        retrieve_id = retrieve_of(query)
         if retrieve_id:
             command = RunRetrieve(query_id=job_id, requested_by=query.requested_by, priority=query.priority)
             self._publisher.command(command, command_id=retrieve_id)
@@ -130,10 +135,10 @@ class QueryJobService:
     def ending_fields(self, session: Session, job_id: str) -> JsonDocument:
         """Return the retrieve that follows, if one was requested with the query."""
         query = session.get_one(Query, job_id)
-        return {"retrieve_id": _retrieve_of(query)} if query.retrieve_after else {}
+        return {"retrieve_id": retrieve_of(query)} if query.retrieve_after else {}
 
 
-def _retrieve_of(query: Query) -> str:
+def retrieve_of(query: Query) -> str:
     """Return the id of the retrieve that follows an ended query; empty if none does."""
     follows = query.retrieve_after and query.status in ("completed", "incomplete") and query.studies_kept
     return retrieve_id_after(query.id, query.round) if follows else ""

@@ -113,6 +113,8 @@ class QueryResult(JobLife):
     missing: list[dict[str, object]]
     finds: int
     retrieves: list[str]
+    #: The recurring query of which it is a run.
+    schedule: str | None
     studies: NotRequired[list[StudyResult]]
 
 
@@ -238,6 +240,76 @@ class ProfileResult(TypedDict):
     changed_at: str | None
     measured_at: str | None
     fields: list[ProfileField]
+
+
+@with_config(_CLOSED)
+class RunCounts(TypedDict):
+    """What a run of a recurring query brought: studies, and objects of its retrieve."""
+
+    found: int
+    kept: int
+    missing: int
+    asked: int
+    arrived: int
+
+
+@with_config(_CLOSED)
+class ScheduleRunResult(TypedDict):
+    """A run of a recurring query: what it covers, its jobs, and what they brought.
+
+    `status` is that of its jobs, `running` until they have ended, or `skipped`: there was nothing to cover.
+    """
+
+    due_at: str
+    requested_by: str | None
+    status: str
+    detail: str
+    began_at: str
+    ended_at: str | None
+    job: str | None
+    retrieve: str | None
+    window_from: str | None
+    window_until: str | None
+    days: list[dict[str, str]]
+    late: list[dict[str, str]]
+    counts: RunCounts
+
+
+class ScheduleResult(TypedDict):
+    """A recurring query; everything since its start is complete until its watermark."""
+
+    id: int
+    name: str
+    remote: str
+    store: str
+    criteria: dict[str, object]
+    retrieve: bool
+    when: str
+    time_zone: str
+    start: str
+    paused: bool
+    owner: str
+    created_at: str
+    next_due_at: str | None
+    run_requested_at: str | None
+    watermark: str
+    watermark_lag_s: int
+    last_run: ScheduleRunResult | None
+
+
+class HoleResult(TypedDict):
+    """A window that was covered and is not complete; the next run covers it again."""
+
+    window_from: str
+    window_until: str
+
+
+@with_config(_CLOSED)
+class ScheduleDetails(ScheduleResult):
+    """A recurring query with its last runs, the newest first."""
+
+    holes: list[HoleResult]
+    runs: list[ScheduleRunResult]
 
 
 @with_config(_CLOSED)

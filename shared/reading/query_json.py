@@ -112,6 +112,8 @@ class QueryHead(JobLife):
     finds: int
     #: Ids of its retrieves.
     retrieves: list[str]
+    #: Name of the recurring query of which it is a run.
+    schedule: str | None
 
 
 class QueryJson(QueryHead):
@@ -191,6 +193,7 @@ def query_head(session: Session, job_id: str) -> QueryHead:
                 select(Retrieve.id).where(Retrieve.query_id == job_id).order_by(Retrieve.requested_at)
             )
         ),
+        "schedule": query.schedule_name or None,
     }
 
 

@@ -14,10 +14,11 @@ from services.query.examination.missing_studies import failed_study
 from services.query.examination.prefetch import PrefetchedMatches, prefetch
 from services.query.find_scu import FindScu
 from services.query.ledger.decisions import save_outcomes
+from services.query.ledger.earlier_runs import arrived_before, repeated
 from services.query.ledger.studies import known_objects, study_days, undecided
 from services.query.ledger.unchanged_studies import unchanged
 from services.query.profile.learner import Learner
-from services.query.rules.model import Decided, KnownObjects, Missing, Outcome, StudyDecision
+from services.query.rules.model import Decided, KnownObjects, Missing, Outcome
 from shared.contract.reasons import Reason
 from shared.database.session import Database
 from shared.dicom.errors import PeerError
@@ -66,10 +67,10 @@ class ExamineTask:
         with self._database.read() as session:
             studies = undecided(session, self._claim.job_id, uids)
             days = study_days(session, self._claim.job_id, uids)
-            known = known_objects(session, [study.study_instance_uid for study in studies])
+            known = self._known(session, [study.study_instance_uid for study in studies])
             settled = self._settled(session, studies, known)
-        self._outcomes.add(*map(Decided, settled))
-        settled_uids = {decision.study_instance_uid for decision in settled}
+        self._outcomes.add(*settled)
+        settled_uids = {outcome.study_instance_uid for outcome in settled}
         studies = [study for study in studies if study.study_instance_uid not in settled_uids]
         criteria = self._context.criteria
         prefetched = prefetch(criteria, studies, days, known, self._scu, self._learner)
@@ -79,13 +80,29 @@ class ExamineTask:
             self._outcomes.save()
         return Result(write=lambda _session: [])
 
+    def _known(self, session: Session, study_instance_uids: list[str]) -> dict[str, KnownObjects]:
+        """Return what is known of these studies, for a run of a schedule also what earlier runs brought."""
+        known = known_objects(session, study_instance_uids)
+        if not self._context.of_schedule:
+            return known
+        brought = arrived_before(session, self._claim.job_id, study_instance_uids)
+        for uid, series_of in brought.items():
+            known[uid] = KnownObjects({**known.get(uid, KnownObjects()).series_of, **series_of})
+        return known
+
     def _settled(
         self, session: Session, studies: list[StudyMatch], known: dict[str, KnownObjects]
-    ) -> list[StudyDecision]:
+    ) -> list[Decided]:
         """Return decisions on studies that need no examination, if the PACS counts right."""
         if not self._learner.profile.counts_trusted:
             return []
-        return unchanged(session, self._claim.job_id, self._context.criteria, studies, known)
+        job_id, criteria = self._claim.job_id, self._context.criteria
+        settled = [*map(Decided, unchanged(session, job_id, criteria, studies, known))]
+        if not self._context.of_schedule:
+            return settled
+        settled_uids = {outcome.study_instance_uid for outcome in settled}
+        rest = [study for study in studies if study.study_instance_uid not in settled_uids]
+        return [*settled, *repeated(session, job_id, criteria, rest, known)]
 
     def _examine(
         self, studies: list[StudyMatch], known: dict[str, KnownObjects], prefetched: PrefetchedMatches

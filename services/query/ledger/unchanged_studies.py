@@ -83,16 +83,21 @@ def _earlier(
         )
         .order_by(Query.requested_at)
     )
-    own_kind = _kind(criteria.to_json())
+    own = criteria.to_json()
     found: dict[str, SettledRow] = {}
     for row in rows:
         now = studies[row.study_instance_uid]
         same_size = (row.series_count, row.instance_count) == (now.series_count, now.instance_count)
-        if same_size and _kind(row.criteria) == own_kind:
+        if same_size and selects_alike(row.criteria, own):
             found[row.study_instance_uid] = row
         else:
             found.pop(row.study_instance_uid, None)
     return found
+
+
+def selects_alike(criteria: Mapping[str, object], others: Mapping[str, object]) -> bool:
+    """Return whether both keep the same of a study, whichever studies they are for."""
+    return _kind(criteria) == _kind(others)
 
 
 def _kind(criteria: Mapping[str, object]) -> dict[str, object]:
