@@ -23,8 +23,8 @@ from shared.database.models import Query, Schedule, ScheduleRun
 from shared.database.session import Database
 from shared.errors import InvalidInputError, RetriableError
 from shared.process.periodic import Repeating
-from shared.reading.schedules import watermarks
 from shared.schedules.ledger import Site
+from shared.schedules.results import watermarks
 from shared.schedules.watermark import read_plan
 
 log = structlog.get_logger(__name__)

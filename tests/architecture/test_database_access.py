@@ -36,6 +36,7 @@ SQL_ELSEWHERE = {
     "shared/users/api_tokens.py": "the only access to the table of API tokens",
     "shared/nodes/nodes.py": "the only access to the table of nodes",
     "shared/schedules/ledger.py": "the only access to the table of recurring queries",
+    "shared/schedules/results.py": "reads recurring queries and their runs",
     "shared/service.py": "SELECT 1",
     "shared/users/accounts.py": "the only access to the table of users",
 }
