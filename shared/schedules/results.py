@@ -10,10 +10,10 @@ from typing import cast
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
+from shared.clock import iso
 from shared.contract.criteria import parse_criteria
 from shared.contract.results import RunCounts, ScheduleDetails, ScheduleResult, ScheduleRunResult
 from shared.database.models import Node, Query, Retrieve, Schedule, ScheduleRun
-from shared.reading.jobs import iso
 from shared.schedules.ledger import Site, list_schedules
 from shared.schedules.recurrence import next_due, parse_recurrence
 from shared.schedules.watermark import plan_json, read_completeness, read_plan
