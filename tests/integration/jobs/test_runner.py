@@ -1,0 +1,49 @@
+"""An engine at the broker: what it has not begun when its service stops is left to another worker."""
+
+from __future__ import annotations
+
+import threading
+
+from shared.database.models import Query
+from shared.dicom.errors import InterruptedWorkError
+from shared.jobs.engine import Engine
+from shared.jobs.retry import Policy
+from shared.jobs.runner import run_engine
+from shared.lifecycle import Lifecycle
+from tests.support.waiting import wait_until
+
+#: Seconds for what is in hand when the service stops; then it is interrupted.
+GRACE_S = 0.2
+
+
+class CountingEngine(Engine[Query]):
+    """Counts the tasks that have arrived; each of them then waits for the turn of its node."""
+
+    arrived = 0
+    lock = threading.Lock()
+
+    def node_of(self, job_id: str) -> int | None:
+        node_id = super().node_of(job_id)
+        with self.lock:
+            self.arrived += 1
+        return node_id
+
+
+def test_tasks_that_waited_for_their_turn_are_not_begun_while_the_service_stops(bench):
+    # Given: a node whose only turn is taken by a task that ends when it is interrupted
+    def work_until_interrupted(_claim, cancellation):
+        wait_until(lambda: cancellation.requested)
+        raise InterruptedWorkError(cancellation.reason)
+
+    bench.work.act = work_until_interrupted
+    bench.begin(3, remote_id=7)
+    engine = CountingEngine(bench.work, bench.database, bench.publisher, "stopping", Policy())
+    engine.advance("query-1")
+    # When
+    with Lifecycle() as lifecycle:
+        run_engine(engine, bench.broker, lifecycle, workers=1, grace_s=GRACE_S)
+        wait_until(lambda: engine.arrived == 3 and len(bench.work.performed) == 1)
+    # Then
+    assert len(bench.work.performed) == 1
+    assert {task.state for task in bench.tasks()} <= {"pending", "queued"}
+    assert sum(task.starts for task in bench.tasks()) <= 1
