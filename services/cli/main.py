@@ -28,7 +28,7 @@ from services.cli.commands import (
 )
 from services.cli.commands.evidence import calendar, coverage
 from services.cli.commands.jobs import again, jobs, qr, query
-from services.cli.commands.operation import schema, topology
+from services.cli.commands.operation import check, schema, topology
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
 from services.cli.output.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
@@ -66,6 +66,7 @@ app.command("register")(register.register)
 app.command("settings")(settings.settings)
 app.command("serve")(serve.serve)
 app.command("ready")(ready.ready)
+app.command("check")(check.check)
 app.command("schema")(schema.schema)
 app.command("topology")(topology.topology)
 app.command("version")(version.version)

@@ -18,7 +18,7 @@ def declare_exchanges(connection: BlockingConnection, names: Names) -> None:
     Raises:
         PermanentError: they are missing, and the user may not configure.
     """
-    _declare(connection, names, _make_exchanges, names.exchanges, ())
+    _declare(connection, names, make_exchanges, names.exchanges, ())
 
 
 def declare_topology(connection: BlockingConnection, names: Names) -> None:
@@ -27,7 +27,7 @@ def declare_topology(connection: BlockingConnection, names: Names) -> None:
     Raises:
         PermanentError: some are missing, and the user may not configure.
     """
-    _declare(connection, names, _make_topology, names.exchanges, names.queues)
+    _declare(connection, names, make_topology, names.exchanges, names.queues)
 
 
 def _declare(
@@ -80,13 +80,15 @@ def _exists(connection: BlockingConnection, declare: Callable[[BlockingChannel],
     return True
 
 
-def _make_exchanges(channel: BlockingChannel, names: Names) -> None:
+def make_exchanges(channel: BlockingChannel, names: Names) -> None:
+    """Declare the exchanges; without effect where they stand with the same properties."""
     for exchange in names.exchanges:
         channel.exchange_declare(exchange, exchange_type="topic", durable=True)
 
 
-def _make_topology(channel: BlockingChannel, names: Names) -> None:
-    _make_exchanges(channel, names)
+def make_topology(channel: BlockingChannel, names: Names) -> None:
+    """Declare exchanges, queues and bindings; without effect where they stand with the same properties."""
+    make_exchanges(channel, names)
     channel.queue_declare(names.dead_letters, durable=True, arguments=DEAD_LETTER_ARGUMENTS)
     channel.queue_bind(names.dead_letters, names.dead_letter_exchange, routing_key="#")
     for spec in QUEUES:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
-import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.client.session import settings_of_command
 from services.cli.output.console import JsonOption, notice, print_json, table
 from services.cli.output.exit_codes import usage
-from shared.broker.definitions import ROLES, definitions, permissions_of, user_of
-from shared.broker.topology import Names
-from shared.private_files import make_private_folder
+
+if TYPE_CHECKING:
+    from shared.broker.topology import Names
 
 #: Bytes of a made-up password, before it is encoded.
 PASSWORD_BYTES = 24
@@ -37,6 +35,9 @@ def topology(
     ] = None,
 ) -> None:
     """Print exchanges, queues, bindings, policies and users; --json for rabbitmqctl import_definitions."""
+    from shared.broker.definitions import ROLES, definitions, permissions_of
+    from shared.broker.topology import Names
+
     names = Names(settings_of_command().amqp_prefix)
     hashes = {} if passwords is None else _hashes(names, passwords)
     if as_json:
@@ -56,6 +57,11 @@ def topology(
 
 def _hashes(names: Names, folder: Path) -> dict[str, str]:
     """Return the hash of each user's password; it is read from, or put into, a file of that user's name."""
+    import secrets
+
+    from shared.broker.definitions import ROLES, user_of
+    from shared.private_files import make_private_folder
+
     try:
         make_private_folder(folder)
         return {
@@ -69,6 +75,8 @@ def _hashes(names: Names, folder: Path) -> dict[str, str]:
 
 def _password(file: Path) -> str:
     if not file.exists():
+        import secrets
+
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             opened.write(secrets.token_urlsafe(PASSWORD_BYTES) + "\n")
@@ -78,5 +86,7 @@ def _password(file: Path) -> str:
 
 def password_hash(password: str, salt: bytes) -> str:
     """Return a password as RabbitMQ keeps it (rabbit_password_hashing_sha256)."""
+    import hashlib
+
     digest = hashlib.sha256(salt + password.encode()).digest()
     return base64.b64encode(salt + digest).decode("ascii")

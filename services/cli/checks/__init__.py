@@ -1,0 +1,1 @@
+"""What `doseqr check` looks at: settings, database, broker, this machine, nodes."""
