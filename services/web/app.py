@@ -23,7 +23,7 @@ from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import ServiceStatus
 from services.web.login_limit import LoginLimit
 from services.web.pages import auth, errors, handovers, health, jobs, live, nodes, profiles, query, users
-from services.web.pages.evidence import calendar, coverage
+from services.web.pages.evidence import calendar, comparisons, coverage
 from services.web.pending_commands import PendingCommands
 from services.web.security import headers
 from services.web.security.session_key import session_key
@@ -97,7 +97,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     formatting.init_filters(app)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, users):
         app.register_blueprint(page.blueprint)
-    for view in (calendar, coverage):
+    for view in (calendar, comparisons, coverage):
         app.register_blueprint(view.blueprint)
     init_api(app, csrf, settings)
     return app

@@ -123,3 +123,64 @@ class StationStudyResult(TypedDict):
     source: str
     reason: str
     job_id: str
+
+
+@with_config(_CLOSED)
+class SideResult(TypedDict):
+    """A side: a remote node with its query, or the store without one; `studies` are those of the types.
+
+    `missing` counts the windows and studies that the node did not answer in full.
+    """
+
+    name: str
+    kind: str
+    query: str | None
+    status: str
+    complete: bool
+    studies: int
+    missing: int
+
+
+@with_config(_CLOSED)
+class DifferenceResult(TypedDict):
+    """A study, series or object that only one side has; not `certain`: the other side is not complete."""
+
+    only_in: str
+    kind: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    objects: int
+    certain: bool
+    day: str
+    type: str
+    accession_number: str
+
+
+@with_config(_CLOSED)
+class ComparisonCounts(TypedDict):
+    """Studies that both sides have, that could not be compared, and what only one side has."""
+
+    both: int
+    not_compared: int
+    left_only_studies: int
+    left_only_objects: int
+    right_only_studies: int
+    right_only_objects: int
+
+
+@with_config(_CLOSED)
+class ComparisonResult(TypedDict):
+    """A comparison: waiting, incomplete, nothing_matched, nothing_differs or different.
+
+    `differences` holds at most as many as the page or `limit` shows; the CSV has all.
+    """
+
+    id: str
+    status: str
+    requested_by: str
+    requested_at: str
+    left: SideResult
+    right: SideResult
+    counts: ComparisonCounts
+    differences: list[DifferenceResult]

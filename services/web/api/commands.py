@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
 
 from services.web.api.authentication import identity
@@ -32,6 +32,26 @@ def publish(command: Command, action: str, *, needs: Collection[str], **details:
         ProblemError: 503, the broker is away or no worker of a needed service listens; nothing was begun.
         BrokerAwayError: the broker did not confirm it.
     """
+    _require(needs)
+    published = components().publisher.command(command, command_id=command_id())
+    audit(action, command_id=published, **details)
+    return published
+
+
+def publish_all(commands: Sequence[tuple[str, Command]], *, needs: Collection[str]) -> None:
+    """Publish several commands of the present request, each with its id.
+
+    Raises:
+        ProblemError: 503, the broker is away or no worker of a needed service listens; nothing was begun.
+        BrokerAwayError: the broker did not confirm one of them.
+    """
+    if commands:
+        _require(needs)
+    for published, command in commands:
+        components().publisher.command(command, command_id=published)
+
+
+def _require(needs: Collection[str]) -> None:
     status = components().service_status.current()
     if status.broker_away:
         raise unavailable("The message broker cannot be reached, so nothing was begun.")
@@ -40,9 +60,6 @@ def publish(command: Command, action: str, *, needs: Collection[str], **details:
             raise unavailable(
                 f"No {service} worker listens, so nothing was begun.", f"Start one: doseqr serve {service}"
             )
-    published = components().publisher.command(command, command_id=command_id())
-    audit(action, command_id=published, **details)
-    return published
 
 
 def taken(command: str, job_id: str, done: Callable[[Job | None], bool]) -> Job | None:

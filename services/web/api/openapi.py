@@ -25,6 +25,7 @@ _PARAMETER_TEXTS = {
     "query_id": "Id of a query.",
     "study": "Study Instance UID.",
     "dead_letter": "Id of a dead letter.",
+    "comparison": "Id of a comparison.",
 }
 
 _DESCRIPTION = """\

@@ -24,7 +24,7 @@ from shared.database.models.retrieve import (
 )
 from shared.database.models.schedule import Schedule, ScheduleRun
 from shared.database.models.store import CommitmentReport, ReportSummary, StoredObject
-from shared.database.models.web import ApiRequest, ApiToken, AuditEntry, Node, User
+from shared.database.models.web import ApiRequest, ApiToken, AuditEntry, Comparison, Node, User
 
 __all__ = [
     "ApiRequest",
@@ -32,6 +32,7 @@ __all__ = [
     "AuditEntry",
     "Base",
     "CommitmentReport",
+    "Comparison",
     "HandoverBatch",
     "HandoverMark",
     "HandoverObject",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Integer, String
+from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.contract.json_types import JsonDocument
@@ -114,3 +114,22 @@ class AuditEntry(Base):
     token: Mapped[str] = mapped_column(String(64), default="")
     remote_address: Mapped[str] = mapped_column(String(64), default="")
     details: Mapped[JsonDocument] = mapped_column(default=dict)
+
+
+class Comparison(Base):
+    """A comparison of a remote node with the store or a second node: the queries whose results it compares.
+
+    They are ordinary jobs, and may not have begun yet.
+    """
+
+    __tablename__ = "comparisons"
+    __table_args__ = (Index("ix_comparisons_requested", "requested_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    left_query: Mapped[str] = mapped_column(String(64))
+    #: None: the store.
+    right_query: Mapped[str | None] = mapped_column(String(64))
+    left_name: Mapped[str] = mapped_column(String(64))
+    right_name: Mapped[str] = mapped_column(String(64))
+    requested_by: Mapped[str] = mapped_column(String(128), default="")
+    requested_at: Mapped[datetime]

@@ -14,7 +14,14 @@ from tests.support.jobs.rows import a_query, a_retrieve, a_study
 from tests.support.services.web_api import problem
 
 OPEN = {"openapi"}
-PATHS = {"node": "pacs", "job": "q1", "query_id": "q1", "study": "1.2", "dead_letter": "0" * 32}
+PATHS = {
+    "node": "pacs",
+    "job": "q1",
+    "query_id": "q1",
+    "study": "1.2",
+    "dead_letter": "0" * 32,
+    "comparison": "c1",
+}
 ALL = [pytest.param(operation, id=operation.name) for operation in operations()]
 CLOSED = [pytest.param(operation, id=operation.name) for operation in operations() if operation.scope]
 

@@ -59,3 +59,40 @@ def test_coverage_and_the_studies_behind_it_agree(searched):
 )
 def test_a_wrong_coverage_names_the_field(searched, query, field):
     problem(searched.send("GET", f"/coverage{query}"), 422, field)
+
+
+def test_a_comparison_begins_queries_and_waits_for_them(api):
+    # Given
+    body = {"node": "pacs", "types": ["CT"], "date_from": "2024-04-02", "date_until": "2024-04-02"}
+    # When
+    response = api.send("POST", "/comparisons", body, scope="import", headers={"Idempotency-Key": "k"})
+    again = api.send("POST", "/comparisons", body, scope="import", headers={"Idempotency-Key": "k"})
+    # Then
+    assert (response.status_code, response.json["status"]) == (202, "waiting")
+    assert again.json == response.json
+    job_id, command = api.site.command()
+    assert (job_id, command.requested_by) == (response.json["left"]["query"], "admin")
+    shown = api.get(response.headers["Location"])
+    assert (shown["right"]["kind"], shown["right"]["query"]) == ("store", None)
+    assert [entry["id"] for entry in api.get("/comparisons")] == [shown["id"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "node"),
+        ({"node": "pacs"}, "date_from"),
+        ({"node": "pacs", "date_from": "x"}, "date_from"),
+        ({"node": "pacs", "date_from": "2024-04-02", "other": "pacs"}, "other"),
+        ({"queries": ["none"]}, "queries"),
+        ({"queries": ["a", "b", "c"]}, "queries"),
+        ({"node": "pacs", "date_from": "2024-04-02", "types": ["US"]}, "types.0"),
+    ],
+)
+def test_a_wrong_comparison_names_the_field(api, body, field):
+    problem(api.send("POST", "/comparisons", body), 422, field)
+    assert api.site.commands == []
+
+
+def test_an_unknown_comparison_is_a_problem(api):
+    problem(api.send("GET", "/comparisons/none"), 404)

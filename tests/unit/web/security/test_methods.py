@@ -48,6 +48,8 @@ def addresses(site: Site, methods: set[str]) -> list[tuple[str, str]]:
         "query_id": "q1",
         "study": "1.2",
         "dead_letter": "0",
+        "comparison": "c1",
+        "comparison_id": "c1",
     }
     adapter = site.app.url_map.bind("localhost")
     found = []
