@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from services.web.commands.publish import publish_command
@@ -123,9 +124,7 @@ def _details(session: Session, job: Job | None) -> dict[str, object]:
 
 
 def _studies(session: Session, job: Query) -> dict[str, object]:
-    wanted = studies.Filter.of(request.args)
-    page = studies.study_page(session, job, wanted, request.args.get("page", 1, type=int))
-    return {"page": page, "types": TYPE_ORDER}
+    return {"page": studies.study_list(session, job, request.args), "types": TYPE_ORDER}
 
 
 @blueprint.get("/<job_id>/reports.csv")
@@ -236,7 +235,9 @@ def _publish_again(job: Job) -> str | None:
 @blueprint.post("/<job_id>/retrieve")
 @requires(*IMPORTERS)
 def retrieve(job_id: str) -> ResponseReturnValue:
-    """Publish the retrieve of what a query kept, or of the ticked types."""
+    """Publish the retrieve of what a query kept, or of the ticked types or studies."""
+    if "single" in request.form:
+        return _retrieve_studies(job_id)
     with components().database.read() as session:
         query = _query(session, job_id)
         kept = set(by_type(session, query.id))
@@ -245,15 +246,31 @@ def retrieve(job_id: str) -> ResponseReturnValue:
         flash("Tick at least one type to retrieve.", "warning")
         return redirect(_back(job_id))
     types = [] if ticked == kept else [name for name in TYPE_ORDER if name in ticked]
-    retrieve_id = new_id()
-    components().pending_commands.remember(retrieve_id, PendingCommand("retrieve", query_id=job_id))
-    command = RunRetrieve(query_id=job_id, types=types, requested_by=me().name)
-    if (
-        publish_command(command, "retrieve", retrieve_id, job_id=retrieve_id, query_id=job_id, types=types)
-        is None
-    ):
-        components().pending_commands.forget(retrieve_id)
+    _publish_retrieve(RunRetrieve(query_id=job_id, types=types, requested_by=me().name))
     return redirect(_back(job_id))
+
+
+def _retrieve_studies(job_id: str) -> ResponseReturnValue:
+    with components().database.read() as session:
+        _query(session, job_id)
+    ticked = request.form.getlist("study")
+    if not ticked:
+        flash("Tick at least one study to retrieve.", "warning")
+        return redirect(_back(job_id))
+    try:
+        command = RunRetrieve(query_id=job_id, study_instance_uids=ticked, requested_by=me().name)
+    except ValidationError:
+        abort(HTTPStatus.BAD_REQUEST)
+    _publish_retrieve(command)
+    return redirect(_back(job_id))
+
+
+def _publish_retrieve(command: RunRetrieve) -> None:
+    retrieve_id, query_id = new_id(), command.query_id
+    components().pending_commands.remember(retrieve_id, PendingCommand("retrieve", query_id=query_id))
+    about = {"query_id": query_id, "types": command.types, "studies": len(command.study_instance_uids)}
+    if publish_command(command, "retrieve", retrieve_id, job_id=retrieve_id, **about) is None:
+        components().pending_commands.forget(retrieve_id)
 
 
 def _query(session: Session, job_id: str) -> Query:

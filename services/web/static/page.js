@@ -88,6 +88,31 @@
     }
   });
 
+  // Without TLS browsers have no clipboard but that of a selection.
+  const copy = async (text) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
+    const field = document.createElement("textarea");
+    field.value = text;
+    field.className = "visually-hidden";
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  };
+
+  // Copies a UID or a command; the sign says for a moment that it is done.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-copy]");
+    if (!button) return;
+    const done = await copy(button.dataset.copy);
+    const sign = button.querySelector("[aria-hidden]");
+    const before = sign.textContent;
+    sign.textContent = done ? "✓" : "✕";
+    document.getElementById("announcer").textContent = done ? "Copied." : "The browser does not let it be copied.";
+    window.setTimeout(() => { sign.textContent = before; }, 1500);
+  });
+
   // Fragments that are fetched hold no token: it would differ in each of them.
   const token = () => document.querySelector("meta[name=csrf-token]").content;
   document.addEventListener("submit", (event) => {

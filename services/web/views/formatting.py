@@ -52,8 +52,9 @@ def init_filters(app: Flask) -> None:
         ago=ago,
         took=took,
         brief=brief,
+        clock=clock_time,
     )
-    app.jinja_env.globals.update(fraction_of=fraction_of)
+    app.jinja_env.globals.update(fraction_of=fraction_of, without=without)
     app.jinja_env.globals.update(STATUS_SIGNS=STATUS_SIGNS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
     app.jinja_env.globals.update(ARRIVAL_TEXTS=ARRIVAL_TEXTS, is_fragment=in_background)
     app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
@@ -134,6 +135,16 @@ def day(value: str | None) -> str:
     if value and len(value) == da_length and value.isdecimal():
         return f"{value[:4]}-{value[4:6]}-{value[6:]}"
     return value or EN_DASH
+
+
+def clock_time(value: str) -> str:
+    """Return a DICOM time (TM, PS3.5 6.2) as hours and minutes; any other text unchanged."""
+    return f"{value[:2]}:{value[2:4]}" if value[:4].isdecimal() and len(value) >= len("hhmm") else value
+
+
+def without(arguments: dict[str, str], name: str) -> dict[str, str]:
+    """Return the arguments of an address but for one."""
+    return {key: value for key, value in arguments.items() if key != name}
 
 
 def waiting_text(job: Query | Retrieve) -> Markup:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import islice
 
-from sqlalchemy import ColumnElement, func, or_, select
+from flask import abort
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from services.web.views.cursors import neighbours, place_of, read_number, read_text
 from shared.contract.reasons import sentence
 from shared.database.models import Query, QueryStudy, Retrieve, RetrieveObject
+from shared.reading.lists.study_search import (
+    MOST_SORTED,
+    StudySearch,
+    count_studies,
+    find_studies_of,
+    sort_of,
+    study_key,
+)
 from shared.reading.query_json import MissingSlice, MissingStudy, missing
 from shared.reading.retrieve_json import NOT_ARRIVED
 
@@ -18,79 +29,59 @@ from shared.reading.retrieve_json import NOT_ARRIVED
 PAGE = 50
 #: Missing windows, studies or objects on the page; the command line lists all.
 MISSING_SHOWN = 100
-#: Found studies above which the list is sorted by UID, which has an index, instead of by date.
-MOST_BY_DATE = 20_000
+
+#: Parts of the address that make the filter, and characters of one.
+_FILTER, _LONGEST = ("q", "decision", "type", "reason", "sort"), 64
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Filter of the list of studies."""
-
-    decision: str = ""
-    type: str = ""
-    reason: str = ""
-    text: str = ""
-
-    @classmethod
-    def of(cls, arguments: Mapping[str, str]) -> Filter:
-        """Read the filter of a request; values are cut at 64 characters."""
-        longest = 64
-        names = {"decision": "decision", "type": "type", "reason": "reason", "text": "q"}
-        return cls(**{name: arguments.get(key, "").strip()[:longest] for name, key in names.items()})
-
-    def arguments(self) -> dict[str, str]:
-        """Return the query arguments of this filter."""
-        arguments = {"decision": self.decision, "type": self.type, "reason": self.reason, "q": self.text}
-        return {key: value for key, value in arguments.items() if value}
-
-
-@dataclass(frozen=True, slots=True)
-class StudyPage:
-    """One page of studies."""
+class StudyListing:
+    """A page of the studies of a query."""
 
     studies: list[QueryStudy]
     total: int
-    number: int
-    filter: Filter
+    wanted: StudySearch
+    #: The filter and order as the address has them.
+    chosen: dict[str, str]
+    #: Arguments of the addresses of other pages.
+    pages: dict[str, dict[str, str]]
+    #: Arguments of the address of this page.
+    address: dict[str, str]
+    #: Whether it can be sorted otherwise than by UID.
+    sortable: bool
 
     @property
-    def pages(self) -> int:
-        """How many pages there are."""
-        return max(1, -(-self.total // PAGE))
-
-    @property
-    def first(self) -> int:
-        """Number of the first study on this page, from 1."""
-        return (self.number - 1) * PAGE + 1
+    def retrievable(self) -> bool:
+        """Whether a study of this page was kept."""
+        return any(study.decision == "keep" for study in self.studies)
 
 
-def study_page(session: Session, query: Query, wanted: Filter, number: int) -> StudyPage:
-    """Return a page of the studies that match a filter; past the end, the last page."""
-    conditions = _conditions(query.id, wanted)
-    total = session.scalar(select(func.count()).select_from(QueryStudy).where(*conditions)) or 0
-    number = min(max(1, number), max(1, -(-total // PAGE)))
-    statement = select(QueryStudy).where(*conditions).limit(PAGE).offset((number - 1) * PAGE)
-    if query.studies_found <= MOST_BY_DATE:
-        statement = statement.order_by(QueryStudy.study_date.desc(), QueryStudy.study_time.desc())
-    statement = statement.order_by(QueryStudy.study_instance_uid)
-    return StudyPage(list(session.scalars(statement)), total, number, wanted)
-
-
-def _conditions(query_id: str, wanted: Filter) -> list[ColumnElement[bool]]:
-    conditions = [QueryStudy.job_id == query_id]
-    if wanted.decision == "missing":
-        conditions.append(QueryStudy.state == "missing")
-    elif wanted.decision:
-        conditions.append(QueryStudy.decision == wanted.decision)
-    if wanted.type:
-        conditions.append(QueryStudy.type == wanted.type)
-    if wanted.reason:
-        conditions.append(QueryStudy.reason == wanted.reason)
-    if wanted.text:
-        conditions.append(
-            or_(QueryStudy.study_instance_uid == wanted.text, QueryStudy.accession_number == wanted.text)
-        )
-    return conditions
+def study_list(session: Session, query: Query, arguments: Mapping[str, str]) -> StudyListing:
+    """Return the page of studies that an address names."""
+    if arguments.get("page", "1") != "1":
+        # Addresses of former versions: their pages had numbers.
+        abort(HTTPStatus.NOT_FOUND)
+    given = {name: arguments.get(name, "").strip()[:_LONGEST] for name in _FILTER}
+    chosen = {name: value for name, value in given.items() if value and value.isprintable()}
+    wanted = StudySearch(
+        decision=chosen.get("decision", ""),
+        type=chosen.get("type", ""),
+        reason=chosen.get("reason", ""),
+        text=chosen.get("q", ""),
+        sort=sort_of(query, chosen.get("sort", "")),
+    )
+    readers = (read_number if is_number else read_text for is_number in wanted.numbers)
+    place = place_of(arguments, *readers)
+    page = find_studies_of(session, query, wanted, place, PAGE)
+    return StudyListing(
+        page.rows,
+        count_studies(session, query, wanted),
+        wanted,
+        chosen,
+        neighbours(page, lambda study: study_key(study, wanted.sort), chosen),
+        {name: arguments[name] for name in (*_FILTER, "after", "before", "last") if name in arguments},
+        query.studies_found <= MOST_SORTED,
+    )
 
 
 @dataclass(frozen=True, slots=True)

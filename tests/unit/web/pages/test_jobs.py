@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 
-from shared.contract.messages import CancelJob
+from shared.contract.messages import CancelJob, RunRetrieve
 from tests.support.jobs.rows import (
     NOW,
     a_query,
@@ -174,12 +174,67 @@ def test_studies_are_paged_and_filtered(site):
     )
     person = site.person("viewer")
     # When
-    first, second = person.text("/jobs/q1/studies"), person.text("/jobs/q1/studies?page=2")
+    first = person.text("/jobs/q1/studies?sort=largest")
+    second = person.text(unescape(re.findall(r'rel="next" href="([^"]+)"', first)[0]))
     dropped, found = person.text("/jobs/q1/studies?decision=drop"), person.text("/jobs/q1/studies?q=ACC1")
     # Then
     assert first.count('<details class="study"') == 50
     assert second.count('<details class="study"') == 20
     assert dropped.count('<details class="study"') == found.count('<details class="study"') == 10
+
+
+def test_a_study_shows_what_the_pacs_returned_of_it(site):
+    # Given
+    columns = {"study_date": "20240401", "study_time": "083015.12", "station_name": "CT-2", "series_count": 3}
+    site.add(
+        a_query("q1"),
+        a_study("1.2", "q1", description="Thorax", accession_number="A7", instance_count=9, **columns),
+    )
+    # When
+    part = " ".join(re.sub("<[^>]+>", " ", site.person("viewer").text("/jobs/q1/studies")).split())
+    # Then
+    assert "2024-04-01 08:30 CT ✓ kept Thorax" in part
+    assert "(RDSR). CT-2 A7 3 series 9 objects 1.2" in part
+
+
+def test_counts_lead_to_the_studies_behind_them(site):
+    # Given
+    site.add(
+        a_query("q1", studies_found=2, studies_kept=1),
+        a_study("1.1", "q1"),
+        a_study("1.2", "q1", type="MG", decision="drop", reason="known"),
+    )
+    person = site.person("viewer")
+    # When
+    page = person.text("/jobs/q1")
+    addresses = [unescape(found) for found in re.findall(r'class="count" href="([^"#]+)', page)]
+    # Then
+    assert addresses == [
+        "/jobs/q1?type=CT&decision=keep",
+        "/jobs/q1?reason=rdsr&decision=keep",
+        "/jobs/q1?reason=known&decision=drop",
+    ]
+    assert [person.text(found).count('<details class="study"') for found in addresses] == [1, 1, 1]
+
+
+def test_ticked_studies_are_retrieved_alone(site):
+    # Given
+    site.listen_all()
+    site.add(a_query("q1", studies_kept=2), a_study("1.1", "q1"), a_study("1.2", "q1"))
+    importer = site.person("importer")
+    # When
+    page = importer.text("/jobs/q1")
+    nothing = importer.post("/jobs/q1/retrieve", {"single": "yes"}, follow_redirects=True)
+    wrong = importer.post("/jobs/q1/retrieve", {"single": "yes", "study": ["1.x"]})
+    importer.post("/jobs/q1/retrieve", {"single": "yes", "study": ["1.2"], "back": "job"})
+    # Then
+    assert 'name="study" value="1.2"' in page
+    assert "Tick at least one study" in nothing.text
+    assert wrong.status_code == 400
+    assert site.command()[1] == RunRetrieve(
+        query_id="q1", study_instance_uids=["1.2"], requested_by="importer"
+    )
+    assert 'name="study"' not in site.person("viewer").text("/jobs/q1")
 
 
 def test_a_study_is_explained_with_its_series_and_objects(site):
