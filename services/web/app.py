@@ -23,6 +23,8 @@ from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import ServiceStatus
 from services.web.login_limit import LoginLimit
 from services.web.pages import auth, errors, handovers, health, jobs, live, nodes, profiles, query, users
+from services.web.pages.admin import audit_trail as admin_audit
+from services.web.pages.admin import system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage
 from services.web.pending_commands import PendingCommands
 from services.web.security import headers
@@ -95,6 +97,8 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     headers.init_headers(app)
     errors.init_error_pages(app)
     formatting.init_filters(app)
+    for page in (admin_audit, system, tokens):
+        app.register_blueprint(page.blueprint)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, users):
         app.register_blueprint(page.blueprint)
     for view in (calendar, comparisons, coverage):

@@ -8,6 +8,7 @@ from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, RadioField, SelectField, StringField
 
 from services.web.views.criteria_text import readable_problem
+from shared.database.models import User
 from shared.errors import InvalidInputError
 from shared.node_access.limits import (
     HOURS_MAX_LENGTH,
@@ -18,6 +19,7 @@ from shared.node_access.limits import (
 )
 from shared.nodes.nodes import LIMITS, RETRIEVE_BY, VERIFY_BY, NodeInput, parse_node
 from shared.users.accounts import ROLES
+from shared.users.api_tokens import DAYS_DEFAULT, DAYS_MAX
 from shared.users.passwords import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
 
 #: Labels of the roles in the form.
@@ -25,6 +27,14 @@ ROLE_NAMES = {
     "viewer": "Viewer: looks at jobs",
     "importer": "Importer: queries and retrieves",
     "admin": "Administrator: also nodes and users",
+}
+
+
+#: Label of each scope.
+SCOPE_NAMES = {
+    "read": "read: looks at jobs",
+    "import": "import: also queries and retrieves",
+    "admin": "admin: also nodes, audit and dead letters",
 }
 
 
@@ -180,3 +190,44 @@ class UserForm(Form):
 
     name = StringField("User name", render_kw={"maxlength": 64, "autocomplete": "off"})
     role = SelectField("Role", choices={role: ROLE_NAMES[role] for role in ROLES}, validate_choice=False)
+
+
+class TokenForm(Form):
+    """A new token."""
+
+    name = StringField(
+        "Name",
+        description="What it is for, for example “nightly import”.",
+        render_kw={"maxlength": 64, "autocomplete": "off"},
+    )
+    owner = SelectField(
+        "In the name of",
+        validate_choice=False,
+        description="It never may more than the role of this user.",
+    )
+    scope = SelectField("Scope", choices=SCOPE_NAMES, validate_choice=False)
+    days = StringField(
+        "Valid for days",
+        default=str(DAYS_DEFAULT),
+        description=f"1 to {DAYS_MAX}; empty: until it is revoked.",
+        render_kw={"inputmode": "numeric", "maxlength": 4},
+    )
+
+    def offer(self, users: Iterable[User]) -> None:
+        """Set the users that can be chosen."""
+        self.owner.choices = {
+            user.name: f"{user.name} ({user.role})" for user in users if not user.disabled_at
+        }
+
+    def lifetime(self) -> int | None:
+        """Return the days for which it is to be valid; None: until it is revoked.
+
+        Raises:
+            InvalidInputError: it is no number.
+        """
+        text = (self.days.data or "").strip()
+        if not text:
+            return None
+        if not (text.isascii() and text.isdecimal()):
+            raise InvalidInputError("days", f"must be 1 to {DAYS_MAX}, or empty")
+        return int(text)

@@ -18,6 +18,19 @@ REJECTIONS, ECHOES, PROFILES, STORES = 1000, 200, 200, 32
 STORE_STATE_S = 35.0
 
 
+#: Workers that are remembered, and seconds after which a silent one is left out.
+WORKERS, WORKER_S = 500, 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSign:
+    """A worker, and how long ago its last heartbeat came."""
+
+    service: str
+    worker: str
+    seconds: float
+
+
 @dataclass(slots=True)
 class Echo:
     """Results of one echo command so far, by node."""
@@ -33,6 +46,7 @@ class EchoResults:
         self._clock = clock
         self._lock = threading.Lock()
         self._stores: OrderedDict[str, tuple[float, StoreState]] = OrderedDict()
+        self._workers: OrderedDict[str, tuple[float, WorkerHeartbeat]] = OrderedDict()
         self._rejections: OrderedDict[str, Rejected] = OrderedDict()
         self._echoes: OrderedDict[str, Echo] = OrderedDict()
         self._profiles: OrderedDict[str, NodeProfiled] = OrderedDict()
@@ -61,6 +75,14 @@ class EchoResults:
         with self._lock:
             return [state for at, state in self._stores.values() if at >= oldest]
 
+    def workers(self) -> list[WorkerSign]:
+        """Return the workers of whom a heartbeat came lately, by service and name."""
+        now = self._clock()
+        with self._lock:
+            known = [WorkerSign(beat.service, beat.worker, now - at) for at, beat in self._workers.values()]
+        alive = (sign for sign in known if sign.seconds <= WORKER_S)
+        return sorted(alive, key=lambda sign: (sign.service, sign.worker))
+
     def rejection(self, command_id: str) -> Rejected | None:
         """Return the refusal of a command, or None."""
         with self._lock:
@@ -78,6 +100,12 @@ class EchoResults:
             return Echo(dict(known.results), known.completed) if known else Echo()
 
     def _heartbeat(self, event: WorkerHeartbeat) -> None:
+        if event.state == "stopping":
+            self._workers.pop(event.worker, None)
+        else:
+            self._workers[event.worker] = self._clock(), event
+            self._workers.move_to_end(event.worker)
+            _forget(self._workers, WORKERS)
         if event.state == "stopping":
             self._stores.pop(event.worker, None)
         elif event.store is not None:

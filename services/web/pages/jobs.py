@@ -24,7 +24,7 @@ from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import ENDED, AskAgain, CancelJob, RunRetrieve
 from shared.database.models import Query, Retrieve
 from shared.errors import InvalidInputError
-from shared.reading.csv_export import csv_lines
+from shared.reading.exports.dose_figures_csv import csv_lines
 from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, get_job
 from shared.reading.query_json import by_type

@@ -75,7 +75,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Write the figures of a retrieve's dose reports as CSV or JSON."""
-    from shared.reading.csv_export import csv_lines
+    from shared.reading.exports.dose_figures_csv import csv_lines
     from shared.reading.jobs import find_job
     from shared.reading.summaries import summaries
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from shared.dose.numeric_value import plain
 from shared.dose.summary import SummaryJson
+from shared.reading.exports.csv_cells import text_cell
 from shared.reading.summaries import ReportEntry, summaries
 
 COLUMNS = (
@@ -30,9 +31,6 @@ COLUMNS = (
     "problem",
 )
 
-#: Spreadsheets take a cell that begins with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 
 def csv_lines(session: Session, job_id: str) -> Iterator[str]:
     """Yield the lines of the export, a report at a time."""
@@ -49,12 +47,12 @@ def csv_lines(session: Session, job_id: str) -> Iterator[str]:
 
 def _rows(entry: ReportEntry[SummaryJson]) -> Iterator[dict[str, str | int]]:
     about: dict[str, str | int] = {
-        "study_instance_uid": _cell(entry["study_instance_uid"]),
-        "series_instance_uid": _cell(entry["series_instance_uid"]),
-        "sop_instance_uid": _cell(entry["sop_instance_uid"]),
-        "type": _cell(entry["type"]),
-        "state": _cell(entry["state"]),
-        "reason": _cell(entry["reason"]),
+        "study_instance_uid": text_cell(entry["study_instance_uid"]),
+        "series_instance_uid": text_cell(entry["series_instance_uid"]),
+        "sop_instance_uid": text_cell(entry["sop_instance_uid"]),
+        "type": text_cell(entry["type"]),
+        "state": text_cell(entry["state"]),
+        "reason": text_cell(entry["reason"]),
     }
     summary = entry["summary"]
     if summary is None:
@@ -64,13 +62,13 @@ def _rows(entry: ReportEntry[SummaryJson]) -> Iterator[dict[str, str | int]]:
     figures = summary["figures"]
     for figure in figures:
         yield about | {
-            "figure": _cell(figure["name"]),
-            "of": _cell(figure["of"]),
+            "figure": text_cell(figure["name"]),
+            "of": text_cell(figure["of"]),
             "value": _number(figure["value"]),
-            "unit": _cell(figure["unit"]),
+            "unit": text_cell(figure["unit"]),
             "original_value": _number(figure.get("original_value")),
-            "original_unit": _cell(figure.get("original_unit")),
-            "problem": _cell(figure.get("problem")),
+            "original_unit": text_cell(figure.get("original_unit")),
+            "problem": text_cell(figure.get("problem")),
         }
     if left_out := summary.get("figures_left_out", 0):
         yield about | {"figure": "figures left out", "value": left_out}
@@ -81,9 +79,3 @@ def _rows(entry: ReportEntry[SummaryJson]) -> Iterator[dict[str, str | int]]:
 def _number(value: float | None) -> str:
     """Return a number without an exponent; nothing where there is none."""
     return "" if value is None else plain(value)
-
-
-def _cell(text: str | None) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    text = text or ""
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,1 @@
+"""Pages of administrators: tokens of the API, the audit trail, and how the system stands."""
