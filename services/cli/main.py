@@ -27,7 +27,7 @@ from services.cli.commands import (
     version,
 )
 from services.cli.commands.evidence import calendar, compare, coverage
-from services.cli.commands.jobs import again, jobs, qr, query
+from services.cli.commands.jobs import again, follow, jobs, pause, qr, query
 from services.cli.commands.operation import check, schema, topology
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
@@ -58,6 +58,9 @@ app.command("jobs")(jobs.jobs)
 app.command("profile")(profile.profile)
 app.command("export")(jobs.export)
 app.command("cancel")(jobs.cancel)
+app.command("pause")(pause.pause)
+app.command("resume")(pause.resume)
+app.command("follow")(follow.follow)
 app.command("again")(again.again)
 app.command("why")(jobs.why)
 app.command("calendar")(calendar.calendar)

@@ -1,4 +1,4 @@
-"""The commands of the query service: run a query, cancel a job, run a query again for what is missing."""
+"""The commands of the query service: run, cancel, pause and resume a query, request again what is missing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from services.query.rules.decide import RULES_VERSION
 from shared.clock import Clock
 from shared.contract.criteria import Criteria, parse_criteria, window
 from shared.contract.envelope import Envelope
-from shared.contract.messages import AskAgain, CancelJob, RunQuery
+from shared.contract.messages import AskAgain, CancelJob, PauseJob, ResumeJob, RunQuery
+from shared.control.job_control import JobControl
 from shared.database.models import Node, Query, QueryStudy, Retrieve
+from shared.database.models.pause import Pause
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
@@ -74,6 +76,7 @@ class QueryHandler:
         self._settings = settings
         self._database = database
         self._engine = engine
+        self._control = JobControl(engine)
         self._clock = clock
 
     def run(self, envelope: Envelope, command: RunQuery) -> None:
@@ -157,9 +160,29 @@ class QueryHandler:
             RetriableError: broker or database away.
         """
         request = CancelRequest(envelope.id, command.requested_by)
-        if self._engine.cancel(command.job_id, request):
+        if self._control.cancel(command.job_id, request):
             log.info("query cancelled", job_id=command.job_id, requested_by=command.requested_by)
         else:
+            self._leave_to_retrieve(command.job_id)
+
+    def pause(self, envelope: Envelope, command: PauseJob) -> None:
+        """Let a query rest; a retrieve is paused by its own service, which gets the same command.
+
+        Raises:
+            InvalidInputError: there is no job with this id.
+            RetriableError: broker or database away.
+        """
+        if not self._control.pause(command.job_id, Pause(command.requested_by, self._clock(), envelope.id)):
+            self._leave_to_retrieve(command.job_id)
+
+    def resume(self, envelope: Envelope, command: ResumeJob) -> None:
+        """Let a paused query go on; a retrieve is left to its own service.
+
+        Raises:
+            InvalidInputError: there is no job with this id.
+            RetriableError: broker or database away.
+        """
+        if not self._control.resume(command.job_id, envelope.id, command.requested_by):
             self._leave_to_retrieve(command.job_id)
 
     def again(self, envelope: Envelope, command: AskAgain) -> None:
@@ -175,7 +198,7 @@ class QueryHandler:
             reopen(session, self._engine.ledger, query, now)
 
         request = RerunRequest(envelope.id, command.requested_by, now)
-        if not self._engine.rerun(command.job_id, request, prepare):
+        if not self._control.rerun(command.job_id, request, prepare):
             self._leave_to_retrieve(command.job_id)
 
     def _leave_to_retrieve(self, job_id: str) -> None:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import sys
 
 from services.query.commands import QueryHandler
+from services.query.node_commands import NodeHandler
 from services.query.profile.measure_node import NodeMeasurement
 from services.query.scheduler import Scheduler, watermark_metrics
 from services.query.tasks import QueryJobService
 from shared.broker.port import Broker
-from shared.contract.messages import AskAgain, CancelJob, Command, ProfileNode, RunQuery
+from shared.contract.messages import (
+    AskAgain,
+    CancelJob,
+    Command,
+    PauseJob,
+    PauseNode,
+    ProfileNode,
+    ResumeJob,
+    ResumeNode,
+    RunQuery,
+)
+from shared.control.node_control import NodeControl
 from shared.database.session import Database
 from shared.jobs.bootstrap import route_commands, start_parts
 from shared.jobs.engine import Engine
@@ -29,10 +41,15 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.query_workers, grace_s=settings.grace)
     handler = QueryHandler(settings, database, engine, clock)
+    nodes = NodeHandler(NodeControl(database, clock), publisher)
     handlers: dict[type[Command], CommandHandler] = {
         RunQuery: handler.run,
         CancelJob: handler.cancel,
         AskAgain: handler.again,
+        PauseJob: handler.pause,
+        ResumeJob: handler.resume,
+        PauseNode: nodes.pause,
+        ResumeNode: nodes.resume,
     }
     route_commands("query", handlers, broker, publisher, lifecycle, grace_s=settings.grace)
     scheduler = Scheduler(database, handler.begin, site_of(settings), clock)

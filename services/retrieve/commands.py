@@ -1,4 +1,4 @@
-"""The commands of the retrieve service: run a retrieve, cancel it, request again what is missing."""
+"""The commands of the retrieve service: run a retrieve; cancel, pause, resume it, request what is missing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from services.retrieve.planning.payloads import plan_task
 from shared.clock import Clock
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import Envelope
-from shared.contract.messages import ENDED, AskAgain, CancelJob, RunRetrieve
+from shared.contract.messages import ENDED, AskAgain, CancelJob, PauseJob, ResumeJob, RunRetrieve
+from shared.control.job_control import JobControl
 from shared.database.models import Node, Query, Retrieve
+from shared.database.models.pause import Pause
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
@@ -29,6 +31,7 @@ class RetrieveHandler:
     def __init__(self, database: Database, engine: Engine[Retrieve], clock: Clock) -> None:
         self._database = database
         self._engine = engine
+        self._control = JobControl(engine)
         self._clock = clock
 
     def run(self, envelope: Envelope, command: RunRetrieve) -> None:
@@ -122,8 +125,24 @@ class RetrieveHandler:
             RetriableError: broker or database away.
         """
         request = CancelRequest(envelope.id, command.requested_by)
-        if self._engine.cancel(command.job_id, request):
+        if self._control.cancel(command.job_id, request):
             log.info("retrieve cancelled", job_id=command.job_id)
+
+    def pause(self, envelope: Envelope, command: PauseJob) -> None:
+        """Let a retrieve rest; a query is paused by its own service.
+
+        Raises:
+            RetriableError: broker or database away.
+        """
+        self._control.pause(command.job_id, Pause(command.requested_by, self._clock(), envelope.id))
+
+    def resume(self, envelope: Envelope, command: ResumeJob) -> None:
+        """Let a paused retrieve go on; a query is left to its own service.
+
+        Raises:
+            RetriableError: broker or database away.
+        """
+        self._control.resume(command.job_id, envelope.id, command.requested_by)
 
 
 def _require_same(existing: Retrieve, order: RunRetrieve) -> None:

@@ -8,7 +8,7 @@ from services.retrieve.commands import RetrieveHandler
 from services.retrieve.tasks import RetrieveJobService
 from services.retrieve.transfer.own_store import OwnStore
 from shared.broker.port import Broker
-from shared.contract.messages import AskAgain, CancelJob, Command, RunRetrieve
+from shared.contract.messages import AskAgain, CancelJob, Command, PauseJob, ResumeJob, RunRetrieve
 from shared.database.session import Database
 from shared.jobs.bootstrap import route_commands, start_parts
 from shared.jobs.engine import Engine
@@ -37,6 +37,8 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         RunRetrieve: handler.run,
         CancelJob: handler.cancel,
         AskAgain: handler.again,
+        PauseJob: handler.pause,
+        ResumeJob: handler.resume,
     }
     route_commands(
         "retrieve",
@@ -45,7 +47,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         publisher,
         lifecycle,
         grace_s=settings.grace,
-        also_read_elsewhere=(CancelJob, AskAgain),
+        also_read_elsewhere=(CancelJob, AskAgain, PauseJob, ResumeJob),
     )
 
 

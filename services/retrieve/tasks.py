@@ -94,12 +94,12 @@ class RetrieveJobService:
         try:
             return self._tasks[claim.kind].perform(context, claim, cancellation)
         except InterruptedWorkError as interruption:
-            if str(interruption) == "cancelled":
+            if str(interruption) in ("cancelled", "paused"):
                 self._save_late(context)
             raise
 
     def _save_late(self, context: RetrieveContext) -> None:
-        """Count what arrived before the job was cancelled; the task itself writes nothing any more."""
+        """Count what arrived before the job was cancelled or paused; the task itself writes nothing more."""
         with self._database.write() as session:
             lock(session, context.job_id)
             save_late(session, context, self._clock())

@@ -15,6 +15,7 @@ from services.web.login_limit import LoginLimit
 from services.web.pending_commands import PendingCommands
 from shared.broker.port import Broker
 from shared.clock import Clock
+from shared.control.node_control import NodeControl
 from shared.database.session import Database
 from shared.messaging.publisher import Publisher
 from shared.settings import Settings
@@ -44,6 +45,11 @@ class Components:
         if "store" in services:
             found += store_complaints(self.live.event_results.store_states())
         return found
+
+    @property
+    def node_control(self) -> NodeControl:
+        """What pauses and resumes nodes."""
+        return NodeControl(self.database, self.clock)
 
     def today(self) -> date:
         """Return today's date at the site."""

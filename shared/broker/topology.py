@@ -18,10 +18,10 @@ class QueueSpec:
 #: Commands of the public contract and, below `task.`, the services' own work.
 QUEUES: tuple[QueueSpec, ...] = (
     QueueSpec("echo", ("echo",)),
-    QueueSpec("query", ("query", "cancel", "again")),
+    QueueSpec("query", ("query", "cancel", "again", "pause", "resume", "node.pause", "node.resume")),
     QueueSpec("query-tasks", ("task.query",)),
     QueueSpec("query-profile", ("profile",)),
-    QueueSpec("retrieve", ("retrieve", "cancel", "again")),
+    QueueSpec("retrieve", ("retrieve", "cancel", "again", "pause", "resume")),
     QueueSpec("retrieve-tasks", ("task.retrieve",)),
     QueueSpec("store", ("objects.register", "handover.retry"), event_keys=("objects.stored.#",)),
 )

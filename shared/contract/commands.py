@@ -85,6 +85,46 @@ class CancelJob(Command):
     requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
+class PauseJob(Command):
+    """Let a query or retrieve rest until it is resumed: it sends nothing more, and nothing of it fails."""
+
+    TYPE: ClassVar[str] = "doseqr.command.pause.v1"
+    ROUTING_KEY: ClassVar[str] = "pause"
+
+    job_id: Identifier
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
+class ResumeJob(Command):
+    """Let a paused query or retrieve go on where it was."""
+
+    TYPE: ClassVar[str] = "doseqr.command.resume.v1"
+    ROUTING_KEY: ClassVar[str] = "resume"
+
+    job_id: Identifier
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
+class PauseNode(Command):
+    """Let all jobs wait that need a node, until it is resumed; a C-ECHO still tests it."""
+
+    TYPE: ClassVar[str] = "doseqr.command.node.pause.v1"
+    ROUTING_KEY: ClassVar[str] = "node.pause"
+
+    node: NodeReference
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
+class ResumeNode(Command):
+    """Let the jobs go on that wait for a paused node."""
+
+    TYPE: ClassVar[str] = "doseqr.command.node.resume.v1"
+    ROUTING_KEY: ClassVar[str] = "node.resume"
+
+    node: NodeReference
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
 class ProfileNode(Command):
     """Find out what a remote node can do, with a few careful C-FINDs, or forget what is known of it."""
 
@@ -141,6 +181,10 @@ COMMANDS: tuple[type[Command], ...] = (
     RunQuery,
     RunRetrieve,
     CancelJob,
+    PauseJob,
+    ResumeJob,
+    PauseNode,
+    ResumeNode,
     ProfileNode,
     AskAgain,
     RegisterObjects,

@@ -147,6 +147,57 @@ class Cancelled(JobEnded):
     )
 
 
+class Paused(Event):
+    """A job is paused, or was before; the first pause stands."""
+
+    TYPE: ClassVar[str] = "doseqr.event.paused.v1"
+    NAME: ClassVar[str] = "paused"
+
+    job_id: Identifier
+    kind: JobKind
+    status: JobStatus
+    command_id: Identifier
+    paused_by: str = Field("", max_length=128)
+    paused_at: str = Field("", max_length=40, description="RFC 3339.")
+
+
+class Resumed(Event):
+    """A job is not paused any more, or was not; it may still wait for a paused node."""
+
+    TYPE: ClassVar[str] = "doseqr.event.resumed.v1"
+    NAME: ClassVar[str] = "resumed"
+
+    job_id: Identifier
+    kind: JobKind
+    status: JobStatus
+    command_id: Identifier
+    note: Text = Field("", description="What the job waits for, if it waits.")
+
+
+class NodePaused(Event):
+    """A node is paused: no job uses it."""
+
+    TYPE: ClassVar[str] = "doseqr.event.node.paused.v1"
+    NAME: ClassVar[str] = "paused"
+
+    command_id: Identifier
+    node_id: int
+    node: str
+    paused_by: str = Field("", max_length=128)
+    paused_at: str = Field("", max_length=40, description="RFC 3339.")
+
+
+class NodeResumed(Event):
+    """A node is not paused any more, or was not."""
+
+    TYPE: ClassVar[str] = "doseqr.event.node.resumed.v1"
+    NAME: ClassVar[str] = "resumed"
+
+    command_id: Identifier
+    node_id: int
+    node: str
+
+
 class NodeStatus(Event):
     """How one node answered a C-ECHO."""
 
@@ -266,6 +317,10 @@ EVENTS: tuple[type[Event], ...] = (
     Incomplete,
     Failed,
     Cancelled,
+    Paused,
+    Resumed,
+    NodePaused,
+    NodeResumed,
     NodeStatus,
     EchoCompleted,
     NodeProfiled,

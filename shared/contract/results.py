@@ -64,6 +64,9 @@ class JobLife(TypedDict):
     note: str
     next_try_at: str | None
     gives_up_at: str | None
+    paused: bool
+    paused_by: str
+    paused_at: str | None
     priority: str
     round: int
 
@@ -216,6 +219,9 @@ class NodeResult(TypedDict):
     time_zone: str
     retrieve_by: str
     verify_by: str
+    paused: bool
+    paused_by: str
+    paused_at: str | None
 
 
 @with_config(_CLOSED)

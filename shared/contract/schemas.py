@@ -56,6 +56,8 @@ def _topics(event: type[Event]) -> list[tuple[str, str]]:
         "Rejected": [("command", ".{id}")],
         "NodeStatus": [("echo", ".{id}")],
         "EchoCompleted": [("echo", ".{id}")],
+        "NodePaused": [("node", ".{id}")],
+        "NodeResumed": [("node", ".{id}")],
         "NodeProfiled": [("profile", ".{id}")],
         "ObjectsStored": [("objects", "")],
         "ObjectsRegistered": [("objects", ".{id}")],

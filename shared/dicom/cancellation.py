@@ -8,8 +8,8 @@ import threading
 class Cancellation:
     """Set once by the side that wants work to stop; checked by the work while it waits for its peer.
 
-    `reason` is one of `cancelled` (somebody ended the job), `stopping` (this process ends), `lost` (another
-    worker has taken the task over).
+    `reason` is one of `cancelled` (somebody ended the job), `paused` (somebody paused it, or a node that it
+    needs), `stopping` (this process ends), `lost` (another worker has taken the task over).
     """
 
     def __init__(self) -> None:

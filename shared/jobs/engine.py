@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Generic
 
@@ -18,7 +18,7 @@ from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, Peer
 from shared.errors import InvalidInputError, RetriableError
 from shared.jobs.job_events import JobEvents
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import CancelRequest, Claim, Ending, JobService, JobT, RerunRequest, Result
+from shared.jobs.model import Claim, Ending, JobService, JobT, Result
 from shared.jobs.new_task import NewTask
 from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
 from shared.jobs.running_tasks import RunningTasks
@@ -39,13 +39,6 @@ _REMEMBERED_JOBS = 1000
 #: A job that ended like this has been counted to its last task; late results are left out. What comes in
 #: after a cancellation was found, and stays visible.
 _GIVEN_UP = ENDED - {"cancelled"}
-
-
-def _require_missing(job: JobT) -> None:
-    if job.status == "completed":
-        raise InvalidInputError("data.job_id", "nothing is missing: it is completed")
-    if job.status not in ENDED:
-        raise InvalidInputError("data.job_id", f"has not ended yet; it is {job.status}")
 
 
 def read_task(message: Message) -> RunTask:
@@ -80,7 +73,7 @@ class Engine(Generic[JobT]):
         self._publisher = publisher
         self._worker = worker
         self._policy = policy
-        self._clock = clock
+        self.clock = clock
         #: Tokens of claims by task that this process abandoned, because the database was away.
         self._abandoned: dict[int, str] = {}
         #: Nodes of jobs, which never change.
@@ -119,7 +112,7 @@ class Engine(Generic[JobT]):
             RetriableError: the database is away.
         """
         with self.database.write() as session:
-            self.ledger.take_back(session, [task.task_id], self._clock() + POSTPONE)
+            self.ledger.take_back(session, [task.task_id], self.clock() + POSTPONE)
 
     def run(self, task: RunTask, redelivered: bool) -> None:
         """Claim one task, work on it, and advance its job.
@@ -132,10 +125,12 @@ class Engine(Generic[JobT]):
                 session,
                 task.task_id,
                 self._worker,
-                self._clock(),
+                self.clock(),
                 redelivered=redelivered,
                 abandoned_token=self._abandoned.get(task.task_id, ""),
             )
+            if claimed is None:
+                self.ledger.hold_back(session, task.job_id)
         self._abandoned.pop(task.task_id, None)
         if claimed is not None:
             self._work_or_abandon(*claimed)
@@ -163,28 +158,35 @@ class Engine(Generic[JobT]):
             except NotNowError as wait:
                 self._wait(claim, wait)
             except PeerError as error:
-                self._failed(claim, error)
+                # What a peer makes of being stopped is no failure of its own.
+                if cancellation.requested:
+                    self._interrupted(claim, cancellation.reason)
+                else:
+                    self._failed(claim, error)
             else:
                 self._end(claim, result)
 
     def _interrupted(self, claim: Claim, reason: str) -> None:
-        now = self._clock()
+        now = self.clock()
         with self.database.write() as session:
             job = self.ledger.lock(session, claim.job_id)
             if job is None or job.status in ENDED:
                 self.ledger.end(session, claim, "cancelled", "", "", now)
             else:
-                # Stopping; or the job was cancelled, and rerun before this.
-                self.ledger.put_back(session, claim, due_at=now, now=now)
+                # Paused or stopping; or the job was cancelled, and rerun before this.
+                self.ledger.put_back(session, claim, due_at=job.held_since or now, now=now)
         log.info("task interrupted", job_id=claim.job_id, task_id=claim.task_id, reason=reason)
 
     def _wait(self, claim: Claim, wait: NotNowError) -> None:
-        now = self._clock()
+        now = self.clock()
         due_at = max(now, min(wait.until, now + REREAD_LIMITS_AFTER))
         with self.database.write() as session:
             job = self.ledger.lock(session, claim.job_id)
             if job is None or job.status in ENDED:
                 self.ledger.end(session, claim, "cancelled", "", "", now)
+                return
+            if job.held_since is not None:
+                self.ledger.put_back(session, claim, due_at=job.held_since, now=now)
                 return
             if not self.ledger.put_back(session, claim, due_at=due_at, now=now):
                 return
@@ -216,7 +218,7 @@ class Engine(Generic[JobT]):
             self._end(claim, self.service.give_up(claim, error))
 
     def _try_again(self, claim: Claim, error: PeerError, after_s: float) -> None:
-        now = self._clock()
+        now = self.clock()
         due_at = now + timedelta(seconds=after_s)
         with self.database.write() as session:
             kept = self.ledger.put_back(
@@ -229,7 +231,7 @@ class Engine(Generic[JobT]):
                 job.wait_for(f"{job.remote_name} — {error}", due_at, gives_up_at)
 
     def _end(self, claim: Claim, result: Result) -> None:
-        now = self._clock()
+        now = self.clock()
         with self.database.write() as session:
             job = self.ledger.lock(session, claim.job_id)
             if job is None:
@@ -269,7 +271,7 @@ class Engine(Generic[JobT]):
 
     def _advance(self, job_id: str) -> Sequence[str]:
         """Advance one job; return the others of its node that have less than their share."""
-        now = self._clock()
+        now = self.clock()
         with self.database.write() as session:
             job = self.ledger.lock(session, job_id)
             if job is None:
@@ -286,10 +288,11 @@ class Engine(Generic[JobT]):
     def _advance_locked(
         self, session: Session, job: JobT, now: datetime
     ) -> tuple[Sequence[int], Sequence[str]]:
-        if job.status == "queued":
+        is_held = job.held_since is not None
+        if job.status == "queued" and not is_held:
             job.status, job.started_at = "running", now
         released, others = self.ledger.release(session, job, now)
-        if job.status in ENDED or released or self.ledger.has_open_tasks(session, job.id):
+        if job.status in ENDED or is_held or released or self.ledger.has_open_tasks(session, job.id):
             return released, others
         follows = self.service.drained(session, job.id)
         if isinstance(follows, Ending):
@@ -306,56 +309,8 @@ class Engine(Generic[JobT]):
                 self._publisher.command(task, routing_key=f"task.{self.service.kind}")
             except RetriableError:
                 with self.database.write() as session:
-                    self.ledger.take_back(session, task_ids[number:], self._clock())
+                    self.ledger.take_back(session, task_ids[number:], self.clock())
                 raise
-
-    def cancel(self, job_id: str, request: CancelRequest | None = None) -> bool:
-        """End a job that runs; False if there is none of this service with this id.
-
-        The end of a job that has ended is published once more, with its id: the sender learns how it stands.
-
-        Raises:
-            RetriableError: the broker or the database is away.
-        """
-        with self.database.write() as session:
-            job = self.ledger.lock(session, job_id)
-            if job is None:
-                return False
-            was_announced = job.announced_at is not None
-            if job.status not in ENDED:
-                self.ledger.finish(session, job, Ending("cancelled", request=request), self._clock())
-        self.advance(job_id)
-        if was_announced:
-            self.events.repeat_end(job_id)
-        return True
-
-    def rerun(self, job_id: str, request: RerunRequest, prepare: Callable[[Session, JobT], None]) -> bool:
-        """Run an ended job again for what is missing of it; False if there is none of this service.
-
-        `prepare` makes that pending, with the job locked. The same command again only goes on with it; if the
-        job has ended since, its end is published once more.
-
-        Raises:
-            InvalidInputError: nothing is missing, or the job has not ended.
-            RetriableError: the broker or the database is away.
-        """
-        with self.database.write() as session:
-            job = self.ledger.lock(session, job_id)
-            if job is None:
-                return False
-            repeats_end = request.is_known_to(job) and job.announced_at is not None
-            if not request.is_known_to(job):
-                _require_missing(job)
-                # Each round has an end of its own: whoever waits for that of the last one hears it.
-                self.events.end_of_locked(session, job)
-                prepare(session, job)
-                self.ledger.reopen(job, request)
-                log.info("job rerun", job_id=job_id, requested_by=request.requested_by, round=job.round)
-        self.events.accepted(job_id, job.round)
-        self.advance(job_id)
-        if repeats_end:
-            self.events.repeat_end(job_id)
-        return True
 
     def begin(self, job_id: str) -> None:
         """Publish that the command of this id is a job, and go on with the job.
@@ -378,7 +333,7 @@ class Engine(Generic[JobT]):
         """Add a new job with its first tasks to the caller's transaction; `advance` it after the commit."""
         session.add(job)
         session.flush()
-        self.ledger.add(session, job.id, tasks, self._clock())
+        self.ledger.add(session, job.id, tasks, self.clock())
 
     def sweep(self, *, queue_is_empty: bool) -> None:
         """Recover what dead workers and lost messages left, and announce ends that nobody announced.
@@ -386,7 +341,7 @@ class Engine(Generic[JobT]):
         Raises:
             RetriableError: the broker or the database is away.
         """
-        now = self._clock()
+        now = self.clock()
         with self.database.write() as session:
             recovered = self.ledger.recover(session, now, queue_is_empty=queue_is_empty)
         if recovered:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from shared.clock import Clock
 from shared.contract.envelope import derived_id
 from shared.contract.json_types import JsonDocument
-from shared.contract.messages import ENDED, ENDINGS, Accepted, Progress
+from shared.contract.messages import ENDED, ENDINGS, Accepted, Paused, Progress, Resumed
 from shared.database.models import JobRow
 from shared.database.session import Database
 from shared.errors import RetriableError
@@ -81,12 +81,13 @@ class JobEvents(Generic[JobT]):
             now = self._clock()
             if job is None or job.status in ENDED or not job.take_progress_turn(now, PROGRESS_EVERY):
                 return
+            note = job.waits_for
             event = Progress(
                 job_id=job_id,
                 kind=self._service.kind,
                 status=job.status,
                 counts=self._service.counts(session, job_id),
-                note=job.waits_for,
+                note=note,
             )
         self._publisher.event(event, self._service.kind, job_id, at=now)
 
@@ -96,6 +97,26 @@ class JobEvents(Generic[JobT]):
             self.progress(job_id)
         except RetriableError as error:
             log.debug("progress not published", job_id=job_id, error=str(error))
+
+    def pause(self, job: JobRow, command_id: str) -> None:
+        """Publish whether a job is paused, after a command to pause or resume it; the same id each time.
+
+        Raises:
+            BrokerAwayError: the broker did not confirm it.
+        """
+        kind, pause = self._service.kind, job.pause
+        about: JsonDocument = {
+            "job_id": job.id,
+            "kind": kind,
+            "status": job.status,
+            "command_id": command_id,
+        }
+        event: Paused | Resumed
+        if pause is not None:
+            event = Paused(**about, paused_by=pause.by, paused_at=pause.since)
+        else:
+            event = Resumed(**about, note=job.waits_for)
+        self._publisher.event(event, kind, job.id, event_id=derived_id(command_id, f"-{event.NAME}"))
 
     def end(self, job_id: str) -> None:
         """Publish the end of a job unless that was done.

@@ -14,7 +14,7 @@ from shared.contract.messages import ENDED
 from shared.database.models import TaskRow
 from shared.jobs.model import Claim, Ending, JobT, RerunRequest
 from shared.jobs.new_task import NewTask
-from shared.jobs.node_load import RUNS, Standings
+from shared.jobs.node_load import RUNS, Standings, is_held, nodes_of
 
 #: A worker whose lease was not renewed for this long is dead.
 LEASE = timedelta(seconds=30)
@@ -40,6 +40,12 @@ class Ledger(Generic[JobT]):
     def lock(self, session: Session, job_id: str) -> JobT | None:
         """Return the job, locked until the transaction ends (SQLite: the whole database is)."""
         return session.scalars(self._locked, {"job_id": job_id}).one_or_none()
+
+    def lock_unfinished(self, session: Session, node_id: int) -> Sequence[JobT]:
+        """Return the jobs that have not ended and need this node, locked in the order of their ids."""
+        needs = or_(*(column == node_id for column in nodes_of(self.job)))
+        unfinished = select(self.job).where(needs, self.job.status.in_(RUNS)).order_by(self.job.id)
+        return session.scalars(unfinished.with_for_update()).all()
 
     def node_of(self, session: Session, job_id: str) -> int | None:
         """Return the id of the remote node of a job; none if there is no such job."""
@@ -74,9 +80,9 @@ class Ledger(Generic[JobT]):
     ) -> tuple[Claim, int] | None:
         """Take a task in hand, and return it with the number of starts before that nobody ended.
 
-        Another worker's live claim stands, unless the message was redelivered: then that worker has lost its
-        connection, and the token ensures that only one of the two ends the task. `abandoned_token` is that of
-        a claim on which nobody works any more.
+        Those of a job that is held are not taken. Another worker's live claim stands, unless the message was
+        redelivered: then that worker has lost its connection, and the token ensures that only one of the two
+        ends the task. `abandoned_token` is that of a claim on which nobody works any more.
         """
         task = self.task
         free: ColumnElement[bool] = task.state.in_(("pending", "queued"))
@@ -105,8 +111,31 @@ class Ledger(Generic[JobT]):
         return claim, row.starts - 1
 
     def _job_runs(self) -> ColumnElement[bool]:
-        running = select(self.job.id).where(self.job.status.in_(RUNS))
+        running = select(self.job.id).where(self.job.status.in_(RUNS), ~is_held(self.job))
         return self.task.job_id.in_(running)
+
+    def hold_back(self, session: Session, job_id: str) -> None:
+        """Make the queued tasks of a job pending again if it, or a node that it needs, is paused."""
+        held = select(self.job.id).where(self.job.id == job_id, is_held(self.job))
+        which = and_(self.task.job_id.in_(held), self.task.state == "queued")
+        session.execute(update(self.task).where(which).values(state="pending"))
+
+    def end_hold(self, session: Session, job: JobT, since: datetime, held_for: timedelta) -> None:
+        """Move the times of a locked job and of its tasks on, so that the hold does not count in them."""
+        if job.next_try_at is not None:
+            job.next_try_at += held_for
+        if job.gives_up_at is not None:
+            job.gives_up_at += held_for
+        task = self.task
+        timed = or_(task.failing_since.is_not(None), task.due_at > since)
+        rows = select(task).where(task.job_id == job.id, task.state.in_(OPEN), timed)
+        for row in session.scalars(rows.with_for_update()):
+            if row.failing_since is not None:
+                row.failing_since += held_for
+            # What was added while the job was held has been held for a shorter time.
+            held_from = max(since, row.created_at)
+            if row.due_at > held_from:
+                row.due_at += max(held_for - (held_from - since), timedelta())
 
     def end(self, session: Session, claim: Claim, state: str, error: str, detail: str, now: datetime) -> bool:
         """End a task if the claim still holds; return whether it did."""
@@ -163,10 +192,13 @@ class Ledger(Generic[JobT]):
         session.execute(update(task).where(held).values(lease_until=now + LEASE))
         return set(session.scalars(select(task.claim_token).where(held)))
 
-    def ended_jobs(self, session: Session, job_ids: set[str]) -> set[str]:
-        """Return those of these jobs that have ended."""
-        ended = self.job.status.in_(ENDED)
-        return set(session.scalars(select(self.job.id).where(self.job.id.in_(job_ids), ended)))
+    def stopped_jobs(self, session: Session, job_ids: set[str]) -> dict[str, str]:
+        """Return those of these jobs whose work is to stop, each with the reason: `cancelled` or `paused`."""
+        ended, held = self.job.status.in_(ENDED), is_held(self.job)
+        stopped = select(self.job.id, ended).where(self.job.id.in_(job_ids), or_(ended, held))
+        return {
+            job_id: "cancelled" if has_ended else "paused" for job_id, has_ended in session.execute(stopped)
+        }
 
     def release(self, session: Session, job: JobT, now: datetime) -> tuple[list[int], list[str]]:
         """Mark pending tasks of a locked job as queued as far as its share goes.
@@ -209,6 +241,7 @@ class Ledger(Generic[JobT]):
         job.status, job.ended_at = ending.status, now
         job.failure, job.detail = ending.failure, ending.detail
         job.cancelled_by = ending.request.to_json() if ending.request is not None else None
+        job.paused = None
         job.wait_for("")
         states: tuple[str, ...] = ("pending", "queued")
         values: dict[str, object] = {"state": "cancelled", "ended_at": now}

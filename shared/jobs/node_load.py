@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, literal, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, literal, null, or_, select
 from sqlalchemy.orm import Session
 
 from shared.contract.messages import INTERACTIVE
@@ -23,6 +23,20 @@ _StandingRow = tuple[str, int, str, datetime, int, int, bool]
 
 RUNS = ("queued", "running")
 IN_FLIGHT = ("queued", "running")
+
+
+def nodes_of(job: type[JobRow]) -> Sequence[ColumnElement[int]]:
+    """Return the columns with the nodes that jobs of this kind need."""
+    remote, store = job.remote_id.expression, job.store_id.expression
+    return (remote, store) if issubclass(job, Retrieve) else (remote,)
+
+
+def is_held(job: type[JobRow]) -> ColumnElement[bool]:
+    """Return the condition that a job is paused, or a node that it needs."""
+    paused_node = exists().where(
+        or_(*(Node.id == node_id for node_id in nodes_of(job))), Node.paused.is_not(null())
+    )
+    return or_(job.paused.is_not(null()), paused_node.correlate(job))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +112,7 @@ def _statement(job: type[JobRow], task: type[TaskRow]) -> Select[*_StandingRow]:
             select(func.count()).select_from(some).correlate(job).scalar_subquery(),
             later.correlate(job),
         )
-        .where(job.status.in_(RUNS))
+        .where(job.status.in_(RUNS), ~is_held(job))
         .order_by(job.remote_id, job.requested_at, job.id)
     )
 
@@ -118,6 +132,7 @@ def _busy(
         job.remote_id == node_id,
         job.status.in_(RUNS),
         job.priority == INTERACTIVE,
+        ~is_held(job),
         task.job_id == job.id,
         task.state.in_(IN_FLIGHT) | due,
     )

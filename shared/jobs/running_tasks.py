@@ -1,4 +1,4 @@
-"""Tasks in hand in this process: their leases are renewed, and they are stopped when their job has ended."""
+"""Tasks in hand in this process: their leases are renewed; they are stopped when their job ends or pauses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.jobs.ledger import Ledger
 from shared.jobs.model import Claim, JobT
 from shared.process.periodic import Repeating
 
-#: Seconds between two checks whether a job in hand was cancelled: a cancel takes effect in less than 2 s.
+#: Seconds between two checks whether a job in hand was cancelled or paused: that takes effect within 2 s.
 POLL_INTERVAL_S = 0.5
 #: Checks from one renewal of the leases to the next.
 CHECKS_PER_RENEWAL = 10
@@ -33,7 +33,7 @@ class RunningTasks(Generic[JobT]):
         self._repeating = Repeating("task leases", POLL_INTERVAL_S, self._check_all)
 
     def start(self) -> None:
-        """Begin to renew leases and to check for cancelled jobs."""
+        """Begin to renew leases and to check for cancelled and paused jobs."""
         self._repeating.start()
 
     def stop(self) -> None:
@@ -68,10 +68,10 @@ class RunningTasks(Generic[JobT]):
 
     def _check(self, held: list[tuple[Claim, Cancellation]], *, renew: bool) -> None:
         with self._database.read() as session:
-            ended = self._ledger.ended_jobs(session, {claim.job_id for claim, _ in held})
+            stopped = self._ledger.stopped_jobs(session, {claim.job_id for claim, _ in held})
         for claim, cancellation in held:
-            if claim.job_id in ended:
-                cancellation.cancel("cancelled")
+            if claim.job_id in stopped:
+                cancellation.cancel(stopped[claim.job_id])
         if not renew:
             return
         with self._database.write() as session:

@@ -62,21 +62,21 @@ class ClusterBudget:
         """Wait until one request may be sent.
 
         Raises:
-            NotNowError: the wait would be too long, or the node's hours forbid it now.
+            NotNowError: the wait would be too long, its hours forbid it now, or the node is paused.
             InterruptedWorkError: the work was stopped.
             DatabaseAwayError: the database is away.
         """
         limits = self._limits_of(node_id)
         if limits is None or node_id is None:
             return
-        _check_hours(limits, self._clock())
+        _check_open(limits, self._clock())
         if limits.requests_per_minute is None:
             return
         longest_s = BEGUN_WAIT_S if begun else NEW_REQUEST_WAIT_S
         wait_s = self._reserve(node_id, limits, limits.requests_per_minute, longest_s)
         if wait_s > 0:
             _sleep(wait_s, cancellation)
-            _check_hours(limits, self._clock())
+            _check_open(limits, self._clock())
 
     def _reserve(self, node_id: int, limits: Limits, rate: int, longest_s: float) -> float:
         now = self._clock()
@@ -219,6 +219,7 @@ def limits_of(node: Node) -> Limits:
         requests_per_minute=node.requests_per_minute,
         windows=parse_hours(node.hours),
         zone=parse_zone(node.time_zone),
+        paused=str(node.pause or ""),
     )
 
 
@@ -228,7 +229,9 @@ def _note(limits: Limits) -> str:
     return f"waits for one of {limits.max_associations} associations of {limits.name}"
 
 
-def _check_hours(limits: Limits, now: datetime) -> None:
+def _check_open(limits: Limits, now: datetime) -> None:
+    if limits.paused:
+        raise NotNowError(now, f"the node {limits.name} is {limits.paused}")
     opening = limits.closed_until(now)
     if opening is not None:
         note = f"{limits.name} may be asked from {limits.on_the_wall(opening)}"

@@ -141,6 +141,8 @@ class Limits:
     windows: tuple[Window, ...]
     #: None: the server's own.
     zone: tzinfo | None
+    #: Who paused the node, and since when; empty if nobody did.
+    paused: str = ""
 
     def closed_until(self, now: datetime) -> datetime | None:
         """Return when the node's hours begin; None if they allow requests now."""

@@ -15,7 +15,7 @@ from shared.dicom.association.c_find import FindAssociation, open_find_associati
 from shared.dicom.association.c_get import GetAssociation, open_get_association
 from shared.dicom.association.c_move import MoveAssociation, open_move_association
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import NotNowError, PeerError
+from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.node_access.budget_port import Budget, Lease, Unlimited
 
@@ -120,6 +120,7 @@ class AssociationPool:
     ) -> Iterator[AssociationT]:
         peer = use.peer
         begun = self._has_begun(cancellation)
+        _refuse_stopped(cancellation)
         self._budget.take_request(peer.node_id, cancellation, begun=begun)
         try:
             kept = self._obtain(use, associate, cancellation, begun=begun)
@@ -166,6 +167,7 @@ class AssociationPool:
         allowed = iter((True,))
 
         def before_request() -> None:
+            _refuse_stopped(cancellation)
             if not next(allowed, False):
                 self._budget.take_request(peer.node_id, cancellation, begun=True)
 
@@ -235,7 +237,8 @@ class AssociationPool:
     def _give_back(
         self, use: _Use[AssociationT], kept: _Kept[AssociationT], cancellation: Cancellation | None
     ) -> None:
-        if self._closing.is_set() or not kept.association.alive:
+        stopped = cancellation is not None and cancellation.requested
+        if self._closing.is_set() or stopped or not kept.association.alive:
             self._end(kept)
             return
         with self._lock:
@@ -271,3 +274,9 @@ class AssociationPool:
                 if not self._idle[use]:
                     del self._idle[use]
         return removed
+
+
+def _refuse_stopped(cancellation: Cancellation | None) -> None:
+    """Send no request for work that is to stop."""
+    if cancellation is not None and cancellation.requested:
+        raise InterruptedWorkError(cancellation.reason)

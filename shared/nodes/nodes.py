@@ -233,6 +233,15 @@ def edit_node(session: Session, node: Node, given: NodeInput) -> Node:
     return node
 
 
+def change_node(session: Session, node: Node, changes: Mapping[str, object]) -> Node:
+    """Change only some attributes of a node.
+
+    Raises:
+        InvalidInputError: a value is malformed, or as for `edit_node`.
+    """
+    return edit_node(session, node, parse_node(node_attributes(node) | dict(changes)))
+
+
 def remove_node(session: Session, node: Node, now: datetime) -> None:
     """Remove a node: it stays for the jobs that name it, and its name is free again."""
     mark = f"{REMOVED_MARK}{node.id}"
@@ -266,6 +275,7 @@ def ensure_own_store(session: Session, settings: Settings, now: datetime) -> Nod
 
 def node_json(node: Node) -> NodeResult:
     """Return a node as `doseqr nodes list --json` and the HTTP API show it."""
+    pause = node.pause
     return {
         "id": node.id,
         "kind": node.kind,
@@ -280,7 +290,15 @@ def node_json(node: Node) -> NodeResult:
         "time_zone": node.time_zone,
         "retrieve_by": node.retrieve_by,
         "verify_by": node.verify_by,
+        "paused": pause is not None,
+        "paused_by": pause.by if pause is not None else "",
+        "paused_at": pause.since if pause is not None else None,
     }
+
+
+def node_attributes(node: Node) -> dict[str, object]:
+    """Return what `parse_node` takes of a node, for whoever edits a part of it."""
+    return {name: value for name, value in node_json(node).items() if name in NodeInput.model_fields}
 
 
 def _own_store(settings: Settings, name: str) -> NodeInput:

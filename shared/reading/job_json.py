@@ -72,6 +72,7 @@ def summary(job: Query | Retrieve) -> ListedJob:
 
 def life(job: Query | Retrieve) -> JobLife:
     """Return what the summary of every job holds."""
+    pause, is_held = job.pause, job.held_since is not None
     return {
         # The engine writes no other status.
         "status": cast("JobStatus", job.status),
@@ -83,9 +84,13 @@ def life(job: Query | Retrieve) -> JobLife:
         "ended_at": iso(job.ended_at),
         "failure": job.failure,
         "detail": job.detail,
-        "note": job.note,
-        "next_try_at": iso(job.next_try_at),
-        "gives_up_at": iso(job.gives_up_at),
+        "note": job.hold_note or job.note,
+        # No time limit runs while it is held.
+        "next_try_at": None if is_held else iso(job.next_try_at),
+        "gives_up_at": None if is_held else iso(job.gives_up_at),
+        "paused": pause is not None,
+        "paused_by": pause.by if pause is not None else "",
+        "paused_at": pause.since if pause is not None else None,
         "priority": job.priority,
         "round": job.round,
     }

@@ -49,6 +49,7 @@ TAKE_A_SESSION = (
     "services/retrieve/",
     "services/store/",
     "services/web/",
+    "shared/control/",
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from shared.broker.port import Broker, Message
@@ -14,10 +14,11 @@ from shared.messaging.codec import decode_event
 
 
 class EventQueue:
-    """Holds events until the command takes them."""
+    """Holds events until the command takes them; `on_event` is called with each as it comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_event: Callable[[Event], None] | None = None) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._on_event = on_event
 
     def receive(self, message: Message) -> None:
         """Take a message from the broker; events of a newer version are not for us."""
@@ -25,6 +26,8 @@ class EventQueue:
             _, event = decode_event(message)
         except InvalidInputError:
             return
+        if self._on_event is not None:
+            self._on_event(event)
         self._events.put(event)
 
     def next(self, timeout_s: float) -> Event | None:
@@ -43,13 +46,15 @@ class EventQueue:
 
 
 @contextmanager
-def listening(broker: Broker, binding_keys: Sequence[str]) -> Iterator[EventQueue]:
+def listening(
+    broker: Broker, binding_keys: Sequence[str], on_event: Callable[[Event], None] | None = None
+) -> Iterator[EventQueue]:
     """Receive matching events; nothing published from now on is missed.
 
     Raises:
         BrokerAwayError: the broker cannot be reached.
     """
-    event_queue = EventQueue()
+    event_queue = EventQueue(on_event)
     subscription = broker.subscribe(binding_keys, event_queue.receive)
     try:
         yield event_queue

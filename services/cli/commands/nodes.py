@@ -182,7 +182,7 @@ def edit(
     as_json: JsonOption = False,
 ) -> None:
     """Change a node; what is not given stays. No service has to be restarted."""
-    from shared.nodes.nodes import RETRIEVE_BY, VERIFY_BY, edit_node, find_node, node_json, parse_node
+    from shared.nodes.nodes import RETRIEVE_BY, VERIFY_BY, change_node, find_node, node_json
 
     options = {
         "name": name,
@@ -200,8 +200,7 @@ def edit(
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:
         found = find_node(session, node, field="node")
-        before = {key: value for key, value in node_json(found).items() if key != "id"}
-        changed = node_json(edit_node(session, found, parse_node(before | _given(options))))
+        changed = node_json(change_node(session, found, _given(options)))
     _print(changed, "changed", as_json=as_json)
 
 

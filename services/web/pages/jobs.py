@@ -21,7 +21,14 @@ from services.web.views.job_list import choices, job_list
 from services.web.views.job_panel import POLL_ENDED_S, POLL_INTERVAL_S, panel
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import new_id, valid_id
-from shared.contract.messages import ENDED, AskAgain, CancelJob, RunRetrieve
+from shared.contract.messages import (
+    ENDED,
+    AskAgain,
+    CancelJob,
+    PauseJob,
+    ResumeJob,
+    RunRetrieve,
+)
 from shared.database.models import Query, Retrieve
 from shared.errors import InvalidInputError
 from shared.reading.exports.dose_figures_csv import csv_lines
@@ -183,16 +190,46 @@ def study(job_id: str, study_instance_uid: str) -> ResponseReturnValue:
 @requires(*IMPORTERS)
 def cancel(job_id: str) -> ResponseReturnValue:
     """Publish the cancellation of a job."""
+    command = CancelJob(job_id=_known(job_id), requested_by=me().name)
+    return _steer(command, "cancel", "The cancellation is requested. What was found or has arrived stays.")
+
+
+@blueprint.post("/<job_id>/pause")
+@requires(*IMPORTERS)
+def pause(job_id: str) -> ResponseReturnValue:
+    """Publish that a job is to rest."""
+    command = PauseJob(job_id=_known(job_id), requested_by=me().name)
+    return _steer(command, "pause", "The pause is requested. Nothing of the job fails by it.")
+
+
+@blueprint.post("/<job_id>/resume")
+@requires(*IMPORTERS)
+def resume(job_id: str) -> ResponseReturnValue:
+    """Publish that a paused job is to go on."""
+    command = ResumeJob(job_id=_known(job_id), requested_by=me().name)
+    return _steer(command, "resume", "The job is to go on where it was.")
+
+
+def _known(job_id: str) -> str:
+    if not valid_id(job_id):
+        abort(HTTPStatus.NOT_FOUND)
+    return job_id
+
+
+def _steer(command: CancelJob | PauseJob | ResumeJob, action: str, requested: str) -> ResponseReturnValue:
+    """Publish a command for a job that has not ended, and return to the page of its button."""
+    job_id = command.job_id
     with components().database.read() as session:
-        job = get_job(session, job_id) if valid_id(job_id) else None
-    pending = components().pending_commands.get(job_id) if job is None else None
+        job = get_job(session, job_id)
+    pending = components().pending_commands.get(job_id) if isinstance(command, CancelJob) else None
     if job is None and (pending is None or pending.again):
         abort(HTTPStatus.NOT_FOUND)
     if job is not None and job.status in ENDED:
         flash(f"The job has ended already; it is {job.status}.", "info")
-    elif publish_command(CancelJob(job_id=job_id, requested_by=me().name), "cancel", job_id=job_id):
-        components().pending_commands.mark_cancelled(job_id)
-        flash("The cancellation is requested. What was found or has arrived stays.", "info")
+    elif publish_command(command, action, job_id=job_id):
+        if isinstance(command, CancelJob):
+            components().pending_commands.mark_cancelled(job_id)
+        flash(requested, "info")
     return redirect(_back(job_id))
 
 

@@ -8,14 +8,15 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from services.web.commands.node_pauses import change_node_pause
 from services.web.commands.publish import publish_command
 from services.web.components import components
 from services.web.forms.fields import NodeForm
 from services.web.live.node_status import node_panel
 from services.web.pages.query import NEEDED
 from services.web.security.background import background
-from services.web.security.sessions import ADMINS, IMPORTERS, audit, requires
-from shared.contract.envelope import valid_id
+from services.web.security.sessions import ADMINS, IMPORTERS, audit, me, requires
+from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import EchoNodes
 from shared.database.models import Node
 from shared.errors import InvalidInputError
@@ -146,6 +147,30 @@ def remove(node_id: int) -> ResponseReturnValue:
         remove_node(session, node, components().clock())
     audit("node removed", node_id=node_id)
     flash(f"The node {name} is removed.", "success")
+    return redirect(url_for("nodes.listing"))
+
+
+@blueprint.post("/<int:node_id>/pause")
+@requires(*ADMINS)
+def pause(node_id: int) -> ResponseReturnValue:
+    """Pause a node: no job uses it until it is resumed."""
+    return _set_pause(node_id, paused=True)
+
+
+@blueprint.post("/<int:node_id>/resume")
+@requires(*ADMINS)
+def resume(node_id: int) -> ResponseReturnValue:
+    """Let the jobs go on that wait for a paused node."""
+    return _set_pause(node_id, paused=False)
+
+
+def _set_pause(node_id: int, *, paused: bool) -> ResponseReturnValue:
+    with components().database.read() as session:
+        _node(session, node_id)
+    node = change_node_pause(node_id, new_id(), me().name, paused=paused)
+    audit("node paused" if paused else "node resumed", node_id=node_id)
+    effect = "paused: its jobs wait, and nothing of them fails" if paused else "resumed: its jobs go on"
+    flash(f"The node {node.name} is {effect}.", "success")
     return redirect(url_for("nodes.listing"))
 
 

@@ -149,6 +149,8 @@ def without(arguments: dict[str, str], name: str) -> dict[str, str]:
 
 def waiting_text(job: Query | Retrieve) -> Markup:
     """Return the note of a job, when it tries again and when it gives up; empty if it waits for nothing."""
+    if job.held_since is not None:
+        return hold_text(job)
     if not job.note:
         return Markup()
     text = Markup("{}").format(without_repetition(job.note))
@@ -157,6 +159,17 @@ def waiting_text(job: Query | Retrieve) -> Markup:
     if job.gives_up_at is not None:
         text += Markup("; gives up at {}").format(time_of_day(job.gives_up_at))
     return text
+
+
+def hold_text(job: Query | Retrieve) -> Markup:
+    """Return who paused a job, or a node that it needs, and since when; empty if nobody did."""
+    pauses = [("Paused", job.pause)] if job.pause is not None else []
+    pauses += [(f"The node {name} is paused", pause) for name, pause in job.node_pauses.items()]
+    sentences = [
+        Markup("{} by {} since {}.").format(what, pause.by or "somebody", moment(pause.at))
+        for what, pause in pauses
+    ]
+    return Markup(" ").join(sentences)
 
 
 def without_repetition(note: str, before: str = "") -> str:

@@ -316,7 +316,8 @@ def retrieve_view(session: Session, components: Components, job: Retrieve) -> Re
     """Return the figures of a retrieve."""
     counts = retrieve_counts(session, job)
     ended = job.status in ENDED
-    pace = None if ended else pace_of(session, job, components.clock())
+    still = ended or job.held_since is not None
+    pace = None if still else pace_of(session, job, components.clock())
     return RetrieveView(
         job,
         requested=counts["asked"],

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import JSON, DateTime, Dialect, Index, Integer, MetaData, String, Text, TypeDecorator
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    column,
+    select,
+    table,
+)
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    MappedSQLExpression,
+    column_property,
+    declared_attr,
+    mapped_column,
+)
 
 from shared.contract.json_types import JsonDocument
 from shared.contract.text import INTERACTIVE
+from shared.database.models.pause import Pausable, Pause, read_pause
 
 #: Characters of what a job waits for: with its times it fits in an event.
 MAX_NOTE_LENGTH = 900
@@ -68,7 +89,11 @@ def listed_by(table: str) -> tuple[Index, ...]:
     return (*filters, Index(f"ix_{table}_ended", "ended_at", "id"))
 
 
-class JobRow(Base):
+#: The nodes as far as jobs read them: their own model is built on this module.
+NODES = table("nodes", column("id", Integer), column("paused", JSON(none_as_null=True)))
+
+
+class JobRow(Pausable, Base):
     """The columns of a job; statuses: queued, running, completed, incomplete, failed, cancelled."""
 
     __abstract__ = True
@@ -101,6 +126,31 @@ class JobRow(Base):
     #: The command that cancelled it, and who sent it; none if it was not, or by version 0.1.
     cancelled_by: Mapped[JsonDocument | None]
 
+    @declared_attr
+    def remote_pause(cls) -> MappedSQLExpression[JsonDocument | None]:  # noqa: N805 - SQLAlchemy gives the class
+        """Read the pause of its remote node together with the job."""
+        remote = NODES.alias("remote_node")
+        paused = select(remote.c.paused).where(remote.c.id == cls.remote_id)
+        return column_property(paused.correlate_except(remote).scalar_subquery())
+
+    @property
+    def node_pauses(self) -> dict[str, Pause]:
+        """The pauses of the nodes that it needs, by their names."""
+        pause = read_pause(self.remote_pause)
+        return {self.remote_name: pause} if pause is not None else {}
+
+    @property
+    def held_since(self) -> datetime | None:
+        """Since when it is held, by a pause of its own or of a node; none if it is not."""
+        pauses = [*self.node_pauses.values(), *([self.pause] if self.pause is not None else [])]
+        return min((pause.at for pause in pauses), default=None)
+
+    @property
+    def hold_note(self) -> str:
+        """Who holds it, and since when; empty if nobody does."""
+        nodes = [f"the node {name} is {pause}" for name, pause in self.node_pauses.items()]
+        return "; ".join([str(self.pause), *nodes] if self.pause is not None else nodes)
+
     def wait_for(
         self, note: str, next_try_at: datetime | None = None, gives_up_at: datetime | None = None
     ) -> None:
@@ -121,6 +171,8 @@ class JobRow(Base):
     @property
     def waits_for(self) -> str:
         """What the job waits for in one line, the times in RFC 3339; empty if it does not wait."""
+        if self.hold_note:
+            return self.hold_note[:MAX_NOTE_LENGTH]
         parts = [self.note] if self.note else []
         if self.next_try_at is not None:
             parts.append(f"next try at {self.next_try_at:%Y-%m-%dT%H:%M:%SZ}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, Integer, String, select
+from sqlalchemy.orm import Mapped, MappedSQLExpression, column_property, declared_attr, mapped_column
 
 from shared.contract.json_types import JsonDocument
-from shared.database.models.base import Base, JobRow, TaskRow, listed_by
+from shared.database.models.base import NODES, Base, JobRow, TaskRow, listed_by
+from shared.database.models.pause import Pause, read_pause
 from shared.database.models.query import UID
 
 
@@ -29,6 +30,19 @@ class Retrieve(JobRow):
     reported_completed: Mapped[int] = mapped_column(Integer, default=0)
     reported_warning: Mapped[int] = mapped_column(Integer, default=0)
     reported_failed: Mapped[int] = mapped_column(Integer, default=0)
+
+    @declared_attr
+    def store_pause(cls) -> MappedSQLExpression[JsonDocument | None]:  # noqa: N805 - SQLAlchemy gives the class
+        """Read the pause of its store node together with the job."""
+        store = NODES.alias("store_node")
+        paused = select(store.c.paused).where(store.c.id == cls.store_id)
+        return column_property(paused.correlate_except(store).scalar_subquery())
+
+    @property
+    def node_pauses(self) -> dict[str, Pause]:
+        """The pauses of its remote node and of its store node, by their names."""
+        pause = read_pause(self.store_pause)
+        return super().node_pauses | ({self.store_name: pause} if pause is not None else {})
 
 
 class RetrieveTask(TaskRow):

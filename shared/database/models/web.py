@@ -9,9 +9,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.contract.json_types import JsonDocument
 from shared.database.models.base import Base
+from shared.database.models.pause import Pausable
 
 
-class Node(Base):
+class Node(Pausable, Base):
     """A remote node (SCP of C-FIND and C-MOVE) or a store node (SCP of C-STORE)."""
 
     __tablename__ = "nodes"

@@ -28,8 +28,9 @@ POLL_INTERVAL_S = 0.1
 
 _RECEIVE_BYTES = 1 << 16
 
-#: Seconds for a peer to end an operation after C-CANCEL, before the association is aborted.
-CANCEL_GRACE_S = 2.0
+#: Seconds for a peer to end an operation after C-CANCEL, before the association is aborted: what is cancelled
+#: or paused sends nothing more within 2 s.
+CANCEL_GRACE_S = 1.2
 
 
 class ResponseQueue(queue.Queue[Any]):

@@ -110,12 +110,12 @@ def uids_of(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def error_of(status_code: int, cancellation: Cancellation | None) -> PeerError | InterruptedWorkError | None:
-    """Return what a final status means; None for success and for warnings."""
-    if status_code == SUCCESS or is_warning(status_code):
+    """Return what a final status means; None for success, and for a warning unless work was to stop."""
+    if status_code == SUCCESS:
         return None
     if cancellation is not None and cancellation.requested:
         return InterruptedWorkError(cancellation.reason)
-    return status_error(status_code)
+    return None if is_warning(status_code) else status_error(status_code)
 
 
 def is_warning(status_code: int) -> bool:

@@ -13,6 +13,7 @@ from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Message
 from shared.clock import utc_now
 from shared.contract.messages import Event, JobEnded, JobKind, RunTask
+from shared.control.job_control import JobControl
 from shared.database.models import Query, QueryTask
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
@@ -84,6 +85,7 @@ class Bench:
         self.broker.subscribe(["#"], lambda message: self.events.append(decode_event(message)[1]))
         self.publisher = Publisher(self.broker, "test")
         self.engine = self.new_engine("first")
+        self.control = JobControl(self.engine)
 
     def new_engine(self, worker: str) -> Engine[Query]:
         return Engine(self.work, self.database, self.publisher, worker, Policy())

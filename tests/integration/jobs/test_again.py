@@ -27,7 +27,7 @@ def again(bench: Bench, command_id: str = "again-1") -> bool:
     def prepare(session, job):
         bench.engine.ledger.retry(session, job.id, "slice", utc_now())
 
-    return bench.engine.rerun("query-1", RerunRequest(command_id, "physicist", utc_now()), prepare)
+    return bench.control.rerun("query-1", RerunRequest(command_id, "physicist", utc_now()), prepare)
 
 
 def work(bench) -> None:
@@ -182,7 +182,7 @@ def test_a_job_run_again_while_a_cancelled_task_is_in_hand_loses_nothing(bench):
     worker = Worker(bench.broker, "query-tasks", bench.engine.handle, workers=1)
     worker.start()
     wait_until(lambda: bool(bench.work.performed))
-    bench.engine.cancel("query-1")
+    bench.control.cancel("query-1")
     assert stopped.wait(10)
     bench.work.act = lambda _claim, _cancellation: []
     # When

@@ -306,7 +306,7 @@ def test_cancelling_stops_work_in_hand_and_all_that_waits(bench):
     bench.engine.advance("query-1")
     assert started.wait(10)
     # When
-    found = bench.engine.cancel("query-1")
+    found = bench.control.cancel("query-1")
     # Then
     wait_until(lambda: all(task.state == "cancelled" for task in bench.tasks()))
     worker.stop(5)

@@ -76,7 +76,7 @@ def test_the_time_of_waiting_is_no_time_of_failing(bench):
 def test_a_cancelled_job_does_not_wait(bench, whole_node):
     # Given
     def cancelled_meanwhile(claim, cancellation):
-        bench.engine.cancel(claim.job_id)
+        bench.control.cancel(claim.job_id)
         return not_now(whole_node=whole_node)(claim, cancellation)
 
     bench.work.act = cancelled_meanwhile

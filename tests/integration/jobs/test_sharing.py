@@ -103,7 +103,7 @@ def test_what_a_cancelled_job_leaves_the_others_get_at_once(bench):
     # Given
     begin(bench, 40, "a", "b")
     # When
-    bench.engine.cancel("a")
+    bench.control.cancel("a")
     # Then
     assert bench.in_flight("b") == ALL
 

@@ -9,7 +9,7 @@ import pytest
 from shared.broker.memory.broker import MemoryBroker
 from shared.contract.messages import Progress
 from shared.database.models import Query, QueryTask
-from shared.nodes.nodes import edit_node, find_node, node_json, parse_node
+from shared.nodes.nodes import change_node, find_node
 from shared.settings import Settings
 from tests.support.peers.studies import DAY, ct_study
 from tests.support.services.in_process import System
@@ -37,8 +37,7 @@ def limit(system: System, **limits) -> None:
     """Change the limits of the PACS."""
     with system.database.write() as session:
         node = find_node(session, "pacs")
-        before = {name: value for name, value in node_json(node).items() if name != "id"}
-        edit_node(session, node, parse_node(before | limits))
+        change_node(session, node, limits)
 
 
 def note(system: System, job_id: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from shared.nodes.nodes import edit_node, find_node, node_json, parse_node
+from shared.nodes.nodes import change_node, find_node
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import ct_study, objects
 
@@ -12,8 +12,7 @@ from tests.support.peers.studies import ct_study, objects
 def limit(retrieves: Retrieves, **limits) -> None:
     with retrieves.system.database.write() as session:
         node = find_node(session, "pacs")
-        before = {name: value for name, value in node_json(node).items() if name != "id"}
-        edit_node(session, node, parse_node(before | limits))
+        change_node(session, node, limits)
 
 
 def test_two_services_share_one_association_for_finding_and_moving(

@@ -24,13 +24,16 @@ from shared.contract.messages import (
     NodeProfiled,
     NodeStatus,
     ObjectsRegistered,
+    PauseJob,
     ProfileNode,
     RegisterObjects,
+    ResumeJob,
     RetryHandover,
     RunQuery,
     RunRetrieve,
 )
 from shared.database.models import Query, Retrieve
+from shared.database.models.pause import Pause
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.messaging.command_router import CommandHandler, CommandRouter
@@ -76,12 +79,20 @@ class FakeServices:
         self._workers: dict[str, list[Worker]] = {}
         handlers: dict[str, dict[type[Command], Callable[[Envelope, Any], None]]] = {
             "echo": {EchoNodes: self._echo},
-            "query": {RunQuery: self._query, CancelJob: self._cancel, AskAgain: self._again},
+            "query": {
+                RunQuery: self._query,
+                CancelJob: self._cancel,
+                PauseJob: self._pause,
+                ResumeJob: self._resume,
+                AskAgain: self._again,
+            },
             "query-tasks": {},
             "query-profile": {ProfileNode: self._profile},
             "retrieve": {
                 RunRetrieve: self._retrieve,
                 CancelJob: self._cancel_retrieve,
+                PauseJob: self._leave,
+                ResumeJob: self._leave,
                 AskAgain: self._again_retrieve,
             },
             "retrieve-tasks": {},
@@ -183,6 +194,15 @@ class FakeServices:
             event = ENDINGS[job.status](job_id=job_id, kind=kind, status=job.status, counts={})
             self._publisher.event(event, kind, job_id)
 
+    def _pause(self, envelope: Envelope, command: PauseJob) -> None:
+        with self.database.write() as session:
+            pause = Pause(command.requested_by, utc_now(), envelope.id)
+            session.get_one(Query, command.job_id).begin_pause(pause)
+
+    def _resume(self, envelope: Envelope, command: ResumeJob) -> None:
+        with self.database.write() as session:
+            session.get_one(Query, command.job_id).end_pause(envelope.id)
+
     def _cancel(self, envelope: Envelope, command: CancelJob) -> None:
         with self.database.write() as session:
             job = session.get(Query, command.job_id)
@@ -190,6 +210,9 @@ class FakeServices:
                 job.status = "cancelled"
         if job is not None:
             self._publish_end("query", command.job_id)
+
+    def _leave(self, envelope: Envelope, command: Command) -> None:
+        """Leave a job to the other service."""
 
     def _cancel_retrieve(self, envelope: Envelope, command: CancelJob) -> None:
         with self.database.write() as session:

@@ -20,7 +20,7 @@ from services.web.api.routes.queries import JobReference
 from services.web.api.times import cursor_time, in_utc
 from services.web.components import components
 from shared.contract.envelope import valid_id
-from shared.contract.messages import ENDED, AskAgain, CancelJob, JobKind, JobStatus
+from shared.contract.messages import ENDED, AskAgain, CancelJob, JobKind, JobStatus, PauseJob, ResumeJob
 from shared.contract.results import (
     JobObject,
     JobSummary,
@@ -203,12 +203,33 @@ def explain_study(job: str, study: str) -> object:
 @table.add("POST", "/jobs/{job}/cancel", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
 def cancel_job(job: str) -> object:
     """End a job; what was found or has arrived stays."""
-    row = _read(job)
-    if row.status in ENDED:
-        raise ProblemError(HTTPStatus.CONFLICT, f"The job has ended already; it is {row.status}.")
+    row = _unfinished(job)
     command = CancelJob(job_id=row.id, requested_by=identity().owner)
     command_id = publish(command, "cancel", needs=(kind_of(row),), job_id=row.id)
     now = taken(command_id, row.id, lambda found: found is None or found.status in ENDED)
+    return OperationResult(reference(row.id, kind_of(row), now), location=f"{PREFIX}/jobs/{row.id}")
+
+
+@table.add("POST", "/jobs/{job}/pause", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
+def pause_job(job: str) -> object:
+    """Let a job rest until it is resumed: it sends nothing more within two seconds, and nothing of it fails.
+
+    Its status stays as it is; the job itself says that it is paused.
+    """
+    row = _unfinished(job)
+    command = PauseJob(job_id=row.id, requested_by=identity().owner)
+    command_id = publish(command, "pause", needs=(kind_of(row),), job_id=row.id)
+    now = taken(command_id, row.id, lambda found: found is None or found.pause is not None)
+    return OperationResult(reference(row.id, kind_of(row), now), location=f"{PREFIX}/jobs/{row.id}")
+
+
+@table.add("POST", "/jobs/{job}/resume", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
+def resume_job(job: str) -> object:
+    """Let a paused job go on where it was."""
+    row = _unfinished(job)
+    command = ResumeJob(job_id=row.id, requested_by=identity().owner)
+    command_id = publish(command, "resume", needs=(kind_of(row),), job_id=row.id)
+    now = taken(command_id, row.id, lambda found: found is None or found.pause is None)
     return OperationResult(reference(row.id, kind_of(row), now), location=f"{PREFIX}/jobs/{row.id}")
 
 
@@ -247,3 +268,10 @@ def _read(job_id: str) -> Job:
     if found is None:
         raise not_found("There is no job with this id; one just begun is there once a worker has taken it.")
     return found
+
+
+def _unfinished(job_id: str) -> Job:
+    row = _read(job_id)
+    if row.status in ENDED:
+        raise ProblemError(HTTPStatus.CONFLICT, f"The job has ended already; it is {row.status}.")
+    return row

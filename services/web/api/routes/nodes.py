@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, with_config
 from sqlalchemy.orm import Session
 from typing_extensions import TypedDict
 
+from services.web.api.authentication import identity
 from services.web.api.bodies import NodeChange
 from services.web.api.commands import audit, publish, refuse_rejected
 from services.web.api.idempotency import command_id
 from services.web.api.operations import OperationResult, OperationTable
 from services.web.api.problems import PREFIX, ProblemError, not_found, unavailable
+from services.web.commands.node_pauses import change_node_pause
 from services.web.components import components
 from shared.contract.messages import EchoNodes, NodeStatus
 from shared.contract.results import NodeResult, ProfileResult
@@ -26,6 +28,7 @@ from shared.nodes.nodes import (
     edit_node,
     find_node,
     list_nodes,
+    node_attributes,
     node_json,
     parse_node,
     remove_node,
@@ -93,8 +96,7 @@ def change_node(node: str, body: NodeChange) -> object:
     """
     with components().database.write() as session:
         row = _node(session, node)
-        present = {name: value for name, value in node_json(row).items() if name != "id"}
-        given = parse_node(_for_kind(row.kind, present) | body.changes())
+        given = parse_node(_for_kind(row.kind, node_attributes(row)) | body.changes())
         edit_node(session, row, given)
         changed = node_json(row)
     audit("node edited", node_id=row.id, fields=sorted(body.changes()))
@@ -138,6 +140,29 @@ def echo_node(node: str) -> object:
         HTTPStatus.GATEWAY_TIMEOUT,
         f"The echo service has not said within {_longest_echo_s():.0f} s how {row.name} answers.",
     )
+
+
+@table.add("POST", "/nodes/{node}/pause", scope="admin", result=NodeResult)
+def pause_node(node: str) -> object:
+    """Pause a node: no job uses it until it is resumed, and nothing of them fails; an echo still tests it.
+
+    Work in hand stops within two seconds. Pausing it again changes nothing.
+    """
+    return _set_pause(node, paused=True)
+
+
+@table.add("POST", "/nodes/{node}/resume", scope="admin", result=NodeResult)
+def resume_node(node: str) -> object:
+    """Let the jobs go on that wait for a paused node."""
+    return _set_pause(node, paused=False)
+
+
+def _set_pause(reference: str, *, paused: bool) -> object:
+    with components().database.read() as session:
+        node_id = _node(session, reference).id
+    node = change_node_pause(node_id, command_id(), identity().owner, paused=paused)
+    audit("node paused" if paused else "node resumed", node_id=node_id)
+    return node_json(node)
 
 
 @table.add("GET", "/nodes/{node}/profile", scope="read", result=ProfileResult)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.contract.messages import AskAgain, CancelJob
+from shared.contract.messages import AskAgain, CancelJob, PauseJob, ResumeJob
+from shared.database.models.pause import Pause
 from shared.reading.query_json import query_json
 from shared.reading.retrieve_json import retrieve_json
 from tests.support.jobs.rows import (
@@ -239,10 +240,34 @@ def test_a_running_job_is_cancelled(api):
     assert api.site.command()[1] == CancelJob(job_id="q1", requested_by="admin")
 
 
-def test_an_ended_job_cannot_be_cancelled(filled):
-    problem(filled.send("POST", "/jobs/q1/cancel"), 409)
-    problem(filled.send("POST", "/jobs/q2/cancel"), 404)
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
+def test_an_ended_job_cannot_be_changed(filled, action):
+    problem(filled.send("POST", f"/jobs/q1/{action}"), 409)
+    problem(filled.send("POST", f"/jobs/q2/{action}"), 404)
     assert filled.site.commands == []
+
+
+@pytest.mark.parametrize(("action", "command"), [("pause", PauseJob), ("resume", ResumeJob)])
+def test_a_running_job_is_paused_and_resumed(api, action, command):
+    # Given
+    api.site.add(a_query("q1", status="running"))
+    # When
+    response = api.send("POST", f"/jobs/q1/{action}", scope="import")
+    # Then
+    assert (response.status_code, response.json["status"]) == (202, "running")
+    assert api.site.command()[1] == command(job_id="q1", requested_by="admin")
+
+
+def test_a_paused_job_names_by_whom_and_since_when(api):
+    # Given
+    pause = Pause("physicist", datetime(2026, 11, 26, 12, tzinfo=UTC), "pause-1")
+    api.site.add(a_query("q1", status="running", paused=pause.to_json(), gives_up_at=pause.at))
+    # When
+    job = api.get("/jobs/q1?studies=false")
+    # Then
+    assert (job["paused"], job["paused_by"], job["paused_at"]) == (True, "physicist", "2026-11-26T12:00:00Z")
+    assert job["note"] == "paused by physicist since 2026-11-26T12:00:00Z"
+    assert job["gives_up_at"] is None
 
 
 def test_what_a_query_misses_is_requested_under_its_id(api):

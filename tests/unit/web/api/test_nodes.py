@@ -6,6 +6,7 @@ import pytest
 
 from services.web.api.routes import nodes
 from shared.contract.messages import EchoCompleted, EchoNodes, NodeStatus
+from tests.support.jobs.rows import a_query
 from tests.support.services.web_api import ApiClient, problem
 
 NEW = {"kind": "remote", "name": "new", "host": "10.0.0.1", "port": 104, "ae_title": "NEW"}
@@ -162,3 +163,29 @@ def test_an_echo_without_a_response_ends_in_time(echo_worker, monkeypatch):
     # Then
     problem(response, 504)
     assert api.site.components.live.open_streams == 0
+
+
+def test_a_paused_node_is_listed_so_and_can_be_edited(api):
+    # Given
+    before = api.get("/nodes/pacs")
+    # When
+    paused = api.send("POST", "/nodes/pacs/pause").json
+    again = api.send("POST", "/nodes/pacs/pause").json
+    changed = api.send("PATCH", "/nodes/pacs", {"port": 11112}).json
+    # Then
+    assert (paused["paused"], paused["paused_by"]) == (True, "admin")
+    assert again == paused
+    assert changed == paused | {"port": 11112}
+    assert api.send("POST", "/nodes/pacs/resume").json == before | {"port": 11112}
+    problem(api.send("POST", "/nodes/nothing/pause"), 404)
+
+
+def test_jobs_of_a_paused_node_name_what_they_wait_for(api):
+    # Given
+    api.site.add(a_query("q1", status="running"))
+    # When
+    api.send("POST", "/nodes/pacs/pause")
+    # Then
+    job = api.get("/jobs/q1?studies=false")
+    assert job["note"].startswith("the node pacs is paused by admin since 20")
+    assert job["paused"] is False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
 
-from shared.contract.messages import CancelJob, RunRetrieve
+from shared.contract.messages import CancelJob, PauseJob, ResumeJob, RunRetrieve
+from shared.database.models.pause import Pause
 from tests.support.jobs.rows import (
     NOW,
     a_query,
@@ -20,6 +21,7 @@ from tests.support.jobs.rows import (
     an_object,
 )
 from tests.support.services.web import statements
+from tests.support.waiting import wait_until
 
 
 def test_jobs_are_listed_newest_first_and_filtered(site):
@@ -119,6 +121,28 @@ def test_a_running_job_is_cancelled_by_message(site):
     # Then
     assert site.command()[1] == CancelJob(job_id="q1", requested_by="importer")
     assert "The cancellation is requested." in response.text
+
+
+def test_a_job_is_paused_and_resumed_by_message(site):
+    # Given
+    site.listen("query")
+    pause = Pause("somebody", datetime(2026, 11, 26, 12, tzinfo=UTC), "pause-1")
+    site.add(a_query("q1", status="running"), a_query("q2", status="running", paused=pause.to_json()))
+    person = site.person("importer")
+    # When
+    person.post("/jobs/q1/pause")
+    person.post("/jobs/q2/resume")
+    # Then
+    wait_until(lambda: len(site.commands) == 2)
+    assert [command for _, command in site.commands] == [
+        PauseJob(job_id="q1", requested_by="importer"),
+        ResumeJob(job_id="q2", requested_by="importer"),
+    ]
+    running, paused = person.text("/jobs/q1"), person.text("/jobs/q2")
+    assert 'action="/jobs/q1/pause"' in running
+    assert 'action="/jobs/q2/resume"' in paused
+    assert "Paused by somebody since" in paused
+    assert "/resume" not in site.person("viewer").text("/jobs/q2")
 
 
 def test_an_ended_job_is_not_cancelled(site):

@@ -272,3 +272,19 @@ def test_a_store_node_has_no_limits(site):
     assert "Associations at once" not in page
     assert "C-GET" not in page
     assert response.status_code == 302
+
+
+def test_a_node_is_paused_and_resumed_on_the_page(site):
+    # Given
+    admin = site.person("admin")
+    # When
+    paused = admin.post("/nodes/1/pause", follow_redirects=True).text
+    # Then
+    assert "Paused by admin since" in paused
+    assert 'action="/nodes/1/resume"' in paused
+    assert 'action="/nodes/1/resume"' not in site.person("importer").text("/nodes")
+    # When
+    resumed = admin.post("/nodes/1/resume", follow_redirects=True).text
+    # Then
+    assert "Paused by" not in resumed
+    assert admin.post("/nodes/99/pause").status_code == 404

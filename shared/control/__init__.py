@@ -1,0 +1,1 @@
+"""What people and other programs do to jobs and nodes that there are: cancel, rerun, pause, resume."""
