@@ -26,6 +26,7 @@ from services.web.pages import auth, errors, handovers, health, jobs, live, node
 from services.web.pages.admin import audit_trail as admin_audit
 from services.web.pages.admin import system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage
+from services.web.pages.job import doses, exports, ledger
 from services.web.pending_commands import PendingCommands
 from services.web.security import headers
 from services.web.security.session_key import session_key
@@ -97,7 +98,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     headers.init_headers(app)
     errors.init_error_pages(app)
     formatting.init_filters(app)
-    for page in (admin_audit, system, tokens):
+    for page in (admin_audit, doses, exports, ledger, system, tokens):
         app.register_blueprint(page.blueprint)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, users):
         app.register_blueprint(page.blueprint)

@@ -117,7 +117,7 @@ def test_the_list_of_jobs_and_the_title_follow_a_job(system, page: Page, new_pag
     row = page.locator("#job-q2")
     expect(row).to_contain_text("running")
     page.goto(f"{address}/jobs/q2")
-    expect(page).to_have_title("Query running, q2 · DoseQR")
+    expect(page).to_have_title("▸ Query running, pacs · DoseQR")
     listing = page.context.new_page()
     listing.goto(f"{address}/jobs")
     # When
@@ -126,4 +126,4 @@ def test_the_list_of_jobs_and_the_title_follow_a_job(system, page: Page, new_pag
     # Then
     expect(listing.locator("#job-q2")).to_contain_text("completed")
     page.bring_to_front()
-    expect(page).to_have_title("Query completed, q2 · DoseQR")
+    expect(page).to_have_title("✓ Query completed, pacs · DoseQR")

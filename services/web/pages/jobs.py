@@ -17,6 +17,8 @@ from services.web.pending_commands import PendingCommand
 from services.web.security.background import background
 from services.web.security.sessions import IMPORTERS, me, requires
 from services.web.views import studies
+from services.web.views.job.course import Copies, copies_of, timeline_of
+from services.web.views.job.dose_table import dose_rows, used_columns
 from services.web.views.job_list import choices, job_list
 from services.web.views.job_panel import POLL_ENDED_S, POLL_INTERVAL_S, panel
 from shared.contract.criteria import TYPE_ORDER
@@ -35,7 +37,7 @@ from shared.reading.exports.dose_figures_csv import csv_lines
 from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, get_job
 from shared.reading.query_json import by_type
-from shared.reading.summaries import brief, count_of_reports, summaries, unread
+from shared.reading.summaries import count_of_reports, summaries, unread
 from shared.reading.why import why
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -82,7 +84,13 @@ def detail(job_id: str) -> ResponseReturnValue:
             abort(HTTPStatus.NOT_FOUND)
         shown = panel(session, components(), job_id)
         return render_template(
-            "jobs/job.html", job=job, panel=shown, back="job", **_details(session, job), **_page(session, job)
+            "jobs/job.html",
+            job=job,
+            query=session.get(Query, job.query_id) if isinstance(job, Retrieve) else job,
+            panel=shown,
+            back="job",
+            **_details(session, job),
+            **_page(session, job),
         )
 
 
@@ -115,19 +123,35 @@ def _page(session: Session, job: Job | None) -> dict[str, object]:
 
 def _details(session: Session, job: Job | None) -> dict[str, object]:
     if isinstance(job, Retrieve):
+        rows = dose_rows(summaries(session, job.id, limit=REPORTS_SHOWN))
         return {
             "lost": studies.missing_of_retrieve(session, job),
-            "reports": [brief(entry) for entry in summaries(session, job.id, limit=REPORTS_SHOWN)],
+            "timeline": timeline_of(job),
+            "reports": rows,
+            "dose_columns": used_columns(rows),
             "number_of_reports": count_of_reports(session, job.id),
             "unread": unread(session, job.id),
             "handover": handover_of(session, job.id),
         }
     if isinstance(job, Query):
+        retrieves = studies.retrieves_of(session, job.id)
         return {
             "missing": studies.missing_of_query(session, job),
-            "retrieves": studies.retrieves_of(session, job.id),
+            "retrieves": retrieves,
+            "timeline": timeline_of(job, retrieves),
+            "copies": _copies(job),
         }
     return {}
+
+
+def _copies(job: Query) -> Copies:
+    return copies_of(
+        job.remote_name,
+        job.store_name,
+        job.criteria,
+        retrieve=job.retrieve_after,
+        address=request.url_root,
+    )
 
 
 def _studies(session: Session, job: Query) -> dict[str, object]:

@@ -18,9 +18,12 @@ from services.web.views.report_text import REPORT_KINDS, UNREADABLE_REASONS, key
 from services.web.views.time_text import age, span
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
-from shared.database.models import Query, Retrieve
+from shared.database.models import Query, QueryTask, Retrieve
+from shared.dose.summary import SummaryJson
 from shared.reading.rate_text import duration
 from shared.reading.retrieve_json import ARRIVAL_TEXTS
+from shared.reading.summaries import ReportEntry
+from shared.reading.summaries import brief as shorten
 
 EN_DASH = "\N{EN DASH}"
 
@@ -53,6 +56,7 @@ def init_filters(app: Flask) -> None:
         took=took,
         brief=brief,
         clock=clock_time,
+        brief_figures=brief_figures,
     )
     app.jinja_env.globals.update(fraction_of=fraction_of, without=without)
     app.jinja_env.globals.update(STATUS_SIGNS=STATUS_SIGNS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
@@ -108,8 +112,8 @@ def ago(value: datetime | None) -> str:
     )
 
 
-def took(job: Query | Retrieve) -> str:
-    """Return how long a job took, or has run until now; empty before it began."""
+def took(job: Query | Retrieve | QueryTask) -> str:
+    """Return how long a job or task took, or has run until now; empty before it began."""
     if job.started_at is None:
         return ""
     return span(((job.ended_at or components().clock()) - job.started_at).total_seconds())
@@ -140,6 +144,12 @@ def day(value: str | None) -> str:
 def clock_time(value: str) -> str:
     """Return a DICOM time (TM, PS3.5 6.2) as hours and minutes; any other text unchanged."""
     return f"{value[:2]}:{value[2:4]}" if value[:4].isdecimal() and len(value) >= len("hhmm") else value
+
+
+def brief_figures(entry: ReportEntry[SummaryJson]) -> str:
+    """Return the figures of a report in one line."""
+    shortened = shorten(entry)["summary"]
+    return key_figures(shortened) if shortened is not None else ""
 
 
 def without(arguments: dict[str, str], name: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from services.web.live.progress import JobProgress, query_fraction
 from services.web.live.service_status import Complaint
 from services.web.pending_commands import PendingCommand, PendingCommands
 from services.web.views.criteria_text import LABELS, readable_problem
-from services.web.views.formatting import figure, waiting_text
+from services.web.views.formatting import STATUS_SIGNS, figure, waiting_text
 from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
@@ -171,6 +171,20 @@ class Panel:
         if self.retrieve is not None:
             return self.retrieve.job.status
         return "failed" if self.pending is not None and self.pending.refusal else "queued"
+
+    @property
+    def title(self) -> str:
+        """What a tab shows of the panel: its state, what came of it, and where from."""
+        sign = STATUS_SIGNS.get(self.status, ("", "?"))[1]
+        about = f", {self.job_id[:8]}"
+        if self.query is not None:
+            job = self.query.job
+            kept = f": {figure(job.studies_kept)} kept" if job.studies_kept else ""
+            about = f"{kept}, {job.remote_name}"
+        elif self.retrieve is not None:
+            view = self.retrieve
+            about = f": {figure(view.arrived)} of {figure(view.requested)}, {view.job.remote_name}"
+        return f"{sign} {self.kind.capitalize()} {self.status}{about}"
 
     @property
     def announcement(self) -> str:

@@ -76,6 +76,11 @@ def plain_number(value: float) -> str:
     return text.rstrip("0").rstrip(".")
 
 
+def figure_value(value: float, unit: str) -> str:
+    """Return a number with its unit."""
+    return f"{plain_number(value)} {_UNITS.get(unit, unit)}".strip()
+
+
 def _name_and_unit(figure: FigureJson) -> tuple[str, str]:
     return str(figure["name"]), str(figure["unit"])
 

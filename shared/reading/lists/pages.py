@@ -15,10 +15,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from shared.clock import iso
 from shared.contract.results import AuditRecord, JobObject, StudyResult
-from shared.database.models.query import Query, QueryObject, QueryStudy
-from shared.database.models.retrieve import Retrieve, RetrieveObject
+from shared.database.models.query import Query, QueryFind, QueryObject, QueryStudy, QueryTask
+from shared.database.models.retrieve import Retrieve, RetrieveMove, RetrieveObject
 from shared.database.models.web import AuditEntry
+from shared.querying.payloads import SLICE
 from shared.reading.jobs import J, Job, JobKind
+from shared.reading.lists.keyset import ListPage, Place, scalar_page
 from shared.reading.query_json import with_series
 
 
@@ -227,3 +229,25 @@ def audit_actions(session: Session) -> list[str]:
     while action := session.scalar(select(func.min(entry.action)).where(entry.action > (found or [""])[-1])):
         found.append(action)
     return found
+
+
+def slices_of(
+    session: Session, query_id: str, place: Place, limit: int, state: str = ""
+) -> ListPage[QueryTask]:
+    """Return a page of the slices of a query; those that were split or merged are among them."""
+    statement = select(QueryTask).where(QueryTask.job_id == query_id, QueryTask.kind == SLICE)
+    if state:
+        statement = statement.where(QueryTask.state == state)
+    return scalar_page(session, statement, (QueryTask.id,), place, limit, descending=False)
+
+
+def finds_of(session: Session, query_id: str, place: Place, limit: int) -> ListPage[QueryFind]:
+    """Return a page of the C-FINDs of a query."""
+    statement = select(QueryFind).where(QueryFind.job_id == query_id)
+    return scalar_page(session, statement, (QueryFind.id,), place, limit, descending=False)
+
+
+def moves_of(session: Session, retrieve_id: str, place: Place, limit: int) -> ListPage[RetrieveMove]:
+    """Return a page of the C-MOVEs, or C-GETs, of a retrieve."""
+    statement = select(RetrieveMove).where(RetrieveMove.job_id == retrieve_id)
+    return scalar_page(session, statement, (RetrieveMove.id,), place, limit, descending=False)

@@ -1,0 +1,1 @@
+"""Pages that belong to one job: its ledger, its dose figures, and its files."""

@@ -1,0 +1,116 @@
+"""The course of a job as a timeline, and its request as others would send it: by command, message or HTTP."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.web.views.time_text import span
+from shared.contract.criteria import IDENTIFIERS
+from shared.contract.json_types import JsonDocument
+from shared.contract.messages import ENDED, RunQuery
+from shared.database.models import Retrieve
+from shared.reading.jobs import Job
+
+_TERMS = {
+    "exclude_descriptions": "--exclude",
+    "keep_descriptions": "--keep",
+    "exclude_stations": "--exclude-station",
+    "keep_stations": "--keep-station",
+}
+_DATES = {
+    "date_from": "--from",
+    "date_until": "--until",
+    "time_from": "--time-from",
+    "time_until": "--time-until",
+}
+_NUMBERS = {"accession_numbers": "--accession-number", "study_instance_uids": "--study"}
+_TICKS = {
+    "include_sr_only": "--include-sr-only",
+    "station_at_study_level": "--station-at-study-level",
+    "empty_sr": "--empty-sr",
+    "toshiba": "--toshiba",
+}
+#: Numbers that a command line shows; for more there are files.
+MOST_NUMBERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The forms of one query."""
+
+    command_line: str
+    message: str
+    curl: str
+
+
+def copies_of(remote: str, store: str, criteria: JsonDocument, *, retrieve: bool, address: str) -> Copies:
+    """Return a query in its forms; `address` is that of this installation."""
+    body = {"remote": remote, "store": store, "criteria": dict(criteria), "retrieve": retrieve}
+    curl = (
+        f"curl -X POST {shlex.quote(address.rstrip('/') + '/api/v1/queries')} \\\n"
+        '  -H "Authorization: Bearer $DOSEQR_TOKEN" -H "Content-Type: application/json" \\\n'
+        f"  -d {shlex.quote(json.dumps(body))}"
+    )
+    message = {"type": RunQuery.TYPE, "data": body}
+    command = _command_line(remote, store, criteria, retrieve=retrieve)
+    return Copies(command, json.dumps(message, indent=2), curl)
+
+
+def _command_line(remote: str, store: str, criteria: JsonDocument, *, retrieve: bool) -> str:
+    words = ["doseqr", "query", "--remote", remote, "--store", store]
+    words += [f"--{name.lower()}" for name in criteria.get("types", ()) if name != "SR"]
+    for name, option in _DATES.items():
+        if criteria.get(name):
+            words += [option, str(criteria[name])]
+    for name, option in _TERMS.items():
+        for term in criteria.get(name) or ():
+            words += [option, str(term)]
+    for name in IDENTIFIERS:
+        for number in list(criteria.get(name) or ())[:MOST_NUMBERS]:
+            words += [_NUMBERS[name], str(number)]
+    words += [option for name, option in _TICKS.items() if criteria.get(name)]
+    if not criteria.get("ignore_known", True):
+        words.append("--include-known")
+    if retrieve:
+        words.append("--retrieve")
+    return shlex.join(words)
+
+
+def timeline_of(job: Job, retrieves: Iterable[Retrieve] = ()) -> list[tuple[datetime, str]]:
+    """Return the moments of a job with what happened then."""
+    entries = [(job.requested_at, f"Requested{_by(job.requested_by)}")]
+    if job.started_at is not None:
+        waited_s = (job.started_at - job.requested_at).total_seconds()
+        waited = f", after waiting {span(waited_s)}" if waited_s >= 1 else ""
+        entries.append((job.started_at, f"Begun{waited}"))
+    entries += [
+        (datetime.fromisoformat(rerun["at"]), f"Continued{_by(rerun.get('requested_by', ''))}")
+        for rerun in job.asked_again or ()
+        if rerun.get("at")
+    ]
+    for retrieve in retrieves:
+        entries.append((retrieve.requested_at, f"Retrieve requested{_by(retrieve.requested_by)}"))
+        if retrieve.ended_at is not None:
+            arrived = f"{retrieve.arrived} of {retrieve.asked} objects arrived"
+            entries.append((retrieve.ended_at, f"Retrieve {retrieve.status}: {arrived}"))
+    if job.ended_at is not None and job.status in ENDED:
+        entries.append((job.ended_at, f"{job.status.capitalize()}{_after(job)}{_cancelled(job)}"))
+    return sorted(entries, key=lambda entry: entry[0])
+
+
+def _by(person: str) -> str:
+    return f" by {person}" if person else ""
+
+
+def _after(job: Job) -> str:
+    if job.started_at is None or job.ended_at is None:
+        return ""
+    return f" after {span((job.ended_at - job.started_at).total_seconds())}"
+
+
+def _cancelled(job: Job) -> str:
+    return _by(str((job.cancelled_by or {}).get("requested_by", "")))
