@@ -66,16 +66,17 @@ def test_a_query_of_a_day_waits_for_a_few_tasks_of_one_of_five_years(system, scr
     assert tasks_ended(system, large, during=small["id"]) <= 3 * ALL
 
 
-def test_ten_queries_at_once_share_the_node(system, scripted_pacs):
-    # Given
+def test_ten_queries_at_once_share_the_node(system, scripted_pacs, monkeypatch):
+    # Given: short tasks, two and more for each query, which pass associations on in the order of their coming
+    monkeypatch.setattr("shared.node_access.pool.TURN_S", 0.05)
     weeks = [LAST - dt.timedelta(weeks=4 * number) for number in range(10)]
-    archive = days_of(280, weeks[-1] - dt.timedelta(days=27), LAST, ct_study)
-    pacs = scripted_pacs(archive, relational="refused", uid_lists_series="refused", request_delay_s=2.0)
+    archive = days_of(600, weeks[-1] - dt.timedelta(days=27), LAST, ct_study)
+    pacs = scripted_pacs(archive, relational="refused", request_delay_s=0.4)
     ready(system, pacs, services=2, associations=4)
-    # When: all of them have begun before the PACS has answered much
+    # When: all of them wait for the node before it has returned much
     jobs = [system.query(of_days(28, last)) for last in weeks]
-    wait_until(lambda: all(system.status(job_id) == "running" for job_id in jobs))
-    pacs.change(request_delay_s=0.01)
+    wait_until(lambda: all(system.status(job_id) for job_id in jobs))
+    pacs.change(request_delay_s=0.05)
     for job_id in jobs:
         system.wait_for_end(job_id)
     # Then
