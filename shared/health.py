@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 _CLIENT_TIMEOUT_S = 10.0
 
 
-#: What is served, for who asks for something else.
+#: What is served, for requests of something else.
 _PATHS = b"/health, /health/live, /health/ready, /metrics\n"
 
 #: The body of /health/live.

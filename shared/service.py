@@ -69,7 +69,7 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         lifecycle.on_stop(broker.close)
         started = threading.Event()
         lifecycle.health.add_check("service", lambda: _phase(started, lifecycle.stopping))
-        # Served from the beginning: a probe can tell a service that waits from one that hangs.
+        # Served from the beginning: a probe can distinguish a service that waits from one that hangs.
         start_health(name, settings, broker, database, lifecycle)
         try:
             ready = patiently(lambda: migrate(database), "database", lifecycle.stopping)

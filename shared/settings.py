@@ -42,7 +42,7 @@ class Settings(StoreSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     health_host: str = Field(
-        "127.0.0.1", description="Address on which services answer /health/live, /health/ready and /metrics."
+        "127.0.0.1", description="Address on which services serve /health/live, /health/ready and /metrics."
     )
     health_port: int = Field(
         0,
@@ -53,7 +53,7 @@ class Settings(StoreSettings):
     web_host: str = Field("127.0.0.1", description="Address on which the web page listens.")
     web_port: Port = Field(8000, description="Port of the web page.")
     web_threads: int = Field(
-        64, ge=4, le=1024, description="Requests that the web page answers at once; each open page holds one."
+        64, ge=4, le=1024, description="Requests that the web page serves at once; each open page holds one."
     )
     trusted_proxies: int = Field(
         0,
@@ -85,7 +85,7 @@ class Settings(StoreSettings):
         repr=False,
     )
     dimse_timeout: float = Field(
-        60.0, gt=0, le=3600, description="Seconds without an answer after which a peer has timed out."
+        60.0, gt=0, le=3600, description="Seconds without a response after which a peer has timed out."
     )
     connect_timeout: float = Field(
         10.0, gt=0, le=600, description="Seconds for a TCP connection and an association to be accepted."
@@ -103,8 +103,8 @@ class Settings(StoreSettings):
         10.0,
         ge=0,
         le=86400,
-        description="Seconds without an arrival after which objects that a PACS said it has sent are asked "
-        "for again; more for a PACS that queues.",
+        description="Seconds without an arrival after which objects that a PACS reported as sent are "
+        "requested again; more for a PACS that queues.",
     )
     commitment_timeout: float = Field(
         300.0,

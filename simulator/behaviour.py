@@ -103,9 +103,9 @@ class Fault(_Model):
     times: int | None = Field(
         default=1, ge=1, description="How often it strikes; absent in a file means once."
     )
-    always: bool = Field(default=False, description="Strikes without end, whatever `times` says.")
+    always: bool = Field(default=False, description="Strikes without end, whatever `times` is.")
     after_responses: int = Field(
-        default=0, ge=0, description="Answers (objects, for moves) that go out before it."
+        default=0, ge=0, description="Responses (objects, for moves) that go out before it."
     )
     status: Status = Field(
         default=0xA700, description="The status code of kind `status`, as number or as 0x text."
@@ -207,7 +207,7 @@ class Behaviour(_Model):
     widest_window_days: int | None = Field(
         default=None,
         ge=1,
-        description="STUDY queries over more days (or without dates) find nothing and say success.",
+        description="STUDY queries over more days (or without dates) find nothing and report success.",
     )
     duplicate_every: int = Field(
         default=0, ge=0, description="Every nth match is returned twice; 0 is never."
@@ -279,7 +279,7 @@ class Behaviour(_Model):
     )
     move_later_s: Seconds | None = Field(
         default=None,
-        description="Answers success at once and sends after this pause, as a queueing archive does.",
+        description="Responds with success at once and sends after this pause, as a queueing archive does.",
     )
     move_limit: int | None = Field(default=None, ge=0, description="Moves at once; more are refused.")
     move_limit_status: Status = Field(default=0xA702, description="The refusal of moves beyond the limit.")

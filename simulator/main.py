@@ -68,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line: python -m simulator FILE [--host H] [--port P] [--log FILE]."""
     parser = argparse.ArgumentParser(prog="simulator", description="Serve the PACS that a file describes.")
     parser.add_argument("file", type=Path, nargs="?", default=DEMO, help="TOML file (default: the demo PACS)")
-    parser.add_argument("--host", help="listen on this address, whatever the file says")
-    parser.add_argument("--port", type=int, help="listen here, whatever the file says")
+    parser.add_argument("--host", help="listen on this address, whatever stands in the file")
+    parser.add_argument("--port", type=int, help="listen here, whatever stands in the file")
     parser.add_argument("--log", type=Path, help="record each request here, a line of JSON each")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")

@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DoseQRError as error:
         return _print_error(as_command_error(error), as_json="--json" in given)
     except Exception:
-        # A defect of ours: Python's own exit code, 1, would say that a job is incomplete.
+        # A defect of ours: Python's own exit code, 1, would mean that a job is incomplete.
         log.exception("defect")
         return FAILED
     return 0

@@ -178,7 +178,7 @@ def _ended_query(session: Session, order: RunRetrieve) -> Query:
     if query.status not in ENDED:
         raise InvalidInputError(field, f"the query has not ended yet; it is {query.status}")
     if query.status == "failed" and not query.studies_kept:
-        raise InvalidInputError(field, "the query failed and kept nothing; ask it again first")
+        raise InvalidInputError(field, "the query failed and kept nothing; run it again first")
     for node_id in (query.remote_id, query.store_id):
         node = session.get(Node, node_id)
         if node is None or node.removed_at is not None:

@@ -1,4 +1,4 @@
-"""What the values of settings may be: checks of single values, and the text that says what is allowed."""
+"""What the values of settings may be: checks of single values, and the text on what is allowed."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def valid_importer_url(value: str) -> str:
 
 
 def allowed(field: FieldInfo) -> str:
-    """Return what a setting may hold, for people; nothing where its description says it."""
+    """Return what a setting may hold, for people; nothing where its description has it."""
     kind = field.annotation
     if kind is bool:
         return "true or false"

@@ -132,13 +132,13 @@ class ProfileNode(Command):
     ROUTING_KEY: ClassVar[str] = "profile"
 
     node: NodeReference
-    measure: StrictBool = Field(True, description="Ask the node.")
+    measure: StrictBool = Field(True, description="Send requests to the node.")
     forget: StrictBool = Field(False, description="Forget before what is known.")
     requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
 class AskAgain(Command):
-    """Ask again for what is missing of an ended query or retrieve; a retrieve anew, with the command's id."""
+    """Request again what is missing of an ended query or retrieve; a retrieve anew, with the command's id."""
 
     TYPE: ClassVar[str] = "doseqr.command.again.v1"
     ROUTING_KEY: ClassVar[str] = "again"
@@ -148,7 +148,7 @@ class AskAgain(Command):
 
 
 class RegisterObjects(Command):
-    """Make objects of another store known, so that queries do not ask for them again."""
+    """Make objects of another store known, so that queries do not request them again."""
 
     TYPE: ClassVar[str] = "doseqr.command.objects.register.v1"
     ROUTING_KEY: ClassVar[str] = "objects.register"

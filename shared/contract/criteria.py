@@ -119,7 +119,7 @@ class Criteria(BaseModel):
     keep_stations: Terms = Field((), description="Keep only what comes from a station whose name holds one.")
     station_at_study_level: StrictBool = Field(False, description="Station names are those of the study.")
     ignore_known: StrictBool = Field(True, description="Drop objects that the database has already.")
-    empty_sr: StrictBool = Field(False, description="Get SR series that answer nothing at image level.")
+    empty_sr: StrictBool = Field(False, description="Get SR series without a match at image level.")
     toshiba: StrictBool = Field(
         False, description="CT: the first image of each series, and secondary captures whole."
     )
@@ -229,7 +229,7 @@ def parse_criteria(data: Mapping[str, object], prefix: str = "") -> Criteria:
     """Validate criteria from outside.
 
     Raises:
-        InvalidInputError: Names the field, dotted below `prefix`, and says in a sentence what is wrong.
+        InvalidInputError: Names the field, dotted below `prefix`, and holds a sentence on what is wrong.
     """
     try:
         return Criteria.model_validate(data)

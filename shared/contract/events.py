@@ -80,7 +80,7 @@ class StudiesDecided(Event):
 
 
 class JobEnded(Event):
-    """A job ended, in the way that `status` says."""
+    """A job ended, in the way that `status` names."""
 
     NAME: ClassVar[str] = "ended"
 
@@ -107,14 +107,14 @@ class JobEnded(Event):
 
 
 class Completed(JobEnded):
-    """Everything was answered, or everything arrived."""
+    """Everything was returned, or everything arrived."""
 
     TYPE: ClassVar[str] = "doseqr.event.completed.v1"
     NAME: ClassVar[str] = "completed"
 
 
 class Incomplete(JobEnded):
-    """Something is missing; the job says what and why."""
+    """Something is missing; the job names what and why."""
 
     TYPE: ClassVar[str] = "doseqr.event.incomplete.v1"
     NAME: ClassVar[str] = "incomplete"
@@ -199,7 +199,7 @@ class NodeResumed(Event):
 
 
 class NodeStatus(Event):
-    """How one node answered a C-ECHO."""
+    """How one node responded to a C-ECHO."""
 
     TYPE: ClassVar[str] = "doseqr.event.node.status.v1"
     NAME: ClassVar[str] = "status"
@@ -215,7 +215,7 @@ class NodeStatus(Event):
 
 
 class EchoCompleted(Event):
-    """All nodes of an echo command have answered or not."""
+    """All nodes of an echo command have responded or not."""
 
     TYPE: ClassVar[str] = "doseqr.event.echo.completed.v1"
     NAME: ClassVar[str] = "completed"
@@ -225,7 +225,7 @@ class EchoCompleted(Event):
 
 
 class NodeProfiled(Event):
-    """What is known of a remote node after a profile command; `outcome` says how the node answered."""
+    """What is known of a remote node after a profile command; `outcome` names how the node responded."""
 
     TYPE: ClassVar[str] = "doseqr.event.node.profiled.v1"
     NAME: ClassVar[str] = "profiled"

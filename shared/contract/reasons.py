@@ -24,8 +24,8 @@ class Kind(StrEnum):
 class Reason(StrEnum):
     """Why a study, series or object was kept or dropped, is missing, or why a job failed.
 
-    Among the kept and among the dropped the most telling stand first: where the parts of a study or series
-    have several reasons, it takes the first.
+    Among the kept and among the dropped the most informative stand first: where the parts of a study or
+    series have several reasons, it takes the first.
     """
 
     # kept
@@ -42,7 +42,7 @@ class Reason(StrEnum):
     FIRST_IMAGE_PET = "first_image_pet"
     FIRST_IMAGE_NM = "first_image_nm"
 
-    # dropped: not asked for
+    # dropped, because it was not requested
     EXCLUDED_DESCRIPTION = "excluded_description"
     NOT_IN_KEEP_DESCRIPTION = "not_in_keep_description"
     EXCLUDED_STATION = "excluded_station"
@@ -120,7 +120,7 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.ESR: (_K, "An enhanced structured report; there is no dose report."),
         Reason.UNKNOWN_SR: (
             _K,
-            "A structured report of unknown class; it may be a dose report, and the option asks for it.",
+            "A structured report of unknown class; it may be a dose report, and the option wants it.",
         ),
         Reason.IMAGES_NO_REPORT: (_K, "The image headers hold the dose; there is no dose report."),
         Reason.IMAGES_BESIDE_REPORT: (
@@ -143,7 +143,7 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.NOT_IN_KEEP_DESCRIPTION: (_D, "The study description holds none of the terms to keep."),
         Reason.EXCLUDED_STATION: (_D, "The station name holds a term to exclude."),
         Reason.NOT_IN_KEEP_STATION: (_D, "The station name holds none of the terms to keep."),
-        Reason.NOT_REQUESTED_TYPE: (_D, "The modality was not asked for."),
+        Reason.NOT_REQUESTED_TYPE: (_D, "The modality was not requested."),
         Reason.NOT_SR_ONLY: (_D, "The study holds other modalities beside its reports."),
         Reason.KNOWN: (_D, "The database has it already."),
         Reason.NO_DOSE_OBJECT: (_D, "Nothing in it carries the dose."),
@@ -158,7 +158,7 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.SUPERSEDED_BY_PET: (_D, "The PET series come before it."),
         Reason.TEXT_REPORT: (_D, "A report of another kind, which holds no dose."),
         Reason.PATIENT_DOSE_REPORT: (_D, "A patient dose report, which estimates from other reports."),
-        Reason.REPORT_OF_OTHER_TYPE: (_D, "A dose report of another modality than those asked for."),
+        Reason.REPORT_OF_OTHER_TYPE: (_D, "A dose report of another modality than those requested."),
         Reason.ESR_NOT_ENOUGH: (
             _D,
             "An enhanced structured report, which is no dose report of this modality.",
@@ -167,14 +167,14 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.NOT_AN_IMAGE_CLASS: (_D, "No original image of this modality."),
         Reason.NOT_THE_FIRST_IMAGE: (_D, "The first image of the series is enough."),
         Reason.EMPTY_AT_IMAGE_LEVEL: (_D, "The PACS named no object of this series."),
-        Reason.MODALITY_NOT_RETURNED: (_D, "The PACS did not tell the modality of this series."),
+        Reason.MODALITY_NOT_RETURNED: (_D, "The PACS did not return the modality of this series."),
         Reason.DESCRIPTION_NOT_RETURNED: (_N, "The PACS returned no description to filter by."),
         Reason.STATION_NOT_RETURNED: (_N, "The PACS returned no station name to filter by."),
         Reason.DESCRIPTION_AND_STATION_NOT_RETURNED: (
             _N,
             "The PACS returned neither description nor station name to filter by.",
         ),
-        Reason.SOP_CLASS_NOT_RETURNED: (_N, "The PACS returned no SOP class to tell objects apart."),
+        Reason.SOP_CLASS_NOT_RETURNED: (_N, "The PACS returned no SOP class to distinguish objects by."),
         Reason.KNOWN_NOT_COMPARABLE: (
             _N,
             "The PACS named no object of this series, so it cannot be compared with the database.",
@@ -183,22 +183,22 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
             _N,
             "The study has not grown since an earlier query looked at it, and all kept then is known.",
         ),
-        Reason.WINDOW_NOT_ANSWERED: (_M, "The PACS did not fully answer for this window."),
-        Reason.STUDY_NOT_ANSWERED: (_M, "The PACS did not fully answer for this study."),
-        Reason.SERIES_NOT_ANSWERED: (_M, "The PACS did not fully answer for this series."),
+        Reason.WINDOW_NOT_ANSWERED: (_M, "The PACS did not return everything for this window."),
+        Reason.STUDY_NOT_ANSWERED: (_M, "The PACS did not return everything for this study."),
+        Reason.SERIES_NOT_ANSWERED: (_M, "The PACS did not return everything for this series."),
         Reason.FEWER_SERIES_THAN_ANNOUNCED: (
             _M,
-            "The PACS answered with {answered} series and announces {announced}.",
+            "The PACS returned {answered} series and announces {announced}.",
         ),
         Reason.FEWER_OBJECTS_THAN_ANNOUNCED: (
             _M,
-            "The PACS answered with {answered} objects of a series and announces {announced}.",
+            "The PACS returned {answered} objects of a series and announces {announced}.",
         ),
         Reason.CAPPED: (
             _M,
-            "The PACS may stop at a number of answers, and this window cannot be cut further.",
+            "The PACS may stop at a number of matches, and this window cannot be cut further.",
         ),
-        Reason.NOT_ARRIVED: (_M, "It was asked for and did not arrive."),
+        Reason.NOT_ARRIVED: (_M, "It was requested and did not arrive."),
         Reason.NOT_CONFIRMED: (_M, "Nothing confirms that it arrived."),
         Reason.NOT_COMMITTED: (_M, "The store node does not commit to keep it."),
         Reason.CANCELLED: (_M, "The job was cancelled before it was its turn."),
@@ -213,7 +213,7 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
             ),
         ),
         Reason.STORE_UNREACHABLE: (_F, "The store node {node} cannot be reached."),
-        Reason.TIMED_OUT: (_F, "{node} did not answer in time."),
+        Reason.TIMED_OUT: (_F, "{node} did not respond in time."),
         Reason.ABORTED: (_F, "{node} aborted the association."),
         Reason.CONNECTION_LOST: (_F, "The connection to {node} was lost."),
         Reason.ASSOCIATION_REJECTED: (_F, "{node} rejected the association: {detail}."),
@@ -228,14 +228,14 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
             ),
         ),
         Reason.MOVED_NOTHING: (_F, "The PACS reports success and moved nothing."),
-        Reason.NOTHING_ARRIVED: (_F, "Nothing of what was asked for arrived."),
-        Reason.STATUS_FAILURE: (_F, "{node} answered with status {status}."),
+        Reason.NOTHING_ARRIVED: (_F, "Nothing of what was requested arrived."),
+        Reason.STATUS_FAILURE: (_F, "{node} responded with status {status}."),
         Reason.DISK_FULL: (_F, "The disk of the store is full."),
         Reason.NODE_REMOVED: (_F, "The node was removed."),
         Reason.NODE_DISABLED: (_F, "The node is switched off."),
         Reason.TOO_MANY_ATTEMPTS: (_F, "It was tried {attempts} times without success."),
         Reason.NO_WORKER: (_F, "No worker listens; start one with: doseqr serve {service}."),
-        Reason.INTERNAL_ERROR: (_F, "An error of DoseQR itself; the log tells more."),
+        Reason.INTERNAL_ERROR: (_F, "An error of DoseQR itself; the log has the details."),
     }
 )
 

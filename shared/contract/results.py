@@ -105,7 +105,7 @@ class SliceCounts(TypedDict):
 
 @with_config(_CLOSED)
 class QueryResult(JobLife):
-    """A query; `missing` names the windows and studies that the PACS did not answer."""
+    """A query; `missing` names the windows and studies that the PACS did not return."""
 
     id: str
     kind: JobKind

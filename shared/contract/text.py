@@ -49,7 +49,7 @@ Priority = Annotated[
 ]
 
 
-Round = Annotated[int, Field(ge=0, description="How often the job was asked again before.")]
+Round = Annotated[int, Field(ge=0, description="How often the job was run again before.")]
 
 
 class Payload(BaseModel):

@@ -170,7 +170,7 @@ def _ours() -> Iterator[None]:
             raise
         raise InvalidInputError("", _NOT_STORABLE) from error
     except DBAPIError as error:
-        # Of a transaction that may only read, PostgreSQL says it as an internal error.
+        # Of a transaction that may only read, PostgreSQL reports it as an internal error.
         if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AWAY_STATES:
             raise away(error) from error
         raise

@@ -35,7 +35,7 @@ def status_text(status_code: int) -> str:
         return _MEANINGS[status_code]
     if 0xC000 <= status_code <= 0xCFFF:  # noqa: PLR2004 - PS3.4 C.4.1.1.4: the whole range means this
         return "unable to process"
-    return "an answer that the standard does not name"
+    return "a status that the standard does not name"
 
 
 def status_error(status_code: int) -> PeerError:

@@ -4,7 +4,7 @@ A query proves a day for a code if its windows of that day and code are complete
 the day was over: a study of the evening is not in a list of the afternoon. Parts of a day from several
 queries add up to a whole one, to the minute. Three kinds of queries prove no day:
 
-- one that names studies or accession numbers: it says nothing about the others;
+- one that names studies or accession numbers: it proves nothing about the others;
 - one of certain times of day: studies without a Study Time match no range (PS3.4 C.2.2.2.5);
 - one that could not finish a study of unknown date: that may belong to any day.
 
@@ -33,7 +33,7 @@ class UnprovenWindow:
     """A window of a query that is not complete."""
 
     window: Slice
-    #: Whether the PACS was asked for it and failed; otherwise nobody came to it.
+    #: Whether it was requested of the PACS and failed; otherwise nobody came to it.
     failed: bool
 
 

@@ -129,7 +129,7 @@ class StationStudyResult(TypedDict):
 class SideResult(TypedDict):
     """A side: a remote node with its query, or the store without one; `studies` are those of the types.
 
-    `missing` counts the windows and studies that the node did not answer in full.
+    `missing` counts the windows and studies that the node did not return in full.
     """
 
     name: str

@@ -234,7 +234,7 @@ def _check_open(limits: Limits, now: datetime) -> None:
         raise NotNowError(now, f"the node {limits.name} is {limits.paused}")
     opening = limits.closed_until(now)
     if opening is not None:
-        note = f"{limits.name} may be asked from {limits.on_the_wall(opening)}"
+        note = f"{limits.name} takes requests from {limits.on_the_wall(opening)}"
         raise NotNowError(opening, note, whole_node=True)
 
 

@@ -14,7 +14,7 @@ def sentence(known: Estimate) -> str:
         sentences.append(f"Of {_listed(known.unknown_types)} nothing is known yet; it comes on top.")
     if known.hours:
         zone = f" ({known.time_zone})" if known.time_zone else ""
-        sentences.append(f"The node may be asked only at {known.hours.replace(',', ', ')}{zone}.")
+        sentences.append(f"The node takes requests only at {known.hours.replace(',', ', ')}{zone}.")
     return " ".join(part for part in sentences if part)
 
 
@@ -44,7 +44,7 @@ def _why_unknown(known: Estimate) -> str:
     if known.slices is not None and known.days is None:
         return "How many studies the whole archive holds is unknown."
     return (
-        f"How many studies that brings is unknown: {_listed(known.unknown_types)} was not asked for before."
+        f"How many studies that brings is unknown: {_listed(known.unknown_types)} was not requested before."
     )
 
 

@@ -61,28 +61,28 @@ def _unit(unit: str) -> Callable[[object], str]:
 _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
     "modalities_matched": (
         "Matches on modalities",
-        "A query by modality brings only studies of that modality; otherwise all are asked for.",
+        "A query by modality brings only studies of that modality; otherwise all are requested.",
         _yes_no,
     ),
     "modalities_returned": (
         "Returns modalities",
-        "Each study comes with its modalities; otherwise its series have to be asked for.",
+        "Each study comes with its modalities; otherwise its series have to be requested.",
         _yes_no,
     ),
     "code_list": (
         "Modalities in one request",
-        "So many modality codes can be asked for in one request; none: each needs its own.",
+        "So many modality codes can be in one request; none: each needs its own.",
         _list,
     ),
     "study_list": ("Studies in one list", "UIDs that one request at study level may name.", _list),
     "series_list": (
         "Studies in one list, at series level",
-        "The series of so many studies come with one request; none: each study is asked for alone.",
+        "The series of so many studies come with one request; none: each study is requested alone.",
         _list,
     ),
     "image_list": (
         "Series in one list, at image level",
-        "The objects of so many series come with one request; none: each series is asked for alone.",
+        "The objects of so many series come with one request; none: each series is requested alone.",
         _list,
     ),
     "relational": (
@@ -113,29 +113,33 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
     ),
     "returns_sop_classes": (
         "Returns SOP classes",
-        "Without them, kinds of reports cannot be told apart.",
+        "Without them, kinds of reports cannot be distinguished.",
         _yes_no,
     ),
     "returns_series_counts": (
         "Returns numbers of series",
-        "A study says how many series it has, so that a cut-off answer is noticed.",
+        "A study has the number of its series, so that a cut-off result is noticed.",
         _yes_no,
     ),
     "returns_instance_counts": (
         "Returns numbers of objects",
-        "A series says how many objects it has, so that a cut-off answer is noticed.",
+        "A series has the number of its objects, so that a cut-off result is noticed.",
         _yes_no,
     ),
     "counts_trusted": (
         "Numbers are right",
-        "Studies and series had as many series and objects as they said.",
+        "Studies and series had as many series and objects as they announced.",
         _yes_no,
     ),
-    "request_ms": ("Time of a request", "From a request to its last answer; a moving average.", _unit("ms")),
+    "request_ms": (
+        "Time of a request",
+        "From a request to its last response; a moving average.",
+        _unit("ms"),
+    ),
     "answers_per_s": (
-        "Answers a second",
-        "Of requests with many answers; a moving average.",
-        _unit("answers a second"),
+        "Matches a second",
+        "Of requests with many matches; a moving average.",
+        _unit("matches a second"),
     ),
     "associations": (
         "Associations side by side",
@@ -143,18 +147,18 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
         str,
     ),
     "proven": (
-        "Answers that were complete",
-        "The largest number of answers to one request that was proven to be all there were.",
+        "Results that were complete",
+        "The largest number of matches of one request that was proven to be all there were.",
         str,
     ),
     "cap": (
         "Stops at",
-        "Beyond so many answers it says nothing, although it says success; windows are kept smaller.",
-        lambda value: f"{value} answers",
+        "Beyond so many matches it returns nothing, although it reports success; windows are kept smaller.",
+        lambda value: f"{value} matches",
     ),
     "widest_days": (
         "Widest window",
-        "The widest window of days that answered with something; only up to that, nothing means nothing.",
+        "The widest window of days that had a match; only up to that, nothing means nothing.",
         lambda value: f"{value} days",
     ),
     "busiest": (

@@ -28,7 +28,7 @@ ARRIVAL_TEXTS: Mapping[str, str] = MappingProxyType(
     {
         "receipts": "from the store's own receipts",
         "commitment": "by the store node's storage commitment",
-        "find": "by asking the store node",
+        "find": "by C-FIND at the store node",
         "reported": "by the PACS's word only",
     }
 )

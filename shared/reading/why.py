@@ -144,7 +144,7 @@ def _not_returned(query: Query | None) -> _Judgement:
     if query is not None and query.slices_complete < query.slices_total:
         text += (
             f" {query.slices_total - query.slices_complete} of {query.slices_total} windows are not fully"
-            " answered; it may be in one of them."
+            " returned; it may be in one of them."
         )
     return {
         "state": NOT_RETURNED,

@@ -1,4 +1,4 @@
-"""What somebody says of a recurring query: one validation for the page, the command line and HTTP. Pure."""
+"""The definition of a recurring query: one validation for the page, the command line and HTTP. Pure."""
 
 from __future__ import annotations
 

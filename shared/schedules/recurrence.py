@@ -46,7 +46,7 @@ def parse_recurrence(text: str) -> Recurrence:
     """Read `every 60 minutes`, `daily 06:30`, `weekdays 06:30` or the five fields of a cron line.
 
     Raises:
-        ValueError: it is none of these; the message says what is wrong.
+        ValueError: it is none of these; the message names what is wrong.
     """
     text = " ".join(text.split())
     if every := _EVERY.fullmatch(text):

@@ -34,7 +34,9 @@ def machine(request, tmp_path):
 
 def requested_and_arrived(done: Finished) -> tuple[int, int]:
     """Return the demo's counts of its retrieve."""
-    printed = re.search(r"^Retrieve +completed: (\d+) objects asked, (\d+) arrived$", done.out, re.MULTILINE)
+    printed = re.search(
+        r"^Retrieve +completed: (\d+) objects requested, (\d+) arrived$", done.out, re.MULTILINE
+    )
     assert printed is not None, done.out
     return int(printed[1]), int(printed[2])
 

@@ -359,10 +359,10 @@ def test_an_administrator_has_a_node_measured_and_limits_it(hospital, page, addr
     # When
     page.get_by_role("link", name="Change the limits").click()
     page.get_by_label("Requests a minute").fill("120")
-    page.get_by_label("Hours in which it may be asked").fill("evenings")
+    page.get_by_label("Hours in which it takes requests").fill("evenings")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Must be hours of the day").first).to_be_visible()
-    page.get_by_label("Hours in which it may be asked").fill("00:00-24:00")
+    page.get_by_label("Hours in which it takes requests").fill("00:00-24:00")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("link", name="Profile of pacs").click()
     # Then

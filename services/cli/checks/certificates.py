@@ -42,7 +42,7 @@ def check_certificates(settings: Settings, now: datetime) -> list[CheckResult]:
 
 def _pair(name: str, certificate: str, key: str, now: datetime) -> CheckResult:
     try:
-        # An encrypted key must not ask for its password on the terminal.
+        # An encrypted key must not prompt for its password on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key or None, password="")
     except (OSError, ValueError) as error:
         return failed(CHECK, name, f"{certificate}: certificate and key cannot be used ({_reason(error)})")

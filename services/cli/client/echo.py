@@ -49,7 +49,9 @@ def echo(
                 if isinstance(event, EchoCompleted) and event.echo_id == echo_id:
                     return event.results
             require_workers(broker, ["echo"])
-    raise away("The echo worker did not answer in time. Look at its log, or start another: doseqr serve echo")
+    raise away(
+        "The echo worker did not respond in time. Look at its log, or start another: doseqr serve echo"
+    )
 
 
 def require_echo(

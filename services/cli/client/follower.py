@@ -106,7 +106,9 @@ class Follower:
                 checked = time.monotonic()
                 self._check(kind)
                 if not accepted and not self._away and checked - began > ACCEPT_S:
-                    raise away(f"The {kind} service did not take the command {job_id}; its log says why.")
+                    raise away(
+                        f"The {kind} service did not take the command {job_id}; its log has the reason."
+                    )
             self._wait(job_id)
         return None
 

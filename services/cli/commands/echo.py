@@ -20,7 +20,7 @@ def echo(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Test nodes with C-ECHO, side by side; the exit code is 0 if all of them answer."""
+    """Test nodes with C-ECHO, side by side; the exit code is 0 if all of them respond."""
     from services.cli.client.echo import echo as test_nodes
     from services.cli.client.echo import status_json
     from shared.nodes.nodes import find_node, list_nodes

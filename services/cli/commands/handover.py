@@ -90,4 +90,4 @@ def _retried(broker: Broker, event_queue: EventQueue, command_id: str) -> Handov
         if isinstance(event, HandoverRetried) and event.command_id == command_id:
             return event
     require_workers(broker, ["store"])
-    raise away("The store service did not answer in time; its log tells why.")
+    raise away("The store service did not respond in time; its log has the reason.")

@@ -1,4 +1,4 @@
-"""`doseqr nodes`: add, list, edit and remove the nodes to ask and to send to."""
+"""`doseqr nodes`: add, list, edit and remove the nodes to query and to send to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.clock import utc_now
 if TYPE_CHECKING:
     from shared.contract.results import NodeResult
 
-app = typer.Typer(help="Nodes: PACS and modalities to ask (remote), and where objects are sent (store).")
+app = typer.Typer(help="Nodes: PACS and modalities to query (remote), and where objects are sent (store).")
 add_app = typer.Typer(help="Add a node; adding the same again changes nothing.")
 app.add_typer(add_app, name="add")
 
@@ -49,7 +49,7 @@ HoursOption = Annotated[
     typer.Option(
         "--hours",
         metavar="H",
-        help='Hours in which it may be asked, as "18:00-06:00,12:00-13:00"; empty, the default: always.',
+        help='Hours in which it takes requests, as "18:00-06:00,12:00-13:00"; empty, the default: always.',
     ),
 ]
 ZoneOption = Annotated[
@@ -71,8 +71,8 @@ VerifyOption = Annotated[
     typer.Option(
         "--verify-with",
         metavar="W",
-        help="How it is known what it got. auto, the default: by C-FIND where it answers; commitment: it is "
-        "asked for storage commitment.",
+        help="How it is known what it got. auto, the default: by C-FIND where it responds; commitment: by "
+        "storage commitment.",
     ),
 ]
 
@@ -98,7 +98,7 @@ def add_remote(
     retrieve_with: RetrieveOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a PACS or modality that answers C-FIND, and C-MOVE or C-GET."""
+    """Add a PACS or modality that responds to C-FIND, and C-MOVE or C-GET."""
     from shared.nodes.nodes import RETRIEVE_BY
 
     given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}

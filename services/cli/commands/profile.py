@@ -55,7 +55,7 @@ def profile(
             if not event.ok:
                 raise unreachable("remote_unreachable", remote.name, event.outcome, event.detail)
             if measure:
-                notice(f"{remote.name} was asked {event.requests} times. {event.detail}".strip())
+                notice(f"{remote.name} got {event.requests} requests. {event.detail}".strip())
         with database.read() as session:
             known = profile_json(session, remote, settings)
     if as_json:
@@ -87,7 +87,7 @@ def _order(broker: Broker, node: Node, *, measure: bool, forget: bool) -> NodePr
             raise CommandError(
                 CANCELLED, "interrupted", "The measurement goes on without this command, and ends by itself."
             ) from None
-    raise away("The query worker did not answer in time. Look at its log.")
+    raise away("The query worker did not respond in time. Look at its log.")
 
 
 def _print(known: ProfileResult) -> None:

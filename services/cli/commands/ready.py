@@ -1,4 +1,4 @@
-"""`doseqr ready`: wait until all services answer."""
+"""`doseqr ready`: wait until all services respond."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ready(
     service: Annotated[list[Service] | None, typer.Option(help="Only this service; repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Wait until every service answers; exit code 4, and the names of those that do not, otherwise."""
+    """Wait until every service responds; exit code 4, and the names of those that do not, otherwise."""
     from shared.logs import configure
     from shared.settings import load
 
@@ -98,7 +98,7 @@ def quiet_store(settings: Settings) -> list[str]:
     try:
         open_echo_association(peer, timeouts_of(settings)).release()
     except PeerError as error:
-        # Where only some may send, and the store itself is none of them, a rejection is its answer.
+        # Where only some may send, and the store itself is none of them, a rejection is its response.
         admitted = settings.store_calling_ae_titles
         if error.outcome is Outcome.REJECTED and admitted and peer.calling_ae_title not in admitted:
             return []

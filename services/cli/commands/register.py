@@ -34,7 +34,7 @@ def register(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM files, or folders of them.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make the objects in these files known, so that no query asks for them again; nothing is copied."""
+    """Make the objects in these files known, so that no query requests them again; nothing is copied."""
     from services.cli.client.dicom_files import FileTally, object_references
     from services.cli.client.events import listening
 
@@ -113,4 +113,4 @@ def _await_registered(
                 tally.registered += event.objects
                 return
         require_workers(broker, ["store"])
-    raise away("The store service did not answer in time; its log tells why.")
+    raise away("The store service did not respond in time; its log has the reason.")

@@ -34,7 +34,7 @@ def add(
     role: Annotated[RoleOption, typer.Option(help="viewer looks, importer queries, admin manages.")],
     password_stdin: StdinOption = False,
 ) -> None:
-    """Add a user; the password is asked for."""
+    """Add a user; the password is read from the terminal."""
     from shared.users.accounts import create_user
 
     settings = settings_of_command()

@@ -65,7 +65,7 @@ def _show(system: System) -> int:
         for status in statuses:
             line(f"Node      {status.node}: {status.outcome}")
         if not all(status.ok for status in statuses):
-            raise CommandError(FAILED, "failed", "Not every node of the demo answers.")
+            raise CommandError(FAILED, "failed", "Not every node of the demo responds.")
         outcome = query_and_wait(database, broker, order)
     with database.read() as session:
         report = verify(session, outcome, settings.objects_dir)
@@ -74,7 +74,7 @@ def _show(system: System) -> int:
     for problem in report.problems:
         notice(f"WRONG     {problem}")
     if outcome.exit_code or report.problems:
-        raise CommandError(outcome.exit_code or FAILED, "failed", "The demo did not get what it asked for.")
+        raise CommandError(outcome.exit_code or FAILED, "failed", "The demo did not get what it requested.")
     line(f"Demo ok; the files are in {settings.objects_dir.absolute()}")
     return 0
 
@@ -161,7 +161,7 @@ def _verify_retrieve(session: Session, retrieve_id: str, objects_dir: Path, repo
     retrieve = retrieve_json(session, retrieve_id)
     counts = retrieve["counts"]
     report.lines.append(
-        f"Retrieve  {retrieve['status']}: {counts['asked']} objects asked, {counts['arrived']} arrived"
+        f"Retrieve  {retrieve['status']}: {counts['asked']} objects requested, {counts['arrived']} arrived"
     )
     if retrieve["status"] != "completed" or not counts["asked"]:
         report.problems.append(f"retrieve: {retrieve['status']} {retrieve['failure']} {retrieve['detail']}")

@@ -65,7 +65,7 @@ def _await_login(url: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while not can_open(url):
         if time.monotonic() > deadline:
-            raise NodeError(f"RabbitMQ in the container did not answer within {START_TIMEOUT_S:.0f} s")
+            raise NodeError(f"RabbitMQ in the container did not respond within {START_TIMEOUT_S:.0f} s")
         time.sleep(POLL_INTERVAL_S)
 
 

@@ -202,7 +202,7 @@ class PrivateNode:
             if process.poll() is not None:
                 raise NodeError(f"{name} ended while it started: {self._last_output()}")
             if time.monotonic() > deadline:
-                raise NodeError(f"{name} did not answer within {START_TIMEOUT_S:.0f} s")
+                raise NodeError(f"{name} did not respond within {START_TIMEOUT_S:.0f} s")
             time.sleep(POLL_INTERVAL_S)
 
     def _last_output(self) -> str:

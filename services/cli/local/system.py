@@ -104,7 +104,7 @@ def _await_services(system: System) -> None:
         raise CommandError(
             FAILED,
             "failed",
-            f"The services did not begin to answer: {'; '.join(missing)}. From {system.services_log}:\n"
+            f"The services did not begin to respond: {'; '.join(missing)}. From {system.services_log}:\n"
             f"{last_lines(system.services_log)}",
         )
 

@@ -87,6 +87,6 @@ def progress_text(job: Job, pace: str = "") -> str:
             f"{job.studies_found} found, {job.studies_examined} examined, {job.studies_kept} kept"
         )
     else:
-        counts = f"objects {job.asked} asked, {job.arrived} arrived" + (f", {pace}" if pace else "")
+        counts = f"objects {job.asked} requested, {job.arrived} arrived" + (f", {pace}" if pace else "")
     note = f" ({job.waits_for})" if job.note else ""
     return visible(f"{kind_of(job)} {job.id}: {job.status}; {counts}{note}")

@@ -48,7 +48,7 @@ def _retrieve(read: RetrieveJson) -> None:
     _trouble(read)
     bound = "at least " if counts["uncounted_series"] else ""
     line(
-        f"  objects   {bound}{counts['asked']} asked, {counts['arrived']} arrived, "
+        f"  objects   {bound}{counts['asked']} requested, {counts['arrived']} arrived, "
         f"{counts['failed']} failed, {counts['missing']} missing"
     )
     if read["verification"]:
@@ -87,14 +87,15 @@ def print_why(explanation: Explanation) -> None:
     if explanation["answered"]:
         returned = {key: value for key, value in explanation["answered"].items() if value is not None}
         line(
-            "  the PACS says: " + ", ".join(f"{key} {_value_text(value)}" for key, value in returned.items())
+            "  the PACS returned: "
+            + ", ".join(f"{key} {_value_text(value)}" for key, value in returned.items())
         )
     for series in explanation["series"]:
         line(f"  {series['modality'] or '?':<4} series {series['series_instance_uid']}: {_decision(series)}")
         for decided in series["objects"]:
             line(f"       object {decided['sop_instance_uid']}: {_decision(decided)}")
     for find in explanation["finds"]:
-        status = "no final answer" if find["status_code"] is None else f"0x{find['status_code']:04X}"
+        status = "no final response" if find["status_code"] is None else f"0x{find['status_code']:04X}"
         line(f"  C-FIND {find['level']}: {find['matches']} answers, {status} at {find['asked_at']}")
     for arrival in explanation["arrivals"]:
         what = arrival["sop_instance_uid"] or f"series {arrival['series_instance_uid']}"

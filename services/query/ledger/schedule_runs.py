@@ -17,7 +17,7 @@ from shared.schedules.ledger import Site, job_id_of, set_completeness
 from shared.schedules.recurrence import parse_recurrence, previous_due
 from shared.schedules.watermark import conclude, plan_json, plan_run, read_completeness, read_plan
 
-#: States of a slice that a PACS answered in full, or that others replaced.
+#: States of a slice that a PACS returned in full, or that others replaced.
 _COMPLETE = ("done", "cut")
 
 #: From the best to the worst.

@@ -73,7 +73,7 @@ class StudyTask:
         self._learn_list(len(named), len(uids), others=len(result.matches) > len(named))
         left = [uid for uid in uids if uid not in named]
         if left:
-            return self._split(left, result.matches, "left out of the answer to a list")
+            return self._split(left, result.matches, "left out of the result of a list")
         return self._complete(result.matches)
 
     def _learn_list(self, named: int, requested: int, *, others: bool) -> None:

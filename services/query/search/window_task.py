@@ -194,9 +194,9 @@ class WindowTask:
         if self._names_no_study():
             return self._unproven()
         if not self._slice.again:
-            pieces, detail = [self._slice.window], "nothing; asked again after the others"
+            pieces, detail = [self._slice.window], "nothing; searched again after the others"
         else:
-            detail = "nothing in a window wider than any that answered"
+            detail = "nothing in a window wider than any that had a match"
         return self._split(pieces, result, WindowSlice(again=True), detail)
 
     def _believes_empty(self) -> bool:
@@ -257,7 +257,7 @@ class WindowTask:
         if self._learner.profile.cap is None and not ignored:
             return self._complete(result)
         if len(window.codes()) > 1:
-            return self._split(single_codes(window), result, WindowSlice(), "asked for each code alone")
+            return self._split(single_codes(window), result, WindowSlice(), "searched for each code alone")
         return self._last_resort(result)
 
     def _holds_all(self, result: FindResult[StudyMatch]) -> bool:
@@ -295,7 +295,7 @@ class WindowTask:
     def _incomplete(self, cap: int, result: FindResult[StudyMatch]) -> Result:
         error = PeerError(
             Outcome.CAPPED,
-            f"{cap} answers came, and no more for a wider window: the PACS may stop there, and this window"
+            f"{cap} matches came, and no more for a wider window: the PACS may stop there, and this window"
             " cannot be cut further",
             permanent=True,
         )

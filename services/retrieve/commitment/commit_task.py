@@ -37,7 +37,7 @@ from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask
 
 NOT_NAMED = "its report does not name them"
-NO_SOP_CLASS = "the PACS does not tell their SOP classes, without which none can be asked for"
+NO_SOP_CLASS = "the PACS does not return their SOP classes, without which none can be requested"
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class CommitmentScu:
                 ledger.end(session, [transaction_uid], ledger.REFUSED, self._clock(), detail=str(error))
             log.warning("storage commitment not taken", **names, error=error.code)
             raise
-        log.info("storage commitment asked", **names, objects=len(references))
+        log.info("storage commitment requested", **names, objects=len(references))
 
     def _in_place(self, context: RetrieveContext) -> float:
         before = self._clock() - timedelta(seconds=IN_PLACE_S)

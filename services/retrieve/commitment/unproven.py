@@ -47,10 +47,10 @@ def unproven_note(session: Session, context: RetrieveContext) -> str:
     ]
     if not unproven:
         return ""
-    source = "its answers to C-STORE tell" if context.fetch else "the PACS says"
+    source = "its responses to C-STORE show" if context.fetch else "the PACS reports"
     return (
-        f"{context.store.ae_title} was asked for storage commitment, but that these arrived is not verified, "
-        f"only what {source}: {'; '.join(unproven)}."
+        f"{context.store.ae_title} got a request for storage commitment, but that these arrived is not "
+        f"verified, only what {source}: {'; '.join(unproven)}."
     )
 
 
@@ -58,5 +58,5 @@ def reported_only(context: RetrieveContext) -> str:
     """Return the sentence for a retrieve of which the PACS reports arrivals without saying which."""
     return (
         f"The PACS reports objects as sent to {context.store.ae_title}, which neither sends receipts nor "
-        "answers C-FIND; which of them arrived is not known."
+        "responds to C-FIND; which of them arrived is not known."
     )

@@ -84,7 +84,7 @@ def response_outcome(
         return ResponseOutcome(Action.DONE, "arrived", Reason.NOT_ARRIVED, "")
     if response.succeeded:
         return _after_success(response, spoilt=several and not arrived)
-    error = response.error or PeerError(Outcome.ABORTED, "no final answer")
+    error = response.error or PeerError(Outcome.ABORTED, "no final response")
     action = _after_failure(response, error, arrived, simplest=simplest, several=several)
     if spent and several and action in (Action.TRY_LATER, Action.REQUEST_REST):
         action = Action.CUT

@@ -222,4 +222,4 @@ def destination_unknown(context: RetrieveContext) -> str:
         Reason.MOVE_DESTINATION_UNKNOWN, ae_title=AeTitle(store.ae_title), host=store.host, port=store.port
     )
     pacs = f"The PACS is {remote.ae_title} at {remote.host}, port {remote.port}"
-    return f"{advice} {pacs}; it answered with status 0x{DESTINATION_UNKNOWN:04X}."
+    return f"{advice} {pacs}; it responded with status 0x{DESTINATION_UNKNOWN:04X}."

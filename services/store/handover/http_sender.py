@@ -46,7 +46,7 @@ class HttpSender:
             headers["Authorization"] = self._authorization
         status = self._post(body, headers)
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise HandoverError("http_status", f"The importer answered with HTTP status {status}.")
+            raise HandoverError("http_status", f"The importer responded with HTTP status {status}.")
 
     def _post(self, body: bytes, headers: dict[str, str]) -> int:
         connection = self._connection()
@@ -60,7 +60,7 @@ class HttpSender:
             return connection.getresponse().status
         except (OSError, http.client.HTTPException, ValueError) as error:
             if over.is_set() or isinstance(error, TimeoutError):
-                sentence = f"The importer did not answer within {self._timeout_s:g} s."
+                sentence = f"The importer did not respond within {self._timeout_s:g} s."
                 raise HandoverError("timed_out", sentence) from error
             sentence = f"The importer cannot be reached ({type(error).__name__})."
             raise HandoverError("not_reached", sentence) from error

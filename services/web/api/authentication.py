@@ -25,9 +25,9 @@ log = structlog.get_logger(__name__)
 KEY = "doseqr_failed_tokens"
 REALM = 'Bearer realm="DoseQR"'
 
-#: Requests without a valid token from one address in one window before they are answered with 429. A valid
+#: Requests without a valid token from one address in one window before they are rejected with 429. A valid
 #: token is never held up by others behind the same proxy: guessing 256 bits is out of reach, and what this
-#: bounds is what a misled program costs in log lines and answers.
+#: bounds is what a misled program costs in log lines and responses.
 MAX_FAILURES = 30
 WINDOW_S = 60.0
 #: Addresses that are remembered; the oldest is forgotten first.

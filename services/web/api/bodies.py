@@ -1,4 +1,4 @@
-"""Bodies of requests: the commands and nodes themselves, without what the address and the token say.
+"""Bodies of requests: the commands and nodes themselves, without what the address and the token hold.
 
 So a field has one definition, in the contract; a new one is in the API by itself.
 """

@@ -86,7 +86,7 @@ def taken(command: str, job_id: str, done: Callable[[Job | None], bool]) -> Job 
 
 
 def refuse_rejected(command: str) -> None:
-    """Raise what a worker said of a command that it refused.
+    """Raise what a worker reported of a command that it refused.
 
     Raises:
         ProblemError: 422 with the field, or 409 where it is the job itself that does not allow it.
@@ -107,7 +107,7 @@ def read_job(job_id: str) -> Job | None:
 
 
 def reference(job_id: str, kind: str, job: Job | None) -> dict[str, object]:
-    """Return the few words about a job that a command is answered with."""
+    """Return the short form of a job that a command is confirmed with."""
     if job is None:
         return {"id": job_id, "kind": kind, "status": "queued"}
     return {"id": job.id, "kind": kind_of(job), "status": job.status}

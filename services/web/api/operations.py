@@ -95,7 +95,7 @@ def register(blueprint: Blueprint, operation: Operation) -> None:
         endpoint=operation.name,
         view_func=_view_of(operation),
         methods=[operation.method],
-        # OPTIONS would answer whoever asks.
+        # OPTIONS would respond to anybody.
         provide_automatic_options=False,
     )
 

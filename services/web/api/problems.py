@@ -26,7 +26,7 @@ MEDIA_TYPE = "application/problem+json"
 #: Seconds after which a client may try again when broker, database or workers are away.
 RETRY_AFTER_S = 10
 
-#: What to do, where the error itself does not say it.
+#: What to do, where the error itself does not name it.
 _ADVICE: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "Correct the request; see /api/v1/openapi.json.",
     HTTPStatus.UNAUTHORIZED: "Send a valid token: Authorization: Bearer doseqr_… (doseqr tokens add).",
@@ -37,9 +37,9 @@ _ADVICE: Mapping[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send less at once; a body may have 1 MiB.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Send JSON with Content-Type: application/json.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Correct the field and send the request again.",
-    HTTPStatus.TOO_MANY_REQUESTS: "Wait as long as the header Retry-After says.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Wait for the time in the header Retry-After.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Try again; if it stays, the log of the web service has the place.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Try again as soon as the header Retry-After says.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Try again after the time in the header Retry-After.",
     HTTPStatus.GATEWAY_TIMEOUT: "Try again later.",
 }
 
@@ -116,7 +116,7 @@ def init_problems(app: Flask) -> None:
 
 
 def as_problem(error: Exception) -> ProblemError:
-    """Return one of our errors as what an operation answers."""
+    """Return one of our errors as the response of an operation."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, InvalidInputError):

@@ -115,11 +115,11 @@ class NodeForm(Form):
     )
     requests_per_minute = StringField(
         "Requests a minute",
-        description=f"C-FINDs and C-MOVEs, 1 to {REQUESTS_PER_MINUTE_MOST}; empty: as many as it answers.",
+        description=f"C-FINDs and C-MOVEs, 1 to {REQUESTS_PER_MINUTE_MOST}; empty: as many as it takes.",
         render_kw={"inputmode": "numeric"},
     )
     hours = StringField(
-        "Hours in which it may be asked",
+        "Hours in which it takes requests",
         description="For example 18:00-06:00, 12:00-13:00; empty: always.",
         render_kw={"maxlength": HOURS_MAX_LENGTH, "autocomplete": "off"},
     )

@@ -36,7 +36,7 @@ class ServiceWorkers:
         if self.broker_away:
             return [
                 Complaint(
-                    f"The message broker ({broker}) cannot be reached. Nothing can be asked for until it is"
+                    f"The message broker ({broker}) cannot be reached. Nothing can be ordered until it is"
                     " back: start RabbitMQ, or check DOSEQR_AMQP_URL.",
                     "",
                 )

@@ -29,7 +29,7 @@ PAGES: dict[int, tuple[str, str, str]] = {
     HTTPStatus.FORBIDDEN: (
         "Not allowed",
         "Your role does not include this page.",
-        "If you need it, ask an administrator of DoseQR for another role.",
+        "If you need it, an administrator of DoseQR can give you another role.",
     ),
     HTTPStatus.NOT_FOUND: (
         "Not found",

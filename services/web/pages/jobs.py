@@ -48,7 +48,7 @@ REPORTS_SHOWN = 100
 
 @blueprint.get("")
 def listing() -> ResponseReturnValue:
-    """List jobs as the address says: which, in which order, from where on."""
+    """List jobs as the address has it: which, in which order, from where on."""
     with components().database.read() as session:
         return render_template("jobs/list.html", **choices(session), **_listed(session))
 

@@ -131,7 +131,7 @@ def change(node_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:node_id>/remove")
 @requires(*ADMINS)
 def confirm_removal(node_id: int) -> ResponseReturnValue:
-    """Ask for confirmation before a node is removed."""
+    """Request confirmation before a node is removed."""
     with components().database.read() as session:
         node = _node(session, node_id)
     return render_template("nodes/remove.html", node=node, own=is_own_store(node, components().settings))

@@ -144,7 +144,7 @@ def _is_young() -> bool:
 
 
 def _guard() -> ResponseReturnValue | None:
-    # The API asks for a token itself; a session counts for nothing there.
+    # The API requires a token itself; a session counts for nothing there.
     if request.endpoint is None or request.endpoint in _PUBLIC or request.blueprint == "api":
         return None
     if not current_user.is_authenticated:

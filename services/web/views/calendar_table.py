@@ -15,7 +15,7 @@ from shared.reading.rate_text import duration
 #: Sign of each state, its name, and what it means.
 STATES: Mapping[str, tuple[str, str, str]] = {
     DayState.COMPLETE: ("✓", "complete", "every study of the day was found and decided"),
-    DayState.EMPTY: ("0", "nothing there", "the PACS was asked and has no study of the type"),
+    DayState.EMPTY: ("0", "nothing there", "the PACS was searched and has no study of the type"),
     DayState.THIN: ("▽", "complete but thin", "fewer than half of the studies of its weekday's median"),
     DayState.HOLES: ("!", "holes", "a window or a study is missing, or a filter left studies out"),
     DayState.NOT_REQUESTED: ("?", "not asked", "no query covers the day"),

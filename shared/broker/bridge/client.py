@@ -25,7 +25,7 @@ RESPONSE_TIMEOUT_S = 30.0
 #: Pauses between attempts to subscribe again.
 RECONNECT = Backoff(0.2, 5.0)
 
-_DEAD_LETTERS_ELSEWHERE = "memory:// keeps dead letters in the serving process; ask its web service"
+_DEAD_LETTERS_ELSEWHERE = "memory:// keeps dead letters in the serving process; its web service shows them"
 
 
 class BridgeClient:
@@ -249,7 +249,7 @@ def exchange(line: Line, request: JsonObject) -> JsonObject:
     try:
         response = line.receive()
     except (OSError, InvalidInputError) as error:
-        raise BrokerAwayError("the serving process does not answer as it should") from error
+        raise BrokerAwayError("the serving process does not respond as it should") from error
     if response is None:
         raise BrokerAwayError("the serving process went away")
     return response

@@ -102,7 +102,7 @@ def _tls_context(files: TlsFiles) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         what = "DOSEQR_AMQP_TLS_CERT or DOSEQR_AMQP_TLS_KEY"
         if files.certificate:
-            # An encrypted key must not ask for its password on the terminal of whoever started us.
+            # An encrypted key must not prompt for its password on the terminal of whoever started us.
             context.load_cert_chain(files.certificate, files.key or None, password="")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__

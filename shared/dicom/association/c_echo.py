@@ -36,7 +36,7 @@ class EchoAssociation(NativeAssociation):
             message = self._message(self._timeouts.response_s, lambda: NO_DEADLINE)
         except TimeoutError:
             self.abort()
-            raise PeerError(Outcome.TIMED_OUT, f"no answer for {self._timeouts.response_s:g} s") from None
+            raise PeerError(Outcome.TIMED_OUT, f"no response for {self._timeouts.response_s:g} s") from None
         except ProtocolError as error:
             self.abort()
             raise PeerError(Outcome.ABORTED, str(error)) from error

@@ -94,7 +94,7 @@ class FindAssociation(OperationAssociation):
                 result.error = InterruptedWorkError(cancellation.reason)
         elif result.broken:
             responses = len(result.matches) + result.broken
-            detail = f"{result.broken} of {responses} answers could not be read: {result.problem}"
+            detail = f"{result.broken} of {responses} matches could not be read: {result.problem}"
             result.error = PeerError(Outcome.BAD_RESPONSE, detail)
 
     def _read(self, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> None:

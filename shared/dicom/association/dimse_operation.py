@@ -79,7 +79,7 @@ class OperationAssociation(NativeAssociation):
 
     def _timed_out(self, took_s: float, responses: int) -> PeerError:
         if self._deadline is None or not self._deadline.is_over:
-            return PeerError(Outcome.TIMED_OUT, f"no answer for {self._timeouts.response_s:g} s")
+            return PeerError(Outcome.TIMED_OUT, f"no response for {self._timeouts.response_s:g} s")
         detail = f"no final response after {took_s:.0f} s, with {responses} pending responses"
         return PeerError(Outcome.TIMED_OUT, f"{detail}; the request was ended here")
 
@@ -99,7 +99,7 @@ class OperationAssociation(NativeAssociation):
         message = self._message(self._timeouts.response_s, self._check_cancelled)
         status_code = number_of(message.command, STATUS)
         if number_of(message.command, COMMAND_FIELD) != self.response_field or status_code is None:
-            raise ProtocolError("a message that is no answer to the request")
+            raise ProtocolError("a message that is no response to the request")
         return Response(status_code, message)
 
     def _check_cancelled(self) -> float:

@@ -103,7 +103,7 @@ def no_tls_files(peer: Peer, error: OSError) -> PeerError:
 
 def timed_out(peer: Peer, timeouts: Timeouts) -> PeerError:
     """Return the error for an A-ASSOCIATE-RQ without a response in time."""
-    detail = f"{peer.host}:{peer.port} did not answer the association request in {timeouts.connect_s:g} s"
+    detail = f"{peer.host}:{peer.port} did not respond to the association request in {timeouts.connect_s:g} s"
     return PeerError(Outcome.TIMED_OUT, detail, associating=True)
 
 
@@ -127,7 +127,7 @@ _CONTEXT_REFUSALS = {
 
 def not_offered(peer: Peer, abstract_syntax: str, result: int | None = None) -> PeerError:
     """Return the error for a presentation context that was not accepted, with its result if it has one."""
-    reason = "it does not say why"
+    reason = "without a reason"
     if result is not None:
         reason = f"{_CONTEXT_REFUSALS.get(result, 'for an unknown reason')}; result {result}"
     if result == TRANSFER_SYNTAXES_NOT_SUPPORTED:

@@ -130,7 +130,7 @@ class NativeAssociation(Association):
                 self._send(RELEASE_RP)
         if kind in (A_RELEASE_RQ, A_ABORT):
             how = "A-RELEASE-RQ" if kind == A_RELEASE_RQ else abort_reason(body)
-            raise AbortedError(f"the peer ended the association before its final answer ({how})")
+            raise AbortedError(f"the peer ended the association before its final response ({how})")
         raise ProtocolError(f"a PDU of type {kind:02X}H where none may come")
 
     def _p_data(self, payload: bytes, *, is_command: bool) -> bytes:

@@ -115,8 +115,8 @@ class PynetdicomAssociation(Association):
             if self.responses.operation_is_over:
                 return PeerError(Outcome.TIMED_OUT, "no final response in time; the request was ended here")
             seconds = self.assoc.dimse_timeout
-            return PeerError(Outcome.TIMED_OUT, f"no answer for {seconds:g} s")
-        return PeerError(Outcome.ABORTED, "the peer ended the association before its final answer")
+            return PeerError(Outcome.TIMED_OUT, f"no response for {seconds:g} s")
+        return PeerError(Outcome.ABORTED, "the peer ended the association before its final response")
 
 
 def open_pynetdicom_association(

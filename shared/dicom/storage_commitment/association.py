@@ -76,7 +76,7 @@ class CommitmentAssociation(NativeAssociation):
         except TimeoutError:
             self.abort()
             seconds = self._timeouts.response_s
-            raise PeerError(Outcome.TIMED_OUT, f"no answer for {seconds:g} s") from None
+            raise PeerError(Outcome.TIMED_OUT, f"no response for {seconds:g} s") from None
         except ProtocolError as error:
             self.abort()
             raise PeerError(Outcome.ABORTED, str(error)) from error
@@ -130,7 +130,7 @@ class CommitmentAssociation(NativeAssociation):
                 or not responses
                 or status_code is None
             ):
-                raise ProtocolError("a message that is no answer to an N-ACTION")
+                raise ProtocolError("a message that is no response to an N-ACTION")
             return status_code
         raise TimeoutError
 

@@ -157,7 +157,7 @@ def _is_of_type(study_type: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def _known_sources(session: Session, study_instance_uids: Sequence[str]) -> dict[str, Source]:
-    """Return where the dose is of studies of which only what is stored already says it."""
+    """Return where the dose is of studies of which only what is stored already shows it."""
     found: dict[str, Source] = {}
     for uids in batches(study_instance_uids):
         rows = session.execute(

@@ -69,7 +69,7 @@ def _lost_series() -> ColumnElement[bool]:
 
 
 def best_decisions(*which: ColumnElement[bool]) -> Subquery:
-    """Return the decision of each study that says most, of all queries; `rank` 1 is the best.
+    """Return the most informative decision of each study, of all queries; `rank` 1 is the best.
 
     Settled comes before not settled, a requested type before none, what the study holds before that it is
     known already, then the latest.

@@ -125,7 +125,7 @@ def test_orthanc_that_does_not_know_us_leaves_objects_reported(retrieves, script
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
-    assert "ARCHIVE was asked for storage commitment" in retrieve["detail"]
+    assert "ARCHIVE got a request for storage commitment" in retrieve["detail"]
     assert {row.state for row in transactions(retrieves)} <= {"refused", "unanswered"}
 
 

@@ -236,7 +236,7 @@ def test_a_classic_line_without_json_describes_both_jobs(doseqr: Doseqr) -> None
     assert result.code == 0
     heads = [line.split()[0] for line in result.out.splitlines() if not line.startswith(" ")]
     assert heads == ["Query", "Retrieve"]
-    assert "2 asked, 2 arrived" in result.out
+    assert "2 requested, 2 arrived" in result.out
 
 
 def test_dup_requests_again_what_is_in_the_database(city: City, doseqr: Doseqr) -> None:

@@ -21,7 +21,7 @@ def not_now(*, hours: float = 0.0, whole_node: bool = False):
 
     def act(_claim, _cancellation):
         until = utc_now() + timedelta(hours=hours, seconds=2)
-        raise NotNowError(until, "pacs may be asked from 18:00", whole_node=whole_node)
+        raise NotNowError(until, "pacs takes requests from 18:00", whole_node=whole_node)
 
     return act
 
@@ -37,7 +37,7 @@ def test_waiting_is_no_failure_and_the_job_shows_what_for(bench):
     assert (waiting.state, waiting.failures, waiting.error, waiting.starts) == ("pending", 0, "", 0)
     assert waiting.due_at > utc_now()
     assert other.due_at < utc_now()
-    assert bench.job().note == "pacs may be asked from 18:00"
+    assert bench.job().note == "pacs takes requests from 18:00"
     assert bench.work.given_up == []
 
 

@@ -315,7 +315,7 @@ def test_outside_its_hours_a_node_gets_no_request(database, make_budget, clock):
     budget.take_request(node_id, None, begun=False)
     # Then
     assert notes.value.until == NOON.replace(hour=16)
-    assert notes.value.note == "pacs may be asked from 18:00"
+    assert notes.value.note == "pacs takes requests from 18:00"
     assert notes.value.whole_node
 
 

@@ -112,8 +112,8 @@ def test_a_query_waits_for_the_hours_of_the_node_and_goes_on_when_they_change(
     ready(system, pacs, 2, hours=hours, time_zone="UTC")
     # When
     job_id = system.query(CT)
-    wait_until(lambda: note(system, job_id) == f"pacs may be asked from {later:%H}:00")
-    wait_until(lambda: any("may be asked from" in event.note for event in system.published(Progress)))
+    wait_until(lambda: note(system, job_id) == f"pacs takes requests from {later:%H}:00")
+    wait_until(lambda: any("takes requests from" in event.note for event in system.published(Progress)))
     finds_before = len(pacs.witness.requests)
     limit(system, hours="")
     system.wait_for_end(job_id)

@@ -44,7 +44,7 @@ def node(retrieves: Retrieves) -> Iterator[CommittingStore]:
 
 @pytest.fixture
 def connect(retrieves: Retrieves, scripted_pacs, node: CommittingStore, kept_study) -> Connect:
-    """Connect a PACS with one study to the node, which is asked for storage commitment."""
+    """Connect a PACS with one study to the node, which gets requests for storage commitment."""
 
     def connected(*, timeout_s: float = 1.0, fetch: bool = False, own_store: bool = False, **faults):
         retrieves.system.settings = retrieves.system.settings.model_copy(
@@ -231,7 +231,7 @@ def test_a_node_that_never_reports_leaves_the_counts_of_the_pacs_and_is_named(
     # Then
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", 7)
     assert retrieve["verification"] == "reported"
-    assert "STORE was asked for storage commitment" in retrieve["detail"]
+    assert "STORE got a request for storage commitment" in retrieve["detail"]
     assert "7 objects (it did not report within 0.6 s)" in retrieve["detail"]
     assert [transaction.state for transaction in transactions(retrieves)] == ["unanswered"]
     assert {row.reason for row in retrieves.objects(retrieve["id"]).values()} == {"not_confirmed"}
@@ -375,7 +375,7 @@ def test_objects_of_unknown_class_cannot_be_requested(
     retrieve = retrieves.run()
     # Then
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "reported")
-    assert "1 object (the PACS does not tell their SOP classes" in retrieve["detail"]
+    assert "1 object (the PACS does not return their SOP classes" in retrieve["detail"]
     assert set(node.requests[0].references) == objects(kept_study) - {classless}
 
 

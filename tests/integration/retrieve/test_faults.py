@@ -1,4 +1,4 @@
-"""A retrieve from a PACS that does not behave: what arrived counts, not what the PACS says."""
+"""A retrieve from a PACS that does not behave: what arrived counts, not what the PACS reports."""
 
 from __future__ import annotations
 

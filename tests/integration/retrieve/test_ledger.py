@@ -93,7 +93,7 @@ def test_a_retrieve_of_which_nothing_arrived_has_failed_with_its_reason(database
     ending = drained(database, work)
     # Then
     assert (ending.status, ending.failure) == ("failed", "nothing_arrived")
-    assert "It was asked for and did not arrive." in ending.detail
+    assert "It was requested and did not arrive." in ending.detail
     assert "status 0x0000" in ending.detail
 
 
@@ -178,7 +178,7 @@ def test_a_pacs_that_is_silent_to_everything_ends_the_retrieve(database, work):
     # Given
     expect(database, an_expected("1", "1.1", "1.1.1", state="expected"))
     # When
-    result, _ = give_up(database, work, PeerError(Outcome.TIMED_OUT, "no answer for 60 s"))
+    result, _ = give_up(database, work, PeerError(Outcome.TIMED_OUT, "no response for 60 s"))
     # Then
     assert (result.end_job.status, result.end_job.failure) == ("failed", "timed_out")
 
@@ -188,7 +188,7 @@ def test_a_silent_series_is_given_up_alone_where_others_arrive(database, work):
     arrived = an_expected("1", "1.2", "1.2.1", arrived_at=NOW - timedelta(seconds=1))
     expect(database, arrived, an_expected("1", "1.1", "1.1.1", state="expected"))
     # When
-    result, tasks = give_up(database, work, PeerError(Outcome.TIMED_OUT, "no answer for 60 s"))
+    result, tasks = give_up(database, work, PeerError(Outcome.TIMED_OUT, "no response for 60 s"))
     # Then
     assert result.end_job is None
     [task] = tasks

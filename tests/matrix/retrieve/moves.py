@@ -159,7 +159,7 @@ SUCCESSES = [
         always(move_later_s=0.15, store_pause_s=0.15), at_most=9),
 ]
 
-#: Objects that do not come though the PACS says that all is well.
+#: Objects that do not come though the PACS reports that all is well.
 LOSSES = [
     Row("success with one failed, and then it is sent",
         with_places((1,), "fail", move_status=0, fail_times=1), requests="S I1"),
@@ -339,7 +339,7 @@ STORES = [
     Row("the store cannot understand an object, each time", always(), store="plain",
         store_refuses={2: 0xC000}, store_refuses_always=True,
         status="incomplete", lost=(2,), lost_as=NO_RESOURCES),
-    Row("the store refuses an object and the PACS says success", always(move_status=0), store="plain",
+    Row("the store refuses an object and the PACS reports success", always(move_status=0), store="plain",
         store_refuses={2: 0xA900}, store_refuses_always=True,
         status="incomplete", lost=(2,), lost_as=REFUSED),
 ]
@@ -369,7 +369,7 @@ PAIRS = [
         with_places((0,), "fail", fail_times=1, move_uid_lists="refused"), kept="list", at_most=6),
     Row("an association for each object, and the store refuses one once",
         always(association_per_object=True), store="plain", store_refuses={1: 0xA700}, requests="S I1"),
-    Row("no counters, no list, and the PACS says success of what the store has refused",
+    Row("no counters, no list, and the PACS reports success of what the store has refused",
         always(move_status=0, move_failed_list=False), store="archive",
         store_refuses={4: 0xA700}, requests="S I1"),
 ]

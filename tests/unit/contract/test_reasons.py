@@ -36,7 +36,7 @@ def test_blanks_are_filled_and_not_read_again():
 
 
 def test_blanks_left_open_do_not_fail():
-    assert sentence(Reason.TIMED_OUT) == "The node did not answer in time."
+    assert sentence(Reason.TIMED_OUT) == "The node did not respond in time."
     assert all("…" not in sentence(reason) and "{" not in sentence(reason) for reason in Reason)
 
 

@@ -97,7 +97,7 @@ def test_a_type_that_was_not_requested_before_is_reported_as_unknown():
     assert (partly.unknown_types, wholly.unknown_types) == (("MG",), ("MG",))
     assert "Of MG nothing is known yet" in sentence(partly)
     assert wholly.studies is None
-    assert "MG was not asked for before" in sentence(wholly)
+    assert "MG was not requested before" in sentence(wholly)
 
 
 def test_a_limit_of_requests_a_minute_sets_the_time():
@@ -198,7 +198,7 @@ def test_hours_in_which_the_node_takes_requests_are_named():
     # When
     text = sentence(Estimate(1, 1, hours="18:00-06:00,12:00-13:00", time_zone="Europe/Berlin"))
     # Then
-    assert text.endswith("The node may be asked only at 18:00-06:00, 12:00-13:00 (Europe/Berlin).")
+    assert text.endswith("The node takes requests only at 18:00-06:00, 12:00-13:00 (Europe/Berlin).")
 
 
 _PASTS = st.builds(

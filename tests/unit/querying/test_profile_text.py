@@ -56,7 +56,7 @@ def test_what_is_known_is_described() -> None:
         "series_list": "up to 50",
         "image_list": "none",
         "refused_keys": "STUDY.StationName",
-        "cap": "100 answers",
+        "cap": "100 matches",
         "request_ms": "12.5 ms",
         "busiest": "3.5 studies",
     }

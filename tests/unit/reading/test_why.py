@@ -77,7 +77,7 @@ def test_a_study_that_the_pacs_did_not_return_is_shown_as_such(decided_query: Se
     # Then
     assert explanation["decision"] is None
     assert explanation["reason"] == "not_returned"
-    assert "1 of 2 windows are not fully answered" in explanation["sentence"]
+    assert "1 of 2 windows are not fully returned" in explanation["sentence"]
 
 
 def test_a_malformed_uid_is_refused(decided_query: Session) -> None:

@@ -109,7 +109,7 @@ def jobs(
     if not listed:
         notice(f"No such jobs in {database.description}.")
     table(
-        ("id", "kind", "status", "from", "to", "asked by", "at", "counts"),
+        ("id", "kind", "status", "from", "to", "requested by", "at", "counts"),
         [
             (
                 job["id"],

@@ -30,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
         Raises:
             CommandError: always.
         """
-        raise usage(f"{message} (doseqr qr -h tells how)")
+        raise usage(f"{message} (doseqr qr -h shows how)")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     made = _Parser(
         prog="doseqr qr",
         allow_abbrev=False,
-        description="Test both nodes, query, and retrieve what was kept. The exit code says what happened: "
+        description="Test both nodes, query, and retrieve what was kept. The exit code shows what happened: "
         "0 completed, 1 incomplete, 2 wrong usage, 3 a node cannot be reached, 4 broker, database or "
         "workers away, 5 failed, 130 cancelled.",
     )
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--stationname_study_level", action="store_true", help="station names of the study")
     made.add_argument("-toshiba", action="store_true", help="CT without report: first images, captures whole")
     made.add_argument("-dup", action="store_true", help="also what is in the database already")
-    made.add_argument("-emptysr", action="store_true", help="also SR series that answer nothing")
+    made.add_argument("-emptysr", action="store_true", help="also SR series without a match at image level")
     made.add_argument(
         "--background", action="store_true", help="nobody waits for it: others go before, as with a schedule"
     )
@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def criteria_of(given: argparse.Namespace) -> Criteria:
-    """Return the criteria that the flags ask for.
+    """Return the criteria that the flags stand for.
 
     Raises:
         CommandError: flags that do not go together.
@@ -106,10 +106,10 @@ def criteria_of(given: argparse.Namespace) -> Criteria:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Query and retrieve as the flags say; return the exit code.
+    """Query and retrieve as the flags have it; return the exit code.
 
     Raises:
-        CommandError: wrong usage, a node that does not answer, or something that is away.
+        CommandError: wrong usage, a node that does not respond, or something that is away.
     """
     made = parser()
     if {"-h", "--help"} & set(arguments):

@@ -43,7 +43,7 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 def query(
-    remote: Annotated[str, typer.Option(metavar="N", help="The remote node to ask: id or name.")],
+    remote: Annotated[str, typer.Option(metavar="N", help="The remote node to query: id or name.")],
     store: Annotated[str, typer.Option(metavar="N", help="The store node to send to: id or name.")],
     ct: Annotated[bool, typer.Option("--ct", help="CT studies.")] = False,
     mg: Annotated[bool, typer.Option("--mg", help="Mammography studies.")] = False,
@@ -85,7 +85,7 @@ def query(
         bool, typer.Option("--include-known", help="Also what is in the database already.")
     ] = False,
     empty_sr: Annotated[
-        bool, typer.Option("--empty-sr", help="Also SR series that answer nothing at image level.")
+        bool, typer.Option("--empty-sr", help="Also SR series without a match at image level.")
     ] = False,
     toshiba: Annotated[
         bool,

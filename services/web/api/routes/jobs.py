@@ -235,7 +235,7 @@ def resume_job(job: str) -> object:
 
 @table.add("POST", "/jobs/{job}/again", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
 def repeat_job(job: str) -> object:
-    """Ask again for what is missing of an ended job.
+    """Request again what is missing of an ended job.
 
     A query goes on under its id; what a retrieve misses is a new retrieve, whose id is returned.
     """

@@ -52,7 +52,7 @@ class NodesQuery(BaseModel):
 
 @with_config(ConfigDict(extra="forbid"))
 class NodeEcho(TypedDict):
-    """How a node answered a C-ECHO."""
+    """How a node responded to a C-ECHO."""
 
     node: str
     kind: str
@@ -116,7 +116,7 @@ def delete_node(node: str) -> None:
     "POST", "/nodes/{node}/echo", scope="import", result=NodeEcho, problems=(HTTPStatus.GATEWAY_TIMEOUT,)
 )
 def echo_node(node: str) -> object:
-    """Test a node with C-ECHO and return how it answered."""
+    """Test a node with C-ECHO and return how it responded."""
     with components().database.read() as session:
         row = _node(session, node)
     live = components().live
@@ -138,7 +138,7 @@ def echo_node(node: str) -> object:
         live.end(stream)
     raise ProblemError(
         HTTPStatus.GATEWAY_TIMEOUT,
-        f"The echo service has not said within {_longest_echo_s():.0f} s how {row.name} answers.",
+        f"The echo service has not reported within {_longest_echo_s():.0f} s how {row.name} responds.",
     )
 
 

@@ -25,7 +25,7 @@ def given_up(doseqr: Doseqr) -> None:
         session.flush()
         session.add(a_retrieve())
         session.add(HandoverBatch(id="b1", state="done", objects=5, attempts=1, **common))
-        failed = {"reason": "http_status", "detail": "The importer answered with HTTP status 500."}
+        failed = {"reason": "http_status", "detail": "The importer responded with HTTP status 500."}
         session.add(
             HandoverBatch(id="b2", state="failed", objects=2, attempts=7, tried_at=NOW, **failed, **common)
         )
@@ -40,7 +40,7 @@ def test_what_was_not_taken_is_listed(doseqr: Doseqr, given_up: None):
     # Then
     assert [(batch["batch"], batch["status"], batch["objects"]) for batch in listed] == [("b2", "failed", 2)]
     assert shown["counts"] == {"taken": 5, "waiting": 0, "failed": 2}
-    assert "5 taken, 0 waiting, 2 given up. The importer answered with HTTP status 500." in read
+    assert "5 taken, 0 waiting, 2 given up. The importer responded with HTTP status 500." in read
 
 
 def test_a_retrieve_is_handed_over_anew(doseqr: Doseqr, services: FakeServices, given_up: None):

@@ -505,10 +505,10 @@ def test_a_retrieve_shows_how_arrival_is_known_and_what_is_not_verified(doseqr: 
     database = Database(doseqr.settings.database)
     with database.write() as session:
         retrieve = session.get_one(Retrieve, "retrieve-1")
-        retrieve.verification, retrieve.detail = "reported", "ARCHIVE was asked for storage commitment."
+        retrieve.verification, retrieve.detail = "reported", "ARCHIVE got a request for storage commitment."
     database.close()
     # When
     result = doseqr("show", "retrieve-1")
     # Then
     assert "known by the PACS's word only" in result.out
-    assert "ARCHIVE was asked for storage commitment." in result.out
+    assert "ARCHIVE got a request for storage commitment." in result.out

@@ -31,7 +31,7 @@ def test_a_profile_is_shown_without_any_service(doseqr: Doseqr) -> None:
     printed, read = doseqr("profile", "pacs"), doseqr("profile", "2", "--json")
     # Then
     assert (printed.code, read.code) == (0, 0)
-    assert "Stops at\t100 answers\t" in printed.out
+    assert "Stops at\t100 matches\t" in printed.out
     assert "Relational queries\tnot measured\t" in printed.out
     fields = {field["name"]: field for field in read.json["fields"]}
     assert (fields["cap"]["value"], fields["cap"]["measured"]) == (100, True)
@@ -71,7 +71,7 @@ def test_measuring_and_forgetting_are_ordered(
     assert isinstance(command, ProfileNode)
     assert (command.node, command.measure, command.forget) == (2, measure, forget)
     assert command.requested_by
-    assert ("was asked 7 times" in result.err) == measure
+    assert ("got 7 requests" in result.err) == measure
 
 
 def test_a_node_that_is_away_ends_with_3(doseqr: Doseqr, services: FakeServices, script: Script) -> None:

@@ -46,7 +46,7 @@ class Importer:
         self.batches.append(batch)
         if self.refusals > 0:
             self.refusals -= 1
-            raise HandoverError("http_status", "The importer answered with HTTP status 503.")
+            raise HandoverError("http_status", "The importer responded with HTTP status 503.")
 
     @property
     def objects(self) -> list[list[str]]:

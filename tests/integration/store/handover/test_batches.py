@@ -155,7 +155,7 @@ def test_a_batch_that_is_never_taken_is_given_up_and_can_be_tried_anew(any_ward,
     ward.ends("r1")
     ward.starts(importer, pauses=(0.0,))
     (failed,) = ward.until(["failed"])
-    assert failed.detail == "The importer answered with HTTP status 503."
+    assert failed.detail == "The importer responded with HTTP status 503."
     # When
     others = requeue_failed(ward.database, "another", ward.time.now)
     again = requeue_failed(ward.database, "r1", ward.time.now)

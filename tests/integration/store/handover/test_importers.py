@@ -226,7 +226,7 @@ def test_a_response_that_drips_is_not_waited_for_for_ever(listener):
     # Given
     listener.drips = True
     # When, Then
-    with pytest.raises(HandoverError, match="did not answer within") as raised:
+    with pytest.raises(HandoverError, match="did not respond within") as raised:
         post(listener.url(), timeout_s=1.0)(a_batch())
     assert raised.value.reason == "timed_out"
 

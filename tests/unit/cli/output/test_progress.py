@@ -32,7 +32,7 @@ def test_a_job_is_described_in_one_line() -> None:
     assert progress_text(query) == (
         "query query-1: running; slices 4 of 9, studies 7 found, 5 examined, 2 kept (pacs is busy)"
     )
-    assert progress_text(retrieve) == "retrieve retrieve-1: running; objects 4 asked, 1 arrived"
+    assert progress_text(retrieve) == "retrieve retrieve-1: running; objects 4 requested, 1 arrived"
 
 
 @pytest.mark.parametrize("query_id", [new_id(), "q" * 64, "q"], ids=["ours", "longest", "shortest"])

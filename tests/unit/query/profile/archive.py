@@ -105,12 +105,12 @@ class Archive:
             result = decide(criteria, self.study(), series, objects, known)
             if isinstance(result, StudyDecision):
                 return result
-            assert result != Needs(), "nothing is asked and nothing decided"
+            assert result != Needs(), "nothing is requested and nothing decided"
             if result.series:
-                assert series is None, "the series level is asked twice"
+                assert series is None, "the series level is requested twice"
                 series, self.series_requested = self._mixed(entry.match() for entry in self.series), True
             for uid in result.images:
-                assert uid not in objects, "a series is asked twice"
+                assert uid not in objects, "a series is requested twice"
                 self.images_requested.append(uid)
                 objects[uid] = self._mixed([] if by_uid[uid].silent else by_uid[uid].objects)
         raise AssertionError("the rules never end")

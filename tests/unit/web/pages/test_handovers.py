@@ -63,7 +63,7 @@ def test_what_was_taken_and_what_was_given_up_stands_on_the_page_and_in_json(ret
 def test_a_waiting_batch_shows_when_it_is_tried_next(retrieved):
     # Given
     retrieved.add(
-        a_batch("b1", "waiting", attempts=1, reason="timed_out", detail="The importer did not answer.")
+        a_batch("b1", "waiting", attempts=1, reason="timed_out", detail="The importer did not respond.")
     )
     # When
     page = retrieved.person("importer").text("/jobs/r1")

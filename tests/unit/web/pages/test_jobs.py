@@ -183,7 +183,7 @@ def test_a_job_page_shows_criteria_and_what_is_missing(site):
     assert "from 2024-01-01 until the day of the query" in page
     assert "knee" in page
     assert "CT, 2024-01-01 to 2024-01-31" in page
-    assert "did not answer in time" in page
+    assert "did not respond in time" in page
     assert "/jobs/q1/studies/1.9" in page
 
 
@@ -302,7 +302,7 @@ def test_a_retrieve_page_lists_what_did_not_arrive(site):
     page = site.person("importer").text("/jobs/r1")
     # Then
     assert "1.2.1.2" in page
-    assert "It was asked for and did not arrive." in page
+    assert "It was requested and did not arrive." in page
     assert "/jobs/q1" in page
 
 

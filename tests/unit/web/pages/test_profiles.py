@@ -39,7 +39,7 @@ def test_a_profile_is_shown_as_text(site):
     # When
     page = site.person("importer").text(PAGE)
     # Then
-    assert "100 answers" in page
+    assert "100 matches" in page
     assert "not measured" in page
     assert "4 associations at once, any number of requests, at any hour" in page
 
