@@ -26,7 +26,7 @@ from services.cli.commands import (
     users,
     version,
 )
-from services.cli.commands.evidence import calendar, compare, coverage
+from services.cli.commands.evidence import calendar, compare, coverage, reconcile
 from services.cli.commands.jobs import again, follow, jobs, pause, qr, query
 from services.cli.commands.operation import check, schema, topology
 from services.cli.local import commands as local
@@ -66,6 +66,7 @@ app.command("why")(jobs.why)
 app.command("calendar")(calendar.calendar)
 app.command("coverage")(coverage.coverage)
 app.command("compare")(compare.compare)
+app.command("reconcile")(reconcile.reconcile)
 app.command("register")(register.register)
 app.command("settings")(settings.settings)
 app.command("serve")(serve.serve)

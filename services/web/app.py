@@ -16,7 +16,7 @@ from werkzeug.routing import RequestRedirect
 
 from services.web.api.blueprint import init_api
 from services.web.components import KEY, Components
-from services.web.http_server.request_buffer import BODY_BYTES
+from services.web.http_server.request_buffer import UPLOAD_BYTES
 from services.web.live.event_stream import Live
 from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
@@ -25,7 +25,7 @@ from services.web.login_limit import LoginLimit
 from services.web.pages import auth, errors, handovers, health, jobs, live, nodes, profiles, query, users
 from services.web.pages.admin import audit_trail as admin_audit
 from services.web.pages.admin import system, tokens
-from services.web.pages.evidence import calendar, comparisons, coverage
+from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
 from services.web.pages.job import doses, exports, ledger
 from services.web.pending_commands import PendingCommands
 from services.web.security import headers
@@ -102,7 +102,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         app.register_blueprint(page.blueprint)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, users):
         app.register_blueprint(page.blueprint)
-    for view in (calendar, comparisons, coverage):
+    for view in (calendar, comparisons, coverage, reconciliations):
         app.register_blueprint(view.blueprint)
     init_api(app, csrf, settings)
     return app
@@ -123,7 +123,8 @@ def _config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         "PERMANENT_SESSION_LIFETIME": IDLE,
-        "MAX_CONTENT_LENGTH": BODY_BYTES,
+        # The server itself allows that much to uploads alone.
+        "MAX_CONTENT_LENGTH": UPLOAD_BYTES,
         "TRUSTED_HOSTS": list(settings.trusted_hosts) or None,
         # The token ends with the session that it belongs to, not while a form is being filled in.
         "WTF_CSRF_TIME_LIMIT": None,

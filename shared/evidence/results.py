@@ -184,3 +184,60 @@ class ComparisonResult(TypedDict):
     right: SideResult
     counts: ComparisonCounts
     differences: list[DifferenceResult]
+
+
+@with_config(_CLOSED)
+class LineCounts(TypedDict):
+    """Lines by state."""
+
+    has_dose: int
+    not_retrieved: int
+    no_dose_object: int
+    not_asked: int
+    not_in_pacs: int
+
+
+@with_config(_CLOSED)
+class LineResult(TypedDict):
+    """A line of the list: has_dose, not_retrieved, no_dose_object, not_asked or not_in_pacs.
+
+    `detail` tells why it is not asked or not in the PACS; `job` is the query that decided the study.
+    """
+
+    line: int
+    state: str
+    detail: str
+    accession_number: str
+    study_instance_uid: str
+    date: str | None
+    room: str
+    procedure: str
+    type: str
+    job: str
+
+
+@with_config(_CLOSED)
+class LineErrorResult(TypedDict):
+    """A line that cannot be used."""
+
+    line: int
+    field: str
+    problem: str
+
+
+@with_config(_CLOSED)
+class ReconciliationResult(TypedDict):
+    """A list against the ledger of a node; weeks are named by their Monday, an empty room or week is none.
+
+    `errors` holds at most 1000 of `number_of_errors`.
+    """
+
+    node_id: int
+    node: str
+    at: str
+    totals: LineCounts
+    by_room: dict[str, LineCounts]
+    by_week: dict[str, LineCounts]
+    number_of_errors: int
+    errors: list[LineErrorResult]
+    lines: list[LineResult]

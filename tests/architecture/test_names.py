@@ -54,6 +54,7 @@ NAMES_OF_THE_CONTRACT = {
     "asked",
     "asked_again",
     "asked_at",
+    "not_asked",
 }
 
 #: Functions whose word is the field's own.

@@ -11,7 +11,17 @@ from services.web.api import authentication, event_streams
 from services.web.api.openapi import document
 from services.web.api.operations import Operation, OperationTable, register
 from services.web.api.problems import PREFIX, init_problems
-from services.web.api.routes import audit, comparisons, dead_letters, evidence, jobs, nodes, queries, system
+from services.web.api.routes import (
+    audit,
+    comparisons,
+    dead_letters,
+    evidence,
+    jobs,
+    nodes,
+    queries,
+    reconciliations,
+    system,
+)
 from shared.settings import Settings
 
 NAME = "api"
@@ -31,7 +41,7 @@ def openapi() -> Response:
 def operations() -> list[Operation]:
     """Return all operations."""
     tables = (about, nodes.table, queries.table, jobs.table, evidence.table, comparisons.table)
-    others = (audit.table, dead_letters.table, system.table)
+    others = (reconciliations.table, audit.table, dead_letters.table, system.table)
     return [operation for table in (*tables, *others) for operation in table.operations]
 
 

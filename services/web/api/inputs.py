@@ -14,6 +14,8 @@ from services.web.api.problems import FieldProblem, ProblemError
 
 M = TypeVar("M", bound=BaseModel)
 
+#: The media type of a form with a file.
+FORM = "multipart/form-data"
 #: Levels of a body; ours have three.
 MAX_DEPTH = 20
 #: Fields at fault that are named.
@@ -47,6 +49,24 @@ def read_body(model: type[M]) -> M:
             "A text of the body holds a NUL or half a character, or it is too deep.",
         )
     return _validated(model, data)
+
+
+def read_form(model: type[M]) -> M:
+    """Return the validated fields of a form; its file is `uploaded_file`.
+
+    Raises:
+        ProblemError: 422, with the field.
+    """
+    data = request.form.to_dict()
+    if not storable(data):
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "A field of the form holds a NUL.")
+    return _validated(model, data)
+
+
+def uploaded_file() -> bytes | None:
+    """Return the content of the file `file` of the form; None if there is none."""
+    file = request.files.get("file")
+    return None if file is None else file.stream.read()
 
 
 def read_query(model: type[M]) -> M:

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from services.web.api.idempotency import HEADER
+from services.web.api.inputs import FORM
 from services.web.api.operations import Operation
 from services.web.api.problems import MEDIA_TYPE, PREFIX, Problem
 from shared.contract.criteria import Criteria
@@ -111,12 +112,23 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
+        content: Json = {"application/json": {"schema": schemas.of(operation.body)}}
+        if operation.takes_file:
+            content[FORM] = {"schema": _form_schema(operation.body)}
         described["requestBody"] = {
             "required": any(field.is_required() for field in operation.body.model_fields.values()),
-            "content": {"application/json": {"schema": schemas.of(operation.body)}},
+            "content": content,
         }
     described["responses"] = _responses(operation, schemas)
     return described
+
+
+def _form_schema(body: type[BaseModel]) -> Json:
+    """Return the schema of a form: the required fields of the body, and the file."""
+    required = [name for name, field in body.model_fields.items() if field.is_required()]
+    fields = {name: {"type": "string"} for name in required}
+    file = {"type": "string", "contentMediaType": "application/octet-stream"}
+    return {"type": "object", "properties": {**fields, "file": file}, "required": [*required, "file"]}
 
 
 def _path_parameters(operation: Operation) -> list[Json]:

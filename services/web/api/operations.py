@@ -12,7 +12,7 @@ from flask import Blueprint, Response, json, request
 from pydantic import BaseModel
 
 from services.web.api import authentication, idempotency
-from services.web.api.inputs import read_body, read_query, refuse_query, storable
+from services.web.api.inputs import FORM, read_body, read_form, read_query, refuse_query, storable
 from services.web.api.problems import ProblemError, as_problem, not_found
 from shared.errors import BrokerAwayError, PermanentError, UnroutableError
 from shared.users.api_tokens import Scope
@@ -36,6 +36,8 @@ class Operation:
     #: What the path and query may hold, and the JSON body.
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    #: Whether the body may also be a form with its fields and a file (RFC 7578).
+    takes_file: bool = False
     #: The type of the result as pydantic reads types; None: no content.
     result: object = None
     status: HTTPStatus = HTTPStatus.OK
@@ -120,7 +122,8 @@ def _run(operation: Operation, arguments: dict[str, object]) -> Response:
     else:
         refuse_query()
     if operation.body is not None:
-        arguments["body"] = read_body(operation.body)
+        is_form = operation.takes_file and request.mimetype == FORM
+        arguments["body"] = read_form(operation.body) if is_form else read_body(operation.body)
     elif operation.changes and request.get_data():
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "This operation takes no body.")
 

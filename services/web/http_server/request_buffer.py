@@ -8,6 +8,9 @@ from http import HTTPStatus
 REQUEST_LINE_BYTES, HEAD_BYTES, HEADERS = 8 << 10, 16 << 10, 100
 #: Bytes of the body; a form of ours is far smaller.
 BODY_BYTES = 1 << 20
+#: Bytes of the body of an upload, at the only paths that take one.
+UPLOAD_BYTES = 9 << 20
+UPLOAD_PATHS = frozenset({b"/reconciliations", b"/api/v1/reconciliations"})
 #: Seconds in which the whole head must arrive, and after it the whole body.
 HEAD_S, BODY_S = 10.0, 30.0
 
@@ -50,8 +53,11 @@ class RequestBuffer:
     @property
     def path(self) -> bytes:
         """The path of the request line, as sent; empty before the head is here."""
+        return self._path() if self.has_head else b""
+
+    def _path(self) -> bytes:
         parts = bytes(self._data[: self._data.find(_LINE_END)]).split(b" ")
-        return parts[1].partition(b"?")[0] if self.has_head and len(parts) > 1 else b""
+        return parts[1].partition(b"?")[0] if len(parts) > 1 else b""
 
     def feed(self, received: bytes, now: float) -> None:
         """Add received bytes.
@@ -95,7 +101,8 @@ class RequestBuffer:
             if name == b"content-length":
                 lengths.add(value)
             self.expects_continue |= name == b"expect" and value.lower() == b"100-continue"
-        self._body_bytes = _body_bytes(lengths)
+        limit = UPLOAD_BYTES if self._path() in UPLOAD_PATHS else BODY_BYTES
+        self._body_bytes = _body_bytes(lengths, limit)
         if self.expects_continue:
             # The server behind would send `100 Continue` once more.
             head = bytes(self._data[:end]).split(_LINE_END)
@@ -106,13 +113,13 @@ class RequestBuffer:
         self._head_bytes = end + len(_END_OF_HEAD)
 
 
-def _body_bytes(lengths: set[bytes]) -> int:
+def _body_bytes(lengths: set[bytes], limit: int) -> int:
     """Return the one announced length; different ones would be read differently by a proxy (RFC 9112 6.3)."""
     if not lengths:
         return 0
     length = lengths.pop()
     if lengths or not length.isdigit():
         raise RequestRefusedError(HTTPStatus.BAD_REQUEST)
-    if len(length) > len(str(BODY_BYTES)) or int(length) > BODY_BYTES:
+    if len(length) > len(str(limit)) or int(length) > limit:
         raise RequestRefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return int(length)

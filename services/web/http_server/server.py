@@ -13,7 +13,7 @@ from cheroot.server import HTTPConnection
 from cheroot.wsgi import Server
 from flask import Flask
 
-from services.web.http_server.request_buffer import BODY_BYTES, HEAD_BYTES
+from services.web.http_server.request_buffer import HEAD_BYTES, UPLOAD_BYTES
 from services.web.http_server.request_reader import CONNECTIONS_OF_ADDRESS, RequestReader
 from shared.errors import PermanentError
 
@@ -138,7 +138,7 @@ class HttpServer:
         )
         self._server.use(None if trusted_proxies else CONNECTIONS_OF_ADDRESS, clock)
         self._server.max_request_header_size = HEAD_BYTES
-        self._server.max_request_body_size = BODY_BYTES
+        self._server.max_request_body_size = UPLOAD_BYTES
         self._address = f"{host}:{port}"
         self._thread = threading.Thread(target=self._server.serve, name="http", daemon=True)
 

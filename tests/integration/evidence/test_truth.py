@@ -11,11 +11,13 @@ import pytest
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.criteria import CODES, TYPE_ORDER
-from shared.database.models import Node
+from shared.database.models import Node, StoredObject
 from shared.database.session import Database
+from shared.evidence.ris_list import read_lines
 from shared.nodes.nodes import find_node
 from shared.reading.evidence.calendar import calendar_json
 from shared.reading.evidence.coverage import StudyDays, coverage_json
+from shared.reading.evidence.reconciliation import reconcile
 from simulator.archive.model import Study
 from simulator.generator.blueprints import expected_objects
 from simulator.generator.generated_archive import generate
@@ -92,6 +94,16 @@ def hospital(
     system.stop()
 
 
+def true_state(study: Study, retrieved: bool) -> str:
+    """Return the state of the line of a study, once everything that is kept was retrieved or nothing was."""
+    type_name = true_type(study)
+    if type_name is None:
+        return "not_asked"
+    if true_source(study) == "none":
+        return "no_dose_object"
+    return "has_dose" if retrieved else "not_retrieved"
+
+
 def pacs_of(system: System) -> Node:
     with system.database.read() as session:
         return find_node(session, "pacs")
@@ -124,3 +136,60 @@ def test_coverage_and_calendar_hold_the_numbers_of_the_truth(hospital):
             within = FIRST.isoformat() <= day["day"] <= LAST.isoformat()
             expected = ("complete" if number else "empty") if within else "not_asked"
             assert (day["day"], day["state"], day["studies"]) == (day["day"], expected, number)
+
+
+def test_a_list_of_the_ris_has_the_states_of_the_truth(hospital):
+    # Given: every study of the PACS, by accession number or UID, and some that it does not have
+    system, studies = hospital
+    lines = [
+        {
+            "accession_number": study.accession_number if number % 2 else "",
+            "study_instance_uid": "" if number % 2 else study.study_instance_uid,
+            "day": str(study.date),
+            "room": f"R{number % 3}",
+            "modality": study.modalities[0],
+        }
+        for number, study in enumerate(studies)
+    ]
+    lines += [{"accession_number": "NOT-THERE", "day": str(LAST), "modality": "CT"}]
+    lines += [{"accession_number": "NOT-THERE", "day": str(LAST + dt.timedelta(days=1))}]
+    node = pacs_of(system)
+    # When
+    with system.database.write() as session:
+        before = reconcile(session, node, read_lines(lines), system.settings, utc_now())
+        for study in studies:
+            for uid in expected_objects(study, TYPES, include_sr_only=True):
+                session.add(stored(study, uid))
+        session.flush()
+        after = reconcile(session, node, read_lines(lines), system.settings, utc_now())
+    # Then
+    for shown, retrieved in ((before, False), (after, True)):
+        expected = [true_state(study, retrieved) for study in studies]
+        assert [line["state"] for line in shown["lines"]] == [*expected, "not_in_pacs", "not_asked"]
+        totals = Counter({state: number for state, number in shown["totals"].items() if number})
+        assert totals == Counter(expected) + Counter(["not_in_pacs", "not_asked"])
+        by_room = Counter((f"R{number % 3}", state) for number, state in enumerate(expected))
+        found = {
+            (room, state): number
+            for room, counts in shown["by_room"].items()
+            for state, number in counts.items()
+            if number and room
+        }
+        assert found == by_room
+
+
+def stored(study: Study, sop_instance_uid: str) -> StoredObject:
+    """Return the row of an object that has arrived."""
+    series = next(
+        series
+        for series in study.series
+        if any(instance.sop_instance_uid == sop_instance_uid for instance in series.instances)
+    )
+    return StoredObject(
+        sop_instance_uid=sop_instance_uid,
+        series_instance_uid=series.series_instance_uid,
+        study_instance_uid=study.study_instance_uid,
+        source="store",
+        received_at=utc_now(),
+        last_received_at=utc_now(),
+    )

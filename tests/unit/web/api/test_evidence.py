@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 
 import pytest
 
@@ -96,3 +97,34 @@ def test_a_wrong_comparison_names_the_field(api, body, field):
 
 def test_an_unknown_comparison_is_a_problem(api):
     problem(api.send("GET", "/comparisons/none"), 404)
+
+
+def test_a_list_is_reconciled_as_lines_and_as_a_file(searched):
+    # Given
+    line = {"accession_number": "B1", "date": "2024-04-02", "modality": "CT"}
+    file = "Zugangsnummer;Datum;Modalität\r\nB1;02.04.2024;CT\r\n".encode("cp1252")
+    # When
+    by_lines = searched.send("POST", "/reconciliations", {"node": "pacs", "lines": [line]}, scope="read")
+    form = {"node": "pacs", "file": (io.BytesIO(file), "list.csv")}
+    by_file = searched.send("POST", "/reconciliations", scope="read", data=form)
+    # Then
+    assert (by_lines.status_code, by_file.status_code) == (200, 200), by_file.text
+    assert by_lines.json["lines"][0]["state"] == by_file.json["lines"][0]["state"] == "not_in_pacs"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"lines": []}, "node"),
+        ({"node": "pacs"}, "lines"),
+        ({"node": "none", "lines": [{}]}, "node"),
+        ({"node": "pacs", "lines": [{"name": "Doe"}]}, "lines.0.name"),
+    ],
+)
+def test_a_wrong_list_names_the_field(searched, body, field):
+    problem(searched.send("POST", "/reconciliations", body), 422, field)
+
+
+def test_a_file_that_is_no_list_is_a_problem(searched):
+    form = {"node": "pacs", "file": (io.BytesIO(b"PK\x03\x04 no archive"), "list.xlsx")}
+    problem(searched.send("POST", "/reconciliations", data=form), 422, "file")

@@ -1,0 +1,76 @@
+"""Whether what queries keep of studies has arrived: in DoseQR's own store, or proven at another one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from shared.database.models import QueryObject, QuerySeries, RetrieveObject, StoredObject
+
+#: The job and the UID of a study that it keeps something of.
+KeptStudy = tuple[str, str]
+
+
+def arrived_studies(session: Session, kept: Sequence[KeptStudy]) -> set[str]:
+    """Return the UIDs of those of these studies of which all that was kept has arrived."""
+    uids = sorted({uid for _, uid in kept})
+    have = _arrived(session, uids)
+    named, whole = _named(session, kept), _whole(session, kept)
+    return {
+        key[1]
+        for key in kept
+        if (key in named or key in whole)
+        and all(uid in have[key[1]].get(series, ()) for series, uid in named[key])
+        and all(
+            len(have[key[1]].get(series, ())) >= (count or 1)
+            for series, count in whole[key]
+            if series not in {named_series for named_series, _ in named[key]}
+        )
+    }
+
+
+def _arrived(session: Session, uids: Sequence[str]) -> defaultdict[str, dict[str, set[str]]]:
+    """Return the objects that are stored or have arrived, by study and series."""
+    found: defaultdict[str, dict[str, set[str]]] = defaultdict(dict)
+    for table, condition in (
+        (StoredObject, StoredObject.study_instance_uid.in_(uids)),
+        (
+            RetrieveObject,
+            RetrieveObject.study_instance_uid.in_(uids) & (RetrieveObject.state == "arrived"),
+        ),
+    ):
+        columns = (table.study_instance_uid, table.series_instance_uid, table.sop_instance_uid)
+        for study, series, uid in session.execute(select(*columns).where(condition)):
+            found[study].setdefault(series, set()).add(uid)
+    return found
+
+
+def _named(session: Session, kept: Sequence[KeptStudy]) -> defaultdict[KeptStudy, list[tuple[str, str]]]:
+    found: defaultdict[KeptStudy, list[tuple[str, str]]] = defaultdict(list)
+    row = QueryObject
+    rows = session.execute(
+        select(row.job_id, row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid).where(
+            tuple_(row.job_id, row.study_instance_uid).in_(kept), row.decision == "keep"
+        )
+    )
+    for job_id, study, series, uid in rows:
+        found[job_id, study].append((series, uid))
+    return found
+
+
+def _whole(
+    session: Session, kept: Sequence[KeptStudy]
+) -> defaultdict[KeptStudy, list[tuple[str, int | None]]]:
+    found: defaultdict[KeptStudy, list[tuple[str, int | None]]] = defaultdict(list)
+    row = QuerySeries
+    rows = session.execute(
+        select(row.job_id, row.study_instance_uid, row.series_instance_uid, row.instance_count).where(
+            tuple_(row.job_id, row.study_instance_uid).in_(kept), row.decision == "keep", row.whole
+        )
+    )
+    for job_id, study, series, count in rows:
+        found[job_id, study].append((series, count))
+    return found

@@ -1,0 +1,241 @@
+"""A list from the RIS against the ledger of a node. Nothing of the list is written anywhere."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from shared.clock import iso
+from shared.contract.criteria import CODES
+from shared.contract.reasons import Reason
+from shared.database.models import Node, Query, QueryStudy
+from shared.evidence.csv_text import csv_line
+from shared.evidence.day_proof import DayProofs, proof_of_type, prove_days
+from shared.evidence.reconciliation import (
+    Absence,
+    Detail,
+    LineState,
+    ReconciledLine,
+    StudyState,
+    reconcile_line,
+    totals,
+)
+from shared.evidence.results import LineCounts, LineResult, ReconciliationResult
+from shared.evidence.ris_list import RisLine, RisList
+from shared.reading.evidence.arrivals import arrived_studies
+from shared.reading.evidence.calendar import clockwork_of
+from shared.reading.evidence.searches import searches
+from shared.reading.evidence.studies import batches, best_decisions, of_days, parse_da
+from shared.settings import Settings
+
+#: Days over which absence can be proven by complete days: ten years up to the last line.
+_PROVEN_DAYS = timedelta(days=3660)
+_TYPES = tuple(name for name in CODES if name != "SR")
+CSV_COLUMNS = (
+    "line",
+    "state",
+    "detail",
+    "accession_number",
+    "study_instance_uid",
+    "date",
+    "room",
+    "procedure",
+    "type",
+    "job",
+)
+
+
+def reconcile(
+    session: Session, node: Node, ris_list: RisList, settings: Settings, now: datetime
+) -> ReconciliationResult:
+    """Return the state of each line of a list, and totals by room and week."""
+    absences = _absences(session, node, ris_list.lines, settings, now)
+    lines: list[ReconciledLine] = []
+    for batch in batches(ris_list.lines):
+        lines += _batch(session, node.id, batch, absences)
+    counted = totals(lines)
+    return {
+        "node_id": node.id,
+        "node": node.name,
+        "at": iso(now),
+        "totals": _counts(counted.all),
+        "by_room": {room: _counts(counts) for room, counts in counted.by_room.items()},
+        "by_week": {week: _counts(counts) for week, counts in counted.by_week.items()},
+        "number_of_errors": ris_list.number_of_errors,
+        "errors": [
+            {"line": error.line, "field": error.field, "problem": error.problem} for error in ris_list.errors
+        ],
+        "lines": [_line_json(entry) for entry in lines],
+    }
+
+
+def csv_of(shown: ReconciliationResult) -> Iterator[str]:
+    """Yield the lines of a CSV: a line for each line of the list, then the errors."""
+    yield csv_line(CSV_COLUMNS)
+    for entry in shown["lines"]:
+        yield csv_line(list(entry.values()))
+    for error in shown["errors"]:
+        yield csv_line([error["line"], "error", f"{error['field']}: {error['problem']}"])
+
+
+def _counts(counts: Mapping[LineState, int]) -> LineCounts:
+    return {
+        "has_dose": counts.get(LineState.HAS_DOSE, 0),
+        "not_retrieved": counts.get(LineState.NOT_RETRIEVED, 0),
+        "no_dose_object": counts.get(LineState.NO_DOSE_OBJECT, 0),
+        "not_asked": counts.get(LineState.NOT_REQUESTED, 0),
+        "not_in_pacs": counts.get(LineState.NOT_IN_PACS, 0),
+    }
+
+
+def _line_json(entry: ReconciledLine) -> LineResult:
+    line, study = entry.line, entry.study
+    return {
+        "line": line.line,
+        "state": entry.state.value,
+        "detail": entry.detail.value,
+        "accession_number": line.accession_number,
+        "study_instance_uid": line.study_instance_uid or (study.study_instance_uid if study else ""),
+        "date": line.day.isoformat() if line.day else None,
+        "room": line.room,
+        "procedure": line.procedure,
+        "type": study.type if study else "",
+        "job": study.job_id if study else "",
+    }
+
+
+# Studies that lines name
+
+
+def _batch(
+    session: Session, node_id: int, lines: Sequence[RisLine], absences: _Absences
+) -> list[ReconciledLine]:
+    by_uid, by_accession = _studies(session, node_id, lines)
+    found = []
+    for line in lines:
+        named = by_uid.get(line.study_instance_uid, ()) if line.study_instance_uid else ()
+        studies = named or by_accession.get(line.accession_number, ())
+        found.append(reconcile_line(line, studies, absences.of(line)))
+    return found
+
+
+StudiesByKey = Mapping[str, Sequence[StudyState]]
+
+
+def _studies(session: Session, node_id: int, lines: Sequence[RisLine]) -> tuple[StudiesByKey, StudiesByKey]:
+    """Return the studies that these lines name, by UID and by accession number."""
+    uids = sorted({line.study_instance_uid for line in lines if line.study_instance_uid})
+    numbers = sorted({line.accession_number for line in lines if line.accession_number})
+    conditions = (QueryStudy.study_instance_uid.in_(uids), QueryStudy.accession_number.in_(numbers))
+    by_uid: defaultdict[str, list[StudyState]] = defaultdict(list)
+    by_accession: defaultdict[str, list[StudyState]] = defaultdict(list)
+    for condition, wanted in zip(conditions, (uids, numbers), strict=True):
+        if not wanted:
+            continue
+        best = best_decisions(Query.remote_id == node_id, condition)
+        rows = session.execute(select(best).where(best.c.rank == 1)).all()
+        keeps = [
+            (row.job_id, row.study_instance_uid) for row in rows if row.settled and row.decision == "keep"
+        ]
+        arrived = arrived_studies(session, keeps) if keeps else set()
+        for row in rows:
+            uid = row.study_instance_uid
+            state, detail = _state(row.settled, row.type, row.decision, row.reason, uid in arrived)
+            study = StudyState(uid, state, detail, row.type or "", row.job_id)
+            by_uid[uid].append(study)
+            by_accession[(row.accession_number or "").strip()].append(study)
+    return by_uid, by_accession
+
+
+def _state(
+    settled: int, type_name: str | None, decision: str, reason: str, has_arrived: bool
+) -> tuple[LineState, Detail]:
+    if not settled:
+        return LineState.NOT_REQUESTED, Detail.NOT_SETTLED
+    if type_name is None:
+        return LineState.NOT_REQUESTED, Detail.OTHER_TYPE
+    if decision == "keep":
+        return (LineState.HAS_DOSE if has_arrived else LineState.NOT_RETRIEVED), Detail.NONE
+    return (LineState.HAS_DOSE if reason == Reason.KNOWN else LineState.NO_DOSE_OBJECT), Detail.NONE
+
+
+# Lines without a study
+
+
+@dataclass(slots=True)
+class _Absences:
+    """What proves that a study that was not found is not in the PACS."""
+
+    proofs: DayProofs = field(default_factory=dict)
+    #: Days with studies, of which the PACS returned no accession number.
+    nameless_days: set[date] = field(default_factory=set)
+    #: What completed queries named, and so asked for.
+    accession_numbers: set[str] = field(default_factory=set)
+    study_instance_uids: set[str] = field(default_factory=set)
+
+    def of(self, line: RisLine) -> Absence:
+        """Return what it means that no study was found for a line."""
+        uid, number = line.study_instance_uid, line.accession_number
+        if uid in self.study_instance_uids if uid else number in self.accession_numbers:
+            return LineState.NOT_IN_PACS, Detail.NAMED
+        types = _types_of(line.modality)
+        day = line.day
+        if day is None or not types:
+            return LineState.NOT_REQUESTED, Detail.DAY_NOT_COMPLETE
+        if not all(proof_of_type(self.proofs, day, name).complete for name in types):
+            return LineState.NOT_REQUESTED, Detail.DAY_NOT_COMPLETE
+        if not uid and day in self.nameless_days:
+            return LineState.NOT_REQUESTED, Detail.NO_ACCESSION_NUMBERS
+        return LineState.NOT_IN_PACS, Detail.DAY_COMPLETE
+
+
+def _types_of(modality: str) -> tuple[str, ...]:
+    """Return the types of which a study of this modality may be; without one, all that carry dose."""
+    if not modality:
+        return _TYPES
+    code = modality.strip().upper()
+    return tuple(name for name in _TYPES if code in CODES[name] or code == name)
+
+
+def _absences(
+    session: Session, node: Node, lines: Sequence[RisLine], settings: Settings, now: datetime
+) -> _Absences:
+    found = _Absences()
+    named = session.execute(
+        select(Query.criteria).where(
+            Query.remote_id == node.id,
+            Query.status == "completed",
+            Query.days_from.is_(None),
+            Query.days_until.is_(None),
+        )
+    )
+    for (criteria,) in named:
+        found.accession_numbers.update(criteria.get("accession_numbers") or ())
+        found.study_instance_uids.update(criteria.get("study_instance_uids") or ())
+    days = [line.day for line in lines if line.day is not None and line.day <= settings.day_of(now)]
+    if not days:
+        return found
+    last = max(days)
+    first = max(min(days), last - _PROVEN_DAYS)
+    end_of_day = clockwork_of(node, settings, now).end_of_day
+    found.proofs = prove_days(searches(session, node.id, first, last), first, last, end_of_day)
+    found.nameless_days = _nameless_days(session, node.id, first, last)
+    return found
+
+
+def _nameless_days(session: Session, node_id: int, first: date, last: date) -> set[date]:
+    """Return the days on which studies were found, and none of them with an accession number."""
+    numbers = func.max(func.coalesce(func.trim(QueryStudy.accession_number), ""))
+    rows = session.execute(
+        select(QueryStudy.study_date)
+        .join(Query, Query.id == QueryStudy.job_id)
+        .where(*of_days(node_id, first, last))
+        .group_by(QueryStudy.study_date)
+        .having(numbers == "")
+    )
+    return {day for (text,) in rows if (day := parse_da(text)) is not None}
