@@ -40,7 +40,7 @@ test: $(INSTALLED_DEV) system-packages  ## Run all tests, on a real RabbitMQ, Po
 	@if [ -n "$(T)" ]; then .ci/with-broker $(BIN)/pytest $(T); else \
 	  failed=0; \
 	  $(BIN)/pytest -q -n $(UNIT_WORKERS) $(UNIT) || failed=1; \
-	  .ci/with-broker $(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(REST) || failed=1; \
+	  .ci/with-broker $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(REST) || failed=1; \
 	  exit $$failed; fi
 
 unit: $(INSTALLED_DEV)  ## Run the fast tests: no network, no broker but the one in memory

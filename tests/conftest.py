@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The tests start doseqr some hundred times: each would compile all of it again.
@@ -32,6 +34,24 @@ pytest_plugins = [
     "tests.support.servers.session_servers",
     "tests.support.peers.byte_pacs",
 ]
+
+
+#: Folders whose files take longest, however few tests they hold: whole systems, archives, hundreds of rows.
+LONGEST_FIRST = ("tests/e2e/", "tests/integration/archives/", "tests/matrix/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first: a worker that began one of them last would run on alone.
+
+    `pytest -n` itself would put those with most tests first (--no-loadscope-reorder ends that).
+    """
+    tests = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int, str]:
+        ranks = [rank for rank, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(folder)]
+        return (min(ranks, default=len(LONGEST_FIRST)), -tests[item.path], str(item.path))
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:

@@ -47,9 +47,8 @@ class FailureLimit:
 
     def _finds(self) -> StudyFinds:
         """Return the C-FINDs of the job; none failed once one of them has succeeded."""
-        finds = StudyFinds(0, 1) if self._has_succeeded else self._log.study_finds()
-        self._has_succeeded = finds.complete > 0
-        return StudyFinds(0, 1) if self._has_succeeded else finds
+        self._has_succeeded = self._has_succeeded or self._log.has_complete_study_find()
+        return StudyFinds(0, 1) if self._has_succeeded else self._log.study_finds()
 
     def needs_probe(self) -> bool:
         """Return whether so many requests failed that the smallest window is to be tried."""

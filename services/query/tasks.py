@@ -70,9 +70,10 @@ class QueryJobService:
         try:
             return self._task(scu, learner, claim, context, limit).perform()
         finally:
-            log.save()
-            with self._database.write() as session:
-                learner.save_in(session)
+            if not log.is_saved or learner.has_lessons:
+                with self._database.write() as session:
+                    log.save_in(session)
+                    learner.save_in(session)
 
     def _task(
         self, scu: FindScu, learner: Learner, claim: Claim, context: QueryContext, limit: FailureLimit

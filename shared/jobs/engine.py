@@ -15,14 +15,14 @@ from shared.clock import Clock, utc_now
 from shared.contract.messages import ENDED, RunTask
 from shared.database.session import Database
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
-from shared.errors import InvalidInputError, RetriableError
+from shared.errors import RetriableError
 from shared.jobs.job_events import JobEvents
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Claim, Ending, JobService, JobT, Result
+from shared.jobs.model import Advance, Claim, Ending, JobService, JobT, Result
 from shared.jobs.new_task import NewTask
 from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
 from shared.jobs.running_tasks import RunningTasks
-from shared.messaging.codec import decode_command
+from shared.messaging.codec import read_task
 from shared.messaging.publisher import Publisher
 
 log = structlog.get_logger(__name__)
@@ -39,18 +39,6 @@ _REMEMBERED_JOBS = 1000
 #: A job that ended like this has been counted to its last task; late results are left out. What comes in
 #: after a cancellation was found, and stays visible.
 _GIVEN_UP = ENDED - {"cancelled"}
-
-
-def read_task(message: Message) -> RunTask:
-    """Read the message of one task.
-
-    Raises:
-        InvalidInputError: it is no such message.
-    """
-    _, task = decode_command(message)
-    if not isinstance(task, RunTask):
-        raise InvalidInputError("type", f"expected {RunTask.TYPE}")
-    return task
 
 
 class Engine(Generic[JobT]):
@@ -132,24 +120,23 @@ class Engine(Generic[JobT]):
             if claimed is None:
                 self.ledger.hold_back(session, task.job_id)
         self._abandoned.pop(task.task_id, None)
-        if claimed is not None:
-            self._work_or_abandon(*claimed)
-        self.advance(task.job_id)
+        if claimed is None or not self._work_or_abandon(*claimed):
+            self.advance(task.job_id)
 
-    def _work_or_abandon(self, claim: Claim, starts_before: int) -> None:
+    def _work_or_abandon(self, claim: Claim, starts_before: int) -> bool:
+        """Work on a task; return whether its end advanced the job as well."""
         try:
-            self._work(claim, starts_before)
+            return self._work(claim, starts_before)
         except RetriableError:
             # The next try need not wait until this claim's lease has ended.
             self._abandoned[claim.task_id] = claim.token
             raise
 
-    def _work(self, claim: Claim, starts_before: int) -> None:
+    def _work(self, claim: Claim, starts_before: int) -> bool:
         if starts_before >= MAX_STARTS:
             detail = f"{starts_before} workers ended in the middle of this task"
             error = PeerError(Outcome.ABORTED, detail, permanent=True)
-            self._end(claim, self.service.give_up(claim, error))
-            return
+            return self._end(claim, self.service.give_up(claim, error))
         with self.running_tasks.holding(claim) as cancellation:
             try:
                 result = self.service.perform(claim, cancellation)
@@ -159,12 +146,12 @@ class Engine(Generic[JobT]):
                 self._wait(claim, wait)
             except PeerError as error:
                 # What a peer makes of being stopped is no failure of its own.
-                if cancellation.requested:
-                    self._interrupted(claim, cancellation.reason)
-                else:
-                    self._failed(claim, error)
+                if not cancellation.requested:
+                    return self._failed(claim, error)
+                self._interrupted(claim, cancellation.reason)
             else:
-                self._end(claim, result)
+                return self._end(claim, result)
+        return False
 
     def _interrupted(self, claim: Claim, reason: str) -> None:
         now = self.clock()
@@ -195,7 +182,7 @@ class Engine(Generic[JobT]):
                 self.ledger.postpone(session, claim.job_id, due_at)
         log.info("task waits", job_id=claim.job_id, task_id=claim.task_id, waits_for=wait.note)
 
-    def _failed(self, claim: Claim, error: PeerError) -> None:
+    def _failed(self, claim: Claim, error: PeerError) -> bool:
         plan = plan_retry(
             self._policy,
             permanent=error.permanent,
@@ -214,8 +201,8 @@ class Engine(Generic[JobT]):
         )
         if isinstance(plan, Again):
             self._try_again(claim, error, plan.after_s)
-        else:
-            self._end(claim, self.service.give_up(claim, error))
+            return False
+        return self._end(claim, self.service.give_up(claim, error))
 
     def _try_again(self, claim: Claim, error: PeerError, after_s: float) -> None:
         now = self.clock()
@@ -230,23 +217,27 @@ class Engine(Generic[JobT]):
                 gives_up_at = failing_since + timedelta(seconds=self._policy.patience_s)
                 job.wait_for(f"{job.remote_name} — {error}", due_at, gives_up_at)
 
-    def _end(self, claim: Claim, result: Result) -> None:
+    def _end(self, claim: Claim, result: Result) -> bool:
+        """End a task, and advance its job in the same transaction; return whether that was done."""
         now = self.clock()
         with self.database.write() as session:
             job = self.ledger.lock(session, claim.job_id)
             if job is None:
-                return
+                return False
             state = result.state if job.status not in _GIVEN_UP else "cancelled"
             if not self.ledger.end(session, claim, state, result.error, result.detail, now):
                 log.info("task lost to another worker", job_id=claim.job_id, task_id=claim.task_id)
-                return
+                return False
             if job.status in _GIVEN_UP:
-                return
+                return False
             follows = result.write(session)
             if job.status not in ENDED:
                 self._go_on(session, job, result, follows, now)
+            advance = self._advance_locked(session, job, now)
         if result.after is not None:
             result.after()
+        self._go_on_after(advance)
+        return True
 
     def _go_on(
         self, session: Session, job: JobT, result: Result, follows: Sequence[NewTask], now: datetime
@@ -266,41 +257,48 @@ class Engine(Generic[JobT]):
         Raises:
             RetriableError: the broker or the database is away.
         """
-        for other in self._advance(job_id):
-            self._advance(other)
+        self._go_on_after(self._advance(job_id))
 
-    def _advance(self, job_id: str) -> Sequence[str]:
-        """Advance one job; return the others of its node that have less than their share."""
-        now = self.clock()
+    def _go_on_after(self, advance: Advance | None) -> None:
+        self._publish(advance)
+        for job_id in advance.others if advance is not None else ():
+            self._publish(self._advance(job_id))
+
+    def _advance(self, job_id: str) -> Advance | None:
         with self.database.write() as session:
             job = self.ledger.lock(session, job_id)
-            if job is None:
-                return []
-            released, others = self._advance_locked(session, job, now)
-            ended = job.status in ENDED
-        self._publish_tasks(job_id, released)
-        if ended:
-            self.events.end(job_id)
-        else:
-            self.events.progress(job_id)
-        return others
+            return self._advance_locked(session, job, self.clock()) if job is not None else None
 
-    def _advance_locked(
-        self, session: Session, job: JobT, now: datetime
-    ) -> tuple[Sequence[int], Sequence[str]]:
+    def _publish(self, advance: Advance | None) -> None:
+        if advance is None:
+            return
+        self._publish_tasks(advance.job_id, advance.released)
+        if advance.ended:
+            self.events.end(advance.job_id)
+        else:
+            self.events.progress(advance.job_id)
+
+    def _advance_locked(self, session: Session, job: JobT, now: datetime) -> Advance:
         is_held = job.held_since is not None
         if job.status == "queued" and not is_held:
             job.status, job.started_at = "running", now
         released, others = self.ledger.release(session, job, now)
-        if job.status in ENDED or is_held or released or self.ledger.has_open_tasks(session, job.id):
-            return released, others
+        goes_on = job.status in ENDED or is_held or bool(released)
+        if not goes_on and not self.ledger.has_open_tasks(session, job.id):
+            # The transaction may have changed its row by statements of its own.
+            session.flush()
+            session.refresh(job)
+            self._drained(session, job, now)
+            released, others = self.ledger.release(session, job, now)
+        return Advance(job.id, released, others, ended=job.status in ENDED)
+
+    def _drained(self, session: Session, job: JobT, now: datetime) -> None:
         follows = self.service.drained(session, job.id)
         if isinstance(follows, Ending):
             self.ledger.finish(session, job, follows, now)
         else:
             self.ledger.add(session, job.id, follows, now)
             session.flush()
-        return self.ledger.release(session, job, now)
 
     def _publish_tasks(self, job_id: str, task_ids: Sequence[int]) -> None:
         for number, task_id in enumerate(task_ids):

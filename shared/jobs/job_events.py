@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Generic
 
 import structlog
@@ -54,6 +54,8 @@ class JobEvents(Generic[JobT]):
         self._database = database
         self._publisher = publisher
         self._clock = clock
+        #: When this process published progress last, by job: no need to read whether it is due again.
+        self._published_at: dict[str, datetime] = {}
 
     def accepted(self, job_id: str, round_number: int = 0) -> None:
         """Publish that a job, or another round of it, begins; with the same id each time.
@@ -74,6 +76,8 @@ class JobEvents(Generic[JobT]):
         Raises:
             RetriableError: the broker or the database is away.
         """
+        if self._published_lately(job_id):
+            return
         with self._database.write() as session:
             if not self._ledger.progress_is_due(session, job_id, self._clock() - PROGRESS_EVERY):
                 return
@@ -89,7 +93,16 @@ class JobEvents(Generic[JobT]):
                 counts=self._service.counts(session, job_id),
                 note=note,
             )
+        self._published_at = {job_id: now} | {
+            other: at
+            for other, at in self._published_at.items()
+            if other != job_id and at > now - PROGRESS_EVERY
+        }
         self._publisher.event(event, self._service.kind, job_id, at=now)
+
+    def _published_lately(self, job_id: str) -> bool:
+        at = self._published_at.get(job_id)
+        return at is not None and at <= self._clock() < at + PROGRESS_EVERY
 
     def try_progress(self, job_id: str) -> None:
         """Publish progress while a task of the job is in hand, if it is its turn; never raises."""

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Generic
 
-from sqlalchemy import ColumnElement, CursorResult, and_, bindparam, false, or_, select, true, update
+from sqlalchemy import Boolean, CursorResult, Integer, Select, Update, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED
-from shared.database.models import TaskRow
+from shared.database.models import JobRow, TaskRow
 from shared.jobs.model import Claim, Ending, JobT, RerunRequest
 from shared.jobs.new_task import NewTask
 from shared.jobs.node_load import RUNS, Standings, is_held, nodes_of
@@ -28,6 +28,72 @@ MOVED_TOGETHER = timedelta(seconds=1)
 OPEN = ("pending", "queued", "running")
 
 
+#: Nothing reads rows of tasks from the session after these changed them: it need not be told.
+_UNREAD = {"synchronize_session": False}
+
+
+def _claim_of(job: type[JobRow], task: type[TaskRow]) -> Update:
+    now = bindparam("now", type_=task.lease_until.type)
+    abandoned = or_(
+        task.lease_until < now,
+        bindparam("is_redelivered", type_=Boolean),
+        # Equal to nothing where it is None.
+        task.claim_token == bindparam("left_token"),
+    )
+    free = or_(task.state.in_(("pending", "queued")), and_(task.state == "running", abandoned))
+    runs = task.job_id.in_(select(job.id).where(job.status.in_(RUNS), ~is_held(job)))
+    return (
+        update(task)
+        .where(task.id == bindparam("of_task"), free, runs)
+        .values(
+            state="running",
+            worker=bindparam("of_worker"),
+            claim_token=bindparam("new_token"),
+            lease_until=bindparam("leased_until", type_=task.lease_until.type),
+            started_at=now,
+            starts=task.starts + 1,
+        )
+        .execution_options(**_UNREAD)
+    )
+
+
+def _end_of(task: type[TaskRow]) -> Update:
+    held = and_(task.claim_token == bindparam("of_token"), task.state == "running")
+    return (
+        update(task)
+        .where(task.id == bindparam("of_task"), held)
+        .values(
+            state=bindparam("to_state"),
+            ended_at=bindparam("now", type_=task.ended_at.type),
+            error=bindparam("with_error"),
+            detail=bindparam("with_detail"),
+            starts=0,
+            lease_until=None,
+        )
+        .execution_options(**_UNREAD)
+    )
+
+
+def _due_of(task: type[TaskRow]) -> Select[int]:
+    now = bindparam("now", type_=task.due_at.type)
+    return (
+        select(task.id)
+        .where(task.job_id == bindparam("of_job"), task.state == "pending", task.due_at <= now)
+        .order_by(task.due_at, task.id)
+        .limit(bindparam("number", type_=Integer))
+    )
+
+
+def _recovery_of(task: type[TaskRow]) -> Update:
+    now = bindparam("now", type_=task.due_at.type)
+    dead = and_(task.state == "running", task.lease_until < now)
+    # Before nothing where it is None.
+    lost = and_(task.state == "queued", task.queued_at < bindparam("lost_before", type_=task.queued_at.type))
+    return (
+        update(task).where(or_(dead, lost)).values(state="pending", due_at=now).execution_options(**_UNREAD)
+    )
+
+
 class Ledger(Generic[JobT]):
     """Reads and writes jobs and tasks; each method runs within the caller's transaction."""
 
@@ -35,7 +101,13 @@ class Ledger(Generic[JobT]):
         self.job = job
         self.task = task
         self._standings = Standings(job, task)
+        # Made once: each task executes them, and to make a statement takes longer than to execute it.
         self._locked = select(job).where(job.id == bindparam("job_id")).with_for_update()
+        self._claimed = _claim_of(job, task)
+        self._ended = _end_of(task)
+        self._due = _due_of(task)
+        self._recovered = _recovery_of(task)
+        self._open = select(task.id).where(task.job_id == bindparam("job_id"), task.state.in_(OPEN)).limit(1)
 
     def lock(self, session: Session, job_id: str) -> JobT | None:
         """Return the job, locked until the transaction ends (SQLite: the whole database is)."""
@@ -84,35 +156,25 @@ class Ledger(Generic[JobT]):
         redelivered: then that worker has lost its connection, and the token ensures that only one of the two
         ends the task. `abandoned_token` is that of a claim on which nobody works any more.
         """
-        task = self.task
-        free: ColumnElement[bool] = task.state.in_(("pending", "queued"))
-        abandoned = or_(task.lease_until < now, true() if redelivered else false())
-        if abandoned_token:
-            abandoned = or_(abandoned, task.claim_token == abandoned_token)
-        lost = and_(task.state == "running", abandoned)
         token = new_id()
         taken = session.execute(
-            update(task)
-            .where(task.id == task_id, or_(free, lost), self._job_runs())
-            .values(
-                state="running",
-                worker=worker,
-                claim_token=token,
-                lease_until=now + LEASE,
-                started_at=now,
-                starts=task.starts + 1,
-            )
+            self._claimed,
+            {
+                "of_task": task_id,
+                "of_worker": worker,
+                "new_token": token,
+                "left_token": abandoned_token or None,
+                "is_redelivered": redelivered,
+                "now": now,
+                "leased_until": now + LEASE,
+            },
         )
         if not changed_rows(taken):
             return None
-        row = session.get_one(task, task_id)
+        row = session.get_one(self.task, task_id)
         failing_for_s = (now - row.failing_since).total_seconds() if row.failing_since else 0.0
         claim = Claim(row.job_id, row.id, row.kind, row.payload, token, row.failures, failing_for_s)
         return claim, row.starts - 1
-
-    def _job_runs(self) -> ColumnElement[bool]:
-        running = select(self.job.id).where(self.job.status.in_(RUNS), ~is_held(self.job))
-        return self.task.job_id.in_(running)
 
     def hold_back(self, session: Session, job_id: str) -> None:
         """Make the queued tasks of a job pending again if it, or a node that it needs, is paused."""
@@ -139,16 +201,9 @@ class Ledger(Generic[JobT]):
 
     def end(self, session: Session, claim: Claim, state: str, error: str, detail: str, now: datetime) -> bool:
         """End a task if the claim still holds; return whether it did."""
-        return self._update_claimed(
-            session,
-            claim,
-            state=state,
-            ended_at=now,
-            error=error,
-            detail=detail,
-            starts=0,
-            lease_until=None,
-        )
+        ended = {"to_state": state, "now": now, "with_error": error, "with_detail": detail}
+        of_claim = {"of_task": claim.task_id, "of_token": claim.token}
+        return bool(changed_rows(session.execute(self._ended, ended | of_claim)))
 
     def put_back(
         self,
@@ -182,7 +237,8 @@ class Ledger(Generic[JobT]):
     def _update_claimed(self, session: Session, claim: Claim, **values: object) -> bool:
         task = self.task
         held = and_(task.id == claim.task_id, task.claim_token == claim.token, task.state == "running")
-        return bool(changed_rows(session.execute(update(task).where(held).values(**values))))
+        changed = session.execute(update(task).where(held).values(**values), execution_options=_UNREAD)
+        return bool(changed_rows(changed))
 
     def renew(self, session: Session, claims: Sequence[Claim], now: datetime) -> set[str]:
         """Renew the leases of claims in hand; return the tokens that still hold."""
@@ -212,14 +268,11 @@ class Ledger(Generic[JobT]):
 
     def _queue(self, session: Session, job_id: str, number: int, now: datetime) -> list[int]:
         task = self.task
-        due = (
-            select(task.id)
-            .where(task.job_id == job_id, task.state == "pending", task.due_at <= now)
-            .order_by(task.due_at, task.id)
-            .limit(number)
-        )
-        ids = list(session.scalars(due))
-        session.execute(update(task).where(task.id.in_(ids)).values(state="queued", queued_at=now))
+        ids = list(session.scalars(self._due, {"of_job": job_id, "now": now, "number": number}))
+        if not ids:
+            return []
+        queued = update(task).where(task.id.in_(ids)).values(state="queued", queued_at=now)
+        session.execute(queued, execution_options=_UNREAD)
         return ids
 
     def take_back(self, session: Session, task_ids: Sequence[int], due_at: datetime) -> None:
@@ -229,9 +282,7 @@ class Ledger(Generic[JobT]):
 
     def has_open_tasks(self, session: Session, job_id: str) -> bool:
         """Return whether the job has an open task."""
-        task = self.task
-        found = select(task.id).where(task.job_id == job_id, task.state.in_(OPEN)).limit(1)
-        return session.scalar(found) is not None
+        return session.scalar(self._open, {"job_id": job_id}) is not None
 
     def finish(self, session: Session, job: JobT, ending: Ending, now: datetime) -> None:
         """End a locked job; tasks that wait end with it, those in hand end by themselves.
@@ -269,12 +320,8 @@ class Ledger(Generic[JobT]):
 
     def recover(self, session: Session, now: datetime, *, queue_is_empty: bool) -> int:
         """Make tasks of dead workers and tasks whose message was lost pending again; return how many."""
-        task = self.task
-        dead = and_(task.state == "running", task.lease_until < now)
-        lost = and_(task.state == "queued", task.queued_at < now - QUEUED_AT_MOST)
-        which = or_(dead, lost) if queue_is_empty else dead
-        values = {"state": "pending", "due_at": now}
-        return changed_rows(session.execute(update(task).where(which).values(**values)))
+        lost_before = now - QUEUED_AT_MOST if queue_is_empty else None
+        return changed_rows(session.execute(self._recovered, {"now": now, "lost_before": lost_before}))
 
     def jobs_with_work(self, session: Session, now: datetime) -> list[str]:
         """Return unfinished jobs that may begin a task, or have none open at all."""

@@ -91,6 +91,18 @@ class Result:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What one transaction set free: to be published once it is committed."""
+
+    job_id: str
+    #: Ids of the tasks that are queued now.
+    released: Sequence[int]
+    #: Other jobs of the node that have less than their share.
+    others: Sequence[str]
+    ended: bool
+
+
 class JobService(Protocol[JobT_co]):
     """What a service does with its tasks; the engine does the rest."""
 

@@ -56,6 +56,9 @@ class Shared:
         return short(self.standings, self.shares)
 
 
+_MAX_ASSOCIATIONS = select(Node.max_associations).where(Node.id == bindparam("of_node"))
+
+
 class Standings:
     """Reads how the jobs of one service stand, within the caller's transaction."""
 
@@ -79,7 +82,7 @@ class Standings:
         ]
 
     def _shared(self, session: Session, node_id: int, standings: Sequence[Standing], now: datetime) -> Shared:
-        limit = session.scalar(select(Node.max_associations).where(Node.id == node_id))
+        limit = session.scalar(_MAX_ASSOCIATIONS, {"of_node": node_id})
         waited_for = any(standing.background for standing in standings) and self._waited_for(
             session, node_id, now
         )

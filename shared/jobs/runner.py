@@ -9,11 +9,12 @@ import structlog
 from shared.broker.port import Broker, Message
 from shared.broker.worker import Worker
 from shared.errors import RetriableError
-from shared.jobs.engine import Engine, read_task
+from shared.jobs.engine import Engine
 from shared.jobs.model import JobT
 from shared.jobs.retry import Policy
 from shared.jobs.worker_shares import WorkerShares
 from shared.lifecycle import Lifecycle
+from shared.messaging.codec import read_task
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -67,6 +67,18 @@ def decode_command(message: Message) -> tuple[Envelope, Command]:
     return envelope, _payload(envelope, _COMMAND_TYPES)
 
 
+def read_task(message: Message) -> RunTask:
+    """Read the message of one task.
+
+    Raises:
+        InvalidInputError: it is no such message.
+    """
+    _, task = decode_command(message)
+    if not isinstance(task, RunTask):
+        raise InvalidInputError("type", f"expected {RunTask.TYPE}")
+    return task
+
+
 def decode_event(message: Message) -> tuple[Envelope, Event]:
     """Read an event.
 

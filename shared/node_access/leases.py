@@ -10,7 +10,7 @@ import threading
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import Clock
@@ -26,6 +26,22 @@ log = structlog.get_logger(__name__)
 #: Seconds without renewal after which a row belongs to a dead process.
 LEASE = timedelta(seconds=20)
 RENEW_EVERY_S = 5.0
+
+
+def _wanted() -> Select[bool, int, int, int, int | None, datetime | None]:
+    now = bindparam("now", type_=NodeLease.until.type)
+    alive = select(func.count()).where(NodeLease.node_id == bindparam("of_node"), NodeLease.until >= now)
+    own = select(NodeLease.id).where(NodeLease.token == bindparam("of_token")).exists()
+    waiting, held = (alive.where(NodeLease.held.is_(held)).scalar_subquery() for held in (False, True))
+    return (
+        select(own, waiting, held, Node.max_associations, NodeBudget.slowed_to, NodeBudget.slowed_at)
+        .join(NodeBudget, NodeBudget.node_id == Node.id)
+        .where(Node.id == bindparam("of_node"))
+    )
+
+
+#: One statement, made once: it runs for each idle association, and whenever a task takes one.
+_WANTED = _wanted()
 
 
 class Leases:
@@ -101,17 +117,10 @@ class Leases:
     def is_wanted(self, node_id: int, token: str) -> bool:
         """Return whether others wait, more are held than allowed, or this one has run out."""
         now = self._clock()
-        own = select(NodeLease.id).where(NodeLease.token == token).exists()
-        waiting, held = (_counted(node_id, now, held=held).scalar_subquery() for held in (False, True))
-        # One statement: it runs for each idle association, and whenever a task takes one.
-        statement = (
-            select(own, waiting, held, Node.max_associations, NodeBudget.slowed_to, NodeBudget.slowed_at)
-            .join(NodeBudget, NodeBudget.node_id == Node.id)
-            .where(Node.id == node_id)
-        )
         try:
             with self._database.read() as session:
-                row = session.execute(statement).one_or_none()
+                values = {"of_node": node_id, "of_token": token, "now": now}
+                row = session.execute(_WANTED, values).one_or_none()
         except DatabaseAwayError:
             return False
         if row is None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, insert, select
+from sqlalchemy import and_, bindparam, func, insert, select
+from sqlalchemy.orm import Session
 
 from services.query.ledger.studies import add_counts
 from shared.database.models import QueryFind
@@ -39,6 +40,17 @@ class StudyFinds:
     last_error: PeerError | None = None
 
 
+# Made once: each task executes them, and to make a statement takes longer than to execute it.
+_AT_STUDY_LEVEL = and_(QueryFind.job_id == bindparam("of_job"), QueryFind.level == "STUDY")
+_COMPLETE = QueryFind.error == ""
+_FAILED = QueryFind.error.not_in(("", "interrupted"))
+_ANY_COMPLETE = select(QueryFind.id).where(_AT_STUDY_LEVEL, _COMPLETE).limit(1)
+_STUDY_FINDS = select(
+    func.count().filter(_COMPLETE), func.count().filter(_FAILED), func.min(QueryFind.asked_at).filter(_FAILED)
+).where(_AT_STUDY_LEVEL)
+_LAST_FAILED = select(QueryFind).where(_AT_STUDY_LEVEL, _FAILED).order_by(QueryFind.id.desc()).limit(1)
+
+
 class FindLog:
     """Keeps the C-FINDs of one task until they are written; failures are written immediately."""
 
@@ -53,31 +65,49 @@ class FindLog:
         if record.error and record.level == "STUDY":
             self.save()
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether everything is written."""
+        return not self._unsaved
+
     def save(self) -> None:
         """Write what is not yet written."""
+        if self._unsaved:
+            with self._database.write() as session:
+                self.save_in(session)
+
+    def save_in(self, session: Session) -> None:
+        """Write what is not yet written in the caller's transaction."""
         unsaved, self._unsaved = self._unsaved, []
         if not unsaved:
             return
         key = {"job_id": self._claim.job_id, "task_id": self._claim.task_id}
-        with self._database.write() as session:
-            session.execute(insert(QueryFind), [key | asdict(record) for record in unsaved])
-            add_counts(session, self._claim.job_id, finds=len(unsaved))
+        session.execute(insert(QueryFind), [key | asdict(record) for record in unsaved])
+        add_counts(session, self._claim.job_id, finds=len(unsaved))
+
+    def has_complete_study_find(self) -> bool:
+        """Return whether a C-FIND of the job at STUDY level has succeeded."""
+        if self._unsaved_study_finds():
+            return True
+        with self._database.read() as session:
+            return session.scalar(_ANY_COMPLETE, {"of_job": self._claim.job_id}) is not None
 
     def study_finds(self) -> StudyFinds:
         """Return the C-FINDs of the job at STUDY level."""
-        of_job = and_(QueryFind.job_id == self._claim.job_id, QueryFind.level == "STUDY")
-        failed = and_(of_job, QueryFind.error.not_in(("", "interrupted")))
+        of_job = {"of_job": self._claim.job_id}
         with self._database.read() as session:
-            complete = session.scalar(select(func.count()).where(of_job, QueryFind.error == "")) or 0
-            first = session.scalars(select(QueryFind).where(failed).order_by(QueryFind.id).limit(1)).first()
-            newest = select(QueryFind).where(failed).order_by(QueryFind.id.desc()).limit(1)
-            last = session.scalars(newest).first()
+            complete, failed, first_at = session.execute(_STUDY_FINDS, of_job).one()
+            last = session.scalars(_LAST_FAILED, of_job).first() if failed else None
             return StudyFinds(
-                failed=session.scalar(select(func.count()).where(failed)) or 0,
-                complete=complete + sum(record.level == "STUDY" for record in self._unsaved),
-                first_at=first.asked_at if first else None,
+                failed=failed,
+                complete=complete + self._unsaved_study_finds(),
+                first_at=first_at,
                 last_error=_error_of(last) if last else None,
             )
+
+    def _unsaved_study_finds(self) -> int:
+        """Return how many are not written yet; all of them succeeded."""
+        return sum(record.level == "STUDY" for record in self._unsaved)
 
 
 def _error_of(find: QueryFind) -> PeerError:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from services.query.rules.model import Decision, KnownObjects, merge_matches
@@ -22,9 +23,23 @@ _STUDIES_OF_ONE_STATEMENT = 500
 
 def add_counts(session: Session, job_id: str, **changes: int) -> None:
     """Add to the running counts of a query."""
-    values = {name: getattr(Query, name) + change for name, change in changes.items() if change}
-    if values:
-        session.execute(update(Query).where(Query.id == job_id).values(values))
+    more = {name: change for name, change in changes.items() if change}
+    if more:
+        session.execute(
+            _addition(tuple(more)), {"of_job": job_id} | {_more(name): more[name] for name in more}
+        )
+
+
+def _more(name: str) -> str:
+    return f"more_{name}"
+
+
+@cache
+def _addition(names: tuple[str, ...]) -> Update:
+    values = {name: getattr(Query, name) + bindparam(_more(name)) for name in names}
+    counted = update(Query).where(Query.id == bindparam("of_job")).values(values)
+    # Whoever reads counts in the same transaction reads the row anew.
+    return counted.execution_options(synchronize_session=False)
 
 
 def lock(session: Session, job_id: str) -> None:

@@ -48,6 +48,11 @@ class Learner:
         with database.read() as session:
             self.profile = self._load(session)
 
+    @property
+    def has_lessons(self) -> bool:
+        """Whether something was learned that is not written yet."""
+        return bool(self._lessons)
+
     def learn(self, lesson: Lesson) -> None:
         """Apply a lesson: for this task immediately, for others once it is saved."""
         after = lesson(self.profile)

@@ -41,12 +41,17 @@ class System:
         self.broker = broker
         self.database = database
         self.events: list[tuple[str, Event]] = []
+        #: By job: who waits looks here often, and a module of tests has thousands of events.
+        self._endings: dict[str, list[JobEnded]] = {}
         self.publisher = Publisher(broker, "test")
         self._lifecycles: dict[str, Lifecycle] = {}
         self._subscription = broker.subscribe(["#"], self._record)
 
     def _record(self, message: Message) -> None:
-        self.events.append((message.routing_key, decode_event(message)[1]))
+        event = decode_event(message)[1]
+        self.events.append((message.routing_key, event))
+        if isinstance(event, JobEnded):
+            self._endings.setdefault(event.job_id, []).append(event)
 
     def start(self, *services: str) -> None:
         """Start services in this process; a name may be given again for a second one."""
@@ -152,7 +157,7 @@ class System:
 
     def endings(self, job_id: str) -> list[JobEnded]:
         """Return the ending events of a job."""
-        return [event for _, event in self.events if isinstance(event, JobEnded) and event.job_id == job_id]
+        return list(self._endings.get(job_id, ()))
 
     def published(self, kind: type[Event]) -> list[Any]:
         """Return all events of one kind."""
