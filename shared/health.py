@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from shared.contract.json_types import JsonObject
+from shared.metrics.process_metrics import REGISTRY
 from shared.versions import own_version, versions
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Health(Collector):
 
     def metrics(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
-        return generate_latest(self._registry)
+        return generate_latest(self._registry) + generate_latest(REGISTRY)
 
 
 class HealthServer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 
 import structlog
 
@@ -19,10 +20,11 @@ _QUIET = {
 }
 
 
-def configure(service: str, level: str) -> None:
+def configure(service: str, level: str, count: Callable[[str], None] = lambda _: None) -> None:
     """Send structlog and the standard library's logging to standard error as JSON (readable on a terminal).
 
-    `service` is bound to every line. Libraries that log what peers send are silenced.
+    `service` is bound to every line; `count` is called with the level of each. Libraries that log what
+    peers send are silenced.
     """
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
@@ -31,6 +33,7 @@ def configure(service: str, level: str) -> None:
         _named(service),
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _counted(count),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
@@ -56,6 +59,16 @@ def configure(service: str, level: str) -> None:
 def _least_level(name: str) -> int:
     """Return the level below which a logger is quiet; some libraries set their own when they are imported."""
     return _QUIET.get(name.partition(".")[0] if name not in _QUIET else name, logging.NOTSET)
+
+
+def _counted(count: Callable[[str], None]) -> structlog.types.Processor:
+    def count_level(
+        _logger: object, _method: str, event: structlog.types.EventDict
+    ) -> structlog.types.EventDict:
+        count(str(event.get("level", "")))
+        return event
+
+    return count_level
 
 
 def _named(service: str) -> structlog.types.Processor:

@@ -28,6 +28,7 @@ from shared.health import HealthServer
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
+from shared.metrics.process_metrics import line_logged
 from shared.settings import Settings, unknown_variables
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
 
     The page does not need the broker to begin: it is where people read that the broker is away.
     """
-    configure(name, settings.log_level)
+    configure(name, settings.log_level, line_logged)
     for variable in unknown_variables():
         log.warning("unknown variable", variable=variable, detail="it is no setting of DoseQR")
     with Lifecycle() as lifecycle:

@@ -28,7 +28,7 @@ from services.cli.commands import (
 )
 from services.cli.commands.evidence import calendar, compare, coverage, reconcile
 from services.cli.commands.jobs import again, follow, jobs, pause, qr, query
-from services.cli.commands.operation import check, schema, topology
+from services.cli.commands.operation import check, schema, secret_files, topology
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
 from services.cli.output.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
@@ -68,6 +68,7 @@ app.command("coverage")(coverage.coverage)
 app.command("compare")(compare.compare)
 app.command("reconcile")(reconcile.reconcile)
 app.command("register")(register.register)
+app.command("secrets")(secret_files.secret_files)
 app.command("settings")(settings.settings)
 app.command("serve")(serve.serve)
 app.command("ready")(ready.ready)

@@ -28,6 +28,7 @@ from services.web.pages.admin import system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
 from services.web.pages.job import doses, exports, ledger
 from services.web.pending_commands import PendingCommands
+from services.web.request_metrics import init_request_metrics
 from services.web.security import headers
 from services.web.security.session_key import session_key
 from services.web.security.sessions import IDLE, init_auth
@@ -94,6 +95,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     )
     csrf = CSRFProtect(app)
     Bootstrap5(app)
+    init_request_metrics(app)
     init_auth(app)
     headers.init_headers(app)
     errors.init_error_pages(app)

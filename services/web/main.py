@@ -13,6 +13,7 @@ from shared.clock import utc_now
 from shared.database.session import Database
 from shared.errors import InvalidInputError, PermanentError, SettingsError
 from shared.lifecycle import Lifecycle
+from shared.reading.metrics.ledger_metrics import LedgerMetrics
 from shared.service import patiently, run_service
 from shared.settings import Settings, load
 from shared.users.accounts import FIRST_ADMIN, ensure_first_admin
@@ -45,6 +46,14 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     # Stopped first: open streams would hold the server's threads.
     live.start()
     lifecycle.on_stop(live.close)
+    lifecycle.health.add_metrics(
+        LedgerMetrics(
+            database,
+            broker,
+            utc_now,
+            {"query": settings.query_workers, "retrieve": settings.retrieve_workers},
+        )
+    )
     log.info("page", address=f"http://{settings.web_host}:{settings.web_port}")
 
 

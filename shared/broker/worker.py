@@ -12,6 +12,7 @@ import structlog
 from shared.broker.port import Broker, Consumer, Delivery, Message
 from shared.broker.retry import Bury, Defect, TryAgain, decide_retry
 from shared.errors import DoseQRError
+from shared.metrics.process_metrics import message_begins, message_ends
 
 logger = structlog.get_logger(__name__)
 
@@ -62,6 +63,15 @@ class Worker:
 
     def handle(self, delivery: Delivery) -> None:
         """Bring one delivery to its end."""
+        began = time.monotonic()
+        message_begins(self._queue)
+        outcome = "defect"
+        try:
+            outcome = self._bring_to_end(delivery)
+        finally:
+            message_ends(self._queue, outcome, time.monotonic() - began)
+
+    def _bring_to_end(self, delivery: Delivery) -> str:
         began, jitter, attempt = self._clock(), self._jitter(), 0
         while not delivery.lost:
             attempt += 1
@@ -74,13 +84,14 @@ class Worker:
                 self._log(delivery, error, attempt, type(decision).__name__)
                 if isinstance(decision, Bury):
                     delivery.dead_letter(decision.reason)
-                    return
+                    return "dead_lettered"
                 if not isinstance(decision, TryAgain) or self._stopping.wait(decision.pause_s):
                     delivery.requeue()
-                    return
+                    return "requeued"
             else:
                 delivery.ack()
-                return
+                return "done"
+        return "lost"
 
     def _log(self, delivery: Delivery, error: DoseQRError, attempt: int, action: str) -> None:
         logger.warning(

@@ -12,11 +12,16 @@ from typing import Any
 import pytest
 
 from services.cli.commands.serve import Service
+from shared.broker.definitions import ROLES, user_of
+from shared.broker.topology import Names
+from shared.configuration.environment import FILE_SUFFIX
+from shared.service import HEALTH_PORTS
 from shared.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "docker-compose.yml"
 SETTINGS = {PREFIX + name.upper() for name in Settings.model_fields}
+SETTINGS |= {name + FILE_SUFFIX for name in SETTINGS}
 
 _KEY = re.compile(rf"^\s*({PREFIX}\w+):", re.MULTILINE)
 _INSERTED = re.compile(rf"\$\{{({PREFIX}\w+)")
@@ -29,7 +34,8 @@ def composed() -> dict[str, Any]:
     version = [docker or "", "compose", "version"]
     if docker is None or subprocess.run(version, check=False, capture_output=True).returncode:
         pytest.skip("no docker with compose")
-    command = [docker, "compose", "--profile", "demo", "--file", str(COMPOSE), "config", "--format", "json"]
+    profiles = ("--profile", "demo", "--profile", "monitoring")
+    command = [docker, "compose", *profiles, "--file", str(COMPOSE), "config", "--format", "json"]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     return dict(json.loads(printed.stdout))
 
@@ -64,7 +70,7 @@ def test_variables_of_the_image_are_settings() -> None:
 
 def test_containers_get_only_settings(composed: dict[str, Any]) -> None:
     # When
-    named = {name for our in ours(composed).values() for name in our["environment"]}
+    named = {name for our in ours(composed).values() for name in our.get("environment") or {}}
 
     # Then
     assert named <= SETTINGS
@@ -85,7 +91,10 @@ def test_containers_can_write_nowhere_but_to_their_data(composed: dict[str, Any]
         # Then
         assert container["read_only"]
         assert container["cap_drop"] == ["ALL"]
-        assert {volume["target"] for volume in container.get("volumes", [])} <= {"/data"}
+        writable = {
+            volume["target"] for volume in container.get("volumes", []) if not volume.get("read_only")
+        }
+        assert writable <= {"/data"} or container["command"][0] == "secrets"
 
 
 def test_containers_have_time_to_end(composed: dict[str, Any]) -> None:
@@ -97,9 +106,63 @@ def test_containers_have_time_to_end(composed: dict[str, Any]) -> None:
         assert seconds > Settings.model_fields["grace"].default + 10
 
 
-def test_only_the_page_and_the_store_are_reached_from_outside(composed: dict[str, Any]) -> None:
+def test_only_the_store_is_reached_from_other_machines(composed: dict[str, Any]) -> None:
     # When
-    open_to_all = {name for name, service in composed["services"].items() if service.get("ports")}
+    published = {
+        name: [port.get("host_ip", "") for port in container.get("ports", [])]
+        for name, container in composed["services"].items()
+    }
 
     # Then
-    assert open_to_all == {"web", "store"}
+    assert {name for name, addresses in published.items() if "" in addresses} == {"store"}
+    assert {name for name, addresses in published.items() if addresses} == {"store", "web", "grafana"}
+
+
+def test_no_container_has_a_secret_in_its_environment(composed: dict[str, Any]) -> None:
+    for name, container in composed["services"].items():
+        for variable, value in (container.get("environment") or {}).items():
+            # Then
+            is_secret = any(word in variable for word in ("PASSWORD", "KEY", "TOKEN"))
+            assert not is_secret or variable.endswith("_FILE") or not value, (name, variable)
+            assert ":" not in str(value).partition("//")[2].rpartition("@")[0], (name, variable)
+
+
+def test_each_service_logs_in_as_its_own_user(composed: dict[str, Any]) -> None:
+    # Given
+    users = {role.name: user_of(Names("doseqr"), role) for role in ROLES}
+    for service in Service:
+        # When
+        environment = ours(composed)[service.value]["environment"]
+
+        # Then
+        assert environment["DOSEQR_AMQP_USER"] == users[service.value]
+        assert environment["DOSEQR_AMQP_PASSWORD_FILE"].endswith(f"/broker/{users[service.value]}")
+
+
+def test_every_container_is_bounded(composed: dict[str, Any]) -> None:
+    for name, container in composed["services"].items():
+        # Then
+        assert container["logging"]["options"]["max-size"], name
+        if name not in {"prometheus", "grafana"}:
+            assert container["deploy"]["resources"]["limits"]["memory"], name
+
+
+def test_the_demo_leaves_no_anonymous_volume(composed: dict[str, Any]) -> None:
+    # Then
+    assert "VOLUME" not in (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    assert not composed["services"]["demo-pacs"].get("volumes")
+    for container in composed["services"].values():
+        assert all(volume["type"] != "volume" or volume["source"] for volume in container.get("volumes", []))
+
+
+def test_monitoring_scrapes_the_health_port_of_each_service() -> None:
+    # Given
+    configuration = (ROOT / "deploy" / "monitoring" / "prometheus.yml").read_text(encoding="utf-8")
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    first = int(re.findall(r"DOSEQR_HEALTH_PORT=(\d+)", dockerfile)[0])
+
+    # When
+    scraped = re.findall(r"names: \[(\w+)\], type: A, port: (\d+)", configuration)
+
+    # Then
+    assert scraped == [(service, str(first + offset)) for offset, service in enumerate(HEALTH_PORTS)]

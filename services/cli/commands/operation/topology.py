@@ -39,7 +39,7 @@ def topology(
     from shared.broker.topology import Names
 
     names = Names(settings_of_command().amqp_prefix)
-    hashes = {} if passwords is None else _hashes(names, passwords)
+    hashes = {} if passwords is None else password_hashes(names, passwords)
     if as_json:
         print_json(definitions(names, vhost, hashes))
         return
@@ -55,7 +55,7 @@ def topology(
     )
 
 
-def _hashes(names: Names, folder: Path) -> dict[str, str]:
+def password_hashes(names: Names, folder: Path) -> dict[str, str]:
     """Return the hash of each user's password; it is read from, or put into, a file of that user's name."""
     import secrets
 

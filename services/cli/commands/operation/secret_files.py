@@ -1,0 +1,85 @@
+"""`doseqr secrets`: the secrets of an installation in containers, made once, a file for each."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.client.session import settings_of_command
+from services.cli.commands.operation.topology import password_hashes
+from services.cli.output.console import line
+from services.cli.output.exit_codes import usage
+
+#: Bytes of a made-up secret, before it is encoded.
+SECRET_BYTES = 36
+
+#: Our own user alone; and others, in a folder that only their container has.
+_OURS, _OTHERS = 0o400, 0o444
+
+
+def secret_files(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="For the services, which alone read it.")],
+    postgres: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="For PostgreSQL: database_password.")
+    ] = None,
+    rabbitmq: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="For RabbitMQ: definitions.json.")
+    ] = None,
+    grafana: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="For Grafana: admin_password.")
+    ] = None,
+) -> None:
+    """Make the secrets of an installation where they are missing; what is there stays.
+
+    FOLDER gets database_password, session_key, admin_password, and in broker/ a file for each user. What
+    DOSEQR_DATABASE_PASSWORD, DOSEQR_SESSION_KEY and DOSEQR_ADMIN_PASSWORD give is written, the rest made up.
+    """
+    from secrets import token_urlsafe
+
+    from shared.broker.definitions import definitions
+    from shared.broker.topology import Names
+
+    settings = settings_of_command()
+    names = Names(settings.amqp_prefix)
+    try:
+        for name in ("database_password", "session_key", "admin_password"):
+            _write_once(folder / name, getattr(settings, name) or token_urlsafe(SECRET_BYTES), _OURS)
+        if postgres is not None:
+            password = (folder / "database_password").read_text(encoding="utf-8")
+            _write_once(postgres / "database_password", password.rstrip("\n"), _OTHERS)
+        if grafana is not None:
+            _write_once(grafana / "admin_password", token_urlsafe(SECRET_BYTES), _OTHERS)
+        hashes = password_hashes(names, folder / "broker")
+        if rabbitmq is not None:
+            # Anew each time: a later version may need another queue.
+            _replace(rabbitmq / "definitions.json", json.dumps(definitions(names, "/", hashes), indent=2))
+    except OSError as error:
+        raise usage(f"{error.filename}: {error.strerror}", "folder") from error
+    line(f"The secrets are in {folder}.")
+
+
+def _write_once(file: Path, text: str, mode: int) -> None:
+    if file.exists():
+        return
+    _replace(file, text, mode)
+    line(f"made {file}")
+
+
+def _replace(file: Path, text: str, mode: int = _OTHERS) -> None:
+    """Write a file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(text + "\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+            os.fchmod(opened.fileno(), mode)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

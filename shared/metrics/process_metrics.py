@@ -1,0 +1,67 @@
+"""What this process has done since it began, by the conventions of Prometheus.
+
+Labels are from closed sets: queues, outcomes, levels, endpoints. No UID, job or user becomes one.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+#: All of this module, and the process's own processor time and memory.
+REGISTRY = CollectorRegistry(auto_describe=False)
+
+_BUCKETS_S = (0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0)
+
+_messages = Counter(
+    "doseqr_messages", "Messages handled, tasks among them", ("queue", "outcome"), registry=REGISTRY
+)
+_message_seconds = Histogram(
+    "doseqr_message_duration_seconds",
+    "Seconds from the delivery of a message to its end",
+    ("queue",),
+    buckets=_BUCKETS_S,
+    registry=REGISTRY,
+)
+_in_progress = Gauge(
+    "doseqr_messages_in_progress", "Messages in hand, tasks among them", ("queue",), registry=REGISTRY
+)
+_requests = Counter(
+    "doseqr_http_requests",
+    "Requests to the page and the API",
+    ("method", "endpoint", "status"),
+    registry=REGISTRY,
+)
+_request_seconds = Histogram(
+    "doseqr_http_request_duration_seconds",
+    "Seconds until the response to a request began",
+    ("endpoint",),
+    buckets=_BUCKETS_S,
+    registry=REGISTRY,
+)
+_log_lines = Counter("doseqr_log_lines", "Lines logged", ("level",), registry=REGISTRY)
+
+ProcessCollector(registry=REGISTRY)
+
+
+def message_begins(queue: str) -> None:
+    """Count a message that is in hand now."""
+    _in_progress.labels(queue).inc()
+
+
+def message_ends(queue: str, outcome: str, duration_s: float) -> None:
+    """Count a message that is no longer in hand: done, dead_lettered, requeued, defect or lost."""
+    _in_progress.labels(queue).dec()
+    _messages.labels(queue, outcome).inc()
+    _message_seconds.labels(queue).observe(duration_s)
+
+
+def request_ends(method: str, endpoint: str, status: int, duration_s: float) -> None:
+    """Count a request; `endpoint` is the name of the route, never the path."""
+    known = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
+    _requests.labels(known, endpoint, str(status)).inc()
+    _request_seconds.labels(endpoint).observe(duration_s)
+
+
+def line_logged(level: str) -> None:
+    """Count a line of the log."""
+    _log_lines.labels(level).inc()

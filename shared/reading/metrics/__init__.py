@@ -1,0 +1,1 @@
+"""Numbers of the whole installation, read from its database, for Prometheus."""
