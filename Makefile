@@ -20,7 +20,7 @@ UNIT_WORKERS ?= 2
 WORKERS ?= 4
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
-.PHONY: help install run demo test unit check format bench bench-pages bench-query bench-retrieve bench-store figures golden soak lock \
+.PHONY: help install run demo test unit check format bench bench-pages bench-query bench-retrieve bench-store figures golden soak lock sbom \
   clean system-packages
 
 help:  ## Print this
@@ -91,6 +91,9 @@ lock: $(INSTALLED)  ## Pin the newest allowed versions of all dependencies with 
 	  PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= $(VENV)/lock/bin/pip-compile --quiet --upgrade --generate-hashes \
 	    --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	    --output-file requirements/$$name.txt requirements/$$name.in; done
+
+sbom: $(INSTALLED)  ## Print the bill of materials of the image (CycloneDX)
+	@$(BIN)/python deploy/sbom.py
 
 clean:  ## Remove what tools left; objects and databases below var/ stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info $(VENV)

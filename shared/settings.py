@@ -18,6 +18,7 @@ from shared.configuration.store import StoreSettings
 from shared.configuration.values import (
     Port,
     allowed,
+    valid_session_key,
     valid_time_zone,
 )
 from shared.errors import SettingsError
@@ -71,9 +72,8 @@ class Settings(StoreSettings):
     secure_cookies: bool = Field(
         False, description="Send session cookies over HTTPS only; set it behind a TLS proxy."
     )
-    session_key: str = Field(
+    session_key: Annotated[str, AfterValidator(valid_session_key)] = Field(
         "",
-        pattern=r"^(.{64,})?$",
         description="Key that signs the sessions of the page, at least 64 characters; empty: one that is "
         "made in the data folder.",
         repr=False,

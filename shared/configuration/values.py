@@ -14,6 +14,9 @@ from shared.errors import InvalidInputError
 from shared.identifiers import AeTitle
 from shared.node_access.limits import parse_zone
 
+#: Characters of the shortest key of the page's sessions.
+SESSION_KEY_LENGTH = 64
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -116,6 +119,17 @@ def valid_database_url(value: str) -> str:
     # SQLAlchemy ends the password at the first @ and takes the rest of it for the host.
     if value and (not separator or (not value.startswith("sqlite") and rest.count("@") > 1)):
         raise ValueError(NOT_ENCODED)
+    return value
+
+
+def valid_session_key(value: str) -> str:
+    """Accept a key that cannot be guessed.
+
+    Raises:
+        ValueError: it is too short.
+    """
+    if value and len(value) < SESSION_KEY_LENGTH:
+        raise ValueError(f"has fewer than {SESSION_KEY_LENGTH} characters")
     return value
 
 

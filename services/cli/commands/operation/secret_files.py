@@ -14,8 +14,8 @@ from services.cli.commands.operation.topology import password_hashes
 from services.cli.output.console import line
 from services.cli.output.exit_codes import usage
 
-#: Bytes of a made-up secret, before it is encoded.
-SECRET_BYTES = 36
+#: Bytes of a made-up secret; encoded it has the 64 characters that DOSEQR_SESSION_KEY needs.
+SECRET_BYTES = 48
 
 #: Our own user alone; and others, in a folder that only their container has.
 _OURS, _OTHERS = 0o400, 0o444

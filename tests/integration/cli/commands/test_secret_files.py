@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.settings import load
+from shared.users.passwords import check_acceptable
 from tests.support.services.cli import Doseqr
 
 
@@ -36,6 +38,20 @@ def test_secrets_are_made_once_and_shown_nowhere(doseqr: Doseqr, tmp_path: Path)
     assert len(set(first.values())) == len(first) - 1
     ours = [file for file in (tmp_path / "s/ours").rglob("*") if file.is_file()]
     assert {stat.S_IMODE(file.stat().st_mode) for file in ours} <= {0o400, 0o600}
+
+
+def test_services_take_the_secrets_that_are_made(
+    doseqr: Doseqr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    made(doseqr, tmp_path / "s")
+    for name in ("database_password", "session_key", "admin_password"):
+        monkeypatch.setenv(f"DOSEQR_{name.upper()}_FILE", str(tmp_path / "s" / "ours" / name))
+    # When
+    settings = load()
+    # Then
+    assert len(settings.session_key) >= 64
+    check_acceptable(settings.admin_password, "admin")
 
 
 def test_the_broker_gets_hashes_and_no_password(doseqr: Doseqr, tmp_path: Path) -> None:
