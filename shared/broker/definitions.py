@@ -39,7 +39,7 @@ ROLES: tuple[Role, ...] = (
         "query",
         queues=("query", "query-tasks", "query-profile"),
         commands=r"^(task\.query|retrieve)$",
-        topics=("query", "profile"),
+        topics=("query", "profile", "node"),
     ),
     Role(
         "retrieve",

@@ -1,4 +1,4 @@
-"""The public contract as documents: a JSON Schema for each message, and AsyncAPI 3; made from the classes."""
+"""The public contract as documents: a JSON Schema for each message; made from the classes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from shared.contract.json_types import JsonDocument
 from shared.contract.messages import COMMANDS, EVENTS, Command, Event, Payload
 
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
-
-
-#: Version of the AsyncAPI document: that of the messages.
-ASYNCAPI_VERSION = "1"
 
 
 def message_schema(payload: type[Payload]) -> JsonDocument:
@@ -64,75 +60,3 @@ def _topics(event: type[Event]) -> list[tuple[str, str]]:
         "HandoverRetried": [("handover", ".{id}")],
         "WorkerHeartbeat": [("worker", "")],
     }[event.__name__]
-
-
-def asyncapi(version: str) -> JsonDocument:
-    """Return the AsyncAPI 3 document of the installation whose names start with `doseqr`."""
-    return {
-        "asyncapi": "3.0.0",
-        "info": {
-            "title": "DoseQR",
-            "version": version,
-            "description": "Commands to DoseQR's services and the events they publish, as CloudEvents 1.0"
-            " in structured JSON over RabbitMQ. Names start with DOSEQR_AMQP_PREFIX.",
-        },
-        "defaultContentType": "application/cloudevents+json",
-        "channels": _channels(),
-        "operations": _operations(),
-        "components": {
-            "messages": {
-                payload.TYPE: {
-                    "name": payload.TYPE,
-                    "title": payload.__name__,
-                    "summary": (payload.__doc__ or "").strip(),
-                    "payload": {"schema": {"$ref": f"./schemas/{payload.TYPE}.json"}},
-                }
-                for payload in (*COMMANDS, *EVENTS)
-            }
-        },
-    }
-
-
-def _channels() -> JsonDocument:
-    channels = {
-        f"commands.{command.ROUTING_KEY}": _channel("commands", command.ROUTING_KEY, command)
-        for command in COMMANDS
-    }
-    for event in EVENTS:
-        for key in routing_keys(event):
-            channels[f"events.{key.replace('.{id}', '')}"] = _channel("events", key, event)
-    return channels
-
-
-def _channel(exchange: str, routing_key: str, payload: type[Payload]) -> JsonDocument:
-    channel: JsonDocument = {
-        "address": routing_key,
-        "messages": {payload.__name__: {"$ref": f"#/components/messages/{payload.TYPE}"}},
-        "bindings": {
-            "amqp": {
-                "is": "routingKey",
-                "exchange": {"name": f"doseqr.{exchange}", "type": "topic", "durable": True},
-            }
-        },
-    }
-    if "{id}" in routing_key:
-        channel["parameters"] = {"id": {"description": "Id of the job or command."}}
-    return channel
-
-
-def _operations() -> JsonDocument:
-    receive = {_operation("do", command): _action("receive", command) for command in COMMANDS}
-    send = {_operation("tell", event): _action("send", event) for event in EVENTS}
-    return receive | send
-
-
-def _operation(verb: str, payload: type[Command | Event]) -> str:
-    return f"{verb}{payload.__name__}"
-
-
-def _action(action: str, payload: type[Command | Event]) -> JsonDocument:
-    if issubclass(payload, Command):
-        channel = f"commands.{payload.ROUTING_KEY}"
-    else:
-        channel = f"events.{routing_keys(payload)[0].replace('.{id}', '')}"
-    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}}

@@ -8,13 +8,16 @@ from typing import Any
 
 from services.web.api.blueprint import operations
 from services.web.api.openapi import document
-from shared.contract.schemas import ASYNCAPI_VERSION, asyncapi, schemas
+from shared.contract.documents.asyncapi import ASYNCAPI_VERSION, asyncapi
+from shared.contract.schemas import schemas
 from tests.golden.examples import messages
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "v1"
 SCHEMAS = ROOT / "docs" / "schemas"
 ASYNCAPI = ROOT / "docs" / "asyncapi.json"
+#: In the package, for `doseqr schema`.
+EXAMPLES = ROOT / "shared" / "contract" / "documents" / "examples.json"
 OPENAPI = ROOT / "docs" / "openapi.json"
 
 
@@ -22,8 +25,15 @@ def documents() -> dict[Path, str]:
     """Return the text of every generated file by its path."""
     golden = {GOLDEN / f"{kind}.json": message.body.decode() + "\n" for kind, message in messages().items()}
     made = {SCHEMAS / f"{kind}.json": _text(schema) for kind, schema in schemas().items()}
+    examples = {kind: json.loads(message.body) for kind, message in messages().items()}
     return (
-        golden | made | {ASYNCAPI: _text(asyncapi(ASYNCAPI_VERSION)), OPENAPI: _text(document(operations()))}
+        golden
+        | made
+        | {
+            EXAMPLES: _text(examples),
+            ASYNCAPI: _text(asyncapi(ASYNCAPI_VERSION, examples)),
+            OPENAPI: _text(document(operations())),
+        }
     )
 
 

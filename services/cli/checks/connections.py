@@ -76,6 +76,8 @@ def _server(database: Database) -> Iterator[CheckResult]:
     encoding = server_encoding(database)
     if encoding == "UTF8":
         yield ok(DATABASE, "encoding", encoding)
+    elif encoding == "SQL_ASCII":
+        yield warning(DATABASE, "encoding", f"{encoding}: texts are kept and not checked; UTF8 is better")
     else:
         yield failed(DATABASE, "encoding", f"{encoding}: other scripts are refused; make it with UTF8")
     clock = DatabaseClock(database)

@@ -97,7 +97,7 @@ def test_variables_are_settings_and_no_secrets(overlay):
     Settings(**{name: value for name, value in values.items() if not name.endswith("_file")})
 
 
-def test_probes_look_at_the_health_port_of_the_service(overlay):
+def test_probes_call_the_health_port_of_the_service(overlay):
     # Given
     (settings,) = [entry for entry in of_kind(overlay, "ConfigMap") if entry["metadata"]["name"] == "doseqr"]
     first = int(settings["data"]["DOSEQR_HEALTH_PORT"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from typing import Annotated
 
 import typer
@@ -38,10 +40,13 @@ def _document(name: str) -> object:
         from shared.settings import Settings
 
         return Settings.model_json_schema()
-    from shared.contract.schemas import ASYNCAPI_VERSION, asyncapi, schemas
-
     if name == ASYNCAPI:
-        return asyncapi(ASYNCAPI_VERSION)
+        from shared.contract.documents.asyncapi import ASYNCAPI_VERSION, asyncapi
+
+        examples = files("shared.contract.documents").joinpath("examples.json").read_text(encoding="utf-8")
+        return asyncapi(ASYNCAPI_VERSION, json.loads(examples))
+    from shared.contract.schemas import schemas
+
     found = schemas()
     if name and name not in found:
         known = ", ".join([ASYNCAPI, OPENAPI, SETTINGS, *found])
