@@ -18,7 +18,7 @@ from shared.dicom.association.pynetdicom_association import open_pynetdicom_asso
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from simulator.archive.model import Study
-from tests.support.services.in_process import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 

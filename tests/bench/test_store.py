@@ -19,8 +19,8 @@ from tests.bench import bare_store
 from tests.bench.table import print_table
 from tests.bench.usage import usage_of_session
 from tests.support.archives.orthanc import CONFIGURATION, Orthanc, orthancs
+from tests.support.ports import free_port
 from tests.support.processes.installation import Installation, Running, installed
-from tests.support.services.in_process import free_port
 from tests.support.services.store import DicomObject, made_object
 from tests.support.waiting import wait_until
 

@@ -17,7 +17,7 @@ from tests.e2e.slow import (
     begin_slow_retrieve,
     many_images,
 )
-from tests.support.ports import lasting_port
+from tests.support.ports import free_port
 from tests.support.processes.event_queue import Recording
 from tests.support.processes.installation import installed, observed
 
@@ -67,7 +67,7 @@ def without_pacs(
 ) -> None:
     """A query goes on, and ends as undisturbed, after its PACS was away for this long."""
     archive = mixed_archive(60)
-    pacs = scripted_pacs(archive, port=lasting_port(), **ONE_BY_ONE)
+    pacs = scripted_pacs(archive, port=free_port(), **ONE_BY_ONE)
     with installed(folder, rabbitmq_url, prefix) as installation:
         installation.serve("query", "query")
         with observed(installation) as observer:
@@ -122,7 +122,7 @@ def moves_without_pacs(
 ) -> None:
     """A retrieve goes on, and ends as undisturbed, after its PACS was away for this long."""
     archive = many_images()
-    pacs = scripted_pacs(archive, port=lasting_port())
+    pacs = scripted_pacs(archive, port=free_port())
     with installed(folder, rabbitmq_url, prefix) as installation:
         installation.serve(*MOVING)
         with observed(installation) as observer:

@@ -12,8 +12,9 @@ from shared.clock import utc_now
 from shared.database.models import NodeCheck
 from shared.users.accounts import create_user
 from tests.support.peers.studies import DAY, ct_study, fl_study, mg_study, mr_study
+from tests.support.ports import free_port
 from tests.support.servers.browser import PHONE, shoot
-from tests.support.services.in_process import System, free_port
+from tests.support.services.in_process import System
 from tests.support.services.web import PASSWORD, add_people
 
 STUDIES = 12

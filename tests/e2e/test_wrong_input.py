@@ -14,8 +14,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from shared.broker.rabbitmq.connection import remove_topology
 from tests.e2e.archive import CRITERIA, mixed_archive
+from tests.support.ports import free_port
 from tests.support.processes.installation import Installation, installed
-from tests.support.services.in_process import free_port
 from tests.support.waiting import wait_until
 
 QUERY = "doseqr.command.query.v1"

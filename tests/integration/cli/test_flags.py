@@ -32,9 +32,10 @@ from tests.support.peers.studies import (
     study,
     toshiba_ct_study,
 )
+from tests.support.ports import free_port
 from tests.support.servers.databases import prepare
 from tests.support.services.cli import Doseqr, Result
-from tests.support.services.in_process import System, free_port
+from tests.support.services.in_process import System
 from tests.support.waiting import wait_until
 
 TODAY = dt.datetime.now(dt.UTC).astimezone().date()

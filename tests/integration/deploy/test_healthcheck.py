@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from shared.health import Health, HealthServer
-from tests.support.ports import lasting_port
+from tests.support.ports import free_port
 from tests.support.processes.installation import installed
 from tests.support.waiting import wait_until
 
@@ -72,7 +72,7 @@ def test_the_check_starts_nothing_of_the_application(health):
 
 def test_a_service_that_waits_for_its_broker_lives_and_is_not_ready(tmp_path):
     # Given
-    port = lasting_port()
+    port = free_port()
     with installed(tmp_path, "amqp://127.0.0.1:1/", "nobody", DOSEQR_HEALTH_PORT=str(port)) as installation:
         service = installation.begin("serve", "echo")
         # When

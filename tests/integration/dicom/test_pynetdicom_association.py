@@ -24,7 +24,7 @@ from shared.node_access.pool import AssociationPool
 from simulator.behaviour import Fault
 from tests.support.peers.byte_pacs import respond_with
 from tests.support.peers.studies import ct_study
-from tests.support.services.in_process import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 QUICK = Timeouts(connect_s=1.0, response_s=2.0)

@@ -24,7 +24,7 @@ from shared.querying.profile import LIST_LENGTH, Profile
 from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
 from tests.support.peers.studies import ct_study, days_of, dx_study, mg_study, mr_study
-from tests.support.services.in_process import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 TODAY = dt.date(2024, 3, 20)

@@ -26,7 +26,8 @@ from tests.support.peers.studies import (
     philips_ct_study,
     sr_only_study,
 )
-from tests.support.services.in_process import free_port, kept_objects, kept_series
+from tests.support.ports import free_port
+from tests.support.services.in_process import kept_objects, kept_series
 from tests.support.waiting import wait_until
 
 ALL = {"types": ["CT", "MG", "FL", "DX", "NM"], "date_from": str(DAY), "date_until": str(DAY)}

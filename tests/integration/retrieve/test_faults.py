@@ -10,7 +10,7 @@ from shared.reading.retrieve_json import RetrieveJson
 from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import ct_study, objects, series, study
-from tests.support.services.in_process import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.storage_scp import StoreScp
 from tests.support.peers.studies import objects, series, study
-from tests.support.services.in_process import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 

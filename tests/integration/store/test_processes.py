@@ -17,9 +17,10 @@ from sqlalchemy import select
 from shared.broker.rabbitmq.connection import remove_topology
 from shared.database.models import StoredObject
 from tests.support.peers.storage_scu import EndedError, Scu
+from tests.support.ports import free_port
 from tests.support.processes.installation import Installation, Running, installed, observed
 from tests.support.servers.databases import copy_of
-from tests.support.services.store import CT_EXPLICIT, DicomObject, data_set_in, free_port, made_object
+from tests.support.services.store import CT_EXPLICIT, DicomObject, data_set_in, made_object
 from tests.support.waiting import wait_until
 
 PROCESSES = 3

@@ -10,7 +10,8 @@ import pytest
 
 from shared.broker.rabbitmq.broker import RabbitBroker
 from tests.support.peers.storage_scu import Scu
-from tests.support.services.store import CT_EXPLICIT, Announced, free_port, made_object
+from tests.support.ports import free_port
+from tests.support.services.store import CT_EXPLICIT, Announced, made_object
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]

@@ -24,16 +24,9 @@ from shared.broker.memory.broker import MemoryBroker
 from shared.errors import BrokerAwayError
 from tests.support.jobs.rows import a_query
 from tests.support.peers.storage_scu import EndedError, Scu
+from tests.support.ports import free_port
 from tests.support.processes.store_process import StoreProcess
-from tests.support.services.store import (
-    CT,
-    CT_EXPLICIT,
-    DicomObject,
-    data_set_in,
-    free_port,
-    made_object,
-    running_store,
-)
+from tests.support.services.store import CT, CT_EXPLICIT, DicomObject, data_set_in, made_object, running_store
 from tests.support.waiting import wait_until
 
 

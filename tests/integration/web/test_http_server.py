@@ -15,7 +15,7 @@ from flask import Flask, request
 
 from services.web.http_server.request_reader import CONNECTIONS_OF_ADDRESS
 from services.web.http_server.server import HttpServer
-from tests.support.services.in_process import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 THREADS = 4

@@ -24,8 +24,9 @@ from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.query_store import QueryableStore
 from tests.support.peers.storage_scp import StoreScp
 from tests.support.peers.studies import series, study
+from tests.support.ports import free_port
 from tests.support.servers.databases import prepare
-from tests.support.services.in_process import System, free_port
+from tests.support.services.in_process import System
 
 _numbers = count(1)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.servers.rabbitmq import skip_or_fail
-from tests.support.services.in_process import free_port
 from tests.support.waiting import wait_until
 
 MISSING = "no DCMTK: install the package dcmtk"

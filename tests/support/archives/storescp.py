@@ -12,8 +12,8 @@ import pydicom
 import pytest
 
 from tests.support.archives.dcmqrscp import MISSING
+from tests.support.ports import free_port
 from tests.support.servers.rabbitmq import skip_or_fail
-from tests.support.services.in_process import free_port
 from tests.support.services.store import data_set_in
 from tests.support.waiting import wait_until
 

@@ -31,8 +31,9 @@ from simulator.archive.model import Archive, Study
 from simulator.behaviour import Behaviour, Fault
 from simulator.generator.blueprints import KINDS, expected_objects, make_study
 from simulator.scp import ScriptedPacs
+from tests.support.ports import free_port
 from tests.support.servers.databases import prepare
-from tests.support.services.in_process import System, free_port
+from tests.support.services.in_process import System
 
 FIRST_DAY, LAST_DAY = dt.date(2024, 3, 4), dt.date(2024, 3, 6)
 TYPES = ["CT", "MG", "FL", "DX", "NM"]

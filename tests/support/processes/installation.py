@@ -21,7 +21,7 @@ from shared.database.models import Node, QueryTask, RetrieveTask
 from shared.database.session import Database
 from shared.settings import Settings
 from simulator.scp import ScriptedPacs
-from tests.support.ports import lasting_port
+from tests.support.ports import free_port
 from tests.support.services.in_process import System
 from tests.support.waiting import wait_until
 
@@ -127,8 +127,8 @@ class Installation:
             amqp_url=amqp_url,
             amqp_prefix=amqp_prefix,
             database_url=database_url,
-            store_port=lasting_port(),
-            web_port=lasting_port(),
+            store_port=free_port(),
+            web_port=free_port(),
         )
         self._folder = folder
         self._processes: list[Running] = []

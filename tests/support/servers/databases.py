@@ -17,7 +17,7 @@ import pytest
 
 from shared.database.migrate import migrate
 from shared.database.session import Database
-from tests.support.ports import lasting_port
+from tests.support.ports import free_port
 from tests.support.servers.rabbitmq import skip_or_fail
 
 MISSING = "no PostgreSQL: install the package postgresql or set DOSEQR_TEST_POSTGRES_URL"
@@ -81,7 +81,7 @@ class PrivatePostgres:
             shutil.chown(folder, "postgres", "postgres")
         else:
             self._as = []
-        self.port = lasting_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -23,14 +22,8 @@ from shared.nodes.nodes import add_node, parse_node
 from shared.reading.query_json import QueryJson, query_json
 from shared.reading.retrieve_json import RetrieveJson, retrieve_json
 from shared.settings import Settings
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
-
-
-def free_port() -> int:
-    """Return a free TCP port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class System:

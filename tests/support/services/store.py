@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from shared.lifecycle import Lifecycle
 from shared.messaging.codec import decode_event
 from shared.settings import Settings
 from tests.support.peers.storage_scu import IMPLICIT, VERIFICATION, Context, Scu
+from tests.support.ports import free_port
 from tests.support.servers.databases import prepare
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -115,12 +115,6 @@ def objects_in(folder: Path) -> list[DicomObject]:
         for file in sorted(folder.glob("*.dcm"))
         if (dicom_object := read_object(file)) is not None
     ]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def data_set_in(file: Path) -> bytes:

@@ -15,7 +15,7 @@ from services.cli.checks.check_result import CheckState
 from services.cli.checks.connections import check_database_and_nodes
 from shared.database.session import Database
 from shared.settings import Settings
-from tests.support.ports import lasting_port
+from tests.support.ports import free_port
 from tests.support.servers.certificates import Authority
 from tests.support.services.cli import Doseqr
 
@@ -24,7 +24,7 @@ from tests.support.services.cli import Doseqr
 def ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ports that are free, whatever runs on this machine."""
     for name in ("STORE", "WEB"):
-        monkeypatch.setenv(f"DOSEQR_{name}_PORT", str(lasting_port()))
+        monkeypatch.setenv(f"DOSEQR_{name}_PORT", str(free_port()))
 
 
 def test_an_installation_without_trouble_passes(doseqr: Doseqr, ports: None) -> None:
@@ -45,7 +45,7 @@ def test_every_problem_is_named_at_once(
             "AMQP_URL": "amqp://me:s3cr3t@127.0.0.1:1/",
             "DATABASE_URL": "postgresql+psycopg://me:s3cr3t@127.0.0.1:1/doseqr",
             "WEB_PORT": str(other.getsockname()[1]),
-            "STORE_PORT": str(lasting_port()),
+            "STORE_PORT": str(free_port()),
             "STORE_TLS_CERT": str(tmp_path / "absent.pem"),
             "STORE_PROT": "1",
         }.items():

@@ -19,7 +19,7 @@ from services.store.handover.model import Batch, BatchObject, HandoverError, Int
 from services.store.objects.durable_folder import ObjectFolder
 from shared.errors import SettingsError
 from shared.settings import Settings, load
-from tests.support.services.store import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 

@@ -23,7 +23,8 @@ from shared.messaging.publisher import Publisher
 from tests.integration.store.handover.test_importers import Listener, a_program, listener
 from tests.support.jobs.rows import a_query, a_retrieve, an_expected
 from tests.support.peers.storage_scu import Scu
-from tests.support.services.store import CT_EXPLICIT, RunningStore, free_port, made_object, running_store
+from tests.support.ports import free_port
+from tests.support.services.store import CT_EXPLICIT, RunningStore, made_object, running_store
 from tests.support.waiting import wait_until
 
 __all__ = ["listener"]
