@@ -78,7 +78,9 @@ class Form(FlaskForm):  # type: ignore[misc]
 class LoginForm(Form):
     """Name and password."""
 
-    name = StringField("User name", render_kw={"autocomplete": "username", "maxlength": 64})
+    name = StringField(
+        "User name", render_kw={"autocomplete": "username", "maxlength": 64, "autofocus": True}
+    )
     password = PasswordField("Password", render_kw={"autocomplete": "current-password", "maxlength": 256})
 
 

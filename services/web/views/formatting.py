@@ -18,7 +18,7 @@ from services.web.views.report_text import REPORT_KINDS, UNREADABLE_REASONS, key
 from services.web.views.time_text import age, span
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
-from shared.database.models import Query, QueryTask, Retrieve
+from shared.database.models import Node, Query, QueryTask, Retrieve
 from shared.dose.summary import SummaryJson
 from shared.reading.rate_text import duration
 from shared.reading.retrieve_json import ARRIVAL_TEXTS
@@ -56,6 +56,7 @@ def init_filters(app: Flask) -> None:
         took=took,
         brief=brief,
         clock=clock_time,
+        address=address,
         brief_figures=brief_figures,
     )
     app.jinja_env.globals.update(fraction_of=fraction_of, without=without)
@@ -150,6 +151,12 @@ def brief_figures(entry: ReportEntry[SummaryJson]) -> str:
     """Return the figures of a report in one line."""
     shortened = shorten(entry)["summary"]
     return key_figures(shortened) if shortened is not None else ""
+
+
+def address(node: Node) -> str:
+    """Return host and port; an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    host = f"[{node.host}]" if ":" in node.host else node.host
+    return f"{host}:{node.port}"
 
 
 def without(arguments: dict[str, str], name: str) -> dict[str, str]:
