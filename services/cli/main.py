@@ -28,7 +28,7 @@ from services.cli.commands import (
 )
 from services.cli.commands.evidence import calendar, compare, coverage, reconcile
 from services.cli.commands.jobs import again, follow, jobs, pause, qr, query
-from services.cli.commands.operation import check, schema, secret_files, topology
+from services.cli.commands.operation import check, dead, schema, secret_files, topology
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
 from services.cli.output.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
@@ -47,6 +47,7 @@ app = typer.Typer(
 )
 app.add_typer(nodes.app, name="nodes", no_args_is_help=True)
 app.add_typer(handover.app, name="handover", no_args_is_help=True)
+app.add_typer(dead.app, name="dead", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
 app.add_typer(tokens.app, name="tokens", no_args_is_help=True)
 app.add_typer(local.app, name="local", hidden=True, no_args_is_help=True)

@@ -7,6 +7,7 @@ import sys
 from services.query.commands import QueryHandler
 from services.query.node_commands import NodeHandler
 from services.query.profile.measure_node import NodeMeasurement
+from services.query.read_commands import ReadHandler
 from services.query.scheduler import Scheduler, watermark_metrics
 from services.query.tasks import QueryJobService
 from shared.broker.port import Broker
@@ -17,6 +18,8 @@ from shared.contract.messages import (
     PauseJob,
     PauseNode,
     ProfileNode,
+    RequestResult,
+    RequestStatus,
     ResumeJob,
     ResumeNode,
     RunQuery,
@@ -41,6 +44,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.query_workers, grace_s=settings.grace)
     handler = QueryHandler(settings, database, engine, clock)
+    reading = ReadHandler(database)
     nodes = NodeHandler(NodeControl(database, clock), publisher)
     handlers: dict[type[Command], CommandHandler] = {
         RunQuery: handler.run,
@@ -50,6 +54,8 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         ResumeJob: handler.resume,
         PauseNode: nodes.pause,
         ResumeNode: nodes.resume,
+        RequestStatus: reading.status,
+        RequestResult: reading.result,
     }
     route_commands("query", handlers, broker, publisher, lifecycle, grace_s=settings.grace)
     scheduler = Scheduler(database, handler.begin, site_of(settings), clock)

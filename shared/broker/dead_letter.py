@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, Protocol
 
 from shared.broker.port import DeadLetter, Message
-from shared.broker.topology import QUEUES, REASON_HEADER, topic_matches
+from shared.broker.topology import (
+    QUEUE_HEADER,
+    QUEUES,
+    REASON_HEADER,
+    TIME_HEADER,
+    WORKER_HEADER,
+    topic_matches,
+)
+from shared.clock import utc_now
 from shared.errors import UnroutableError
 
 #: Bytes of a body that is listed; a larger one is left out, so that a list has a bounded size.
@@ -19,6 +29,9 @@ MAX_EXAMINED = 10_000
 
 #: What is known of a message that carries no reason of ours.
 GIVEN_UP = "the broker gave it up after it had been returned to its queue too often"
+
+#: The headers that make a message a dead letter.
+HEADERS = (REASON_HEADER, TIME_HEADER, QUEUE_HEADER, WORKER_HEADER)
 
 Exchange = Literal["commands", "events"]
 
@@ -43,7 +56,17 @@ def dead_letter_of(message: Message) -> DeadLetter:
         message=listed,
         reason=message.headers.get(REASON_HEADER, GIVEN_UP),
         size_bytes=len(message.body),
+        at=message.headers.get(TIME_HEADER, ""),
+        queue=message.headers.get(QUEUE_HEADER, ""),
+        worker=message.headers.get(WORKER_HEADER, ""),
     )
+
+
+def dead_letter_headers(queue: str, reason: str) -> dict[str, str]:
+    """Return the headers of a message that is given up now; `queue` is the short name of its queue."""
+    worker = f"{queue.partition('-')[0]}@{socket.gethostname()}:{os.getpid()}"
+    at = utc_now().isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {REASON_HEADER: reason, TIME_HEADER: at, QUEUE_HEADER: queue, WORKER_HEADER: worker}
 
 
 def dead_letter_id_of(message: Message) -> str:
@@ -65,7 +88,7 @@ def publish_again(broker: Publishing, message: Message) -> None:
     exchange = exchange_of(message.routing_key)
     if exchange is None:
         raise UnroutableError(f"no queue takes the routing key {message.routing_key[:100]!r}")
-    headers = {name: value for name, value in message.headers.items() if name != REASON_HEADER}
+    headers = {name: value for name, value in message.headers.items() if name not in HEADERS}
     publish = broker.command if exchange == "commands" else broker.event
     publish(replace(message, headers=headers))
 

@@ -30,6 +30,8 @@ class Role:
     topics: tuple[str, ...] = ()
     #: Whether it listens to events, through a queue that the server names.
     listens: bool = False
+    #: Whether it publishes to the reply queues of other systems.
+    replies: bool = False
 
 
 #: The services, and `operator`: who runs the command line.
@@ -39,7 +41,9 @@ ROLES: tuple[Role, ...] = (
         "query",
         queues=("query", "query-tasks", "query-profile"),
         commands=r"^(task\.query|retrieve)$",
-        topics=("query", "profile", "node"),
+        # It responds for retrieves, too, and pauses nodes.
+        topics=("query", "profile", "retrieve", "node"),
+        replies=True,
     ),
     Role(
         "retrieve",
@@ -49,8 +53,8 @@ ROLES: tuple[Role, ...] = (
         listens=True,
     ),
     Role("store", queues=("store",), topics=("objects", "handover")),
-    Role("web", queues=(DEAD_LETTERS,), commands=".*", listens=True),
-    Role("operator", queues=(DEAD_LETTERS,), commands=".*", listens=True),
+    Role("web", queues=(DEAD_LETTERS,), commands=".*", topics=("node",), listens=True),
+    Role("operator", queues=(DEAD_LETTERS,), commands=".*", topics=("node",), listens=True),
 )
 
 #: First words of the routing keys of events that every service publishes.
@@ -80,6 +84,8 @@ def permissions_of(names: Names, role: Role) -> Permissions:
     publishes = [re.escape(names.events), re.escape(names.dead_letter_exchange)]
     if role.commands != _NOTHING:
         publishes.append(re.escape(names.commands))
+    if role.replies:
+        publishes.append(r"amq\.default")
     reads = [re.escape(names.queue(queue)) for queue in role.queues]
     if role.listens:
         reads.append(re.escape(names.events))

@@ -17,6 +17,8 @@ class Message:
     correlation_id: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/cloudevents+json"
+    #: The queue to which its sender wants a response besides.
+    reply_to: str = ""
 
 
 class Delivery(Protocol):
@@ -101,6 +103,10 @@ class DeadLetter:
     message: Message
     reason: str
     size_bytes: int
+    #: When, from which queue and by which process it was given up; empty where that is not known.
+    at: str = ""
+    queue: str = ""
+    worker: str = ""
 
 
 class Broker(Protocol):
@@ -133,6 +139,15 @@ class Broker(Protocol):
         """Publish to the exchange of events; nobody has to listen.
 
         Raises:
+            BrokerAwayError: not confirmed after a bounded number of attempts.
+        """
+        ...
+
+    def reply(self, message: Message) -> None:
+        """Publish to the queue of another system that the routing key names; if it is gone, so is the reply.
+
+        Raises:
+            InvalidInputError: it is no queue that another system may name.
             BrokerAwayError: not confirmed after a bounded number of attempts.
         """
         ...

@@ -18,7 +18,10 @@ class QueueSpec:
 #: Commands of the public contract and, below `task.`, the services' own work.
 QUEUES: tuple[QueueSpec, ...] = (
     QueueSpec("echo", ("echo",)),
-    QueueSpec("query", ("query", "cancel", "again", "pause", "resume", "node.pause", "node.resume")),
+    QueueSpec(
+        "query",
+        ("query", "cancel", "again", "pause", "resume", "node.pause", "node.resume", "status", "result"),
+    ),
     QueueSpec("query-tasks", ("task.query",)),
     QueueSpec("query-profile", ("profile",)),
     QueueSpec("retrieve", ("retrieve", "cancel", "again", "pause", "resume")),
@@ -29,11 +32,21 @@ QUEUES: tuple[QueueSpec, ...] = (
 #: Where messages end that nobody could handle.
 DEAD_LETTERS = "dead-letters"
 
-#: Header with the reason for which a message was dead-lettered.
+#: Headers of a dead letter: why, when (RFC 3339), from which queue, and by which process it was given up.
 REASON_HEADER = "x-doseqr-reason"
+TIME_HEADER = "x-doseqr-time"
+QUEUE_HEADER = "x-doseqr-queue"
+WORKER_HEADER = "x-doseqr-worker"
 
 #: The broker itself gives up on a message after so many returns (x-delivery-limit): a net below ours.
 DELIVERY_LIMIT = 20
+
+#: What is wrong with the reply queue of a message.
+NO_REPLY_QUEUE = "must name a queue of your own, by 1 to 255 visible ASCII characters"
+
+#: Beginnings of names of RabbitMQ's own under which a client may have a queue: named by the server, and the
+#: pseudo-queues of direct replies.
+_REPLY_QUEUES_OF_THE_SERVER = ("amq.gen-", "amq.rabbitmq.reply-to.")
 
 #: Events that wait for one slow subscriber before the oldest are dropped.
 SUBSCRIPTION_BACKLOG = 100_000
@@ -77,6 +90,14 @@ class Names:
     def queues(self) -> tuple[str, ...]:
         """All queues, the dead letters' first."""
         return (self.dead_letters, *(self.queue(spec.name) for spec in QUEUES))
+
+    def is_reply_queue(self, name: str) -> bool:
+        """Return whether another system may have a response sent to this queue: never one of the services."""
+        longest = 255
+        visible = 0 < len(name) <= longest and name.isascii() and name.isprintable() and " " not in name
+        ours = name == self.prefix or name.startswith(f"{self.prefix}.")
+        reserved = name.startswith("amq.") and not name.startswith(_REPLY_QUEUES_OF_THE_SERVER)
+        return visible and not ours and not reserved
 
     def queue(self, name: str) -> str:
         """Full name of the queue with this short name."""

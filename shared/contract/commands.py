@@ -125,6 +125,28 @@ class ResumeNode(Command):
     requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
+class RequestStatus(Command):
+    """Publish how a job stands now: for whoever was away, or joins late."""
+
+    TYPE: ClassVar[str] = "doseqr.command.status.v1"
+    ROUTING_KEY: ClassVar[str] = "status"
+
+    job_id: Identifier
+
+
+class RequestResult(Command):
+    """Publish a page of a job's result: studies, objects, and what is missing, each with its reason."""
+
+    TYPE: ClassVar[str] = "doseqr.command.result.v1"
+    ROUTING_KEY: ClassVar[str] = "result"
+
+    job_id: Identifier
+    after: str = Field(
+        "", max_length=256, description="The `next` of the page before; empty: the first page."
+    )
+    limit: Annotated[int, Field(ge=1, le=1000, description="Studies or objects of a page, at most.")] = 200
+
+
 class ProfileNode(Command):
     """Find out what a remote node can do, with a few careful C-FINDs, or forget what is known of it."""
 
@@ -185,6 +207,8 @@ COMMANDS: tuple[type[Command], ...] = (
     ResumeJob,
     PauseNode,
     ResumeNode,
+    RequestStatus,
+    RequestResult,
     ProfileNode,
     AskAgain,
     RegisterObjects,

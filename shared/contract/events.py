@@ -174,6 +174,37 @@ class Resumed(Event):
     note: Text = Field("", description="What the job waits for, if it waits.")
 
 
+class StatusRead(Event):
+    """How a job stands, as `doseqr show --json` prints it without studies."""
+
+    TYPE: ClassVar[str] = "doseqr.event.job.status.v1"
+    NAME: ClassVar[str] = "status"
+
+    job_id: Identifier
+    kind: JobKind
+    command_id: Identifier
+    job: JsonDocument = Field(description="Its lists hold 100 entries at most; `left_out` counts the rest.")
+
+
+class ResultRead(Event):
+    """A page of a job's result; `next` requests the page after it, and is empty in the last one."""
+
+    TYPE: ClassVar[str] = "doseqr.event.job.result.v1"
+    NAME: ClassVar[str] = "result"
+
+    job_id: Identifier
+    kind: JobKind
+    command_id: Identifier
+    status: JobStatus
+    round: Round = 0
+    studies: list[JsonDocument] = Field(
+        [], description="Of a query: with series, and objects decided singly."
+    )
+    objects: list[JsonDocument] = Field([], description="Of a retrieve: each expected object and its state.")
+    missing: list[JsonDocument] = Field([], description="Of a query: windows and studies without a response.")
+    next: str = Field("", max_length=256)
+
+
 class NodePaused(Event):
     """A node is paused: no job uses it."""
 
@@ -319,6 +350,8 @@ EVENTS: tuple[type[Event], ...] = (
     Cancelled,
     Paused,
     Resumed,
+    StatusRead,
+    ResultRead,
     NodePaused,
     NodeResumed,
     NodeStatus,

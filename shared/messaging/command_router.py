@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from shared.broker.port import Message
-from shared.contract.envelope import Envelope, identify, valid_id
-from shared.contract.messages import Command, Rejected
+from shared.contract.envelope import Envelope, derived_id, identify, new_id, valid_id
+from shared.contract.messages import Command, Event, Rejected
 from shared.errors import InvalidInputError
 from shared.messaging.codec import decode_command
 from shared.messaging.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 
-CommandHandler = Callable[[Envelope, Any], None]
+
+@dataclass(frozen=True, slots=True)
+class EventResponse:
+    """An event that responds to one command: with it, it goes to the reply queue of the command as well."""
+
+    event: Event
+    topic: str
+    subject: str
+
+
+CommandHandler = Callable[[Envelope, Any], EventResponse | None]
 
 
 class CommandRouter:
@@ -53,12 +64,20 @@ class CommandRouter:
             if message.routing_key in self._rejected_elsewhere:
                 return
             command_id, command_type = identify(message.body)
-            self._reject(command_id or message.message_id, command_type, error)
+            self._reject(message, command_id or message.message_id, command_type, error)
             raise
         try:
-            handler(envelope, command)
+            response = handler(envelope, command)
+            if response is not None:
+                self._respond(message, envelope, response)
         except InvalidInputError as error:
-            self._reject(envelope.id, envelope.type, error)
+            self._reject(message, envelope.id, envelope.type, error)
+
+    def _respond(self, message: Message, envelope: Envelope, response: EventResponse) -> None:
+        event_id = derived_id(envelope.id, f"-{response.event.NAME}")
+        self._publisher.respond(
+            response.event, response.topic, response.subject, request=message, event_id=event_id
+        )
 
     def _handler_of(self, envelope: Envelope, command: Command) -> CommandHandler:
         handler = self._handlers.get(type(command))
@@ -66,7 +85,7 @@ class CommandRouter:
             raise InvalidInputError("type", f"{envelope.type} is not for this queue")
         return handler
 
-    def _reject(self, command_id: str, command_type: str, error: InvalidInputError) -> None:
+    def _reject(self, message: Message, command_id: str, command_type: str, error: InvalidInputError) -> None:
         log.warning("command rejected", command_id=command_id[:64], field=error.field[:64])
         known = command_id if valid_id(command_id) else ""
         event = Rejected(
@@ -75,4 +94,9 @@ class CommandRouter:
             field=error.field[:256],
             problem=error.problem[:1000],
         )
-        self._publisher.event(event, "command", known)
+        # A reply queue that is at fault itself gets nothing.
+        request = replace(message, reply_to="") if error.field == "reply_to" else message
+        try:
+            self._publisher.respond(event, "command", known, request=request, event_id=new_id())
+        except InvalidInputError:
+            self._publisher.event(event, "command", known)

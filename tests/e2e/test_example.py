@@ -9,6 +9,7 @@ from tests.e2e.archive import FIRST, LAST, mixed_archive
 from tests.support.processes.installation import ROOT
 
 EXAMPLE = (sys.executable, str(ROOT / "docs" / "examples" / "follow_a_query.py"))
+READ_A_RESULT = (sys.executable, str(ROOT / "docs" / "examples" / "read_a_result.py"))
 DAYS = (str(FIRST), str(LAST))
 
 
@@ -28,6 +29,12 @@ def test_example_orders_a_query_and_follows_it_to_its_end(installation, serving,
     counts = installation.doseqr("show", job["id"], "--json").json["counts"]
     printed = json.loads(last.partition(" ")[2])
     assert (printed["found"], printed["kept"]) == (counts["found"], counts["kept"]) == (18, 18)
+    # When
+    read = installation.run([*READ_A_RESULT, job["id"]]).wait()
+    # Then
+    assert read.code == 0, read.err
+    assert [line.split()[0] for line in read.out.splitlines()] == ["status", *["studies"] * 18]
+    assert installation.run([*READ_A_RESULT, "nothing"]).wait().code == 1
 
 
 def test_example_prints_why_a_query_is_refused(installation, serving):

@@ -10,6 +10,7 @@ from services.web.api.blueprint import operations
 from services.web.api.openapi import document
 from shared.contract.documents.asyncapi import ASYNCAPI_VERSION, asyncapi
 from shared.contract.schemas import schemas
+from tests.golden.codes import codes_page
 from tests.golden.examples import messages
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,7 @@ ASYNCAPI = ROOT / "docs" / "asyncapi.json"
 #: In the package, for `doseqr schema`.
 EXAMPLES = ROOT / "shared" / "contract" / "documents" / "examples.json"
 OPENAPI = ROOT / "docs" / "openapi.json"
+CODES = ROOT / "docs" / "codes.md"
 
 
 def documents() -> dict[Path, str]:
@@ -33,6 +35,7 @@ def documents() -> dict[Path, str]:
             EXAMPLES: _text(examples),
             ASYNCAPI: _text(asyncapi(ASYNCAPI_VERSION, examples)),
             OPENAPI: _text(document(operations())),
+            CODES: codes_page(),
         }
     )
 

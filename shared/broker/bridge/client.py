@@ -62,6 +62,14 @@ class BridgeClient:
         """
         self._request({"do": "event", "message": encode_message(message)})
 
+    def reply(self, message: Message) -> NoReturn:  # noqa: ARG002 - the port's
+        """Refuse: a client handles no commands.
+
+        Raises:
+            PermanentError: always.
+        """
+        raise PermanentError("a client of memory:// handles no commands")
+
     def consume(self, queue: str, handler: Handler, *, workers: int) -> NoReturn:  # noqa: ARG002 - the port's
         """Refuse: in embedded mode all workers live in the serving process.
 

@@ -63,6 +63,14 @@ class MemoryBroker:
             for subscription in self._subscriptions:
                 subscription.offer(message)
 
+    def reply(self, message: Message) -> None:  # noqa: ARG002 - the port's
+        """Drop it: other systems have no queues here.
+
+        Raises:
+            BrokerAwayError: the broker was closed.
+        """
+        self._check_open()
+
     def consume(self, queue: str, handler: Handler, *, workers: int) -> Consumer:
         """Hand deliveries of a queue to `handler` on `workers` threads.
 

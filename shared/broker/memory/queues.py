@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from shared.broker.dead_letter import dead_letter_headers
 from shared.broker.handler_pool import HandlerPool
 from shared.broker.port import Handler, Message, QueueState
 from shared.broker.topology import (
@@ -15,7 +16,6 @@ from shared.broker.topology import (
     DELIVERY_LIMIT,
     QUEUE_NAMES,
     QUEUES,
-    REASON_HEADER,
     topic_matches,
 )
 
@@ -182,7 +182,7 @@ class MemoryDelivery:
 
     def dead_letter(self, reason: str) -> None:
         """Move it to the dead-letter queue with the reason in the header `x-doseqr-reason`."""
-        headers = {**self.message.headers, REASON_HEADER: reason}
+        headers = {**self.message.headers, **dead_letter_headers(self._consumer.queue_name, reason)}
         self._consumer.end(
             self, self._entry, back=False, buried=dataclasses.replace(self.message, headers=headers)
         )

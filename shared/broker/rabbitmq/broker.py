@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 
+import structlog
 from pika.adapters.blocking_connection import BlockingChannel
 
-from shared.broker.dead_letter import publish_again
+from shared.broker.dead_letter import dead_letter_headers, publish_again
 from shared.broker.handler_pool import each_event
 from shared.broker.port import Consumer, DeadLetter, Handler, Message, QueueState, Subscription
 from shared.broker.rabbitmq.connection import NO_TLS_FILES, parse_address
@@ -16,8 +18,10 @@ from shared.broker.rabbitmq.dead_letters import RabbitDeadLetters
 from shared.broker.rabbitmq.declaration import declare_exchanges, declare_topology
 from shared.broker.rabbitmq.publisher import RabbitPublisher
 from shared.broker.tls_files import TlsFiles
-from shared.broker.topology import QUEUE_NAMES, REASON_HEADER, SUBSCRIPTION_BACKLOG, Names
-from shared.errors import BrokerAwayError, PermanentError
+from shared.broker.topology import NO_REPLY_QUEUE, QUEUE_NAMES, SUBSCRIPTION_BACKLOG, Names
+from shared.errors import BrokerAwayError, InvalidInputError, PermanentError
+
+logger = structlog.get_logger(__name__)
 
 #: Seconds until the bindings of a new subscription must stand.
 SUBSCRIBE_TIMEOUT_S = 6.0
@@ -75,6 +79,21 @@ class RabbitBroker:
         """
         self._publisher.publish(self._names.events, message, mandatory=False)
 
+    def reply(self, message: Message) -> None:
+        """Publish to the queue of another system that the routing key names; if it is gone, so is the reply.
+
+        Raises:
+            InvalidInputError: it is no queue that another system may name.
+            BrokerAwayError: not confirmed after a bounded number of attempts.
+        """
+        if not self._names.is_reply_queue(message.routing_key):
+            raise InvalidInputError("reply_to", NO_REPLY_QUEUE)
+        try:
+            # Not mandatory: RabbitMQ returns a mandatory message to amq.rabbitmq.reply-to.
+            self._publisher.publish("", message, mandatory=False)
+        except PermanentError as error:
+            logger.warning("reply not published", message_id=message.message_id, error=str(error))
+
     def consume(self, queue: str, handler: Handler, *, workers: int) -> Consumer:
         """Hand deliveries of a queue to `handler` on `workers` threads; the prefetch count is `workers`.
 
@@ -89,7 +108,12 @@ class RabbitBroker:
             return self._names.queue(queue)
 
         return self._start(
-            handler, name=f"consume-{queue}", workers=workers, prefetch_count=workers, prepare=prepare
+            handler,
+            name=f"consume-{queue}",
+            workers=workers,
+            prefetch_count=workers,
+            prepare=prepare,
+            queue=queue,
         )
 
     def subscribe(self, binding_keys: Sequence[str], handler: Callable[[Message], None]) -> Subscription:
@@ -170,6 +194,7 @@ class RabbitBroker:
         workers: int,
         prefetch_count: int,
         prepare: Callable[[BlockingChannel], str],
+        queue: str = "",
     ) -> RabbitConsumer:
         consumer = RabbitConsumer(
             self._address,
@@ -178,14 +203,17 @@ class RabbitBroker:
             workers=workers,
             prefetch_count=prefetch_count,
             prepare=prepare,
-            bury=self._bury,
+            bury=partial(self._bury, queue),
         )
         self._consumers.add(consumer)
         return consumer
 
-    def _bury(self, message: Message, reason: str) -> None:
+    def _bury(self, queue: str, message: Message, reason: str) -> None:
         self._publisher.publish(
-            self._names.dead_letter_exchange, message, mandatory=True, extra_headers={REASON_HEADER: reason}
+            self._names.dead_letter_exchange,
+            message,
+            mandatory=True,
+            extra_headers=dead_letter_headers(queue, reason),
         )
 
 

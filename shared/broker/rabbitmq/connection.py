@@ -258,6 +258,7 @@ def to_properties(message: Message, extra_headers: Mapping[str, str]) -> pika.Ba
         delivery_mode=pika.DeliveryMode.Persistent.value,
         message_id=message.message_id,
         correlation_id=message.correlation_id or None,
+        reply_to=message.reply_to or None,
         headers={**message.headers, **extra_headers},
     )
 
@@ -272,4 +273,5 @@ def to_message(routing_key: str, properties: pika.BasicProperties, body: bytes) 
         correlation_id=properties.correlation_id or "",
         headers={key: value for key, value in headers.items() if isinstance(value, str)},
         content_type=properties.content_type or "",
+        reply_to=properties.reply_to or "",
     )

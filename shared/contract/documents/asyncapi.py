@@ -19,6 +19,8 @@ from shared.contract.messages import (
     Payload,
     ProfileNode,
     RegisterObjects,
+    RequestResult,
+    RequestStatus,
     ResumeJob,
     ResumeNode,
     RetryHandover,
@@ -35,17 +37,20 @@ CONTENT_TYPE = "application/cloudevents+json"
 #: Version of the AMQP bindings of AsyncAPI.
 _BINDING = "0.3.0"
 
-_JOB_ENDS = ("Accepted", "Progress", "Completed", "Incomplete", "Failed", "Cancelled", "Rejected")
+_ENDS = ("Completed", "Incomplete", "Failed", "Cancelled")
+_JOB_ENDS = ("Accepted", "Progress", *_ENDS, "Rejected")
 #: The events that follow a command, by name of their class; a rejection is always among them.
 REPLIES: Mapping[type[Command], tuple[str, ...]] = {
     EchoNodes: ("NodeStatus", "EchoCompleted", "Rejected"),
     RunQuery: ("StudiesDecided", *_JOB_ENDS),
     RunRetrieve: _JOB_ENDS,
-    CancelJob: ("Completed", "Incomplete", "Failed", "Cancelled", "Rejected"),
-    PauseJob: ("Paused", "Rejected"),
-    ResumeJob: ("Resumed", "Rejected"),
+    CancelJob: (*_ENDS, "Rejected"),
+    PauseJob: ("Paused", *_ENDS, "Rejected"),
+    ResumeJob: ("Resumed", *_ENDS, "Rejected"),
     PauseNode: ("NodePaused", "Rejected"),
     ResumeNode: ("NodeResumed", "Rejected"),
+    RequestStatus: ("StatusRead", "Rejected"),
+    RequestResult: ("ResultRead", "Rejected"),
     AskAgain: ("StudiesDecided", *_JOB_ENDS),
     ProfileNode: ("NodeProfiled", "Rejected"),
     RegisterObjects: ("ObjectsRegistered", "Rejected"),

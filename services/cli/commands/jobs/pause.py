@@ -10,7 +10,6 @@ from services.cli.client.session import opened_broker, opened_database, settings
 from services.cli.output.console import JsonOption, line, notice, print_json
 from services.cli.output.exit_codes import usage
 from shared.clock import utc_now
-from shared.contract.envelope import new_id
 from shared.errors import BrokerAwayError
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ def _change_job(settings: Settings, database: Database, job_id: str, *, paused: 
     from services.cli.client.follower import Follower
     from services.cli.client.session import JOB_QUEUES, require_workers
     from services.cli.output.progress import reporting
+    from shared.contract.envelope import new_id
     from shared.contract.messages import ENDED, PauseJob, ResumeJob
     from shared.messaging.publisher import Publisher
     from shared.reading.jobs import find_job, kind_of
@@ -88,6 +88,7 @@ def _change_job(settings: Settings, database: Database, job_id: str, *, paused: 
 
 def _change_node(settings: Settings, database: Database, reference: str, *, paused: bool) -> Node:
     """Change a node in the database, where workers notice it; the broker only carries the news."""
+    from shared.contract.envelope import new_id
     from shared.control.node_control import NodeControl, publish_pause
     from shared.messaging.publisher import Publisher
 
