@@ -10,6 +10,7 @@ from services.web.api.blueprint import operations
 from services.web.api.openapi import document
 from shared.contract.documents.asyncapi import ASYNCAPI_VERSION, asyncapi
 from shared.contract.schemas import schemas
+from tests.conformance import statement as conformance
 from tests.golden.codes import codes_page
 from tests.golden.examples import messages
 
@@ -32,6 +33,7 @@ def documents() -> dict[Path, str]:
         golden
         | made
         | {
+            conformance.PAGE: conformance.text_of_page(),
             EXAMPLES: _text(examples),
             ASYNCAPI: _text(asyncapi(ASYNCAPI_VERSION, examples)),
             OPENAPI: _text(document(operations())),

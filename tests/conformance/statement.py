@@ -1,0 +1,164 @@
+"""Writes docs/conformance.md: its tables come from the code that proposes and accepts contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pydicom.uid import UID
+
+from services.store.scp.negotiation import MAX_PDU_BYTES
+from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID
+from shared.dicom.query.identifiers import (
+    OPTIONAL_KEYS,
+    image_identifier,
+    series_identifier,
+    study_identifier,
+)
+from shared.dicom.sop_classes import (
+    EVERY_CLASS,
+    REPORT_CLASSES,
+    STORAGE_COMMITMENT,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_MOVE,
+    VERIFICATION,
+    offers,
+)
+from shared.dicom.upper_layer.associate_requestor import TRANSFER_SYNTAXES
+from shared.settings import Settings
+
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
+
+#: What is proposed as SCU, and when; each in these transfer syntaxes, in one context.
+SCU = {
+    VERIFICATION: "`doseqr echo`, the page's test of a node, `doseqr check`",
+    STUDY_ROOT_FIND: "queries; verification of what arrived at a store node",
+    STUDY_ROOT_MOVE: "retrieves of a node with `--retrieve-with move`, the default",
+    STORAGE_COMMITMENT: "a store node with `--verify-with commitment`",
+}
+
+
+def text_of_page() -> str:
+    """Return the whole page."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    head, *rest = (Path(__file__).parent / "statement.md").read_text(encoding="utf-8").split("<!-- ")
+    yield head.rstrip()
+    tables = {
+        "identity": _identity,
+        "scu": _scu,
+        "get": _get,
+        "keys": _keys,
+        "scp": _scp,
+    }
+    for part in rest:
+        name, _, text = part.partition(" -->")
+        yield ""
+        yield from tables[name]()
+        yield text.rstrip()
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(columns)} |"
+    yield f"| {' | '.join('---' for _ in columns)} |"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _named(uid: str) -> str:
+    return f"{UID(uid).name} `{uid}`"
+
+
+def _identity() -> Iterator[str]:
+    fields = Settings.model_fields
+    yield from _table(
+        ("parameter", "value"),
+        (
+            ("Implementation Class UID", f"`{IMPLEMENTATION_CLASS_UID}`"),
+            ("Implementation Version Name", "`DOSEQR_` and the version, at most 16 characters"),
+            ("Application Context Name", "`1.2.840.10008.3.1.1.1`"),
+            ("Maximum PDU size that is received by the store", f"{MAX_PDU_BYTES} bytes"),
+            ("Asynchronous operations window", "not proposed, not accepted: one operation at a time"),
+            ("User identity negotiation", "not proposed, ignored"),
+            ("Associations at once, to a node", "4 over all workers; a limit of each node"),
+            ("Associations at once, to the store", f"{fields['store_associations'].default}"),
+            (
+                "Time without a response after which an association is aborted",
+                f"{fields['dimse_timeout'].default:g} s",
+            ),
+        ),
+    )
+
+
+def _scu() -> Iterator[str]:
+    syntaxes = ", ".join(_named(syntax) for syntax in TRANSFER_SYNTAXES)
+    yield from _table(
+        ("SOP class", "role", "transfer syntaxes", "for"),
+        ((_named(uid), "SCU", syntaxes, purpose) for uid, purpose in SCU.items()),
+    )
+
+
+def _get() -> Iterator[str]:
+    """Yield the storage classes of C-GET: of each, the transfer syntaxes that are offered for it alone."""
+    yield from _table(
+        ("SOP class", "role", "transfer syntaxes"),
+        (
+            (_named(storage_class), "SCP (C-STORE sub-operations)", ", ".join(f"`{uid}`" for uid in syntaxes))
+            for storage_class, syntaxes in get_contexts().items()
+        ),
+    )
+
+
+def get_contexts() -> dict[str, tuple[str, ...]]:
+    """Return what is offered for each storage class where it is the one that is wanted."""
+    return {
+        storage_class: tuple(
+            dict.fromkeys(
+                syntax
+                for offered, syntaxes in offers([storage_class])
+                if offered == storage_class
+                for syntax in syntaxes
+            )
+        )
+        for storage_class in (*REPORT_CLASSES, *(uid for uid in EVERY_CLASS if uid not in REPORT_CLASSES))
+    }
+
+
+def _keys() -> Iterator[str]:
+    identifiers = {
+        "STUDY": study_identifier(with_station_name=True, with_modality=True),
+        "SERIES": series_identifier(["1"]),
+        "IMAGE": image_identifier(["1"], ["2"]),
+    }
+    rows = [
+        (
+            level,
+            f"{element.name} {element.tag}",
+            "optional" if element.keyword in OPTIONAL_KEYS[level] else "",
+        )
+        for level, identifier in identifiers.items()
+        for element in identifier
+        if element.keyword not in ("QueryRetrieveLevel", "SpecificCharacterSet")
+    ]
+    yield from _table(("level", "key", "may be refused by the SCP"), rows)
+
+
+def _scp() -> Iterator[str]:
+    yield from _table(
+        ("SOP class", "role", "transfer syntaxes"),
+        (
+            (_named(VERIFICATION), "SCP", "any that is proposed first"),
+            (
+                "every composite storage class, current, retired or private",
+                "SCP",
+                "any that is proposed first",
+            ),
+            (
+                _named(STORAGE_COMMITMENT),
+                "SCU (N-EVENT-REPORT is received)",
+                ", ".join(_named(syntax) for syntax in TRANSFER_SYNTAXES),
+            ),
+        ),
+    )
