@@ -31,6 +31,8 @@ from shared.reading.evidence.studies import batches, best_decisions, of_days, pa
 
 #: Days that are read at once, at most.
 DAYS_MAX = 366
+#: No archive is older.
+_EARLIEST = date(1900, 1, 1)
 _ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
 
 
@@ -49,6 +51,8 @@ def parse_period(date_from: date | None, date_until: date | None, today: date) -
         InvalidInputError: they end before they begin, or are more than a year; names the field.
     """
     last = date_until or max(today, date_from or today)
+    if last < _EARLIEST:
+        raise InvalidInputError("until", f"must not lie before {_EARLIEST}")
     first = date_from or monday(last) - timedelta(weeks=WEEKS_DEFAULT - 1)
     if first > last:
         raise InvalidInputError("from", f"{first} is after until, {last}")

@@ -35,6 +35,8 @@ from shared.settings import Settings
 
 #: Days over which absence can be proven by complete days: ten years up to the last line.
 _PROVEN_DAYS = timedelta(days=3660)
+#: No day before this one is proven.
+_EARLIEST = date(1950, 1, 1)
 _TYPES = tuple(name for name in CODES if name != "SR")
 CSV_COLUMNS = (
     "line",
@@ -217,7 +219,8 @@ def _absences(
     for (criteria,) in named:
         found.accession_numbers.update(criteria.get("accession_numbers") or ())
         found.study_instance_uids.update(criteria.get("study_instance_uids") or ())
-    days = [line.day for line in lines if line.day is not None and line.day <= settings.day_of(now)]
+    today = settings.day_of(now)
+    days = [line.day for line in lines if line.day is not None and _EARLIEST <= line.day <= today]
     if not days:
         return found
     last = max(days)

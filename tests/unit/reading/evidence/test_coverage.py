@@ -148,6 +148,12 @@ def test_days_that_are_none_or_too_many_are_refused(first: str, last: str) -> No
     assert refused.value.field == "from"
 
 
+def test_days_before_any_archive_are_refused_by_name() -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        parse_period(None, dt.date(1, 1, 3), NOW.date())
+    assert refused.value.field == "until"
+
+
 def test_without_dates_thirteen_weeks_up_to_today_are_meant() -> None:
     # When
     period = parse_period(None, None, dt.date(2026, 11, 26))

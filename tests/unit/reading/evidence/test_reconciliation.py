@@ -130,6 +130,13 @@ def test_only_a_complete_day_of_all_types_proves_an_absence(
     ]
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_days_of_no_archive_are_not_proven(session: Session, test_settings: Settings, day: str) -> None:
+    fill(session, of_day())
+    shown = reconciled(session, test_settings, {"accession_number": "B1", "day": day})
+    assert states(shown) == [("not_asked", "day_not_complete")]
+
+
 def test_the_modality_limits_what_has_to_be_proven(session: Session, test_settings: Settings) -> None:
     # Given
     fill(session, of_day(types=["CT"]), *kept("1"))
