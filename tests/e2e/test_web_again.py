@@ -1,4 +1,4 @@
-"""A person with a browser asks again for what a PACS left unanswered."""
+"""A person with a browser requests again what a PACS did not return."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_MG: dict[str, Any] = {"operation": "find", "level": "STUDY", "code": "MG", "k
 
 
 def incomplete_query(system: System, scripted_pacs: PacsFactory, page: Page) -> tuple[ScriptedPacs, Locator]:
-    """Ask in the page for what a PACS does not answer; return the PACS, and the query in the page."""
+    """Query in the page what a PACS does not return; return the PACS, and the query in the page."""
     address = f"http://127.0.0.1:{system.settings.web_port}"
     add_people(system.database)
     pacs = scripted_pacs([ct_study(), mg_study(), mg_study()])

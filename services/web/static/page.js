@@ -72,7 +72,7 @@
     }
   });
 
-  // A second click on a button that is at work must not ask twice; coming back with "back" frees it.
+  // A second click on a button that is at work must not send twice; coming back with "back" frees it.
   document.addEventListener("submit", (event) => {
     if (event.target.dataset.sent) {
       event.preventDefault();

@@ -1,4 +1,4 @@
-"""A `doseqr` with a data folder of its own, and services that answer it."""
+"""A `doseqr` with a data folder of its own, and services that respond to it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def doseqr(
 
 @pytest.fixture
 def script() -> Script:
-    """Give what the fake services answer; a test changes it."""
+    """Give what the fake services return; a test changes it."""
     return Script()
 
 

@@ -48,7 +48,7 @@ def store() -> Iterator[StoreScp]:
 
 @pytest.fixture
 def pacs_with() -> Iterator[Callable[..., Peer]]:
-    """Return a PACS that answers every C-GET with these objects."""
+    """Return a PACS that responds to every C-GET with these objects."""
     servers = []
 
     def start(*objects: Dataset) -> Peer:

@@ -1,4 +1,4 @@
-"""How opening an association and asking over it can end, each told apart from the others."""
+"""How opening an association and a request over it can end, each distinguished from the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service without DICOM, whose tasks do what a test tells them, on the tables of the query service."""
+"""A service without DICOM, whose tasks do what a test wants, on the tables of the query service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command that became a job is answered by `accepted`, whatever fails between the commit and the event."""
+"""A command that became a job leads to `accepted`, whatever fails between the commit and the event."""
 
 from __future__ import annotations
 

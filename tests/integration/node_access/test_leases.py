@@ -16,7 +16,7 @@ from shared.nodes.nodes import add_node, parse_node
 
 
 class Unsteady(Database):
-    """A database that is away when told so."""
+    """A database that a test lets be away."""
 
     away = False
 

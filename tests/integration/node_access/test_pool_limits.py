@@ -48,7 +48,7 @@ def closed_hours() -> str:
 
 
 def is_kept_from(association: FindAssociation) -> bool:
-    """Ask, and tell whether the node's hours forbade it."""
+    """Send a request; return whether the node's hours forbade it."""
     try:
         found(association)
     except NotNowError:

@@ -37,7 +37,7 @@ def truth(two_months) -> set[str]:
 
 @pytest.fixture
 def undisturbed(two_months, scripted_pacs, system, _known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return what a PACS that does everything right leads to; asked once for all tests."""
+    """Return what a PACS that does everything right leads to; queried once for all tests."""
     pacs = scripted_pacs(two_months)
     system.add_own_store()
     system.add_remote("right", pacs.host, pacs.port, pacs.ae_title)
@@ -53,7 +53,7 @@ def _known() -> dict[str, dict[str, Any]]:
 
 
 def found(query) -> set[str]:
-    """Return the studies of the types that were asked for."""
+    """Return the studies of the types that were requested."""
     return {study["study_instance_uid"] for study in query["studies"] if study["type"]}
 
 

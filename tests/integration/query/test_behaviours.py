@@ -83,7 +83,7 @@ def test_a_minute_that_holds_too_much_is_named_and_nothing_else(desk, traits):
 
 @pytest.mark.parametrize("description", ["", None, "ödem", "(ohne)", "thorax"])
 def test_a_study_beyond_the_cap_of_a_minute_is_found_or_the_minute_named(desk, description):
-    # Given: two studies with a description fill the answer, the third is never named
+    # Given: two studies with a description fill the result, the third is never named
     crowd = [study for study in WARD if study.kind == "ct_rdsr"]
     texts = ["Thorax", "Abdomen", description]
     crowded = [

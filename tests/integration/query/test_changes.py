@@ -1,4 +1,4 @@
-"""Archives that change while they are asked, and clocks: what is said holds for what was answered."""
+"""Archives that change while they are queried, and clocks: a result holds for what was returned."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_study_that_is_gone_or_less_after_it_was_named_is_missing(desk, kind, 
 
 
 class Gone(StudyList):
-    """Studies of which one is named whole, and is less or gone when it is asked about."""
+    """Studies of which one is named whole, and is less or gone when it is requested."""
 
     def __init__(self, studies: list[Study], ill: Study, change: str) -> None:
         super().__init__(studies)

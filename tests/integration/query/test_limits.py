@@ -1,4 +1,4 @@
-"""A node's limits over several query services: it is not asked more, nor at other hours, than it allows."""
+"""A node's limits over several query services: no more requests than it allows, and none out of hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many studies at the same time of day: told apart from a cap, which is never claimed without proof."""
+"""Many studies at the same time of day: distinguished from a cap, which is never claimed without proof."""
 
 from __future__ import annotations
 

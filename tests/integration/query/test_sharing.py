@@ -45,7 +45,7 @@ def tasks_ended(system: System, job_id: str, *, during: str) -> int:
 
 
 def newest_day(request: RecordedRequest, days: Mapping[str, dt.date]) -> dt.date:
-    """Return the last day of which a C-FIND asks."""
+    """Return the last day that a C-FIND requests."""
     if request.level != "STUDY":
         return max(days[uid] for uid in request.uids() if uid in days)
     return dt.date.fromisoformat(request.keys["StudyDate"][0].rpartition("-")[2])

@@ -1,4 +1,4 @@
-"""An ended retrieve is asked again: another one orders what has not arrived, and nothing else."""
+"""An ended retrieve is run again: another one orders what has not arrived, and nothing else."""
 
 from __future__ import annotations
 

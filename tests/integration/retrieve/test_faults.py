@@ -341,7 +341,7 @@ def test_a_series_of_unknown_size_cut_off_each_time_is_incomplete(retrieves: Ret
 
 
 def test_receipts_count_while_the_move_is_under_way(retrieves: Retrieves, scripted_pacs):
-    # Given: a PACS that takes three seconds for one C-MOVE and tells nothing meanwhile
+    # Given: a PACS that takes three seconds for one C-MOVE and sends no pending response
     kept_study = study(series("ct_image", 6))
     pacs = scripted_pacs([kept_study], store_pause_s=0.5, move_pending=False)
     retrieves.connect(pacs)

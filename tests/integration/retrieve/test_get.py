@@ -127,7 +127,7 @@ def test_objects_that_never_come_stand_in_the_ledger(
 
 @pytest.fixture
 def half_a_pacs():
-    """Start a PACS that takes associations for storage and what else it is told, and gives nothing."""
+    """Start a PACS that takes associations for storage and others that are named, and gives nothing."""
     started = []
 
     def start(*syntaxes: str) -> Any:

@@ -41,7 +41,7 @@ def kept_study():
 
 @pytest.fixture
 def tls_pacs(scripted_pacs, files, kept_study):
-    """A PACS that speaks TLS only, and asks for our certificate."""
+    """A PACS that speaks TLS only, and requests our certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files["pacs"])
     context.verify_mode = ssl.CERT_REQUIRED

@@ -1,4 +1,4 @@
-"""The ledger of a retrieve, on both databases: what is asked for, and how it ends."""
+"""The ledger of a retrieve, on both databases: what is requested, and how it ends."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_cancelling_ends_the_move_and_keeps_what_arrived(ready):
 
 @pytest.mark.parametrize("by", ["move", "get"])
 def test_a_pacs_that_sends_fast_is_cancelled_too(retrieves: Retrieves, scripted_pacs, by):
-    # Given: there is always another answer to read
+    # Given: there is always another response to read
     many = study(series("ct_image", 600))
     pacs = scripted_pacs([many], store_pause_s=0.005)
     retrieves.connect(pacs)
@@ -136,7 +136,7 @@ def test_a_pacs_that_sends_fast_is_cancelled_too(retrieves: Retrieves, scripted_
 
 @pytest.mark.parametrize("by", ["move", "get"])
 def test_a_pacs_that_is_pending_for_ever_is_left(retrieves: Retrieves, scripted_pacs, monkeypatch, by):
-    # Given: pending answers whose counters stand still
+    # Given: pending responses whose counters stand still
     def for_ever(mover: MoveScp, objects, sub_operations, counters) -> int:
         for _ in range(200):
             mover._respond(0xFF00, counters)

@@ -1,4 +1,4 @@
-"""A retrieve within a node's limits: nothing is asked twice because it had to wait."""
+"""A retrieve within a node's limits: nothing is requested twice because it had to wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store node that is not ours: it is asked what it has, or the PACS is taken at its word."""
+"""A store node that is not ours: it is queried for what it has, or the PACS is believed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.peers.studies import objects, series, study
 
 @pytest.fixture
 def archive():
-    """A running store that answers queries."""
+    """A running store that responds to queries."""
     store = QueryableStore()
     yield store
     store.stop()
@@ -113,7 +113,7 @@ def test_the_counts_of_the_pacs_for_a_series_without_names(
 def test_objects_that_another_store_makes_known_are_receipts(
     retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, kept_study, by_event
 ):
-    # Given: another store that tells of each object at once
+    # Given: another store that publishes each object immediately
     system = retrieves.system
     pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs, system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))

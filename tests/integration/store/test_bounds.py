@@ -86,7 +86,7 @@ def test_a_thousand_idle_associations_are_served_or_rejected_and_leave_nothing(t
                 accepted.append(senders.enter_context(store.scu(CT_EXPLICIT, ECHO)))
             except EndedError as error:
                 refused.add(str(error).split("answered with ")[1])
-        # Then some were served, and the others told that there were too many
+        # Then some were served, and the others rejected as too many
         assert 0 < len(accepted) < IDLE
         assert refused == {LOCAL_LIMIT_EXCEEDED}
         # And those that stand still work

@@ -1,4 +1,4 @@
-"""Senders that mean no good, or know no better: the store answers, stays up and says what it refused."""
+"""Senders that mean no good, or know no better: the store responds, stays up and logs what it refused."""
 
 import contextlib
 import socket
@@ -131,7 +131,7 @@ def test_a_large_object_with_a_hostile_uid_is_refused(store):
 
 
 def test_many_idle_associations_are_bounded_reported_and_do_no_harm(store):
-    # Given one that sends, and 300 that only ask, of which 40 may stand at once
+    # Given one that sends, and 300 that only associate, of which 40 may stand at once
     idle: list[Scu] = []
     rejected: list[str] = []
     with store.scu(CT_EXPLICIT) as sender, contextlib.ExitStack() as stack:
@@ -165,7 +165,7 @@ def test_an_address_that_holds_all_places_does_not_lock_out_another(tmp_path):
 
 
 def accepted(store: RunningStore) -> bool:
-    """Tell whether another association is accepted; one that has just been answered may still be in hand."""
+    """Return whether another association is accepted; one that just got its response may still be in hand."""
     try:
         with store.scu(CT_EXPLICIT) as scu:
             return made_object(3).send(scu) == 0

@@ -106,7 +106,7 @@ def served(installation: Installation) -> Running:
 
 
 class Senders:
-    """Send until they are told to stop or are cut off; each has a series of its own."""
+    """Send until they are to stop or are cut off; each has a series of its own."""
 
     def __init__(self, port: int, *series: int) -> None:
         self.acknowledged: list[DicomObject] = []

@@ -18,7 +18,7 @@ LOCAL_LIMIT_EXCEEDED = "PDU type 3: 00020302"
 
 @pytest.fixture(autouse=True)
 def short_farewell(monkeypatch):
-    """A sender that was told something has little time to close: those of these tests never do."""
+    """A sender that was rejected has little time to close: those of these tests never do."""
     for module in ("association", "negotiation"):
         monkeypatch.setattr(f"services.store.scp.{module}.DRAIN_S", 0.2)
 
@@ -36,7 +36,7 @@ def until_closed(connection: socket.socket) -> bytes:
 
 
 def trickle(connection: socket.socket, data: bytes, every_s: float) -> bool:
-    """Send byte by byte; tell whether all of it could be sent."""
+    """Send byte by byte; return whether all of it could be sent."""
     for at in range(len(data)):
         try:
             connection.sendall(data[at : at + 1])
@@ -47,7 +47,7 @@ def trickle(connection: socket.socket, data: bytes, every_s: float) -> bool:
 
 
 def test_silent_connections_beyond_the_limit_do_not_keep_others_from_a_rejection(tmp_path):
-    # Given one place, taken, and more silent connections than are told at once
+    # Given one place, taken, and more silent connections than are rejected at once
     with running_store(tmp_path / "data", store_associations=1) as store, store.scu(CT_EXPLICIT, ECHO) as scu:
         assert scu.echo() == 0
         with ExitStack() as silent:
@@ -76,7 +76,7 @@ def test_a_sender_that_has_been_rejected_and_stays_is_let_go(tmp_path):
     ):
         # When
         connection.sendall(pdu(1, Scu(0, [CT_EXPLICIT]).request()))
-        # Then it is told, and the connection ends though it does not close it
+        # Then it is rejected, and the connection ends though it does not close it
         assert until_closed(connection)[0] == 3
         wait_until(lambda: not trickle(connection, b"xxxx", 0.01))
 

@@ -35,7 +35,7 @@ def store(tmp_path_factory) -> Iterator[RunningStore]:
 
 
 def requested_commitment(store: RunningStore, state: str = "asked") -> str:
-    """Let a retrieve have asked for a commitment; return its transaction."""
+    """Let a retrieve have requested a commitment; return its transaction."""
     uid = new_transaction_uid()
     with store.database.write() as session:
         session.add(

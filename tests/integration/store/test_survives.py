@@ -118,7 +118,7 @@ def test_a_stopped_store_finishes_the_object_in_hand_and_ends_by_itself(process)
         scu.send_fragments(number, 0, made.data_set[:4000], last=False)
         wait_until(lambda: store_process.text().count('"association"') == 2)
         wait_until(lambda: unread_bytes(process.port, scu.socket.getsockname()[1]) == 0)
-        # When it is told to stop, and the rest comes after it has begun to
+        # When it is to stop, and the rest comes after it has begun to
         store_process.terminate()
         wait_until(lambda: '"stopping"' in store_process.text())
         scu.send_fragments(number, 0, made.data_set[4000:])
@@ -316,7 +316,7 @@ def test_a_short_absence_of_the_database_is_waited_for(tmp_path):
 
 
 def test_a_long_absence_of_the_database_is_reported_and_the_object_is_found_later(tmp_path):
-    # Given answers within half a second
+    # Given responses within half a second
     dicom_object = made_object(1)
     with running_store(tmp_path / "data", dimse_timeout=1.0) as store:
         assert store.send(made_object(2)) == [0]
@@ -388,7 +388,7 @@ def test_a_second_store_process_leaves_the_first_ones_work_alone(tmp_path):
 
 
 class FlakyBroker(MemoryBroker):
-    """Away when told to be."""
+    """Away when a test wants it."""
 
     away = False
 

@@ -1,4 +1,4 @@
-"""TLS from the senders to the store: who has no certificate is not let in where one is asked for."""
+"""TLS from the senders to the store: who has no certificate is not let in where one is required."""
 
 import shutil
 import ssl

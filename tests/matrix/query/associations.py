@@ -1,4 +1,4 @@
-"""Faults of a query: associations rejected, ended or never answered, time-outs, and pairs of faults."""
+"""Faults of a query: associations rejected, ended or without a response, time-outs, and pairs of faults."""
 
 from __future__ import annotations
 

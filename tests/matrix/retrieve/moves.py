@@ -16,7 +16,7 @@ from simulator.behaviour import Fault
 
 @dataclass(frozen=True)
 class Case:
-    """What one row asks for: the kept objects of a study, which has two series of five and two objects.
+    """What one row requests: the kept objects of a study, which has two series of five and two objects.
 
     For long lists the first series has 41; those from the tenth on are kept, so that sorted by UID they stand
     as the PACS sends them.
@@ -105,7 +105,7 @@ def spoilt(place: int, status: int, **fields: Any) -> Traits:
 
 
 def stops_at(place: int, status: int) -> Traits:
-    """Send the first list as far as an object, and answer with a status whenever it is named."""
+    """Send the first list as far as an object, and respond with a status whenever it is named."""
 
     def traits(case: Case) -> Mapping[str, Any]:
         named: dict[str, Any] = {"operation": "move", "kind": "status", "uid": case.kept[place]}

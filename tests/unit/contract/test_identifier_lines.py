@@ -1,4 +1,4 @@
-"""Identifiers one on each line: what is taken, and how a wrong line is told."""
+"""Identifiers one on each line: what is taken, and how a wrong line is reported."""
 
 from __future__ import annotations
 

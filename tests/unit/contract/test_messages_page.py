@@ -1,4 +1,4 @@
-"""What docs/messages.md tells integrators is what the code does."""
+"""What docs/messages.md describes is what the code does."""
 
 from __future__ import annotations
 

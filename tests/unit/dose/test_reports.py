@@ -1,4 +1,4 @@
-"""Reports of the simulator and hostile ones: told by their figures, or said to be unreadable."""
+"""Reports of the simulator and hostile ones: described by their figures, or reported as unreadable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is answered when a command makes no sense."""
+"""Who gets a rejection when a command makes no sense."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENVELOPE = {"specversion": "1.0", "id": "mine-1", "source": "/test", "type": "do
 
 
 def rejection_of(body: bytes, message_id: str = "") -> tuple[str, Rejected]:
-    """Return routing key and payload of the answer to a message that is no command."""
+    """Return routing key and payload of the response to a message that is no command."""
     broker = MemoryBroker()
     events: list[Message] = []
     broker.subscribe(["command.#"], events.append)

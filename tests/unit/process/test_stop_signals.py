@@ -1,4 +1,4 @@
-"""A process that is told to stop stops, whenever it is told."""
+"""A process that gets a signal to stop stops, whenever it comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slices cover what the criteria ask for, exactly, however often they are cut."""
+"""Slices cover what the criteria request, exactly, however often they are cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rate is that of the last half minute, and no time is told once only the rest is waited for."""
+"""The rate is that of the last half minute, and no time is given once only the rest is waited for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a study is here or is not has an answer."""
+"""Why a study is here or is not can be found out."""
 
 from __future__ import annotations
 

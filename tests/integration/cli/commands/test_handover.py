@@ -1,4 +1,4 @@
-"""`doseqr handover`: what the importer has not taken, and asking it again."""
+"""`doseqr handover`: what the importer has not taken, and handing it over again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that ask services for work: exit codes, JSON, and what is said when somebody is away."""
+"""Commands that order work of services: exit codes, JSON, and the error when one is away."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Time:
 
 
 class Importer:
-    """An importer that remembers its batches, and refuses as often as it is told to."""
+    """An importer that remembers its batches, and refuses as often as a test wants."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []

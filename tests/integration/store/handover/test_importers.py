@@ -132,7 +132,7 @@ def test_the_end_of_the_service_ends_the_program(tmp_path):
 
 
 class Listener:
-    """An HTTP server of a test: what it was sent, and what it answers."""
+    """An HTTP server of a test: what it was sent, and what it responds."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], Any]] = []

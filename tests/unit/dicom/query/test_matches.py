@@ -1,4 +1,4 @@
-"""Matches as plain values, from the bytes that come: what is odd is tolerated, what is broken is told."""
+"""Matches as plain values, from the bytes that come: what is odd is tolerated, what is broken is reported."""
 
 from __future__ import annotations
 

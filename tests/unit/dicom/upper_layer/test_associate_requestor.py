@@ -1,4 +1,4 @@
-"""A-ASSOCIATE: pynetdicom understands what we ask, we understand what it answers, and nonsense is refused."""
+"""A-ASSOCIATE: pynetdicom understands our request, we understand its response, and nonsense is refused."""
 
 from __future__ import annotations
 

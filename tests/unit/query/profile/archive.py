@@ -1,4 +1,4 @@
-"""A PACS of one study, as data: it answers what the rules ask for and remembers what that was."""
+"""A PACS of one study, as data: it returns what the rules need and remembers what that was."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sr(uid: str, *classes: str | None, **fields: object) -> Series:
 
 
 def silent(uid: str, **fields: object) -> Series:
-    """An SR series that answers nothing at image level."""
+    """An SR series without a match at image level."""
     return _series(uid, "SR", (RDSR,), {"silent": True, "counted": False, **fields})
 
 
@@ -95,7 +95,7 @@ class Archive:
         return StudyMatch("study", codes, self.description, self.station, len(self.series))
 
     def examine(self, criteria: Criteria) -> StudyDecision:
-        """Answer what the rules ask for until they decide."""
+        """Return what the rules need until they decide."""
         by_uid = {entry.uid: entry for entry in self.series}
         owner = {item.sop_instance_uid: entry.uid for entry in self.series for item in entry.objects}
         known = KnownObjects({uid: owner[uid] for uid in self.known})

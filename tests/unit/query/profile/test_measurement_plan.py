@@ -1,4 +1,4 @@
-"""The plan of a measurement: bounded and harmless whatever is answered."""
+"""The plan of a measurement: bounded and harmless whatever is returned."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_the_type_is_the_first_requested_one_it_has(types, modalities, expected)
 
 
 def test_the_type_comes_from_the_series_where_the_study_does_not_have_all():
-    # Given: a PACS that echoes only the code that was asked for
+    # Given: a PACS that echoes only the code that was requested
     decision, _, _ = run(criteria("MG", "CT"), CT, MG, modalities=frozenset({"CT"}))
     assert decision.type == "MG"
 

@@ -1,4 +1,4 @@
-"""When an answer says that a node does not match on codes."""
+"""When a result shows that a node does not match on codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which windows are worth cutting after they were not answered."""
+"""Which windows are worth splitting after they failed."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ ABORTED = PeerError(Outcome.ABORTED, "")
         (ABORTED, 0, 1, BLIND_CUTS, False),
         (PeerError(Outcome.TIMED_OUT, ""), 0, 1, 0, True),
         (status_error(0xC001), 0, 1, 0, True),
-        # Of answers that cannot be read the others are worth having.
+        # Of matches that cannot be read the others are worth having.
         (BROKEN, 3, 1, 0, True),
         (BROKEN, 0, 1, 0, False),
-        # The same request gives the same answer, or there is no association at all.
+        # The same request gives the same result, or there is no association at all.
         (status_error(0xA900), 5, 1, 0, False),
         (PeerError(Outcome.TIMED_OUT, "", associating=True), 0, 1, 0, False),
     ],

@@ -1,4 +1,4 @@
-"""DIMSE requests to a store, and the answers to them."""
+"""DIMSE requests to a store, and the responses to them."""
 
 import pytest
 from hypothesis import given

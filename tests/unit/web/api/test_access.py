@@ -1,4 +1,4 @@
-"""Each operation answers its scope and those above it, and nobody else."""
+"""Each operation serves its scope and those above it, and nobody else."""
 
 from __future__ import annotations
 

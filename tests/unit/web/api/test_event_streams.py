@@ -1,4 +1,4 @@
-"""The stream of a job tells each change and the end, and holds nothing afterwards."""
+"""The stream of a job sends each change and the end, and holds nothing afterwards."""
 
 from __future__ import annotations
 

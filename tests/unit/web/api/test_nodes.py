@@ -119,7 +119,7 @@ def test_what_is_known_of_a_remote_node_is_shown(api):
 
 @pytest.fixture
 def echo_worker(site, monkeypatch):
-    """The API with an echo worker that answers as the test says."""
+    """The API with an echo worker that responds as the test wants."""
     outcome = {"ok": True, "outcome": "answers", "detail": "", "rtt_ms": 1.5}
 
     def handle(delivery):

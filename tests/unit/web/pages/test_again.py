@@ -1,4 +1,4 @@
-"""The button that asks an ended job again for what is missing of it."""
+"""The button that runs an ended job again for what is missing of it."""
 
 from __future__ import annotations
 

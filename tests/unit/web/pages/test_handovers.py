@@ -1,4 +1,4 @@
-"""How the hand-over of a retrieve stands, on its page, and asking for it anew."""
+"""How the hand-over of a retrieve stands, on its page, and ordering it anew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what; tokens of forms; headers of every answer."""
+"""Who may do what; tokens of forms; headers of every response."""
 
 from __future__ import annotations
 
