@@ -1,4 +1,4 @@
-"""Everything that goes wrong below the prefix is returned as problem details."""
+"""Everything that goes wrong below the prefix is told as problem details."""
 
 from __future__ import annotations
 

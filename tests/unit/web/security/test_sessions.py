@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.jobs.rows import a_query, a_study
@@ -105,8 +107,8 @@ def test_pages_need_nothing_inline_and_nothing_from_elsewhere(site, address):
     assert " style=" not in page
     assert "<style" not in page
     assert " onclick=" not in page
-    assert "http://" not in page.replace("http://www.w3.org", "")
-    assert "https://" not in page
+    # A command that is shown may hold an address; what the browser follows or loads may not.
+    assert re.findall(r"""\b(?:src|href|action|data-live)\s*=\s*["']?(?:https?:|//)""", page) == []
 
 
 def test_an_unknown_address_gives_a_readable_page(site):
