@@ -139,6 +139,21 @@ class Behaviour(_Model):
         default="matched",
         description="(0008,0061): matched and returned, only returned, neither, or only matched.",
     )
+    code_matching: Literal["any_value", "first_value", "whole_list", "empty"] = Field(
+        default="any_value",
+        description="What (0008,0061) is compared with: any value of a study, its first, all as one text; or "
+        "no study has any code.",
+    )
+    modalities_returned: Literal["all", "first", "last"] = Field(
+        default="all", description="The values of (0008,0061) that responses have."
+    )
+    date_matching: Literal[
+        "standard", "last_day_excluded", "first_day_excluded", "first_day_only", "ranges_only"
+    ] = Field(
+        default="standard",
+        description="Study Date: as in the standard; ranges without their last or first day, or of their "
+        "first alone; or no study has a single date.",
+    )
     blank_modalities_for: frozenset[str] = Field(
         default=frozenset(), description="Studies whose (0008,0061) is returned without value."
     )

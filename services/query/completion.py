@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from services.query.examination.missing_studies import failed_study
 from services.query.futile_search import FutileSearchError
 from services.query.ledger.decisions import miss_undecided, save_outcomes
-from services.query.ledger.slices import fail_open_slices, first_failed_task
-from services.query.ledger.studies import add_counts, all_examinations, undecided
+from services.query.ledger.slices import fail_open_slices, fail_waiting_slices, first_failed_task
+from services.query.ledger.studies import add_counts, all_examinations, has_undecided, undecided
 from services.query.search.study_task import single_studies
 from shared.contract.reasons import Reason
 from shared.database.models import Query
@@ -24,6 +24,7 @@ from shared.querying.payloads import SLICE, StudyListSlice, examine_tasks, read_
 def fail_task(database: Database, claim: Claim, error: PeerError) -> Result:
     """Return the result of a task that failed for good."""
     end_job = _end_of_job(database, claim, error)
+    futile = isinstance(error, FutileSearchError)
     part = read_slice(claim.payload) if claim.kind == SLICE else None
     listed = part.study_instance_uids if isinstance(part, StudyListSlice) and end_job is None else ()
 
@@ -31,7 +32,8 @@ def fail_task(database: Database, claim: Claim, error: PeerError) -> Result:
         if listed:
             return single_studies(session, claim.job_id, listed)
         if claim.kind == SLICE:
-            add_counts(session, claim.job_id, slices_failed=1)
+            given_up = fail_waiting_slices(session, claim.job_id, error) if futile and end_job is None else 0
+            add_counts(session, claim.job_id, slices_failed=1 + given_up)
         else:
             uids = read_examination(claim.payload).study_instance_uids
             left = [study.study_instance_uid for study in undecided(session, claim.job_id, uids)]
@@ -56,6 +58,9 @@ def _end_of_job(database: Database, claim: Claim, error: PeerError) -> Ending | 
     with database.read() as session:
         query = session.get_one(Query, claim.job_id)
         has_result = query.slices_complete > 0 or query.studies_kept > 0
+        if futile and has_undecided(session, claim.job_id):
+            # Requests that failed have named studies, and these can be examined.
+            return None
     return Ending("incomplete" if has_result else "failed", failure_of(error), str(error))
 
 

@@ -21,6 +21,9 @@ MOST_FAILURES = 15
 #: C-FINDs of a job over more than a year, without a single match, before the whole archive is searched.
 EMPTY_BEFORE_PROBE = 24
 
+#: C-FINDs of a job after which no more are sent only to find out whether the node heeds the keys.
+MOST_BEFORE_CONTROL = 12
+
 _RETRY_S = 5.0
 
 
@@ -30,7 +33,7 @@ class FutileSearchError(PeerError):
     def __init__(self, error: PeerError, failures: int) -> None:
         super().__init__(
             error.outcome,
-            f"{error.detail} (so did all {failures} requests, whatever the window)".strip(),
+            f"{error.detail} (the last of {failures} requests, all of which failed)".strip(),
             status_code=error.status_code,
             permanent=True,
         )
@@ -57,6 +60,10 @@ class FailureLimit:
     def empty_finds(self) -> int:
         """Return the complete C-FINDs of the job, all of which were empty on a node that named no study."""
         return self._log.study_finds().complete
+
+    def admits_control(self) -> bool:
+        """Return whether the job has sent so few requests that some may only be compared with others."""
+        return self._log.study_finds().complete < MOST_BEFORE_CONTROL
 
     def admit_task(self) -> None:
         """Let a task wait while the node may only be ill for a moment.

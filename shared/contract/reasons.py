@@ -80,6 +80,7 @@ class Reason(StrEnum):
     SERIES_NOT_ANSWERED = "series_not_answered"
     FEWER_SERIES_THAN_ANNOUNCED = "fewer_series_than_announced"
     FEWER_OBJECTS_THAN_ANNOUNCED = "fewer_objects_than_announced"
+    REPORT_NOT_RETURNED = "report_not_returned"
     CAPPED = "capped"
     NOT_ARRIVED = "not_arrived"
     NOT_CONFIRMED = "not_confirmed"
@@ -167,7 +168,7 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.NOT_AN_IMAGE_CLASS: (_D, "No original image of this modality."),
         Reason.NOT_THE_FIRST_IMAGE: (_D, "The first image of the series is enough."),
         Reason.EMPTY_AT_IMAGE_LEVEL: (_D, "The PACS named no object of this series."),
-        Reason.MODALITY_NOT_RETURNED: (_D, "The PACS did not return the modality of this series."),
+        Reason.MODALITY_NOT_RETURNED: (_D, "The PACS returned no modality that is one of DICOM."),
         Reason.DESCRIPTION_NOT_RETURNED: (_N, "The PACS returned no description to filter by."),
         Reason.STATION_NOT_RETURNED: (_N, "The PACS returned no station name to filter by."),
         Reason.DESCRIPTION_AND_STATION_NOT_RETURNED: (
@@ -193,6 +194,13 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.FEWER_OBJECTS_THAN_ANNOUNCED: (
             _M,
             "The PACS returned {answered} objects of a series and announces {announced}.",
+        ),
+        Reason.REPORT_NOT_RETURNED: (
+            _M,
+            (
+                "The PACS names a structured report (SR) among the modalities of the study, but returned no"
+                " series and no object that is one."
+            ),
         ),
         Reason.CAPPED: (
             _M,

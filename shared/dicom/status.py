@@ -8,9 +8,20 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 CANCELLED = 0xFE00
 
+#: Of C-ECHO, C-FIND, C-MOVE and C-GET; a request that we cancelled has no error.
 _MEANINGS = {
+    0x0105: "no such attribute",
+    0x0106: "invalid attribute value",
+    0x0107: "warning: attribute list error",
     0x0110: "processing failure",
+    0x0112: "no such SOP instance",
+    0x0115: "invalid argument value",
+    0x0116: "warning: attribute value out of range",
     0x0117: "invalid object instance",
+    0x0118: "no such SOP class",
+    0x0119: "class-instance conflict",
+    0x0120: "missing attribute",
+    0x0121: "missing attribute value",
     0x0122: "SOP class not supported",
     0x0124: "not authorized",
     0x0210: "duplicate invocation",
@@ -21,9 +32,13 @@ _MEANINGS = {
     0xA702: "out of resources: unable to perform sub-operations",
     0xA801: "move destination unknown",
     0xA900: "identifier does not match SOP class",
-    0xB000: "sub-operations complete, one or more failures or warnings",
-    0xFE00: "matching or sub-operations terminated due to a cancel request",
+    0xB000: "warning: not all was done",
+    0xB001: "warning: the limit of responses was reached",
+    0xFE00: "ended as if by a C-CANCEL, though none was sent",
 }
+
+#: Warnings of whatever kind (PS3.7 C.4.2).
+_WARNINGS = frozenset({0x0001, *range(0xB000, 0xC000)})
 
 #: The same request fails the same way.
 _PERMANENT = frozenset({0x0122, 0x0124, 0x0211, 0x0212, 0xA801, 0xA900})
@@ -35,6 +50,8 @@ def status_text(status_code: int) -> str:
         return _MEANINGS[status_code]
     if 0xC000 <= status_code <= 0xCFFF:  # noqa: PLR2004 - PS3.4 C.4.1.1.4: the whole range means this
         return "unable to process"
+    if status_code in _WARNINGS:
+        return "warning"
     return "a status that the standard does not name"
 
 

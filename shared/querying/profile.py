@@ -12,8 +12,11 @@ from typing import Any, Self
 
 from shared.contract.json_types import JsonDocument, JsonObject
 
-#: Matches of one request that are believed to be all of them without a proof.
-UNPROVEN = 20
+#: Matches of one request that are believed to be all of them without a proof: no archive stops at fewer.
+UNPROVEN = 9
+
+#: The same for what cannot be compared with its parts: lists of UIDs, and dates that a node does not match.
+FEW = 20
 
 #: The widest window of days for a node of which nothing is known.
 CAREFUL_DAYS = 7
@@ -60,6 +63,9 @@ class Profile:
     #: Whether it matches on ModalitiesInStudy, and whether it returns it.
     modalities_matched: bool | None = None
     modalities_returned: bool | None = None
+    #: Whether a range of dates finds the studies of its first and last day, and a date those of that day.
+    date_ranges: bool | None = None
+    single_dates: bool | None = None
     #: Whether it supports a SERIES query by date without a study (relational queries, PS3.4 C.4.1.2.2.2).
     relational: bool | None = None
     #: Whether no study matches unless an empty Modality (0008,0060) is among the keys.
@@ -105,6 +111,8 @@ class Profile:
 
     def window_days(self) -> int:
         """Return how many days a query's slices begin with."""
+        if self.date_ranges is False:
+            return 1
         if not self.busiest:
             return CAREFUL_DAYS
         comfortable = min(COMFORTABLE, max(self.proven, 50) * 2, (self.cap or 2 * COMFORTABLE) // 2)
@@ -133,6 +141,10 @@ class Profile:
     def capped(self, matches: int) -> Self:
         """Learn that it stops at this number of matches."""
         return replace(self, cap=matches, proven=min(self.proven, matches))
+
+    def believes_few(self, matches: int) -> bool:
+        """Return whether this number of matches is believed where no part of the request can be compared."""
+        return self.believes_all(matches) or (self.cap is None and matches <= FEW)
 
     def list_length(self, level: str) -> int:
         """Return the number of UIDs in one list; unknown: try."""

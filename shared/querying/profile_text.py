@@ -69,6 +69,16 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
         "Each study comes with its modalities; otherwise its series have to be requested.",
         _yes_no,
     ),
+    "date_ranges": (
+        "Matches ranges of dates",
+        "A range of dates brings its first and last day; otherwise each day is requested by itself.",
+        _yes_no,
+    ),
+    "single_dates": (
+        "Matches single dates",
+        "A single date brings the studies of that day; otherwise a range of one day is requested.",
+        _yes_no,
+    ),
     "code_list": (
         "Modalities in one request",
         "So many modality codes can be in one request; none: each needs its own.",

@@ -48,10 +48,10 @@ class Slice:
         """Return the codes; empty: any."""
         return self.code.split("\\") if self.code else []
 
-    def study_date_key(self) -> str:
+    def study_date_key(self, *, day_as_range: bool = False) -> str:
         """Return the matching key for Study Date (0008,0020); empty: any."""
         start, end = _da(self.date_from), _da(self.date_until)
-        if start == end:
+        if start == end and not (day_as_range and start):
             return start
         return f"{start}-{end}"
 

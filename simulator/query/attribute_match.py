@@ -83,3 +83,23 @@ def _date(value: str) -> dt.date | None:
         return dt.datetime.strptime(value.replace(".", ""), "%Y%m%d").replace(tzinfo=dt.UTC).date()
     except ValueError:
         return None
+
+
+def match_dates_oddly(matcher: Matcher, wanted: str, how: str) -> Matcher:
+    """Return the test of a date as archives have it that do not keep to the standard."""
+    low, high = split_range(wanted)
+    if "-" not in wanted:
+        return (lambda _values: False) if how == "ranges_only" else matcher
+    excluded = {"last_day_excluded": high, "first_day_excluded": low}.get(how)
+    if excluded is not None:
+        return lambda values: matcher(values) and excluded not in values
+    return (lambda values: low in values) if how == "first_day_only" else matcher
+
+
+def match_codes_oddly(matcher: Matcher, wanted: Sequence[str], how: str) -> Matcher:
+    """Return the test of modality codes as archives have it that keep them in a way of their own."""
+    if how == "empty":
+        return lambda _values: False
+    if how == "first_value":
+        return lambda values: matcher(list(values)[:1])
+    return (lambda values: list(values) == list(wanted)) if how == "whole_list" else matcher

@@ -30,6 +30,10 @@ _ENDLESS_SEQUENCE = b"\x40\x00\x75\x02\xff\xff\xff\xffno item here"
 _Maker = Callable[[ArchiveMatch], bytes | None]
 
 
+def _part_of(values: Sequence[str], which: str) -> Sequence[str]:
+    return {"first": values[:1], "last": values[-1:]}.get(which, values)
+
+
 def _constant(encoded: bytes) -> _Maker:
     return lambda _match: encoded
 
@@ -109,7 +113,7 @@ class ResponseEncoder:
 
         def make(match: ArchiveMatch) -> bytes:
             blank = match.study.study_instance_uid in behaviour.blank_modalities_for
-            values = () if blank else match.study.modalities_in_study
+            values = () if blank else _part_of(match.study.modalities_in_study, behaviour.modalities_returned)
             return self._element(_MODALITIES_TAG, "CS", self._text("CS", values))
 
         return make

@@ -177,12 +177,25 @@ def _tests(query: Search, behaviour: Behaviour) -> dict[str, list[Test]]:
             or _is_ignored(keyword, query.level, behaviour)
         ):
             continue
-        matcher = attribute_match.match_key(attribute.vr, values)
+        matcher = _matcher(keyword, attribute.vr, values, behaviour)
         if matcher is not None:
             level = query.level if keyword == "StationName" else attribute.level
             tests[level].append(_test(attribute.get, matcher))
     tests["STUDY"] = tests.pop("PATIENT") + tests["STUDY"]
     return tests
+
+
+def _matcher(
+    keyword: str, vr: str, values: tuple[str, ...], behaviour: Behaviour
+) -> attribute_match.Matcher | None:
+    matcher = attribute_match.match_key(vr, values)
+    if matcher is None:
+        return None
+    if keyword == "StudyDate":
+        return attribute_match.match_dates_oddly(matcher, values[0], behaviour.date_matching)
+    if keyword == "ModalitiesInStudy":
+        return attribute_match.match_codes_oddly(matcher, values, behaviour.code_matching)
+    return matcher
 
 
 def _is_ignored(keyword: str, level: str, behaviour: Behaviour) -> bool:

@@ -9,7 +9,9 @@ from typing import TypeVar
 from services.query.examination.missing_studies import (
     lacking_objects,
     lacking_series,
+    lacks_its_report,
     object_shortfalls,
+    report_not_returned,
 )
 from services.query.examination.prefetch import PrefetchedMatches
 from services.query.find_scu import FindScu
@@ -69,6 +71,8 @@ class StudyExamination:
         """
         for _ in range(_MOST_ROUNDS):
             verdict = decide(self.criteria, self.study, self.series, self.objects, self.known)
+            if isinstance(verdict, StudyDecision) and lacks_its_report(self.study, verdict):
+                return report_not_returned(self.study)
             if isinstance(verdict, StudyDecision):
                 return Decided(verdict, self.series or [])
             missing = self._request(verdict)

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from services.query.rules.model import SR_CODE, Missing, Objects, distinct_series
-from shared.contract.reasons import Reason
+from services.query.rules.model import (
+    SR_CODE,
+    Decision,
+    Missing,
+    Objects,
+    StudyDecision,
+    distinct_series,
+)
+from shared.contract.reasons import Reason, sentence
 from shared.dicom.errors import PeerError
 from shared.dicom.query.matches import SeriesMatch, StudyMatch
 
@@ -33,6 +40,22 @@ def lacking_objects(study: StudyMatch, series: Sequence[SeriesMatch], objects: O
             detail = f"A series announces {short.announced} objects and {short.returned_count} came."
             return Missing(study.study_instance_uid, Reason.FEWER_OBJECTS_THAN_ANNOUNCED, detail)
     return None
+
+
+def lacks_its_report(study: StudyMatch, decision: StudyDecision) -> bool:
+    """Return whether a study was dropped as one without dose although it says that it has an SR.
+
+    Neither its series nor their objects show one: the PACS returned less than there is.
+    """
+    dropped = decision.decision is Decision.DROP and decision.reason is Reason.NO_DOSE_OBJECT
+    has_one = any(entry.modality == SR_CODE for entry in decision.series)
+    return dropped and SR_CODE in study.codes() and not has_one
+
+
+def report_not_returned(study: StudyMatch) -> Missing:
+    """Return that a study is missing whose report the PACS did not return."""
+    reason = Reason.REPORT_NOT_RETURNED
+    return Missing(study.study_instance_uid, reason, sentence(reason))
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,7 @@ class _Prefetcher:
 
     def _add_series(self, found: Mapping[str, list[SeriesMatch]], matches: int) -> None:
         """Keep the series of studies; of a result that may be cut off, only those with a count."""
-        doubtful = not self._learner.profile.believes_all(matches)
+        doubtful = not self._learner.profile.believes_few(matches)
         for uid, series in found.items():
             if not doubtful or self._studies[uid].series_count is not None:
                 self.prefetched.add_series(uid, series)
@@ -244,7 +244,7 @@ class _Prefetcher:
             found.setdefault(match.series_instance_uid or "", []).append(match)
         if not found.keys() <= study_of.keys() or len(found) <= len(keys) // 2:
             return False
-        doubtful = not self._learner.profile.believes_all(len(result.matches))
+        doubtful = not self._learner.profile.believes_few(len(result.matches))
         for series, matches in found.items():
             study = study_of[series]
             if not doubtful or len(matches) == self._size((study, series)):

@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from services.query.ledger.studies import add_counts
-from shared.database.models import QueryFind
+from shared.database.models import QueryFind, QueryTask
 from shared.database.session import Database
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.status import status_error
@@ -102,16 +102,23 @@ class FindLog:
                 failed=failed,
                 complete=complete + self._unsaved_study_finds(),
                 first_at=first_at,
-                last_error=_error_of(last) if last else None,
+                last_error=self._error_of(session, last) if last else None,
             )
+
+    def _error_of(self, session: Session, find: QueryFind) -> PeerError:
+        """Return the error with which a C-FIND ended, as far as the ledger knows it."""
+        if find.status_code:
+            return status_error(find.status_code)
+        outcome = Outcome(find.error.replace("_", " "))
+        # A slice that was split, or waits for its next try, has the words of its last failure.
+        details = select(QueryTask.detail).where(
+            QueryTask.job_id == self._claim.job_id,
+            QueryTask.state != "failed",
+            QueryTask.detail.startswith(f"{outcome}: ", autoescape=True),
+        )
+        detail = session.scalars(details.order_by(QueryTask.id.desc()).limit(1)).first() or ""
+        return PeerError(outcome, detail.removeprefix(f"{outcome}: "))
 
     def _unsaved_study_finds(self) -> int:
         """Return how many are not written yet; all of them succeeded."""
         return sum(record.level == "STUDY" for record in self._unsaved)
-
-
-def _error_of(find: QueryFind) -> PeerError:
-    """Return the error with which a C-FIND ended, as far as the ledger knows it."""
-    if find.status_code:
-        return status_error(find.status_code)
-    return PeerError(Outcome(find.error.replace("_", " ")), "")

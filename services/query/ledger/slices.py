@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from services.query.ledger.studies import add_counts
@@ -66,6 +66,17 @@ def fail_open_slices(session: Session, job_id: str) -> None:
     """Count all slices that are not complete as failed: the query ends early."""
     values = {"slices_failed": Query.slices_total - Query.slices_complete}
     session.execute(update(Query).where(Query.id == job_id).values(values))
+
+
+def fail_waiting_slices(session: Session, job_id: str, error: PeerError) -> int:
+    """Fail the slices that nobody has begun to search; return how many."""
+    waiting = and_(
+        QueryTask.job_id == job_id, QueryTask.kind == SLICE, QueryTask.state.in_(("pending", "queued"))
+    )
+    number = session.scalar(select(func.count()).where(waiting)) or 0
+    values = {"state": "failed", "error": error.code, "detail": str(error)}
+    session.execute(update(QueryTask).where(waiting).values(values))
+    return number
 
 
 def add_untimed_failure(session: Session, claim: Claim, part: WindowSlice) -> None:

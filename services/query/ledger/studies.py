@@ -217,6 +217,14 @@ def undecided(session: Session, job_id: str, study_instance_uids: Sequence[str])
     return [stored_match(row) for row in rows]
 
 
+def has_undecided(session: Session, job_id: str) -> bool:
+    """Return whether there are studies of a query that nobody has decided."""
+    waiting = select(QueryStudy.study_instance_uid).where(
+        QueryStudy.job_id == job_id, QueryStudy.state.in_(UNDECIDED)
+    )
+    return session.scalar(waiting.limit(1)) is not None
+
+
 def study_days(session: Session, job_id: str, study_instance_uids: Sequence[str]) -> dict[str, str]:
     """Return the Study Date (DA) of these studies, as far as the PACS returned it."""
     rows = session.execute(

@@ -25,7 +25,7 @@ from services.query.rules.cells import (
 )
 from services.query.rules.decisions import Findings, drop_study, judge_study
 from services.query.rules.filters import Filtered, filter_series, filter_study
-from services.query.rules.modality import with_modalities
+from services.query.rules.modality import may_hide_a_report, with_modalities
 from services.query.rules.model import (
     SR_CODE,
     KnownObjects,
@@ -40,7 +40,7 @@ from shared.contract.reasons import Reason
 from shared.dicom.query.matches import SeriesMatch, StudyMatch
 
 #: Stored with each query; changes whenever the same matches would lead to another decision.
-RULES_VERSION = 2
+RULES_VERSION = 3
 
 
 class Column(Enum):
@@ -113,7 +113,7 @@ def decide(
     entries = () if series is None else with_modalities(study, distinct_series(series), objects)
     codes = study.codes() | {code for entry in entries if (code := entry.code())}
     types, filtered = _types(criteria, codes), filter_study(criteria, study)
-    if not filtered.reason and (unlabelled := _without_modality(criteria, entries, objects)):
+    if not filtered.reason and (unlabelled := _without_modality(criteria, study, entries, objects)):
         return Needs(images=unlabelled)
     all_codes = series is not None or study.codes_are_known()
     reason = filtered.reason or (_not_wanted(criteria, codes, types) if all_codes else None)
@@ -125,14 +125,15 @@ def decide(
 
 
 def _without_modality(
-    criteria: Criteria, series: tuple[SeriesMatch, ...], objects: Objects
+    criteria: Criteria, study: StudyMatch, series: tuple[SeriesMatch, ...], objects: Objects
 ) -> frozenset[str]:
     """Return the series whose modality only their objects can show: any of them may be a dose report."""
+    unlabelled = [entry for entry in series if entry.code() is None]
     return _unexamined(
         (
             entry.series_instance_uid
-            for entry in series
-            if entry.code() is None and not filter_series(criteria, entry).reason
+            for entry in (*unlabelled, *may_hide_a_report(study, series))
+            if not filter_series(criteria, entry).reason
         ),
         objects,
     )

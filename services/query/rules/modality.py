@@ -1,4 +1,4 @@
-"""The modality of series for which the PACS returns none, from the SOP classes of their objects."""
+"""The modality of series for which the PACS returns none or a wrong one, from the SOP classes of objects."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch, ret
 #: Storage classes are below this root, those of structured documents below its arc 88 (PS3.4 B.5).
 _STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
 _SR_ROOT = f"{_STORAGE_ROOT}88."
+#: Key Object Selection Documents are below that root, too, and have a modality of their own.
+_KEY_OBJECTS = f"{_SR_ROOT}59"
 
 #: The modality of the series that hold objects of a storage class (PS3.3 A.1.4).
 _MODALITIES = {
@@ -38,7 +40,8 @@ def with_modalities(
 ) -> tuple[SeriesMatch, ...]:
     """Return the series, each with the modality that its objects show where the PACS returned none.
 
-    Where the study has an SR that no series shows, a small series of which nothing is known may be it.
+    A series of reports alone is SR, whatever it is called. Where the study has an SR that no series shows, a
+    small series of which nothing is known may be it.
     """
     found = tuple(_with_modality(entry, objects.get(entry.series_instance_uid, ())) for entry in series)
     if SR_CODE not in study.codes() or any(entry.code() == SR_CODE for entry in found):
@@ -48,17 +51,36 @@ def with_modalities(
     )
 
 
+def may_hide_a_report(study: StudyMatch, series: Sequence[SeriesMatch]) -> tuple[SeriesMatch, ...]:
+    """Return the series that may be the SR of a study that has one which no series shows.
+
+    Dose reports lie in series of modality OT, DOC or that of the images, too. A series of many objects is
+    none; without their number, one of images is not searched.
+    """
+    if SR_CODE not in study.codes() or any(entry.code() == SR_CODE for entry in series):
+        return ()
+    return tuple(entry for entry in series if _may_hide_a_report(entry))
+
+
+def _may_hide_a_report(series: SeriesMatch) -> bool:
+    count = series.count()
+    return series.code() not in _MODALITIES if count is None else count <= _MOST_REPORTS
+
+
 def _with_modality(series: SeriesMatch, objects: Sequence[ObjectMatch]) -> SeriesMatch:
-    if series.code() is not None:
+    codes = [_code_of(entry) for entry in objects]
+    if codes and all(code == SR_CODE for code in codes):
+        return replace(series, modality=SR_CODE)
+    known = [code for code in codes if code is not None]
+    if series.code() is not None or not known:
         return series
-    codes = [code for entry in objects if (code := _code_of(entry)) is not None]
-    if not codes:
-        return series
-    return replace(series, modality=SR_CODE if SR_CODE in codes else min(codes))
+    return replace(series, modality=SR_CODE if SR_CODE in known else min(known))
 
 
 def _code_of(entry: ObjectMatch) -> str | None:
     sop_class_uid = returned(entry.sop_class_uid) or ""
+    if sop_class_uid == _KEY_OBJECTS:
+        return "KO"
     return SR_CODE if sop_class_uid.startswith(_SR_ROOT) else _MODALITY_OF.get(sop_class_uid)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.contract.reasons import Reason
-from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch, returned
+from shared.dicom.query.matches import OTHER_CODES, ObjectMatch, SeriesMatch, StudyMatch, returned
 
 #: Modality (0008,0060) of structured reports.
 SR_CODE = "SR"
@@ -130,6 +130,8 @@ def distinct_objects(objects: Iterable[ObjectMatch]) -> tuple[ObjectMatch, ...]:
 def merge_matches(first: StudyMatch, second: StudyMatch) -> StudyMatch:
     """Merge two matches of one study (a PACS may return only the requested code)."""
     modalities = first.codes() | second.codes()
+    if OTHER_CODES in {*(first.modalities or ()), *(second.modalities or ())}:
+        modalities |= {OTHER_CODES}
     return StudyMatch(
         study_instance_uid=first.study_instance_uid,
         modalities=tuple(sorted(modalities)) or None,

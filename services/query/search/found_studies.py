@@ -12,6 +12,7 @@ from services.query.ledger.decisions import save_outcomes
 from services.query.ledger.studies import add_studies, full_examinations
 from services.query.rules.decide import decide
 from services.query.rules.model import Decided, KnownObjects, StudyDecision
+from shared.database.session import Database
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
@@ -38,6 +39,20 @@ class FoundStudies:
 
     def take(self, session: Session, found: Sequence[StudyMatch]) -> Sequence[NewTask]:
         """Write the studies within the caller's transaction; return the examinations that follow."""
+        self._add(session, found)
+        return full_examinations(session, self._claim.job_id)
+
+    def keep(self, database: Database, found: Sequence[StudyMatch]) -> None:
+        """Write the studies of a request that failed: they are there, whatever else is.
+
+        They are examined once no slice is open.
+        """
+        if found:
+            with database.write() as session:
+                self._add(session, found)
+            self.published()
+
+    def _add(self, session: Session, found: Sequence[StudyMatch]) -> None:
         claim = self._claim
         part = read_slice(claim.payload)
         matches = [match for match in found if belongs_to(match, part)]
@@ -45,7 +60,6 @@ class FoundStudies:
         verdicts = [decide(self._context.criteria, study, None, {}, KnownObjects()) for study in studies]
         decided = [Decided(verdict) for verdict in verdicts if isinstance(verdict, StudyDecision)]
         self._decided = save_outcomes(session, claim.job_id, None, decided)
-        return full_examinations(session, claim.job_id)
 
     def published(self) -> None:
         """Publish what was decided, after the commit."""
@@ -67,9 +81,10 @@ def belongs_to(study: StudyMatch, part: SlicePayload) -> bool:
 
 
 def _study_day(text: str | None) -> date | None:
-    if text is None or len(text) < _DA_LENGTH:
+    digits = (text or "")[:_DA_LENGTH]
+    if len(digits) < _DA_LENGTH or not (digits.isascii() and digits.isdigit()):
         return None
     try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
         return None

@@ -16,8 +16,13 @@ class _OptionalKeys(TypedDict):
     with_modality: bool
 
 
-def slice_identifier(part: SlicePayload, criteria: Criteria, *, with_modality_key: bool) -> Dataset:
-    """Return the identifier; `with_modality_key` adds an empty Modality (0008,0060)."""
+def slice_identifier(
+    part: SlicePayload, criteria: Criteria, *, with_modality_key: bool, day_as_range: bool = False
+) -> Dataset:
+    """Return the identifier; `with_modality_key` adds an empty Modality (0008,0060).
+
+    `day_as_range`: a single day is requested as a range of one day.
+    """
     optional: _OptionalKeys = {
         "with_station_name": criteria.station_at_study_level,
         "with_modality": with_modality_key,
@@ -31,7 +36,7 @@ def slice_identifier(part: SlicePayload, criteria: Criteria, *, with_modality_ke
             return study_identifier(accession_number=number, **optional)
         case WindowSlice(window):
             return study_identifier(
-                study_date=window.study_date_key(),
+                study_date=window.study_date_key(day_as_range=day_as_range),
                 study_time=window.study_time_key(),
                 modalities_in_study=window.codes(),
                 **optional,

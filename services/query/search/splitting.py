@@ -97,6 +97,11 @@ def is_ignored(window: Slice, matches: Iterable[StudyMatch]) -> bool:
     return sum(inside) * 2 < len(inside)
 
 
+def has_strays(window: Slice, matches: Iterable[StudyMatch]) -> bool:
+    """Return whether a match lies outside of the window."""
+    return any(_lies_in(window, match) is False for match in matches)
+
+
 def _lies_in(window: Slice, match: StudyMatch) -> bool | None:
     """Return whether a study lies in a window; None without a readable date or time."""
     day, moment = (match.study_date or "")[:8], (match.study_time or "").replace(":", "")[:4]

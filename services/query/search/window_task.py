@@ -25,14 +25,15 @@ from services.query.ledger.slices import (
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
+from services.query.search.key_controls import KeyControls, doubted, windows_without
 from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
-from services.query.search.slice_identifier import slice_identifier
 from services.query.search.splitting import (
     TOO_MUCH,
     are_hidden_by,
     by_description,
     by_second,
     halves_of_open,
+    has_strays,
     initial_letters,
     is_ignored,
     last_and_first_minute,
@@ -41,6 +42,7 @@ from services.query.search.splitting import (
     worth_cutting,
 )
 from services.query.search.wider_windows import largest_wider_number, names_a_study
+from services.query.search.window_find import WindowFind
 from shared.contract.criteria import window as requested_days
 from shared.contract.reasons import Reason, sentence
 from shared.database.models import QueryTask
@@ -85,13 +87,14 @@ class WindowTask:
         limit: FailureLimit,
     ) -> None:
         self._database = database
-        self._scu = scu
+        self._find = WindowFind(scu, learner, part, context.criteria, limit)
         self._learner = learner
         self._claim = claim
         self._slice = part
         self._context = context
         self._found_studies = found_studies
         self._limit = limit
+        self._controls = KeyControls(part.window, self._find.window, learner, limit)
 
     def perform(self) -> Result:
         """Search the window; what is too much for the PACS, or not to be believed, is split.
@@ -102,9 +105,16 @@ class WindowTask:
         """
         if self._limit.needs_probe() and not self._minute_succeeds():
             raise self._limit.error()
-        result = self._search()
+        known = windows_without(self._slice.window, self._learner.profile)
+        if known is not None:
+            why = "the node does not match on all of its keys"
+            return self._split(known, FindResult(), WindowSlice(), why, merge=True)
+        result = self._find.search()
         if result.error is not None:
             return self._failed(result, result.error)
+        if self._controls.hide_studies(result):
+            known = windows_without(self._slice.window, self._learner.profile)
+            return self._split(known or [], result, WindowSlice(), "a key hides studies", merge=True)
         matches = len(result.matches)
         if matches == 0:
             return self._empty(result)
@@ -112,41 +122,12 @@ class WindowTask:
         self._learner.learn(lambda profile: profile.matched(days, matches))
         return self._matched(result)
 
-    # Requests
-
-    def _search(self) -> FindResult[StudyMatch]:
-        """Search; a node that never named a study is searched with and without an empty Modality."""
-        key = bool(self._learner.profile.study_modality_key)
-        if not self._slice.again or self._learner.profile.busiest:
-            result = self._find(self._slice, with_modality_key=key)
-            never = result.complete and not result.matches and not self._learner.profile.busiest
-            if not never or self._slice.window.days != 1:
-                return result
-        result = self._find(self._slice, with_modality_key=not key)
-        if result.complete and result.matches:
-            self._learner.learn(lambda profile: replace(profile, study_modality_key=not key))
-        return result
-
-    def _find(self, part: WindowSlice, *, with_modality_key: bool) -> FindResult[StudyMatch]:
-        identifier = slice_identifier(part, self._context.criteria, with_modality_key=with_modality_key)
-        return self._scu.find_studies(identifier, record_keys=to_json(part))
-
-    def _find_window(self, window: Slice) -> FindResult[StudyMatch]:
-        key = bool(self._learner.profile.study_modality_key)
-        return self._find(WindowSlice(window), with_modality_key=key)
-
-    def _find_either_way(self, window: Slice) -> FindResult[StudyMatch]:
-        """Search a window without, then with an empty Modality, as some nodes find nothing otherwise."""
-        result = self._find(WindowSlice(window), with_modality_key=False)
-        if result.error is not None or result.matches:
-            return result
-        return self._find(WindowSlice(window), with_modality_key=True)
-
     # A failure
 
     def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
         pieces = self._pieces_by_code(error) or self._pieces_after(error, result.matches)
         if pieces is None:
+            self._found_studies.keep(self._database, self._doubted(result))
             raise error
         blind = 0 if result.matches else self._slice.blind + 1
         return self._split(pieces, result, WindowSlice(blind=blind), str(error))
@@ -174,7 +155,7 @@ class WindowTask:
     def _minute_succeeds(self) -> bool:
         """Return whether a minute succeeds, which is too small to be too much."""
         for minute in last_and_first_minute(self._slice.window, self._context.today):
-            result = self._find_window(minute)
+            result = self._find.window(minute)
             if isinstance(result.error, InterruptedWorkError):
                 raise result.error
             if result.error is None:
@@ -218,7 +199,7 @@ class WindowTask:
             return False
         if self._learner.profile.busiest or self._limit.empty_finds() < EMPTY_BEFORE_PROBE:
             return False
-        if not names_a_study(self._find_either_way, self._context.today):
+        if not names_a_study(self._find.either_way, self._context.today):
             return True
         self._learner.learn(lambda profile: profile.matched(1, 1))
         return False
@@ -239,18 +220,22 @@ class WindowTask:
     def _matched(self, result: FindResult[StudyMatch]) -> Result:
         matches, whole, window = len(result.matches), self._slice.verifies, self._slice.window
         profile = self._learner.profile
-        if profile.believes_all(matches) or (whole is not None and matches < whole):
-            return self._complete(result)
         ignored = is_ignored(window, result.matches)
-        if whole is not None and not ignored:
+        alone = whole is None and has_strays(window, result.matches)
+        believed = profile.believes_all(matches) or (alone and profile.believes_few(matches))
+        if believed or (whole is not None and matches < whole):
+            return self._complete(result)
+        # A part that brings the whole once more may just not be matched on.
+        if whole is not None and (not ignored or matches == whole):
             # A number that is known as the cap need not be tried again in each part.
             tried = self._learner.profile.cap == matches
             today = self._context.today
-            wider = None if tried else largest_wider_number(window, matches, self._find_window, today)
+            wider = None if tried else largest_wider_number(window, matches, self._find.window, today)
             if wider is not None and (wider > matches or self._holds_all(result)):
                 self._learner.learn(lambda known: known.proved(wider))
                 return self._complete(result)
-            self._learner.learn(lambda known: known.capped(matches))
+            if not ignored:
+                self._learner.learn(lambda known: known.capped(matches))
         pieces = None if ignored else halves_of_open(window, self._context.today) or self._pieces()
         if pieces is not None:
             return self._split(pieces, result, WindowSlice(verifies=matches), "compared with its parts")
@@ -266,7 +251,7 @@ class WindowTask:
             return False
         known = {match.study_instance_uid for match in result.matches}
         for letter in initial_letters(result.matches)[:_LETTERS_TRIED]:
-            narrower = self._find_narrower("StudyDescription", f"{letter}*")
+            narrower = self._find.narrower("StudyDescription", f"{letter}*")
             if not {match.study_instance_uid for match in narrower.matches} <= known:
                 return False
         return True
@@ -280,17 +265,10 @@ class WindowTask:
             def believes(matches: int) -> bool:
                 return matches < (self._learner.profile.cap or len(result.matches))
 
-            found, all_of_them = by_second(result.matches, minute, self._find_narrower, believes)
-            found += [] if all_of_them else by_description(result.matches, self._find_narrower, believes)
+            found, all_of_them = by_second(result.matches, minute, self._find.narrower, believes)
+            found += [] if all_of_them else by_description(result.matches, self._find.narrower, believes)
         both = replace(result, matches=[*result.matches, *found])
         return self._complete(both) if all_of_them else self._incomplete(len(result.matches), both)
-
-    def _find_narrower(self, keyword: str, value: str) -> FindResult[StudyMatch]:
-        part, key = WindowSlice(self._slice.window), bool(self._learner.profile.study_modality_key)
-        identifier = slice_identifier(part, self._context.criteria, with_modality_key=key)
-        setattr(identifier, keyword, value)
-        narrower = {"study_time" if keyword == "StudyTime" else "first_letter": value}
-        return self._scu.find_studies(identifier, record_keys={**to_json(part), **narrower})
 
     def _incomplete(self, cap: int, result: FindResult[StudyMatch]) -> Result:
         error = PeerError(
@@ -303,7 +281,7 @@ class WindowTask:
         def write(session: Session) -> Sequence[NewTask]:
             add_counts(session, self._claim.job_id, slices_failed=1)
             self._learner.save_in(session)
-            return self._found_studies.take(session, result.matches)
+            return self._found_studies.take(session, self._doubted(result))
 
         return Result(
             write, state="failed", error=error.code, detail=str(error), after=self._found_studies.published
@@ -312,9 +290,18 @@ class WindowTask:
     # Results
 
     def _split(
-        self, pieces: Sequence[Slice], result: FindResult[StudyMatch], origin: WindowSlice, why: str
+        self,
+        pieces: Sequence[Slice],
+        result: FindResult[StudyMatch],
+        origin: WindowSlice,
+        why: str,
+        *,
+        merge: bool = False,
     ) -> Result:
-        """Search the pieces instead; `origin` holds how they came about."""
+        """Search the pieces instead; `origin` holds how they came about.
+
+        `merge`: the windows that wait are searched in another way, too.
+        """
         ever = self._slice.window.days is None or self._slice.ever
         untimed = are_hidden_by(self._slice.window, pieces, result.matches)
         origin = replace(origin, ever=ever, untimed=untimed)
@@ -325,7 +312,9 @@ class WindowTask:
                 add_untimed_failure(session, self._claim, self._slice)
             self._learner.save_in(session)
             tasks = self._tasks(session, [replace(origin, window=piece) for piece in pieces])
-            return [*tasks, *self._found_studies.take(session, result.matches)]
+            if merge:
+                self._merge(session)
+            return [*tasks, *self._found_studies.take(session, self._doubted(result))]
 
         return Result(write, state="cut", detail=why, after=self._found_studies.published)
 
@@ -347,23 +336,28 @@ class WindowTask:
             record_matches(task, matches)
             self._compare(session, task)
             self._learner.save_in(session)
-            widen(session, self._claim, self._slice, matches, self._learner.profile.widest_days)
+            if self._learner.profile.date_ranges is not False:
+                widen(session, self._claim, self._slice, matches, self._learner.profile.widest_days)
             self._merge(session)
-            return self._found_studies.take(session, result.matches)
+            return self._found_studies.take(session, self._doubted(result))
 
         return Result(write, after=self._found_studies.published)
+
+    def _doubted(self, result: FindResult[StudyMatch]) -> list[StudyMatch]:
+        matched = self._learner.profile.modalities_matched
+        return doubted(self._slice.window, result.matches, matched=matched)
 
     def _learn_codes(self, result: FindResult[StudyMatch]) -> None:
         """Learn from the matches of one code whether the others can be requested together with it."""
         codes = self._slice.window.codes()
         if len(codes) != 1:
             return
-        if unmatched(result.matches, codes[0]):
+        if unmatched(result.matches, codes[0]) and self._controls.ignores_codes(result.matches):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
             return
         all_codes = codes_of(self._context.criteria)
         proof = CodeListProof(self._database, self._claim, self._slice, self._learner, all_codes)
-        proof.learn(result.matches, self._find_window)
+        proof.learn(result.matches, self._find.window)
 
     def _merge(self, session: Session) -> None:
         strategy = self._learner.profile.code_strategy(len(codes_of(self._context.criteria)))
@@ -376,6 +370,8 @@ class WindowTask:
         parts = None if whole is None else sibling_matches(session, task)
         if whole is None or parts is None:
             return
+        if max(parts) >= whole:
+            return  # each such part was compared with wider windows by itself
         if sum(parts) > whole:
             self._learner.learn(lambda profile: profile.capped(whole))
             if self._slice.untimed:

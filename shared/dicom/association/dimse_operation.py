@@ -16,7 +16,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.upper_layer.associate_requestor import AssociateAccept
-from shared.dicom.upper_layer.connection import Connection
+from shared.dicom.upper_layer.connection import AbortedError, Connection
 from shared.dicom.upper_layer.dimse_command import COMMAND_FIELD, STATUS, c_cancel_rq, number_of
 from shared.dicom.upper_layer.dimse_message import DimseMessage
 from shared.dicom.upper_layer.errors import ProtocolError
@@ -74,8 +74,11 @@ class OperationAssociation(NativeAssociation):
                     return
         except TimeoutError:
             raise self._failure(self._timed_out(time.monotonic() - began, responses)) from None
-        except ProtocolError as error:
+        except AbortedError as error:
             raise self._failure(PeerError(Outcome.ABORTED, str(error))) from error
+        except ProtocolError as error:
+            detail = f"by DoseQR, since the peer sent {error}"
+            raise self._failure(PeerError(Outcome.ABORTED, detail)) from error
 
     def _timed_out(self, took_s: float, responses: int) -> PeerError:
         if self._deadline is None or not self._deadline.is_over:
@@ -98,8 +101,10 @@ class OperationAssociation(NativeAssociation):
         self._check_cancelled()
         message = self._message(self._timeouts.response_s, self._check_cancelled)
         status_code = number_of(message.command, STATUS)
-        if number_of(message.command, COMMAND_FIELD) != self.response_field or status_code is None:
+        if number_of(message.command, COMMAND_FIELD) != self.response_field:
             raise ProtocolError("a message that is no response to the request")
+        if status_code is None:
+            raise ProtocolError("a response without Status (0000,0900)")
         return Response(status_code, message)
 
     def _check_cancelled(self) -> float:

@@ -7,7 +7,6 @@ Pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -39,8 +38,20 @@ ACCESSION_NUMBER_MAX_LENGTH, STATION_NAME_MAX_LENGTH = 64, 256
 #: Characters of an integer string with several values, of which the first one is read.
 _LONGEST_LIST = 1000
 
-#: A code of a modality: a code string (CS, PS3.5 6.2) without blanks.
-_MODALITY = re.compile(r"[A-Z0-9_]{1,16}")
+_TERMS_OF_MODALITY = """
+ANN AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL
+IVOCT IVUS KER KO LEN LS M3D MG MR NM OAM OCT OP OPM OPT OPTBSV OPTENF OPV OSS OT PA PLAN POS PR PT PX
+REG RESP RF RG RTDOSE RTIMAGE RTINTENT RTPLAN RTRAD RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF
+STAIN TEXTUREMAP TG US VA XA XAPROTOCOL XC
+AS CD CF CP CS DD DF DM DS EC FA FS LP MA MS OPR ST VF
+"""
+#: Defined Terms of Modality (PS3.3 C.7.3.1.1.1), the retired ones included. Archives put other words there,
+#: of which nothing follows (`CTSR`, `UNKNOWN`, `NULL`, `DOSE`).
+MODALITIES = frozenset(_TERMS_OF_MODALITY.split())
+
+
+#: Stands among the modalities of a study for codes that it was found by and that are not returned.
+OTHER_CODES = "?"
 
 
 @dataclass(slots=True)
@@ -89,7 +100,9 @@ class Match:
 
         A text that is longer than `max_length` characters is cut, and ends in `CUT_MARK`.
         """
-        value = self._elements.get(_tag(keyword))
+        return self._decoded(self._elements.get(_tag(keyword), b""), max_length)
+
+    def _decoded(self, value: bytes, max_length: int) -> str | None:
         if not value:
             return None
         text = _clean(decoded(value[:_VALUE_MAX_BYTES], self._elements.get(_SPECIFIC_CHARACTER_SET, b"")))
@@ -98,11 +111,15 @@ class Match:
         return text or None
 
     def texts(self, keyword: str) -> tuple[str, ...] | None:
-        """Return the values of an element, each once; None where there is none."""
-        text = self.text(keyword)
+        """Return the values of an element, each once; None where there is none.
+
+        Some archives put NULs between values, where the standard has backslashes.
+        """
+        value = self._elements.get(_tag(keyword), b"").rstrip(b"\0").replace(b"\0", b"\\")
+        text = self._decoded(value, TEXT_MAX_LENGTH)
         if text is None:
             return None
-        return tuple(dict.fromkeys(filter(None, (value.strip() for value in text.split("\\"))))) or None
+        return tuple(dict.fromkeys(filter(None, (part.strip() for part in text.split("\\"))))) or None
 
 
 def match_of(encoded: bytes | None) -> Match:
@@ -153,7 +170,7 @@ class StudyMatch:
     accession_number: str | None = None
 
     def codes(self) -> frozenset[str]:
-        """Return the codes of ModalitiesInStudy, without values that are no code (`*`, `CT/SR`, `ct`)."""
+        """Return the codes of ModalitiesInStudy, without values that are none (`*`, `CT/SR`, `ct`)."""
         return frozenset(code for code in map(returned, self.modalities or ()) if code and _is_code(code))
 
     def codes_are_known(self) -> bool:
@@ -206,7 +223,7 @@ def returned(text: str | None) -> str | None:
 
 
 def _is_code(text: str) -> bool:
-    return _MODALITY.fullmatch(text) is not None
+    return text in MODALITIES
 
 
 def study_match(match: Match) -> StudyMatch:

@@ -7,8 +7,11 @@ import datetime as dt
 import pytest
 
 from shared.contract.messages import AskAgain, CancelJob
+from shared.dicom.upper_layer.dimse_command import C_FIND_RSP, COMMAND_FIELD, encode_command
+from shared.dicom.upper_layer.pdu import p_data
 from simulator.behaviour import Fault
 from tests.integration.query.test_query import ready
+from tests.support.peers.byte_pacs import respond_with
 from tests.support.peers.studies import ct_study, days_of
 from tests.support.waiting import wait_until
 
@@ -43,6 +46,38 @@ def test_a_pacs_that_fails_whatever_the_window_is_given_up(system, scripted_pacs
     assert len(requests) <= MOST_FAILURES
     if failure.startswith("0x"):
         assert failure in query["detail"]
+
+
+@pytest.mark.parametrize("failure", ["0xC001", "0xA900", "abort"])
+def test_studies_named_by_requests_that_fail_are_kept(system, scripted_pacs, failure):
+    # Given
+    fields = {"operation": "find", "level": "STUDY", "always": True, "after_responses": 3}
+    fault = Fault.model_validate(fields | FAILURES[failure])
+    pacs = scripted_pacs([ct_study(date=DAY) for _ in range(3)], faults=[fault])
+    ready(system, pacs)
+    # When
+    query = system.finished_query({"types": ["CT"], "date_from": str(DAY), "date_until": str(DAY)})
+    # Then
+    requests = [request for request in pacs.witness.requests if request.level == "STUDY"]
+    assert (query["status"], query["counts"]["kept"]) == ("incomplete", 3)
+    assert {entry["kind"] for entry in query["missing"]} == {"slice"}
+    assert query["slices"]["complete"] + query["slices"]["failed"] == query["slices"]["total"]
+    assert len(requests) <= MOST_FAILURES
+
+
+def test_words_of_a_pacs_that_breaks_the_protocol_name_what_came(system, strange_pacs):
+    # Given
+    without_status = encode_command({COMMAND_FIELD: C_FIND_RSP}, has_data_set=False)
+    pdu = p_data(1, without_status, is_command=True, maximum_length=0)
+    pacs = strange_pacs(respond_with(pdu))
+    system.add_remote("pacs", pacs.peer.host, pacs.port, pacs.peer.ae_title)
+    system.add_own_store()
+    system.start("query")
+    # When
+    query = system.finished_query({"types": ["CT"], "date_from": str(DAY), "date_until": str(DAY)})
+    # Then
+    assert query["status"] == "failed"
+    assert "a response without Status (0000,0900)" in query["detail"]
 
 
 def test_a_pacs_that_fails_for_a_moment_is_searched_to_the_end(system, scripted_pacs):

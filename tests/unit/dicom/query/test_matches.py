@@ -170,6 +170,14 @@ def test_random_bytes_are_a_match_or_broken(data):
             read(match_of(data))
 
 
+@pytest.mark.parametrize("value", [b"CT\\SR", b"CT\0SR\0", b"CT\\\\SR ", b" CT \\ SR\0\0"])
+def test_modalities_are_read_with_whatever_separates_them(value):
+    # When
+    study = study_match(raw((b"\x08\x00\x61\x00", value), (STUDY_INSTANCE_UID, b"1.2")))
+    # Then
+    assert study.modalities == ("CT", "SR")
+
+
 def test_a_long_text_is_cut_with_a_mark():
     # Given
     given = raw((STUDY_INSTANCE_UID, b"1.2.3\0"), (STUDY_DESCRIPTION, b"X" * (1 << 20)))

@@ -59,14 +59,21 @@ def test_the_type_comes_from_the_series_where_the_study_does_not_have_all():
     assert decision.type == "MG"
 
 
-@pytest.mark.parametrize("code", ["OPT", "PTX", "P"])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("OPT", Reason.NOT_REQUESTED_TYPE),
+        ("PTX", Reason.MODALITY_NOT_RETURNED),
+        ("P", Reason.MODALITY_NOT_RETURNED),
+    ],
+)
 @pytest.mark.parametrize("modalities", ["right", None])
-def test_codes_are_compared_whole(code, modalities):
+def test_codes_are_compared_whole(code, reason, modalities):
     # When
     decision, found, _ = run(criteria("NM"), images("a", code), modalities=modalities)
     # Then
     assert found == set()
-    assert (decision.type, decision.reason) == (None, Reason.NOT_REQUESTED_TYPE)
+    assert (decision.type, decision.reason) == (None, reason)
 
 
 def test_padding_is_no_part_of_a_code():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.query.examination.missing_studies import lacks_its_report
 from services.query.rules.model import Decision
 from shared.contract.reasons import Reason
 from shared.dicom.query.matches import StudyMatch
@@ -24,6 +25,8 @@ from tests.unit.query.profile.archive import (
 ENHANCED_RDSR = "1.2.840.10008.5.1.4.1.1.88.76"
 CT = images("ct", "CT", 100, CT_IMAGE)
 NOT_CODES = ["CT/SR", "CT,SR", "CT SR", "*", "ct", "CT;SR", "C?", "CT\u00a5SR", "A" * 17]
+#: Words of the form of a code that are none (PS3.3 C.7.3.1.1.1).
+NOT_CODES += ["CTSR", "CT_SR", "CT1", "NULL", "UNKNOWN", "XX"]
 
 
 @pytest.mark.parametrize("value", NOT_CODES)
@@ -65,8 +68,8 @@ def test_a_lower_case_modality_of_a_series_is_read(modality):
     assert found == {report.objects[0].sop_instance_uid}
 
 
-@pytest.mark.parametrize("blank", [None, "", "  ", "*", "CT/SR"])
-@pytest.mark.parametrize("modalities", [["CT", "SR"], ["CT"], None, ["*"]])
+@pytest.mark.parametrize("blank", [None, "", "  ", "*", "CT/SR", "RDSR", "DOSE"])
+@pytest.mark.parametrize("modalities", [["CT", "SR"], ["CT"], None, ["*"], ["CTSR"]])
 @pytest.mark.parametrize("report", [RDSR, ENHANCED_RDSR])
 def test_a_report_is_found_by_its_class_in_a_series_without_modality(blank, modalities, report):
     # When
@@ -74,6 +77,48 @@ def test_a_report_is_found_by_its_class_in_a_series_without_modality(blank, moda
     # Then
     assert found == {"dose/1"}
     assert decision.type == "CT"
+
+
+@pytest.mark.parametrize("modality", ["OT", "DOC", "KO", "CT"])
+@pytest.mark.parametrize("report", [RDSR, ENHANCED_RDSR])
+def test_a_report_is_found_by_its_class_in_a_series_of_another_modality(modality, report):
+    # Given
+    hidden = images("dose", modality, 1, report)
+    # When
+    decision, found, archive = run(criteria("CT"), CT, hidden, modalities=["CT", "SR"])
+    # Then
+    assert found == {"dose/1"}
+    assert archive.images_requested == ["dose"]
+    assert decision.type == "CT"
+
+
+def test_a_study_is_missing_whose_report_no_series_shows():
+    # Given
+    study = StudyMatch("1.2", modalities=("CT", "SR"))
+    # When
+    decision, _, _ = run(criteria("CT"), CT, images("other", "OT", 1), modalities=["CT", "SR"])
+    # Then
+    assert (decision.decision, lacks_its_report(study, decision)) == (Decision.DROP, True)
+
+
+@pytest.mark.parametrize("modalities", [("CT",), ("CT", "OT"), None])
+def test_a_study_is_not_missing_that_names_no_report(modalities):
+    # Given
+    study = StudyMatch("1.2", modalities=modalities)
+    # When
+    decision, _, archive = run(criteria("CT"), CT, images("other", "OT", 1), modalities=modalities)
+    # Then
+    assert not lacks_its_report(study, decision)
+    assert archive.images_requested == []
+
+
+def test_key_objects_are_no_report():
+    # Given
+    key_objects = images("key", "", 1, "1.2.840.10008.5.1.4.1.1.88.59")
+    # When
+    decision, _, _ = run(criteria("CT"), CT, key_objects, modalities=["CT", "SR"])
+    # Then
+    assert lacks_its_report(StudyMatch("1.2", modalities=("CT", "SR")), decision)
 
 
 def test_images_are_distinguished_by_class_where_no_series_has_a_modality():

@@ -1,0 +1,84 @@
+"""The C-FINDs of one window, with the keys in the form that its node takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.query.find_scu import FindScu
+from services.query.futile_search import FailureLimit
+from services.query.profile.learner import Learner
+from services.query.search.slice_identifier import slice_identifier
+from shared.contract.criteria import Criteria
+from shared.dicom.query.matches import FindResult, StudyMatch
+from shared.querying.payloads import WindowSlice, to_json
+from shared.querying.slices import Slice
+
+
+class WindowFind:
+    """Sends C-FINDs at STUDY level for one window and those that it is compared with."""
+
+    def __init__(
+        self, scu: FindScu, learner: Learner, part: WindowSlice, criteria: Criteria, limit: FailureLimit
+    ) -> None:
+        self._scu = scu
+        self._learner = learner
+        self._slice = part
+        self._criteria = criteria
+        self._limit = limit
+
+    def search(self) -> FindResult[StudyMatch]:
+        """Search; a node that never named a study is searched with and without an empty Modality."""
+        key = bool(self._learner.profile.study_modality_key)
+        if not self._slice.again or self._learner.profile.busiest:
+            result = self._find(self._slice, with_modality_key=key)
+            never = result.complete and not result.matches and not self._learner.profile.busiest
+            if not never or self._slice.window.days != 1:
+                return result
+        result = self._find(self._slice, with_modality_key=not key)
+        if result.complete and result.matches:
+            self._learner.learn(lambda profile: replace(profile, study_modality_key=not key))
+        return result
+
+    def window(self, window: Slice) -> FindResult[StudyMatch]:
+        """Search another window."""
+        key = bool(self._learner.profile.study_modality_key)
+        return self._find(WindowSlice(window), with_modality_key=key)
+
+    def either_way(self, window: Slice) -> FindResult[StudyMatch]:
+        """Search a window without, then with an empty Modality, as some nodes find nothing otherwise."""
+        result = self._find(WindowSlice(window), with_modality_key=False)
+        if result.error is not None or result.matches:
+            return result
+        return self._find(WindowSlice(window), with_modality_key=True)
+
+    def narrower(self, keyword: str, value: str) -> FindResult[StudyMatch]:
+        """Search the window with one more matching key."""
+        part, key = WindowSlice(self._slice.window), bool(self._learner.profile.study_modality_key)
+        identifier = slice_identifier(part, self._criteria, with_modality_key=key)
+        setattr(identifier, keyword, value)
+        narrower = {"study_time" if keyword == "StudyTime" else "first_letter": value}
+        return self._scu.find_studies(identifier, record_keys={**to_json(part), **narrower})
+
+    def _find(self, part: WindowSlice, *, with_modality_key: bool) -> FindResult[StudyMatch]:
+        """Search; a single day also as a range, until it is known which form the node matches on.
+
+        Where an archive keeps the time of day with a date, nothing is equal to a day.
+        """
+        known = self._learner.profile.single_dates
+        result = self._find_day(part, with_modality_key, as_range=known is False)
+        if known is not None or part.window.days != 1 or not result.complete:
+            return result
+        as_range = not result.matches and self._limit.admits_control()
+        if as_range:
+            result = self._find_day(part, with_modality_key, as_range=True)
+        if result.complete and result.matches:
+            self._learner.learn(lambda profile: replace(profile, single_dates=not as_range))
+        return result
+
+    def _find_day(
+        self, part: WindowSlice, with_modality_key: bool, *, as_range: bool
+    ) -> FindResult[StudyMatch]:
+        identifier = slice_identifier(
+            part, self._criteria, with_modality_key=with_modality_key, day_as_range=as_range
+        )
+        return self._scu.find_studies(identifier, record_keys=to_json(part))
