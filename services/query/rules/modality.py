@@ -40,15 +40,24 @@ def with_modalities(
 ) -> tuple[SeriesMatch, ...]:
     """Return the series, each with the modality that its objects show where the PACS returned none.
 
-    A series of reports alone is SR, whatever it is called. Where the study has an SR that no series shows, a
-    small series of which nothing is known may be it.
+    Where the study has an SR that no series shows, a series of reports alone is SR, whatever it is called, and
+    a small series of which nothing is known may be it.
     """
     found = tuple(_with_modality(entry, objects.get(entry.series_instance_uid, ())) for entry in series)
-    if SR_CODE not in study.codes() or any(entry.code() == SR_CODE for entry in found):
+    if not _names_a_report_in_vain(study, found):
         return found
-    return tuple(
-        replace(entry, modality=SR_CODE) if _may_be_report(entry, objects) else entry for entry in found
+    shown = tuple(
+        replace(entry, modality=SR_CODE) if _holds_reports(entry, objects) else entry for entry in found
     )
+    if not _names_a_report_in_vain(study, shown):
+        return shown
+    return tuple(
+        replace(entry, modality=SR_CODE) if _may_be_report(entry, objects) else entry for entry in shown
+    )
+
+
+def _names_a_report_in_vain(study: StudyMatch, series: Sequence[SeriesMatch]) -> bool:
+    return SR_CODE in study.codes() and all(entry.code() != SR_CODE for entry in series)
 
 
 def may_hide_a_report(study: StudyMatch, series: Sequence[SeriesMatch]) -> tuple[SeriesMatch, ...]:
@@ -57,7 +66,7 @@ def may_hide_a_report(study: StudyMatch, series: Sequence[SeriesMatch]) -> tuple
     Dose reports lie in series of modality OT, DOC or that of the images, too. A series of many objects is
     none; without their number, one of images is not searched.
     """
-    if SR_CODE not in study.codes() or any(entry.code() == SR_CODE for entry in series):
+    if not _names_a_report_in_vain(study, series):
         return ()
     return tuple(entry for entry in series if _may_hide_a_report(entry))
 
@@ -68,13 +77,17 @@ def _may_hide_a_report(series: SeriesMatch) -> bool:
 
 
 def _with_modality(series: SeriesMatch, objects: Sequence[ObjectMatch]) -> SeriesMatch:
-    codes = [_code_of(entry) for entry in objects]
-    if codes and all(code == SR_CODE for code in codes):
-        return replace(series, modality=SR_CODE)
-    known = [code for code in codes if code is not None]
-    if series.code() is not None or not known:
+    if series.code() is not None:
         return series
-    return replace(series, modality=SR_CODE if SR_CODE in known else min(known))
+    codes = [code for entry in objects if (code := _code_of(entry)) is not None]
+    if not codes:
+        return series
+    return replace(series, modality=SR_CODE if SR_CODE in codes else min(codes))
+
+
+def _holds_reports(series: SeriesMatch, objects: Objects) -> bool:
+    codes = [_code_of(entry) for entry in objects.get(series.series_instance_uid, ())]
+    return bool(codes) and all(code == SR_CODE for code in codes)
 
 
 def _code_of(entry: ObjectMatch) -> str | None:

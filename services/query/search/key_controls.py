@@ -69,10 +69,10 @@ class KeyControls:
             return False
         if self._learner.profile.date_ranges is not None or is_ignored(window, result.matches):
             return False
-        seen = {match.study_date[:8] for match in result.matches if match.study_date}
+        days = {match.study_date[:8] for match in result.matches if match.study_date}
         proven = True
         for day in (window.date_until, window.date_from):
-            if day.strftime("%Y%m%d") in seen:
+            if day.strftime("%Y%m%d") in days:
                 continue
             alone = self._control(_day(window, day))
             hidden = _without(alone or (), result.matches)
