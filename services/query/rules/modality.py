@@ -40,8 +40,8 @@ def with_modalities(
 ) -> tuple[SeriesMatch, ...]:
     """Return the series, each with the modality that its objects show where the PACS returned none.
 
-    Where the study has an SR that no series shows, a series of reports alone is SR, whatever it is called, and
-    a small series of which nothing is known may be it.
+    Where the study has an SR that no series shows, a series of reports alone is SR, whatever it is called,
+    and a small series of which nothing is known may be it.
     """
     found = tuple(_with_modality(entry, objects.get(entry.series_instance_uid, ())) for entry in series)
     if not _names_a_report_in_vain(study, found):
