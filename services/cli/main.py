@@ -28,7 +28,7 @@ from services.cli.commands import (
 )
 from services.cli.commands.evidence import calendar, compare, coverage, reconcile
 from services.cli.commands.jobs import again, follow, jobs, pause, qr, query
-from services.cli.commands.operation import check, dead, schema, secret_files, topology
+from services.cli.commands.operation import check, dead, schema, secret_files, support_bundle, topology
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
 from services.cli.output.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
@@ -75,6 +75,7 @@ app.command("serve")(serve.serve)
 app.command("ready")(ready.ready)
 app.command("check")(check.check)
 app.command("schema")(schema.schema)
+app.command("support-bundle")(support_bundle.support_bundle)
 app.command("topology")(topology.topology)
 app.command("version")(version.version)
 app.command("simulate")(simulate.simulate)

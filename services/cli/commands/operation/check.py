@@ -32,7 +32,7 @@ def check(
     database, 5 this machine, 3 nodes.
     """
     settings = settings_of_command()
-    results = _results(settings, "" if service is None else service.value, with_nodes=nodes)
+    results = results_of(settings, "" if service is None else service.value, with_nodes=nodes)
     code = _exit_code(results)
     if as_json:
         print_json({"ok": code == OK, "checks": [asdict(result) for result in results]})
@@ -44,7 +44,8 @@ def check(
     raise typer.Exit(code)
 
 
-def _results(settings: Settings, service: str, *, with_nodes: bool) -> list[CheckResult]:
+def results_of(settings: Settings, service: str, *, with_nodes: bool) -> list[CheckResult]:
+    """Return the results of all checks."""
     from services.cli.checks.certificates import check_certificates
     from services.cli.checks.connections import check_broker, check_database_and_nodes
     from services.cli.checks.machine import check_machine
