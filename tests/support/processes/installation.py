@@ -18,10 +18,11 @@ from sqlalchemy import select
 from services.cli.local.processes import ended_with_us
 from shared.broker.rabbitmq.broker import RabbitBroker
 from shared.database.models import Node, QueryTask, RetrieveTask
-from shared.database.session import Database
+from shared.database.session import Database, open_database
 from shared.settings import Settings
 from simulator.scp import ScriptedPacs
 from tests.support.ports import free_port
+from tests.support.servers.databases import prepare
 from tests.support.services.in_process import System
 from tests.support.waiting import wait_until
 
@@ -164,7 +165,13 @@ class Installation:
         return self.begin(*arguments, **variables).wait()
 
     def serve(self, *services: str, **variables: str) -> list[Running]:
-        """Start services, each in a process of its own, and wait until all of them work."""
+        """Start services, each in a process of its own, and wait until all of them work.
+
+        Their database is migrated already: `doseqr local` and `serve all` show elsewhere that they make one.
+        """
+        database = open_database(self.settings.data_dir, self.settings.database)
+        prepare(database)
+        database.close()
         started = [self.begin("serve", service, **variables) for service in services]
         for process in started:
             wait_until(lambda process=process: _is_ready(process))  # type: ignore[misc]
