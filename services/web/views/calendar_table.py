@@ -19,7 +19,11 @@ STATES: Mapping[str, tuple[str, str, str]] = {
     DayState.THIN: ("▽", "complete but thin", "fewer than half of the studies of its weekday's median"),
     DayState.HOLES: ("!", "holes", "a window or a study is missing, or a filter left studies out"),
     DayState.NOT_REQUESTED: ("?", "not asked", "no query covers the day"),
-    DayState.CLOSED: ("\N{EN DASH}", "node was closed", "due, but the hours of the node have not begun since"),
+    DayState.CLOSED: (
+        "\N{EN DASH}",
+        "node was closed",
+        "due, but the hours of the node have not begun since",
+    ),
     DayState.NOT_DUE: ("·", "not due yet", "until two hours after its end, reports may still come"),
 }
 #: States from which a click leads to the query that mends them.

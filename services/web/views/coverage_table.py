@@ -21,6 +21,10 @@ SOURCES: Mapping[str, str] = {
 }
 
 
+#: Width of a bar that stands for all studies of a station.
+BAR_WIDTH = 120
+
+
 @dataclass(frozen=True, slots=True)
 class WeekCell:
     """A week of a station: studies with a dose report, of all."""
@@ -29,6 +33,15 @@ class WeekCell:
     last: str
     reports: int
     studies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A part of the drawn bar of a station: its place and width in units of `BAR_WIDTH`."""
+
+    source: str
+    x: float
+    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,7 @@ class StationRow:
     result: StationResult
     alerts: list[str]
     weeks: list[WeekCell]
+    bars: list[Bar]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,21 @@ def _row(station: StationResult, mondays: list[date], first: date, last: date) -
         station,
         [_alert(alert) for alert in station["alerts"]],
         cells,
+        _bars(station),
     )
+
+
+def _bars(station: StationResult) -> list[Bar]:
+    """Return the parts of a bar, as wide as the shares of the sources; the table has the numbers."""
+    bars: list[Bar] = []
+    x = 0.0
+    numbers = {source: number for source, number in station["sources"].items() if isinstance(number, int)}
+    for source in SOURCES:
+        width = BAR_WIDTH * numbers[source] / station["studies"]
+        if width:
+            bars.append(Bar(source, round(x, 2), round(width, 2)))
+        x += width
+    return bars
 
 
 def _alert(alert: AlertResult) -> str:

@@ -30,6 +30,14 @@ def test_a_station_that_stopped_is_named_with_its_date(stopped):
     assert "CT &lt;1&gt;, CT:</strong> No dose report since 2024-04-07, in 5 studies in a row." in text
 
 
+def test_a_bar_is_as_wide_as_the_share_of_each_source(stopped):
+    # When
+    text = stopped.person("viewer").text(f"/coverage?node=pacs&{DAYS}")
+    # Then
+    assert 'class="share-report" x="0.0" width="65.45"' in text
+    assert 'class="share-none" x="65.45" width="54.55"' in text
+
+
 def test_each_number_opens_its_studies(stopped):
     # Given
     viewer = stopped.person("viewer")
@@ -38,8 +46,8 @@ def test_each_number_opens_its_studies(stopped):
     text = viewer.text(address)
     # Then
     assert "5 studies" in text
-    assert "A10" in text
-    assert "A5" not in text
+    assert ">A10<" in text
+    assert ">A5<" not in text
     assert 'href="/jobs/q1/studies/1.10"' in text
     assert "source=none" in viewer.text(f"/coverage?node=pacs&{DAYS}")
 
