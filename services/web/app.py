@@ -16,7 +16,7 @@ from werkzeug.routing import RequestRedirect
 
 from services.web.api.blueprint import init_api
 from services.web.components import KEY, Components
-from services.web.http_server.request_buffer import UPLOAD_BYTES
+from services.web.http_server.request_buffer import BODY_BYTES, UPLOAD_BYTES, UPLOAD_PATHS
 from services.web.live.event_stream import Live
 from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
@@ -93,6 +93,8 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         counts=JobCounts(),
         clock=clock,
     )
+    # Before the token of a form is read, and with it the body.
+    app.before_request(_allow_upload)
     csrf = CSRFProtect(app)
     Bootstrap5(app)
     init_request_metrics(app)
@@ -117,6 +119,12 @@ def components_of(app: Flask) -> Components:
     return found
 
 
+def _allow_upload() -> None:
+    """Let the paths that take a file take more than all others."""
+    if request.path.encode() in UPLOAD_PATHS:
+        request.max_content_length = UPLOAD_BYTES
+
+
 def _config(settings: Settings) -> dict[str, object]:
     return {
         "SECRET_KEY": settings.session_key or session_key(settings.data_dir),
@@ -125,8 +133,7 @@ def _config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         "PERMANENT_SESSION_LIFETIME": IDLE,
-        # The server itself allows that much to uploads alone.
-        "MAX_CONTENT_LENGTH": UPLOAD_BYTES,
+        "MAX_CONTENT_LENGTH": BODY_BYTES,
         "TRUSTED_HOSTS": list(settings.trusted_hosts) or None,
         # The token ends with the session that it belongs to, not while a form is being filled in.
         "WTF_CSRF_TIME_LIMIT": None,

@@ -125,6 +125,14 @@ def test_a_wrong_list_names_the_field(searched, body, field):
     problem(searched.send("POST", "/reconciliations", body), 422, field)
 
 
+def test_a_list_may_be_larger_than_any_other_body(searched):
+    # Given: more than the 1 MiB of other bodies
+    body = {"node": "none", "lines": [{"accession_number": "A1"}] * 60_000}
+    # When / Then
+    problem(searched.send("POST", "/reconciliations", body), 422, "node")
+    problem(searched.send("POST", "/queries", body), 413)
+
+
 def test_a_file_that_is_no_list_is_a_problem(searched):
     form = {"node": "pacs", "file": (io.BytesIO(b"PK\x03\x04 no archive"), "list.xlsx")}
     problem(searched.send("POST", "/reconciliations", data=form), 422, "file")
