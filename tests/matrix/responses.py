@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from shared.dicom.query.matches import StudyMatch
 from shared.dicom.upper_layer.dimse_command import (
     C_FIND_RSP,
+    COMMAND_DATA_SET_TYPE,
     COMMAND_FIELD,
     MESSAGE_ID_BEING_RESPONDED_TO,
+    NO_DATA_SET,
     STATUS,
     encode_command,
 )
@@ -77,6 +79,18 @@ def in_one_pdu(status: int, data_set: bytes) -> bytes:
 
 
 _END = response(SUCCESS)
+_UNTYPED_END = struct.pack("<HHLH", 0, COMMAND_FIELD, 2, C_FIND_RSP) + struct.pack(
+    "<HHLH", 0, STATUS, 2, SUCCESS
+)
+_LONG_END = p_data(
+    1,
+    struct.pack("<HHLH", 0, COMMAND_FIELD, 2, C_FIND_RSP)
+    + struct.pack("<HHLH", 0, COMMAND_DATA_SET_TYPE, 2, NO_DATA_SET)
+    + struct.pack("<HHLL", 0, STATUS, 4, SUCCESS),
+    is_command=True,
+    maximum_length=0,
+)
+_EMPTY_PDU = struct.pack(">BBL", P_DATA_TF, 0, 0)
 _PRIVATE = (
     struct.pack("<HHL", 0x0009, 0x1001, 0xFFFFFFFF)
     + struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFFF)
@@ -116,6 +130,19 @@ RESPONSE_ROWS = [
         status_code=0xA700,
         complete=False,
     ),
+    ResponseRow(
+        "a final response that announces a data set, and none comes",
+        response(PENDING, study()) + p_data(1, _command(SUCCESS, b"", 1), is_command=True, maximum_length=0),
+        (FIRST,),
+    ),
+    ResponseRow(
+        "no Command Data Set Type in the final response",
+        response(PENDING, study()) + p_data(1, _UNTYPED_END, is_command=True, maximum_length=0),
+        (FIRST,),
+    ),
+    ResponseRow("a status of four bytes", response(PENDING, study()) + _LONG_END, (FIRST,)),
+    ResponseRow("a P-DATA-TF without a fragment", _EMPTY_PDU + response(PENDING, study()) + _END, (FIRST,)),
+    ResponseRow("a match padded with NULs", response(PENDING, study() + bytes(3)) + _END, (FIRST,)),
     ResponseRow(
         "the final status in a data set, and then silence",
         response(PENDING, study()) + response(PENDING, element(0x0000, 0x0900, b"\0\0")),

@@ -12,6 +12,7 @@ from shared.broker.port import Broker
 from shared.contract.envelope import new_id
 from shared.contract.messages import EchoCompleted, EchoNodes, NodeStatus
 from shared.database.models.web import Node
+from shared.dicom.errors import Outcome
 from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 
@@ -54,10 +55,17 @@ def echo(
     )
 
 
+def is_there(status: NodeStatus) -> bool:
+    """Return whether a node speaks DICOM, whatever it thinks of C-ECHO."""
+    return status.outcome in (Outcome.RESPONDS, Outcome.NOT_SUPPORTED, Outcome.STATUS)
+
+
 def require_echo(
     broker: Broker, settings: Settings, nodes: Sequence[Node], notice: Callable[[str], None] | None = None
 ) -> None:
     """Make sure that nodes respond; with `notice`, an absent echo service is reported there and is no error.
+
+    A node that speaks DICOM and does not take C-ECHO may well take the service that is wanted.
 
     Raises:
         CommandError: a node does not respond, or no echo worker listens.
@@ -67,7 +75,7 @@ def require_echo(
         notice("No echo worker listens (doseqr serve echo): the nodes are not tested first.")
         return
     for status in echo(broker, settings, nodes):
-        if not status.ok:
+        if not is_there(status):
             raise unreachable(f"{status.kind}_unreachable", status.node, status.outcome, status.detail)
 
 

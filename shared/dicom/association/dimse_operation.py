@@ -25,6 +25,10 @@ from shared.dicom.upper_layer.errors import ProtocolError
 PENDING = frozenset({0xFF00, 0xFF01})
 
 
+#: Seconds for a data set that a final response announces: some peers announce one and send none.
+FINAL_DATA_SET_S = 2.0
+
+
 class Response(NamedTuple):
     """One response: its status, and its message."""
 
@@ -46,6 +50,8 @@ class OperationAssociation(NativeAssociation):
         self._cancel_deadline = NO_DEADLINE
         self._deadline: OperationDeadline | None = None
         self._message_id = 0
+        #: Until when the data set of a final response may begin.
+        self._data_set_deadline = NO_DEADLINE
 
     def _responses(
         self,
@@ -99,13 +105,42 @@ class OperationAssociation(NativeAssociation):
 
     def _next(self) -> Response:
         self._check_cancelled()
-        message = self._message(self._timeouts.response_s, self._check_cancelled)
+        message = self._message_or_command()
         status_code = number_of(message.command, STATUS)
         if number_of(message.command, COMMAND_FIELD) != self.response_field:
             raise ProtocolError("a message that is no response to the request")
         if status_code is None:
             raise ProtocolError("a response without Status (0000,0900)")
         return Response(status_code, message)
+
+    def _message_or_command(self) -> DimseMessage:
+        """Return the next message; a final response is taken without the data set that does not come.
+
+        Raises:
+            TimeoutError: nothing comes in time.
+            ProtocolError: the peer has ended the association, or sends what is no message.
+        """
+        self._data_set_deadline = NO_DEADLINE
+        try:
+            return self._message(self._timeouts.response_s, self._check_awaited)
+        except TimeoutError:
+            if not self._awaits_only_data_set():
+                raise
+            return self._assembler.without_data_set()
+
+    def _check_awaited(self) -> float:
+        until = self._check_cancelled()
+        if self._awaits_only_data_set():
+            self._data_set_deadline = min(self._data_set_deadline, time.monotonic() + FINAL_DATA_SET_S)
+            until = min(until, self._data_set_deadline)
+        return until
+
+    def _awaits_only_data_set(self) -> bool:
+        """Return whether a final response came, apart from the data set that it announces."""
+        command = self._assembler.awaited
+        if command is None or number_of(command, COMMAND_FIELD) != self.response_field:
+            return False
+        return number_of(command, STATUS) not in (None, *PENDING)
 
     def _check_cancelled(self) -> float:
         """Send C-CANCEL once the work is to stop; return until when the peer has time.

@@ -66,13 +66,16 @@ class ElementWalker:
         big_endian: bool = False,
         max_elements: int = MAX_ELEMENTS,
         max_depth: int | None = MAX_DEPTH,
+        padded: bool = False,
     ) -> None:
+        """Prepare a walk; `padded`: a few NULs at the end, too short for an element, are none."""
         self._data = data
         self._end = len(data)
         self._structs = _BIG_ENDIAN if big_endian else _LITTLE_ENDIAN
         self.implicit = bytes(data[4:6]) not in _VRS if implicit is None else implicit
         self._max_elements = max_elements
         self._max_depth = max_depth
+        self._padded = padded
         self._count = 0
 
     def walk(self) -> Iterator[tuple[int, bytes, int, int]]:
@@ -86,7 +89,7 @@ class ElementWalker:
         at, end, data, implicit = 0, self._end, self._data, self.implicit
         unpack = self._structs.implicit.unpack_from
         for _ in range(self._max_elements):
-            if at >= end:
+            if at >= end or (self._padded and end - at < _HEADER_BYTES and not any(data[at:end])):
                 return
             if implicit:  # what most peers speak, and so without a call
                 start = at + _HEADER_BYTES
@@ -170,7 +173,7 @@ def elements_of(data: bytes) -> dict[int, bytes]:
         MalformedDataSetError: lengths do not fit the bytes.
     """
     elements = {}
-    for tag, vr, start, stop in ElementWalker(data).walk():
+    for tag, vr, start, stop in ElementWalker(data, padded=True).walk():
         if vr != b"SQ":
             elements[tag] = data[start:stop]
     return elements

@@ -74,9 +74,11 @@ def decode_command(data: bytes) -> dict[int, bytes]:
 
 
 def number_of(elements: Mapping[int, bytes], number: int) -> int | None:
-    """Return the value of a US element, None where it is absent or none."""
+    """Return the value of a US element, None where it is absent or none; some peers give it four bytes."""
     value = elements.get(number)
-    return int.from_bytes(value, "little") if value is not None and len(value) == 2 else None  # noqa: PLR2004
+    if value is None or len(value) not in (2, 4):
+        return None
+    return int.from_bytes(value[:2], "little")
 
 
 def c_echo_rq(message_id: int, sop_class_uid: str) -> bytes:

@@ -58,6 +58,15 @@ class MessageAssembler:
         """Whether a message has begun that is not complete."""
         return self._context_id is not None
 
+    @property
+    def awaited(self) -> dict[int, bytes] | None:
+        """The command set of a message whose data set is announced and has not begun, if there is one."""
+        return self._decoded if not self._data_set else None
+
+    def without_data_set(self) -> DimseMessage:
+        """Return the message whose data set is awaited as one that has none."""
+        return self._complete(None)
+
     def add(self, pdv: Pdv) -> DimseMessage | None:
         """Return the message that a fragment completes, None if it completes none.
 

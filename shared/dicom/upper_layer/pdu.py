@@ -156,14 +156,12 @@ class PduSplitter:
 
 
 def pdvs_of(body: bytes) -> Iterator[Pdv]:
-    """Yield the presentation data values of a P-DATA-TF PDU (PS3.8 9.3.5).
+    """Yield the presentation data values of a P-DATA-TF PDU (PS3.8 9.3.5); some peers send PDUs without one.
 
     Raises:
-        ProtocolError: lengths do not fit, or there is none.
+        ProtocolError: lengths do not fit.
     """
     at, end = 0, len(body)
-    if not body:
-        raise ProtocolError("a P-DATA-TF PDU without a presentation data value")
     while at < end:
         if end - at < _PDV_OVERHEAD_BYTES:
             raise ProtocolError("a presentation data value is cut off")

@@ -119,7 +119,6 @@ def test_the_body_of_a_p_data_tf_is_read_whole_or_refused(body):
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
         b"\0\0\0\x02\x01",
         b"\0\0\0\x01\x01\x02",
         b"\0\0\0\x09\x01\x02abc",
@@ -143,3 +142,7 @@ def test_a_presentation_data_value_that_does_not_fit_is_refused(body):
 )
 def test_an_abort_has_a_text_with_its_source_and_reason(body, text):
     assert abort_reason(body) == text
+
+
+def test_a_pdu_without_a_presentation_data_value_has_none():
+    assert list(pdvs_of(b"")) == []
