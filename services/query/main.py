@@ -35,6 +35,9 @@ from shared.schedules.ledger import site_of
 from shared.service import run_service, worker_name
 from shared.settings import Settings, load
 
+#: Nodes that a process measures side by side: one that hangs does not keep others from it.
+_MEASURED_AT_ONCE = 4
+
 
 def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lifecycle) -> None:
     """Start to take query commands and to work on their tasks; the lifecycle ends it."""
@@ -65,7 +68,13 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     measurer = NodeMeasurement(settings, database, publisher, parts.pool, clock)
     profiling: dict[type[Command], CommandHandler] = {ProfileNode: measurer}
     route_commands(
-        "query-profile", profiling, broker, publisher, lifecycle, grace_s=settings.grace, workers=1
+        "query-profile",
+        profiling,
+        broker,
+        publisher,
+        lifecycle,
+        grace_s=settings.grace,
+        workers=_MEASURED_AT_ONCE,
     )
     lifecycle.on_stop(measurer.stop)
 

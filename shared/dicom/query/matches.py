@@ -298,9 +298,10 @@ def _count(match: Match, keyword: str) -> int | None:
 
 
 def _uid(match: Match, keyword: str) -> str | None:
-    text = match.text(keyword)
+    """Return a UID, of several that are the same one."""
+    uids = match.texts(keyword) or ()
     try:
-        return str(Uid.parse(keyword, text)) if text else None
+        return str(Uid.parse(keyword, uids[0])) if len(uids) == 1 else None
     except InvalidInputError:
         return None
 

@@ -22,6 +22,7 @@ from shared.dicom.peer import Peer, Timeouts
 from shared.node_access.pool import AssociationPool
 from shared.querying.profile import LIST_LENGTH, Profile
 from simulator.archive.model import Study
+from simulator.behaviour import Fault
 from simulator.scp import ScriptedPacs
 from tests.support.peers.studies import ct_study, days_of, dx_study, mg_study, mr_study
 from tests.support.ports import free_port
@@ -298,6 +299,21 @@ def test_a_node_gets_no_request_outside_of_its_hours(system, scripted_pacs):
     # Then
     assert (event.ok, event.outcome, event.requests) == (False, "not asked at this time", 0)
     assert pacs.witness.of("find") == ()
+
+
+def test_a_node_that_hangs_keeps_no_other_from_being_measured(system, scripted_pacs):
+    # Given
+    hangs = Fault(operation="find", kind="never_answer", always=True)
+    ready(system, scripted_pacs(recent()))
+    silent = scripted_pacs(recent(), ae_title="SILENT", faults=[hangs])
+    system.add_remote("silent", silent.host, silent.port, silent.ae_title)
+    system.command(ProfileNode(node="silent"))
+    wait_until(lambda: silent.witness.of("find") != ())
+    # When
+    event = ordered(system)
+    # Then
+    assert (event.node, event.ok) == ("pacs", True)
+    assert [ended.node for ended in system.published(NodeProfiled)] == ["pacs"]
 
 
 def test_an_unknown_node_is_rejected(system, scripted_pacs):

@@ -178,6 +178,22 @@ def test_modalities_are_read_with_whatever_separates_them(value):
     assert study.modalities == ("CT", "SR")
 
 
+@pytest.mark.parametrize(
+    ("value", "sop_class_uid"),
+    [
+        (b"1.2.840\\1.2.840", "1.2.840"),
+        (b"1.2.840\\1.2.841", None),
+        (b" 1.2.840\0\0", "1.2.840"),
+        (b"CT", None),
+    ],
+)
+def test_a_class_that_is_returned_twice_is_one(value, sop_class_uid):
+    # When
+    found = object_match(raw((b"\x08\x00\x16\x00", value), (b"\x08\x00\x18\x00", b"1.2")))
+    # Then
+    assert found.sop_class_uid == sop_class_uid
+
+
 def test_a_long_text_is_cut_with_a_mark():
     # Given
     given = raw((STUDY_INSTANCE_UID, b"1.2.3\0"), (STUDY_DESCRIPTION, b"X" * (1 << 20)))
