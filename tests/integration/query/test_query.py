@@ -369,7 +369,7 @@ def test_the_same_command_twice_does_the_work_once(system, scripted_pacs):
     # Then
     with system.database.read() as session:
         finds = session.query(QueryFind).count()
-    assert finds == 3
+    assert finds == 4
     assert len(system.endings("the-same")) == 1
 
 
