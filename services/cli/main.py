@@ -27,7 +27,7 @@ from services.cli.commands import (
     version,
 )
 from services.cli.commands.evidence import calendar, compare, coverage, reconcile
-from services.cli.commands.jobs import again, follow, jobs, pause, qr, query
+from services.cli.commands.jobs import again, follow, jobs, pause, qr, query, schedules
 from services.cli.commands.operation import check, dead, schema, secret_files, support_bundle, topology
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
@@ -48,6 +48,7 @@ app = typer.Typer(
 app.add_typer(nodes.app, name="nodes", no_args_is_help=True)
 app.add_typer(handover.app, name="handover", no_args_is_help=True)
 app.add_typer(dead.app, name="dead", no_args_is_help=True)
+app.add_typer(schedules.app, name="schedules", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
 app.add_typer(tokens.app, name="tokens", no_args_is_help=True)
 app.add_typer(local.app, name="local", hidden=True, no_args_is_help=True)

@@ -22,7 +22,19 @@ from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import ServiceStatus
 from services.web.login_limit import LoginLimit
-from services.web.pages import auth, errors, handovers, health, jobs, live, nodes, profiles, query, users
+from services.web.pages import (
+    auth,
+    errors,
+    handovers,
+    health,
+    jobs,
+    live,
+    nodes,
+    profiles,
+    query,
+    schedules,
+    users,
+)
 from services.web.pages.admin import audit_trail as admin_audit
 from services.web.pages.admin import system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
@@ -104,7 +116,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     formatting.init_filters(app)
     for page in (admin_audit, doses, exports, ledger, system, tokens):
         app.register_blueprint(page.blueprint)
-    for page in (auth, handovers, health, jobs, live, nodes, profiles, query, users):
+    for page in (auth, handovers, health, jobs, live, nodes, profiles, query, schedules, users):
         app.register_blueprint(page.blueprint)
     for view in (calendar, comparisons, coverage, reconciliations):
         app.register_blueprint(view.blueprint)

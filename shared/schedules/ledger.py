@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -163,10 +163,16 @@ def request_run(session: Session, schedule: Schedule, requested_by: str, now: da
             f"a run of {schedule.name} has not ended yet: job {job_id}; its runs never overlap"
         )
     if schedule.run_requested_at is None:
-        schedule.run_requested_at = now.replace(microsecond=0)
+        schedule.run_requested_at = _free_second(session, schedule.id, now.replace(microsecond=0))
         schedule.run_requested_by = requested_by
     session.flush()
     return job_id_of(schedule.id, schedule.run_requested_at)
+
+
+def _free_second(session: Session, schedule_id: int, moment: datetime) -> datetime:
+    """Return this second, or that after the last run: a second has one run."""
+    last = session.scalar(select(func.max(ScheduleRun.due_at)).where(ScheduleRun.schedule_id == schedule_id))
+    return moment if last is None else max(moment, last + timedelta(seconds=1))
 
 
 def job_id_of(schedule_id: int, due_at: datetime) -> str:

@@ -91,6 +91,21 @@ def schedule_json(session: Session, schedule: Schedule, site: Site, now: datetim
     }
 
 
+def definition_json(schedule: Schedule) -> dict[str, object]:
+    """Return a recurring query as `parse_schedule` takes it."""
+    return {
+        "name": schedule.name,
+        "remote": schedule.remote_id,
+        "store": schedule.store_id,
+        "criteria": schedule.criteria,
+        "retrieve": schedule.retrieve,
+        "when": schedule.recurrence,
+        "time_zone": schedule.time_zone,
+        "start": schedule.start.isoformat(),
+        "paused": schedule.paused_at is not None,
+    }
+
+
 def _runs(session: Session, ids: Select[int]) -> Sequence[RunRow]:
     """Return these runs with their jobs, the newest first."""
     return session.execute(
@@ -105,7 +120,7 @@ def _runs(session: Session, ids: Select[int]) -> Sequence[RunRow]:
 def _node_names(session: Session, schedules: Sequence[Schedule]) -> Mapping[int, str]:
     ids = {node_id for schedule in schedules for node_id in (schedule.remote_id, schedule.store_id)}
     rows = session.execute(select(Node.id, Node.name).where(Node.id.in_(ids)))
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
 def _schedule_json(

@@ -88,7 +88,12 @@ def plan_run(
     now = now.replace(microsecond=0)
     until = max(now - rules.settle_lag, completeness.covered_until)
     windows = _windows(completeness, until)
-    spans = [Span(max(completeness.begin, window.start - rules.overlap), window.end) for window in windows]
+    # With nothing new, a run that somebody wants covers the overlap once more.
+    ended = [Span(completeness.covered_until, completeness.covered_until)]
+    reached = (
+        Span(max(completeness.begin, window.start - rules.overlap), window.end) for window in windows or ended
+    )
+    spans = [span for span in reached if span.start < span.end]
     late = _merged([*completeness.late_holes, *_late_days(completeness, zone, now, rules)])
     days = _merged([*(_days_of(span, zone) for span in spans), *late])
     if not days:

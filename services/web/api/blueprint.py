@@ -20,6 +20,7 @@ from services.web.api.routes import (
     nodes,
     queries,
     reconciliations,
+    schedules,
     system,
 )
 from shared.settings import Settings
@@ -41,7 +42,7 @@ def openapi() -> Response:
 def operations() -> list[Operation]:
     """Return all operations."""
     tables = (about, nodes.table, queries.table, jobs.table, evidence.table, comparisons.table)
-    others = (reconciliations.table, audit.table, dead_letters.table, system.table)
+    others = (reconciliations.table, schedules.table, audit.table, dead_letters.table, system.table)
     return [operation for table in (*tables, *others) for operation in table.operations]
 
 

@@ -1,4 +1,4 @@
-"""Bodies of requests: the commands and nodes themselves, without what the address and the token hold.
+"""Bodies of requests: commands, nodes and schedules, without what the address and the token hold.
 
 So a field has one definition, in the contract; a new one is in the API by itself.
 """
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from shared.contract.messages import RunQuery, RunRetrieve
 from shared.nodes.nodes import NodeInput
+from shared.schedules.definition import ScheduleInput
 
 
 def body_of(model: type[BaseModel], *, name: str, without: Collection[str]) -> type[BaseModel]:
@@ -35,7 +36,7 @@ class NodeChange(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="allow",
-        json_schema_extra=lambda schema: schema.update(_change_schema()),
+        json_schema_extra=lambda schema: schema.update(_change_schema(NodeInput, {"kind"})),
     )
 
     def changes(self) -> dict[str, object]:
@@ -43,9 +44,23 @@ class NodeChange(BaseModel):
         return dict(self.model_extra or {})
 
 
-def _change_schema() -> dict[str, object]:
-    schema = NodeInput.model_json_schema()
-    properties = {name: value for name, value in schema["properties"].items() if name != "kind"}
+class ScheduleChange(BaseModel):
+    """The fields of a recurring query that change; those that are left out stay."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        json_schema_extra=lambda schema: schema.update(_change_schema(ScheduleInput, ())),
+    )
+
+    def changes(self) -> dict[str, object]:
+        """Return the given fields."""
+        return dict(self.model_extra or {})
+
+
+def _change_schema(model: type[BaseModel], fixed: Collection[str]) -> dict[str, object]:
+    schema = model.model_json_schema()
+    properties = {name: value for name, value in schema["properties"].items() if name not in fixed}
     for value in properties.values():
         value.pop("default", None)
     return {"properties": properties, "additionalProperties": False, "minProperties": 1}

@@ -32,7 +32,7 @@ def publish(command: Command, action: str, *, needs: Collection[str], **details:
         ProblemError: 503, the broker is away or no worker of a needed service listens; nothing was begun.
         BrokerAwayError: the broker did not confirm it.
     """
-    _require(needs)
+    require_services(needs)
     published = components().publisher.command(command, command_id=command_id())
     audit(action, command_id=published, **details)
     return published
@@ -46,12 +46,17 @@ def publish_all(commands: Sequence[tuple[str, Command]], *, needs: Collection[st
         BrokerAwayError: the broker did not confirm one of them.
     """
     if commands:
-        _require(needs)
+        require_services(needs)
     for published, command in commands:
         components().publisher.command(command, command_id=published)
 
 
-def _require(needs: Collection[str]) -> None:
+def require_services(needs: Collection[str]) -> None:
+    """Require the broker and a worker of each of these services.
+
+    Raises:
+        ProblemError: 503, the broker is away or no worker of a needed service listens.
+    """
     status = components().service_status.current()
     if status.broker_away:
         raise unavailable("The message broker cannot be reached, so nothing was begun.")

@@ -26,6 +26,7 @@ _PARAMETER_TEXTS = {
     "query_id": "Id of a query.",
     "study": "Study Instance UID.",
     "dead_letter": "Id of a dead letter.",
+    "schedule": "Id or name of a recurring query.",
     "comparison": "Id of a comparison.",
 }
 
@@ -92,7 +93,8 @@ class _Schemas:
 def _refer_to_criteria(definitions: Json) -> None:
     """Let commands refer to the schema of criteria, as the schemas of the messages do."""
     for schema in definitions.values():
-        if "criteria" in schema.get("properties", {}) and schema.get("title", "").startswith("RunQuery"):
+        given = schema.get("title", "").startswith(("RunQuery", "ScheduleInput", "ScheduleChange"))
+        if given and "criteria" in schema.get("properties", {}):
             schema["properties"]["criteria"] = {"$ref": _REFERENCE.format(model="Criteria")}
 
 

@@ -105,6 +105,8 @@ def readable_problem(problem: str) -> str:
 
 
 def _dates(criteria: JsonDocument) -> str:
+    if parts := criteria.get("date_ranges"):
+        return ", ".join(_dates(part) for part in parts)
     first, last = criteria.get("date_from"), criteria.get("date_until")
     if first and last:
         return str(first) if first == last else f"{first} to {last}"

@@ -229,6 +229,22 @@ def test_a_requested_run_begins_at_once_even_while_paused(office):
         request_run(session, find_schedule(session, "nightly", lock=True), "bob", office.now)
 
 
+def test_two_runs_requested_in_one_second_are_two(office):
+    # Given
+    job_ids = []
+    # When
+    for _ in range(2):
+        with office.database.write() as session:
+            job_ids.append(
+                request_run(session, find_schedule(session, "nightly", lock=True), "bob", office.now)
+            )
+        office.scheduler.tick()
+        office.end_all()
+    # Then
+    assert [run.job_id for run in office.runs()] == job_ids
+    assert len(set(job_ids)) == 2
+
+
 def test_a_requested_run_with_nothing_to_cover_is_skipped(office):
     # Given
     with office.database.write() as session:

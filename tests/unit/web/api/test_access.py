@@ -21,6 +21,7 @@ PATHS = {
     "study": "1.2",
     "dead_letter": "0" * 32,
     "comparison": "c1",
+    "schedule": "nightly",
 }
 ALL = [pytest.param(operation, id=operation.name) for operation in operations()]
 CLOSED = [pytest.param(operation, id=operation.name) for operation in operations() if operation.scope]

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import inspect
 
 from shared.database.models.base import Base
-from tests.support.jobs.rows import a_query, a_retrieve, a_study
+from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_study
+from tests.support.jobs.schedules import plan_nightly
 from tests.support.services.web import Person, Site
 
 #: Methods that may change state.
@@ -30,6 +31,8 @@ FORM = {
 }
 #: Routes that hold a thread until their stream ends.
 STREAMS = {"live.stream", "api.follow_job"}
+#: What reading leaves in the audit trail: who took data out.
+TRACES = {"sign-off exported"}
 #: Each role logs itself out last.
 ENDS_SESSION = {"auth.logout"}
 
@@ -50,6 +53,8 @@ def addresses(site: Site, methods: set[str]) -> list[tuple[str, str]]:
         "dead_letter": "0",
         "comparison": "c1",
         "comparison_id": "c1",
+        "schedule": "1",
+        "schedule_id": 1,
     }
     adapter = site.app.url_map.bind("localhost")
     found = []
@@ -66,17 +71,20 @@ def rows(site: Site) -> dict[str, list[Any]]:
     """Return every row of every table."""
     with site.database.engine.connect() as connection:
         tables = set(inspect(connection).get_table_names())
-        return {
+        found = {
             table.name: sorted(connection.execute(table.select()).all(), key=repr)
             for table in Base.metadata.sorted_tables
             if table.name in tables
         }
+    found["audit_entries"] = [row for row in found["audit_entries"] if row.action not in TRACES]
+    return found
 
 
 @pytest.fixture
 def jobs(site: Site) -> Site:
     site.listen_all()
     site.add(a_query("q1", studies_kept=1), a_study("1.2", "q1"), a_retrieve("r1", "q1"))
+    plan_nightly(site.database, NOW, store="archive")
     return site
 
 
