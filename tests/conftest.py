@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,21 +38,24 @@ pytest_plugins = [
 
 
 #: Folders whose files take longest, however few tests they hold: whole systems, archives, hundreds of rows.
-LONGEST_FIRST = ("tests/e2e/", "tests/integration/archives/", "tests/matrix/")
+LONGEST_FIRST = ("e2e", "integration/archives", "matrix")
+ROOT = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first: a worker that began one of them last would run on alone.
 
-    `pytest -n` itself would put those with most tests first (--no-loadscope-reorder ends that).
+    Those of these folders alternate, so that not all workers start whole systems at once. `pytest -n` itself
+    would put the files with most tests first (--no-loadscope-reorder ends that).
     """
-    tests = Counter(item.path for item in items)
-
-    def place(item: pytest.Item) -> tuple[int, int, str]:
-        ranks = [rank for rank, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(folder)]
-        return (min(ranks, default=len(LONGEST_FIRST)), -tests[item.path], str(item.path))
-
-    items.sort(key=place)
+    places: dict[Path, tuple[int, ...]] = {}
+    begun: Counter[str] = Counter()
+    for path, tests in Counter(item.path for item in items).most_common():
+        folder = next((name for name in LONGEST_FIRST if path.is_relative_to(ROOT / name)), "")
+        rank = (0, begun[folder], LONGEST_FIRST.index(folder)) if folder else (1, -tests)
+        places[path] = rank
+        begun[folder] += 1
+    items.sort(key=lambda item: (*places[item.path], str(item.path)))
 
 
 def pytest_collection_finish() -> None:
