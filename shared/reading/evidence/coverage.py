@@ -27,7 +27,7 @@ from shared.evidence.coverage import (
     source_of,
 )
 from shared.evidence.results import CoverageResult, SourceCounts, StationResult, StationStudyResult
-from shared.reading.evidence.studies import batches, best_decisions, of_days, parse_da
+from shared.reading.evidence.studies import batches, best_decisions, of_days, parse_da, without_jit
 
 #: Days that are read at once, at most.
 DAYS_MAX = 366
@@ -109,6 +109,7 @@ def _studies(
     session: Session, node_id: int, types: Collection[str], period: StudyDays
 ) -> tuple[list[StationStudy], int]:
     """Return the settled studies of these types, and how many others were found."""
+    without_jit(session)
     best = best_decisions(*of_days(node_id, period.first, period.last))
     columns = (best.c.study_instance_uid, best.c.job_id, best.c.type, best.c.reason, best.c.day)
     others = (best.c.study_time, best.c.station_name, best.c.accession_number)

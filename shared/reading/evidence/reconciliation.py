@@ -30,7 +30,7 @@ from shared.evidence.ris_list import RisLine, RisList
 from shared.reading.evidence.arrivals import arrived_studies
 from shared.reading.evidence.calendar import clockwork_of
 from shared.reading.evidence.searches import searches
-from shared.reading.evidence.studies import batches, best_decisions, of_days, parse_da
+from shared.reading.evidence.studies import batches, best_decisions, of_days, parse_da, without_jit
 from shared.settings import Settings
 
 #: Days over which absence can be proven by complete days: ten years up to the last line.
@@ -56,6 +56,7 @@ def reconcile(
     session: Session, node: Node, ris_list: RisList, settings: Settings, now: datetime
 ) -> ReconciliationResult:
     """Return the state of each line of a list, and totals by room and week."""
+    without_jit(session)
     absences = _absences(session, node, ris_list.lines, settings, now)
     lines: list[ReconciledLine] = []
     for batch in batches(ris_list.lines):

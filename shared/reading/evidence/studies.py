@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from shared.contract.criteria import CODES
@@ -68,6 +68,12 @@ def _lost_series() -> ColumnElement[bool]:
     return and_(or_(*filters), lost.exists())
 
 
+def without_jit(session: Session) -> None:
+    """Let PostgreSQL interpret what follows in this transaction: compiling takes it seconds, running less."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET LOCAL jit = off"))
+
+
 def best_decisions(*which: ColumnElement[bool]) -> Subquery:
     """Return the most informative decision of each study, of all queries; `rank` 1 is the best.
 
@@ -105,6 +111,7 @@ def best_decisions(*which: ColumnElement[bool]) -> Subquery:
 
 def day_counts(session: Session, node_id: int, first: date, last: date) -> dict[tuple[date, str], DayCounts]:
     """Return the numbers of settled and of open studies by day and type."""
+    without_jit(session)
     best = best_decisions(*of_days(node_id, first, last))
     settled: Counter[tuple[date, str]] = Counter()
     by_day = (
@@ -112,21 +119,21 @@ def day_counts(session: Session, node_id: int, first: date, last: date) -> dict[
         .where(best.c.rank == 1, best.c.settled == 1, best.c.type.is_not(None))
         .group_by(best.c.day, best.c.type)
     )
-    for text, type_name, number in session.execute(by_day):
-        day = parse_da(text)
+    for written, type_name, number in session.execute(by_day):
+        day = parse_da(written)
         if day is not None:
             settled[day, type_name] += number
     unsettled = _unsettled(session, node_id, first, last)
     return {key: DayCounts(settled[key], unsettled[key]) for key in {*settled, *unsettled}}
 
 
-def parse_da(text: str | None) -> date | None:
+def parse_da(value: str | None) -> date | None:
     """Return the day of a DA value; None where it is none."""
     da_length = 8
-    if text is None or len(text) < da_length or not text[:da_length].isdecimal():
+    if value is None or len(value) < da_length or not value[:da_length].isdecimal():
         return None
     try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+        return date(int(value[:4]), int(value[4:6]), int(value[6:8]))
     except ValueError:
         return None
 
@@ -139,8 +146,8 @@ def _unsettled(session: Session, node_id: int, first: date, last: date) -> Count
         .where(*of_days(node_id, first, last), ~is_settled())
     )
     open_types: defaultdict[tuple[str, date], set[str]] = defaultdict(set)
-    for uid, text, modalities, criteria in rows:
-        day = parse_da(text)
+    for uid, written, modalities, criteria in rows:
+        day = parse_da(written)
         if day is not None:
             open_types[uid, day] |= _possible_types(criteria, modalities)
     settled = _settled_types(session, node_id, {uid for uid, _ in open_types})
