@@ -38,12 +38,13 @@ from services.web.pages import (
 from services.web.pages.admin import audit_trail as admin_audit
 from services.web.pages.admin import system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
-from services.web.pages.job import doses, exports, ledger
+from services.web.pages.job import charts, doses, exports, ledger
 from services.web.pending_commands import PendingCommands
 from services.web.request_metrics import init_request_metrics
 from services.web.security import headers
 from services.web.security.session_key import session_key
 from services.web.security.sessions import IDLE, init_auth
+from services.web.static_files import init_static_files
 from services.web.views import formatting
 from shared.broker.port import Broker
 from shared.clock import Clock, utc_now
@@ -112,9 +113,10 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     init_request_metrics(app)
     init_auth(app)
     headers.init_headers(app)
+    init_static_files(app)
     errors.init_error_pages(app)
     formatting.init_filters(app)
-    for page in (admin_audit, doses, exports, ledger, system, tokens):
+    for page in (admin_audit, charts, doses, exports, ledger, system, tokens):
         app.register_blueprint(page.blueprint)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, schedules, users):
         app.register_blueprint(page.blueprint)

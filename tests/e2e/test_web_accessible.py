@@ -20,6 +20,7 @@ PAGES = (
     "/jobs/q1",
     "/jobs/r1",
     "/jobs/q1/ledger",
+    "/jobs/q1/charts",
     "/jobs/q1/studies/1.1",
     "/nodes",
     "/nodes/add/remote",

@@ -13,8 +13,8 @@ from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)
 
-#: Attempts that changed nothing are only logged, or whoever repeats them could fill the database.
-LOGGED_ONLY = frozenset({"refused", "form token refused", "log-in refused"})
+#: What changed nothing is only logged, or whoever repeats it could fill the database.
+LOGGED_ONLY = frozenset({"refused", "form token refused", "log-in refused", "sign-off exported"})
 
 #: Characters of a value in a row; ids, names and reasons are far shorter.
 MAX_VALUE_LENGTH = 200

@@ -251,3 +251,15 @@ def moves_of(session: Session, retrieve_id: str, place: Place, limit: int) -> Li
     """Return a page of the C-MOVEs, or C-GETs, of a retrieve."""
     statement = select(RetrieveMove).where(RetrieveMove.job_id == retrieve_id)
     return scalar_page(session, statement, (RetrieveMove.id,), place, limit, descending=False)
+
+
+#: C-FINDs of a query whose durations are read: enough for percentiles.
+DURATIONS = 20_000
+
+
+def find_durations(session: Session, query_id: str) -> list[tuple[str, int]]:
+    """Return level and duration in milliseconds of the first C-FINDs of a query."""
+    rows = session.execute(
+        select(QueryFind.level, QueryFind.duration_ms).where(QueryFind.job_id == query_id).limit(DURATIONS)
+    )
+    return [(row.level, row.duration_ms) for row in rows]

@@ -63,6 +63,14 @@ def count_studies(session: Session, query: Query, wanted: StudySearch) -> int:
     return session.scalar(statement.where(*_conditions(query.id, wanted))) or 0
 
 
+def studies_by_date(session: Session, query_id: str) -> list[tuple[str | None, str | None, int]]:
+    """Return the number of studies of each date and type that a query found."""
+    row = QueryStudy
+    statement = select(row.study_date, row.type, func.count()).where(row.job_id == query_id)
+    found = session.execute(statement.group_by(row.study_date, row.type))
+    return [(day, kind, number) for day, kind, number in found]
+
+
 def sort_of(query: Query, wanted: str) -> str:
     """Return the order that a query's list can have: a huge one is never sorted as a whole."""
     if query.studies_found > MOST_SORTED:

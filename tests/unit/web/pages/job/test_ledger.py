@@ -7,6 +7,7 @@ from html import unescape
 
 import pytest
 
+from shared.contract.reasons import sentence
 from shared.database.models import RetrieveMove
 from tests.support.jobs.rows import NOW, a_find, a_query, a_retrieve, a_study, a_task, an_expected
 
@@ -66,6 +67,6 @@ def test_a_failed_slice_shows_its_window_and_cause(viewer):
     # When
     page = viewer.text("/jobs/q1/ledger?part=slices&state=failed")
     # Then
-    assert "did not answer in time" in page
+    assert sentence("timed_out", node="pacs") in page or sentence("timed_out") in page
     assert "date_from: 2024-01-01" in page
     assert viewer.get("/jobs/q1/ledger?part=moves").status_code == 404
