@@ -14,7 +14,7 @@ MOST_DAYS = 92
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """A rectangle of a chart; `series` is the place of its type, which decides its colour."""
 
     x: float
@@ -26,7 +26,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class AxisLabel:
     """A text at a place of an axis."""
 
     x: float
@@ -40,9 +40,9 @@ class StackedChart:
 
     types: list[str]
     rows: list[tuple[str, list[int]]]
-    bars: list[Bar]
-    ticks: list[Label]
-    days: list[Label]
+    bars: list[ChartBar]
+    ticks: list[AxisLabel]
+    days: list[AxisLabel]
     #: What a row stands for: day or month.
     unit: str
 
@@ -86,7 +86,7 @@ def _step(rows: Sequence[object]) -> float:
     return (WIDTH - LEFT) / max(len(rows), 1)
 
 
-def _bars(types: Sequence[str], rows: Sequence[tuple[str, list[int]]], top: int) -> list[Bar]:
+def _bars(types: Sequence[str], rows: Sequence[tuple[str, list[int]]], top: int) -> list[ChartBar]:
     step, room = _step(rows), HEIGHT - BOTTOM - 8
     width = min(step * 0.8, 48.0)
     bars = []
@@ -98,22 +98,24 @@ def _bars(types: Sequence[str], rows: Sequence[tuple[str, list[int]]], top: int)
                 y = HEIGHT - BOTTOM - room * below / top - height
                 text = f"{name}, {types[series]}: {number}"
                 size = round(width, 1), round(height, 1)
-                bars.append(Bar(round(x, 1), round(y, 1), *size, series, text))
+                bars.append(ChartBar(round(x, 1), round(y, 1), *size, series, text))
     return bars
 
 
-def _ticks(top: int) -> list[Label]:
+def _ticks(top: int) -> list[AxisLabel]:
     room = HEIGHT - BOTTOM - 8
     values = sorted({0, top // 2, top})
-    return [Label(LEFT - 6, round(HEIGHT - BOTTOM - room * value / top, 1), str(value)) for value in values]
+    return [
+        AxisLabel(LEFT - 6, round(HEIGHT - BOTTOM - room * value / top, 1), str(value)) for value in values
+    ]
 
 
-def _names(rows: Sequence[tuple[str, list[int]]]) -> list[Label]:
+def _names(rows: Sequence[tuple[str, list[int]]]) -> list[AxisLabel]:
     """Return names below the bars, as many as there is room for."""
     step, room = _step(rows), 80
     every = max(1, round(room / step + 0.5))
     return [
-        Label(round(LEFT + step * (place + 0.5), 1), HEIGHT - 6, name)
+        AxisLabel(round(LEFT + step * (place + 0.5), 1), HEIGHT - 6, name)
         for place, (name, _) in enumerate(rows)
         if place % every == 0 and LEFT + step * (place + 0.5) <= WIDTH - room / 2
     ]
