@@ -57,7 +57,8 @@ def echo(
 
 def is_there(status: NodeStatus) -> bool:
     """Return whether a node speaks DICOM, whatever it thinks of C-ECHO."""
-    return status.outcome in (Outcome.RESPONDS, Outcome.NOT_SUPPORTED, Outcome.STATUS)
+    has_status = status.outcome.startswith(Outcome.STATUS)
+    return has_status or status.outcome in (Outcome.RESPONDS, Outcome.NOT_SUPPORTED)
 
 
 def require_echo(

@@ -116,6 +116,16 @@ def aborted(peer: Peer, abstract_syntax: str = "", how: str = "") -> PeerError:
     return PeerError(Outcome.ABORTED, detail, associating=True)
 
 
+def not_understood(peer: Peer, abstract_syntax: str, problem: str) -> PeerError:
+    """Return the error for a peer whose response to an A-ASSOCIATE-RQ breaks the protocol."""
+    detail = (
+        f"{peer.host}:{peer.port} sent what is no response to an association request, which was ended here"
+        f" ({problem}; for {service_name(abstract_syntax)}):"
+        " is this its DICOM port, with TLS set as it is there?"
+    )
+    return PeerError(Outcome.ABORTED, detail, associating=True)
+
+
 #: Why a presentation context is not accepted (PS3.8 table 9-18).
 _CONTEXT_REFUSALS = {
     1: "refused by its user",

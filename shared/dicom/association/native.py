@@ -167,8 +167,10 @@ def open_native_association(
             _give_up(connection, error, timeouts)
             if isinstance(error, TimeoutError):
                 raise establishment.timed_out(peer, timeouts) from None
-            if isinstance(error, ProtocolError):
+            if isinstance(error, AbortedError):
                 raise establishment.aborted(peer, abstract_syntax, str(error)) from error
+            if isinstance(error, ProtocolError):
+                raise establishment.not_understood(peer, abstract_syntax, str(error)) from error
             raise
 
     return establishment.call(peer, associate, cancellation)

@@ -253,3 +253,16 @@ def test_both_may_request_the_release_at_the_same_time(strange_pacs):
     # Then
     assert time.monotonic() - began < QUICK.connect_s
     wait_until(lambda: A_RELEASE_RQ in [kind for kind, _ in pacs.received])
+
+
+@pytest.mark.parametrize("bytes_sent", [b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes.fromhex("15030100020228")])
+def test_a_port_that_speaks_no_dicom_is_called_so(strange_pacs, bytes_sent):
+    # Given
+    pacs = strange_pacs(lambda _connection: None, accept=bytes_sent)
+    # When
+    with pytest.raises(PeerError) as failure:
+        open_find_association(pacs.peer, QUICK)
+    # Then
+    assert failure.value.outcome is Outcome.ABORTED
+    assert "which was ended here" in str(failure.value)
+    assert "is this its DICOM port" in str(failure.value)

@@ -6,7 +6,7 @@ import pytest
 
 from services.cli.client.echo import is_there
 from shared.contract.messages import NodeStatus
-from shared.dicom.errors import Outcome
+from shared.dicom.errors import Outcome, outcome_text
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from shared.dicom.errors import Outcome
     [
         (Outcome.RESPONDS, True),
         (Outcome.NOT_SUPPORTED, True),
-        (Outcome.STATUS, True),
+        (outcome_text(Outcome.STATUS, 0x0122), True),
         (Outcome.REJECTED, False),
         (Outcome.CONNECTION_REFUSED, False),
         (Outcome.TIMED_OUT, False),
@@ -29,7 +29,7 @@ def test_a_node_without_c_echo_may_still_be_queried(outcome, there):
         node_id=1,
         kind="remote",
         ok=False,
-        outcome=outcome.value,
+        outcome=str(outcome),
         detail="",
         rtt_ms=None,
     )
