@@ -21,8 +21,9 @@ MOST_FAILURES = 15
 #: C-FINDs of a job over more than a year, without a single match, before the whole archive is searched.
 EMPTY_BEFORE_PROBE = 24
 
-#: C-FINDs of a job after which no more are sent only to find out whether the node heeds the keys.
-MOST_BEFORE_CONTROL = 12
+#: C-FINDs of a job after which no more are sent only to find out whether the node heeds the keys: of a node
+#: that never named a study, and of one that did.
+MOST_BEFORE_CONTROL, MOST_BEFORE_CONTROL_OF_KNOWN = 12, 60
 
 _RETRY_S = 5.0
 
@@ -61,9 +62,10 @@ class FailureLimit:
         """Return the complete C-FINDs of the job, all of which were empty on a node that named no study."""
         return self._log.study_finds().complete
 
-    def admits_control(self) -> bool:
+    def admits_control(self, *, has_studies: bool) -> bool:
         """Return whether the job has sent so few requests that some may only be compared with others."""
-        return self._log.study_finds().complete < MOST_BEFORE_CONTROL
+        most = MOST_BEFORE_CONTROL_OF_KNOWN if has_studies else MOST_BEFORE_CONTROL
+        return self._log.study_finds().complete < most
 
     def admit_task(self) -> None:
         """Let a task wait while the node may only be ill for a moment.

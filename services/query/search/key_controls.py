@@ -99,7 +99,7 @@ class KeyControls:
 
     def _control(self, window: Slice) -> list[StudyMatch] | None:
         """Return the matches of a control request; None where it failed, or where there were enough."""
-        if not self._limit.admits_control():
+        if not self._limit.admits_control(has_studies=self._learner.profile.busiest > 0):
             return None
         result = self._find(window)
         _raise_interruption(result)

@@ -68,7 +68,9 @@ class WindowFind:
         result = self._find_day(part, with_modality_key, as_range=known is False)
         if known is not None or part.window.days != 1 or not result.complete:
             return result
-        as_range = not result.matches and self._limit.admits_control()
+        as_range = not result.matches and self._limit.admits_control(
+            has_studies=self._learner.profile.busiest > 0
+        )
         if as_range:
             result = self._find_day(part, with_modality_key, as_range=True)
         if result.complete and result.matches:
