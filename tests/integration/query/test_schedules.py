@@ -24,7 +24,7 @@ from simulator.behaviour import Behaviour, Fault
 from tests.integration.query.test_query import ready
 from tests.integration.query.test_unchanged_studies import Shelf
 from tests.support.jobs.schedules import SITE, HandDrivenQueries, plan_nightly
-from tests.support.peers.studies import ct_study, series
+from tests.support.peers.studies import ct_study, mg_study, series
 from tests.support.services.in_process import System, kept_objects, kept_series
 from tests.support.waiting import wait_until
 
@@ -125,9 +125,15 @@ def test_covering_days_once_more_costs_few_requests(system, scripted_pacs):
             time=time(7 + number % 12, number % 60),
             with_rdsr=number % 3 > 0,
         )
-        for number in range(240)
+        for number in range(140)
     ]
-    ready(system, scripted_pacs(studies, uid_lists_series="refused", uid_lists_image="refused"))
+    # A busier day before: it is known how many matches the PACS returns in full, and that it matches codes.
+    busier = DAY - timedelta(days=1)
+    before = [ct_study(date=busier, time=time(7 + number % 12, number // 12)) for number in range(160)]
+    before += [mg_study(date=busier) for _ in range(5)]
+    pacs = scripted_pacs([*before, *studies], uid_lists_series="refused", uid_lists_image="refused")
+    ready(system, pacs)
+    system.finished_query({"types": ["CT"], "date_from": str(busier), "date_until": str(busier)})
     plan(system)
     _, first = ran(system)
     # When: as often as they are covered late, after one and seven days
