@@ -89,9 +89,8 @@ def _recovery_of(task: type[TaskRow]) -> Update:
     dead = and_(task.state == "running", task.lease_until < now)
     # Before nothing where it is None.
     lost = and_(task.state == "queued", task.queued_at < bindparam("lost_before", type_=task.queued_at.type))
-    return (
-        update(task).where(or_(dead, lost)).values(state="pending", due_at=now).execution_options(**_UNREAD)
-    )
+    # It was due when it was queued, and stays so: a later time would count as one that a pause moves on.
+    return update(task).where(or_(dead, lost)).values(state="pending").execution_options(**_UNREAD)
 
 
 class Ledger(Generic[JobT]):

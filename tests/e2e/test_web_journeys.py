@@ -9,13 +9,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from shared.clock import utc_now
-from shared.database.models import NodeCheck
+from shared.database.models import NodeCheck, RetrieveTask
 from shared.users.accounts import create_user
 from tests.support.peers.studies import DAY, ct_study, fl_study, mg_study, mr_study
 from tests.support.ports import free_port
 from tests.support.servers.browser import PHONE, shoot
 from tests.support.services.in_process import System
 from tests.support.services.web import PASSWORD, add_people
+from tests.support.waiting import wait_until
 
 STUDIES = 12
 
@@ -113,6 +114,38 @@ def test_progress_comes_without_reloading(hospital, page, address):
     expect(page.get_by_role("button", name="Retrieve")).to_be_visible()
     assert page.evaluate("document.body.dataset.mark") == "same page"
     expect(page.locator("#announcer")).to_contain_text("Query completed")
+
+
+def test_a_retrieve_is_paused_and_resumed_by_its_buttons(hospital, scripted_pacs, page, address):
+    # Given
+    destinations = {"DOSEQR": ("127.0.0.1", hospital.settings.store_port)}
+    slow = scripted_pacs([mg_study(images=40)], destinations=destinations, store_pause_s=0.1)
+    hospital.add_remote("slow", slow.host, slow.port, slow.ae_title)
+    log_in(page, address, "importer")
+    job_id = hospital.query({"types": ["MG"]}, remote="slow", retrieve=True)
+    wait_until(lambda: slow.witness.objects_sent >= 3)
+    # When
+    page.goto(f"{address}/jobs/{job_id}-r")
+    page.get_by_role("button", name="Pause").click()
+    # Then
+    expect(page.get_by_text("Paused by importer since")).to_be_visible()
+    wait_until(lambda: not has_tasks_in_flight(hospital, f"{job_id}-r"), 2.0)
+    sent = slow.witness.objects_sent
+    shoot(page, "retrieve-paused-desktop")
+    assert slow.witness.objects_sent == sent
+    # When
+    page.get_by_role("button", name="Resume").click()
+    # Then
+    retrieve = page.get_by_role("article", name="Retrieve")
+    expect(retrieve).to_contain_text("completed")
+    expect(retrieve).to_contain_text("Failed0")
+    assert hospital.retrieve_json(f"{job_id}-r")["counts"]["arrived"] == slow.witness.objects_sent
+
+
+def has_tasks_in_flight(system: System, job_id: str) -> bool:
+    with system.database.read() as session:
+        tasks = session.query(RetrieveTask).filter_by(job_id=job_id)
+        return any(task.state in ("queued", "running") for task in tasks)
 
 
 def test_a_first_log_in_leads_to_an_own_password(system, page, address):

@@ -14,7 +14,7 @@ from shared.control.node_control import NodeControl, publish_pause
 from shared.database.models import Node, Query, QueryTask
 from shared.database.models.pause import Pause
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
-from shared.errors import BrokerAwayError
+from shared.errors import BrokerAwayError, DatabaseAwayError
 from tests.integration.jobs.conftest import Bench, task_message
 from tests.support.waiting import wait_until
 
@@ -95,6 +95,31 @@ def test_work_in_hand_is_stopped_and_handed_back(running: Bench):
     running.engine.running_tasks.stop()
     # Then
     assert {(task.failures, task.starts, task.lease_until) for task in running.tasks()} == {(0, 0, None)}
+
+
+def test_a_task_whose_worker_died_in_a_pause_is_taken_over_after_it(running: Bench):
+    # Given
+    def die(_claim, _cancellation):
+        raise DatabaseAwayError("killed")
+
+    running.work.act = die
+    with pytest.raises(DatabaseAwayError):
+        running.perform("query-1")
+    running.work.act = lambda _claim, _cancellation: []
+    pause(running)
+    # When: its message comes to another worker, and later its lease ends
+    other = running.new_engine("second")
+    other.handle(task_message(running.tasks()[0].id), True)
+    with running.database.write() as session:
+        dead = session.query(QueryTask).filter_by(state="running").one()
+        dead.lease_until = utc_now() - timedelta(seconds=1)
+    other.sweep(queue_is_empty=True)
+    # Then
+    assert states(running) == ["pending"] * 3
+    assert len(running.work.performed) == 1
+    resume(running)
+    work(running)
+    assert running.job().status == "completed"
 
 
 def test_what_a_peer_makes_of_being_stopped_is_no_failure(running: Bench):

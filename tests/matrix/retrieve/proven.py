@@ -7,6 +7,34 @@ from tests.matrix.rows import proven
 # fmt: off
 RETRIEVE_PROVEN = [
     *proven(
+        "tests/integration/retrieve/test_pause.py",
+        ("paused", "C-MOVE or C-GET, in the middle",
+         "nothing more leaves within two seconds; resumed, it completes as if undisturbed",
+         "test_nothing_leaves_while_paused_and_resume_ends_the_same"),
+        ("its node is paused", "C-MOVE, in the middle", "waits, and an echo still tests the node",
+         "test_a_paused_node_is_tested_but_used_by_no_job"),
+        ("paused, and its worker restarted", "C-MOVE, in the middle", "completed after the resume",
+         "test_a_worker_that_dies_in_a_pause_loses_nothing"),
+    ),
+    *proven(
+        "tests/integration/jobs/test_pause.py",
+        ("paused for longer than its patience", "task that fails and waits", "no time of it counts",
+         "test_the_time_of_a_pause_counts_in_no_limit"),
+        ("a pause that comes again after the resume", "command", "nothing is paused",
+         "test_a_pause_that_comes_again_after_the_resume_does_not_pause"),
+        ("the broker is away", "pause", "it takes effect, and is published later",
+         "test_a_pause_takes_effect_though_the_broker_is_away"),
+        ("a worker killed while its job is paused", "task in hand", "taken over after the resume",
+         "test_a_task_whose_worker_died_in_a_pause_is_taken_over_after_it"),
+    ),
+    *proven(
+        "tests/integration/broker/test_replies.py",
+        ("a reply queue of the services", "`reply_to` of a command", "rejected",
+         "test_a_reply_queue_of_the_services_is_refused"),
+        ("a reply queue that is gone", "`reply_to` of a command", "the reply alone is lost",
+         "test_a_reply_queue_that_is_gone_loses_the_reply_alone"),
+    ),
+    *proven(
         "tests/integration/retrieve/test_faults.py",
         ("0xA801 in the middle", "second C-MOVE", "incomplete; what arrived stays, the rest is named",
          "test_a_destination_that_the_pacs_forgets_in_the_middle_leaves_what_arrived"),
