@@ -184,6 +184,8 @@ class StoreAssociation:
         while not self._ended:
             kind, body = self._connection.pdu(self._pace, None if self._receiving else self._terms.idle_s)
             if kind == P_DATA_TF:
+                if not body:
+                    raise ProtocolError("a P-DATA-TF PDU without a presentation data value")
                 for pdv in pdvs_of(body):
                     self._take(pdv)
             elif kind == A_RELEASE_RQ:

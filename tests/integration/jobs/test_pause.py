@@ -275,6 +275,7 @@ def test_a_job_needs_its_own_pause_and_that_of_its_node_ended(running: Bench, no
     resume(running)
     # Then
     assert states(running) == ["pending"] * 3
+    wait_until(lambda: any(isinstance(event, Resumed) for event in running.events))
     resumed = [event for event in running.events if isinstance(event, Resumed)]
     assert resumed[0].note.startswith("the node pacs is paused by admin")
     # When

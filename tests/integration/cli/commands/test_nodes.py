@@ -35,6 +35,9 @@ def test_nodes_are_added_and_listed(doseqr: Doseqr) -> None:
             "time_zone": "",
             "retrieve_by": "move",
             "verify_by": "auto",
+            "paused": False,
+            "paused_by": "",
+            "paused_at": None,
         },
         added.json,
     ]
