@@ -23,7 +23,7 @@ EMPTY_BEFORE_PROBE = 24
 
 #: C-FINDs of a job after which no more are sent only to find out whether the node heeds the keys: of a node
 #: that never named a study, and of one that did.
-MOST_BEFORE_CONTROL, MOST_BEFORE_CONTROL_OF_KNOWN = 12, 30
+MOST_BEFORE_CONTROL, MOST_BEFORE_CONTROL_OF_KNOWN = 12, 60
 
 _RETRY_S = 5.0
 

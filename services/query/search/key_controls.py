@@ -32,9 +32,11 @@ class KeyControls:
         self._find = find
         self._learner = learner
         self._limit = limit
+        self._has_studies = False
 
     def hide_studies(self, result: FindResult[StudyMatch]) -> bool:
         """Return whether a key of the window hides studies: `windows_without` has what to search instead."""
+        self._has_studies = self._learner.profile.busiest > 0 or bool(result.matches)
         return self._code_hides(result) or self._range_hides(result)
 
     def _code_hides(self, result: FindResult[StudyMatch]) -> bool:
@@ -99,7 +101,7 @@ class KeyControls:
 
     def _control(self, window: Slice) -> list[StudyMatch] | None:
         """Return the matches of a control request; None where it failed, or where there were enough."""
-        if not self._limit.admits_control(has_studies=self._learner.profile.busiest > 0):
+        if not self._limit.admits_control(has_studies=self._has_studies):
             return None
         result = self._find(window)
         _raise_interruption(result)
