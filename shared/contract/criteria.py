@@ -50,6 +50,9 @@ TYPE_ORDER: tuple[str, ...] = ("MG", "DX", "FL", "CT", "NM", "SR")
 #: Fields that name studies, in place of dates.
 IDENTIFIERS = ("accession_numbers", "study_instance_uids")
 
+#: Criteria that select studies, not what is kept of a study.
+STUDY_SELECTION = ("date_from", "date_until", "date_ranges", "time_from", "time_until", *IDENTIFIERS)
+
 #: Parts of the dates of one query.
 MAX_DATE_RANGES = 1000
 

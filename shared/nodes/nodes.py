@@ -34,13 +34,11 @@ from shared.node_access.limits import (
     parse_hours,
     parse_zone,
 )
+from shared.nodes.names import NAME_MAX_LENGTH, checked_name, removed_name, trimmed
 from shared.settings import Settings
 
-NAME_MAX_LENGTH = 64
 #: Name of the node that stands for DoseQR's own store.
 OWN_STORE_NAME = "doseqr"
-#: In the name of a removed node; no live node may carry it.
-REMOVED_MARK = "#removed-"
 
 #: A label of a host name (RFC 1123 2.1); the underscore is what container networks use.
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
@@ -62,22 +60,6 @@ VERIFY_BY = "verify_by"
 
 class UnknownNodeError(InvalidInputError, NotFoundError):
     """No node has this id or name; the text lists the names there are."""
-
-
-def _trimmed(value: object) -> object:
-    return value.strip() if isinstance(value, str) else value
-
-
-def _name(value: str) -> str:
-    if not 1 <= len(value) <= NAME_MAX_LENGTH:
-        raise ValueError(f"must have 1 to {NAME_MAX_LENGTH} characters")
-    if not value.isprintable():
-        raise ValueError("must hold only printable characters")
-    if value.isdecimal():
-        raise ValueError("must not be a number only: it would be taken for an id")
-    if REMOVED_MARK in value:
-        raise ValueError(f"must not hold {REMOVED_MARK}")
-    return value
 
 
 def _host(value: str) -> str:
@@ -109,25 +91,25 @@ class NodeInput(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: NodeKind
-    name: Annotated[str, BeforeValidator(_trimmed), AfterValidator(_name)]
-    host: Annotated[str, BeforeValidator(_trimmed), AfterValidator(_host)]
+    name: Annotated[str, BeforeValidator(trimmed), AfterValidator(checked_name)]
+    host: Annotated[str, BeforeValidator(trimmed), AfterValidator(_host)]
     port: Port
     ae_title: AeTitle
     #: The title we call a remote node from; none: the store's own.
-    calling_ae_title: Annotated[AeTitle | None, BeforeValidator(lambda value: _trimmed(value) or None)] = None
+    calling_ae_title: Annotated[AeTitle | None, BeforeValidator(lambda value: trimmed(value) or None)] = None
 
-    max_associations: Annotated[int, BeforeValidator(_trimmed), Field(ge=1, le=MAX_ASSOCIATIONS_MOST)] = (
+    max_associations: Annotated[int, BeforeValidator(trimmed), Field(ge=1, le=MAX_ASSOCIATIONS_MOST)] = (
         MAX_ASSOCIATIONS_DEFAULT
     )
     #: None: no limit.
     requests_per_minute: Annotated[
         Annotated[int, Field(ge=1, le=REQUESTS_PER_MINUTE_MOST)] | None,
-        BeforeValidator(lambda value: None if _trimmed(value) == "" else _trimmed(value)),
+        BeforeValidator(lambda value: None if trimmed(value) == "" else trimmed(value)),
     ] = None
     #: "18:00-06:00", several separated by commas; empty: always.
     hours: Annotated[str, AfterValidator(_hours)] = ""
     #: Of the IANA database; empty: the server's.
-    time_zone: Annotated[str, BeforeValidator(_trimmed), AfterValidator(_time_zone)] = ""
+    time_zone: Annotated[str, BeforeValidator(trimmed), AfterValidator(_time_zone)] = ""
 
     retrieve_by: Literal["move", "get"] = "move"
     verify_by: Literal["auto", "commitment"] = "auto"
@@ -244,8 +226,7 @@ def change_node(session: Session, node: Node, changes: Mapping[str, object]) -> 
 
 def remove_node(session: Session, node: Node, now: datetime) -> None:
     """Remove a node: it stays for the jobs that name it, and its name is free again."""
-    mark = f"{REMOVED_MARK}{node.id}"
-    node.name = node.name[: NAME_MAX_LENGTH - len(mark)] + mark
+    node.name = removed_name(node.name, node.id)
     node.removed_at = now
     session.flush()
 

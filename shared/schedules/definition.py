@@ -15,45 +15,15 @@ from pydantic import (
     ValidationError,
 )
 
-from shared.contract.criteria import parse_criteria
+from shared.contract.criteria import STUDY_SELECTION, parse_criteria
 from shared.contract.criteria_fields import Day
 from shared.contract.envelope import invalid
 from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.text import NodeReference
 from shared.errors import InvalidInputError
 from shared.node_access.limits import TIME_ZONE_MAX_LENGTH, parse_zone
+from shared.nodes.names import NAME_MAX_LENGTH, checked_name, trimmed
 from shared.schedules.recurrence import LINE_MAX_LENGTH, parse_recurrence
-
-NAME_MAX_LENGTH = 64
-#: In the name of a removed schedule; no other one may carry it.
-REMOVED_MARK = "#removed-"
-
-#: Criteria that a schedule has not: each run sets its dates.
-NOT_RECURRING = (
-    "date_from",
-    "date_until",
-    "date_ranges",
-    "time_from",
-    "time_until",
-    "accession_numbers",
-    "study_instance_uids",
-)
-
-
-def _trimmed(value: object) -> object:
-    return value.strip() if isinstance(value, str) else value
-
-
-def _name(value: str) -> str:
-    if not 1 <= len(value) <= NAME_MAX_LENGTH:
-        raise ValueError(f"must have 1 to {NAME_MAX_LENGTH} characters")
-    if not value.isprintable():
-        raise ValueError("must hold only printable characters")
-    if value.isdecimal():
-        raise ValueError("must not be a number only: it would be taken for an id")
-    if REMOVED_MARK in value:
-        raise ValueError(f"must not hold {REMOVED_MARK}")
-    return value
 
 
 def _when(value: str) -> str:
@@ -72,8 +42,8 @@ class ScheduleInput(BaseModel):
 
     name: Annotated[
         str,
-        BeforeValidator(_trimmed),
-        AfterValidator(_name),
+        BeforeValidator(trimmed),
+        AfterValidator(checked_name),
         Field(max_length=NAME_MAX_LENGTH, description="A name of its own."),
     ]
     remote: NodeReference
@@ -84,7 +54,7 @@ class ScheduleInput(BaseModel):
         description='"every 60 minutes", "daily 06:30", "weekdays 06:30", or five fields of cron.'
     )
     time_zone: Annotated[
-        str, Field(max_length=TIME_ZONE_MAX_LENGTH), BeforeValidator(_trimmed), AfterValidator(_time_zone)
+        str, Field(max_length=TIME_ZONE_MAX_LENGTH), BeforeValidator(trimmed), AfterValidator(_time_zone)
     ] = Field("", description="Of the IANA database, as Europe/Berlin; empty: that of the site.")
     start: Day = Field(None, description="First study date to cover; none: today.")
     paused: StrictBool = Field(False, description="Due times pass without a run.")
@@ -100,7 +70,7 @@ def parse_schedule(data: Mapping[str, object]) -> ScheduleInput:
         given = ScheduleInput.model_validate(dict(data))
     except ValidationError as error:
         raise invalid(error) from None
-    for name in NOT_RECURRING:
+    for name in STUDY_SELECTION:
         if given.criteria.get(name):
             raise InvalidInputError(
                 f"criteria.{name}", "is not for a recurring query: each run sets its dates"
@@ -114,6 +84,6 @@ def recurring_criteria(criteria: Mapping[str, object]) -> JsonObject:
     Raises:
         InvalidInputError: a value is malformed; names the field.
     """
-    given = {name: value for name, value in criteria.items() if name not in NOT_RECURRING}
+    given = {name: value for name, value in criteria.items() if name not in STUDY_SELECTION}
     values = parse_criteria(given, "criteria").to_json()
-    return {name: value for name, value in values.items() if name not in NOT_RECURRING}
+    return {name: value for name, value in values.items() if name not in STUDY_SELECTION}

@@ -14,8 +14,9 @@ from shared.contract.envelope import derived_id
 from shared.database.models import Schedule, ScheduleRun
 from shared.errors import InvalidInputError, NotFoundError, PermanentError
 from shared.node_access.limits import parse_zone
+from shared.nodes.names import NAME_MAX_LENGTH, removed_name
 from shared.nodes.nodes import find_node
-from shared.schedules.definition import NAME_MAX_LENGTH, REMOVED_MARK, ScheduleInput
+from shared.schedules.definition import ScheduleInput
 from shared.schedules.watermark import Completeness, CoverageRules, begin, completeness_json
 from shared.settings import Settings
 
@@ -142,8 +143,7 @@ def resume(schedule: Schedule, now: datetime) -> None:
 
 def remove_schedule(session: Session, schedule: Schedule, now: datetime) -> None:
     """Remove a recurring query: it stays for its runs, and its name is free again."""
-    mark = f"{REMOVED_MARK}{schedule.id}"
-    schedule.name = schedule.name[: NAME_MAX_LENGTH - len(mark)] + mark
+    schedule.name = removed_name(schedule.name, schedule.id)
     schedule.removed_at = now
     session.flush()
 

@@ -10,25 +10,11 @@ from sqlalchemy.orm import Session
 
 from services.query.rules.decide import RULES_VERSION
 from services.query.rules.model import Decision, KnownObjects, StudyDecision
-from shared.contract.criteria import Criteria
+from shared.contract.criteria import STUDY_SELECTION, Criteria
 from shared.contract.json_types import JsonObject
 from shared.contract.reasons import Reason
 from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy
 from shared.dicom.query.matches import StudyMatch
-
-#: Parts of the criteria that select studies, not what is kept of a study.
-_WHICH = frozenset(
-    {
-        "date_from",
-        "date_until",
-        "date_ranges",
-        "time_from",
-        "time_until",
-        "accession_numbers",
-        "study_instance_uids",
-    }
-)
-
 
 #: Job, study, type, counts of series and objects, criteria.
 SettledRow = Row[str, str, str | None, int | None, int | None, JsonObject]
@@ -101,7 +87,7 @@ def selects_alike(criteria: Mapping[str, object], others: Mapping[str, object]) 
 
 
 def _kind(criteria: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in criteria.items() if name not in _WHICH}
+    return {name: value for name, value in criteria.items() if name not in STUDY_SELECTION}
 
 
 def _all_known(session: Session, job_id: str, study_instance_uid: str, known: KnownObjects) -> bool:

@@ -11,7 +11,8 @@ from shared.contract.criteria import parse_criteria
 from shared.contract.results import ScheduleDetails
 from shared.errors import InvalidInputError
 from shared.node_access.limits import TIME_ZONE_MAX_LENGTH
-from shared.schedules.definition import NAME_MAX_LENGTH, ScheduleInput, parse_schedule
+from shared.nodes.names import NAME_MAX_LENGTH
+from shared.schedules.definition import ScheduleInput, parse_schedule
 from shared.schedules.recurrence import LINE_MAX_LENGTH, parse_recurrence
 
 #: How it can recur, and the input that belongs to it.
