@@ -129,7 +129,7 @@ def test_a_retrieve_is_paused_and_resumed_by_its_buttons(hospital, scripted_pacs
     page.get_by_role("button", name="Pause").click()
     # Then
     expect(page.get_by_text("Paused by importer since")).to_be_visible()
-    wait_until(lambda: not has_tasks_in_flight(hospital, f"{job_id}-r"), 2.0)
+    wait_until(lambda: not has_queued_or_running_tasks(hospital, f"{job_id}-r"), 2.0)
     sent = slow.witness.objects_sent
     shoot(page, "retrieve-paused-desktop")
     assert slow.witness.objects_sent == sent
@@ -142,7 +142,7 @@ def test_a_retrieve_is_paused_and_resumed_by_its_buttons(hospital, scripted_pacs
     assert hospital.retrieve_json(f"{job_id}-r")["counts"]["arrived"] == slow.witness.objects_sent
 
 
-def has_tasks_in_flight(system: System, job_id: str) -> bool:
+def has_queued_or_running_tasks(system: System, job_id: str) -> bool:
     with system.database.read() as session:
         tasks = session.query(RetrieveTask).filter_by(job_id=job_id)
         return any(task.state in ("queued", "running") for task in tasks)

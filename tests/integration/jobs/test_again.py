@@ -165,7 +165,7 @@ def test_the_end_of_the_last_round_is_published_before_the_next_begins(bench, mo
     ]
 
 
-def test_a_job_run_again_while_a_cancelled_task_is_in_hand_loses_nothing(bench):
+def test_a_job_run_again_while_a_cancelled_task_runs_loses_nothing(bench):
     # Given
     stopped, go_on = threading.Event(), threading.Event()
 
