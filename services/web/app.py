@@ -17,6 +17,7 @@ from werkzeug.routing import RequestRedirect
 from services.web.api.blueprint import init_api
 from services.web.components import KEY, Components
 from services.web.http_server.request_buffer import BODY_BYTES, UPLOAD_BYTES, UPLOAD_PATHS
+from services.web.language import init_language
 from services.web.live.event_stream import Live
 from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
@@ -114,6 +115,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     init_auth(app)
     headers.init_headers(app)
     init_static_files(app)
+    init_language(app)
     errors.init_error_pages(app)
     formatting.init_filters(app)
     for page in (admin_audit, charts, doses, exports, ledger, system, tokens):
