@@ -24,6 +24,7 @@ from shared.dicom.query.identifiers import relational_series_identifier
 from shared.dicom.query.matches import series_match
 from tests.bench.classic import Counted, classic
 from tests.bench.table import print_table
+from tests.bench.usage import usage_of_session
 from tests.support.archives.content import files_of
 from tests.support.archives.orthanc import Orthanc, orthancs
 from tests.support.peers.slow_line import slow_line
@@ -52,7 +53,18 @@ FASTER = {0.0: 5.0, 0.01: 10.0}
 FEWER_FINDS = 20
 FINDSCU_WITHIN = 2.0
 
-HEAD = ("plan", "C-FINDs", "associations", "studies/s", "matches/s", "x classic", "peak MiB", "goal", "met")
+HEAD = (
+    "plan",
+    "C-FINDs",
+    "associations",
+    "studies/s",
+    "matches/s",
+    "x classic",
+    "CPU s",
+    "peak MiB",
+    "goal",
+    "met",
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ class Row:
     plan: str
     counted: Counted
     associations: int
+    cpu_s: float | None = None
     peak_mib: float | None = None
     goal: str = ""
     met: str = ""
@@ -137,11 +150,13 @@ class Ours:
         """Run a whole query to the event of its end."""
         witness = Witness(self.orthanc)
         _forget_peak(self.worker.pid)
+        cpu_s = usage_of_session(self.worker.pid).cpu_s
         began = time.monotonic()
         job_id = self.observer.query(CRITERIA, remote=self.node_id)
         wait_until(lambda: bool(self.observer.endings(job_id)), 600)
         seconds = time.monotonic() - began
         peak = _peak_mib(self.worker.pid)
+        cpu_s = usage_of_session(self.worker.pid).cpu_s - cpu_s
         query = self.observer.query_json(job_id)
         assert (query["status"], query["counts"]["kept"]) == ("completed", STUDIES)
         finds, associations = witness.read()
@@ -149,7 +164,8 @@ class Ours:
             assert associations <= session.get_one(Node, self.node_id).max_associations
             which = QueryFind.job_id == job_id
             matches = session.scalar(select(func.sum(QueryFind.matches)).where(which)) or 0
-        return Row(plan, Counted(finds, query["counts"]["found"], matches, seconds), associations, peak)
+        counted = Counted(finds, query["counts"]["found"], matches, seconds)
+        return Row(plan, counted, associations, cpu_s, peak)
 
     def limit(self, *, associations: int, lists: bool) -> None:
         """Set the node's budget, and its profile for lists."""
@@ -216,6 +232,7 @@ def _cells(row: Row, base: Row) -> list[object]:
         row.rate,
         counted.matches / counted.seconds if counted.matches else None,
         row.rate / base.rate,
+        row.cpu_s,
         row.peak_mib,
         row.goal,
         row.met,
