@@ -33,6 +33,7 @@ from services.cli.local import commands as local
 from services.cli.output.console import block, notice
 from services.cli.output.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
 from shared.errors import DoseQRError
+from shared.process.garbage import collect_rarely
 
 # The standard library's: it writes to standard error even before anything is configured.
 log = logging.getLogger(__name__)
@@ -108,6 +109,8 @@ def classic(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        collect_rarely()
     try:
         _command().main(args=given, prog_name="doseqr")
     except SystemExit as ended:

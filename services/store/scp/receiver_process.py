@@ -31,6 +31,7 @@ from shared.errors import PermanentError
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
+from shared.process.garbage import collect_rarely
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -164,6 +165,7 @@ def main() -> int:
 
     Standard input brings the settings in one line; its end is the end of the service.
     """
+    collect_rarely()
     listener, descriptor, rows, row = map(int, sys.argv[1:])
     settings = Settings(**json.loads(sys.stdin.buffer.readline()))
     configure(NAME, settings.log_level)

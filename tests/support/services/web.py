@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,9 @@ class Site:
 
     def __init__(self, settings: Settings, broker: MemoryBroker, database: Database) -> None:
         self.settings, self.broker, self.database = settings, broker, database
-        self.app: Flask = create_app(settings, broker, database)
+        #: The time at which the page's clock stands; None: it goes.
+        self.stands_at: datetime | None = None
+        self.app: Flask = create_app(settings, broker, database, lambda: self.stands_at or utc_now())
         self.app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
         self.components = components_of(self.app)
         # Read afresh each time: tests change which workers listen.
