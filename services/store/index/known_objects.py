@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import cast
 
-from sqlalchemy import Connection, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Table, bindparam, case, delete, select, update
 
 from services.store.objects.identity import Identity
 from shared.contract.messages import ObjectReference
@@ -55,7 +55,7 @@ class Receipt:
     conflict: bool = False
     #: The known path leads nowhere any more: take this one instead.
     replace: bool = False
-    #: Found by a scan: no new receipt where the row is there already.
+    #: Found on disk, not received now: the receipt of its sender may still come, and counts then.
     found: bool = False
     #: New on disk, so that most likely there is no row.
     fresh: bool = False
@@ -154,23 +154,34 @@ class _Changes:
         if path != receipt.path:
             return RecordOutcome(Recorded.ELSEWHERE, path)
         if not receipt.found:
-            self._again.append({"new_sop_instance_uid": uid, "more_conflicts": int(receipt.conflict)})
+            self._again.append(
+                {
+                    "new_sop_instance_uid": uid,
+                    "more_conflicts": int(receipt.conflict),
+                    "sender": receipt.calling_ae_title,
+                }
+            )
         return RecordOutcome(Recorded.AGAIN, path)
 
     def write(self, connection: Connection) -> None:
-        counted = {
-            "received_count": _TABLE.c.received_count + 1,
-            "last_received_at": self._now,
-            "announced_at": None,
-        }
+        renewed = {"last_received_at": self._now, "announced_at": None}
         key = _sop == bindparam("new_sop_instance_uid")
         if self._replaced:
-            kept = {"sop_instance_uid", "received_at", "conflicts", *counted}
+            kept = {"sop_instance_uid", "received_at", "conflicts", "received_count", *renewed}
             names = [column.name for column in _TABLE.columns if column.name not in kept]
-            values = {name: bindparam(f"new_{name}") for name in names} | counted
+            count = _TABLE.c.received_count + bindparam("new_received_count")
+            values = {name: bindparam(f"new_{name}") for name in names} | renewed | {"received_count": count}
             connection.execute(update(_TABLE).where(key).values(values), self._replaced)
         if self._again:
-            values = {"conflicts": _TABLE.c.conflicts + bindparam("more_conflicts")} | counted
+            # What was found on disk has no sender until its receipt comes.
+            sender = case(
+                (_TABLE.c.calling_ae_title == "", bindparam("sender")), else_=_TABLE.c.calling_ae_title
+            )
+            values = renewed | {
+                "conflicts": _TABLE.c.conflicts + bindparam("more_conflicts"),
+                "received_count": _TABLE.c.received_count + 1,
+                "calling_ae_title": sender,
+            }
             connection.execute(update(_TABLE).where(key).values(values), self._again)
 
 
@@ -189,7 +200,7 @@ def _row(receipt: Receipt, now: datetime) -> dict[str, object]:
         "calling_ae_title": receipt.calling_ae_title,
         "received_at": now,
         "last_received_at": now,
-        "received_count": 1,
+        "received_count": 0 if receipt.found else 1,
         "conflicts": 0,
         "announced_at": None,
     }

@@ -33,7 +33,7 @@ class StoredObject(Base):
     #: SHA-256 of the data set as received, to distinguish the same object from another with the same UID.
     sha256: Mapped[str] = mapped_column(String(64), default="")
     calling_ae_title: Mapped[str] = mapped_column(String(16), default="")
-    #: First and last time that it was received or registered, and how often.
+    #: First and last time that it was received or registered, and how often; 0 where it was found on disk.
     received_at: Mapped[datetime]
     last_received_at: Mapped[datetime] = mapped_column(index=True)
     received_count: Mapped[int] = mapped_column(Integer, default=1)

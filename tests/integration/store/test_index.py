@@ -72,6 +72,17 @@ def test_one_transaction_distinguishes_new_from_known(database):
     assert not is_known(database, 3)
 
 
+def test_an_object_found_before_its_receipt_counts_once(database):
+    # Given what a scan, or a sender of other bytes, finds on disk before its own sender's receipt is recorded
+    record(database, [receipt(calling_ae_title="", found=True)], NOW)
+    assert (row_of(database).received_count, row_of(database).calling_ae_title) == (0, "")
+    # When
+    outcomes = record(database, [receipt(fresh=True)], NOW)
+    # Then
+    assert outcomes[0].recorded is Recorded.AGAIN
+    assert (row_of(database).received_count, row_of(database).calling_ae_title) == (1, "TEST")
+
+
 def test_a_receipt_is_to_be_announced_again(database):
     # Given
     record(database, [receipt()], NOW)
