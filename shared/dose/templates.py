@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from shared.dose import concepts
-from shared.dose.figures import dose_area_product, figure
+from shared.dose.figures import figure
 from shared.dose.summary import MAX_FIGURES, Figure, Kind, Summary
 from shared.dose.tree import Item
+from shared.dose.units import (
+    ACTIVITY,
+    CTDI_VOL,
+    DOSE_AREA_PRODUCT,
+    DOSE_LENGTH_PRODUCT,
+    GLANDULAR_DOSE,
+    REFERENCE_POINT_DOSE,
+    TIME,
+)
 
 #: More is no count that anybody wrote.
 _MAX_EVENTS = 100_000
@@ -38,13 +47,15 @@ def _ct(report: Item) -> Summary | None:
 
 def _dlp_total(total: Item) -> list[Figure]:
     phantom = total.first(concepts.CTDI_PHANTOM)
-    return figure("DLP total", total, of=phantom.code.meaning if phantom and phantom.code else "")
+    return figure(
+        "DLP total", total, DOSE_LENGTH_PRODUCT, of=phantom.code.meaning if phantom and phantom.code else ""
+    )
 
 
 def _ct_dose(dose: Item, of: str) -> list[Figure]:
     return [
-        *figure("CTDIvol", dose.first(concepts.MEAN_CTDI_VOL), of=of),
-        *figure("DLP", dose.first(concepts.DLP), of=of),
+        *figure("CTDIvol", dose.first(concepts.MEAN_CTDI_VOL), CTDI_VOL, of=of),
+        *figure("DLP", dose.first(concepts.DLP), DOSE_LENGTH_PRODUCT, of=of),
     ]
 
 
@@ -68,7 +79,9 @@ def _enhanced(report: Item) -> Summary | None:
         of = f"source {number}" if len(sources) > 1 else ""
         totals += _totals(source, of)
         totals += [
-            total for item in source.all(concepts.CT_DLP_TOTAL) for total in figure("DLP total", item, of=of)
+            total
+            for item in source.all(concepts.CT_DLP_TOTAL)
+            for total in figure("DLP total", item, DOSE_LENGTH_PRODUCT, of=of)
         ]
     computed = [
         dose for number, event in enumerate(events, start=1) for dose in _ct_dose(event, f"event {number}")
@@ -105,13 +118,15 @@ def _plane(part: Item) -> str:
 
 def _totals(part: Item, of: str) -> list[Figure]:
     return [
-        *dose_area_product("DAP total", part.first(concepts.DAP_TOTAL), of=of),
-        *figure("dose at reference point total", part.first(concepts.DOSE_RP_TOTAL), of=of),
-        *figure("fluoroscopy time total", part.first(concepts.FLUORO_TIME_TOTAL), of=of),
+        *figure("DAP total", part.first(concepts.DAP_TOTAL), DOSE_AREA_PRODUCT, of=of),
+        *figure(
+            "dose at reference point total", part.first(concepts.DOSE_RP_TOTAL), REFERENCE_POINT_DOSE, of=of
+        ),
+        *figure("fluoroscopy time total", part.first(concepts.FLUORO_TIME_TOTAL), TIME, of=of),
         *(
             total
             for agd in part.all(concepts.ACCUMULATED_AGD)
-            for total in figure("AGD total", agd, of=_side(agd) or of)
+            for total in figure("AGD total", agd, GLANDULAR_DOSE, of=_side(agd) or of)
         ),
     ]
 
@@ -119,9 +134,9 @@ def _totals(part: Item, of: str) -> list[Figure]:
 def _event(event: Item, of: str) -> list[Figure]:
     side = _side(event)
     return [
-        *figure("AGD", event.first(concepts.AGD), of=of + (f", {side}" if side else "")),
-        *dose_area_product("DAP", event.first(concepts.DAP), of=of),
-        *figure("dose at reference point", event.first(concepts.DOSE_RP), of=of),
+        *figure("AGD", event.first(concepts.AGD), GLANDULAR_DOSE, of=of + (f", {side}" if side else "")),
+        *figure("DAP", event.first(concepts.DAP), DOSE_AREA_PRODUCT, of=of),
+        *figure("dose at reference point", event.first(concepts.DOSE_RP), REFERENCE_POINT_DOSE, of=of),
     ]
 
 
@@ -140,7 +155,7 @@ def _radiopharmaceutical(report: Item) -> Summary | None:
         agent = administration.first(*concepts.AGENT)
         of = agent.code.meaning if agent and agent.code else ""
         figures += figure(
-            "administered activity", administration.first(concepts.ADMINISTERED_ACTIVITY), of=of
+            "administered activity", administration.first(concepts.ADMINISTERED_ACTIVITY), ACTIVITY, of=of
         )
     return Summary("radiopharmaceutical", len(administrations), tuple(figures))
 
@@ -150,9 +165,9 @@ def _radiation_summary(report: Item) -> Summary | None:
     if report.concept != concepts.SIEMENS_REPORT:
         return None
     figures = [
-        *dose_area_product("DAP total", report.first(concepts.SIEMENS_DAP)),
-        *figure("air kerma total", report.first(concepts.SIEMENS_AIR_KERMA)),
-        *figure("fluoroscopy time total", report.first(concepts.SIEMENS_FLUORO_TIME)),
+        *figure("DAP total", report.first(concepts.SIEMENS_DAP), DOSE_AREA_PRODUCT),
+        *figure("air kerma total", report.first(concepts.SIEMENS_AIR_KERMA), REFERENCE_POINT_DOSE),
+        *figure("fluoroscopy time total", report.first(concepts.SIEMENS_FLUORO_TIME), TIME),
     ]
     return Summary("projection", _count(report.first(concepts.SIEMENS_EXPOSURES)), tuple(figures))
 

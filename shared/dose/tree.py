@@ -127,7 +127,7 @@ def _measured(ds: Dataset, value_type: str) -> tuple[Decimal | None, str, Proble
     if not values:
         return None, "", "no_value" if value_type == "NUM" else None
     unit = _code(values[0], "MeasurementUnitsCodeSequence")
-    unit_value = unit.value if unit else ""
+    unit_value = (unit.value or unit.meaning) if unit else ""
     if len(values) > 1:
         return None, unit_value, "several_values"
     number, problem = _numeric_value(values[0])

@@ -180,6 +180,41 @@ def test_a_converted_product_keeps_what_the_report_has():
     assert (figure.original_value, figure.original_unit) == (150.0, "uGym2")
 
 
+@pytest.mark.parametrize(
+    ("containers", "measured", "name", "converted"),
+    [
+        ("113829 113819 113701", ("113838", "0.45", "Gy.cm"), "DLP", (450.0, "mGy.cm")),
+        ("113829 113819 113701", ("113830", "0.0125", "Gy"), "CTDIvol", (12.5, "mGy")),
+        ("113811 113701", ("113813", "12345.6", "mGycm"), "DLP total", (12345.6, "mGy.cm")),
+        ("113706 113701", ("111631", "0.012", "dGy"), "AGD", (1.2, "mGy")),
+        ("113702 113701", ("111637", "0.0024", "Gy"), "AGD total", (2.4, "mGy")),
+        ("113706 113701", ("113738", "25", "mGy"), "dose at reference point", (0.025, "Gy")),
+        ("113702 113701", ("113725", "25", "mGy"), "dose at reference point total", (0.025, "Gy")),
+        ("113702 113701", ("113730", "2", "min"), "fluoroscopy time total", (120.0, "s")),
+        ("113502 113500", ("113507", "10", "mCi"), "administered activity", (370.0, "MBq")),
+    ],
+)
+def test_every_kind_of_figure_is_given_in_one_unit(containers, measured, name, converted):
+    # Given
+    ds = number(*measured)
+    for concept in containers.split():
+        ds = container(concept, ds)
+    # When
+    (figure,) = summary_of(ds).figures
+    # Then
+    assert (figure.name, figure.value, figure.unit) == (name, *converted)
+    assert (figure.original_value, figure.original_unit) == (float(measured[1]), measured[2])
+
+
+def test_a_number_too_large_for_its_unit_is_left_as_it_is():
+    # Given
+    ds = container("113701", container("113702", number("113722", "1e308", "Gy.m2")))
+    # When
+    (figure,) = summary_of(ds).figures
+    # Then
+    assert (figure.value, figure.unit, figure.original_unit) == (1e308, "Gy.m2", "")
+
+
 def test_a_product_in_an_unknown_unit_is_left_as_it_is():
     # Given
     ds = container("113701", container("113702", number("113722", "150", "R.cm2")))
