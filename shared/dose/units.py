@@ -50,9 +50,9 @@ _UNITS = {
 }
 #: Times that take none, as they are written alone.
 _TIMES = {
-    **dict.fromkeys(("sec", "secs", "second", "seconds"), 1),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), Fraction(1)),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), Fraction(60)),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), Fraction(3600)),
     "msec": Fraction(1, 1000),
 }
 _DIMENSIONS = 4
@@ -88,7 +88,7 @@ def _value(unit: str) -> tuple[Fraction, tuple[int, ...]] | None:
     if not text or len(text) > _MAX_LENGTH:
         return None
     if text in _TIMES:
-        return Fraction(_TIMES[text]), TIME.dimension
+        return _TIMES[text], TIME.dimension
     value, dimension, position = Fraction(1), [0] * _DIMENSIONS, 0
     while position < len(text):
         factor = _FACTOR.match(text, position)

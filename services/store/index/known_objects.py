@@ -164,7 +164,7 @@ class _Changes:
         return RecordOutcome(Recorded.AGAIN, path)
 
     def write(self, connection: Connection) -> None:
-        renewed = {"last_received_at": self._now, "announced_at": None}
+        renewed: dict[str, object] = {"last_received_at": self._now, "announced_at": None}
         key = _sop == bindparam("new_sop_instance_uid")
         if self._replaced:
             kept = {"sop_instance_uid", "received_at", "conflicts", "received_count", *renewed}
@@ -177,7 +177,8 @@ class _Changes:
             sender = case(
                 (_TABLE.c.calling_ae_title == "", bindparam("sender")), else_=_TABLE.c.calling_ae_title
             )
-            values = renewed | {
+            values = {
+                **renewed,
                 "conflicts": _TABLE.c.conflicts + bindparam("more_conflicts"),
                 "received_count": _TABLE.c.received_count + 1,
                 "calling_ae_title": sender,
