@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.configuration.environment import Given, read_variables, unknown_names
+from shared.configuration.notifications import NotificationSettings
 from shared.configuration.store import StoreSettings
 from shared.configuration.values import (
     Port,
@@ -30,14 +31,19 @@ PREFIX = "DOSEQR_"
 RUNNING_FILE = "running.json"
 
 #: Secrets; nothing shows their values.
-SECRETS = frozenset({"amqp_password", "database_password", "session_key", "admin_password"})
+SECRETS = frozenset(
+    {
+        *("amqp_password", "database_password", "session_key", "admin_password"),
+        *("notification_key", "notification_mail_url"),
+    }
+)
 #: A malformed one is not repeated: it may hold a secret, and nobody can know where in it.
 NOT_REPEATED = SECRETS | {"amqp_url", "database_url", "handover_url", "handover_command"}
 #: Characters of a malformed value that are repeated.
 REPEATED_LENGTH = 80
 
 
-class Settings(StoreSettings):
+class Settings(StoreSettings, NotificationSettings):
     """All settings of one installation; each is an environment variable with the prefix DOSEQR_."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")

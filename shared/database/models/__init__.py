@@ -6,6 +6,13 @@ from shared.database.models.base import Base, JobRow, TaskRow
 from shared.database.models.echo import NodeCheck
 from shared.database.models.handover import HandoverBatch, HandoverMark, HandoverObject
 from shared.database.models.limits import NodeBudget, NodeLease
+from shared.database.models.notification import (
+    NotificationAddress,
+    NotificationCause,
+    NotificationDelivery,
+    NotificationEvent,
+    NotificationMark,
+)
 from shared.database.models.query import (
     NodeProfile,
     Query,
@@ -42,6 +49,11 @@ __all__ = [
     "NodeCheck",
     "NodeLease",
     "NodeProfile",
+    "NotificationAddress",
+    "NotificationCause",
+    "NotificationDelivery",
+    "NotificationEvent",
+    "NotificationMark",
     "Query",
     "QueryFind",
     "QueryObject",

@@ -1,0 +1,1 @@
+"""Notifications: what people are notified of, where, and how it is sent."""

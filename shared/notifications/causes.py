@@ -1,0 +1,170 @@
+"""Causes and their events: each event is one row, whichever and however many processes observe it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from shared.contract.json_types import JsonDocument
+from shared.database.models import (
+    NotificationAddress,
+    NotificationCause,
+    NotificationDelivery,
+    NotificationEvent,
+    User,
+)
+from shared.database.upsert import insert_missing
+from shared.notifications.due import due_at
+from shared.notifications.episode import EpisodeChange, Observation, observe, read_episode, settle
+from shared.notifications.kinds import ROLES_OF, NoticeKind, Phase
+
+#: Hexadecimal digits that stand for what a cause is about.
+_DIGITS = 40
+
+
+def cause_key(kind: NoticeKind, *about: object) -> str:
+    """Return the key of a cause; names of any length may stand in it."""
+    digest = hashlib.sha256("\0".join(map(str, about)).encode()).hexdigest()[:_DIGITS]
+    return f"{kind}:{digest}" if about else str(kind)
+
+
+def lock_cause(session: Session, kind: NoticeKind, key: str) -> NotificationCause:
+    """Return the locked row of a cause; makes it the first time."""
+    insert_missing(
+        session,
+        NotificationCause,
+        [{"key": key, "kind": str(kind), "details": {}, "state": {}, "number": 0, "observed": 0}],
+    )
+    which = select(NotificationCause).where(NotificationCause.key == key).with_for_update()
+    return session.scalars(which.execution_options(populate_existing=True)).one()
+
+
+def record(
+    session: Session,
+    cause: NotificationCause,
+    observation: Observation,
+    details: JsonDocument,
+    quiet: timedelta,
+    site_zone: str,
+) -> None:
+    """Write down how a locked cause is, and the events that follow."""
+    episode, turns = observe(read_episode(cause.state), observation, quiet)
+    cause.state, cause.details = episode.to_json(), details
+    _publish(session, cause, turns, quiet, site_zone)
+
+
+def pass_time(
+    session: Session, cause: NotificationCause, now: datetime, quiet: timedelta, site_zone: str
+) -> None:
+    """Write down that time passed for a locked cause, and the events that follow."""
+    episode, turns = settle(read_episode(cause.state), now, quiet)
+    if turns:
+        cause.state = episode.to_json()
+        _publish(session, cause, turns, quiet, site_zone)
+
+
+def restless_causes(session: Session) -> list[tuple[NoticeKind, str]]:
+    """Return the kinds and keys of what is flapping, or was not well when it was last observed."""
+    flapping = NotificationCause.state["flapping"].as_boolean()
+    bad = NotificationCause.state["bad"].as_boolean()
+    rows = session.execute(
+        select(NotificationCause.kind, NotificationCause.key)
+        .where(flapping.is_(True) | bad.is_(True))
+        .order_by(NotificationCause.key)
+    )
+    return [(NoticeKind(kind), key) for kind, key in rows]
+
+
+def add_event(
+    session: Session,
+    key: str,
+    kind: NoticeKind,
+    phase: Phase,
+    at: datetime,
+    details: JsonDocument,
+    addresses: Iterable[NotificationAddress],
+    site_zone: str,
+) -> bool:
+    """Write an event and its deliveries; False if it is written already."""
+    row = {"key": key, "kind": str(kind), "phase": str(phase), "at": at, "details": details}
+    inserted = insert_missing(session, NotificationEvent, [row])
+    if not inserted:
+        return False
+    event_id = inserted[0][0]
+    deliveries = [
+        {
+            "event_id": event_id,
+            "address_id": address.id,
+            "state": "waiting",
+            "attempts": 0,
+            "detail": "",
+            "due_at": due_at(address.digest_at, address.time_zone or site_zone, at),
+        }
+        for address in addresses
+    ]
+    insert_missing(session, NotificationDelivery, deliveries)
+    return True
+
+
+def addresses_for(session: Session, kind: NoticeKind, owner: str | None = None) -> list[NotificationAddress]:
+    """Return the addresses that are notified of a kind.
+
+    `owner`: the user whose job it is; of those only his or her own, and those of the installation.
+    """
+    rows = session.execute(
+        select(NotificationAddress, User)
+        .outerjoin(User, User.id == NotificationAddress.owner_id)
+        .where(NotificationAddress.paused_at.is_(None))
+        .order_by(NotificationAddress.id)
+    )
+    return [
+        address
+        for address, user in rows
+        if kind in address.kinds
+        and (user is None or (user.disabled_at is None and user.role in ROLES_OF[kind]))
+        and (user is None or owner is None or user.name == owner)
+    ]
+
+
+def has_addresses(session: Session, kind: NoticeKind) -> bool:
+    """Return whether anybody at all may have to be notified of a kind."""
+    return bool(addresses_for(session, kind))
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    """Return how many deliveries are in each state."""
+    counted = select(NotificationDelivery.state, func.count()).group_by(NotificationDelivery.state)
+    return {state: number for state, number in session.execute(counted)}  # noqa: C416 - rows are no pairs
+
+
+def _publish(
+    session: Session,
+    cause: NotificationCause,
+    turns: Sequence[EpisodeChange],
+    quiet: timedelta,
+    site_zone: str,
+) -> None:
+    kind = NoticeKind(cause.kind)
+    for turn in turns:
+        cause.number += 1
+        details = {
+            **cause.details,
+            "lasted_s": turn.lasted_s,
+            "failures": turn.failures,
+            "turns": turn.turns,
+            "quiet_s": int(quiet.total_seconds()),
+        }
+        add_event(
+            session,
+            f"{cause.key}#{cause.number}",
+            kind,
+            turn.phase,
+            turn.at,
+            details,
+            addresses_for(session, kind),
+            site_zone,
+        )
