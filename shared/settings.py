@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, get_origin
+from typing import Annotated, Literal, get_origin
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -89,6 +89,10 @@ class Settings(StoreSettings, NotificationSettings):
         description="One-time password of the user admin at the first start; empty: one is made up and "
         "logged.",
         repr=False,
+    )
+    require_second_factor: Literal["none", "admins", "all"] = Field(
+        "none",
+        description="Users who have to set up a second factor before anything else: none, admins or all.",
     )
     dimse_timeout: float = Field(
         60.0, gt=0, le=3600, description="Seconds without a response after which a peer has timed out."

@@ -36,6 +36,7 @@ from services.web.pages import (
     schedules,
     users,
 )
+from services.web.pages.account import second_factor, second_step
 from services.web.pages.admin import audit_trail as admin_audit
 from services.web.pages.admin import system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
@@ -118,14 +119,20 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
     init_language(app)
     errors.init_error_pages(app)
     formatting.init_filters(app)
+    _register_pages(app)
+    init_api(app, csrf, settings)
+    return app
+
+
+def _register_pages(app: Flask) -> None:
     for page in (admin_audit, charts, doses, exports, ledger, system, tokens):
         app.register_blueprint(page.blueprint)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, schedules, users):
         app.register_blueprint(page.blueprint)
+    for page in (second_factor, second_step):
+        app.register_blueprint(page.blueprint)
     for view in (calendar, comparisons, coverage, reconciliations):
         app.register_blueprint(view.blueprint)
-    init_api(app, csrf, settings)
-    return app
 
 
 def components_of(app: Flask) -> Components:

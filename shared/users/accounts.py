@@ -113,7 +113,8 @@ def check_password(session: Session, name: str, password: str, now: datetime) ->
     A one-time password that has expired is wrong.
     """
     user = session.scalars(select(User).where(User.name == name.strip())).one_or_none()
-    expected = user.password_hash if user is not None else _hash_of_nobody()
+    # A user of an OpenID provider has no password here.
+    expected = user.password_hash if user is not None and user.password_hash else _hash_of_nobody()
     matches = verify_password(expected, password[:PASSWORD_MAX_LENGTH])
     too_long = len(password) > PASSWORD_MAX_LENGTH
     if user is None or not matches or too_long or user.disabled_at is not None:
@@ -122,9 +123,8 @@ def check_password(session: Session, name: str, password: str, now: datetime) ->
     return user if expires_at is None or now < expires_at else None
 
 
-def record_log_in(user: User, password: str, now: datetime) -> None:
-    """Note a log-in; a hash of an earlier version is replaced while the password is at hand."""
-    user.last_login_at = now
+def renew_hash(user: User, password: str) -> None:
+    """Replace a hash of an earlier version while the right password is at hand."""
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(password)
 

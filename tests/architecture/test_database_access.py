@@ -42,6 +42,7 @@ SQL_ELSEWHERE = {
     "shared/schedules/results.py": "reads recurring queries and their runs",
     "shared/service.py": "SELECT 1",
     "shared/users/accounts.py": "the only access to the table of users",
+    "shared/users/second_factor.py": "uses up codes, so that of two requests one finds a code used",
 }
 
 #: These take part in a transaction: they hand a `Session` to the ledger and write no SQL.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.client.session import opened_database, settings_of_command
 from services.cli.output.console import JsonOption, line, print_json, table
 from shared.clock import utc_now
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 app = typer.Typer(help="Users of the page; roles: viewer, importer, admin.")
 
@@ -41,6 +44,7 @@ def add(
     password = _password(from_stdin=password_stdin)
     with opened_database(settings, create=True) as database, database.write() as session:
         user = create_user(session, name, role.value, password, utc_now())
+        _audit(session, "user added", user.name, role=user.role)
         line(f"added user {user.name} ({user.role})")
 
 
@@ -57,7 +61,23 @@ def set_password(name: NameArgument, password_stdin: StdinOption = False) -> Non
         password = _password(from_stdin=password_stdin)
         with database.write() as session:
             give_password(session, find_user(session, name), password, utc_now())
+            _audit(session, "password reset", name.strip())
     line(f"changed the password of {name}")
+
+
+@app.command("reset-second-factor")
+def reset_second_factor(name: NameArgument) -> None:
+    """Let a user who lost phone and recovery codes log in by password alone; their sessions end."""
+    from shared.users.accounts import find_user
+    from shared.users.second_factor import remove
+
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.write() as session:
+        user = find_user(session, name)
+        had = remove(session, user)
+        if had:
+            _audit(session, "second factor reset", user.name)
+        line(f"reset the second factor of {user.name}" if had else f"{user.name} has no second factor")
 
 
 @app.command("list")
@@ -73,6 +93,7 @@ def list_all(as_json: JsonOption = False) -> None:
                 "name": user.name,
                 "role": user.role,
                 "disabled": user.disabled_at is not None,
+                "second_factor": user.second_factor_since is not None,
                 "last_login_at": iso(user.last_login_at),
             }
             for user in list_users(session)
@@ -80,8 +101,16 @@ def list_all(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(users)
         return
-    columns = ("name", "role", "disabled", "last_login_at")
+    columns = ("name", "role", "disabled", "second_factor", "last_login_at")
     table(columns, [[user[column] for column in columns] for user in users])
+
+
+def _audit(session: Session, action: str, about: str, **details: str) -> None:
+    """Write who was changed to the audit trail; who sits at the terminal is not known."""
+    from shared.database.models import AuditEntry
+
+    details = {"about": about, **details}
+    session.add(AuditEntry(at=utc_now(), action=action, user="command line", details=details))
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -13,10 +12,12 @@ from services.web.components import components
 from services.web.forms.fields import LoginForm, PasswordForm
 from services.web.login_limit import PauseRequiredError
 from services.web.pages.errors import too_many_attempts
+from services.web.security.attempts import check_name_and_password
+from services.web.security.completion import begin_second_step, complete_log_in
 from services.web.security.sessions import audit, begin_session, me
 from shared.database.models import User
 from shared.errors import InvalidInputError
-from shared.users.accounts import NAME_MAX_LENGTH, check_password, end_sessions, record_log_in, set_password
+from shared.users.accounts import NAME_MAX_LENGTH, end_sessions, renew_hash, set_password
 
 blueprint = Blueprint("auth", __name__)
 
@@ -41,7 +42,7 @@ def log_in() -> ResponseReturnValue:
     form = LoginForm()
     name, password = form.name.data or "", form.password.data or ""
     try:
-        user = _checked(name, password)
+        user = check_name_and_password(name, password)
     except PauseRequiredError as error:
         audit("log-in refused", name=_shown(name), reason="too many attempts")
         return too_many_attempts(error.pause_s)
@@ -49,47 +50,18 @@ def log_in() -> ResponseReturnValue:
         audit("log-in refused", name=_shown(name), reason="wrong name or password")
         form.complain("", "User name or password is wrong.")
         return render_template("auth/login.html", form=form), HTTPStatus.UNPROCESSABLE_ENTITY
-    _record_log_in(user.id, password)
-    begin_session(user, components().clock())
-    audit("log-in", role=user.role)
-    return redirect(_wanted(request.args.get("next", "")))
-
-
-def _checked(name: str, password: str) -> User | None:
-    """Return the user if name and password are right.
-
-    Raises:
-        PauseRequiredError: the account or the address has failed too often.
-    """
-    # PostgreSQL takes no NUL, and no name of ours holds one.
-    if len(name) > NAME_MAX_LENGTH or not name.isprintable():
-        name = ""
-    with components().login_limit.attempt(name, request.remote_addr or "") as succeeded:
-        with components().database.read() as database:
-            user = check_password(database, name, password, components().clock())
-        if user is not None:
-            succeeded()
-    return user
+    with components().database.write() as database:
+        renew_hash(database.merge(user), password)
+    if user.second_factor_since is not None:
+        begin_second_step(user, components().clock())
+        return redirect(url_for("second_step.form", next=request.args.get("next")))
+    return complete_log_in(user.id)
 
 
 def _shown(name: str) -> str:
     """Return a name that was tried as the log may hold it."""
     text = name[:NAME_MAX_LENGTH]
     return text if text.isprintable() else ascii(text)
-
-
-def _record_log_in(user_id: int, password: str) -> None:
-    with components().database.write() as database:
-        user = database.get(User, user_id)
-        if user is not None:
-            record_log_in(user, password, components().clock())
-
-
-def _wanted(address: str) -> str:
-    """Return the address to go on to: one of ours, or the start page."""
-    split = urlsplit(address)
-    ours = address.startswith("/") and not address.startswith(("//", "/\\")) and not split.netloc
-    return address if ours and address.isprintable() else url_for("auth.home")
 
 
 @blueprint.post("/logout")
@@ -130,7 +102,7 @@ def change_password() -> ResponseReturnValue:
 
 def _change(form: PasswordForm, name: str) -> None:
     current, new = form.current.data or "", form.password.data or ""
-    user = _checked(name, current)
+    user = check_name_and_password(name, current)
     if user is None:
         form.complain("current", "This is not the present password.")
     if new != (form.again.data or ""):

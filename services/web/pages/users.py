@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from services.web.components import components
@@ -14,6 +15,7 @@ from services.web.forms.fields import ROLE_NAMES, UserForm
 from services.web.security.sessions import ADMINS, audit, me, requires
 from shared.database.models import User
 from shared.errors import InvalidInputError
+from shared.users import second_factor
 from shared.users.accounts import create_user, list_users, set_disabled, set_password, set_role, valid_role
 from shared.users.passwords import one_time_password
 
@@ -64,6 +66,19 @@ def reset(user_id: int) -> ResponseReturnValue:
     return _page(UserForm(formdata=None), (user.name, password))
 
 
+@blueprint.post("/<int:user_id>/second-factor/remove")
+@requires(*ADMINS)
+def remove_second_factor(user_id: int) -> ResponseReturnValue:
+    """Reset the second factor of a user who lost it; their sessions end."""
+    user = _change(user_id, second_factor.remove)
+    audit("second factor reset", about=user.name)
+    flash(
+        gettext("%(name)s logs in by password alone, until they set up a second factor.", name=user.name),
+        "success",
+    )
+    return redirect(url_for("users.listing"))
+
+
 @blueprint.post("/<int:user_id>/role")
 @requires(*ADMINS)
 def role(user_id: int) -> ResponseReturnValue:
@@ -98,7 +113,7 @@ def enable(user_id: int) -> ResponseReturnValue:
     return redirect(url_for("users.listing"))
 
 
-def _change(user_id: int, change: Callable[[Session, User], None]) -> User:
+def _change(user_id: int, change: Callable[[Session, User], object]) -> User:
     """Change another user; nobody changes themselves here, so that an administrator stays."""
     if user_id == me().id:
         abort(HTTPStatus.FORBIDDEN)

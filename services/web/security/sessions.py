@@ -22,6 +22,7 @@ from services.web.security.background import in_background
 from services.web.security.kept_form import clear_session, keep_form
 from shared.database.models import User
 from shared.errors import DatabaseAwayError
+from shared.users.accounts import ROLES
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,9 +31,22 @@ R = TypeVar("R")
 IMPORTERS, ADMINS = ("importer", "admin"), ("admin",)
 
 #: Pages for which nobody has to be logged in.
-_PUBLIC = {"auth.login", "auth.log_in", "health.live", "health.ready", "static", "bootstrap.static"}
+_PUBLIC = {
+    "auth.login",
+    "auth.log_in",
+    "bootstrap.static",
+    "health.live",
+    "health.ready",
+    "second_step.check",
+    "second_step.form",
+    "static",
+}
 #: Pages for somebody who has to change the password first.
 _BEFORE_CHANGE = {"auth.password", "auth.change_password", "auth.logout"}
+#: Pages for somebody who has to set up a second factor first.
+_BEFORE_SECOND_FACTOR = _BEFORE_CHANGE | {"second_factor.show", "second_factor.set_up"}
+#: Roles for which DOSEQR_REQUIRE_SECOND_FACTOR demands a second factor.
+_SECOND_FACTOR_OF = {"none": (), "admins": ADMINS, "all": ROLES}
 #: A session ends without a request of its user for IDLE (polls of an open page do not count), and ABSOLUTE
 #: after the log-in in any case (OWASP ASVS 4.0.3, 3.3.2).
 IDLE, ABSOLUTE = timedelta(hours=8), timedelta(hours=12)
@@ -48,6 +62,10 @@ class LoggedIn:
     role: str
     must_change_password: bool
     proof: str
+    #: Whether the account has a password here; otherwise an OpenID provider knows its user.
+    is_local: bool
+    has_second_factor: bool
+    must_set_up_second_factor: bool
 
     is_authenticated = True
     is_active = True
@@ -56,6 +74,11 @@ class LoggedIn:
     def get_id(self) -> str:
         """Return what the session holds: the id, and a proof that it has not been ended."""
         return f"{self.id}.{self.proof}"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing has to be changed or set up before anything else."""
+        return not (self.must_change_password or self.must_set_up_second_factor)
 
     @property
     def imports(self) -> bool:
@@ -71,7 +94,18 @@ class LoggedIn:
 def logged_in(user: User) -> LoggedIn:
     """Return a user of the database as one who is logged in."""
     proof = hashlib.sha256(user.session_token.encode()).hexdigest()
-    return LoggedIn(user.id, user.name, user.role, user.must_change_password, proof)
+    is_local, has_second_factor = user.oidc_subject is None, user.second_factor_since is not None
+    demanded = user.role in _SECOND_FACTOR_OF[components().settings.require_second_factor]
+    return LoggedIn(
+        user.id,
+        user.name,
+        user.role,
+        user.must_change_password,
+        proof,
+        is_local,
+        has_second_factor,
+        must_set_up_second_factor=demanded and is_local and not has_second_factor,
+    )
 
 
 def begin_session(user: User, now: datetime) -> None:
@@ -159,10 +193,16 @@ def _guard() -> ResponseReturnValue | None:
         wanted = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("auth.login", next=wanted if wanted != "/" else None))
     if me().must_change_password and request.endpoint not in _BEFORE_CHANGE:
-        if in_background():
-            abort(HTTPStatus.FORBIDDEN)
-        return redirect(url_for("auth.password"))
+        return _first("auth.password")
+    if me().must_set_up_second_factor and request.endpoint not in _BEFORE_SECOND_FACTOR:
+        return _first("second_factor.show")
     return None
+
+
+def _first(endpoint: str) -> ResponseReturnValue:
+    if in_background():
+        abort(HTTPStatus.FORBIDDEN)
+    return redirect(url_for(endpoint))
 
 
 def _name() -> str:

@@ -31,7 +31,15 @@ from shared.database.models.retrieve import (
 )
 from shared.database.models.schedule import Schedule, ScheduleRun
 from shared.database.models.store import CommitmentReport, ReportSummary, StoredObject
-from shared.database.models.web import ApiRequest, ApiToken, AuditEntry, Comparison, Node, User
+from shared.database.models.web import (
+    ApiRequest,
+    ApiToken,
+    AuditEntry,
+    Comparison,
+    Node,
+    RecoveryCode,
+    User,
+)
 
 __all__ = [
     "ApiRequest",
@@ -60,6 +68,7 @@ __all__ = [
     "QuerySeries",
     "QueryStudy",
     "QueryTask",
+    "RecoveryCode",
     "ReportSummary",
     "Retrieve",
     "RetrieveCommitment",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, CheckConstraint, ForeignKey, Index, Integer, String
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.contract.json_types import JsonDocument
@@ -49,7 +49,10 @@ class User(Base):
     """Somebody who may log in; roles: viewer, importer, admin."""
 
     __tablename__ = "users"
-    __table_args__ = (CheckConstraint("role IN ('viewer', 'importer', 'admin')", name="role"),)
+    __table_args__ = (
+        CheckConstraint("role IN ('viewer', 'importer', 'admin')", name="role"),
+        Index("ix_users_oidc", "oidc_issuer", "oidc_subject", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
@@ -63,6 +66,26 @@ class User(Base):
     created_at: Mapped[datetime]
     last_login_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
+    #: Secret of the codes (RFC 6238), encrypted; the step of the last one that was accepted; since when the
+    #: log-in requires them.
+    totp_secret: Mapped[str] = mapped_column(default="", server_default="")
+    totp_last_step: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    second_factor_since: Mapped[datetime | None]
+    #: Whom an OpenID provider knows (OpenID Connect Core, 2); none for a local account.
+    oidc_issuer: Mapped[str | None] = mapped_column(String(255))
+    oidc_subject: Mapped[str | None] = mapped_column(String(255))
+
+
+class RecoveryCode(Base):
+    """A code that stands in for the second factor once; only its hash is stored."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    #: SHA-256 of the code without its dashes, in hexadecimal digits.
+    code_hash: Mapped[str] = mapped_column(String(64))
+    used_at: Mapped[datetime | None]
 
 
 class ApiToken(Base):

@@ -1,0 +1,1 @@
+"""Pages of one's own account: the second factor, and log-in at an OpenID provider."""
