@@ -172,6 +172,11 @@ class Settings(StoreSettings, NotificationSettings):
         return moment.astimezone(parse_zone(self.time_zone)).date()
 
     @property
+    def node_tls_dir(self) -> Path:
+        """Where the certificates and keys for TLS to nodes lie."""
+        return Path(self.tls_dir).absolute() if self.tls_dir else self.data_dir / "tls"
+
+    @property
     def objects_dir(self) -> Path:
         """Where received objects lie."""
         return self.data_dir / "objects"

@@ -55,6 +55,9 @@ class ConnectionSettings(BaseSettings):
         description="The folder of received objects, the SQLite database and logs; the default lies in the "
         "checkout, or is ~/.local/share/doseqr without one.",
     )
+    tls_dir: str = Field(
+        "", description="Folder of the certificates and keys for TLS to nodes; empty: tls in the data folder."
+    )
     database_url: Annotated[str, AfterValidator(valid_database_url)] = Field(
         "",
         description="SQLite or PostgreSQL (postgresql+psycopg://…); empty: SQLite in the data folder.",

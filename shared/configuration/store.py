@@ -13,6 +13,7 @@ from shared.configuration.values import (
     valid_calling_ae_title,
     valid_command,
     valid_importer_url,
+    valid_network,
 )
 
 
@@ -37,6 +38,12 @@ class StoreSettings(ConnectionSettings):
         (),
         max_length=1000,
         description="AE titles that may send to the store, as a JSON list; empty: all.",
+    )
+    store_networks: tuple[Annotated[str, AfterValidator(valid_network)], ...] = Field(
+        (),
+        max_length=1000,
+        description="IP addresses and networks that may connect to the store, as a JSON list; empty: all. "
+        "This machine always may.",
     )
     store_associations: int = Field(
         200,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from typing import Annotated, get_args, get_origin
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
@@ -42,6 +43,18 @@ def valid_calling_ae_title(value: str) -> str:
         return str(AeTitle.parse("DOSEQR_STORE_CALLING_AE_TITLES", value))
     except InvalidInputError as error:
         raise ValueError(error.problem) from error
+
+
+def valid_network(value: str) -> str:
+    """Return a network of a list of them, as 10.1.0.0/16 or 10.1.2.3.
+
+    Raises:
+        ValueError: it is none, or has host bits set.
+    """
+    try:
+        return str(ip_network(value.strip()))
+    except ValueError as error:
+        raise ValueError(f"must be an IP address or a network, as 10.1.0.0/16: {error}") from None
 
 
 #: What urlsplit finds wrong with a URL may repeat a part of its password, so this stands in for it.

@@ -219,6 +219,10 @@ class NodeResult(TypedDict):
     time_zone: str
     retrieve_by: str
     verify_by: str
+    tls: str
+    tls_ca: str
+    tls_certificate: str
+    tls_key: str
     paused: bool
     paused_by: str
     paused_at: str | None

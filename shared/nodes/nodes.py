@@ -58,6 +58,14 @@ RETRIEVE_BY = "retrieve_by"
 VERIFY_BY = "verify_by"
 
 
+#: TLS towards it, and the files for it. Who edits a node without speaking of them changes none.
+TLS = ("tls", "tls_ca", "tls_certificate", "tls_key")
+
+#: A file of DOSEQR_TLS_DIR; no path, so that no other file is read.
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+FILE_NAME_MAX_LENGTH = 100
+
+
 class UnknownNodeError(InvalidInputError, NotFoundError):
     """No node has this id or name; the text lists the names there are."""
 
@@ -76,6 +84,15 @@ def _host(value: str) -> str:
     return value
 
 
+def _file_name(value: str) -> str:
+    if value and (len(value) > FILE_NAME_MAX_LENGTH or not _FILE_NAME.fullmatch(value)):
+        raise ValueError(
+            f"must be the name of a file in DOSEQR_TLS_DIR, without a folder: up to {FILE_NAME_MAX_LENGTH}"
+            " letters, digits, dots, dashes and underscores"
+        )
+    return value
+
+
 def _hours(value: str) -> str:
     return format_hours(parse_hours(value))
 
@@ -83,6 +100,9 @@ def _hours(value: str) -> str:
 def _time_zone(value: str) -> str:
     parse_zone(value)
     return value
+
+
+_FileName = Annotated[str, BeforeValidator(trimmed), AfterValidator(_file_name)]
 
 
 class NodeInput(BaseModel):
@@ -114,6 +134,15 @@ class NodeInput(BaseModel):
     retrieve_by: Literal["move", "get"] = "move"
     verify_by: Literal["auto", "commitment"] = "auto"
 
+    #: off, on: its certificate has to name the host; any-name: whatever name it gives.
+    tls: Literal["off", "on", "any-name"] = "off"
+    #: Its certificate or the authorities of it, in PEM; empty: what the operating system trusts.
+    tls_ca: _FileName = ""
+    #: What is shown to it; empty: nothing.
+    tls_certificate: _FileName = ""
+    #: Empty: the key stands in the file of the certificate.
+    tls_key: _FileName = ""
+
     @model_validator(mode="after")
     def _only_remote_nodes_are_queried(self) -> NodeInput:
         for name in ("calling_ae_title", *LIMITS, RETRIEVE_BY):
@@ -125,6 +154,12 @@ class NodeInput(BaseModel):
     def _only_store_nodes_are_verified(self) -> NodeInput:
         if self.kind == "remote" and self.verify_by != "auto":
             raise ValueError(f"{VERIFY_BY} is for store nodes only")
+        return self
+
+    @model_validator(mode="after")
+    def _a_key_belongs_to_a_certificate(self) -> NodeInput:
+        if self.tls_key and not self.tls_certificate:
+            raise ValueError("tls_key is the key of tls_certificate, which is empty")
         return self
 
 
@@ -271,6 +306,10 @@ def node_json(node: Node) -> NodeResult:
         "time_zone": node.time_zone,
         "retrieve_by": node.retrieve_by,
         "verify_by": node.verify_by,
+        "tls": node.tls,
+        "tls_ca": node.tls_ca,
+        "tls_certificate": node.tls_certificate,
+        "tls_key": node.tls_key,
         "paused": pause is not None,
         "paused_by": pause.by if pause is not None else "",
         "paused_at": pause.since if pause is not None else None,
@@ -307,7 +346,7 @@ def _is_the_same(node: Node, given: NodeInput) -> bool:
 
 
 def _columns(given: NodeInput) -> dict[str, object]:
-    given_names = [name for name in (*LIMITS, RETRIEVE_BY, VERIFY_BY) if name in given.model_fields_set]
+    given_names = [name for name in (*LIMITS, RETRIEVE_BY, VERIFY_BY, *TLS) if name in given.model_fields_set]
     return {
         "kind": given.kind,
         "name": given.name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from shared.database.models import Node
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.tls import PeerTls
@@ -16,8 +18,21 @@ def peer_of(node: Node, settings: Settings) -> Peer:
     """
     calling_ae_title = node.calling_ae_title or settings.store_ae_title
     node_id = node.id if node.kind == "remote" else None
-    tls = own_store_tls(settings) if is_own_store(node, settings) else None
+    tls = own_store_tls(settings) if is_own_store(node, settings) else node_tls(node, settings.node_tls_dir)
     return Peer(node.host, node.port, node.ae_title, calling_ae_title, node_id, tls=tls)
+
+
+def node_tls(node: Node, folder: Path) -> PeerTls | None:
+    """Return how TLS is spoken with a node, by files of this folder; None where it is off."""
+    if node.tls not in ("on", "any-name"):
+        return None
+
+    def path(name: str) -> str:
+        return str(folder / name) if name else ""
+
+    return PeerTls(
+        path(node.tls_ca), path(node.tls_certificate), path(node.tls_key), check_name=node.tls == "on"
+    )
 
 
 def own_store_of(settings: Settings) -> Peer:

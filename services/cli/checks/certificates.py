@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.cli.checks.check_result import CheckResult, failed, ok, warning
+from shared.dicom.tls import PeerTls
 from shared.settings import Settings
 
 CHECK = "certificate"
@@ -37,6 +38,16 @@ def check_certificates(settings: Settings, now: datetime) -> list[CheckResult]:
     found += [_dates(name, file, now) for name, file in authorities if file]
     if settings.amqp_tls_ca and not settings.amqp_url.startswith("amqps://"):
         found.append(warning(CHECK, "DOSEQR_AMQP_TLS_CA", "is not used: DOSEQR_AMQP_URL is not amqps://"))
+    return found
+
+
+def check_node_certificates(node: str, tls: PeerTls, now: datetime) -> list[CheckResult]:
+    """Return how the certificates stand that are used towards a node."""
+    found: list[CheckResult] = []
+    if tls.certificate:
+        found.append(_dates(f"{node}: its certificate", tls.certificate, now))
+    if tls.own_certificate:
+        found.append(_pair(f"{node}: ours", tls.own_certificate, tls.own_key, now))
     return found
 
 

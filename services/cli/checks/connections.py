@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+from services.cli.checks.certificates import check_node_certificates
 from services.cli.checks.check_result import CheckResult, failed, ok, warning
 from shared.broker.definitions import ROLES, Role, user_of
 from shared.broker.rabbitmq.connection import parse_address
@@ -52,7 +53,13 @@ def check_database_and_nodes(settings: Settings, *, with_nodes: bool) -> list[Ch
         advice = "check DOSEQR_DATABASE_URL, _USER, _PASSWORD and the server"
         return [failed(DATABASE, "connection", f"{error}; {advice}")]
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        return results + list(threads.map(lambda node: _echo(node, settings), nodes))
+        results += threads.map(lambda node: _echo(node, settings), nodes)
+    now = utc_now()
+    for node in nodes:
+        tls = peer_of(node, settings).tls
+        if tls is not None:
+            results += check_node_certificates(node.name, tls, now)
+    return results
 
 
 def _schema(current: str) -> CheckResult:

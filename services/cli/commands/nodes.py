@@ -77,6 +77,42 @@ VerifyOption = Annotated[
 ]
 
 
+TlsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tls",
+        metavar="W",
+        help="off, the default; on: TLS 1.2 or newer, and its certificate names the host; any-name: whatever "
+        "name the certificate gives.",
+    ),
+]
+TlsCaOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tls-ca",
+        metavar="FILE",
+        help="File in DOSEQR_TLS_DIR with its certificate or the authorities of it, in PEM; empty, the "
+        "default: what the operating system trusts.",
+    ),
+]
+TlsCertificateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tls-certificate",
+        metavar="FILE",
+        help="File in DOSEQR_TLS_DIR with the certificate that is shown to it; empty, the default: none.",
+    ),
+]
+TlsKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tls-key",
+        metavar="FILE",
+        help="File in DOSEQR_TLS_DIR with the key of that certificate; empty: it stands in the same file.",
+    ),
+]
+
+
 class NodeKindOption(StrEnum):
     """The kinds of nodes."""
 
@@ -96,10 +132,14 @@ def add_remote(
     hours: HoursOption = None,
     time_zone: ZoneOption = None,
     retrieve_with: RetrieveOption = None,
+    tls: TlsOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_certificate: TlsCertificateOption = None,
+    tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a PACS or modality that responds to C-FIND, and C-MOVE or C-GET."""
-    from shared.nodes.nodes import RETRIEVE_BY
+    from shared.nodes.nodes import RETRIEVE_BY, TLS
 
     given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
     given |= {"calling_ae_title": calling_ae_title}
@@ -109,6 +149,7 @@ def add_remote(
         "hours": hours,
         "time_zone": time_zone,
         RETRIEVE_BY: retrieve_with,
+        **dict(zip(TLS, (tls, tls_ca, tls_certificate, tls_key), strict=True)),
     }
     _add(given | _given(options), as_json=as_json)
 
@@ -120,13 +161,21 @@ def add_store(
     port: PortOption,
     ae_title: TitleOption,
     verify_with: VerifyOption = None,
+    tls: TlsOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_certificate: TlsCertificateOption = None,
+    tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a node that takes C-STORE; the PACS has to know its AE title as a destination."""
-    from shared.nodes.nodes import VERIFY_BY
+    from shared.nodes.nodes import TLS, VERIFY_BY
 
     given = {"kind": "store", "name": name, "host": host, "port": port, "ae_title": ae_title}
-    _add(given | _given({VERIFY_BY: verify_with}), as_json=as_json)
+    options = {
+        VERIFY_BY: verify_with,
+        **dict(zip(TLS, (tls, tls_ca, tls_certificate, tls_key), strict=True)),
+    }
+    _add(given | _given(options), as_json=as_json)
 
 
 def _given(options: dict[str, str | None]) -> dict[str, str]:
@@ -158,7 +207,7 @@ def list_all(
         print_json(nodes)
         return
     columns = ["id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS]
-    columns += [RETRIEVE_BY, VERIFY_BY]
+    columns += [RETRIEVE_BY, VERIFY_BY, "tls"]
     rows = [dict(node) for node in nodes]
     table(columns, [[row[column] for column in columns] for row in rows])
 
@@ -179,10 +228,14 @@ def edit(
     time_zone: ZoneOption = None,
     retrieve_with: RetrieveOption = None,
     verify_with: VerifyOption = None,
+    tls: TlsOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_certificate: TlsCertificateOption = None,
+    tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change a node; what is not given stays. No service has to be restarted."""
-    from shared.nodes.nodes import RETRIEVE_BY, VERIFY_BY, change_node, find_node, node_json
+    from shared.nodes.nodes import RETRIEVE_BY, TLS, VERIFY_BY, change_node, find_node, node_json
 
     options = {
         "name": name,
@@ -196,6 +249,7 @@ def edit(
         "time_zone": time_zone,
         RETRIEVE_BY: retrieve_with,
         VERIFY_BY: verify_with,
+        **dict(zip(TLS, (tls, tls_ca, tls_certificate, tls_key), strict=True)),
     }
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:

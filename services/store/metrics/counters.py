@@ -22,6 +22,7 @@ NAMES: Mapping[str, str] = {
     "conflicts": "Objects kept aside: other bytes under a known UID",
     "announced": "Objects announced",
     "associations_begun": "Associations accepted",
+    "rejected_address": "Connections closed: the address is in none of DOSEQR_STORE_NETWORKS",
     "rejected_calling_ae_title": "Associations rejected: calling AE title not recognized",
     "rejected_limit": "Associations rejected: local limit exceeded",
     "gave_way": "Idle associations ended for the sake of a new one",

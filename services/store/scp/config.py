@@ -30,7 +30,8 @@ class Terms:
     idle_s: float
     #: Within a request, where nothing comes; what comes gives more (`pace.py`).
     stall_s: float
-    tls: ssl.SSLContext | None = None
+    #: Gives TLS as it is to be spoken now; None: none is.
+    tls: Callable[[], ssl.SSLContext] | None = None
     #: Takes reports on storage commitments; without it none are.
     take_report: Callable[[CommitmentEvent], StoreResponse] | None = None
     #: Logs what is wrong with connections.

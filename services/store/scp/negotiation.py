@@ -44,7 +44,7 @@ def read_request(connection: Connection, terms: Terms, within_s: float) -> Assoc
     """
     deadline = time.monotonic() + within_s
     if terms.tls is not None:
-        connection.secure(terms.tls, within_s)
+        connection.secure(terms.tls(), within_s)
     kind, body = connection.pdu_until(deadline)
     if kind != A_ASSOCIATE_RQ:
         raise UnexpectedPduError("something other than a request for an association")

@@ -1,14 +1,10 @@
-"""The receiving part of a store: association, folder, index, announcement; one for each process.
-
-Who may send, and how: calling AE titles, and TLS (PS3.15 annex B.12).
-"""
+"""The receiving part of a store: association, folder, index, announcement; one for each process."""
 
 from __future__ import annotations
 
 import json
 import os
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -20,6 +16,7 @@ from services.store.index.group_commit import GroupCommit
 from services.store.metrics.counters import StoreCounters
 from services.store.objects.disk_space import DiskSpace
 from services.store.objects.durable_folder import ObjectFolder
+from services.store.scp.admission import admitted_addresses, admitted_titles, server_tls
 from services.store.scp.commitment_reports import ReportKeeper
 from services.store.scp.server import StoreScp
 from services.store.store_object import CStoreHandler
@@ -27,7 +24,6 @@ from shared.broker.factory import open_broker
 from shared.broker.port import Broker
 from shared.database.clock import DatabaseClock
 from shared.database.session import Database, open_database
-from shared.errors import PermanentError
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
@@ -39,38 +35,6 @@ log = structlog.get_logger(__name__)
 NAME = "store"
 #: Seconds by which a response precedes the sender's time-out, taken to be like our own.
 RESPONSE_MARGIN_S = 10.0
-
-
-class SecurityError(PermanentError):
-    """The TLS files cannot be used."""
-
-
-def admission(settings: Settings) -> Callable[[str], bool]:
-    """Return a function that decides whether a calling AE title may associate."""
-    allowed = frozenset(settings.store_calling_ae_titles)
-    return lambda calling_ae_title: not allowed or calling_ae_title.strip() in allowed
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return the TLS context of the settings; None where TLS is off.
-
-    Raises:
-        SecurityError: a file cannot be read, or does not hold what it should.
-    """
-    if not settings.store_tls_cert:
-        if settings.store_tls_key or settings.store_tls_client_ca:
-            raise SecurityError("DOSEQR_STORE_TLS_CERT: is missing while other settings of TLS are there")
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.store_tls_cert, settings.store_tls_key or None)
-        if settings.store_tls_client_ca:
-            context.load_verify_locations(settings.store_tls_client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:
-        raise SecurityError(f"DOSEQR_STORE_TLS_…: cannot be used: {error.strerror or error}") from error
-    return context
 
 
 class Receiver:
@@ -93,7 +57,7 @@ class Receiver:
         """
         self._grace_s = settings.grace
         self.clock = DatabaseClock(database)
-        tls = tls_context(settings)
+        tls = server_tls(settings)
         self.folder = ObjectFolder(settings.objects_dir, disk_space(settings))
         self.folder.open()
         self._announcer = Announcer(
@@ -118,13 +82,14 @@ class Receiver:
             ae_title=settings.store_ae_title,
             stall_timeout_s=settings.dimse_timeout,
             idle_timeout_s=settings.store_idle_timeout,
-            admit=admission(settings),
+            admit=admitted_titles(settings),
+            admit_address=admitted_addresses(settings),
             open_temp_file=handler.open_temp_file,
             count=counters.add,
             note_associations=counters.associations,
             max_associations=settings.store_associations,
             max_object_bytes=settings.store_object_bytes,
-            tls=tls,
+            tls=tls.context if tls is not None else None,
             take_report=ReportKeeper(database, counters.add).take,
         )
 

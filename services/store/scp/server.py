@@ -44,8 +44,10 @@ _DRAIN_POLL_S = 0.01
 _EXHAUSTED_PAUSE_S = 0.1
 
 Take = Callable[[CStoreRequest], StoreResponse]
-#: Decides whether a calling AE title may associate.
+#: Decides whether a calling AE title may associate, or an IP address connect.
 Admit = Callable[[str], bool]
+#: Takes the number of associations here, and returns their number in all processes.
+NoteAssociations = Callable[[int], int]
 
 
 class CannotListenError(PermanentError):
@@ -79,17 +81,14 @@ class StoreScp:
         admit: Admit = lambda _calling_ae_title: True,
         open_temp_file: Callable[[CStoreCommand], TempFile] | None = None,
         count: Callable[[str], None] = lambda _name: None,
-        note_associations: Callable[[int], int] = lambda number: number,
+        note_associations: NoteAssociations = lambda number: number,
         max_associations: int = MAX_ASSOCIATIONS,
         max_object_bytes: int = MAX_OBJECT_BYTES,
-        tls: ssl.SSLContext | None = None,
+        admit_address: Admit = lambda _address: True,
+        tls: Callable[[], ssl.SSLContext] | None = None,
         take_report: Callable[[CommitmentEvent], StoreResponse] | None = None,
     ) -> None:
-        """Serve what comes to `listener`, which others may share.
-
-        `note_associations` takes the number of associations here, and returns their number in all
-        processes.
-        """
+        """Serve what comes to `listener`, which others may share."""
         self._terms = Terms(
             take=take,
             open_temp_file=open_temp_file,
@@ -102,6 +101,7 @@ class StoreScp:
             tls=tls,
             take_report=take_report,
         )
+        self._admit_address = admit_address
         self._listener = listener
         self._ae_title = ae_title
         self._note_associations = note_associations
@@ -165,6 +165,11 @@ class StoreScp:
             self._begin(connection, address[0])
 
     def _begin(self, connection: socket.socket, address: str) -> None:
+        if not self._admit_address(address):
+            self._terms.count("rejected_address")
+            self._terms.bad_connections.warning("connection closed: address not admitted", address=address)
+            connection.close()
+            return
         association = StoreAssociation(Connection(connection), address, self._terms)
         serve = self._serve if self._has_room(address) else self._reject
         if serve == self._serve:

@@ -17,7 +17,15 @@ from shared.node_access.limits import (
     REQUESTS_PER_MINUTE_MOST,
     TIME_ZONE_MAX_LENGTH,
 )
-from shared.nodes.nodes import LIMITS, RETRIEVE_BY, VERIFY_BY, NodeInput, parse_node
+from shared.nodes.nodes import (
+    FILE_NAME_MAX_LENGTH,
+    LIMITS,
+    RETRIEVE_BY,
+    TLS,
+    VERIFY_BY,
+    NodeInput,
+    parse_node,
+)
 from shared.users.accounts import ROLES
 from shared.users.api_tokens import DAYS_DEFAULT, DAYS_MAX
 from shared.users.passwords import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
@@ -51,6 +59,10 @@ _HARMLESS = {
     "time_zone": "",
     RETRIEVE_BY: "move",
     VERIFY_BY: "auto",
+    "tls": "off",
+    "tls_ca": "",
+    "tls_certificate": "",
+    "tls_key": "",
 }
 
 
@@ -147,6 +159,33 @@ class NodeForm(Form):
         description="For storage commitment it has to know DoseQR's store by AE title, host and port. "
         "DoseQR's own store always gives receipts.",
     )
+    tls = RadioField(
+        "TLS",
+        choices={
+            "off": "Off",
+            "on": "On; its certificate names the host above",
+            "any-name": "On, whatever name its certificate gives",
+        },
+        default="off",
+        validate_choice=False,
+        description="TLS 1.2 or newer. The files below are in the folder of DOSEQR_TLS_DIR on the server; "
+        "what is renewed there holds from the next association on.",
+    )
+    tls_ca = StringField(
+        "Its certificate, or the authorities of it",
+        description="A file in PEM, by its name; empty: the authorities that the server trusts.",
+        render_kw={"maxlength": FILE_NAME_MAX_LENGTH, "autocapitalize": "off", "autocomplete": "off"},
+    )
+    tls_certificate = StringField(
+        "Certificate that we show",
+        description="Empty: none is shown.",
+        render_kw={"maxlength": FILE_NAME_MAX_LENGTH, "autocapitalize": "off", "autocomplete": "off"},
+    )
+    tls_key = StringField(
+        "Key of that certificate",
+        description="Empty: it stands in the same file.",
+        render_kw={"maxlength": FILE_NAME_MAX_LENGTH, "autocapitalize": "off", "autocomplete": "off"},
+    )
     time_zone = StringField(
         "Time zone of the hours",
         description="For example Europe/Berlin; empty: that of the server.",
@@ -177,7 +216,8 @@ class NodeForm(Form):
         raw = {
             key: "" if value is None and key != "calling_ae_title" else value for key, value in raw.items()
         }
-        return raw | self._optional_values((*LIMITS, RETRIEVE_BY) if kind == "remote" else (VERIFY_BY,))
+        own = (*LIMITS, RETRIEVE_BY) if kind == "remote" else (VERIFY_BY,)
+        return raw | self._optional_values((*own, *TLS))
 
     def _optional_values(self, names: Iterable[str]) -> dict[str, str]:
         """Return the optional values; a field that was not submitted leaves its value unchanged."""

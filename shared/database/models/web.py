@@ -40,6 +40,12 @@ class Node(Pausable, Base):
     retrieve_by: Mapped[str] = mapped_column(String(8), default="move", server_default="move")
     #: How a store node proves what it got: what can be had (auto), or storage commitment (commitment).
     verify_by: Mapped[str] = mapped_column(String(16), default="auto", server_default="auto")
+    #: TLS: off, on, or on whatever name its certificate gives (any-name); then files of DOSEQR_TLS_DIR:
+    #: what it has to show, and the certificate and key that are shown to it.
+    tls: Mapped[str] = mapped_column(String(16), default="off", server_default="off")
+    tls_ca: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    tls_certificate: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    tls_key: Mapped[str] = mapped_column(String(100), default="", server_default="")
     created_at: Mapped[datetime]
     #: Removed nodes stay for the jobs that name them; their name is freed.
     removed_at: Mapped[datetime | None]

@@ -91,13 +91,25 @@ def not_secured(peer: Peer, error: Exception, timeouts: Timeouts) -> PeerError:
     if isinstance(error, TimeoutError):
         detail = f"no TLS with {where} in {timeouts.connect_s:g} s"
         return PeerError(Outcome.TIMED_OUT, detail, associating=True)
-    return PeerError(Outcome.ABORTED, f"no TLS with {where} ({error})", associating=True)
+    return PeerError(Outcome.ABORTED, f"no TLS with {where}: {_tls_advice(error)}", associating=True)
+
+
+def _tls_advice(error: Exception) -> str:
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate is not accepted ({cause.verify_message}); check the node's TLS certificate or"
+            " authorities, and the name by which it is called"
+        )
+    reason = getattr(cause, "reason", None) or error
+    return f"the handshake failed ({reason}); it may want our certificate, or speak no TLS on this port"
 
 
 def no_tls_files(peer: Peer, error: OSError) -> PeerError:
     """Return the error for TLS files that cannot be used."""
-    reason = error.strerror or type(error).__name__
-    detail = f"the files for TLS with {peer.host}:{peer.port} cannot be used here ({reason})"
+    reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
+    file = f"{error.filename}: " if error.filename else ""
+    detail = f"the files for TLS with {peer.host}:{peer.port} cannot be used here ({file}{reason})"
     return PeerError(Outcome.ABORTED, detail, permanent=True, associating=True)
 
 

@@ -63,8 +63,8 @@ class Connection:
         except TimeoutError:
             raise
         except OSError as error:
-            reason = getattr(error, "reason", None) or type(error).__name__
-            raise AbortedError(f"no TLS: {reason}") from error
+            reason = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+            raise AbortedError(f"no TLS: {reason or type(error).__name__}") from error
         self._timeout_s = -1.0
 
     def pdu(self, rate: ReceiveRate, idle_s: float | None = None) -> tuple[int, bytes]:

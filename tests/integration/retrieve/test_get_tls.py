@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import ssl
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from services.retrieve import context
 from shared.broker.memory.broker import MemoryBroker
 from shared.database.models import Node
 from shared.dicom.association.c_get import open_get_association
@@ -16,7 +16,7 @@ from shared.dicom.association.c_move import move_identifier
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.peer import Peer
 from shared.dicom.tls import PeerTls
-from shared.nodes.peers import own_store_of, peer_of, timeouts_of
+from shared.nodes.peers import own_store_of, timeouts_of
 from shared.settings import Settings
 from tests.integration.store.test_tls import certificate
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
@@ -56,26 +56,20 @@ def secure_system(make_system, test_settings: Settings, sqlite_database, files) 
     broker.declare()
     cert, key = files["store"]
     values = {"store_tls_cert": cert, "store_tls_key": key, "store_tls_client_ca": cert}
+    values["tls_dir"] = str(Path(cert).parent)
     made: System = make_system(broker, sqlite_database, test_settings.model_copy(update=values))
     return made
 
 
-def test_objects_that_are_fetched_over_tls_arrive_over_tls(
-    secure_system, tls_pacs, files, kept_study, monkeypatch
-):
+def test_objects_that_are_fetched_over_tls_arrive_over_tls(secure_system, tls_pacs, kept_study):
     # Given
-    tls = PeerTls(files["pacs"][0], *files["store"])
-
-    def with_tls(node: Node, settings: Settings) -> Peer:
-        peer = peer_of(node, settings)
-        return replace(peer, tls=tls) if node.kind == "remote" else peer
-
-    monkeypatch.setattr(context, "peer_of", with_tls)
     retrieves = Retrieves(secure_system)
     retrieves.connect(tls_pacs)
     tls_pacs.destinations.clear()
     with secure_system.database.write() as session:
-        session.get_one(Node, retrieves.remote.id).retrieve_by = "get"
+        node = session.get_one(Node, retrieves.remote.id)
+        node.retrieve_by, node.tls, node.tls_ca = "get", "any-name", "pacs.pem"
+        node.tls_certificate, node.tls_key = "store.pem", "store.key"
     retrieves.kept([kept_study])
     # When
     try:

@@ -9,7 +9,9 @@ import pytest
 
 from services.cli.commands.ready import quiet_store
 from services.echo.ping import ping
-from services.store.scp.receiver_process import SecurityError
+from services.store.scp.admission import SecurityError
+from services.store.scp.server import StoreScp, listening_socket
+from services.store.store_object import StoreResponse
 from shared.database.models import Node
 from shared.dicom.tls import PeerTls
 from shared.nodes.peers import own_store_of, peer_of, timeouts_of
@@ -120,6 +122,55 @@ def test_a_store_that_admits_only_others_responds_with_a_rejection(tmp_path):
     with running_store(tmp_path / "data", store_calling_ae_titles=("CT1",)) as store:
         # When / Then
         assert quiet_store(store.settings) == []
+
+
+def test_a_renewed_certificate_of_the_store_holds_from_the_next_connection(certificates, tmp_path):
+    # Given
+    (cert, key), (other_cert, other_key) = certificates
+    files = [tmp_path / "present.pem", tmp_path / "present.key"]
+
+    def install(*sources: str) -> None:
+        for file, source in zip(files, sources, strict=True):
+            file.write_bytes(Path(source).read_bytes())
+
+    def can_connect(trusted: str) -> bool:
+        try:
+            with Scu(store.port, [CT_EXPLICIT], tls=trusting(trusted)) as scu:
+                scu.release()
+        except (EndedError, OSError):
+            return False
+        return True
+
+    install(cert, key)
+    with running_store(tmp_path / "data", store_tls_cert=str(files[0]), store_tls_key=str(files[1])) as store:
+        before = can_connect(cert), can_connect(other_cert)
+        # When: files that do not fit each other, then both
+        install(other_cert, key)
+        between = can_connect(cert), can_connect(other_cert)
+        install(other_cert, other_key)
+        after = can_connect(cert), can_connect(other_cert)
+    # Then
+    assert (before, between, after) == ((True, False), (True, False), (False, True))
+
+
+def test_a_connection_from_an_address_that_is_not_admitted_is_closed():
+    # Given
+    counted: list[str] = []
+    scp = StoreScp(
+        lambda _request: StoreResponse(0),
+        listener=listening_socket("127.0.0.1", 0),
+        ae_title="DOSEQR",
+        stall_timeout_s=5,
+        count=counted.append,
+        admit_address=lambda address: address != "127.0.0.1",
+    )
+    scp.start()
+    # When
+    with pytest.raises((EndedError, OSError)), Scu(scp.port, [CT_EXPLICIT]):
+        pass
+    scp.stop(1)
+    # Then
+    assert counted == ["rejected_address"]
 
 
 def test_files_that_are_no_certificates_are_reported_at_the_start(tmp_path):

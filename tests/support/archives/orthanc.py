@@ -103,9 +103,9 @@ class Orthanc:
         """Store one file."""
         self._request("POST", "/instances", content)
 
-    def send_to(self, ae_title: str, host: str, port: int) -> None:
+    def send_to(self, ae_title: str, host: str, port: int, *, tls: bool = False) -> None:
         """Let it know a move destination."""
-        body = json.dumps({"AET": ae_title, "Host": host, "Port": port}).encode()
+        body = json.dumps({"AET": ae_title, "Host": host, "Port": port, "UseDicomTls": tls}).encode()
         self._request("PUT", f"/modalities/{ae_title.lower()}", body)
 
     def send_all(self, ae_title: str) -> None:

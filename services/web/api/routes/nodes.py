@@ -22,6 +22,7 @@ from shared.contract.messages import EchoNodes, NodeStatus
 from shared.contract.results import NodeResult, ProfileResult
 from shared.database.models import Node
 from shared.nodes.nodes import (
+    TLS,
     NodeInput,
     UnknownNodeError,
     add_node,
@@ -184,7 +185,8 @@ def _for_kind(kind: str, present: dict[str, object]) -> dict[str, object]:
     """Return the present fields that a node of this kind may have."""
     if kind == "remote":
         return {name: value for name, value in present.items() if name != "verify_by"}
-    return {name: present[name] for name in ("kind", "name", "host", "port", "ae_title", "verify_by")}
+    names = ("kind", "name", "host", "port", "ae_title", "verify_by", *TLS)
+    return {name: present[name] for name in names}
 
 
 def _longest_echo_s() -> float:

@@ -35,6 +35,10 @@ def test_nodes_are_added_and_listed(doseqr: Doseqr) -> None:
             "time_zone": "",
             "retrieve_by": "move",
             "verify_by": "auto",
+            "tls": "off",
+            "tls_ca": "",
+            "tls_certificate": "",
+            "tls_key": "",
             "paused": False,
             "paused_by": "",
             "paused_at": None,
@@ -71,6 +75,29 @@ def test_limits_of_a_node_are_set_changed_and_taken_away(doseqr: Doseqr) -> None
     assert (limited["hours"], limited["time_zone"]) == ("18:00-06:00", "Europe/Berlin")
     assert moved == limited | {"port": 105}
     assert freed == moved | {"requests_per_minute": None, "hours": ""}
+
+
+def test_tls_of_a_node_is_set_and_taken_away(doseqr: Doseqr) -> None:
+    # Given
+    doseqr.with_nodes()
+    files = ("--tls-ca", "pacs.pem", "--tls-certificate", "us.pem", "--tls-key", "us.key")
+    where = ("--host", "h", "--port", "104", "--ae-title", "VAULT")
+    # When
+    set_ = doseqr("nodes", "edit", "pacs", "--tls", "on", *files, "--json").json
+    moved = doseqr("nodes", "edit", "pacs", "--port", "105", "--json").json
+    off = doseqr("nodes", "edit", "pacs", "--tls", "off", "--json").json
+    added = doseqr("nodes", "add", "store", "vault", *where, "--tls", "any-name", "--json").json
+    outside = doseqr("nodes", "edit", "pacs", "--tls-ca", "../secret.pem")
+    keyless = doseqr("nodes", "edit", "pacs", "--tls-certificate", "")
+    # Then
+    names = ("tls", "tls_ca", "tls_certificate", "tls_key")
+    assert [set_[name] for name in names] == ["on", "pacs.pem", "us.pem", "us.key"]
+    assert moved == set_ | {"port": 105}
+    assert off == moved | {"tls": "off"}
+    assert (added["tls"], added["tls_ca"]) == ("any-name", "")
+    assert (outside.code, keyless.code) == (2, 2)
+    assert "must be the name of a file in DOSEQR_TLS_DIR" in outside.err
+    assert "tls_key is the key of tls_certificate" in keyless.err
 
 
 def test_a_node_can_be_retrieved_from_by_c_get(doseqr: Doseqr) -> None:

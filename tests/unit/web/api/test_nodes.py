@@ -58,6 +58,10 @@ def test_a_node_is_added_once(api):
         ({"time_zone": "Mars/Base"}, "time_zone"),
         ({"retrieve_by": "fax"}, "retrieve_by"),
         ({"verify_by": "luck"}, "verify_by"),
+        ({"tls": "maybe"}, "tls"),
+        ({"tls_ca": "/etc/ssl/ca.pem"}, "tls_ca"),
+        ({"tls_certificate": ".."}, "tls_certificate"),
+        ({"tls_key": "a b"}, "tls_key"),
         ({"id": 3}, "id"),
     ],
 )

@@ -232,6 +232,26 @@ def test_the_proof_of_arrival_is_chosen_for_a_store(site):
     assert person.text("/nodes").count("Asked for storage commitment") == 1
 
 
+@pytest.mark.parametrize("node_id", [1, 2])
+def test_tls_is_set_on_the_page_and_stays(site, node_id):
+    # Given
+    person = site.person("admin")
+    given = {"tls": "on", "tls_ca": "pacs.pem", "tls_certificate": "us.pem", "tls_key": ""}
+    # When
+    person.post(f"/nodes/{node_id}/edit", NODE | given)
+    person.post(f"/nodes/{node_id}/edit", {**NODE, "name": "renamed"})
+    page = person.text(f"/nodes/{node_id}/edit")
+    wrong = person.post(f"/nodes/{node_id}/edit", {**NODE, "tls_ca": "a/b.pem"})
+    # Then
+    with site.database.read() as session:
+        node = session.get_one(Node, node_id)
+        assert {name: getattr(node, name) for name in given} == given
+    assert re.search(r'<input checked[^>]* value="on"', page)
+    assert 'value="pacs.pem"' in page
+    assert wrong.status_code == 422
+    assert 'href="#tls_ca"' in wrong.text
+
+
 def test_limits_that_are_emptied_are_gone(site):
     # Given
     person = site.person("admin")
