@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import flash
 
 from services.web.components import components
+from services.web.language import gettext
 from services.web.security.sessions import audit
 from shared.contract.envelope import new_id
 from shared.contract.messages import Command
@@ -24,7 +25,10 @@ def publish_command(
             components().publisher.command(command, command_id=command_id)
         except (BrokerAwayError, UnroutableError) as error:
             audit(action, command_id=command_id, outcome=type(error).__name__, **about)
-            flash("The message broker did not take the command, so nothing was begun. Try again.", "danger")
+            flash(
+                gettext("The message broker did not take the command, so nothing was begun. Try again."),
+                "danger",
+            )
             return None
         audit(action, command_id=command_id, outcome="published", **about)
         return command_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from services.web.language import gettext, number_text
 from shared.contract.criteria import Criteria, DateWindow
 from shared.querying.estimate import Estimate
 
@@ -37,14 +38,20 @@ def _year(days: DateWindow, today: date) -> str:
     years = [day.year for day in (days.date_from, days.date_until) if day is not None]
     for year in years:
         if year < FIRST_YEAR or year > today.year + 1:
-            return f"The year {year} may be mistyped: no archive holds studies of it."
+            return gettext("The year %(year)s may be mistyped: no archive holds studies of it.", year=year)
     return ""
 
 
 def _requests(known: Estimate, node: str) -> str:
     if known.slices is None and known.days is not None:
-        return f"This query covers {known.days:,} days: it may send {node} as many C-FIND requests."
+        return gettext(
+            "This query covers %(days)s days: it may send %(node)s as many C-FIND requests.",
+            days=number_text(known.days),
+            node=node,
+        )
     number = max(known.slices or 0, round(known.requests.high) if known.requests is not None else 0)
     if (known.slices or 0) < SLICES_TO_CONFIRM and number < REQUESTS_TO_CONFIRM:
         return ""
-    return f"This query sends {node} about {number:,} C-FIND requests."
+    return gettext(
+        "This query sends %(node)s about %(number)s C-FIND requests.", node=node, number=number_text(number)
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, RadioField, SelectField, StringField
 
+from services.web.language import choices, lazy_gettext, translated
 from services.web.views.criteria_text import readable_problem
 from shared.database.models import User
 from shared.errors import InvalidInputError
@@ -32,17 +33,17 @@ from shared.users.passwords import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
 
 #: Labels of the roles in the form.
 ROLE_NAMES = {
-    "viewer": "Viewer: looks at jobs",
-    "importer": "Importer: queries and retrieves",
-    "admin": "Administrator: also nodes and users",
+    "viewer": lazy_gettext("Viewer: looks at jobs"),
+    "importer": lazy_gettext("Importer: queries and retrieves"),
+    "admin": lazy_gettext("Administrator: also nodes and users"),
 }
 
 
 #: Label of each scope.
 SCOPE_NAMES = {
-    "read": "read: looks at jobs",
-    "import": "import: also queries and retrieves",
-    "admin": "admin: also nodes, audit and dead letters",
+    "read": lazy_gettext("read: looks at jobs"),
+    "import": lazy_gettext("import: also queries and retrieves"),
+    "admin": lazy_gettext("admin: also nodes, audit and dead letters"),
 }
 
 
@@ -91,73 +92,102 @@ class LoginForm(Form):
     """Name and password."""
 
     name = StringField(
-        "User name", render_kw={"autocomplete": "username", "maxlength": 64, "autofocus": True}
+        lazy_gettext("User name"), render_kw={"autocomplete": "username", "maxlength": 64, "autofocus": True}
     )
-    password = PasswordField("Password", render_kw={"autocomplete": "current-password", "maxlength": 256})
+    password = PasswordField(
+        lazy_gettext("Password"), render_kw={"autocomplete": "current-password", "maxlength": 256}
+    )
 
 
 class PasswordForm(Form):
     """The present password, and the new one twice."""
 
-    current = PasswordField("Present password", render_kw={"autocomplete": "current-password"})
+    current = PasswordField(lazy_gettext("Present password"), render_kw={"autocomplete": "current-password"})
     password = PasswordField(
-        "New password",
-        description=f"{PASSWORD_MIN_LENGTH} to {PASSWORD_MAX_LENGTH} characters.",
+        lazy_gettext("New password"),
+        description=lazy_gettext(
+            "%(least)s to %(most)s characters.", least=PASSWORD_MIN_LENGTH, most=PASSWORD_MAX_LENGTH
+        ),
         render_kw={"autocomplete": "new-password", "minlength": PASSWORD_MIN_LENGTH},
     )
-    again = PasswordField("New password again", render_kw={"autocomplete": "new-password"})
+    again = PasswordField(lazy_gettext("New password again"), render_kw={"autocomplete": "new-password"})
 
 
 class NodeForm(Form):
     """A remote or a store node."""
 
     name = StringField(
-        "Name", description="As people call it, for example “Main PACS”.", render_kw={"maxlength": 64}
+        lazy_gettext("Name"),
+        description=lazy_gettext("As people call it, for example “Main PACS”."),
+        render_kw={"maxlength": 64},
     )
-    host = StringField("Host", description="Host name or IP address.", render_kw={"autocapitalize": "off"})
+    host = StringField(
+        lazy_gettext("Host"),
+        description=lazy_gettext("Host name or IP address."),
+        render_kw={"autocapitalize": "off"},
+    )
     port = StringField(
-        "Port", description="1 to 65535; often 104 or 11112.", render_kw={"inputmode": "numeric"}
+        lazy_gettext("Port"),
+        description=lazy_gettext("1 to 65535; often 104 or 11112."),
+        render_kw={"inputmode": "numeric"},
     )
-    ae_title = StringField("AE title", description="1 to 16 characters; upper and lower case differ.")
+    ae_title = StringField(
+        lazy_gettext("AE title"), description=lazy_gettext("1 to 16 characters; upper and lower case differ.")
+    )
     calling_ae_title = StringField(
-        "AE title that we call from", description="Empty: that of DoseQR's own store."
+        lazy_gettext("AE title that we call from"),
+        description=lazy_gettext("Empty: that of DoseQR's own store."),
     )
     max_associations = StringField(
-        "Associations at once",
-        description=f"1 to {MAX_ASSOCIATIONS_MOST}; empty: {MAX_ASSOCIATIONS_DEFAULT}.",
+        lazy_gettext("Associations at once"),
+        description=lazy_gettext(
+            "1 to %(most)s; empty: %(default)s.", most=MAX_ASSOCIATIONS_MOST, default=MAX_ASSOCIATIONS_DEFAULT
+        ),
         render_kw={"inputmode": "numeric"},
     )
     requests_per_minute = StringField(
-        "Requests a minute",
-        description=f"C-FINDs and C-MOVEs, 1 to {REQUESTS_PER_MINUTE_MOST}; empty: as many as it takes.",
+        lazy_gettext("Requests a minute"),
+        description=lazy_gettext(
+            "C-FINDs and C-MOVEs, 1 to %(most)s; empty: as many as it takes.", most=REQUESTS_PER_MINUTE_MOST
+        ),
         render_kw={"inputmode": "numeric"},
     )
     hours = StringField(
-        "Hours in which it takes requests",
-        description="For example 18:00-06:00, 12:00-13:00; empty: always.",
+        lazy_gettext("Hours in which it takes requests"),
+        description=lazy_gettext("For example 18:00-06:00, 12:00-13:00; empty: always."),
         render_kw={"maxlength": HOURS_MAX_LENGTH, "autocomplete": "off"},
     )
     retrieve_by = RadioField(
-        "How objects are retrieved",
-        choices={
-            "move": "C-MOVE: the PACS sends them to the store node",
-            "get": "C-GET: DoseQR fetches them and sends them on",
-        },
+        lazy_gettext("How objects are retrieved"),
+        choices=choices(
+            {
+                "move": lazy_gettext("C-MOVE: the PACS sends them to the store node"),
+                "get": lazy_gettext("C-GET: DoseQR fetches them and sends them on"),
+            }
+        ),
         default="move",
         validate_choice=False,
-        description="For C-MOVE the PACS has to know the store node and reach it; for C-GET it need not. "
-        "Not every PACS offers C-GET.",
+        description=lazy_gettext(
+            "For C-MOVE the PACS has to know the store node and reach it; for C-GET it need not. "
+            "Not every PACS offers C-GET."
+        ),
     )
     verify_by = RadioField(
-        "How it is known what arrived",
-        choices={
-            "auto": "Receipts or C-FIND where it offers them, otherwise the word of the PACS",
-            "commitment": "Storage commitment: it promises to keep each object",
-        },
+        lazy_gettext("How it is known what arrived"),
+        choices=choices(
+            {
+                "auto": lazy_gettext(
+                    "Receipts or C-FIND where it offers them, otherwise the word of the PACS"
+                ),
+                "commitment": lazy_gettext("Storage commitment: it promises to keep each object"),
+            }
+        ),
         default="auto",
         validate_choice=False,
-        description="For storage commitment it has to know DoseQR's store by AE title, host and port. "
-        "DoseQR's own store always gives receipts.",
+        description=lazy_gettext(
+            "For storage commitment it has to know DoseQR's store by AE title, host and port. "
+            "DoseQR's own store always gives receipts."
+        ),
     )
     tls = RadioField(
         "TLS",
@@ -187,8 +217,8 @@ class NodeForm(Form):
         render_kw={"maxlength": FILE_NAME_MAX_LENGTH, "autocapitalize": "off", "autocomplete": "off"},
     )
     time_zone = StringField(
-        "Time zone of the hours",
-        description="For example Europe/Berlin; empty: that of the server.",
+        lazy_gettext("Time zone of the hours"),
+        description=lazy_gettext("For example Europe/Berlin; empty: that of the server."),
         render_kw={"maxlength": TIME_ZONE_MAX_LENGTH, "autocapitalize": "off"},
     )
 
@@ -230,35 +260,39 @@ class NodeForm(Form):
 class UserForm(Form):
     """A new user."""
 
-    name = StringField("User name", render_kw={"maxlength": 64, "autocomplete": "off"})
-    role = SelectField("Role", choices={role: ROLE_NAMES[role] for role in ROLES}, validate_choice=False)
+    name = StringField(lazy_gettext("User name"), render_kw={"maxlength": 64, "autocomplete": "off"})
+    role = SelectField(
+        lazy_gettext("Role"),
+        choices=choices({role: ROLE_NAMES[role] for role in ROLES}),
+        validate_choice=False,
+    )
 
 
 class TokenForm(Form):
     """A new token."""
 
     name = StringField(
-        "Name",
-        description="What it is for, for example “nightly import”.",
+        lazy_gettext("Name"),
+        description=lazy_gettext("What it is for, for example “nightly import”."),
         render_kw={"maxlength": 64, "autocomplete": "off"},
     )
     owner = SelectField(
-        "In the name of",
+        lazy_gettext("In the name of"),
         validate_choice=False,
-        description="It never may more than the role of this user.",
+        description=lazy_gettext("It never may more than the role of this user."),
     )
-    scope = SelectField("Scope", choices=SCOPE_NAMES, validate_choice=False)
+    scope = SelectField(lazy_gettext("Scope"), choices=choices(SCOPE_NAMES), validate_choice=False)
     days = StringField(
-        "Valid for days",
+        lazy_gettext("Valid for days"),
         default=str(DAYS_DEFAULT),
-        description=f"1 to {DAYS_MAX}; empty: until it is revoked.",
+        description=lazy_gettext("1 to %(most)s; empty: until it is revoked.", most=DAYS_MAX),
         render_kw={"inputmode": "numeric", "maxlength": 4},
     )
 
     def offer(self, users: Iterable[User]) -> None:
         """Set the users that can be chosen."""
         self.owner.choices = {
-            user.name: f"{user.name} ({user.role})" for user in users if not user.disabled_at
+            user.name: f"{user.name} ({translated(user.role)})" for user in users if not user.disabled_at
         }
 
     def lifetime(self) -> int | None:

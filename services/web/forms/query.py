@@ -12,6 +12,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from services.web.forms.confirmation import Confirmation, confirmation
 from services.web.forms.fields import Form
+from services.web.language import choices, gettext, lazy_gettext, ngettext, shown_day, translated
 from services.web.views.criteria_text import LABELS, TYPE_NAMES, readable_problem
 from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, DateWindow, parse_criteria, window
 from shared.contract.identifier_lines import identifier_lines
@@ -38,17 +39,19 @@ OPTIONS = ("station_at_study_level", "include_sr_only", "ignore_known", "empty_s
 #: Fields in the folded part of the form.
 ADVANCED = (*TEXTS[2:4], *TEXTS[6:], *OPTIONS)
 #: What names the studies: their dates, or their numbers. The fields of the other one count for nothing.
-BY = {"date": "By date", "number": "By accession number or study UID"}
+BY = {"date": lazy_gettext("By date"), "number": lazy_gettext("By accession number or study UID")}
 
-_TYPES = {
-    name: TYPE_NAMES[name]
-    if codes == (name,) == (TYPE_NAMES[name],)
-    else f"{TYPE_NAMES[name]} ({', '.join(codes)})"
-    for name, codes in CODES.items()
-    if name != "SR"
-}
-_LINES = "One on each line. Fill in one of the two lists."
-_TERMS = "Terms separated by commas; upper and lower case do not matter."
+_LINES = lazy_gettext("One on each line. Fill in one of the two lists.")
+_TERMS = lazy_gettext("Terms separated by commas; upper and lower case do not matter.")
+
+
+def _types() -> dict[str, str]:
+    """Return the types with their codes, as the form offers them."""
+    names = {name: str(TYPE_NAMES[name]) for name in CODES if name != "SR"}
+    return {
+        name: text if CODES[name] == (name,) == (text,) else f"{text} ({', '.join(CODES[name])})"
+        for name, text in names.items()
+    }
 
 
 class QueryForm(Form):
@@ -58,13 +61,13 @@ class QueryForm(Form):
     store = SelectField(LABELS["store"], validate_choice=False)
     types = SelectMultipleField(
         LABELS["types"],
-        choices=_TYPES,
+        choices=_types,
         validate_choice=False,
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),
     )
     #: Not given by older forms and programs: then dates and numbers exclude each other.
-    by = RadioField("Studies", choices=BY, validate_choice=False)
+    by = RadioField(lazy_gettext("Studies"), choices=choices(BY), validate_choice=False)
     date_from = StringField(LABELS["date_from"])
     date_until = StringField(LABELS["date_until"])
     time_from = StringField(LABELS["time_from"])
@@ -77,26 +80,28 @@ class QueryForm(Form):
     keep_stations = StringField(LABELS["keep_stations"], description=_TERMS)
     station_at_study_level = BooleanField(
         LABELS["station_at_study_level"],
-        description="Compare the station name of the study instead of that of each series.",
+        description=lazy_gettext("Compare the station name of the study instead of that of each series."),
     )
     include_sr_only = BooleanField(
-        LABELS["include_sr_only"], description="Also studies that hold nothing but structured reports."
+        LABELS["include_sr_only"],
+        description=lazy_gettext("Also studies that hold nothing but structured reports."),
     )
     ignore_known = BooleanField(
-        LABELS["ignore_known"], description="Objects that arrived before are not requested."
+        LABELS["ignore_known"], description=lazy_gettext("Objects that arrived before are not requested.")
     )
     empty_sr = BooleanField(
         LABELS["empty_sr"],
-        description="They may be dose reports: the PACS omits their SOP class, so all are got.",
+        description=lazy_gettext("They may be dose reports: the PACS omits their SOP class, so all are got."),
     )
     toshiba = BooleanField(
-        LABELS["toshiba"], description="The first image of each series, and dose secondary captures whole."
+        LABELS["toshiba"],
+        description=lazy_gettext("The first image of each series, and dose secondary captures whole."),
     )
     #: The key of what was confirmed (services/web/forms/confirmation.py).
     confirmed = StringField()
     retrieve = BooleanField(
         LABELS["retrieve"],
-        description="Retrieve what is kept as soon as the query has ended.",
+        description=lazy_gettext("Retrieve what is kept as soon as the query has ended."),
     )
 
     def offer(self, remotes: Iterable[Node], stores: Iterable[Node]) -> None:
@@ -138,7 +143,7 @@ def read(form: QueryForm, session: Session, settings: Settings, today: date) -> 
     for name, problem in found.items():
         # The form has no tick for reports alone, so it does not name their type.
         missing_type = name == "types" and not form.types.data
-        form.complain(name, "tick at least one modality" if missing_type else problem)
+        form.complain(name, gettext("tick at least one modality") if missing_type else problem)
     remote, store = nodes
     if remote is None or store is None or found:
         return None
@@ -153,7 +158,10 @@ def _node(form: QueryForm, session: Session, kind: str) -> Node | None:
     reference = str(form[kind].data or "").strip()
     if not reference:
         form.complain(
-            kind, "choose one" if form[kind].choices else "there is none yet; an administrator adds it"
+            kind,
+            gettext("choose one")
+            if form[kind].choices
+            else gettext("there is none yet; an administrator adds it"),
         )
         return None
     try:
@@ -236,10 +244,10 @@ def presets(today: date) -> list[Preset]:
     yesterday = today - timedelta(days=1)
     month_end = today.replace(day=1) - timedelta(days=1)
     return [
-        Preset("Today", today, today),
-        Preset("Yesterday", yesterday, yesterday),
-        Preset("Last 7 days", today - timedelta(days=6), today),
-        Preset("Last month", month_end.replace(day=1), month_end),
+        Preset(gettext("Today"), today, today),
+        Preset(gettext("Yesterday"), yesterday, yesterday),
+        Preset(gettext("Last 7 days"), today - timedelta(days=6), today),
+        Preset(gettext("Last month"), month_end.replace(day=1), month_end),
     ]
 
 
@@ -272,7 +280,7 @@ def preview(form: QueryForm, session: Session, settings: Settings, today: date) 
     criteria = parse_criteria({**values, "types": ["CT"]} if unfinished else values)
     estimate_text = "" if unfinished else _estimate(form, session, settings, criteria, today)
     days = window(criteria, today)
-    return Preview(_days(criteria, days), estimate_text, warning(criteria, days), {}, since)
+    return Preview(_days(criteria, days), estimate_text, translated(warning(criteria, days)), {}, since)
 
 
 def _chosen_remote(form: QueryForm, session: Session) -> Node | None:
@@ -286,7 +294,7 @@ def _chosen_remote(form: QueryForm, session: Session) -> Node | None:
 
 def _estimate(form: QueryForm, session: Session, settings: Settings, criteria: Criteria, today: date) -> str:
     node = _chosen_remote(form, session)
-    return "" if node is None else sentence(estimate_of(session, node, settings, criteria, today))
+    return "" if node is None else translated(sentence(estimate_of(session, node, settings, criteria, today)))
 
 
 def _since(form: QueryForm, session: Session, today: date) -> str:
@@ -297,10 +305,28 @@ def _since(form: QueryForm, session: Session, today: date) -> str:
 
 def _days(criteria: Criteria, days: DateWindow) -> str:
     if named := criteria.accession_numbers or criteria.study_instance_uids:
-        number = f"{len(named)} accession number" if criteria.accession_numbers else f"{len(named)} study UID"
-        return f"{number}{'s' if len(named) > 1 else ''}, of any date."
+        number = len(named)
+        if criteria.accession_numbers:
+            return ngettext(
+                "%(number)s accession number, of any date.",
+                "%(number)s accession numbers, of any date.",
+                number,
+                number=number,
+            )
+        return ngettext(
+            "%(number)s study UID, of any date.", "%(number)s study UIDs, of any date.", number, number=number
+        )
     first, last = days.date_from, days.date_until
-    if first is None or last is None:
-        return "All dates." if first is last else f"Everything until {last}."
+    if last is None:
+        return gettext("All dates.")
+    if first is None:
+        return gettext("Everything until %(day)s.", day=shown_day(last))
     number_of_days = (last - first).days + 1
-    return f"{first}: one day." if number_of_days == 1 else f"{first} to {last}: {number_of_days} days."
+    if number_of_days == 1:
+        return gettext("%(day)s: one day.", day=shown_day(first))
+    return gettext(
+        "%(first)s to %(last)s: %(number)s days.",
+        first=shown_day(first),
+        last=shown_day(last),
+        number=number_of_days,
+    )

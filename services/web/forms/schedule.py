@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from wtforms import BooleanField, RadioField, StringField
 
 from services.web.forms.query import OPTIONS, TEXTS, QueryForm
+from services.web.language import choices, gettext, lazy_gettext
 from shared.contract.criteria import parse_criteria
 from shared.contract.results import ScheduleDetails
 from shared.errors import InvalidInputError
@@ -17,10 +18,10 @@ from shared.schedules.recurrence import LINE_MAX_LENGTH, parse_recurrence
 
 #: How it can recur, and the input that belongs to it.
 KINDS = {
-    "every": "Every so many minutes",
-    "daily": "Every day",
-    "weekdays": "Monday to Friday",
-    "cron": "By a cron line",
+    "every": lazy_gettext("Every so many minutes"),
+    "daily": lazy_gettext("Every day"),
+    "weekdays": lazy_gettext("Monday to Friday"),
+    "cron": lazy_gettext("By a cron line"),
 }
 _INPUTS = {"every": "every", "daily": "at", "weekdays": "at", "cron": "cron"}
 #: Texts of the criteria that a recurring query has.
@@ -36,34 +37,41 @@ class ScheduleForm(QueryForm):
     accession_numbers = study_instance_uids = confirmed = None
 
     name = StringField(
-        "Name",
-        description="As people call it, for example “Nightly CT”.",
+        lazy_gettext("Name"),
+        description=lazy_gettext("As people call it, for example “Nightly CT”."),
         render_kw={"maxlength": NAME_MAX_LENGTH, "autocomplete": "off"},
     )
-    kind = RadioField("When", choices=KINDS, default="daily", validate_choice=False)
-    every = StringField("Minutes", description="1 to 1440.", render_kw={"inputmode": "numeric"})
-    at = StringField("Time of day", description="By the clock of the time zone.")
+    kind = RadioField(lazy_gettext("When"), choices=choices(KINDS), default="daily", validate_choice=False)
+    every = StringField(
+        lazy_gettext("Minutes"), description=lazy_gettext("1 to 1440."), render_kw={"inputmode": "numeric"}
+    )
+    at = StringField(lazy_gettext("Time of day"), description=lazy_gettext("By the clock of the time zone."))
     cron = StringField(
-        "Cron line",
-        description="Minute, hour, day of the month, month, day of the week: 30 6 * * mon-fri.",
+        lazy_gettext("Cron line"),
+        description=lazy_gettext("Minute, hour, day of the month, month, day of the week: 30 6 * * mon-fri."),
         render_kw={"maxlength": LINE_MAX_LENGTH, "autocapitalize": "off", "autocomplete": "off"},
     )
     time_zone = StringField(
-        "Time zone",
-        description="For example Europe/Berlin; empty: that of the site. Days of studies are its days.",
+        lazy_gettext("Time zone"),
+        description=lazy_gettext(
+            "For example Europe/Berlin; empty: that of the site. Days of studies are its days."
+        ),
         render_kw={"maxlength": TIME_ZONE_MAX_LENGTH, "autocapitalize": "off"},
     )
     start = StringField(
-        "First study date", description="Everything from this day on is covered; empty: from today."
+        lazy_gettext("First study date"),
+        description=lazy_gettext("Everything from this day on is covered; empty: from today."),
     )
-    retrieve = BooleanField("Retrieve", description="Retrieve what each run keeps.")
+    retrieve = BooleanField(
+        lazy_gettext("Retrieve"), description=lazy_gettext("Retrieve what each run keeps.")
+    )
 
     def read(self, *, paused: bool = False) -> ScheduleInput | None:
         """Validate the form; None if there are problems, all of which are then shown at their fields."""
         rest = self.values() | {"paused": paused}
         for name in ("remote", "store"):
             if not rest[name]:
-                self.complain(name, "choose one")
+                self.complain(name, gettext("choose one"))
                 rest[name] = "x"
         for _ in range(len(rest) + len(_TERMS)):
             try:
@@ -83,7 +91,7 @@ class ScheduleForm(QueryForm):
         if name == "when":
             name = _INPUTS.get(str(self.kind.data), "kind")
         missing_type = name == "types" and not any(self.types.data or ())
-        self.complain(name, "tick at least one modality" if missing_type else error.problem)
+        self.complain(name, gettext("tick at least one modality") if missing_type else error.problem)
 
     @staticmethod
     def _replace(rest: dict[str, object], field: str) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from services.web.language import gettext, ngettext, translated
 from services.web.live.event_results import Echo
 from shared.database.models import Node, NodeCheck
 from shared.nodes.nodes import list_nodes
@@ -50,18 +51,31 @@ class NodePanel:
         tested = [row for row in self.rows if row.state in ("ok", "bad")]
         responding = sum(row.state == "ok" for row in tested)
         if not self.rows:
-            return "No nodes yet."
+            return gettext("No nodes yet.")
         if self.testing:
-            return f"Testing: {len(tested)} of {len(self.rows)} nodes tested so far."
+            return gettext(
+                "Testing: %(tested)s of %(nodes)s nodes tested so far.",
+                tested=len(tested),
+                nodes=len(self.rows),
+            )
         if not tested:
-            return "Not tested yet."
-        text = f"{responding} of {len(tested)} nodes respond"
+            return gettext("Not tested yet.")
         silent = [row.node.name for row in tested if row.state == "bad"]
         if not silent:
-            return f"{text}."
+            return gettext(
+                "%(responding)s of %(nodes)s nodes respond.", responding=responding, nodes=len(tested)
+            )
         names = ", ".join(silent[:NAMED])
-        more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
-        return f"{text}; {names}{more} {'does' if len(silent) == 1 else 'do'} not."
+        if len(silent) > NAMED:
+            names = gettext("%(names)s and %(number)s more", names=names, number=len(silent) - NAMED)
+        return ngettext(
+            "%(responding)s of %(nodes)s nodes respond; %(names)s does not.",
+            "%(responding)s of %(nodes)s nodes respond; %(names)s do not.",
+            len(silent),
+            responding=responding,
+            nodes=len(tested),
+            names=names,
+        )
 
 
 def node_panel(session: Session, echo: Echo | None, only: frozenset[int] = frozenset()) -> NodePanel:
@@ -79,14 +93,19 @@ def _row(node: Node, echo: Echo | None, check: NodeCheck | None, only: frozenset
         result = echo.results.get(node.id)
         if result is not None:
             state = "ok" if result.ok else "bad"
-            return NodeRow(node, state, _sentence_case(result.outcome), result.detail, result.rtt_ms)
+            return NodeRow(
+                node, state, _sentence_case(result.outcome), translated(result.detail), result.rtt_ms
+            )
         if not echo.completed:
-            return NodeRow(node, "testing", "Testing…")
+            return NodeRow(node, "testing", gettext("Testing…"))
     if check is None:
-        return NodeRow(node, "unknown", "Not tested yet")
+        return NodeRow(node, "unknown", gettext("Not tested yet"))
     state = "ok" if check.ok else "bad"
-    return NodeRow(node, state, _sentence_case(check.outcome), check.detail, check.rtt_ms, check.checked_at)
+    return NodeRow(
+        node, state, _sentence_case(check.outcome), translated(check.detail), check.rtt_ms, check.checked_at
+    )
 
 
 def _sentence_case(outcome: str) -> str:
-    return outcome[:1].upper() + outcome[1:]
+    text = translated(outcome)
+    return text[:1].upper() + text[1:]

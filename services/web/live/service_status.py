@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from services.web.language import gettext, lazy_gettext, number_text, translated
 from shared.broker.port import Broker
 from shared.broker.topology import QUEUES
 from shared.contract.events import StoreState
@@ -17,10 +18,10 @@ MAX_AGE_S = 1.0
 
 #: What stops while a service has no worker.
 WORK = {
-    "echo": "Nodes are not tested",
-    "query": "Queries wait",
-    "retrieve": "Retrieves wait",
-    "store": "DoseQR's own store does not listen",
+    "echo": lazy_gettext("Nodes are not tested"),
+    "query": lazy_gettext("Queries wait"),
+    "retrieve": lazy_gettext("Retrieves wait"),
+    "store": lazy_gettext("DoseQR's own store does not listen"),
 }
 
 
@@ -36,14 +37,22 @@ class ServiceWorkers:
         if self.broker_away:
             return [
                 Complaint(
-                    f"The message broker ({broker}) cannot be reached. Nothing can be ordered until it is"
-                    " back: start RabbitMQ, or check DOSEQR_AMQP_URL.",
+                    gettext(
+                        "The message broker (%(broker)s) cannot be reached. Nothing can be ordered until it"
+                        " is back: start RabbitMQ, or check DOSEQR_AMQP_URL.",
+                        broker=broker,
+                    ),
                     "",
                 )
             ]
         return [
             Complaint(
-                f"{WORK[service]}: no {service} worker listens. Start one with:", f"doseqr serve {service}"
+                gettext(
+                    "%(effect)s: no %(service)s worker listens. Start one with:",
+                    effect=WORK[service],
+                    service=service,
+                ),
+                f"doseqr serve {service}",
             )
             for service in services
             if service in self.unattended
@@ -63,10 +72,15 @@ def store_complaints(states: Iterable[StoreState]) -> list[Complaint]:
     complaints: list[Complaint] = []
     for state in states:
         if state.problem:
-            text = f"DoseQR's own store takes no objects: {state.problem}. This is not the PACS's fault."
+            text = gettext(
+                "DoseQR's own store takes no objects: %(problem)s. This is not the PACS's fault.",
+                problem=translated(state.problem),
+            )
         elif state.refused_recently:
-            number = f"{state.refused_recently:,} objects"
-            text = f"DoseQR's own store refused {number} in the last minute because of its machine."
+            text = gettext(
+                "DoseQR's own store refused %(number)s objects in the last minute because of its machine.",
+                number=number_text(state.refused_recently),
+            )
         else:
             continue
         complaint = Complaint(text, "")

@@ -10,6 +10,7 @@ from flask_login import current_user
 
 from services.web.components import components
 from services.web.forms.fields import LoginForm, PasswordForm
+from services.web.language import gettext
 from services.web.login_limit import PauseRequiredError
 from services.web.pages.errors import too_many_attempts
 from services.web.security.attempts import check_name_and_password
@@ -48,7 +49,7 @@ def log_in() -> ResponseReturnValue:
         return too_many_attempts(error.pause_s)
     if user is None:
         audit("log-in refused", name=_shown(name), reason="wrong name or password")
-        form.complain("", "User name or password is wrong.")
+        form.complain("", gettext("User name or password is wrong."))
         return render_template("auth/login.html", form=form), HTTPStatus.UNPROCESSABLE_ENTITY
     with components().database.write() as database:
         renew_hash(database.merge(user), password)
@@ -73,7 +74,7 @@ def logout() -> ResponseReturnValue:
         if user is not None:
             end_sessions(user)
     session.clear()
-    flash("You are logged out.", "info")
+    flash(gettext("You are logged out."), "info")
     return redirect(url_for("auth.login"))
 
 
@@ -96,7 +97,7 @@ def change_password() -> ResponseReturnValue:
         page = render_template("auth/password.html", form=form, forced=user.must_change_password)
         return page, HTTPStatus.UNPROCESSABLE_ENTITY
     audit("password changed")
-    flash("The password is changed.", "success")
+    flash(gettext("The password is changed."), "success")
     return redirect(url_for("auth.home"))
 
 
@@ -104,11 +105,11 @@ def _change(form: PasswordForm, name: str) -> None:
     current, new = form.current.data or "", form.password.data or ""
     user = check_name_and_password(name, current)
     if user is None:
-        form.complain("current", "This is not the present password.")
+        form.complain("current", gettext("This is not the present password."))
     if new != (form.again.data or ""):
-        form.complain("again", "This is not the same as the new password.")
+        form.complain("again", gettext("This is not the same as the new password."))
     if new == current:
-        form.complain("password", "The new password must differ from the present one.")
+        form.complain("password", gettext("The new password must differ from the present one."))
     if user is None or form.problems():
         return
     try:

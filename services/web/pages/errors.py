@@ -11,6 +11,7 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from services.web.language import gettext, lazy_gettext, translated
 from services.web.security.kept_form import keep_form
 from services.web.security.sessions import audit
 from shared.errors import DatabaseAwayError
@@ -21,45 +22,49 @@ log = structlog.get_logger(__name__)
 #: Title, cause and advice of each error page.
 PAGES: dict[int, tuple[str, str, str]] = {
     HTTPStatus.BAD_REQUEST: (
-        "The request was not understood",
-        "Something in it is missing or malformed.",
-        "Go back and try again.",
+        lazy_gettext("The request was not understood"),
+        lazy_gettext("Something in it is missing or malformed."),
+        lazy_gettext("Go back and try again."),
     ),
-    HTTPStatus.UNAUTHORIZED: ("Log in first", "Nobody is logged in any more.", "Log in to go on."),
+    HTTPStatus.UNAUTHORIZED: (
+        lazy_gettext("Log in first"),
+        lazy_gettext("Nobody is logged in any more."),
+        lazy_gettext("Log in to go on."),
+    ),
     HTTPStatus.FORBIDDEN: (
-        "Not allowed",
-        "Your role does not include this page.",
-        "If you need it, an administrator of DoseQR can give you another role.",
+        lazy_gettext("Not allowed"),
+        lazy_gettext("Your role does not include this page."),
+        lazy_gettext("If you need it, an administrator of DoseQR can give you another role."),
     ),
     HTTPStatus.NOT_FOUND: (
-        "Not found",
-        "There is nothing at this address.",
-        "It may have been removed, or the address is mistyped.",
+        lazy_gettext("Not found"),
+        lazy_gettext("There is nothing at this address."),
+        lazy_gettext("It may have been removed, or the address is mistyped."),
     ),
     HTTPStatus.METHOD_NOT_ALLOWED: (
-        "Not possible here",
-        "This address does not take such a request.",
-        "Use the buttons and links of the pages.",
+        lazy_gettext("Not possible here"),
+        lazy_gettext("This address does not take such a request."),
+        lazy_gettext("Use the buttons and links of the pages."),
     ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
-        "Too much at once",
-        "The form holds more than can be taken.",
-        "Shorten the lists in it.",
+        lazy_gettext("Too much at once"),
+        lazy_gettext("The form holds more than can be taken."),
+        lazy_gettext("Shorten the lists in it."),
     ),
     HTTPStatus.TOO_MANY_REQUESTS: (
-        "Too many attempts",
-        "Too many log-ins of this account or from this address have failed.",
-        "Wait a minute, then try again.",
+        lazy_gettext("Too many attempts"),
+        lazy_gettext("Too many log-ins of this account or from this address have failed."),
+        lazy_gettext("Wait a minute, then try again."),
     ),
     HTTPStatus.INTERNAL_SERVER_ERROR: (
-        "An error of DoseQR itself",
-        "The page could not be made; the log of the web service names the place.",
-        "Try again; if it happens again, inform an administrator of DoseQR.",
+        lazy_gettext("An error of DoseQR itself"),
+        lazy_gettext("The page could not be made; the log of the web service names the place."),
+        lazy_gettext("Try again; if it happens again, inform an administrator of DoseQR."),
     ),
     HTTPStatus.SERVICE_UNAVAILABLE: (
-        "The database is away",
-        "It cannot be reached or is locked, so nothing can be shown now.",
-        "Jobs wait for it by themselves. Reload this page in a moment.",
+        lazy_gettext("The database is away"),
+        lazy_gettext("It cannot be reached or is locked, so nothing can be shown now."),
+        lazy_gettext("Jobs wait for it by themselves. Reload this page in a moment."),
     ),
 }
 
@@ -88,7 +93,8 @@ def error_page(status: int, what: str | None = None, advice: str | None = None) 
 def too_many_attempts(pause_s: float) -> ResponseReturnValue:
     """Return the page for an account or address that has to pause."""
     page, status = error_page(
-        HTTPStatus.TOO_MANY_REQUESTS, advice=f"Wait {duration(pause_s)}, then try again."
+        HTTPStatus.TOO_MANY_REQUESTS,
+        advice=gettext("Wait %(duration)s, then try again.", duration=translated(duration(pause_s))),
     )
     response = make_response(page, status)
     response.headers["Retry-After"] = str(int(pause_s) + 1)
@@ -115,8 +121,8 @@ def _csrf(error: Exception) -> ResponseReturnValue:
     audit("form token refused", endpoint=request.endpoint or "", reason=type(error).__name__)
     return error_page(
         HTTPStatus.BAD_REQUEST,
-        "The form that was sent does not belong to your present session, so nothing was done.",
-        "Go back, reload the page and send the form again. If it stays so, log out and in.",
+        gettext("The form that was sent does not belong to your present session, so nothing was done."),
+        gettext("Go back, reload the page and send the form again. If it stays so, log out and in."),
     )
 
 

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from services.web.commands.publish import publish_command
 from services.web.components import components
+from services.web.language import gettext
 from services.web.security.sessions import IMPORTERS, me, requires
 from shared.contract.envelope import valid_id
 from shared.contract.messages import RetryHandover
@@ -27,5 +28,8 @@ def retry(job_id: str) -> ResponseReturnValue:
         abort(HTTPStatus.NOT_FOUND)
     command = RetryHandover(job_id=job_id, requested_by=me().name)
     if publish_command(command, "handover.retry", job_id=job_id):
-        flash("The objects are handed over to the importer again; reload this page in a moment.", "info")
+        flash(
+            gettext("The objects are handed over to the importer again; reload this page in a moment."),
+            "info",
+        )
     return redirect(url_for("jobs.detail", job_id=job_id))

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from services.web.commands.publish import publish_command
 from services.web.components import components
+from services.web.language import gettext, translated
 from services.web.live.event_stream import MAX_FOLLOWED
 from services.web.pending_commands import PendingCommand
 from services.web.security.background import background
@@ -215,7 +216,9 @@ def study(job_id: str, study_instance_uid: str) -> ResponseReturnValue:
 def cancel(job_id: str) -> ResponseReturnValue:
     """Publish the cancellation of a job."""
     command = CancelJob(job_id=_known(job_id), requested_by=me().name)
-    return _steer(command, "cancel", "The cancellation is requested. What was found or has arrived stays.")
+    return _steer(
+        command, "cancel", gettext("The cancellation is requested. What was found or has arrived stays.")
+    )
 
 
 @blueprint.post("/<job_id>/pause")
@@ -223,7 +226,7 @@ def cancel(job_id: str) -> ResponseReturnValue:
 def pause(job_id: str) -> ResponseReturnValue:
     """Publish that a job is to rest."""
     command = PauseJob(job_id=_known(job_id), requested_by=me().name)
-    return _steer(command, "pause", "The pause is requested. Nothing of the job fails by it.")
+    return _steer(command, "pause", gettext("The pause is requested. Nothing of the job fails by it."))
 
 
 @blueprint.post("/<job_id>/resume")
@@ -231,7 +234,7 @@ def pause(job_id: str) -> ResponseReturnValue:
 def resume(job_id: str) -> ResponseReturnValue:
     """Publish that a paused job is to go on."""
     command = ResumeJob(job_id=_known(job_id), requested_by=me().name)
-    return _steer(command, "resume", "The job is to go on where it was.")
+    return _steer(command, "resume", gettext("The job is to go on where it was."))
 
 
 def _known(job_id: str) -> str:
@@ -249,7 +252,7 @@ def _steer(command: CancelJob | PauseJob | ResumeJob, action: str, requested: st
     if job is None and (pending is None or pending.again):
         abort(HTTPStatus.NOT_FOUND)
     if job is not None and job.status in ENDED:
-        flash(f"The job has ended already; it is {job.status}.", "info")
+        flash(gettext("The job has ended already; it is %(status)s.", status=translated(job.status)), "info")
     elif publish_command(command, action, job_id=job_id):
         if isinstance(command, CancelJob):
             components().pending_commands.mark_cancelled(job_id)
@@ -266,10 +269,10 @@ def again(job_id: str) -> ResponseReturnValue:
     if job is None:
         abort(HTTPStatus.NOT_FOUND)
     if job.status not in ENDED:
-        flash(f"The job has not ended yet; it is {job.status}.", "info")
+        flash(gettext("The job has not ended yet; it is %(status)s.", status=translated(job.status)), "info")
         return redirect(_back(job_id))
     if job.status == "completed":
-        flash("Nothing is missing.", "info")
+        flash(gettext("Nothing is missing."), "info")
         return redirect(_back(job_id))
     command_id = _publish_again(job)
     shown = request.form.get("panel") or job_id
@@ -304,7 +307,7 @@ def retrieve(job_id: str) -> ResponseReturnValue:
         kept = set(by_type(session, query.id))
     ticked = {name for name in request.form.getlist("types") if name in kept}
     if not ticked:
-        flash("Tick at least one type to retrieve.", "warning")
+        flash(gettext("Tick at least one type to retrieve."), "warning")
         return redirect(_back(job_id))
     types = [] if ticked == kept else [name for name in TYPE_ORDER if name in ticked]
     _publish_retrieve(RunRetrieve(query_id=job_id, types=types, requested_by=me().name))
@@ -316,7 +319,7 @@ def _retrieve_studies(job_id: str) -> ResponseReturnValue:
         _query(session, job_id)
     ticked = request.form.getlist("study")
     if not ticked:
-        flash("Tick at least one study to retrieve.", "warning")
+        flash(gettext("Tick at least one study to retrieve."), "warning")
         return redirect(_back(job_id))
     try:
         command = RunRetrieve(query_id=job_id, study_instance_uids=ticked, requested_by=me().name)

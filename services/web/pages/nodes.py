@@ -12,6 +12,7 @@ from services.web.commands.node_pauses import change_node_pause
 from services.web.commands.publish import publish_command
 from services.web.components import components
 from services.web.forms.fields import NodeForm
+from services.web.language import gettext
 from services.web.live.node_status import node_panel
 from services.web.pages.query import NEEDED
 from services.web.security.background import background
@@ -93,7 +94,7 @@ def create(kind: str) -> ResponseReturnValue:
             form.refuse(error)
         else:
             audit("node added", node_id=node.id, kind=kind)
-            flash(f"The node {node.name} is added.", "success")
+            flash(gettext("The node %(name)s is added.", name=node.name), "success")
             return redirect(url_for("nodes.listing"))
     return _form_page(form, kind), HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -123,7 +124,7 @@ def change(node_id: int) -> ResponseReturnValue:
             form.refuse(error)
         else:
             audit("node edited", node_id=node_id)
-            flash(f"The node {given.name} is changed.", "success")
+            flash(gettext("The node %(name)s is changed.", name=given.name), "success")
             return redirect(url_for("nodes.listing"))
     return _form_page(form, node.kind, node), HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -146,7 +147,7 @@ def remove(node_id: int) -> ResponseReturnValue:
         name = node.name
         remove_node(session, node, components().clock())
     audit("node removed", node_id=node_id)
-    flash(f"The node {name} is removed.", "success")
+    flash(gettext("The node %(name)s is removed.", name=name), "success")
     return redirect(url_for("nodes.listing"))
 
 
@@ -169,8 +170,13 @@ def _set_pause(node_id: int, *, paused: bool) -> ResponseReturnValue:
         _node(session, node_id)
     node = change_node_pause(node_id, new_id(), me().name, paused=paused)
     audit("node paused" if paused else "node resumed", node_id=node_id)
-    effect = "paused: its jobs wait, and nothing of them fails" if paused else "resumed: its jobs go on"
-    flash(f"The node {node.name} is {effect}.", "success")
+    if paused:
+        text = gettext(
+            "The node %(name)s is paused: its jobs wait, and nothing of them fails.", name=node.name
+        )
+    else:
+        text = gettext("The node %(name)s is resumed: its jobs go on.", name=node.name)
+    flash(text, "success")
     return redirect(url_for("nodes.listing"))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.web.components import components
 from services.web.forms.schedule import ScheduleForm
+from services.web.language import gettext, translated
 from services.web.security.background import background
 from services.web.security.sessions import IMPORTERS, audit, me, requires
 from services.web.views.criteria_text import criteria_rows
@@ -66,7 +67,7 @@ def create() -> ResponseReturnValue:
             form.refuse(error)
         else:
             audit("schedule added", schedule_id=schedule.id)
-            flash(f"The recurring query {schedule.name} is added.", "success")
+            flash(gettext("The recurring query %(name)s is added.", name=schedule.name), "success")
             return redirect(url_for("schedules.show", schedule_id=schedule.id))
     return _form_page(form), HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -116,7 +117,7 @@ def change(schedule_id: int) -> ResponseReturnValue:
             form.refuse(error)
         else:
             audit("schedule edited", schedule_id=schedule_id)
-            flash(f"The recurring query {given.name} is changed.", "success")
+            flash(gettext("The recurring query %(name)s is changed.", name=given.name), "success")
             return redirect(url_for("schedules.show", schedule_id=schedule_id))
     return _form_page(form, details), HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -150,10 +151,10 @@ def run(schedule_id: int) -> ResponseReturnValue:
             row = _schedule(session, schedule_id, lock=True)
             job_id = ledger.request_run(session, row, me().name, components().clock())
     except RunInProgressError as error:
-        flash(f"Not begun: {error}.", "warning")
+        flash(gettext("Not begun: %(error)s.", error=translated(error)), "warning")
     else:
         audit("schedule run requested", schedule_id=schedule_id, job_id=job_id)
-        flash("The run begins within a few seconds.", "success")
+        flash(gettext("The run begins within a few seconds."), "success")
     return redirect(url_for("schedules.show", schedule_id=schedule_id))
 
 
@@ -174,7 +175,7 @@ def remove(schedule_id: int) -> ResponseReturnValue:
         name = row.name
         ledger.remove_schedule(session, row, components().clock())
     audit("schedule removed", schedule_id=schedule_id)
-    flash(f"The recurring query {name} is removed.", "success")
+    flash(gettext("The recurring query %(name)s is removed.", name=name), "success")
     return redirect(url_for("schedules.listing"))
 
 
@@ -210,7 +211,11 @@ def _shown(schedule_id: int) -> dict[str, object]:
 
 def _lag(seconds: int) -> str:
     """Return how far the watermark lies behind, in words."""
-    return f"{span(seconds)} ago" if seconds >= 0 else f"begins in {span(-seconds)}"
+    return (
+        gettext("%(duration)s ago", duration=span(seconds))
+        if seconds >= 0
+        else gettext("begins in %(duration)s", duration=span(-seconds))
+    )
 
 
 def _schedule(session: Session, schedule_id: int, *, lock: bool = False) -> Schedule:

@@ -7,11 +7,11 @@ from http import HTTPStatus
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from services.web.components import components
 from services.web.forms.fields import ROLE_NAMES, UserForm
+from services.web.language import gettext, translated
 from services.web.security.sessions import ADMINS, audit, me, requires
 from shared.database.models import User
 from shared.errors import InvalidInputError
@@ -89,7 +89,9 @@ def role(user_id: int) -> ResponseReturnValue:
         abort(HTTPStatus.BAD_REQUEST)
     user = _change(user_id, lambda _, user: set_role(user, wanted))
     audit("role changed", about=user.name, role=wanted)
-    flash(f"The role of {user.name} is now {wanted}.", "success")
+    flash(
+        gettext("The role of %(name)s is now %(role)s.", name=user.name, role=translated(wanted)), "success"
+    )
     return redirect(url_for("users.listing"))
 
 
@@ -99,7 +101,7 @@ def disable(user_id: int) -> ResponseReturnValue:
     """Let a user log in no more; their sessions end."""
     user = _change(user_id, lambda _, user: set_disabled(user, components().clock()))
     audit("user disabled", about=user.name)
-    flash(f"{user.name} can no longer log in.", "success")
+    flash(gettext("%(name)s can no longer log in.", name=user.name), "success")
     return redirect(url_for("users.listing"))
 
 
@@ -109,7 +111,7 @@ def enable(user_id: int) -> ResponseReturnValue:
     """Let a user log in again."""
     user = _change(user_id, lambda _, user: set_disabled(user, None))
     audit("user enabled", about=user.name)
-    flash(f"{user.name} can log in again.", "success")
+    flash(gettext("%(name)s can log in again.", name=user.name), "success")
     return redirect(url_for("users.listing"))
 
 

@@ -11,6 +11,8 @@ from flask import flash, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
+from services.web.language import gettext
+
 _KEY = "kept_form"
 #: Endpoint of a form, and of the page that shows it.
 _FORMS = {"query.submit": "query.form"}
@@ -26,10 +28,10 @@ def keep_form() -> ResponseReturnValue | None:
     if page is None or request.method != "POST" or _is_cross_site():
         return None
     fields = {name: values for name, values in request.form.lists() if name != "csrf_token"}
-    note = "Log in to go on; what you filled in is kept."
+    note = gettext("Log in to go on; what you filled in is kept.")
     if len(json.dumps(fields)) > MAX_LENGTH:
         fields = {name: values for name, values in fields.items() if name not in _LONG}
-        note = "Log in to go on; what you filled in is kept, but for the long lists."
+        note = gettext("Log in to go on; what you filled in is kept, but for the long lists.")
     if len(json.dumps(fields)) > MAX_LENGTH:
         return None
     session[_KEY] = fields

@@ -17,6 +17,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user
 
 from services.web.components import components
+from services.web.language import gettext
 from services.web.security.audit_trail import record_audit
 from services.web.security.background import in_background
 from services.web.security.kept_form import clear_session, keep_form
@@ -189,7 +190,7 @@ def _guard() -> ResponseReturnValue | None:
         if (kept := keep_form()) is not None:
             return kept
         if request.path != "/":
-            flash("Log in to go on.", "info")
+            flash(gettext("Log in to go on."), "info")
         wanted = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("auth.login", next=wanted if wanted != "/" else None))
     if me().must_change_password and request.endpoint not in _BEFORE_CHANGE:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from services.web.language import date_text, gettext, lazy_gettext, shown_day, translated
 from services.web.views.criteria_text import TYPE_NAMES
 from services.web.views.formatting import many
 from shared.evidence.calendar import DayState
@@ -14,17 +15,37 @@ from shared.reading.rate_text import duration
 
 #: Sign of each state, its name, and what it means.
 STATES: Mapping[str, tuple[str, str, str]] = {
-    DayState.COMPLETE: ("✓", "complete", "every study of the day was found and decided"),
-    DayState.EMPTY: ("0", "nothing there", "the PACS was searched and has no study of the type"),
-    DayState.THIN: ("▽", "complete but thin", "fewer than half of the studies of its weekday's median"),
-    DayState.HOLES: ("!", "holes", "a window or a study is missing, or a filter left studies out"),
-    DayState.NOT_REQUESTED: ("?", "not asked", "no query covers the day"),
+    DayState.COMPLETE: (
+        "✓",
+        lazy_gettext("complete"),
+        lazy_gettext("every study of the day was found and decided"),
+    ),
+    DayState.EMPTY: (
+        "0",
+        lazy_gettext("nothing there"),
+        lazy_gettext("the PACS was searched and has no study of the type"),
+    ),
+    DayState.THIN: (
+        "▽",
+        lazy_gettext("complete but thin"),
+        lazy_gettext("fewer than half of the studies of its weekday's median"),
+    ),
+    DayState.HOLES: (
+        "!",
+        lazy_gettext("holes"),
+        lazy_gettext("a window or a study is missing, or a filter left studies out"),
+    ),
+    DayState.NOT_REQUESTED: ("?", lazy_gettext("not asked"), lazy_gettext("no query covers the day")),
     DayState.CLOSED: (
         "\N{EN DASH}",
-        "node was closed",
-        "due, but the hours of the node have not begun since",
+        lazy_gettext("node was closed"),
+        lazy_gettext("due, but the hours of the node have not begun since"),
     ),
-    DayState.NOT_DUE: ("·", "not due yet", "until two hours after its end, reports may still come"),
+    DayState.NOT_DUE: (
+        "·",
+        lazy_gettext("not due yet"),
+        lazy_gettext("until two hours after its end, reports may still come"),
+    ),
 }
 #: States from which a click leads to the query that mends them.
 _TO_FILL = frozenset({DayState.HOLES, DayState.NOT_REQUESTED, DayState.CLOSED, DayState.THIN})
@@ -71,7 +92,7 @@ def month_table(shown: CalendarResult, first: date) -> Month:
     days = shown["types"][0]["days"]
     dates = [date.fromisoformat(entry["day"]) for entry in days]
     return Month(
-        title=f"{first:%B %Y}",
+        title=date_text(first, gettext("MMMM yyyy")),
         days=[(day.day, day.weekday() >= _SATURDAY) for day in dates],
         rows=[_row(of_type) for of_type in shown["types"]],
         previous=f"{first - timedelta(days=1):%Y-%m}",
@@ -88,22 +109,29 @@ def _row(of_type: CalendarTypeResult) -> Row:
 def _freshness(of_type: CalendarTypeResult) -> str:
     until, last, lag_s = of_type["complete_until"], of_type["last_complete"], of_type["lag_s"]
     if until is None or lag_s is None:
-        return "nothing complete in the last eight weeks"
-    later = f"; the last complete day is {last}" if last != until else ""
-    return f"complete until {until}, {duration(max(lag_s, 0))} ago{later}"
+        return gettext("nothing complete in the last eight weeks")
+    text = gettext(
+        "complete until %(day)s, %(duration)s ago",
+        day=shown_day(until),
+        duration=translated(duration(max(lag_s, 0))),
+    )
+    if last == until:
+        return text
+    return gettext("%(text)s; the last complete day is %(day)s", text=text, day=shown_day(last or ""))
 
 
 def _cell(entry: CalendarDayResult, type_name: str) -> Cell:
     state = entry["state"]
     sign, words, _ = STATES[state]
-    parts = [f"{type_name}, {date.fromisoformat(entry['day']):%A %d %B}: {words}"]
+    day = date_text(date.fromisoformat(entry["day"]), gettext("EEEE dd MMMM"))
+    parts = [f"{type_name}, {day}: {words}"]
     if entry["studies"]:
         parts.append(many(entry["studies"], "study", "studies"))
     if entry["unsettled"]:
-        parts.append(f"{many(entry['unsettled'], 'study', 'studies')} not decided")
+        parts.append(gettext("%(studies)s not decided", studies=many(entry["unsettled"], "study", "studies")))
     if entry["thin"]:
-        parts.append(f"the median of the weekday is {entry['median']:g}")
+        parts.append(gettext("the median of the weekday is %(number)s", number=f"{entry['median']:g}"))
     if entry["running"]:
-        parts.append("a query is running")
+        parts.append(gettext("a query is running"))
     fillable = state in _TO_FILL or entry["thin"]
     return Cell(entry["day"], state, sign, ", ".join(parts), entry["studies"], fillable)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from services.web.language import date_text, gettext, lazy_gettext, shown_day
 from services.web.views.criteria_text import TYPE_NAMES
 from services.web.views.formatting import many
 from shared.evidence.coverage import Source, monday
@@ -13,11 +14,11 @@ from shared.evidence.results import AlertResult, CoverageResult, StationResult
 
 #: Where the dose of a study is, in the order of the columns.
 SOURCES: Mapping[str, str] = {
-    Source.REPORT: "Dose report",
-    Source.ENHANCED_SR: "Enhanced SR only",
-    Source.UNKNOWN_SR: "SR of unknown class",
-    Source.IMAGES: "Images",
-    Source.NONE: "Nothing",
+    Source.REPORT: lazy_gettext("Dose report"),
+    Source.ENHANCED_SR: lazy_gettext("Enhanced SR only"),
+    Source.UNKNOWN_SR: lazy_gettext("SR of unknown class"),
+    Source.IMAGES: lazy_gettext("Images"),
+    Source.NONE: lazy_gettext("Nothing"),
 }
 
 
@@ -74,7 +75,7 @@ def coverage_table(shown: CoverageResult) -> CoverageTable:
         mondays.append(week)
         week += timedelta(weeks=1)
     return CoverageTable(
-        [f"{day:%d %b}" for day in mondays],
+        [date_text(day, gettext("dd MMM")) for day in mondays],
         [_row(station, mondays, first, last) for station in shown["stations"]],
     )
 
@@ -94,7 +95,7 @@ def _row(station: StationResult, mondays: list[date], first: date, last: date) -
         )
     return StationRow(
         station["station"],
-        station["station"] or "unknown station",
+        station["station"] or gettext("unknown station"),
         station["type"],
         TYPE_NAMES[station["type"]],
         station,
@@ -120,5 +121,9 @@ def _bars(station: StationResult) -> list[Bar]:
 def _alert(alert: AlertResult) -> str:
     studies = many(alert["studies"], "study", "studies")
     if alert["kind"] == "stopped":
-        return f"No dose report since {alert['since']}, in {studies} in a row"
-    return f"New since {alert['since']}, {studies}"
+        return gettext(
+            "No dose report since %(day)s, in %(studies)s in a row",
+            day=shown_day(alert["since"]),
+            studies=studies,
+        )
+    return gettext("New since %(day)s, %(studies)s", day=shown_day(alert["since"]), studies=studies)

@@ -4,42 +4,44 @@ from __future__ import annotations
 
 from datetime import date
 
+from services.web.language import gettext, lazy_gettext, ngettext, shown_day, shown_days, translated
 from services.web.views.time_text import days_text
 from shared.contract.criteria import IDENTIFIERS
 from shared.contract.json_types import JsonDocument
+from shared.errors import InvalidInputError
 
 TYPE_NAMES = {
     "CT": "CT",
-    "MG": "Mammography",
-    "FL": "Fluoroscopy",
-    "DX": "Radiography",
-    "NM": "Nuclear medicine",
-    "SR": "Reports only",
+    "MG": lazy_gettext("Mammography"),
+    "FL": lazy_gettext("Fluoroscopy"),
+    "DX": lazy_gettext("Radiography"),
+    "NM": lazy_gettext("Nuclear medicine"),
+    "SR": lazy_gettext("Reports only"),
 }
 
-_SHORT_TYPES = {"SR": "reports only"}
+_SHORT_TYPES = {"SR": lazy_gettext("reports only")}
 
 #: Label of each field.
 LABELS = {
-    "remote": "Remote node",
-    "store": "Store node",
-    "types": "Modalities",
-    "date_from": "From",
-    "date_until": "Until",
-    "time_from": "Time from",
-    "time_until": "Time until",
-    "exclude_descriptions": "Exclude by study description",
-    "keep_descriptions": "Keep only by study description",
-    "exclude_stations": "Exclude by station name",
-    "keep_stations": "Keep only by station name",
-    "station_at_study_level": "Station names at study level",
-    "include_sr_only": "Include studies of reports only",
-    "ignore_known": "Ignore what is already in the database",
-    "empty_sr": "Get SR series without response at image level",
-    "toshiba": "Toshiba CT",
-    "retrieve": "Retrieve at once",
-    "accession_numbers": "Accession numbers",
-    "study_instance_uids": "Study Instance UIDs",
+    "remote": lazy_gettext("Remote node"),
+    "store": lazy_gettext("Store node"),
+    "types": lazy_gettext("Modalities"),
+    "date_from": lazy_gettext("From"),
+    "date_until": lazy_gettext("Until"),
+    "time_from": lazy_gettext("Time from"),
+    "time_until": lazy_gettext("Time until"),
+    "exclude_descriptions": lazy_gettext("Exclude by study description"),
+    "keep_descriptions": lazy_gettext("Keep only by study description"),
+    "exclude_stations": lazy_gettext("Exclude by station name"),
+    "keep_stations": lazy_gettext("Keep only by station name"),
+    "station_at_study_level": lazy_gettext("Station names at study level"),
+    "include_sr_only": lazy_gettext("Include studies of reports only"),
+    "ignore_known": lazy_gettext("Ignore what is already in the database"),
+    "empty_sr": lazy_gettext("Get SR series without response at image level"),
+    "toshiba": lazy_gettext("Toshiba CT"),
+    "retrieve": lazy_gettext("Retrieve at once"),
+    "accession_numbers": lazy_gettext("Accession numbers"),
+    "study_instance_uids": lazy_gettext("Study Instance UIDs"),
 }
 
 _LISTS = (
@@ -56,35 +58,42 @@ _SHOWN = 10
 
 def criteria_rows(criteria: JsonDocument) -> list[tuple[str, str]]:
     """Return the criteria as labels and texts, without those left at their default."""
-    types = [TYPE_NAMES.get(name, name) for name in criteria.get("types", ())]
-    rows = [(LABELS["types"], ", ".join(types) or "None")]
+    types = [str(TYPE_NAMES.get(name, name)) for name in criteria.get("types", ())]
+    rows = [(LABELS["types"], ", ".join(types) or gettext("None"))]
     if not any(criteria.get(name) for name in IDENTIFIERS):
-        rows.append(("Study dates", _dates(criteria)))
+        rows.append((gettext("Study dates"), _dates(criteria)))
     if criteria.get("time_from") or criteria.get("time_until"):
-        times = f"{criteria.get('time_from') or '00:00'} to {criteria.get('time_until') or '23:59'}"
-        rows.append(("Times of day", times))
+        times = gettext(
+            "%(first)s to %(last)s",
+            first=criteria.get("time_from") or "00:00",
+            last=criteria.get("time_until") or "23:59",
+        )
+        rows.append((gettext("Times of day"), times))
     rows += [(LABELS[name], _listed(criteria[name])) for name in _LISTS if criteria.get(name)]
-    options = [LABELS[name] for name in _OPTIONS if criteria.get(name)]
+    options = [str(LABELS[name]) for name in _OPTIONS if criteria.get(name)]
     if not criteria.get("ignore_known", True):
-        options.append("Also what is already in the database")
+        options.append(gettext("Also what is already in the database"))
     if options:
-        rows.append(("Options", ", ".join(options)))
+        rows.append((gettext("Options"), ", ".join(options)))
     return rows
 
 
 def criteria_brief(criteria: JsonDocument, today: date) -> str:
     """Return the types and dates of a query in a few words; `today` is the day that it was requested."""
-    types = ", ".join(_SHORT_TYPES.get(name, name) for name in criteria.get("types", ())) or "No type"
+    types = ", ".join(str(_SHORT_TYPES.get(name, name)) for name in criteria.get("types", ())) or gettext(
+        "No type"
+    )
     return f"{types} \N{MIDDLE DOT} {_brief_dates(criteria, today)}"
 
 
 def _brief_dates(criteria: JsonDocument, today: date) -> str:
-    for name, noun in (("accession_numbers", "accession number"), ("study_instance_uids", "study UID")):
-        if number := len(criteria.get(name) or ()):
-            return f"{number} {noun}{'s' if number > 1 else ''}"
+    if number := len(criteria.get("accession_numbers") or ()):
+        return ngettext("%(number)s accession number", "%(number)s accession numbers", number, number=number)
+    if number := len(criteria.get("study_instance_uids") or ()):
+        return ngettext("%(number)s study UID", "%(number)s study UIDs", number, number=number)
     first, last = (_date(criteria.get(name)) for name in ("date_from", "date_until"))
     if first is None:
-        return f"until {days_text(last, last)}" if last else "all dates"
+        return gettext("until %(day)s", day=days_text(last, last)) if last else gettext("all dates")
     text = days_text(first, max(first, last or today))
     begins, ends = criteria.get("time_from"), criteria.get("time_until")
     return f"{text}, {begins or '00:00'}\N{EN DASH}{ends or '23:59'}" if begins or ends else text
@@ -99,9 +108,17 @@ def _date(value: object) -> date | None:
 
 def readable_problem(problem: str) -> str:
     """Return a problem as a sentence, with fields named by their labels."""
+    problem = translated(problem)
     for name in ("date_from", "date_until", "time_from", "time_until", *IDENTIFIERS):
         problem = problem.replace(name, f"“{LABELS[name]}”")
     return problem[:1].upper() + problem[1:] + ("" if problem.endswith(".") else ".")
+
+
+def named_problem(error: InvalidInputError) -> str:
+    """Return what is wrong with a part of an address or a form that has no field of its own."""
+    return gettext(
+        "The %(field)s %(problem)s.", field=translated(error.field), problem=translated(error.problem)
+    )
 
 
 def _dates(criteria: JsonDocument) -> str:
@@ -109,12 +126,16 @@ def _dates(criteria: JsonDocument) -> str:
         return ", ".join(_dates(part) for part in parts)
     first, last = criteria.get("date_from"), criteria.get("date_until")
     if first and last:
-        return str(first) if first == last else f"{first} to {last}"
+        return shown_days(first, last)
     if first:
-        return f"from {first} until the day of the query"
-    return f"until {last}" if last else "all"
+        return gettext("from %(day)s until the day of the query", day=shown_day(first))
+    return gettext("until %(day)s", day=shown_day(last)) if last else gettext("all")
 
 
 def _listed(items: list[str]) -> str:
     text = ", ".join(items[:_SHOWN])
-    return text if len(items) <= _SHOWN else f"{text} and {len(items) - _SHOWN} more"
+    return (
+        text
+        if len(items) <= _SHOWN
+        else gettext("%(names)s and %(number)s more", names=text, number=len(items) - _SHOWN)
+    )

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from wtforms import Field
 
 from services.web.components import components
+from services.web.language import gettext, ngettext, shown_day, translated
 from services.web.live.progress import query_fraction
 from services.web.security.background import in_background
 from services.web.views.criteria_text import TYPE_NAMES, criteria_brief, criteria_rows
@@ -47,9 +48,9 @@ def init_filters(app: Flask) -> None:
         many=many,
         moment=moment,
         day=day,
-        sentence=sentence,
-        duration=duration,
-        without_repetition=without_repetition,
+        sentence=translated_sentence,
+        duration=lambda seconds: translated(duration(seconds)),
+        without_repetition=lambda note, before="": translated(without_repetition(note, before)),
         criteria_rows=criteria_rows,
         key_figures=key_figures,
         ago=ago,
@@ -59,7 +60,7 @@ def init_filters(app: Flask) -> None:
         address=address,
         brief_figures=brief_figures,
     )
-    app.jinja_env.globals.update(fraction_of=fraction_of, without=without)
+    app.jinja_env.globals.update(fraction_of=fraction_of, without=without, lacking=lacking)
     app.jinja_env.globals.update(STATUS_SIGNS=STATUS_SIGNS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
     app.jinja_env.globals.update(ARRIVAL_TEXTS=ARRIVAL_TEXTS, is_fragment=in_background)
     app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
@@ -72,6 +73,11 @@ def _context() -> dict[str, object]:
     return {"me": known, "embedded": settings.embedded}
 
 
+def translated_sentence(code: str, note: str | None = None) -> str:
+    """Return the sentence of a reason code and that of its note in the language of the page."""
+    return translated(sentence(code, note))
+
+
 def figure(number: float | None) -> str:
     """Return a number with thousands set apart, or a dash."""
     return EN_DASH if number is None else f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
@@ -79,7 +85,8 @@ def figure(number: float | None) -> str:
 
 def many(number: int, singular: str, plural: str = "") -> str:
     """Return a number with its noun: `1 object`, `2 objects`."""
-    return f"{figure(number)} {singular if number == 1 else plural or singular + 's'}"
+    texts = f"%(number)s {singular}", f"%(number)s {plural or singular + 's'}"
+    return ngettext(*texts, number, number=figure(number))
 
 
 def tied(field: Field) -> dict[str, str]:
@@ -138,8 +145,8 @@ def day(value: str | None) -> str:
     """Return a DICOM date (DA, PS3.5 6.2) as YYYY-MM-DD; any other text unchanged."""
     da_length = 8
     if value and len(value) == da_length and value.isdecimal():
-        return f"{value[:4]}-{value[4:6]}-{value[6:]}"
-    return value or EN_DASH
+        value = f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    return shown_day(value) if value else EN_DASH
 
 
 def clock_time(value: str) -> str:
@@ -170,23 +177,40 @@ def waiting_text(job: Query | Retrieve) -> Markup:
         return hold_text(job)
     if not job.note:
         return Markup()
-    text = Markup("{}").format(without_repetition(job.note))
+    text = Markup("{}").format(translated(without_repetition(job.note)))
     if job.next_try_at is not None:
-        text += Markup("; next try at {}").format(time_of_day(job.next_try_at))
+        text += _in_html(gettext("; next try at %(time)s"), time=time_of_day(job.next_try_at))
     if job.gives_up_at is not None:
-        text += Markup("; gives up at {}").format(time_of_day(job.gives_up_at))
+        text += _in_html(gettext("; gives up at %(time)s"), time=time_of_day(job.gives_up_at))
     return text
 
 
 def hold_text(job: Query | Retrieve) -> Markup:
     """Return who paused a job, or a node that it needs, and since when; empty if nobody did."""
-    pauses = [("Paused", job.pause)] if job.pause is not None else []
-    pauses += [(f"The node {name} is paused", pause) for name, pause in job.node_pauses.items()]
-    sentences = [
-        Markup("{} by {} since {}.").format(what, pause.by or "somebody", moment(pause.at))
-        for what, pause in pauses
-    ]
+    sentences = []
+    if job.pause is not None:
+        text = gettext("Paused by %(person)s since %(time)s.")
+        sentences.append(_in_html(text, person=_person(job.pause.by), time=moment(job.pause.at)))
+    for name, pause in job.node_pauses.items():
+        text = gettext("The node %(name)s is paused by %(person)s since %(time)s.")
+        sentences.append(_in_html(text, name=name, person=_person(pause.by), time=moment(pause.at)))
     return Markup(" ").join(sentences)
+
+
+def _person(name: str) -> str:
+    return name or gettext("somebody")
+
+
+def _in_html(text: str, **values: object) -> Markup:
+    """Return a text of ours as HTML, with its values escaped."""
+    return Markup(text) % values  # noqa: S704 - a text of the catalogue
+
+
+def lacking(job: Query, between: str) -> str:
+    """Return the windows and studies of a query without a complete response: `2 windows, 1 study`."""
+    parts = [many(job.slices_failed, "window")] if job.slices_failed else []
+    parts += [many(job.studies_missing, "study", "studies")] if job.studies_missing else []
+    return between.join(parts)
 
 
 def without_repetition(note: str, before: str = "") -> str:

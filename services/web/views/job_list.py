@@ -13,6 +13,7 @@ from flask import abort
 from sqlalchemy.orm import Session
 
 from services.web.components import Components
+from services.web.language import gettext
 from services.web.views.cursors import neighbours, place_of, read_number, read_text, read_time
 from services.web.views.time_text import day_heading
 from shared.contract.messages import ENDED, JobStatus
@@ -107,7 +108,7 @@ def _search(
     if number := chosen.get("node", ""):
         node = next((node for node in list_nodes(session) if str(node.id) == number), None)
         if node is None:
-            problems["node"] = "There is no such node."
+            problems["node"] = gettext("There is no such node.")
         elif node.kind == "remote":
             wanted = replace(wanted, remote_id=node.id)
         else:
@@ -122,7 +123,7 @@ def _search(
             else:
                 wanted = replace(wanted, requested_before=_midnight(components, day + timedelta(days=1)))
         except (ValueError, OverflowError):
-            problems[name] = "This is no date."
+            problems[name] = gettext("This is no date.")
     return wanted, problems
 
 

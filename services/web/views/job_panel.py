@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.web.components import Components
+from services.web.language import gettext, translated
 from services.web.live.event_results import EchoResults
 from services.web.live.progress import JobProgress, query_fraction
 from services.web.live.service_status import Complaint
@@ -73,7 +74,7 @@ class QueryView:
         progress = self.progress
         if progress.per_s is None:
             return ""
-        return rate_text(progress.per_s, progress.left_s, "study", "studies")
+        return translated(rate_text(progress.per_s, progress.left_s, "study", "studies"))
 
     @property
     def retrievable(self) -> bool:
@@ -179,28 +180,42 @@ class Panel:
         about = f", {self.job_id[:8]}"
         if self.query is not None:
             job = self.query.job
-            kept = f": {figure(job.studies_kept)} kept" if job.studies_kept else ""
+            kept = (
+                f": {gettext('%(number)s kept', number=figure(job.studies_kept))}" if job.studies_kept else ""
+            )
             about = f"{kept}, {job.remote_name}"
         elif self.retrieve is not None:
             view = self.retrieve
-            about = f": {figure(view.arrived)} of {figure(view.requested)}, {view.job.remote_name}"
-        return f"{sign} {self.kind.capitalize()} {self.status}{about}"
+            arrived = gettext(
+                "%(arrived)s of %(requested)s", arrived=figure(view.arrived), requested=figure(view.requested)
+            )
+            about = f": {arrived}, {view.job.remote_name}"
+        return f"{sign} {translated(self.kind.capitalize())} {translated(self.status)}{about}"
 
     @property
     def announcement(self) -> str:
         """The panel in one sentence, for screen readers."""
         if self.pending is not None:
-            state = self.pending.refusal or "queued, waiting for a worker."
-            return f"{self.pending.kind.capitalize()} {state}"
+            state = self.pending.refusal or gettext("queued, waiting for a worker.")
+            return f"{translated(self.pending.kind.capitalize())} {state}"
         if self.retrieve is not None:
             view = self.retrieve
-            arrived = f"{figure(view.arrived)} of {figure(view.requested)} objects arrived."
-            return f"Retrieve {view.job.status}: {arrived}"
+            return gettext(
+                "Retrieve %(status)s: %(arrived)s of %(requested)s objects arrived.",
+                status=translated(view.job.status),
+                arrived=figure(view.arrived),
+                requested=figure(view.requested),
+            )
         if self.query is not None:
             job = self.query.job
-            return (
-                f"Query {job.status}: {figure(job.slices_complete)} of {figure(job.slices_total)} slices "
-                f"done, {figure(job.studies_found)} studies found, {figure(job.studies_kept)} kept."
+            return gettext(
+                "Query %(status)s: %(done)s of %(total)s slices done, %(found)s studies found, "
+                "%(kept)s kept.",
+                status=translated(job.status),
+                done=figure(job.slices_complete),
+                total=figure(job.slices_total),
+                found=figure(job.studies_found),
+                kept=figure(job.studies_kept),
             )
         return ""
 
@@ -269,7 +284,8 @@ def _pending(job_id: str, command: PendingCommand | None, event_results: EchoRes
     name = rejection.field.removeprefix("data.").removeprefix("criteria.")
     problem = readable_problem(rejection.problem)
     label = "" if name == "job_id" else LABELS.get(name, name)
-    return Pending(job_id, kind, f"not accepted. {label}: {problem}" if label else f"not accepted. {problem}")
+    text = f"{label}: {problem}" if label else problem
+    return Pending(job_id, kind, gettext("not accepted. %(problem)s", problem=text))
 
 
 def _pending_retrieve(
@@ -341,7 +357,7 @@ def retrieve_view(session: Session, components: Components, job: Retrieve) -> Re
         reported=counts["reported_completed"] + counts["reported_warning"],
         trouble=_trouble(job),
         waits_for="" if ended else waiting_text(job),
-        rate=str(pace) if pace is not None else "",
+        rate=translated(pace) if pace is not None else "",
     )
 
 
@@ -352,6 +368,6 @@ def _progress(components: Components, job: Query, fraction: float, done: int) ->
 
 def _trouble(job: Query | Retrieve) -> str:
     if not job.failure:
-        return job.detail if job.status in ENDED else ""
+        return translated(job.detail) if job.status in ENDED else ""
     node = job.store_name if job.failure == "store_unreachable" else job.remote_name
-    return job.detail or sentence(job.failure, node=node)
+    return translated(job.detail or sentence(job.failure, node=node))

@@ -6,35 +6,36 @@ import math
 from collections.abc import Sequence
 from itertools import groupby
 
+from services.web.language import gettext, lazy_gettext
 from shared.dose.summary import FigureJson
 from shared.reading.summaries import BriefSummary, is_of_event
 
 REPORT_KINDS = {
     "ct": "CT",
-    "projection": "Projection X-ray",
-    "mammography": "Mammography",
-    "radiopharmaceutical": "Radiopharmaceutical",
-    "other": "No dose figures known",
+    "projection": lazy_gettext("Projection X-ray"),
+    "mammography": lazy_gettext("Mammography"),
+    "radiopharmaceutical": lazy_gettext("Radiopharmaceutical"),
+    "other": lazy_gettext("No dose figures known"),
 }
 
 UNREADABLE_REASONS = {
-    "no_content": "It has no content.",
-    "malformed": "Its content is malformed.",
-    "too_deep": "Its content is nested deeper than any dose report.",
-    "too_large": "It is larger than any dose report.",
-    "defect": "Reading it failed; the log of the store service names the place.",
-    "too_costly": "Reading it takes more time or memory than any dose report.",
-    "compressed": "Its content is compressed.",
-    "no_file": "Its file could not be opened.",
+    "no_content": lazy_gettext("It has no content."),
+    "malformed": lazy_gettext("Its content is malformed."),
+    "too_deep": lazy_gettext("Its content is nested deeper than any dose report."),
+    "too_large": lazy_gettext("It is larger than any dose report."),
+    "defect": lazy_gettext("Reading it failed; the log of the store service names the place."),
+    "too_costly": lazy_gettext("Reading it takes more time or memory than any dose report."),
+    "compressed": lazy_gettext("Its content is compressed."),
+    "no_file": lazy_gettext("Its file could not be opened."),
 }
 
 #: Why a figure has no number (`shared.dose.numeric_value.Problem`).
 _PROBLEMS = {
-    "no_value": "no value",
-    "several_values": "several values",
-    "decimal_comma": "has a comma",
-    "not_finite": "no finite number",
-    "not_a_number": "no number",
+    "no_value": lazy_gettext("no value"),
+    "several_values": lazy_gettext("several values"),
+    "decimal_comma": lazy_gettext("has a comma"),
+    "not_finite": lazy_gettext("no finite number"),
+    "not_a_number": lazy_gettext("no number"),
 }
 
 _UNITS = {"mGy.cm": "mGy·cm", "mGycm": "mGy·cm", "Gy.cm2": "Gy·cm²", "Gy.m2": "Gy·m²"}
@@ -55,16 +56,16 @@ def key_figures(summary: BriefSummary) -> str:
         events.sort(key=_name_and_unit)
         parts += [_several(list(group)) for _, group in groupby(events, key=_name_and_unit)]
     if totals_not_shown := summary.get("totals_not_shown", 0):
-        parts.append(f"{totals_not_shown} more totals")
+        parts.append(gettext("%(number)s more totals", number=totals_not_shown))
     if unreadable := summary.get("unreadable_not_shown", 0):
         parts.append(
-            "1 figure of an event not readable"
+            gettext("1 figure of an event not readable")
             if unreadable == 1
             else f"{unreadable} figures of events not readable"
         )
     if left_out := summary.get("figures_left_out", 0):
-        parts.append(f"{left_out} more only in the report itself")
-    return "; ".join(parts) or "no figures"
+        parts.append(gettext("%(number)s more only in the report itself", number=left_out))
+    return "; ".join(parts) or gettext("no figures")
 
 
 def plain_number(value: float) -> str:
@@ -100,7 +101,7 @@ def _several(figures: Sequence[FigureJson]) -> str:
 def _value(figure: FigureJson) -> str:
     if figure["value"] is None:
         problem = figure.get("problem", "")
-        return f"not readable ({_PROBLEMS.get(problem, problem)})"
+        return gettext("not readable (%(problem)s)", problem=_PROBLEMS.get(problem, problem))
     return f"{plain_number(figure['value'])} {_unit(figure)}".strip()
 
 

@@ -11,6 +11,7 @@ from flask import abort
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from services.web.language import gettext, shown_day, shown_days, translated
 from services.web.views.cursors import neighbours, place_of, read_number, read_text
 from shared.contract.reasons import sentence
 from shared.database.models import Query, QueryStudy, Retrieve, RetrieveObject
@@ -100,22 +101,26 @@ def missing_of_query(session: Session, query: Query) -> list[MissingItem]:
 
 def _missing(query: Query, item: MissingSlice | MissingStudy) -> MissingItem:
     if item["kind"] == "study":
-        why = f"{sentence(item['reason'])} {item['detail'] or ''}".strip()
-        return MissingItem("Study", why, item["study_instance_uid"])
+        why = f"{translated(sentence(item['reason']))} {translated(item['detail'] or '')}".strip()
+        return MissingItem(gettext("Study"), why, item["study_instance_uid"])
     error = sentence(item["error"], node=query.remote_name) if item["error"] else ""
-    why = item["detail"] or error or sentence("window_not_answered")
+    why = translated(item["detail"] or error or sentence("window_not_answered"))
     single = item.get("study_instance_uid") or item.get("accession_number")
     what = str(single) if single else _window(item["window"])
-    return MissingItem(f"{item['code'] or 'All modalities'}, {what}", why)
+    return MissingItem(f"{item['code'] or gettext('All modalities')}, {what}", why)
 
 
 def _window(window: Mapping[str, str | None]) -> str:
     first, last = window.get("date_from"), window.get("date_until")
-    days = "all dates" if not first and not last else f"{first or '…'} to {last or '…'}"
+    days = gettext("all dates") if not first and not last else shown_days(first or "…", last or "…")
     if first and first == last:
-        days = first
+        days = shown_day(first)
     times = window.get("time_from"), window.get("time_until")
-    return days if times == (None, None) else f"{days}, {times[0] or '00:00'} to {times[1] or '23:59'}"
+    if times == (None, None):
+        return days
+    return gettext(
+        "%(days)s, %(first)s to %(last)s", days=days, first=times[0] or "00:00", last=times[1] or "23:59"
+    )
 
 
 def missing_of_retrieve(session: Session, retrieve: Retrieve) -> list[RetrieveObject]:

@@ -15,6 +15,7 @@ from services.web.api.routes.dead_letters import (
 )
 from services.web.api.routes.system import read_system
 from services.web.components import components
+from services.web.language import gettext, translated
 from services.web.security.background import background
 from services.web.security.sessions import ADMINS, audit, requires
 from shared.errors import BrokerAwayError, UnroutableError
@@ -50,7 +51,7 @@ def explain(dead_letter: str) -> ResponseReturnValue:
     except ProblemError:
         abort(HTTPStatus.NOT_FOUND)
     except BrokerAwayError:
-        flash("The message broker cannot be reached.", "danger")
+        flash(gettext("The message broker cannot be reached."), "danger")
         return redirect(url_for("system.show"))
     return render_template("admin/dead_letter.html", letter=letter)
 
@@ -62,11 +63,11 @@ def replay(dead_letter: str) -> ResponseReturnValue:
     try:
         done = components().broker.replay_dead_letter(dead_letter)
     except (BrokerAwayError, UnroutableError) as error:
-        flash(f"It was not replayed: {error}.", "danger")
+        flash(gettext("It was not replayed: %(error)s.", error=translated(error)), "danger")
         return redirect(url_for("system.show"))
     if done:
         audit("dead letter replayed", dead_letter=dead_letter)
-        flash("The message is published again.", "success")
+        flash(gettext("The message is published again."), "success")
     return _gone_unless(done)
 
 
@@ -77,17 +78,17 @@ def drop(dead_letter: str) -> ResponseReturnValue:
     try:
         done = components().broker.drop_dead_letter(dead_letter)
     except BrokerAwayError as error:
-        flash(f"It was not dropped: {error}.", "danger")
+        flash(gettext("It was not dropped: %(error)s.", error=translated(error)), "danger")
         return redirect(url_for("system.show"))
     if done:
         audit("dead letter dropped", dead_letter=dead_letter)
-        flash("The message is dropped.", "success")
+        flash(gettext("The message is dropped."), "success")
     return _gone_unless(done)
 
 
 def _gone_unless(done: bool) -> ResponseReturnValue:
     if not done:
-        flash("There is no such dead letter; it may have been replayed or dropped.", "info")
+        flash(gettext("There is no such dead letter; it may have been replayed or dropped."), "info")
     return redirect(url_for("system.show"))
 
 

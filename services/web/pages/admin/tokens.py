@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.web.components import components
 from services.web.forms.fields import TokenForm
+from services.web.language import gettext
 from services.web.security.sessions import ADMINS, audit, me, requires
 from shared.database.models import User
 from shared.errors import InvalidInputError
@@ -60,7 +61,7 @@ def revoke() -> ResponseReturnValue:
     except UnknownTokenError:
         abort(HTTPStatus.NOT_FOUND)
     audit("token revoked", token_name=row.name)
-    flash(f"The token {row.name} is no longer taken.", "success")
+    flash(gettext("The token %(name)s is no longer taken.", name=row.name), "success")
     return redirect(url_for("tokens.listing"))
 
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from services.web.components import components
 from services.web.views.calendar_table import STATES, month_table
+from services.web.views.criteria_text import named_problem
 from shared.errors import InvalidInputError
 from shared.nodes.nodes import find_node, list_nodes
 from shared.reading.evidence.calendar import calendar_json, parse_month, parse_types
@@ -27,7 +28,7 @@ def show() -> ResponseReturnValue:
             types = parse_types(request.args.getlist("type"))
             node = find_node(session, wanted, "remote", "node") if wanted else nodes[0]
         except InvalidInputError as error:
-            flash(f"The {error.field} {error.problem}.", "warning")
+            flash(named_problem(error), "warning")
             return redirect(url_for("calendar.show"))
         settings, now = components().settings, components().clock()
         shown = calendar_json(session, node, types, month, settings, now)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.web.commands.publish import publish_command
 from services.web.components import components
+from services.web.language import gettext, lazy_gettext, ngettext
 from services.web.security.background import background
 from services.web.security.sessions import IMPORTERS, audit, me, requires
 from shared.comparisons import ComparisonInput, order_comparison, save_comparison
@@ -40,17 +41,22 @@ RETRIEVED_MAX = 10_000
 _FIELDS = ("node", "other", "store", "date_from", "date_until")
 
 OUTCOMES = {
-    ComparisonStatus.WAITING: ("info", "The queries have not ended yet."),
+    ComparisonStatus.WAITING: ("info", lazy_gettext("The queries have not ended yet.")),
     ComparisonStatus.INCOMPLETE: (
         "warning",
-        "Not comparable in full: a side is not complete. What is not listed is not proven to be equal.",
+        lazy_gettext(
+            "Not comparable in full: a side is not complete. What is not listed is not proven to be equal."
+        ),
     ),
     ComparisonStatus.NOTHING_MATCHED: (
         "info",
-        "Nothing matched: neither side has such a study.",
+        lazy_gettext("Nothing matched: neither side has such a study."),
     ),
-    ComparisonStatus.NOTHING_DIFFERS: ("success", "Nothing differs: both sides have the same dose objects."),
-    ComparisonStatus.DIFFERENT: ("warning", "The sides differ."),
+    ComparisonStatus.NOTHING_DIFFERS: (
+        "success",
+        lazy_gettext("Nothing differs: both sides have the same dose objects."),
+    ),
+    ComparisonStatus.DIFFERENT: ("warning", lazy_gettext("The sides differ.")),
 }
 
 
@@ -150,14 +156,22 @@ def retrieve(comparison_id: str) -> ResponseReturnValue:
         query = session.get(Query, reading.comparison.left_query)
     uids = reading.missing_studies[:RETRIEVED_MAX]
     if query is None or not uids:
-        flash("Nothing is missing.", "info")
+        flash(gettext("Nothing is missing."), "info")
         return redirect(url_for("comparisons.detail", comparison_id=comparison_id))
     retrieve_id = new_id()
     command = RunRetrieve(query_id=query.id, study_instance_uids=uids, requested_by=me().name)
     published = publish_command(command, "retrieve", retrieve_id, job_id=retrieve_id, query_id=query.id)
     if published is None:
         return redirect(url_for("comparisons.detail", comparison_id=comparison_id))
-    flash(f"The retrieve of {len(uids)} studies is requested; it is shown with its query.", "info")
+    flash(
+        ngettext(
+            "The retrieve of %(number)s study is requested; it is shown with its query.",
+            "The retrieve of %(number)s studies is requested; it is shown with its query.",
+            len(uids),
+            number=len(uids),
+        ),
+        "info",
+    )
     return redirect(url_for("jobs.detail", job_id=query.id))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.web.components import components
 from services.web.views.coverage_table import SOURCES, coverage_table
+from services.web.views.criteria_text import named_problem
 from shared.contract.criteria_fields import parse_date
 from shared.database.models import Node
 from shared.errors import InvalidInputError
@@ -47,7 +48,7 @@ def show() -> ResponseReturnValue:
             chosen = _chosen(session, nodes)
             types = parse_types(request.args.getlist("type"))
         except InvalidInputError as error:
-            flash(f"The {error.field} {error.problem}.", "warning")
+            flash(named_problem(error), "warning")
             return redirect(url_for("coverage.show"))
         last_studies = components().settings.coverage_last_studies
         shown = coverage_json(session, chosen.node, types, chosen.period, last_studies, components().clock())
@@ -73,7 +74,7 @@ def studies() -> ResponseReturnValue:
         try:
             chosen = _chosen(session, nodes)
         except InvalidInputError as error:
-            flash(f"The {error.field} {error.problem}.", "warning")
+            flash(named_problem(error), "warning")
             return redirect(url_for("coverage.show"))
         found = station_studies(session, chosen.node, chosen.period, wanted)
     return render_template(

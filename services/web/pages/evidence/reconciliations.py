@@ -9,7 +9,9 @@ from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from services.web.components import components
+from services.web.language import gettext, lazy_gettext
 from services.web.security.sessions import audit
+from services.web.views.criteria_text import named_problem
 from shared.database.models import Node
 from shared.errors import InvalidInputError
 from shared.evidence.reconciliation import Detail, LineState
@@ -24,19 +26,19 @@ blueprint = Blueprint("reconciliations", __name__, url_prefix="/reconciliations"
 LINES_SHOWN, ERRORS_SHOWN = 200, 50
 
 STATES = {
-    LineState.HAS_DOSE: "Has dose",
-    LineState.NOT_RETRIEVED: "Not retrieved yet",
-    LineState.NO_DOSE_OBJECT: "No dose object",
-    LineState.NOT_REQUESTED: "Not asked",
-    LineState.NOT_IN_PACS: "Not in the PACS",
+    LineState.HAS_DOSE: lazy_gettext("Has dose"),
+    LineState.NOT_RETRIEVED: lazy_gettext("Not retrieved yet"),
+    LineState.NO_DOSE_OBJECT: lazy_gettext("No dose object"),
+    LineState.NOT_REQUESTED: lazy_gettext("Not asked"),
+    LineState.NOT_IN_PACS: lazy_gettext("Not in the PACS"),
 }
 DETAILS = {
-    Detail.NAMED: "the PACS was asked for it",
-    Detail.DAY_COMPLETE: "its day is complete, and no study with a modality of dose has it",
-    Detail.NOT_SETTLED: "found, but not decided",
-    Detail.OTHER_TYPE: "found, and of no requested type",
-    Detail.DAY_NOT_COMPLETE: "its day is not complete",
-    Detail.NO_ACCESSION_NUMBERS: "the PACS returned no accession number of its day",
+    Detail.NAMED: lazy_gettext("the PACS was asked for it"),
+    Detail.DAY_COMPLETE: lazy_gettext("its day is complete, and no study with a modality of dose has it"),
+    Detail.NOT_SETTLED: lazy_gettext("found, but not decided"),
+    Detail.OTHER_TYPE: lazy_gettext("found, and of no requested type"),
+    Detail.DAY_NOT_COMPLETE: lazy_gettext("its day is not complete"),
+    Detail.NO_ACCESSION_NUMBERS: lazy_gettext("the PACS returned no accession number of its day"),
 }
 
 
@@ -55,13 +57,13 @@ def upload() -> ResponseReturnValue:
         nodes = list_nodes(session, "remote")
         try:
             if file is None or not file.filename:
-                return _page(nodes, error="Choose a file."), HTTPStatus.UNPROCESSABLE_ENTITY
+                return _page(nodes, error=gettext("Choose a file.")), HTTPStatus.UNPROCESSABLE_ENTITY
             node = find_node(session, request.form.get("node", "")[:128], "remote", "node")
             found = read_list(file.stream.read())
             settings, now = components().settings, components().clock()
             shown = reconcile(session, node, found, settings, now)
         except InvalidInputError as error:
-            problem = f"The {error.field} {error.problem}."
+            problem = named_problem(error)
             return _page(nodes, error=problem), HTTPStatus.UNPROCESSABLE_ENTITY
     audit("reconciliation", node_id=node.id, lines=len(shown["lines"]))
     if request.form.get("as") == "csv":

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from services.web.components import components
+from services.web.language import lazy_gettext
 from services.web.views.cursors import neighbours, place_of, read_number, read_text
 from shared.contract.envelope import valid_id
 from shared.database.models import Query
@@ -23,8 +24,12 @@ PAGE = 100
 
 #: Parts of each kind of job, the first of them shown at first.
 PARTS = {
-    "query": {"slices": "Slices", "finds": "C-FIND requests", "objects": "Objects decided one by one"},
-    "retrieve": {"moves": "Moves", "objects": "Objects"},
+    "query": {
+        "slices": lazy_gettext("Slices"),
+        "finds": lazy_gettext("C-FIND requests"),
+        "objects": lazy_gettext("Objects decided one by one"),
+    },
+    "retrieve": {"moves": lazy_gettext("Moves"), "objects": lazy_gettext("Objects")},
 }
 #: States by which a part is filtered.
 STATES = {

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
 
+from services.web.language import lazy_gettext
+
 #: Size of a chart by day in the units of its view box.
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 44, 24
 #: Days above which bars stand for months.
@@ -62,7 +64,7 @@ def studies_by_day(counts: Iterable[tuple[str | None, str | None, int]]) -> Stac
     return StackedChart(types, rows, _bars(types, rows, top), _ticks(top), _names(rows), unit)
 
 
-NO_DATE = "no date"
+NO_DATE = lazy_gettext("no date")
 
 
 def _day(text: str | None) -> str:

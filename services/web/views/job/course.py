@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.web.language import gettext, translated
 from services.web.views.time_text import span
 from shared.contract.criteria import IDENTIFIERS
 from shared.contract.json_types import JsonDocument
@@ -82,35 +83,43 @@ def _command_line(remote: str, store: str, criteria: JsonDocument, *, retrieve: 
 
 def timeline_of(job: Job, retrieves: Iterable[Retrieve] = ()) -> list[tuple[datetime, str]]:
     """Return the moments of a job with what happened then."""
-    entries = [(job.requested_at, f"Requested{_by(job.requested_by)}")]
+    entries = [(job.requested_at, _requested(job))]
     if job.started_at is not None:
         waited_s = (job.started_at - job.requested_at).total_seconds()
-        waited = f", after waiting {span(waited_s)}" if waited_s >= 1 else ""
-        entries.append((job.started_at, f"Begun{waited}"))
+        waited = gettext("Begun, after waiting %(duration)s", duration=span(waited_s))
+        entries.append((job.started_at, waited if waited_s >= 1 else gettext("Begun")))
     entries += [
-        (datetime.fromisoformat(rerun["at"]), f"Continued{_by(rerun.get('requested_by', ''))}")
+        (datetime.fromisoformat(rerun["at"]), _by(gettext("Continued"), rerun.get("requested_by", "")))
         for rerun in job.asked_again or ()
         if rerun.get("at")
     ]
     for retrieve in retrieves:
-        entries.append((retrieve.requested_at, f"Retrieve requested{_by(retrieve.requested_by)}"))
+        requested = _by(gettext("Retrieve requested"), retrieve.requested_by)
+        entries.append((retrieve.requested_at, requested))
         if retrieve.ended_at is not None:
-            arrived = f"{retrieve.arrived} of {retrieve.asked} objects arrived"
-            entries.append((retrieve.ended_at, f"Retrieve {retrieve.status}: {arrived}"))
+            ended = gettext(
+                "Retrieve %(status)s: %(arrived)s of %(asked)s objects arrived",
+                status=translated(retrieve.status),
+                arrived=retrieve.arrived,
+                asked=retrieve.asked,
+            )
+            entries.append((retrieve.ended_at, ended))
     if job.ended_at is not None and job.status in ENDED:
-        entries.append((job.ended_at, f"{job.status.capitalize()}{_after(job)}{_cancelled(job)}"))
+        entries.append((job.ended_at, _ended(job)))
     return sorted(entries, key=lambda entry: entry[0])
 
 
-def _by(person: str) -> str:
-    return f" by {person}" if person else ""
+def _requested(job: Job) -> str:
+    return _by(gettext("Requested"), job.requested_by)
 
 
-def _after(job: Job) -> str:
-    if job.started_at is None or job.ended_at is None:
-        return ""
-    return f" after {span((job.ended_at - job.started_at).total_seconds())}"
+def _by(text: str, person: str) -> str:
+    return gettext("%(text)s by %(person)s", text=text, person=person) if person else text
 
 
-def _cancelled(job: Job) -> str:
-    return _by(str((job.cancelled_by or {}).get("requested_by", "")))
+def _ended(job: Job) -> str:
+    text = translated(job.status).capitalize()
+    if job.started_at is not None and job.ended_at is not None:
+        duration = span((job.ended_at - job.started_at).total_seconds())
+        text = gettext("%(status)s after %(duration)s", status=text, duration=duration)
+    return _by(text, str((job.cancelled_by or {}).get("requested_by", "")))

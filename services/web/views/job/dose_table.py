@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from services.web.language import lazy_gettext
 from services.web.views.report_text import figure_value
 from shared.dose.summary import FigureJson, SummaryJson
 from shared.reading.summaries import ReportEntry
@@ -25,11 +26,23 @@ class DoseColumn:
 
 COLUMNS: Mapping[str, DoseColumn] = MappingProxyType(
     {
-        "dlp": DoseColumn("DLP", "Total dose length product", ("DLP total",), adds=True),
-        "ctdivol": DoseColumn("CTDIvol, largest", "Largest CTDIvol of an event", ("CTDIvol",), adds=False),
-        "dap": DoseColumn("DAP", "Total dose area product", ("DAP total", "DAP"), adds=True),
-        "agd": DoseColumn("AGD", "Largest average glandular dose", ("AGD total", "AGD"), adds=False),
-        "activity": DoseColumn("Activity", "Administered activity", ("administered activity",), adds=True),
+        "dlp": DoseColumn("DLP", lazy_gettext("Total dose length product"), ("DLP total",), adds=True),
+        "ctdivol": DoseColumn(
+            lazy_gettext("CTDIvol, largest"),
+            lazy_gettext("Largest CTDIvol of an event"),
+            ("CTDIvol",),
+            adds=False,
+        ),
+        "dap": DoseColumn("DAP", lazy_gettext("Total dose area product"), ("DAP total", "DAP"), adds=True),
+        "agd": DoseColumn(
+            "AGD", lazy_gettext("Largest average glandular dose"), ("AGD total", "AGD"), adds=False
+        ),
+        "activity": DoseColumn(
+            lazy_gettext("Activity"),
+            lazy_gettext("Administered activity"),
+            ("administered activity",),
+            adds=True,
+        ),
     }
 )
 
