@@ -27,7 +27,7 @@ from services.cli.commands import (
     version,
 )
 from services.cli.commands.evidence import calendar, compare, coverage, reconcile
-from services.cli.commands.jobs import again, follow, jobs, pause, qr, query, schedules
+from services.cli.commands.jobs import again, follow, jobs, order, pause, qr, query, schedules
 from services.cli.commands.operation import check, dead, schema, secret_files, support_bundle, topology
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
@@ -63,6 +63,7 @@ app.command("export")(jobs.export)
 app.command("cancel")(jobs.cancel)
 app.command("pause")(pause.pause)
 app.command("resume")(pause.resume)
+app.command("raise")(order.raise_priority)
 app.command("follow")(follow.follow)
 app.command("again")(again.again)
 app.command("why")(jobs.why)

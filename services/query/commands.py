@@ -1,4 +1,4 @@
-"""The commands of the query service: run, cancel, pause and resume a query, request again what is missing."""
+"""The commands of the query service: run, cancel, pause, resume, raise a query, request what is missing."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from services.query.rules.decide import RULES_VERSION
 from shared.clock import Clock
 from shared.contract.criteria import Criteria, parse_criteria, window
 from shared.contract.envelope import Envelope
-from shared.contract.messages import AskAgain, CancelJob, PauseJob, ResumeJob, RunQuery
+from shared.contract.messages import AskAgain, CancelJob, PauseJob, RaiseJob, ResumeJob, RunQuery
+from shared.control.early_orders import Action, Order
 from shared.control.job_control import JobControl
 from shared.database.models import Node, Query, QueryStudy, Retrieve
-from shared.database.models.pause import Pause
+from shared.database.models.pause import Pause, PriorityRaise
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
@@ -53,6 +54,9 @@ def reopen(session: Session, ledger: Ledger[Query], query: Query, now: datetime)
 
 
 log = structlog.get_logger(__name__)
+
+#: Why an order about a job is rejected of which there is no row: an id that was mistyped never gets one.
+NO_SUCH_JOB = "there is no such job; if its command is still on its way, this is done once it is taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class QueryHandler:
         criteria = _criteria(command)
         if self._create(job_id, command, criteria, schedule):
             log.info("query accepted", job_id=job_id, requested_by=command.requested_by)
-        self._engine.begin(job_id)
+        self._control.begin(job_id)
 
     def _create(
         self, job_id: str, command: RunQuery, criteria: Criteria, schedule: ScheduleOfJob | None
@@ -163,7 +167,7 @@ class QueryHandler:
         if self._control.cancel(command.job_id, request):
             log.info("query cancelled", job_id=command.job_id, requested_by=command.requested_by)
         else:
-            self._leave_to_retrieve(command.job_id)
+            self._keep("cancel", envelope, command)
 
     def pause(self, envelope: Envelope, command: PauseJob) -> None:
         """Let a query rest; a retrieve is paused by its own service, which gets the same command.
@@ -173,7 +177,7 @@ class QueryHandler:
             RetriableError: broker or database away.
         """
         if not self._control.pause(command.job_id, Pause(command.requested_by, self._clock(), envelope.id)):
-            self._leave_to_retrieve(command.job_id)
+            self._keep("pause", envelope, command)
 
     def resume(self, envelope: Envelope, command: ResumeJob) -> None:
         """Let a paused query go on; a retrieve is left to its own service.
@@ -183,7 +187,18 @@ class QueryHandler:
             RetriableError: broker or database away.
         """
         if not self._control.resume(command.job_id, envelope.id, command.requested_by):
-            self._leave_to_retrieve(command.job_id)
+            self._keep("resume", envelope, command)
+
+    def raise_priority(self, envelope: Envelope, command: RaiseJob) -> None:
+        """Let a query go before others; a retrieve is left to its own service.
+
+        Raises:
+            InvalidInputError: there is no job with this id.
+            RetriableError: broker or database away.
+        """
+        raised = PriorityRaise(command.requested_by, self._clock(), envelope.id)
+        if not self._control.raise_priority(command.job_id, raised):
+            self._keep("raise", envelope, command)
 
     def again(self, envelope: Envelope, command: AskAgain) -> None:
         """Request again what is missing of an ended query; a retrieve is left to its own service.
@@ -201,10 +216,22 @@ class QueryHandler:
         if not self._control.rerun(command.job_id, request, prepare):
             self._leave_to_retrieve(command.job_id)
 
+    def _keep(
+        self, action: Action, envelope: Envelope, command: CancelJob | PauseJob | ResumeJob | RaiseJob
+    ) -> None:
+        """Keep what is ordered of a job that nobody has begun; its own command may still be on its way."""
+        if self._is_retrieve(command.job_id):
+            return
+        if not self._control.keep(Order(action, command.job_id, envelope.id, command.requested_by)):
+            raise InvalidInputError("data.job_id", NO_SUCH_JOB)
+
     def _leave_to_retrieve(self, job_id: str) -> None:
+        if not self._is_retrieve(job_id):
+            raise InvalidInputError("data.job_id", "there is no such job")
+
+    def _is_retrieve(self, job_id: str) -> bool:
         with self._database.read() as session:
-            if session.get(Retrieve, job_id) is None:
-                raise InvalidInputError("data.job_id", "there is no such job")
+            return session.get(Retrieve, job_id) is not None
 
 
 def _require_same(session: Session, existing: Query, command: RunQuery, criteria: Criteria) -> None:

@@ -1,4 +1,4 @@
-"""The commands of the retrieve service: run a retrieve; cancel, pause, resume it, request what is missing."""
+"""The commands of the retrieve service: run, cancel, pause, resume or raise one, request what is missing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from services.retrieve.planning.payloads import plan_task
 from shared.clock import Clock
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import Envelope
-from shared.contract.messages import ENDED, AskAgain, CancelJob, PauseJob, ResumeJob, RunRetrieve
+from shared.contract.messages import ENDED, AskAgain, CancelJob, PauseJob, RaiseJob, ResumeJob, RunRetrieve
+from shared.control.early_orders import Action, Order
 from shared.control.job_control import JobControl
 from shared.database.models import Node, Query, Retrieve
-from shared.database.models.pause import Pause
+from shared.database.models.pause import Pause, PriorityRaise
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
@@ -73,7 +74,7 @@ class RetrieveHandler:
     def _run(self, job_id: str, order: RunRetrieve, *, again: bool) -> None:
         if self._create(job_id, order, again=again):
             log.info("retrieve accepted", job_id=job_id, query_id=order.query_id)
-        self._engine.begin(job_id)
+        self._control.begin(job_id)
 
     def _create(self, job_id: str, order: RunRetrieve, *, again: bool) -> bool:
         try:
@@ -127,6 +128,8 @@ class RetrieveHandler:
         request = CancelRequest(envelope.id, command.requested_by)
         if self._control.cancel(command.job_id, request):
             log.info("retrieve cancelled", job_id=command.job_id)
+        else:
+            self._keep("cancel", envelope, command)
 
     def pause(self, envelope: Envelope, command: PauseJob) -> None:
         """Let a retrieve rest; a query is paused by its own service.
@@ -134,7 +137,8 @@ class RetrieveHandler:
         Raises:
             RetriableError: broker or database away.
         """
-        self._control.pause(command.job_id, Pause(command.requested_by, self._clock(), envelope.id))
+        if not self._control.pause(command.job_id, Pause(command.requested_by, self._clock(), envelope.id)):
+            self._keep("pause", envelope, command)
 
     def resume(self, envelope: Envelope, command: ResumeJob) -> None:
         """Let a paused retrieve go on; a query is left to its own service.
@@ -142,7 +146,27 @@ class RetrieveHandler:
         Raises:
             RetriableError: broker or database away.
         """
-        self._control.resume(command.job_id, envelope.id, command.requested_by)
+        if not self._control.resume(command.job_id, envelope.id, command.requested_by):
+            self._keep("resume", envelope, command)
+
+    def raise_priority(self, envelope: Envelope, command: RaiseJob) -> None:
+        """Let a retrieve go before others; a query is left to its own service.
+
+        Raises:
+            RetriableError: broker or database away.
+        """
+        raised = PriorityRaise(command.requested_by, self._clock(), envelope.id)
+        if not self._control.raise_priority(command.job_id, raised):
+            self._keep("raise", envelope, command)
+
+    def _keep(
+        self, action: Action, envelope: Envelope, command: CancelJob | PauseJob | ResumeJob | RaiseJob
+    ) -> None:
+        """Keep what is ordered of a job of which there is no row; the query service rejects the command."""
+        with self._database.read() as session:
+            is_query = session.get(Query, command.job_id) is not None
+        if not is_query:
+            self._control.keep(Order(action, command.job_id, envelope.id, command.requested_by))
 
 
 def _require_same(existing: Retrieve, order: RunRetrieve) -> None:

@@ -8,7 +8,7 @@ from services.retrieve.commands import RetrieveHandler
 from services.retrieve.tasks import RetrieveJobService
 from services.retrieve.transfer.own_store import OwnStore
 from shared.broker.port import Broker
-from shared.contract.messages import AskAgain, CancelJob, Command, PauseJob, ResumeJob, RunRetrieve
+from shared.contract.messages import AskAgain, CancelJob, Command, PauseJob, RaiseJob, ResumeJob, RunRetrieve
 from shared.database.session import Database
 from shared.jobs.bootstrap import route_commands, start_parts
 from shared.jobs.engine import Engine
@@ -39,6 +39,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         AskAgain: handler.again,
         PauseJob: handler.pause,
         ResumeJob: handler.resume,
+        RaiseJob: handler.raise_priority,
     }
     route_commands(
         "retrieve",
@@ -47,7 +48,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
         publisher,
         lifecycle,
         grace_s=settings.grace,
-        also_read_elsewhere=(CancelJob, AskAgain, PauseJob, ResumeJob),
+        also_read_elsewhere=(CancelJob, AskAgain, PauseJob, ResumeJob, RaiseJob),
     )
 
 

@@ -26,8 +26,8 @@ class PendingCommand:
     round: int = 0
     #: Whether the query was to be retrieved at once.
     retrieve: bool = False
-    #: Whether its cancellation was published before a worker had written its row.
-    cancelled: bool = False
+    #: What was ordered of it before a worker had written its row: cancel, pause, raise.
+    orders: frozenset[str] = frozenset()
 
 
 class PendingCommands:
@@ -66,11 +66,13 @@ class PendingCommands:
                     return command_id
         return None
 
-    def mark_cancelled(self, command_id: str) -> None:
-        """Note that the cancellation of a pending command was published."""
+    def note_order(self, command_id: str, action: str) -> None:
+        """Note an order about the job of a pending command; `resume` takes a pause back."""
         with self._lock:
-            if command_id in self._commands:
-                self._commands[command_id] = replace(self._commands[command_id], cancelled=True)
+            command = self._commands.get(command_id)
+            if command is not None:
+                orders = command.orders - {"pause"} if action == "resume" else command.orders | {action}
+                self._commands[command_id] = replace(command, orders=orders)
 
     def forget(self, command_id: str) -> None:
         """Drop a command that was not published."""

@@ -105,6 +105,16 @@ class ResumeJob(Command):
     requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
+class RaiseJob(Command):
+    """Let the tasks of a query or retrieve go before those of the other jobs of its node, until it ends."""
+
+    TYPE: ClassVar[str] = "doseqr.command.raise.v1"
+    ROUTING_KEY: ClassVar[str] = "raise"
+
+    job_id: Identifier
+    requested_by: Annotated[str, Field(max_length=128)] = ""
+
+
 class PauseNode(Command):
     """Let all jobs wait that need a node, until it is resumed; a C-ECHO still tests it."""
 
@@ -205,6 +215,7 @@ COMMANDS: tuple[type[Command], ...] = (
     CancelJob,
     PauseJob,
     ResumeJob,
+    RaiseJob,
     PauseNode,
     ResumeNode,
     RequestStatus,

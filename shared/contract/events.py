@@ -174,6 +174,20 @@ class Resumed(Event):
     note: Text = Field("", description="What the job waits for, if it waits.")
 
 
+class Raised(Event):
+    """The priority of a job is raised, or was before; the first command stands."""
+
+    TYPE: ClassVar[str] = "doseqr.event.raised.v1"
+    NAME: ClassVar[str] = "raised"
+
+    job_id: Identifier
+    kind: JobKind
+    status: JobStatus
+    command_id: Identifier
+    raised_by: str = Field("", max_length=128)
+    raised_at: str = Field("", max_length=40, description="RFC 3339.")
+
+
 class StatusRead(Event):
     """How a job stands, as `doseqr show --json` prints it without studies."""
 
@@ -350,6 +364,7 @@ EVENTS: tuple[type[Event], ...] = (
     Cancelled,
     Paused,
     Resumed,
+    Raised,
     StatusRead,
     ResultRead,
     NodePaused,

@@ -68,6 +68,9 @@ class JobLife(TypedDict):
     paused_by: str
     paused_at: str | None
     priority: str
+    raised: bool
+    raised_by: str
+    raised_at: str | None
     round: int
 
 

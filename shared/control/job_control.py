@@ -1,4 +1,4 @@
-"""Cancels, reruns, pauses and resumes the jobs of one service."""
+"""Cancels, reruns, pauses, resumes and raises the jobs of one service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from shared.contract.messages import ENDED
-from shared.database.models.pause import Pause, time_held
+from shared.control import early_orders
+from shared.control.early_orders import Order
+from shared.database.models.pause import Pause, PriorityRaise, time_held
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
 from shared.jobs.model import CancelRequest, Ending, JobT, RerunRequest
@@ -26,6 +28,44 @@ class JobControl(Generic[JobT]):
         self._ledger = engine.ledger
         self._events = engine.events
         self._clock = engine.clock
+
+    def begin(self, job_id: str) -> None:
+        """Go on with a job that was just made: do first what was ordered of it before it was there.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        kind = self._engine.service.kind
+        with self._database.read() as session:
+            orders = early_orders.kept_for(session, kind, job_id)
+        if orders:
+            # Whoever follows the job learns first that there is one.
+            self._events.accepted(job_id)
+            for row in orders:
+                self._obey(row.action, row.job_id, row.command_id, row.requested_by)
+            with self._database.write() as session:
+                early_orders.forget(session, orders)
+        self._engine.begin(job_id)
+
+    def keep(self, order: Order) -> bool:
+        """Keep an order until its job comes; True if it has come meanwhile, and the order is done.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        with self._database.write() as session:
+            early_orders.keep(session, self._engine.service.kind, order, self._clock())
+        log.info("order kept", job_id=order.job_id, action=order.action, requested_by=order.requested_by)
+        return self._obey(order.action, order.job_id, order.command_id, order.requested_by)
+
+    def _obey(self, action: str, job_id: str, command_id: str, requested_by: str) -> bool:
+        if action == "cancel":
+            return self.cancel(job_id, CancelRequest(command_id, requested_by))
+        if action == "pause":
+            return self.pause(job_id, Pause(requested_by, self._clock(), command_id))
+        if action == "raise":
+            return self.raise_priority(job_id, PriorityRaise(requested_by, self._clock(), command_id))
+        return self.resume(job_id, command_id, requested_by)
 
     def cancel(self, job_id: str, request: CancelRequest | None = None) -> bool:
         """End a job that runs; False if there is none of this service with this id.
@@ -115,6 +155,30 @@ class JobControl(Generic[JobT]):
                 self._ledger.end_hold(session, job, ended_pause.at, held_for)
                 log.info("job resumed", job_id=job_id, requested_by=requested_by)
         self._report(job_id, command_id)
+        return True
+
+    def raise_priority(self, job_id: str, raised: PriorityRaise) -> bool:
+        """Let the tasks of a job go before those of others; False if there is none of this service.
+
+        The first raise stands until the job has ended. The end of one that has ended is published once more.
+
+        Raises:
+            RetriableError: the broker or the database is away.
+        """
+        with self._database.write() as session:
+            job = self._ledger.lock(session, job_id)
+            if job is None:
+                return False
+            if job.status not in ENDED and job.raised is None:
+                job.raised = raised.to_json()
+                log.info("job raised", job_id=job_id, requested_by=raised.by)
+        with self._database.read() as session:
+            job = session.get_one(self._ledger.job, job_id)
+        if job.status not in ENDED:
+            self._events.raised(job, raised.command_id)
+        self._engine.advance(job_id)
+        if job.announced_at is not None:
+            self._events.repeat_end(job_id)
         return True
 
     def _report(self, job_id: str, command_id: str) -> None:

@@ -26,6 +26,8 @@ class Standing:
     due: int
     #: Whether any task is still to be done, now or later.
     is_open: bool
+    #: Whether somebody raised its priority.
+    is_raised: bool = False
 
     @property
     def wants(self) -> int:
@@ -43,20 +45,51 @@ def credits_of(max_associations: int) -> int:
     return max_associations + AHEAD
 
 
-def shares(standings: Iterable[Standing], tasks: int, *, waited_for: bool = False) -> dict[str, int]:
+def shares(
+    standings: Iterable[Standing], tasks: int, *, waited_for: bool = False, raised_elsewhere: bool = False
+) -> dict[str, int]:
     """Return how many tasks each job of one node may have in flight.
 
-    What one job does not want is left to the others, and each gets at least one. While somebody waits for a
-    job (here, or `waited_for` in another service), background jobs have one in flight, all together.
+    Raised jobs come first: others get what these do not want, and one task all together while another service
+    has a raised job (`raised_elsewhere`). What one job does not want is left to the others, and each gets at
+    least one. While somebody waits for a job (here, or `waited_for` in another service), background jobs have
+    one in flight, all together.
     """
     wanting = [standing for standing in standings if standing.wants]
+    first = [standing for standing in wanting if standing.is_raised]
+    others = [standing for standing in wanting if not standing.is_raised]
+    if first:
+        given = _evenly(first, tasks)
+        left = tasks - sum(given.values())
+        return given | (
+            _unraised(others, left, waited_for=True) if left > 0 else dict.fromkeys(_ids(others), 0)
+        )
+    if raised_elsewhere:
+        return _one_of(others)
+    return _unraised(wanting, tasks, waited_for=waited_for)
+
+
+def _unraised(wanting: Sequence[Standing], tasks: int, *, waited_for: bool) -> dict[str, int]:
     front = [standing for standing in wanting if not standing.background]
     back = [standing for standing in wanting if standing.background]
     if not back or not (front or waited_for):
         return _evenly(wanting, tasks)
+    return _one_of(back) | _evenly(front, max(1, tasks - 1))
+
+
+def _one_of(standings: Sequence[Standing]) -> dict[str, int]:
+    """Return one task for all of them together."""
+    if not standings:
+        return {}
     # The one that has something in flight goes on; otherwise the oldest, until it has nothing left to do.
-    first = min(back, key=lambda standing: (standing.in_flight == 0, standing.requested_at, standing.job_id))
-    return {standing.job_id: 0 for standing in back} | {first.job_id: 1} | _evenly(front, max(1, tasks - 1))
+    first = min(
+        standings, key=lambda standing: (standing.in_flight == 0, standing.requested_at, standing.job_id)
+    )
+    return dict.fromkeys(_ids(standings), 0) | {first.job_id: 1}
+
+
+def _ids(standings: Iterable[Standing]) -> list[str]:
+    return [standing.job_id for standing in standings]
 
 
 def _evenly(wanting: Sequence[Standing], tasks: int) -> dict[str, int]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from shared.clock import Clock
 from shared.contract.envelope import derived_id
 from shared.contract.json_types import JsonDocument
-from shared.contract.messages import ENDED, ENDINGS, Accepted, Paused, Progress, Resumed
+from shared.contract.messages import ENDED, ENDINGS, Accepted, Paused, Progress, Raised, Resumed
 from shared.database.models import JobRow
 from shared.database.session import Database
 from shared.errors import RetriableError
@@ -130,6 +130,24 @@ class JobEvents(Generic[JobT]):
         else:
             event = Resumed(**about, note=job.waits_for)
         self._publisher.event(event, kind, job.id, event_id=derived_id(command_id, f"-{event.NAME}"))
+
+    def raised(self, job: JobRow, command_id: str) -> None:
+        """Publish that the priority of a job is raised, after a command to raise it; the same id each time.
+
+        Raises:
+            BrokerAwayError: the broker did not confirm it.
+        """
+        kept = job.priority_raise
+        event = Raised(
+            job_id=job.id,
+            kind=self._service.kind,
+            status=job.status,
+            command_id=command_id,
+            raised_by=kept.by if kept is not None else "",
+            raised_at=kept.since if kept is not None else "",
+        )
+        event_id_ = derived_id(command_id, f"-{event.NAME}")
+        self._publisher.event(event, self._service.kind, job.id, event_id=event_id_)
 
     def end(self, job_id: str) -> None:
         """Publish the end of a job unless that was done.

@@ -305,6 +305,7 @@ class Ledger(Generic[JobT]):
         """Let a locked job that has ended run again."""
         job.status, job.ended_at, job.announced_at = "running", None, None
         job.failure, job.detail, job.cancelled_by = "", "", None
+        job.raised = None
         job.wait_for("")
         job.round += 1
         job.asked_again = [*(job.asked_again or []), request.to_json()]

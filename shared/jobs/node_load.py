@@ -19,7 +19,7 @@ from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT, MAX_ASSOCIATIONS
 _ALL: tuple[tuple[type[JobRow], type[TaskRow]], ...] = ((Query, QueryTask), (Retrieve, RetrieveTask))
 
 #: Columns of one standing: see `Standing`.
-_StandingRow = tuple[str, int, str, datetime, int, int, bool]
+_StandingRow = tuple[str, int, str, datetime, int, int, bool, bool]
 
 RUNS = ("queued", "running")
 IN_FLIGHT = ("queued", "running")
@@ -67,6 +67,7 @@ class Standings:
         # Built once: building it takes longer than executing it, and each task that ends executes it.
         self._of_all = _statement(job, task)
         self._of_node = self._of_all.where(job.remote_id == bindparam("of_node"))
+        self._raised = [_raised_at_node(other, tasks) for other, tasks in _ALL if other is not job]
 
     def of_node(self, session: Session, node_id: int, now: datetime) -> Shared:
         """Return how the jobs of a node share it."""
@@ -86,13 +87,24 @@ class Standings:
         waited_for = any(standing.background for standing in standings) and self._waited_for(
             session, node_id, now
         )
-        given = shares(standings, credits_of(limit or MAX_ASSOCIATIONS_DEFAULT), waited_for=waited_for)
+        given = shares(
+            standings,
+            credits_of(limit or MAX_ASSOCIATIONS_DEFAULT),
+            waited_for=waited_for,
+            raised_elsewhere=self._raised_elsewhere(session, node_id, now),
+        )
         return Shared(standings, given)
+
+    def _raised_elsewhere(self, session: Session, node_id: int, now: datetime) -> bool:
+        """Return whether a job of another service that was raised has work at the node."""
+        return any(session.scalar(raised, {"now": now, "of_node": node_id}) for raised in self._raised)
 
     def _waited_for(self, session: Session, node_id: int, now: datetime) -> bool:
         """Return whether another service has work at the node for which somebody waits."""
         return any(
-            session.scalar(select(exists().where(*_busy(job, task, node_id, now))))
+            session.scalar(
+                select(exists().where(job.priority == INTERACTIVE, *_busy(job, task, node_id, now)))
+            )
             for job, task in _ALL
             if job is not self._job
         )
@@ -114,16 +126,35 @@ def _statement(job: type[JobRow], task: type[TaskRow]) -> Select[*_StandingRow]:
             in_flight.correlate(job).scalar_subquery(),
             select(func.count()).select_from(some).correlate(job).scalar_subquery(),
             later.correlate(job),
+            job.raised.is_not(null()),
         )
         .where(job.status.in_(RUNS), ~is_held(job))
         .order_by(job.remote_id, job.requested_at, job.id)
     )
 
 
+def _raised_at_node(job: type[JobRow], task: type[TaskRow]) -> Select[bool]:
+    """Return whether raised jobs of one service have work at a node."""
+    now = bindparam("now", type_=task.due_at.type)
+    due = and_(task.state == "pending", task.due_at <= now)
+    work = exists().where(task.job_id == job.id, or_(task.state.in_(IN_FLIGHT), due)).correlate(job)
+    at_node = (job.remote_id == bindparam("of_node"), job.status.in_(RUNS), job.raised.is_not(null()))
+    return select(exists().where(*at_node, ~is_held(job), work))
+
+
 def _standings(rows: Iterable[Row[*_StandingRow]]) -> list[Standing]:
     return [
-        Standing(job_id, node_id, priority, requested_at, flying, ready, bool(flying or ready or waits))
-        for job_id, node_id, priority, requested_at, flying, ready, waits in rows
+        Standing(
+            job_id,
+            node_id,
+            priority,
+            requested_at,
+            flying,
+            ready,
+            bool(flying or ready or waits),
+            bool(raised),
+        )
+        for job_id, node_id, priority, requested_at, flying, ready, waits, raised in rows
     ]
 
 
@@ -134,7 +165,6 @@ def _busy(
     return (
         job.remote_id == node_id,
         job.status.in_(RUNS),
-        job.priority == INTERACTIVE,
         ~is_held(job),
         task.job_id == job.id,
         task.state.in_(IN_FLIGHT) | due,

@@ -72,7 +72,7 @@ def summary(job: Query | Retrieve) -> ListedJob:
 
 def life(job: Query | Retrieve) -> JobLife:
     """Return what the summary of every job holds."""
-    pause, is_held = job.pause, job.held_since is not None
+    pause, raised, is_held = job.pause, job.priority_raise, job.held_since is not None
     return {
         # The engine writes no other status.
         "status": cast("JobStatus", job.status),
@@ -92,5 +92,8 @@ def life(job: Query | Retrieve) -> JobLife:
         "paused_by": pause.by if pause is not None else "",
         "paused_at": pause.since if pause is not None else None,
         "priority": job.priority,
+        "raised": raised is not None,
+        "raised_by": raised.by if raised is not None else "",
+        "raised_at": raised.since if raised is not None else None,
         "round": job.round,
     }

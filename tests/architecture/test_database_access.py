@@ -33,6 +33,7 @@ SQL_ELSEWHERE = {
     "services/web/pages/health.py": "SELECT 1",
     "services/web/views/job_panel.py": "reads for one page",
     "services/web/views/studies.py": "reads for one page, with its filters",
+    "shared/control/early_orders.py": "the only access to the table of orders that came early",
     "shared/users/api_tokens.py": "the only access to the table of API tokens",
     "shared/notifications/addresses.py": "the only access to the table of addresses of notifications",
     "shared/notifications/causes.py": "the rows of causes and events, beside their state machine",

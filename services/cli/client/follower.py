@@ -80,15 +80,15 @@ class Follower:
         """
         return self._until(kind, job_id, lambda _: True, timeout_s, rounds)
 
-    def until_paused(self, kind: str, job_id: str, timeout_s: float, *, paused: bool) -> Job | None:
-        """Wait until the job is paused, or is not any more, or has ended; None after the time.
+    def until_changed(
+        self, kind: str, job_id: str, enough: Callable[[Job], bool], timeout_s: float
+    ) -> Job | None:
+        """Wait until the job is as it was ordered to be; None after the time.
 
         Raises:
             InvalidInputError: the command was rejected.
         """
-        return self._until(
-            kind, job_id, lambda job: job.status in ENDED or (job.pause is not None) == paused, timeout_s, 0
-        )
+        return self._until(kind, job_id, enough, timeout_s, 0)
 
     def _until(
         self, kind: str, job_id: str, enough: Callable[[Job], bool], timeout_s: float | None, rounds: int

@@ -29,6 +29,7 @@ from shared.contract.messages import (
     AskAgain,
     CancelJob,
     PauseJob,
+    RaiseJob,
     ResumeJob,
     RunRetrieve,
 )
@@ -37,6 +38,7 @@ from shared.errors import InvalidInputError
 from shared.reading.exports.dose_figures_csv import csv_lines
 from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, get_job
+from shared.reading.lists.published_commands import published_kind
 from shared.reading.query_json import by_type
 from shared.reading.summaries import count_of_reports, summaries, unread
 from shared.reading.why import why
@@ -81,6 +83,7 @@ def detail(job_id: str) -> ResponseReturnValue:
             job is None
             and components().pending_commands.get(job_id) is None
             and components().live.event_results.rejection(job_id) is None
+            and not (valid_id(job_id) and _is_pending(session, job_id))
         ):
             abort(HTTPStatus.NOT_FOUND)
         shown = panel(session, components(), job_id)
@@ -147,6 +150,7 @@ def _details(session: Session, job: Job | None) -> dict[str, object]:
 
 def _copies(job: Query) -> Copies:
     return copies_of(
+        job.id,
         job.remote_name,
         job.store_name,
         job.criteria,
@@ -237,27 +241,49 @@ def resume(job_id: str) -> ResponseReturnValue:
     return _steer(command, "resume", gettext("The job is to go on where it was."))
 
 
+@blueprint.post("/<job_id>/raise")
+@requires(*IMPORTERS)
+def raise_priority(job_id: str) -> ResponseReturnValue:
+    """Publish that a job is to go before others."""
+    command = RaiseJob(job_id=_known(job_id), requested_by=me().name)
+    return _steer(
+        command, "raise", gettext("The job goes before all others of its node, until it has ended.")
+    )
+
+
 def _known(job_id: str) -> str:
     if not valid_id(job_id):
         abort(HTTPStatus.NOT_FOUND)
     return job_id
 
 
-def _steer(command: CancelJob | PauseJob | ResumeJob, action: str, requested: str) -> ResponseReturnValue:
-    """Publish a command for a job that has not ended, and return to the page of its button."""
+def _steer(
+    command: CancelJob | PauseJob | ResumeJob | RaiseJob, action: str, requested: str
+) -> ResponseReturnValue:
+    """Publish a command for a job that has not ended, and return to the page of its button.
+
+    A job that no worker has taken yet gets it as soon as one takes it.
+    """
     job_id = command.job_id
     with components().database.read() as session:
         job = get_job(session, job_id)
-    pending = components().pending_commands.get(job_id) if isinstance(command, CancelJob) else None
-    if job is None and (pending is None or pending.again):
+        is_pending = job is None and _is_pending(session, job_id)
+    if job is None and not is_pending:
         abort(HTTPStatus.NOT_FOUND)
     if job is not None and job.status in ENDED:
         flash(gettext("The job has ended already; it is %(status)s.", status=translated(job.status)), "info")
     elif publish_command(command, action, job_id=job_id):
-        if isinstance(command, CancelJob):
-            components().pending_commands.mark_cancelled(job_id)
+        components().pending_commands.note_order(job_id, action)
         flash(requested, "info")
     return redirect(_back(job_id))
+
+
+def _is_pending(session: Session, job_id: str) -> bool:
+    """Return whether the command of a job was published, here or by another replica of the page."""
+    pending = components().pending_commands.get(job_id)
+    if pending is not None:
+        return not pending.again
+    return published_kind(session, job_id, components().clock()) is not None
 
 
 @blueprint.post("/<job_id>/again")

@@ -70,7 +70,7 @@ def init_filters(app: Flask) -> None:
 def _context() -> dict[str, object]:
     settings = components().settings
     known = current_user if current_user and current_user.is_authenticated else None
-    return {"me": known, "embedded": settings.embedded}
+    return {"me": known, "embedded": settings.embedded, "amqp_prefix": settings.amqp_prefix}
 
 
 def translated_sentence(code: str, note: str | None = None) -> str:

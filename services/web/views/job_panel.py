@@ -38,8 +38,13 @@ class Pending:
     job_id: str
     kind: str
     refusal: str = ""
-    #: Whether its cancellation is on its way behind it.
-    cancelled: bool = False
+    #: What is on its way behind it: cancel, pause, raise.
+    orders: frozenset[str] = frozenset()
+
+    @property
+    def takes_orders(self) -> bool:
+        """Whether it can be cancelled, paused or raised."""
+        return not self.refusal and self.kind in ("query", "retrieve") and "cancel" not in self.orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +285,7 @@ def _pending(job_id: str, command: PendingCommand | None, event_results: EchoRes
     kind = command.kind if command is not None else "query"
     rejection = event_results.rejection(job_id)
     if rejection is None:
-        return Pending(job_id, kind, cancelled=command is not None and command.cancelled)
+        return Pending(job_id, kind, orders=command.orders if command is not None else frozenset())
     name = rejection.field.removeprefix("data.").removeprefix("criteria.")
     problem = readable_problem(rejection.problem)
     label = "" if name == "job_id" else LABELS.get(name, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.database.models.base import Base, JobRow, TaskRow
+from shared.database.models.control import EarlyOrder
 from shared.database.models.echo import NodeCheck
 from shared.database.models.handover import HandoverBatch, HandoverMark, HandoverObject
 from shared.database.models.limits import NodeBudget, NodeLease
@@ -48,6 +49,7 @@ __all__ = [
     "Base",
     "CommitmentReport",
     "Comparison",
+    "EarlyOrder",
     "HandoverBatch",
     "HandoverMark",
     "HandoverObject",

@@ -29,7 +29,7 @@ from sqlalchemy.orm import (
 
 from shared.contract.json_types import JsonDocument
 from shared.contract.text import INTERACTIVE
-from shared.database.models.pause import Pausable, Pause, read_pause
+from shared.database.models.pause import Pausable, Pause, PriorityRaise, read_pause, read_raise
 
 #: Characters of what a job waits for: with its times it fits in an event.
 MAX_NOTE_LENGTH = 900
@@ -120,6 +120,8 @@ class JobRow(Pausable, Base):
     gives_up_at: Mapped[datetime | None]
     #: interactive: somebody waits for it; background: it has what others leave of a node.
     priority: Mapped[str] = mapped_column(String(16), default=INTERACTIVE, server_default=INTERACTIVE)
+    #: Who raised its priority (`by`, `at`, `command_id`), so that it goes before others; none if nobody did.
+    raised: Mapped[JsonDocument | None]
     #: How often it was rerun after it had ended, and for each rerun: the command's id, by whom, when.
     round: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     asked_again: Mapped[list[dict[str, str]] | None]
@@ -150,6 +152,11 @@ class JobRow(Pausable, Base):
         """Who holds it, and since when; empty if nobody does."""
         nodes = [f"the node {name} is {pause}" for name, pause in self.node_pauses.items()]
         return "; ".join([str(self.pause), *nodes] if self.pause is not None else nodes)
+
+    @property
+    def priority_raise(self) -> PriorityRaise | None:
+        """Who raised its priority, and when; none if nobody did."""
+        return read_raise(self.raised)
 
     def wait_for(
         self, note: str, next_try_at: datetime | None = None, gives_up_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""Pauses of jobs and nodes: who, since when, by which command, and the columns that keep them."""
+"""Pauses of jobs and nodes, and raises of priority: who, since when, by which command; their columns."""
 
 from __future__ import annotations
 
@@ -43,6 +43,31 @@ def read_pause(kept: JsonDocument | None) -> Pause | None:
     if kept is None:
         return None
     return Pause(str(kept["by"]), datetime.fromisoformat(kept["at"]), str(kept["command_id"]))
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityRaise:
+    """Who raised the priority of a job, when, and by which command."""
+
+    by: str
+    at: datetime
+    command_id: str
+
+    @property
+    def since(self) -> str:
+        """When it was raised, in RFC 3339."""
+        return f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as a column keeps it."""
+        return {"by": self.by, "at": self.at.isoformat(), "command_id": self.command_id}
+
+
+def read_raise(kept: JsonDocument | None) -> PriorityRaise | None:
+    """Return the raise that a column keeps."""
+    if kept is None:
+        return None
+    return PriorityRaise(str(kept["by"]), datetime.fromisoformat(kept["at"]), str(kept["command_id"]))
 
 
 def time_held(ended: Pause, others: Iterable[Pause], now: datetime) -> timedelta:

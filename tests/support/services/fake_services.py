@@ -26,6 +26,7 @@ from shared.contract.messages import (
     ObjectsRegistered,
     PauseJob,
     ProfileNode,
+    RaiseJob,
     RegisterObjects,
     ResumeJob,
     RetryHandover,
@@ -33,7 +34,7 @@ from shared.contract.messages import (
     RunRetrieve,
 )
 from shared.database.models import Query, Retrieve
-from shared.database.models.pause import Pause
+from shared.database.models.pause import Pause, PriorityRaise
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.messaging.command_router import CommandHandler, CommandRouter
@@ -84,6 +85,7 @@ class FakeServices:
                 CancelJob: self._cancel,
                 PauseJob: self._pause,
                 ResumeJob: self._resume,
+                RaiseJob: self._raise,
                 AskAgain: self._again,
             },
             "query-tasks": {},
@@ -93,6 +95,7 @@ class FakeServices:
                 CancelJob: self._cancel_retrieve,
                 PauseJob: self._leave,
                 ResumeJob: self._leave,
+                RaiseJob: self._leave,
                 AskAgain: self._again_retrieve,
             },
             "retrieve-tasks": {},
@@ -193,6 +196,11 @@ class FakeServices:
         if job.status in ENDED:
             event = ENDINGS[job.status](job_id=job_id, kind=kind, status=job.status, counts={})
             self._publisher.event(event, kind, job_id)
+
+    def _raise(self, envelope: Envelope, command: RaiseJob) -> None:
+        with self.database.write() as session:
+            job = session.get_one(Query, command.job_id)
+            job.raised = PriorityRaise(command.requested_by, utc_now(), envelope.id).to_json()
 
     def _pause(self, envelope: Envelope, command: PauseJob) -> None:
         with self.database.write() as session:

@@ -122,3 +122,38 @@ def test_short_are_those_who_may_begin_something():
     standings = [a_standing("a", in_flight=2), a_standing("b", in_flight=3), a_standing("c", due=0)]
     # When / Then
     assert short(standings, {"a": 3, "b": 3, "c": 3}) == ["a"]
+
+
+def test_a_raised_job_gets_all_that_it_wants():
+    standings = [a_standing("a"), a_standing("b", is_raised=True), background("c")]
+    assert shares(standings, 6) == {"a": 0, "b": 6, "c": 0}
+
+
+def test_others_get_what_a_raised_job_leaves():
+    standings = [a_standing("a"), background("b", due=2, is_raised=True), background("c")]
+    assert shares(standings, 6) == {"a": 3, "b": 2, "c": 1}
+
+
+def test_two_raised_jobs_share_evenly():
+    standings = [a_standing("a", is_raised=True), a_standing("b", is_raised=True), a_standing("c")]
+    assert shares(standings, 6) == {"a": 3, "b": 3, "c": 0}
+
+
+def test_a_raised_job_of_another_service_leaves_one_task_to_all():
+    standings = [a_standing("a"), a_standing("b", in_flight=2)]
+    assert shares(standings, 6, raised_elsewhere=True) == {"a": 0, "b": 1}
+    assert shares([replace(standings[0], is_raised=True)], 6, raised_elsewhere=True) == {"a": 6}
+
+
+@given(jobs(), st.data())
+def test_others_wait_only_while_raised_jobs_want_everything(standings, data):
+    # Given
+    raised = [replace(standing, is_raised=data.draw(st.booleans())) for standing in standings]
+    # When
+    given_ = shares(raised, 6)
+    # Then
+    first = [standing for standing in raised if standing.is_raised and standing.wants]
+    others = [standing for standing in raised if not standing.is_raised and standing.wants]
+    assert all(given_[standing.job_id] >= 1 for standing in first)
+    if others and sum(standing.wants for standing in first) < 6:
+        assert sum(given_[standing.job_id] for standing in others) >= 1

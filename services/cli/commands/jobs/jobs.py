@@ -129,13 +129,17 @@ def jobs(
 def cancel(job_id: JobArgument, as_json: JsonOption = False) -> None:
     """End a query or retrieve and wait until it has ended; what was found or has arrived stays."""
     from services.cli.client.jobs import cancel_and_wait
-    from shared.contract.messages import ENDED
-    from shared.reading.jobs import find_job
+    from services.cli.commands.jobs.order import change_job, print_change
+    from shared.contract.messages import ENDED, CancelJob
 
     settings = settings_of_command()
     with opened_database(settings) as database:
-        with database.read() as session:
-            job = find_job(session, job_id)
+        # What no service has taken yet is cancelled as soon as one takes it.
+        change = change_job(settings, database, job_id, CancelJob, lambda _: True)
+        job = change.job
+        if job is None:
+            print_change(change, as_json=as_json)
+            return
         if job.status not in ENDED:
             with opened_broker(settings) as broker:
                 job = cancel_and_wait(database, broker, job)

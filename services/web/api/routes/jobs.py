@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -20,7 +20,16 @@ from services.web.api.routes.queries import JobReference
 from services.web.api.times import cursor_time, in_utc
 from services.web.components import components
 from shared.contract.envelope import valid_id
-from shared.contract.messages import ENDED, AskAgain, CancelJob, JobKind, JobStatus, PauseJob, ResumeJob
+from shared.contract.messages import (
+    ENDED,
+    AskAgain,
+    CancelJob,
+    JobKind,
+    JobStatus,
+    PauseJob,
+    RaiseJob,
+    ResumeJob,
+)
 from shared.contract.results import (
     JobObject,
     JobSummary,
@@ -34,6 +43,7 @@ from shared.nodes.nodes import find_node
 from shared.reading.job_json import ListedJob, summary
 from shared.reading.jobs import Job, get_job, kind_of
 from shared.reading.lists.pages import JobFilter, StudyFilter, job_page, object_page, study_page
+from shared.reading.lists.published_commands import published_kind
 from shared.reading.query_json import query_head, query_json_chunks
 from shared.reading.retrieve_json import retrieve_json_chunks
 from shared.reading.why import why
@@ -202,12 +212,8 @@ def explain_study(job: str, study: str) -> object:
 
 @table.add("POST", "/jobs/{job}/cancel", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
 def cancel_job(job: str) -> object:
-    """End a job; what was found or has arrived stays."""
-    row = _unfinished(job)
-    command = CancelJob(job_id=row.id, requested_by=identity().owner)
-    command_id = publish(command, "cancel", needs=(kind_of(row),), job_id=row.id)
-    now = taken(command_id, row.id, lambda found: found is None or found.status in ENDED)
-    return OperationResult(reference(row.id, kind_of(row), now), location=f"{PREFIX}/jobs/{row.id}")
+    """End a job; what was found or has arrived stays. One that no worker has taken yet ends once it is."""
+    return _order(CancelJob, job, "cancel", lambda found: found.status in ENDED)
 
 
 @table.add("POST", "/jobs/{job}/pause", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
@@ -216,21 +222,38 @@ def pause_job(job: str) -> object:
 
     Its status stays as it is; the job itself says that it is paused.
     """
-    row = _unfinished(job)
-    command = PauseJob(job_id=row.id, requested_by=identity().owner)
-    command_id = publish(command, "pause", needs=(kind_of(row),), job_id=row.id)
-    now = taken(command_id, row.id, lambda found: found is None or found.pause is not None)
-    return OperationResult(reference(row.id, kind_of(row), now), location=f"{PREFIX}/jobs/{row.id}")
+    return _order(PauseJob, job, "pause", lambda found: found.pause is not None)
 
 
 @table.add("POST", "/jobs/{job}/resume", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
 def resume_job(job: str) -> object:
     """Let a paused job go on where it was."""
-    row = _unfinished(job)
-    command = ResumeJob(job_id=row.id, requested_by=identity().owner)
-    command_id = publish(command, "resume", needs=(kind_of(row),), job_id=row.id)
-    now = taken(command_id, row.id, lambda found: found is None or found.pause is None)
-    return OperationResult(reference(row.id, kind_of(row), now), location=f"{PREFIX}/jobs/{row.id}")
+    return _order(ResumeJob, job, "resume", lambda found: found.pause is None)
+
+
+@table.add("POST", "/jobs/{job}/raise", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
+def raise_job(job: str) -> object:
+    """Let a job go before all others of its node, until it has ended."""
+    return _order(RaiseJob, job, "raise", lambda found: found.raised is not None)
+
+
+def _order(
+    order: type[CancelJob | PauseJob | ResumeJob | RaiseJob],
+    job_id: str,
+    action: str,
+    is_done: Callable[[Job], bool],
+) -> OperationResult:
+    """Publish an order about a job that has not ended; it may not have begun either."""
+    row = read_job(job_id) if valid_id(job_id) else None
+    kind = _kind_of_unbegun(job_id) if row is None else kind_of(row)
+    if row is not None and row.status in ENDED:
+        raise ProblemError(HTTPStatus.CONFLICT, f"The job has ended already; it is {row.status}.")
+    command = order(job_id=job_id, requested_by=identity().owner)
+    command_id = publish(command, action, needs=(kind,), job_id=job_id)
+    now = None
+    if row is not None:
+        now = taken(command_id, job_id, lambda job: job is None or job.status in ENDED or is_done(job))
+    return OperationResult(reference(job_id, kind, now), location=f"{PREFIX}/jobs/{job_id}")
 
 
 @table.add("POST", "/jobs/{job}/again", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)
@@ -270,8 +293,10 @@ def _read(job_id: str) -> Job:
     return found
 
 
-def _unfinished(job_id: str) -> Job:
-    row = _read(job_id)
-    if row.status in ENDED:
-        raise ProblemError(HTTPStatus.CONFLICT, f"The job has ended already; it is {row.status}.")
-    return row
+def _kind_of_unbegun(job_id: str) -> JobKind:
+    """Return what a job will be of which only the command was published."""
+    with components().database.read() as session:
+        kind = published_kind(session, job_id, components().clock()) if valid_id(job_id) else None
+    if kind is None:
+        raise not_found("There is no job with this id.")
+    return kind

@@ -35,7 +35,8 @@ _TICKS = {
     "empty_sr": "--empty-sr",
     "toshiba": "--toshiba",
 }
-#: Numbers that a command line shows; for more there are files.
+#: Options that take a file of numbers, for more than a line of a shell should hold; here its standard input.
+_FILES = {"accession_numbers": "--accession-numbers", "study_instance_uids": "--studies"}
 MOST_NUMBERS = 20
 
 
@@ -48,7 +49,9 @@ class Copies:
     curl: str
 
 
-def copies_of(remote: str, store: str, criteria: JsonDocument, *, retrieve: bool, address: str) -> Copies:
+def copies_of(
+    job_id: str, remote: str, store: str, criteria: JsonDocument, *, retrieve: bool, address: str
+) -> Copies:
     """Return a query in its forms; `address` is that of this installation."""
     body = {"remote": remote, "store": store, "criteria": dict(criteria), "retrieve": retrieve}
     curl = (
@@ -56,7 +59,9 @@ def copies_of(remote: str, store: str, criteria: JsonDocument, *, retrieve: bool
         '  -H "Authorization: Bearer $DOSEQR_TOKEN" -H "Content-Type: application/json" \\\n'
         f"  -d {shlex.quote(json.dumps(body))}"
     )
-    message = {"type": RunQuery.TYPE, "data": body}
+    # An id that was used is the same query: the copy has one of its own.
+    copy_id = f"copy-{job_id}"[:64]
+    message = {"specversion": "1.0", "id": copy_id, "source": "/copy", "type": RunQuery.TYPE, "data": body}
     command = _command_line(remote, store, criteria, retrieve=retrieve)
     return Copies(command, json.dumps(message, indent=2), curl)
 
@@ -70,15 +75,21 @@ def _command_line(remote: str, store: str, criteria: JsonDocument, *, retrieve: 
     for name, option in _TERMS.items():
         for term in criteria.get(name) or ():
             words += [option, str(term)]
+    lines: list[str] = []
     for name in IDENTIFIERS:
-        for number in list(criteria.get(name) or ())[:MOST_NUMBERS]:
-            words += [_NUMBERS[name], str(number)]
+        numbers = [str(number) for number in criteria.get(name) or ()]
+        if len(numbers) > MOST_NUMBERS:
+            words += [_FILES[name], "-"]
+            lines = numbers
+        else:
+            words += [word for number in numbers for word in (_NUMBERS[name], number)]
     words += [option for name, option in _TICKS.items() if criteria.get(name)]
     if not criteria.get("ignore_known", True):
         words.append("--include-known")
     if retrieve:
         words.append("--retrieve")
-    return shlex.join(words)
+    command = shlex.join(words)
+    return "\n".join([f"{command} <<'END'", *lines, "END"]) if lines else command
 
 
 def timeline_of(job: Job, retrieves: Iterable[Retrieve] = ()) -> list[tuple[datetime, str]]:
@@ -122,4 +133,4 @@ def _ended(job: Job) -> str:
     if job.started_at is not None and job.ended_at is not None:
         duration = span((job.ended_at - job.started_at).total_seconds())
         text = gettext("%(status)s after %(duration)s", status=text, duration=duration)
-    return _by(text, str((job.cancelled_by or {}).get("requested_by", "")))
+    return _by(text, str((job.cancelled_by or {}).get("cancelled_by", "")))

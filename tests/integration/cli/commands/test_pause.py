@@ -1,4 +1,4 @@
-"""`doseqr pause`, `resume` and `follow`: what they publish, print and end with."""
+"""`doseqr pause`, `resume`, `raise` and `follow`: what they publish, print and end with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pytest
 
 from services.cli.output.progress import PlainReporter
-from shared.contract.messages import CancelJob, PauseJob, ResumeJob
+from shared.contract.messages import CancelJob, PauseJob, RaiseJob, ResumeJob
 from shared.database.models import Query
 from shared.database.session import Database
 from shared.messaging.publisher import Publisher
@@ -55,6 +55,45 @@ def test_what_names_nothing_to_pause_is_wrong_usage(doseqr: Doseqr, arguments: t
     # When / Then
     assert doseqr("pause", *arguments).code == 2
     assert doseqr("resume", *arguments).code == 2
+
+
+def test_a_running_query_is_raised_once(doseqr: Doseqr, services: FakeServices) -> None:
+    # Given
+    remember(doseqr, status="running")
+    # When
+    raised = doseqr("raise", "query-1")
+    again = doseqr("raise", "query-1", "--json")
+    # Then
+    assert (raised.code, again.code, again.json["raised"]) == (0, 0, True)
+    assert raised.out.startswith("Query query-1: running (raised by ")
+    assert {type(command) for command in services.commands} == {RaiseJob}
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [("cancel", CancelJob), ("pause", PauseJob), ("resume", ResumeJob), ("raise", RaiseJob)],
+)
+def test_an_order_waits_behind_a_job_that_nobody_has_taken(
+    doseqr: Doseqr, services: FakeServices, command: str, message: type[object]
+) -> None:
+    # Given
+    services.stop_service("query")
+    job_id = "4f1c2f6e1a7b4f6d9f9b3a7f2f6f0c11"
+    # When
+    result = doseqr(command, job_id, "--json")
+    # Then
+    assert (result.code, result.json) == (0, {"id": job_id, "status": "queued"})
+    assert "as soon as one takes it" in result.err
+    assert services.broker.queue_state("query").ready == 1
+
+
+def test_an_order_about_no_job_is_refused_by_the_worker(doseqr: Doseqr, services: FakeServices) -> None:
+    # Given
+    services.script.reject = ("data.job_id", "there is no such job")
+    # When
+    result = doseqr("pause", "4f1c2f6e1a7b4f6d9f9b3a7f2f6f0c11")
+    # Then
+    assert (result.code, "there is no such job" in result.err) == (2, True)
 
 
 def test_a_node_is_paused_though_the_broker_is_away(doseqr: Doseqr) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.contract.messages import AskAgain, CancelJob, PauseJob, ResumeJob
+from shared.contract.messages import AskAgain, CancelJob, PauseJob, RaiseJob, ResumeJob
 from shared.database.models.pause import Pause
 from shared.reading.query_json import query_json
 from shared.reading.retrieve_json import retrieve_json
@@ -23,6 +23,7 @@ from tests.support.jobs.rows import (
     an_object,
 )
 from tests.support.services.web_api import ApiClient, problem
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -240,15 +241,17 @@ def test_a_running_job_is_cancelled(api):
     assert api.site.command()[1] == CancelJob(job_id="q1", requested_by="admin")
 
 
-@pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume", "raise"])
 def test_an_ended_job_cannot_be_changed(filled, action):
     problem(filled.send("POST", f"/jobs/q1/{action}"), 409)
     problem(filled.send("POST", f"/jobs/q2/{action}"), 404)
     assert filled.site.commands == []
 
 
-@pytest.mark.parametrize(("action", "command"), [("pause", PauseJob), ("resume", ResumeJob)])
-def test_a_running_job_is_paused_and_resumed(api, action, command):
+@pytest.mark.parametrize(
+    ("action", "command"), [("pause", PauseJob), ("resume", ResumeJob), ("raise", RaiseJob)]
+)
+def test_a_running_job_is_paused_resumed_and_raised(api, action, command):
     # Given
     api.site.add(a_query("q1", status="running"))
     # When
@@ -256,6 +259,19 @@ def test_a_running_job_is_paused_and_resumed(api, action, command):
     # Then
     assert (response.status_code, response.json["status"]) == (202, "running")
     assert api.site.command()[1] == command(job_id="q1", requested_by="admin")
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume", "raise"])
+def test_an_order_reaches_a_query_that_nobody_has_taken(api, action):
+    # Given
+    criteria = {"types": ["CT"], "date_from": "2024-05-01", "date_until": "2024-05-01"}
+    query = api.send("POST", "/queries", {"remote": "pacs", "store": "archive", "criteria": criteria}).json
+    # When
+    response = api.send("POST", f"/jobs/{query['id']}/{action}", scope="import")
+    # Then
+    assert (response.status_code, response.json) == (202, query)
+    wait_until(lambda: len(api.site.commands) >= 2)
+    assert api.site.commands[1][1].job_id == query["id"]
 
 
 def test_a_paused_job_names_by_whom_and_since_when(api):

@@ -8,8 +8,12 @@ from html import unescape
 
 import pytest
 
-from shared.contract.messages import CancelJob, PauseJob, ResumeJob, RunRetrieve
-from shared.database.models.pause import Pause
+from services.web.app import components_of
+from services.web.pending_commands import PendingCommand
+from shared.clock import utc_now
+from shared.contract.messages import CancelJob, PauseJob, RaiseJob, ResumeJob, RunRetrieve
+from shared.database.models import AuditEntry
+from shared.database.models.pause import Pause, PriorityRaise
 from tests.support.jobs.rows import (
     NOW,
     a_query,
@@ -143,6 +147,46 @@ def test_a_job_is_paused_and_resumed_by_message(site):
     assert 'action="/jobs/q2/resume"' in paused
     assert "Paused by somebody since" in paused
     assert "/resume" not in site.person("viewer").text("/jobs/q2")
+
+
+def test_a_job_is_raised_by_message(site):
+    # Given
+    site.listen("query")
+    raised = PriorityRaise("somebody", datetime(2026, 11, 26, 12, tzinfo=UTC), "raise-1")
+    site.add(a_query("q1", status="running"), a_query("q2", status="running", raised=raised.to_json()))
+    person = site.person("importer")
+    # When
+    person.post("/jobs/q1/raise")
+    # Then
+    assert site.command()[1] == RaiseJob(job_id="q1", requested_by="importer")
+    assert 'action="/jobs/q1/raise"' in person.text("/jobs/q1")
+    shown = person.text("/jobs/q2")
+    assert "/jobs/q2/raise" not in shown
+    assert "Goes before others: somebody" in shown
+    assert site.person("viewer").post("/jobs/q1/raise").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [("pause", "It is paused as soon as one has taken it."), ("raise", "Then it goes before others.")],
+)
+def test_an_order_about_a_job_that_nobody_has_taken_is_published(site, action, text):
+    # Given: another replica of the page published the query
+    site.listen("query")
+    details = {"command_id": "pending-1", "outcome": "published", "job_id": "pending-1"}
+    site.add(AuditEntry(at=utc_now(), action="query", user="importer", details=details))
+    person = site.person("importer")
+    # When
+    response = person.post(f"/jobs/pending-1/{action}")
+    # Then
+    assert response.status_code == 302
+    assert site.command()[1].job_id == "pending-1"
+    assert "waiting for a worker" in person.text("/jobs/pending-1")
+    # When: it was this one
+    components_of(site.app).pending_commands.remember("pending-2", PendingCommand("query"))
+    person.post(f"/jobs/pending-2/{action}")
+    # Then
+    assert text in person.text("/jobs/pending-2")
 
 
 def test_an_ended_job_is_not_cancelled(site):
