@@ -253,7 +253,7 @@ def test_whole_queries_beside_the_classic_plan(
         base = _classic(orthanc, port)
         rows = [base, _classic(orthanc, port, quick_ack=True)]
         with (
-            installed(tmp_path / "sqlite", rabbitmq_url, amqp_prefix) as installation,
+            installed(tmp_path / "sqlite", rabbitmq_url, amqp_prefix, fresh=True) as installation,
             ours(orthanc, port, installation) as system,
         ):
             rows.append(_judge(system.job("first query, SQLite"), base, round_trip_s, lists=True))
@@ -264,7 +264,7 @@ def test_whole_queries_beside_the_classic_plan(
                 rows.append(_judge(row, base, round_trip_s, lists=False))
         with (
             installed(
-                tmp_path / "postgres", rabbitmq_url, amqp_prefix, database_url=postgres_url
+                tmp_path / "postgres", rabbitmq_url, amqp_prefix, database_url=postgres_url, fresh=True
             ) as installation,
             ours(orthanc, port, installation) as system,
         ):

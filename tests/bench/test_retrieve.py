@@ -187,7 +187,11 @@ def test_whole_retrieves_beside_the_pacs_itself(
         line.send_to(plain.ae_title, plain.port)
         installation: Installation = stack.enter_context(
             installed(
-                tmp_path / "house", rabbitmq_url, amqp_prefix, DOSEQR_RETRIEVE_WORKERS=str(MOVES_AT_ONCE[-1])
+                tmp_path / "house",
+                rabbitmq_url,
+                amqp_prefix,
+                fresh=True,
+                DOSEQR_RETRIEVE_WORKERS=str(MOVES_AT_ONCE[-1]),
             )
         )
         line.send_to("DOSEQR", installation.settings.store_port)

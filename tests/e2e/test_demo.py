@@ -28,7 +28,7 @@ def machine(request, tmp_path):
         url, prefix = "memory://", "doseqr"
     else:
         url, prefix = request.getfixturevalue("rabbitmq_url"), request.getfixturevalue("amqp_prefix")
-    with installed(tmp_path, url, prefix) as made:
+    with installed(tmp_path, url, prefix, fresh=True) as made:
         yield made
 
 

@@ -17,7 +17,7 @@ RECORDER = Path(__file__).parent / "recorder"
 def embedded(tmp_path: Path) -> Iterator[Installation]:
     """An installation without RabbitMQ whose processes write down where they connect to."""
     recorded = {"PYTHONPATH": str(RECORDER), "RECORDED_PORTS": str(tmp_path / "ports")}
-    with installed(tmp_path, "memory://", "embedded", **recorded) as made:
+    with installed(tmp_path, "memory://", "embedded", fresh=True, **recorded) as made:
         yield made
 
 

@@ -90,7 +90,7 @@ def test_a_year_is_queried_in_flat_memory_and_linear_time(scripted_pacs, rabbitm
     # Given
     archive = generate(STUDIES, 5, *YEAR)
     pacs = scripted_pacs(archive)
-    with installed(tmp_path / "system", rabbitmq_url, amqp_prefix) as installation:
+    with installed(tmp_path / "system", rabbitmq_url, amqp_prefix, fresh=True) as installation:
         (worker,) = installation.serve("query")
         with observed(installation) as observer:
             observer.add_own_store()

@@ -50,7 +50,7 @@ def test_a_long_get_leaves_its_process_as_it_was(
     monkeypatch.setattr(images, "SIZE", SIZE)
     kept_study = study(series("ct_image", OBJECTS))
     pacs = scripted_pacs([kept_study])
-    with installed(tmp_path, rabbitmq_url, amqp_prefix) as installation:
+    with installed(tmp_path, rabbitmq_url, amqp_prefix, fresh=True) as installation:
         installation.serve("store")
         (fetching,) = installation.serve("retrieve")
         with observed(installation) as observer:

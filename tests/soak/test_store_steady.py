@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(3600)
 
 @pytest.fixture
 def installation(tmp_path, rabbitmq_url, amqp_prefix) -> Iterator[Installation]:
-    with installed(tmp_path / "installation", rabbitmq_url, amqp_prefix) as made:
+    with installed(tmp_path / "installation", rabbitmq_url, amqp_prefix, fresh=True) as made:
         yield made
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,15 @@ from shared.database.session import Database, open_database
 from shared.settings import Settings
 from simulator.scp import ScriptedPacs
 from tests.support.ports import free_port
+from tests.support.processes.preloaded import PreloadedProcess, preloaded
 from tests.support.servers.databases import prepare
 from tests.support.services.in_process import System
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 
+#: The module whose function `main` is the `doseqr` command.
+COMMAND = "services.cli.main"
 #: Long enough for a command that waits for a job in which something was away.
 COMMAND_TIMEOUT_S = 110.0
 #: Short names of the queues that a service consumes.
@@ -62,18 +65,8 @@ class Finished:
 class Running:
     """One process in a session of its own."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], files: Path) -> None:
-        self.out, self.err = files.with_suffix(".out"), files.with_suffix(".err")
-        with self.out.open("wb") as out, self.err.open("wb") as err:
-            self._process = subprocess.Popen(
-                ended_with_us(command),
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
+    def __init__(self, process: subprocess.Popen[bytes] | PreloadedProcess, out: Path, err: Path) -> None:
+        self._process, self.out, self.err = process, out, err
 
     @property
     def pid(self) -> int:
@@ -120,8 +113,16 @@ class Installation:
     """One installation: its data folder, its environment (spec, section 9), its processes."""
 
     def __init__(
-        self, folder: Path, amqp_url: str, amqp_prefix: str, *, database_url: str = "", **variables: str
+        self,
+        folder: Path,
+        amqp_url: str,
+        amqp_prefix: str,
+        *,
+        database_url: str = "",
+        fresh: bool = False,
+        **variables: str,
     ) -> None:
+        """`fresh`: each process loads its modules, as outside of tests; else it is forked after that."""
         folder.mkdir(parents=True, exist_ok=True)
         self.settings = Settings(
             data_dir=folder / "data",
@@ -132,6 +133,7 @@ class Installation:
             web_port=free_port(),
         )
         self._folder = folder
+        self._fresh = fresh
         self._processes: list[Running] = []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOSEQR_")}
         self.environment = inherited | {
@@ -152,13 +154,35 @@ class Installation:
 
     def run(self, command: Sequence[str], **variables: str) -> Running:
         """Start any command in this environment."""
-        files = self._folder / f"{len(self._processes):02}-{Path(command[0]).name}"
-        self._processes.append(Running(command, self.environment | variables, files))
-        return self._processes[-1]
+        files = self._files(Path(command[0]).name)
+        with files[0].open("wb") as out, files[1].open("wb") as err:
+            process = subprocess.Popen(
+                ended_with_us(command),
+                cwd=ROOT,
+                env=self.environment | variables,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        return self._started(process, *files)
 
     def begin(self, *arguments: str, **variables: str) -> Running:
         """Start a `doseqr` command and do not wait for it."""
-        return self.run([*doseqr_command(), *arguments], **variables)
+        if self._fresh:
+            return self.run([*doseqr_command(), *arguments], **variables)
+        files = self._files("doseqr")
+        environment = self.environment | variables
+        return self._started(preloaded().start(COMMAND, arguments, environment, *files), *files)
+
+    def _files(self, name: str) -> tuple[Path, Path]:
+        """Return where the next process writes its standard output and error."""
+        files = self._folder / f"{len(self._processes):02}-{name}"
+        return files.with_suffix(".out"), files.with_suffix(".err")
+
+    def _started(self, process: subprocess.Popen[bytes] | PreloadedProcess, out: Path, err: Path) -> Running:
+        self._processes.append(Running(process, out, err))
+        return self._processes[-1]
 
     def doseqr(self, *arguments: str, **variables: str) -> Finished:
         """Run a `doseqr` command to its end."""
@@ -231,7 +255,7 @@ class Observed(System):
 
 
 @contextlib.contextmanager
-def installed(folder: Path, amqp_url: str, amqp_prefix: str, **options: str) -> Iterator[Installation]:
+def installed(folder: Path, amqp_url: str, amqp_prefix: str, **options: Any) -> Iterator[Installation]:
     """Make an installation; whatever it started is ended with the block."""
     installation = Installation(folder, amqp_url, amqp_prefix, **options)
     try:

@@ -1,6 +1,6 @@
-"""A store in a process of its own, for tests that kill it: `python store_process.py DATA_DIR PORT [LIMIT]`.
+"""A store in a process of its own, for tests that kill it: `main` takes DATA_DIR PORT LIMIT as arguments.
 
-It runs over its own in-memory broker. LIMIT bounds the size of each file that it writes, in bytes.
+It runs over its own in-memory broker. LIMIT bounds the size of each file that it writes, in bytes; 0: none.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,10 +20,9 @@ from shared.database.session import Database
 from shared.errors import PermanentError
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
+from tests.support.processes.preloaded import preloaded
 from tests.support.services.store import store_settings
 from tests.support.waiting import wait_until
-
-ROOT = Path(__file__).parents[3]
 
 
 class StoreProcess:
@@ -33,13 +31,8 @@ class StoreProcess:
     def __init__(self, data_dir: Path, port: int, *, limit_bytes: int = 0, wait: bool = True) -> None:
         self.log = data_dir / "store.log"
         data_dir.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(data_dir), str(port), str(limit_bytes)],
-                cwd=ROOT,
-                stderr=log,
-                stdout=log,
-            )
+        arguments = [str(data_dir), str(port), str(limit_bytes)]
+        self._process = preloaded().start(__name__, arguments, os.environ, self.log, self.log)
         if wait:
             wait_until(lambda: '"listening"' in self.text() or self._process.poll() is not None)
 
@@ -85,7 +78,3 @@ def main() -> int:
         lifecycle.wait()
     structlog.get_logger().info("ended", pid=os.getpid())
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
