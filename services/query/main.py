@@ -9,6 +9,7 @@ from services.query.node_commands import NodeHandler
 from services.query.profile.measure_node import NodeMeasurement
 from services.query.read_commands import ReadHandler
 from services.query.scheduler import Scheduler, watermark_metrics
+from services.query.tallier import Tallier
 from services.query.tasks import QueryJobService
 from shared.broker.port import Broker
 from shared.contract.messages import (
@@ -66,6 +67,9 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     scheduler = Scheduler(database, handler.begin, site_of(settings), clock)
     scheduler.start()
     lifecycle.on_stop(scheduler.stop)
+    tallier = Tallier(database, clock)
+    tallier.start()
+    lifecycle.on_stop(tallier.stop)
     lifecycle.health.add_metrics(lambda: watermark_metrics(database, clock))
     measurer = NodeMeasurement(settings, database, publisher, parts.pool, clock)
     profiling: dict[type[Command], CommandHandler] = {ProfileNode: measurer}

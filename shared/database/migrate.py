@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from shared.errors import DatabaseAwayError, SchemaUnknownError
 
 #: The scripts of Alembic; the name of each begins with its revision.
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+_FOLLOWS = re.compile(r'^down_revision = "(\w+)"', re.MULTILINE)
 
 #: Key of the advisory lock on PostgreSQL; any constant of ours.
 _LOCK_KEY = 0xD05E
@@ -38,8 +41,14 @@ def migrate(database: Database) -> None:
 
 
 def newest_revision() -> str:
-    """Return the revision of the newest migration."""
-    return max(script.name.partition("_")[0] for script in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    """Return the revision of the newest migration: that which no other one follows.
+
+    Read from the scripts as text, since nearly every process needs to know this and nothing else of them.
+    """
+    scripts = list((MIGRATIONS / "versions").glob("[0-9]*.py"))
+    followed = {before[1] for script in scripts if (before := _FOLLOWS.search(script.read_text("utf-8")))}
+    (newest,) = {script.name.partition("_")[0] for script in scripts} - followed
+    return newest
 
 
 def _is_newest(database: Database) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -110,19 +110,90 @@ class StationCoverage:
     alerts: Sequence[Alert]
 
 
-def coverage(studies: Iterable[StationStudy], last_studies: int) -> list[StationCoverage]:
+#: Type, station and source.
+StationKey = tuple[str, str, str]
+#: Type, station and day.
+StationDay = tuple[str, str, date]
+
+
+@dataclass(slots=True)
+class StationDays:
+    """The studies of a station and type, by day and source."""
+
+    station: str
+    type: str
+    days: dict[date, Counter[Source]] = field(default_factory=dict)
+
+    @property
+    def first_day(self) -> date:
+        """The day of the first study."""
+        return min(self.days)
+
+    @property
+    def last_day(self) -> date:
+        """The day of the last study."""
+        return max(self.days)
+
+    def before(self, day: date) -> Counter[Source]:
+        """Return the studies of all days before one."""
+        return self._sum(other for other in self.days if other < day)
+
+    def after(self, day: date) -> Counter[Source]:
+        """Return the studies of all days after one."""
+        return self._sum(other for other in self.days if other > day)
+
+    def all(self) -> Counter[Source]:
+        """Return all studies."""
+        return self._sum(self.days)
+
+    def _sum(self, days: Iterable[date]) -> Counter[Source]:
+        total: Counter[Source] = Counter()
+        for day in days:
+            total.update(self.days[day])
+        return total
+
+    @property
+    def last_report_day(self) -> date | None:
+        """The last day with a report; None for none."""
+        return max((day for day, counts in self.days.items() if counts[Source.REPORT]), default=None)
+
+
+def by_station(days: Mapping[date, Mapping[StationKey, int]]) -> list[StationDays]:
+    """Return the numbers of days by station and type."""
+    found: dict[tuple[str, str], StationDays] = {}
+    for day, numbers in days.items():
+        for (type_name, station, source), number in numbers.items():
+            if number:
+                entry = found.setdefault((station, type_name), StationDays(station, type_name))
+                entry.days.setdefault(day, Counter())[Source(source)] += number
+    return list(found.values())
+
+
+def unordered_days(stations: Iterable[StationDays], last_studies: int) -> list[StationDay]:
+    """Return the days of which the order of the studies decides whether a station has stopped."""
+    found: list[StationDay] = []
+    for entry in stations:
+        day = entry.last_report_day
+        if day is None:
+            continue
+        without = entry.days[day].total() - entry.days[day][Source.REPORT]
+        if without and without + entry.after(day).total() >= last_studies:
+            found.append((entry.type, entry.station, day))
+    return found
+
+
+def coverage(
+    stations: Sequence[StationDays], orders: Mapping[StationDay, Sequence[Source]], last_studies: int
+) -> list[StationCoverage]:
     """Return the coverage of each station and type, those with an alert first.
 
-    `last_studies` without a report in a row raise an alert where most studies before them had one.
+    `last_studies` without a report in a row raise an alert where most studies before them had one. `orders`
+    hold the sources of the studies of `unordered_days`, in the order of the studies.
     """
-    groups: defaultdict[tuple[str, str], list[StationStudy]] = defaultdict(list)
-    for study in studies:
-        groups[study.station, study.type].append(study)
-    every_day = [study.day for group in groups.values() for study in group]
-    if not every_day:
+    if not stations:
         return []
-    span = min(every_day), max(every_day)
-    found = [_station(key, group, span, last_studies) for key, group in groups.items()]
+    span = min(entry.first_day for entry in stations), max(entry.last_day for entry in stations)
+    found = [_station(entry, orders, span, last_studies) for entry in stations]
     return sorted(found, key=lambda entry: (not entry.alerts, entry.station.casefold(), entry.type))
 
 
@@ -132,39 +203,47 @@ def monday(day: date) -> date:
 
 
 def _station(
-    key: tuple[str, str], group: list[StationStudy], span: tuple[date, date], last_studies: int
+    entry: StationDays,
+    orders: Mapping[StationDay, Sequence[Source]],
+    span: tuple[date, date],
+    last_studies: int,
 ) -> StationCoverage:
-    station, type_name = key
-    ordered = sorted(group, key=lambda study: (study.day, study.time, study.study_instance_uid))
     weeks: defaultdict[date, Counter[Source]] = defaultdict(Counter)
-    for study in ordered:
-        weeks[monday(study.day)][study.source] += 1
-    alerts = [_stopped(ordered, last_studies), _new(station, ordered, span)]
+    for day, counts in entry.days.items():
+        weeks[monday(day)].update(counts)
+    alerts = [_stopped(entry, orders, last_studies), _new(entry, span)]
     return StationCoverage(
-        station,
-        type_name,
-        ordered[0].day,
-        ordered[-1].day,
-        Counter(study.source for study in ordered),
+        entry.station,
+        entry.type,
+        entry.first_day,
+        entry.last_day,
+        entry.all(),
         [Week(day, weeks[day]) for day in sorted(weeks)],
         [alert for alert in alerts if alert is not None],
     )
 
 
-def _stopped(ordered: Sequence[StationStudy], last_studies: int) -> Alert | None:
+def _stopped(
+    entry: StationDays, orders: Mapping[StationDay, Sequence[Source]], last_studies: int
+) -> Alert | None:
     """Return an alert if reports came with most studies, and with none of the last ones."""
-    with_report = [number for number, study in enumerate(ordered) if study.source is Source.REPORT]
-    if not with_report:
+    day = entry.last_report_day
+    if day is None:
         return None
-    before = with_report[-1] + 1
-    since = ordered[before:]
-    if len(since) < last_studies or len(with_report) * 2 <= before:
+    order = orders.get((entry.type, entry.station, day), ())
+    # Without an order, the studies of that day without a report do not matter.
+    left = order[::-1].index(Source.REPORT) if Source.REPORT in order else 0
+    since = left + entry.after(day).total()
+    before = entry.all().total() - since
+    reports = entry.all()[Source.REPORT]
+    if since < last_studies or reports * 2 <= before:
         return None
-    return Alert(AlertKind.STOPPED, since[0].day, len(since))
+    first = day if left else min(other for other in entry.days if other > day)
+    return Alert(AlertKind.STOPPED, first, since)
 
 
-def _new(station: str, ordered: Sequence[StationStudy], span: tuple[date, date]) -> Alert | None:
+def _new(entry: StationDays, span: tuple[date, date]) -> Alert | None:
     """Return an alert if the first study is of the last days, and the node has older ones of others."""
     limit = span[1] - timedelta(days=NEW_DAYS)
-    is_new = station != UNKNOWN_STATION and ordered[0].day > limit >= span[0]
-    return Alert(AlertKind.NEW, ordered[0].day, len(ordered)) if is_new else None
+    is_new = entry.station != UNKNOWN_STATION and entry.first_day > limit >= span[0]
+    return Alert(AlertKind.NEW, entry.first_day, entry.all().total()) if is_new else None

@@ -43,7 +43,8 @@ class DaySearch:
 
     job_id: str
     codes: frozenset[str]
-    days: DateWindow
+    #: The parts of its days, none over another.
+    windows: Sequence[DateWindow]
     requested_at: datetime
     ended: bool
     unproven: Sequence[UnprovenWindow] = ()
@@ -52,11 +53,22 @@ class DaySearch:
 
     def days_within(self, first: date, last: date) -> Iterator[date]:
         """Return the days of the query from `first` to `last`, both inclusive."""
-        day = max(first, self.days.date_from or first)
-        end = min(last, self.days.date_until or last)
-        while day <= end:
-            yield day
-            day += timedelta(days=1)
+        for part in self.windows:
+            day = max(first, part.date_from or first)
+            end = min(last, part.date_until or last)
+            while day <= end:
+                yield day
+                day += timedelta(days=1)
+
+    def minutes_of(self, day: date, code: str) -> tuple[int, int]:
+        """Return the minutes of one of its days that are complete, and those that failed, as bits."""
+        open_minutes = failed = 0
+        for part in self.unproven:
+            if _covers(part.window, day, code):
+                minutes = _bits(*part.window.minutes())
+                open_minutes |= minutes
+                failed |= minutes if part.failed else 0
+        return WHOLE_DAY & ~open_minutes, failed
 
 
 @dataclass(slots=True)
@@ -79,15 +91,24 @@ class DayProof:
 DayProofs = dict[tuple[date, str], DayProof]
 
 
-def prove_days(searches: Iterable[DaySearch], first: date, last: date, end_of_day: EndOfDay) -> DayProofs:
-    """Return what the searches prove of the days from `first` to `last`; days without any are left out."""
-    proofs: DayProofs = {}
+def prove_days(
+    searches: Iterable[DaySearch],
+    first: date,
+    last: date,
+    end_of_day: EndOfDay,
+    proven: DayProofs | None = None,
+) -> DayProofs:
+    """Return what the searches prove of the days from `first` to `last`; days without any are left out.
+
+    It is added to what is `proven`.
+    """
+    proofs = proven if proven is not None else {}
     for search in searches:
         for day in search.days_within(first, last):
             proves = search.requested_at >= end_of_day(day) and not search.lacks_undated
             for code in search.codes:
                 proof = proofs.setdefault((day, code), DayProof())
-                complete, failed = _minutes(search, day, code)
+                complete, failed = search.minutes_of(day, code)
                 proof.requested |= bool(complete or failed)
                 proof.running |= not search.ended and complete != WHOLE_DAY
                 proof.minutes |= complete if proves else 0
@@ -101,17 +122,6 @@ def proof_of_type(proofs: DayProofs, day: date, type_name: str) -> DayProof:
     for proof in found:
         minutes &= proof.minutes
     return DayProof(minutes, any(proof.requested for proof in found), any(proof.running for proof in found))
-
-
-def _minutes(search: DaySearch, day: date, code: str) -> tuple[int, int]:
-    """Return the minutes of a day that are complete, and those that were requested and failed."""
-    open_minutes = failed = 0
-    for part in search.unproven:
-        if _covers(part.window, day, code):
-            minutes = _bits(*part.window.minutes())
-            open_minutes |= minutes
-            failed |= minutes if part.failed else 0
-    return WHOLE_DAY & ~open_minutes, failed
 
 
 def _covers(window: Slice, day: date, code: str) -> bool:

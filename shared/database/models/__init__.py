@@ -15,13 +15,16 @@ from shared.database.models.notification import (
     NotificationMark,
 )
 from shared.database.models.query import (
+    NodeDay,
     NodeProfile,
+    NodeStudy,
     Query,
     QueryFind,
     QueryObject,
     QuerySeries,
     QueryStudy,
     QueryTask,
+    Tally,
 )
 from shared.database.models.retrieve import (
     Retrieve,
@@ -57,8 +60,10 @@ __all__ = [
     "Node",
     "NodeBudget",
     "NodeCheck",
+    "NodeDay",
     "NodeLease",
     "NodeProfile",
+    "NodeStudy",
     "NotificationAddress",
     "NotificationCause",
     "NotificationDelivery",
@@ -80,6 +85,7 @@ __all__ = [
     "Schedule",
     "ScheduleRun",
     "StoredObject",
+    "Tally",
     "TaskRow",
     "User",
 ]

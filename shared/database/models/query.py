@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, String
+from sqlalchemy import Boolean, Date, ForeignKey, Index, Integer, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.contract.json_types import JsonDocument
 from shared.database.models.base import Base, JobRow, TaskRow, listed_by
 
 UID = String(64)
+#: Queries whose findings are not added up in `node_days` and `node_studies`, or of an earlier round only; the
+#: index is used only where a statement holds these very words.
+UNTALLIED = text("coalesce(queries.tallied_round, -2) <> queries.round")
+_UNTALLIED_INDEX = text("coalesce(tallied_round, -2) <> round")
 
 
 class Query(JobRow):
@@ -20,6 +24,19 @@ class Query(JobRow):
     __table_args__ = (
         *listed_by("queries"),
         Index("ix_queries_remote_days", "remote_id", "days_until", "days_from"),
+        Index(
+            "ix_queries_untallied",
+            "remote_id",
+            "requested_at",
+            sqlite_where=_UNTALLIED_INDEX,
+            postgresql_where=_UNTALLIED_INDEX,
+        ),
+        Index(
+            "ix_queries_open_search",
+            "remote_id",
+            sqlite_where=text("open_search = 1"),
+            postgresql_where=text("open_search"),
+        ),
     )
 
     criteria: Mapped[JsonDocument]
@@ -43,6 +60,10 @@ class Query(JobRow):
     #: The schedule of which it is a run, and its name then; none: somebody ordered it.
     schedule_id: Mapped[int | None] = mapped_column(Integer)
     schedule_name: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    #: The round whose findings are added up in `node_days` and `node_studies`; -1: in part; none: nothing.
+    tallied_round: Mapped[int | None] = mapped_column(Integer)
+    #: Whether it is added up but for what it proves: it searches days without end, or too many.
+    open_search: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class QueryTask(TaskRow):
@@ -161,3 +182,56 @@ class NodeProfile(Base):
     address: Mapped[str]
     data: Mapped[JsonDocument]
     updated_at: Mapped[datetime]
+
+
+# What all ended queries of a node found, added up by study and by day. It holds nothing that the tables
+# above do not: whatever is not yet added up is read from there.
+
+
+class Tally(Base):
+    """The state of the numbers of a node, `node 1`, or of what reports name, `reports`."""
+
+    __tablename__ = "tallies"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    #: Raised by each change, so that whoever reads in several statements notices one in between.
+    version: Mapped[int] = mapped_column(Integer, default=0)
+    #: Reports read until then are added.
+    read_until: Mapped[datetime | None]
+
+
+class NodeDay(Base):
+    """A day of a node (shared/evidence/day_tally.py)."""
+
+    __tablename__ = "node_days"
+
+    remote_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    numbers: Mapped[JsonDocument]
+    proofs: Mapped[JsonDocument]
+    #: Type, station and version of each software that reports of the day name.
+    versions: Mapped[JsonDocument]
+
+
+class NodeStudy(Base):
+    """A study of a node (shared/evidence/study_tally.py)."""
+
+    __tablename__ = "node_studies"
+    __table_args__ = (Index("ix_node_studies_day", "remote_id", "day"),)
+
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    remote_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    #: The query with the best finding, and what that is.
+    job_id: Mapped[str] = mapped_column(String(64))
+    requested_at: Mapped[datetime]
+    settled: Mapped[bool] = mapped_column(Boolean)
+    type: Mapped[str | None] = mapped_column(String(8))
+    reason: Mapped[str] = mapped_column(String(64))
+    day: Mapped[date | None] = mapped_column(Date)
+    study_time: Mapped[str] = mapped_column(String(32))
+    station: Mapped[str]
+    accession_number: Mapped[str]
+    source: Mapped[str] = mapped_column(String(16))
+    #: Separated by spaces.
+    settled_types: Mapped[str] = mapped_column(String(32))
+    open_types: Mapped[JsonDocument | None]

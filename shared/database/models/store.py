@@ -51,7 +51,7 @@ class ReportSummary(Base):
     #: Empty where it was read; otherwise a code for why it could not be.
     unreadable: Mapped[str] = mapped_column(String(32), default="")
     summary: Mapped[JsonDocument | None]
-    read_at: Mapped[datetime]
+    read_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class CommitmentReport(Base):

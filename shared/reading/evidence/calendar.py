@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
@@ -17,16 +18,15 @@ from shared.evidence.calendar import (
     COMPARED_DAYS,
     CalendarDay,
     Clockwork,
+    DayCounts,
     DayLedger,
     Freshness,
     calendar_days,
     freshness,
 )
-from shared.evidence.day_proof import prove_days
 from shared.evidence.results import CalendarDayResult, CalendarResult, CalendarTypeResult
 from shared.node_access.limits import next_opening, parse_hours, parse_zone
-from shared.reading.evidence.searches import searches
-from shared.reading.evidence.studies import day_counts
+from shared.reading.evidence.tallies import NodeNumbers, node_numbers, node_proofs
 from shared.settings import Settings
 
 _BACK = timedelta(days=COMPARED_DAYS)
@@ -108,11 +108,21 @@ def _days_by_type(
 ) -> dict[str, list[CalendarDay]]:
     """Return the days of each type from eight weeks before `first`, so that they can be compared."""
     begin = first - _BACK
-    found = searches(session, node.id, begin, last)
-    ledger = DayLedger(
-        prove_days(found, begin, last, clockwork.end_of_day), day_counts(session, node.id, begin, last)
-    )
+    proofs = node_proofs(session, node.id, begin, last, clockwork.end_of_day)
+    ledger = DayLedger(proofs, counts_of(node_numbers(session, node.id, begin, last)))
     return {name: calendar_days(ledger, name, begin, last, clockwork) for name in types}
+
+
+def counts_of(numbers: NodeNumbers) -> dict[tuple[date, str], DayCounts]:
+    """Return the numbers of settled and of open studies by day and type."""
+    counts: dict[tuple[date, str], DayCounts] = {}
+    for day, tally in numbers.days.items():
+        settled: Counter[str] = Counter()
+        for (type_name, _, _), number in tally.settled.items():
+            settled[type_name] += number
+        for type_name in {*settled, *tally.open}:
+            counts[day, type_name] = DayCounts(settled[type_name], tally.open[type_name])
+    return counts
 
 
 def _type_json(

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from shared.clock import iso
 from shared.contract.criteria import CODES
 from shared.contract.reasons import Reason
-from shared.database.models import Node, QuerySeries, ReportSummary, StoredObject
+from shared.database.models import Node, NodeStudy, StoredObject
 from shared.dose.concepts import REPORT_CLASSES
 from shared.errors import InvalidInputError
 from shared.evidence.coverage import (
-    UNKNOWN_STATION,
     WEEKS_DEFAULT,
     Source,
     StationCoverage,
+    StationDay,
+    StationKey,
     StationStudy,
+    by_station,
     coverage,
     monday,
     source_of,
+    unordered_days,
 )
 from shared.evidence.results import CoverageResult, SourceCounts, StationResult, StationStudyResult
-from shared.reading.evidence.studies import batches, best_decisions, of_days, parse_da, without_jit
+from shared.evidence.study_tally import KNOWN_SOURCE
+from shared.reading.evidence.studies import batches
+from shared.reading.evidence.tallies import NodeNumbers, node_numbers, read_study
 
 #: Days that are read at once, at most.
 DAYS_MAX = 366
@@ -65,20 +70,38 @@ def coverage_json(
     session: Session, node: Node, types: Collection[str], period: StudyDays, last_studies: int, now: datetime
 ) -> CoverageResult:
     """Return the coverage of each station that had studies of these types."""
-    studies, not_settled = _studies(session, node.id, types, period)
-    versions = _software_versions(session, studies)
+    numbers = node_numbers(session, node.id, period.first, period.last)
+    undecided = sum(
+        number
+        for tally in numbers.days.values()
+        for name, number in tally.undecided.items()
+        if name in types or not name
+    )
+    stations = by_station(_settled(session, node.id, period, numbers, types))
+    orders = {
+        (name, station, day): _order(session, node.id, (name, station, day), numbers)
+        for name, station, day in unordered_days(stations, last_studies)
+    }
     return {
         "node_id": node.id,
         "node": node.name,
         "date_from": period.first.isoformat(),
         "date_until": period.last.isoformat(),
         "at": iso(now),
-        "not_settled": not_settled,
+        "not_settled": undecided,
         "stations": [
-            _station_json(entry, versions.get((entry.station, entry.type), ()))
-            for entry in coverage(studies, last_studies)
+            _station_json(entry, _versions(numbers, entry))
+            for entry in coverage(stations, orders, last_studies)
         ],
     }
+
+
+def _versions(numbers: NodeNumbers, entry: StationCoverage) -> list[str]:
+    return sorted(
+        version
+        for type_name, station, version in numbers.versions
+        if (type_name, station) == (entry.type, entry.station)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,70 +118,80 @@ def station_studies(
 ) -> list[StationStudyResult]:
     """Return the studies behind a number of the coverage, the newest first."""
     types = [wanted.type] if wanted.type else list(CODES)
-    studies, _ = _studies(session, node.id, types, period)
+    numbers = node_numbers(session, node.id, period.first, period.last)
+    which: list[ColumnElement[bool]] = [
+        NodeStudy.day.between(period.first, period.last),
+        NodeStudy.type.in_(types),
+    ]
+    if wanted.station is not None:
+        which.append(NodeStudy.station == wanted.station)
+    if wanted.source is not None:
+        which.append(NodeStudy.source.in_((wanted.source, KNOWN_SOURCE)))
     found = [
         study
-        for study in studies
-        if wanted.station in (None, study.station) and wanted.source in (None, study.source.value)
+        for study in _studies(session, node.id, numbers, which)
+        if period.first <= study.day <= period.last
+        and study.type in types
+        and wanted.station in (None, study.station)
+        and wanted.source in (None, study.source.value)
     ]
     found.sort(key=lambda study: (study.day, study.time, study.study_instance_uid), reverse=True)
     return [_study_json(study) for study in found]
 
 
-def _studies(
-    session: Session, node_id: int, types: Collection[str], period: StudyDays
-) -> tuple[list[StationStudy], int]:
-    """Return the settled studies of these types, and how many others were found."""
-    without_jit(session)
-    best = best_decisions(*of_days(node_id, period.first, period.last))
-    columns = (best.c.study_instance_uid, best.c.job_id, best.c.type, best.c.reason, best.c.day)
-    others = (best.c.study_time, best.c.station_name, best.c.accession_number)
-    rows = session.execute(
-        select(*columns, *others).where(best.c.rank == 1, best.c.settled == 1, best.c.type.in_(types))
-    ).all()
-    open_ones = select(func.count()).select_from(best).where(best.c.rank == 1, best.c.settled == 0)
-    not_settled = session.scalar(open_ones.where(or_(best.c.type.is_(None), best.c.type.in_(types)))) or 0
-    stations = _stations(session, node_id, period)
-    known = _known_sources(session, [row.study_instance_uid for row in rows if row.reason == Reason.KNOWN])
-    studies = [
-        StationStudy(
-            row.study_instance_uid,
-            stations.get(row.study_instance_uid) or (row.station_name or UNKNOWN_STATION).strip(),
-            row.type,
-            day,
-            row.study_time or "",
-            source_of(row.reason, known.get(row.study_instance_uid)),
-            row.job_id,
-            row.accession_number or "",
-            row.reason,
-        )
-        for row in rows
-        if (day := parse_da(row.day)) is not None
+def _settled(
+    session: Session, node_id: int, period: StudyDays, numbers: NodeNumbers, types: Collection[str]
+) -> dict[date, Counter[StationKey]]:
+    """Return the numbers of settled studies of these types, each with its source."""
+    settled = {
+        day: Counter({key: number for key, number in tally.settled.items() if number and key[0] in types})
+        for day, tally in numbers.days.items()
+    }
+    if any(source == KNOWN_SOURCE for counts in settled.values() for _, _, source in counts):
+        within = NodeStudy.day.between(period.first, period.last)
+        for study in _studies(session, node_id, numbers, [within, NodeStudy.source == KNOWN_SOURCE]):
+            known = (study.type, study.station, KNOWN_SOURCE)
+            if study.reason == Reason.KNOWN and settled.get(study.day, Counter())[known] > 0:
+                settled[study.day] += Counter({(study.type, study.station, study.source.value): 1})
+                settled[study.day] -= Counter({known: 1})
+    return settled
+
+
+def _order(session: Session, node_id: int, of: StationDay, numbers: NodeNumbers) -> list[Source]:
+    """Return the sources of the studies of a station, type and day, in their order."""
+    type_name, station, day = of
+    which = [NodeStudy.day == day, NodeStudy.type == type_name, NodeStudy.station == station]
+    found = [
+        study
+        for study in _studies(session, node_id, numbers, which)
+        if (study.type, study.station, study.day) == of
     ]
-    return studies, not_settled
+    return [study.source for study in sorted(found, key=lambda study: (study.time, study.study_instance_uid))]
 
 
-def _stations(session: Session, node_id: int, period: StudyDays) -> dict[str, str]:
-    """Return the station of each study: the first by name of the series of the study's own type."""
-    best = best_decisions(*of_days(node_id, period.first, period.last))
-    rows = session.execute(
-        select(best.c.study_instance_uid, func.min(QuerySeries.station_name))
-        .join(
-            QuerySeries,
-            and_(
-                QuerySeries.job_id == best.c.job_id,
-                QuerySeries.study_instance_uid == best.c.study_instance_uid,
-            ),
+def _studies(
+    session: Session, node_id: int, numbers: NodeNumbers, which: Sequence[ColumnElement[bool]]
+) -> list[StationStudy]:
+    """Return these settled studies, and all those of queries that are not added up."""
+    rows = session.scalars(select(NodeStudy).where(NodeStudy.remote_id == node_id, NodeStudy.settled, *which))
+    found = {row.study_instance_uid: read_study(row).best for row in rows}
+    found |= {uid: tally.best for uid, tally in numbers.changed.items()}
+    known = _known_sources(session, [uid for uid, best in found.items() if best.source == KNOWN_SOURCE])
+    return [
+        StationStudy(
+            uid,
+            best.station,
+            best.type,
+            best.day,
+            best.time,
+            source_of(best.reason, known.get(uid)),
+            best.job_id,
+            best.accession_number,
+            best.reason,
         )
-        .where(best.c.rank == 1, _is_of_type(best.c.type), func.trim(QuerySeries.station_name) != "")
-        .group_by(best.c.study_instance_uid)
-    )
-    return {uid: name.strip() for uid, name in rows}
-
-
-def _is_of_type(study_type: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return the condition for a series of the codes of its study's type."""
-    return or_(*(and_(study_type == name, QuerySeries.modality.in_(codes)) for name, codes in CODES.items()))
+        for uid, best in found.items()
+        if best.settled and best.type is not None and best.day is not None
+    ]
 
 
 def _known_sources(session: Session, study_instance_uids: Sequence[str]) -> dict[str, Source]:
@@ -176,28 +209,6 @@ def _known_sources(session: Session, study_instance_uids: Sequence[str]) -> dict
             elif sop_class_uid in REPORT_CLASSES:
                 found[uid] = Source.REPORT
     return found
-
-
-def _software_versions(
-    session: Session, studies: Iterable[StationStudy]
-) -> Mapping[tuple[str, str], list[str]]:
-    """Return the software versions that the dose reports of each station and type name."""
-    by_uid = {
-        study.study_instance_uid: (study.station, study.type)
-        for study in studies
-        if study.source is Source.REPORT and study.station != UNKNOWN_STATION
-    }
-    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    versions = ReportSummary.summary["software_versions"].as_string()
-    for uids in batches(sorted(by_uid)):
-        rows = session.execute(
-            select(StoredObject.study_instance_uid, versions)
-            .join(ReportSummary, ReportSummary.sop_instance_uid == StoredObject.sop_instance_uid)
-            .where(StoredObject.study_instance_uid.in_(uids), versions.is_not(None))
-        )
-        for uid, text in rows:
-            found[by_uid[uid]].add(text)
-    return {key: sorted(versions) for key, versions in found.items()}
 
 
 def _counts(counts: Mapping[Source, int]) -> SourceCounts:

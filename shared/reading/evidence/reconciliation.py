@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shared.clock import iso
@@ -15,7 +15,7 @@ from shared.contract.criteria import CODES
 from shared.contract.reasons import Reason
 from shared.database.models import Node, Query, QueryStudy
 from shared.evidence.csv_text import csv_line
-from shared.evidence.day_proof import DayProofs, proof_of_type, prove_days
+from shared.evidence.day_proof import DayProofs, proof_of_type
 from shared.evidence.reconciliation import (
     Absence,
     Detail,
@@ -29,8 +29,8 @@ from shared.evidence.results import LineCounts, LineResult, ReconciliationResult
 from shared.evidence.ris_list import RisLine, RisList
 from shared.reading.evidence.arrivals import arrived_studies
 from shared.reading.evidence.calendar import clockwork_of
-from shared.reading.evidence.searches import searches
-from shared.reading.evidence.studies import batches, best_decisions, of_days, parse_da, without_jit
+from shared.reading.evidence.studies import batches, best_decisions, without_jit
+from shared.reading.evidence.tallies import node_numbers, node_proofs
 from shared.settings import Settings
 
 #: Days over which absence can be proven by complete days: ten years up to the last line.
@@ -227,19 +227,7 @@ def _absences(
     last = max(days)
     first = max(min(days), last - _PROVEN_DAYS)
     end_of_day = clockwork_of(node, settings, now).end_of_day
-    found.proofs = prove_days(searches(session, node.id, first, last), first, last, end_of_day)
-    found.nameless_days = _nameless_days(session, node.id, first, last)
+    found.proofs = node_proofs(session, node.id, first, last, end_of_day)
+    numbers = node_numbers(session, node.id, first, last)
+    found.nameless_days = {day for day, tally in numbers.days.items() if tally.found and not tally.named}
     return found
-
-
-def _nameless_days(session: Session, node_id: int, first: date, last: date) -> set[date]:
-    """Return the days on which studies were found, and none of them with an accession number."""
-    numbers = func.max(func.coalesce(func.trim(QueryStudy.accession_number), ""))
-    rows = session.execute(
-        select(QueryStudy.study_date)
-        .join(Query, Query.id == QueryStudy.job_id)
-        .where(*of_days(node_id, first, last))
-        .group_by(QueryStudy.study_date)
-        .having(numbers == "")
-    )
-    return {day for (text,) in rows if (day := parse_da(text)) is not None}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Row, Select, or_, select
 from sqlalchemy.orm import Session
 
-from shared.contract.criteria import DateWindow, parse_criteria, window
+from shared.contract.criteria import parse_criteria, windows
 from shared.contract.json_types import JsonDocument
 from shared.contract.messages import ENDED
 from shared.database.models import Query, QueryStudy, QueryTask
@@ -24,17 +25,23 @@ _DONE = ("done", "cut")
 QueryColumns = tuple[str, JsonDocument, date, datetime, str]
 
 
-def searches(session: Session, node_id: int, first: date, last: date) -> list[DaySearch]:
-    """Return the queries of a remote node that search days from `first` to `last`."""
-    rows = session.execute(_queries(node_id, first, last)).all()
-    unproven = _unproven_windows(session, node_id, first, last)
-    undated = set(session.scalars(_with_unfinished_undated(node_id, first, last)))
+def searches(session: Session, *which: ColumnElement[bool]) -> list[DaySearch]:
+    """Return what those of these queries search that search all studies of some days."""
+    columns = (Query.id, Query.criteria, Query.today, Query.requested_at, Query.status)
+    rows = session.execute(select(*columns).where(*which)).all()
+    if not rows:
+        return []
+    unproven = _unproven_windows(session, which)
+    undated = set(session.scalars(_with_unfinished_undated(which)))
     found = (_search(row, unproven[row.id], row.id in undated) for row in rows)
-    return [search for search in found if search is not None and _overlaps(search.days, first, last)]
+    return [search for search in found if search is not None]
 
 
-def _of_days(node_id: int, first: date, last: date) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions; a query without days in their columns is open, or older than the columns."""
+def of_days(node_id: int, first: date, last: date) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for queries of a remote node that may search days from `first` to `last`.
+
+    A query without days in their columns is open, or older than the columns.
+    """
     return (
         Query.remote_id == node_id,
         or_(Query.days_until.is_(None), Query.days_until >= first),
@@ -42,16 +49,11 @@ def _of_days(node_id: int, first: date, last: date) -> tuple[ColumnElement[bool]
     )
 
 
-def _queries(node_id: int, first: date, last: date) -> Select[*QueryColumns]:
-    columns = (Query.id, Query.criteria, Query.today, Query.requested_at, Query.status)
-    return select(*columns).where(*_of_days(node_id, first, last))
-
-
 def _search(row: Row[*QueryColumns], unproven: list[UnprovenWindow], lacks_undated: bool) -> DaySearch | None:
     """Return what a query searches; none if it names studies or times of day, or began after its end."""
     try:
         criteria = parse_criteria(row.criteria)
-        days = window(criteria, row.today)
+        days = windows(criteria, row.today)
     except InvalidInputError:
         return None
     if criteria.study_instance_uids or criteria.accession_numbers:
@@ -61,7 +63,7 @@ def _search(row: Row[*QueryColumns], unproven: list[UnprovenWindow], lacks_undat
     return DaySearch(
         job_id=row.id,
         codes=frozenset(codes_of(criteria)),
-        days=days,
+        windows=days,
         requested_at=row.requested_at,
         ended=row.status in ENDED,
         unproven=unproven,
@@ -70,12 +72,12 @@ def _search(row: Row[*QueryColumns], unproven: list[UnprovenWindow], lacks_undat
 
 
 def _unproven_windows(
-    session: Session, node_id: int, first: date, last: date
+    session: Session, which: Sequence[ColumnElement[bool]]
 ) -> defaultdict[str, list[UnprovenWindow]]:
     tasks = session.execute(
         select(QueryTask.job_id, QueryTask.payload, QueryTask.state)
         .join(Query, Query.id == QueryTask.job_id)
-        .where(*_of_days(node_id, first, last), QueryTask.kind == SLICE, QueryTask.state.not_in(_DONE))
+        .where(*which, QueryTask.kind == SLICE, QueryTask.state.not_in(_DONE))
     )
     found: defaultdict[str, list[UnprovenWindow]] = defaultdict(list)
     for job_id, payload, state in tasks:
@@ -85,18 +87,14 @@ def _unproven_windows(
     return found
 
 
-def _with_unfinished_undated(node_id: int, first: date, last: date) -> Select[str]:
+def _with_unfinished_undated(which: Sequence[ColumnElement[bool]]) -> Select[str]:
     return (
         select(QueryStudy.job_id)
         .join(Query, Query.id == QueryStudy.job_id)
         .where(
-            *_of_days(node_id, first, last),
+            *which,
             or_(QueryStudy.study_date.is_(None), QueryStudy.study_date == ""),
             QueryStudy.state != "decided",
         )
         .distinct()
     )
-
-
-def _overlaps(days: DateWindow, first: date, last: date) -> bool:
-    return (days.date_from or first) <= last and (days.date_until or last) >= first

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
+from services.query.ledger.tally.ended_queries import due_queries
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.criteria import CODES, TYPE_ORDER
@@ -21,7 +22,9 @@ from shared.reading.evidence.reconciliation import reconcile
 from simulator.archive.model import Study
 from simulator.generator.blueprints import expected_objects
 from simulator.generator.generated_archive import generate
+from tests.support.evidence.checked import check
 from tests.support.services.in_process import System
+from tests.support.waiting import wait_until
 
 TYPES = ["CT", "MG", "FL", "DX", "NM"]
 FIRST, LAST = dt.date(2026, 2, 2), dt.date(2026, 2, 22)
@@ -109,12 +112,20 @@ def pacs_of(system: System) -> Node:
         return find_node(session, "pacs")
 
 
+def nothing_due(database: Database) -> bool:
+    """Return whether the query service has added up what has ended."""
+    with database.read() as session:
+        return due_queries(session) is None
+
+
 def test_coverage_and_calendar_hold_the_numbers_of_the_truth(hospital):
     # Given
     system, studies = hospital
     types, node = [*TYPES, "SR"], pacs_of(system)
+    wait_until(lambda: nothing_due(system.database))
     # When
     with system.database.read() as session:
+        check(session, node, types, FIRST, LAST, utc_now())
         shown = coverage_json(session, node, types, StudyDays(FIRST, LAST), 5, utc_now())
         month = calendar_json(session, node, types, FIRST.replace(day=1), system.settings, utc_now())
     # Then

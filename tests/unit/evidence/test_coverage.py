@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contract.reasons import TEXTS, Kind, Reason
-from shared.evidence.coverage import Alert, AlertKind, Source, StationStudy, coverage, monday, source_of
+from shared.evidence import coverage as numbers
+from shared.evidence.coverage import (
+    Alert,
+    AlertKind,
+    Source,
+    StationCoverage,
+    StationStudy,
+    by_station,
+    monday,
+    source_of,
+    unordered_days,
+)
+from tests.support.evidence.oracle import coverage_of
 
 DAY = dt.date(2026, 9, 1)
 
@@ -24,6 +37,20 @@ def studies_of(text: str, station: str = "CT1", begin: int = 0) -> list[StationS
     """Return a study a day: R with a report, - without."""
     sources = {"R": Source.REPORT, "-": Source.NONE, "E": Source.ENHANCED_SR, "I": Source.IMAGES}
     return [a_study(begin + number, sources[letter], station) for number, letter in enumerate(text)]
+
+
+def coverage(studies: list[StationStudy], last_studies: int) -> list[StationCoverage]:
+    """Return the coverage from the numbers of the days and, where it matters, the order of a day."""
+    days: defaultdict[dt.date, Counter[tuple[str, str, str]]] = defaultdict(Counter)
+    for study in studies:
+        days[study.day][study.type, study.station, study.source.value] += 1
+    stations = by_station(days)
+    ordered = sorted(studies, key=lambda study: (study.time, study.study_instance_uid))
+    orders = {
+        key: [study.source for study in ordered if (study.type, study.station, study.day) == key]
+        for key in unordered_days(stations, last_studies)
+    }
+    return numbers.coverage(stations, orders, last_studies)
 
 
 def test_each_kept_reason_has_a_source():
@@ -80,13 +107,29 @@ def test_studies_without_a_station_are_never_new():
 studies = st.lists(
     st.builds(
         a_study,
-        st.integers(0, 90),
+        st.integers(0, 60),
         st.sampled_from(list(Source)),
         st.sampled_from(["CT1", "CT2", ""]),
         st.sampled_from(["CT", "MG"]),
     ),
     max_size=40,
 )
+
+
+@given(studies, st.integers(1, 6))
+def test_numbers_of_days_give_what_single_studies_give(given_studies, last_studies):
+    # Given: each study has a UID of its own
+    single = [
+        replace(study, study_instance_uid=f"1.{number}", time=f"{number % 3}")
+        for number, study in enumerate(given_studies)
+    ]
+    # When
+    found, expected = coverage(single, last_studies), coverage_of(single, last_studies)
+    # Then
+    assert {(entry.station, entry.type): entry for entry in found} == {
+        (entry.station, entry.type): entry for entry in expected
+    }
+    assert [bool(entry.alerts) for entry in found] == [bool(entry.alerts) for entry in expected]
 
 
 @given(studies, st.integers(1, 6))

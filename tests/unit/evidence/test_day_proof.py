@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contract.criteria import DateWindow
-from shared.evidence.day_proof import WHOLE_DAY, DaySearch, UnprovenWindow, proof_of_type, prove_days
+from shared.evidence.day_proof import (
+    WHOLE_DAY,
+    DayProof,
+    DaySearch,
+    UnprovenWindow,
+    proof_of_type,
+    prove_days,
+)
+from shared.evidence.day_tally import CodeProof, proofs_json, read_proofs
 from shared.querying.slices import Slice
 
 DAY = dt.date(2026, 11, 3)
@@ -28,7 +37,7 @@ def a_search(
     ended: bool = True,
     lacks_undated: bool = False,
 ) -> DaySearch:
-    days = DateWindow(first, last)
+    days = [DateWindow(first, last)]
     return DaySearch("q", frozenset(codes), days, requested_at, ended, unproven, lacks_undated)
 
 
@@ -118,3 +127,44 @@ def test_a_day_is_complete_exactly_if_each_minute_is(open_windows):
     )
     assert proof.complete == expected
     assert proof.minutes | WHOLE_DAY == WHOLE_DAY
+
+
+def test_days_between_the_parts_of_a_query_are_not_proven():
+    # Given
+    parts = [DateWindow(DAY, DAY), DateWindow(DAY + dt.timedelta(days=2), DAY + dt.timedelta(days=2))]
+    search = DaySearch("q", frozenset({"CT"}), parts, AFTER, ended=True)
+    # When
+    proofs = prove_days([search], DAY, DAY + dt.timedelta(days=3), end_of_day)
+    # Then
+    assert {day for day, _ in proofs} == {DAY, DAY + dt.timedelta(days=2)}
+
+
+searches = st.lists(
+    st.builds(
+        lambda hours, bounds, lacks: a_search(
+            *([failed(*sorted(bounds))] if bounds else ()),
+            requested_at=AFTER - dt.timedelta(hours=hours),
+            lacks_undated=lacks,
+        ),
+        st.integers(0, 72),
+        st.none() | st.tuples(st.integers(0, 1439), st.integers(0, 1439)),
+        st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+@given(searches, st.integers(-14, 14))
+def test_proofs_that_are_added_up_hold_in_every_time_zone(given_searches, zone):
+    # Given
+    def ends(day: dt.date) -> dt.datetime:
+        return end_of_day(day) + dt.timedelta(hours=zone)
+
+    kept = CodeProof()
+    for search in given_searches:
+        kept = kept.with_search(search, DAY, "CT")
+    # When
+    read = read_proofs(json.loads(json.dumps(proofs_json({"CT": kept}))))
+    # Then
+    expected = prove_days(given_searches, DAY, DAY, ends).get((DAY, "CT"), DayProof())
+    assert read["CT"].proof(ends(DAY)) == expected
