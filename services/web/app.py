@@ -44,12 +44,12 @@ from services.web.pages.job import charts, doses, exports, ledger
 from services.web.pending_commands import PendingCommands
 from services.web.request_metrics import init_request_metrics
 from services.web.security import headers
-from services.web.security.session_key import session_key
 from services.web.security.sessions import IDLE, init_auth
 from services.web.static_files import init_static_files
 from services.web.views import formatting
 from shared.broker.port import Broker
 from shared.clock import Clock, utc_now
+from shared.configuration.session_key import session_key
 from shared.database.session import Database
 from shared.messaging.publisher import Publisher
 from shared.settings import Settings

@@ -8,6 +8,7 @@ import structlog
 
 from services.web.app import components_of, create_app
 from services.web.http_server.server import HttpServer
+from services.web.notifier.bootstrap import start_notifier
 from shared.broker.port import Broker
 from shared.clock import utc_now
 from shared.database.session import Database
@@ -54,6 +55,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
             {"query": settings.query_workers, "retrieve": settings.retrieve_workers},
         )
     )
+    start_notifier(settings, broker, database, live.event_results.store_states, lifecycle)
     log.info("page", address=f"http://{settings.web_host}:{settings.web_port}")
 
 

@@ -38,6 +38,9 @@ _request_seconds = Histogram(
     buckets=_BUCKETS_S,
     registry=REGISTRY,
 )
+_notifications = Counter(
+    "doseqr_notifications", "Messages to addresses of notifications", ("outcome",), registry=REGISTRY
+)
 _log_lines = Counter("doseqr_log_lines", "Lines logged", ("level",), registry=REGISTRY)
 
 ProcessCollector(registry=REGISTRY)
@@ -65,3 +68,8 @@ def request_ends(method: str, endpoint: str, status: int, duration_s: float) -> 
 def line_logged(level: str) -> None:
     """Count a line of the log."""
     _log_lines.labels(level).inc()
+
+
+def notification_ends(outcome: str) -> None:
+    """Count an attempt to send: sent, failed, given_up, interrupted or lost."""
+    _notifications.labels(outcome).inc()

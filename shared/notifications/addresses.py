@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import iso
+from shared.configuration.session_key import session_key
 from shared.contract.results import NotificationAddressResult
 from shared.database.models import NotificationAddress, NotificationDelivery, User
 from shared.errors import InvalidInputError, NotFoundError, PermanentError
@@ -15,11 +16,22 @@ from shared.notifications.definition import AddressInput, parse_address_input
 from shared.notifications.kinds import kinds_of
 from shared.notifications.transport.address import AddressPolicy, Target, parse_address
 from shared.notifications.transport.cipher import AddressCipher
+from shared.settings import Settings
 
 #: Addresses of one user, and of the installation.
 ADDRESSES_MOST = 20
 #: Time between two tests of an address.
 TEST_EVERY = timedelta(seconds=5)
+
+
+def cipher_of(settings: Settings) -> AddressCipher:
+    """Return the cipher of the addresses of this installation.
+
+    Raises:
+        PermanentError: the key of the sessions cannot be read or made.
+    """
+    given = settings.notification_key or settings.session_key
+    return AddressCipher(given or session_key(settings.data_dir))
 
 
 class UnknownAddressError(InvalidInputError, NotFoundError):
@@ -141,14 +153,14 @@ def drop_waiting(session: Session, address_id: int, detail: str, now: datetime) 
     )
 
 
-def target_of(row: NotificationAddress, policy: AddressPolicy, cipher: AddressCipher) -> Target:
+def target_of(sealed: str, policy: AddressPolicy, cipher: AddressCipher) -> Target:
     """Return the decrypted address, as far as it is still allowed.
 
     Raises:
         UnreadableAddressError: it was encrypted with another key.
         InvalidInputError: an administrator does not allow it any more.
     """
-    return parse_address(cipher.decrypt(row.sealed), policy)
+    return parse_address(cipher.decrypt(sealed), policy)
 
 
 def begin_test(row: NotificationAddress, now: datetime) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from shared.contract.json_types import JsonDocument
@@ -15,6 +15,7 @@ from shared.database.models import (
     NotificationCause,
     NotificationDelivery,
     NotificationEvent,
+    NotificationMark,
     User,
 )
 from shared.database.upsert import insert_missing
@@ -24,6 +25,8 @@ from shared.notifications.kinds import ROLES_OF, NoticeKind, Phase
 
 #: Hexadecimal digits that stand for what a cause is about.
 _DIGITS = 40
+#: Keys of one statement.
+_KEYS_AT_ONCE = 500
 
 
 def cause_key(kind: NoticeKind, *about: object) -> str:
@@ -67,16 +70,22 @@ def pass_time(
         _publish(session, cause, turns, quiet, site_zone)
 
 
-def restless_causes(session: Session) -> list[tuple[NoticeKind, str]]:
-    """Return the kinds and keys of what is flapping, or was not well when it was last observed."""
+def flapping_causes(session: Session) -> list[tuple[NoticeKind, str]]:
+    """Return the kinds and keys of what is flapping."""
     flapping = NotificationCause.state["flapping"].as_boolean()
+    rows = session.execute(select(NotificationCause.kind, NotificationCause.key).where(flapping.is_(True)))
+    return [(NoticeKind(kind), key) for kind, key in rows]
+
+
+def bad_causes(session: Session, kind: NoticeKind) -> dict[str, JsonDocument]:
+    """Return the keys of what was not well when it was last observed, with the details of it."""
     bad = NotificationCause.state["bad"].as_boolean()
     rows = session.execute(
-        select(NotificationCause.kind, NotificationCause.key)
-        .where(flapping.is_(True) | bad.is_(True))
+        select(NotificationCause.key, NotificationCause.details)
+        .where(NotificationCause.kind == str(kind), bad.is_(True))
         .order_by(NotificationCause.key)
     )
-    return [(NoticeKind(kind), key) for kind, key in rows]
+    return {key: details for key, details in rows}  # noqa: C416 - rows are no pairs
 
 
 def add_event(
@@ -110,10 +119,19 @@ def add_event(
     return True
 
 
-def addresses_for(session: Session, kind: NoticeKind, owner: str | None = None) -> list[NotificationAddress]:
-    """Return the addresses that are notified of a kind.
+def known_events(session: Session, keys: Sequence[str]) -> set[str]:
+    """Return those of the keys of which there is an event already."""
+    found: set[str] = set()
+    for first in range(0, len(keys), _KEYS_AT_ONCE):
+        which = NotificationEvent.key.in_(keys[first : first + _KEYS_AT_ONCE])
+        found.update(session.scalars(select(NotificationEvent.key).where(which)))
+    return found
 
-    `owner`: the user whose job it is; of those only his or her own, and those of the installation.
+
+def addresses_for(session: Session, kind: NoticeKind) -> list[tuple[NotificationAddress, str]]:
+    """Return the addresses that are notified of a kind, each with the name of its owner.
+
+    Without an owner it is of the installation.
     """
     rows = session.execute(
         select(NotificationAddress, User)
@@ -122,17 +140,48 @@ def addresses_for(session: Session, kind: NoticeKind, owner: str | None = None) 
         .order_by(NotificationAddress.id)
     )
     return [
-        address
+        (address, user.name if user is not None else "")
         for address, user in rows
         if kind in address.kinds
         and (user is None or (user.disabled_at is None and user.role in ROLES_OF[kind]))
-        and (user is None or owner is None or user.name == owner)
     ]
 
 
-def has_addresses(session: Session, kind: NoticeKind) -> bool:
-    """Return whether anybody at all may have to be notified of a kind."""
-    return bool(addresses_for(session, kind))
+def hold(session: Session, name: str, holder: str, now: datetime, lease: timedelta) -> bool:
+    """Take or renew the mark of what one replica does at a time; False if another one holds it."""
+    mark = NotificationMark
+    insert_missing(session, mark, [{"name": name, "until": now, "holder": ""}])
+    taken = (
+        update(mark)
+        .where(mark.name == name, (mark.holder == holder) | (mark.until <= now))
+        .values(holder=holder, until=now + lease)
+    )
+    return session.connection().execute(taken).rowcount == 1
+
+
+def release(session: Session, name: str, holder: str, now: datetime) -> None:
+    """Let another replica hold a mark at once."""
+    mark = NotificationMark
+    session.execute(update(mark).where(mark.name == name, mark.holder == holder).values(until=now))
+
+
+def take_turn(session: Session, name: str, now: datetime, every: timedelta) -> bool:
+    """Return whether something is due that is done once in a time, and note that it is done now."""
+    mark = NotificationMark
+    insert_missing(session, mark, [{"name": name, "until": now, "holder": ""}])
+    due = update(mark).where(mark.name == name, mark.until <= now).values(until=now + every)
+    return session.connection().execute(due).rowcount == 1
+
+
+def read_mark(session: Session, name: str, first: datetime) -> datetime:
+    """Return how far something was observed; `first` the first time."""
+    insert_missing(session, NotificationMark, [{"name": name, "until": first, "holder": ""}])
+    return session.get_one(NotificationMark, name).until
+
+
+def move_mark(session: Session, name: str, until: datetime) -> None:
+    """Write how far something was observed."""
+    session.execute(update(NotificationMark).where(NotificationMark.name == name).values(until=until))
 
 
 def count_by_state(session: Session) -> dict[str, int]:
@@ -165,6 +214,6 @@ def _publish(
             turn.phase,
             turn.at,
             details,
-            addresses_for(session, kind),
+            [address for address, _ in addresses_for(session, kind)],
             site_zone,
         )

@@ -124,6 +124,15 @@ def mark_failed(
     return True
 
 
+def give_back(session: Session, claim: DeliveryClaim) -> None:
+    """Give back a claim of which the attempt was cut short; it does not count."""
+    address = _claimed(session, claim)
+    if address is not None:
+        address.claimed_until = None
+        for row in _deliveries(session, claim):
+            row.attempts -= 1
+
+
 def prune(session: Session, now: datetime) -> None:
     """Delete events that are long past, with their deliveries."""
     old = select(NotificationEvent.id).where(NotificationEvent.at < now - KEPT).limit(1000)

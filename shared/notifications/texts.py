@@ -137,7 +137,7 @@ def _station(details: JsonDocument) -> str:
 
 
 def _store_title(event: Notice) -> str:
-    fallback = "takes no objects" if event.details.get("problem") else "nearly full"
+    fallback = "takes no objects" if event.details.get("refuses") else "nearly full"
     return f"store: {_STATES.get(event.phase, fallback)}"
 
 
@@ -146,9 +146,10 @@ def _store_sentence(event: Notice) -> str:
     free = details.get("free_bytes")
     space = f" {free // _MEBIBYTE:,} MiB are free." if isinstance(free, int) else ""
     if event.phase in (Phase.OVER, Phase.STEADY):
-        return f"DoseQR's own store has space again.{space}"
-    if details.get("problem"):
-        return f"DoseQR's own store takes no objects: {details['problem']}.{space}"
+        state = "takes objects" if details.get("refuses") else "has space"
+        return f"DoseQR's own store {state} again.{space}"
+    if details.get("refuses"):
+        return f"DoseQR's own store takes no objects: {details.get('problem', '')}.{space}"
     return f"DoseQR's own store is nearly full.{space} Make room before it takes no more objects."
 
 

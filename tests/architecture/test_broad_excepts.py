@@ -19,6 +19,8 @@ BROAD = {
     "services/store/index/folder_scan.py": 1,
     "services/store/dose_reports/reader_main.py": 1,  # one report must not keep the others from being read
     "services/store/dose_reports/reader.py": 1,
+    "services/web/notifier/watcher.py": 1,  # the defect of one observation must not hide the others
+    "services/web/notifier/dispatcher.py": 1,
     "shared/broker/bridge/server.py": 1,
     "shared/broker/bridge/client.py": 1,
     "shared/broker/memory/broker.py": 1,

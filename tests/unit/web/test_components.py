@@ -9,8 +9,8 @@ import pytest
 
 from services.web.live.event_stream import Live, Stream, stream_body
 from services.web.live.service_status import ServiceStatus
-from services.web.security.session_key import session_key
 from shared.broker.memory.broker import MemoryBroker
+from shared.configuration.session_key import session_key
 from shared.errors import PermanentError
 from tests.support.waiting import wait_until
 

@@ -1,0 +1,1 @@
+"""Notices what people want to be notified of, and sends it."""

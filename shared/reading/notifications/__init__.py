@@ -1,0 +1,1 @@
+"""What people may have to be notified of, read from the ledgers."""
