@@ -16,7 +16,7 @@ from services.query.profile.learner import Learner
 from services.query.rules.decide import RULES_VERSION
 from shared.clock import Clock
 from shared.contract.criteria import Criteria, parse_criteria, window
-from shared.contract.envelope import Envelope
+from shared.contract.envelope import Envelope, new_id
 from shared.contract.messages import AskAgain, CancelJob, PauseJob, RaiseJob, ResumeJob, RunQuery
 from shared.control.early_orders import Action, Order
 from shared.control.job_control import JobControl
@@ -168,6 +168,16 @@ class QueryHandler:
             log.info("query cancelled", job_id=command.job_id, requested_by=command.requested_by)
         else:
             self._keep("cancel", envelope, command)
+
+    def cancel_by(self, job_id: str, requested_by: str) -> None:
+        """End a query in somebody's name, as a part of what was cancelled.
+
+        Raises:
+            RetriableError: broker or database away.
+        """
+        command_id = new_id()
+        if not self._control.cancel(job_id, CancelRequest(command_id, requested_by)):
+            self._control.keep(Order("cancel", job_id, command_id, requested_by))
 
     def pause(self, envelope: Envelope, command: PauseJob) -> None:
         """Let a query rest; a retrieve is paused by its own service, which gets the same command.

@@ -9,6 +9,7 @@ from services.query.node_commands import NodeHandler
 from services.query.profile.measure_node import NodeMeasurement
 from services.query.read_commands import ReadHandler
 from services.query.scheduler import Scheduler, watermark_metrics
+from services.query.study_lists import LongListFeeder
 from services.query.tallier import Tallier
 from services.query.tasks import QueryJobService
 from shared.broker.port import Broker
@@ -70,6 +71,9 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     tallier = Tallier(database, clock)
     tallier.start()
     lifecycle.on_stop(tallier.stop)
+    lists = LongListFeeder(database, handler.begin, handler.cancel_by, clock)
+    lists.start()
+    lifecycle.on_stop(lists.stop)
     lifecycle.health.add_metrics(lambda: watermark_metrics(database, clock))
     measurer = NodeMeasurement(settings, database, publisher, parts.pool, clock)
     profiling: dict[type[Command], CommandHandler] = {ProfileNode: measurer}

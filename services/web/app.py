@@ -34,6 +34,7 @@ from services.web.pages import (
     profiles,
     query,
     schedules,
+    study_lists,
     users,
 )
 from services.web.pages.account import second_factor, second_step
@@ -127,7 +128,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
 def _register_pages(app: Flask) -> None:
     for page in (admin_audit, charts, doses, exports, ledger, system, tokens):
         app.register_blueprint(page.blueprint)
-    for page in (auth, handovers, health, jobs, live, nodes, profiles, query, schedules, users):
+    for page in (auth, handovers, health, jobs, live, nodes, profiles, query, schedules, study_lists, users):
         app.register_blueprint(page.blueprint)
     for page in (second_factor, second_step):
         app.register_blueprint(page.blueprint)

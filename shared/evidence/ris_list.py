@@ -73,6 +73,10 @@ _NAMES: Mapping[str, Sequence[str]] = {
     ],
     "modality": ["modality", "modalität", "modalitaet"],
 }
+#: Which of the two identifiers a column holds, by its name.
+IDENTIFIER_NAMES: Mapping[str, str] = {
+    name: key for key in ("accession_number", "study_instance_uid") for name in _NAMES[key]
+}
 _NOT_NAME = re.compile(r"[\W_]+")
 _ISO = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
@@ -135,8 +139,13 @@ def read_lines(lines: Iterable[Mapping[str, str]]) -> RisList:
     return _checked(enumerate(lines, 1))
 
 
+def plain_name(name: str) -> str:
+    """Return the name of a column as it is compared: only its letters and digits, in lower case."""
+    return _NOT_NAME.sub("", name.casefold())
+
+
 def _columns(header: Row) -> dict[str, int]:
-    by_name = {_NOT_NAME.sub("", name.casefold()): place for place, name in reversed([*enumerate(header[1])])}
+    by_name = {plain_name(name): place for place, name in reversed([*enumerate(header[1])])}
     columns = {
         key: by_name[known] for key, names in _NAMES.items() for known in reversed(names) if known in by_name
     }

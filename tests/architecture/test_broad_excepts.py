@@ -11,6 +11,7 @@ BROAD = {
     "services/cli/main.py": 1,  # a defect gets an exit code of its own
     "services/query/tallier.py": 1,  # a ledger that cannot be read must not keep the others from it
     "services/query/scheduler.py": 1,  # the defect of one schedule must not keep the others from running
+    "services/query/study_lists.py": 1,  # the defect of one list must not keep the others from running
     "services/store/index/announcer.py": 1,
     "services/store/index/group_commit.py": 1,  # the waiting associations get a response
     "services/store/scp/association.py": 1,  # the sender gets a status, the association lives on

@@ -42,6 +42,7 @@ SQL_ELSEWHERE = {
     "shared/schedules/ledger.py": "the only access to the table of recurring queries",
     "shared/schedules/results.py": "reads recurring queries and their runs",
     "shared/service.py": "SELECT 1",
+    "shared/study_lists/ledger.py": "the only access to the tables of long lists of studies",
     "shared/users/accounts.py": "the only access to the table of users",
     "shared/users/second_factor.py": "uses up codes, so that of two requests one finds a code used",
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from flask_wtf.file import FileField
 from sqlalchemy.orm import Session
 from wtforms import BooleanField, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.widgets import CheckboxInput, ListWidget
@@ -15,6 +16,7 @@ from services.web.forms.fields import Form
 from services.web.language import choices, gettext, lazy_gettext, ngettext, shown_day, translated
 from services.web.views.criteria_text import LABELS, TYPE_NAMES, readable_problem
 from shared.contract.criteria import CODES, IDENTIFIERS, Criteria, DateWindow, parse_criteria, window
+from shared.contract.criteria_fields import MAX_IDENTIFIERS
 from shared.contract.identifier_lines import identifier_lines
 from shared.contract.json_types import JsonDocument
 from shared.database.models import Node, Query
@@ -24,6 +26,7 @@ from shared.querying.estimate import warning
 from shared.querying.estimate_text import sentence
 from shared.reading.estimates import estimate_of, last_complete_day
 from shared.settings import Settings
+from shared.study_lists.upload import UploadedList, read_upload
 
 TEXTS = (
     "date_from",
@@ -74,6 +77,15 @@ class QueryForm(Form):
     time_until = StringField(LABELS["time_until"])
     accession_numbers = TextAreaField(LABELS["accession_numbers"], description=_LINES)
     study_instance_uids = TextAreaField(LABELS["study_instance_uids"], description=_LINES)
+    #: In place of the two lists; its column by letter, empty: found by name or content.
+    list_file = FileField(
+        lazy_gettext("The list as a file"),
+        description=lazy_gettext("CSV or XLSX of up to 100,000 lines, in place of the two lists above."),
+    )
+    #: What was read of it.
+    uploaded: UploadedList | None = None
+    list_column = StringField(lazy_gettext("Column"))
+    list_leave_out = BooleanField(lazy_gettext("Leave out the lines that are wrong"))
     exclude_descriptions = StringField(LABELS["exclude_descriptions"], description=_TERMS)
     keep_descriptions = StringField(LABELS["keep_descriptions"], description=_TERMS)
     exclude_stations = StringField(LABELS["exclude_stations"], description=_TERMS)
@@ -134,24 +146,66 @@ class RequestedQuery:
     store: Node
     criteria: Criteria
     unconfirmed: Confirmation | None = None
+    #: The uploaded list, if it is longer than one query; `criteria` has its first part.
+    long_list: UploadedList | None = None
 
 
 def read(form: QueryForm, session: Session, settings: Settings, today: date) -> RequestedQuery | None:
     """Validate a form; None if there are problems, which are then shown at its fields."""
     nodes = [_node(form, session, kind) for kind in ("remote", "store")]
-    raw, found = checked(form.raw_criteria(), today)
+    uploaded = uploaded_list(form)
+    raw, found = checked(form.raw_criteria() | first_part(uploaded), today)
     for name, problem in found.items():
         # The form has no tick for reports alone, so it does not name their type.
         missing_type = name == "types" and not form.types.data
         form.complain(name, gettext("tick at least one modality") if missing_type else problem)
     remote, store = nodes
-    if remote is None or store is None or found:
+    if remote is None or store is None or found or form.list_file.errors:
         return None
     criteria = parse_criteria(raw)
     estimate = estimate_of(session, remote, settings, criteria, today)
     doubt = confirmation(criteria, window(criteria, today), estimate, remote.name, today)
     confirmed = doubt is None or form.confirmed.data == doubt.key
-    return RequestedQuery(remote, store, criteria, None if confirmed else doubt)
+    is_long = uploaded is not None and len(uploaded.identifiers) > MAX_IDENTIFIERS
+    return RequestedQuery(
+        remote, store, criteria, None if confirmed else doubt, uploaded if is_long else None
+    )
+
+
+def uploaded_list(form: QueryForm) -> UploadedList | None:
+    """Return the list of the file, also as `form.uploaded`; problems are shown at its field."""
+    file = form.list_file.data
+    if not file or not file.filename or form.by.data == "date":
+        return None
+    if any(str(form[name].data or "").strip() for name in IDENTIFIERS):
+        form.complain("list_file", gettext("give either the file or a list above"))
+        return None
+    content = file.stream.read()
+    file.stream.seek(0)
+    try:
+        found = read_upload(content, str(form.list_column.data or ""))
+    except InvalidInputError as error:
+        form.complain("list_file", gettext("the file %(problem)s", problem=translated(error.problem)))
+        return None
+    form.uploaded = found
+    if found.column is None:
+        form.complain("list_file", gettext("choose the column that holds the numbers"))
+    elif not found.identifiers:
+        form.complain("list_file", gettext("no line of it can be used"))
+    elif found.number_of_errors and not form.list_leave_out.data:
+        form.complain(
+            "list_file",
+            gettext("some lines are wrong: correct them, or have them left out"),
+        )
+    return found
+
+
+def first_part(uploaded: UploadedList | None) -> dict[str, object]:
+    """Return the identifiers of a list as far as one query takes them, as lines of text."""
+    if uploaded is None:
+        return {}
+    found: dict[str, object] = dict.fromkeys(IDENTIFIERS, "")
+    return found | {uploaded.field: "\n".join(uploaded.identifiers[:MAX_IDENTIFIERS])}
 
 
 def _node(form: QueryForm, session: Session, kind: str) -> Node | None:

@@ -19,6 +19,7 @@ from services.web.forms.query import (
     presets,
     preview,
     read,
+    uploaded_list,
     values_of,
 )
 from services.web.live.event_stream import MAX_FOLLOWED
@@ -26,13 +27,15 @@ from services.web.live.node_status import node_panel
 from services.web.pending_commands import PendingCommand
 from services.web.security.background import background
 from services.web.security.kept_form import kept_form
-from services.web.security.sessions import IMPORTERS, me, requires
+from services.web.security.sessions import IMPORTERS, audit, me, requires
 from services.web.views.job_panel import POLL_ENDED_S, POLL_INTERVAL_S, Panel, panel
+from shared.contract.criteria import IDENTIFIERS
 from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import ENDED, RunQuery
 from shared.database.models import Query, Retrieve
 from shared.nodes.nodes import list_nodes
 from shared.reading.lists.job_search import latest_of
+from shared.study_lists.ledger import NewList, add_list
 
 blueprint = Blueprint("query", __name__, url_prefix="/imports/query")
 
@@ -69,6 +72,8 @@ def submit() -> ResponseReturnValue:
         if requested is None or requested.unconfirmed is not None:
             doubt = requested.unconfirmed if requested is not None else None
             return _page(session, form, None, doubt), HTTPStatus.UNPROCESSABLE_ENTITY
+        if requested.long_list is not None:
+            return redirect(url_for("study_lists.show", list_id=_begin_list(requested, form)))
         job_id = _publish_query(requested, bool(form.retrieve.data))
         if job_id is None:
             return _page(session, form, None), HTTPStatus.SERVICE_UNAVAILABLE
@@ -91,6 +96,38 @@ def _publish_query(requested: RequestedQuery, retrieve: bool) -> str | None:
     return publish_command(
         command, "query", job_id, job_id=job_id, remote=requested.remote.id, store=requested.store.id
     )
+
+
+def _begin_list(requested: RequestedQuery, form: QueryForm) -> str:
+    """Write a list down that is longer than one query; the query service begins its parts."""
+    found = requested.long_list
+    assert found is not None
+    given = NewList(
+        name=str(form.list_file.data.filename),
+        field=found.field,
+        identifiers=found.identifiers,
+        remote=requested.remote,
+        store=requested.store,
+        criteria={**requested.criteria.to_json(), **{name: [] for name in IDENTIFIERS}},
+        retrieve=bool(form.retrieve.data),
+        requested_by=me().name,
+        left_out=found.number_of_errors,
+    )
+    with components().database.write() as session:
+        list_id = add_list(session, given, components().clock())
+    audit("list", list_id=list_id, remote=requested.remote.id, identifiers=len(found.identifiers))
+    return list_id
+
+
+@blueprint.post("/list")
+@background
+@requires(*IMPORTERS)
+def list_report() -> ResponseReturnValue:
+    """Return what is in the file of a form, while it is filled in."""
+    form = QueryForm()
+    found = uploaded_list(form)
+    problems = list(form.list_file.errors) if found is None or found.column is None else []
+    return render_template("query/_list.html", uploaded=found, list_problems=problems, form=form)
 
 
 @blueprint.get("/latest")
@@ -137,6 +174,7 @@ def _page(session: Session, form: QueryForm, shown: Panel | None, doubt: Confirm
         preview=preview(form, session, components().settings, components().today()),
         presets=presets(components().today()),
         today=components().today(),
+        uploaded=form.uploaded,
         **({} if shown else _latest(session)),
     )
 

@@ -65,11 +65,27 @@
 
   const requestPreview = async () => {
     const number = ++requests;
+    const body = new FormData(form);
+    body.delete("list_file");
     const response = await fetch(form.dataset.preview, {
-      method: "POST", body: new FormData(form), credentials: "same-origin",
+      method: "POST", body, credentials: "same-origin",
     }).catch(() => null);
     if (response?.ok && !response.redirected && number === requests) show(await response.json());
   };
+
+  // What is in a chosen file is shown before the form is sent; the file is only read, not kept.
+  const report = document.getElementById("list-report");
+  const requestReport = async (event) => {
+    if (!event.target.matches("#list_file, #list_column")) return;
+    const body = new FormData(form);
+    // Another file may have other columns.
+    if (event.target.id === "list_file") body.set("list_column", "");
+    const response = await fetch(report.dataset.report, {
+      method: "POST", body, credentials: "same-origin",
+    }).catch(() => null);
+    if (response?.ok && !response.redirected) report.innerHTML = await response.text();
+  };
+  form.addEventListener("change", requestReport);
 
   // An ended query is one more to judge the next by.
   document.addEventListener("doseqr:ended", requestPreview);

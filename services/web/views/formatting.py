@@ -17,6 +17,7 @@ from services.web.security.background import in_background
 from services.web.views.criteria_text import TYPE_NAMES, criteria_brief, criteria_rows
 from services.web.views.report_text import REPORT_KINDS, UNREADABLE_REASONS, key_figures
 from services.web.views.time_text import age, span
+from shared.contract.criteria_fields import MAX_IDENTIFIERS
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
 from shared.database.models import Node, Query, QueryTask, Retrieve
@@ -25,6 +26,7 @@ from shared.reading.rate_text import duration
 from shared.reading.retrieve_json import ARRIVAL_TEXTS
 from shared.reading.summaries import ReportEntry
 from shared.reading.summaries import brief as shorten
+from shared.study_lists.ledger import number_of_parts
 
 EN_DASH = "\N{EN DASH}"
 
@@ -59,10 +61,13 @@ def init_filters(app: Flask) -> None:
         clock=clock_time,
         address=address,
         brief_figures=brief_figures,
+        list_parts=number_of_parts,
     )
     app.jinja_env.globals.update(fraction_of=fraction_of, without=without, lacking=lacking)
     app.jinja_env.globals.update(STATUS_SIGNS=STATUS_SIGNS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
-    app.jinja_env.globals.update(ARRIVAL_TEXTS=ARRIVAL_TEXTS, is_fragment=in_background)
+    app.jinja_env.globals.update(
+        ARRIVAL_TEXTS=ARRIVAL_TEXTS, list_limit=MAX_IDENTIFIERS, is_fragment=in_background
+    )
     app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
     app.context_processor(_context)
 

@@ -33,7 +33,7 @@ from shared.database.models.retrieve import (
     RetrieveObject,
     RetrieveTask,
 )
-from shared.database.models.schedule import Schedule, ScheduleRun
+from shared.database.models.schedule import LongList, LongListPart, Schedule, ScheduleRun
 from shared.database.models.store import CommitmentReport, ReportSummary, StoredObject
 from shared.database.models.web import (
     ApiRequest,
@@ -57,6 +57,8 @@ __all__ = [
     "HandoverMark",
     "HandoverObject",
     "JobRow",
+    "LongList",
+    "LongListPart",
     "Node",
     "NodeBudget",
     "NodeCheck",

@@ -1,4 +1,7 @@
-"""Tables of recurring queries: who defines them writes `schedules`, the query service alone their runs."""
+"""Tables of what the query service begins by itself: recurring queries, and long lists of studies.
+
+Who defines them writes `schedules`, `study_lists` and their parts; the query service alone their runs.
+"""
 
 from __future__ import annotations
 
@@ -72,3 +75,46 @@ class ScheduleRun(Base):
     job_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     retrieve_id: Mapped[str | None] = mapped_column(String(64))
     plan: Mapped[JsonDocument | None]
+
+
+class LongList(Base):
+    """An uploaded list that is longer than one query may be: its parts are queries one after another."""
+
+    __tablename__ = "study_lists"
+    __table_args__ = (Index("ix_study_lists_requested", "requested_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    #: Name of the file, as far as it is printable.
+    name: Mapped[str] = mapped_column(String(128))
+    #: accession_numbers or study_instance_uids.
+    field: Mapped[str] = mapped_column(String(32))
+    remote_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"))
+    store_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"))
+    #: Those of every part, without its identifiers.
+    criteria: Mapped[JsonDocument]
+    retrieve: Mapped[bool] = mapped_column(Boolean, default=False)
+    #: Identifiers of all parts together, and lines that were left out.
+    identifiers: Mapped[int] = mapped_column(Integer)
+    left_out: Mapped[int] = mapped_column(Integer, default=0)
+    requested_by: Mapped[str] = mapped_column(String(128), default="")
+    requested_at: Mapped[datetime]
+    #: No further part begins, and those that run are cancelled.
+    cancelled_at: Mapped[datetime | None]
+    cancelled_by: Mapped[str] = mapped_column(String(128), default="")
+    #: Every part that began has ended, and none is left to begin.
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
+    #: Why it ended before its last part.
+    detail: Mapped[str] = mapped_column(default="")
+
+
+class LongListPart(Base):
+    """The identifiers of one query of a list."""
+
+    __tablename__ = "study_list_parts"
+
+    list_id: Mapped[str] = mapped_column(ForeignKey("study_lists.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    identifiers: Mapped[list[str]]
+    #: Id of its query, which is there once it has begun.
+    job_id: Mapped[str] = mapped_column(String(64))
+    begun_at: Mapped[datetime | None]

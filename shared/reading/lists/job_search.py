@@ -72,7 +72,7 @@ def find_jobs(session: Session, wanted: JobSearch, place: Place, limit: int) -> 
         wanted = replace(wanted, is_id=_begins_an_id(session, wanted.text))
     if wanted.grouped:
         page = _page(session, wanted, place, limit, [Query])
-        retrieves = _retrieves(session, [job.id for job in page.rows])
+        retrieves = retrieves_of(session, [job.id for job in page.rows])
         entries = [JobEntry(job, retrieves.get(job.id, [])) for job in page.rows]
     else:
         kinds: list[type[Job]] = [Query] if wanted.kind != "retrieve" else []
@@ -111,7 +111,7 @@ def latest_of(session: Session, person: str, limit: int) -> list[JobEntry]:
     """Return the last queries of somebody, those that run first."""
     wanted = select(Query).where(Query.requested_by == person)
     rows = session.scalars(wanted.order_by(Query.requested_at.desc(), Query.id.desc()).limit(limit)).all()
-    retrieves = _retrieves(session, [row.id for row in rows])
+    retrieves = retrieves_of(session, [row.id for row in rows])
     entries = [JobEntry(row, retrieves.get(row.id, []), row) for row in rows]
     return sorted(entries, key=lambda entry: not _runs(entry))
 
@@ -207,7 +207,8 @@ def _is_uid(text: str) -> bool:
     return "." in text and Uid.problem_of(text) is None
 
 
-def _retrieves(session: Session, query_ids: Sequence[str]) -> dict[str, list[Retrieve]]:
+def retrieves_of(session: Session, query_ids: Sequence[str]) -> dict[str, list[Retrieve]]:
+    """Return the retrieves of these queries, the newest first, each query's bounded."""
     found: dict[str, list[Retrieve]] = {}
     if not query_ids:
         return found

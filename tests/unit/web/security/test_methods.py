@@ -53,6 +53,7 @@ def addresses(site: Site, methods: set[str]) -> list[tuple[str, str]]:
         "comparison_id": "c1",
         "schedule": "1",
         "schedule_id": 1,
+        "list_id": "l1",
     }
     adapter = site.app.url_map.bind("localhost")
     found = []
