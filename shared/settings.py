@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Literal, get_origin
+from typing import Annotated, get_origin
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from shared.configuration.environment import Given, read_variables, unknown_names
 from shared.configuration.notifications import NotificationSettings
+from shared.configuration.sign_in import SignInSettings
 from shared.configuration.store import StoreSettings
 from shared.configuration.values import (
     Port,
@@ -34,7 +35,7 @@ RUNNING_FILE = "running.json"
 SECRETS = frozenset(
     {
         *("amqp_password", "database_password", "session_key", "admin_password"),
-        *("notification_key", "notification_mail_url"),
+        *("notification_key", "notification_mail_url", "oidc_client_secret"),
     }
 )
 #: A malformed one is not repeated: it may hold a secret, and nobody can know where in it.
@@ -43,7 +44,7 @@ NOT_REPEATED = SECRETS | {"amqp_url", "database_url", "handover_url", "handover_
 REPEATED_LENGTH = 80
 
 
-class Settings(StoreSettings, NotificationSettings):
+class Settings(StoreSettings, NotificationSettings, SignInSettings):
     """All settings of one installation; each is an environment variable with the prefix DOSEQR_."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -89,10 +90,6 @@ class Settings(StoreSettings, NotificationSettings):
         description="One-time password of the user admin at the first start; empty: one is made up and "
         "logged.",
         repr=False,
-    )
-    require_second_factor: Literal["none", "admins", "all"] = Field(
-        "none",
-        description="Users who have to set up a second factor before anything else: none, admins or all.",
     )
     dimse_timeout: float = Field(
         60.0, gt=0, le=3600, description="Seconds without a response after which a peer has timed out."

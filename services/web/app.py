@@ -23,6 +23,7 @@ from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import ServiceStatus
 from services.web.login_limit import LoginLimit
+from services.web.openid.provider import provider_of
 from services.web.pages import (
     auth,
     errors,
@@ -37,7 +38,7 @@ from services.web.pages import (
     study_lists,
     users,
 )
-from services.web.pages.account import second_factor, second_step
+from services.web.pages.account import provider_log_in, second_factor, second_step
 from services.web.pages.admin import audit_trail as admin_audit
 from services.web.pages.admin import system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
@@ -89,6 +90,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
 
     Raises:
         PermanentError: the key of the sessions cannot be kept in the data folder.
+        SettingsError: the settings of the OpenID provider do not suffice.
     """
     app = _App(__name__, static_folder="static", template_folder="templates")
     app.config.update(_config(settings))
@@ -108,6 +110,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         progress=ProgressHistory(),
         counts=JobCounts(),
         clock=clock,
+        provider=provider_of(settings, clock),
     )
     # Before the token of a form is read, and with it the body.
     app.before_request(_allow_upload)
@@ -130,7 +133,7 @@ def _register_pages(app: Flask) -> None:
         app.register_blueprint(page.blueprint)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, schedules, study_lists, users):
         app.register_blueprint(page.blueprint)
-    for page in (second_factor, second_step):
+    for page in (provider_log_in, second_factor, second_step):
         app.register_blueprint(page.blueprint)
     for view in (calendar, comparisons, coverage, reconciliations):
         app.register_blueprint(view.blueprint)

@@ -12,6 +12,7 @@ from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import Complaint, ServiceStatus, store_complaints
 from services.web.login_limit import LoginLimit
+from services.web.openid.provider import OpenIdProvider
 from services.web.pending_commands import PendingCommands
 from shared.broker.port import Broker
 from shared.clock import Clock
@@ -38,6 +39,8 @@ class Components:
     progress: ProgressHistory
     counts: JobCounts
     clock: Clock
+    #: None: people log in with passwords of DoseQR alone.
+    provider: OpenIdProvider | None
 
     def complaints(self, *services: str) -> list[Complaint]:
         """Return what is wrong with these services; of the store also what it reports of its disk."""

@@ -182,6 +182,16 @@ def valid_importer_url(value: str) -> str:
     return value
 
 
+def is_secure_url(value: str) -> bool:
+    """Return whether an address is one of HTTPS, or of this machine."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and local))
+
+
 def allowed(field: FieldInfo) -> str:
     """Return what a setting may hold, for people; nothing where its description has it."""
     kind = field.annotation

@@ -58,7 +58,7 @@ def create_user(
         password_hash=hash_password(password),
         must_change_password=must_change_password,
         password_expires_at=now + ONE_TIME_LIFE if must_change_password else None,
-        session_token=_token(),
+        session_token=new_session_token(),
         created_at=now,
     )
     try:
@@ -76,8 +76,9 @@ def set_password(
     """Set the password of a user; their sessions end.
 
     Raises:
-        InvalidInputError: the password is not acceptable.
+        InvalidInputError: the password is not acceptable, or the user logs in elsewhere.
     """
+    _check_is_local(user)
     check_acceptable(password, user.name)
     user.password_hash = hash_password(password)
     user.must_change_password = must_change_password
@@ -88,15 +89,17 @@ def set_password(
 
 def end_sessions(user: User) -> None:
     """End all sessions of a user: what they hold of the old token is worth nothing."""
-    user.session_token = _token()
+    user.session_token = new_session_token()
 
 
-def set_role(user: User, role: str) -> None:
+def set_role(user: User, role: str, *, by_provider: bool = False) -> None:
     """Give a user another role; their sessions end.
 
     Raises:
-        InvalidInputError: there is no such role.
+        InvalidInputError: there is no such role, or only their provider gives them one.
     """
+    if not by_provider:
+        _check_is_local(user)
     user.role = valid_role(role)
     end_sessions(user)
 
@@ -190,6 +193,11 @@ def valid_role(role: str) -> Role:
     raise InvalidInputError("role", f"must be one of {', '.join(ROLES)}")
 
 
+def _check_is_local(user: User) -> None:
+    if user.oidc_subject is not None:
+        raise InvalidInputError("name", "logs in at the OpenID provider, which has password and role")
+
+
 def _valid_name(name: str) -> str:
     text = name.strip()
     if not 1 <= len(text) <= NAME_MAX_LENGTH or not text.isprintable():
@@ -202,5 +210,6 @@ def _hash_of_nobody() -> str:
     return hash_password(one_time_password())
 
 
-def _token() -> str:
+def new_session_token() -> str:
+    """Return what the sessions of a user hold until they are ended."""
     return secrets.token_hex(32)

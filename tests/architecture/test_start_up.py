@@ -19,10 +19,15 @@ HEAVY = (
     "alembic",
     "argon2",
     "asyncio",
+    "authlib",
+    "cryptography",
     "flask",
     "pika",
     "pydicom",
     "pynetdicom",
+    "pyotp",
+    "requests",
+    "segno",
     "shared.contract.messages",
     "shared.settings",
     "sqlalchemy",
@@ -119,5 +124,5 @@ def test_services_without_data_sets_do_without_pydicom(service):
     # When
     loaded = heavy_modules(IMPORT, f"services.{service}.main")
     # Then
-    assert not {"alembic", "pydicom", "pynetdicom"} & set(loaded)
+    assert not {"alembic", "authlib", "cryptography", "pydicom", "pynetdicom", "pyotp", "segno"} & set(loaded)
     assert ("flask" in loaded) == ("argon2" in loaded) == (service == "web")

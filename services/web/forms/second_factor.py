@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask_babel import lazy_gettext
 from wtforms import PasswordField, StringField
 
 from services.web.forms.fields import Form
+from services.web.language import lazy_gettext
 from shared.users.second_factor import CODE_MAX_LENGTH
 
 _CODE = {"autocomplete": "one-time-code", "maxlength": CODE_MAX_LENGTH, "autocapitalize": "off"}

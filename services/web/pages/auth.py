@@ -12,6 +12,7 @@ from services.web.components import components
 from services.web.forms.fields import LoginForm, PasswordForm
 from services.web.language import gettext
 from services.web.login_limit import PauseRequiredError
+from services.web.pages.account.provider_log_in import log_out_address
 from services.web.pages.errors import too_many_attempts
 from services.web.security.attempts import check_name_and_password
 from services.web.security.completion import begin_second_step, complete_log_in
@@ -34,7 +35,7 @@ def login() -> ResponseReturnValue:
     """Show the form of the log-in."""
     if current_user.is_authenticated:
         return redirect(url_for("auth.home"))
-    return render_template("auth/login.html", form=LoginForm())
+    return _log_in_page(LoginForm())
 
 
 @blueprint.post("/login")
@@ -50,13 +51,25 @@ def log_in() -> ResponseReturnValue:
     if user is None:
         audit("log-in refused", name=_shown(name), reason="wrong name or password")
         form.complain("", gettext("User name or password is wrong."))
-        return render_template("auth/login.html", form=form), HTTPStatus.UNPROCESSABLE_ENTITY
+        return _log_in_page(form), HTTPStatus.UNPROCESSABLE_ENTITY
+    settings = components().settings
+    if settings.local_login == "break-glass" and user.name != settings.break_glass_user:
+        audit("log-in refused", name=user.name, reason="local log-in is switched off")
+        form.complain("", gettext("Log in at %(provider)s.", provider=settings.oidc_label))
+        return _log_in_page(form), HTTPStatus.UNPROCESSABLE_ENTITY
     with components().database.write() as database:
         renew_hash(database.merge(user), password)
     if user.second_factor_since is not None:
         begin_second_step(user, components().clock())
         return redirect(url_for("second_step.form", next=request.args.get("next")))
-    return complete_log_in(user.id)
+    return complete_log_in(user.id, request.args.get("next", ""))
+
+
+def _log_in_page(form: LoginForm) -> str:
+    settings = components().settings
+    label = settings.oidc_label if settings.oidc_issuer else None
+    break_glass = settings.local_login == "break-glass"
+    return render_template("auth/login.html", form=form, provider=label, break_glass=break_glass)
 
 
 def _shown(name: str) -> str:
@@ -69,11 +82,16 @@ def _shown(name: str) -> str:
 def logout() -> ResponseReturnValue:
     """Log out: all sessions of the user end, also copies of this cookie."""
     audit("log-out")
+    elsewhere = log_out_address()
     with components().database.write() as database:
         user = database.get(User, me().id)
         if user is not None:
             end_sessions(user)
     session.clear()
+    if elsewhere:
+        return render_template(
+            "auth/logged_out.html", address=elsewhere, provider=components().settings.oidc_label
+        )
     flash(gettext("You are logged out."), "info")
     return redirect(url_for("auth.login"))
 
@@ -81,6 +99,8 @@ def logout() -> ResponseReturnValue:
 @blueprint.get("/password")
 def password() -> ResponseReturnValue:
     """Show the form of one's own password."""
+    if not me().is_local:
+        return redirect(url_for("second_factor.show"))
     return render_template("auth/password.html", form=PasswordForm(), forced=me().must_change_password)
 
 

@@ -123,7 +123,11 @@ def _change(user_id: int, change: Callable[[Session, User], object]) -> User:
         user = session.get(User, user_id)
         if user is None:
             abort(HTTPStatus.NOT_FOUND)
-        change(session, user)
+        try:
+            change(session, user)
+        except InvalidInputError:
+            # The page offers no button for it: an OpenID provider knows this user.
+            abort(HTTPStatus.BAD_REQUEST)
     return user
 
 

@@ -6,7 +6,7 @@ import hmac
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from flask import redirect, request, session, url_for
+from flask import redirect, session, url_for
 from flask.typing import ResponseReturnValue
 
 from services.web.components import components
@@ -42,7 +42,7 @@ def user_in_second_step() -> User | None:
     return user if hmac.compare_digest(logged_in(user).proof, proof) else None
 
 
-def complete_log_in(user_id: int, **about: object) -> ResponseReturnValue:
+def complete_log_in(user_id: int, wanted: str, **about: object) -> ResponseReturnValue:
     """Begin the session of a user whose log-in is complete, and lead to where they wanted to go."""
     now = components().clock()
     with components().database.write() as database:
@@ -50,10 +50,10 @@ def complete_log_in(user_id: int, **about: object) -> ResponseReturnValue:
         user.last_login_at = now
     begin_session(user, now)
     audit("log-in", role=user.role, **about)
-    return redirect(_wanted(request.args.get("next", "")))
+    return redirect(_own(wanted))
 
 
-def _wanted(address: str) -> str:
+def _own(address: str) -> str:
     """Return the address to go on to: one of ours, or the start page."""
     split = urlsplit(address)
     ours = address.startswith("/") and not address.startswith(("//", "/\\")) and not split.netloc

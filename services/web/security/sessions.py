@@ -38,6 +38,8 @@ _PUBLIC = {
     "bootstrap.static",
     "health.live",
     "health.ready",
+    "provider_log_in.begin",
+    "provider_log_in.callback",
     "second_step.check",
     "second_step.form",
     "static",

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from services.web.components import components
 from services.web.forms.second_factor import CodeForm, SetUpForm
+from services.web.language import gettext
 from services.web.login_limit import PauseRequiredError
 from services.web.pages.errors import too_many_attempts
 from services.web.security.attempts import check_code, check_name_and_password, cipher

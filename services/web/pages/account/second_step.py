@@ -6,10 +6,10 @@ from http import HTTPStatus
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, ngettext
 
 from services.web.components import components
 from services.web.forms.second_factor import CodeForm
+from services.web.language import gettext, ngettext
 from services.web.login_limit import PauseRequiredError
 from services.web.pages.errors import too_many_attempts
 from services.web.security.attempts import check_code
@@ -55,7 +55,7 @@ def check() -> ResponseReturnValue:
         _refused(user, "wrong code")
         form.complain("code", gettext("This code is wrong, has expired or was used before."))
         return _page(form)
-    response = complete_log_in(user.id, second_factor=kind)
+    response = complete_log_in(user.id, request.args.get("next", ""), second_factor=kind)
     if kind == "recovery code":
         _warn(user)
     return response
