@@ -11,6 +11,7 @@ from services.query.futile_search import FutileSearchError
 from services.query.ledger.decisions import miss_undecided, save_outcomes
 from services.query.ledger.slices import fail_open_slices, fail_waiting_slices, first_failed_task
 from services.query.ledger.studies import add_counts, all_examinations, has_undecided, undecided
+from services.query.search.rechecks import recheck_tasks
 from services.query.search.study_task import single_studies
 from shared.contract.reasons import Reason
 from shared.database.models import Query
@@ -74,6 +75,9 @@ def next_tasks_or_ending(session: Session, job_id: str) -> Sequence[NewTask] | E
     unexamined = all_examinations(session, job_id)
     if unexamined:
         return unexamined
+    rechecks = recheck_tasks(session, job_id)
+    if rechecks:
+        return rechecks
     query = session.get_one(Query, job_id, populate_existing=True)
     if not query.slices_failed and not query.studies_missing:
         return Ending("completed")

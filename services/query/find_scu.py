@@ -63,10 +63,10 @@ class FindScu:
         self._limit = limit
 
     def find_studies(
-        self, identifier: Dataset, *, record_keys: Mapping[str, object]
+        self, identifier: Dataset, *, record_keys: Mapping[str, object], control: bool = False
     ) -> FindResult[StudyMatch]:
-        """Find studies."""
-        return self._find("STUDY", identifier, record_keys, study_match)
+        """Find studies; `control`: only to compare them with those of another request."""
+        return self._find("STUDY", identifier, record_keys, study_match, control=control)
 
     def find_series(self, study_instance_uid: str) -> Sequence[SeriesMatch]:
         """Return the series of a study.
@@ -112,10 +112,16 @@ class FindScu:
         return self._find("SERIES", identifier, {"study_date": study_date}, series_match)
 
     def _find(
-        self, level: str, identifier: Dataset, keys: Mapping[str, object], read: Callable[[Match], T]
+        self,
+        level: str,
+        identifier: Dataset,
+        keys: Mapping[str, object],
+        read: Callable[[Match], T],
+        *,
+        control: bool = False,
     ) -> FindResult[T]:
         def find(left: Dataset) -> FindResult[T]:
-            return self._c_find(level, left, keys, read)
+            return self._c_find(level, left, keys, read, control=control)
 
         left = without(identifier, self._learner.profile.refused(level))
         result = find(left)
@@ -131,7 +137,13 @@ class FindScu:
         return replace(self._peer, relational_queries=relational)
 
     def _c_find(
-        self, level: str, identifier: Dataset, keys: Mapping[str, object], read: Callable[[Match], T]
+        self,
+        level: str,
+        identifier: Dataset,
+        keys: Mapping[str, object],
+        read: Callable[[Match], T],
+        *,
+        control: bool,
     ) -> FindResult[T]:
         if level == "STUDY":
             self._limit.admit_request()
@@ -147,6 +159,7 @@ class FindScu:
                 duration_ms=result.duration_ms,
                 error=getattr(result.error, "code", "interrupted") if result.error else "",
                 asked_at=requested_at,
+                control=control,
             )
         )
         return result

@@ -21,9 +21,8 @@ MOST_FAILURES = 15
 #: C-FINDs of a job over more than a year, without a single match, before the whole archive is searched.
 EMPTY_BEFORE_PROBE = 24
 
-#: C-FINDs of a job after which no more are sent only to find out whether the node heeds the keys: of a node
-#: that never named a study, and of one that did.
-MOST_BEFORE_CONTROL, MOST_BEFORE_CONTROL_OF_KNOWN = 12, 60
+#: Control requests of a job to a node that never named a study; one that did gets as many as it takes.
+MOST_CONTROLS_OF_NOTHING = 12
 
 _RETRY_S = 5.0
 
@@ -63,9 +62,12 @@ class FailureLimit:
         return self._log.study_finds().complete
 
     def admits_control(self, *, has_studies: bool) -> bool:
-        """Return whether the job has sent so few requests that some may only be compared with others."""
-        most = MOST_BEFORE_CONTROL_OF_KNOWN if has_studies else MOST_BEFORE_CONTROL
-        return self._log.study_finds().complete < most
+        """Return whether a request may be sent only to be compared with another one."""
+        return has_studies or self._log.controls() < MOST_CONTROLS_OF_NOTHING
+
+    def admits_probe(self) -> bool:
+        """Return whether control requests have just ended without a study: wide ones show if there is any."""
+        return self._log.controls() == MOST_CONTROLS_OF_NOTHING
 
     def admit_task(self) -> None:
         """Let a task wait while the node may only be ill for a moment.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
-from typing import Final
+from typing import Final, Literal
 
 from shared.contract.criteria_fields import format_time
 from shared.contract.json_types import JsonDocument, JsonObject
@@ -20,6 +20,10 @@ EXAMINE: Final = "examine"
 
 #: Studies of one examination: few enough to end within minutes on a slow PACS that takes no UID lists.
 STUDIES_AT_ONCE = 50
+
+
+#: What a node may make of the keys of a window: of codes, of ranges of days, of single dates.
+Habit = Literal["codes", "ranges", "dates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,10 @@ class WindowSlice:
     untimed: bool = False
     #: The number of matches, once the search is complete.
     matches: int | None = None
+    #: What was not known of the node when the search was complete, and the result depends on.
+    unproven: tuple[Habit, ...] = ()
+    #: Whether it is searched once more for what was learned since.
+    rechecked: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -119,12 +127,15 @@ def read_slice(payload: JsonDocument) -> SlicePayload:
         ever=bool(payload.get("ever")),
         untimed=bool(payload.get("untimed")),
         matches=payload.get("answers"),
+        unproven=tuple(payload.get("unproven", ())),
+        rechecked=bool(payload.get("rechecked")),
     )
 
 
-def with_matches(payload: JsonObject, matches: int) -> JsonObject:
-    """Return the payload of a slice that is complete."""
-    return {**payload, "answers": matches}
+def with_matches(payload: JsonObject, matches: int, unproven: Sequence[Habit] = ()) -> JsonObject:
+    """Return the payload of a slice that is complete, with what is not known of its node."""
+    depends: JsonObject = {"unproven": [*unproven]} if unproven else {}
+    return {**payload, "answers": matches, **depends}
 
 
 def read_examination(payload: JsonDocument) -> Examination:
@@ -144,7 +155,7 @@ def window_json(window: Slice) -> dict[str, str | None]:
 
 
 def _history_json(payload: WindowSlice) -> dict[str, int]:
-    flags = {name: True for name in ("again", "ever", "untimed") if getattr(payload, name)}
+    flags = {name: True for name in ("again", "ever", "untimed", "rechecked") if getattr(payload, name)}
     numbers = {"verifies": payload.verifies, "blind": payload.blind or None, "answers": payload.matches}
     return flags | {name: number for name, number in numbers.items() if number is not None}
 

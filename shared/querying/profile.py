@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from shared.contract.json_types import JsonDocument, JsonObject
 
@@ -63,6 +63,8 @@ class Profile:
     #: Whether it matches on ModalitiesInStudy, and whether it returns it.
     modalities_matched: bool | None = None
     modalities_returned: bool | None = None
+    #: Whether a study was missed by a code that it has.
+    codes_hide: bool | None = None
     #: Whether a range of dates finds the studies of its first and last day, and a date those of that day.
     date_ranges: bool | None = None
     single_dates: bool | None = None
@@ -120,8 +122,11 @@ class Profile:
         return max(1, min(fitting, max(self.widest_days * 4, CAREFUL_DAYS), WIDEST_DAYS))
 
     def believes_empty(self, days: int) -> bool:
-        """Return whether no match in a window of this many days means that there is nothing."""
-        return days <= self.widest_days
+        """Return whether no match in a window of this many days means that there is nothing.
+
+        A range of which it is not known whether it reaches to its ends proves nothing.
+        """
+        return days <= (1 if self.date_ranges is None else self.widest_days)
 
     def believes_all(self, matches: int) -> bool:
         """Return whether this number of matches is all there are, as far as is known."""
@@ -151,6 +156,15 @@ class Profile:
         known: int | None = getattr(self, _LISTS[level])
         length = LIST_LENGTH if known is None else known
         return length if self.cap is None else min(length, max(self.cap // 10, 1))
+
+    def habits_that_hide(self) -> frozenset[Literal["codes", "ranges", "dates"]]:
+        """Return the kinds of keys by which studies of this node are missed."""
+        habits: dict[Literal["codes", "ranges", "dates"], bool] = {
+            "codes": bool(self.codes_hide),
+            "ranges": self.date_ranges is False,
+            "dates": self.single_dates is False,
+        }
+        return frozenset(habit for habit, hides in habits.items() if hides)
 
     def code_strategy(self, codes: int) -> CodeStrategy:
         """Return how to request this number of codes."""

@@ -69,6 +69,11 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
         "Each study comes with its modalities; otherwise its series have to be requested.",
         _yes_no,
     ),
+    "codes_hide": (
+        "Misses studies by modality",
+        "A query by a modality missed a study that has it; all modalities are requested.",
+        _yes_no,
+    ),
     "date_ranges": (
         "Matches ranges of dates",
         "A range of dates brings its first and last day; otherwise each day is requested by itself.",

@@ -28,6 +28,8 @@ class FindRecord:
     duration_ms: int
     error: str
     asked_at: datetime
+    #: Whether it was only to be compared with another one.
+    control: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ _ANY_COMPLETE = select(QueryFind.id).where(_AT_STUDY_LEVEL, _COMPLETE).limit(1)
 _STUDY_FINDS = select(
     func.count().filter(_COMPLETE), func.count().filter(_FAILED), func.min(QueryFind.asked_at).filter(_FAILED)
 ).where(_AT_STUDY_LEVEL)
+_CONTROLS = select(func.count()).where(_AT_STUDY_LEVEL, QueryFind.control)
 _LAST_FAILED = select(QueryFind).where(_AT_STUDY_LEVEL, _FAILED).order_by(QueryFind.id.desc()).limit(1)
 
 
@@ -91,6 +94,12 @@ class FindLog:
             return True
         with self._database.read() as session:
             return session.scalar(_ANY_COMPLETE, {"of_job": self._claim.job_id}) is not None
+
+    def controls(self) -> int:
+        """Return the number of control requests of the job."""
+        unsaved = sum(record.control for record in self._unsaved)
+        with self._database.read() as session:
+            return unsaved + (session.scalar(_CONTROLS, {"of_job": self._claim.job_id}) or 0)
 
     def study_finds(self) -> StudyFinds:
         """Return the C-FINDs of the job at STUDY level."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sqlalchemy import and_, func, select, update
@@ -12,7 +12,8 @@ from services.query.ledger.studies import add_counts
 from shared.database.models import Query, QueryTask
 from shared.dicom.errors import Outcome, PeerError
 from shared.jobs.model import Claim
-from shared.querying.payloads import SLICE, WindowSlice, read_slice, to_json, with_matches
+from shared.querying.payloads import SLICE, Habit, WindowSlice, read_slice, to_json, with_matches
+from shared.querying.slices import Slice
 
 
 def pending_windows(
@@ -102,9 +103,27 @@ def add_untimed_failure(session: Session, claim: Claim, part: WindowSlice) -> No
     add_counts(session, claim.job_id, slices_total=1, slices_failed=1)
 
 
-def record_matches(task: QueryTask, matches: int) -> None:
-    """Record the number of matches of a slice that is complete."""
-    task.payload = with_matches(task.payload, matches)
+def record_matches(task: QueryTask, matches: int, unproven: Sequence[Habit] = ()) -> None:
+    """Record the number of matches of a slice that is complete, and what is not known of its node."""
+    task.payload = with_matches(task.payload, matches, unproven)
+
+
+def take_back_unproven(session: Session, job_id: str, habits: Collection[Habit]) -> list[Slice]:
+    """Take back complete windows whose result depends on one of these habits; return them."""
+    taken = []
+    tasks = session.scalars(
+        select(QueryTask)
+        .where(QueryTask.job_id == job_id, QueryTask.kind == SLICE, QueryTask.state == "done")
+        .order_by(QueryTask.id)
+    )
+    for task in tasks:
+        part = read_slice(task.payload)
+        if not isinstance(part, WindowSlice) or part.rechecked or not set(part.unproven) & set(habits):
+            continue
+        task.state, task.detail = "cut", "searched again: the node heeds the keys in its own way"
+        taken.append(part.window)
+    add_counts(session, job_id, slices_complete=-len(taken), slices_total=-len(taken))
+    return taken
 
 
 def set_slice(task: QueryTask, part: WindowSlice) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +12,7 @@ from services.query.ledger.studies import add_studies, full_examinations
 from services.query.rules.decide import decide
 from services.query.rules.model import Decided, KnownObjects, StudyDecision
 from shared.database.session import Database
+from shared.dicom.query.dates import day_of
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
@@ -24,8 +24,6 @@ from shared.querying.payloads import (
     WindowSlice,
     read_slice,
 )
-
-_DA_LENGTH = 8
 
 
 class FoundStudies:
@@ -76,15 +74,5 @@ def belongs_to(study: StudyMatch, part: SlicePayload) -> bool:
         case AccessionSlice(number):
             return study.accession_number in (None, number)
         case WindowSlice(window):
-            day = _study_day(study.study_date)
+            day = day_of(study.study_date)
             return day is None or (window.date_from or day) <= day <= (window.date_until or day)
-
-
-def _study_day(text: str | None) -> date | None:
-    digits = (text or "")[:_DA_LENGTH]
-    if len(digits) < _DA_LENGTH or not (digits.isascii() and digits.isdigit()):
-        return None
-    try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return None

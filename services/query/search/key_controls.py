@@ -2,6 +2,8 @@
 
 Archives that match on a modality or a date in a way of their own return too little and say success: nothing
 for a code that they compare with a whole list, no study of the last day of a range that ends at its midnight.
+A key is proven with studies that were found: a range that ends at the day of one of them has to bring it, and
+so has each of its codes.
 """
 
 from __future__ import annotations
@@ -14,10 +16,21 @@ from services.query.futile_search import FailureLimit
 from services.query.profile.learner import Learner
 from services.query.profile.measurement_plan import NO_CODE
 from services.query.search.found_studies import belongs_to
+from services.query.search.key_proofs import (
+    codes_to_show,
+    days_with_studies,
+    is_conclusive,
+    is_found_by_another_code,
+    partner_code,
+    ranges_to_show,
+    single_companions,
+)
 from services.query.search.splitting import is_ignored
-from shared.dicom.errors import InterruptedWorkError
+from services.query.search.wider_windows import names_a_study
+from shared.dicom.errors import InterruptedWorkError, PeerError
+from shared.dicom.query.dates import day_of
 from shared.dicom.query.matches import OTHER_CODES, FindResult, StudyMatch
-from shared.querying.payloads import WindowSlice
+from shared.querying.payloads import Habit, WindowSlice
 from shared.querying.profile import WIDEST_DAYS, Profile
 from shared.querying.slices import Slice
 
@@ -27,64 +40,156 @@ FindWindow = Callable[[Slice], FindResult[StudyMatch]]
 class KeyControls:
     """Compares the matches of one window with those of control requests."""
 
-    def __init__(self, window: Slice, find: FindWindow, learner: Learner, limit: FailureLimit) -> None:
+    def __init__(
+        self,
+        window: Slice,
+        find: FindWindow,
+        learner: Learner,
+        limit: FailureLimit,
+        probe: FindWindow,
+        today: date,
+    ) -> None:
+        """Make one; `probe` finds studies of any code, with and without an empty Modality."""
         self._window = window
         self._find = find
         self._learner = learner
         self._limit = limit
+        self._probe = probe
+        self._today = today
         self._has_studies = False
+        self._codes_unproven = False
+        #: Whether a request for one of the codes of a study left out another study.
+        self._leave_out = False
+        #: The window that brought the matches: some nodes find nothing by a code.
+        self._window_found = window
+        #: Studies of control requests that may have one of the codes: these are not returned.
+        self.beyond: list[StudyMatch] = []
 
     def hide_studies(self, result: FindResult[StudyMatch]) -> bool:
         """Return whether a key of the window hides studies: `windows_without` has what to search instead."""
         self._has_studies = self._learner.profile.busiest > 0 or bool(result.matches)
         return self._code_hides(result) or self._range_hides(result)
 
-    def _code_hides(self, result: FindResult[StudyMatch]) -> bool:
-        """Return whether the node does not find all studies of the window's codes by their code.
+    def unproven(self) -> tuple[Habit, ...]:
+        """Return the habits of the node that the result of the window depends on, and that are not known."""
+        window, profile = self._window, self._learner.profile
+        habits: list[Habit] = ["codes"] if self._codes_unproven else []
+        if _single_days(window) is not None and profile.date_ranges is None:
+            habits.append("ranges")
+        return tuple(habits)
 
-        Studies whose codes are not returned are added to a result that has no other.
-        """
+    # Codes
+
+    def _code_hides(self, result: FindResult[StudyMatch]) -> bool:
+        """Return whether the node does not find all studies of the window's codes by their code."""
         if not self._window.codes() or self._learner.profile.modalities_matched is not None:
             return False
         control = self._control(replace(self._window, code=None))
         if control is None:
+            self._codes_unproven = True
             return False
         codes = compare_codes(self._window, result.matches, control)
-        if codes.lost and self._still_lost(codes.lost):
-            self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
-            return True
+        if codes.lost and self._brings(codes.lost) is False:
+            return self._learn_that_codes_hide()
+        self.beyond = single_companions(self._window, control)
         if not result.matches:
             result.matches += codes.unknown
-        elif codes.others:
-            self._learner.learn(lambda profile: replace(profile, modalities_matched=True))
-        elif not all(set(self._window.codes()) & match.codes() for match in result.matches):
-            # Any code brings the same studies, and not all of them are known to have this one.
-            bogus = self._control(replace(self._window, code=NO_CODE))
-            if bogus is not None:
-                self._learner.learn(lambda profile: replace(profile, modalities_matched=not bogus))
+            self._window_found = replace(self._window, code=None)
+            return False
+        shown = self._shows_each_code(result.matches, control)
+        if shown is False:
+            return self._learn_that_codes_hide()
+        if shown or not all(set(self._window.codes()) & match.codes() for match in result.matches):
+            self._compare_with_no_code(leaves_out=self._leave_out or bool(codes.others), shown=bool(shown))
+        matched = self._learner.profile.modalities_matched
+        self.beyond = [*self.beyond, *codes.unknown] if matched is None else []
         return False
 
+    def _learn_that_codes_hide(self) -> bool:
+        self._learner.learn(lambda profile: replace(profile, modalities_matched=False, codes_hide=True))
+        return True
+
+    def _compare_with_no_code(self, *, leaves_out: bool, shown: bool) -> None:
+        """Learn whether codes leave any study out, and whether each code of a study finds it (`shown`)."""
+        if not leaves_out:
+            bogus = self._control(replace(self._window, code=NO_CODE))
+            if bogus is None:
+                return
+            if bogus:
+                self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
+                return
+        if shown:
+            self._learner.learn(lambda profile: replace(profile, modalities_matched=True))
+
+    def _shows_each_code(self, found: Sequence[StudyMatch], control: Sequence[StudyMatch]) -> bool | None:
+        """Return whether a study with several codes is found by its first and its last one; None: unknown."""
+        if is_found_by_another_code(self._window, found):
+            return True
+        partner = partner_code(self._window, control)
+        if partner is not None:
+            by_partner = self._control(replace(self._window, code=partner)) or ()
+            return True if len(_without(found, by_partner)) < len(found) else None
+        study, codes = codes_to_show(self._window, found, control)
+        if study is None:
+            return None
+        for code in codes:
+            by_code = self._control(replace(self._window, code=code))
+            self._leave_out = self._leave_out or bool(_without(control, by_code or control))
+            if by_code is None or not self._learner.profile.believes_all(len(by_code)):
+                return None
+            if _without([study], by_code):
+                again = self._control(replace(self._window, code=None))
+                return None if again is None or _without([study], again) else False
+        return True
+
+    # Dates
+
     def _range_hides(self, result: FindResult[StudyMatch]) -> bool:
-        """Return whether the node does not find the studies of the first and last day of the window."""
-        window = self._window
-        if window.date_from is None or window.date_until is None or _single_days(window) is None:
+        """Return whether the node does not find the studies of the first and last day of a range."""
+        window, matches = self._window, result.matches
+        if window.days == 1 or self._learner.profile.date_ranges is not None or not matches:
             return False
-        if self._learner.profile.date_ranges is not None or is_ignored(window, result.matches):
+        if is_ignored(window, matches):
             return False
-        days = {match.study_date[:8] for match in result.matches if match.study_date}
-        proven = True
+        days = days_with_studies(window, matches)
+        hides = self._range_hides_days(matches, days) if days else None
+        if hides is False and not is_conclusive(days):
+            hides = None
+        if hides is None:
+            hides = self._range_hides_ends(matches, proves=not days)
+        if hides is not None:
+            self._learner.learn(lambda profile: replace(profile, date_ranges=not hides))
+        return bool(hides)
+
+    def _range_hides_days(
+        self, matches: Sequence[StudyMatch], days: dict[date, list[StudyMatch]]
+    ) -> bool | None:
+        """Compare ranges that begin and end at days with studies; None: nothing follows."""
+        for first, last in ranges_to_show(self._window, days):
+            shown = self._control(replace(self._window_found, date_from=first, date_until=last))
+            if shown is None:
+                return None
+            hidden = _without([match for day in (first, last) for match in days.get(day, ())], shown)
+            within = [match for match in matches if first <= (day_of(match.study_date) or date.min) <= last]
+            # A node that stops at a number of matches may bring others for another range.
+            if hidden and len(shown) < len(within) and self._brings(hidden):
+                return True
+            if hidden:
+                return None
+        return False
+
+    def _range_hides_ends(self, matches: Sequence[StudyMatch], *, proves: bool) -> bool | None:
+        """Compare with each end by itself; None: nothing follows. `proves`: the node returns no dates."""
+        window, proven = self._window, proves
+        if _single_days(window) is None or window.date_from is None or window.date_until is None:
+            return None
         for day in (window.date_until, window.date_from):
-            if day.strftime("%Y%m%d") in days:
-                continue
             alone = self._control(_day(window, day))
-            hidden = _without(alone or (), result.matches)
-            if hidden and self._still_lost(hidden):
-                self._learner.learn(lambda profile: replace(profile, date_ranges=False))
+            hidden = _without(alone or (), matches)
+            if hidden and self._brings(hidden) is False:
                 return True
             proven = proven and bool(alone)
-        if proven:
-            self._learner.learn(lambda profile: replace(profile, date_ranges=True))
-        return False
+        return False if proven else None
 
     def ignores_codes(self, matches: Sequence[StudyMatch]) -> bool:
         """Return whether the node does not match on codes, where most matches have other codes.
@@ -101,17 +206,29 @@ class KeyControls:
 
     def _control(self, window: Slice) -> list[StudyMatch] | None:
         """Return the matches of a control request; None where it failed, or where there were enough."""
-        if not self._limit.admits_control(has_studies=self._has_studies):
+        if not self._limit.admits_control(has_studies=self._has_studies) and not self._names_a_study():
             return None
         result = self._find(window)
         _raise_interruption(result)
         part = WindowSlice(window)
         return [match for match in result.matches if belongs_to(match, part)] if result.complete else None
 
-    def _still_lost(self, lost: Sequence[StudyMatch]) -> bool:
-        """Return whether these are no studies that came in between."""
-        again = self._control(self._window)
-        return again is not None and bool(_without(lost, again))
+    def _names_a_study(self) -> bool:
+        """Return whether the node names a study at all, once enough control requests brought none."""
+        if not self._limit.admits_probe():
+            return False
+        try:
+            self._has_studies = names_a_study(self._probe, self._today)
+        except PeerError:
+            return False
+        if self._has_studies:
+            self._learner.learn(lambda profile: profile.matched(1, 1))
+        return self._has_studies
+
+    def _brings(self, studies: Sequence[StudyMatch]) -> bool | None:
+        """Return whether the window brings these studies now: some may have come in, or gone, in between."""
+        again = self._control(self._window_found)
+        return None if again is None else not _without(studies, again)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,6 @@ class CodeListProof:
         return not refuted and worth_it and self._part.is_plain
 
     def _prove(self, named: frozenset[str], finders: set[str], find: FindWindow) -> None:
-        self._learner.learn(lambda profile: replace(profile, modalities_matched=True))
         if not self._learner.profile.believes_all(len(named)):
             return
         # A PACS that heeds the first values only must not get away with it: those that found something last.

@@ -25,6 +25,8 @@ class WindowFind:
         self._slice = part
         self._criteria = criteria
         self._limit = limit
+        #: Whether a day was searched in one form only, and it is not known whether the node matches on that.
+        self.day_unproven = False
 
     def search(self) -> FindResult[StudyMatch]:
         """Search; a node that never named a study is searched with and without an empty Modality."""
@@ -44,12 +46,17 @@ class WindowFind:
         key = bool(self._learner.profile.study_modality_key)
         return self._find(WindowSlice(window), with_modality_key=key)
 
+    def control(self, window: Slice) -> FindResult[StudyMatch]:
+        """Search another window, only to compare its matches."""
+        key = bool(self._learner.profile.study_modality_key)
+        return self._find(WindowSlice(window), with_modality_key=key, control=True)
+
     def either_way(self, window: Slice) -> FindResult[StudyMatch]:
         """Search a window without, then with an empty Modality, as some nodes find nothing otherwise."""
-        result = self._find(WindowSlice(window), with_modality_key=False)
+        result = self._find(WindowSlice(window), with_modality_key=False, control=True)
         if result.error is not None or result.matches:
             return result
-        return self._find(WindowSlice(window), with_modality_key=True)
+        return self._find(WindowSlice(window), with_modality_key=True, control=True)
 
     def narrower(self, keyword: str, value: str) -> FindResult[StudyMatch]:
         """Search the window with one more matching key."""
@@ -59,28 +66,31 @@ class WindowFind:
         narrower = {"study_time" if keyword == "StudyTime" else "first_letter": value}
         return self._scu.find_studies(identifier, record_keys={**to_json(part), **narrower})
 
-    def _find(self, part: WindowSlice, *, with_modality_key: bool) -> FindResult[StudyMatch]:
+    def _find(
+        self, part: WindowSlice, *, with_modality_key: bool, control: bool = False
+    ) -> FindResult[StudyMatch]:
         """Search; a single day also as a range, until it is known which form the node matches on.
 
         Where an archive keeps the time of day with a date, nothing is equal to a day.
         """
         known = self._learner.profile.single_dates
-        result = self._find_day(part, with_modality_key, as_range=known is False)
+        result = self._find_day(part, with_modality_key, as_range=known is False, control=control)
         if known is not None or part.window.days != 1 or not result.complete:
             return result
         as_range = not result.matches and self._limit.admits_control(
             has_studies=self._learner.profile.busiest > 0
         )
+        self.day_unproven = not as_range and not result.matches
         if as_range:
-            result = self._find_day(part, with_modality_key, as_range=True)
+            result = self._find_day(part, with_modality_key, as_range=True, control=True)
         if result.complete and result.matches:
             self._learner.learn(lambda profile: replace(profile, single_dates=not as_range))
         return result
 
     def _find_day(
-        self, part: WindowSlice, with_modality_key: bool, *, as_range: bool
+        self, part: WindowSlice, with_modality_key: bool, *, as_range: bool, control: bool
     ) -> FindResult[StudyMatch]:
         identifier = slice_identifier(
             part, self._criteria, with_modality_key=with_modality_key, day_as_range=as_range
         )
-        return self._scu.find_studies(identifier, record_keys=to_json(part))
+        return self._scu.find_studies(identifier, record_keys=to_json(part), control=control)

@@ -52,7 +52,7 @@ from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of
-from shared.querying.payloads import SLICE, WindowSlice, to_json
+from shared.querying.payloads import SLICE, Habit, WindowSlice, to_json
 from shared.querying.profile import UNPROVEN, CodeStrategy
 from shared.querying.slices import OLD_DAYS, Slice
 
@@ -94,7 +94,9 @@ class WindowTask:
         self._context = context
         self._found_studies = found_studies
         self._limit = limit
-        self._controls = KeyControls(part.window, self._find.window, learner, limit)
+        self._controls = KeyControls(
+            part.window, self._find.control, learner, limit, self._find.either_way, context.today
+        )
 
     def perform(self) -> Result:
         """Search the window; what is too much for the PACS, or not to be believed, is split.
@@ -304,7 +306,7 @@ class WindowTask:
         """
         ever = self._slice.window.days is None or self._slice.ever
         untimed = are_hidden_by(self._slice.window, pieces, result.matches)
-        origin = replace(origin, ever=ever, untimed=untimed)
+        origin = replace(origin, ever=ever, untimed=untimed, rechecked=self._slice.rechecked)
 
         def write(session: Session) -> Sequence[NewTask]:
             add_counts(session, self._claim.job_id, slices_total=len(pieces) - 1)
@@ -333,7 +335,7 @@ class WindowTask:
         def write(session: Session) -> Sequence[NewTask]:
             add_counts(session, self._claim.job_id, slices_complete=1)
             task = session.get_one(QueryTask, self._claim.task_id)
-            record_matches(task, matches)
+            record_matches(task, matches, self._habits())
             self._compare(session, task)
             self._learner.save_in(session)
             if self._learner.profile.date_ranges is not False:
@@ -343,9 +345,14 @@ class WindowTask:
 
         return Result(write, after=self._found_studies.published)
 
+    def _habits(self) -> list[Habit]:
+        """Return what is not known of the node, and the result depends on."""
+        return [*self._controls.unproven(), *(("dates",) if self._find.day_unproven else ())]
+
     def _doubted(self, result: FindResult[StudyMatch]) -> list[StudyMatch]:
         matched = self._learner.profile.modalities_matched
-        return doubted(self._slice.window, result.matches, matched=matched)
+        found = doubted(self._slice.window, result.matches, matched=matched)
+        return found + self._controls.beyond
 
     def _learn_codes(self, result: FindResult[StudyMatch]) -> None:
         """Learn from the matches of one code whether the others can be requested together with it."""

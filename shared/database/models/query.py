@@ -97,6 +97,8 @@ class QueryFind(Base):
     duration_ms: Mapped[int] = mapped_column(Integer)
     error: Mapped[str] = mapped_column(String(64), default="")
     asked_at: Mapped[datetime]
+    #: Whether it was sent only to be compared with another one: does the node heed the keys?
+    control: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
 
 
 class QueryStudy(Base):

@@ -119,7 +119,7 @@ def test_a_scheduled_query_stands_back_while_somebody_waits(system, scripted_pac
     with system.database.read() as session:
         tasks = session.query(QueryTask).filter_by(job_id=waited_for["id"]).count()
     assert system.status(scheduled) == "running"
-    assert tasks_ended(system, scheduled, during=waited_for["id"]) <= tasks + 4 * ALL
+    assert tasks_ended(system, scheduled, during=waited_for["id"]) <= tasks + 3 * ALL
     system.wait_for_end(scheduled)
     assert system.query_json(scheduled)["status"] == "completed"
     assert system.query_json(scheduled)["priority"] == BACKGROUND

@@ -4,90 +4,87 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from services.query.search.key_controls import KeyControls, compare_codes, doubted, windows_without
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.matches import OTHER_CODES, FindResult, StudyMatch
 from shared.querying.profile import Profile
 from shared.querying.slices import Slice
+from tests.unit.query.search.model_node import CODES, DATES, RETURNED, ModelNode, Notebook, study, uids
 
-FIRST, LAST = dt.date(2024, 3, 4), dt.date(2024, 3, 6)
+FIRST, LAST = dt.date(2024, 3, 4), dt.date(2024, 3, 8)
+MIDDLE = dt.date(2024, 3, 6)
 WINDOW = Slice(FIRST, LAST, code="CT")
-A_DAY = Slice(LAST, LAST, code="CT")
-
-
-@dataclass
-class Notebook:
-    """Stands for the learner of a task and the limit of its job."""
-
-    profile: Profile = field(default_factory=Profile)
-    admits: bool = True
-
-    def learn(self, lesson: Callable[[Profile], Profile]) -> None:
-        self.profile = lesson(self.profile)
-
-    def admits_control(self, *, has_studies: bool) -> bool:
-        return self.admits or has_studies
-
-
-def study(number: int, day: dt.date, *modalities: str) -> StudyMatch:
-    return StudyMatch(
-        f"1.2.{number}", modalities=modalities or None, study_date=day.strftime("%Y%m%d"), study_time="1015"
-    )
-
 
 CT = [study(1, FIRST, "CT", "SR"), study(2, LAST, "CT")]
 MR = study(3, LAST, "MR")
 OLD = study(4, FIRST, "SR", "CT")
 
 
-class Node:
-    """Finds what a test has for the key of a request: its code, and its dates if they are a single day."""
-
-    def __init__(
-        self, found: dict[str | None, list[StudyMatch]], days: dict[dt.date, list[StudyMatch]]
-    ) -> None:
-        self.found, self.days = found, days
-        self.requests: list[Slice] = []
-
-    def __call__(self, window: Slice) -> FindResult[StudyMatch]:
-        self.requests.append(window)
-        if window.days == 1 and window.date_from in self.days and window.code is not None:
-            return FindResult(list(self.days[window.date_from]))
-        return FindResult(list(self.found.get(window.code, [])))
+def controls(
+    node: Callable[[Slice], FindResult[StudyMatch]], notebook: Notebook, window: Slice = WINDOW
+) -> KeyControls:
+    return KeyControls(window, node, notebook, notebook, node, LAST)  # type: ignore[arg-type]
 
 
-def controls(node: Node, notebook: Notebook, window: Slice = WINDOW) -> KeyControls:
-    return KeyControls(window, node, notebook, notebook)  # type: ignore[arg-type]
+def searched(node: ModelNode, notebook: Notebook, window: Slice = WINDOW) -> bool:
+    """Search a window; return whether one of its keys hides studies."""
+    result = node(window)
+    node.requests.clear()
+    return controls(node, notebook, window).hide_studies(result)
 
 
-def test_a_code_that_hides_a_study_is_left_out_from_then_on():
+@pytest.mark.parametrize("codes", ["first", "whole", "none"])
+def test_a_code_that_hides_a_study_is_left_out_from_then_on(codes):
     # Given
-    node, notebook = Node({"CT": CT, None: [*CT, OLD, MR]}, {}), Notebook()
+    node, notebook = ModelNode([*CT, OLD, MR], codes=codes), Notebook()
     # When
-    hides = controls(node, notebook).hide_studies(FindResult(list(CT)))
+    hides = searched(node, notebook)
     # Then
     assert hides
-    assert notebook.profile.modalities_matched is False
+    assert (notebook.profile.modalities_matched, notebook.profile.codes_hide) == (False, True)
     assert windows_without(WINDOW, notebook.profile) == [Slice(FIRST, LAST)]
 
 
-def test_a_code_is_matched_that_leaves_out_others_alone():
+def test_codes_are_matched_that_find_a_study_by_each_of_its_own():
     # Given
-    node, notebook = Node({"CT": CT, None: [*CT, MR]}, {}), Notebook()
+    node, notebook = ModelNode([*CT, MR]), Notebook()
     # When
-    hides = controls(node, notebook).hide_studies(FindResult(list(CT)))
+    hides = searched(node, notebook)
     # Then
     assert not hides
     assert notebook.profile.modalities_matched is True
+    assert [request.code for request in node.requests] == [None, "SR"]
+
+
+def test_a_code_that_leaves_out_others_is_not_trusted_with_studies_of_several():
+    # Given: nothing shows how a study of several codes is matched
+    node, notebook = ModelNode([CT[1], MR], codes="first"), Notebook()
+    # When
+    hides = searched(node, notebook)
+    # Then
+    assert not hides
+    assert notebook.profile.modalities_matched is None
+
+
+def test_a_study_that_its_second_code_does_not_find_shows_that_codes_hide():
+    # Given: no study of the window is hidden by CT, but one is by SR
+    node, notebook = ModelNode([*CT, MR], codes="first"), Notebook()
+    # When
+    hides = searched(node, notebook)
+    # Then
+    assert hides
+    assert notebook.profile.codes_hide
 
 
 def test_a_study_that_comes_between_two_requests_is_not_hidden():
     # Given
-    node, notebook = Node({"CT": [*CT, OLD], None: [*CT, OLD]}, {}), Notebook()
+    node, notebook = ModelNode([*CT, OLD]), Notebook()
     # When
     hides = controls(node, notebook).hide_studies(FindResult(list(CT)))
     # Then
@@ -95,76 +92,180 @@ def test_a_study_that_comes_between_two_requests_is_not_hidden():
     assert notebook.profile.modalities_matched is not False
 
 
-@pytest.mark.parametrize(("for_no_code", "matched"), [([], True), ([MR], False)])
-def test_a_code_that_leaves_out_nothing_is_compared_with_none(for_no_code, matched):
+@pytest.mark.parametrize(("codes", "matched"), [("any", True), ("ignored", False)])
+def test_a_code_that_leaves_out_nothing_is_compared_with_none(codes, matched):
     # Given
-    found = [*CT, MR]
-    node, notebook = Node({"CT": found, None: found, "ZZ": for_no_code}, {}), Notebook()
+    node, notebook = ModelNode(CT, codes=codes), Notebook()
     # When
-    hides = controls(node, notebook).hide_studies(FindResult(list(found)))
+    hides = searched(node, notebook)
     # Then
     assert not hides
     assert notebook.profile.modalities_matched is matched
+    assert notebook.profile.codes_hide is None
 
 
 def test_studies_without_codes_are_taken_where_a_code_finds_nothing():
     # Given
-    blank = StudyMatch("1.2.9", study_date="20240306")
-    node, notebook = Node({None: [blank, MR]}, {}), Notebook()
+    node, notebook = ModelNode([study(9, LAST), MR]), Notebook()
     result: FindResult[StudyMatch] = FindResult()
     # When
-    hides = controls(node, notebook, A_DAY).hide_studies(result)
+    hides = controls(node, notebook, Slice(LAST, LAST, code="CT")).hide_studies(result)
     # Then
-    assert (hides, result.matches) == (False, [blank])
+    assert (hides, uids(result.matches)) == (False, {"1.2.9"})
     assert notebook.profile.modalities_matched is None
 
 
-@pytest.mark.parametrize("hidden", [FIRST, LAST])
-def test_a_range_that_hides_its_end_is_searched_by_days(hidden):
-    # Given
-    shown = [match for match in CT if match.study_date != hidden.strftime("%Y%m%d")]
-    days = {FIRST: CT[:1], LAST: CT[1:]}
+@pytest.mark.parametrize("dates", DATES[1:])
+def test_a_range_that_hides_a_day_is_searched_by_days(dates):
+    # Given: no study lies at an end of the window, so that nothing of it is hidden, or all is
+    held = [study(1, FIRST, "CT"), study(2, MIDDLE, "CT"), study(3, MIDDLE, "CT", time="000000")]
     notebook = Notebook(Profile(modalities_matched=True))
+    window = replace(WINDOW, date_from=FIRST if dates == "first_day_only" else FIRST - dt.timedelta(days=1))
     # When
-    hides = controls(Node({"CT": shown}, days), notebook).hide_studies(FindResult(list(shown)))
+    hides = searched(ModelNode(held, dates=dates), notebook, window)
     # Then
     assert hides
     windows = windows_without(WINDOW, notebook.profile)
     assert windows is not None
-    assert [window.date_from for window in windows] == [LAST, FIRST + dt.timedelta(days=1), FIRST]
+    assert [day.date_from for day in windows] == [LAST - dt.timedelta(days=number) for number in range(5)]
     assert notebook.profile.window_days() == 1
 
 
 def test_a_range_with_both_of_its_ends_needs_no_control():
     # Given
-    node, notebook = Node({"CT": CT}, {}), Notebook(Profile(modalities_matched=True))
+    node, notebook = ModelNode(CT), Notebook(Profile(modalities_matched=True))
     # When
-    hides = controls(node, notebook).hide_studies(FindResult(list(CT)))
+    hides = searched(node, notebook)
     # Then
     assert not hides
     assert (notebook.profile.date_ranges, node.requests) == (True, [])
 
 
+def test_a_range_is_proven_with_the_days_of_its_studies():
+    # Given
+    held = [study(1, FIRST, "CT"), study(2, MIDDLE, "CT")]
+    node, notebook = ModelNode(held), Notebook(Profile(modalities_matched=True))
+    # When
+    searched(node, notebook)
+    # Then
+    assert notebook.profile.date_ranges
+    assert node.requests == [Slice(FIRST, MIDDLE, code="CT")]
+
+
+def test_studies_at_midnight_do_not_prove_the_last_day():
+    # Given
+    held = [study(1, FIRST, "CT"), study(2, LAST, "CT", time="000000"), study(3, MIDDLE, "CT")]
+    node = ModelNode(held, dates="last_day_to_midnight")
+    notebook = Notebook(Profile(modalities_matched=True))
+    # When
+    hides = searched(node, notebook)
+    # Then
+    assert hides
+
+
 def test_no_control_is_sent_where_the_job_has_sent_enough():
     # Given
-    node, notebook = Node({"CT": [], None: [OLD]}, {}), Notebook(admits=False)
+    node, notebook = ModelNode([OLD], codes="first"), Notebook(admits=False)
+    control = controls(node, notebook)
     # When
-    hides = controls(node, notebook).hide_studies(FindResult())
+    hides = control.hide_studies(FindResult())
     # Then
     assert (hides, node.requests) == (False, [])
+    assert control.unproven() == ("codes", "ranges")
 
 
 def test_a_control_that_fails_shows_nothing():
     # Given
     notebook = Notebook()
     failed: FindResult[StudyMatch] = FindResult(error=PeerError(Outcome.ABORTED, "gone"))
+    control = controls(lambda _window: failed, notebook)
     # When
-    hides = KeyControls(WINDOW, lambda _window: failed, notebook, notebook).hide_studies(  # type: ignore[arg-type]
-        FindResult(list(CT))
-    )
+    hides = control.hide_studies(FindResult(list(CT)))
     # Then
     assert not hides
     assert notebook.profile == Profile(date_ranges=True)
+    assert control.unproven() == ("codes",)
+
+
+_FIRST_DAY = dt.date(2024, 1, 1)
+_WIDTH, _WINDOWS = 8, 12
+DAY = dt.timedelta(days=1)
+_CODES = st.sampled_from([("CT",), ("MR",), ("CT", "SR"), ("SR", "CT"), ("CT", "PT", "SR"), ("MG", "SR")])
+
+
+@st.composite
+def _archives(draw: st.DrawFn) -> list[StudyMatch]:
+    days = draw(st.lists(st.integers(0, _WIDTH * _WINDOWS - 1), max_size=12))
+    return [
+        study(
+            number,
+            _FIRST_DAY + dt.timedelta(days=day),
+            *draw(_CODES),
+            time=draw(st.sampled_from(["1015", "000000", "2359"])),
+        )
+        for number, day in enumerate(days)
+    ]
+
+
+def _search_all(node: ModelNode, notebook: Notebook) -> set[str]:
+    """Return what a query of all windows takes: as a task does it, and again what was believed too early."""
+    taken: set[str] = set()
+    believed: list[tuple[Slice, set[str]]] = []
+    last = _FIRST_DAY + dt.timedelta(days=_WIDTH * _WINDOWS - 1)
+    waiting = [
+        Slice(
+            last - dt.timedelta(days=(number + 1) * _WIDTH - 1),
+            last - dt.timedelta(days=number * _WIDTH),
+            code="CT",
+        )
+        for number in range(_WINDOWS)
+    ]
+    while waiting:
+        window = waiting.pop(0)
+        assert window.date_from is not None
+        instead = windows_without(window, notebook.profile)
+        result = FindResult[StudyMatch]() if instead else node(window)
+        control = controls(node, notebook, window)
+        if instead or control.hide_studies(result):
+            waiting = [*(windows_without(window, notebook.profile) or []), *waiting]
+            continue
+        if not result.matches and not notebook.profile.believes_empty(window.days or 0):
+            middle = window.date_from + ((window.days or 0) // 2 - 1) * DAY
+            waiting = [
+                replace(window, date_from=middle + DAY),
+                replace(window, date_until=middle),
+                *waiting,
+            ]
+            continue
+        taken |= uids(result.matches) | uids(control.beyond)
+        believed.append((window, set(control.unproven())))
+        if not waiting:
+            hiding = notebook.profile.habits_that_hide()
+            waiting = [window for window, habits in believed if habits & hiding]
+            believed = []
+    return taken
+
+
+_HABITS = [
+    *(("standard", codes, returned) for codes in CODES for returned in RETURNED),
+    *((dates, "any", returned) for dates in DATES for returned in RETURNED),
+]
+
+
+@given(_archives(), st.sampled_from(_HABITS))
+def test_no_habit_loses_a_study_however_late_it_shows(studies, habits):
+    # Given: a node that was believed about empty windows before; none keeps one code and returns another
+    dates, codes, returned = habits
+    assume((codes, returned) != ("last", "first"))
+    node, notebook = (
+        ModelNode(studies, dates, codes, returned),
+        Notebook(Profile(busiest=1.0, widest_days=61)),
+    )
+    # When
+    taken = _search_all(node, notebook)
+    # Then
+    expected = {match.study_instance_uid for match in studies if "CT" in (match.modalities or ())}
+    assert expected <= taken
 
 
 def test_a_code_that_a_study_is_found_by_and_not_returned_with_is_doubted():
