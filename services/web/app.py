@@ -22,6 +22,7 @@ from services.web.live.event_stream import Live
 from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import ServiceStatus
+from services.web.live.trouble import Trouble
 from services.web.login_limit import LoginLimit
 from services.web.openid.provider import provider_of
 from services.web.pages import (
@@ -106,6 +107,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         live=Live(broker, max_streams=max(1, int(settings.web_threads * STREAM_SHARE))),
         pending_commands=PendingCommands(),
         service_status=ServiceStatus(broker),
+        trouble=Trouble(database),
         login_limit=LoginLimit(),
         progress=ProgressHistory(),
         counts=JobCounts(),

@@ -11,6 +11,7 @@ from services.web.live.event_stream import Live
 from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
 from services.web.live.service_status import Complaint, ServiceStatus, store_complaints
+from services.web.live.trouble import Trouble, low_store
 from services.web.login_limit import LoginLimit
 from services.web.openid.provider import OpenIdProvider
 from services.web.pending_commands import PendingCommands
@@ -22,6 +23,9 @@ from shared.messaging.publisher import Publisher
 from shared.settings import Settings
 
 KEY = "doseqr"
+
+#: The services of which each should have a worker.
+SERVICES = ("echo", "query", "retrieve", "store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Components:
     live: Live
     pending_commands: PendingCommands
     service_status: ServiceStatus
+    trouble: Trouble
     login_limit: LoginLimit
     progress: ProgressHistory
     counts: JobCounts
@@ -48,6 +53,11 @@ class Components:
         if "store" in services:
             found += store_complaints(self.live.event_results.store_states())
         return found
+
+    def banner(self) -> list[Complaint]:
+        """Return what is wrong with the installation, as far as no statement is needed for it."""
+        found = self.complaints(*SERVICES)
+        return found + low_store(self.live.event_results.store_states(), self.settings.store_low_bytes)
 
     @property
     def node_control(self) -> NodeControl:

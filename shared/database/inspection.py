@@ -1,6 +1,9 @@
-"""How a database stands, without changing it: its schema, what the user may do, its encoding."""
+"""How a database stands, without changing it: its schema, rights, encoding, whether it takes writes."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 from sqlalchemy import inspect, text
 
@@ -55,3 +58,29 @@ def server_encoding(database: Database) -> str:
     """
     with database.read() as session:
         return str(session.connection().execute(text("SHOW server_encoding")).scalar())
+
+
+def write_refusal(database: Database) -> str:
+    """Return why the database takes no writes, for people; empty if it takes them.
+
+    It takes no lock: a writer that holds one for long is no reason.
+
+    Raises:
+        DatabaseAwayError: the database cannot be reached.
+    """
+    if database.is_sqlite:
+        return _file_refusal(Path(database.url.database or ""))
+    with database.read() as session:
+        setting = session.scalar(text("SELECT current_setting('transaction_read_only')"))
+        if setting != "on":
+            return ""
+        standby = session.scalar(text("SELECT pg_is_in_recovery()"))
+    return "its server is a standby" if standby else "it is set to read-only"
+
+
+def _file_refusal(file: Path) -> str:
+    if not file.is_file():
+        return ""
+    if not os.access(file, os.W_OK):
+        return f"its file {file} is read-only"
+    return "" if os.access(file.parent, os.W_OK) else f"its folder {file.parent} is read-only"

@@ -1,10 +1,11 @@
-"""Server-sent events for open pages."""
+"""Server-sent events for open pages, and the banner of all of them."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, render_template, request
+from flask.typing import ResponseReturnValue
 
 from services.web.components import components
 from services.web.live.event_stream import MAX_FOLLOWED, stream_body
@@ -34,3 +35,11 @@ def stream() -> Response:
     response.headers["X-Accel-Buffering"] = "no"
     response.call_on_close(lambda: live.end(stream))
     return response
+
+
+@blueprint.get("/banner")
+@background
+def banner() -> ResponseReturnValue:
+    """Return what is wrong with the installation, for an open page."""
+    parts = components()
+    return render_template("_banner.html", complaints=parts.banner() + parts.trouble.complaints())

@@ -14,7 +14,6 @@ from services.web.components import components
 from services.web.forms.fields import NodeForm
 from services.web.language import gettext
 from services.web.live.node_status import node_panel
-from services.web.pages.query import NEEDED
 from services.web.security.background import background
 from services.web.security.sessions import ADMINS, IMPORTERS, audit, me, requires
 from shared.contract.envelope import new_id, valid_id
@@ -36,10 +35,7 @@ def listing() -> ResponseReturnValue:
     with components().database.read() as session:
         panel = node_panel(session, components().live.event_results.echo(echo_id) if echo_id else None, only)
         own = {node.id for node in list_nodes(session, "store") if is_own_store(node, components().settings)}
-    complaints = components().service_status.complaints("echo")
-    return render_template(
-        "nodes/list.html", panel=panel, own=own, echo_id=echo_id, only=sorted(only), complaints=complaints
-    )
+    return render_template("nodes/list.html", panel=panel, own=own, echo_id=echo_id, only=sorted(only))
 
 
 @blueprint.get("/status")
@@ -52,10 +48,8 @@ def status() -> ResponseReturnValue:
         panel = node_panel(session, components().live.event_results.echo(echo_id) if echo_id else None, only)
         own = {node.id for node in list_nodes(session, "store") if is_own_store(node, components().settings)}
     if request.args.get("on") == "query":
-        complaints = components().complaints(*NEEDED)
-        return render_template("query/_nodes.html", nodes=panel, complaints=complaints)
-    complaints = components().service_status.complaints("echo")
-    return render_template("nodes/_rows.html", panel=panel, own=own, complaints=complaints)
+        return render_template("query/_nodes.html", nodes=panel)
+    return render_template("nodes/_rows.html", panel=panel, own=own)
 
 
 @blueprint.post("/echo")

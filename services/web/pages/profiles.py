@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 
 from services.web.commands.publish import publish_command
 from services.web.components import components
-from services.web.live.service_status import Complaint
 from services.web.security.background import background
 from services.web.security.sessions import ADMINS, IMPORTERS, me, requires
 from shared.contract.envelope import valid_id
@@ -59,7 +58,6 @@ class _State(TypedDict):
     result: NodeProfiled | None
     rejection: Rejected | None
     waiting: bool
-    complaints: list[Complaint]
 
 
 def _state(node_id: int) -> _State:
@@ -82,5 +80,4 @@ def _state(node_id: int) -> _State:
         "result": result,
         "rejection": rejection,
         "waiting": bool(command_id) and not (result or rejection or done),
-        "complaints": components().service_status.complaints("query"),
     }

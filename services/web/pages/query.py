@@ -42,9 +42,6 @@ blueprint = Blueprint("query", __name__, url_prefix="/imports/query")
 #: Jobs of one's own on the page.
 LATEST = 5
 
-#: Services that a query and the retrieve after it need.
-NEEDED = ("echo", "query", "retrieve", "store")
-
 
 @blueprint.get("")
 @requires(*IMPORTERS)
@@ -170,7 +167,6 @@ def _page(session: Session, form: QueryForm, shown: Panel | None, doubt: Confirm
         echo_id=echo_id or new_id(),
         echoed=bool(echo_id),
         nodes=node_panel(session, components().live.event_results.echo(echo_id) if echo_id else None),
-        complaints=components().complaints(*NEEDED),
         preview=preview(form, session, components().settings, components().today()),
         presets=presets(components().today()),
         today=components().today(),

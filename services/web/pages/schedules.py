@@ -26,9 +26,6 @@ from shared.schedules.results import schedule_json, schedules_json
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/schedules")
 
-#: Services that a run needs.
-NEEDED = ("query", "retrieve")
-
 
 @blueprint.get("")
 @requires(*IMPORTERS)
@@ -37,8 +34,7 @@ def listing() -> ResponseReturnValue:
     with components().database.read() as session:
         schedules = schedules_json(session, _site(), components().clock())
     lags = {schedule["id"]: _lag(schedule["watermark_lag_s"]) for schedule in schedules}
-    complaints = components().complaints(*NEEDED)
-    return render_template("schedules/list.html", schedules=schedules, lags=lags, complaints=complaints)
+    return render_template("schedules/list.html", schedules=schedules, lags=lags)
 
 
 @blueprint.get("/add")
@@ -205,7 +201,6 @@ def _shown(schedule_id: int) -> dict[str, object]:
         "watermark": datetime.fromisoformat(schedule["watermark"]),
         "running": bool(schedule["run_requested_at"])
         or any(run["status"] == "running" for run in schedule["runs"]),
-        "complaints": components().complaints(*(NEEDED if schedule["retrieve"] else NEEDED[:1])),
     }
 
 

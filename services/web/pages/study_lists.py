@@ -62,7 +62,6 @@ def _state(list_id: str) -> dict[str, object]:
         "runs": runs,
         "retrievable": [part.job_id for part in parts if part.retrievable and part.job_id not in retrieves],
         "every_s": POLL_INTERVAL_S if runs else POLL_ENDED_S,
-        "complaints": components().complaints("query") if runs else [],
     }
 
 

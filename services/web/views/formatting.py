@@ -69,6 +69,7 @@ def init_filters(app: Flask) -> None:
         ARRIVAL_TEXTS=ARRIVAL_TEXTS, list_limit=MAX_IDENTIFIERS, is_fragment=in_background
     )
     app.jinja_env.globals.update(REPORT_KINDS=REPORT_KINDS, UNREADABLE_REASONS=UNREADABLE_REASONS)
+    app.jinja_env.globals.update(installation_complaints=lambda: components().banner())
     app.context_processor(_context)
 
 

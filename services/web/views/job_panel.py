@@ -11,15 +11,13 @@ from services.web.components import Components
 from services.web.language import gettext, translated
 from services.web.live.event_results import EchoResults
 from services.web.live.progress import JobProgress, query_fraction
-from services.web.live.service_status import Complaint
 from services.web.pending_commands import PendingCommand, PendingCommands
 from services.web.views.criteria_text import LABELS, readable_problem
 from services.web.views.formatting import STATUS_SIGNS, figure, waiting_text
 from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
-from shared.database.models import Node, Query, Retrieve
-from shared.nodes.nodes import is_own_store
+from shared.database.models import Query, Retrieve
 from shared.reading.jobs import get_job
 from shared.reading.rate_text import rate_text
 from shared.reading.retrieve_json import retrieve_counts
@@ -135,7 +133,6 @@ class Panel:
     pending: Pending | None = None
     #: Whether a retrieve follows without a request.
     expects_retrieve: bool = False
-    complaints: list[Complaint] = field(default_factory=list)
 
     @property
     def follow(self) -> list[str]:
@@ -232,12 +229,10 @@ def panel(session: Session, components: Components, job_id: str) -> Panel:
     if job is None:
         command = pending_commands.get(job_id)
         pending = _pending(job_id, command, event_results)
-        needed = [] if pending.refusal else [pending.kind]
-        return Panel(job_id, pending=pending, complaints=_complaints(components, needed))
+        return Panel(job_id, pending=pending)
     if isinstance(job, Retrieve):
         view = retrieve_view(session, components, job)
-        needed = [] if view.ended else _for_retrieve(session, components, job.store_id)
-        return Panel(job_id, retrieve=view, complaints=_complaints(components, needed))
+        return Panel(job_id, retrieve=view)
     return _of_query(session, components, job)
 
 
@@ -266,10 +261,6 @@ def _of_query(session: Session, components: Components, job: Query) -> Panel:
         and job.status in ("completed", "incomplete")
         and job.studies_kept > 0
     )
-    waits = again is not None and not again.refusal
-    needed: list[str] = ["query"] if waits or not query.ended else []
-    if query.retrievable and not (newest is not None and newest.ended):
-        needed += _for_retrieve(session, components, job.store_id)
     return Panel(
         job.id,
         query=query,
@@ -277,7 +268,6 @@ def _of_query(session: Session, components: Components, job: Query) -> Panel:
         retrieves=len(retrieves),
         pending=again or pending,
         expects_retrieve=expects,
-        complaints=_complaints(components, needed),
     )
 
 
@@ -312,16 +302,6 @@ def _pending_again(
         if command_id is not None
         else None
     )
-
-
-def _complaints(components: Components, needed: list[str]) -> list[Complaint]:
-    return components.complaints(*needed) if needed else []
-
-
-def _for_retrieve(session: Session, components: Components, store_id: int) -> list[str]:
-    store = session.get(Node, store_id)
-    own = store is not None and is_own_store(store, components.settings)
-    return ["retrieve", "store"] if own else ["retrieve"]
 
 
 def query_view(session: Session, components: Components, job: Query) -> QueryView:

@@ -102,5 +102,4 @@ def _content() -> dict[str, object]:
         "versions": versions(),
         "letters": letters,
         "workers": components().live.event_results.workers(),
-        "complaints": components().complaints("echo", "query", "retrieve", "store"),
     }

@@ -18,9 +18,7 @@ def heartbeat(state: StoreState | None = FULL, worker: str = "store-1") -> Worke
     return WorkerHeartbeat(service="store", worker=worker, store=state)
 
 
-@pytest.mark.parametrize(
-    "address", ["/imports/query", "/nodes/status?on=query", "/jobs/q1", "/imports/query?job=q1"]
-)
+@pytest.mark.parametrize("address", ["/imports/query", "/banner", "/jobs/q1", "/imports/query?job=q1"])
 def test_a_full_disk_is_named_where_objects_are_to_arrive(site, address):
     # Given: a query whose store node is DoseQR's own
     site.listen_all()

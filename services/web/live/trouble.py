@@ -1,0 +1,80 @@
+"""What is wrong with the whole installation: the banner of every page."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Iterable
+
+from services.web.language import gettext, ngettext
+from services.web.live.service_status import Complaint
+from shared.contract.events import StoreState
+from shared.database.inspection import write_refusal
+from shared.database.session import Database
+from shared.reading.lists.attention import WaitingNode, waiting_nodes
+
+#: Seconds for which what the database says is cached: every open page asks for the banner.
+MAX_AGE_S = 1.0
+
+
+class Trouble:
+    """Reads at most once a second what the database says about itself and about nodes."""
+
+    def __init__(self, database: Database, max_age_s: float = MAX_AGE_S) -> None:
+        self._database = database
+        self._max_age_s = max_age_s
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._refusal = ""
+        self._nodes: list[WaitingNode] = []
+
+    def complaints(self) -> list[Complaint]:
+        """Return what is wrong, in the language of the page.
+
+        Raises:
+            DatabaseAwayError: the database cannot be reached.
+        """
+        with self._lock:
+            if time.monotonic() - self._read_at >= self._max_age_s:
+                self._refusal = write_refusal(self._database)
+                with self._database.read() as session:
+                    self._nodes = waiting_nodes(session)
+                self._read_at = time.monotonic()
+            refusal, nodes = self._refusal, list(self._nodes)
+        found = [_read_only(refusal)] if refusal else []
+        return found + [_waiting(node) for node in nodes]
+
+
+def _read_only(reason: str) -> Complaint:
+    text = gettext(
+        "The database takes no writes: %(reason)s. Nothing can be ordered, and jobs stand still.",
+        reason=reason,
+    )
+    return Complaint(text, "doseqr check")
+
+
+def _waiting(node: WaitingNode) -> Complaint:
+    text = ngettext(
+        "The node %(node)s does not respond; %(num)s job waits for it and tries again by itself.",
+        "The node %(node)s does not respond; %(num)s jobs wait for it and try again by themselves.",
+        node.jobs,
+        node=node.name,
+    )
+    return Complaint(text, f"doseqr echo {shlex.quote(node.name)}")
+
+
+def low_store(states: Iterable[StoreState], low_bytes: int) -> list[Complaint]:
+    """Return that the store is nearly full, while it still takes objects."""
+    free = [
+        state.objects_free_bytes
+        for state in states
+        if state.objects_free_bytes is not None and not state.problem
+    ]
+    if not free or min(free) >= low_bytes:
+        return []
+    text = gettext(
+        "DoseQR's own store is nearly full: %(free)s are left. Make room before it takes no more objects.",
+        free=f"{min(free) / (1 << 30):.1f} GiB",
+    )
+    return [Complaint(text, "")]
