@@ -61,17 +61,20 @@ class UnreadCounts(TypedDict):
 
 
 def summaries(
-    session: Session, job_id: str, *, limit: int | None = None
+    session: Session, job_id: str, *, limit: int | None = None, skip: int = 0
 ) -> Iterator[ReportEntry[SummaryJson]]:
     """Yield an entry for each dose report that arrived at DoseQR's own store, in the order of UIDs.
 
+    Of all, `skip` are left out at the beginning.
     `summary` is None while nobody has read it (`state` waiting) or where it is `unreadable`, with a reason.
     Only some summaries are in memory together.
     """
     last = ("", "", "")
     left = limit
     while left is None or left > 0:
-        rows = session.execute(_page(job_id, last, PAGE if left is None else min(PAGE, left))).all()
+        keys = _page(job_id, last, PAGE if left is None else min(PAGE, left))
+        rows = session.execute(keys.offset(skip)).all()
+        skip = 0
         if not rows:
             return
         for chunk in _chunks(rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import or_, select
@@ -67,19 +67,29 @@ class Reading:
         return list(dict.fromkeys(uids))
 
 
-def list_comparisons(session: Session, limit: int) -> Sequence[Comparison]:
-    """Return comparisons, the newest first."""
+def list_comparisons(session: Session, limit: int) -> list[Reading]:
+    """Return comparisons without their differences, the newest first."""
     newest = select(Comparison).order_by(Comparison.requested_at.desc(), Comparison.id.desc()).limit(limit)
-    return session.scalars(newest).all()
+    comparisons = session.scalars(newest).all()
+    ids = {name for row in comparisons for name in (row.left_query, row.right_query) if name}
+    queries: dict[str | None, Query] = {}
+    for some in batches(sorted(ids)):
+        queries.update(
+            {query.id: query for query in session.scalars(select(Query).where(Query.id.in_(some)))}
+        )
+    return [
+        Reading(row, queries.get(row.left_query), queries.get(row.right_query), None, None)
+        for row in comparisons
+    ]
 
 
-def read_comparison(session: Session, comparison: Comparison, *, compared: bool = True) -> Reading:
-    """Return a comparison; if `compared`, its sides are compared once the queries have ended."""
+def read_comparison(session: Session, comparison: Comparison) -> Reading:
+    """Return a comparison; its sides are compared once the queries have ended."""
     left = session.get(Query, comparison.left_query)
     right = session.get(Query, comparison.right_query) if comparison.right_query else None
     queries = [left] if comparison.right_query is None else [left, right]
     ended = all(query is not None and query.status in ENDED for query in queries)
-    if left is None or not ended or not compared:
+    if left is None or not ended:
         return Reading(comparison, left, right, None, None)
     if right is not None:
         sides = _side(session, left), _side(session, right)

@@ -114,11 +114,20 @@ class StationFilter:
 
 
 def station_studies(
-    session: Session, node: Node, period: StudyDays, wanted: StationFilter
-) -> list[StationStudyResult]:
-    """Return the studies behind a number of the coverage, the newest first."""
+    session: Session, node: Node, period: StudyDays, wanted: StationFilter, limit: int | None = None
+) -> tuple[list[StationStudyResult], int]:
+    """Return the studies behind a number of the coverage, the newest first, and how many there are."""
     types = [wanted.type] if wanted.type else list(CODES)
     numbers = node_numbers(session, node.id, period.first, period.last)
+    counted = Counter[StationKey]()
+    for tally in numbers.days.values():
+        counted.update(
+            {
+                key: number
+                for key, number in tally.settled.items()
+                if key[0] in types and wanted.station in (None, key[1])
+            }
+        )
     which: list[ColumnElement[bool]] = [
         NodeStudy.day.between(period.first, period.last),
         NodeStudy.type.in_(types),
@@ -127,16 +136,19 @@ def station_studies(
         which.append(NodeStudy.station == wanted.station)
     if wanted.source is not None:
         which.append(NodeStudy.source.in_((wanted.source, KNOWN_SOURCE)))
+    # What is known is counted under its own source; a list of it is read in full.
+    known = any(source == KNOWN_SOURCE and number for (_, _, source), number in counted.items())
     found = [
         study
-        for study in _studies(session, node.id, numbers, which)
+        for study in _studies(session, node.id, numbers, which, None if known else limit)
         if period.first <= study.day <= period.last
         and study.type in types
         and wanted.station in (None, study.station)
         and wanted.source in (None, study.source.value)
     ]
     found.sort(key=lambda study: (study.day, study.time, study.study_instance_uid), reverse=True)
-    return [_study_json(study) for study in found]
+    total = sum(number for (_, _, source), number in counted.items() if wanted.source in (None, source))
+    return [_study_json(study) for study in found[:limit]], len(found) if known else total
 
 
 def _settled(
@@ -170,11 +182,19 @@ def _order(session: Session, node_id: int, of: StationDay, numbers: NodeNumbers)
 
 
 def _studies(
-    session: Session, node_id: int, numbers: NodeNumbers, which: Sequence[ColumnElement[bool]]
+    session: Session,
+    node_id: int,
+    numbers: NodeNumbers,
+    which: Sequence[ColumnElement[bool]],
+    limit: int | None = None,
 ) -> list[StationStudy]:
-    """Return these settled studies, and all those of queries that are not added up."""
-    rows = session.scalars(select(NodeStudy).where(NodeStudy.remote_id == node_id, NodeStudy.settled, *which))
-    found = {row.study_instance_uid: read_study(row).best for row in rows}
+    """Return these settled studies, the newest up to a limit, and all of queries that are not added up."""
+    rows = select(NodeStudy).where(NodeStudy.remote_id == node_id, NodeStudy.settled, *which)
+    if limit is not None:
+        newest = (NodeStudy.day, NodeStudy.study_time, NodeStudy.study_instance_uid)
+        # Those that have changed since are replaced.
+        rows = rows.order_by(*(column.desc() for column in newest)).limit(limit + len(numbers.changed))
+    found = {row.study_instance_uid: read_study(row).best for row in session.scalars(rows)}
     found |= {uid: tally.best for uid, tally in numbers.changed.items()}
     known = _known_sources(session, [uid for uid, best in found.items() if best.source == KNOWN_SOURCE])
     return [

@@ -84,7 +84,10 @@ def _check_coverage(session: Session, node: Node, types: list[str], period: Stud
         ),
         key=lambda entry: entry[:2],
     )
-    listed = station_studies(session, node, period, StationFilter())
+    listed, number = station_studies(session, node, period, StationFilter())
+    assert number == len(listed)
+    for limit in (0, 1, 3):
+        assert station_studies(session, node, period, StationFilter(), limit) == (listed[:limit], number)
     of_types = [study for study in listed if study["type"] in types]
     ordered = sorted(studies, key=lambda study: (study.day, study.time, study.study_instance_uid))
     assert [(study["study_instance_uid"], study["source"], study["job_id"]) for study in of_types] == [

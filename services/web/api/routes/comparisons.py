@@ -68,8 +68,7 @@ def create_comparison(body: BaseModel) -> object:
 def list_all_comparisons() -> object:
     """List the last comparisons, the newest first, each without its differences."""
     with components().database.read() as session:
-        rows = list_comparisons(session, LISTED_MAX)
-        return [comparison_json(read_comparison(session, row, compared=False), 0) for row in rows]
+        return [comparison_json(reading, 0) for reading in list_comparisons(session, LISTED_MAX)]
 
 
 @table.add("GET", "/comparisons/{comparison}", scope="read", query=LimitQuery, result=ComparisonResult)

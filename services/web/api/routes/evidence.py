@@ -98,4 +98,4 @@ def list_station_studies(query: StationStudiesQuery) -> object:
     wanted = StationFilter(query.station, query.type, query.source)
     with components().database.read() as session:
         node = find_node(session, query.node, "remote", "node")
-        return station_studies(session, node, period, wanted)
+        return station_studies(session, node, period, wanted)[0]

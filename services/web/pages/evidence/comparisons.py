@@ -68,10 +68,7 @@ def listing() -> ResponseReturnValue:
 
 def _listing(values: dict[str, str], error: InvalidInputError | None) -> str:
     with components().database.read() as session:
-        rows = [
-            comparison_json(read_comparison(session, row, compared=False), 0)
-            for row in list_comparisons(session, LISTED)
-        ]
+        rows = [comparison_json(reading, 0) for reading in list_comparisons(session, LISTED)]
         return render_template(
             "evidence/comparisons.html",
             comparisons=rows,

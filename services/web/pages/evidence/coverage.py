@@ -76,14 +76,14 @@ def studies() -> ResponseReturnValue:
         except InvalidInputError as error:
             flash(named_problem(error), "warning")
             return redirect(url_for("coverage.show"))
-        found = station_studies(session, chosen.node, chosen.period, wanted)
+        found, number = station_studies(session, chosen.node, chosen.period, wanted, STUDIES_SHOWN)
     return render_template(
         "evidence/studies.html",
         node=chosen.node,
         period=chosen.period,
         wanted=wanted,
-        studies=found[:STUDIES_SHOWN],
-        number=len(found),
+        studies=found,
+        number=number,
         sources=SOURCES,
     )
 

@@ -26,26 +26,29 @@ def show(job_id: str) -> ResponseReturnValue:
         retrieve = session.get(Retrieve, job_id) if valid_id(job_id) else None
         if retrieve is None:
             abort(HTTPStatus.NOT_FOUND)
-        rows = dose_rows(summaries(session, job_id, limit=MOST_SORTED))
         total = count_of_reports(session, job_id)
+        number = request.args.get("page", 1, type=int)
+        pages = max(1, -(-min(total, MOST_SORTED) // PAGE))
+        if not 1 <= number <= pages:
+            abort(HTTPStatus.NOT_FOUND)
+        begin = (number - 1) * PAGE
+        sort = request.args.get("sort", "")
+        if sort in COLUMNS:
+            every = dose_rows(summaries(session, job_id, limit=MOST_SORTED))
+            columns, rows = used_columns(every), sorted_by(every, sort)[begin : begin + PAGE]
+        else:
+            rows = dose_rows(summaries(session, job_id, limit=PAGE, skip=begin))
+            columns = used_columns(rows)
         query = session.get(Query, retrieve.query_id)
-    columns = used_columns(rows)
-    sort = request.args.get("sort", "")
-    if sort in COLUMNS:
-        rows = sorted_by(rows, sort)
-    number = request.args.get("page", 1, type=int)
-    pages = max(1, -(-len(rows) // PAGE))
-    if not 1 <= number <= pages:
-        abort(HTTPStatus.NOT_FOUND)
     return render_template(
         "job/doses.html",
         job=retrieve,
         query=query,
-        rows=rows[(number - 1) * PAGE : number * PAGE],
+        rows=rows,
         columns=columns,
         sort=sort,
         number=number,
         pages=pages,
         total=total,
-        left_out=total - len(rows),
+        left_out=max(0, total - MOST_SORTED),
     )

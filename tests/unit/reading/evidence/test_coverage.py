@@ -134,8 +134,8 @@ def test_each_number_has_its_studies_behind_it(session: Session) -> None:
         *examined("1.3", "CT1", reason="esr"),
     )
     # When
-    reports = station_studies(session, PACS, PERIOD, StationFilter("CT1", "CT", "report"))
-    unknown = station_studies(session, PACS, PERIOD, StationFilter(station=""))
+    reports, _ = station_studies(session, PACS, PERIOD, StationFilter("CT1", "CT", "report"))
+    unknown, _ = station_studies(session, PACS, PERIOD, StationFilter(station=""))
     # Then
     assert [(study["study_instance_uid"], study["job_id"]) for study in reports] == [("1.1", "q1")]
     assert [study["study_instance_uid"] for study in unknown] == ["1.2"]
