@@ -61,7 +61,7 @@ class Settings(StoreSettings, NotificationSettings, SignInSettings):
     web_host: str = Field("127.0.0.1", description="Address on which the web page listens.")
     web_port: Port = Field(8000, description="Port of the web page.")
     web_threads: int = Field(
-        64, ge=4, le=1024, description="Requests that the web page serves at once; each open page holds one."
+        64, ge=4, le=1024, description="Requests that the web page serves at once; open pages hold none."
     )
     trusted_proxies: int = Field(
         0,

@@ -16,6 +16,7 @@ from werkzeug.routing import RequestRedirect
 
 from services.web.api.blueprint import init_api
 from services.web.components import KEY, Components
+from services.web.http_server.event_writer import STREAMS
 from services.web.http_server.request_buffer import BODY_BYTES, UPLOAD_BYTES, UPLOAD_PATHS
 from services.web.language import init_language
 from services.web.live.event_stream import Live
@@ -59,9 +60,6 @@ from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: Share of the threads that may be held by event streams of open pages; the rest serves requests.
-STREAM_SHARE = 0.75
-
 
 class _App(Flask):
     """Flask that logs where a request failed, never an error's text: it may hold data of a PACS."""
@@ -104,7 +102,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         broker=broker,
         database=database,
         publisher=Publisher(broker, "web", clock),
-        live=Live(broker, max_streams=max(1, int(settings.web_threads * STREAM_SHARE))),
+        live=Live(broker, max_streams=STREAMS),
         pending_commands=PendingCommands(),
         service_status=ServiceStatus(broker),
         trouble=Trouble(database),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 
 import structlog
@@ -21,6 +22,8 @@ from shared.users.accounts import FIRST_ADMIN, ensure_first_admin
 
 log = structlog.get_logger(__name__)
 
+#: Files that may be open: connections, event streams, and those of the database and the broker.
+OPEN_FILES = 2048
 #: Exit code (spec, section 9): failed otherwise.
 FAILED = 5
 
@@ -33,6 +36,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     """
     if not patiently(lambda: _first_start(database, settings.admin_password), "database", lifecycle.stopping):
         return
+    _allow_connections()
     app = create_app(settings, broker, database)
     live = components_of(app).live
     server = HttpServer(
@@ -57,6 +61,14 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     )
     start_notifier(settings, broker, database, live.event_results.store_states, lifecycle)
     log.info("page", address=f"http://{settings.web_host}:{settings.web_port}")
+
+
+def _allow_connections() -> None:
+    """Let the process have as many open files as connections and event streams need, where it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _first_start(database: Database, given: str) -> None:

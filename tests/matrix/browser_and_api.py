@@ -162,8 +162,8 @@ WEB_ROWS = [
     ),
     *proven(
         "tests/unit/web/test_components.py",
-        ("too many event streams", "live page", "no more than threads allow",
-         "test_no_more_streams_are_opened_than_threads_can_be_spared"),
+        ("too many event streams", "live page", "no more than are allowed",
+         "test_no_more_streams_are_opened_than_there_may_be"),
         ("the reader goes", "live page", "its stream is forgotten",
          "test_a_stream_over_http_is_forgotten_when_its_reader_goes"),
         ("a broken session key", "start", "refused", "test_a_broken_session_key_is_refused"),

@@ -10,9 +10,15 @@ from queue import SimpleQueue
 
 import structlog
 from cheroot.server import HTTPConnection
-from cheroot.wsgi import Server
+from cheroot.wsgi import Gateway_10, Server
 from flask import Flask
 
+from services.web.http_server.event_writer import (
+    HAND_OVER,
+    STREAMS_OF_ADDRESS,
+    EventSource,
+    EventWriter,
+)
 from services.web.http_server.request_buffer import HEAD_BYTES, UPLOAD_BYTES
 from services.web.http_server.request_reader import CONNECTIONS_OF_ADDRESS, RequestReader
 from shared.errors import PermanentError
@@ -34,12 +40,61 @@ _HEALTH = b"/health/"
 
 
 class _Connection(HTTPConnection):
-    """A connection that its reader stops counting when it is closed."""
+    """A connection that its reader stops counting when it is closed, or handed over."""
+
+    is_handed_over = False
 
     def close(self) -> None:
-        """Close the connection."""
-        super().close()
+        """Close the connection, unless it belongs to the event streams now."""
+        if not self.is_handed_over:
+            super().close()
         self.server.reader.closed(self)
+
+    def close_for_good(self) -> None:
+        """Close a connection that was handed over."""
+        super().close()
+
+
+class _Gateway(Gateway_10):
+    """Runs the app, and hands the connection over where the app leaves the rest to the event streams."""
+
+    _source: EventSource | None = None
+
+    def get_environ(self) -> dict[str, object]:  # type: ignore[override]
+        """Return the WSGI environment."""
+        environ: dict[str, object] = super().get_environ()  # type: ignore[no-untyped-call]
+        environ[HAND_OVER] = self._hand_over
+        return environ
+
+    def respond(self) -> None:
+        """Process the request."""
+        request, connection = self.req, self.req.conn
+        has_head = False
+        try:
+            super().respond()
+            has_head = request.status[:3] == b"200" and request.method != b"HEAD"
+        finally:
+            if not has_head:
+                self._give_up()
+        if self._source is None or not has_head:
+            return
+        chunked, request.chunked_write, request.close_connection = request.chunked_write, False, True
+        connection.is_handed_over = True
+        writer: EventWriter = request.server.writer
+        address = str(connection.remote_addr)
+        writer.add(connection.socket, self._source, address, connection.close_for_good, chunked=bool(chunked))
+
+    def _hand_over(self, source: EventSource) -> bool:
+        if not self.req.server.writer.reserve(str(self.req.conn.remote_addr)):
+            return False
+        self._source = source
+        return True
+
+    def _give_up(self) -> None:
+        """End a stream whose head says something else."""
+        if self._source is not None:
+            self._source.close()
+            self.req.server.writer.release(str(self.req.conn.remote_addr))
 
 
 class _Server(Server):
@@ -48,8 +103,10 @@ class _Server(Server):
     ConnectionClass = _Connection
 
     def use(self, of_address: int | None, clock: Callable[[], float]) -> None:
-        """Set up the reader; `of_address` limits the connections of one address."""
+        """Set up reader and writer; `of_address` limits the connections of one address."""
         self.reader = RequestReader(self._dispatch, of_address=of_address, clock=clock)
+        self.writer = EventWriter(of_address=of_address and STREAMS_OF_ADDRESS, clock=clock)
+        self.gateway = _Gateway
         self._health: SimpleQueue[HTTPConnection | None] = SimpleQueue()
         self._health_threads = [
             threading.Thread(target=self._serve_health, name=f"http health {number}", daemon=True)
@@ -74,6 +131,7 @@ class _Server(Server):
     def serve(self) -> None:
         """Serve until stopped."""
         self.reader.start()
+        self.writer.start()
         for thread in self._health_threads:
             thread.start()
         super().serve()
@@ -81,6 +139,7 @@ class _Server(Server):
     def stop(self) -> None:
         """Stop serving; requests in hand are given SHUTDOWN_S seconds."""
         super().stop()
+        self.writer.stop()
         for _ in self._health_threads:
             self._health.put(None)
         for thread in self._health_threads:

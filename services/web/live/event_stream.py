@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import structlog
 
@@ -28,6 +28,7 @@ HEARTBEAT_S = 15.0
 STREAM_S = 60.0
 #: Milliseconds that a browser waits before it reconnects.
 RECONNECT_MS = 1000
+_HEAD = f"retry: {RECONNECT_MS}\n\n"
 #: Most ids that a page may follow.
 MAX_FOLLOWED = 16
 #: Pauses between attempts to subscribe.
@@ -42,12 +43,23 @@ class Stream:
         self._changed: set[str] = set()
         self._wake = threading.Condition()
         self._closed = False
+        self._listener: Callable[[], None] = _nobody
 
     def notify(self, changed: str) -> None:
         """Record that a subject changed and wake the reader."""
         with self._wake:
             self._changed.add(changed)
             self._wake.notify()
+        self._listener()
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` after each change from now on, and at once if there was one."""
+        self._listener = wake
+        wake()
+
+    def take(self) -> list[str] | None:
+        """Return the subjects that changed since the last call without waiting; None if closed."""
+        return self.wait(0)
 
     def wait(self, timeout_s: float) -> list[str] | None:
         """Return the subjects that changed since the last call; empty after a time-out, None if closed."""
@@ -63,6 +75,11 @@ class Stream:
         with self._wake:
             self._closed = True
             self._wake.notify()
+        self._listener()
+
+
+def _nobody() -> None:
+    """Wake nobody: the reader waits by itself."""
 
 
 class Live:
@@ -143,12 +160,41 @@ class Live:
             stream.notify(subject)
 
 
+class PageEvents:
+    """The text of a stream of server-sent events, as the HTTP server takes it."""
+
+    def __init__(self, stream: Stream, live: Live) -> None:
+        self._stream = stream
+        self._live = live
+        self._began = False
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` after each change."""
+        self._stream.listen(wake)
+
+    def take(self) -> str | None:
+        """Return what is to be sent now; None once the stream is closed."""
+        changed = self._stream.take()
+        if changed is None:
+            return None
+        head, self._began = "" if self._began else _HEAD, True
+        return head + _text(changed)
+
+    def close(self) -> None:
+        """Release the stream; idempotent."""
+        self._live.end(self._stream)
+
+
 def stream_body(stream: Stream, stream_s: float = STREAM_S) -> Iterator[str]:
-    """Yield the text of a stream of server-sent events until it has lasted long enough or is closed."""
+    """Yield the text of a stream until it has lasted long enough or is closed; for servers with threads."""
     deadline = time.monotonic() + stream_s
-    yield f"retry: {RECONNECT_MS}\n\n"
+    yield _HEAD
     while (left_s := deadline - time.monotonic()) > 0:
         changed = stream.wait(min(HEARTBEAT_S, left_s))
         if changed is None:
             return
-        yield "".join(f"event: changed\ndata: {subject}\n\n" for subject in changed) or ": still here\n\n"
+        yield _text(changed) or ": still here\n\n"
+
+
+def _text(changed: Iterable[str]) -> str:
+    return "".join(f"event: changed\ndata: {subject}\n\n" for subject in changed)

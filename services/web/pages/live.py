@@ -8,7 +8,8 @@ from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from services.web.components import components
-from services.web.live.event_stream import MAX_FOLLOWED, stream_body
+from services.web.http_server.event_writer import HAND_OVER, HandOver
+from services.web.live.event_stream import MAX_FOLLOWED, PageEvents, stream_body
 from services.web.security.background import background
 from shared.contract.envelope import valid_id
 
@@ -29,11 +30,18 @@ def stream() -> Response:
     live = components().live
     stream = live.open(followed)
     if stream is None:
-        # The page polls instead, and tries again later.
-        return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "30"})
-    response = Response(stream_body(stream), mimetype="text/event-stream")
+        return _refused()
+    hand_over: HandOver | None = request.environ.get(HAND_OVER)
+    if hand_over is None:
+        response = Response(stream_body(stream), mimetype="text/event-stream")
+        response.call_on_close(lambda: live.end(stream))
+    elif hand_over(PageEvents(stream, live)):
+        # An iterator, which has no length: the server goes on after the head.
+        response = Response(iter(()), mimetype="text/event-stream")
+    else:
+        live.end(stream)
+        return _refused()
     response.headers["X-Accel-Buffering"] = "no"
-    response.call_on_close(lambda: live.end(stream))
     return response
 
 
@@ -43,3 +51,8 @@ def banner() -> ResponseReturnValue:
     """Return what is wrong with the installation, for an open page."""
     parts = components()
     return render_template("_banner.html", complaints=parts.banner() + parts.trouble.complaints())
+
+
+def _refused() -> Response:
+    """Let the page poll instead, and try again later."""
+    return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "30"})

@@ -70,7 +70,7 @@ def test_a_closed_stream_ends():
     assert list(stream_body(stream)) == ["retry: 1000\n\n"]
 
 
-def test_no_more_streams_are_opened_than_threads_can_be_spared():
+def test_no_more_streams_are_opened_than_there_may_be():
     # Given
     live = Live(MemoryBroker(), max_streams=1)
     first = live.open({"a"})
