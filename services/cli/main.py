@@ -28,7 +28,15 @@ from services.cli.commands import (
 )
 from services.cli.commands.evidence import calendar, compare, coverage, reconcile
 from services.cli.commands.jobs import again, follow, jobs, order, pause, qr, query, schedules
-from services.cli.commands.operation import check, dead, schema, secret_files, support_bundle, topology
+from services.cli.commands.operation import (
+    check,
+    dead,
+    notifications,
+    schema,
+    secret_files,
+    support_bundle,
+    topology,
+)
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
 from services.cli.output.exit_codes import CANCELLED, FAILED, CommandError, as_command_error
@@ -51,6 +59,7 @@ app.add_typer(handover.app, name="handover", no_args_is_help=True)
 app.add_typer(dead.app, name="dead", no_args_is_help=True)
 app.add_typer(schedules.app, name="schedules", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
+app.add_typer(notifications.app, name="notifications", no_args_is_help=True)
 app.add_typer(tokens.app, name="tokens", no_args_is_help=True)
 app.add_typer(local.app, name="local", hidden=True, no_args_is_help=True)
 app.command("echo")(echo.echo)

@@ -56,6 +56,7 @@ from shared.clock import Clock, utc_now
 from shared.configuration.session_key import session_key
 from shared.database.session import Database
 from shared.messaging.publisher import Publisher
+from shared.notifications.trial import AddressTrial
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -111,6 +112,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         counts=JobCounts(),
         clock=clock,
         provider=provider_of(settings, clock),
+        address_trial=AddressTrial(database, settings, clock),
     )
     # Before the token of a form is read, and with it the body.
     app.before_request(_allow_upload)

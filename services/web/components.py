@@ -20,6 +20,7 @@ from shared.clock import Clock
 from shared.control.node_control import NodeControl
 from shared.database.session import Database
 from shared.messaging.publisher import Publisher
+from shared.notifications.trial import AddressTrial
 from shared.settings import Settings
 
 KEY = "doseqr"
@@ -46,6 +47,7 @@ class Components:
     clock: Clock
     #: None: people log in with passwords of DoseQR alone.
     provider: OpenIdProvider | None
+    address_trial: AddressTrial
 
     def complaints(self, *services: str) -> list[Complaint]:
         """Return what is wrong with these services; of the store also what it reports of its disk."""

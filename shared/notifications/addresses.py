@@ -38,7 +38,7 @@ class UnknownAddressError(InvalidInputError, NotFoundError):
     """No address has this id or name."""
 
 
-class TestedRecentlyError(PermanentError):
+class TriedRecentlyError(PermanentError):
     """An address was tested a moment ago."""
 
 
@@ -167,10 +167,10 @@ def begin_test(row: NotificationAddress, now: datetime) -> None:
     """Note that a locked address is tested now.
 
     Raises:
-        TestedRecentlyError: it was a moment ago.
+        TriedRecentlyError: it was a moment ago.
     """
     if row.tested_at is not None and timedelta() <= now - row.tested_at < TEST_EVERY:
-        raise TestedRecentlyError(
+        raise TriedRecentlyError(
             f"the address was tested within the last {TEST_EVERY.seconds} s; wait a moment"
         )
     row.tested_at = now

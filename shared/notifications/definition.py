@@ -21,6 +21,8 @@ from shared.node_access.limits import TIME_ZONE_MAX_LENGTH, parse_zone
 from shared.nodes.names import NAME_MAX_LENGTH, checked_name, trimmed
 from shared.notifications.kinds import NoticeKind
 
+#: The values of `NoticeKind`, and the ends of jobs.
+KindName = Literal["schedule", "coverage", "store", "dead_letters", "job"]
 Outcome = Literal["completed", "incomplete", "failed"]
 
 
@@ -55,7 +57,7 @@ class AddressInput(BaseModel):
         description="An e-mail address, or a URL of apprise such as mailtos://…, slack://…, jsons://…; it is "
         "encrypted, and never returned.",
     )
-    kinds: Annotated[list[NoticeKind], AfterValidator(_unique)] = Field(
+    kinds: Annotated[list[KindName], AfterValidator(_unique)] = Field(
         min_length=1, max_length=len(NoticeKind), description="Of what it is notified."
     )
     outcomes: Annotated[list[Outcome], AfterValidator(_unique)] = Field(

@@ -47,7 +47,7 @@ def message_of(events: Sequence[Notice], public_url: str, *, digest: bool = Fals
     return NoticeText(named, "\n\n".join(parts))
 
 
-def test_message(name: str, public_url: str) -> NoticeText:
+def trial_message(name: str, public_url: str) -> NoticeText:
     """Return the message that tests an address."""
     where = f" The page is at {public_url}." if public_url else ""
     return NoticeText(

@@ -18,6 +18,7 @@ from services.web.api.routes import (
     evidence,
     jobs,
     nodes,
+    notifications,
     queries,
     reconciliations,
     schedules,
@@ -43,7 +44,8 @@ def operations() -> list[Operation]:
     """Return all operations."""
     tables = (about, nodes.table, queries.table, jobs.table, evidence.table, comparisons.table)
     others = (reconciliations.table, schedules.table, audit.table, dead_letters.table, system.table)
-    return [operation for table in (*tables, *others) for operation in table.operations]
+    all_tables = (*tables, *others, notifications.table)
+    return [operation for table in all_tables for operation in table.operations]
 
 
 @functools.cache

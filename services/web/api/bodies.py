@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from shared.contract.messages import RunQuery, RunRetrieve
 from shared.nodes.nodes import NodeInput
+from shared.notifications.definition import AddressInput
 from shared.schedules.definition import ScheduleInput
 
 
@@ -51,6 +52,20 @@ class ScheduleChange(BaseModel):
         frozen=True,
         extra="allow",
         json_schema_extra=lambda schema: schema.update(_change_schema(ScheduleInput, ())),
+    )
+
+    def changes(self) -> dict[str, object]:
+        """Return the given fields."""
+        return dict(self.model_extra or {})
+
+
+class AddressChange(BaseModel):
+    """The fields of an address of notifications that change; those that are left out stay."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        json_schema_extra=lambda schema: schema.update(_change_schema(AddressInput, ())),
     )
 
     def changes(self) -> dict[str, object]:

@@ -28,6 +28,7 @@ _PARAMETER_TEXTS = {
     "dead_letter": "Id of a dead letter.",
     "schedule": "Id or name of a recurring query.",
     "comparison": "Id of a comparison.",
+    "address": "Id or name of an address of notifications.",
 }
 
 _DESCRIPTION = """\
