@@ -40,7 +40,7 @@ from services.web.pages import (
     study_lists,
     users,
 )
-from services.web.pages.account import provider_log_in, second_factor, second_step
+from services.web.pages.account import notifications, provider_log_in, second_factor, second_step
 from services.web.pages.admin import audit_trail as admin_audit
 from services.web.pages.admin import system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
@@ -135,7 +135,7 @@ def _register_pages(app: Flask) -> None:
         app.register_blueprint(page.blueprint)
     for page in (auth, handovers, health, jobs, live, nodes, profiles, query, schedules, study_lists, users):
         app.register_blueprint(page.blueprint)
-    for page in (provider_log_in, second_factor, second_step):
+    for page in (notifications, provider_log_in, second_factor, second_step):
         app.register_blueprint(page.blueprint)
     for view in (calendar, comparisons, coverage, reconciliations):
         app.register_blueprint(view.blueprint)

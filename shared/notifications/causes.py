@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from shared.contract.json_types import JsonDocument
@@ -182,12 +182,6 @@ def read_mark(session: Session, name: str, first: datetime) -> datetime:
 def move_mark(session: Session, name: str, until: datetime) -> None:
     """Write how far something was observed."""
     session.execute(update(NotificationMark).where(NotificationMark.name == name).values(until=until))
-
-
-def count_by_state(session: Session) -> dict[str, int]:
-    """Return how many deliveries are in each state."""
-    counted = select(NotificationDelivery.state, func.count()).group_by(NotificationDelivery.state)
-    return {state: number for state, number in session.execute(counted)}  # noqa: C416 - rows are no pairs
 
 
 def _publish(

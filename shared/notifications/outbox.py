@@ -164,6 +164,12 @@ def recent_deliveries(
     ]
 
 
+def count_by_state(session: Session) -> dict[str, int]:
+    """Return how many deliveries are in each state."""
+    counted = select(NotificationDelivery.state, func.count()).group_by(NotificationDelivery.state)
+    return {state: number for state, number in session.execute(counted)}  # noqa: C416 - rows are no pairs
+
+
 def _claim(session: Session, address_id: int, now: datetime, terms: DeliveryTerms) -> DeliveryClaim | None:
     address = NotificationAddress
     free = address.claimed_until.is_(None) | (address.claimed_until <= now)

@@ -31,6 +31,7 @@ from shared.database.models import (
 from shared.database.session import Database
 from shared.errors import DoseQRError
 from shared.jobs.fair_share import credits_of
+from shared.notifications.outbox import count_by_state
 
 #: Seconds for which what was read is served again: many may scrape, and each reading counts rows.
 MAX_AGE_S = 10.0
@@ -104,6 +105,12 @@ def ledger_metrics(session: Session, now: datetime, tasks_of_worker: Mapping[str
     for state, number in session.execute(counted):
         batches.add_metric([state], number)
     yield batches
+    deliveries = GaugeMetricFamily(
+        "doseqr_notification_deliveries", "Events on their way to addresses", labels=["state"]
+    )
+    for state, number in count_by_state(session).items():
+        deliveries.add_metric([state], number)
+    yield deliveries
 
 
 def _jobs(session: Session, now: datetime) -> Iterator[Metric]:

@@ -49,28 +49,36 @@ class OutcomeOption(StrEnum):
     FAILED = "failed"
 
 
+AddressOption = Annotated[
+    str,
+    typer.Argument(
+        metavar="ADDRESS",
+        help="An e-mail address, or a URL of apprise; - reads it from standard input, so that no list of "
+        "processes shows it.",
+    ),
+]
+NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="A name of its own.")]
+KindsOption = Annotated[list[KindOption], typer.Option(help="Of what it is notified; may be repeated.")]
+OutcomesOption = Annotated[
+    list[OutcomeOption] | None,
+    typer.Option(help="Of which ends of jobs; may be repeated; default: incomplete and failed."),
+]
+DigestOption = Annotated[
+    str, typer.Option(metavar="HH:MM", help="Send a daily digest at this time; default: at once.")
+]
+ZoneOption = Annotated[
+    str, typer.Option(metavar="ZONE", help="Time zone of the digest; default: the site's.")
+]
+
+
 @app.command("add")
 def add(
-    address: Annotated[
-        str,
-        typer.Argument(
-            metavar="ADDRESS",
-            help="An e-mail address, or a URL of apprise; - reads it from standard input, so that no list of "
-            "processes shows it.",
-        ),
-    ],
-    name: Annotated[str, typer.Option(metavar="NAME", help="A name of its own.")],
-    kind: Annotated[list[KindOption], typer.Option(help="Of what it is notified; may be repeated.")],
-    outcome: Annotated[
-        list[OutcomeOption] | None,
-        typer.Option(help="Of which ends of jobs; may be repeated; default: incomplete and failed."),
-    ] = None,
-    digest_at: Annotated[
-        str, typer.Option(metavar="HH:MM", help="Send a daily digest at this time; default: at once.")
-    ] = "",
-    time_zone: Annotated[
-        str, typer.Option(metavar="ZONE", help="Time zone of the digest; default: the site's.")
-    ] = "",
+    address: AddressOption,
+    name: NameOption,
+    kind: KindsOption,
+    outcome: OutcomesOption = None,
+    digest_at: DigestOption = "",
+    time_zone: ZoneOption = "",
     user: UserOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -88,16 +96,10 @@ def add(
         "time_zone": time_zone,
         **({"outcomes": [str(value) for value in outcome]} if outcome else {}),
     }
-    settings = settings_of_command()
-    with opened_database(settings) as database, database.write() as session:
-        row = add_address(
-            session,
-            parse_address_input(given),
-            _owner(session, user),
-            settings.address_policy,
-            cipher_of(settings),
-            utc_now(),
-        )
+    parsed = parse_address_input(given)
+    with _opened() as (database, settings), database.write() as session:
+        owner, cipher = _owner(session, user), cipher_of(settings)
+        row = add_address(session, parsed, owner, settings.address_policy, cipher, utc_now())
         added = address_json(row)
     if as_json:
         print_json(added)

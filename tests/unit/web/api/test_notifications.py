@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import select
 
 from shared.database.models import AuditEntry, NotificationAddress
-from werkzeug.test import TestResponse
 from tests.support.servers.receivers import webhook
 from tests.support.services.web_api import ApiClient, problem
 
@@ -16,7 +15,7 @@ SECRET = "jsons://user:hunter22@hooks.example.org/s3cr3t"
 NEW = {"name": "chat", "address": SECRET, "kinds": ["job", "schedule"], "digest_at": "07:00"}
 
 
-def add(api: ApiClient, path: str = "/notifications", **values: Any) -> TestResponse:
+def add(api: ApiClient, path: str = "/notifications", **values: Any) -> Any:
     response = api.send("POST", path, {**NEW, **values}, scope="admin")
     assert response.status_code == 201, response.text
     return response
@@ -97,7 +96,7 @@ def test_a_test_returns_what_the_server_really_did(api):
     with webhook() as hook:
         add(api, address=hook.url)
         # When
-        result = api.send("POST", "/notifications/chat/test")
+        result: Any = api.send("POST", "/notifications/chat/test")
         again = api.send("POST", "/notifications/chat/test")
     # Then: by default this machine itself is out of bounds.
     assert result.json["sent"] is False
