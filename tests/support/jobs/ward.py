@@ -17,7 +17,6 @@ import pytest
 from sqlalchemy import select
 
 from services.query.profile.learner import Learner
-from shared.backoff import Backoff
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.criteria import CODES
@@ -33,7 +32,7 @@ from simulator.generator.blueprints import KINDS, expected_objects, make_study
 from simulator.scp import ScriptedPacs
 from tests.support.ports import free_port
 from tests.support.servers.databases import prepare
-from tests.support.services.in_process import System
+from tests.support.services.in_process import System, shorten_waits
 
 FIRST_DAY, LAST_DAY = dt.date(2024, 3, 4), dt.date(2024, 3, 6)
 TYPES = ["CT", "MG", "FL", "DX", "NM"]
@@ -277,9 +276,7 @@ def make_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     desks: list[Desk] = []
     databases: list[Database] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.jobs.runner.SWEEP_S", 0.1)
-        patch.setattr("shared.jobs.retry.AWAY", Backoff(0.1, 30.0))
-        patch.setattr("services.query.search.window_task.AGAIN_AFTER_S", 0.1)
+        shorten_waits(patch)
 
         def make(**changes: Any) -> Desk:
             folder = tmp_path_factory.mktemp("desk")

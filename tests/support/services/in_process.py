@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.backoff import Backoff
 from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Broker, Message
 from shared.clock import utc_now
@@ -197,9 +198,17 @@ def test_settings(tmp_path: Path) -> Settings:
     )
 
 
+def shorten_waits(patch: pytest.MonkeyPatch) -> None:
+    """Let the services of this process wait for a moment only between two tries or searches for due work."""
+    patch.setattr("shared.jobs.runner.SWEEP_S", 0.1)
+    patch.setattr("shared.jobs.retry.AWAY", Backoff(0.1, 30.0))
+    patch.setattr("services.query.search.window_task.AGAIN_AFTER_S", 0.1)
+
+
 @pytest.fixture
-def make_system(test_settings: Settings) -> Iterator[Callable[..., System]]:
+def make_system(test_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., System]]:
     """Make a system over a given broker and database; all are stopped at the end."""
+    shorten_waits(monkeypatch)
     made: list[System] = []
 
     def make(broker: Broker, database: Database, settings: Settings | None = None) -> System:
