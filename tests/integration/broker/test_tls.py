@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.local.ports import free_ports
 from services.cli.local.private_rabbitmq import PrivateNode, find_epmd, find_server_script
 from shared.broker.rabbitmq.broker import RabbitBroker
 from shared.broker.rabbitmq.connection import parse_address
 from shared.broker.tls_files import TlsFiles
 from shared.errors import BrokerAwayError, SettingsError
+from tests.support.ports import free_port
 from tests.support.servers.certificates import Authority
 from tests.support.servers.rabbitmq import MISSING, Inbox, a_message, acked, skip_or_fail
 
@@ -35,7 +35,7 @@ class Site:
     """The node, its certificates, and where it listens with TLS."""
 
     def __init__(self, folder: Path, script: Path, epmd: Path) -> None:
-        port, dist_port, epmd_port, self.tls_port = free_ports(4)
+        port, dist_port, epmd_port, self.tls_port = (free_port() for _ in range(4))
         self.authority = Authority(folder / "tls", "hospital")
         self.client = self.authority.issue("doseqr")
         server = self.authority.issue("rabbit", "IP:127.0.0.1")
@@ -97,7 +97,7 @@ def test_commands_travel_with_certificates_on_both_sides(site, own_prefix):
 
 def test_a_node_that_is_gone_is_passed_over(site, own_prefix):
     # Given
-    (gone,) = free_ports(1)
+    gone = free_port()
     url = site.url(f"127.0.0.1:{gone}", f"127.0.0.1:{site.tls_port}", f"127.0.0.1:{gone}")
     # When
     for _ in range(4):
@@ -108,7 +108,7 @@ def test_a_node_that_is_gone_is_passed_over(site, own_prefix):
 
 def test_every_host_and_its_reason_is_named_when_none_is_there(site, own_prefix):
     # Given
-    first, second = free_ports(2)
+    first, second = free_port(), free_port()
     # When
     reason = reason_away(site.url(f"127.0.0.1:{first}", f"127.0.0.1:{second}"), own_prefix, site.files)
     # Then

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.local.ports import free_ports
+from tests.support.ports import free_port
 from tests.support.servers.rabbitmq import skip_or_fail
 from tests.support.waiting import wait_until
 
@@ -28,7 +28,7 @@ class Orthanc:
     def __init__(self, program: str, folder: Path, ae_title: str, **options: Any) -> None:
         self.ae_title = ae_title
         self.host = "127.0.0.1"
-        self.port, self._http_port = free_ports(2)
+        self.port, self._http_port = free_port(), free_port()
         self._folder = folder
         self._program = program
         self._options = options
