@@ -15,7 +15,7 @@ from tests.e2e.slow import ONE_BY_ONE, as_undisturbed, begin_slow_query
 from tests.support.waiting import wait_until
 
 #: How long things stay away; tests/soak has the longer times.
-AWAY_S = 8.0
+AWAY_S = 4.0
 
 
 def test_a_query_goes_on_after_the_broker_was_away(tmp_path, own_node, own_prefix, scripted_pacs):

@@ -16,13 +16,15 @@ from tests.support.servers.browser import shoot
 from tests.support.services.in_process import System
 from tests.support.services.web import add_people
 
-#: An ended panel is polled every 15 s.
-POLLED_S = 17
+#: Where the pages take from how often an ended panel is polled.
+POLLING = ("views.job_panel", "pages.query", "pages.jobs")
 
 
 @pytest.fixture
-def address(system: System) -> Iterator[str]:
+def address(system: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a page that shows a finished query of three types; no worker takes its commands."""
+    for module in POLLING:
+        monkeypatch.setattr(f"services.web.{module}.POLL_ENDED_S", 1)
     add_people(system.database)
     system.add_remote("pacs", "127.0.0.1", 104, "PACS")
     system.add_own_store()
@@ -47,7 +49,7 @@ def test_unticked_types_stay_unticked_and_are_not_retrieved(system, page: Page, 
     page.evaluate("getSelection().selectAllChildren(document.querySelector('.counts'))")
     selected = page.evaluate("getSelection().toString()")
     # When
-    with page.expect_response("**/jobs/q1/fragment*", timeout=(POLLED_S + 10) * 1000):
+    with page.expect_response("**/jobs/q1/fragment*"):
         pass
     page.wait_for_timeout(500)
     # Then
