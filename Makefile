@@ -17,7 +17,7 @@ C ?=
 UNIT := tests/unit tests/golden tests/architecture
 # Most of the others wait for sockets and processes: more of them than cores.
 UNIT_WORKERS ?= 2
-WORKERS ?= 4
+WORKERS ?= 6
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
 .PHONY: help install run demo test unit check format bench bench-pages bench-query bench-retrieve bench-store figures golden soak lock sbom \
