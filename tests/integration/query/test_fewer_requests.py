@@ -80,7 +80,7 @@ def test_codes_are_requested_together_only_where_that_finds_all(
     # Then
     assert query["status"] == "completed"
     assert everything(query) == everything(expected)
-    assert profile_of(system, 3).code_list == learned
+    assert learned_codes(system) == learned
     if learned != 0:
         assert len(finds_at(system, query, "STUDY")) < expected["study_finds"]
 
@@ -92,7 +92,7 @@ def test_a_list_of_codes_that_is_suddenly_refused_is_unlearned_on_the_way(
     pacs = scripted_pacs(quarter)
     add(system, pacs)
     system.finished_query(SPAN, remote="other")
-    assert profile_of(system, 3).code_list == 9
+    assert learned_codes(system) == 9
     pacs.change(code_lists="refused")
     # When
     query = system.finished_query(SPAN, remote="other")
@@ -227,6 +227,16 @@ def test_a_second_beyond_the_cap_is_searched_by_first_letters_which_are_not_beli
     assert query["status"] == "incomplete"
     assert query["counts"]["found"] == 130
     assert [gap["error"] for gap in query["missing"]] == ["answers_capped"]
+
+
+def learned_codes(system: System) -> int | None:
+    """Return how many codes are requested together of the node `other`, which was queried.
+
+    How its windows fell to the workers decides whether one query was enough to learn it.
+    """
+    if profile_of(system, 3).code_list is None:
+        system.finished_query(SPAN, remote="other")
+    return profile_of(system, 3).code_list
 
 
 def finds_at(system, query, level: str) -> list[dict[str, object]]:
