@@ -20,7 +20,7 @@ UNIT_WORKERS ?= 2
 WORKERS ?= 6
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
-.PHONY: help install run demo test unit check format bench bench-pages bench-query bench-retrieve bench-store figures golden soak lock sbom \
+.PHONY: help install run demo test unit check format bench bench-pages bench-query bench-retrieve bench-store figures golden messages soak lock sbom \
   clean system-packages
 
 help:  ## Print this
@@ -80,6 +80,9 @@ figures: $(INSTALLED_DEV)  ## Print what the architecture tests count; C=path fo
 
 golden: $(INSTALLED_DEV)  ## Write golden files, schemas and docs/faults.md anew; review the difference
 	@$(BIN)/python -m tests.golden.write
+
+messages: $(INSTALLED_DEV)  ## Extract the texts of the page into services/web/translations; translate what is empty
+	@$(BIN)/python -m tests.support.messages.write
 	@$(BIN)/python -m tests.matrix.page
 
 soak: $(INSTALLED_DEV)  ## Run the long tests: large queries, faults, hours

@@ -5,24 +5,61 @@ Sentences of other packages (reasons, problems, estimates) are English there; `t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from decimal import Decimal
 from typing import cast
 
 import flask_babel
 from babel.dates import format_date
 from babel.numbers import format_decimal
-from flask import Flask
+from babel.support import NullTranslations
+from flask import Flask, request
 from markupsafe import Markup
+
+from services.web.catalogue import sentences, translations
 
 ENGLISH = "en"
 
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_NUMBER = re.compile(r"\d{1,3}(,\d{3})+|\d+\.\d+")
+#: Languages by their own names, in the order of the switch.
+LANGUAGES = {ENGLISH: "English", "de": "Deutsch"}
+#: The cookie that theme.js sets; without it the browser's languages count.
+COOKIE = "doseqr_language"
+
+
+class _Domain(flask_babel.Domain):  # type: ignore[misc]
+    """Translations that are read from our own catalogues."""
+
+    def get_translations(self) -> NullTranslations:
+        """Return the translations of the language of the page."""
+        return translations(language())
+
+
 def init_language(app: Flask) -> None:
     """Give templates `_()` and `ngettext()`, and each response its language."""
-    flask_babel.Babel(app, default_locale=ENGLISH, default_timezone="UTC")
+    babel = flask_babel.Babel(
+        app, default_locale=ENGLISH, default_timezone="UTC", locale_selector=_chosen_language
+    )
+    babel.domain_instance = _Domain()
     app.jinja_env.filters["translated"] = translated
-    app.jinja_env.globals.update(in_bold=in_bold, in_code=in_code)
+    app.jinja_env.globals.update(in_bold=in_bold, in_code=in_code, language=language, LANGUAGES=LANGUAGES)
+    app.jinja_env.globals.update(script_texts=script_texts)
+
+
+def _chosen_language() -> str:
+    """Return the language that was chosen, or the first of the browser's; programs always get English."""
+    if not request or request.blueprint == "api":
+        return ENGLISH
+    chosen = request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    # In the order of the browser, and without regions: en-GB comes before a German that is wanted less.
+    wanted = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
+    return next((tag for tag in wanted if tag in LANGUAGES), ENGLISH)
 
 
 def gettext(text: str, /, **values: object) -> str:
@@ -53,8 +90,22 @@ def language() -> str:
 
 def translated(text: object) -> str:
     """Return an English text of other parts of DoseQR in the language of the page, or as it is."""
-    given = str(text)
-    return given if not given or language() == ENGLISH else gettext(given)
+    given, shown_in = str(text), language()
+    if not given or shown_in == ENGLISH:
+        return given
+    return sentences(shown_in).translate(given, value_text)
+
+
+def value_text(value: str) -> str:
+    """Return a date or number out of an English text as the language of the page writes it."""
+    if _DATE.fullmatch(value):
+        return shown_day(value)
+    if _NUMBER.fullmatch(value):
+        places = len(value.partition(".")[2])
+        return format_decimal(
+            Decimal(value.replace(",", "")), format=f"#,##0.{'0' * places}", locale=language()
+        )
+    return value
 
 
 def date_text(day: date, pattern: str) -> str:
@@ -83,6 +134,26 @@ def shown_days(first: date | str, last: date | str) -> str:
     if str(first) == str(last):
         return shown_day(first)
     return gettext("%(first)s to %(last)s", first=shown_day(first), last=shown_day(last))
+
+
+def script_texts() -> dict[str, str]:
+    """Return the texts that scripts write, as attributes of the page; `{}` stands for a value."""
+    blank = "{}"
+    return {
+        "data-just-now": gettext("just now"),
+        "data-ago": gettext("%(duration)s ago", duration=blank),
+        "data-in": gettext("in %(duration)s", duration=blank),
+        "data-min": gettext("%(number)s min", number=blank),
+        "data-h": gettext("%(number)s h", number=blank),
+        "data-day": ngettext("%(number)s day", "%(number)s days", 1, number=blank),
+        "data-days": ngettext("%(number)s day", "%(number)s days", 2, number=blank),
+        "data-copied": gettext("Copied."),
+        "data-not-copied": gettext("The browser does not let it be copied."),
+        "data-session-ended": gettext("Your session has ended. Reload the page to log in again."),
+        "data-offline": gettext(
+            "The page cannot reach DoseQR; what it shows may be old. It tries again by itself."
+        ),
+    }
 
 
 def in_bold(text: object) -> Markup:

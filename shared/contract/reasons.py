@@ -249,7 +249,7 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
 
 
 #: Sentences for where the blanks of `TEXTS` are not known.
-_WITHOUT_BLANKS: Mapping[Reason, str] = MappingProxyType(
+TEXTS_WITHOUT_BLANKS: Mapping[Reason, str] = MappingProxyType(
     {
         Reason.FEWER_SERIES_THAN_ANNOUNCED: "The PACS returned fewer series than it announces for the study.",
         Reason.FEWER_OBJECTS_THAN_ANNOUNCED: (
@@ -271,7 +271,7 @@ def _fill(reason: Reason, blanks: Mapping[str, object]) -> str:
     try:
         return TEXTS[reason][1].format_map(known)
     except KeyError:
-        return _WITHOUT_BLANKS[reason].format_map(known)
+        return TEXTS_WITHOUT_BLANKS[reason].format_map(known)
 
 
 def kind(code: str) -> Kind | None:

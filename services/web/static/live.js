@@ -57,7 +57,7 @@
         offline(false);
       } else if (response && [401, 403, 404].includes(response.status)) {
         this.gone = true;
-        notice("Your session has ended. Reload the page to log in again.");
+        notice(document.body.dataset.sessionEnded);
       } else {
         offline(true);
       }
@@ -100,7 +100,7 @@
 
   let isOffline = false;
   const offline = (now) => {
-    if (now !== isOffline) notice(now ? "The page cannot reach DoseQR; what it shows may be old. It tries again by itself." : "");
+    if (now !== isOffline) notice(now ? document.body.dataset.offline : "");
     isOffline = now;
   };
 

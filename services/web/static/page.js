@@ -1,18 +1,22 @@
 // Small conveniences of every page; without them everything still works.
 "use strict";
 (() => {
-  const localTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const texts = document.body.dataset;
+  // English as the reader's browser writes it, other languages as the page does.
+  const language = document.documentElement.lang === "en" ? undefined : document.documentElement.lang;
+  const fill = (text, value) => text.replace("{}", value);
+  const localTime = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
 
   // Times are served in UTC and shown in the time zone of the reader; a time of day alone stays one.
-  const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+  const timeOfDay = new Intl.DateTimeFormat(language, { timeStyle: "short" });
   const ago = (moment) => {
     const seconds = (Date.now() - moment.getTime()) / 1000;
     const [past, away] = [seconds >= 0, Math.abs(seconds)];
-    if (away < 60) return "just now";
+    if (away < 60) return texts.justNow;
     const days = Math.floor(away / 86400);
-    const text = away < 3600 ? `${Math.floor(away / 60)} min` : away < 86400 ? `${Math.floor(away / 3600)} h`
-      : `${days} day${days > 1 ? "s" : ""}`;
-    return past ? `${text} ago` : `in ${text}`;
+    const text = away < 3600 ? fill(texts.min, Math.floor(away / 60)) : away < 86400 ? fill(texts.h, Math.floor(away / 3600))
+      : fill(days > 1 ? texts.days : texts.day, days);
+    return fill(past ? texts.ago : texts.in, text);
   };
   const keepAge = (root) => {
     for (const element of root.querySelectorAll("time[data-ago]")) {
@@ -109,7 +113,7 @@
     const sign = button.querySelector("[aria-hidden]");
     const before = sign.textContent;
     sign.textContent = done ? "✓" : "✕";
-    document.getElementById("announcer").textContent = done ? "Copied." : "The browser does not let it be copied.";
+    document.getElementById("announcer").textContent = done ? texts.copied : texts.notCopied;
     window.setTimeout(() => { sign.textContent = before; }, 1500);
   });
 

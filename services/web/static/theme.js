@@ -17,6 +17,14 @@
       button.setAttribute("aria-pressed", String(button.dataset.theme === theme));
     }
   };
+  // The language is chosen by a cookie, since the server writes the texts.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-language]");
+    if (!button) return;
+    const secure = window.location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `doseqr_language=${button.dataset.language}; path=/; max-age=31536000; samesite=lax${secure}`;
+    window.location.reload();
+  });
   document.documentElement.classList.add("js");
   dark.addEventListener("change", apply);
   window.addEventListener("storage", apply);
