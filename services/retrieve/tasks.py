@@ -26,6 +26,7 @@ from services.retrieve.task.name_instances_task import NameInstancesTask, reques
 from services.retrieve.task.plan_task import plan
 from services.retrieve.transfer.arrival_check import ArrivalCheck
 from services.retrieve.transfer.c_move import MoveScu
+from services.retrieve.transfer.object_spool import ObjectSpool
 from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
 from shared.contract.json_types import JsonDocument, JsonObject
@@ -67,7 +68,8 @@ class RetrieveJobService:
         self._settings = settings
         self._database = database
         self._clock = clock
-        scu = MoveScu(database, pool, report, clock)
+        spool = ObjectSpool(settings.data_dir, settings.store_reserve_bytes)
+        scu = MoveScu(database, pool, report, clock, spool)
         check = ArrivalCheck(database, pool, grace_s=settings.arrival_grace)
         self._commit_task = CommitTask(
             database,

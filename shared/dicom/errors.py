@@ -80,6 +80,13 @@ class StoreError(PeerError):
         )
 
 
+class NoSpaceError(PeerError):
+    """There is no space here for an object on its way to the store node."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Outcome.BAD_RESPONSE, detail)
+
+
 class NotNowError(PeerError):
     """What the node allows does not allow it at this time; no failure, neither of the node nor of the work.
 

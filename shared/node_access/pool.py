@@ -12,11 +12,11 @@ from weakref import WeakSet
 
 from shared.dicom.association.base import Association
 from shared.dicom.association.c_find import FindAssociation, open_find_association
-from shared.dicom.association.c_get import GetAssociation, open_get_association
 from shared.dicom.association.c_move import MoveAssociation, open_move_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.dicom.peer import Peer, Timeouts
+from shared.dicom.relay.c_get import GetAssociation, open_get_association
 from shared.node_access.budget_port import Budget, Lease, Unlimited
 
 #: Seconds after which an unused association is released.

@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.association import Association
 
-from shared.dicom.association.pynetdicom_association import open_pynetdicom_association
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.identifiers import image_identifier, series_identifier, study_identifier
 from shared.dicom.sop_classes import STUDY_ROOT_FIND
+from tests.support.peers.pynetdicom_association import open_pynetdicom_association
 
 _SUCCESS = 0x0000
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from shared.dicom.association.c_move import move_identifier
-from shared.dicom.association.pynetdicom_association import open_pynetdicom_association
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from simulator.archive.model import Study
+from tests.support.peers.pynetdicom_association import open_pynetdicom_association
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 

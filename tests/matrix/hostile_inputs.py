@@ -91,7 +91,7 @@ HOSTILE_ROWS = [
          "test_a_peer_that_ends_or_speaks_no_dicom_has_aborted"),
     ),
     *proven(
-        "tests/integration/dicom/test_pynetdicom_association.py",
+        "tests/integration/dicom/test_association.py",
         ("every other ending than success", "C-FIND", "never complete",
          "test_a_find_that_does_not_end_well_is_never_complete"),
         ("odd but readable", "C-FIND response", "complete", "test_an_odd_but_readable_response_is_complete"),

@@ -11,6 +11,7 @@ from tests.matrix.query.faults import FAULT_ROWS
 from tests.matrix.query.habits import HABIT_ROWS
 from tests.matrix.query.proven import QUERY_PROVEN
 from tests.matrix.responses import RESPONSE_ROWS
+from tests.matrix.retrieve.gets import ACCEPTANCE_ROWS, GET_ROWS
 from tests.matrix.retrieve.moves import ROWS as MOVE_ROWS
 from tests.matrix.retrieve.proven import RETRIEVE_PROVEN
 from tests.matrix.rows import MatrixRow, ProvenRow
@@ -35,7 +36,7 @@ class Part:
 
 PARTS = (
     Part("Query", 60, (*FAULT_ROWS, *ASSOCIATION_ROWS, *HABIT_ROWS), tuple(QUERY_PROVEN)),
-    Part("Retrieve", 40, tuple(MOVE_ROWS), tuple(RETRIEVE_PROVEN)),
+    Part("Retrieve", 40, (*MOVE_ROWS, *GET_ROWS, *ACCEPTANCE_ROWS), tuple(RETRIEVE_PROVEN)),
     Part("Store and system", 30, (), tuple(SYSTEM_ROWS)),
     Part("Browser and API", 30, (), tuple(WEB_ROWS)),
     Part("Hostile inputs", 30, tuple(RESPONSE_ROWS), tuple(HOSTILE_ROWS)),

@@ -23,7 +23,7 @@ from services.retrieve.planning.bisection import cut
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, SeriesPart
 from services.retrieve.planning.payloads import MAX_ROUNDS, AwaitOrder, MoveOrder, SeriesKey, move_tasks
 from shared.contract.reasons import Reason
-from shared.dicom.errors import Outcome, PeerError, StoreError
+from shared.dicom.errors import NoSpaceError, Outcome, PeerError, StoreError
 from shared.jobs.new_task import NewTask
 
 #: Identifier does not match SOP class (PS3.4 C.4.2.1.5): the PACS does not take the request in this form.
@@ -119,8 +119,8 @@ def _after_failure(
 
 def reason_of(error: PeerError) -> Reason:
     """Return the reason code for what a peer did."""
-    if isinstance(error, StoreError):
-        return Reason.STORE_UNREACHABLE
+    if isinstance(error, (NoSpaceError, StoreError)):
+        return Reason.DISK_FULL if isinstance(error, NoSpaceError) else Reason.STORE_UNREACHABLE
     code = error.status_code
     if code is not None:
         if code == DESTINATION_UNKNOWN:

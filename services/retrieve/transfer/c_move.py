@@ -16,13 +16,14 @@ from services.retrieve.ledger.outcomes import move_row, save_move
 from services.retrieve.ledger.selection import kept_classes
 from services.retrieve.planning.attempts import DESTINATION_UNKNOWN, Attempt, FinalResponse, MoveAttempts
 from services.retrieve.planning.moves import Move
+from services.retrieve.transfer.object_spool import ObjectSpool
 from shared.clock import Clock
 from shared.database.session import Database
-from shared.dicom.association.c_get import Fetched
 from shared.dicom.association.c_move import move_identifier
 from shared.dicom.association.sub_operations import MoveResult, SubOperations
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
+from shared.dicom.relay.c_get import Fetched
 from shared.errors import DatabaseAwayError
 from shared.node_access.pool import AssociationPool
 
@@ -45,9 +46,10 @@ _REMEMBERED_JOBS = 100
 class GetScu:
     """Sends C-GETs over associations that are negotiated for what a job needs."""
 
-    def __init__(self, database: Database, pool: AssociationPool) -> None:
+    def __init__(self, database: Database, pool: AssociationPool, spool: ObjectSpool) -> None:
         self._database = database
         self._pool = pool
+        self._spool = spool
         self._classes: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     def fetch(
@@ -66,7 +68,12 @@ class GetScu:
         """
         with self._pool.get(context.remote, self._classes_of(context), cancellation) as association:
             return association.c_get(
-                identifier, context.store, self._pool.timeouts, on_progress, cancellation
+                identifier,
+                context.store,
+                self._pool.timeouts,
+                on_progress,
+                cancellation,
+                open_file=self._spool.open,
             )
 
     def _classes_of(self, context: RetrieveContext) -> tuple[str, ...]:
@@ -84,11 +91,17 @@ class MoveScu:
     """Requests objects from one PACS."""
 
     def __init__(
-        self, database: Database, pool: AssociationPool, report: Callable[[str], None], clock: Clock
+        self,
+        database: Database,
+        pool: AssociationPool,
+        report: Callable[[str], None],
+        clock: Clock,
+        spool: ObjectSpool,
     ) -> None:
+        """`spool` holds objects of a C-GET until the store node has them."""
         self._database = database
         self._pool = pool
-        self._get_scu = GetScu(database, pool)
+        self._get_scu = GetScu(database, pool, spool)
         self._report = report
         self._clock = clock
 

@@ -8,31 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from services.store.objects.errors import OutOfSpaceError, TooManyConflictsError
 from services.store.objects.paths import CONFLICTS
-
-#: The reserve is at most this part of a file system, so that a small one can be used, too.
-_LARGEST_PART = 10
+from shared.disk.free_space import FreeSpace, free_space
 
 #: Objects with other content that are kept aside under one UID, in all, and their bytes.
 MAX_CONFLICTS_OF_UID, MAX_CONFLICTS, MAX_CONFLICT_BYTES = 10, 1000, 2 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class FreeSpace:
-    """Bytes of one file system that are free for this process, and the reserve among them."""
-
-    free_bytes: int
-    reserve_bytes: int
-    read_only: bool
-
-    @property
-    def is_short(self) -> bool:
-        """Whether no more than the reserve is left; never without a reserve: then the write fails itself."""
-        return 0 < self.reserve_bytes >= self.free_bytes
 
 
 class DiskSpace:
@@ -66,17 +49,7 @@ class DiskSpace:
     def free(self, name: str) -> FreeSpace | None:
         """Return the space on the disk of `objects` or `database`; None where it is not known."""
         folder = self._folders.get(name)
-        if folder is None:
-            return None
-        with suppress(OSError):
-            status = os.statvfs(folder)
-            reserve_bytes = min(self._reserve_bytes, status.f_blocks * status.f_frsize // _LARGEST_PART)
-            return FreeSpace(
-                free_bytes=status.f_bavail * status.f_frsize,
-                reserve_bytes=reserve_bytes,
-                read_only=bool(status.f_flag & os.ST_RDONLY),
-            )
-        return None
+        return None if folder is None else free_space(folder, self._reserve_bytes)
 
 
 def check_conflicts(root: Path, aside: str, size_bytes: int) -> None:

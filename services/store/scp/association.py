@@ -14,9 +14,6 @@ from services.store.objects.temp_file import TempFile
 from services.store.scp.commitment_reports import REPORT_MAX_BYTES, CommitmentEvent
 from services.store.scp.config import Terms
 from services.store.scp.dimse import (
-    C_CANCEL_RQ,
-    C_ECHO_RQ,
-    C_STORE_RQ,
     SOP_CLASS_NOT_SUPPORTED,
     UNRECOGNIZED_OPERATION,
     DimseRequest,
@@ -30,7 +27,7 @@ from shared.dicom.storage_commitment.messages import PROCESSING_FAILURE
 from shared.dicom.upper_layer.associate_acceptor import AcceptedContext
 from shared.dicom.upper_layer.associate_requestor import AssociateReject
 from shared.dicom.upper_layer.connection import DRAIN_S, AbortedError, Connection
-from shared.dicom.upper_layer.dimse_command import N_EVENT_REPORT_RQ
+from shared.dicom.upper_layer.dimse_command import C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, N_EVENT_REPORT_RQ
 from shared.dicom.upper_layer.dimse_message import DimseMessage, MessageAssembler
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import (

@@ -29,9 +29,9 @@ from shared.dicom.upper_layer.associate_acceptor import (
     AcceptedContext,
     AssociateRequest,
     ProposedContext,
-    Roles,
 )
 from shared.dicom.upper_layer.associate_requestor import TRANSFER_SYNTAXES
+from shared.dicom.upper_layer.roles import Roles
 from shared.errors import DatabaseAwayError
 
 log = structlog.get_logger(__name__)

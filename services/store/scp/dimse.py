@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shared.dicom.upper_layer.dimse_command import (
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,
+    C_CANCEL_RQ,
     COMMAND_DATA_SET_TYPE,
     COMMAND_FIELD,
     EVENT_TYPE_ID,
@@ -16,12 +17,12 @@ from shared.dicom.upper_layer.dimse_command import (
     NO_DATA_SET,
     STATUS,
     encode_command,
+    is_uid_text,
     number_of,
+    text_of,
 )
 from shared.dicom.upper_layer.errors import ProtocolError
-from shared.identifiers import UID_MAX_LENGTH
 
-C_STORE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0030, 0x0FFF
 #: Set in the Command Field of a response (PS3.7 E.1).
 _RESPONSE = 0x8000
 
@@ -31,8 +32,6 @@ _COMMENT_LENGTH = 64
 
 #: Status codes of PS3.7 annex C.
 SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION = 0x0122, 0x0211
-
-_UID_CHARACTERS = frozenset("0123456789.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +61,8 @@ def request_of(command: Mapping[int, bytes]) -> DimseRequest:
     return DimseRequest(
         command_field=command_field,
         message_id=message_id or 0,
-        sop_class_uid=_text(command.get(AFFECTED_SOP_CLASS_UID, b"")),
-        sop_instance_uid=_text(command.get(AFFECTED_SOP_INSTANCE_UID, b"")),
+        sop_class_uid=text_of(command, AFFECTED_SOP_CLASS_UID),
+        sop_instance_uid=text_of(command, AFFECTED_SOP_INSTANCE_UID),
         has_data_set=number_of(command, COMMAND_DATA_SET_TYPE) != NO_DATA_SET,
         event_type_id=number_of(command, EVENT_TYPE_ID),
     )
@@ -76,19 +75,11 @@ def response_to(request: DimseRequest, status_code: int, comment: str = "") -> b
         MESSAGE_ID_BEING_RESPONDED_TO: request.message_id,
         STATUS: status_code,
     }
-    if _can_be_repeated(request.sop_class_uid):
+    if is_uid_text(request.sop_class_uid):
         elements[AFFECTED_SOP_CLASS_UID] = request.sop_class_uid
-    if _can_be_repeated(request.sop_instance_uid):
+    if is_uid_text(request.sop_instance_uid):
         elements[AFFECTED_SOP_INSTANCE_UID] = request.sop_instance_uid
     if comment:
         shown = comment[:_COMMENT_LENGTH].encode("ascii", "replace").decode("ascii")
         elements[_ERROR_COMMENT] = shown + " " * (len(shown) % 2)
     return encode_command(elements, has_data_set=False)
-
-
-def _can_be_repeated(uid: str) -> bool:
-    return 0 < len(uid) <= UID_MAX_LENGTH and _UID_CHARACTERS.issuperset(uid)
-
-
-def _text(value: bytes) -> str:
-    return value.decode("latin-1").rstrip("\0 ")

@@ -66,7 +66,7 @@ class MoveAssociation(OperationAssociation):
         try:
             for response in self._move_responses(identifier, move_destination, cancellation, watch.deadline):
                 if response.status_code not in PENDING:
-                    _end(result, response, cancellation)
+                    result.end(response, error_of(response.status_code, cancellation))
                     continue
                 watch.note(response.sub_operations)
                 if on_progress is not None:
@@ -94,17 +94,7 @@ class MoveAssociation(OperationAssociation):
         message_id = self.next_message_id()
         command = c_move_rq(message_id, STUDY_ROOT_MOVE, move_destination)
         for status_code, message in self._responses(command, message_id, identifier, cancellation, deadline):
-            yield MoveResponse(status_code, _counters(message), self._failed_uids(message.data_set))
-
-    def _failed_uids(self, encoded: bytes | None) -> tuple[str, ...]:
-        """Return the Failed SOP Instance UID List as far as it can be read."""
-        if not encoded:
-            return ()
-        try:
-            value = elements_of(encoded).get(_FAILED_SOP_INSTANCE_UID_LIST, b"")
-        except MalformedDataSetError:
-            return ()
-        return uids_of(text.strip(" \0") for text in value.decode("ascii", "replace").split("\\"))
+            yield move_response(status_code, message)
 
 
 def open_move_association(
@@ -119,6 +109,22 @@ def open_move_association(
     return open_native_association(
         MoveAssociation, peer, STUDY_ROOT_MOVE, timeouts, cancellation=cancellation
     )
+
+
+def move_response(status_code: int, message: DimseMessage) -> MoveResponse:
+    """Return the response in a message, to a C-MOVE or C-GET (PS3.7 9.1.3.1, 9.1.4.1)."""
+    return MoveResponse(status_code, _counters(message), _failed_uids(message.data_set))
+
+
+def _failed_uids(encoded: bytes | None) -> tuple[str, ...]:
+    """Return the Failed SOP Instance UID List as far as it can be read."""
+    if not encoded:
+        return ()
+    try:
+        value = elements_of(encoded).get(_FAILED_SOP_INSTANCE_UID_LIST, b"")
+    except MalformedDataSetError:
+        return ()
+    return uids_of(text.strip(" \0") for text in value.decode("ascii", "replace").split("\\"))
 
 
 def _counters(message: DimseMessage) -> SubOperations:
@@ -147,10 +153,3 @@ def move_identifier(
     if level == "IMAGE":
         ds.SOPInstanceUID = list(sop_instance_uids)
     return ds
-
-
-def _end(result: MoveResult, response: MoveResponse, cancellation: Cancellation | None) -> None:
-    result.status_code = response.status_code
-    result.sub_operations = response.sub_operations
-    result.failed_sop_instance_uids = response.failed_sop_instance_uids
-    result.error = error_of(response.status_code, cancellation)

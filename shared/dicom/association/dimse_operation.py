@@ -10,8 +10,7 @@ from pydicom.dataset import Dataset
 from pynetdicom.dsutils import encode
 
 from shared.dicom.association.native import NO_DEADLINE, NativeAssociation
-from shared.dicom.association.operation_deadline import OperationDeadline
-from shared.dicom.association.pynetdicom_guards import CANCEL_GRACE_S
+from shared.dicom.association.operation_deadline import CANCEL_GRACE_S, OperationDeadline
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.peer import Peer, Timeouts
@@ -105,7 +104,9 @@ class OperationAssociation(NativeAssociation):
 
     def _next(self) -> Response:
         self._check_cancelled()
-        message = self._message_or_command()
+        return self._response(self._message_or_command())
+
+    def _response(self, message: DimseMessage) -> Response:
         status_code = number_of(message.command, STATUS)
         if number_of(message.command, COMMAND_FIELD) != self.response_field:
             raise ProtocolError("a message that is no response to the request")

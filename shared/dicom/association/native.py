@@ -1,4 +1,4 @@
-"""An association of a requestor over our own upper layer, for one service: lean, and without a thread."""
+"""An association of a requestor over our own upper layer: lean, and without a thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from shared.dicom.association import establishment
@@ -22,6 +22,7 @@ from shared.dicom.upper_layer.associate_requestor import (
     TRANSFER_SYNTAXES,
     AssociateAccept,
     Implementation,
+    Proposal,
     associate_rq,
     context_id_of,
     decode_ac,
@@ -46,7 +47,7 @@ from shared.dicom.upper_layer.pdu import (
 )
 
 _IMPLEMENTATION = Implementation(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
-#: The one presentation context that is proposed.
+#: The presentation context of the service, which is proposed first, and mostly alone.
 CONTEXT_ID = context_id_of(0)
 NO_DEADLINE = float("inf")
 
@@ -54,7 +55,7 @@ AssociationT = TypeVar("AssociationT", bound="NativeAssociation")
 
 
 class NativeAssociation(Association):
-    """An association with one presentation context; nothing is read unless somebody waits for it."""
+    """An association for one service; nothing is read unless somebody waits for it."""
 
     def __init__(
         self, peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
@@ -66,7 +67,7 @@ class NativeAssociation(Association):
         self._assembler = MessageAssembler()
         self._messages: deque[DimseMessage] = deque()
         #: Whether data sets are encoded in implicit VR little endian, otherwise in explicit VR little endian.
-        self.implicit = accepted.contexts[CONTEXT_ID] == IMPLICIT_VR_LITTLE_ENDIAN
+        self.implicit = accepted.contexts.get(CONTEXT_ID) == IMPLICIT_VR_LITTLE_ENDIAN
 
     @property
     def alive(self) -> bool:
@@ -133,8 +134,8 @@ class NativeAssociation(Association):
             raise AbortedError(f"the peer ended the association before its final response ({how})")
         raise ProtocolError(f"a PDU of type {kind:02X}H where none may come")
 
-    def _p_data(self, payload: bytes, *, is_command: bool) -> bytes:
-        return p_data(CONTEXT_ID, payload, is_command=is_command, maximum_length=self._maximum_length)
+    def _p_data(self, payload: bytes, *, is_command: bool, context_id: int = CONTEXT_ID) -> bytes:
+        return p_data(context_id, payload, is_command=is_command, maximum_length=self._maximum_length)
 
 
 def open_native_association(
@@ -151,6 +152,28 @@ def open_native_association(
         PeerError: it is not established, with the outcome.
         InterruptedWorkError: the work was stopped.
     """
+    proposals = [(abstract_syntax, TRANSFER_SYNTAXES)]
+    return open_with_proposals(make, peer, proposals, timeouts, cancellation=cancellation)
+
+
+def open_with_proposals(
+    make: Callable[[Peer, Connection, AssociateAccept, Timeouts], AssociationT],
+    peer: Peer,
+    proposals: Sequence[Proposal],
+    timeouts: Timeouts,
+    *,
+    taken: Sequence[str] = (),
+    cancellation: Cancellation | None = None,
+) -> AssociationT:
+    """Open an association of which the peer accepts one of the proposals at least.
+
+    Of the classes `taken` we are the SCP (PS3.7 D.3.3.4).
+
+    Raises:
+        PeerError: it is not established, with the outcome.
+        InterruptedWorkError: the work was stopped.
+    """
+    service = proposals[0][0]
 
     def check_cancelled() -> float:
         if cancellation is not None and cancellation.requested:
@@ -160,17 +183,17 @@ def open_native_association(
     def associate(address: str) -> AssociationT:
         connection = _connected(peer, address, timeouts)
         try:
-            _send(connection, _associate_rq(peer, abstract_syntax), timeouts)
+            _send(connection, _associate_rq(peer, proposals, taken), timeouts)
             kind, body = connection.pdu_until(time.monotonic() + timeouts.connect_s, check_cancelled)
-            return make(peer, connection, _accepted(peer, abstract_syntax, kind, body), timeouts)
+            return make(peer, connection, _accepted(peer, proposals, kind, body), timeouts)
         except BaseException as error:
             _give_up(connection, error, timeouts)
             if isinstance(error, TimeoutError):
                 raise establishment.timed_out(peer, timeouts) from None
             if isinstance(error, AbortedError):
-                raise establishment.aborted(peer, abstract_syntax, str(error)) from error
+                raise establishment.aborted(peer, service, str(error)) from error
             if isinstance(error, ProtocolError):
-                raise establishment.not_understood(peer, abstract_syntax, str(error)) from error
+                raise establishment.not_understood(peer, service, str(error)) from error
             raise
 
     return establishment.call(peer, associate, cancellation)
@@ -202,37 +225,47 @@ def _send(connection: Connection, data: bytes, timeouts: Timeouts) -> None:
         raise AbortedError(f"the peer has taken no data for {timeouts.response_s:g} s") from error
 
 
-def _associate_rq(peer: Peer, abstract_syntax: str) -> bytes:
+def _associate_rq(peer: Peer, proposals: Sequence[Proposal], taken: Sequence[str]) -> bytes:
     return associate_rq(
         peer.ae_title,
         peer.calling_ae_title,
-        [abstract_syntax],
+        proposals,
         MAX_PDU_BYTES,
         _IMPLEMENTATION,
         relational=peer.relational_queries,
+        taken=taken,
     )
 
 
-def _accepted(peer: Peer, abstract_syntax: str, kind: int, body: bytes) -> AssociateAccept:
+def _accepted(peer: Peer, proposals: Sequence[Proposal], kind: int, body: bytes) -> AssociateAccept:
     """Return what was negotiated.
 
     Raises:
         PeerError: the association is not established.
         ProtocolError: the response is none of an A-ASSOCIATE.
     """
+    service = proposals[0][0]
     if kind == A_ASSOCIATE_RJ:
         response = decode_rj(body)
-        raise establishment.rejected(peer, response.result, response.source, response.reason, abstract_syntax)
+        raise establishment.rejected(peer, response.result, response.source, response.reason, service)
     if kind != A_ASSOCIATE_AC:
         how = abort_reason(body) if kind == A_ABORT else f"a PDU of type {kind:02X}H"
-        raise establishment.aborted(peer, abstract_syntax, how)
+        raise establishment.aborted(peer, service, how)
     accepted = decode_ac(body)
+    if len(proposals) == 1:
+        _require(peer, proposals[0], accepted)
+    elif not accepted.contexts:
+        raise establishment.not_offered(peer, service, accepted.refusals.get(CONTEXT_ID))
+    return accepted
+
+
+def _require(peer: Peer, proposal: Proposal, accepted: AssociateAccept) -> None:
+    abstract_syntax, transfer_syntaxes = proposal
     transfer_syntax = accepted.contexts.get(CONTEXT_ID)
     if transfer_syntax is None:
         raise establishment.not_offered(peer, abstract_syntax, accepted.refusals.get(CONTEXT_ID))
-    if transfer_syntax not in TRANSFER_SYNTAXES:
+    if transfer_syntax not in transfer_syntaxes:
         raise establishment.unusable_syntax(peer, abstract_syntax, transfer_syntax)
-    return accepted
 
 
 def _give_up(connection: Connection, error: BaseException, timeouts: Timeouts) -> None:

@@ -17,6 +17,10 @@ FIND_LONGEST_TIMEOUTS, MOVE_LONGEST_TIMEOUTS = 60, 120
 #: Seconds that each match adds to the time without progress: a peer may send one a second for long.
 MATCH_CREDIT_S = 1.0
 
+#: Seconds for a peer to end an operation after C-CANCEL, before the association is aborted: what is cancelled
+#: or paused sends nothing more within 2 s.
+CANCEL_GRACE_S = 1.2
+
 
 class OperationDeadline:
     """Patience with one operation: waiting uses it up, and progress gives back of it, up to the whole."""

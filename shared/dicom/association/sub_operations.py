@@ -97,6 +97,13 @@ class MoveResult:
     error: PeerError | InterruptedWorkError | None = None
     duration_ms: int = 0
 
+    def end(self, response: MoveResponse, error: PeerError | InterruptedWorkError | None) -> None:
+        """Take the final response, and what it means."""
+        self.status_code = response.status_code
+        self.sub_operations = response.sub_operations
+        self.failed_sop_instance_uids = response.failed_sop_instance_uids
+        self.error = error
+
 
 def uids_of(texts: Iterable[str]) -> tuple[str, ...]:
     """Return those texts that are UIDs, each once."""

@@ -22,12 +22,12 @@ from shared.dicom.upper_layer.pdu import (
     IMPLEMENTATION_VERSION_ITEM,
     MAXIMUM_LENGTH_ITEM,
     PROTOCOL_VERSION,
-    ROLE_SELECTION_ITEM,
     TRANSFER_SYNTAX_ITEM,
     USER_INFORMATION_ITEM,
     item,
     items_of,
 )
+from shared.dicom.upper_layer.roles import Roles, role_item, roles_of
 from shared.identifiers import Uid
 
 #: Results of a presentation context (PS3.8 table 9-18).
@@ -51,14 +51,6 @@ class ProposedContext:
     context_id: int
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """Which roles the requestor of an association has for a SOP class (PS3.7 D.3.3.4)."""
-
-    scu: bool
-    scp: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +104,7 @@ def decode_rq(body: bytes) -> AssociateRequest:
             contexts.append(_proposed(value))
         elif kind == USER_INFORMATION_ITEM:
             maximum_length = _maximum_length(value)
-            roles = _roles(value)
+            roles = roles_of(items_of(value))
     return AssociateRequest(
         protocol_version=int.from_bytes(body[:2], "big"),
         application_context=application_context,
@@ -166,7 +158,7 @@ def associate_ac(
         item(MAXIMUM_LENGTH_ITEM, struct.pack(">L", maximum_length))
         + item(IMPLEMENTATION_CLASS_ITEM, implementation.class_uid.encode("ascii"))
         + item(IMPLEMENTATION_VERSION_ITEM, implementation.version_name.encode("ascii"))
-        + b"".join(_role_item(uid, accepted_roles) for uid, accepted_roles in roles.items()),
+        + b"".join(role_item(uid, accepted_roles) for uid, accepted_roles in roles.items()),
     )
     return struct.pack(">BBL", A_ASSOCIATE_AC, 0, len(body)) + body
 
@@ -193,22 +185,6 @@ def _maximum_length(value: bytes) -> int:
         if kind == MAXIMUM_LENGTH_ITEM and len(sub_value) == 4:  # noqa: PLR2004 - PS3.8 D.1.1
             return int.from_bytes(sub_value, "big")
     return 0
-
-
-def _roles(value: bytes) -> dict[str, Roles]:
-    """Return the proposed roles; an item that does not fit is passed over, as if it were not there."""
-    roles = {}
-    for kind, sub_value in items_of(value):
-        length = int.from_bytes(sub_value[:2], "big")
-        if kind == ROLE_SELECTION_ITEM and len(sub_value) == length + 4:
-            scu, scp = sub_value[-2:]
-            roles[_uid(sub_value[2:-2])] = Roles(scu=bool(scu), scp=bool(scp))
-    return roles
-
-
-def _role_item(sop_class_uid: str, roles: Roles) -> bytes:
-    uid = sop_class_uid.encode("ascii")
-    return item(ROLE_SELECTION_ITEM, struct.pack(">H", len(uid)) + uid + bytes((roles.scu, roles.scp)))
 
 
 def _uid(value: bytes) -> str:

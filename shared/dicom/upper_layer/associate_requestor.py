@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from shared.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
@@ -27,6 +27,7 @@ from shared.dicom.upper_layer.pdu import (
     item,
     items_of,
 )
+from shared.dicom.upper_layer.roles import Roles, role_item, roles_of
 
 #: Service class application information of an SCU that proposes relational queries (PS3.4 C.5.1.1).
 _RELATIONAL = b"\x01"
@@ -35,6 +36,9 @@ _ACCEPTANCE = 0
 
 #: In the order of preference: what every PACS has to take comes first.
 TRANSFER_SYNTAXES = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN)
+
+#: An abstract syntax, and the transfer syntaxes of which the peer takes one.
+Proposal = tuple[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class AssociateAccept:
     refusals: Mapping[int, int]
     #: Bytes of the variable field of a P-DATA-TF PDU; 0: no limit.
     maximum_length: int
+    #: Those of the proposed roles that the peer accepts, by SOP class.
+    roles: Mapping[str, Roles] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +74,16 @@ class Implementation:
 def associate_rq(
     called_ae_title: str,
     calling_ae_title: str,
-    abstract_syntaxes: Sequence[str],
+    proposals: Sequence[Proposal],
     maximum_length: int,
     implementation: Implementation,
     *,
     relational: bool = False,
+    taken: Sequence[str] = (),
 ) -> bytes:
-    """Return an A-ASSOCIATE-RQ PDU; the contexts have the IDs 1, 3, 5… in the order of the abstract syntaxes.
+    """Return an A-ASSOCIATE-RQ PDU; the contexts have the IDs 1, 3, 5… in the order of the proposals.
 
-    `relational` proposes relational queries in each of them.
+    `relational` proposes relational queries in each of them; of the classes `taken` we are the SCP.
     """
     user_information = (
         item(MAXIMUM_LENGTH_ITEM, struct.pack(">L", maximum_length))
@@ -84,7 +91,8 @@ def associate_rq(
         + item(IMPLEMENTATION_VERSION_ITEM, implementation.version_name.encode("ascii"))
     )
     if relational:
-        user_information += b"".join(map(_relational_item, abstract_syntaxes))
+        user_information += b"".join(_relational_item(abstract_syntax) for abstract_syntax, _ in proposals)
+    user_information += b"".join(role_item(uid, Roles(scu=False, scp=True)) for uid in taken)
     body = struct.pack(
         ">HH16s16s32x",
         PROTOCOL_VERSION,
@@ -93,14 +101,14 @@ def associate_rq(
         calling_ae_title.encode("ascii").ljust(16),
     )
     body += item(APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii"))
-    for place, abstract_syntax in enumerate(abstract_syntaxes):
-        body += _context_rq(context_id_of(place), abstract_syntax)
+    for place, (abstract_syntax, transfer_syntaxes) in enumerate(proposals):
+        body += _context_rq(context_id_of(place), abstract_syntax, transfer_syntaxes)
     body += item(USER_INFORMATION_ITEM, user_information)
     return struct.pack(">BBL", A_ASSOCIATE_RQ, 0, len(body)) + body
 
 
 def context_id_of(place: int) -> int:
-    """Return the context ID of the abstract syntax at a place of the request (PS3.8 7.1.1.13)."""
+    """Return the context ID of the proposal at a place of the request (PS3.8 7.1.1.13)."""
     return 2 * place + 1
 
 
@@ -133,7 +141,10 @@ def decode_ac(body: bytes) -> AssociateAccept:
         if user_information is None or not (contexts or refusals):
             raise
     maximum_length = _maximum_length(user_information or b"")
-    return AssociateAccept(MappingProxyType(contexts), MappingProxyType(refusals), maximum_length)
+    roles = roles_of(_whole_items(user_information or b""))
+    return AssociateAccept(
+        MappingProxyType(contexts), MappingProxyType(refusals), maximum_length, MappingProxyType(roles)
+    )
 
 
 def decode_rj(body: bytes) -> AssociateReject:
@@ -147,9 +158,9 @@ def decode_rj(body: bytes) -> AssociateReject:
     return AssociateReject(result=body[1], source=body[2], reason=body[3])
 
 
-def _context_rq(context_id: int, abstract_syntax: str) -> bytes:
+def _context_rq(context_id: int, abstract_syntax: str, transfer_syntaxes: Sequence[str]) -> bytes:
     sub_items = item(ABSTRACT_SYNTAX_ITEM, abstract_syntax.encode("ascii"))
-    for transfer_syntax in TRANSFER_SYNTAXES:
+    for transfer_syntax in transfer_syntaxes:
         sub_items += item(TRANSFER_SYNTAX_ITEM, transfer_syntax.encode("ascii"))
     return item(CONTEXT_RQ_ITEM, struct.pack(">BBBB", context_id, 0, 0, 0) + sub_items)
 

@@ -6,7 +6,10 @@ import struct
 from collections.abc import Mapping
 
 from shared.dicom.upper_layer.errors import ProtocolError
+from shared.identifiers import UID_MAX_LENGTH
 
+C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
+C_GET_RQ, C_GET_RSP = 0x0010, 0x8010
 C_FIND_RQ, C_FIND_RSP, C_CANCEL_RQ = 0x0020, 0x8020, 0x0FFF
 C_MOVE_RQ, C_MOVE_RSP = 0x0021, 0x8021
 C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
@@ -100,6 +103,60 @@ def c_find_rq(message_id: int, sop_class_uid: str) -> bytes:
         },
         has_data_set=True,
     )
+
+
+def c_get_rq(message_id: int, sop_class_uid: str) -> bytes:
+    """Return the command set of a C-GET-RQ (PS3.7 9.3.3.1)."""
+    return encode_command(
+        {
+            AFFECTED_SOP_CLASS_UID: sop_class_uid,
+            COMMAND_FIELD: C_GET_RQ,
+            MESSAGE_ID: message_id,
+            PRIORITY: MEDIUM,
+        },
+        has_data_set=True,
+    )
+
+
+def c_store_rq(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:
+    """Return the command set of a C-STORE-RQ (PS3.7 9.3.1.1)."""
+    return encode_command(
+        {
+            AFFECTED_SOP_CLASS_UID: sop_class_uid,
+            COMMAND_FIELD: C_STORE_RQ,
+            MESSAGE_ID: message_id,
+            PRIORITY: MEDIUM,
+            AFFECTED_SOP_INSTANCE_UID: sop_instance_uid,
+        },
+        has_data_set=True,
+    )
+
+
+def c_store_rsp(message_id: int, sop_class_uid: str, sop_instance_uid: str, status_code: int) -> bytes:
+    """Return the command set of a C-STORE-RSP (PS3.7 9.3.1.2); a UID that is none is left out."""
+    elements: dict[int, int | str] = {
+        COMMAND_FIELD: C_STORE_RSP,
+        MESSAGE_ID_BEING_RESPONDED_TO: message_id,
+        STATUS: status_code,
+    }
+    if is_uid_text(sop_class_uid):
+        elements[AFFECTED_SOP_CLASS_UID] = sop_class_uid
+    if is_uid_text(sop_instance_uid):
+        elements[AFFECTED_SOP_INSTANCE_UID] = sop_instance_uid
+    return encode_command(elements, has_data_set=False)
+
+
+_UID_CHARACTERS = frozenset("0123456789.")
+
+
+def is_uid_text(text: str) -> bool:
+    """Return whether a text of a request can be repeated as a UID in its response."""
+    return 0 < len(text) <= UID_MAX_LENGTH and _UID_CHARACTERS.issuperset(text)
+
+
+def text_of(elements: Mapping[int, bytes], number: int) -> str:
+    """Return the value of a UI element, empty where it is absent."""
+    return elements.get(number, b"").decode("latin-1").rstrip("\0 ")
 
 
 def c_move_rq(message_id: int, sop_class_uid: str, move_destination: str) -> bytes:

@@ -19,17 +19,6 @@ from shared.dicom.upper_layer.pdu import COMMAND, LAST, Pdv
 MAX_DATA_SET_BYTES = 1 << 24
 
 
-class DimseMessage(NamedTuple):
-    """One message of a peer; the command set by element number, and the data set where there is one.
-
-    A data set that went to a sink is not repeated here.
-    """
-
-    context_id: int
-    command: dict[int, bytes]
-    data_set: bytes | None
-
-
 class DataSetSink(Protocol):
     """Takes a data set as it comes, for those who do not want it in memory."""
 
@@ -38,11 +27,28 @@ class DataSetSink(Protocol):
         ...
 
 
+class DimseMessage(NamedTuple):
+    """One message of a peer; the command set by element number, and the data set where there is one.
+
+    A data set that went to a sink is there alone.
+    """
+
+    context_id: int
+    command: dict[int, bytes]
+    data_set: bytes | None
+    sink: DataSetSink | None = None
+
+
 class MessageAssembler:
     """Takes presentation data values in their order and returns whole messages."""
 
-    def __init__(self, sink_for: Callable[[int, Mapping[int, bytes]], DataSetSink] | None = None) -> None:
-        """`sink_for` returns where the data set of a message goes, from its context ID and command set."""
+    def __init__(
+        self, sink_for: Callable[[int, Mapping[int, bytes]], DataSetSink | None] | None = None
+    ) -> None:
+        """`sink_for` returns where the data set of a message goes, from its context ID and command set.
+
+        Without a sink it is kept in memory.
+        """
         self._sink_for = sink_for
         self._sink: DataSetSink | None = None
         self._command = bytearray()
@@ -118,7 +124,7 @@ class MessageAssembler:
     def _complete(self, data_set: bytes | None) -> DimseMessage:
         assert self._decoded is not None
         assert self._context_id is not None
-        message = DimseMessage(self._context_id, self._decoded, data_set)
+        message = DimseMessage(self._context_id, self._decoded, data_set, self._sink)
         self._decoded = self._context_id = self._sink = None
         self._data_set.clear()
         return message

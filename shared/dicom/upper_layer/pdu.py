@@ -182,9 +182,21 @@ def p_data(context_id: int, payload: bytes, *, is_command: bool, maximum_length:
     kind = COMMAND if is_command else 0
     pdus = bytearray()
     for start in range(0, max(len(payload), 1), size):
-        piece = payload[start : start + size]
         header = kind | (LAST if start + size >= len(payload) else 0)
-        pdus += _HEADER.pack(P_DATA_TF, 0, len(piece) + _PDV_OVERHEAD_BYTES)
-        pdus += _PDV.pack(len(piece) + _PDV_EXTRA_BYTES, context_id, header)
-        pdus += piece
+        pdus += p_data_tf(Pdv(context_id, header, payload[start : start + size]))
     return bytes(pdus)
+
+
+def p_data_tf(pdv: Pdv) -> bytes:
+    """Return a P-DATA-TF PDU with one presentation data value."""
+    size = len(pdv.fragment)
+    return (
+        _HEADER.pack(P_DATA_TF, 0, size + _PDV_OVERHEAD_BYTES)
+        + _PDV.pack(size + _PDV_EXTRA_BYTES, pdv.context_id, pdv.header)
+        + pdv.fragment
+    )
+
+
+def fragment_bytes(maximum_length: int) -> int:
+    """Return the length of a fragment for a peer's maximum length; 0 means no limit, and we have one."""
+    return max(min(maximum_length or _UNLIMITED_BYTES, _UNLIMITED_BYTES) - _PDV_OVERHEAD_BYTES, 1)

@@ -10,11 +10,11 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from shared.dicom.association.c_echo import open_echo_association
 from shared.dicom.association.c_find import open_find_association
-from shared.dicom.association.c_get import open_get_association
 from shared.dicom.association.c_move import open_move_association
 from shared.dicom.errors import PeerError
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID
 from shared.dicom.peer import Peer, Timeouts
+from shared.dicom.relay.c_get import open_get_association
 from shared.dicom.sop_classes import (
     REPORT_CLASSES,
     STUDY_ROOT_FIND,

@@ -15,13 +15,12 @@ from services.echo.ping import ping
 from shared.dicom.association import c_find, sub_operations
 from shared.dicom.association.c_find import open_find_association
 from shared.dicom.association.c_move import move_identifier, open_move_association
-from shared.dicom.association.pynetdicom_association import open_pynetdicom_association
 from shared.dicom.association.sub_operations import MoveResult
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import FindResult, StudyMatch, study_match
-from shared.dicom.sop_classes import VERIFICATION
+from shared.dicom.relay.c_get import open_get_association
 from shared.dicom.upper_layer.dimse_command import (
     C_FIND_RSP,
     C_MOVE_RSP,
@@ -213,13 +212,13 @@ def opening_of(kind: str, peer: Peer) -> str:
         if kind == "find":
             open_find_association(peer, QUICK)
         else:
-            open_pynetdicom_association(peer, [VERIFICATION], QUICK)
+            open_get_association(peer, ["1.2.840.10008.5.1.4.1.1.2"], QUICK)
     except PeerError as error:
         return error.outcome.value
     return Outcome.RESPONDS.value
 
 
-@pytest.mark.parametrize("kind", ["echo", "find", "of pynetdicom"])
+@pytest.mark.parametrize("kind", ["echo", "find", "get"])
 def test_an_acceptance_that_drips_is_given_up_in_time(dripping, strange_pacs, kind):
     # Given: some 150 bytes, one each 0.3 s
     peer = strange_pacs(lambda _: None).peer

@@ -11,10 +11,10 @@ import pytest
 
 from shared.broker.memory.broker import MemoryBroker
 from shared.database.models import Node
-from shared.dicom.association.c_get import open_get_association
 from shared.dicom.association.c_move import move_identifier
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.peer import Peer
+from shared.dicom.relay.c_get import open_get_association
 from shared.dicom.tls import PeerTls
 from shared.nodes.peers import own_store_of, timeouts_of
 from shared.settings import Settings

@@ -14,8 +14,8 @@ from pynetdicom.presentation import build_context
 
 from services.store.objects.part10 import file_head
 from services.store.scp.server import StoreScp, listening_socket
-from shared.dicom.association.pynetdicom_guards import ResponseQueue
 from shared.dicom.sop_classes import is_storage
+from tests.support.peers.pynetdicom_guards import ResponseQueue
 from tests.support.peers.storage_scu import EndedError, Scu
 from tests.support.services.store import (
     BUNDLED,

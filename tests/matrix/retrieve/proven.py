@@ -131,10 +131,11 @@ RETRIEVE_PROVEN = [
     ),
     *proven(
         "tests/integration/dicom/test_c_get.py",
-        ("objects that were not requested", "C-GET", "the association is ended",
-         "test_a_peer_that_sends_many_unrequested_objects_is_left"),
-        ("an object that is too large", "C-GET", "the association is ended",
-         "test_an_object_that_is_too_large_ends_the_association"),
+        ("an object of 500 MB", "C-GET", "stored; the memory of the process stays flat",
+         "test_an_object_of_500_megabytes_takes_no_memory"),
+        ("the disk of the data folder is full", "C-GET",
+         "0xA700 for the object; our disk is named as the cause",
+         "test_an_object_for_which_there_is_no_space_is_refused"),
     ),
 ]
 # fmt: on

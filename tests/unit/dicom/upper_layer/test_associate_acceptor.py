@@ -24,13 +24,17 @@ from shared.dicom.upper_layer.associate_acceptor import (
     LOCAL_LIMIT_EXCEEDED,
     PROTOCOL_VERSION_NOT_SUPPORTED,
     AssociateRequest,
-    Roles,
     associate_ac,
     associate_rj,
     decode_rq,
     negotiate,
 )
-from shared.dicom.upper_layer.associate_requestor import Implementation, associate_rq
+from shared.dicom.upper_layer.associate_requestor import (
+    TRANSFER_SYNTAXES,
+    Implementation,
+    Proposal,
+    associate_rq,
+)
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import (
     APPLICATION_CONTEXT,
@@ -39,19 +43,26 @@ from shared.dicom.upper_layer.pdu import (
     SERVICE_PROVIDER,
     a_abort,
 )
+from shared.dicom.upper_layer.roles import Roles
 
 OWN = Implementation("1.2.3.4", "TEST")
 UIDS = st.lists(st.integers(0, 99999), min_size=1, max_size=8).map(lambda parts: ".".join(map(str, parts)))
 
 
+def proposals(*abstract_syntaxes: str) -> list[Proposal]:
+    return [(abstract_syntax, TRANSFER_SYNTAXES) for abstract_syntax in abstract_syntaxes]
+
+
 def request(*abstract_syntaxes: str) -> AssociateRequest:
-    return decode_rq(associate_rq("STORE", "SENDER", abstract_syntaxes, 65536, OWN)[HEADER_BYTES:])
+    return decode_rq(
+        associate_rq("STORE", "SENDER", proposals(*abstract_syntaxes), 65536, OWN)[HEADER_BYTES:]
+    )
 
 
 @given(st.lists(UIDS, max_size=128), st.integers(0, 0xFFFFFFFF))
 def test_a_request_is_read_as_it_was_written(abstract_syntaxes, maximum_length):
     # When
-    body = associate_rq("STORE", "SENDER", abstract_syntaxes, maximum_length, OWN)[HEADER_BYTES:]
+    body = associate_rq("STORE", "SENDER", proposals(*abstract_syntaxes), maximum_length, OWN)[HEADER_BYTES:]
     read = decode_rq(body)
     # Then
     assert read.problem is None
@@ -151,7 +162,7 @@ def test_pynetdicom_reads_our_rejection_and_our_abort():
 
 def test_a_request_that_nobody_may_accept_has_a_problem():
     # Given
-    body = bytearray(associate_rq("STORE", "SENDER", [VERIFICATION], 0, OWN)[HEADER_BYTES:])
+    body = bytearray(associate_rq("STORE", "SENDER", proposals(VERIFICATION), 0, OWN)[HEADER_BYTES:])
     # When / Then
     other_version = bytes([0, 2]) + bytes(body[2:])
     assert decode_rq(other_version).problem == PROTOCOL_VERSION_NOT_SUPPORTED
@@ -169,7 +180,9 @@ def test_any_bytes_are_read_or_refused(data):
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=4))
 def test_a_damaged_request_is_read_or_refused(place, damage):
     # Given
-    body = bytearray(associate_rq("STORE", "SENDER", [VERIFICATION, STUDY_ROOT_FIND], 0, OWN)[HEADER_BYTES:])
+    body = bytearray(
+        associate_rq("STORE", "SENDER", proposals(VERIFICATION, STUDY_ROOT_FIND), 0, OWN)[HEADER_BYTES:]
+    )
     body[place : place + len(damage)] = damage
     # When / Then
     with contextlib.suppress(ProtocolError):
@@ -178,7 +191,7 @@ def test_a_damaged_request_is_read_or_refused(place, damage):
 
 def test_a_request_that_is_cut_off_is_refused():
     # Given
-    body = associate_rq("STORE", "SENDER", [VERIFICATION], 0, OWN)[HEADER_BYTES:]
+    body = associate_rq("STORE", "SENDER", proposals(VERIFICATION), 0, OWN)[HEADER_BYTES:]
     # When / Then
     for length in (0, 67, len(body) - 1):
         with pytest.raises(ProtocolError):

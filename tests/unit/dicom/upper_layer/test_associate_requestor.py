@@ -19,16 +19,23 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext
 
 from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
-from shared.dicom.upper_layer.associate_requestor import Implementation, associate_rq, decode_ac, decode_rj
+from shared.dicom.upper_layer.associate_requestor import (
+    TRANSFER_SYNTAXES,
+    Implementation,
+    associate_rq,
+    decode_ac,
+    decode_rj,
+)
 from shared.dicom.upper_layer.errors import ProtocolError
 from shared.dicom.upper_layer.pdu import item
 
 OWN = Implementation("1.2.3.4", "TEST")
 
 
-def requested(**options: bool) -> A_ASSOCIATE:
+def requested(*, relational: bool = False) -> A_ASSOCIATE:
     pdu = A_ASSOCIATE_RQ()
-    pdu.decode(associate_rq("PACS", "DOSEQR", [STUDY_ROOT_FIND, VERIFICATION], 131072, OWN, **options))
+    proposals = [(service, TRANSFER_SYNTAXES) for service in (STUDY_ROOT_FIND, VERIFICATION)]
+    pdu.decode(associate_rq("PACS", "DOSEQR", proposals, 131072, OWN, relational=relational))
     primitive = pdu.to_primitive()
     assert isinstance(primitive, A_ASSOCIATE)
     return primitive

@@ -4,8 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.scp.dimse import C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, DimseRequest, request_of, response_to
-from shared.dicom.upper_layer.dimse_command import STATUS, decode_command, encode_command, number_of
+from services.store.scp.dimse import DimseRequest, request_of, response_to
+from shared.dicom.upper_layer.dimse_command import (
+    C_CANCEL_RQ,
+    C_ECHO_RQ,
+    C_STORE_RQ,
+    STATUS,
+    decode_command,
+    encode_command,
+    number_of,
+)
 from shared.dicom.upper_layer.errors import ProtocolError
 
 COMMAND_FIELD, MESSAGE_ID, RESPONDED_TO = 0x0100, 0x0110, 0x0120

@@ -20,13 +20,13 @@ from shared.dicom.association import establishment
 from shared.dicom.association.base import Association
 from shared.dicom.association.establishment import MAX_PDU_BYTES
 from shared.dicom.association.operation_deadline import OperationDeadline
-from shared.dicom.association.pynetdicom_guards import MessageBound, RequestorSocket, ResponseQueue
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.tls import client_context
 from shared.dicom.upper_layer.dimse_message import MAX_DATA_SET_BYTES
+from tests.support.peers.pynetdicom_guards import MessageBound, RequestorSocket, ResponseQueue
 
 # By default, pynetdicom logs request and response identifiers: patient data.
 _config.LOG_REQUEST_IDENTIFIERS = False

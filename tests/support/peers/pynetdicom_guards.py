@@ -19,7 +19,7 @@ from pynetdicom.association import Association as Assoc
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
-from shared.dicom.association.operation_deadline import OperationDeadline
+from shared.dicom.association.operation_deadline import CANCEL_GRACE_S, OperationDeadline
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.upper_layer.pdu import COMMAND, LAST, MAX_PDU_BYTES
 
@@ -27,10 +27,6 @@ from shared.dicom.upper_layer.pdu import COMMAND, LAST, MAX_PDU_BYTES
 POLL_INTERVAL_S = 0.1
 
 _RECEIVE_BYTES = 1 << 16
-
-#: Seconds for a peer to end an operation after C-CANCEL, before the association is aborted: what is cancelled
-#: or paused sends nothing more within 2 s.
-CANCEL_GRACE_S = 1.2
 
 
 class ResponseQueue(queue.Queue[Any]):

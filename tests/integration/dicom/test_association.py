@@ -6,20 +6,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from shared.dicom.association.base import Association
 from shared.dicom.association.c_find import FindAssociation, open_find_association
-from shared.dicom.association.pynetdicom_association import open_pynetdicom_association
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
-from shared.dicom.sop_classes import STUDY_ROOT_FIND, VERIFICATION
+from shared.dicom.relay.c_get import open_get_association
 from shared.node_access.pool import AssociationPool
 from simulator.behaviour import Fault
 from tests.support.peers.byte_pacs import respond_with
@@ -27,6 +25,7 @@ from tests.support.peers.studies import ct_study
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
+CT = "1.2.840.10008.5.1.4.1.1.2"
 QUICK = Timeouts(connect_s=1.0, response_s=2.0)
 
 
@@ -38,15 +37,15 @@ def opened(pacs) -> FindAssociation:
     return open_find_association(peer_of(pacs), QUICK)
 
 
-@pytest.fixture(params=["for C-FIND", "of pynetdicom"])
+@pytest.fixture(params=["for C-FIND", "for C-GET"])
 def failure(request) -> Callable[..., PeerError]:
     """Return how an association, of both kinds, does not come to be."""
 
-    def fail(peer: Peer, *syntaxes: str) -> PeerError:
+    def fail(peer: Peer) -> PeerError:
         def call() -> Association:
             if request.param == "for C-FIND":
                 return open_find_association(peer, QUICK)
-            return open_pynetdicom_association(peer, syntaxes or [VERIFICATION], QUICK)
+            return open_get_association(peer, [CT], QUICK)
 
         with pytest.raises(PeerError) as caught:
             call()
@@ -136,37 +135,22 @@ def test_a_peer_that_offers_none_of_the_services_is_not_supported(failure, scrip
     # Given
     pacs = scripted_pacs(services=["echo"])
     # When
-    error = failure(peer_of(pacs), STUDY_ROOT_FIND)
+    error = failure(peer_of(pacs))
     # Then
     assert error.outcome is Outcome.NOT_SUPPORTED
     assert error.permanent
 
 
-@pytest.mark.parametrize("kind", ["native", "of pynetdicom"])
-def test_an_association_announces_our_own_implementation(strange_pacs, kind):
+def test_an_association_announces_our_own_implementation(strange_pacs):
     # Given
     pacs = strange_pacs(respond_with())
     # When
-    if kind == "native":
-        open_find_association(pacs.peer, QUICK).release()
-    else:
-        open_pynetdicom_association(pacs.peer, [VERIFICATION], QUICK).release()
+    open_find_association(pacs.peer, QUICK).release()
     # Then
     request = pacs.received[0][1]
     assert IMPLEMENTATION_CLASS_UID.encode() in request
     assert IMPLEMENTATION_VERSION_NAME.encode() in request
     assert b"PYNETDICOM" not in request
-
-
-def test_an_association_of_pynetdicom_has_no_nagle(scripted_pacs):
-    # Given
-    association = open_pynetdicom_association(peer_of(scripted_pacs()), [VERIFICATION], QUICK)
-    # When
-    wrapped: Any = association.assoc.dul.socket
-    option = wrapped.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    association.release()
-    # Then
-    assert option
 
 
 def test_stopping_before_the_association_opens_nothing(scripted_pacs):
@@ -176,7 +160,7 @@ def test_stopping_before_the_association_opens_nothing(scripted_pacs):
     cancellation.cancel("cancelled")
     # When
     with pytest.raises(InterruptedWorkError, match="cancelled"):
-        open_pynetdicom_association(peer_of(pacs), [VERIFICATION], QUICK, cancellation=cancellation)
+        open_find_association(peer_of(pacs), QUICK, cancellation=cancellation)
     # Then
     assert pacs.witness.associations == 0
 

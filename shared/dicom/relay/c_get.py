@@ -1,0 +1,260 @@
+"""C-GET (PS3.4 C.4.3): objects come over our own association, and each goes on to a store by C-STORE."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+
+from pydicom.dataset import Dataset
+
+from shared.dicom.association.c_move import move_response
+from shared.dicom.association.dimse_operation import PENDING, OperationAssociation, Response
+from shared.dicom.association.native import CONTEXT_ID, open_with_proposals
+from shared.dicom.association.sub_operations import MoveResult, ProgressWatch, SubOperations, error_of
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError, StoreError
+from shared.dicom.peer import Peer, Timeouts
+from shared.dicom.relay.c_store import open_storage_association
+from shared.dicom.relay.fetched_object import MAX_OBJECT_BYTES, FetchedObject, ObjectFile
+from shared.dicom.relay.object_relay import ObjectRelay
+from shared.dicom.sop_classes import STUDY_ROOT_GET, offers
+from shared.dicom.upper_layer.associate_requestor import (
+    TRANSFER_SYNTAXES,
+    AssociateAccept,
+    Proposal,
+    context_id_of,
+)
+from shared.dicom.upper_layer.connection import Connection
+from shared.dicom.upper_layer.dimse_command import (
+    AFFECTED_SOP_CLASS_UID,
+    AFFECTED_SOP_INSTANCE_UID,
+    C_GET_RSP,
+    C_STORE_RQ,
+    COMMAND_FIELD,
+    MESSAGE_ID,
+    c_get_rq,
+    c_store_rsp,
+    number_of,
+    text_of,
+)
+from shared.dicom.upper_layer.dimse_message import DimseMessage, MessageAssembler
+from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.receive_rate import LEAST_BYTES_PER_S, ReceiveRate
+
+
+@dataclass(slots=True)
+class Fetched:
+    """The result of one C-GET."""
+
+    result: MoveResult
+    #: SOP Instance UIDs of the objects that the store has stored.
+    stored: set[str] = field(default_factory=set)
+
+
+class GetAssociation(OperationAssociation):
+    """An association for C-GET, over which the peer sends its objects."""
+
+    response_field = C_GET_RSP
+
+    def __init__(
+        self,
+        peer: Peer,
+        connection: Connection,
+        accepted: AssociateAccept,
+        timeouts: Timeouts,
+        proposals: Sequence[Proposal],
+    ) -> None:
+        super().__init__(peer, connection, accepted, timeouts)
+        self.offers_c_get = accepted.contexts.get(CONTEXT_ID) in TRANSFER_SYNTAXES
+        #: Storage class and transfer syntax of each context over which objects may come.
+        self.contexts = _contexts_taken(accepted, proposals)
+        self._assembler = MessageAssembler(self._sink_for)
+        self._relay: ObjectRelay | None = None
+        self._open_file: Callable[[], ObjectFile] = BytesIO
+
+    def c_get(
+        self,
+        identifier: Dataset,
+        store: Peer,
+        timeouts: Timeouts,
+        on_progress: Callable[[SubOperations], None] | None = None,
+        cancellation: Cancellation | None = None,
+        *,
+        open_file: Callable[[], ObjectFile] = BytesIO,
+    ) -> Fetched:
+        """Send one C-GET and hand every object on to `store`; the result holds what went wrong.
+
+        Each object is in a file of `open_file` until the store has it.
+
+        Raises:
+            StoreError: the store accepts no association; no request was sent.
+            NotNowError: the node's limits do not allow a request now.
+            InterruptedWorkError: the work was stopped.
+        """
+        kinds = [(abstract, (transfer,)) for abstract, transfer in sorted(set(self.contexts.values()))]
+        try:
+            out = open_storage_association(store, kinds, timeouts, cancellation=cancellation)
+        except PeerError as error:
+            raise StoreError(error) from error
+        watch = ProgressWatch(timeouts.response_s)
+        self._relay = relay = ObjectRelay(out, identifier, watch.deadline, self._check_cancelled)
+        self._open_file = open_file
+        try:
+            self.admit()
+            result = self._followed(identifier, on_progress, cancellation, watch)
+        finally:
+            self._relay = None
+            out.release()
+        if relay.error is not None and not relay.stored:
+            result.error = result.error or relay.error
+        return Fetched(result, relay.stored)
+
+    def _followed(
+        self,
+        identifier: Dataset,
+        on_progress: Callable[[SubOperations], None] | None,
+        cancellation: Cancellation | None,
+        watch: ProgressWatch,
+    ) -> MoveResult:
+        """Send the request and take its responses to the end."""
+        result, began = MoveResult(), time.monotonic()
+        message_id = self.next_message_id()
+        command = c_get_rq(message_id, STUDY_ROOT_GET)
+        try:
+            for status_code, message in self._responses(
+                command, message_id, identifier, cancellation, watch.deadline
+            ):
+                response = move_response(status_code, message)
+                if status_code not in PENDING:
+                    result.end(response, error_of(status_code, cancellation))
+                    continue
+                watch.note(response.sub_operations)
+                if on_progress is not None:
+                    on_progress(response.sub_operations)
+        except (PeerError, InterruptedWorkError) as error:
+            result.error = error
+        result.duration_ms = round((time.monotonic() - began) * 1000)
+        if result.status_code is None:
+            self.abort()
+        return result
+
+    # Sub-operations
+
+    def _next(self) -> Response:
+        """Return the next response; objects that come before it are handed on."""
+        while True:
+            self._check_cancelled()
+            message = self._message_or_command()
+            if number_of(message.command, COMMAND_FIELD) != C_STORE_RQ:
+                return self._response(message)
+            self._take_object(message)
+
+    def _message(self, within_s: float, check: Callable[[], float]) -> DimseMessage:
+        """Return the next message; an object may take longer, as long as it comes at the least rate."""
+        rate = ReceiveRate(within_s)
+        while not self._messages:
+            began = time.monotonic()
+            kind, body = self._connection.pdu_until(began + rate.left_s, check)
+            self._take(kind, body)
+            rate.came(len(body), time.monotonic() - began)
+        return self._messages.popleft()
+
+    def _sink_for(self, context_id: int, command: Mapping[int, bytes]) -> FetchedObject | None:
+        """Return where an object goes; responses stay in memory."""
+        if number_of(command, COMMAND_FIELD) != C_STORE_RQ or self._relay is None:
+            return None
+        self._kind_of(context_id)
+        wanted = self._relay.may_want(text_of(command, AFFECTED_SOP_INSTANCE_UID))
+        return FetchedObject(self._open_file if wanted else None, self._object_came, MAX_OBJECT_BYTES)
+
+    def _object_came(self, size_bytes: int) -> None:
+        assert self._deadline is not None
+        self._deadline.progressed(size_bytes / LEAST_BYTES_PER_S)
+
+    def _kind_of(self, context_id: int) -> tuple[str, str]:
+        kind = self.contexts.get(context_id)
+        if kind is None:
+            raise ProtocolError(f"an object in presentation context {context_id}, which is not for objects")
+        return kind
+
+    def _take_object(self, message: DimseMessage) -> None:
+        """Hand one object on, and respond with the store's status."""
+        _, transfer_syntax_uid = self._kind_of(message.context_id)
+        message_id = number_of(message.command, MESSAGE_ID)
+        if message_id is None or self._relay is None:
+            raise ProtocolError("an object that cannot be responded to")
+        sop_class_uid = text_of(message.command, AFFECTED_SOP_CLASS_UID)
+        sop_instance_uid = text_of(message.command, AFFECTED_SOP_INSTANCE_UID)
+        received = message.sink if isinstance(message.sink, FetchedObject) else None
+        try:
+            status_code = self._relay.take(sop_class_uid, sop_instance_uid, transfer_syntax_uid, received)
+        finally:
+            if received is not None:
+                received.close()
+        response = c_store_rsp(message_id, sop_class_uid, sop_instance_uid, status_code)
+        self._send(self._p_data(response, is_command=True, context_id=message.context_id))
+
+    def abort(self) -> None:
+        """Abort it, and give up the objects that have come and were not handed on."""
+        super().abort()
+        for message in self._messages:
+            if isinstance(message.sink, FetchedObject):
+                message.sink.close()
+
+
+def _contexts_taken(accepted: AssociateAccept, proposals: Sequence[Proposal]) -> dict[int, tuple[str, str]]:
+    """Return what was agreed for each context of a class whose SCP we are (PS3.7 D.3.3.4)."""
+    contexts: dict[int, tuple[str, str]] = {}
+    for place, (sop_class_uid, transfer_syntaxes) in enumerate(proposals):
+        context_id = context_id_of(place)
+        transfer_syntax = accepted.contexts.get(context_id)
+        roles = accepted.roles.get(sop_class_uid)
+        if context_id != CONTEXT_ID and roles is not None and roles.scp and transfer_syntax is not None:
+            with suppress(ValueError):
+                contexts[context_id] = (
+                    sop_class_uid,
+                    transfer_syntaxes[transfer_syntaxes.index(transfer_syntax)],
+                )
+    return contexts
+
+
+def open_get_association(
+    peer: Peer,
+    storage_classes: Sequence[str],
+    timeouts: Timeouts,
+    *,
+    cancellation: Cancellation | None = None,
+) -> GetAssociation:
+    """Open an association for C-GET of objects of these classes.
+
+    Raises:
+        PeerError: it does not stand, with the outcome, or objects could not come over it.
+        InterruptedWorkError: the work was stopped.
+    """
+    offered = offers(storage_classes)
+    proposals: list[Proposal] = [(STUDY_ROOT_GET, TRANSFER_SYNTAXES), *offered]
+    taken = list(dict.fromkeys(sop_class_uid for sop_class_uid, _ in offered))
+
+    def make(
+        peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
+    ) -> GetAssociation:
+        return GetAssociation(peer, connection, accepted, timeouts, proposals)
+
+    association = open_with_proposals(make, peer, proposals, timeouts, taken=taken, cancellation=cancellation)
+    problem = _problem(association)
+    if problem is None:
+        return association
+    association.release()
+    raise PeerError(Outcome.NOT_SUPPORTED, f"{peer.ae_title} {problem}", permanent=True, associating=True)
+
+
+def _problem(association: GetAssociation) -> str | None:
+    """Return why nothing could be fetched over an association."""
+    if not association.offers_c_get:
+        return f"does not offer C-GET; choose C-MOVE for this node (not accepted: {STUDY_ROOT_GET})"
+    if not association.contexts:
+        return "offers C-GET, and would send no class of the objects wanted (PS3.7 D.3.3.4)"
+    return None

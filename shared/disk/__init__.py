@@ -1,0 +1,1 @@
+"""Disks: the space that is free, and the reserve that stays free."""

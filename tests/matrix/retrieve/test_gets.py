@@ -1,0 +1,91 @@
+"""Each odd or hostile archive behind a C-GET (gets.py): what is stored, our responses, and the end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from shared.dicom.association.c_move import move_identifier
+from shared.dicom.errors import PeerError
+from shared.dicom.peer import Peer, Timeouts
+from shared.dicom.relay import c_get
+from shared.dicom.relay.c_get import open_get_association
+from shared.dicom.upper_layer.dimse_command import STATUS, decode_command, number_of
+from shared.dicom.upper_layer.pdu import COMMAND, P_DATA_TF, pdvs_of
+from tests.matrix.retrieve.gets import ACCEPTANCE_ROWS, GET_ROWS, TIMED_OUT, AcceptanceRow, GetRow
+from tests.matrix.rows import name_of
+from tests.support.peers.byte_get_pacs import ALSO, CT, CT_CONTEXT, REQUESTED, SERIES, STUDY, acceptance_with
+from tests.support.peers.byte_pacs import StrangePacs, respond_with
+from tests.support.peers.storage_scp import StoreScp
+
+#: For those that end of themselves, and for those that are silent.
+LONG, SHORT = Timeouts(connect_s=2.0, response_s=10.0), Timeouts(connect_s=2.0, response_s=0.3)
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[StoreScp]:
+    scp = StoreScp().start()
+    yield scp
+    scp.stop()
+
+
+def replying(row: GetRow) -> Callable[[socket.socket], None]:
+    def reply(connection: socket.socket) -> None:
+        connection.sendall(row.stream)
+        if row.closes:
+            connection.shutdown(socket.SHUT_WR)
+
+    return reply
+
+
+def responses_to(pacs: StrangePacs) -> tuple[int | None, ...]:
+    """Return the statuses of the C-STORE responses that a PACS got."""
+    return tuple(
+        number_of(decode_command(pdv.fragment), STATUS)
+        for kind, body in pacs.received
+        if kind == P_DATA_TF
+        for pdv in pdvs_of(body)
+        if pdv.header & COMMAND and pdv.context_id == CT_CONTEXT
+    )
+
+
+@pytest.mark.parametrize("row", GET_ROWS, ids=map(name_of, GET_ROWS))
+def test_what_an_archive_sends_leads_to_its_end(
+    strange_pacs: Callable[..., StrangePacs], store: StoreScp, monkeypatch: pytest.MonkeyPatch, row: GetRow
+) -> None:
+    # Given
+    monkeypatch.setattr(c_get, "MAX_OBJECT_BYTES", 2 << 20)
+    timeouts, before = SHORT if row.error == TIMED_OUT else LONG, len(store.received)
+    pacs = strange_pacs(replying(row), accept=acceptance_with())
+    association = open_get_association(pacs.peer, [CT], timeouts)
+    identifier = move_identifier("IMAGE", [STUDY], [SERIES], [REQUESTED, ALSO])
+    # When
+    fetched = association.c_get(identifier, Peer("127.0.0.1", store.port, "STORE", "DOSEQR"), timeouts)
+    alive = association.alive
+    association.release()
+    pacs.close()
+    # Then
+    result = fetched.result
+    in_store = {received.sop_instance_uid for received in store.received[before:]}
+    assert fetched.stored == in_store == row.stored
+    assert responses_to(pacs) == row.responses
+    assert (result.status_code, alive) == (row.status_code, row.alive)
+    outcome = result.error.outcome.value if isinstance(result.error, PeerError) else ""
+    assert outcome == row.error, result.error
+    assert row.words in str(result.error)
+
+
+@pytest.mark.parametrize("row", ACCEPTANCE_ROWS, ids=map(name_of, ACCEPTANCE_ROWS))
+def test_an_association_without_objects_to_come_is_not_used(
+    strange_pacs: Callable[..., StrangePacs], row: AcceptanceRow
+) -> None:
+    # Given
+    pacs = strange_pacs(respond_with(b""), accept=row.acceptance())
+    # When
+    with pytest.raises(PeerError) as caught:
+        open_get_association(pacs.peer, [CT], LONG)
+    # Then
+    assert row.words in str(caught.value)
+    assert caught.value.permanent
