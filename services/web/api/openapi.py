@@ -191,6 +191,8 @@ def _responses(operation: Operation, schemas: _Schemas) -> Json:
     if operation.scope is not None:
         problems |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
         problems |= {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.UNPROCESSABLE_ENTITY}
+    if operation.result is not None:
+        problems.add(HTTPStatus.NOT_ACCEPTABLE)
     if operation.parameters:
         problems.add(HTTPStatus.NOT_FOUND)
     if operation.method == "POST":
@@ -223,6 +225,7 @@ _PROBLEMS = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.NOT_FOUND,
+    HTTPStatus.NOT_ACCEPTABLE,
     HTTPStatus.CONFLICT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

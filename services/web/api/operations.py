@@ -115,6 +115,7 @@ def _view_of(operation: Operation) -> Callable[..., Response]:
 def _run(operation: Operation, arguments: dict[str, object]) -> Response:
     if operation.scope is not None:
         authentication.require(operation.scope)
+    _require_acceptable(operation)
     if not all(storable(value) for value in arguments.values()):
         raise not_found("There is nothing of this id.")
     if operation.query is not None:
@@ -131,6 +132,14 @@ def _run(operation: Operation, arguments: dict[str, object]) -> Response:
         return _response(operation, operation.view(**arguments))
 
     return idempotency.once(respond) if operation.method == "POST" else respond()
+
+
+def _require_acceptable(operation: Operation) -> None:
+    """Refuse a request whose Accept excludes what the operation returns (RFC 9110 15.5.7)."""
+    accepted = request.accept_mimetypes
+    if operation.result is not None and accepted and not accepted.quality(operation.media_type):
+        detail = f"The response is {operation.media_type}, which the header Accept excludes."
+        raise ProblemError(HTTPStatus.NOT_ACCEPTABLE, detail)
 
 
 def _response(operation: Operation, value: object) -> Response:

@@ -33,6 +33,7 @@ _ADVICE: Mapping[int, str] = {
     HTTPStatus.FORBIDDEN: "Use a token with a wider scope, of an owner whose role allows it.",
     HTTPStatus.NOT_FOUND: "Check the address and the id in it; see /api/v1/openapi.json.",
     HTTPStatus.METHOD_NOT_ALLOWED: "Use one of the methods in the header Allow.",
+    HTTPStatus.NOT_ACCEPTABLE: "Leave the header Accept out, or let it hold this type.",
     HTTPStatus.CONFLICT: "Read the present state, then decide whether the request still makes sense.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Send less at once; a body may have 1 MiB.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Send JSON with Content-Type: application/json.",

@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from services.web.api import commands
 from services.web.api.blueprint import operations
@@ -16,6 +17,9 @@ from tests.support.services.web_api import ApiClient
 
 #: Requests of each kind for each operation; 25 take some minutes.
 EXAMPLES = 6
+
+#: Each with those before it; none: without a token.
+SCOPES = ("", "read", "import", "admin")
 
 CLOSED = [pytest.param(operation, id=operation.name) for operation in operations() if operation.scope]
 
@@ -57,7 +61,8 @@ def test_no_request_leads_to_a_defect(filled, schemathesis, operation, valid):
             for name in ("status_code_conformance", "content_type_conformance", "response_schema_conformance")
         ),
     ]
-    token = filled.tokens["admin"]
+    # Mostly one that may: the others get no further.
+    scopes = st.sampled_from(["admin", "admin", "admin", operation.scope, "read", ""])
 
     @settings(
         max_examples=EXAMPLES,
@@ -65,14 +70,18 @@ def test_no_request_leads_to_a_defect(filled, schemathesis, operation, valid):
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=described.as_strategy(generation_mode=mode))
-    def send(case):
+    @given(case=described.as_strategy(generation_mode=mode), scope=scopes)
+    def send(case, scope):
         # When
-        response = case.call(headers={"Authorization": f"Bearer {token}"})
+        response = case.call(headers={"Authorization": f"Bearer {filled.tokens[scope]}"})
         # Then
         if response.status_code == 504 and operation.name == "echo_node":
             # No worker of this test tests a node.
             return
         case.validate_response(response, checks=checks)
+        if response.status_code >= 400:
+            assert response.headers["content-type"] == ["application/problem+json"]
+        if SCOPES.index(scope) < SCOPES.index(operation.scope):
+            assert response.status_code == (403 if scope else 401)
 
     send()

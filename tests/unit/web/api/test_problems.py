@@ -140,3 +140,23 @@ def test_pages_keep_their_own_errors(site):
     # Then
     assert response.status_code == 404
     assert response.mimetype == "text/html"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "status"),
+    [
+        ("application/json", 200),
+        ("application/*", 200),
+        ("text/html, */*;q=0.1", 200),
+        ("", 200),
+        ("text/html", 406),
+        ("application/json;q=0, text/html", 406),
+    ],
+)
+def test_what_accept_excludes_is_refused_as_a_problem(api, accepted, status):
+    # When
+    response = api.send("GET", "/nodes", headers={"Accept": accepted})
+    # Then
+    if status == 406:
+        problem(response, status)
+    assert response.status_code == status
