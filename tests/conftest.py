@@ -34,6 +34,7 @@ pytest_plugins = [
     "tests.support.jobs.ward",
     "tests.support.servers.session_servers",
     "tests.support.peers.byte_pacs",
+    "tests.support.messages.paused_system",
 ]
 
 
