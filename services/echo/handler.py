@@ -18,7 +18,8 @@ from shared.database.session import Database
 from shared.database.upsert import insert_missing
 from shared.errors import DatabaseAwayError
 from shared.messaging.publisher import Publisher
-from shared.nodes.nodes import find_node, list_nodes
+from shared.node_access.leases import forget_outages
+from shared.nodes.nodes import TLS, find_node, list_nodes
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +29,8 @@ SIDE_BY_SIDE = 100
 Ping = Callable[[Node], EchoResult]
 
 #: What an association is opened with: another address is another peer.
-_Address = tuple[int, str, int, str, str]
+_ADDRESS = ("host", "port", "ae_title", "calling_ae_title", *TLS)
+_Address = tuple[object, ...]
 
 
 class SharedPings:
@@ -41,7 +43,7 @@ class SharedPings:
 
     def __call__(self, node: Node) -> EchoResult:
         """Return the result of a C-ECHO to the node, our own or the one that is under way."""
-        address = (node.id, node.host, node.port, node.ae_title, node.calling_ae_title)
+        address = (node.id, *(getattr(node, name) for name in _ADDRESS))
         with self._lock:
             running = self._running.get(address)
             if running is None:
@@ -103,6 +105,7 @@ class EchoHandler:
                 insert_missing(session, NodeCheck, checks)
                 for check in checks:
                     session.merge(NodeCheck(**check))
+                forget_outages(session, (status.node_id for status in results if status.ok))
         except DatabaseAwayError as error:
             # The results were requested; the last known state is a convenience.
             log.warning("node checks not remembered", error=str(error))

@@ -17,7 +17,7 @@ DEFECT_PAUSE_S = 0.5
 
 
 class HandlerPool:
-    """A fixed number of threads that take deliveries in order and run one handler on each."""
+    """Threads, started as they are needed, that take deliveries in order and run one handler on each."""
 
     def __init__(self, handler: Handler, *, workers: int, name: str) -> None:
         self._handler = handler
@@ -26,17 +26,15 @@ class HandlerPool:
         self._stopping = threading.Event()
         self._idle = threading.Condition()
         self._running = 0
-        self._threads = [
-            threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True)
-            for number in range(workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._workers = workers
+        self._threads: list[threading.Thread] = []
 
     def submit(self, delivery: Delivery) -> None:
         """Queue a delivery for the next free thread; never blocks."""
         with self._idle:
             self._running += 1
+            if self._running > len(self._threads) < self._workers:
+                self._start_thread()
         self._waiting.put(delivery)
 
     def stop(self) -> list[Delivery]:
@@ -45,8 +43,9 @@ class HandlerPool:
         unstarted = []
         while (delivery := self._next_waiting()) is not None:
             unstarted.append(delivery)
-        for _ in self._threads:
-            self._waiting.put(None)
+        with self._idle:
+            for _ in self._threads:
+                self._waiting.put(None)
         return unstarted
 
     def wait_idle(self, timeout_s: float) -> bool:
@@ -57,6 +56,18 @@ class HandlerPool:
     def runs_here(self) -> bool:
         """Return whether this is one of the pool's threads."""
         return threading.current_thread() in self._threads
+
+    def _start_thread(self) -> None:
+        name = f"{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._run, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be started: those that there are take it
+            if not self._threads:
+                raise
+            logger.warning("thread not started", consumer=self._name, threads=len(self._threads))
+            return
+        self._threads.append(thread)
 
     def _next_waiting(self) -> Delivery | None:
         try:

@@ -52,6 +52,8 @@ class PeerError(DoseQRError):
         self.permanent = permanent
         self.congested = congested
         self.associating = associating
+        #: When the next try is allowed, if that is known.
+        self.retry_at: datetime | None = None
 
     @property
     def peer_away(self) -> bool:

@@ -191,6 +191,8 @@ class Engine(Generic[JobT]):
             failing_for_s=claim.failing_for_s,
             jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
         )
+        if isinstance(plan, Again) and error.retry_at is not None:
+            plan = Again(max(0.0, (error.retry_at - self.clock()).total_seconds()))
         log.warning(
             "task failed",
             job_id=claim.job_id,
@@ -213,6 +215,8 @@ class Engine(Generic[JobT]):
             )
             job = self.ledger.lock(session, claim.job_id) if kept and error.peer_away else None
             if job is not None and job.status not in ENDED:
+                if error.retry_at is not None:
+                    self.ledger.postpone_failing(session, claim.job_id, due_at, now)
                 failing_since = now - timedelta(seconds=claim.failing_for_s)
                 gives_up_at = failing_since + timedelta(seconds=self._policy.patience_s)
                 job.wait_for(f"{job.remote_name} — {error}", due_at, gives_up_at)
@@ -243,6 +247,8 @@ class Engine(Generic[JobT]):
         self, session: Session, job: JobT, result: Result, follows: Sequence[NewTask], now: datetime
     ) -> None:
         if not result.error:
+            if job.next_try_at is not None:
+                self.ledger.end_failing(session, job.id)
             job.wait_for(result.note)
         if result.end_job is not None:
             self.ledger.finish(session, job, result.end_job, now)

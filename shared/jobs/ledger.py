@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Generic
 
-from sqlalchemy import Boolean, CursorResult, Integer, Select, Update, and_, bindparam, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    CursorResult,
+    Integer,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import new_id
@@ -232,6 +244,20 @@ class Ledger(Generic[JobT]):
         failing = update(task).where(earlier, task.failing_since.is_not(None))
         session.execute(failing.values(failing_since=due_at))
         session.execute(update(task).where(earlier).values(due_at=due_at))
+
+    def postpone_failing(self, session: Session, job_id: str, due_at: datetime, now: datetime) -> None:
+        """Let no pending task be queued before this time, and count the wait as time in which it failed."""
+        task = self.task
+        earlier = and_(task.job_id == job_id, task.state == "pending", task.due_at < due_at - MOVED_TOGETHER)
+        values = {"due_at": due_at, "failing_since": func.coalesce(task.failing_since, now)}
+        session.execute(update(task).where(earlier).values(**values), execution_options=_UNREAD)
+
+    def end_failing(self, session: Session, job_id: str) -> None:
+        """Forget the wait of tasks that never failed themselves: their node is back."""
+        task = self.task
+        waited = and_(task.failures == 0, task.failing_since.is_not(None))
+        which = and_(task.job_id == job_id, task.state == "pending", waited)
+        session.execute(update(task).where(which).values(failing_since=None), execution_options=_UNREAD)
 
     def _update_claimed(self, session: Session, claim: Claim, **values: object) -> bool:
         task = self.task

@@ -8,9 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: Threads besides those that share the work; each is for a node that has no task in hand. So up to four nodes
-#: whose tasks never end leave a thread to the next node.
-SPARE_THREADS = 4
+#: Threads besides those that share the work; each is for a node that has no task in hand. So this many nodes
+#: that swallow packets, each for as long as a connection may take, leave a thread to the next node.
+SPARE_THREADS = 252
+
+#: Threads that wait for the turn of one node; more tasks of it are given back, to other processes as well.
+MOST_WAITING = 4
 
 #: Seconds after which a thread that waits for its node's turn checks whether another thread is free. The task
 #: of a node that has its share is given back only for want of threads: one of its others is about to end.
@@ -30,7 +33,7 @@ class WorkerShares:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._running: Counter[int] = Counter()
-        self._waiting = 0
+        self._waiting: Counter[int] = Counter()
         self._changed = threading.Condition()
 
     @property
@@ -53,17 +56,19 @@ class WorkerShares:
 
     def _wait(self, node_id: int, longest_wait_s: float) -> bool:
         deadline = time.monotonic() + longest_wait_s
-        self._waiting += 1
+        self._waiting[node_id] += 1
         try:
             while True:
                 patience_s = min(PATIENCE_S, max(0.0, deadline - time.monotonic()))
                 if self._changed.wait_for(lambda: self._may_begin(node_id), patience_s):
                     return True
-                busy = self._running.total() + self._waiting
-                if busy >= self.threads or time.monotonic() >= deadline:
+                scarce = self._running.total() + self._waiting.total() >= self.threads
+                if scarce or self._waiting[node_id] > MOST_WAITING or time.monotonic() >= deadline:
                     return False
         finally:
-            self._waiting -= 1
+            self._waiting[node_id] -= 1
+            if not self._waiting[node_id]:
+                del self._waiting[node_id]
 
     def _may_begin(self, node_id: int) -> bool:
         if not self._running[node_id]:

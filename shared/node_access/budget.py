@@ -16,11 +16,21 @@ from shared.contract.envelope import new_id
 from shared.database.models import Node, NodeBudget
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, NotNowError
+from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.errors import DatabaseAwayError
 from shared.node_access.budget_port import Lease, Turn, Unlimited
-from shared.node_access.leases import Leases, allowed, locked_budget, slowdown_of, standing
+from shared.node_access.leases import (
+    Attempt,
+    Leases,
+    allowed,
+    locked_budget,
+    note_outage,
+    outage_of,
+    slowdown_of,
+    standing,
+)
 from shared.node_access.limits import Bucket, Limits, parse_hours, parse_zone, refused
+from shared.node_access.outage import failed
 
 log = structlog.get_logger(__name__)
 
@@ -151,6 +161,43 @@ class ClusterBudget:
         except DatabaseAwayError as error:
             log.warning("congestion not noted", node_id=lease.node_id, error=str(error))
 
+    # Outages
+
+    def unreachable(self, lease: Lease, error: PeerError) -> None:
+        """Note that the node was not reached: all wait until the next try, which one of them makes."""
+        if lease.node_id is None:
+            return
+        now = self._clock()
+        began = now - timedelta(seconds=time.monotonic() - lease.since)
+        try:
+            with self._database.write() as session:
+                row = locked_budget(session, lease.node_id, now)
+                outage = failed(
+                    outage_of(row),
+                    error,
+                    began=began,
+                    now=now,
+                    jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
+                )
+                note_outage(row, outage)
+        except DatabaseAwayError as away:
+            log.warning("outage not noted", node_id=lease.node_id, error=str(away))
+        else:
+            error.retry_at = outage.next_try_at
+            log.warning("node not reached", node_id=lease.node_id, error=error.code, failures=outage.failures)
+
+    def reached(self, lease: Lease) -> None:
+        """Note that a node that was away is back."""
+        if lease.node_id is None or not lease.tries:
+            return
+        try:
+            with self._database.write() as session:
+                note_outage(locked_budget(session, lease.node_id, self._clock()), None)
+        except DatabaseAwayError as error:
+            log.warning("end of an outage not noted", node_id=lease.node_id, error=str(error))
+        else:
+            log.info("node reached again", node_id=lease.node_id)
+
     # Limits
 
     def _limits_of(self, node_id: int | None) -> Limits | None:
@@ -191,11 +238,16 @@ class _Turn:
         self._given = False
 
     def attempt(self) -> Lease | None:
-        """Return a lease if there is one now."""
-        if not self._leases.attempt(self._node_id, self._token):
+        """Return a lease if there is one now.
+
+        Raises:
+            AwayError: the node was not reached shortly before, or somebody else tries it.
+        """
+        attempt = self._leases.attempt(self._node_id, self._token)
+        if attempt is Attempt.WAITS:
             return None
         self._given = True
-        return Lease(self._token, self._node_id, time.monotonic())
+        return Lease(self._token, self._node_id, time.monotonic(), tries=attempt is Attempt.TRIES)
 
     def pause(self) -> None:
         """Wait a little."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import PeerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,19 @@ class Lease:
     node_id: int | None
     #: Monotonic time at which it was given.
     since: float
+    #: Whether it is there to try a node that is away.
+    tries: bool = False
 
 
 class Turn(Protocol):
     """Somebody's wait for an association."""
 
     def attempt(self) -> Lease | None:
-        """Return a lease if there is one now."""
+        """Return a lease if there is one now.
+
+        Raises:
+            AwayError: the node was not reached shortly before, or somebody else tries it.
+        """
         ...
 
     def pause(self) -> None:
@@ -73,6 +80,14 @@ class Budget(Protocol):
         """Note that the node refused this association for congestion."""
         ...
 
+    def unreachable(self, lease: Lease, error: PeerError) -> None:
+        """Note that the node was not reached, and in the error, when the next try is allowed."""
+        ...
+
+    def reached(self, lease: Lease) -> None:
+        """Note that a node that was away is back."""
+        ...
+
 
 class Unlimited:
     """The budget of those who need none."""
@@ -98,6 +113,12 @@ class Unlimited:
         return False
 
     def refused(self, lease: Lease) -> None:
+        """Do nothing."""
+
+    def unreachable(self, lease: Lease, error: PeerError) -> None:
+        """Do nothing."""
+
+    def reached(self, lease: Lease) -> None:
         """Do nothing."""
 
 

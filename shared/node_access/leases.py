@@ -7,7 +7,9 @@ to wait keeps a row as well, so that whoever came first is served first.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from enum import Enum
 
 import structlog
 from sqlalchemy import Select, bindparam, delete, func, select, update
@@ -17,8 +19,10 @@ from shared.clock import Clock
 from shared.database.models import Node, NodeBudget, NodeLease
 from shared.database.session import Database
 from shared.database.upsert import insert_missing
+from shared.dicom.errors import Outcome
 from shared.errors import DatabaseAwayError
 from shared.node_access.limits import Slowdown
+from shared.node_access.outage import Outage
 from shared.process.periodic import Repeating
 
 log = structlog.get_logger(__name__)
@@ -26,6 +30,8 @@ log = structlog.get_logger(__name__)
 #: Seconds without renewal after which a row belongs to a dead process.
 LEASE = timedelta(seconds=20)
 RENEW_EVERY_S = 5.0
+#: For how long nobody else tries a node that somebody tries; then that process is thought dead.
+TRY_LEASE = timedelta(seconds=30)
 
 
 def _wanted() -> Select[bool, int, int, int, int | None, datetime | None]:
@@ -42,6 +48,15 @@ def _wanted() -> Select[bool, int, int, int, int | None, datetime | None]:
 
 #: One statement, made once: it runs for each idle association, and whenever a task takes one.
 _WANTED = _wanted()
+
+
+class Attempt(Enum):
+    """What came of an attempt to take an association."""
+
+    WAITS = "waits"
+    HOLDS = "holds"
+    #: It holds one to try a node that is away.
+    TRIES = "tries"
 
 
 class Leases:
@@ -69,19 +84,22 @@ class Leases:
         for token in left:
             self.drop(token)
 
-    def attempt(self, node_id: int, token: str) -> bool:
+    def attempt(self, node_id: int, token: str) -> Attempt:
         """Take an association if one is free and nobody was here before; otherwise wait in line.
 
         Raises:
+            AwayError: the node was not reached shortly before, or somebody else tries it.
             DatabaseAwayError: the database is away.
         """
         with self._lock:
             waits = token in self._tokens
         if waits and not self._seems_free(node_id, token):
-            return False
+            return Attempt.WAITS
         now = self._clock()
         with self._database.write() as session:
             budget = locked_budget(session, node_id, now)
+            outage = outage_of(budget)
+            _refuse_outage(outage, now)
             session.execute(delete(NodeLease).where(NodeLease.node_id == node_id, NodeLease.until < now))
             own = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()
             free = _is_free(session, budget, own, now)
@@ -89,9 +107,13 @@ class Leases:
                 own = NodeLease(token=token, node_id=node_id, worker=self._worker)
                 session.add(own)
             own.held, own.until = free, now + LEASE
+            if free and outage is not None:
+                budget.away_trying_until = now + TRY_LEASE
         with self._lock:
             self._tokens.add(token)
-        return free
+        if not free:
+            return Attempt.WAITS
+        return Attempt.TRIES if outage is not None else Attempt.HOLDS
 
     def _seems_free(self, node_id: int, token: str) -> bool:
         """Read without a lock: most reads of those who wait find nothing."""
@@ -150,6 +172,42 @@ def locked_budget(session: Session, node_id: int, now: datetime) -> NodeBudget:
     """Return the budget of a node, locked until the transaction ends (SQLite: the whole database is)."""
     insert_missing(session, NodeBudget, [{"node_id": node_id, "tokens": 1.0, "tokens_at": now}])
     return session.get_one(NodeBudget, node_id, with_for_update=True, populate_existing=True)
+
+
+def outage_of(budget: NodeBudget) -> Outage | None:
+    """Return since when the node could not be reached, if it could not."""
+    if not budget.away_failures or budget.away_failed_at is None or budget.away_next_try_at is None:
+        return None
+    return Outage(
+        budget.away_failures,
+        budget.away_failed_at,
+        budget.away_next_try_at,
+        Outcome(budget.away_outcome),
+        budget.away_detail,
+        budget.away_trying_until,
+    )
+
+
+def note_outage(budget: NodeBudget, outage: Outage | None) -> None:
+    """Keep that a node could not be reached; None: it was."""
+    budget.away_failures = outage.failures if outage is not None else 0
+    budget.away_failed_at = outage.failed_at if outage is not None else None
+    budget.away_next_try_at = outage.next_try_at if outage is not None else None
+    budget.away_outcome = outage.outcome.value if outage is not None else ""
+    budget.away_detail = outage.detail if outage is not None else ""
+    budget.away_trying_until = None
+
+
+def forget_outages(session: Session, node_ids: Iterable[int]) -> None:
+    """Let nodes be tried at once that could not be reached: they responded, or have another address."""
+    away = NodeBudget.node_id.in_(tuple(node_ids)), NodeBudget.away_failures > 0
+    session.execute(update(NodeBudget).where(*away).values(away_failures=0))
+
+
+def _refuse_outage(outage: Outage | None, now: datetime) -> None:
+    retry_at = outage.retry_at(now) if outage is not None else None
+    if outage is not None and retry_at is not None:
+        raise outage.error(retry_at)
 
 
 def slowdown_of(budget: NodeBudget) -> Slowdown | None:

@@ -18,6 +18,7 @@ from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay.c_get import GetAssociation, open_get_association
 from shared.node_access.budget_port import Budget, Lease, Unlimited
+from shared.node_access.outage import is_outage
 
 #: Seconds after which an unused association is released.
 IDLE_S = 5.0
@@ -198,12 +199,24 @@ class AssociationPool:
 
     def _open(self, associate: Callable[[], AssociationT], lease: Lease) -> _Kept[AssociationT]:
         try:
-            return _Kept(associate(), lease)
+            kept = _Kept(associate(), lease)
         except BaseException as error:
-            if isinstance(error, PeerError) and error.congested:
-                self._budget.refused(lease)
+            if isinstance(error, PeerError):
+                self._note(lease, error)
             self._budget.give_back(lease)
             raise
+        if lease.tries:
+            self._budget.reached(lease)
+        return kept
+
+    def _note(self, lease: Lease, error: PeerError) -> None:
+        if is_outage(error):
+            self._budget.unreachable(lease, error)
+            return
+        if lease.tries:
+            self._budget.reached(lease)
+        if error.congested:
+            self._budget.refused(lease)
 
     def _take(self, use: _Use[AssociationT], cancellation: Cancellation | None) -> _Kept[AssociationT] | None:
         """Return an idle association; one whose turn is over goes to those who wait."""

@@ -26,6 +26,7 @@ from shared.contract.results import NodeResult
 from shared.database.models.web import Node
 from shared.errors import InvalidInputError, NotFoundError
 from shared.identifiers import AeTitle, Port
+from shared.node_access.leases import forget_outages
 from shared.node_access.limits import (
     MAX_ASSOCIATIONS_DEFAULT,
     MAX_ASSOCIATIONS_MOST,
@@ -247,6 +248,7 @@ def edit_node(session: Session, node: Node, given: NodeInput) -> Node:
     for column, value in _columns(given).items():
         setattr(node, column, value)
     session.flush()
+    forget_outages(session, [node.id])
     return node
 
 

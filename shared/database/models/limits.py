@@ -22,6 +22,14 @@ class NodeBudget(Base):
     #: Associations that the node was found to stand, and when it last refused one.
     slowed_to: Mapped[int | None] = mapped_column(Integer)
     slowed_at: Mapped[datetime | None]
+    #: Tries in a row that did not reach it (0: it is not known to be away), the last of them and its error,
+    #: and when the next one may be made; until when somebody is making one.
+    away_failures: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    away_failed_at: Mapped[datetime | None]
+    away_next_try_at: Mapped[datetime | None]
+    away_trying_until: Mapped[datetime | None]
+    away_outcome: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    away_detail: Mapped[str] = mapped_column(String(400), default="", server_default="")
 
 
 class NodeLease(Base):

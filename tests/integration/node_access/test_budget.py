@@ -11,11 +11,12 @@ import pytest
 from shared.clock import utc_now
 from shared.database.models import NodeLease
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, NotNowError
+from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.node_access.budget import ClusterBudget
 from shared.node_access.budget_port import Lease
 from shared.node_access.leases import LEASE
 from shared.node_access.limits import RECOVERY_STEP
+from shared.node_access.outage import TRY_TAKES, AwayError
 from shared.nodes.nodes import add_node, edit_node, find_node, parse_node
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -332,3 +333,70 @@ def test_who_has_no_limits_is_never_kept(database, make_budget):
         assert lease is not None
         assert not budget.is_wanted(lease)
         budget.give_back(lease)
+
+
+# Outages
+
+
+def refused() -> PeerError:
+    return PeerError(Outcome.CONNECTION_REFUSED, "127.0.0.1:104 takes no connections", associating=True)
+
+
+def test_a_node_that_is_away_is_tried_by_one_process_at_a_time(database, make_budget, clock):
+    # Given
+    node_id = limited(database, max_associations=4)
+    one, two = make_budget("one"), make_budget("two")
+    lease = lease_now(one, node_id)
+    assert lease is not None
+    error = refused()
+    # When: it was not reached
+    one.unreachable(lease, error)
+    one.give_back(lease)
+    # Then: nobody tries it before its time
+    with pytest.raises(AwayError) as caught:
+        lease_now(two, node_id)
+    assert caught.value.retry_at == error.retry_at
+    assert str(caught.value) == str(error)
+    # And then one process does, and the others come back soon
+    assert error.retry_at is not None
+    clock.now = error.retry_at
+    trying = lease_now(two, node_id)
+    assert trying is not None
+    assert trying.tries
+    with pytest.raises(AwayError) as waiting:
+        lease_now(one, node_id)
+    assert waiting.value.retry_at == clock.now + TRY_TAKES
+    # And all are free once it is reached
+    two.reached(trying)
+    others = [lease_now(one, node_id) for _ in range(3)]
+    assert [other.tries for other in others if other is not None] == [False] * 3
+
+
+def test_a_process_that_dies_while_it_tries_a_node_does_not_keep_others_from_it(database, make_budget, clock):
+    # Given
+    node_id = limited(database, max_associations=4)
+    one, two = make_budget("one"), make_budget("two")
+    lease = lease_now(one, node_id)
+    assert lease is not None
+    one.unreachable(lease, refused())
+    clock.pass_(minutes=1)
+    assert lease_now(one, node_id) is not None
+    # When
+    clock.pass_(seconds=31)
+    taken = lease_now(two, node_id)
+    # Then
+    assert taken is not None
+    assert taken.tries
+
+
+def test_another_address_of_a_node_that_is_away_is_tried_at_once(database, make_budget):
+    # Given
+    node_id = limited(database, max_associations=4)
+    budget = make_budget("one")
+    lease = lease_now(budget, node_id)
+    assert lease is not None
+    budget.unreachable(lease, refused())
+    # When
+    changed(database, node_id, port=105)
+    # Then
+    assert lease_now(budget, node_id) is not None
