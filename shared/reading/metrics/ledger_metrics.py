@@ -181,6 +181,9 @@ def _nodes(session: Session, now: datetime) -> Iterator[Metric]:
     allowed = GaugeMetricFamily(
         "doseqr_node_associations_allowed", "Associations that the node allows or stands", labels=["node"]
     )
+    tries = GaugeMetricFamily(
+        "doseqr_node_failed_tries", "Tries in a row that did not reach the node", labels=["node"]
+    )
     leases = {
         (node_id, is_held): number
         for node_id, is_held, number in session.execute(
@@ -189,14 +192,16 @@ def _nodes(session: Session, now: datetime) -> Iterator[Metric]:
             .group_by(NodeLease.node_id, NodeLease.held)
         )
     }
-    budgets = session.execute(select(NodeBudget.node_id, NodeBudget.slowed_to))
-    slowed = {node_id: slowed_to for node_id, slowed_to in budgets}  # noqa: C416 - rows are no pairs
+    columns = NodeBudget.node_id, NodeBudget.slowed_to, NodeBudget.away_failures
+    budgets = {node_id: (slowed, failures) for node_id, slowed, failures in session.execute(select(*columns))}
     nodes = select(Node.id, Node.name, Node.max_associations).where(Node.kind == "remote")
     for node_id, name, most in session.execute(nodes):
         held.add_metric([name], leases.get((node_id, True), 0))
         waiting.add_metric([name], leases.get((node_id, False), 0))
-        allowed.add_metric([name], min(most, slowed.get(node_id) or most))
-    yield from (held, waiting, allowed)
+        slowed_to, failures = budgets.get(node_id, (None, 0))
+        allowed.add_metric([name], min(most, slowed_to or most))
+        tries.add_metric([name], failures)
+    yield from (held, waiting, allowed, tries)
 
 
 def _age_s(since: datetime | None, now: datetime) -> float:

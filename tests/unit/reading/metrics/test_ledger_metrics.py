@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from services.store.metrics.counters import GAUGES, NAMES
 from shared.broker.memory.broker import MemoryBroker
-from shared.database.models import Node, NodeLease
+from shared.database.models import Node, NodeBudget, NodeLease
 from shared.database.session import Database
 from shared.health import Health
 from shared.metrics.process_metrics import REGISTRY
@@ -130,6 +130,19 @@ def test_associations_of_a_node_are_those_whose_leases_stand(session: Session) -
     assert found["doseqr_node_associations", "pacs"] == 1
     assert found["doseqr_node_associations_waiting", "pacs"] == 1
     assert found["doseqr_node_associations_allowed", "pacs"] == 4
+
+
+def test_tries_that_did_not_reach_a_node_are_counted(session: Session) -> None:
+    # Given
+    away, back = a_node(session, "away"), a_node(session, "back")
+    for node_id, failures in ((away, 3), (back, 0)):
+        session.add(NodeBudget(node_id=node_id, tokens=1.0, tokens_at=NOW, away_failures=failures))
+    session.flush()
+    # When
+    found = read(session)
+    # Then
+    assert found["doseqr_node_failed_tries", "away"] == 3
+    assert found["doseqr_node_failed_tries", "back"] == 0
 
 
 def test_many_scrapes_read_the_ledger_once(database: Database) -> None:
