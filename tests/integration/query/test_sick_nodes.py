@@ -36,7 +36,7 @@ def test_nodes_that_swallow_packets_leave_a_worker_to_the_others(patient, script
 
         def in_hand() -> int:
             with patient.database.read() as session:
-                return session.query(QueryTask).filter_by(state="running").count()
+                return int(session.query(QueryTask).filter_by(state="running").count())
 
         wait_until(lambda: in_hand() >= SICK, 60)
         # When
