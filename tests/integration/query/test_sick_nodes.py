@@ -34,11 +34,11 @@ def test_nodes_that_swallow_packets_leave_a_worker_to_the_others(patient, script
         patient.start("query")
         held = [patient.query(of_days(1), remote=f"sick-{number}") for number in range(SICK)]
 
-        def in_hand() -> int:
+        def running_tasks() -> int:
             with patient.database.read() as session:
                 return int(session.query(QueryTask).filter_by(state="running").count())
 
-        wait_until(lambda: in_hand() >= SICK, 60)
+        wait_until(lambda: running_tasks() >= SICK, 60)
         # When
         query = patient.finished_query(of_days(1), remote="healthy")
         states = {patient.status(job_id) for job_id in held}
