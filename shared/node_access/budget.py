@@ -20,7 +20,7 @@ from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.errors import DatabaseAwayError
 from shared.node_access.budget_port import Lease, Turn, Unlimited
 from shared.node_access.leases import (
-    Attempt,
+    LeaseAttempt,
     Leases,
     allowed,
     locked_budget,
@@ -244,10 +244,10 @@ class _Turn:
             AwayError: the node was not reached shortly before, or somebody else tries it.
         """
         attempt = self._leases.attempt(self._node_id, self._token)
-        if attempt is Attempt.WAITS:
+        if attempt is LeaseAttempt.WAITS:
             return None
         self._given = True
-        return Lease(self._token, self._node_id, time.monotonic(), tries=attempt is Attempt.TRIES)
+        return Lease(self._token, self._node_id, time.monotonic(), tries=attempt is LeaseAttempt.TRIES)
 
     def pause(self) -> None:
         """Wait a little."""

@@ -50,7 +50,7 @@ def _wanted() -> Select[bool, int, int, int, int | None, datetime | None]:
 _WANTED = _wanted()
 
 
-class Attempt(Enum):
+class LeaseAttempt(Enum):
     """What came of an attempt to take an association."""
 
     WAITS = "waits"
@@ -84,7 +84,7 @@ class Leases:
         for token in left:
             self.drop(token)
 
-    def attempt(self, node_id: int, token: str) -> Attempt:
+    def attempt(self, node_id: int, token: str) -> LeaseAttempt:
         """Take an association if one is free and nobody was here before; otherwise wait in line.
 
         Raises:
@@ -94,7 +94,7 @@ class Leases:
         with self._lock:
             waits = token in self._tokens
         if waits and not self._seems_free(node_id, token):
-            return Attempt.WAITS
+            return LeaseAttempt.WAITS
         now = self._clock()
         with self._database.write() as session:
             budget = locked_budget(session, node_id, now)
@@ -112,8 +112,8 @@ class Leases:
         with self._lock:
             self._tokens.add(token)
         if not free:
-            return Attempt.WAITS
-        return Attempt.TRIES if outage is not None else Attempt.HOLDS
+            return LeaseAttempt.WAITS
+        return LeaseAttempt.TRIES if outage is not None else LeaseAttempt.HOLDS
 
     def _seems_free(self, node_id: int, token: str) -> bool:
         """Read without a lock: most reads of those who wait find nothing."""

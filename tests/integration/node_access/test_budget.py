@@ -345,45 +345,45 @@ def refused() -> PeerError:
 def test_a_node_that_is_away_is_tried_by_one_process_at_a_time(database, make_budget, clock):
     # Given
     node_id = limited(database, max_associations=4)
-    one, two = make_budget("one"), make_budget("two")
-    lease = lease_now(one, node_id)
+    first, second = make_budget("one"), make_budget("two")
+    lease = lease_now(first, node_id)
     assert lease is not None
     error = refused()
     # When: it was not reached
-    one.unreachable(lease, error)
-    one.give_back(lease)
+    first.unreachable(lease, error)
+    first.give_back(lease)
     # Then: nobody tries it before its time
     with pytest.raises(AwayError) as caught:
-        lease_now(two, node_id)
+        lease_now(second, node_id)
     assert caught.value.retry_at == error.retry_at
     assert str(caught.value) == str(error)
     # And then one process does, and the others come back soon
     assert error.retry_at is not None
     clock.now = error.retry_at
-    trying = lease_now(two, node_id)
+    trying = lease_now(second, node_id)
     assert trying is not None
     assert trying.tries
     with pytest.raises(AwayError) as waiting:
-        lease_now(one, node_id)
+        lease_now(first, node_id)
     assert waiting.value.retry_at == clock.now + TRY_TAKES
     # And all are free once it is reached
-    two.reached(trying)
-    others = [lease_now(one, node_id) for _ in range(3)]
+    second.reached(trying)
+    others = [lease_now(first, node_id) for _ in range(3)]
     assert [other.tries for other in others if other is not None] == [False] * 3
 
 
 def test_a_process_that_dies_while_it_tries_a_node_does_not_keep_others_from_it(database, make_budget, clock):
     # Given
     node_id = limited(database, max_associations=4)
-    one, two = make_budget("one"), make_budget("two")
-    lease = lease_now(one, node_id)
+    first, second = make_budget("one"), make_budget("two")
+    lease = lease_now(first, node_id)
     assert lease is not None
-    one.unreachable(lease, refused())
+    first.unreachable(lease, refused())
     clock.pass_(minutes=1)
-    assert lease_now(one, node_id) is not None
+    assert lease_now(first, node_id) is not None
     # When
     clock.pass_(seconds=31)
-    taken = lease_now(two, node_id)
+    taken = lease_now(second, node_id)
     # Then
     assert taken is not None
     assert taken.tries

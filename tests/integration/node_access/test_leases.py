@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from shared.clock import utc_now
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
-from shared.node_access.leases import Attempt, Leases
+from shared.node_access.leases import LeaseAttempt, Leases
 from shared.nodes.nodes import add_node, parse_node
 
 
@@ -41,12 +41,12 @@ def test_what_was_given_back_without_a_database_is_free_once_it_is_there_again(u
     with unsteady.write() as session:
         node_id = add_node(session, parse_node({**values, "max_associations": 1}), utc_now()).id
     own, other = Leases(unsteady, "one", utc_now), Leases(unsteady, "other", utc_now)
-    assert own.attempt(node_id, "of-one") is Attempt.HOLDS
+    assert own.attempt(node_id, "of-one") is LeaseAttempt.HOLDS
     unsteady.away = True
     own.drop("of-one")
     unsteady.away = False
-    assert other.attempt(node_id, "of-other") is Attempt.WAITS
+    assert other.attempt(node_id, "of-other") is LeaseAttempt.WAITS
     # When
     own.renew()
     # Then
-    assert other.attempt(node_id, "of-other") is Attempt.HOLDS
+    assert other.attempt(node_id, "of-other") is LeaseAttempt.HOLDS
