@@ -10,6 +10,9 @@ from collections.abc import Iterator
 
 from services.cli.local.ports import HIGHEST, KERNELS_RANGE, LOWEST
 
+#: Connections that fill the backlog of a listening socket that accepts none.
+_FILLING = 8
+
 
 def free_port() -> int:
     """Return a free TCP port that the kernel gives to no connection while its server is down.
@@ -22,6 +25,20 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise AssertionError("this run has used all of its ports")
+
+
+@contextlib.contextmanager
+def swallowing_port() -> Iterator[int]:
+    """Give a port of 127.0.0.1 that swallows packets: a connection to it hangs until its time-out."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(_FILLING):
+            filling = stack.enter_context(socket.socket())
+            filling.setblocking(False)
+            filling.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 def _ports_of_this_process() -> Iterator[int]:

@@ -7,8 +7,7 @@ import pytest
 from shared.database.models import NodeBudget, QueryTask
 from tests.integration.query.test_sharing import LAST, of_days
 from tests.support.peers.studies import ct_study, days_of
-from tests.support.peers.swallowing import swallowing_port
-from tests.support.ports import free_port
+from tests.support.ports import free_port, swallowing_port
 from tests.support.services.in_process import System
 from tests.support.waiting import wait_until
 
