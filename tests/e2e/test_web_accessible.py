@@ -28,6 +28,9 @@ PAGES = (
     "/tokens",
     "/audit",
     "/system",
+    "/notifications",
+    "/notifications/add",
+    "/notifications/system",
     "/password",
     "/nowhere",
 )

@@ -7,6 +7,19 @@ from tests.matrix.rows import proven
 # fmt: off
 HOSTILE_ROWS = [
     *proven(
+        "tests/integration/notifications/test_sender.py",
+        ("an address of this machine", "notifications", "not reached unless allowed",
+         "test_this_machine_itself_is_not_reached_unless_allowed"),
+        ("an address of a cloud's metadata", "notifications", "never reached",
+         "test_the_metadata_of_a_cloud_is_never_reached"),
+        ("a webhook that redirects", "notifications", "not followed", "test_a_redirect_is_not_followed"),
+    ),
+    *proven(
+        "tests/unit/notifications/transport/test_address.py",
+        ("an address that runs programs or reads files", "notifications", "refused",
+         "test_an_address_that_is_not_allowed_is_refused"),
+    ),
+    *proven(
         "tests/integration/store/test_bounds.py",
         ("a PDU of 1 GiB announced", "store, P-DATA-TF", "refused before it comes",
          "test_a_pdu_of_a_gigabyte_is_refused_before_it_comes"),

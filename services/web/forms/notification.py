@@ -96,9 +96,9 @@ class AddressForm(Form):
         if present:
             hint = gettext("Empty: it stays %(address)s.", address=present)
         elif mail:
-            hint = gettext("An e-mail address, or a URL of apprise, such as slack://… or jsons://….")
+            hint = gettext("An e-mail address, or a URL of apprise, such as slack://TOKEN or jsons://HOST.")
         else:
-            hint = gettext("A URL of apprise, such as mailtos://…, slack://… or jsons://….")
+            hint = gettext("A URL of apprise, such as mailtos://HOST, slack://TOKEN or jsons://HOST.")
         self.address.description = hint
 
     def read(self, *, stays: bool = False) -> AddressInput | None:

@@ -150,7 +150,7 @@ def _check_scheme(scheme: str, policy: AddressPolicy) -> None:
 def _mail_target(text: str, policy: AddressPolicy) -> Target:
     if _MAIL.fullmatch(text) is None:
         raise InvalidInputError(
-            "address", "must be an e-mail address, or a URL such as mailtos://…, slack://…"
+            "address", "must be an e-mail address, or a URL such as mailtos://HOST or slack://TOKEN"
         )
     if not policy.mail_url:
         raise InvalidInputError(

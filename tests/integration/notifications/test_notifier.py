@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from services.web.notifier.watcher import Watcher, rules_of
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.events import StoreState
+from shared.database.migrate import migrate
 from shared.database.models import (
     NotificationAddress,
     NotificationDelivery,
@@ -27,8 +29,11 @@ from shared.database.models import (
     User,
 )
 from shared.database.session import Database
+from shared.errors import DatabaseAwayError
 from shared.users.accounts import create_user
+from tests.contract.test_broker_contract import bury
 from tests.support.jobs.notifications import (
+    QUICK,
     address_of,
     deliveries,
     delivery_states,
@@ -37,8 +42,9 @@ from tests.support.jobs.notifications import (
     notify,
     notifying_settings,
 )
-from tests.support.jobs.rows import a_query
-from tests.support.jobs.schedules import plan_nightly
+from tests.support.jobs.rows import a_query, a_study
+from tests.support.jobs.schedules import add_nodes, plan_nightly
+from tests.support.servers.rabbitmq import a_message
 from tests.support.servers.receivers import mail_server, webhook
 from tests.support.waiting import wait_until
 
@@ -150,6 +156,84 @@ def test_a_store_that_fills_and_refuses_is_two_causes(database, tmp_path):
     # Then
     assert phases(database) == ["began", "began", "over", "over"]
     assert [event.details["refuses"] for event in events(database)] == [False, True, False, True]
+
+
+def test_a_station_that_falls_silent_is_notified_once(database, tmp_path):
+    # Given: six studies with a dose report, then five without.
+    now = [utc_now()]
+    add_nodes(database)
+    watcher = a_watcher(database, notifying_settings(tmp_path), lambda: now[0])
+    day, none = now[0].date() - timedelta(days=20), {"decision": "drop", "reason": "no_dose_object"}
+    with database.write() as session:
+        session.add(a_query("q1", requested_at=now[0]))
+        session.flush()
+        for number in range(11):
+            given = {"study_date": f"{day + timedelta(days=number):%Y%m%d}", "station_name": "CT1"}
+            session.add(a_study(f"1.{number}", "q1", **given, **(none if number > 5 else {})))
+    # When
+    watcher.tick()
+    with database.write() as session:
+        report = {"study_date": f"{day + timedelta(days=12):%Y%m%d}", "station_name": "CT1"}
+        session.add(a_study("1.20", "q1", **report))
+    watcher.tick()
+    for _ in range(2):
+        now[0] += timedelta(hours=1)
+        watcher.tick()
+    # Then
+    assert phases(database) == ["began", "over"]
+    began = events(database)[0].details
+    assert (began["station"], began["type"], began["studies"]) == ("CT1", "CT", 5)
+    assert began["since"] == str(day + timedelta(days=6))
+
+
+def test_dead_letters_are_notified_and_a_broker_that_is_away_is_not(database, tmp_path):
+    # Given
+    broker = MemoryBroker()
+    broker.declare()
+    add_user(database, "eve", "admin")
+    settings = notifying_settings(tmp_path)
+    notify(database, settings, "json://127.0.0.1:9", "eve")
+    watcher = Watcher(database, broker, list, rules_of(settings), utc_now, "replica")
+    watcher.tick()
+    bury(broker, a_message("m1"))
+    watcher.tick()
+    # When
+    broker.close()
+    end_job(database, "done")
+    watcher.tick()
+    # Then: what the database knows is observed all the same.
+    assert phases(database) == ["began", "ended"]
+
+
+def test_what_was_sent_while_the_database_is_away_is_sent_once(mortal_postgres, tmp_path):
+    # Given
+    url = mortal_postgres.url.replace("postgresql://", "postgresql+psycopg://")
+    database = Database(url)
+    migrate(database)
+    settings = notifying_settings(tmp_path, notification_timeout=20.0)
+    with webhook() as hook:
+        notify(database, settings, hook.url)
+        with notifier(database, settings, pace=replace(QUICK, recording_s=60.0)):
+            wait_until(lambda: a_mark(database))
+            hook.free.clear()
+            end_job(database, "done")
+            assert hook.reached.wait(20)
+            # When
+            mortal_postgres.stop()
+            hook.free.set()
+            time.sleep(0.5)
+            mortal_postgres.start()
+            wait_until(lambda: states_or_none(database) == ["sent"])
+    # Then
+    assert hook.titles == ["DoseQR: query of pacs: completed"]
+    database.close()
+
+
+def states_or_none(database: Database) -> list[str] | None:
+    try:
+        return delivery_states(database)
+    except DatabaseAwayError:
+        return None
 
 
 def test_an_observation_by_many_replicas_is_one_event(database, tmp_path):

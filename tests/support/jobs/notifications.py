@@ -81,14 +81,17 @@ def address_of(database: Database, address_id: int) -> NotificationAddress:
 
 @contextmanager
 def notifier(
-    database: Database, settings: Settings, store_states: list[StoreState] | None = None
+    database: Database,
+    settings: Settings,
+    store_states: list[StoreState] | None = None,
+    pace: NotifierPace = QUICK,
 ) -> Iterator[MemoryBroker]:
     """Observe and send in this process."""
     broker = MemoryBroker()
     broker.declare()
     with Lifecycle() as lifecycle:
         lifecycle.on_stop(broker.close)
-        start_notifier(settings, broker, database, lambda: store_states or [], lifecycle, QUICK)
+        start_notifier(settings, broker, database, lambda: store_states or [], lifecycle, pace)
         yield broker
 
 

@@ -104,6 +104,9 @@ class Webhook:
     port: int = 0
     status: int = 200
     location: str = ""
+    #: Set when a post is there; its response waits until `free` is set.
+    reached: threading.Event = field(default_factory=threading.Event)
+    free: threading.Event = field(default_factory=threading.Event)
     posts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     @property
@@ -119,12 +122,15 @@ class Webhook:
 def webhook() -> Iterator[Webhook]:
     """Run a webhook on a free port."""
     script = Webhook()
+    script.free.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             if script.status < 400:
                 script.posts.append((self.path, json.loads(body)))
+            script.reached.set()
+            script.free.wait(60)
             self.send_response(script.status)
             if script.location:
                 self.send_header("Location", script.location)

@@ -8,7 +8,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from services.web.components import components
-from services.web.forms.notification import OUTCOME_NAMES, SYSTEM_KIND_NAMES, AddressForm
+from services.web.forms.notification import KIND_NAMES, OUTCOME_NAMES, SYSTEM_KIND_NAMES, AddressForm
 from services.web.language import gettext, translated
 from services.web.security.sessions import ADMINS, audit, me, requires
 from shared.contract.results import NotificationAddressResult
@@ -165,7 +165,7 @@ def _listing(*, system: bool) -> str:
         deliveries=sent,
         failed=failed,
         system=system,
-        kind_names=SYSTEM_KIND_NAMES,
+        kind_names=SYSTEM_KIND_NAMES if system else KIND_NAMES,
         outcome_names=OUTCOME_NAMES,
     )
 
