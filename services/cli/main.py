@@ -112,7 +112,10 @@ def options(
 def classic(
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[FLAGS] QR_ID STORE_ID")] = None,
 ) -> None:
-    """Query and retrieve with classic flags, for cron lines; doseqr qr -h lists them."""
+    """Query and retrieve with classic flags, for cron lines; doseqr qr -h lists them.
+
+    Example: doseqr qr -ct -f 2026-03-01 -t 2026-03-31 1 2
+    """
     raise typer.Exit(qr.run(arguments or []))
 
 

@@ -34,9 +34,9 @@ from services.web.pages import (
     jobs,
     live,
     nodes,
-    profiles,
     query,
     schedules,
+    start,
     study_lists,
     users,
 )
@@ -45,6 +45,7 @@ from services.web.pages.admin import audit_trail as admin_audit
 from services.web.pages.admin import system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
 from services.web.pages.job import charts, doses, exports, ledger
+from services.web.pages.node import profiles, response_times, setup
 from services.web.pending_commands import PendingCommands
 from services.web.request_metrics import init_request_metrics
 from services.web.security import headers
@@ -133,7 +134,22 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
 def _register_pages(app: Flask) -> None:
     for page in (admin_audit, charts, doses, exports, ledger, system, tokens):
         app.register_blueprint(page.blueprint)
-    for page in (auth, handovers, health, jobs, live, nodes, profiles, query, schedules, study_lists, users):
+    for page in (
+        auth,
+        handovers,
+        health,
+        jobs,
+        live,
+        nodes,
+        profiles,
+        query,
+        response_times,
+        schedules,
+        setup,
+        start,
+        study_lists,
+        users,
+    ):
         app.register_blueprint(page.blueprint)
     for page in (notifications, provider_log_in, second_factor, second_step):
         app.register_blueprint(page.blueprint)

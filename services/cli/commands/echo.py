@@ -20,7 +20,10 @@ def echo(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Test nodes with C-ECHO, side by side; the exit code is 0 if all of them respond."""
+    """Test nodes with C-ECHO, side by side; the exit code is 0 if all of them respond.
+
+    Examples: doseqr echo; doseqr echo pacs doseqr --json
+    """
     from services.cli.client.echo import echo as test_nodes
     from services.cli.client.echo import status_json
     from shared.nodes.nodes import find_node, list_nodes

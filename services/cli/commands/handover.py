@@ -33,7 +33,10 @@ def listing(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the last tried first.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List the batches that the importer has not taken yet."""
+    """List the batches that the importer has not taken yet.
+
+    Examples: doseqr handover list; doseqr handover list --json
+    """
     from shared.reading.handovers import batches_not_taken
 
     settings = settings_of_command()
@@ -54,7 +57,10 @@ def retry(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand over anew what was given up, of one retrieve or all."""
+    """Hand over anew what was given up, of one retrieve or all.
+
+    Example: doseqr handover retry
+    """
     from services.cli.client.events import listening
     from shared.contract.envelope import new_id
     from shared.contract.messages import RetryHandover

@@ -138,7 +138,10 @@ def add_remote(
     tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a PACS or modality that responds to C-FIND, and C-MOVE or C-GET."""
+    """Add a PACS or modality that responds to C-FIND, and C-MOVE or C-GET.
+
+    Example: doseqr nodes add remote pacs --host 10.0.0.5 --port 104 --ae-title PACS
+    """
     from shared.nodes.nodes import RETRIEVE_BY, TLS
 
     given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
@@ -167,7 +170,10 @@ def add_store(
     tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a node that takes C-STORE; the PACS has to know its AE title as a destination."""
+    """Add a node that takes C-STORE; the PACS has to know its AE title as a destination.
+
+    Example: doseqr nodes add store archive --host 10.0.0.6 --port 104 --ae-title ARCHIVE
+    """
     from shared.nodes.nodes import TLS, VERIFY_BY
 
     given = {"kind": "store", "name": name, "host": host, "port": port, "ae_title": ae_title}
@@ -197,7 +203,10 @@ def list_all(
     kind: Annotated[NodeKindOption | None, typer.Option(help="Only nodes of this kind.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the nodes."""
+    """List the nodes.
+
+    Examples: doseqr nodes list; doseqr nodes list --json
+    """
     from shared.nodes.nodes import LIMITS, RETRIEVE_BY, VERIFY_BY, list_nodes, node_json
 
     settings = settings_of_command()
@@ -234,7 +243,10 @@ def edit(
     tls_key: TlsKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change a node; what is not given stays. No service has to be restarted."""
+    """Change a node; what is not given stays. No service has to be restarted.
+
+    Example: doseqr nodes edit pacs --max-associations 2 --hours 18:00-06:00
+    """
     from shared.nodes.nodes import RETRIEVE_BY, TLS, VERIFY_BY, change_node, find_node, node_json
 
     options = {
@@ -260,7 +272,10 @@ def edit(
 
 @app.command("remove")
 def remove(node: NodeArgument, as_json: JsonOption = False) -> None:
-    """Remove a node; jobs that used it still show its name."""
+    """Remove a node; jobs that used it still show its name.
+
+    Example: doseqr nodes remove pacs
+    """
     from shared.nodes.nodes import find_node, node_json, remove_node
 
     settings = settings_of_command()

@@ -41,7 +41,10 @@ def profile(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is known of a remote node: what it matches, returns and takes, its limits and its speed."""
+    """Show what is known of a remote node: what it matches, returns and takes, its limits and its speed.
+
+    Examples: doseqr profile pacs; doseqr profile pacs --measure
+    """
     from shared.nodes.nodes import find_node
     from shared.reading.profiles import profile_json
 

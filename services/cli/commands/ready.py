@@ -31,7 +31,10 @@ def ready(
     service: Annotated[list[Service] | None, typer.Option(help="Only this service; repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Wait until every service responds; exit code 4, and the names of those that do not, otherwise."""
+    """Wait until every service responds; exit code 4, and the names of those that do not, otherwise.
+
+    Example: doseqr ready --timeout 60
+    """
     from shared.logs import configure
     from shared.settings import load
 

@@ -34,7 +34,10 @@ def register(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM files, or folders of them.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make the objects in these files known, so that no query requests them again; nothing is copied."""
+    """Make the objects in these files known, so that no query requests them again; nothing is copied.
+
+    Examples: doseqr register /archive/2026; doseqr register report.dcm --json
+    """
     from services.cli.client.dicom_files import FileTally, object_references
     from services.cli.client.events import listening
 

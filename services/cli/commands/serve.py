@@ -60,7 +60,10 @@ def serve(
     service: Annotated[Served, typer.Argument(help="The service; several of one kind share the work.")],
     parent_pid: Annotated[int | None, typer.Option(hidden=True, help="End when this process ends.")] = None,
 ) -> None:
-    """Run a service until SIGTERM or Ctrl-C; the database is created or migrated first."""
+    """Run a service until SIGTERM or Ctrl-C; the database is created or migrated first.
+
+    Examples: doseqr serve all; doseqr serve query
+    """
     from shared.service import run_service
     from shared.settings import load
 

@@ -45,7 +45,10 @@ class SettingRow:
 
 
 def settings(as_json: JsonOption = False) -> None:
-    """Print each setting, its value, where it came from and what it does."""
+    """Print each setting, its value, where it came from and what it does.
+
+    Examples: doseqr settings; doseqr settings --json
+    """
     from shared.settings import unknown_variables
 
     listed = rows(settings_of_command())

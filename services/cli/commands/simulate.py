@@ -24,7 +24,10 @@ def simulate(
         list[str] | None, typer.Option(metavar="AE=HOST:PORT", help="A move destination; repeatable.")
     ] = None,
 ) -> None:
-    """Run a synthetic PACS, which can misbehave, until Ctrl-C."""
+    """Run a synthetic PACS, which can misbehave, until Ctrl-C.
+
+    Example: doseqr simulate pacs.json
+    """
     from simulator.main import DEMO, run
 
     destinations = dict(destination_of(text) for text in destination or ())

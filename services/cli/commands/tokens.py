@@ -36,7 +36,10 @@ def add(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a token and print it; it cannot be shown again."""
+    """Add a token and print it; it cannot be shown again.
+
+    Example: doseqr tokens add nightly --owner ada --scope import
+    """
     from shared.clock import iso
     from shared.users.accounts import find_user
     from shared.users.api_tokens import DAYS_DEFAULT, create_token
@@ -57,7 +60,10 @@ def add(
 
 @app.command("list")
 def list_all(as_json: JsonOption = False) -> None:
-    """List the tokens."""
+    """List the tokens.
+
+    Examples: doseqr tokens list; doseqr tokens list --json
+    """
     from shared.users.api_tokens import list_tokens
 
     settings = settings_of_command()
@@ -71,7 +77,10 @@ def list_all(as_json: JsonOption = False) -> None:
 
 @app.command("revoke")
 def revoke(name: NameArgument) -> None:
-    """End a token at once."""
+    """End a token at once.
+
+    Example: doseqr tokens revoke nightly
+    """
     from shared.users.api_tokens import revoke_token
 
     settings = settings_of_command()

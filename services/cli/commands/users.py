@@ -37,7 +37,10 @@ def add(
     role: Annotated[RoleOption, typer.Option(help="viewer looks, importer queries, admin manages.")],
     password_stdin: StdinOption = False,
 ) -> None:
-    """Add a user; the password is read from the terminal."""
+    """Add a user; the password is read from the terminal.
+
+    Example: doseqr users add ada --role importer
+    """
     from shared.users.accounts import create_user
 
     settings = settings_of_command()
@@ -50,7 +53,10 @@ def add(
 
 @app.command("set-password")
 def set_password(name: NameArgument, password_stdin: StdinOption = False) -> None:
-    """Give a user another password; where they are logged in, they are logged out."""
+    """Give a user another password; where they are logged in, they are logged out.
+
+    Example: doseqr users set-password ada
+    """
     from shared.users.accounts import find_user
     from shared.users.accounts import set_password as give_password
 
@@ -67,7 +73,10 @@ def set_password(name: NameArgument, password_stdin: StdinOption = False) -> Non
 
 @app.command("reset-second-factor")
 def reset_second_factor(name: NameArgument) -> None:
-    """Let a user who lost phone and recovery codes log in by password alone; their sessions end."""
+    """Let a user who lost phone and recovery codes log in by password alone; their sessions end.
+
+    Example: doseqr users reset-second-factor ada
+    """
     from shared.users.accounts import find_user
     from shared.users.second_factor import remove
 
@@ -82,7 +91,10 @@ def reset_second_factor(name: NameArgument) -> None:
 
 @app.command("list")
 def list_all(as_json: JsonOption = False) -> None:
-    """List the users."""
+    """List the users.
+
+    Examples: doseqr users list; doseqr users list --json
+    """
     from shared.clock import iso
     from shared.users.accounts import list_users
 

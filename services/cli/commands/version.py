@@ -8,7 +8,10 @@ from services.cli.output.console import JsonOption, line, print_json
 
 
 def version(as_json: JsonOption = False) -> None:
-    """Print the versions of DoseQR, Python and the main libraries."""
+    """Print the versions of DoseQR, Python and the main libraries.
+
+    Examples: doseqr version; doseqr version --json
+    """
     from shared.versions import versions
 
     found = versions()

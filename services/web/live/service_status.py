@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from services.web.language import gettext, lazy_gettext, number_text, translated
 from shared.broker.port import Broker
@@ -31,6 +31,8 @@ class ServiceWorkers:
 
     broker_away: bool
     unattended: frozenset[str]
+    #: Commands that wait in the queue of each service.
+    waiting: Mapping[str, int] = field(default_factory=dict)
 
     def complaints(self, services: Iterable[str], broker: str) -> list[Complaint]:
         """Return the complaints about these services, each with the command to start."""
@@ -121,9 +123,12 @@ class ServiceStatus:
 
     def _check(self) -> ServiceWorkers:
         try:
-            quiet = {spec.name for spec in QUEUES if self._broker.queue_state(spec.name).consumers == 0}
+            states = {spec.name: self._broker.queue_state(spec.name) for spec in QUEUES}
         except BrokerAwayError:
             return ServiceWorkers(broker_away=True, unattended=frozenset())
+        quiet = (name for name, state in states.items() if state.consumers == 0)
         return ServiceWorkers(
-            broker_away=False, unattended=frozenset(name.partition("-")[0] for name in quiet)
+            broker_away=False,
+            unattended=frozenset(name.partition("-")[0] for name in quiet),
+            waiting={name: state.ready for name, state in states.items()},
         )

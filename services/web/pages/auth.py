@@ -27,7 +27,7 @@ blueprint = Blueprint("auth", __name__)
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
     """Lead to where this user begins."""
-    return redirect(url_for("query.form" if me().imports else "jobs.listing"))
+    return redirect(url_for("start.show"))
 
 
 @blueprint.get("/login")

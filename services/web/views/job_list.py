@@ -28,6 +28,7 @@ from shared.reading.lists.job_search import (
     key_of,
     running_retrieves,
 )
+from shared.schedules.ledger import list_schedules
 from shared.users.accounts import list_users
 
 STATUSES: tuple[str, ...] = get_args(JobStatus)
@@ -35,8 +36,11 @@ STATUSES: tuple[str, ...] = get_args(JobStatus)
 #: Jobs of a page, and characters of a filter.
 PAGE, LONGEST = 50, 128
 
+#: Digits of the id of a row, less one.
+MAX_DIGITS = 10
+
 #: Parts of the address that make the filter, in the order of the form.
-FILTERS = ("q", "kind", "status", "node", "who", "from", "until", "sort")
+FILTERS = ("q", "kind", "status", "node", "who", "schedule", "from", "until", "sort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class JobList:
     @property
     def opens_more(self) -> bool:
         """Whether a filter of the folded part is set."""
-        return any(name in self.chosen for name in ("kind", "who", "from", "until", "sort"))
+        return any(name in self.chosen for name in ("kind", "who", "schedule", "from", "until", "sort"))
 
 
 def job_list(session: Session, components: Components, arguments: Mapping[str, str]) -> JobList:
@@ -89,6 +93,7 @@ def choices(session: Session) -> dict[str, object]:
         "nodes": list_nodes(session),
         "people": [user.name for user in list_users(session)],
         "statuses": STATUSES,
+        "schedules": list_schedules(session),
     }
 
 
@@ -113,6 +118,11 @@ def _search(
             wanted = replace(wanted, remote_id=node.id)
         else:
             wanted = replace(wanted, store_id=node.id)
+    if number := chosen.get("schedule", ""):
+        if number.isdecimal() and len(number) < MAX_DIGITS:
+            wanted = replace(wanted, schedule_id=int(number))
+        else:
+            problems["schedule"] = gettext("There is no such recurring query.")
     for name in ("from", "until"):
         if not chosen.get(name):
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,6 +19,7 @@ from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
 from shared.database.models import Query, Retrieve
 from shared.reading.jobs import get_job
+from shared.reading.lists.attention import QueuePlace, queue_place
 from shared.reading.rate_text import rate_text
 from shared.reading.retrieve_json import retrieve_counts
 from shared.reading.retrieve_pace import pace_of
@@ -38,6 +39,8 @@ class Pending:
     refusal: str = ""
     #: What is on its way behind it: cancel, pause, raise.
     orders: frozenset[str] = frozenset()
+    #: Commands in the queue of the service, this one and those before it among them.
+    in_queue: int = 0
 
     @property
     def takes_orders(self) -> bool:
@@ -56,6 +59,8 @@ class QueryView:
     trouble: str = ""
     waits_for: str = ""
     progress: JobProgress = field(default_factory=lambda: JobProgress(0.0))
+    #: Its place among the jobs of the node; none if it has the node alone.
+    place: QueuePlace | None = None
     #: Whether more objects may come than are counted: of some series the PACS does not return the number.
     at_least: bool = False
 
@@ -99,6 +104,8 @@ class RetrieveView:
     waits_for: str = ""
     #: Rate and time left, or what is waited for.
     rate: str = ""
+    #: Its place among the jobs of the node; none if it has the node alone.
+    place: QueuePlace | None = None
 
     @property
     def ended(self) -> bool:
@@ -229,7 +236,8 @@ def panel(session: Session, components: Components, job_id: str) -> Panel:
     if job is None:
         command = pending_commands.get(job_id)
         pending = _pending(job_id, command, event_results)
-        return Panel(job_id, pending=pending)
+        waiting = components.service_status.current().waiting.get(pending.kind, 0)
+        return Panel(job_id, pending=replace(pending, in_queue=waiting))
     if isinstance(job, Retrieve):
         view = retrieve_view(session, components, job)
         return Panel(job_id, retrieve=view)
@@ -323,7 +331,8 @@ def query_view(session: Session, components: Components, job: Query) -> QueryVie
         JobProgress(1.0)
         if job.status == "completed"
         else _progress(components, job, fraction, job.studies_examined),
-        counts.uncounted,
+        place=None if ended else queue_place(session, job),
+        at_least=counts.uncounted,
     )
 
 
@@ -343,6 +352,7 @@ def retrieve_view(session: Session, components: Components, job: Retrieve) -> Re
         trouble=_trouble(job),
         waits_for="" if ended else waiting_text(job),
         rate=translated(pace) if pace is not None else "",
+        place=None if ended else queue_place(session, job),
     )
 
 

@@ -9,13 +9,16 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from shared.contract.messages import ENDED
+from shared.contract.messages import BACKGROUND, ENDED
 from shared.database.models import Node, NodeCheck, Query, Retrieve
 from shared.reading.jobs import Job
 from shared.reading.lists.job_search import JobEntry, with_queries
 
 #: Rows of each list.
 SHOWN = 10
+
+#: Jobs of a node that are read of each kind for the place of one of them, and those before it that are shown.
+QUEUE_READ, BEFORE_SHOWN = 100, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,38 @@ def _newest(session: Session, statuses: Sequence[str], ended_since: datetime | N
             wanted = wanted.where(model.ended_at >= ended_since)
         found += session.scalars(wanted.order_by(model.requested_at.desc(), model.id).limit(SHOWN))
     return sorted(found, key=lambda job: job.requested_at, reverse=True)[:SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """The place of a job among those of its node that have not ended, and the first of those before it."""
+
+    place: int
+    jobs: int
+    before: Sequence[Job]
+
+
+def queue_place(session: Session, job: Job) -> QueuePlace | None:
+    """Return the place of a job that has not ended: raised jobs come first, then the older ones.
+
+    They share the node, so a later place means a smaller share, not a wait. None if it has the node alone.
+    """
+    if job.status in ENDED:
+        return None
+    found: list[Job] = []
+    for model in (Query, Retrieve):
+        at_node = select(model).where(
+            model.remote_id == job.remote_id, model.status.in_(("queued", "running"))
+        )
+        found += session.scalars(at_node.order_by(model.requested_at).limit(QUEUE_READ))
+    if len(found) < 2:  # noqa: PLR2004 - itself, and another one
+        return None
+    ordered = sorted(
+        found,
+        key=lambda other: (other.raised is None, other.priority == BACKGROUND, other.requested_at, other.id),
+    )
+    place = next((place for place, other in enumerate(ordered) if other.id == job.id), len(ordered))
+    return QueuePlace(place + 1, len(ordered), ordered[max(0, place - BEFORE_SHOWN) : place])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from shared.contract.envelope import valid_id
 from shared.contract.messages import ENDED
 from shared.database.models.query import Query, QueryStudy
 from shared.database.models.retrieve import Retrieve
+from shared.database.models.schedule import ScheduleRun
 from shared.identifiers import Uid
 from shared.reading.jobs import J, Job, JobKind
 from shared.reading.lists.keyset import Columns, KeyValue, ListPage, Place, list_page, merged, placed
@@ -37,6 +38,8 @@ class JobSearch:
     remote_id: int | None = None
     store_id: int | None = None
     requested_by: str = ""
+    #: The recurring query whose runs they are.
+    schedule_id: int | None = None
     requested_from: datetime | None = None
     requested_before: datetime | None = None
     #: Beginning of an id, UID of a study, or part of a node's name, of the criteria or of the detail.
@@ -168,6 +171,9 @@ def _conditions(session: Session, model: type[J], wanted: JobSearch) -> list[Col
         conditions.append(model.remote_id == wanted.remote_id)
     if wanted.store_id is not None:
         conditions.append(model.store_id == wanted.store_id)
+    if wanted.schedule_id is not None:
+        runs = select(ScheduleRun.job_id).where(ScheduleRun.schedule_id == wanted.schedule_id)
+        conditions.append(_query_id(model).in_(runs))
     if wanted.requested_by:
         conditions.append(model.requested_by == wanted.requested_by)
     if wanted.requested_from is not None:
@@ -185,8 +191,7 @@ def _conditions(session: Session, model: type[J], wanted: JobSearch) -> list[Col
 
 def _matches(session: Session, model: type[J], text: str) -> ColumnElement[bool]:
     if _is_uid(text):
-        query_id = Retrieve.query_id if model is Retrieve else Query.id
-        return query_id.in_(select(QueryStudy.job_id).where(QueryStudy.study_instance_uid == text))
+        return _query_id(model).in_(select(QueryStudy.job_id).where(QueryStudy.study_instance_uid == text))
     columns: list[SQLColumnExpression[str]] = [model.remote_name, model.store_name, model.detail]
     columns.append(cast(Retrieve.selection if model is Retrieve else Query.criteria, String))
     # One comparison of a text that holds all columns: a third of the time of one for each.
@@ -197,6 +202,10 @@ def _matches(session: Session, model: type[J], text: str) -> ColumnElement[bool]
     if session.get_bind().dialect.name == "sqlite":
         return together.contains(text, autoescape=True)
     return together.icontains(text, autoescape=True)
+
+
+def _query_id(model: type[J]) -> SQLColumnExpression[str]:
+    return Retrieve.query_id if model is Retrieve else Query.id
 
 
 def _begins(model: type[J], text: str) -> ColumnElement[bool]:

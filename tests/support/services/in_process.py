@@ -59,8 +59,12 @@ class System:
     def stop(self) -> None:
         """Stop all services, the last started first."""
         while self._lifecycles:
-            _, lifecycle = self._lifecycles.popitem()
-            lifecycle.__exit__(None, None, None)
+            self.stop_newest()
+
+    def stop_newest(self) -> None:
+        """Stop the service that was started last."""
+        _, lifecycle = self._lifecycles.popitem()
+        lifecycle.__exit__(None, None, None)
 
     def close(self) -> None:
         """Stop everything and let go of the broker."""

@@ -15,7 +15,10 @@ def again(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Request again what is missing of an ended query or retrieve, and nothing else."""
+    """Request again what is missing of an ended query or retrieve, and nothing else.
+
+    Examples: doseqr again 4f1c2f6e; doseqr again 4f1c2f6e --no-wait
+    """
     from services.cli.client.jobs import query_again, retrieve_again
     from services.cli.commands.jobs.results import print_query, print_retrieve
     from shared.database.models.query import Query

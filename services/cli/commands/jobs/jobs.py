@@ -48,7 +48,10 @@ class Format(StrEnum):
 
 
 def show(job_id: JobArgument, as_json: JsonOption = False) -> None:
-    """Show a query or retrieve: its counts, what is missing, and with --json every study and reason."""
+    """Show a query or retrieve: its counts, what is missing, and with --json every study and reason.
+
+    Examples: doseqr show 4f1c2f6e; doseqr show 4f1c2f6e --json
+    """
     from services.cli.output.summaries import print_job
     from shared.database.models.query import Query
     from shared.reading.jobs import find_job
@@ -74,7 +77,10 @@ def export(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Write the figures of a retrieve's dose reports as CSV or JSON."""
+    """Write the figures of a retrieve's dose reports as CSV or JSON.
+
+    Examples: doseqr export 4f1c2f6e > doses.csv; doseqr export 4f1c2f6e --json
+    """
     from shared.reading.exports.dose_figures_csv import csv_lines
     from shared.reading.jobs import find_job
     from shared.reading.summaries import summaries
@@ -97,7 +103,10 @@ def jobs(
     status: Annotated[list[Status] | None, typer.Option(help="Only jobs that stand so; repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List queries and retrieves, the newest first."""
+    """List queries and retrieves, the newest first.
+
+    Examples: doseqr jobs; doseqr jobs --status incomplete --status failed --json
+    """
     from shared.reading.jobs import list_jobs
 
     settings = settings_of_command()
@@ -127,7 +136,10 @@ def jobs(
 
 
 def cancel(job_id: JobArgument, as_json: JsonOption = False) -> None:
-    """End a query or retrieve and wait until it has ended; what was found or has arrived stays."""
+    """End a query or retrieve and wait until it has ended; what was found or has arrived stays.
+
+    Example: doseqr cancel 4f1c2f6e
+    """
     from services.cli.client.jobs import cancel_and_wait
     from services.cli.commands.jobs.order import change_job, print_change
     from shared.contract.messages import ENDED, CancelJob
@@ -161,7 +173,10 @@ def why(
     study_uid: Annotated[str, typer.Argument(metavar="STUDY_UID", help="The study's Study Instance UID.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Explain why a study is in a query's result or not, and on which responses of the PACS that rests."""
+    """Explain why a study is in a query's result or not, and on which responses of the PACS that rests.
+
+    Example: doseqr why 4f1c2f6e 1.2.840.113619.2.1
+    """
     from services.cli.output.summaries import print_why
     from shared.reading.jobs import find_job
     from shared.reading.why import why as explain

@@ -117,7 +117,11 @@ def query(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the dose objects of a remote node; terms are comma-separated or given several times."""
+    """Find the dose objects of a remote node; terms are comma-separated or given several times.
+
+    Examples: doseqr query --remote pacs --store doseqr --ct --dx --from 2026-03-01 --until 2026-03-31;
+    doseqr query --remote pacs --store doseqr --ct --accession-numbers list.txt --retrieve
+    """
     from shared.contract.criteria import parse_criteria
 
     types = {"CT": ct, "MG": mg, "FL": fl, "DX": dx, "NM": nm}
@@ -231,7 +235,10 @@ def retrieve(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Have what a query kept sent to its store node; a second time, only what has not arrived."""
+    """Have what a query kept sent to its store node; a second time, only what has not arrived.
+
+    Examples: doseqr retrieve 4f1c2f6e; doseqr retrieve 4f1c2f6e --type CT --no-wait
+    """
     from services.cli.client.jobs import (
         JobOutcome,
         RetrieveOrder,

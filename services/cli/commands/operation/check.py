@@ -30,6 +30,8 @@ def check(
 
     Exit code 0 if all is well (warnings aside); otherwise that of the worst: 2 settings, 4 broker or
     database, 5 this machine, 3 nodes.
+
+    Examples: doseqr check; doseqr check --no-nodes --json
     """
     settings = settings_of_command()
     results = results_of(settings, "" if service is None else service.value, with_nodes=nodes)

@@ -43,7 +43,10 @@ def list_all(
 
 @app.command("show")
 def show(dead_letter: IdArgument, as_json: JsonOption = False) -> None:
-    """Explain a dead letter: what it was, why nobody could handle it, and what may be done with it."""
+    """Explain a dead letter: what it was, why nobody could handle it, and what may be done with it.
+
+    Example: doseqr dead show 4f1c2f6e
+    """
     from shared.broker.dead_letter_json import dead_letter_explained
 
     with opened_broker(settings_of_command()) as broker:
@@ -57,7 +60,10 @@ def show(dead_letter: IdArgument, as_json: JsonOption = False) -> None:
 
 @app.command("replay")
 def replay(dead_letter: IdArgument, as_json: JsonOption = False) -> None:
-    """Publish a dead letter again as it was, and remove it from the dead letters."""
+    """Publish a dead letter again as it was, and remove it from the dead letters.
+
+    Example: doseqr dead replay 4f1c2f6e
+    """
     with opened_broker(settings_of_command()) as broker:
         letter = _find(broker, dead_letter)
         replayed = broker.replay_dead_letter(letter.id)
@@ -66,7 +72,10 @@ def replay(dead_letter: IdArgument, as_json: JsonOption = False) -> None:
 
 @app.command("drop")
 def drop(dead_letter: IdArgument, as_json: JsonOption = False) -> None:
-    """Remove a dead letter for ever."""
+    """Remove a dead letter for ever.
+
+    Example: doseqr dead drop 4f1c2f6e
+    """
     with opened_broker(settings_of_command()) as broker:
         letter = _find(broker, dead_letter)
         dropped = broker.drop_dead_letter(letter.id)

@@ -82,7 +82,10 @@ def add(
     user: UserOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Add an address; it is encrypted, and cannot be shown again."""
+    """Add an address; it is encrypted, and cannot be shown again.
+
+    Example: doseqr notifications add --name mail --kind schedule --kind store me@example.org
+    """
     import sys
 
     from shared.notifications.addresses import add_address, address_json, cipher_of
@@ -110,7 +113,10 @@ def add(
 
 @app.command("list")
 def list_all(user: UserOption = "", as_json: JsonOption = False) -> None:
-    """List addresses; what is secret in them is not shown."""
+    """List addresses; what is secret in them is not shown.
+
+    Examples: doseqr notifications list; doseqr notifications list --json
+    """
     from shared.notifications.addresses import address_json, list_addresses
 
     with _opened() as (database, _), database.read() as session:
@@ -127,7 +133,10 @@ def list_all(user: UserOption = "", as_json: JsonOption = False) -> None:
 
 @app.command("test")
 def try_address(address: AddressArgument, user: UserOption = "", as_json: JsonOption = False) -> None:
-    """Send a test message now, and print what its server did; exit code 5 if it did not accept it."""
+    """Send a test message now, and print what its server did; exit code 5 if it did not accept it.
+
+    Example: doseqr notifications test 1
+    """
     from shared.notifications.addresses import find_address
     from shared.notifications.trial import AddressTrial
 
@@ -146,7 +155,10 @@ def try_address(address: AddressArgument, user: UserOption = "", as_json: JsonOp
 
 @app.command("remove")
 def remove(address: AddressArgument, user: UserOption = "", as_json: JsonOption = False) -> None:
-    """Remove an address, with everything that was or would be sent there."""
+    """Remove an address, with everything that was or would be sent there.
+
+    Example: doseqr notifications remove 1
+    """
     from shared.notifications.addresses import find_address, remove_address
 
     with _opened() as (database, _), database.write() as session:

@@ -25,7 +25,10 @@ def schema(
         ),
     ] = "",
 ) -> None:
-    """Print JSON Schemas of messages, the AsyncAPI or the OpenAPI document."""
+    """Print JSON Schemas of messages, the AsyncAPI or the OpenAPI document.
+
+    Examples: doseqr schema; doseqr schema doseqr.command.query.v1
+    """
     print_json(_document(name))
 
 

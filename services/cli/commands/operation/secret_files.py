@@ -37,6 +37,8 @@ def secret_files(
 
     FOLDER gets database_password, session_key, admin_password, and in broker/ a file for each user. What
     DOSEQR_DATABASE_PASSWORD, DOSEQR_SESSION_KEY and DOSEQR_ADMIN_PASSWORD give is written, the rest made up.
+
+    Example: doseqr secrets /etc/doseqr/secrets
     """
     from secrets import token_urlsafe
 

@@ -33,7 +33,10 @@ def support_bundle(
         Path | None, typer.Option(metavar="FILE", help="The zip file to make; default: one of this folder.")
     ] = None,
 ) -> None:
-    """Collect versions, settings, checks and a job's states and errors in a zip file to send to support."""
+    """Collect versions, settings, checks and a job's states and errors in a zip file to send to support.
+
+    Examples: doseqr support-bundle; doseqr support-bundle 4f1c2f6e
+    """
     from services.cli.commands.operation.check import results_of
     from services.cli.commands.settings import rows
     from shared.versions import versions

@@ -34,7 +34,10 @@ def topology(
         ),
     ] = None,
 ) -> None:
-    """Print exchanges, queues, bindings, policies and users; --json for rabbitmqctl import_definitions."""
+    """Print exchanges, queues, bindings, policies and users; --json for rabbitmqctl import_definitions.
+
+    Example: doseqr topology
+    """
     from shared.broker.definitions import ROLES, definitions, permissions_of
     from shared.broker.topology import Names
 

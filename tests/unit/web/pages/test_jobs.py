@@ -12,7 +12,7 @@ from services.web.app import components_of
 from services.web.pending_commands import PendingCommand
 from shared.clock import utc_now
 from shared.contract.messages import CancelJob, PauseJob, RaiseJob, ResumeJob, RunRetrieve
-from shared.database.models import AuditEntry
+from shared.database.models import AuditEntry, ScheduleRun
 from shared.database.models.pause import Pause, PriorityRaise
 from tests.support.jobs.rows import (
     NOW,
@@ -24,6 +24,7 @@ from tests.support.jobs.rows import (
     an_expected,
     an_object,
 )
+from tests.support.jobs.schedules import plan_nightly
 from tests.support.services.web import statements
 from tests.support.waiting import wait_until
 
@@ -147,6 +148,27 @@ def test_a_job_is_paused_and_resumed_by_message(site):
     assert 'action="/jobs/q2/resume"' in paused
     assert "Paused by somebody since" in paused
     assert "/resume" not in site.person("viewer").text("/jobs/q2")
+
+
+def test_jobs_of_a_recurring_query_are_filtered(site):
+    # Given
+    schedule = plan_nightly(site.database, utc_now(), store="archive")
+    run = {"schedule_id": schedule.id, "due_at": NOW, "began_at": NOW, "job_id": "of-schedule"}
+    site.add(
+        a_query("of-schedule", schedule_id=schedule.id, schedule_name="nightly"),
+        a_query("by-hand"),
+        a_retrieve("its-retrieve", "of-schedule"),
+        ScheduleRun(**run),
+    )
+    person = site.person("viewer")
+    # When
+    listed = person.text(f"/jobs?schedule={schedule.id}")
+    retrieves = person.text(f"/jobs?schedule={schedule.id}&kind=retrieve")
+    # Then
+    assert "/jobs/of-schedule" in listed
+    assert "/jobs/by-hand" not in listed
+    assert "/jobs/its-retrieve" in retrieves
+    assert person.get("/jobs?schedule=x").status_code == 200
 
 
 def test_a_job_is_raised_by_message(site):
