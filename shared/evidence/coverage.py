@@ -134,22 +134,16 @@ class StationDays:
         """The day of the last study."""
         return max(self.days)
 
-    def before(self, day: date) -> Counter[Source]:
-        """Return the studies of all days before one."""
-        return self._sum(other for other in self.days if other < day)
-
-    def after(self, day: date) -> Counter[Source]:
-        """Return the studies of all days after one."""
-        return self._sum(other for other in self.days if other > day)
+    def after(self, day: date) -> int:
+        """Return the number of studies of all days after one."""
+        return sum(counts.total() for other, counts in self.days.items() if other > day)
 
     def all(self) -> Counter[Source]:
         """Return all studies."""
-        return self._sum(self.days)
-
-    def _sum(self, days: Iterable[date]) -> Counter[Source]:
         total: Counter[Source] = Counter()
-        for day in days:
-            total.update(self.days[day])
+        for counts in self.days.values():
+            for source, number in counts.items():
+                total[source] += number
         return total
 
     @property
@@ -177,7 +171,7 @@ def unordered_days(stations: Iterable[StationDays], last_studies: int) -> list[S
         if day is None:
             continue
         without = entry.days[day].total() - entry.days[day][Source.REPORT]
-        if without and without + entry.after(day).total() >= last_studies:
+        if without and without + entry.after(day) >= last_studies:
             found.append((entry.type, entry.station, day))
     return found
 
@@ -210,21 +204,27 @@ def _station(
 ) -> StationCoverage:
     weeks: defaultdict[date, Counter[Source]] = defaultdict(Counter)
     for day, counts in entry.days.items():
-        weeks[monday(day)].update(counts)
-    alerts = [_stopped(entry, orders, last_studies), _new(entry, span)]
+        week = weeks[monday(day)]
+        for source, number in counts.items():
+            week[source] += number
+    every = entry.all()
+    alerts = [_stopped(entry, every, orders, last_studies), _new(entry, every, span)]
     return StationCoverage(
         entry.station,
         entry.type,
         entry.first_day,
         entry.last_day,
-        entry.all(),
+        every,
         [Week(day, weeks[day]) for day in sorted(weeks)],
         [alert for alert in alerts if alert is not None],
     )
 
 
 def _stopped(
-    entry: StationDays, orders: Mapping[StationDay, Sequence[Source]], last_studies: int
+    entry: StationDays,
+    every: Counter[Source],
+    orders: Mapping[StationDay, Sequence[Source]],
+    last_studies: int,
 ) -> Alert | None:
     """Return an alert if reports came with most studies, and with none of the last ones."""
     day = entry.last_report_day
@@ -233,17 +233,15 @@ def _stopped(
     order = orders.get((entry.type, entry.station, day), ())
     # Without an order, the studies of that day without a report do not matter.
     left = order[::-1].index(Source.REPORT) if Source.REPORT in order else 0
-    since = left + entry.after(day).total()
-    before = entry.all().total() - since
-    reports = entry.all()[Source.REPORT]
-    if since < last_studies or reports * 2 <= before:
+    since = left + entry.after(day)
+    if since < last_studies or every[Source.REPORT] * 2 <= every.total() - since:
         return None
     first = day if left else min(other for other in entry.days if other > day)
     return Alert(AlertKind.STOPPED, first, since)
 
 
-def _new(entry: StationDays, span: tuple[date, date]) -> Alert | None:
+def _new(entry: StationDays, every: Counter[Source], span: tuple[date, date]) -> Alert | None:
     """Return an alert if the first study is of the last days, and the node has older ones of others."""
     limit = span[1] - timedelta(days=NEW_DAYS)
     is_new = entry.station != UNKNOWN_STATION and entry.first_day > limit >= span[0]
-    return Alert(AlertKind.NEW, entry.first_day, entry.all().total()) if is_new else None
+    return Alert(AlertKind.NEW, entry.first_day, every.total()) if is_new else None

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from flask import url_for
+from markupsafe import Markup, escape
+
 from services.web.language import date_text, gettext, lazy_gettext, shown_day
 from services.web.views.criteria_text import TYPE_NAMES
 from services.web.views.formatting import many
@@ -49,10 +52,10 @@ class Bar:
 class StationRow:
     """A station and type."""
 
-    station: str
     name: str
-    type: str
     type_name: str
+    #: Where its studies are listed; the days are added to it.
+    address: str
     result: StationResult
     alerts: list[str]
     weeks: list[WeekCell]
@@ -61,10 +64,21 @@ class StationRow:
 
 @dataclass(frozen=True, slots=True)
 class CoverageTable:
-    """All stations, and the Mondays of the columns."""
+    """All stations, and the Mondays of the columns.
+
+    Its texts are looked up once for all cells: a year of many stations has thousands.
+    """
 
     weeks: list[str]
     rows: list[StationRow]
+    #: Studies with a dose report, and all studies.
+    part_of_all: Markup
+    studies_of: str
+
+    def label(self, row: StationRow, first: str, last: str, source: str) -> str:
+        """Return what a number counts, for screen readers."""
+        of_type = f"{row.type_name}, {SOURCES[source]}" if source else row.type_name
+        return self.studies_of % {"station": row.name, "type": of_type, "first": first, "last": last}
 
 
 def coverage_table(shown: CoverageResult) -> CoverageTable:
@@ -76,11 +90,13 @@ def coverage_table(shown: CoverageResult) -> CoverageTable:
         week += timedelta(weeks=1)
     return CoverageTable(
         [date_text(day, gettext("dd MMM")) for day in mondays],
-        [_row(station, mondays, first, last) for station in shown["stations"]],
+        [_row(shown["node"], station, mondays, first, last) for station in shown["stations"]],
+        Markup(escape(gettext("%(part)s of %(all)s"))),  # noqa: S704 - it is escaped
+        gettext("studies of %(station)s, %(type)s, %(first)s to %(last)s"),
     )
 
 
-def _row(station: StationResult, mondays: list[date], first: date, last: date) -> StationRow:
+def _row(node: str, station: StationResult, mondays: list[date], first: date, last: date) -> StationRow:
     by_week = {entry["week"]: entry for entry in station["weeks"]}
     cells = []
     for day in mondays:
@@ -94,10 +110,9 @@ def _row(station: StationResult, mondays: list[date], first: date, last: date) -
             )
         )
     return StationRow(
-        station["station"],
         station["station"] or gettext("unknown station"),
-        station["type"],
         TYPE_NAMES[station["type"]],
+        url_for("coverage.studies", node=node, station=station["station"], type=station["type"]),
         station,
         [_alert(alert) for alert in station["alerts"]],
         cells,
