@@ -15,12 +15,14 @@ import flask_babel
 from babel.dates import format_date
 from babel.numbers import format_decimal
 from babel.support import NullTranslations
-from flask import Flask, request
+from flask import Flask, g, request
 from markupsafe import Markup
 
 from services.web.catalogue import sentences, translations
 
 ENGLISH = "en"
+#: Where a request keeps its translations.
+_KEPT = "doseqr_translations"
 
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -36,7 +38,18 @@ class _Domain(flask_babel.Domain):  # type: ignore[misc]
 
     def get_translations(self) -> NullTranslations:
         """Return the translations of the language of the page."""
+        return _translations()
+
+
+def _translations() -> NullTranslations:
+    """Return the translations of the language of the page; a page has thousands of texts."""
+    if not request:
         return translations(language())
+    kept = g.get(_KEPT)
+    if not isinstance(kept, NullTranslations):
+        kept = translations(language())
+        setattr(g, _KEPT, kept)
+    return kept
 
 
 def init_language(app: Flask) -> None:
@@ -45,6 +58,13 @@ def init_language(app: Flask) -> None:
         app, default_locale=ENGLISH, default_timezone="UTC", locale_selector=_chosen_language
     )
     babel.domain_instance = _Domain()
+    # Without the way of Flask-Babel from each text to its language.
+    install: Callable[..., None] = app.jinja_env.install_gettext_callables  # type: ignore[attr-defined]
+    install(
+        gettext=lambda text: _translations().ugettext(text),
+        ngettext=lambda singular, plural, number: _translations().ungettext(singular, plural, number),
+        newstyle=True,
+    )
     app.jinja_env.filters["translated"] = translated
     app.jinja_env.globals.update(in_bold=in_bold, in_code=in_code, language=language, LANGUAGES=LANGUAGES)
     app.jinja_env.globals.update(script_texts=script_texts)

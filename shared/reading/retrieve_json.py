@@ -21,7 +21,7 @@ from shared.reading.handovers import HandoverJson, handover_of
 from shared.reading.job_json import life
 from shared.reading.jobs import Job, UnknownJobError
 from shared.reading.query_json import QueryJson, query_json
-from shared.reading.summaries import PAGE, ReportEntry, UnreadCounts, summaries, unread
+from shared.reading.summaries import PAGE, ReportEntry, UnreadCounts, report_counts, summaries
 
 #: How it is known what arrived, in words.
 ARRIVAL_TEXTS: Mapping[str, str] = MappingProxyType(
@@ -125,7 +125,7 @@ def _document(session: Session, retrieve: Retrieve) -> _Streamed:
         "verification": retrieve.verification,
         "commitment": commitment_of(session, retrieve.id),
         "summaries": summaries(session, retrieve.id),
-        "unread": unread(session, retrieve.id),
+        "unread": report_counts(session, retrieve.id).unread,
         "handover": handover_of(session, retrieve.id),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Generic, NotRequired, TypedDict, TypeVar
+from typing import Generic, NamedTuple, NotRequired, TypedDict, TypeVar
 
 from sqlalchemy import Row, Select, Text, and_, case, cast, func, select
 from sqlalchemy.orm import Session
@@ -143,26 +143,29 @@ def _summaries_of(session: Session, sop_instance_uids: Sequence[str]) -> dict[st
     return {row.sop_instance_uid: row.summary for row in rows}
 
 
-def count_of_reports(session: Session, job_id: str) -> int:
-    """Return how many dose reports of a retrieve are in DoseQR's own store."""
-    return session.scalar(select(func.count()).select_from(_reports(job_id).subquery())) or 0
+class ReportCounts(NamedTuple):
+    """Dose reports of a retrieve in DoseQR's own store, and what arrived that no report covers, if any."""
+
+    reports: int
+    unread: UnreadCounts | None
 
 
-def unread(session: Session, job_id: str) -> UnreadCounts | None:
-    """Return how many objects arrived that no report covers; None if none did."""
+def report_counts(session: Session, job_id: str) -> ReportCounts:
+    """Return the numbers of a retrieve, counted together: it may have many objects."""
     uid = RetrieveObject.sop_instance_uid
     own = and_(StoredObject.sop_instance_uid == uid, StoredObject.source == "store")
     weight = case((uid == "", func.coalesce(RetrieveObject.announced, 1)), else_=1)
     elsewhere = func.sum(case((StoredObject.sop_instance_uid.is_(None), weight), else_=0))
+    reports = func.sum(case((StoredObject.sop_class_uid.in_(REPORT_CLASSES), 1), else_=0))
     others = func.sum(case((StoredObject.sop_class_uid.not_in(REPORT_CLASSES), 1), else_=0))
     row = session.execute(
-        select(others, elsewhere)
+        select(reports, others, elsewhere)
         .select_from(RetrieveObject)
         .join(StoredObject, own, isouter=True)
         .where(RetrieveObject.job_id == job_id, RetrieveObject.state == "arrived")
     ).one()
-    counts: UnreadCounts = {"no_report": int(row[0] or 0), "elsewhere": int(row[1] or 0)}
-    return counts if any(counts.values()) else None
+    counts: UnreadCounts = {"no_report": int(row[1] or 0), "elsewhere": int(row[2] or 0)}
+    return ReportCounts(int(row[0] or 0), counts if any(counts.values()) else None)
 
 
 def _reports(job_id: str) -> KeySelect:

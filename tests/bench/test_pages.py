@@ -82,7 +82,7 @@ PAGES = {
 API = {
     "jobs": "/jobs",
     "jobs, filtered": "/jobs?status=failed&kind=query",
-    "job": f"/jobs/{LARGEST}",
+    "job, without its studies": f"/jobs/{LARGEST}?studies=false",
     "studies": f"/jobs/{LARGEST}/studies",
     "objects": f"/jobs/{LARGEST}/objects",
     "objects of a retrieve": f"/jobs/{RETRIEVE}/objects",
@@ -108,22 +108,23 @@ class Pages:
     api: ApiClient
     database: Database
 
-    def measure(self, addresses: Mapping[str, str], prefix: str = "") -> list[tuple[str, float, int]]:
-        """Return the name of each, its least time in milliseconds, and the number of its statements."""
+    def measure(self, addresses: Mapping[str, str], prefix: str = "") -> list[tuple[str, float, float, int]]:
+        """Return the name of each, its least time and CPU time in milliseconds, and its statements."""
         rows = []
         for name, address in addresses.items():
-            times_ms, number = [], 0
+            times_ms, cpu_ms, number = [], [], 0
             for _ in range(REPEATED + 1):
                 with statements(self.database) as sent:
-                    began = time.perf_counter()
+                    began, cpu_began = time.perf_counter(), time.thread_time()
                     if prefix == "API: ":
                         self.api.get(address)
                     else:
                         self.person.text(address)
                     times_ms.append(1000 * (time.perf_counter() - began))
+                    cpu_ms.append(1000 * (time.thread_time() - cpu_began))
                 number = len(sent)
             # The least: what others do on the machine is not the page's.
-            rows.append((prefix + name, min(times_ms), number))
+            rows.append((prefix + name, min(times_ms), min(cpu_ms), number))
         return rows
 
 
@@ -189,6 +190,6 @@ def test_each_page_takes_under_a_tenth_of_a_second(pages: Pages):
     ]
     # Then
     title = f"Pages over 100,000 jobs and {years.STUDIES:,} studies, {pages.database.engine.dialect.name}"
-    print_table(title, ("page", "ms", "statements"), rows)
-    assert [name for name, least_ms, _ in rows if least_ms > GOAL_MS] == []
-    assert [name for name, _, number in rows if number > STATEMENTS] == []
+    print_table(title, ("page", "ms", "CPU ms", "statements"), rows)
+    assert [name for name, least_ms, *_ in rows if least_ms > GOAL_MS] == []
+    assert [name for name, *_, number in rows if number > STATEMENTS] == []

@@ -40,7 +40,7 @@ from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, get_job
 from shared.reading.lists.published_commands import published_kind
 from shared.reading.query_json import by_type
-from shared.reading.summaries import count_of_reports, summaries, unread
+from shared.reading.summaries import report_counts, summaries
 from shared.reading.why import why
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -128,13 +128,14 @@ def _page(session: Session, job: Job | None) -> dict[str, object]:
 def _details(session: Session, job: Job | None) -> dict[str, object]:
     if isinstance(job, Retrieve):
         rows = dose_rows(summaries(session, job.id, limit=REPORTS_SHOWN))
+        counts = report_counts(session, job.id)
         return {
             "lost": studies.missing_of_retrieve(session, job),
             "timeline": timeline_of(job),
             "reports": rows,
             "dose_columns": used_columns(rows),
-            "number_of_reports": count_of_reports(session, job.id),
-            "unread": unread(session, job.id),
+            "number_of_reports": counts.reports,
+            "unread": counts.unread,
             "handover": handover_of(session, job.id),
         }
     if isinstance(job, Query):

@@ -11,7 +11,7 @@ from services.web.components import components
 from services.web.views.job.dose_table import COLUMNS, dose_rows, sorted_by, used_columns
 from shared.contract.envelope import valid_id
 from shared.database.models import Query, Retrieve
-from shared.reading.summaries import count_of_reports, summaries
+from shared.reading.summaries import report_counts, summaries
 
 blueprint = Blueprint("doses", __name__, url_prefix="/jobs")
 
@@ -26,7 +26,7 @@ def show(job_id: str) -> ResponseReturnValue:
         retrieve = session.get(Retrieve, job_id) if valid_id(job_id) else None
         if retrieve is None:
             abort(HTTPStatus.NOT_FOUND)
-        total = count_of_reports(session, job_id)
+        total = report_counts(session, job_id).reports
         number = request.args.get("page", 1, type=int)
         pages = max(1, -(-min(total, MOST_SORTED) // PAGE))
         if not 1 <= number <= pages:
