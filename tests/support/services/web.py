@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from argon2 import PasswordHasher
@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import event
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from services.web.app import components_of, create_app
@@ -54,6 +55,24 @@ class CompiledTemplates(BytecodeCache):
 
 
 COMPILED_TEMPLATES = CompiledTemplates()
+
+#: What makes the domain and the path of an address from values.
+Builder = Callable[..., tuple[str, str]]
+
+
+class RememberedRule(Rule):
+    """A rule whose builders were made by an earlier test: to make those of all rules takes most of an app."""
+
+    _builders: ClassVar[dict[object, Builder]] = {}
+
+    def _compile_builder(self, append_unknown: bool = True) -> Builder:
+        key = (self.rule, tuple(self._trace), str(self.defaults), append_unknown)
+        if key not in self._builders:
+            self._builders[key] = super()._compile_builder(append_unknown)
+        return self._builders[key]
+
+
+Flask.url_rule_class = RememberedRule
 
 
 class Person:
