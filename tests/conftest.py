@@ -21,6 +21,7 @@ settings.load_profile("doseqr")
 pytest_plugins = [
     "tests.support.servers.rabbitmq",
     "tests.support.servers.databases",
+    "tests.support.servers.compiled_statements",
     "tests.support.services.in_process",
     "tests.support.peers.storage_scp",
     "tests.support.peers.scripted_pacs",
