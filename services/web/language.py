@@ -64,6 +64,10 @@ def init_language(app: Flask) -> None:
         gettext=lambda text: _translations().ugettext(text),
         ngettext=lambda singular, plural, number: _translations().ungettext(singular, plural, number),
         newstyle=True,
+        pgettext=lambda context, text: _translations().upgettext(context, text),
+        npgettext=lambda context, singular, plural, number: _translations().unpgettext(
+            context, singular, plural, number
+        ),
     )
     app.jinja_env.filters["translated"] = translated
     app.jinja_env.globals.update(in_bold=in_bold, in_code=in_code, language=language, LANGUAGES=LANGUAGES)
