@@ -31,6 +31,7 @@ from services.cli.commands.jobs import again, follow, jobs, order, pause, qr, qu
 from services.cli.commands.operation import (
     check,
     dead,
+    fsck,
     notifications,
     schema,
     secret_files,
@@ -86,6 +87,7 @@ app.command("settings")(settings.settings)
 app.command("serve")(serve.serve)
 app.command("ready")(ready.ready)
 app.command("check")(check.check)
+app.command("fsck")(fsck.fsck)
 app.command("schema")(schema.schema)
 app.command("support-bundle")(support_bundle.support_bundle)
 app.command("topology")(topology.topology)
