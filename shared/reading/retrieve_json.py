@@ -17,10 +17,10 @@ from shared.contract.results import JobLife, MissingObject, RetrieveCounts
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve, RetrieveCommitment, RetrieveObject
 from shared.dose.summary import SummaryJson
-from shared.reading.handovers import HandoverJson, handover_of
 from shared.reading.job_json import life
 from shared.reading.jobs import Job, UnknownJobError
 from shared.reading.query_json import QueryJson, query_json
+from shared.reading.store.handovers import HandoverJson, handover_of
 from shared.reading.summaries import PAGE, ReportEntry, UnreadCounts, report_counts, summaries
 
 #: How it is known what arrived, in words.

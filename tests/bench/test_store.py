@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from services.store.objects.part10 import file_head
+from shared.dicom.part10 import file_head
 from tests.bench import bare_store
 from tests.bench.table import print_table
 from tests.bench.usage import usage_of_session

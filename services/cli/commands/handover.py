@@ -37,7 +37,7 @@ def listing(
 
     Examples: doseqr handover list; doseqr handover list --json
     """
-    from shared.reading.handovers import batches_not_taken
+    from shared.reading.store.handovers import batches_not_taken
 
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:

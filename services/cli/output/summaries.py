@@ -10,10 +10,10 @@ from services.cli.output.console import line
 from shared.contract.reasons import sentence
 from shared.contract.results import JobLife, MissingObject
 from shared.database.models.query import Query
-from shared.reading.handovers import HandoverJson
 from shared.reading.jobs import Job
 from shared.reading.query_json import MissingSlice, MissingStudy, QueryHead, query_head
 from shared.reading.retrieve_json import ARRIVAL_TEXTS, RetrieveJson, retrieve_json
+from shared.reading.store.handovers import HandoverJson
 from shared.reading.why import ExplainedObject, ExplainedSeries, Explanation
 
 #: Missing windows, studies or objects that are named; --json has all of them.

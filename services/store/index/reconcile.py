@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 
 from services.store.index.group_commit import GroupCommit
 from services.store.index.known_objects import Receipt, Recorded
-from services.store.objects.durable_folder import ObjectFolder, digest_of
+from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError
 from services.store.objects.identity import Identity, read_identity
-from services.store.objects.part10 import MAX_HEAD_BYTES, read_head
 from services.store.objects.paths import object_path
+from shared.dicom.part10 import MAX_HEAD_BYTES, digest_of, read_head
 from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError
 

@@ -21,11 +21,10 @@ from services.store.objects.directory_fsync import DirectorySync
 from services.store.objects.disk_space import DiskSpace, check_conflicts
 from services.store.objects.errors import ObjectWriteError
 from services.store.objects.identity import Identity
-from services.store.objects.part10 import MAX_HEAD_BYTES, file_head, read_head
 from services.store.objects.paths import INCOMING, conflict_path, object_path
 from services.store.objects.temp_file import TempFile
+from shared.dicom.part10 import digest_of, file_head
 from shared.dicom.upper_layer.data_elements import Buffer
-from shared.errors import InvalidInputError
 
 log = structlog.get_logger(__name__)
 
@@ -299,17 +298,6 @@ class ObjectFolder:
                 files = sum(1 for _ in folder.glob("*.part"))
                 shutil.rmtree(folder)
                 log.info("cleared", folder=folder.name, half_written=files)
-
-
-def digest_of(path: Path) -> str | None:
-    """Return the SHA-256 of the data set in a file, without its head; None if it is no DICOM file."""
-    with path.open("rb") as file:
-        try:
-            head = read_head(file.read(MAX_HEAD_BYTES))
-        except InvalidInputError:
-            return None
-        file.seek(head.data_set_offset)
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

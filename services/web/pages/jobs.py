@@ -36,10 +36,10 @@ from shared.contract.messages import (
 from shared.database.models import Query, Retrieve
 from shared.errors import InvalidInputError
 from shared.reading.exports.dose_figures_csv import csv_lines
-from shared.reading.handovers import handover_of
 from shared.reading.jobs import Job, get_job
 from shared.reading.lists.published_commands import published_kind
 from shared.reading.query_json import by_type
+from shared.reading.store.handovers import handover_of
 from shared.reading.summaries import report_counts, summaries
 from shared.reading.why import why
 

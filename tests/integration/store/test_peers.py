@@ -12,8 +12,8 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import build_context
 
-from services.store.objects.part10 import file_head
 from services.store.scp.server import StoreScp, listening_socket
+from shared.dicom.part10 import file_head
 from shared.dicom.sop_classes import is_storage
 from tests.support.peers.pynetdicom_guards import ResponseQueue
 from tests.support.peers.storage_scu import EndedError, Scu

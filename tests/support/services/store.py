@@ -14,12 +14,12 @@ from sqlalchemy import select
 
 from services.store.main import start
 from services.store.objects.identity import Identity, read_identity
-from services.store.objects.part10 import read_head
 from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Broker, Message
 from shared.contract.messages import ObjectsStored
 from shared.database.models.store import StoredObject
 from shared.database.session import Database
+from shared.dicom.part10 import read_head
 from shared.errors import InvalidInputError
 from shared.lifecycle import Lifecycle
 from shared.messaging.codec import decode_event

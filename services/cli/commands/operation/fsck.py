@@ -12,7 +12,7 @@ from services.cli.output.console import JsonOption, line, notice, print_json, ta
 from services.cli.output.exit_codes import FAILED, INCOMPLETE, OK, CommandError
 
 if TYPE_CHECKING:
-    from services.store.index.file_check import CheckedFile
+    from shared.reading.store.stored_files import CheckedFile
 
 COLUMNS = ("sop_instance_uid", "path", "fault", "detail")
 #: Faults that are listed one by one; all are counted.
@@ -29,8 +29,10 @@ def fsck(
     """Read stored files again and compare them with what was received; change nothing.
 
     Exit code 0 if all are as they were, 1 if one is not, 5 if the folder of objects is not there.
+
+    Examples: doseqr fsck; doseqr fsck --all --json
     """
-    from services.store.index.file_check import check_files, number_of_files, sample_of
+    from shared.reading.store.stored_files import check_files, number_of_files, sample_of
 
     settings = settings_of_command()
     root = settings.objects_dir
@@ -65,6 +67,6 @@ def _print(rows: Sequence[Sequence[object]], checked: int, stored: int, faulty: 
     table(COLUMNS, rows)
     line(f"{checked} of {stored} files read: {faulty} faulty")
     notice(
-        "Restore these files from a backup. Without one, move them out of the folder of objects, start the store "
-        "again, which then forgets them, and retrieve their studies once more."
+        "Restore these files from a backup. Without one, move them out of the folder of objects, start the "
+        "store again, which then forgets them, and retrieve their studies once more."
     )

@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from services.cli.client.session import opened_database
-from services.store.objects.part10 import file_head
 from shared.clock import utc_now
 from shared.database.models.store import StoredObject
+from shared.dicom.part10 import file_head
 from tests.support.services.cli import Doseqr
 from tests.support.services.store import made_object
 
@@ -25,8 +25,12 @@ def stored(doseqr: Doseqr) -> list[str]:
         for number in range(1, STORED + 1):
             made = made_object(number)
             identity = made.identity
-            uids = identity.sop_class_uid, identity.sop_instance_uid
-            content = file_head(*uids, made.transfer_syntax_uid) + made.data_set
+            head = file_head(
+                sop_class_uid=str(identity.sop_class_uid),
+                sop_instance_uid=made.sop_instance_uid,
+                transfer_syntax_uid=made.transfer_syntax_uid,
+            )
+            content = head + made.data_set
             file = doseqr.settings.objects_dir / made.path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
@@ -56,7 +60,7 @@ def test_files_as_they_were_received_are_well(doseqr: Doseqr, stored: list[str])
     assert result.out == "5 of 5 files are well\n"
 
 
-def test_a_sample_reads_no_more_than_asked_for(doseqr: Doseqr, stored: list[str]) -> None:
+def test_a_sample_reads_no_more_files_than_its_size(doseqr: Doseqr, stored: list[str]) -> None:
     # When
     result = doseqr("fsck", "--sample", "2", "--json")
     whole = doseqr("fsck", "--sample", "2", "--all", "--json")
@@ -88,7 +92,7 @@ def test_each_kind_of_fault_is_named(doseqr: Doseqr, stored: list[str]) -> None:
     assert "Restore these files from a backup" in as_text.err
 
 
-def test_without_the_folder_nothing_is_said_about_files(doseqr: Doseqr, stored: list[str]) -> None:
+def test_without_the_folder_of_objects_no_file_is_judged(doseqr: Doseqr, stored: list[str]) -> None:
     # Given
     shutil.rmtree(doseqr.settings.objects_dir)
     # When

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.store.index.reconcile import read_receipt
 from services.store.objects.durable_folder import ObjectFolder
-from services.store.objects.part10 import file_head
+from shared.dicom.part10 import file_head
 from tests.support.services.store import made_object
 
 #: A private element that lies before the UIDs.

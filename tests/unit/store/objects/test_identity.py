@@ -13,7 +13,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence
 
 from services.store.objects.identity import read_identity
-from services.store.objects.part10 import read_head
+from shared.dicom.part10 import read_head
 from shared.dicom.upper_layer.data_elements import MAX_ELEMENTS
 from shared.errors import InvalidInputError
 

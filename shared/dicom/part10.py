@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from shared.errors import InvalidInputError
@@ -72,6 +74,17 @@ def read_head(data: bytes | memoryview) -> Head:
     if at > len(data):
         raise InvalidInputError("file", "ends within its head")
     return Head(parse_uid("transfer_syntax_uid", transfer_syntax_uid), at)
+
+
+def digest_of(path: Path) -> str | None:
+    """Return the SHA-256 of the data set in a file, without its head; None if it is no DICOM file."""
+    with path.open("rb") as file:
+        try:
+            head = read_head(file.read(MAX_HEAD_BYTES))
+        except InvalidInputError:
+            return None
+        file.seek(head.data_set_offset)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _element(element: int, vr: bytes, value: bytes) -> bytes:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from services.store.index.known_objects import STORE
-from services.store.objects.durable_folder import digest_of
 from shared.database.models.store import StoredObject
 from shared.database.session import Database
+from shared.dicom.part10 import digest_of
 
+#: The source of objects that are on disk here.
+STORE = "store"
 #: Rows that are read at once.
 PAGE = 1000
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.objects.part10 import file_head, read_head
+from shared.dicom.part10 import file_head, read_head
 from shared.errors import InvalidInputError
 
 UIDS = st.from_regex(r"[0-9]{1,6}(\.[0-9]{1,6}){0,7}", fullmatch=True)
