@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect
 
+from shared.database.models import NotificationAddress
 from shared.database.models.base import Base
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_study
 from tests.support.jobs.schedules import plan_nightly
@@ -54,6 +55,8 @@ def addresses(site: Site, methods: set[str]) -> list[tuple[str, str]]:
         "schedule": "1",
         "schedule_id": 1,
         "list_id": "l1",
+        "address": "1",
+        "address_id": 1,
     }
     adapter = site.app.url_map.bind("localhost")
     found = []
@@ -82,6 +85,8 @@ def jobs(site: Site) -> Site:
     site.listen_all()
     site.add(a_query("q1", studies_kept=1), a_study("1.2", "q1"), a_retrieve("r1", "q1"))
     plan_nightly(site.database, NOW, store="archive")
+    where = {"name": "team", "sealed": "", "shown": "slack://…", "kinds": ["store"], "outcomes": []}
+    site.add(NotificationAddress(owner_id=None, created_at=NOW, **where))
     return site
 
 
