@@ -12,9 +12,11 @@ from tests.matrix.query.habits import HABIT_ROWS
 from tests.matrix.query.proven import QUERY_PROVEN
 from tests.matrix.responses import RESPONSE_ROWS
 from tests.matrix.retrieve.gets import ACCEPTANCE_ROWS, GET_ROWS
+from tests.matrix.retrieve.move_responses import MOVE_RESPONSE_ROWS
 from tests.matrix.retrieve.moves import ROWS as MOVE_ROWS
 from tests.matrix.retrieve.proven import RETRIEVE_PROVEN
 from tests.matrix.rows import MatrixRow, ProvenRow
+from tests.matrix.store.senders import SENDER_ROWS
 from tests.matrix.store_and_system import SYSTEM_ROWS
 
 
@@ -36,8 +38,10 @@ class Part:
 
 PARTS = (
     Part("Query", 60, (*FAULT_ROWS, *ASSOCIATION_ROWS, *HABIT_ROWS), tuple(QUERY_PROVEN)),
-    Part("Retrieve", 40, (*MOVE_ROWS, *GET_ROWS, *ACCEPTANCE_ROWS), tuple(RETRIEVE_PROVEN)),
-    Part("Store and system", 30, (), tuple(SYSTEM_ROWS)),
+    Part(
+        "Retrieve", 40, (*MOVE_ROWS, *MOVE_RESPONSE_ROWS, *GET_ROWS, *ACCEPTANCE_ROWS), tuple(RETRIEVE_PROVEN)
+    ),
+    Part("Store and system", 30, tuple(SENDER_ROWS), tuple(SYSTEM_ROWS)),
     Part("Browser and API", 30, (), tuple(WEB_ROWS)),
     Part("Hostile inputs", 30, tuple(RESPONSE_ROWS), tuple(HOSTILE_ROWS)),
 )

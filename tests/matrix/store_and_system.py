@@ -41,6 +41,15 @@ SYSTEM_ROWS = [
          "test_nothing_depends_on_the_clock_of_the_wall"),
     ),
     *proven(
+        "tests/integration/retrieve/test_full_disk.py",
+        ("a data disk of 40 MB is full", "query and retrieve",
+         "queries complete; the retrieve names our disk, nothing is half-written; completed with space",
+         "test_a_full_data_disk_stops_the_store_alone[objects and database]"),
+        ("a disk of 40 MB with the objects is full", "query and retrieve",
+         "queries complete; the retrieve names our disk, nothing is half-written; completed with space",
+         "test_a_full_data_disk_stops_the_store_alone[objects]"),
+    ),
+    *proven(
         "tests/integration/store/test_durable.py",
         ("fsync of the file fails", "C-STORE", "not acknowledged, not known",
          "test_what_cannot_be_synced_is_neither_acknowledged_nor_known[file]"),

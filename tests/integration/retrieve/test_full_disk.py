@@ -1,0 +1,101 @@
+"""A data disk of 40 MB that is full: queries go on, nothing is half-written, and the disk is named."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.broker.memory.broker import MemoryBroker
+from shared.contract.events import StoreState
+from shared.contract.messages import WorkerHeartbeat
+from shared.database.session import Database
+from shared.settings import Settings
+from tests.support.jobs.retrieves import Retrieves
+from tests.support.peers.studies import objects, series, study
+from tests.support.servers.databases import prepare
+from tests.support.services.in_process import System
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
+
+
+@pytest.fixture(params=["objects and database", "objects"])
+def full_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Return a disk of 40 MiB for the data folder, or for the objects in it."""
+    disk = tmp_path / "data" / ("objects" if request.param == "objects" else "")
+    disk.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("this system lets nobody mount")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def state_of_the_store(system: System) -> StoreState:
+    """Return what the store says of itself in its heartbeat, and let it be known."""
+    (state,) = [
+        state
+        for lifecycle in system._lifecycles.values()
+        if (state := lifecycle.health.store_state()) is not None
+    ]
+    heartbeat = WorkerHeartbeat(service="store", worker="store-1", store=state)
+    system.publisher.event(heartbeat, "worker")
+    return state
+
+
+@pytest.fixture
+def retrieves(
+    full_disk: Path, test_settings: Settings, make_system: Callable[..., System]
+) -> Iterator[Retrieves]:
+    """A system whose data lie on that disk; it is stopped before the disk is unmounted."""
+    database = Database(test_settings.database)
+    prepare(database)
+    broker = MemoryBroker()
+    broker.declare()
+    made = Retrieves(make_system(broker, database, test_settings))
+    yield made
+    made.stop()
+    made.system.close()
+    database.close()
+
+
+def test_a_full_data_disk_stops_the_store_alone(full_disk: Path, retrieves: Retrieves, scripted_pacs):
+    # Given all services, and a disk of which only the reserve of a tenth is free
+    system = retrieves.system
+    kept_study = study(series("ct_image", 5), series("rdsr_ct", 2))
+    pacs = scripted_pacs([kept_study])
+    retrieves.connect(pacs)
+    system.start("query")
+    first = system.finished_query({"types": ["CT"]})
+    filler = full_disk / ".filler"
+    with filler.open("wb") as file:
+        status = os.statvfs(full_disk)
+        os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize - (3 << 20))
+    state = state_of_the_store(system)
+    # When
+    retrieve = retrieves.run(first["id"])
+    second = system.finished_query({"types": ["CT"]})
+    # Then
+    assert "the disk of the" in state.problem
+    assert retrieve["status"] == "failed"
+    assert {entry["reason"] for entry in retrieve["missing"]} == {"disk_full"}
+    assert "is full: 3 MiB free" in retrieve["detail"] or "is full: 2 MiB free" in retrieve["detail"]
+    assert (second["status"], second["counts"]["kept"]) == ("completed", 1)
+    folder = system.settings.objects_dir
+    assert not list(folder.rglob("*.part"))
+    assert not list(folder.rglob("*.dcm"))
+    # When there is space again
+    filler.unlink()
+    again = retrieves.run(second["id"])
+    # Then
+    assert again["status"] == "completed"
+    assert {path.stem for path in folder.glob("*/*/*.dcm")} <= objects(kept_study)
+    assert state_of_the_store(system).problem == ""
+    with sqlite3.connect(system.settings.data_dir / "doseqr.sqlite") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
