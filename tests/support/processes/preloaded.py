@@ -53,6 +53,8 @@ class Preloaded:
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
+                # Ctrl-C in our terminal is for us.
+                start_new_session=True,
             )
         self._socket = ours
         atexit.register(self.close)
@@ -201,13 +203,12 @@ def _fork(request: Mapping[str, Any], close: Callable[[], None]) -> int:
 def main() -> None:
     from sqlalchemy.orm import configure_mappers
 
-    # Ctrl-C in the terminal is for pytest, which closes the socket at its end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Where the tests run in the background, it is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for module in MODULES:
         import_module(module)
     configure_mappers()
     gc.freeze()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     serve(socket.socket(fileno=int(sys.argv[1])))
 
 
