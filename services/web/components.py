@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
-from flask import current_app
+from flask import current_app, g, has_request_context
 
 from services.web.live.event_stream import Live
 from services.web.live.job_counts import JobCounts
@@ -21,12 +21,16 @@ from shared.control.node_control import NodeControl
 from shared.database.session import Database
 from shared.messaging.publisher import Publisher
 from shared.notifications.trial import AddressTrial
+from shared.reading.jobs import get_job
 from shared.settings import Settings
+from shared.users.node_scope import NOTHING, NodeScope
 
 KEY = "doseqr"
 
 #: The services of which each should have a worker.
 SERVICES = ("echo", "query", "retrieve", "store")
+
+_SCOPE, _LIMITED = "node_scope", "limited_components"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,48 @@ class Components:
 
 
 def components() -> Components:
-    """Return the parts of the app that handles the request."""
+    """Return the parts of the app that handles the request.
+
+    Until it is known who sends it, and for those who may use some groups of nodes alone, database and pending
+    commands are limited to what they may see.
+    """
+    found = unlimited_components()
+    if not has_request_context():
+        return found
+    scope = g.get(_SCOPE, NOTHING)
+    if scope is None:
+        return found
+    if g.get(_LIMITED, (None, None))[0] != scope:
+        database = found.database.restricted(scope.restrict)
+        pending_commands = found.pending_commands.of_person(scope.person)
+        setattr(g, _LIMITED, (scope, replace(found, database=database, pending_commands=pending_commands)))
+    limited: Components = g.get(_LIMITED)[1]
+    return limited
+
+
+def unlimited_components() -> Components:
+    """Return the parts of the app with all that there is, for what decides who may see it."""
     found = current_app.extensions[KEY]
     assert isinstance(found, Components)
     return found
+
+
+def set_scope(scope: NodeScope | None) -> None:
+    """Let the present request see the nodes of this scope alone, and what belongs to them; None: all."""
+    setattr(g, _SCOPE, scope)
+
+
+def is_limited() -> bool:
+    """Return whether the present request sees some groups of nodes alone."""
+    return has_request_context() and g.get(_SCOPE, NOTHING) is not None
+
+
+def is_hidden(job_id: str) -> bool:
+    """Return whether there is a job of this id that the present request does not see."""
+    if not is_limited():
+        return False
+    with components().database.read() as session:
+        if get_job(session, job_id) is not None:
+            return False
+    with unlimited_components().database.read() as session:
+        return get_job(session, job_id) is not None

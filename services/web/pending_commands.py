@@ -26,6 +26,8 @@ class PendingCommand:
     round: int = 0
     #: Whether the query was to be retrieved at once.
     retrieve: bool = False
+    #: Who published it; others who see some groups of nodes alone do not see it.
+    person: str = ""
     #: What was ordered of it before a worker had written its row: cancel, pause, raise.
     orders: frozenset[str] = frozenset()
 
@@ -36,6 +38,10 @@ class PendingCommands:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._commands: OrderedDict[str, PendingCommand] = OrderedDict()
+
+    def of_person(self, person: str) -> PendingCommands:
+        """Return those of one person alone."""
+        return _OwnCommands(self, person)
 
     def remember(self, command_id: str, command: PendingCommand) -> None:
         """Keep a command."""
@@ -78,3 +84,32 @@ class PendingCommands:
         """Drop a command that was not published."""
         with self._lock:
             self._commands.pop(command_id, None)
+
+
+class _OwnCommands(PendingCommands):
+    """What one person published."""
+
+    def __init__(self, everything: PendingCommands, person: str) -> None:
+        super().__init__()
+        self._all, self._person = everything, person
+
+    def remember(self, command_id: str, command: PendingCommand) -> None:
+        self._all.remember(command_id, replace(command, person=self._person))
+
+    def get(self, command_id: str) -> PendingCommand | None:
+        command = self._all.get(command_id)
+        return command if command is not None and command.person == self._person else None
+
+    def retrieves_of(self, query_id: str) -> list[str]:
+        return [command_id for command_id in self._all.retrieves_of(query_id) if self.get(command_id)]
+
+    def again_of(self, query_id: str, round_: int) -> str | None:
+        command_id = self._all.again_of(query_id, round_)
+        return command_id if command_id is not None and self.get(command_id) else None
+
+    def note_order(self, command_id: str, action: str) -> None:
+        if self.get(command_id) is not None:
+            self._all.note_order(command_id, action)
+
+    def forget(self, command_id: str) -> None:
+        self._all.forget(command_id)

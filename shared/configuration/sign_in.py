@@ -56,6 +56,10 @@ class SignInSettings(BaseSettings):
     oidc_name_claim: str = Field(
         "preferred_username", description="Claim with the name that a new user gets."
     )
+    oidc_group_claim: str = Field(
+        "",
+        description="Claim that holds the groups of nodes of a user; empty: administrators set them.",
+    )
     oidc_label: str = Field("OpenID", max_length=64, description="What the log-in page calls the provider.")
     oidc_tls_ca: str = Field(
         "",

@@ -222,6 +222,8 @@ class NodeResult(TypedDict):
     time_zone: str
     retrieve_by: str
     verify_by: str
+    #: Empty: for those alone who may use all nodes.
+    group: str
     tls: str
     tls_ca: str
     tls_certificate: str

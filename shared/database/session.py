@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,7 @@ class Database:
         self._turn = threading.Lock()
         self._writer: Connection | None = None
         self._closed = False
+        self._restrict: Callable[[Session], None] | None = None
         event.listen(self._engine, "checkin", self._returned)
 
     @property
@@ -67,6 +69,12 @@ class Database:
         """Where it is, for people, without any password."""
         return self.url.set(query={}).render_as_string(hide_password=True)
 
+    def restricted(self, restrict: Callable[[Session], None]) -> Database:
+        """Return the same database, whose sessions are restricted before anything is read or written."""
+        view = copy(self)
+        view._restrict = restrict  # noqa: SLF001 - of the same class
+        return view
+
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a session for reading; nothing is committed.
@@ -75,6 +83,8 @@ class Database:
             DatabaseAwayError: the database cannot be reached or is locked.
         """
         with _ours(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+            if self._restrict is not None:
+                self._restrict(session)
             yield session
 
     @contextmanager
@@ -85,17 +95,20 @@ class Database:
             DatabaseAwayError: the database cannot be reached or is locked.
         """
         with _ours(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+            if self._restrict is not None:
+                self._restrict(session)
             yield session
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction like `write`, for statements alone: a session would take longer than they do.
 
-        Not to be opened within another one of the same thread.
+        Not to be opened within another one of the same thread, nor where sessions are restricted.
 
         Raises:
             DatabaseAwayError: the database cannot be reached or is locked.
         """
+        assert self._restrict is None
         with _ours():
             if self.is_sqlite:
                 with self._sqlite_writer() as connection, connection.begin():

@@ -29,6 +29,17 @@ def checked_name(value: str) -> str:
     return value
 
 
+def checked_group(value: str) -> str:
+    """Return the name of a group of nodes, or an empty one; lists of groups are separated by commas.
+
+    Raises:
+        ValueError: it is too long, not printable or holds a comma.
+    """
+    if len(value) > NAME_MAX_LENGTH or not value.isprintable() or "," in value:
+        raise ValueError(f"must have up to {NAME_MAX_LENGTH} printable characters, and no comma")
+    return value
+
+
 def removed_name(name: str, row_id: int) -> str:
     """Return the name under which a removed row stays, so that its name is free again."""
     mark = f"{REMOVED_MARK}{row_id}"

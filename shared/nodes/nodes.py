@@ -35,7 +35,7 @@ from shared.node_access.limits import (
     parse_hours,
     parse_zone,
 )
-from shared.nodes.names import NAME_MAX_LENGTH, checked_name, removed_name, trimmed
+from shared.nodes.names import NAME_MAX_LENGTH, checked_group, checked_name, removed_name, trimmed
 from shared.settings import Settings
 
 #: Name of the node that stands for DoseQR's own store.
@@ -61,6 +61,9 @@ VERIFY_BY = "verify_by"
 
 #: TLS towards it, and the files for it. Who edits a node without speaking of them changes none.
 TLS = ("tls", "tls_ca", "tls_certificate", "tls_key")
+
+#: The group for which it is. Who edits a node without speaking of it changes nothing.
+GROUP = "group"
 
 #: A file of DOSEQR_TLS_DIR; no path, so that no other file is read.
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -131,6 +134,9 @@ class NodeInput(BaseModel):
     hours: Annotated[str, AfterValidator(_hours)] = ""
     #: Of the IANA database; empty: the server's.
     time_zone: Annotated[str, BeforeValidator(trimmed), AfterValidator(_time_zone)] = ""
+
+    #: For whom it is; empty: for those alone who may use all nodes.
+    group: Annotated[str, BeforeValidator(trimmed), AfterValidator(checked_group)] = ""
 
     retrieve_by: Literal["move", "get"] = "move"
     verify_by: Literal["auto", "commitment"] = "auto"
@@ -308,6 +314,7 @@ def node_json(node: Node) -> NodeResult:
         "time_zone": node.time_zone,
         "retrieve_by": node.retrieve_by,
         "verify_by": node.verify_by,
+        "group": node.group,
         "tls": node.tls,
         "tls_ca": node.tls_ca,
         "tls_certificate": node.tls_certificate,
@@ -348,7 +355,9 @@ def _is_the_same(node: Node, given: NodeInput) -> bool:
 
 
 def _columns(given: NodeInput) -> dict[str, object]:
-    given_names = [name for name in (*LIMITS, RETRIEVE_BY, VERIFY_BY, *TLS) if name in given.model_fields_set]
+    given_names = [
+        name for name in (*LIMITS, GROUP, RETRIEVE_BY, VERIFY_BY, *TLS) if name in given.model_fields_set
+    ]
     return {
         "kind": given.kind,
         "name": given.name,

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from shared.clock import iso
 from shared.database.models.web import ApiToken, User
 from shared.errors import InvalidInputError, NotFoundError
+from shared.users.node_groups import scope_of
+from shared.users.node_scope import NodeScope
 
 Scope = Literal["read", "import", "admin"]
 #: Each scope includes those before it.
@@ -48,6 +50,8 @@ class TokenIdentity:
     name: str
     owner: str
     scope: Scope
+    #: What its owner sees; None: everything.
+    node_scope: NodeScope | None
 
     def allows(self, scope: Scope) -> bool:
         """Return whether this scope is included."""
@@ -99,7 +103,9 @@ def authenticate(session: Session, token: str, now: datetime) -> TokenIdentity |
     expired = found.expires_at is not None and found.expires_at <= now
     if expired or found.revoked_at is not None or owner.disabled_at is not None:
         return None
-    return TokenIdentity(found.id, found.name, owner.name, _effective(found.scope, owner.role))
+    return TokenIdentity(
+        found.id, found.name, owner.name, _effective(found.scope, owner.role), scope_of(owner)
+    )
 
 
 def record_use(session: Session, token_id: int, now: datetime) -> None:

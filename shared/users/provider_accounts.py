@@ -21,9 +21,14 @@ _KEY_MAX_LENGTH = 255
 
 def role_of(values: object, role_map: Iterable[str]) -> Role | None:
     """Return the highest role that a claim's value or values have in `value=role`; None: none."""
-    held = set(map(str, values)) if isinstance(values, list) else {str(values)} if values else set()
+    held = texts_of(values)
     found = {role for claim, _, role in (entry.rpartition("=") for entry in role_map) if claim in held}
     return next((role for role in reversed(ROLES) if role in found), None)
+
+
+def texts_of(values: object) -> set[str]:
+    """Return the texts of a claim that holds one or several."""
+    return set(map(str, values)) if isinstance(values, list) else {str(values)} if values else set()
 
 
 def user_of(session: Session, issuer: str, subject: str, name: str, role: Role, now: datetime) -> User:

@@ -44,6 +44,8 @@ SQL_ELSEWHERE = {
     "shared/service.py": "SELECT 1",
     "shared/study_lists/ledger.py": "the only access to the tables of long lists of studies",
     "shared/users/accounts.py": "the only access to the table of users",
+    "shared/users/node_groups.py": "reads the groups of nodes, of which users get some",
+    "shared/users/node_scope.py": "filters every statement of those who may use some groups of nodes",
     "shared/users/provider_accounts.py": "finds users by issuer and subject",
     "shared/users/second_factor.py": "uses up codes, so that of two requests one finds a code used",
 }

@@ -21,7 +21,7 @@ FUNCTION_LINES = 45
 LONG_FUNCTIONS = {
     "services/cli/commands/jobs/query.py:query": 115,
     "services/cli/commands/jobs/query.py:retrieve": 46,
-    "services/cli/commands/nodes.py:edit": 46,
+    "services/cli/commands/nodes.py:edit": 48,
     "services/store/scp/receiver_process.py:__init__": 55,
 }
 

@@ -58,6 +58,15 @@ ZoneOption = Annotated[
         "--time-zone", metavar="Z", help="Time zone of the hours, as Europe/Berlin; default: the server's."
     ),
 ]
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="G",
+        help="For whom it is: users can be limited to groups; empty, the default: a remote node for those "
+        "who may use all, a store node for all.",
+    ),
+]
 RetrieveOption = Annotated[
     str | None,
     typer.Option(
@@ -131,6 +140,7 @@ def add_remote(
     requests_per_minute: RequestsOption = None,
     hours: HoursOption = None,
     time_zone: ZoneOption = None,
+    group: GroupOption = None,
     retrieve_with: RetrieveOption = None,
     tls: TlsOption = None,
     tls_ca: TlsCaOption = None,
@@ -142,7 +152,7 @@ def add_remote(
 
     Example: doseqr nodes add remote pacs --host 10.0.0.5 --port 104 --ae-title PACS
     """
-    from shared.nodes.nodes import RETRIEVE_BY, TLS
+    from shared.nodes.nodes import GROUP, RETRIEVE_BY, TLS
 
     given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
     given |= {"calling_ae_title": calling_ae_title}
@@ -151,6 +161,7 @@ def add_remote(
         "requests_per_minute": requests_per_minute,
         "hours": hours,
         "time_zone": time_zone,
+        GROUP: group,
         RETRIEVE_BY: retrieve_with,
         **dict(zip(TLS, (tls, tls_ca, tls_certificate, tls_key), strict=True)),
     }
@@ -163,6 +174,7 @@ def add_store(
     host: HostOption,
     port: PortOption,
     ae_title: TitleOption,
+    group: GroupOption = None,
     verify_with: VerifyOption = None,
     tls: TlsOption = None,
     tls_ca: TlsCaOption = None,
@@ -174,10 +186,11 @@ def add_store(
 
     Example: doseqr nodes add store archive --host 10.0.0.6 --port 104 --ae-title ARCHIVE
     """
-    from shared.nodes.nodes import TLS, VERIFY_BY
+    from shared.nodes.nodes import GROUP, TLS, VERIFY_BY
 
     given = {"kind": "store", "name": name, "host": host, "port": port, "ae_title": ae_title}
     options = {
+        GROUP: group,
         VERIFY_BY: verify_with,
         **dict(zip(TLS, (tls, tls_ca, tls_certificate, tls_key), strict=True)),
     }
@@ -207,7 +220,7 @@ def list_all(
 
     Examples: doseqr nodes list; doseqr nodes list --json
     """
-    from shared.nodes.nodes import LIMITS, RETRIEVE_BY, VERIFY_BY, list_nodes, node_json
+    from shared.nodes.nodes import GROUP, LIMITS, RETRIEVE_BY, VERIFY_BY, list_nodes, node_json
 
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
@@ -216,7 +229,7 @@ def list_all(
         print_json(nodes)
         return
     columns = ["id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS]
-    columns += [RETRIEVE_BY, VERIFY_BY, "tls"]
+    columns += [RETRIEVE_BY, VERIFY_BY, "tls", GROUP]
     rows = [dict(node) for node in nodes]
     table(columns, [[row[column] for column in columns] for row in rows])
 
@@ -235,6 +248,7 @@ def edit(
     requests_per_minute: RequestsOption = None,
     hours: HoursOption = None,
     time_zone: ZoneOption = None,
+    group: GroupOption = None,
     retrieve_with: RetrieveOption = None,
     verify_with: VerifyOption = None,
     tls: TlsOption = None,
@@ -247,7 +261,7 @@ def edit(
 
     Example: doseqr nodes edit pacs --max-associations 2 --hours 18:00-06:00
     """
-    from shared.nodes.nodes import RETRIEVE_BY, TLS, VERIFY_BY, change_node, find_node, node_json
+    from shared.nodes.nodes import GROUP, RETRIEVE_BY, TLS, VERIFY_BY, change_node, find_node, node_json
 
     options = {
         "name": name,
@@ -259,6 +273,7 @@ def edit(
         "requests_per_minute": requests_per_minute,
         "hours": hours,
         "time_zone": time_zone,
+        GROUP: group,
         RETRIEVE_BY: retrieve_with,
         VERIFY_BY: verify_with,
         **dict(zip(TLS, (tls, tls_ca, tls_certificate, tls_key), strict=True)),

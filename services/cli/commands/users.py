@@ -71,6 +71,29 @@ def set_password(name: NameArgument, password_stdin: StdinOption = False) -> Non
     line(f"changed the password of {name}")
 
 
+@app.command("edit")
+def edit(
+    name: NameArgument,
+    groups: Annotated[
+        str,
+        typer.Option(metavar="G", help='Groups of nodes, as "Hospital A,Hospital B"; empty: all nodes.'),
+    ],
+) -> None:
+    """Limit a viewer or importer to groups of nodes; where they are logged in, they are logged out.
+
+    Example: doseqr users edit ada --groups "Hospital A"
+    """
+    from shared.users.accounts import find_user
+    from shared.users.node_groups import set_groups
+
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.write() as session:
+        user = find_user(session, name)
+        limited = set_groups(session, user, groups)
+        _audit(session, "groups changed", user.name, groups=", ".join(limited or ["all"]))
+        line(f"{user.name} may use " + (f"nodes of {', '.join(limited)}" if limited else "all nodes"))
+
+
 @app.command("reset-second-factor")
 def reset_second_factor(name: NameArgument) -> None:
     """Let a user who lost phone and recovery codes log in by password alone; their sessions end.
@@ -105,6 +128,7 @@ def list_all(as_json: JsonOption = False) -> None:
                 "name": user.name,
                 "role": user.role,
                 "disabled": user.disabled_at is not None,
+                "groups": user.node_groups,
                 "second_factor": user.second_factor_since is not None,
                 "last_login_at": iso(user.last_login_at),
             }
@@ -113,8 +137,13 @@ def list_all(as_json: JsonOption = False) -> None:
     if as_json:
         print_json(users)
         return
-    columns = ("name", "role", "disabled", "second_factor", "last_login_at")
-    table(columns, [[user[column] for column in columns] for user in users])
+    columns = ("name", "role", "groups", "disabled", "second_factor", "last_login_at")
+    rows = [user | {"groups": _shown_groups(user["groups"])} for user in users]
+    table(columns, [[row[column] for column in columns] for row in rows])
+
+
+def _shown_groups(groups: object) -> str:
+    return (", ".join(map(str, groups)) or "none") if isinstance(groups, list) else "all"
 
 
 def _audit(session: Session, action: str, about: str, **details: str) -> None:

@@ -16,7 +16,7 @@ import structlog
 from flask import current_app, g, request
 
 from services.web.api.problems import ProblemError
-from services.web.components import components
+from services.web.components import components, set_scope
 from shared.errors import DatabaseAwayError
 from shared.users.api_tokens import Scope, TokenIdentity, authenticate, record_use, use_is_due
 
@@ -76,6 +76,7 @@ def require(scope: Scope) -> TokenIdentity:
     if due:
         _record_use(identity)
     g.api_token = identity
+    set_scope(identity.node_scope)
     if not identity.allows(scope):
         raise ProblemError(
             HTTPStatus.FORBIDDEN,

@@ -20,6 +20,7 @@ from shared.node_access.limits import (
 )
 from shared.nodes.nodes import (
     FILE_NAME_MAX_LENGTH,
+    GROUP,
     LIMITS,
     RETRIEVE_BY,
     TLS,
@@ -58,6 +59,7 @@ _HARMLESS = {
     "requests_per_minute": None,
     "hours": "",
     "time_zone": "",
+    GROUP: "",
     RETRIEVE_BY: "move",
     VERIFY_BY: "auto",
     "tls": "off",
@@ -157,6 +159,14 @@ class NodeForm(Form):
         description=lazy_gettext("For example 18:00-06:00, 12:00-13:00; empty: always."),
         render_kw={"maxlength": HOURS_MAX_LENGTH, "autocomplete": "off"},
     )
+    group = StringField(
+        lazy_gettext("Group"),
+        description=lazy_gettext(
+            "For example “Hospital A”: users can be limited to groups. Empty: for those alone who may use "
+            "all nodes; a store node: for all."
+        ),
+        render_kw={"maxlength": 64, "autocomplete": "off"},
+    )
     retrieve_by = RadioField(
         lazy_gettext("How objects are retrieved"),
         choices=choices(
@@ -247,7 +257,7 @@ class NodeForm(Form):
             key: "" if value is None and key != "calling_ae_title" else value for key, value in raw.items()
         }
         own = (*LIMITS, RETRIEVE_BY) if kind == "remote" else (VERIFY_BY,)
-        return raw | self._optional_values((*own, *TLS))
+        return raw | self._optional_values((*own, GROUP, *TLS))
 
     def _optional_values(self, names: Iterable[str]) -> dict[str, str]:
         """Return the optional values; a field that was not submitted leaves its value unchanged."""
@@ -261,6 +271,11 @@ class UserForm(Form):
     """A new user."""
 
     name = StringField(lazy_gettext("User name"), render_kw={"maxlength": 64, "autocomplete": "off"})
+    groups = StringField(
+        lazy_gettext("Groups of nodes"),
+        description=lazy_gettext("Separated by commas; empty: all nodes. Administrators use all."),
+        render_kw={"maxlength": 1000, "autocomplete": "off"},
+    )
     role = SelectField(
         lazy_gettext("Role"),
         choices=choices({role: ROLE_NAMES[role] for role in ROLES}),

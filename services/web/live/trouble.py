@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from services.web.language import gettext, ngettext
 from services.web.live.service_status import Complaint
@@ -29,8 +29,8 @@ class Trouble:
         self._refusal = ""
         self._nodes: list[WaitingNode] = []
 
-    def complaints(self) -> list[Complaint]:
-        """Return what is wrong, in the language of the page.
+    def complaints(self, visible: Collection[str] | None = None) -> list[Complaint]:
+        """Return what is wrong, in the language of the page; `visible`: the nodes that may be named.
 
         Raises:
             DatabaseAwayError: the database cannot be reached.
@@ -43,7 +43,7 @@ class Trouble:
                 self._read_at = time.monotonic()
             refusal, nodes = self._refusal, list(self._nodes)
         found = [_read_only(refusal)] if refusal else []
-        return found + [_waiting(node) for node in nodes]
+        return found + [_waiting(node) for node in nodes if visible is None or node.name in visible]
 
 
 def _read_only(reason: str) -> Complaint:

@@ -118,8 +118,12 @@ class OpenIdProvider:
         self, session: OAuth2Session, about: Mapping[str, object], claims: dict[str, object]
     ) -> dict[str, object]:
         """Add what the provider gives at its UserInfo endpoint alone (OpenID Connect Core, 5.3)."""
-        needed = (self._settings.oidc_role_claim, self._settings.oidc_name_claim)
-        if all(claim_at(claims, path) is not None for path in needed) or "userinfo_endpoint" not in about:
+        settings = self._settings
+        needed = (settings.oidc_role_claim, settings.oidc_name_claim, settings.oidc_group_claim)
+        if (
+            all(claim_at(claims, path) is not None for path in needed if path)
+            or "userinfo_endpoint" not in about
+        ):
             return claims
         info = _document(session, _address(about, "userinfo_endpoint"), authorized=True)
         if info.get("sub") != claims["sub"]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from services.web.commands.publish import publish_command
-from services.web.components import components
+from services.web.components import components, is_limited
 from services.web.language import gettext, translated
 from services.web.live.event_stream import MAX_FOLLOWED
 from services.web.pending_commands import PendingCommand
@@ -82,7 +82,7 @@ def detail(job_id: str) -> ResponseReturnValue:
         if (
             job is None
             and components().pending_commands.get(job_id) is None
-            and components().live.event_results.rejection(job_id) is None
+            and (is_limited() or components().live.event_results.rejection(job_id) is None)
             and not (valid_id(job_id) and _is_pending(session, job_id))
         ):
             abort(HTTPStatus.NOT_FOUND)

@@ -7,11 +7,12 @@ from http import HTTPStatus
 from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from services.web.components import components
+from services.web.components import components, is_limited
 from services.web.http_server.event_writer import HAND_OVER, HandOver
 from services.web.live.event_stream import MAX_FOLLOWED, PageEvents, stream_body
 from services.web.security.background import background
 from shared.contract.envelope import valid_id
+from shared.nodes.nodes import list_nodes
 
 blueprint = Blueprint("live", __name__)
 
@@ -49,8 +50,11 @@ def stream() -> Response:
 @background
 def banner() -> ResponseReturnValue:
     """Return what is wrong with the installation, for an open page."""
-    parts = components()
-    return render_template("_banner.html", complaints=parts.banner() + parts.trouble.complaints())
+    parts, visible = components(), None
+    if is_limited():
+        with parts.database.read() as session:
+            visible = {node.name for node in list_nodes(session)}
+    return render_template("_banner.html", complaints=parts.banner() + parts.trouble.complaints(visible))
 
 
 def _refused() -> Response:

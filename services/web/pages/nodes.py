@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.web.commands.node_pauses import change_node_pause
 from services.web.commands.publish import publish_command
-from services.web.components import components
+from services.web.components import components, is_limited
 from services.web.forms.fields import NodeForm
 from services.web.language import gettext
 from services.web.live.node_status import node_panel
@@ -56,7 +56,10 @@ def status() -> ResponseReturnValue:
 @requires(*IMPORTERS)
 def test() -> ResponseReturnValue:
     """Publish a C-ECHO of nodes; a script gets 204 or 503, a person the page that shows the results."""
-    nodes = sorted(_only())
+    nodes = _visible(sorted(_only()))
+    if not nodes and is_limited():
+        # A command without nodes would test all.
+        return redirect(url_for("nodes.listing"))
     echo_id = publish_command(EchoNodes(nodes=list(nodes)), "echo", _echo() or None, nodes=len(nodes))
     if request.headers.get("X-DoseQR") == "script":
         return "", HTTPStatus.NO_CONTENT if echo_id else HTTPStatus.SERVICE_UNAVAILABLE
@@ -172,6 +175,17 @@ def _set_pause(node_id: int, *, paused: bool) -> ResponseReturnValue:
         text = gettext("The node %(name)s is resumed: its jobs go on.", name=node.name)
     flash(text, "success")
     return redirect(url_for("nodes.listing"))
+
+
+def _visible(node_ids: list[int]) -> list[int]:
+    """Return the nodes to test; none: all, where all may be seen."""
+    if not is_limited():
+        return node_ids
+    with components().database.read() as session:
+        known = [node.id for node in list_nodes(session)]
+    if not set(node_ids) <= set(known):
+        abort(HTTPStatus.NOT_FOUND)
+    return node_ids or known
 
 
 def _check_kind(kind: str) -> None:

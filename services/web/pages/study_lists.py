@@ -15,6 +15,8 @@ from services.web.security.sessions import IMPORTERS, audit, me, requires
 from services.web.views.job_panel import POLL_ENDED_S, POLL_INTERVAL_S
 from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import RunRetrieve
+from shared.database.models import LongList
+from shared.database.session import Session
 from shared.reading.lists.job_search import retrieves_of
 from shared.study_lists.ledger import cancel_list, list_states, parts_of
 
@@ -69,9 +71,8 @@ def _state(list_id: str) -> dict[str, object]:
 @requires(*IMPORTERS)
 def cancel(list_id: str) -> ResponseReturnValue:
     """Let no further part begin, and end those that run."""
-    if not valid_id(list_id):
-        abort(HTTPStatus.NOT_FOUND)
     with components().database.write() as session:
+        _require(session, list_id)
         done = cancel_list(session, list_id, me().name, components().clock())
     if done:
         audit("list cancelled", list_id=list_id)
@@ -84,10 +85,9 @@ def cancel(list_id: str) -> ResponseReturnValue:
 def retrieve(list_id: str) -> ResponseReturnValue:
     """Publish a retrieve of each ended part that kept something and has none."""
     with components().database.read() as session:
-        parts = parts_of(session, list_id) if valid_id(list_id) else []
+        _require(session, list_id)
+        parts = parts_of(session, list_id)
         known = retrieves_of(session, [part.job_id for part in parts])
-    if not parts:
-        abort(HTTPStatus.NOT_FOUND)
     published = 0
     for part in parts:
         if not part.retrievable or part.job_id in known:
@@ -102,3 +102,8 @@ def retrieve(list_id: str) -> ResponseReturnValue:
         text = ngettext("%(num)s retrieve is requested.", "%(num)s retrieves are requested.", published)
         flash(text, "info")
     return redirect(url_for("study_lists.show", list_id=list_id))
+
+
+def _require(session: Session, list_id: str) -> None:
+    if not valid_id(list_id) or session.get(LongList, list_id) is None:
+        abort(HTTPStatus.NOT_FOUND)

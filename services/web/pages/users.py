@@ -17,6 +17,7 @@ from shared.database.models import User
 from shared.errors import InvalidInputError
 from shared.users import second_factor
 from shared.users.accounts import create_user, list_users, set_disabled, set_password, set_role, valid_role
+from shared.users.node_groups import list_groups, set_groups
 from shared.users.passwords import one_time_password
 
 blueprint = Blueprint("users", __name__, url_prefix="/users")
@@ -44,10 +45,11 @@ def add() -> ResponseReturnValue:
                 components().clock(),
                 must_change_password=True,
             )
+            groups = set_groups(session, user, form.groups.data or "")
     except InvalidInputError as error:
         form.refuse(error)
         return _page(form, None), HTTPStatus.UNPROCESSABLE_ENTITY
-    audit("user added", about=user.name, role=user.role)
+    audit("user added", about=user.name, role=user.role, groups=groups or "all")
     return _page(UserForm(formdata=None), (user.name, password))
 
 
@@ -56,12 +58,16 @@ def add() -> ResponseReturnValue:
 def reset(user_id: int) -> ResponseReturnValue:
     """Give a user a new one-time password, which is shown this once; their sessions end."""
     password = one_time_password()
-    user = _change(
-        user_id,
-        lambda session, user: set_password(
-            session, user, password, components().clock(), must_change_password=True
-        ),
-    )
+    try:
+        user = _change(
+            user_id,
+            lambda session, user: set_password(
+                session, user, password, components().clock(), must_change_password=True
+            ),
+        )
+    except InvalidInputError:
+        # The page offers no button for it: an OpenID provider knows this user.
+        abort(HTTPStatus.BAD_REQUEST)
     audit("password reset", about=user.name)
     return _page(UserForm(formdata=None), (user.name, password))
 
@@ -85,13 +91,28 @@ def role(user_id: int) -> ResponseReturnValue:
     """Give a user another role; their sessions end."""
     try:
         wanted = valid_role(request.form.get("role", ""))
+        user = _change(user_id, lambda _, user: set_role(user, wanted))
     except InvalidInputError:
         abort(HTTPStatus.BAD_REQUEST)
-    user = _change(user_id, lambda _, user: set_role(user, wanted))
     audit("role changed", about=user.name, role=wanted)
     flash(
         gettext("The role of %(name)s is now %(role)s.", name=user.name, role=translated(wanted)), "success"
     )
+    return redirect(url_for("users.listing"))
+
+
+@blueprint.post("/<int:user_id>/groups")
+@requires(*ADMINS)
+def groups(user_id: int) -> ResponseReturnValue:
+    """Limit a user to groups of nodes; their sessions end."""
+    text = request.form.get("groups", "")[:1000]
+    try:
+        user = _change(user_id, lambda session, user: set_groups(session, user, text))
+    except InvalidInputError as error:
+        flash(f"{gettext('Groups of nodes')}: {translated(error.problem)}", "danger")
+        return redirect(url_for("users.listing"))
+    audit("groups changed", about=user.name, groups=user.node_groups or "all")
+    flash(gettext("The groups of %(name)s are changed.", name=user.name), "success")
     return redirect(url_for("users.listing"))
 
 
@@ -123,15 +144,13 @@ def _change(user_id: int, change: Callable[[Session, User], object]) -> User:
         user = session.get(User, user_id)
         if user is None:
             abort(HTTPStatus.NOT_FOUND)
-        try:
-            change(session, user)
-        except InvalidInputError:
-            # The page offers no button for it: an OpenID provider knows this user.
-            abort(HTTPStatus.BAD_REQUEST)
+        change(session, user)
     return user
 
 
 def _page(form: UserForm, fresh: tuple[str, str] | None) -> str:
     with components().database.read() as session:
-        users = list_users(session)
-    return render_template("users/list.html", users=users, form=form, fresh=fresh, roles=ROLE_NAMES)
+        users, known = list_users(session), list_groups(session)
+    return render_template(
+        "users/list.html", users=users, form=form, fresh=fresh, roles=ROLE_NAMES, groups=known
+    )

@@ -16,14 +16,18 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user
 
-from services.web.components import components
+from services.web.components import components, is_hidden, set_scope
 from services.web.language import gettext
+from services.web.live.event_stream import MAX_FOLLOWED
 from services.web.security.audit_trail import record_audit
 from services.web.security.background import in_background
 from services.web.security.kept_form import clear_session, keep_form
+from shared.contract.envelope import valid_id
 from shared.database.models import User
 from shared.errors import DatabaseAwayError
 from shared.users.accounts import ROLES
+from shared.users.node_groups import scope_of
+from shared.users.node_scope import NodeScope
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,6 +54,8 @@ _BEFORE_CHANGE = {"auth.password", "auth.change_password", "auth.logout"}
 _BEFORE_SECOND_FACTOR = _BEFORE_CHANGE | {"second_factor.show", "second_factor.set_up"}
 #: Roles for which DOSEQR_REQUIRE_SECOND_FACTOR demands a second factor.
 _SECOND_FACTOR_OF = {"none": (), "admins": ADMINS, "all": ROLES}
+#: Arguments of addresses that hold the ids of jobs.
+_JOB_ARGUMENTS = ("job", "like", "follow")
 #: A session ends without a request of its user for IDLE (polls of an open page do not count), and ABSOLUTE
 #: after the log-in in any case (OWASP ASVS 4.0.3, 3.3.2).
 IDLE, ABSOLUTE = timedelta(hours=8), timedelta(hours=12)
@@ -69,6 +75,8 @@ class LoggedIn:
     is_local: bool
     has_second_factor: bool
     must_set_up_second_factor: bool
+    #: None: all nodes.
+    scope: NodeScope | None
 
     is_authenticated = True
     is_active = True
@@ -108,6 +116,7 @@ def logged_in(user: User) -> LoggedIn:
         is_local,
         has_second_factor,
         must_set_up_second_factor=demanded and is_local and not has_second_factor,
+        scope=scope_of(user),
     )
 
 
@@ -195,11 +204,20 @@ def _guard() -> ResponseReturnValue | None:
             flash(gettext("Log in to go on."), "info")
         wanted = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("auth.login", next=wanted if wanted != "/" else None))
+    set_scope(me().scope)
+    if me().scope is not None and any(is_hidden(job_id) for job_id in _named_jobs() if valid_id(job_id)):
+        abort(HTTPStatus.NOT_FOUND)
     if me().must_change_password and request.endpoint not in _BEFORE_CHANGE:
         return _first("auth.password")
     if me().must_set_up_second_factor and request.endpoint not in _BEFORE_SECOND_FACTOR:
         return _first("second_factor.show")
     return None
+
+
+def _named_jobs() -> list[str]:
+    """Return the ids of jobs in the address: also of such as a page would take for not begun yet."""
+    named = [str((request.view_args or {}).get("job_id", ""))]
+    return named + [job_id for name in _JOB_ARGUMENTS for job_id in request.args.getlist(name)[:MAX_FOLLOWED]]
 
 
 def _first(endpoint: str) -> ResponseReturnValue:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.web.components import Components
+from services.web.components import Components, is_limited
 from services.web.language import gettext, translated
 from services.web.live.event_results import EchoResults
 from services.web.live.progress import JobProgress, query_fraction
@@ -281,7 +281,9 @@ def _of_query(session: Session, components: Components, job: Query) -> Panel:
 
 def _pending(job_id: str, command: PendingCommand | None, event_results: EchoResults) -> Pending:
     kind = command.kind if command is not None else "query"
-    rejection = event_results.rejection(job_id)
+    # Whose command it was is known of pending ones alone.
+    may_show = command is not None or not is_limited()
+    rejection = event_results.rejection(job_id) if may_show else None
     if rejection is None:
         return Pending(job_id, kind, orders=command.orders if command is not None else frozenset())
     name = rejection.field.removeprefix("data.").removeprefix("criteria.")

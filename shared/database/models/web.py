@@ -46,6 +46,8 @@ class Node(Pausable, Base):
     tls_ca: Mapped[str] = mapped_column(String(100), default="", server_default="")
     tls_certificate: Mapped[str] = mapped_column(String(100), default="", server_default="")
     tls_key: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    #: For whom it is (shared/users/node_scope.py); empty: for those alone who may use all nodes.
+    group: Mapped[str] = mapped_column("node_group", String(64), default="", server_default="")
     created_at: Mapped[datetime]
     #: Removed nodes stay for the jobs that name them; their name is freed.
     removed_at: Mapped[datetime | None]
@@ -72,6 +74,8 @@ class User(Base):
     created_at: Mapped[datetime]
     last_login_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
+    #: The groups of nodes that a viewer or importer may use; none: all nodes.
+    node_groups: Mapped[list[str] | None]
     #: Secret of the codes (RFC 6238), encrypted; the step of the last one that was accepted; since when the
     #: log-in requires them.
     totp_secret: Mapped[str] = mapped_column(default="", server_default="")

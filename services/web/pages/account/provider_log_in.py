@@ -18,7 +18,8 @@ from services.web.security.completion import complete_log_in
 from services.web.security.kept_form import clear_session
 from shared.database.models import User
 from shared.errors import InvalidInputError
-from shared.users.provider_accounts import role_of, user_of
+from shared.users.node_groups import set_groups_of_provider
+from shared.users.provider_accounts import role_of, texts_of, user_of
 
 blueprint = Blueprint("provider_log_in", __name__, url_prefix="/login/provider")
 
@@ -104,7 +105,7 @@ def _user(identity: ProviderIdentity) -> User | None:
     name = claim_at(claims, settings.oidc_name_claim)
     try:
         with components().database.write() as database:
-            return user_of(
+            user = user_of(
                 database,
                 settings.oidc_issuer,
                 str(claims["sub"]),
@@ -112,6 +113,9 @@ def _user(identity: ProviderIdentity) -> User | None:
                 role,
                 components().clock(),
             )
+            if settings.oidc_group_claim:
+                set_groups_of_provider(user, texts_of(claim_at(claims, settings.oidc_group_claim)))
+            return user
     except InvalidInputError as error:
         raise ProviderRefusedError(f"{error.field}: {error.problem}") from error
 

@@ -70,6 +70,8 @@ def _state(node_id: int) -> _State:
         if node is None or node.removed_at is not None or node.kind != "remote":
             abort(HTTPStatus.NOT_FOUND)
         known = known_profile(session, node, components().settings)
+    if result is not None and result.node_id != node_id:
+        result = None
     # The event may have reached another web process, or come before this one subscribed.
     done = bool(command_id) and known.profile.measured_by == command_id
     return {

@@ -268,6 +268,21 @@ def test_a_user_of_the_provider_has_no_password_and_no_role_here(site, script):
     assert person.get("/jobs").status_code == 200
 
 
+def test_groups_of_nodes_come_from_the_claims_at_each_log_in(site, script):
+    # Given
+    named = {"oidc_group_claim": "sites"}
+    # When
+    groups = []
+    for sites in (["B", "A"], "B", None):
+        script.claims |= {"sites": sites}
+        person = visitor(site, script, **named)
+        assert log_in(person).status_code == 302
+        groups.append(users(site)["anna"].node_groups)
+    # Then
+    assert groups == [["A", "B"], ["B"], []]
+    assert "pacs" not in person.text("/nodes").split("</header>")[1]
+
+
 def test_with_local_log_in_switched_off_one_account_is_left(site, script):
     # Given
     person = visitor(site, script, local_login="break-glass")
