@@ -80,10 +80,10 @@ figures: $(INSTALLED_DEV)  ## Print what the architecture tests count; C=path fo
 
 golden: $(INSTALLED_DEV)  ## Write golden files, schemas and docs/faults.md anew; review the difference
 	@$(BIN)/python -m tests.golden.write
+	@$(BIN)/python -m tests.matrix.page
 
 messages: $(INSTALLED_DEV)  ## Extract the texts of the page into services/web/translations; translate what is empty
 	@$(BIN)/python -m tests.support.messages.write
-	@$(BIN)/python -m tests.matrix.page
 
 soak: $(INSTALLED_DEV)  ## Run the long tests: large queries, faults, hours
 	@.ci/with-broker $(BIN)/pytest -q -s tests/soak

@@ -197,6 +197,10 @@ class Behaviour(_Model):
         default=frozenset(),
         description="Series and objects (UIDs) that are counted but never returned or sent.",
     )
+    misnamed_series: frozenset[str] = Field(
+        default=frozenset(),
+        description="Series (UIDs) whose objects come with another Series Instance UID.",
+    )
     count_error: int = Field(
         default=0, description="Added to the numbers of series and objects that responses announce."
     )

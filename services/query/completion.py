@@ -9,17 +9,31 @@ from sqlalchemy.orm import Session
 from services.query.examination.missing_studies import failed_study
 from services.query.futile_search import FutileSearchError
 from services.query.ledger.decisions import miss_undecided, save_outcomes
-from services.query.ledger.slices import fail_open_slices, fail_waiting_slices, first_failed_task
+from services.query.ledger.slices import (
+    fail_open_slices,
+    fail_waiting_slices,
+    first_failed_task,
+    take_back_unproven,
+)
 from services.query.ledger.studies import add_counts, all_examinations, has_undecided, undecided
-from services.query.search.rechecks import recheck_tasks
+from services.query.search.key_controls import windows_without
 from services.query.search.study_task import single_studies
 from shared.contract.reasons import Reason
-from shared.database.models import Query
+from shared.database.models import NodeProfile, Query
 from shared.database.session import Database
 from shared.dicom.errors import UNREACHABLE, Outcome, PeerError
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
-from shared.querying.payloads import SLICE, StudyListSlice, examine_tasks, read_examination, read_slice
+from shared.querying.payloads import (
+    SLICE,
+    StudyListSlice,
+    WindowSlice,
+    examine_tasks,
+    read_examination,
+    read_slice,
+    slice_task,
+)
+from shared.querying.profile import Profile
 
 
 def fail_task(database: Database, claim: Claim, error: PeerError) -> Result:
@@ -87,6 +101,25 @@ def next_tasks_or_ending(session: Session, job_id: str) -> Sequence[NewTask] | E
     status = failed.error.startswith("status_")
     code = Reason.STATUS_FAILURE.value if status else failed.error
     return Ending("failed", code, failed.detail)
+
+
+def recheck_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
+    """Return the search of windows that were believed before it was known that they hide studies.
+
+    Only while no task of the job is open: whatever its workers learned side by side is known by then.
+    """
+    row = session.get(NodeProfile, session.get_one(Query, job_id).remote_id)
+    profile = Profile() if row is None else Profile.from_json(row.data)
+    habits = profile.habits_that_hide()
+    if not habits:
+        return []
+    windows = dict.fromkeys(
+        window
+        for believed in take_back_unproven(session, job_id, habits)
+        for window in windows_without(believed, profile) or [believed]
+    )
+    add_counts(session, job_id, slices_total=len(windows))
+    return [slice_task(WindowSlice(window, rechecked=True)) for window in windows]
 
 
 def failure_of(error: PeerError) -> str:

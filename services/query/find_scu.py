@@ -14,6 +14,7 @@ from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import find_without_refused_keys, may_be_the_keys
 from shared.clock import Clock
 from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.peer import Peer
 from shared.dicom.query.identifiers import (
     image_identifier,
@@ -35,6 +36,14 @@ from shared.dicom.query.matches import (
 from shared.node_access.pool import AssociationPool
 
 T = TypeVar("T")
+
+
+class OtherSeriesError(PeerError):
+    """All objects that came for a series name another one: nothing follows about what it holds."""
+
+    def __init__(self, objects: int) -> None:
+        detail = f"objects of one series were requested: {objects} came, and all of them name another series"
+        super().__init__(Outcome.BAD_RESPONSE, detail, permanent=True)
 
 
 class FindScu:
@@ -88,7 +97,10 @@ class FindScu:
         identifier = image_identifier([study_instance_uid], [series_instance_uid])
         keys = {"study_instance_uid": study_instance_uid, "series_instance_uid": series_instance_uid}
         matches = self._find("IMAGE", identifier, keys, object_match).complete_matches()
-        return objects_of_series(matches, series_instance_uid)
+        own = objects_of_series(matches, series_instance_uid)
+        if matches and not own:
+            raise OtherSeriesError(len(matches))
+        return own
 
     def find_series_of_studies(self, study_instance_uids: Sequence[str]) -> FindResult[SeriesMatch]:
         """Find the series of many studies with a list of UIDs."""

@@ -93,6 +93,8 @@ class QueryCounts(TypedDict):
     kept: int
     missing: int
     objects: int
+    #: Whether more objects may come: of some series that are kept whole the PACS does not return the number.
+    objects_at_least: bool
     by_type: dict[str, int]
     by_reason: dict[str, int]
 

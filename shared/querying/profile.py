@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from shared.contract.json_types import JsonDocument, JsonObject
 
-#: Matches of one request that are believed to be all of them without a proof: no archive stops at fewer.
+#: Hardly any archive stops at fewer matches: once it returned more, fewer are believed to be all of them.
 UNPROVEN = 9
 
 #: The same for what cannot be compared with its parts: lists of UIDs, and dates that a node does not match.
@@ -90,6 +90,8 @@ class Profile:
     associations: int | None = None
     #: It returned this number of matches and more: fewer are no cap. As many may be one by chance.
     proven: int = UNPROVEN + 1
+    #: So many matches are believed before it returned more than nine.
+    proven_small: int = 1
     #: The number of matches at which it stops with success.
     cap: int | None = None
     #: Days of the widest window with a match.
@@ -130,7 +132,8 @@ class Profile:
 
     def believes_all(self, matches: int) -> bool:
         """Return whether this number of matches is all there are, as far as is known."""
-        return matches < self.proven and (self.cap is None or matches < self.cap)
+        small = self.proven > UNPROVEN + 1 or matches <= self.proven_small
+        return small and matches < self.proven and (self.cap is None or matches < self.cap)
 
     def matched(self, days: int, matches: int) -> Self:
         """Learn from a window with matches."""
@@ -141,7 +144,8 @@ class Profile:
     def proved(self, matches: int) -> Self:
         """Learn that this number of matches is no cap."""
         cap = None if self.cap is not None and self.cap < matches else self.cap
-        return replace(self, proven=max(self.proven, matches), cap=cap)
+        small = max(self.proven_small, matches - 1)
+        return replace(self, proven=max(self.proven, matches), proven_small=small, cap=cap)
 
     def capped(self, matches: int) -> Self:
         """Learn that it stops at this number of matches."""

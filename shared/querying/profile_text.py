@@ -188,7 +188,7 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
 _NONE_FOUND = frozenset({"refused_keys", "cap"})
 
 #: Of no use to people.
-_OMITTED = frozenset({"measured_by"})
+_OMITTED = frozenset({"measured_by", "proven_small"})
 
 
 def profile_entries(profile: Profile) -> list[ProfileEntry]:

@@ -205,6 +205,7 @@ def counts(session: Session, query: Query) -> QueryCounts:
         "kept": query.studies_kept,
         "missing": query.studies_missing,
         "objects": query.objects_kept,
+        "objects_at_least": has_uncounted_series(session, query.id),
         "by_type": by_type(session, query.id),
         "by_reason": by_reason(session, query.id),
     }
@@ -370,6 +371,6 @@ def has_uncounted_series(session: Session, query_id: str) -> bool:
         series.job_id == query_id,
         series.decision == "keep",
         series.whole,
-        series.instance_count.is_(None),
+        func.coalesce(series.instance_count, 0) == 0,
     )
     return bool(session.scalar(select(uncounted)))

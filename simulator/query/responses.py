@@ -80,6 +80,8 @@ class ResponseEncoder:
         tag, vr, get = attribute.tag, attribute.vr, attribute.get
         if behaviour.count_error and keyword in _COUNTS:
             get = self._miscounted(get)
+        if behaviour.misnamed_series and keyword == "SeriesInstanceUID" and self._level == "IMAGE":
+            get = self._misnamed(get)
 
         def make(match: ArchiveMatch) -> bytes | None:
             values = get(match)
@@ -98,6 +100,16 @@ class ResponseEncoder:
             return (str(max(int(values[0]) + error, 0)),)
 
         return wrong
+
+    def _misnamed(self, get: Getter) -> Getter:
+        """Return a getter of a Series Instance UID that is wrong for the series in `misnamed_series`."""
+        wrong = self._behaviour.misnamed_series
+
+        def misname(match: ArchiveMatch) -> Sequence[str] | None:
+            values = get(match)
+            return [f"{values[0]}.9"] if values and values[0] in wrong else values
+
+        return misname
 
     def _empty_maker(self, keyword: str) -> _Maker | None:
         """Return a key that the PACS does not know as an empty element, as optional keys are returned."""

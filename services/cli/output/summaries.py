@@ -34,7 +34,8 @@ def _query(head: QueryHead) -> None:
     _trouble(head)
     line(f"  slices    {slices['complete']} of {slices['total']} complete, {slices['failed']} failed")
     line(f"  studies   {counts['found']} found, {counts['examined']} examined, {counts['kept']} kept")
-    line(f"  objects   {counts['objects']} to retrieve")
+    bound = "at least " if counts["objects_at_least"] else ""
+    line(f"  objects   {bound}{counts['objects']} to retrieve")
     for kind, number in counts["by_type"].items():
         line(f"  {kind:<9} {number}")
     for code, number in counts["by_reason"].items():

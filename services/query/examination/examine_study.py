@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from services.query.examination.missing_studies import (
+    cut_off,
     lacking_objects,
     lacking_series,
     lacks_its_report,
@@ -14,7 +15,7 @@ from services.query.examination.missing_studies import (
     report_not_returned,
 )
 from services.query.examination.prefetch import PrefetchedMatches
-from services.query.find_scu import FindScu
+from services.query.find_scu import FindScu, OtherSeriesError
 from services.query.rules.decide import decide
 from services.query.rules.model import (
     SR_CODE,
@@ -61,6 +62,8 @@ class StudyExamination:
     objects: dict[str, Sequence[ObjectMatch]] = field(default_factory=dict)
     #: Whether what fails now has failed before.
     is_last_try: bool = False
+    #: The number of matches at which the node stops with success.
+    cap: int | None = None
 
     def perform(self) -> Outcome:
         """Request what the rules need until they can decide.
@@ -96,6 +99,8 @@ class StudyExamination:
             lambda: self.scu.find_series(uid),
             lambda series: lacking_series(self.study, series) is not None,
         )
+        if self.study.series_count is None and self._may_be_cut(len(self.series)):
+            return cut_off(self.study, len(self.series), "series")
         return lacking_series(self.study, self.series)
 
     def _request_objects(self, series_instance_uid: str) -> Missing | None:
@@ -106,7 +111,13 @@ class StudyExamination:
             lambda objects: bool(object_shortfalls(series, {series_instance_uid: objects})),
         )
         own = {series_instance_uid: self.objects[series_instance_uid]}
+        counts = {entry.series_instance_uid: entry.count() for entry in series}
+        if counts.get(series_instance_uid) is None and self._may_be_cut(len(own[series_instance_uid])):
+            return cut_off(self.study, len(own[series_instance_uid]), "objects of one of them")
         return lacking_objects(self.study, series, own)
+
+    def _may_be_cut(self, matches: int) -> bool:
+        return self.cap is not None and matches == self.cap
 
     def _find_objects(self, series_instance_uid: str) -> Sequence[ObjectMatch]:
         """Return the objects; none where the node refuses the IMAGE level and unknown SRs are wanted."""
@@ -114,6 +125,8 @@ class StudyExamination:
         try:
             return self.scu.find_objects(uid, series_instance_uid)
         except PeerError as error:
+            if isinstance(error, OtherSeriesError) and self.criteria.empty_sr:
+                return []
             refused = error.status_code is not None and (error.permanent or self.is_last_try)
             if not refused or not self._may_be_report(series_instance_uid):
                 raise

@@ -126,6 +126,7 @@ class ExamineTask:
         try:
             examination = StudyExamination(self._context.criteria, study, known, self._scu, prefetched)
             examination.is_last_try = self._claim.failures >= _LAST_TRY
+            examination.cap = self._learner.profile.cap
             return examination.perform()
         except PeerError as error:
             if not error.permanent:

@@ -23,6 +23,12 @@ def failed_study(study_instance_uid: str, error: PeerError) -> Missing:
     return Missing(study_instance_uid, Reason.STUDY_NOT_ANSWERED, str(error))
 
 
+def cut_off(study: StudyMatch, matches: int, of_what: str) -> Missing:
+    """Return that a study is missing, of which a node returned as many matches as those at which it stops."""
+    detail = f"The PACS stops at {matches} matches, and returned {matches} {of_what} without their number."
+    return Missing(study.study_instance_uid, Reason.STUDY_NOT_ANSWERED, detail)
+
+
 def lacking_series(study: StudyMatch, series: Collection[SeriesMatch]) -> Missing | None:
     """Return that a study is missing, if it has fewer series than it announces."""
     short = series_shortfall(study, series)

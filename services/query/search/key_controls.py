@@ -132,15 +132,20 @@ class KeyControls:
         study, codes = codes_to_show(self._window, found, control)
         if study is None:
             return None
-        for code in codes:
-            by_code = self._control(replace(self._window, code=code))
-            self._leave_out = self._leave_out or bool(_without(control, by_code or control))
-            if by_code is None or not self._learner.profile.believes_all(len(by_code)):
-                return None
-            if _without([study], by_code):
-                again = self._control(replace(self._window, code=None))
-                return None if again is None or _without([study], again) else False
-        return True
+        shown = (self._shows(study, code, control) for code in codes)
+        return next((found for found in shown if not found), True)
+
+    def _shows(self, study: StudyMatch, code: str, control: Sequence[StudyMatch]) -> bool | None:
+        """Return whether a study is found by one of its codes; None: unknown."""
+        by_code = self._control(replace(self._window, code=code))
+        if by_code is None:
+            return None
+        self._leave_out = self._leave_out or bool(_without(control, by_code))
+        if not _without([study], by_code):
+            return True
+        again = self._control(replace(self._window, code=None))
+        gone = again is None or bool(_without([study], again))
+        return None if gone or not self._learner.profile.believes_few(len(by_code)) else False
 
     # Dates
 

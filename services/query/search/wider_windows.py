@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 
+from services.query.profile.learner import Learner
 from services.query.profile.sample import SUSPICIOUS
+from services.query.search.splitting import initial_letters
+from services.query.search.window_find import WindowFind
 from shared.dicom.errors import InterruptedWorkError
 from shared.dicom.query.matches import FindResult, StudyMatch
+from shared.querying.profile import UNPROVEN
 from shared.querying.slices import Slice
 
 FindWindow = Callable[[Slice], FindResult[StudyMatch]]
@@ -17,8 +21,14 @@ _DAY = timedelta(days=1)
 #: Days of the windows, of any code, that may have more matches; None: all dates.
 _WIDER_DAYS = (1, 7, 61, 732, None)
 
+#: The same where the number is small.
+_WIDER_THAN_SMALL = (61, 732, None)
+
 #: Days before today in which a node that holds anything is most likely to hold it; None: all dates.
 _RECENT_DAYS = (31, 366, None)
+
+#: Initial letters of descriptions that are tried to find more than a window brought.
+_LETTERS_TRIED = 3
 
 
 def largest_wider_number(window: Slice, matches: int, find: FindWindow, today: date) -> int | None:
@@ -41,6 +51,27 @@ def largest_wider_number(window: Slice, matches: int, find: FindWindow, today: d
     rest = _before_and_after(window, last)
     is_all = matches not in SUSPICIOUS and all(_number(find(part)) == 0 for part in rest)
     return matches if is_all else None
+
+
+def small_number_returned(window: Slice, matches: int, find: FindWindow, today: date) -> int | None:
+    """Return a number of matches that the node returned for a wider window, larger than this small one.
+
+    Wider windows are searched until one brings more than nine. None: none brings more than the window.
+
+    Raises:
+        InterruptedWorkError: stopping was requested.
+    """
+    largest = matches
+    for days in _WIDER_THAN_SMALL:
+        if days is not None and days <= (window.days or 0):
+            continue
+        number = _number(find(Slice() if days is None else _around(window.date_until or today, days)))
+        if number is None or number < largest:
+            break
+        largest = number
+        if largest > UNPROVEN:
+            break
+    return largest if largest > matches else None
 
 
 def names_a_study(find: FindWindow, today: date) -> bool:
@@ -78,3 +109,44 @@ def _number(result: FindResult[StudyMatch]) -> int | None:
     if isinstance(result.error, InterruptedWorkError):
         raise result.error
     return len(result.matches) if result.complete else None
+
+
+class NumberProof:
+    """Compares the number of matches of one window with those of wider and narrower requests."""
+
+    def __init__(self, window: Slice, find: WindowFind, learner: Learner, today: date) -> None:
+        self._window = window
+        self._find = find
+        self._learner = learner
+        self._today = today
+
+    def prove_small(self, matches: int) -> None:
+        """Find out whether the node returns more than a small number of matches, if that is not known."""
+        profile = self._learner.profile
+        if matches > UNPROVEN or profile.cap is not None or profile.believes_all(matches):
+            return
+        wider = small_number_returned(self._window, matches, self._find.control, self._today)
+        if wider is not None:
+            self._learner.learn(lambda known: known.proved(wider))
+
+    def is_all(self, result: FindResult[StudyMatch]) -> bool:
+        """Return whether the matches of a part, as many as those of the whole, are all there are."""
+        matches = len(result.matches)
+        if self._learner.profile.cap == matches:
+            return False  # a number that is known as the cap need not be tried again in each part
+        wider = largest_wider_number(self._window, matches, self._find.window, self._today)
+        if wider is None or not (wider > matches or self._holds_all(result)):
+            return False
+        self._learner.learn(lambda known: known.proved(wider))
+        return True
+
+    def _holds_all(self, result: FindResult[StudyMatch]) -> bool:
+        """Return whether the node never showed a limit, and one more key brings no other study."""
+        if self._learner.profile.cap is not None or self._learner.profile.proven <= UNPROVEN:
+            return False
+        known = {match.study_instance_uid for match in result.matches}
+        for letter in initial_letters(result.matches)[:_LETTERS_TRIED]:
+            narrower = self._find.narrower("StudyDescription", f"{letter}*")
+            if not {match.study_instance_uid for match in narrower.matches} <= known:
+                return False
+        return True

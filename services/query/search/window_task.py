@@ -34,14 +34,13 @@ from services.query.search.splitting import (
     by_second,
     halves_of_open,
     has_strays,
-    initial_letters,
     is_ignored,
     last_and_first_minute,
     pieces_of,
     single_codes,
     worth_cutting,
 )
-from services.query.search.wider_windows import largest_wider_number, names_a_study
+from services.query.search.wider_windows import NumberProof, names_a_study
 from services.query.search.window_find import WindowFind
 from shared.contract.criteria import window as requested_days
 from shared.contract.reasons import Reason, sentence
@@ -53,16 +52,13 @@ from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of
 from shared.querying.payloads import SLICE, Habit, WindowSlice, to_json
-from shared.querying.profile import UNPROVEN, CodeStrategy
+from shared.querying.profile import CodeStrategy
 from shared.querying.slices import OLD_DAYS, Slice
 
 #: Seconds before an empty window is searched again: windows of other codes may have taught something by then.
 AGAIN_AFTER_S = 2.0
 #: By how much the pieces of a window are due before what was to follow it.
 _AHEAD = timedelta(seconds=1)
-
-#: Initial letters of descriptions that are tried to find more than a window brought.
-_LETTERS_TRIED = 3
 
 #: Days of a query that is given up earlier on a node that never named a study.
 _MANY_DAYS = 2 * 366
@@ -94,6 +90,7 @@ class WindowTask:
         self._context = context
         self._found_studies = found_studies
         self._limit = limit
+        self._number = NumberProof(part.window, self._find, learner, context.today)
         self._controls = KeyControls(
             part.window, self._find.control, learner, limit, self._find.either_way, context.today
         )
@@ -221,20 +218,17 @@ class WindowTask:
 
     def _matched(self, result: FindResult[StudyMatch]) -> Result:
         matches, whole, window = len(result.matches), self._slice.verifies, self._slice.window
-        profile = self._learner.profile
         ignored = is_ignored(window, result.matches)
+        if whole is None and not ignored:
+            self._number.prove_small(matches)
+        profile = self._learner.profile
         alone = whole is None and has_strays(window, result.matches)
         believed = profile.believes_all(matches) or (alone and profile.believes_few(matches))
         if believed or (whole is not None and matches < whole):
             return self._complete(result)
         # A part that brings the whole once more may just not be matched on.
         if whole is not None and (not ignored or matches == whole):
-            # A number that is known as the cap need not be tried again in each part.
-            tried = self._learner.profile.cap == matches
-            today = self._context.today
-            wider = None if tried else largest_wider_number(window, matches, self._find.window, today)
-            if wider is not None and (wider > matches or self._holds_all(result)):
-                self._learner.learn(lambda known: known.proved(wider))
+            if self._number.is_all(result):
                 return self._complete(result)
             if not ignored:
                 self._learner.learn(lambda known: known.capped(matches))
@@ -246,17 +240,6 @@ class WindowTask:
         if len(window.codes()) > 1:
             return self._split(single_codes(window), result, WindowSlice(), "searched for each code alone")
         return self._last_resort(result)
-
-    def _holds_all(self, result: FindResult[StudyMatch]) -> bool:
-        """Return whether the node never showed a limit, and one more key brings no other study."""
-        if self._learner.profile.cap is not None or self._learner.profile.proven <= UNPROVEN:
-            return False
-        known = {match.study_instance_uid for match in result.matches}
-        for letter in initial_letters(result.matches)[:_LETTERS_TRIED]:
-            narrower = self._find.narrower("StudyDescription", f"{letter}*")
-            if not {match.study_instance_uid for match in narrower.matches} <= known:
-                return False
-        return True
 
     def _last_resort(self, result: FindResult[StudyMatch]) -> Result:
         """Search the minute by its seconds, then by descriptions; what was found is taken in any case."""

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from sqlalchemy import select
 
-from services.query.search.rechecks import recheck_tasks
+from services.query.completion import recheck_tasks
 from shared.database.models import NodeProfile, Query, QueryFind, QueryTask
 from shared.querying.payloads import read_slice
 from shared.querying.profile import Profile

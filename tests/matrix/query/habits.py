@@ -178,9 +178,47 @@ _ANNOUNCED: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
     ),
 }
 
+#: Objects that come with the UID of another series: nothing follows about their own.
+_MISNAMED = {"misnamed_series": [series_of("ct_esr", "SR")]}
+
 _ALWAYS = "the whole query"
 
+#: Caps that a new node would have been believed to be all there is: it never returned more than nine.
+_SMALL_CAPS: dict[str, dict[str, Any]] = {
+    **{f"silent cap of {cap}": {"cap": cap, "cap_levels": ["STUDY"]} for cap in (3, 4, 5, 7, 9)},
+    "silent cap of 3, codes only returned": {
+        "cap": 3,
+        "cap_levels": ["STUDY"],
+        "modalities_in_study": "returned",
+    },
+    "silent cap of 5, lists refused": {"cap": 5, "cap_levels": ["STUDY"], "code_lists": "refused"},
+    "silent cap of 4, newest first, each third twice": {
+        "cap": 4,
+        "cap_levels": ["STUDY"],
+        "descending": True,
+        "duplicate_every": 3,
+    },
+}
+
 HABIT_ROWS = [
+    *(
+        QueryRow(fault=f"{name}, of a new node", moment=_ALWAYS, traits=traits, missing=NOTHING)
+        for name, traits in _SMALL_CAPS.items()
+    ),
+    QueryRow(
+        fault="the objects of an SR series name another series",
+        moment=_ALWAYS,
+        traits=_MISNAMED,
+        statuses=("incomplete",),
+        missing=study_missing("ct_esr"),
+        reason="study_not_answered",
+    ),
+    QueryRow(
+        fault="silent cap of 2 at all levels, no counts, of a new node",
+        moment=_ALWAYS,
+        traits={"cap": 2, "not_returned": COUNTS},
+        statuses=("incomplete",),
+    ),
     *(
         QueryRow(fault=name, moment=_ALWAYS, traits=traits, learned=WARY, missing=NOTHING)
         for name, traits in (TRAITS | TRAIT_PAIRS).items()

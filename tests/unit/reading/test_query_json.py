@@ -61,9 +61,24 @@ def test_a_query_has_the_keys_of_the_contract_in_their_order(session: Session) -
         "kept": 1,
         "missing": 0,
         "objects": 0,
+        "objects_at_least": False,
         "by_type": {"CT": 1},
         "by_reason": {"no_dose_object": 1, "rdsr": 1},
     }
+
+
+@pytest.mark.parametrize(("announced", "at_least"), [(None, True), (0, True), (3, False)])
+def test_objects_of_a_whole_series_without_number_are_at_least_as_counted(
+    session: Session, announced: int | None, at_least: bool
+) -> None:
+    # Given: some archives return 0 where they do not know the number
+    some_query(session)
+    session.add(a_series("1.2.1", "1.2.1.3", whole=True, instance_count=announced))
+    session.flush()
+    # When
+    read = query_json(session, "query-1")
+    # Then
+    assert read["counts"]["objects_at_least"] is at_least
 
 
 def test_what_is_missing_is_listed_by_window_and_by_study(session: Session) -> None:
