@@ -169,7 +169,7 @@ def test_a_page_of_reports_alone_mentions_no_others(retrieved):
     page = retrieved.person("viewer").text("/jobs/r1")
     # Then
     assert "no dose report" not in page
-    assert "own store" not in page
+    assert "own store is read" not in page
 
 
 def test_the_export_has_a_line_for_each_figure_and_no_formula(retrieved):
