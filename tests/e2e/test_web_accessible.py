@@ -14,6 +14,11 @@ from tests.support.services.web import add_people
 
 LONG = "a" * 64
 PAGES = (
+    "/start",
+    "/nodes/1/response-times",
+    "/nodes/1/setup",
+    "/nodes/1/setup/sheet",
+    "/imports/lists",
     "/imports/query",
     "/imports/query?job=q1",
     "/jobs",

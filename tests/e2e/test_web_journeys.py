@@ -98,6 +98,7 @@ def test_a_query_and_its_retrieve_are_followed_to_their_end(hospital, page, addr
     # And another browser shows the same
     other = new_page(PHONE)
     log_in(other, address, "viewer")
+    other.get_by_role("link", name="Jobs", exact=True).click()
     other.get_by_role("link", name=re.compile("^Query")).click()
     expect(other.get_by_role("article", name="Retrieve")).to_contain_text("completed")
     shoot(other, "job-phone")
@@ -217,7 +218,7 @@ def test_an_administrator_adds_edits_tests_and_removes_a_node(hospital, page, ad
     page.get_by_role("link", name="Nodes").click()
     # When
     page.get_by_role("link", name="Add remote node").click()
-    page.get_by_label("Name").fill("new one")
+    page.get_by_label("Name", exact=True).fill("new one")
     page.get_by_label("Host").fill("127.0.0.1")
     page.get_by_label("Port").fill("70000")
     page.get_by_label("AE title", exact=True).fill("A" * 17)
@@ -239,7 +240,7 @@ def test_an_administrator_adds_edits_tests_and_removes_a_node(hospital, page, ad
     # When
     page.get_by_role("link", name="Edit new one").click()
     expect(page.get_by_role("radio", name="C-MOVE")).to_be_checked()
-    page.get_by_label("Name").fill("renamed")
+    page.get_by_label("Name", exact=True).fill("renamed")
     page.get_by_role("radio", name="C-GET").check()
     shoot(page, "node-edit-desktop")
     page.get_by_role("button", name="Save").click()
@@ -281,7 +282,7 @@ def test_a_query_needs_no_mouse(hospital, page, address):
     tab_to("Password")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Query remote server")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Start")
     tab_to("Imports")
     page.keyboard.press("Enter")
     tab_to("Query remote server")

@@ -11,6 +11,8 @@ from shared.reading.lists.response_times import NodePace, by_day
 
 #: Day labels that there is room for.
 _LABELS = 10
+#: Widest bar.
+_WIDEST = 48.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,24 @@ class PaceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PacePoint:
+    """A duration of a day, with the line that it is on."""
+
+    x: float
+    y: float
+    line: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PaceChart:
     """Two lines of durations, a bar of requests for each day, and the table of all."""
 
     rows: list[PaceRow]
     median: str
     p95: str
+    #: The points of the lines: a single day has no line.
+    points: list[PacePoint]
     ticks: list[AxisLabel]
     days: list[AxisLabel]
     #: The requests of each day, to a scale of their own.
@@ -51,12 +65,10 @@ def pace_chart(pace: NodePace, day_of: Callable[[datetime], date]) -> PaceChart:
         rows,
         _line(zip(places, (row.median_ms for row in rows), strict=True), top),
         _line(zip(places, (row.p95_ms for row in rows), strict=True), top),
+        [point for place, row in zip(places, rows, strict=True) for point in _points(row, place, top)],
         [AxisLabel(LEFT - 6, _y(value, top), f"{value}") for value in sorted({0, top // 2, top})],
         _labels(rows, places),
-        [
-            _bar(row, round(place - step * 0.3, 1), round(step * 0.6, 1), most)
-            for place, row in zip(places, rows, strict=True)
-        ],
+        [_bar(row, place, min(step * 0.6, _WIDEST), most) for place, row in zip(places, rows, strict=True)],
     )
 
 
@@ -77,10 +89,19 @@ def _y(value: int, top: int) -> float:
     return round(HEIGHT - BOTTOM - room * value / (top or 1), 1)
 
 
-def _bar(row: PaceRow, x: float, width: float, most: int) -> ChartBar:
+def _points(row: PaceRow, place: float, top: int) -> list[PacePoint]:
+    values = (("median", row.median_ms), ("p95", row.p95_ms))
+    return [
+        PacePoint(round(place, 1), _y(value, top), line, f"{row.day}: {value} ms")
+        for line, value in values
+        if value is not None
+    ]
+
+
+def _bar(row: PaceRow, place: float, width: float, most: int) -> ChartBar:
     y = _y(row.requests, most)
     height = round(HEIGHT - BOTTOM - y, 1)
-    return ChartBar(x, y, width, height, 0, f"{row.day}: {row.requests}")
+    return ChartBar(round(place - width / 2, 1), y, round(width, 1), height, 0, f"{row.day}: {row.requests}")
 
 
 def _labels(rows: Sequence[PaceRow], places: Sequence[float]) -> list[AxisLabel]:
