@@ -64,23 +64,18 @@ def claim_next(
     What failed least comes first, and nothing for the servers in `busy`: one that hangs must not hold up the
     others. Each claim is an attempt, so that what ends its process each time is given up, too.
     """
-    delivery, address = NotificationDelivery, NotificationAddress
-    free = address.claimed_until.is_(None) | (address.claimed_until <= now)
-    due = (
-        select(address.id, address.shown, func.min(delivery.attempts), func.min(delivery.due_at))
-        .join(delivery, delivery.address_id == address.id)
-        .where(delivery.state == "waiting", delivery.due_at <= now, free)
-        .group_by(address.id, address.shown)
-        .order_by(func.min(delivery.attempts), func.min(delivery.due_at), address.id)
-        .limit(_CANDIDATES)
-    )
-    for address_id, shown, _, _ in session.execute(due).all():
+    for address_id, shown in _due(session, now):
         if destination_of(shown) in busy:
             continue
         claimed = _claim(session, address_id, now, terms)
         if claimed is not None:
             return claimed
     return None
+
+
+def is_due(session: Session, now: datetime) -> bool:
+    """Return whether anything is due: a claim is a write, and mostly there is nothing to claim."""
+    return bool(_due(session, now))
 
 
 def mark_sent(session: Session, claim: DeliveryClaim, now: datetime) -> bool:
@@ -168,6 +163,21 @@ def count_by_state(session: Session) -> dict[str, int]:
     """Return how many deliveries are in each state."""
     counted = select(NotificationDelivery.state, func.count()).group_by(NotificationDelivery.state)
     return {state: number for state, number in session.execute(counted)}  # noqa: C416 - rows are no pairs
+
+
+def _due(session: Session, now: datetime) -> list[tuple[int, str]]:
+    """Return the addresses for which something is due, as they are shown, what failed least first."""
+    delivery, address = NotificationDelivery, NotificationAddress
+    free = address.claimed_until.is_(None) | (address.claimed_until <= now)
+    which = (
+        select(address.id, address.shown)
+        .join(delivery, delivery.address_id == address.id)
+        .where(delivery.state == "waiting", delivery.due_at <= now, free)
+        .group_by(address.id, address.shown)
+        .order_by(func.min(delivery.attempts), func.min(delivery.due_at), address.id)
+        .limit(_CANDIDATES)
+    )
+    return [(address_id, shown) for address_id, shown in session.execute(which)]
 
 
 def _claim(session: Session, address_id: int, now: datetime, terms: DeliveryTerms) -> DeliveryClaim | None:

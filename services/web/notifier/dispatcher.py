@@ -24,6 +24,7 @@ from shared.notifications.outbox import (
     DeliveryTerms,
     claim_next,
     give_back,
+    is_due,
     mark_failed,
     mark_sent,
 )
@@ -97,6 +98,9 @@ class Dispatcher:
                 if self._servers.total() >= AT_ONCE:
                     return
                 busy = [server for server, number in self._servers.items() if number >= TO_ONE_SERVER]
+            with self._database.read() as session:
+                if not is_due(session, self._clock()):
+                    return
             with self._database.write() as session:
                 claim = claim_next(session, self._clock(), self._terms, busy)
             if claim is None:
