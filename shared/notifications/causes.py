@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from shared.contract.json_types import JsonDocument
 from shared.database.models import (
+    Node,
     NotificationAddress,
     NotificationCause,
     NotificationDelivery,
@@ -22,6 +23,7 @@ from shared.database.upsert import insert_missing
 from shared.notifications.due import due_at
 from shared.notifications.episode import EpisodeChange, Observation, observe, read_episode, settle
 from shared.notifications.kinds import ROLES_OF, NoticeKind, Phase
+from shared.users.node_groups import scope_of
 
 #: Hexadecimal digits that stand for what a cause is about.
 _DIGITS = 40
@@ -128,11 +130,15 @@ def known_events(session: Session, keys: Sequence[str]) -> set[str]:
     return found
 
 
-def addresses_for(session: Session, kind: NoticeKind) -> list[tuple[NotificationAddress, str]]:
+def addresses_for(
+    session: Session, kind: NoticeKind, node: str = ""
+) -> list[tuple[NotificationAddress, str]]:
     """Return the addresses that are notified of a kind, each with the name of its owner.
 
-    Without an owner it is of the installation.
+    Without an owner it is of the installation. `node`: the name of the node that it is about; owners who may
+    use some groups of nodes alone are notified of those.
     """
+    groups = set(session.scalars(select(Node.group).where(Node.name == node))) if node else set()
     rows = session.execute(
         select(NotificationAddress, User)
         .outerjoin(User, User.id == NotificationAddress.owner_id)
@@ -144,7 +150,13 @@ def addresses_for(session: Session, kind: NoticeKind) -> list[tuple[Notification
         for address, user in rows
         if kind in address.kinds
         and (user is None or (user.disabled_at is None and user.role in ROLES_OF[kind]))
+        and (user is None or not node or _may_use(user, groups))
     ]
+
+
+def _may_use(user: User, groups: set[str]) -> bool:
+    scope = scope_of(user)
+    return scope is None or bool(groups & (scope.groups - {""}))
 
 
 def hold(session: Session, name: str, holder: str, now: datetime, lease: timedelta) -> bool:
@@ -208,6 +220,6 @@ def _publish(
             turn.phase,
             turn.at,
             details,
-            [address for address, _ in addresses_for(session, kind)],
+            [address for address, _ in addresses_for(session, kind, str(details.get("node", "")))],
             site_zone,
         )
