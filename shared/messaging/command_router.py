@@ -90,9 +90,9 @@ class CommandRouter:
         known = command_id if valid_id(command_id) else ""
         event = Rejected(
             command_id=known,
-            command_type=command_type,
-            field=error.field[:256],
-            problem=error.problem[:1000],
+            command_type=_storable(command_type),
+            field=_storable(error.field[:256]),
+            problem=_storable(error.problem[:1000]),
         )
         # A reply queue that is at fault itself gets nothing.
         request = replace(message, reply_to="") if error.field == "reply_to" else message
@@ -100,3 +100,8 @@ class CommandRouter:
             self._publisher.respond(event, "command", known, request=request, event_id=new_id())
         except InvalidInputError:
             self._publisher.event(event, "command", known)
+
+
+def _storable(text: str) -> str:
+    """Return a text of others without what no message may hold: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

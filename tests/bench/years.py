@@ -294,10 +294,11 @@ def _copy(database: Database, table: Table, rows: Iterable[Row]) -> None:
         if isinstance(column.default, ScalarElementColumnDefault) and column.name not in first
     }
     documents = {column.name for column in table.columns if isinstance(column.type, JSON)}
+    names = ", ".join(f'"{name}"' for name in [*first, *defaults])
     raw = database.engine.raw_connection()
     try:
         cursor: Any = raw.cursor()
-        with cursor.copy(f"COPY {table.name} ({', '.join([*first, *defaults])}) FROM STDIN") as copy:
+        with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
             for row in chain([first], rows):
                 copy.write_row(_values(row, defaults, documents))
         raw.commit()

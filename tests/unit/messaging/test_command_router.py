@@ -53,6 +53,20 @@ def test_sender_gets_its_rejection_under_the_id_in_its_message(change, field):
     assert event.command_type == {**ENVELOPE, **change}["type"]
 
 
+@pytest.mark.parametrize("odd", ["\0", "doseqr.command.\0", "\ud800"])
+@pytest.mark.parametrize("place", ["type", "name"])
+def test_a_rejection_repeats_nothing_that_no_message_may_hold(odd, place):
+    # Given
+    change = {"type": odd, "time": "never"} if place == "type" else {"data": {odd: 1}}
+    body = json.dumps({**ENVELOPE, **change}).encode()
+    # When
+    _, event = rejection_of(body)
+    # Then
+    assert event.command_id == "mine-1"
+    assert event.problem
+    assert "\0" not in event.command_type + event.field
+
+
 def test_what_cannot_be_read_is_rejected_under_the_id_of_its_properties():
     # When
     routing_key, event = rejection_of(b"\xff no JSON", "theirs-1")
