@@ -13,7 +13,7 @@ from typing import cast
 
 import flask_babel
 from babel.dates import format_date
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, get_decimal_symbol
 from babel.support import NullTranslations
 from flask import Flask, g, request
 from markupsafe import Markup
@@ -69,7 +69,7 @@ def init_language(app: Flask) -> None:
             context, singular, plural, number
         ),
     )
-    app.jinja_env.filters["translated"] = translated
+    app.jinja_env.filters.update(translated=translated, shown_day=shown_day, decimal=decimal_text)
     app.jinja_env.globals.update(in_bold=in_bold, in_code=in_code, language=language, LANGUAGES=LANGUAGES)
     app.jinja_env.globals.update(script_texts=script_texts)
 
@@ -140,6 +140,11 @@ def date_text(day: date, pattern: str) -> str:
 def number_text(number: int) -> str:
     """Return a number with its thousands set apart as the language of the page does."""
     return format_decimal(number, locale=language())
+
+
+def decimal_text(text: str) -> str:
+    """Return a number that is written with a decimal point as the language of the page does."""
+    return text.replace(".", get_decimal_symbol(language()))
 
 
 def shown_day(day: date | str) -> str:

@@ -63,7 +63,7 @@ def init_filters(app: Flask) -> None:
         brief_figures=brief_figures,
         list_parts=number_of_parts,
     )
-    app.jinja_env.globals.update(fraction_of=fraction_of, without=without, lacking=lacking)
+    app.jinja_env.globals.update(fraction_of=fraction_of, without=without, lack_of=lack_of)
     app.jinja_env.globals.update(STATUS_SIGNS=STATUS_SIGNS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
     app.jinja_env.globals.update(
         ARRIVAL_TEXTS=ARRIVAL_TEXTS, list_limit=MAX_IDENTIFIERS, is_fragment=in_background
@@ -212,7 +212,7 @@ def _in_html(text: str, **values: object) -> Markup:
     return Markup(text) % values  # noqa: S704 - a text of the catalogue
 
 
-def lacking(job: Query, between: str) -> str:
+def lack_of(job: Query, between: str) -> str:
     """Return the windows and studies of a query without a complete response: `2 windows, 1 study`."""
     parts = [many(job.slices_failed, "window")] if job.slices_failed else []
     parts += [many(job.studies_missing, "study", "studies")] if job.studies_missing else []

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import groupby
 
-from services.web.language import gettext, lazy_gettext
+from services.web.language import decimal_text, gettext, lazy_gettext
 from shared.dose.summary import FigureJson
 from shared.reading.summaries import BriefSummary, is_of_event
 
@@ -74,7 +74,7 @@ def plain_number(value: float) -> str:
         return "0"
     decimals = max(1, _DIGITS - 1 - math.floor(math.log10(abs(value))))
     text = f"{value:.{decimals}f}"
-    return text.rstrip("0").rstrip(".")
+    return decimal_text(text.rstrip("0").rstrip("."))
 
 
 def figure_value(value: float, unit: str) -> str:
@@ -93,8 +93,8 @@ def _single(figure: FigureJson) -> str:
 
 def _several(figures: Sequence[FigureJson]) -> str:
     values = (figure["value"] for figure in figures[:EVENTS_SHOWN])
-    shown = ", ".join(plain_number(value) for value in values if value is not None)
-    more = ", …" if len(figures) > EVENTS_SHOWN else ""
+    shown = gettext(", ").join(plain_number(value) for value in values if value is not None)
+    more = gettext(", …") if len(figures) > EVENTS_SHOWN else ""
     return f"{figures[0]['name']} {shown}{more} {_unit(figures[0])}".strip()
 
 

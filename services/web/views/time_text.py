@@ -57,7 +57,8 @@ def days_text(first: date, last: date) -> str:
     if first == last:
         return end
     if (first.year, first.month) == (last.year, last.month):
-        return f"{date_text(first, gettext('d'))}{EN_DASH}{end}"
+        begin = date_text(first, gettext("d"))
+        return f"{begin}{EN_DASH}{end}"
     pattern = gettext("d MMM") if first.year == last.year else gettext("d MMM yyyy")
     begin = date_text(first, pattern)
     return f"{begin} {EN_DASH} {end}"
