@@ -68,6 +68,8 @@ class Profile:
     #: Whether a range of dates finds the studies of its first and last day, and a date those of that day.
     date_ranges: bool | None = None
     single_dates: bool | None = None
+    #: Whether it matches on dates at all: a day long ago brings nothing.
+    dates_matched: bool | None = None
     #: Whether it supports a SERIES query by date without a study (relational queries, PS3.4 C.4.1.2.2.2).
     relational: bool | None = None
     #: Whether no study matches unless an empty Modality (0008,0060) is among the keys.

@@ -79,6 +79,11 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
         "A range of dates brings its first and last day; otherwise each day is requested by itself.",
         _yes_no,
     ),
+    "dates_matched": (
+        "Matches dates",
+        "A day long ago brings no study; otherwise studies of other days are left out by the dates returned.",
+        _yes_no,
+    ),
     "single_dates": (
         "Matches single dates",
         "A single date brings the studies of that day; otherwise a range of one day is requested.",

@@ -142,6 +142,15 @@ RESPONSE_ROWS = [
     ),
     ResponseRow("a status of four bytes", response(PENDING, study()) + _LONG_END, (FIRST,)),
     ResponseRow("a P-DATA-TF without a fragment", _EMPTY_PDU + response(PENDING, study()) + _END, (FIRST,)),
+    *(
+        ResponseRow(f"a UID {how}", response(PENDING, study(uid)) + _END, (FIRST,))
+        for how, uid in {
+            "that comes twice": b"1.2.1\\1.2.1\0",
+            "with an empty value after it": b"1.2.1\\",
+            "with an empty value before it": b"\\1.2.1",
+            "in blanks": b" 1.2.1  ",
+        }.items()
+    ),
     ResponseRow("a match padded with NULs", response(PENDING, study() + bytes(3)) + _END, (FIRST,)),
     ResponseRow(
         "the final status in a data set, and then silence",

@@ -34,6 +34,8 @@ class FoundStudies:
         self._context = context
         self._publish = publish
         self._decided: list[StudyDecision] = []
+        #: Whether studies are taken whose date is returned as one outside of the slice.
+        self.takes_strays = False
 
     def take(self, session: Session, found: Sequence[StudyMatch]) -> Sequence[NewTask]:
         """Write the studies within the caller's transaction; return the examinations that follow."""
@@ -53,7 +55,7 @@ class FoundStudies:
     def _add(self, session: Session, found: Sequence[StudyMatch]) -> None:
         claim = self._claim
         part = read_slice(claim.payload)
-        matches = [match for match in found if belongs_to(match, part)]
+        matches = [match for match in found if self.takes_strays or belongs_to(match, part)]
         studies = add_studies(session, claim.job_id, claim.task_id, matches)
         verdicts = [decide(self._context.criteria, study, None, {}, KnownObjects()) for study in studies]
         decided = [Decided(verdict) for verdict in verdicts if isinstance(verdict, StudyDecision)]

@@ -34,6 +34,9 @@ from shared.querying.payloads import Habit, WindowSlice
 from shared.querying.profile import WIDEST_DAYS, Profile
 from shared.querying.slices import Slice
 
+#: A day of which no archive has a study.
+_LONG_AGO = date(1800, 1, 1)
+
 FindWindow = Callable[[Slice], FindResult[StudyMatch]]
 
 
@@ -69,6 +72,22 @@ class KeyControls:
         """Return whether a key of the window hides studies: `windows_without` has what to search instead."""
         self._has_studies = self._learner.profile.busiest > 0 or bool(result.matches)
         return self._code_hides(result) or self._range_hides(result)
+
+    def heeds_dates(self, matches: Sequence[StudyMatch]) -> bool:
+        """Return whether a node matches on dates that returns studies with dates outside of the window.
+
+        Some keep another date than they return, as that of another time zone.
+        """
+        part = WindowSlice(self._window)
+        if all(belongs_to(match, part) for match in matches):
+            return False
+        if self._learner.profile.dates_matched is None:
+            long_ago = self._find(_day(self._window, _LONG_AGO))
+            _raise_interruption(long_ago)
+            if long_ago.complete:
+                matched = not long_ago.matches
+                self._learner.learn(lambda profile: replace(profile, dates_matched=matched))
+        return bool(self._learner.profile.dates_matched)
 
     def unproven(self) -> tuple[Habit, ...]:
         """Return the habits of the node that the result of the window depends on, and that are not known."""

@@ -111,6 +111,7 @@ class WindowTask:
         result = self._find.search()
         if result.error is not None:
             return self._failed(result, result.error)
+        self._found_studies.takes_strays = self._controls.heeds_dates(result.matches)
         if self._controls.hide_studies(result):
             known = windows_without(self._slice.window, self._learner.profile)
             return self._split(known or [], result, WindowSlice(), "a key hides studies", merge=True)

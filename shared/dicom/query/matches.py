@@ -307,7 +307,9 @@ def _uid(match: Match, keyword: str) -> str | None:
 
 
 def _own_uid(match: Match, keyword: str) -> str:
+    # Some archives send the same UID twice, or an empty value beside it.
+    uids = match.texts(keyword) or ()
     try:
-        return str(Uid.parse(keyword, match.text(keyword) or ""))
+        return str(Uid.parse(keyword, "\\".join(uids)))
     except InvalidInputError as error:
         raise MalformedMatchError(f"its {attribute_name(keyword)} {error.problem}") from None

@@ -174,6 +174,26 @@ def test_no_control_is_sent_where_the_job_has_sent_enough():
     assert control.unproven() == ("codes", "ranges")
 
 
+@pytest.mark.parametrize(("for_long_ago", "heeds"), [([], True), ([MR], False)])
+def test_dates_outside_of_the_window_are_believed_of_a_node_that_matches_on_dates(for_long_ago, heeds):
+    # Given: it returns another date than the one that it matches on
+    shifted = study(5, LAST + dt.timedelta(days=1), "CT")
+    notebook = Notebook()
+    control = controls(lambda _window: FindResult(list(for_long_ago)), notebook)
+    # Then
+    assert control.heeds_dates([*CT, shifted]) is heeds
+    assert notebook.profile.dates_matched is heeds
+
+
+def test_a_window_without_strays_needs_no_request_for_another_day():
+    # Given
+    node, notebook = ModelNode(CT), Notebook()
+    # When
+    heeds = controls(node, notebook).heeds_dates(CT)
+    # Then
+    assert (heeds, node.requests, notebook.profile.dates_matched) == (False, [], None)
+
+
 def test_a_control_that_fails_shows_nothing():
     # Given
     notebook = Notebook()
