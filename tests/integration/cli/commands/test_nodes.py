@@ -35,6 +35,7 @@ def test_nodes_are_added_and_listed(doseqr: Doseqr) -> None:
             "time_zone": "",
             "retrieve_by": "move",
             "verify_by": "auto",
+            "group": "",
             "tls": "off",
             "tls_ca": "",
             "tls_certificate": "",
@@ -223,7 +224,16 @@ def test_users_are_added_with_a_password_from_standard_input(
     listed = doseqr("users", "list", "--json")
     # Then
     assert (added.code, changed.code) == (0, 0)
-    assert listed.json == [{"name": "ada", "role": "importer", "disabled": False, "last_login_at": None}]
+    assert listed.json == [
+        {
+            "name": "ada",
+            "role": "importer",
+            "disabled": False,
+            "groups": None,
+            "second_factor": False,
+            "last_login_at": None,
+        }
+    ]
 
 
 def test_a_short_password_is_wrong_usage(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:
