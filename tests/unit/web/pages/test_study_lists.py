@@ -120,5 +120,5 @@ def test_a_list_is_cancelled(site, person):
     person.post(f"{address}/cancel")
     # Then
     assert "The list is cancelled." in person.text(address)
-    assert person.post("/imports/lists/nothing/cancel").status_code == 302
+    assert person.post("/imports/lists/nothing/cancel").status_code == 404
     assert person.get("/imports/lists/nothing").status_code == 404
