@@ -219,15 +219,15 @@ def test_an_administrator_adds_edits_tests_and_removes_a_node(hospital, page, ad
     # When
     page.get_by_role("link", name="Add remote node").click()
     page.get_by_label("Name", exact=True).fill("new one")
-    page.get_by_label("Host").fill("127.0.0.1")
-    page.get_by_label("Port").fill("70000")
+    page.get_by_label("Host", exact=True).fill("127.0.0.1")
+    page.get_by_label("Port", exact=True).fill("70000")
     page.get_by_label("AE title", exact=True).fill("A" * 17)
     page.get_by_role("button", name="Add").click()
     # Then
     expect(page.get_by_role("alert").get_by_role("listitem")).to_have_count(2)
     shoot(page, "node-mistake-desktop")
     # When
-    page.get_by_label("Port").fill(str(free_port()))
+    page.get_by_label("Port", exact=True).fill(str(free_port()))
     page.get_by_label("AE title", exact=True).fill("NEWONE")
     page.get_by_role("button", name="Add").click()
     row = page.get_by_role("row", name=re.compile("new one"))

@@ -154,6 +154,7 @@ def test_a_stream_ends_after_its_time_with_a_whole_chunk(
     connection = pages.open()
     # Then
     pages.receive_all(b"0\r\n\r\n", 10)
+    connection.settimeout(10)
     assert connection.recv(1) == b""
     wait_until(lambda: site.components.live.open_streams == 0)
 
