@@ -34,6 +34,9 @@ class WindowFind:
         if not self._slice.again or self._learner.profile.busiest:
             result = self._find(self._slice, with_modality_key=key)
             never = result.complete and not result.matches and not self._learner.profile.busiest
+            learned = bool(self._learner.profile.study_modality_key)
+            if result.complete and not result.matches and learned != key:
+                return self._find(self._slice, with_modality_key=learned)
             if not never or self._slice.window.days != 1:
                 return result
         result = self._find(self._slice, with_modality_key=not key)
@@ -56,7 +59,11 @@ class WindowFind:
         result = self._find(WindowSlice(window), with_modality_key=False, control=True)
         if result.error is not None or result.matches:
             return result
-        return self._find(WindowSlice(window), with_modality_key=True, control=True)
+        result = self._find(WindowSlice(window), with_modality_key=True, control=True)
+        if result.complete and result.matches:
+            # Whoever knows that the node has studies has to know how they are found.
+            self._learner.learn(lambda profile: replace(profile, study_modality_key=True))
+        return result
 
     def narrower(self, keyword: str, value: str) -> FindResult[StudyMatch]:
         """Search the window with one more matching key."""
