@@ -1,4 +1,4 @@
-"""The head of a DICOM file (PS3.10 chapter 7): written before a data set, found again later; pure."""
+"""The head of a DICOM file (PS3.10 chapter 7): written before a data set, found again later."""
 
 from __future__ import annotations
 

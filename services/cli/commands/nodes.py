@@ -152,7 +152,7 @@ def add_remote(
 
     Example: doseqr nodes add remote pacs --host 10.0.0.5 --port 104 --ae-title PACS
     """
-    from shared.nodes.nodes import GROUP, RETRIEVE_BY, TLS
+    from shared.nodes.nodes import GROUP, RETRIEVE_BY
 
     given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
     given |= {"calling_ae_title": calling_ae_title}
@@ -163,7 +163,7 @@ def add_remote(
         "time_zone": time_zone,
         GROUP: group,
         RETRIEVE_BY: retrieve_with,
-        **dict(zip(TLS, (tls, tls_ca, tls_certificate, tls_key), strict=True)),
+        **_tls_options(tls, tls_ca, tls_certificate, tls_key),
     }
     _add(given | _given(options), as_json=as_json)
 
@@ -186,15 +186,21 @@ def add_store(
 
     Example: doseqr nodes add store archive --host 10.0.0.6 --port 104 --ae-title ARCHIVE
     """
-    from shared.nodes.nodes import GROUP, TLS, VERIFY_BY
+    from shared.nodes.nodes import GROUP, VERIFY_BY
 
     given = {"kind": "store", "name": name, "host": host, "port": port, "ae_title": ae_title}
     options = {
         GROUP: group,
         VERIFY_BY: verify_with,
-        **dict(zip(TLS, (tls, tls_ca, tls_certificate, tls_key), strict=True)),
+        **_tls_options(tls, tls_ca, tls_certificate, tls_key),
     }
     _add(given | _given(options), as_json=as_json)
+
+
+def _tls_options(*values: str | None) -> dict[str, str | None]:
+    from shared.nodes.nodes import TLS
+
+    return dict(zip(TLS, values, strict=True))
 
 
 def _given(options: dict[str, str | None]) -> dict[str, str]:
@@ -261,7 +267,7 @@ def edit(
 
     Example: doseqr nodes edit pacs --max-associations 2 --hours 18:00-06:00
     """
-    from shared.nodes.nodes import GROUP, RETRIEVE_BY, TLS, VERIFY_BY, change_node, find_node, node_json
+    from shared.nodes.nodes import GROUP, RETRIEVE_BY, VERIFY_BY, change_node, find_node, node_json
 
     options = {
         "name": name,
@@ -276,7 +282,7 @@ def edit(
         GROUP: group,
         RETRIEVE_BY: retrieve_with,
         VERIFY_BY: verify_with,
-        **dict(zip(TLS, (tls, tls_ca, tls_certificate, tls_key), strict=True)),
+        **_tls_options(tls, tls_ca, tls_certificate, tls_key),
     }
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:
