@@ -24,6 +24,9 @@ from shared.contract.text import (
     UidText,
 )
 
+#: Who wants it, as it stands in the job and in the audit trail.
+Requester = Annotated[str, Field(max_length=128)]
+
 _TYPE_SCHEMA = {"type": "string", "maxLength": 8, "pattern": whole(any_case(TYPE_ORDER))}
 
 
@@ -33,6 +36,20 @@ class Command(Payload):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ROUTING_KEY: ClassVar[str]
+
+
+class JobCommand(Command):
+    """A command about a job, in somebody's name."""
+
+    job_id: Identifier
+    requested_by: Requester = ""
+
+
+class NodeCommand(Command):
+    """A command about a node, in somebody's name."""
+
+    node: NodeReference
+    requested_by: Requester = ""
 
 
 class EchoNodes(Command):
@@ -53,7 +70,7 @@ class RunQuery(Command):
     remote: NodeReference
     store: NodeReference
     criteria: JsonDocument = Field(description="See the schema of criteria.")
-    requested_by: Annotated[str, Field(max_length=128)] = ""
+    requested_by: Requester = ""
     retrieve: StrictBool = Field(False, description="Retrieve what was kept as soon as the query has ended.")
     priority: Priority = INTERACTIVE
 
@@ -71,68 +88,50 @@ class RunRetrieve(Command):
     study_instance_uids: list[UidText] = Field(
         [], max_length=10000, description="Only these studies; empty: all."
     )
-    requested_by: Annotated[str, Field(max_length=128)] = ""
+    requested_by: Requester = ""
     priority: Priority = INTERACTIVE
 
 
-class CancelJob(Command):
+class CancelJob(JobCommand):
     """End a query or retrieve; what was found or has arrived stays."""
 
     TYPE: ClassVar[str] = "doseqr.command.cancel.v1"
     ROUTING_KEY: ClassVar[str] = "cancel"
 
-    job_id: Identifier
-    requested_by: Annotated[str, Field(max_length=128)] = ""
 
-
-class PauseJob(Command):
+class PauseJob(JobCommand):
     """Let a query or retrieve rest until it is resumed: it sends nothing more, and nothing of it fails."""
 
     TYPE: ClassVar[str] = "doseqr.command.pause.v1"
     ROUTING_KEY: ClassVar[str] = "pause"
 
-    job_id: Identifier
-    requested_by: Annotated[str, Field(max_length=128)] = ""
 
-
-class ResumeJob(Command):
+class ResumeJob(JobCommand):
     """Let a paused query or retrieve go on where it was."""
 
     TYPE: ClassVar[str] = "doseqr.command.resume.v1"
     ROUTING_KEY: ClassVar[str] = "resume"
 
-    job_id: Identifier
-    requested_by: Annotated[str, Field(max_length=128)] = ""
 
-
-class RaiseJob(Command):
+class RaiseJob(JobCommand):
     """Let the tasks of a query or retrieve go before those of the other jobs of its node, until it ends."""
 
     TYPE: ClassVar[str] = "doseqr.command.raise.v1"
     ROUTING_KEY: ClassVar[str] = "raise"
 
-    job_id: Identifier
-    requested_by: Annotated[str, Field(max_length=128)] = ""
 
-
-class PauseNode(Command):
+class PauseNode(NodeCommand):
     """Let all jobs wait that need a node, until it is resumed; a C-ECHO still tests it."""
 
     TYPE: ClassVar[str] = "doseqr.command.node.pause.v1"
     ROUTING_KEY: ClassVar[str] = "node.pause"
 
-    node: NodeReference
-    requested_by: Annotated[str, Field(max_length=128)] = ""
 
-
-class ResumeNode(Command):
+class ResumeNode(NodeCommand):
     """Let the jobs go on that wait for a paused node."""
 
     TYPE: ClassVar[str] = "doseqr.command.node.resume.v1"
     ROUTING_KEY: ClassVar[str] = "node.resume"
-
-    node: NodeReference
-    requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
 class RequestStatus(Command):
@@ -166,17 +165,14 @@ class ProfileNode(Command):
     node: NodeReference
     measure: StrictBool = Field(True, description="Send requests to the node.")
     forget: StrictBool = Field(False, description="Forget before what is known.")
-    requested_by: Annotated[str, Field(max_length=128)] = ""
+    requested_by: Requester = ""
 
 
-class AskAgain(Command):
+class AskAgain(JobCommand):
     """Request again what is missing of an ended query or retrieve; a retrieve anew, with the command's id."""
 
     TYPE: ClassVar[str] = "doseqr.command.again.v1"
     ROUTING_KEY: ClassVar[str] = "again"
-
-    job_id: Identifier
-    requested_by: Annotated[str, Field(max_length=128)] = ""
 
 
 class RegisterObjects(Command):
@@ -195,7 +191,7 @@ class RetryHandover(Command):
     ROUTING_KEY: ClassVar[str] = "handover.retry"
 
     job_id: Identifier | None = None
-    requested_by: Annotated[str, Field(max_length=128)] = ""
+    requested_by: Requester = ""
 
 
 class RunTask(Command):

@@ -76,14 +76,19 @@ def list_all(as_json: JsonOption = False) -> None:
 
 
 @app.command("revoke")
-def revoke(name: NameArgument) -> None:
+def revoke(name: NameArgument, as_json: JsonOption = False) -> None:
     """End a token at once.
 
     Example: doseqr tokens revoke nightly
     """
+    from shared.clock import iso
     from shared.users.api_tokens import revoke_token
 
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:
         token = revoke_token(session, name, utc_now())
-        line(f"revoked token {token.name}")
+        about = {"name": token.name, "scope": token.scope, "revoked_at": iso(token.revoked_at)}
+    if as_json:
+        print_json(about)
+    else:
+        line(f"revoked token {about['name']}")

@@ -15,6 +15,8 @@ from shared.clock import utc_now
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from shared.database.models import User
+
 app = typer.Typer(help="Users of the page; roles: viewer, importer, admin.")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
@@ -36,6 +38,7 @@ def add(
     name: NameArgument,
     role: Annotated[RoleOption, typer.Option(help="viewer looks, importer queries, admin manages.")],
     password_stdin: StdinOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Add a user; the password is read from the terminal.
 
@@ -48,11 +51,14 @@ def add(
     with opened_database(settings, create=True) as database, database.write() as session:
         user = create_user(session, name, role.value, password, utc_now())
         _audit(session, "user added", user.name, role=user.role)
-        line(f"added user {user.name} ({user.role})")
+        about = _about(user)
+    _print(about, f"added user {about['name']} ({about['role']})", as_json=as_json)
 
 
 @app.command("set-password")
-def set_password(name: NameArgument, password_stdin: StdinOption = False) -> None:
+def set_password(
+    name: NameArgument, password_stdin: StdinOption = False, as_json: JsonOption = False
+) -> None:
     """Give a user another password; where they are logged in, they are logged out.
 
     Example: doseqr users set-password ada
@@ -66,9 +72,11 @@ def set_password(name: NameArgument, password_stdin: StdinOption = False) -> Non
             find_user(session, name)
         password = _password(from_stdin=password_stdin)
         with database.write() as session:
-            give_password(session, find_user(session, name), password, utc_now())
-            _audit(session, "password reset", name.strip())
-    line(f"changed the password of {name}")
+            user = find_user(session, name)
+            give_password(session, user, password, utc_now())
+            _audit(session, "password reset", user.name)
+            about = _about(user)
+    _print(about, f"changed the password of {about['name']}", as_json=as_json)
 
 
 @app.command("edit")
@@ -78,6 +86,7 @@ def edit(
         str,
         typer.Option(metavar="G", help='Groups of nodes, as "Hospital A,Hospital B"; empty: all nodes.'),
     ],
+    as_json: JsonOption = False,
 ) -> None:
     """Limit a viewer or importer to groups of nodes; where they are logged in, they are logged out.
 
@@ -91,11 +100,13 @@ def edit(
         user = find_user(session, name)
         limited = set_groups(session, user, groups)
         _audit(session, "groups changed", user.name, groups=", ".join(limited or ["all"]))
-        line(f"{user.name} may use " + (f"nodes of {', '.join(limited)}" if limited else "all nodes"))
+        about = _about(user)
+    nodes = f"nodes of {', '.join(limited)}" if limited else "all nodes"
+    _print(about, f"{about['name']} may use {nodes}", as_json=as_json)
 
 
 @app.command("reset-second-factor")
-def reset_second_factor(name: NameArgument) -> None:
+def reset_second_factor(name: NameArgument, as_json: JsonOption = False) -> None:
     """Let a user who lost phone and recovery codes log in by password alone; their sessions end.
 
     Example: doseqr users reset-second-factor ada
@@ -109,7 +120,11 @@ def reset_second_factor(name: NameArgument) -> None:
         had = remove(session, user)
         if had:
             _audit(session, "second factor reset", user.name)
-        line(f"reset the second factor of {user.name}" if had else f"{user.name} has no second factor")
+        about = _about(user)
+    sentence = (
+        f"reset the second factor of {about['name']}" if had else f"{about['name']} has no second factor"
+    )
+    _print(about, sentence, as_json=as_json)
 
 
 @app.command("list")
@@ -118,28 +133,37 @@ def list_all(as_json: JsonOption = False) -> None:
 
     Examples: doseqr users list; doseqr users list --json
     """
-    from shared.clock import iso
     from shared.users.accounts import list_users
 
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
-        users = [
-            {
-                "name": user.name,
-                "role": user.role,
-                "disabled": user.disabled_at is not None,
-                "groups": user.node_groups,
-                "second_factor": user.second_factor_since is not None,
-                "last_login_at": iso(user.last_login_at),
-            }
-            for user in list_users(session)
-        ]
+        users = [_about(user) for user in list_users(session)]
     if as_json:
         print_json(users)
         return
     columns = ("name", "role", "groups", "disabled", "second_factor", "last_login_at")
     rows = [user | {"groups": _shown_groups(user["groups"])} for user in users]
     table(columns, [[row[column] for column in columns] for row in rows])
+
+
+def _about(user: User) -> dict[str, object]:
+    from shared.clock import iso
+
+    return {
+        "name": user.name,
+        "role": user.role,
+        "disabled": user.disabled_at is not None,
+        "groups": user.node_groups,
+        "second_factor": user.second_factor_since is not None,
+        "last_login_at": iso(user.last_login_at),
+    }
+
+
+def _print(about: dict[str, object], sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(about)
+    else:
+        line(sentence)
 
 
 def _shown_groups(groups: object) -> str:

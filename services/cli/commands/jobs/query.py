@@ -16,6 +16,7 @@ from services.cli.client.session import (
     require_workers,
     settings_of_command,
 )
+from services.cli.commands.jobs.schedule_options import CtOption, DxOption, FlOption, MgOption, NmOption
 from services.cli.output.console import JsonOption, line, notice, print_json
 from services.cli.output.exit_codes import OK, usage
 from shared.clock import utc_now
@@ -45,11 +46,11 @@ MAX_FILE_BYTES = 1024 * 1024
 def query(
     remote: Annotated[str, typer.Option(metavar="N", help="The remote node to query: id or name.")],
     store: Annotated[str, typer.Option(metavar="N", help="The store node to send to: id or name.")],
-    ct: Annotated[bool, typer.Option("--ct", help="CT studies.")] = False,
-    mg: Annotated[bool, typer.Option("--mg", help="Mammography studies.")] = False,
-    fl: Annotated[bool, typer.Option("--fl", help="Fluoroscopy and angiography studies (RF, XA).")] = False,
-    dx: Annotated[bool, typer.Option("--dx", help="Radiography studies (DX, CR, PX).")] = False,
-    nm: Annotated[bool, typer.Option("--nm", help="Nuclear medicine studies (NM, PT).")] = False,
+    ct: CtOption = False,
+    mg: MgOption = False,
+    fl: FlOption = False,
+    dx: DxOption = False,
+    nm: NmOption = False,
     include_sr_only: Annotated[
         bool, typer.Option("--include-sr-only", help="Also studies that hold nothing but SR.")
     ] = False,

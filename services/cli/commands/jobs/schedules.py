@@ -17,32 +17,8 @@ from services.cli.client.session import (
     settings_of_command,
     who,
 )
-from services.cli.commands.jobs.schedule_options import (
-    CronOption,
-    CtOption,
-    DailyOption,
-    DxOption,
-    EmptySrOption,
-    EveryOption,
-    ExcludeOption,
-    ExcludeStationOption,
-    FlOption,
-    KeepOption,
-    KeepStationOption,
-    KnownOption,
-    MgOption,
-    NmOption,
-    RemoteOption,
-    RetrieveOption,
-    SrOption,
-    StartOption,
-    StationLevelOption,
-    StoreOption,
-    ToshibaOption,
-    WeekdaysOption,
-    ZoneOption,
-    changes_of,
-)
+from services.cli.commands.jobs.option_group import expand_options
+from services.cli.commands.jobs.schedule_options import ScheduleOptions, changes_of
 from services.cli.output.console import JsonOption, line, notice, print_json, table
 from services.cli.output.exit_codes import OK, of_job
 from shared.clock import utc_now
@@ -66,41 +42,16 @@ _RUN_COLUMNS = ("due", "status", "days", "found", "kept", "arrived", "job")
 
 
 @app.command("add")
+@expand_options
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of its own, 1 to 64 characters.")],
-    remote: RemoteOption = None,
-    store: StoreOption = None,
-    ct: CtOption = False,
-    mg: MgOption = False,
-    fl: FlOption = False,
-    dx: DxOption = False,
-    nm: NmOption = False,
-    include_sr_only: SrOption = None,
-    exclude: ExcludeOption = None,
-    keep: KeepOption = None,
-    exclude_station: ExcludeStationOption = None,
-    keep_station: KeepStationOption = None,
-    station_at_study_level: StationLevelOption = None,
-    include_known: KnownOption = None,
-    empty_sr: EmptySrOption = None,
-    toshiba: ToshibaOption = None,
-    retrieve: RetrieveOption = None,
-    every: EveryOption = None,
-    daily: DailyOption = None,
-    weekdays: WeekdaysOption = None,
-    cron: CronOption = None,
-    time_zone: ZoneOption = None,
-    start: StartOption = None,
+    options: ScheduleOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Add a recurring query; its first run is at the next due time.
 
     Example: doseqr schedules add nightly --remote pacs --store doseqr --ct --dx --retrieve --daily 06:30
     """
-    _add(name, dict(locals()), as_json=as_json)
-
-
-def _add(name: str, options: Mapping[str, object], *, as_json: bool) -> None:
     from shared.schedules.definition import parse_schedule
     from shared.schedules.ledger import add_schedule, site_of
 
@@ -114,32 +65,12 @@ def _add(name: str, options: Mapping[str, object], *, as_json: bool) -> None:
 
 
 @app.command("edit")
+@expand_options
 def edit(
     schedule: NameArgument,
+    *,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
-    remote: RemoteOption = None,
-    store: StoreOption = None,
-    ct: CtOption = False,
-    mg: MgOption = False,
-    fl: FlOption = False,
-    dx: DxOption = False,
-    nm: NmOption = False,
-    include_sr_only: SrOption = None,
-    exclude: ExcludeOption = None,
-    keep: KeepOption = None,
-    exclude_station: ExcludeStationOption = None,
-    keep_station: KeepStationOption = None,
-    station_at_study_level: StationLevelOption = None,
-    include_known: KnownOption = None,
-    empty_sr: EmptySrOption = None,
-    toshiba: ToshibaOption = None,
-    retrieve: RetrieveOption = None,
-    every: EveryOption = None,
-    daily: DailyOption = None,
-    weekdays: WeekdaysOption = None,
-    cron: CronOption = None,
-    time_zone: ZoneOption = None,
-    start: StartOption = None,
+    options: ScheduleOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Change a recurring query; what is not given stays. Types that are given replace those of before.
@@ -148,10 +79,6 @@ def edit(
 
     Example: doseqr schedules edit nightly --weekdays 05:00
     """
-    _edit(schedule, dict(locals()), as_json=as_json)
-
-
-def _edit(reference: str, options: Mapping[str, object], *, as_json: bool) -> None:
     from shared.schedules.definition import parse_schedule
     from shared.schedules.ledger import edit_schedule, find_schedule, site_of
     from shared.schedules.results import definition_json
@@ -160,8 +87,10 @@ def _edit(reference: str, options: Mapping[str, object], *, as_json: bool) -> No
     site, now = site_of(settings), utc_now()
     with opened_database(settings) as database:
         with database.write() as session:
-            found = find_schedule(session, reference, lock=True)
-            given = parse_schedule(definition_json(found) | changes_of(options, found.criteria))
+            found = find_schedule(session, schedule, lock=True)
+            named = {} if name is None else {"name": name}
+            changes = changes_of(options, found.criteria)
+            given = parse_schedule(definition_json(found) | named | changes)
             edit_schedule(session, found, given, site, now)
         _print_details(_details(database, site, found.id), "changed", as_json=as_json)
 

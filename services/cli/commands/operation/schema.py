@@ -24,11 +24,15 @@ def schema(
             "doseqr.command.query.v1; without a name: all schemas of messages by type.",
         ),
     ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As for every command; it prints nothing but JSON.")
+    ] = False,
 ) -> None:
     """Print JSON Schemas of messages, the AsyncAPI or the OpenAPI document.
 
     Examples: doseqr schema; doseqr schema doseqr.command.query.v1
     """
+    del as_json
     print_json(_document(name))
 
 

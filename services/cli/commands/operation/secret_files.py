@@ -11,7 +11,7 @@ import typer
 
 from services.cli.client.session import settings_of_command
 from services.cli.commands.operation.topology import password_hashes
-from services.cli.output.console import line
+from services.cli.output.console import JsonOption, line, print_json
 from services.cli.output.exit_codes import usage
 
 #: Bytes of a made-up secret; encoded it has the 64 characters that DOSEQR_SESSION_KEY needs.
@@ -32,6 +32,7 @@ def secret_files(
     grafana: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="For Grafana: admin_password.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make the secrets of an installation where they are missing; what is there stays.
 
@@ -47,28 +48,36 @@ def secret_files(
 
     settings = settings_of_command()
     names = Names(settings.amqp_prefix)
+    made: list[Path] = []
     try:
         for name in ("database_password", "session_key", "admin_password"):
-            _write_once(folder / name, getattr(settings, name) or token_urlsafe(SECRET_BYTES), _OURS)
+            secret = getattr(settings, name) or token_urlsafe(SECRET_BYTES)
+            made += _write_once(folder / name, secret, _OURS)
         if postgres is not None:
             password = (folder / "database_password").read_text(encoding="utf-8")
-            _write_once(postgres / "database_password", password.rstrip("\n"), _OTHERS)
+            made += _write_once(postgres / "database_password", password.rstrip("\n"), _OTHERS)
         if grafana is not None:
-            _write_once(grafana / "admin_password", token_urlsafe(SECRET_BYTES), _OTHERS)
+            made += _write_once(grafana / "admin_password", token_urlsafe(SECRET_BYTES), _OTHERS)
         hashes = password_hashes(names, folder / "broker")
         if rabbitmq is not None:
             # Anew each time: a later version may need another queue.
             _replace(rabbitmq / "definitions.json", json.dumps(definitions(names, "/", hashes), indent=2))
     except OSError as error:
         raise usage(f"{error.filename}: {error.strerror}", "folder") from error
+    if as_json:
+        print_json({"folder": str(folder), "made": [str(file) for file in made]})
+        return
+    for file in made:
+        line(f"made {file}")
     line(f"The secrets are in {folder}.")
 
 
-def _write_once(file: Path, text: str, mode: int) -> None:
+def _write_once(file: Path, text: str, mode: int) -> list[Path]:
+    """Write a secret that is not there yet; return the files that were made."""
     if file.exists():
-        return
+        return []
     _replace(file, text, mode)
-    line(f"made {file}")
+    return [file]
 
 
 def _replace(file: Path, text: str, mode: int = _OTHERS) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.client.session import opened_database, settings_of_command
-from services.cli.output.console import line
+from services.cli.output.console import JsonOption, line, print_json
 from services.cli.output.exit_codes import usage
 from shared.clock import utc_now
 
@@ -32,6 +32,7 @@ def support_bundle(
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The zip file to make; default: one of this folder.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Collect versions, settings, checks and a job's states and errors in a zip file to send to support.
 
@@ -54,7 +55,10 @@ def support_bundle(
         parts |= _job(settings, job_id)
     file = output or Path(f"doseqr-support-{now:%Y%m%dT%H%M%SZ}.zip")
     _write(file, parts)
-    line(str(file))
+    if as_json:
+        print_json({"file": str(file), "parts": list(parts)})
+    else:
+        line(str(file))
 
 
 def _job(settings: Settings, job_id: str) -> dict[str, object]:

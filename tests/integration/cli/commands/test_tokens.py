@@ -36,7 +36,7 @@ def test_a_token_is_added_listed_and_revoked(owned: Doseqr) -> None:
     added = owned("tokens", "add", "cron", "--owner", "ada", "--scope", "import", "--json")
     listed = owned("tokens", "list", "--json")
     valid = is_valid(owned, added.json["token"])
-    revoked = owned("tokens", "revoke", "cron")
+    revoked = owned("tokens", "revoke", "cron", "--json")
     # Then
     assert (added.code, listed.code, revoked.code) == (0, 0, 0)
     assert valid
@@ -45,6 +45,8 @@ def test_a_token_is_added_listed_and_revoked(owned: Doseqr) -> None:
     ]
     assert added.json["token"] not in listed.out
     assert not is_valid(owned, added.json["token"])
+    assert (revoked.json["name"], revoked.json["scope"]) == ("cron", "import")
+    assert revoked.json["revoked_at"]
 
 
 def test_a_token_alone_is_on_standard_output(owned: Doseqr) -> None:
