@@ -22,6 +22,7 @@ HEAVY = (
     "authlib",
     "cryptography",
     "flask",
+    "http.client",
     "pika",
     "pydicom",
     "pynetdicom",
@@ -61,6 +62,11 @@ main()
 print(json.dumps(sorted(sys.modules)))
 """
 
+#: The same, then prints its CPU time in seconds.
+COMPLETION_TIME = COMPLETION.replace("json.dumps(sorted(sys.modules))", "sum(__import__('os').times()[:2])")
+#: Goal of a completion in seconds of CPU; the least of some runs, since others use the machine as well.
+COMPLETION_S, COMPLETION_RUNS = 0.3, 5
+
 
 def heavy_modules(code: str, *arguments: str, environment: Mapping[str, str] | None = None) -> list[str]:
     """Return the heavy modules that a Python process has loaded when it ends."""
@@ -97,6 +103,43 @@ def test_help_loads_nothing_that_only_a_running_command_needs():
     # Then
     assert len(commands) > 30
     assert loaded == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("doseqr sche", ["schema", "schedules"]),
+        ("doseqr schedules add --we", ["--weekdays"]),
+        ("doseqr jobs --status inc", ["incomplete"]),
+        ("doseqr users add ada --role im", ["importer"]),
+    ],
+)
+def test_completion_offers_words_in_little_time(words: str, expected: list[str]):
+    # Given
+    environment = {
+        **os.environ,
+        "_DOSEQR_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    # When
+    times_s = []
+    for _ in range(COMPLETION_RUNS):
+        completed = subprocess.run(
+            [sys.executable, "-c", COMPLETION_TIME],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        *offered, cpu_s = completed.stdout.split()
+        times_s.append(float(cpu_s))
+        if times_s[-1] < COMPLETION_S:
+            break
+    # Then
+    assert offered == expected
+    assert min(times_s) < COMPLETION_S
 
 
 def test_completion_loads_nothing_that_only_a_running_command_needs():

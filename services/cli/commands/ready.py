@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -110,6 +109,8 @@ def quiet_store(settings: Settings) -> list[str]:
 
 
 def _quiet_page(settings: Settings) -> list[str]:
+    import http.client
+
     host = _ANY.get(settings.web_host, settings.web_host)
     connection = http.client.HTTPConnection(host, settings.web_port, timeout=HTTP_TIMEOUT_S)
     try:

@@ -24,8 +24,8 @@ def version(as_json: JsonOption = False) -> None:
 
 def print_and_exit(value: bool) -> None:
     """Print the version of DoseQR alone, for `doseqr --version`."""
-    from shared.versions import own_version
-
     if value:
+        from shared.versions import own_version
+
         line(f"doseqr {own_version()}")
         raise typer.Exit

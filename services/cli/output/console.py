@@ -70,7 +70,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        # An id or UID that is cut is of no use.
+        shown.add_column(name, overflow="fold")
     for row in rows:
         shown.add_row(*(escape(_flat(cell)) for cell in row))
     Console().print(shown)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from io import StringIO
+
+import pytest
+
 from services.cli.client.session import opened_database
+from services.cli.output.console import table
 from tests.support.jobs.rows import a_query, a_study
 from tests.support.services.cli import Doseqr
 
@@ -27,3 +33,24 @@ def test_control_characters_of_a_pacs_never_reach_the_terminal(doseqr: Doseqr) -
             character for character in shown if character not in "\n\t" and not character.isprintable()
         }
         assert "\nfake line" not in shown
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_table_fits_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    # Given
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(width))
+    row = ["4f1c2f6e" * 4, "1.2.840.113619." + "7" * 49, "a description of several words", 17]
+    # When
+    table(("id", "study_instance_uid", "description", "objects"), [row] * 2)
+    # Then
+    shown = re.sub(r"\x1b\[\d*m", "", terminal.getvalue())
+    assert max(map(len, shown.splitlines())) <= width
+    # Cells are folded, not cut.
+    assert shown.count("7") == 2 * 50

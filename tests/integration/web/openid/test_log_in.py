@@ -16,7 +16,7 @@ from shared.clock import utc_now
 from shared.database.models import User
 from shared.users.accounts import find_user, list_users, set_disabled
 from tests.support.servers.openid_provider import OpenIdScript, openid_provider, settings_of
-from tests.support.services.web import Person, Site, peopled_file, site
+from tests.support.services.web import Person, Site, a_node, peopled_file, site
 
 __all__ = ["peopled_file", "site"]
 
@@ -281,6 +281,20 @@ def test_groups_of_nodes_come_from_the_claims_at_each_log_in(site, script):
     # Then
     assert groups == [["A", "B"], ["B"], []]
     assert "pacs" not in person.text("/nodes").split("</header>")[1]
+
+
+def test_a_group_of_the_claims_shows_its_own_nodes_alone(site, script):
+    # Given
+    for name, group in (("pacs-a", "Hospital A"), ("pacs-b", "Hospital B")):
+        a_node(site.database, "remote", name, group=group)
+    script.claims |= {"realm_access": {"sites": ["Hospital A", "Unknown"]}}
+    person = visitor(site, script, oidc_group_claim="realm_access.sites")
+    # When
+    log_in(person)
+    # Then
+    shown = person.text("/nodes")
+    assert "pacs-a" in shown
+    assert "pacs-b" not in shown
 
 
 def test_with_local_log_in_switched_off_one_account_is_left(site, script):
