@@ -64,6 +64,10 @@ def secret_files(
             _replace(rabbitmq / "definitions.json", json.dumps(definitions(names, "/", hashes), indent=2))
     except OSError as error:
         raise usage(f"{error.filename}: {error.strerror}", "folder") from error
+    _print(folder, made, as_json=as_json)
+
+
+def _print(folder: Path, made: list[Path], *, as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(folder), "made": [str(file) for file in made]})
         return
