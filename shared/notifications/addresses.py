@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import iso
+from shared.configuration.cipher import Cipher, Purpose, UnreadableSecretError
 from shared.configuration.session_key import session_key
 from shared.contract.results import NotificationAddressResult
 from shared.database.models import NotificationAddress, NotificationDelivery, User
@@ -15,7 +16,6 @@ from shared.errors import InvalidInputError, NotFoundError, PermanentError
 from shared.notifications.definition import AddressInput, parse_address_input
 from shared.notifications.kinds import kinds_of
 from shared.notifications.transport.address import AddressPolicy, Target, parse_address
-from shared.notifications.transport.cipher import AddressCipher
 from shared.settings import Settings
 
 #: Addresses of one user, and of the installation.
@@ -24,14 +24,14 @@ ADDRESSES_MOST = 20
 TEST_EVERY = timedelta(seconds=5)
 
 
-def cipher_of(settings: Settings) -> AddressCipher:
+def cipher_of(settings: Settings) -> Cipher:
     """Return the cipher of the addresses of this installation.
 
     Raises:
         PermanentError: the key of the sessions cannot be read or made.
     """
     given = settings.notification_key or settings.session_key
-    return AddressCipher(given or session_key(settings.data_dir))
+    return Cipher(given or session_key(settings.data_dir), Purpose.NOTIFICATION_ADDRESS)
 
 
 class UnknownAddressError(InvalidInputError, NotFoundError):
@@ -71,7 +71,7 @@ def add_address(
     given: AddressInput,
     owner: User | None,
     policy: AddressPolicy,
-    cipher: AddressCipher,
+    cipher: Cipher,
     now: datetime,
 ) -> NotificationAddress:
     """Add an address of a user, or (None) of the installation.
@@ -105,7 +105,7 @@ def edit_address(
     row: NotificationAddress,
     changes: dict[str, object],
     policy: AddressPolicy,
-    cipher: AddressCipher,
+    cipher: Cipher,
     now: datetime,
 ) -> None:
     """Change some fields of a locked address; without `address`, that stays.
@@ -153,14 +153,20 @@ def drop_waiting(session: Session, address_id: int, detail: str, now: datetime) 
     )
 
 
-def target_of(sealed: str, policy: AddressPolicy, cipher: AddressCipher) -> Target:
+def target_of(sealed: str, policy: AddressPolicy, cipher: Cipher) -> Target:
     """Return the decrypted address, as far as it is still allowed.
 
     Raises:
-        UnreadableAddressError: it was encrypted with another key.
+        UnreadableSecretError: it was encrypted with another key.
         InvalidInputError: an administrator does not allow it any more.
     """
-    return parse_address(cipher.decrypt(sealed), policy)
+    try:
+        address = cipher.decrypt(sealed)
+    except UnreadableSecretError:
+        raise UnreadableSecretError(
+            "The address was encrypted with another key; remove it and add it again."
+        ) from None
+    return parse_address(address, policy)
 
 
 def begin_test(row: NotificationAddress, now: datetime) -> None:

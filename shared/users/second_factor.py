@@ -10,9 +10,10 @@ from datetime import datetime
 from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from shared.configuration.cipher import Cipher
 from shared.database.models.web import RecoveryCode, User
 from shared.users.accounts import end_sessions
-from shared.users.totp import SecretCipher, matching_step
+from shared.users.totp import matching_step
 
 #: Recovery codes of a user, each for one log-in without the phone.
 RECOVERY_CODES = 10
@@ -59,7 +60,7 @@ def recovery_codes_left(session: Session, user_id: int) -> int:
     return session.scalar(query) or 0
 
 
-def accept_code(session: Session, user: User, code: str, cipher: SecretCipher, now: datetime) -> str | None:
+def accept_code(session: Session, user: User, code: str, cipher: Cipher, now: datetime) -> str | None:
     """Use up a code: returns "code" or "recovery code" if it was one of the user's, otherwise None.
 
     Raises:

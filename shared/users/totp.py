@@ -1,16 +1,12 @@
-"""Time-based one-time passwords (RFC 6238), and how their secrets are kept.
+"""Time-based one-time passwords (RFC 6238).
 
 The libraries are loaded when they are needed: most processes never check a code.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 from datetime import datetime
-
-from shared.errors import PermanentError
 
 #: Seconds of one step, and digits of a code (RFC 6238, 5.2, and what authenticator apps expect).
 STEP_S, DIGITS = 30, 6
@@ -18,40 +14,6 @@ STEP_S, DIGITS = 30, 6
 DRIFT_STEPS = 1
 #: Who issued a secret, as an authenticator app lists it.
 ISSUER = "DoseQR"
-
-#: Distinguishes the key of the secrets from what else the session key signs.
-_PURPOSE = b"doseqr second factor"
-
-
-class UnreadableSecretError(PermanentError):
-    """A secret was encrypted with another session key."""
-
-
-class SecretCipher:
-    """Encrypts secrets for the database (Fernet) with a key that follows from the session key."""
-
-    def __init__(self, session_key: str) -> None:
-        derived = hmac.digest(session_key.encode(), _PURPOSE, hashlib.sha256)
-        self._key = base64.urlsafe_b64encode(derived)
-
-    def encrypt(self, secret: str) -> str:
-        """Return a secret as the database may hold it."""
-        from cryptography.fernet import Fernet  # noqa: PLC0415
-
-        return Fernet(self._key).encrypt(secret.encode()).decode("ascii")
-
-    def decrypt(self, encrypted: str) -> str:
-        """Return a secret.
-
-        Raises:
-            UnreadableSecretError: it was not encrypted with this key.
-        """
-        from cryptography.fernet import Fernet, InvalidToken  # noqa: PLC0415
-
-        try:
-            return Fernet(self._key).decrypt(encrypted.encode()).decode()
-        except InvalidToken:
-            raise UnreadableSecretError("the secret was encrypted with another session key") from None
 
 
 def new_secret() -> str:

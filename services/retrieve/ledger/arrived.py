@@ -23,6 +23,7 @@ from services.retrieve.planning.attempts import UNNAMED
 from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import SeriesKey
 from shared.database.models import RetrieveObject, StoredObject
+from shared.database.models.store import STORE
 from shared.database.upsert import insert_missing
 
 
@@ -55,7 +56,7 @@ def receipt_counts(context: RetrieveContext) -> ColumnElement[bool]:
     since = StoredObject.last_received_at >= context.since
     if not context.own_store:
         return since
-    ours = StoredObject.source == "store"
+    ours = StoredObject.source == STORE
     return ours if context.ignore_known else and_(ours, since)
 
 

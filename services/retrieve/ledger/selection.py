@@ -14,6 +14,7 @@ from shared.database.models import (
     RetrieveObject,
     StoredObject,
 )
+from shared.database.models.store import STORE
 from shared.dicom.sop_classes import classes_for
 from shared.identifiers import Uid
 
@@ -138,7 +139,7 @@ def is_here(
     if not ignore_known:
         return arrived
     stored = exists().where(
-        StoredObject.sop_instance_uid == wanted.sop_instance_uid, StoredObject.source == "store"
+        StoredObject.sop_instance_uid == wanted.sop_instance_uid, StoredObject.source == STORE
     )
     return or_(arrived, stored)
 
@@ -164,7 +165,7 @@ def _stored_of_series() -> ColumnElement[int]:
         .where(
             StoredObject.study_instance_uid == QuerySeries.study_instance_uid,
             StoredObject.series_instance_uid == QuerySeries.series_instance_uid,
-            StoredObject.source == "store",
+            StoredObject.source == STORE,
         )
         .correlate(QuerySeries)
         .scalar_subquery()

@@ -10,11 +10,10 @@ from uuid import uuid4
 from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from services.store.index.known_objects import STORE
 from shared.contract.messages import ENDED
 from shared.database.models.handover import HandoverBatch, HandoverMark, HandoverObject
 from shared.database.models.retrieve import Retrieve, RetrieveObject
-from shared.database.models.store import StoredObject
+from shared.database.models.store import STORE, StoredObject
 from shared.database.session import Database
 
 #: Most objects of one batch.

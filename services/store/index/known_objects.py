@@ -14,12 +14,9 @@ from sqlalchemy import Connection, Table, bindparam, case, delete, select, updat
 
 from services.store.objects.identity import Identity
 from shared.contract.messages import ObjectReference
-from shared.database.models.store import StoredObject
+from shared.database.models.store import REGISTERED, STORE, StoredObject
 from shared.database.session import Database
 from shared.database.upsert import insert_or_nothing
-
-#: Where a known object is: on disk here, or elsewhere.
-STORE, REGISTERED = "store", "registered"
 
 _TABLE = cast("Table", StoredObject.__table__)
 _sop = _TABLE.c.sop_instance_uid

@@ -10,9 +10,9 @@ from typing import cast
 
 from sqlalchemy import Table, bindparam, select, text
 
-from services.store.index.known_objects import STORE, Receipt, for_driver
+from services.store.index.known_objects import Receipt, for_driver
 from shared.contract.messages import StoredObject as StoredObjectMessage
-from shared.database.models.store import StoredObject
+from shared.database.models.store import STORE, StoredObject
 from shared.database.session import Database
 
 _TABLE = cast("Table", StoredObject.__table__)

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from sqlalchemy import select
 
 from shared.database.models import ReportSummary, StoredObject
+from shared.database.models.store import STORE
 from shared.database.session import Database
 from shared.database.upsert import insert_missing
 from shared.dose.concepts import REPORT_CLASSES
@@ -46,7 +47,7 @@ def unread_reports(database: Database, limit: int) -> list[UnreadReport]:
         ReportSummary.sop_instance_uid == StoredObject.sop_instance_uid
     )
     unread = select(StoredObject.sop_instance_uid, StoredObject.path).where(
-        StoredObject.source == "store",
+        StoredObject.source == STORE,
         StoredObject.sop_class_uid.in_(REPORT_CLASSES),
         ~is_read.exists(),
     )

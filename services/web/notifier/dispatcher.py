@@ -14,6 +14,7 @@ import structlog
 
 from shared.backoff import Backoff
 from shared.clock import Clock
+from shared.configuration.cipher import Cipher
 from shared.database.models import NotificationAddress
 from shared.database.session import Database, Session
 from shared.errors import DatabaseAwayError, PermanentError
@@ -30,7 +31,6 @@ from shared.notifications.outbox import (
 )
 from shared.notifications.texts import message_of
 from shared.notifications.transport.address import AddressPolicy
-from shared.notifications.transport.cipher import AddressCipher
 from shared.notifications.transport.sender import Sender
 from shared.notifications.transport.sender_main import SendResult
 from shared.process.periodic import Repeating
@@ -53,7 +53,7 @@ class Dispatcher:
         database: Database,
         sender: Sender,
         policy: AddressPolicy,
-        cipher: AddressCipher,
+        cipher: Cipher,
         pauses: tuple[float, ...],
         public_url: str,
         clock: Clock,

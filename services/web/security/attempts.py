@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 from flask import current_app, request
 
 from services.web.components import components
+from shared.configuration.cipher import Cipher, Purpose
 from shared.database.models import User
 from shared.users.accounts import NAME_MAX_LENGTH, check_password
 from shared.users.second_factor import accept_code
-from shared.users.totp import SecretCipher
 
 
 def check_name_and_password(name: str, password: str) -> User | None:
@@ -50,9 +50,9 @@ def check_code(user_id: int, code: str) -> str | None:
     return kind
 
 
-def cipher() -> SecretCipher:
+def cipher() -> Cipher:
     """Return what encrypts the secrets of second factors."""
-    return SecretCipher(str(current_app.config["SECRET_KEY"]))
+    return Cipher(str(current_app.config["SECRET_KEY"]), Purpose.SECOND_FACTOR)
 
 
 def _attempt(account: str) -> AbstractContextManager[Callable[[], None]]:

@@ -11,9 +11,12 @@ from shared.contract.json_types import JsonDocument
 from shared.database.models.base import Base
 from shared.database.models.query import UID
 
+#: Sources of known objects: on disk here, or known to be elsewhere.
+STORE, REGISTERED = "store", "registered"
+
 
 class StoredObject(Base):
-    """An object that is on disk here (source `store`) or known to be elsewhere (source `registered`)."""
+    """An object that is known, by its source."""
 
     __tablename__ = "stored_objects"
     __table_args__ = (
@@ -26,6 +29,7 @@ class StoredObject(Base):
     study_instance_uid: Mapped[str] = mapped_column(UID)
     sop_class_uid: Mapped[str] = mapped_column(UID, default="")
     transfer_syntax_uid: Mapped[str] = mapped_column(UID, default="")
+    #: `STORE` or `REGISTERED`.
     source: Mapped[str] = mapped_column(String(16))
     #: Below the folder of objects; empty for registered ones.
     path: Mapped[str] = mapped_column(default="")

@@ -7,6 +7,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from shared.dicom.association import establishment
@@ -251,7 +252,7 @@ def _accepted(peer: Peer, proposals: Sequence[Proposal], kind: int, body: bytes)
     if kind != A_ASSOCIATE_AC:
         how = abort_reason(body) if kind == A_ABORT else f"a PDU of type {kind:02X}H"
         raise establishment.aborted(peer, service, how)
-    accepted = decode_ac(body)
+    accepted = replace(decode_ac(body), proposals=proposals)
     if len(proposals) == 1:
         _require(peer, proposals[0], accepted)
     elif not accepted.contexts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 
@@ -25,7 +24,6 @@ from shared.dicom.upper_layer.associate_requestor import (
     TRANSFER_SYNTAXES,
     AssociateAccept,
     Proposal,
-    context_id_of,
 )
 from shared.dicom.upper_layer.connection import Connection
 from shared.dicom.upper_layer.dimse_command import (
@@ -60,17 +58,17 @@ class GetAssociation(OperationAssociation):
     response_field = C_GET_RSP
 
     def __init__(
-        self,
-        peer: Peer,
-        connection: Connection,
-        accepted: AssociateAccept,
-        timeouts: Timeouts,
-        proposals: Sequence[Proposal],
+        self, peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
     ) -> None:
         super().__init__(peer, connection, accepted, timeouts)
-        self.offers_c_get = accepted.contexts.get(CONTEXT_ID) in TRANSFER_SYNTAXES
-        #: Storage class and transfer syntax of each context over which objects may come.
-        self.contexts = _contexts_taken(accepted, proposals)
+        agreed = accepted.agreed()
+        self.offers_c_get = agreed.pop(CONTEXT_ID, None) is not None
+        #: Storage class and transfer syntax of each context over which objects may come: we are its SCP.
+        self.contexts = {
+            context_id: (sop_class_uid, transfer_syntax_uid)
+            for context_id, (sop_class_uid, transfer_syntax_uid) in agreed.items()
+            if (roles := accepted.roles.get(sop_class_uid)) is not None and roles.scp
+        }
         self._assembler = MessageAssembler(self._sink_for)
         self._relay: ObjectRelay | None = None
         self._open_file: Callable[[], ObjectFile] = BytesIO
@@ -205,22 +203,6 @@ class GetAssociation(OperationAssociation):
                 message.sink.close()
 
 
-def _contexts_taken(accepted: AssociateAccept, proposals: Sequence[Proposal]) -> dict[int, tuple[str, str]]:
-    """Return what was agreed for each context of a class whose SCP we are (PS3.7 D.3.3.4)."""
-    contexts: dict[int, tuple[str, str]] = {}
-    for place, (sop_class_uid, transfer_syntaxes) in enumerate(proposals):
-        context_id = context_id_of(place)
-        transfer_syntax = accepted.contexts.get(context_id)
-        roles = accepted.roles.get(sop_class_uid)
-        if context_id != CONTEXT_ID and roles is not None and roles.scp and transfer_syntax is not None:
-            with suppress(ValueError):
-                contexts[context_id] = (
-                    sop_class_uid,
-                    transfer_syntaxes[transfer_syntaxes.index(transfer_syntax)],
-                )
-    return contexts
-
-
 def open_get_association(
     peer: Peer,
     storage_classes: Sequence[str],
@@ -238,12 +220,9 @@ def open_get_association(
     proposals: list[Proposal] = [(STUDY_ROOT_GET, TRANSFER_SYNTAXES), *offered]
     taken = list(dict.fromkeys(sop_class_uid for sop_class_uid, _ in offered))
 
-    def make(
-        peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
-    ) -> GetAssociation:
-        return GetAssociation(peer, connection, accepted, timeouts, proposals)
-
-    association = open_with_proposals(make, peer, proposals, timeouts, taken=taken, cancellation=cancellation)
+    association = open_with_proposals(
+        GetAssociation, peer, proposals, timeouts, taken=taken, cancellation=cancellation
+    )
     problem = _problem(association)
     if problem is None:
         return association

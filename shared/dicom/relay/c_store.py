@@ -8,7 +8,7 @@ from shared.dicom.association.native import NativeAssociation, open_with_proposa
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay.fetched_object import ObjectFile
-from shared.dicom.upper_layer.associate_requestor import AssociateAccept, Proposal, context_id_of
+from shared.dicom.upper_layer.associate_requestor import AssociateAccept, Proposal
 from shared.dicom.upper_layer.connection import AbortedError, Connection
 from shared.dicom.upper_layer.dimse_command import (
     C_STORE_RSP,
@@ -26,19 +26,10 @@ class StorageAssociation(NativeAssociation):
     """An association on which objects of several classes and transfer syntaxes are sent."""
 
     def __init__(
-        self,
-        peer: Peer,
-        connection: Connection,
-        accepted: AssociateAccept,
-        timeouts: Timeouts,
-        proposals: Sequence[Proposal],
+        self, peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
     ) -> None:
         super().__init__(peer, connection, accepted, timeouts)
-        self._context_ids = {
-            (sop_class_uid, accepted.contexts[context_id]): context_id
-            for place, (sop_class_uid, transfer_syntaxes) in enumerate(proposals)
-            if accepted.contexts.get(context_id := context_id_of(place)) in transfer_syntaxes
-        }
+        self._context_ids = {kind: context_id for context_id, kind in accepted.agreed().items()}
 
     def context_id(self, sop_class_uid: str, transfer_syntax_uid: str) -> int | None:
         """Return the context for objects of this class in this transfer syntax, None if there is none."""
@@ -109,10 +100,4 @@ def open_storage_association(
         PeerError: it is not established, with the outcome.
         InterruptedWorkError: the work was stopped.
     """
-
-    def make(
-        peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
-    ) -> StorageAssociation:
-        return StorageAssociation(peer, connection, accepted, timeouts, proposals)
-
-    return open_with_proposals(make, peer, proposals, timeouts, cancellation=cancellation)
+    return open_with_proposals(StorageAssociation, peer, proposals, timeouts, cancellation=cancellation)

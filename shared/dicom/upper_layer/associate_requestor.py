@@ -52,6 +52,16 @@ class AssociateAccept:
     maximum_length: int
     #: Those of the proposed roles that the peer accepts, by SOP class.
     roles: Mapping[str, Roles] = field(default_factory=lambda: MappingProxyType({}))
+    #: What it responds to.
+    proposals: Sequence[Proposal] = ()
+
+    def agreed(self) -> dict[int, tuple[str, str]]:
+        """Return abstract and transfer syntax of each context that is accepted as it was proposed."""
+        return {
+            context_id: (abstract_syntax, self.contexts[context_id])
+            for place, (abstract_syntax, transfer_syntaxes) in enumerate(self.proposals)
+            if self.contexts.get(context_id := context_id_of(place)) in transfer_syntaxes
+        }
 
 
 @dataclass(frozen=True, slots=True)

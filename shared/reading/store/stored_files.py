@@ -10,12 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from shared.database.models.store import StoredObject
+from shared.database.models.store import STORE, StoredObject
 from shared.database.session import Database
 from shared.dicom.part10 import digest_of
 
-#: The source of objects that are on disk here.
-STORE = "store"
 #: Rows that are read at once.
 PAGE = 1000
 

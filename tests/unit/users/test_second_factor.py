@@ -10,6 +10,7 @@ import pytest
 from pyotp import TOTP
 from sqlalchemy.orm import Session
 
+from shared.configuration.cipher import Cipher, Purpose, UnreadableSecretError
 from shared.database.models import User
 from shared.database.session import Database
 from shared.users.accounts import create_user
@@ -21,11 +22,11 @@ from shared.users.second_factor import (
     renew_recovery_codes,
     set_up,
 )
-from shared.users.totp import STEP_S, SecretCipher, UnreadableSecretError, new_secret
+from shared.users.totp import STEP_S, new_secret
 from tests.support.servers.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
-CIPHER = SecretCipher("k" * 64)
+CIPHER = Cipher("k" * 64, Purpose.SECOND_FACTOR)
 SECRET = new_secret()
 
 
@@ -103,7 +104,7 @@ def test_new_recovery_codes_replace_the_old(session, user, codes):
 
 
 def test_after_a_change_of_the_key_recovery_codes_work(session, user, codes):
-    other = SecretCipher("x" * 64)
+    other = Cipher("x" * 64, Purpose.SECOND_FACTOR)
     with pytest.raises(UnreadableSecretError):
         accept_code(session, user, code_after(60), other, NOW + timedelta(seconds=60))
     assert accept_code(session, user, codes[0], other, NOW) == "recovery code"

@@ -1,4 +1,4 @@
-"""Codes of RFC 6238, and secrets that only the session key opens."""
+"""Codes of RFC 6238."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from pyotp import TOTP
 
 from shared.users.totp import (
     STEP_S,
-    SecretCipher,
-    UnreadableSecretError,
     matching_step,
     new_secret,
     provisioning_uri,
@@ -51,19 +49,6 @@ def test_no_code_up_to_the_last_used_step_is_accepted():
 @pytest.mark.parametrize("code", ["", "12345", "1234567", "12345a", "١٢٣٤٥٦", " 12345", "-12345"])
 def test_anything_but_six_digits_is_no_code(code):
     assert matching_step(new_secret(), code, NOW, after=0) is None
-
-
-def test_a_secret_is_read_with_its_key_alone():
-    # Given
-    secret, cipher = new_secret(), SecretCipher("k" * 64)
-    # When
-    encrypted = cipher.encrypt(secret)
-    # Then
-    assert secret not in encrypted
-    assert cipher.decrypt(encrypted) == secret
-    for other, text in ((SecretCipher("x" * 64), encrypted), (cipher, ""), (cipher, "gibberish")):
-        with pytest.raises(UnreadableSecretError):
-            other.decrypt(text)
 
 
 def test_a_secret_has_as_many_bits_as_its_hash():

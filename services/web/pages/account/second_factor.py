@@ -17,9 +17,9 @@ from services.web.login_limit import PauseRequiredError
 from services.web.pages.errors import too_many_attempts
 from services.web.security.attempts import check_code, check_name_and_password, cipher
 from services.web.security.sessions import audit, begin_session, me
+from shared.configuration.cipher import UnreadableSecretError
 from shared.database.models import User
 from shared.users import second_factor, totp
-from shared.users.totp import UnreadableSecretError
 
 T = TypeVar("T")
 

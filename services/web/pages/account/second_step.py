@@ -15,9 +15,9 @@ from services.web.pages.errors import too_many_attempts
 from services.web.security.attempts import check_code
 from services.web.security.audit_trail import record_audit
 from services.web.security.completion import complete_log_in, user_in_second_step
+from shared.configuration.cipher import UnreadableSecretError
 from shared.database.models import User
 from shared.users.second_factor import recovery_codes_left
-from shared.users.totp import UnreadableSecretError
 
 blueprint = Blueprint("second_step", __name__, url_prefix="/login/code")
 
