@@ -19,6 +19,7 @@ settings.register_profile("doseqr", deadline=None, suppress_health_check=[Health
 settings.load_profile("doseqr")
 
 pytest_plugins = [
+    "tests.support.cpu_times",
     "tests.support.servers.rabbitmq",
     "tests.support.servers.databases",
     "tests.support.servers.compiled_statements",
