@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.log_lines import log_to_standard_error
+
 # The tests start doseqr some hundred times: each would compile all of it again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+log_to_standard_error()
 
 # The speed of examples depends on the machine, not on the code.
 settings.register_profile("doseqr", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -123,6 +123,6 @@ def test_a_consumer_goes_on_once_it_may_read(own_node, vhost, own_prefix, log_in
     web.consume("echo", inbox, workers=1)
     web.command(a_message("m1"))
     # Then
-    wait_until(lambda: "missing is the permission read" in capfd.readouterr().out)
+    wait_until(lambda: "missing is the permission read" in capfd.readouterr().err)
     own_node.ctl("set_permissions", "-p", vhost, user_of(names, ROLES[4]), "^$", ".*", ".*")
     inbox.wait_for(1)

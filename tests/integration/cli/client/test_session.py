@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.support.services.cli import Doseqr
 
@@ -74,3 +75,12 @@ def test_an_empty_list_of_jobs_names_its_database(doseqr: Doseqr) -> None:
     result = doseqr("jobs")
     # Then
     assert (result.code, str(doseqr.settings.data_dir) in result.err) == (0, True)
+
+
+def test_a_log_line_beside_a_command_leaves_its_json_alone(doseqr: Doseqr) -> None:
+    # Given: a service of the same process, before the command has configured the log
+    structlog.get_logger().warning("no broker")
+    # When
+    result = doseqr("nodes", "list", "--json")
+    # Then
+    assert [node["name"] for node in result.json] == ["doseqr"]

@@ -155,7 +155,7 @@ def test_a_continuation_is_in_the_audit_log(site, capsys):
     site.person("importer").post("/jobs/q1/again")
     # Then
     command_id = site.command()[0]
-    log = capsys.readouterr().out
+    log = capsys.readouterr().err
     assert "audit" in log
     assert command_id in log
     assert "again" in log

@@ -36,14 +36,14 @@ def test_only_as_many_forwarded_addresses_as_proxies_are_believed(site, capsys, 
     # When: the client itself sends the first of them
     fail_from(person_of(site, trusted_proxies=proxies), "10.0.0.1, 10.0.0.2, 10.0.0.3")
     # Then
-    assert f"remote_address={expected} " in capsys.readouterr().out.replace("\n", " ")
+    assert f'"remote_address": "{expected}"' in capsys.readouterr().err
 
 
 def test_the_audit_log_holds_the_name_that_was_tried(site, capsys):
     # When
     site.person().log_in("mallory\n[info] forged", "wrong password")
     # Then
-    lines = [line for line in capsys.readouterr().out.splitlines() if "log-in refused" in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "log-in refused" in line]
     assert len(lines) == 1
     assert "mallory" in lines[0]
 

@@ -1,0 +1,24 @@
+"""Where log lines of services in this process go while nobody has configured the log.
+
+structlog's own default writes to standard output, where a command under test prints its JSON, and renders
+each traceback for tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+
+def log_to_standard_error() -> None:
+    """Let each line go to what is standard error when it is written: pytest and tests replace that."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=repr),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
