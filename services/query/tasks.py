@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy.orm import Session
@@ -131,7 +132,8 @@ class QueryJobService:
         retrieve_id = retrieve_of(query)
         if retrieve_id:
             command = RunRetrieve(query_id=job_id, requested_by=query.requested_by, priority=query.priority)
-            self._publisher.command(command, command_id=retrieve_id)
+            causation = replace(query.causation, cause_id=job_id)
+            self._publisher.command(command, command_id=retrieve_id, causation=causation)
 
     def ending_fields(self, session: Session, job_id: str) -> JsonDocument:
         """Return the retrieve that follows, if one was requested with the query."""

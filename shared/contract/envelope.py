@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from shared.contract.json_types import JsonDocument
 from shared.errors import InvalidInputError
+from shared.tracing.trace_context import read_cause, read_traceparent, read_tracestate
 
 #: Larger bodies are refused unread; the largest of ours, a batch of study summaries, stays below 100 KiB.
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -52,8 +53,15 @@ def _written_time(value: object) -> object:
     raise PydanticCustomError("time", "must be a time of RFC 3339")
 
 
+def _written_traceparent(value: object) -> str | None:
+    return value if isinstance(value, str) and read_traceparent(value) is not None else None
+
+
 class Envelope(BaseModel):
-    """One CloudEvent; `data` is the message proper."""
+    """One CloudEvent; `data` is the message proper.
+
+    The attributes of its trace are extensions: what is malformed of them is left out, and refuses nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -64,6 +72,9 @@ class Envelope(BaseModel):
     time: Annotated[datetime | None, BeforeValidator(_written_time)] = None
     subject: Annotated[str, Field(max_length=128)] | None = None
     datacontenttype: Literal["application/json"] = "application/json"
+    traceparent: Annotated[str | None, BeforeValidator(_written_traceparent)] = None
+    tracestate: Annotated[str | None, BeforeValidator(lambda value: read_tracestate(value) or None)] = None
+    causationid: Annotated[str | None, BeforeValidator(lambda value: read_cause(value) or None)] = None
     data: JsonDocument = Field(default_factory=dict)
 
     def encode(self) -> bytes:

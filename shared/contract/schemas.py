@@ -6,8 +6,29 @@ from shared.contract.criteria import Criteria
 from shared.contract.envelope import TIME_PATTERN, Envelope
 from shared.contract.json_types import JsonDocument
 from shared.contract.messages import COMMANDS, EVENTS, Command, Event, Payload
+from shared.tracing.trace_context import MAX_CAUSE_LENGTH, MAX_TRACESTATE_LENGTH, TRACEPARENT_PATTERN
 
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+
+#: The extensions of an event. A command may hold anything in them; what is malformed there is ignored.
+_TRACE_ATTRIBUTES: JsonDocument = {
+    "traceparent": {
+        "type": "string",
+        "pattern": TRACEPARENT_PATTERN,
+        "description": "The trace that it belongs to (W3C Trace Context; CloudEvents Distributed Tracing).",
+    },
+    "tracestate": {
+        "type": "string",
+        "maxLength": MAX_TRACESTATE_LENGTH,
+        "description": "What vendors keep with the trace (CloudEvents Distributed Tracing).",
+    },
+    "causationid": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_CAUSE_LENGTH,
+        "description": "The id of the message that caused it (CloudEvents Correlation).",
+    },
+}
 
 
 def message_schema(payload: type[Payload]) -> JsonDocument:
@@ -22,6 +43,9 @@ def message_schema(payload: type[Payload]) -> JsonDocument:
     envelope = Envelope.model_json_schema()
     envelope["properties"]["type"] = {"const": payload.TYPE}
     envelope["properties"]["data"] = data
+    for name, attribute in _TRACE_ATTRIBUTES.items():
+        about = {"description": attribute["description"]}
+        envelope["properties"][name] = attribute if issubclass(payload, Event) else about
     if issubclass(payload, Event) or data.get("required"):
         envelope["required"] = sorted({*envelope["required"], "data"})
     if issubclass(payload, Command):

@@ -38,9 +38,10 @@ class JobControl(Generic[JobT]):
         kind = self._engine.service.kind
         with self._database.read() as session:
             orders = early_orders.kept_for(session, kind, job_id)
+            job = session.get_one(self._ledger.job, job_id)
         if orders:
             # Whoever follows the job learns first that there is one.
-            self._events.accepted(job_id)
+            self._events.accepted(job)
             for row in orders:
                 self._obey(row.action, row.job_id, row.command_id, row.requested_by)
             with self._database.write() as session:
@@ -109,7 +110,7 @@ class JobControl(Generic[JobT]):
                 prepare(session, job)
                 self._ledger.reopen(job, request)
                 log.info("job rerun", job_id=job_id, requested_by=request.requested_by, round=job.round)
-        self._events.accepted(job_id, job.round)
+        self._events.accepted(job)
         self._engine.advance(job_id)
         if repeats_end:
             self._events.repeat_end(job_id)

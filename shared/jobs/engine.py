@@ -24,6 +24,8 @@ from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
 from shared.jobs.running_tasks import RunningTasks
 from shared.messaging.codec import read_task
 from shared.messaging.publisher import Publisher
+from shared.tracing.current import continuing, current_causation
+from shared.tracing.trace_context import Causation, command_causation
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +76,9 @@ class Engine(Generic[JobT]):
             InvalidInputError: it is no such message.
             RetriableError: the broker or the database is away; handle it again.
         """
-        self.run(read_task(message), redelivered)
+        task, causation = read_task(message)
+        with continuing(causation):
+            self.run(task, redelivered)
 
     def node_of(self, job_id: str) -> int | None:
         """Return the id of the node that a job sends its requests to; none if there is no such job.
@@ -278,7 +282,7 @@ class Engine(Generic[JobT]):
     def _publish(self, advance: Advance | None) -> None:
         if advance is None:
             return
-        self._publish_tasks(advance.job_id, advance.released)
+        self._publish_tasks(advance.job_id, advance.released, advance.causation)
         if advance.ended:
             self.events.end(advance.job_id)
         else:
@@ -296,7 +300,7 @@ class Engine(Generic[JobT]):
             session.refresh(job)
             self._drained(session, job, now)
             released, others = self.ledger.release(session, job, now)
-        return Advance(job.id, released, others, ended=job.status in ENDED)
+        return Advance(job.id, released, others, job.causation, ended=job.status in ENDED)
 
     def _drained(self, session: Session, job: JobT, now: datetime) -> None:
         follows = self.service.drained(session, job.id)
@@ -306,11 +310,11 @@ class Engine(Generic[JobT]):
             self.ledger.add(session, job.id, follows, now)
             session.flush()
 
-    def _publish_tasks(self, job_id: str, task_ids: Sequence[int]) -> None:
+    def _publish_tasks(self, job_id: str, task_ids: Sequence[int], causation: Causation) -> None:
         for number, task_id in enumerate(task_ids):
             task = RunTask(job_id=job_id, task_id=task_id)
             try:
-                self._publisher.command(task, routing_key=f"task.{self.service.kind}")
+                self._publisher.command(task, routing_key=f"task.{self.service.kind}", causation=causation)
             except RetriableError:
                 with self.database.write() as session:
                     self.ledger.take_back(session, task_ids[number:], self.clock())
@@ -327,14 +331,20 @@ class Engine(Generic[JobT]):
             RetriableError: the broker or the database is away.
         """
         with self.database.read() as session:
-            was_announced = session.get_one(self.service.job_table, job_id).announced_at is not None
-        self.events.accepted(job_id)
+            job = session.get_one(self.service.job_table, job_id)
+        self.events.accepted(job)
         self.advance(job_id)
-        if was_announced:
+        if job.announced_at is not None:
             self.events.repeat_end(job_id)
 
     def start_job(self, session: Session, job: JobT, tasks: Sequence[NewTask]) -> None:
         """Add a new job with its first tasks to the caller's transaction; `advance` it after the commit."""
+        received = current_causation()
+        # A job that no command begins, such as a run of a recurring query, begins a trace of its own.
+        if received is not None and received.cause_id == job.id:
+            job.join_trace(received)
+        else:
+            job.join_trace(command_causation(job.id, None))
         session.add(job)
         session.flush()
         self.ledger.add(session, job.id, tasks, self.clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Generic
 
@@ -18,6 +19,7 @@ from shared.errors import RetriableError
 from shared.jobs.ledger import Ledger
 from shared.jobs.model import JobService, JobT
 from shared.messaging.publisher import Publisher
+from shared.tracing.trace_context import Causation
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,11 @@ def event_id(job_id: str, round_number: int, name: str) -> str:
 def _cancellation_of(job: JobRow) -> JsonDocument:
     """Return who cancelled a job and by which command, as far as that is known."""
     return dict(job.cancelled_by or {}) if job.status == "cancelled" else {}
+
+
+def _of_order(job: JobRow, command_id: str) -> Causation:
+    """Return the trace of a job for an event that another command caused."""
+    return replace(job.causation, cause_id=command_id)
 
 
 class JobEvents(Generic[JobT]):
@@ -57,15 +64,16 @@ class JobEvents(Generic[JobT]):
         #: When this process published progress last, by job: no need to read whether it is due again.
         self._published_at: dict[str, datetime] = {}
 
-    def accepted(self, job_id: str, round_number: int = 0) -> None:
+    def accepted(self, job: JobRow) -> None:
         """Publish that a job, or another round of it, begins; with the same id each time.
 
         Raises:
             BrokerAwayError: the broker did not confirm it.
         """
         kind = self._service.kind
-        event = Accepted(job_id=job_id, kind=kind, round=round_number)
-        self._publisher.event(event, kind, job_id, event_id=event_id(job_id, round_number, event.NAME))
+        event = Accepted(job_id=job.id, kind=kind, round=job.round)
+        event_id_ = event_id(job.id, job.round, event.NAME)
+        self._publisher.event(event, kind, job.id, event_id=event_id_, causation=job.causation)
 
     def progress(self, job_id: str) -> None:
         """Publish the progress of a job, if it is its turn.
@@ -93,12 +101,13 @@ class JobEvents(Generic[JobT]):
                 counts=self._service.counts(session, job_id),
                 note=note,
             )
+            causation = job.causation
         self._published_at = {job_id: now} | {
             other: at
             for other, at in self._published_at.items()
             if other != job_id and at > now - PROGRESS_EVERY
         }
-        self._publisher.event(event, self._service.kind, job_id, at=now)
+        self._publisher.event(event, self._service.kind, job_id, at=now, causation=causation)
 
     def _published_lately(self, job_id: str) -> bool:
         at = self._published_at.get(job_id)
@@ -129,7 +138,8 @@ class JobEvents(Generic[JobT]):
             event = Paused(**about, paused_by=pause.by, paused_at=pause.since)
         else:
             event = Resumed(**about, note=job.waits_for)
-        self._publisher.event(event, kind, job.id, event_id=derived_id(command_id, f"-{event.NAME}"))
+        event_id_ = derived_id(command_id, f"-{event.NAME}")
+        self._publisher.event(event, kind, job.id, event_id=event_id_, causation=_of_order(job, command_id))
 
     def raised(self, job: JobRow, command_id: str) -> None:
         """Publish that the priority of a job is raised, after a command to raise it; the same id each time.
@@ -147,7 +157,8 @@ class JobEvents(Generic[JobT]):
             raised_at=kept.since if kept is not None else "",
         )
         event_id_ = derived_id(command_id, f"-{event.NAME}")
-        self._publisher.event(event, self._service.kind, job.id, event_id=event_id_)
+        causation = _of_order(job, command_id)
+        self._publisher.event(event, self._service.kind, job.id, event_id=event_id_, causation=causation)
 
     def end(self, job_id: str) -> None:
         """Publish the end of a job unless that was done.
@@ -200,4 +211,5 @@ class JobEvents(Generic[JobT]):
             **_cancellation_of(job),
         )
         ending_id = event_id(job.id, job.round, job.status)
-        self._publisher.event(event, self._service.kind, job.id, event_id=ending_id)
+        kind = self._service.kind
+        self._publisher.event(event, kind, job.id, event_id=ending_id, causation=job.causation)

@@ -15,6 +15,7 @@ from shared.database.models import JobRow, TaskRow
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
 from shared.jobs.new_task import NewTask
+from shared.tracing.trace_context import Causation
 
 JobT = TypeVar("JobT", bound=JobRow)
 JobT_co = TypeVar("JobT_co", bound=JobRow, covariant=True)
@@ -100,6 +101,8 @@ class Advance:
     released: Sequence[int]
     #: Other jobs of the node that have less than their share.
     others: Sequence[str]
+    #: What its tasks go back to.
+    causation: Causation
     ended: bool
 
 

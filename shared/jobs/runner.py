@@ -45,11 +45,11 @@ def run_engine(
     shares = WorkerShares(workers)
 
     def handle(message: Message, redelivered: bool) -> None:
-        task = read_task(message)
+        task, _ = read_task(message)
         with shares.turn(engine.node_of(task.job_id) or 0) as granted:
             # What waited while the service began to stop is for another worker.
             if granted and not lifecycle.stopping.is_set():
-                engine.run(task, redelivered)
+                engine.handle(message, redelivered)
             else:
                 engine.postpone(task)
 

@@ -11,6 +11,7 @@ from shared.broker.port import Message
 from shared.contract.envelope import Envelope, decode, invalid, new_id
 from shared.contract.messages import COMMANDS, EVENTS, Command, Event, Payload, RunTask
 from shared.errors import InvalidInputError
+from shared.tracing.trace_context import Causation, command_causation, read_traceparent
 
 P = TypeVar("P", bound=Payload)
 
@@ -19,7 +20,13 @@ _EVENT_TYPES: dict[str, type[Event]] = {event.TYPE: event for event in EVENTS}
 
 
 def command_message(
-    command: Command, *, source: str, now: datetime, command_id: str | None = None, routing_key: str = ""
+    command: Command,
+    *,
+    source: str,
+    now: datetime,
+    command_id: str | None = None,
+    routing_key: str = "",
+    causation: Causation | None = None,
 ) -> Message:
     """Wrap a command; the same `command_id` twice does the work once."""
     envelope = Envelope(
@@ -28,6 +35,7 @@ def command_message(
         source=source,
         type=command.TYPE,
         time=now,
+        **_trace_attributes(causation),
         data=command.model_dump(mode="json"),
     )
     return Message(
@@ -35,8 +43,33 @@ def command_message(
     )
 
 
+def _trace_attributes(causation: Causation | None) -> dict[str, str]:
+    if causation is None:
+        return {}
+    context = causation.context
+    attributes = {
+        "traceparent": context.traceparent,
+        "tracestate": context.state,
+        "causationid": causation.cause_id,
+    }
+    return {name: value for name, value in attributes.items() if value}
+
+
+def causation_of(envelope: Envelope) -> Causation:
+    """Return what follows from a command: in the trace that it names, or in one of its own."""
+    caller = read_traceparent(envelope.traceparent, envelope.tracestate)
+    return command_causation(envelope.id, caller, envelope.causationid or "")
+
+
 def event_message(
-    event: Event, *, topic: str, subject: str, source: str, now: datetime, event_id: str | None = None
+    event: Event,
+    *,
+    topic: str,
+    subject: str,
+    source: str,
+    now: datetime,
+    event_id: str | None = None,
+    causation: Causation | None = None,
 ) -> Message:
     """Wrap an event; its routing key is `<topic>.<event's name>.<subject>` (no subject: without the last).
 
@@ -49,6 +82,7 @@ def event_message(
         type=event.TYPE,
         time=now,
         subject=subject or None,
+        **_trace_attributes(causation),
         data=event.model_dump(mode="json"),
     )
     routing_key = ".".join(part for part in (topic, event.NAME, subject) if part)
@@ -67,16 +101,19 @@ def decode_command(message: Message) -> tuple[Envelope, Command]:
     return envelope, _payload(envelope, _COMMAND_TYPES)
 
 
-def read_task(message: Message) -> RunTask:
-    """Read the message of one task.
+def read_task(message: Message) -> tuple[RunTask, Causation]:
+    """Read the message of one task, and what the task goes back to: the command of its job.
 
     Raises:
         InvalidInputError: it is no such message.
     """
-    _, task = decode_command(message)
+    envelope, task = decode_command(message)
     if not isinstance(task, RunTask):
         raise InvalidInputError("type", f"expected {RunTask.TYPE}")
-    return task
+    context = read_traceparent(envelope.traceparent, envelope.tracestate)
+    if context is None:
+        return task, command_causation(task.job_id, None)
+    return task, Causation(context, envelope.causationid or task.job_id)
 
 
 def decode_event(message: Message) -> tuple[Envelope, Event]:

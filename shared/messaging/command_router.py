@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from shared.broker.port import Message
-from shared.contract.envelope import Envelope, derived_id, identify, new_id, valid_id
+from shared.contract.envelope import Envelope, decode, derived_id, identify, new_id, valid_id
 from shared.contract.messages import Command, Event, Rejected
 from shared.errors import InvalidInputError
-from shared.messaging.codec import decode_command
+from shared.messaging.codec import causation_of, decode_command
 from shared.messaging.publisher import Publisher
+from shared.tracing.current import continuing
 
 log = structlog.get_logger(__name__)
 
@@ -61,17 +63,17 @@ class CommandRouter:
             envelope, command = decode_command(message)
             handler = self._handler_of(envelope, command)
         except InvalidInputError as error:
-            if message.routing_key in self._rejected_elsewhere:
-                return
-            command_id, command_type = identify(message.body)
-            self._reject(message, command_id or message.message_id, command_type, error)
-            raise
-        try:
-            response = handler(envelope, command)
-            if response is not None:
-                self._respond(message, envelope, response)
-        except InvalidInputError as error:
-            self._reject(message, envelope.id, envelope.type, error)
+            if message.routing_key not in self._rejected_elsewhere:
+                self._reject_malformed(message, error)
+                raise
+            return
+        with continuing(causation_of(envelope)):
+            try:
+                response = handler(envelope, command)
+                if response is not None:
+                    self._respond(message, envelope, response)
+            except InvalidInputError as error:
+                self._reject(message, envelope.id, envelope.type, error)
 
     def _respond(self, message: Message, envelope: Envelope, response: EventResponse) -> None:
         event_id = derived_id(envelope.id, f"-{response.event.NAME}")
@@ -84,6 +86,14 @@ class CommandRouter:
         if handler is None:
             raise InvalidInputError("type", f"{envelope.type} is not for this queue")
         return handler
+
+    def _reject_malformed(self, message: Message, error: InvalidInputError) -> None:
+        command_id, command_type = identify(message.body)
+        with ExitStack() as stack:
+            with suppress(InvalidInputError):
+                # A CloudEvent at least: the response belongs to its trace.
+                stack.enter_context(continuing(causation_of(decode(message.body))))
+            self._reject(message, command_id or message.message_id, command_type, error)
 
     def _reject(self, message: Message, command_id: str, command_type: str, error: InvalidInputError) -> None:
         log.warning("command rejected", command_id=command_id[:64], field=error.field[:64])

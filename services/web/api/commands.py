@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
+
+from flask import request
 
 from services.web.api.authentication import identity
 from services.web.api.idempotency import command_id
@@ -14,6 +17,8 @@ from services.web.security.audit_trail import record_audit
 from shared.contract.messages import Command
 from shared.errors import InvalidInputError
 from shared.reading.jobs import Job, get_job, kind_of
+from shared.tracing.current import continuing
+from shared.tracing.trace_context import Causation, read_traceparent
 
 #: Seconds for which a request waits until a worker has taken or refused its command.
 TAKEN_WITHIN_S = 2.0
@@ -33,7 +38,8 @@ def publish(command: Command, action: str, *, needs: Collection[str], **details:
         BrokerAwayError: the broker did not confirm it.
     """
     require_services(needs)
-    published = components().publisher.command(command, command_id=command_id())
+    with _trace_of_request():
+        published = components().publisher.command(command, command_id=command_id())
     audit(action, command_id=published, **details)
     return published
 
@@ -47,8 +53,15 @@ def publish_all(commands: Sequence[tuple[str, Command]], *, needs: Collection[st
     """
     if commands:
         require_services(needs)
-    for published, command in commands:
-        components().publisher.command(command, command_id=published)
+    with _trace_of_request():
+        for published, command in commands:
+            components().publisher.command(command, command_id=published)
+
+
+def _trace_of_request() -> AbstractContextManager[None]:
+    """Mark commands with the trace of the present request (W3C Trace Context, 3), if it has one."""
+    context = read_traceparent(request.headers.get("traceparent"), request.headers.get("tracestate"))
+    return nullcontext() if context is None else continuing(Causation(context))
 
 
 def require_services(needs: Collection[str]) -> None:

@@ -15,6 +15,7 @@ from services.web.api.inputs import FORM
 from services.web.api.operations import Operation
 from services.web.api.problems import MEDIA_TYPE, PREFIX, Problem
 from shared.contract.criteria import Criteria
+from shared.tracing.trace_context import MAX_TRACEPARENT_LENGTH
 
 #: Version of the contract, not of the program.
 VERSION = "1"
@@ -111,7 +112,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
     described["security"] = [{"token": [operation.scope]}] if operation.scope else []
     parameters = [*_path_parameters(operation), *_query_parameters(operation)]
     if operation.method == "POST":
-        parameters.append(_idempotency_key())
+        parameters += [_idempotency_key(), _traceparent()]
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
@@ -179,6 +180,16 @@ def _idempotency_key() -> Json:
         "required": False,
         "description": "A new key for each piece of work; the same again gets the same response for a day.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    }
+
+
+def _traceparent() -> Json:
+    return {
+        "name": "traceparent",
+        "in": "header",
+        "description": "The trace of its commands and events (W3C Trace Context), with `tracestate` beside "
+        "it; a malformed one is ignored.",
+        "schema": {"type": "string", "maxLength": MAX_TRACEPARENT_LENGTH},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import (
@@ -30,6 +31,7 @@ from sqlalchemy.orm import (
 from shared.contract.json_types import JsonDocument
 from shared.contract.text import INTERACTIVE
 from shared.database.models.pause import Pausable, Pause, PriorityRaise, read_pause, read_raise
+from shared.tracing.trace_context import Causation, TraceContext, command_causation
 
 #: Characters of what a job waits for: with its times it fits in an event.
 MAX_NOTE_LENGTH = 900
@@ -86,7 +88,8 @@ _LISTED = ("status", "remote_id", "store_id", "requested_by")
 def listed_by(table: str) -> tuple[Index, ...]:
     """Return the indexes of a table of jobs by which its pages are found; few change as it runs."""
     filters = (Index(f"ix_{table}_{column}_requested", column, "requested_at", "id") for column in _LISTED)
-    return (*filters, Index(f"ix_{table}_ended", "ended_at", "id"))
+    ended, trace = Index(f"ix_{table}_ended", "ended_at", "id"), Index(f"ix_{table}_trace_id", "trace_id")
+    return (*filters, ended, trace)
 
 
 #: The nodes as far as jobs read them: their own model is built on this module.
@@ -127,6 +130,10 @@ class JobRow(Pausable, Base):
     asked_again: Mapped[list[dict[str, str]] | None]
     #: The command that cancelled it, and who sent it; none if it was not, or by version 0.1.
     cancelled_by: Mapped[JsonDocument | None]
+    #: The trace of its command, and what else came with that (`caller`, `flags`, `state`, `cause`); none: the
+    #: trace begins with the job's id.
+    trace_id: Mapped[str | None] = mapped_column(String(32))
+    trace: Mapped[JsonDocument | None]
 
     @declared_attr
     def remote_pause(cls) -> MappedSQLExpression[JsonDocument | None]:  # noqa: N805 - SQLAlchemy gives the class
@@ -157,6 +164,31 @@ class JobRow(Pausable, Base):
     def priority_raise(self) -> PriorityRaise | None:
         """Who raised its priority, and when; none if nobody did."""
         return read_raise(self.raised)
+
+    def join_trace(self, received: Causation) -> None:
+        """Keep the trace of the command that began it."""
+        context = received.context
+        self.trace_id = context.trace_id
+        self.trace = {
+            "caller": received.caller_span_id,
+            "flags": context.flags,
+            "state": context.state,
+            "cause": received.caller_cause_id,
+        }
+
+    @property
+    def causation(self) -> Causation:
+        """The command from which what it does follows, and its trace."""
+        begun = command_causation(self.id, None)
+        if self.trace_id is not None:
+            kept: JsonDocument = self.trace or {}
+            caller = TraceContext(self.trace_id, kept["caller"], kept["flags"], kept["state"])
+            begun = command_causation(self.id, caller, kept["cause"])
+        if self.status == "cancelled" and self.cancelled_by:
+            return replace(begun, cause_id=self.cancelled_by["command_id"])
+        if self.asked_again:
+            return replace(begun, cause_id=self.asked_again[-1]["command_id"])
+        return begun
 
     def wait_for(
         self, note: str, next_try_at: datetime | None = None, gives_up_at: datetime | None = None

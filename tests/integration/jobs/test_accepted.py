@@ -23,6 +23,7 @@ from shared.jobs.job_events import event_id
 from shared.lifecycle import Lifecycle
 from shared.messaging.codec import command_message
 from shared.settings import Settings
+from shared.tracing.trace_context import command_causation
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_series, a_study
 from tests.support.services.web import a_node
 from tests.support.waiting import wait_until
@@ -300,6 +301,23 @@ def test_the_end_of_a_query_names_the_retrieve_that_follows(running, world, colu
     wait_until(lambda: bool(broker.ids("completed")))
     # Then
     assert data_of(broker, "completed").get("retrieve_id") == expected
+
+
+@pytest.mark.parametrize("running", ["query"], indirect=True)
+def test_the_retrieve_of_a_query_is_in_its_trace(running, world):
+    # Given
+    _, broker = running
+    commands: list[Message] = []
+    consumer = broker.consume("retrieve", lambda delivery: commands.append(delivery.message), workers=1)
+    # When
+    with world.write() as session:
+        session.add(a_query("ended", ended_at=NOW, retrieve_after=True, studies_kept=1))
+    wait_until(lambda: bool(commands))
+    consumer.stop(1)
+    # Then
+    command = json.loads(commands[0].body)
+    assert command["traceparent"] == command_causation("ended", None).context.traceparent
+    assert command["causationid"] == "ended"
 
 
 @pytest.mark.parametrize("running", ["retrieve"], indirect=True)

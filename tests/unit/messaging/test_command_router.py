@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 
 import pytest
 
 from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Message
-from shared.contract.messages import CancelJob, Rejected, RunQuery, RunTask
+from shared.contract.envelope import Envelope
+from shared.contract.messages import CancelJob, EchoCompleted, EchoNodes, Rejected, RunQuery, RunTask
 from shared.errors import InvalidInputError
 from shared.messaging.codec import decode_command, decode_event
-from shared.messaging.command_router import CommandRouter
+from shared.messaging.command_router import CommandHandler, CommandRouter, EventResponse
 from shared.messaging.publisher import Publisher
+from shared.tracing.current import continuing
+from shared.tracing.trace_context import command_causation
 from tests.support.waiting import wait_until
 
 ENVELOPE = {"specversion": "1.0", "id": "mine-1", "source": "/test", "type": "doseqr.command.echo.v1"}
@@ -151,3 +156,78 @@ def test_a_malformed_command_of_two_services_is_rejected_by_one():
     wait_until(lambda: bool(events))
     broker.close()
     assert len(events) == 1
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACED = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "tracestate": "congo=1", "causationid": "order-7"}
+
+
+def responses_to(envelope: Mapping[str, object], handler: CommandHandler) -> list[Message]:
+    """Return the events that a command led to."""
+    broker = MemoryBroker()
+    events: list[Message] = []
+    broker.subscribe(["#"], events.append)
+    router = CommandRouter({EchoNodes: handler}, Publisher(broker, "test"))
+    with suppress(InvalidInputError):
+        router(Message("echo", json.dumps(envelope).encode(), "mine-1"), False)
+    wait_until(lambda: bool(events))
+    broker.close()
+    return events
+
+
+def completed(envelope: Envelope, command: EchoNodes) -> EventResponse:
+    return EventResponse(EchoCompleted(echo_id=envelope.id, results=[]), "echo", envelope.id)
+
+
+def refused(envelope: Envelope, command: EchoNodes) -> None:
+    raise InvalidInputError("data.nodes", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("change", "handler"), [({}, completed), ({}, refused), ({"data": {"nodes": "all"}}, completed)]
+)
+def test_an_event_is_in_the_trace_of_its_command(change, handler):
+    # When
+    (message,) = responses_to({**ENVELOPE, **TRACED, **change}, handler)
+    # Then
+    event = json.loads(message.body)
+    assert event["traceparent"].split("-")[1] == TRACE
+    assert event["traceparent"] != TRACED["traceparent"]
+    assert (event["tracestate"], event["causationid"]) == ("congo=1", "mine-1")
+
+
+@pytest.mark.parametrize("odd", [7, "", "\n", ["x"], {"a": "b"}, "0" * 100_000, None, True])
+def test_a_malformed_trace_refuses_no_command(odd):
+    # When
+    odd_trace = {"traceparent": odd, "tracestate": odd, "causationid": odd}
+    (message,) = responses_to({**ENVELOPE, **odd_trace}, completed)
+    # Then
+    event = json.loads(message.body)
+    assert event["type"] == EchoCompleted.TYPE
+    assert (event["causationid"], "tracestate" in event) == ("mine-1", False)
+
+
+def test_a_command_without_a_trace_is_in_the_same_each_time():
+    # When
+    events = [responses_to(ENVELOPE, completed)[0] for _ in range(2)]
+    # Then
+    first, second = (json.loads(event.body)["traceparent"] for event in events)
+    assert first == second
+
+
+def test_a_published_command_continues_what_the_thread_works_on():
+    # Given
+    broker = MemoryBroker()
+    broker.declare()
+    taken: list[Message] = []
+    consumer = broker.consume("echo", lambda delivery: taken.append(delivery.message), workers=1)
+    # When
+    with continuing(command_causation("job-1", None)):
+        Publisher(broker, "test").command(EchoNodes(nodes=[]))
+    wait_until(lambda: bool(taken))
+    consumer.stop(1)
+    broker.close()
+    # Then
+    command = json.loads(taken[0].body)
+    assert command["traceparent"] == command_causation("job-1", None).context.traceparent
+    assert command["causationid"] == "job-1"

@@ -6,6 +6,8 @@ import pytest
 
 from services.web.api import commands
 from shared.contract.messages import Rejected, RunQuery, RunRetrieve
+from shared.tracing.current import current_causation
+from shared.tracing.trace_context import Causation
 from tests.support.jobs.rows import a_query
 from tests.support.services.web_api import problem
 from tests.support.waiting import wait_until
@@ -155,3 +157,24 @@ def test_what_is_no_ended_query_is_not_retrieved(api):
     problem(api.send("POST", "/queries/q2/retrieve"), 404)
     problem(api.send("POST", "/queries/a.b/retrieve"), 404)
     assert api.site.commands == []
+
+
+def test_a_query_is_in_the_trace_of_its_request(api, monkeypatch):
+    # Given
+    published: list[Causation | None] = []
+    publish = type(api.site.components.publisher).command
+
+    def noted(self, command, **about):
+        published.append(current_causation())
+        return publish(self, command, **about)
+
+    monkeypatch.setattr(type(api.site.components.publisher), "command", noted)
+    headers = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "a=1"}
+    # When
+    api.send("POST", "/queries", QUERY, headers=headers)
+    api.send("POST", "/queries", QUERY, headers={"traceparent": "x" * 5000})
+    # Then
+    first, second = published
+    assert first is not None
+    assert (first.context.traceparent, first.context.state) == (headers["traceparent"], "a=1")
+    assert second is None
