@@ -97,6 +97,19 @@ class Settings(StoreSettings, NotificationSettings, SignInSettings):
     connect_timeout: float = Field(
         10.0, gt=0, le=600, description="Seconds for a TCP connection and an association to be accepted."
     )
+    fuse_failed_attempts: int = Field(
+        30,
+        ge=1,
+        le=10_000,
+        description="Associations that could not be established with a node, in a minute and by one process, "
+        "after which nothing is sent to it for five minutes.",
+    )
+    fuse_attempts: int = Field(
+        600,
+        ge=1,
+        le=100_000,
+        description="The same for all associations that were requested, established or not.",
+    )
     query_workers: int = Field(
         4,
         ge=1,

@@ -8,6 +8,16 @@ from shared.dicom.tls import PeerTls
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptCeilings:
+    """Associations that one process may attempt in a minute before its fuse for the peer blows."""
+
+    #: Those that could not be established.
+    failed: int = 30
+    #: All of them; some PACS end an association after each request.
+    all: int = 600
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """Address and AE titles of a peer."""
 
@@ -21,6 +31,8 @@ class Peer:
     relational_queries: bool = False
     #: TLS towards it; None: no TLS.
     tls: PeerTls | None = None
+    #: When its fuse blows.
+    ceilings: AttemptCeilings = AttemptCeilings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from shared.node_access.leases import (
     standing,
 )
 from shared.node_access.limits import Bucket, Limits, parse_hours, parse_zone, refused
-from shared.node_access.outage import failed
+from shared.node_access.outage import DETAIL_LENGTH, failed
 
 log = structlog.get_logger(__name__)
 
@@ -198,6 +198,17 @@ class ClusterBudget:
         else:
             log.info("node reached again", node_id=lease.node_id)
 
+    def blown(self, lease: Lease, error: NotNowError) -> None:
+        """Note that the fuse of the node has blown: nobody sends it anything until then."""
+        if lease.node_id is None:
+            return
+        try:
+            with self._database.write() as session:
+                row = locked_budget(session, lease.node_id, self._clock())
+                row.fuse_blown_until, row.fuse_note = error.until, error.note[:DETAIL_LENGTH]
+        except DatabaseAwayError as away:
+            log.warning("fuse not noted", node_id=lease.node_id, error=str(away))
+
     # Limits
 
     def _limits_of(self, node_id: int | None) -> Limits | None:
@@ -208,8 +219,8 @@ class ClusterBudget:
         if read_at and time.monotonic() - read_at < _LIMITS_KEPT_S:
             return limits
         with self._database.read() as session:
-            node = session.get(Node, node_id)
-        limits = limits_of(node) if node is not None else None
+            node, budget = session.get(Node, node_id), session.get(NodeBudget, node_id)
+        limits = limits_of(node, budget) if node is not None else None
         with self._lock:
             self._limits[node_id] = time.monotonic(), limits
         return limits
@@ -263,8 +274,8 @@ class _Turn:
             self._leases.drop(self._token)
 
 
-def limits_of(node: Node) -> Limits:
-    """Return the limits of a node."""
+def limits_of(node: Node, budget: NodeBudget | None = None) -> Limits:
+    """Return the limits of a node, with the state of its fuse if its budget is given."""
     return Limits(
         name=node.name,
         max_associations=node.max_associations,
@@ -272,6 +283,8 @@ def limits_of(node: Node) -> Limits:
         windows=parse_hours(node.hours),
         zone=parse_zone(node.time_zone),
         paused=str(node.pause or ""),
+        blown_until=budget.fuse_blown_until if budget is not None else None,
+        blown_note=budget.fuse_note if budget is not None else "",
     )
 
 
@@ -284,6 +297,8 @@ def _note(limits: Limits) -> str:
 def _check_open(limits: Limits, now: datetime) -> None:
     if limits.paused:
         raise NotNowError(now, f"the node {limits.name} is {limits.paused}")
+    if limits.blown_until is not None and now < limits.blown_until:
+        raise NotNowError(limits.blown_until, limits.blown_note, whole_node=True)
     opening = limits.closed_until(now)
     if opening is not None:
         note = f"{limits.name} takes requests from {limits.on_the_wall(opening)}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import PeerError
+from shared.dicom.errors import NotNowError, PeerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,10 @@ class Budget(Protocol):
         """Note that a node that was away is back."""
         ...
 
+    def blown(self, lease: Lease, error: NotNowError) -> None:
+        """Note that the fuse of the node has blown: nobody sends it anything until then."""
+        ...
+
 
 class Unlimited:
     """The budget of those who need none."""
@@ -119,6 +123,9 @@ class Unlimited:
         """Do nothing."""
 
     def reached(self, lease: Lease) -> None:
+        """Do nothing."""
+
+    def blown(self, lease: Lease, error: NotNowError) -> None:
         """Do nothing."""
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 import structlog
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import Clock
@@ -200,8 +200,9 @@ def note_outage(budget: NodeBudget, outage: Outage | None) -> None:
 
 def forget_outages(session: Session, node_ids: Iterable[int]) -> None:
     """Let nodes be tried at once that could not be reached: they responded, or have another address."""
-    away = NodeBudget.node_id.in_(tuple(node_ids)), NodeBudget.away_failures > 0
-    session.execute(update(NodeBudget).where(*away).values(away_failures=0))
+    bad = NodeBudget.away_failures > 0, NodeBudget.fuse_blown_until.is_not(None)
+    away = NodeBudget.node_id.in_(tuple(node_ids)), or_(*bad)
+    session.execute(update(NodeBudget).where(*away).values(away_failures=0, fuse_blown_until=None))
 
 
 def _refuse_outage(outage: Outage | None, now: datetime) -> None:

@@ -143,6 +143,9 @@ class Limits:
     zone: tzinfo | None
     #: Who paused the node, and since when; empty if nobody did.
     paused: str = ""
+    #: Until when its fuse has blown, and why.
+    blown_until: datetime | None = None
+    blown_note: str = ""
 
     def closed_until(self, now: datetime) -> datetime | None:
         """Return when the node's hours begin; None if they allow requests now."""

@@ -13,6 +13,7 @@ from weakref import WeakSet
 from shared.dicom.association.base import Association
 from shared.dicom.association.c_find import FindAssociation, open_find_association
 from shared.dicom.association.c_move import MoveAssociation, open_move_association
+from shared.dicom.association.fuse import FuseBlownError
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.dicom.peer import Peer, Timeouts
@@ -201,7 +202,9 @@ class AssociationPool:
         try:
             kept = _Kept(associate(), lease)
         except BaseException as error:
-            if isinstance(error, PeerError):
+            if isinstance(error, FuseBlownError):
+                self._budget.blown(lease, error)
+            elif isinstance(error, PeerError):
                 self._note(lease, error)
             self._budget.give_back(lease)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.database.models import Node
-from shared.dicom.peer import Peer, Timeouts
+from shared.dicom.peer import AttemptCeilings, Peer, Timeouts
 from shared.dicom.tls import PeerTls
 from shared.nodes.nodes import is_own_store
 from shared.settings import Settings
@@ -19,7 +19,15 @@ def peer_of(node: Node, settings: Settings) -> Peer:
     calling_ae_title = node.calling_ae_title or settings.store_ae_title
     node_id = node.id if node.kind == "remote" else None
     tls = own_store_tls(settings) if is_own_store(node, settings) else node_tls(node, settings.node_tls_dir)
-    return Peer(node.host, node.port, node.ae_title, calling_ae_title, node_id, tls=tls)
+    return Peer(
+        node.host,
+        node.port,
+        node.ae_title,
+        calling_ae_title,
+        node_id,
+        tls=tls,
+        ceilings=AttemptCeilings(settings.fuse_failed_attempts, settings.fuse_attempts),
+    )
 
 
 def node_tls(node: Node, folder: Path) -> PeerTls | None:

@@ -13,6 +13,7 @@ class NoticeKind(StrEnum):
     COVERAGE = "coverage"
     STORE = "store"
     DEAD_LETTERS = "dead_letters"
+    NODE = "node"
     JOB = "job"
 
 
@@ -43,6 +44,7 @@ ROLES_OF: Mapping[NoticeKind, tuple[str, ...]] = {
     NoticeKind.COVERAGE: ("viewer", "importer", "admin"),
     NoticeKind.STORE: ("importer", "admin"),
     NoticeKind.DEAD_LETTERS: ("admin",),
+    NoticeKind.NODE: ("importer", "admin"),
     NoticeKind.JOB: ("viewer", "importer", "admin"),
 }
 

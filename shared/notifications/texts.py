@@ -76,6 +76,8 @@ def path_of(event: Notice) -> str:
         return f"/schedules/{details['schedule_id']}"
     if event.kind is NoticeKind.COVERAGE:
         return f"/coverage?node={details['node_id']}"
+    if event.kind is NoticeKind.NODE:
+        return f"/nodes/{details['node_id']}"
     return "/system" if event.kind is NoticeKind.DEAD_LETTERS else "/"
 
 
@@ -165,6 +167,19 @@ def _dead_letters_sentence(event: Notice) -> str:
     return f"{number} could not be handled. Replay or drop them on the page System."
 
 
+def _node_title(event: Notice) -> str:
+    return f"{event.details['node']}: {_STATES.get(event.phase, 'left alone, its fuse has blown')}"
+
+
+def _node_sentence(event: Notice) -> str:
+    node = event.details["node"]
+    if event.phase in (Phase.OVER, Phase.STEADY):
+        return f"The node {node} is sent requests again."
+    return (
+        f"Nothing is sent to the node {node} for some minutes, and its jobs wait: {event.details['problem']}."
+    )
+
+
 def _job_title(event: Notice) -> str:
     return f"{event.details['job']} of {event.details['node']}: {event.details['status']}"
 
@@ -219,6 +234,7 @@ _TITLES: Mapping[NoticeKind, Callable[[Notice], str]] = {
     NoticeKind.COVERAGE: _coverage_title,
     NoticeKind.STORE: _store_title,
     NoticeKind.DEAD_LETTERS: _dead_letters_title,
+    NoticeKind.NODE: _node_title,
     NoticeKind.JOB: _job_title,
 }
 _SENTENCES: Mapping[NoticeKind, Callable[[Notice], str]] = {
@@ -226,5 +242,6 @@ _SENTENCES: Mapping[NoticeKind, Callable[[Notice], str]] = {
     NoticeKind.COVERAGE: _coverage_sentence,
     NoticeKind.STORE: _store_sentence,
     NoticeKind.DEAD_LETTERS: _dead_letters_sentence,
+    NoticeKind.NODE: _node_sentence,
     NoticeKind.JOB: _job_sentence,
 }

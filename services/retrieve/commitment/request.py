@@ -13,7 +13,7 @@ from services.retrieve.context import RetrieveContext
 from shared.clock import Clock
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, PeerError, StoreError
+from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError, StoreError
 from shared.dicom.peer import Timeouts
 from shared.dicom.storage_commitment.association import CommitmentAssociation, open_commitment_association
 from shared.dicom.storage_commitment.messages import CommitmentResult, Reference, new_transaction_uid
@@ -49,6 +49,7 @@ class CommitmentScu:
 
         Raises:
             PeerError: the node cannot be reached, or refused.
+            NotNowError: the node's fuse has blown.
             InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
@@ -56,6 +57,8 @@ class CommitmentScu:
             association = open_commitment_association(
                 context.store, self._timeouts, cancellation=cancellation
             )
+        except NotNowError:
+            raise
         except PeerError as error:
             raise StoreError(error) from error
         transaction_uid = new_transaction_uid()

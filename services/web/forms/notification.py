@@ -23,6 +23,7 @@ KIND_NAMES: Mapping[str, str] = {
     NoticeKind.COVERAGE: lazy_gettext("A station stops to send dose reports"),
     NoticeKind.STORE: lazy_gettext("The store is nearly full, or takes no objects"),
     NoticeKind.DEAD_LETTERS: lazy_gettext("Messages that nobody could handle"),
+    NoticeKind.NODE: lazy_gettext("A node is left alone: too many associations were attempted"),
     NoticeKind.JOB: lazy_gettext("A job that I ordered has ended"),
 }
 #: The same, of the installation.

@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Collection, Iterable
 
-from services.web.language import gettext, ngettext
+from services.web.language import gettext, ngettext, translated
 from services.web.live.service_status import Complaint
+from shared.clock import utc_now
 from shared.contract.events import StoreState
 from shared.database.inspection import write_refusal
 from shared.database.session import Database
-from shared.reading.lists.attention import WaitingNode, waiting_nodes
+from shared.reading.lists.attention import BlownFuse, WaitingNode, blown_fuses, waiting_nodes
 
 #: Seconds for which what the database says is cached: every open page asks for the banner.
 MAX_AGE_S = 1.0
@@ -28,6 +29,7 @@ class Trouble:
         self._read_at = float("-inf")
         self._refusal = ""
         self._nodes: list[WaitingNode] = []
+        self._fuses: list[BlownFuse] = []
 
     def complaints(self, visible: Collection[str] | None = None) -> list[Complaint]:
         """Return what is wrong, in the language of the page; `visible`: the nodes that may be named.
@@ -40,9 +42,11 @@ class Trouble:
                 self._refusal = write_refusal(self._database)
                 with self._database.read() as session:
                     self._nodes = waiting_nodes(session)
+                    self._fuses = blown_fuses(session, utc_now())
                 self._read_at = time.monotonic()
-            refusal, nodes = self._refusal, list(self._nodes)
+            refusal, nodes, fuses = self._refusal, list(self._nodes), list(self._fuses)
         found = [_read_only(refusal)] if refusal else []
+        found += [_blown(fuse) for fuse in fuses if visible is None or fuse.name in visible]
         return found + [_waiting(node) for node in nodes if visible is None or node.name in visible]
 
 
@@ -62,6 +66,15 @@ def _waiting(node: WaitingNode) -> Complaint:
         node=node.name,
     )
     return Complaint(text, f"doseqr echo {shlex.quote(node.name)}")
+
+
+def _blown(fuse: BlownFuse) -> Complaint:
+    text = gettext(
+        "Nothing is sent to the node %(node)s for some minutes: %(reason)s.",
+        node=fuse.name,
+        reason=translated(fuse.note),
+    )
+    return Complaint(text, f"doseqr echo {shlex.quote(fuse.name)}")
 
 
 def low_store(states: Iterable[StoreState], low_bytes: int) -> list[Complaint]:

@@ -39,6 +39,7 @@ from shared.notifications.episode import Observation
 from shared.notifications.kinds import NoticeKind, Phase
 from shared.notifications.outbox import prune
 from shared.process.periodic import Repeating
+from shared.reading.lists.attention import blown_fuses
 from shared.reading.notifications.observations import (
     ended_jobs,
     ended_runs,
@@ -128,7 +129,10 @@ class Watcher:
         with self._database.write() as session:
             if not hold(session, "watch", self._holder, self._clock(), self._lease):
                 return
-        parts = (self._ended, self._store, self._dead_letters, self._coverage, self._steady, self._prune)
+        parts = (
+            *(self._ended, self._store, self._dead_letters, self._nodes),
+            *(self._coverage, self._steady, self._prune),
+        )
         for part in parts:
             self._guard(part)
 
@@ -213,6 +217,21 @@ class Watcher:
         except BrokerAwayError:
             return
         self._observe(NoticeKind.DEAD_LETTERS, (), {"number": number}, bad=number > 0, size=number)
+
+    def _nodes(self) -> None:
+        now, kind = self._clock(), NoticeKind.NODE
+        with self._database.read() as session:
+            blown = {
+                cause_key(kind, node.node_id): {
+                    "node": node.name,
+                    "node_id": node.node_id,
+                    "problem": node.note,
+                }
+                for node in blown_fuses(session, now)
+            }
+            known = bad_causes(session, kind)
+        for key, details in {**known, **blown}.items():
+            self._write(kind, key, details, Observation(now, key in blown))
 
     def _coverage(self) -> None:
         now, kind = self._clock(), NoticeKind.COVERAGE

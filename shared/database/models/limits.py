@@ -30,6 +30,9 @@ class NodeBudget(Base):
     away_trying_until: Mapped[datetime | None]
     away_outcome: Mapped[str] = mapped_column(String(32), default="", server_default="")
     away_detail: Mapped[str] = mapped_column(String(400), default="", server_default="")
+    #: Until when nothing is sent to it, since a process attempted too many associations, and what says so.
+    fuse_blown_until: Mapped[datetime | None]
+    fuse_note: Mapped[str] = mapped_column(String(400), default="", server_default="")
 
 
 class NodeLease(Base):

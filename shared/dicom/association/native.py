@@ -13,6 +13,7 @@ from typing import TypeVar
 from shared.dicom.association import establishment
 from shared.dicom.association.base import Association
 from shared.dicom.association.establishment import MAX_PDU_BYTES
+from shared.dicom.association.fuse import FUSE
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -172,6 +173,7 @@ def open_with_proposals(
 
     Raises:
         PeerError: it is not established, with the outcome.
+        NotNowError: the peer's fuse has blown.
         InterruptedWorkError: the work was stopped.
     """
     service = proposals[0][0]
@@ -197,7 +199,7 @@ def open_with_proposals(
                 raise establishment.not_understood(peer, service, str(error)) from error
             raise
 
-    return establishment.call(peer, associate, cancellation)
+    return establishment.call(peer, FUSE.guarding(peer, associate), cancellation)
 
 
 def _connected(peer: Peer, address: str, timeouts: Timeouts) -> Connection:

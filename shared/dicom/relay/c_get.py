@@ -14,7 +14,7 @@ from shared.dicom.association.dimse_operation import PENDING, OperationAssociati
 from shared.dicom.association.native import CONTEXT_ID, open_with_proposals
 from shared.dicom.association.sub_operations import MoveResult, ProgressWatch, SubOperations, error_of
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError, StoreError
+from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError, StoreError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay.c_store import open_storage_association
 from shared.dicom.relay.fetched_object import MAX_OBJECT_BYTES, FetchedObject, ObjectFile
@@ -95,6 +95,8 @@ class GetAssociation(OperationAssociation):
         kinds = [(abstract, (transfer,)) for abstract, transfer in sorted(set(self.contexts.values()))]
         try:
             out = open_storage_association(store, kinds, timeouts, cancellation=cancellation)
+        except NotNowError:
+            raise
         except PeerError as error:
             raise StoreError(error) from error
         watch = ProgressWatch(timeouts.response_s)

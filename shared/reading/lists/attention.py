@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from shared.contract.messages import BACKGROUND, ENDED
-from shared.database.models import Node, NodeCheck, Query, Retrieve
+from shared.database.models import Node, NodeBudget, NodeCheck, Query, Retrieve
 from shared.reading.jobs import Job
 from shared.reading.lists.job_search import JobEntry, with_queries
 
@@ -39,6 +39,25 @@ def waiting_nodes(session: Session) -> list[WaitingNode]:
         for name, number in session.execute(waiting.group_by(model.remote_name)):
             found[name] = found.get(name, 0) + number
     return [WaitingNode(name, number) for name, number in sorted(found.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class BlownFuse:
+    """A node to which nothing is sent, since too many associations were attempted."""
+
+    node_id: int
+    name: str
+    note: str
+
+
+def blown_fuses(session: Session, now: datetime) -> list[BlownFuse]:
+    """Return the nodes whose fuse has blown."""
+    blown = (
+        select(Node.id, Node.name, NodeBudget.fuse_note)
+        .join(NodeBudget, NodeBudget.node_id == Node.id)
+        .where(NodeBudget.fuse_blown_until > now, Node.removed_at.is_(None))
+    )
+    return [BlownFuse(*row) for row in session.execute(blown.order_by(Node.name))]
 
 
 def dead_nodes(session: Session) -> list[tuple[Node, NodeCheck]]:

@@ -184,6 +184,9 @@ def _nodes(session: Session, now: datetime) -> Iterator[Metric]:
     tries = GaugeMetricFamily(
         "doseqr_node_failed_tries", "Tries in a row that did not reach the node", labels=["node"]
     )
+    fuses = GaugeMetricFamily(
+        "doseqr_node_fuse_blown", "Whether nothing is sent to the node for too many attempts", labels=["node"]
+    )
     leases = {
         (node_id, is_held): number
         for node_id, is_held, number in session.execute(
@@ -192,16 +195,17 @@ def _nodes(session: Session, now: datetime) -> Iterator[Metric]:
             .group_by(NodeLease.node_id, NodeLease.held)
         )
     }
-    columns = NodeBudget.node_id, NodeBudget.slowed_to, NodeBudget.away_failures
-    budgets = {node_id: (slowed, failures) for node_id, slowed, failures in session.execute(select(*columns))}
+    budgets = {budget.node_id: budget for budget in session.scalars(select(NodeBudget))}
     nodes = select(Node.id, Node.name, Node.max_associations).where(Node.kind == "remote")
     for node_id, name, most in session.execute(nodes):
         held.add_metric([name], leases.get((node_id, True), 0))
         waiting.add_metric([name], leases.get((node_id, False), 0))
-        slowed_to, failures = budgets.get(node_id, (None, 0))
-        allowed.add_metric([name], min(most, slowed_to or most))
-        tries.add_metric([name], failures)
-    yield from (held, waiting, allowed, tries)
+        budget = budgets.get(node_id)
+        blown_until = budget.fuse_blown_until if budget is not None else None
+        allowed.add_metric([name], min(most, (budget.slowed_to if budget is not None else None) or most))
+        tries.add_metric([name], budget.away_failures if budget is not None else 0)
+        fuses.add_metric([name], blown_until is not None and now < blown_until)
+    yield from (held, waiting, allowed, tries, fuses)
 
 
 def _age_s(since: datetime | None, now: datetime) -> float:

@@ -98,6 +98,13 @@ def notice(kind: NoticeKind, phase: Phase, details: dict[str, Any]) -> Notice:
             ),
         ),
         (
+            NoticeKind.NODE,
+            Phase.BEGAN,
+            {"node": "pacs", "node_id": 1, "problem": "its fuse has blown"},
+            "pacs: left alone, its fuse has blown",
+            "Nothing is sent to the node pacs for some minutes, and its jobs wait: its fuse has blown.",
+        ),
+        (
             NoticeKind.DEAD_LETTERS,
             Phase.BEGAN,
             {"number": 1},

@@ -38,6 +38,7 @@ class KindOption(StrEnum):
     COVERAGE = "coverage"
     STORE = "store"
     DEAD_LETTERS = "dead_letters"
+    NODE = "node"
     JOB = "job"
 
 

@@ -145,6 +145,21 @@ def test_tries_that_did_not_reach_a_node_are_counted(session: Session) -> None:
     assert found["doseqr_node_failed_tries", "back"] == 0
 
 
+def test_a_blown_fuse_shows_until_it_is_whole(session: Session) -> None:
+    # Given
+    for name, minutes in (("blown", 1), ("whole", -1)):
+        until = NOW + timedelta(minutes=minutes)
+        session.add(
+            NodeBudget(node_id=a_node(session, name), tokens=1.0, tokens_at=NOW, fuse_blown_until=until)
+        )
+    session.flush()
+    # When
+    found = read(session)
+    # Then
+    assert found["doseqr_node_fuse_blown", "blown"] == 1
+    assert found["doseqr_node_fuse_blown", "whole"] == 0
+
+
 def test_many_scrapes_read_the_ledger_once(database: Database) -> None:
     # Given
     now = [0.0]
