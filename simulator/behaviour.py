@@ -201,6 +201,10 @@ class Behaviour(_Model):
         default=frozenset(),
         description="Series (UIDs) whose objects come with another Series Instance UID.",
     )
+    misnamed_studies: frozenset[str] = Field(
+        default=frozenset(),
+        description="Studies (UIDs) whose series come with another Study Instance UID.",
+    )
     count_error: int = Field(
         default=0, description="Added to the numbers of series and objects that responses announce."
     )

@@ -31,6 +31,7 @@ from shared.dicom.query.matches import (
     object_match,
     objects_of_series,
     series_match,
+    series_of_study,
     study_match,
 )
 from shared.node_access.pool import AssociationPool
@@ -38,11 +39,10 @@ from shared.node_access.pool import AssociationPool
 T = TypeVar("T")
 
 
-class OtherSeriesError(PeerError):
-    """All objects that came for a series name another one: nothing follows about what it holds."""
+class OtherParentError(PeerError):
+    """All matches below a study or series name another one: nothing follows about what it holds."""
 
-    def __init__(self, objects: int) -> None:
-        detail = f"objects of one series were requested: {objects} came, and all of them name another series"
+    def __init__(self, detail: str) -> None:
         super().__init__(Outcome.BAD_RESPONSE, detail, permanent=True)
 
 
@@ -86,7 +86,13 @@ class FindScu:
         identifier = series_identifier([study_instance_uid])
         keys = {"study_instance_uid": study_instance_uid}
         matches = self._find("SERIES", identifier, keys, series_match).complete_matches()
-        return [match for match in matches if match.study_instance_uid in (None, study_instance_uid)]
+        own = series_of_study(matches, study_instance_uid)
+        if matches and not own:
+            detail = (
+                f"series of one study were requested: {len(matches)} came, and all of them name another study"
+            )
+            raise OtherParentError(detail)
+        return own
 
     def find_objects(self, study_instance_uid: str, series_instance_uid: str) -> Sequence[ObjectMatch]:
         """Return the objects of a series.
@@ -99,7 +105,11 @@ class FindScu:
         matches = self._find("IMAGE", identifier, keys, object_match).complete_matches()
         own = objects_of_series(matches, series_instance_uid)
         if matches and not own:
-            raise OtherSeriesError(len(matches))
+            objects = len(matches)
+            detail = (
+                f"objects of one series were requested: {objects} came, and all of them name another series"
+            )
+            raise OtherParentError(detail)
         return own
 
     def find_series_of_studies(self, study_instance_uids: Sequence[str]) -> FindResult[SeriesMatch]:

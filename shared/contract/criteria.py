@@ -183,6 +183,11 @@ class Criteria(BaseModel):
             if getattr(self, name) and (self.date_from or self.date_until):
                 raise _at(name, "cannot be combined with dates: leave date_from and date_until empty")
 
+    @property
+    def has_hours(self) -> bool:
+        """Whether only some hours of the day are requested."""
+        return self.time_from is not None or self.time_until is not None
+
     def requested_types(self) -> tuple[str, ...]:
         """Return the types in the order that decides a study's type; SR stands for SR-only studies."""
         return tuple(

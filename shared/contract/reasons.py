@@ -70,6 +70,7 @@ class Reason(StrEnum):
     DESCRIPTION_NOT_RETURNED = "description_not_returned"
     STATION_NOT_RETURNED = "station_not_returned"
     DESCRIPTION_AND_STATION_NOT_RETURNED = "description_and_station_not_returned"
+    TIME_NOT_RETURNED = "time_not_returned"
     SOP_CLASS_NOT_RETURNED = "sop_class_not_returned"
     KNOWN_NOT_COMPARABLE = "known_not_comparable"
     UNCHANGED_SINCE = "unchanged_since"
@@ -174,6 +175,10 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.DESCRIPTION_AND_STATION_NOT_RETURNED: (
             _N,
             "The PACS returned neither description nor station name to filter by.",
+        ),
+        Reason.TIME_NOT_RETURNED: (
+            _N,
+            "The PACS returned no time of day: whether the study lies in the requested hours is not known.",
         ),
         Reason.SOP_CLASS_NOT_RETURNED: (_N, "The PACS returned no SOP class to distinguish objects by."),
         Reason.KNOWN_NOT_COMPARABLE: (

@@ -93,7 +93,7 @@ class Profile:
     #: It returned this number of matches and more: fewer are no cap. As many may be one by chance.
     proven: int = UNPROVEN + 1
     #: So many matches are believed before it returned more than nine.
-    proven_small: int = 1
+    proven_small: int = 0
     #: The number of matches at which it stops with success.
     cap: int | None = None
     #: Days of the widest window with a match.
@@ -146,8 +146,11 @@ class Profile:
     def proved(self, matches: int) -> Self:
         """Learn that this number of matches is no cap."""
         cap = None if self.cap is not None and self.cap < matches else self.cap
-        small = max(self.proven_small, matches - 1)
-        return replace(self, proven=max(self.proven, matches), proven_small=small, cap=cap)
+        return replace(self.proved_small(matches - 1), proven=max(self.proven, matches), cap=cap)
+
+    def proved_small(self, matches: int) -> Self:
+        """Learn that so few matches are believed, whether or not it ever returns many."""
+        return replace(self, proven_small=max(self.proven_small, matches))
 
     def capped(self, matches: int) -> Self:
         """Learn that it stops at this number of matches."""

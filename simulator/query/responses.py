@@ -1,6 +1,6 @@
 """Encodes C-FIND identifiers without a data set library, so that thousands are made in a second."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
@@ -36,6 +36,18 @@ def _part_of(values: Sequence[str], which: str) -> Sequence[str]:
 
 def _constant(encoded: bytes) -> _Maker:
     return lambda _match: encoded
+
+
+def _misnamed(get: Getter, wrong: Collection[str]) -> Getter:
+    """Return a getter of UIDs of which these come with another value."""
+    if not wrong:
+        return get
+
+    def misname(match: ArchiveMatch) -> Sequence[str] | None:
+        values = get(match)
+        return [f"{values[0]}.9"] if values and values[0] in wrong else values
+
+    return misname
 
 
 class ResponseEncoder:
@@ -80,8 +92,10 @@ class ResponseEncoder:
         tag, vr, get = attribute.tag, attribute.vr, attribute.get
         if behaviour.count_error and keyword in _COUNTS:
             get = self._miscounted(get)
-        if behaviour.misnamed_series and keyword == "SeriesInstanceUID" and self._level == "IMAGE":
-            get = self._misnamed(get)
+        if keyword == "SeriesInstanceUID" and self._level == "IMAGE":
+            get = _misnamed(get, behaviour.misnamed_series)
+        if keyword == "StudyInstanceUID" and self._level == "SERIES":
+            get = _misnamed(get, behaviour.misnamed_studies)
 
         def make(match: ArchiveMatch) -> bytes | None:
             values = get(match)
@@ -100,16 +114,6 @@ class ResponseEncoder:
             return (str(max(int(values[0]) + error, 0)),)
 
         return wrong
-
-    def _misnamed(self, get: Getter) -> Getter:
-        """Return a getter of a Series Instance UID that is wrong for the series in `misnamed_series`."""
-        wrong = self._behaviour.misnamed_series
-
-        def misname(match: ArchiveMatch) -> Sequence[str] | None:
-            values = get(match)
-            return [f"{values[0]}.9"] if values and values[0] in wrong else values
-
-        return misname
 
     def _empty_maker(self, keyword: str) -> _Maker | None:
         """Return a key that the PACS does not know as an empty element, as optional keys are returned."""

@@ -15,7 +15,7 @@ from services.query.examination.missing_studies import (
     report_not_returned,
 )
 from services.query.examination.prefetch import PrefetchedMatches
-from services.query.find_scu import FindScu, OtherSeriesError
+from services.query.find_scu import FindScu, OtherParentError
 from services.query.rules.decide import decide
 from services.query.rules.model import (
     SR_CODE,
@@ -125,7 +125,7 @@ class StudyExamination:
         try:
             return self.scu.find_objects(uid, series_instance_uid)
         except PeerError as error:
-            if isinstance(error, OtherSeriesError) and self.criteria.empty_sr:
+            if isinstance(error, OtherParentError) and self.criteria.empty_sr:
                 return []
             refused = error.status_code is not None and (error.permanent or self.is_last_try)
             if not refused or not self._may_be_report(series_instance_uid):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shared.contract.criteria import Criteria
 from shared.contract.criteria_fields import fold
 from shared.contract.reasons import Reason
+from shared.dicom.query.dates import minute_of
 from shared.dicom.query.matches import SeriesMatch, StudyMatch, returned
 
 
@@ -26,7 +27,12 @@ def filter_study(criteria: Criteria, study: StudyMatch) -> Filtered:
     note = description.note or station.note
     if description.note and station.note:
         note = Reason.DESCRIPTION_AND_STATION_NOT_RETURNED
-    return Filtered(description.reason or station.reason, note)
+    return Filtered(description.reason or station.reason, note or _note_on_hours(criteria, study))
+
+
+def _note_on_hours(criteria: Criteria, study: StudyMatch) -> Reason | None:
+    unknown = criteria.has_hours and minute_of(study.study_time) is None
+    return Reason.TIME_NOT_RETURNED if unknown else None
 
 
 def filter_series(criteria: Criteria, series: SeriesMatch) -> Filtered:

@@ -11,8 +11,9 @@ from services.query.ledger.decisions import save_outcomes
 from services.query.ledger.studies import add_studies, full_examinations
 from services.query.rules.decide import decide
 from services.query.rules.model import Decided, KnownObjects, StudyDecision
+from shared.contract.criteria import Criteria
 from shared.database.session import Database
-from shared.dicom.query.dates import day_of
+from shared.dicom.query.dates import day_of, minute_of
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
@@ -36,6 +37,8 @@ class FoundStudies:
         self._decided: list[StudyDecision] = []
         #: Whether studies are taken whose date is returned as one outside of the slice.
         self.takes_strays = False
+        #: Whether studies are left out whose time is returned as one outside of the requested hours.
+        self.leaves_out_other_hours = False
 
     def take(self, session: Session, found: Sequence[StudyMatch]) -> Sequence[NewTask]:
         """Write the studies within the caller's transaction; return the examinations that follow."""
@@ -56,6 +59,8 @@ class FoundStudies:
         claim = self._claim
         part = read_slice(claim.payload)
         matches = [match for match in found if self.takes_strays or belongs_to(match, part)]
+        if self.leaves_out_other_hours:
+            matches = [match for match in matches if in_hours(match, self._context.criteria)]
         studies = add_studies(session, claim.job_id, claim.task_id, matches)
         verdicts = [decide(self._context.criteria, study, None, {}, KnownObjects()) for study in studies]
         decided = [Decided(verdict) for verdict in verdicts if isinstance(verdict, StudyDecision)]
@@ -64,6 +69,12 @@ class FoundStudies:
     def published(self) -> None:
         """Publish what was decided, after the commit."""
         self._publish(self._claim.job_id, self._decided)
+
+
+def in_hours(study: StudyMatch, criteria: Criteria) -> bool:
+    """Return whether a study lies in the requested hours, or returned no time that can be read."""
+    minute = minute_of(study.study_time)
+    return minute is None or (criteria.time_from or minute) <= minute <= (criteria.time_until or minute)
 
 
 def belongs_to(study: StudyMatch, part: SlicePayload) -> bool:

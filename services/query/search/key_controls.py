@@ -28,7 +28,7 @@ from services.query.search.key_proofs import (
 from services.query.search.splitting import is_ignored
 from services.query.search.wider_windows import names_a_study
 from shared.dicom.errors import InterruptedWorkError, PeerError
-from shared.dicom.query.dates import day_of
+from shared.dicom.query.dates import day_of, minute_of
 from shared.dicom.query.matches import OTHER_CODES, FindResult, StudyMatch
 from shared.querying.payloads import Habit, WindowSlice
 from shared.querying.profile import WIDEST_DAYS, Profile
@@ -88,6 +88,19 @@ class KeyControls:
                 matched = not long_ago.matches
                 self._learner.learn(lambda profile: replace(profile, dates_matched=matched))
         return bool(self._learner.profile.dates_matched)
+
+    def ignores_hours(self, others: Sequence[StudyMatch]) -> bool:
+        """Return whether a node returns these studies of other hours for those hours as well.
+
+        It ignores the times of the window then. Another one keeps another time than it returns, as that of
+        another time zone: its word stands.
+        """
+        stray = next((minute for match in others if (minute := minute_of(match.study_time))), None)
+        if stray is None:
+            return False
+        result = self._find(replace(self._window, time_from=stray, time_until=stray))
+        _raise_interruption(result)
+        return result.complete and not _without(others, result.matches)
 
     def unproven(self) -> tuple[Habit, ...]:
         """Return the habits of the node that the result of the window depends on, and that are not known."""

@@ -7,10 +7,12 @@ from datetime import date, timedelta
 
 from services.query.profile.learner import Learner
 from services.query.profile.sample import SUSPICIOUS
+from services.query.search.found_studies import belongs_to
 from services.query.search.splitting import initial_letters
 from services.query.search.window_find import WindowFind
 from shared.dicom.errors import InterruptedWorkError
 from shared.dicom.query.matches import FindResult, StudyMatch
+from shared.querying.payloads import WindowSlice
 from shared.querying.profile import UNPROVEN
 from shared.querying.slices import Slice
 
@@ -43,20 +45,23 @@ def largest_wider_number(window: Slice, matches: int, find: FindWindow, today: d
     """
     last = window.date_until or today
     for days in _WIDER_DAYS:
+        if days is not None and days < (window.days or 0):
+            continue
         number = _number(find(Slice() if days is None else _around(last, days)))
         if number is None or number < matches:
             return None
         if number > matches:
             return number
     rest = _before_and_after(window, last)
-    is_all = matches not in SUSPICIOUS and all(_number(find(part)) == 0 for part in rest)
+    is_all = matches not in SUSPICIOUS and all(_holds_nothing(part, find) for part in rest)
     return matches if is_all else None
 
 
 def small_number_returned(window: Slice, matches: int, find: FindWindow, today: date) -> int | None:
-    """Return a number of matches that the node returned for a wider window, larger than this small one.
+    """Return the largest number of matches that the node returned for this window and wider ones.
 
-    Wider windows are searched until one brings more than nine. None: none brings more than the window.
+    Wider windows are searched until one brings more than nine. None: one brings fewer than a narrower one, or
+    fails, and nothing follows.
 
     Raises:
         InterruptedWorkError: stopping was requested.
@@ -67,11 +72,11 @@ def small_number_returned(window: Slice, matches: int, find: FindWindow, today: 
             continue
         number = _number(find(Slice() if days is None else _around(window.date_until or today, days)))
         if number is None or number < largest:
-            break
+            return largest if largest > matches else None
         largest = number
         if largest > UNPROVEN:
             break
-    return largest if largest > matches else None
+    return largest
 
 
 def names_a_study(find: FindWindow, today: date) -> bool:
@@ -104,6 +109,13 @@ def _before_and_after(window: Slice, last: date) -> Iterable[Slice]:
         yield Slice(last + _DAY, None)
 
 
+def _holds_nothing(window: Slice, find: FindWindow) -> bool:
+    """Return whether the node returns no study of a window; some ignore dates, and return any."""
+    result = find(window)
+    part = WindowSlice(window)
+    return _number(result) is not None and not any(belongs_to(match, part) for match in result.matches)
+
+
 def _number(result: FindResult[StudyMatch]) -> int | None:
     """Return the number of matches; None where the request failed."""
     if isinstance(result.error, InterruptedWorkError):
@@ -126,7 +138,9 @@ class NumberProof:
         if matches > UNPROVEN or profile.cap is not None or profile.believes_all(matches):
             return
         wider = small_number_returned(self._window, matches, self._find.control, self._today)
-        if wider is not None:
+        if wider is None and matches == 1:
+            self._learner.learn(lambda known: known.proved_small(matches))
+        if wider is not None and wider > matches:
             self._learner.learn(lambda known: known.proved(wider))
 
     def is_all(self, result: FindResult[StudyMatch]) -> bool:

@@ -24,7 +24,7 @@ from services.query.ledger.slices import (
 )
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
-from services.query.search.found_studies import FoundStudies
+from services.query.search.found_studies import FoundStudies, in_hours
 from services.query.search.key_controls import KeyControls, doubted, windows_without
 from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
 from services.query.search.splitting import (
@@ -112,7 +112,10 @@ class WindowTask:
         if result.error is not None:
             return self._failed(result, result.error)
         self._found_studies.takes_strays = self._controls.heeds_dates(result.matches)
-        if self._controls.hide_studies(result):
+        hides = self._controls.hide_studies(result)
+        late = [match for match in result.matches if not in_hours(match, self._context.criteria)]
+        self._found_studies.leaves_out_other_hours = self._controls.ignores_hours(late)
+        if hides:
             known = windows_without(self._slice.window, self._learner.profile)
             return self._split(known or [], result, WindowSlice(), "a key hides studies", merge=True)
         matches = len(result.matches)
@@ -227,8 +230,10 @@ class WindowTask:
         believed = profile.believes_all(matches) or (alone and profile.believes_few(matches))
         if believed or (whole is not None and matches < whole):
             return self._complete(result)
-        # A part that brings the whole once more may just not be matched on.
-        if whole is not None and (not ignored or matches == whole):
+        # A part that brings the whole once more may just not be matched on; a day whose times are ignored
+        # has no parts.
+        undivided = ignored and whole is None and window.days == 1
+        if undivided or (whole is not None and (not ignored or matches == whole)):
             if self._number.is_all(result):
                 return self._complete(result)
             if not ignored:
@@ -245,7 +250,8 @@ class WindowTask:
     def _last_resort(self, result: FindResult[StudyMatch]) -> Result:
         """Search the minute by its seconds, then by descriptions; what was found is taken in any case."""
         found, all_of_them = list[StudyMatch](), False
-        if not is_ignored(self._slice.window, result.matches):
+        # A node that stops at one match shows it for each second, and that proves nothing.
+        if self._learner.profile.cap != 1 and not is_ignored(self._slice.window, result.matches):
             minute = self._slice.window.minutes()[0]
 
             def believes(matches: int) -> bool:

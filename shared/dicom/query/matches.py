@@ -217,6 +217,11 @@ def objects_of_series(matches: Iterable[ObjectMatch], series_instance_uid: str) 
     return [match for match in matches if match.series_instance_uid in (None, series_instance_uid)]
 
 
+def series_of_study(matches: Iterable[SeriesMatch], study_instance_uid: str) -> list[SeriesMatch]:
+    """Return the matches without those that name another study: some PACS ignore the key."""
+    return [match for match in matches if match.study_instance_uid in (None, study_instance_uid)]
+
+
 def returned(text: str | None) -> str | None:
     """Return the text without outer blanks; None where nothing is left: blank counts as not returned."""
     return (text or "").strip() or None

@@ -1,4 +1,4 @@
-"""Studies without a time of day, on a day that is cut by time: all found, or the day named as missing."""
+"""Studies without a time of day, or on a node that ignores times: all found, or named as missing."""
 
 from __future__ import annotations
 
@@ -51,3 +51,19 @@ def test_a_day_on_which_every_study_has_a_time_is_complete(system, scripted_pacs
     # Then
     assert query["status"] == "completed"
     assert found(query) == {study.study_instance_uid for study in studies}
+
+
+@pytest.mark.parametrize("number", [6, 60])
+def test_studies_outside_of_the_hours_are_left_out_where_times_are_ignored(system, scripted_pacs, number):
+    # Given
+    studies = [ct_study(date=DAY, time=dt.time(8 + place % 12)) for place in range(number)]
+    untimed = ct_study(date=DAY, time=None)
+    ready(system, scripted_pacs([*studies, untimed], not_matched=["StudyTime"]))
+    # When
+    query = system.finished_query({**QUERY, "time_from": "09:00", "time_until": "12:59"})
+    # Then
+    in_time = {study.study_instance_uid for study in studies if study.time and 9 <= study.time.hour < 13}
+    assert found(query) == {*in_time, untimed.study_instance_uid}
+    assert query["status"] == "completed"
+    notes = {entry["study_instance_uid"]: entry["note"] for entry in query["studies"]}
+    assert {uid for uid, note in notes.items() if note == "time_not_returned"} == {untimed.study_instance_uid}

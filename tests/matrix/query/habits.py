@@ -181,6 +181,13 @@ _ANNOUNCED: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
 #: Objects that come with the UID of another series: nothing follows about their own.
 _MISNAMED = {"misnamed_series": [series_of("ct_esr", "SR")]}
 
+#: The same of series, with what is requested in another way or compared with less.
+_BESIDE_MISNAMED: dict[str, dict[str, Any]] = {
+    "": {},
+    ", no counts": {"not_returned": COUNTS},
+    ", series lists refused": {"uid_lists_series": "refused"},
+}
+
 _ALWAYS = "the whole query"
 
 #: Caps that a new node would have been believed to be all there is: it never returned more than nine.
@@ -212,6 +219,24 @@ HABIT_ROWS = [
         statuses=("incomplete",),
         missing=study_missing("ct_esr"),
         reason="study_not_answered",
+    ),
+    *(
+        QueryRow(
+            fault=f"the series of a study name another study{beside}",
+            moment=_ALWAYS,
+            traits={"misnamed_studies": [uid_of("ct_esr")], **traits},
+            statuses=("incomplete",),
+            missing=study_missing("ct_esr"),
+            reason="study_not_answered",
+        )
+        for beside, traits in _BESIDE_MISNAMED.items()
+    ),
+    QueryRow(
+        fault="silent cap of 1, of a new node",
+        moment=_ALWAYS,
+        traits={"cap": 1, "cap_levels": ["STUDY"]},
+        statuses=("incomplete",),
+        finds_below=600,
     ),
     QueryRow(
         fault="silent cap of 2 at all levels, no counts, of a new node",

@@ -46,8 +46,8 @@ def test_an_unknown_node_gets_careful_requests():
     profile = Profile()
     # Then
     assert profile.window_days() == CAREFUL_DAYS
-    assert profile.believes_all(1)
-    assert not profile.believes_all(2)
+    assert profile.believes_all(0)
+    assert not profile.believes_all(1)
     assert not profile.believes_all(UNPROVEN + 1)
     assert not profile.believes_empty(CAREFUL_DAYS)
 

@@ -194,6 +194,37 @@ def test_a_window_without_strays_needs_no_request_for_another_day():
     assert (heeds, node.requests, notebook.profile.dates_matched) == (False, [], None)
 
 
+MORNING = Slice(MIDDLE, MIDDLE, dt.time(8), dt.time(12), code="CT")
+EVENING = study(6, MIDDLE, "CT", time="18:05:00")
+
+
+@pytest.mark.parametrize(
+    ("others", "brought", "ignores"),
+    [
+        ([], [], False),
+        ([study(7, MIDDLE, "CT", time="")], [], False),
+        # It returns the same for an hour that has nothing to do with the window.
+        ([EVENING], [EVENING, *CT], True),
+        # It keeps another time than it returns.
+        ([EVENING], [], False),
+        ([EVENING, study(8, MIDDLE, "CT", time="190000")], [EVENING], False),
+    ],
+)
+def test_hours_are_ignored_by_a_node_that_returns_the_same_for_others(others, brought, ignores):
+    # Given
+    requests: list[Slice] = []
+
+    def node(window: Slice) -> FindResult[StudyMatch]:
+        requests.append(window)
+        return FindResult(list(brought))
+
+    # When
+    ignored = controls(node, Notebook(), MORNING).ignores_hours(others)
+    # Then
+    assert ignored is ignores
+    assert all(window.study_time_key() == "180500-180559.999999" for window in requests)
+
+
 def test_a_control_that_fails_shows_nothing():
     # Given
     notebook = Notebook()
