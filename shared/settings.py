@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from shared.configuration.environment import Given, read_variables, unknown_names
 from shared.configuration.notifications import NotificationSettings
+from shared.configuration.retention import RetentionSettings
 from shared.configuration.sign_in import SignInSettings
 from shared.configuration.store import StoreSettings
 from shared.configuration.values import (
@@ -44,7 +45,7 @@ NOT_REPEATED = SECRETS | {"amqp_url", "database_url", "handover_url", "handover_
 REPEATED_LENGTH = 80
 
 
-class Settings(StoreSettings, NotificationSettings, SignInSettings):
+class Settings(RetentionSettings, StoreSettings, NotificationSettings, SignInSettings):
     """All settings of one installation; each is an environment variable with the prefix DOSEQR_."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")

@@ -33,6 +33,7 @@ from services.cli.commands.operation import (
     dead,
     fsck,
     notifications,
+    retention,
     schema,
     secret_files,
     support_bundle,
@@ -60,6 +61,7 @@ app.add_typer(handover.app, name="handover", no_args_is_help=True)
 app.add_typer(dead.app, name="dead", no_args_is_help=True)
 app.add_typer(schedules.app, name="schedules", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
+app.add_typer(retention.app, name="retention", no_args_is_help=True)
 app.add_typer(notifications.app, name="notifications", no_args_is_help=True)
 app.add_typer(tokens.app, name="tokens", no_args_is_help=True)
 app.add_typer(local.app, name="local", hidden=True, no_args_is_help=True)

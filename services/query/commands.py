@@ -41,8 +41,10 @@ def reopen(session: Session, ledger: Ledger[Query], query: Query, now: datetime)
     Decisions stay. Undecided studies are examined once the slices are complete.
 
     Raises:
-        InvalidInputError: its remote node was removed.
+        InvalidInputError: its remote node was removed, or retention has removed its ledger.
     """
+    if query.folding:
+        raise InvalidInputError("data.job_id", "retention has removed what this query found; query anew")
     node = session.get(Node, query.remote_id)
     if node is None or node.removed_at is not None:
         raise InvalidInputError("data.job_id", "the remote node of this query was removed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from services.query.commands import QueryHandler
+from services.query.ledger.folding.job_retention import JobRetention
 from services.query.node_commands import NodeHandler
 from services.query.profile.measure_node import NodeMeasurement
 from services.query.read_commands import ReadHandler
@@ -66,14 +67,12 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     }
     route_commands("query", handlers, broker, publisher, lifecycle, grace_s=settings.grace)
     scheduler = Scheduler(database, handler.begin, site_of(settings), clock)
-    scheduler.start()
-    lifecycle.on_stop(scheduler.stop)
     tallier = Tallier(database, clock)
-    tallier.start()
-    lifecycle.on_stop(tallier.stop)
+    retention = JobRetention(database, settings.retention, clock)
     lists = LongListFeeder(database, handler.begin, handler.cancel_by, clock)
-    lists.start()
-    lifecycle.on_stop(lists.stop)
+    for part in (scheduler, tallier, retention, lists):
+        part.start()
+        lifecycle.on_stop(part.stop)
     lifecycle.health.add_metrics(lambda: watermark_metrics(database, clock))
     measurer = NodeMeasurement(settings, database, publisher, parts.pool, clock)
     profiling: dict[type[Command], CommandHandler] = {ProfileNode: measurer}

@@ -196,11 +196,14 @@ def _types(command: RunRetrieve) -> list[str]:
 
 def _ended_query(session: Session, order: RunRetrieve) -> Query:
     field = "data.query_id"
-    query = session.get(Query, order.query_id)
+    # Locked, so that retention does not begin to remove it before the retrieve is there.
+    query = session.get(Query, order.query_id, with_for_update={"read": True})
     if query is None:
         raise InvalidInputError(field, "there is no query with this id")
     if query.status not in ENDED:
         raise InvalidInputError(field, f"the query has not ended yet; it is {query.status}")
+    if query.folding:
+        raise InvalidInputError(field, "retention has removed what this query found; query anew")
     if query.status == "failed" and not query.studies_kept:
         raise InvalidInputError(field, "the query failed and kept nothing; run it again first")
     for node_id in (query.remote_id, query.store_id):

@@ -12,6 +12,7 @@ import structlog
 from services.store.dose_reports.reader import ReportReader
 from services.store.handover.factory import handover_workers
 from services.store.handover.retry import RetryHandler
+from services.store.index.file_retention import FileRetention
 from services.store.index.folder_scan import FolderScanner
 from services.store.index.messages import RegisterHandler, StoreMessages
 from services.store.metrics.counters import StoreCounters, log_counters
@@ -61,7 +62,8 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     reader = ReportReader(database, settings.objects_dir)
     handing = handover_workers(settings, database, receiver.folder)
     consumption = _consumption(settings, broker, database, receiver.clock)
-    others: list[_Part] = [scanner, reader, *handing, consumption]
+    expiry = FileRetention(database, receiver.folder, settings.retention, receiver.clock)
+    others: list[_Part] = [scanner, reader, *handing, expiry, consumption]
 
     def start_others() -> None:
         for part in others:

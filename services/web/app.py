@@ -42,7 +42,7 @@ from services.web.pages import (
 )
 from services.web.pages.account import notifications, provider_log_in, second_factor, second_step
 from services.web.pages.admin import audit_trail as admin_audit
-from services.web.pages.admin import system, tokens
+from services.web.pages.admin import retention, system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
 from services.web.pages.job import charts, doses, exports, ledger
 from services.web.pages.node import profiles, response_times, setup
@@ -132,7 +132,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
 
 
 def _register_pages(app: Flask) -> None:
-    for page in (admin_audit, charts, doses, exports, ledger, system, tokens):
+    for page in (admin_audit, charts, doses, exports, ledger, retention, system, tokens):
         app.register_blueprint(page.blueprint)
     for page in (
         auth,

@@ -60,6 +60,10 @@ class DaySearch:
                 yield day
                 day += timedelta(days=1)
 
+    def days(self) -> list[date]:
+        """Return all of its days in order; not of one that is open on a side."""
+        return sorted(self.days_within(date.min, date.max))
+
     def minutes_of(self, day: date, code: str) -> tuple[int, int]:
         """Return the minutes of one of its days that are complete, and those that failed, as bits."""
         open_minutes = failed = 0

@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select, Text, and_, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from shared.database.models import QueryStudy, ReportSummary, Retrieve, RetrieveObject, StoredObject
-from shared.database.models.store import STORE
+from shared.database.models.store import REGISTERED
 from shared.dose.concepts import REPORT_CLASSES
 from shared.dose.summary import FigureJson, SummaryJson
 
@@ -154,7 +154,7 @@ class ReportCounts(NamedTuple):
 def report_counts(session: Session, job_id: str) -> ReportCounts:
     """Return the numbers of a retrieve, counted together: it may have many objects."""
     uid = RetrieveObject.sop_instance_uid
-    own = and_(StoredObject.sop_instance_uid == uid, StoredObject.source == STORE)
+    own = and_(StoredObject.sop_instance_uid == uid, StoredObject.source != REGISTERED)
     weight = case((uid == "", func.coalesce(RetrieveObject.announced, 1)), else_=1)
     elsewhere = func.sum(case((StoredObject.sop_instance_uid.is_(None), weight), else_=0))
     reports = func.sum(case((StoredObject.sop_class_uid.in_(REPORT_CLASSES), 1), else_=0))
@@ -172,7 +172,7 @@ def report_counts(session: Session, job_id: str) -> ReportCounts:
 def _reports(job_id: str) -> KeySelect:
     stored = and_(
         StoredObject.sop_instance_uid == RetrieveObject.sop_instance_uid,
-        StoredObject.source == STORE,
+        StoredObject.source != REGISTERED,
         StoredObject.sop_class_uid.in_(REPORT_CLASSES),
     )
     return (

@@ -39,6 +39,7 @@ SQL_ELSEWHERE = {
     "shared/notifications/causes.py": "the rows of causes and events, beside their state machine",
     "shared/notifications/outbox.py": "the rows of deliveries",
     "shared/nodes/nodes.py": "the only access to the table of nodes",
+    "shared/retention/runs.py": "the only access to the table of runs of retention",
     "shared/schedules/ledger.py": "the only access to the table of recurring queries",
     "shared/schedules/results.py": "reads recurring queries and their runs",
     "shared/service.py": "SELECT 1",

@@ -13,8 +13,10 @@ from services.query.rules.model import Decision, KnownObjects, StudyDecision
 from shared.contract.criteria import STUDY_SELECTION, Criteria
 from shared.contract.json_types import JsonObject
 from shared.contract.reasons import Reason
-from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy
+from shared.database.models import NodeStudy, Query, QueryObject, QuerySeries, QueryStudy
 from shared.dicom.query.matches import StudyMatch
+from shared.evidence.folded_study import read_folded, terms_digest
+from shared.reading.evidence.studies import batches
 
 #: Job, study, type, counts of series and objects, criteria.
 SettledRow = Row[str, str, str | None, int | None, int | None, JsonObject]
@@ -35,19 +37,56 @@ def unchanged(
         for study in studies
         if study.series_count and study.instance_count and study.study_instance_uid in known
     }
-    earlier = _earlier(session, job_id, criteria, counted)
-    return [
-        StudyDecision(uid, row.type, Decision.DROP, Reason.KNOWN, Reason.UNCHANGED_SINCE)
+    query = session.get_one(Query, job_id)
+    earlier = _earlier(session, query, criteria, counted)
+    types = {
+        uid: row.type
         for uid, row in earlier.items()
-        if _all_known(session, row.job_id, uid, known[uid])
+        if row is not None and _all_known(session, row.job_id, uid, known[uid])
+    }
+    removed = {uid: study for uid, study in counted.items() if uid not in earlier}
+    types |= _folded(session, query, removed, known)
+    return [
+        StudyDecision(uid, type_name, Decision.DROP, Reason.KNOWN, Reason.UNCHANGED_SINCE)
+        for uid, type_name in types.items()
     ]
 
 
+def terms_of(criteria: Mapping[str, object], rules_version: int) -> str:
+    """Return the digest of what decides which objects of a study are kept."""
+    return terms_digest(_kind(criteria), rules_version)
+
+
+def _folded(
+    session: Session,
+    query: Query,
+    studies: Mapping[str, StudyMatch],
+    known: Mapping[str, KnownObjects],
+) -> dict[str, str | None]:
+    """Return the types of those of these studies that removed queries have settled, and that are known."""
+    terms = terms_of(query.criteria, RULES_VERSION)
+    found: dict[str, str | None] = {}
+    for uids in batches(sorted(studies)):
+        of_node = (NodeStudy.remote_id == query.remote_id, NodeStudy.study_instance_uid.in_(uids))
+        for row in session.scalars(select(NodeStudy).where(*of_node, NodeStudy.folded.is_not(None))):
+            study, kept = studies[row.study_instance_uid], read_folded(row.folded or "").kept
+            if (
+                kept is not None
+                and kept.terms == terms
+                and (kept.series_count, kept.instance_count) == (study.series_count, study.instance_count)
+                and kept.all_in(known[row.study_instance_uid].series_of)
+            ):
+                found[row.study_instance_uid] = row.type
+    return found
+
+
 def _earlier(
-    session: Session, job_id: str, criteria: Criteria, studies: Mapping[str, StudyMatch]
-) -> dict[str, SettledRow]:
-    """Return the latest decision on each study of the same size under the same criteria."""
-    query = session.get_one(Query, job_id)
+    session: Session, query: Query, criteria: Criteria, studies: Mapping[str, StudyMatch]
+) -> dict[str, SettledRow | None]:
+    """Return the latest decision on each study of the same size under the same criteria.
+
+    None: the latest one was on another size or under others.
+    """
     rows = session.execute(
         select(
             QueryStudy.job_id,
@@ -60,7 +99,7 @@ def _earlier(
         .join(Query, Query.id == QueryStudy.job_id)
         .where(
             QueryStudy.study_instance_uid.in_(studies),
-            QueryStudy.job_id != job_id,
+            QueryStudy.job_id != query.id,
             QueryStudy.state == "decided",
             or_(QueryStudy.decision == Decision.KEEP, QueryStudy.reason == Reason.KNOWN),
             QueryStudy.note != Reason.UNCHANGED_SINCE,
@@ -70,14 +109,12 @@ def _earlier(
         .order_by(Query.requested_at)
     )
     own = criteria.to_json()
-    found: dict[str, SettledRow] = {}
+    found: dict[str, SettledRow | None] = {}
     for row in rows:
         now = studies[row.study_instance_uid]
         same_size = (row.series_count, row.instance_count) == (now.series_count, now.instance_count)
-        if same_size and selects_alike(row.criteria, own):
-            found[row.study_instance_uid] = row
-        else:
-            found.pop(row.study_instance_uid, None)
+        stands = same_size and selects_alike(row.criteria, own)
+        found[row.study_instance_uid] = row if stands else None
     return found
 
 

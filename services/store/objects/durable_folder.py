@@ -12,8 +12,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import structlog
 
@@ -34,6 +35,8 @@ _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 _ATTEMPTS = 5
 #: Lock of the whole folder, and, in the folder of a process, the lock that it holds while it lives.
 _LOCK = "lock"
+#: End of the name of a file that is about to be removed, and what stands in it for a slash: no UID has it.
+_LEAVING, _SEPARATOR = ".leaving", "_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,16 @@ class Conflict(StoredFile):
     """Other bytes were there already and stay at `path`; these were kept aside."""
 
     aside: str
+
+
+class _Occupant(Enum):
+    """What lies where an object belongs, if it is not the object itself."""
+
+    NOTHING = "nothing"
+    OTHER_BYTES = "other bytes"
+
+
+_NOTHING, _OTHER_BYTES = _Occupant.NOTHING, _Occupant.OTHER_BYTES
 
 
 class ObjectFolder:
@@ -130,18 +143,70 @@ class ObjectFolder:
     def _store(self, received: ReceivedObject, path: str, sha256: str) -> Stored | Duplicate | Conflict:
         self.space.check()
         self._refuse_symlinks(path)
-        known = self._same(path, sha256) if os.access(self._at(path), os.F_OK) else None
-        if known:
-            return Duplicate(path, sha256, self._size(path))
+        kept = self._kept(path, sha256)
+        if isinstance(kept, Duplicate):
+            return kept
         with self._written(received) as temp_file:
-            if known is None and self._place(temp_file.path, path):
-                return Stored(path, sha256, temp_file.size_bytes)
-            if self._same(path, sha256):
-                return Duplicate(path, sha256, self._size(path))
+            for _ in range(_ATTEMPTS):
+                if kept is _NOTHING and self._place(temp_file.path, path):
+                    return Stored(path, sha256, temp_file.size_bytes)
+                kept = self._kept(path, sha256)
+                if isinstance(kept, Duplicate):
+                    return kept
+                if kept is _OTHER_BYTES:
+                    break
+            else:
+                raise ObjectWriteError("the file of the object vanishes again and again")
             aside = str(conflict_path(received.identity.sop_instance_uid, sha256))
             self._refuse_symlinks(aside)
             self._place_aside(temp_file.path, aside)
             return Conflict(path, sha256, self._size(path), aside)
+
+    def _kept(self, path: str, sha256: str) -> Duplicate | _Occupant:
+        """Return what lies at a path; the same bytes are marked as come again, so that they stay."""
+        target = self._at(path)
+        if not os.access(target, os.F_OK):
+            return _NOTHING
+        try:
+            if not self._same(path, sha256):
+                return _OTHER_BYTES
+            size_bytes = self._size(path)
+            # `remove` looks at this time after it has moved the file away: one of both notices the other.
+            os.utime(target)
+        except FileNotFoundError:
+            return _NOTHING
+        return Duplicate(path, sha256, size_bytes)
+
+    def remove(self, path: str, received_before: float) -> bool:
+        """Remove a file; False if it came again since this time (seconds of the epoch), and stays.
+
+        Raises:
+            ObjectWriteError: it cannot be removed.
+        """
+        # Its path is in its name: if this process dies here, the next one that opens the folder puts it back.
+        leaving = f"{self._incoming}/{path.replace('/', _SEPARATOR)}{_LEAVING}"
+        with _as_write_errors():
+            try:
+                if Path(self._at(path)).stat().st_mtime >= received_before:
+                    return False
+                Path(self._at(path)).rename(leaving)
+            except FileNotFoundError:
+                return True
+            if Path(leaving).stat().st_mtime >= received_before:
+                self._place(leaving, path)
+                Path(leaving).unlink(missing_ok=True)
+                return False
+            Path(leaving).unlink()
+            self._remove_empty(path)
+        return True
+
+    def _remove_empty(self, path: str) -> None:
+        """Remove the folders of a series and a study if nothing is left in them."""
+        for folder in list(PurePosixPath(path).parents)[:-1]:
+            try:
+                (self.root / folder).rmdir()
+            except OSError:
+                return
 
     def _refuse_symlinks(self, path: str) -> None:
         """Refuse a path that leads through a symbolic link: nothing is written outside of the folder."""
@@ -295,9 +360,15 @@ class ObjectFolder:
     def _clear_dead(self) -> None:
         for folder in (self.root / INCOMING).iterdir():
             if folder.is_dir() and _is_dead(folder):
+                self._put_back(folder)
                 files = sum(1 for _ in folder.glob("*.part"))
                 shutil.rmtree(folder)
                 log.info("cleared", folder=folder.name, half_written=files)
+
+    def _put_back(self, dead: Path) -> None:
+        """Put back what a process was about to remove when it died: it may have come again meanwhile."""
+        for file in dead.glob(f"*{_LEAVING}"):
+            self._place(str(file), file.name.removesuffix(_LEAVING).replace(_SEPARATOR, "/"))
 
 
 @contextmanager

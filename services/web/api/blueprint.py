@@ -21,6 +21,7 @@ from services.web.api.routes import (
     notifications,
     queries,
     reconciliations,
+    retention,
     schedules,
     system,
 )
@@ -43,7 +44,14 @@ def openapi() -> Response:
 def operations() -> list[Operation]:
     """Return all operations."""
     tables = (about, nodes.table, queries.table, jobs.table, evidence.table, comparisons.table)
-    others = (reconciliations.table, schedules.table, audit.table, dead_letters.table, system.table)
+    others = (
+        reconciliations.table,
+        schedules.table,
+        audit.table,
+        dead_letters.table,
+        retention.table,
+        system.table,
+    )
     all_tables = (*tables, *others, notifications.table)
     return [operation for table in all_tables for operation in table.operations]
 

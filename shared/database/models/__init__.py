@@ -15,6 +15,7 @@ from shared.database.models.notification import (
     NotificationMark,
 )
 from shared.database.models.query import (
+    FoldedIdentifier,
     NodeDay,
     NodeProfile,
     NodeStudy,
@@ -24,6 +25,7 @@ from shared.database.models.query import (
     QuerySeries,
     QueryStudy,
     QueryTask,
+    RetentionRun,
     Tally,
 )
 from shared.database.models.retrieve import (
@@ -53,6 +55,7 @@ __all__ = [
     "CommitmentReport",
     "Comparison",
     "EarlyOrder",
+    "FoldedIdentifier",
     "HandoverBatch",
     "HandoverMark",
     "HandoverObject",
@@ -79,6 +82,7 @@ __all__ = [
     "QueryTask",
     "RecoveryCode",
     "ReportSummary",
+    "RetentionRun",
     "Retrieve",
     "RetrieveCommitment",
     "RetrieveMove",

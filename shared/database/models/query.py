@@ -64,6 +64,9 @@ class Query(JobRow):
     tallied_round: Mapped[int | None] = mapped_column(Integer)
     #: Whether it is added up but for what it proves: it searches days without end, or too many.
     open_search: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    #: Whether retention removes it: empty, `begun` (its ledger is no longer whole), or `kept`: only what
+    #: proves its days is left.
+    folding: Mapped[str] = mapped_column(String(8), default="", server_default="")
 
 
 class QueryTask(TaskRow):
@@ -213,17 +216,28 @@ class NodeDay(Base):
     proofs: Mapped[JsonDocument]
     #: Type, station and version of each software that reports of the day name.
     versions: Mapped[JsonDocument]
+    #: Those of the proofs that queries gave which retention has removed.
+    folded_proofs: Mapped[JsonDocument | None]
 
 
 class NodeStudy(Base):
     """A study of a node (shared/evidence/study_tally.py)."""
 
     __tablename__ = "node_studies"
-    __table_args__ = (Index("ix_node_studies_day", "remote_id", "day"),)
+    __table_args__ = (
+        Index("ix_node_studies_day", "remote_id", "day"),
+        Index(
+            "ix_node_studies_folded_accession",
+            "accession_number",
+            postgresql_using="hash",
+            sqlite_where=text("folded IS NOT NULL"),
+            postgresql_where=text("folded IS NOT NULL"),
+        ),
+    )
 
     study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     remote_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    #: The query with the best finding, and what that is.
+    #: The query with the best finding (empty: retention has removed it), and what that is.
     job_id: Mapped[str] = mapped_column(String(64))
     requested_at: Mapped[datetime]
     settled: Mapped[bool] = mapped_column(Boolean)
@@ -237,3 +251,40 @@ class NodeStudy(Base):
     #: Separated by spaces.
     settled_types: Mapped[str] = mapped_column(String(32))
     open_types: Mapped[JsonDocument | None]
+    #: What is left of removed queries (shared/evidence/folded_study.py); none: nothing was removed.
+    folded: Mapped[str | None]
+
+
+# What retention leaves of removed queries, and its own runs.
+
+
+class FoldedIdentifier(Base):
+    """An identifier that a completed query named and the PACS did not know; the query itself is removed."""
+
+    __tablename__ = "folded_identifiers"
+
+    remote_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    #: accession_numbers or study_instance_uids.
+    field: Mapped[str] = mapped_column(String(32), primary_key=True)
+    identifier: Mapped[str] = mapped_column(primary_key=True)
+
+
+class RetentionRun(Base):
+    """The removal of `jobs` or of `files`: who does it now, the last run, and all that was removed."""
+
+    __tablename__ = "retention_runs"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    #: Of the worker that holds the lease.
+    token: Mapped[str] = mapped_column(String(64), default="")
+    lease_until: Mapped[datetime | None]
+    #: Somebody wants a run now; none once it has begun.
+    requested_at: Mapped[datetime | None]
+    requested_by: Mapped[str] = mapped_column(String(128), default="")
+    began_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    #: Numbers of what was removed, by what it is: in the last run, and ever.
+    last_run: Mapped[JsonDocument] = mapped_column(default=dict)
+    totals: Mapped[JsonDocument] = mapped_column(default=dict)
+    #: Why the last run ended early; empty if it did not.
+    detail: Mapped[str] = mapped_column(default="")

@@ -116,5 +116,5 @@ class LongListPart(Base):
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     identifiers: Mapped[list[str]]
     #: Id of its query, which is there once it has begun.
-    job_id: Mapped[str] = mapped_column(String(64))
+    job_id: Mapped[str] = mapped_column(String(64), index=True)
     begun_at: Mapped[datetime | None]

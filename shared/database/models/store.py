@@ -13,6 +13,8 @@ from shared.database.models.query import UID
 
 #: Sources of known objects: on disk here, or known to be elsewhere.
 STORE, REGISTERED = "store", "registered"
+#: Where it was on disk here until retention removed its file; it stays known.
+REMOVED = "removed"
 
 
 class StoredObject(Base):
@@ -29,7 +31,7 @@ class StoredObject(Base):
     study_instance_uid: Mapped[str] = mapped_column(UID)
     sop_class_uid: Mapped[str] = mapped_column(UID, default="")
     transfer_syntax_uid: Mapped[str] = mapped_column(UID, default="")
-    #: `STORE` or `REGISTERED`.
+    #: `STORE`, `REGISTERED` or `REMOVED`.
     source: Mapped[str] = mapped_column(String(16))
     #: Below the folder of objects; empty for registered ones.
     path: Mapped[str] = mapped_column(default="")

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from shared.clock import iso
 from shared.contract.criteria import CODES
 from shared.contract.reasons import Reason
-from shared.database.models import Node, Query, QueryStudy
+from shared.database.models import FoldedIdentifier, Node, Query, QueryStudy
 from shared.evidence.csv_text import csv_line
 from shared.evidence.day_proof import DayProofs, proof_of_type
 from shared.evidence.reconciliation import (
@@ -29,6 +29,7 @@ from shared.evidence.results import LineCounts, LineResult, ReconciliationResult
 from shared.evidence.ris_list import RisLine, RisList
 from shared.reading.evidence.arrivals import arrived_studies
 from shared.reading.evidence.calendar import clockwork_of
+from shared.reading.evidence.removed import RemovedDecision, decision_order, removed_decisions
 from shared.reading.evidence.studies import batches, best_decisions, without_jit
 from shared.reading.evidence.tallies import node_numbers, node_proofs
 from shared.settings import Settings
@@ -134,29 +135,58 @@ def _studies(session: Session, node_id: int, lines: Sequence[RisLine]) -> tuple[
     """Return the studies that these lines name, by UID and by accession number."""
     uids = sorted({line.study_instance_uid for line in lines if line.study_instance_uid})
     numbers = sorted({line.accession_number for line in lines if line.accession_number})
-    conditions = (QueryStudy.study_instance_uid.in_(uids), QueryStudy.accession_number.in_(numbers))
     by_uid: defaultdict[str, list[StudyState]] = defaultdict(list)
     by_accession: defaultdict[str, list[StudyState]] = defaultdict(list)
-    for condition, wanted in zip(conditions, (uids, numbers), strict=True):
-        if not wanted:
-            continue
-        best = best_decisions(Query.remote_id == node_id, condition)
-        rows = session.execute(select(best).where(best.c.rank == 1)).all()
-        keeps = [
-            (row.job_id, row.study_instance_uid) for row in rows if row.settled and row.decision == "keep"
-        ]
-        arrived = arrived_studies(session, keeps) if keeps else set()
-        for row in rows:
-            uid = row.study_instance_uid
-            state, detail = _state(row.settled, row.type, row.decision, row.reason, uid in arrived)
-            study = StudyState(uid, state, detail, row.type or "", row.job_id)
-            by_uid[uid].append(study)
-            by_accession[(row.accession_number or "").strip()].append(study)
+    for which in ({"uids": uids}, {"accession_numbers": numbers}):
+        removed = removed_decisions(session, node_id, **which)
+        for best in _best(session, node_id, removed, **which):
+            by_uid[best.study.study_instance_uid].append(best.study)
+            for number in best.accession_numbers:
+                by_accession[number].append(best.study)
     return by_uid, by_accession
 
 
+@dataclass(frozen=True, slots=True)
+class _Best:
+    study: StudyState
+    accession_numbers: frozenset[str]
+
+
+def _best(
+    session: Session,
+    node_id: int,
+    removed: Mapping[str, RemovedDecision],
+    uids: Sequence[str] = (),
+    accession_numbers: Sequence[str] = (),
+) -> Iterator[_Best]:
+    """Yield the best decision on each of these studies, of the queries that are there and of removed ones."""
+    wanted = or_(
+        QueryStudy.study_instance_uid.in_([*uids, *removed]),
+        QueryStudy.accession_number.in_(accession_numbers),
+    )
+    best = best_decisions(Query.remote_id == node_id, wanted)
+    rows = session.execute(select(best).where(best.c.rank == 1)).all()
+    keeps = [(row.job_id, row.study_instance_uid) for row in rows if row.settled and row.decision == "keep"]
+    arrived = arrived_studies(session, keeps) if keeps else set()
+    left = dict(removed)
+    for row in rows:
+        uid = row.study_instance_uid
+        order = decision_order(row.type, row.reason, row.requested_at, is_settled=bool(row.settled))
+        before = left.get(uid)
+        if before is not None and before.order < order:
+            continue
+        left.pop(uid, None)
+        state, detail = _state(bool(row.settled), row.type, row.decision, row.reason, uid in arrived)
+        numbers = {(row.accession_number or "").strip(), *([before.accession_number] if before else [])}
+        yield _Best(StudyState(uid, state, detail, row.type or "", row.job_id), frozenset(numbers))
+    for uid, entry in left.items():
+        decision = "keep" if entry.keeps else "drop"
+        state, detail = _state(entry.settled, entry.type, decision, entry.reason, entry.arrived)
+        yield _Best(StudyState(uid, state, detail, entry.type or "", ""), frozenset({entry.accession_number}))
+
+
 def _state(
-    settled: int, type_name: str | None, decision: str, reason: str, has_arrived: bool
+    settled: bool, type_name: str | None, decision: str, reason: str, has_arrived: bool
 ) -> tuple[LineState, Detail]:
     if not settled:
         return LineState.NOT_REQUESTED, Detail.NOT_SETTLED
@@ -220,6 +250,12 @@ def _absences(
     for (criteria,) in named:
         found.accession_numbers.update(criteria.get("accession_numbers") or ())
         found.study_instance_uids.update(criteria.get("study_instance_uids") or ())
+    named_by_removed = {
+        "accession_numbers": found.accession_numbers,
+        "study_instance_uids": found.study_instance_uids,
+    }
+    for name, identifier in _folded_identifiers(session, node.id, lines):
+        named_by_removed[name].add(identifier)
     today = settings.day_of(now)
     days = [line.day for line in lines if line.day is not None and _EARLIEST <= line.day <= today]
     if not days:
@@ -231,3 +267,14 @@ def _absences(
     numbers = node_numbers(session, node.id, first, last)
     found.nameless_days = {day for day, tally in numbers.days.items() if tally.found and not tally.named}
     return found
+
+
+def _folded_identifiers(
+    session: Session, node_id: int, lines: Sequence[RisLine]
+) -> Iterator[tuple[str, str]]:
+    """Yield field and identifier of those that queries named which retention has removed."""
+    wanted = {line.study_instance_uid for line in lines} | {line.accession_number for line in lines}
+    for some in batches(sorted(wanted - {""})):
+        which = (FoldedIdentifier.remote_id == node_id, FoldedIdentifier.identifier.in_(some))
+        rows = session.execute(select(FoldedIdentifier.field, FoldedIdentifier.identifier).where(*which))
+        yield from ((name, identifier) for name, identifier in rows)

@@ -96,6 +96,7 @@ def best_decisions(*which: ColumnElement[bool]) -> Subquery:
         QueryStudy.station_name,
         QueryStudy.accession_number,
         Query.remote_id,
+        Query.requested_at,
         case((settled, 1), else_=0).label("settled"),
         study_day().label("day"),
         func.row_number()

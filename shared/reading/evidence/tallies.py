@@ -102,11 +102,18 @@ def read_study(row: NodeStudy) -> StudyTally:
 def recomputed(
     session: Session, node_id: int, uids: Iterable[str], *which: ColumnElement[bool]
 ) -> dict[str, StudyTally]:
-    """Return what these of the node's queries found of these studies, read from their ledgers."""
+    """Return what these of the node's queries found of these studies, read from their ledgers.
+
+    What retention has removed is not in them: there, what is added up counts too.
+    """
     of_node = QueryStudy.job_id.in_(select(Query.id).where(Query.remote_id == node_id, *which))
     found: dict[str, StudyTally] = {}
     for some in batches(sorted(uids)):
         found |= tallies_of(found_studies(session, QueryStudy.study_instance_uid.in_(some), of_node))
+        added_up = (NodeStudy.study_instance_uid.in_(some), NodeStudy.remote_id == node_id)
+        for row in session.scalars(select(NodeStudy).where(*added_up, NodeStudy.folded.is_not(None))):
+            folded, uid = read_study(row), row.study_instance_uid
+            found[uid] = found[uid].merged(folded) if uid in found else folded
     return found
 
 

@@ -32,6 +32,7 @@ from shared.database.session import Database
 from shared.errors import DoseQRError
 from shared.jobs.fair_share import credits_of
 from shared.notifications.outbox import count_by_state
+from shared.retention.runs import runs
 
 #: Seconds for which what was read is served again: many may scrape, and each reading counts rows.
 MAX_AGE_S = 10.0
@@ -105,6 +106,7 @@ def ledger_metrics(session: Session, now: datetime, tasks_of_worker: Mapping[str
     for state, number in session.execute(counted):
         batches.add_metric([state], number)
     yield batches
+    yield from _retention(session, now)
     deliveries = GaugeMetricFamily(
         "doseqr_notification_deliveries", "Events on their way to addresses", labels=["state"]
     )
@@ -206,6 +208,21 @@ def _nodes(session: Session, now: datetime) -> Iterator[Metric]:
         tries.add_metric([name], budget.away_failures if budget is not None else 0)
         fuses.add_metric([name], blown_until is not None and now < blown_until)
     yield from (held, waiting, allowed, tries, fuses)
+
+
+def _retention(session: Session, now: datetime) -> Iterator[Metric]:
+    removed = GaugeMetricFamily(
+        "doseqr_retention_removed", "What retention has removed ever", labels=["kind", "what"]
+    )
+    last = GaugeMetricFamily(
+        "doseqr_retention_last_run_seconds", "Seconds since its last run ended", labels=["kind"]
+    )
+    for kind, run in runs(session).items():
+        for what, number in run.totals.items():
+            removed.add_metric([kind, what], number)
+        if run.ended_at is not None:
+            last.add_metric([kind], _age_s(run.ended_at, now))
+    yield from (removed, last)
 
 
 def _age_s(since: datetime | None, now: datetime) -> float:

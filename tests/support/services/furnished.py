@@ -75,6 +75,7 @@ PAGES = {
     "users.listing": ("/users",),
     "tokens.listing": ("/tokens",),
     "audit.listing": ("/audit",),
+    "retention.show": ("/system/retention",),
     "system.show": ("/system",),
     "notifications.listing": ("/notifications",),
     "notifications.system_listing": ("/notifications/system",),

@@ -94,9 +94,9 @@ def add_up(session: Session, due: DueQueries, after_uid: str = "") -> str | None
         if last_uid is not None:
             which.append(QueryStudy.study_instance_uid <= last_uid)
     found = list(found_studies(session, *which))
-    proven = _closed_searches(session, open_ids) if last_uid is None else []
+    proven = closed_searches(session, open_ids) if last_uid is None else []
     days = {study.day for study in found if study.day is not None}
-    days |= {day for search in proven for day in _days_of(search)}
+    days |= {day for search in proven for day in search.days()}
     _save(session, due, open_ids[0], found, proven, days)
     if last_uid is not None:
         _mark(session, open_ids, tallied_round=_IN_PART)
@@ -132,7 +132,8 @@ def _mark(session: Session, job_ids: Sequence[str], **values: object) -> None:
 # What the queries searched
 
 
-def _closed_searches(session: Session, job_ids: Sequence[str]) -> list[DaySearch]:
+def closed_searches(session: Session, job_ids: Sequence[str]) -> list[DaySearch]:
+    """Return what those of these queries search that are proven day by day."""
     return [search for search in searches(session, Query.id.in_(job_ids)) if not _is_open(search)]
 
 
@@ -151,7 +152,7 @@ def _is_open(search: DaySearch) -> bool:
 
 def _prove_anew(session: Session, node_id: int, search: DaySearch, touched: NodeDays) -> None:
     """Take back what an earlier round proved: a study without a date, decided then, is not any more."""
-    days = _days_of(search)
+    days = search.days()
     for day in days:
         touched.forget_proofs(day)
     for other in searches(session, *of_days(node_id, days[0], days[-1]), _TALLIED):
@@ -159,10 +160,6 @@ def _prove_anew(session: Session, node_id: int, search: DaySearch, touched: Node
             for day in other.days_within(days[0], days[-1]):
                 if day in days:
                     touched.prove(other, day)
-
-
-def _days_of(search: DaySearch) -> list[date]:
-    return sorted(search.days_within(date.min, date.max))
 
 
 # What they found
@@ -197,7 +194,7 @@ def _save(
     for search in proven:
         if due.again and search.lacks_undated:
             _prove_anew(session, due.node_id, search, touched)
-        for day in _days_of(search):
+        for day in search.days():
             touched.prove(search, day)
     touched.save()
     _save_studies(session, due.node_id, before, after)

@@ -51,6 +51,7 @@ class NodeDays:
         self._node_id = node_id
         self._numbers: dict[date, DayTally] = {}
         self._proofs: dict[date, dict[str, CodeProof]] = {}
+        self._folded: dict[date, dict[str, CodeProof]] = {}
         self._versions: dict[date, set[Version]] = {}
         self._known: set[date] = set()
         for some in batches(sorted(days)):
@@ -58,6 +59,7 @@ class NodeDays:
             for row in session.scalars(select(NodeDay).where(*which)):
                 self._numbers[row.day] = read_numbers(row.numbers)
                 self._proofs[row.day] = read_proofs(row.proofs)
+                self._folded[row.day] = read_proofs(row.folded_proofs or {})
                 self._versions[row.day] = read_versions(row.versions)
                 self._known.add(row.day)
 
@@ -79,8 +81,15 @@ class NodeDays:
             proofs[code] = proofs.get(code, CodeProof()).with_search(search, day, code)
 
     def forget_proofs(self, day: date) -> None:
-        """Forget what is proven of a day."""
-        self._proofs[day] = {}
+        """Forget what is proven of a day, but for what removed queries prove: they are not read again."""
+        self._proofs[day] = dict(self._folded.get(day, {}))
+
+    def fold(self, search: DaySearch, day: date) -> None:
+        """Keep what a query that is about to be removed proves of one of its days."""
+        self.prove(search, day)
+        folded = self._folded.setdefault(day, {})
+        for code in search.codes:
+            folded[code] = folded.get(code, CodeProof()).with_search(search, day, code)
 
     def add_versions(self, day: date, versions: Iterable[Version]) -> None:
         """Add software versions that reports of the day name."""
@@ -103,6 +112,7 @@ class NodeDays:
             "numbers": self._numbers.get(day, DayTally()).numbers_json(),
             "proofs": proofs_json(self._proofs.get(day, {})),
             "versions": versions_json(self._versions.get(day, ())),
+            "folded_proofs": proofs_json(folded) if (folded := self._folded.get(day)) else None,
         }
 
 

@@ -1,0 +1,1 @@
+"""What retention would remove now, and what it has removed."""
