@@ -40,7 +40,7 @@ def _comes_to(known: Estimate) -> str:
 
 def _why_unknown(known: Estimate) -> str:
     if not known.queries:
-        return "How many studies that brings is unknown: no earlier query of this node has ended."
+        return "How many studies that brings is unknown: no earlier query of this node is complete."
     if known.slices is not None and known.days is None:
         return "How many studies the whole archive holds is unknown."
     return (

@@ -333,6 +333,9 @@ def preview(form: QueryForm, session: Session, settings: Settings, today: date) 
         return Preview("", "", "", readable, since)
     criteria = parse_criteria({**values, "types": ["CT"]} if unfinished else values)
     estimate_text = "" if unfinished else _estimate(form, session, settings, criteria, today)
+    if form.by.data == "number" and not any(values.get(name) for name in IDENTIFIERS):
+        # Of a file nothing is known here, and an empty field is no search of the whole archive.
+        return Preview("", "", "", {}, since)
     days = window(criteria, today)
     return Preview(_days(criteria, days), estimate_text, translated(warning(criteria, days)), {}, since)
 

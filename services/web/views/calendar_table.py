@@ -76,6 +76,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class AdjacentMonth:
+    """A month beside the one that is shown: its key in the address, and its name."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Month:
     """A month as the page shows it."""
 
@@ -83,21 +91,27 @@ class Month:
     #: The number of each day, and whether it is of a weekend.
     days: list[tuple[int, bool]]
     rows: list[Row]
-    previous: str
-    following: str
+    previous: AdjacentMonth
+    #: None after the present month: there is nothing to see.
+    following: AdjacentMonth | None
 
 
-def month_table(shown: CalendarResult, first: date) -> Month:
+def month_table(shown: CalendarResult, first: date, today: date) -> Month:
     """Return the table of a month that begins with `first`."""
     days = shown["types"][0]["days"]
     dates = [date.fromisoformat(entry["day"]) for entry in days]
+    after = dates[-1] + timedelta(days=1)
     return Month(
         title=date_text(first, gettext("MMMM yyyy")),
         days=[(day.day, day.weekday() >= _SATURDAY) for day in dates],
         rows=[_row(of_type) for of_type in shown["types"]],
-        previous=f"{first - timedelta(days=1):%Y-%m}",
-        following=f"{dates[-1] + timedelta(days=1):%Y-%m}",
+        previous=_adjacent(first - timedelta(days=1)),
+        following=_adjacent(after) if after <= today else None,
     )
+
+
+def _adjacent(day: date) -> AdjacentMonth:
+    return AdjacentMonth(f"{day:%Y-%m}", date_text(day, gettext("MMMM yyyy")))
 
 
 def _row(of_type: CalendarTypeResult) -> Row:

@@ -84,7 +84,9 @@ class CoverageTable:
 def coverage_table(shown: CoverageResult) -> CoverageTable:
     """Return the tables of a coverage."""
     first, last = date.fromisoformat(shown["date_from"]), date.fromisoformat(shown["date_until"])
-    mondays, week = [], monday(first)
+    # Weeks before the first study would only push the others off the screen.
+    begun = min((entry["week"] for station in shown["stations"] for entry in station["weeks"]), default="")
+    mondays, week = [], max(monday(first), date.fromisoformat(begun)) if begun else monday(first)
     while week <= last:
         mondays.append(week)
         week += timedelta(weeks=1)

@@ -9,6 +9,7 @@ from services.web.views.time_text import days_text
 from shared.contract.criteria import IDENTIFIERS
 from shared.contract.json_types import JsonDocument
 from shared.errors import InvalidInputError
+from shared.querying.payloads import AccessionSlice, StudyListSlice, StudySlice, read_slice
 
 TYPE_NAMES = {
     "CT": "CT",
@@ -84,6 +85,29 @@ def criteria_brief(criteria: JsonDocument, today: date) -> str:
         "No type"
     )
     return f"{types} \N{MIDDLE DOT} {_brief_dates(criteria, today)}"
+
+
+def slice_text(payload: JsonDocument) -> str:
+    """Return what a slice of the ledger searches: codes, days and times of day, or studies by name."""
+    part = read_slice(payload)
+    match part:
+        case StudySlice(uid):
+            return gettext("Study %(uid)s", uid=uid)
+        case StudyListSlice(uids):
+            return ngettext("%(number)s study UID", "%(number)s study UIDs", len(uids), number=len(uids))
+        case AccessionSlice(number):
+            return gettext("Accession number %(name)s", name=number)
+    window = part.window
+    codes = ", ".join(window.codes()) or gettext("any modality")
+    text = f"{codes}; {_dates(payload)}"
+    if window.time_from or window.time_until:
+        begins, ends = payload.get("time_from"), payload.get("time_until")
+        text += f", {begins or '00:00'}\N{EN DASH}{ends or '23:59'}"
+    if part.again or part.rechecked:
+        text += gettext("; once more")
+    elif part.verifies is not None:
+        text += gettext("; to check a window with %(matches)s", matches=part.verifies)
+    return text
 
 
 def _brief_dates(criteria: JsonDocument, today: date) -> str:

@@ -14,7 +14,7 @@ from services.web.components import components
 from services.web.language import gettext, ngettext, shown_day, translated
 from services.web.live.progress import query_fraction
 from services.web.security.background import in_background
-from services.web.views.criteria_text import TYPE_NAMES, criteria_brief, criteria_rows
+from services.web.views.criteria_text import TYPE_NAMES, criteria_brief, criteria_rows, slice_text
 from services.web.views.report_text import REPORT_KINDS, UNREADABLE_REASONS, key_figures
 from services.web.views.time_text import age, span
 from shared.contract.criteria_fields import MAX_IDENTIFIERS
@@ -58,12 +58,15 @@ def init_filters(app: Flask) -> None:
         ago=ago,
         took=took,
         brief=brief,
+        short_id=short_id,
+        slice_text=slice_text,
         clock=clock_time,
         address=address,
         brief_figures=brief_figures,
         list_parts=number_of_parts,
     )
     app.jinja_env.globals.update(fraction_of=fraction_of, without=without, lack_of=lack_of)
+    app.jinja_env.globals.update(waiting_text=waiting_text)
     app.jinja_env.globals.update(STATUS_SIGNS=STATUS_SIGNS, TYPE_NAMES=TYPE_NAMES, ENDED=ENDED, tied=tied)
     app.jinja_env.globals.update(
         ARRIVAL_TEXTS=ARRIVAL_TEXTS, list_limit=MAX_IDENTIFIERS, is_fragment=in_background
@@ -136,6 +139,12 @@ def took(job: Query | Retrieve | QueryTask) -> str:
 def brief(query: Query) -> str:
     """Return the types and dates of a query in a few words."""
     return criteria_brief(query.criteria, query.today)
+
+
+def short_id(job_id: str) -> str:
+    """Return the beginning of an id; of a job of a recurring query, the recurring query and the time."""
+    begin, dash, rest = job_id.partition("-")
+    return rest if dash and begin == "schedule" else job_id[:8]
 
 
 def fraction_of(job: Query | Retrieve) -> float:

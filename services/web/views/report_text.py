@@ -87,7 +87,8 @@ def _name_and_unit(figure: FigureJson) -> tuple[str, str]:
 
 
 def _single(figure: FigureJson) -> str:
-    of = f" ({figure['of']})" if figure["of"] else ""
+    # Code meanings set mass numbers between carets, as in "Fluorodeoxyglucose F^18^" (PS3.16, CID 25).
+    of = f" ({figure['of'].replace('^', '')})" if figure["of"] else ""
     return f"{figure['name']}{of} {_value(figure)}".strip()
 
 

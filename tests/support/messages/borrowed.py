@@ -42,8 +42,10 @@ FOLDERS = (
     "services/web",
 )
 #: Calls whose texts are shown, and names of variables and arguments that hold such texts.
-CALLS = frozenset({"InvalidInputError", "ValueError", "PydanticCustomError", "PeerError", "wrong", "_at"})
-NAMES = frozenset({"detail", "note", "problem"})
+CALLS = frozenset(
+    {"InvalidInputError", "ValueError", "PydanticCustomError", "PeerError", "wrong", "_at", "_split"}
+)
+NAMES = frozenset({"detail", "note", "problem", "why"})
 #: Names of functions that return such a text.
 WORDING = re.compile(r"note|detail|problem|shortage")
 
@@ -64,7 +66,7 @@ COMPOSED = (
     "The range of dates is longer than any archive reaches.",
     "It begins with %(number)s slice.",
     "It begins with %(number)s slices.",
-    "How many studies that brings is unknown: no earlier query of this node has ended.",
+    "How many studies that brings is unknown: no earlier query of this node is complete.",
     "How many studies the whole archive holds is unknown.",
     "How many studies that brings is unknown: %(types)s was not requested before.",
     "Of %(types)s nothing is known yet; it comes on top.",
@@ -117,6 +119,7 @@ WORDS = (
     "object",
     "pending",
     "done",
+    "cut",
     "keep",
     "drop",
     "arrived",
@@ -169,12 +172,20 @@ def _shown_values(node: ast.AST) -> Iterable[ast.expr]:
             yield from node.args
         yield from (keyword.value for keyword in node.keywords if keyword.arg in NAMES)
     elif isinstance(node, ast.Assign):
-        names = {ast.unparse(target).rpartition(".")[2] for target in node.targets}
-        if names & NAMES:
-            yield node.value
+        for target in node.targets:
+            yield from _assigned(target, node.value)
     elif isinstance(node, ast.FunctionDef) and WORDING.search(node.name):
         returns = (inner.value for inner in ast.walk(node) if isinstance(inner, ast.Return))
         yield from (value for value in returns if value is not None)
+
+
+def _assigned(target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
+    """Yield what is assigned to one of `NAMES`, also side by side: `state, detail = "cut", "…"`."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for part, assigned in zip(target.elts, value.elts, strict=True):
+            yield from _assigned(part, assigned)
+    elif ast.unparse(target).rpartition(".")[2] in NAMES:
+        yield value
 
 
 def _variants(value: ast.expr) -> list[str]:

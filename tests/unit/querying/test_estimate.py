@@ -54,7 +54,7 @@ def test_without_earlier_queries_only_slices_are_known():
     known = estimate(criteria(), TODAY, NEW, [])
     # Then
     assert (known.studies, known.requests, known.minutes) == (None, None, None)
-    assert sentence(known).endswith("is unknown: no earlier query of this node has ended.")
+    assert sentence(known).endswith("is unknown: no earlier query of this node is complete.")
 
 
 def test_earlier_queries_estimate_studies_requests_and_time():

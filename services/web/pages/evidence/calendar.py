@@ -37,7 +37,7 @@ def show() -> ResponseReturnValue:
         nodes=nodes,
         node=node,
         shown=shown,
-        month=month_table(shown, month),
+        month=month_table(shown, month, components().today()),
         states=STATES,
         types=request.args.getlist("type"),
     )

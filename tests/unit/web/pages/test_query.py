@@ -116,6 +116,13 @@ def test_the_preview_shows_days_and_warns_of_wide_ranges(site, raw, days, warned
     assert ("stresses the remote server" in preview["warning"]) == warned
 
 
+def test_no_numbers_yet_are_no_search_of_the_whole_archive(site):
+    # When
+    preview = site.person("importer").post("/imports/query/preview", {**FORM, "by": "number"}).json
+    # Then
+    assert (preview["days"], preview["warning"], preview["problems"]) == ("", "", {})
+
+
 def test_the_preview_estimates_what_it_comes_to(site):
     # Given
     site.add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.web.views.formatting import waiting_text, without_repetition
+from services.web.views.formatting import short_id, waiting_text, without_repetition
 from tests.support.jobs.rows import NOW, a_query
 
 REFUSED = "dead — connection refused: 127.0.0.1:22018 does not take connections (Connection refused)"
@@ -39,3 +39,17 @@ def test_markup_in_a_note_is_escaped():
 
 def test_a_job_that_waits_for_nothing_has_no_note():
     assert waiting_text(a_query()) == ""
+
+
+def test_an_id_is_shortened_to_a_distinct_part():
+    assert short_id("308cc7775a694f7b95a1681036bed176") == "308cc777"
+    assert short_id("schedule-2-20261126T110000") == "2-20261126T110000"
+
+
+def test_the_list_of_jobs_shows_why_one_waits(site):
+    # Given
+    site.add(a_query("q1", status="running", note=REFUSED))
+    # When
+    page = site.person("viewer").text("/jobs")
+    # Then
+    assert "127.0.0.1:22018 does not take connections" in page

@@ -68,5 +68,5 @@ def test_a_failed_slice_shows_its_window_and_cause(viewer):
     page = viewer.text("/jobs/q1/ledger?part=slices&state=failed")
     # Then
     assert sentence("timed_out", node="pacs") in page or sentence("timed_out") in page
-    assert "date_from: 2024-01-01" in page
+    assert "CT; from 2024-01-01" in page
     assert viewer.get("/jobs/q1/ledger?part=moves").status_code == 404
