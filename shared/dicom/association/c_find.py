@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
 from shared.dicom.association.native import open_native_association
 from shared.dicom.association.operation_deadline import (
+    AFTER_NO_MATCH_S,
     MATCH_CREDIT_S,
     OperationDeadline,
     find_deadline,
@@ -65,7 +66,7 @@ class FindAssociation(OperationAssociation):
         try:
             self._collect(identifier, read, cancellation, result)
         except (PeerError, InterruptedWorkError) as error:
-            result.error = error
+            result.error = _explained(error, result)
         result.duration_ms = round((time.monotonic() - began) * 1000)
         if result.status_code is None:
             self.abort()
@@ -84,9 +85,11 @@ class FindAssociation(OperationAssociation):
             if response.status_code not in PENDING:
                 result.status_code = response.status_code
                 continue
-            if bounds.is_new(response.identifier):
+            is_new = bounds.is_new(response.identifier)
+            if not self._read(response.identifier, read, result):
+                deadline.hurry(AFTER_NO_MATCH_S)
+            elif is_new:
                 deadline.progressed(MATCH_CREDIT_S)
-            self._read(response.identifier, read, result)
         if result.status_code != SUCCESS:
             assert result.status_code is not None
             result.error = status_error(result.status_code)
@@ -97,12 +100,15 @@ class FindAssociation(OperationAssociation):
             detail = f"{result.broken} of {responses} matches could not be read: {result.problem}"
             result.error = PeerError(Outcome.BAD_RESPONSE, detail)
 
-    def _read(self, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> None:
+    def _read(self, encoded: bytes | None, read: Callable[[Match], T], result: FindResult[T]) -> bool:
+        """Read the match of a response; return whether it holds one."""
         try:
             result.matches.append(read(match_of(encoded)))
         except MalformedMatchError as error:
             result.broken += 1
             result.problem = result.problem or str(error)
+            return False
+        return True
 
     def _find_responses(
         self, identifier: Dataset, cancellation: Cancellation | None, deadline: OperationDeadline
@@ -147,6 +153,16 @@ class _ResponseBounds:
         if self._repeats > MAX_REPEATS:
             raise _unbounded(f"the same match more than {MAX_REPEATS} times in succession")
         return False
+
+
+def _explained(
+    error: PeerError | InterruptedWorkError, result: FindResult[T]
+) -> PeerError | InterruptedWorkError:
+    """Return the error of a C-FIND without a final response; a response without a match may be the cause."""
+    if not isinstance(error, PeerError) or error.outcome is not Outcome.TIMED_OUT or not result.broken:
+        return error
+    detail = f"{error.detail}; {result.broken} of them could not be read: {result.problem}"
+    return PeerError(error.outcome, detail)
 
 
 def _unbounded(detail: str) -> PeerError:

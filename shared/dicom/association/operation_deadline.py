@@ -6,6 +6,7 @@ could hold a worker for ever. The figures are multiples of the DIMSE time-out: a
 
 from __future__ import annotations
 
+import math
 import time
 
 #: DIMSE time-outs without progress, in all, after which an operation is ended.
@@ -16,6 +17,9 @@ UNCOUNTED_TIMEOUTS = 30
 FIND_LONGEST_TIMEOUTS, MOVE_LONGEST_TIMEOUTS = 60, 120
 #: Seconds that each match adds to the time without progress: a peer may send one a second for long.
 MATCH_CREDIT_S = 1.0
+#: Seconds for the next response to a C-FIND after one that holds no match: some peers send their final
+#: response as a pending one, and then nothing.
+AFTER_NO_MATCH_S = 3.0
 
 #: Seconds for a peer to end an operation after C-CANCEL, before the association is aborted: what is cancelled
 #: or paused sends nothing more within 2 s.
@@ -30,16 +34,21 @@ class OperationDeadline:
         self._patience_s = patience_s
         self._end = now + longest_s
         self._patience_end = now + patience_s
+        self._hurry_end = math.inf
 
     @property
     def at(self) -> float:
         """When the operation has to be over, in monotonic seconds."""
-        return min(self._end, self._patience_end)
+        return min(self._end, self._patience_end, self._hurry_end)
 
     @property
     def is_over(self) -> bool:
         """Whether the operation has taken too long."""
         return time.monotonic() >= self.at
+
+    def hurry(self, within_s: float) -> None:
+        """Let the operation be over this soon, unless there is progress before."""
+        self._hurry_end = min(self._hurry_end, time.monotonic() + within_s)
 
     def end(self) -> None:
         """Let the operation be over."""
@@ -47,6 +56,7 @@ class OperationDeadline:
 
     def progressed(self, credit_s: float | None = None) -> None:
         """Note progress that adds `credit_s` seconds; None: as many as there were at first."""
+        self._hurry_end = math.inf
         full = time.monotonic() + self._patience_s
         self._patience_end = full if credit_s is None else min(full, self._patience_end + credit_s)
 

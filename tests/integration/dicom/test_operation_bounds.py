@@ -82,6 +82,14 @@ def found(pacs) -> FindResult[StudyMatch]:
     return result
 
 
+def pending_without_match(data_set: bytes | None) -> bytes:
+    """Return a pending response that holds no match, as some peers end a C-FIND."""
+    elements = {COMMAND_FIELD: C_FIND_RSP, MESSAGE_ID_BEING_RESPONDED_TO: 1, STATUS: PENDING}
+    command = encode_command(elements, has_data_set=data_set is not None)
+    stream = p_data(1, command, is_command=True, maximum_length=0)
+    return stream if data_set is None else stream + p_data(1, data_set, is_command=False, maximum_length=0)
+
+
 def moved(pacs) -> MoveResult:
     association = open_move_association(pacs.peer, QUICK)
     result = association.c_move(move_identifier("SERIES", ["1.2"], ["1.2.3"]), "STORE")
@@ -121,6 +129,32 @@ def test_a_find_with_one_match_now_and_then_goes_on_as_long_as_they_differ(stran
     # Then
     assert result.complete
     assert len(result.matches) == 30
+
+
+@pytest.mark.parametrize("pause_s", [0.05, None], ids=["for ever", "and then silence"])
+@pytest.mark.parametrize(
+    "data_set", [None, b"", struct.pack("<HHLH", 0, 0x0900, 2, 0)], ids=["none", "empty", "a status"]
+)
+def test_a_find_whose_last_response_is_pending_ends_soon(strange_pacs, monkeypatch, data_set, pause_s):
+    # Given: a peer that is given a minute for each response
+    monkeypatch.setattr(c_find, "AFTER_NO_MATCH_S", 0.3)
+    patient = Timeouts(connect_s=1.0, response_s=60.0)
+    last = pending_without_match(data_set)
+
+    def reply(connection: socket.socket) -> None:
+        connection.sendall(pending_match("1.2.3") + last)
+        if pause_s is not None:
+            endlessly(lambda _: last, pause_s)(connection)
+
+    association = open_find_association(strange_pacs(reply).peer, patient)
+    # When
+    began = time.monotonic()
+    result = association.c_find(study_identifier(), study_match)
+    # Then
+    assert time.monotonic() - began < 10
+    assert outcome(result.error) is Outcome.TIMED_OUT
+    assert [match.study_instance_uid for match in result.matches] == ["1.2.3"]
+    assert "could not be read: " in str(result.error)
 
 
 def test_a_find_that_floods_with_one_match_ends(strange_pacs, monkeypatch):
