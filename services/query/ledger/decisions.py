@@ -103,7 +103,8 @@ def _kept(series: SeriesDecision) -> int:
     if series.decision is not Decision.KEEP:
         return 0
     if series.whole:
-        return series.instance_count or 0
+        # Without a number there is at least one, as a retrieve counts it.
+        return series.instance_count or 1
     return sum(entry.decision is Decision.KEEP for entry in series.objects)
 
 

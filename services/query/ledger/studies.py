@@ -121,7 +121,8 @@ def _reopen(session: Session, row: QueryStudy) -> None:
 
 
 def _kept_objects_of(session: Session, job_id: str, study_instance_uid: str) -> int:
-    kept_series = select(func.coalesce(func.sum(QuerySeries.instance_count), 0)).where(
+    number = func.coalesce(func.nullif(QuerySeries.instance_count, 0), 1)
+    kept_series = select(func.coalesce(func.sum(number), 0)).where(
         QuerySeries.job_id == job_id,
         QuerySeries.study_instance_uid == study_instance_uid,
         QuerySeries.decision == Decision.KEEP,

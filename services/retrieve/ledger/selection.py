@@ -41,9 +41,12 @@ def keeps_anything(session: Session, order: RunRetrieve) -> bool:
 
 
 def fill(session: Session, job_id: str, order: RunRetrieve, *, ignore_known: bool) -> None:
-    """Add a row for each kept object that has not arrived, and one for each series without named objects."""
-    session.execute(insert(RetrieveObject).from_select(_COLUMNS, _named(job_id, order, ignore_known)))
-    session.execute(insert(RetrieveObject).from_select(_COLUMNS, _unlisted(job_id, order, ignore_known)))
+    """Add a row for each kept object that has not arrived, and one for each series without named objects.
+
+    What an earlier retrieve of the query listed of a series is not listed again: the rest of it is known.
+    """
+    for rows in (_named, _listed_before, _unlisted):
+        session.execute(insert(RetrieveObject).from_select(_COLUMNS, rows(job_id, order, ignore_known)))
 
 
 def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
@@ -67,6 +70,53 @@ def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
     )
 
 
+def _listed_before(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
+    """Select the objects of series that were listed before, each once, that have not arrived."""
+    earlier = RetrieveObject
+    return (
+        select(
+            literal(job_id, String),
+            earlier.study_instance_uid,
+            earlier.series_instance_uid,
+            earlier.sop_instance_uid,
+            func.max(earlier.sop_class_uid),
+            literal(None),
+            literal("expected"),
+            literal(0),
+            literal(""),
+            literal(""),
+        )
+        .join(Retrieve, Retrieve.id == earlier.job_id)
+        .join(
+            QuerySeries,
+            and_(
+                QuerySeries.job_id == Retrieve.query_id,
+                QuerySeries.study_instance_uid == earlier.study_instance_uid,
+                QuerySeries.series_instance_uid == earlier.series_instance_uid,
+            ),
+        )
+        .join(QueryStudy, _same_study())
+        .where(_selected(order), QuerySeries.whole, ~exists().where(_same_series()))
+        .where(_is_listed(order.query_id), earlier.state != "arrived")
+        .where(~is_here(order.query_id, RetrieveObject, ignore_known=ignore_known))
+        .group_by(earlier.study_instance_uid, earlier.series_instance_uid, earlier.sop_instance_uid)
+    )
+
+
+def _is_listed(query_id: str) -> ColumnElement[bool]:
+    """Return the condition that earlier retrieves know all objects of a series by name."""
+    row = aliased(RetrieveObject)
+    of_series = and_(
+        row.job_id.in_(select(Retrieve.id).where(Retrieve.query_id == query_id)),
+        row.study_instance_uid == QuerySeries.study_instance_uid,
+        row.series_instance_uid == QuerySeries.series_instance_uid,
+    )
+    names = select(func.count(func.distinct(row.sop_instance_uid))).where(of_series)
+    unnamed = exists().where(of_series, row.sop_instance_uid == "")
+    number = names.correlate(QuerySeries).scalar_subquery()
+    return and_(number > 0, number >= func.coalesce(QuerySeries.instance_count, 0), ~unnamed)
+
+
 def _unlisted(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
     """Select whole series without named objects, unless at least as many arrived as it announces."""
     count = QuerySeries.instance_count
@@ -88,7 +138,7 @@ def _unlisted(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase
         )
         .join(QueryStudy, _same_study())
         .where(_selected(order), QuerySeries.whole, ~exists().where(_same_series()))
-        .where(or_(count.is_(None), count == 0, ~or_(*here)))
+        .where(~_is_listed(order.query_id), or_(count.is_(None), count == 0, ~or_(*here)))
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared.contract.messages import BACKGROUND, AskAgain, Rejected
@@ -9,13 +11,13 @@ from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import series, study
 
 
-def begin(retrieves: Retrieves, scripted_pacs):
+def begin(retrieves: Retrieves, scripted_pacs, **kept: Any):
     """Return a retrieve service whose PACS loses two of six images."""
     kept_study = study(series("ct_image", 6))
     uids = [instance.sop_instance_uid for instance in kept_study.series[0].instances]
     pacs = scripted_pacs([kept_study], fail=uids[:2])
     retrieves.connect(pacs)
-    retrieves.kept([kept_study])
+    retrieves.kept([kept_study], **kept)
     return retrieves, pacs, uids
 
 
@@ -54,6 +56,21 @@ def test_only_what_has_not_arrived_is_requested(ready_on_each_database):
     assert (second["status"], second["query"]) == ("completed", first["query"])
     assert (second["counts"]["asked"], second["requested_by"]) == (2, "physicist")
     assert set(retrieves.objects(second_id)) == set(uids[:2])
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_what_was_listed_before_is_counted_from_the_first_moment(
+    retrieves_on_each_database, scripted_pacs, counted
+):
+    # Given: a series of which the query knows no object
+    retrieves, _, uids = begin(retrieves_on_each_database, scripted_pacs, named=False, counted=counted)
+    first = retrieves.run()
+    # When
+    retrieves.fill("second")
+    # Then
+    assert (first["counts"]["asked"], first["counts"]["arrived"]) == (6, 4)
+    assert retrieves.job("second").asked == 2
+    assert set(retrieves.objects("second")) == set(uids[:2])
 
 
 def test_the_same_command_twice_orders_one_retrieve(ready):
