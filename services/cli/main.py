@@ -27,7 +27,7 @@ from services.cli.commands import (
     version,
 )
 from services.cli.commands.evidence import calendar, compare, coverage, reconcile
-from services.cli.commands.jobs import again, follow, jobs, order, pause, qr, query, schedules
+from services.cli.commands.jobs import again, follow, jobs, order, pause, qr, query, schedules, trace
 from services.cli.commands.operation import (
     check,
     dead,
@@ -79,6 +79,7 @@ app.command("raise")(order.raise_priority)
 app.command("follow")(follow.follow)
 app.command("again")(again.again)
 app.command("why")(jobs.why)
+app.command("trace")(trace.trace)
 app.command("calendar")(calendar.calendar)
 app.command("coverage")(coverage.coverage)
 app.command("compare")(compare.compare)

@@ -70,12 +70,13 @@ def page(items: Sequence[object], limit: int, last_key: Sequence[object]) -> Ope
 
     A full page may be the last: the next one is empty then.
     """
-    following = _next(last_key) if len(items) == limit else None
+    following = page_after(last_key) if len(items) == limit else None
     headers = (("Link", f'<{following}>; rel="next"'),) if following else ()
     return OperationResult({"items": list(items), "next": following}, headers=headers)
 
 
-def _next(last_key: Sequence[object]) -> str:
+def page_after(last_key: Sequence[object]) -> str:
+    """Return the address of the page of the present list that begins after this key."""
     cursor = base64.urlsafe_b64encode(json.dumps(list(last_key)).encode()).decode("ascii")
     others = [(name, value) for name, value in request.args.items(multi=True) if name != "after"]
     return f"{request.path}?{urlencode([*others, ('after', cursor)])}"

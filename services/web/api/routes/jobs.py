@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from services.web.api import event_streams
 from services.web.api.authentication import identity
 from services.web.api.commands import publish, read_job, reference, taken
-from services.web.api.keyset_page import Page, PageQuery, page
+from services.web.api.keyset_page import Page, PageQuery, page, page_after, wrong_cursor
 from services.web.api.operations import OperationResult, OperationTable
 from services.web.api.problems import PREFIX, ProblemError, not_found, unavailable
 from services.web.api.routes.queries import JobReference
@@ -38,6 +38,7 @@ from shared.contract.results import (
     StudyReasons,
     StudyResult,
 )
+from shared.contract.text import MAX_ROW_ID
 from shared.database.models import Query, Retrieve
 from shared.nodes.nodes import find_node
 from shared.reading.job_json import ListedJob, summary
@@ -46,6 +47,7 @@ from shared.reading.lists.pages import JobFilter, StudyFilter, job_page, object_
 from shared.reading.lists.published_commands import published_kind
 from shared.reading.query_json import query_head, query_json_chunks
 from shared.reading.retrieve_json import retrieve_json_chunks
+from shared.reading.traces.tree import JobTrace, job_trace
 from shared.reading.why import why
 
 table = OperationTable("jobs")
@@ -208,6 +210,23 @@ def explain_study(job: str, study: str) -> object:
     """Explain why a study is in the result or is not, and on which responses of the PACS that rests."""
     with components().database.read() as session:
         return why(session, _job(session, job), study)
+
+
+@table.add("GET", "/jobs/{job}/trace", scope="read", query=PageQuery, result=JobTrace)
+def trace_job(job: str, query: PageQuery) -> object:
+    """Show the way of a request, from its command to its objects.
+
+    All jobs of the trace (a query, and its retrieves) with their counts, and a page of the tasks of this job,
+    each with its requests to nodes. `next` is the address of the next page of tasks.
+    """
+    key = query.key(int)
+    if key is not None and not 0 <= key[0] <= MAX_ROW_ID:
+        raise wrong_cursor()
+    with components().database.read() as session:
+        trace = job_trace(session, _job(session, job), limit=query.limit, after=key[0] if key else 0)
+    tasks = trace["tasks"]
+    following = page_after([tasks[-1]["id"]]) if trace["next"] else None
+    return {**trace, "next": following}
 
 
 @table.add("POST", "/jobs/{job}/cancel", scope="import", result=JobReference, status=HTTPStatus.ACCEPTED)

@@ -431,11 +431,24 @@ def test_jobs_are_listed_shown_and_explained(doseqr: Doseqr) -> None:
     assert "1.2.1: keep as CT (rdsr). An X-ray radiation dose report (RDSR)." in results[2].out
 
 
+def test_a_trace_goes_from_the_query_to_its_objects(doseqr: Doseqr) -> None:
+    # Given
+    _remember(doseqr)
+    # When
+    traced, text = doseqr("trace", "query-1", "--json"), doseqr("trace", "retrieve-1")
+    # Then
+    assert [job["id"] for job in traced.json["jobs"]] == ["query-1", "retrieve-1"]
+    assert text.code == 0
+    assert text.out.startswith("Trace ")
+    assert text.out.index("query query-1: completed") < text.out.index("retrieve retrieve-1: ")
+
+
 def test_an_unknown_job_is_wrong_usage(doseqr: Doseqr) -> None:
     # When / Then
     assert doseqr("show", "nothing").code == 2
     assert doseqr("cancel", "nothing").code == 2
     assert doseqr("why", "nothing", "1.2").code == 2
+    assert doseqr("trace", "nothing").code == 2
 
 
 def _remember(doseqr: Doseqr, **columns: str) -> None:

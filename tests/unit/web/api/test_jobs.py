@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from shared.reading.query_json import query_json
 from shared.reading.retrieve_json import retrieve_json
 from tests.support.jobs.rows import (
     NOW,
+    a_find,
     a_query,
     a_retrieve,
     a_series,
@@ -313,3 +315,23 @@ def test_a_job_that_misses_nothing_is_not_repeated(filled):
     problem(filled.send("POST", "/jobs/q1/again"), 409)
     problem(filled.send("POST", "/jobs/q2/again"), 409)
     problem(filled.send("POST", "/jobs/q3/again"), 404)
+
+
+def test_a_trace_has_its_jobs_and_pages_of_tasks(filled):
+    # Given
+    filled.site.add(a_task("q1", id=1), a_task("q1", id=2), a_find(1, "q1"))
+    # When
+    first = filled.get("/jobs/q1/trace?limit=1")
+    second = filled.get(first["next"])
+    # Then
+    assert [job["id"] for job in first["jobs"]] == ["q1", "r1"]
+    assert first["jobs"][1]["objects"] == {"arrived": 1, "missing": 1}
+    assert [task["id"] for task in (*first["tasks"], *second["tasks"])] == [1, 2]
+    assert first["tasks"][0]["requests"][0]["operation"] == "C-FIND"
+    assert filled.get(second["next"])["next"] is None
+
+
+@pytest.mark.parametrize("number", [-1, 2**31, 10**30])
+def test_a_page_of_tasks_that_no_page_named_is_refused(filled, number):
+    cursor = base64.urlsafe_b64encode(json.dumps([number]).encode()).decode()
+    problem(filled.send("GET", f"/jobs/q1/trace?after={cursor}"), 422)
