@@ -20,7 +20,7 @@ UNIT_WORKERS ?= 2
 WORKERS ?= 6
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
-.PHONY: help install run demo test unit check format bench bench-pages bench-query bench-retrieve bench-store figures golden messages soak lock sbom \
+.PHONY: help install run demo test unit check format bench bench-pages bench-query bench-retrieve bench-store figures golden messages pictures soak lock sbom \
   clean system-packages
 
 help:  ## Print this
@@ -84,6 +84,9 @@ golden: $(INSTALLED_DEV)  ## Write golden files, schemas and docs/faults.md anew
 
 messages: $(INSTALLED_DEV)  ## Extract the texts of the page into services/web/translations; translate what is empty
 	@$(BIN)/python -m tests.support.messages.write
+
+pictures: $(INSTALLED_DEV) system-packages  ## Take the pictures of docs/images anew, from the page of a demo
+	@$(BIN)/python -m tests.support.pictures.write
 
 soak: $(INSTALLED_DEV)  ## Run the long tests: large queries, faults, hours
 	@.ci/with-broker $(BIN)/pytest -q -s tests/soak

@@ -6,10 +6,12 @@ from importlib.resources import files
 
 import pytest
 from playwright.sync_api import Page, expect
+from pyotp import TOTP
 
 from tests.e2e.test_web_journeys import log_in
 from tests.support.services.furnished import ELSEWHERE, PAGES, furnish
 from tests.support.services.in_process import System
+from tests.support.services.web import PASSWORD
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 #: What axe examines: WCAG 2.2 AA and its own best practices.
@@ -98,9 +100,27 @@ def test_axe_finds_nothing_on_any_page(address, new_page):
         assert response is not None
         assert response.status == (404 if name == "/nowhere" else 200), name
         examination.examine(name)
+    _examine_second_factor(page, address, examination)
 
     # Then
     assert examination.wrong == {}
+
+
+def _examine_second_factor(page: Page, address: str, examination: Examination) -> None:
+    """Examine the pages that are seen while a second factor is set up, and once it is required."""
+    page.goto(f"{address}/account/second-factor")
+    secret = page.locator("#totp-secret").inner_text().replace(" ", "")
+    page.get_by_label("Code", exact=True).fill(TOTP(secret).now())
+    page.get_by_label("Present password").fill(PASSWORD)
+    page.get_by_role("button", name="Set up").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Recovery codes")
+    examination.examine("recovery codes")
+    page.goto(f"{address}/account/second-factor")
+    examination.examine("/account/second-factor in use")
+    page.context.clear_cookies()
+    log_in(page, address, "admin")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Second step")
+    examination.examine("/login/code")
 
 
 def test_the_theme_is_chosen_and_stays(address, new_page):

@@ -28,20 +28,21 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 TIMEOUT_MS = 60_000
 
 
-def _executable() -> str | None:
+def executable() -> str | None:
+    """Return the browser of this machine; None without one."""
     return os.environ.get("DOSEQR_TEST_CHROMIUM") or shutil.which("chromium")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A browser for the session."""
-    executable = _executable()
-    if executable is None:
+    found = executable()
+    if found is None:
         skip_or_fail(MISSING)
-    assert executable is not None
+    assert found is not None
     expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
         yield browser
         browser.close()
 
