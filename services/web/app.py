@@ -18,7 +18,7 @@ from services.web.api.blueprint import init_api
 from services.web.components import KEY, Components
 from services.web.http_server.event_writer import STREAMS
 from services.web.http_server.request_buffer import BODY_BYTES, UPLOAD_BYTES, UPLOAD_PATHS
-from services.web.language import init_language
+from services.web.language import init_language, translated_into
 from services.web.live.event_stream import Live
 from services.web.live.job_counts import JobCounts
 from services.web.live.progress import ProgressHistory
@@ -113,7 +113,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         counts=JobCounts(),
         clock=clock,
         provider=provider_of(settings, clock),
-        address_trial=AddressTrial(database, settings, clock),
+        address_trial=AddressTrial(database, settings, clock, translated_into),
     )
     # Before the token of a form is read, and with it the body.
     app.before_request(_allow_upload)

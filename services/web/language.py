@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import cast
 
 import flask_babel
@@ -18,7 +19,7 @@ from babel.support import NullTranslations
 from flask import Flask, g, request
 from markupsafe import Markup
 
-from services.web.catalogue import sentences, translations
+from services.web.catalogue import TRANSLATED, sentences, translations
 
 ENGLISH = "en"
 #: Where a request keeps its translations.
@@ -114,21 +115,23 @@ def language() -> str:
 
 def translated(text: object) -> str:
     """Return an English text of other parts of DoseQR in the language of the page, or as it is."""
-    given, shown_in = str(text), language()
-    if not given or shown_in == ENGLISH:
-        return given
-    return sentences(shown_in).translate(given, value_text)
+    return translated_into(str(text), language())
 
 
-def value_text(value: str) -> str:
-    """Return a date or number out of an English text as the language of the page writes it."""
+def translated_into(text: str, wanted: str) -> str:
+    """Return an English text of other parts of DoseQR in a language, or as it is."""
+    if not text or wanted not in TRANSLATED:
+        return text
+    return sentences(wanted).translate(text, partial(value_text, wanted=wanted))
+
+
+def value_text(value: str, wanted: str) -> str:
+    """Return a date or number out of an English text as a language writes it."""
     if _DATE.fullmatch(value):
-        return shown_day(value)
+        return _day_text(value, wanted)
     if _NUMBER.fullmatch(value):
         places = len(value.partition(".")[2])
-        return format_decimal(
-            Decimal(value.replace(",", "")), format=f"#,##0.{'0' * places}", locale=language()
-        )
+        return format_decimal(Decimal(value.replace(",", "")), format=f"#,##0.{'0' * places}", locale=wanted)
     return value
 
 
@@ -149,11 +152,14 @@ def decimal_text(text: str) -> str:
 
 def shown_day(day: date | str) -> str:
     """Return a date (or its ISO 8601 text) as the language of the page writes it; other text unchanged."""
-    text = str(day)
-    if language() == ENGLISH:
+    return _day_text(str(day), language())
+
+
+def _day_text(text: str, wanted: str) -> str:
+    if wanted == ENGLISH:
         return text
     try:
-        return format_date(date.fromisoformat(text), "medium", locale=language())
+        return format_date(date.fromisoformat(text), "medium", locale=wanted)
     except ValueError:
         return text
 

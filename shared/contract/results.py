@@ -344,6 +344,7 @@ class NotificationAddressResult(TypedDict):
     outcomes: list[str]
     digest_at: str
     time_zone: str
+    language: str
     paused: bool
     created_at: str
     tested_at: str | None

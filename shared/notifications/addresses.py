@@ -201,6 +201,7 @@ def address_json(row: NotificationAddress) -> NotificationAddressResult:
         "outcomes": list(row.outcomes),
         "digest_at": row.digest_at,
         "time_zone": row.time_zone,
+        "language": row.language,
         "paused": row.paused_at is not None,
         "created_at": iso(row.created_at),
         "tested_at": iso(row.tested_at),
@@ -217,7 +218,7 @@ def _owned_by(owner_id: int | None) -> ColumnElement[bool]:
 
 
 def _kept(row: NotificationAddress) -> dict[str, object]:
-    names = ("name", "kinds", "outcomes", "digest_at", "time_zone")
+    names = ("name", "kinds", "outcomes", "digest_at", "time_zone", "language")
     return {name: getattr(row, name) for name in names}
 
 
@@ -228,6 +229,7 @@ def _values(given: AddressInput) -> dict[str, object]:
         "outcomes": list(given.outcomes),
         "digest_at": given.digest_at,
         "time_zone": given.time_zone,
+        "language": given.language,
     }
 
 

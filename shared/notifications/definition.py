@@ -24,6 +24,8 @@ from shared.notifications.kinds import NoticeKind
 #: The values of `NoticeKind`, and the ends of jobs.
 KindName = Literal["schedule", "coverage", "store", "dead_letters", "job"]
 Outcome = Literal["completed", "incomplete", "failed"]
+#: Languages in which the page is written as well (ISO 639-1).
+Language = Literal["en", "de"]
 
 
 def _time_zone(value: str) -> str:
@@ -69,6 +71,7 @@ class AddressInput(BaseModel):
     time_zone: Annotated[
         str, Field(max_length=TIME_ZONE_MAX_LENGTH), BeforeValidator(trimmed), AfterValidator(_time_zone)
     ] = Field("", description="Of the IANA database, as Europe/Berlin; empty: that of the site.")
+    language: Language = Field("en", description="In which the messages are written (ISO 639-1).")
     paused: StrictBool = Field(
         False, description="Nothing is sent; what happens meanwhile is not sent later."
     )

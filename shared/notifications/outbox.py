@@ -19,7 +19,7 @@ from shared.database.models import NotificationAddress, NotificationDelivery, No
 from shared.notifications.addresses import drop_waiting
 from shared.notifications.due import retry_at
 from shared.notifications.kinds import ROLES_OF, NoticeKind, Phase
-from shared.notifications.texts import EVENTS_OF_MESSAGE, Notice, title
+from shared.notifications.texts import EVENTS_OF_MESSAGE, Notice, Translate, as_it_is, title
 from shared.notifications.transport.address import destination_of
 
 #: Time for which events and their deliveries are kept.
@@ -39,6 +39,7 @@ class DeliveryClaim:
     sealed: str
     shown: str
     digest: bool
+    language: str
     event_ids: tuple[int, ...]
     events: tuple[Notice, ...]
 
@@ -138,7 +139,11 @@ def prune(session: Session, now: datetime) -> None:
 
 
 def recent_deliveries(
-    session: Session, address_ids: Collection[int] | None, limit: int, states: Collection[str] = ()
+    session: Session,
+    address_ids: Collection[int] | None,
+    limit: int,
+    states: Collection[str] = (),
+    translate: Translate = as_it_is,
 ) -> list[NotificationDeliveryResult]:
     """Return the last deliveries to these addresses, or (None) to all, the newest first."""
     which = (
@@ -154,7 +159,7 @@ def recent_deliveries(
     if states:
         which = which.where(NotificationDelivery.state.in_(states))
     return [
-        _delivery_json(delivery, event, name, owner)
+        _delivery_json(delivery, event, name, owner, translate)
         for delivery, event, name, owner in session.execute(which)
     ]
 
@@ -236,6 +241,7 @@ def _with_events(
         address.sealed,
         address.shown,
         bool(address.digest_at),
+        address.language,
         tuple(event_id for event_id, _ in events),
         tuple(event for _, event in events),
     )
@@ -271,7 +277,11 @@ def _end(
 
 
 def _delivery_json(
-    delivery: NotificationDelivery, event: NotificationEvent, name: str, owner: str | None
+    delivery: NotificationDelivery,
+    event: NotificationEvent,
+    name: str,
+    owner: str | None,
+    translate: Translate,
 ) -> NotificationDeliveryResult:
     about = Notice(NoticeKind(event.kind), Phase(event.phase), event.at, event.details)
     return {
@@ -280,7 +290,7 @@ def _delivery_json(
         "address_name": name,
         "owner": owner or "",
         "kind": event.kind,
-        "title": title(about),
+        "title": title(about, translate),
         "at": iso(event.at),
         "state": delivery.state,
         "attempts": delivery.attempts,

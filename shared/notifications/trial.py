@@ -9,7 +9,7 @@ from shared.database.models import NotificationAddress
 from shared.database.session import Database
 from shared.errors import PermanentError
 from shared.notifications.addresses import begin_test, cipher_of, end_test, target_of
-from shared.notifications.texts import trial_message
+from shared.notifications.texts import Translator, in_english, trial_message
 from shared.notifications.transport.sender import Sender
 from shared.notifications.transport.sender_main import SendResult
 from shared.settings import Settings
@@ -25,10 +25,14 @@ class TrialsInProgressError(PermanentError):
 class AddressTrial:
     """Tests addresses; safe for many threads."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, clock: Clock, translate: Translator = in_english
+    ) -> None:
+        """`translate` gives a text in the language of an address."""
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._translate = translate
         self._sender = Sender(settings.address_policy, settings.notification_timeout)
         self._room = threading.BoundedSemaphore(TESTS_AT_ONCE)
 
@@ -46,8 +50,8 @@ class AddressTrial:
             with self._database.write() as session:
                 row = session.get_one(NotificationAddress, address_id, with_for_update=True)
                 begin_test(row, self._clock())
-                name, sealed = row.name, row.sealed
-            result = self._send(name, sealed)
+                name, sealed, language = row.name, row.sealed, row.language
+            result = self._send(name, sealed, language)
             with self._database.write() as session:
                 noted = session.get(NotificationAddress, address_id, with_for_update=True)
                 if noted is not None:
@@ -56,9 +60,10 @@ class AddressTrial:
             self._room.release()
         return result
 
-    def _send(self, name: str, sealed: str) -> SendResult:
+    def _send(self, name: str, sealed: str, language: str) -> SendResult:
         try:
             target = target_of(sealed, self._settings.address_policy, cipher_of(self._settings))
         except PermanentError as error:
             return SendResult(False, str(error), final=True)
-        return self._sender.send(target, trial_message(name, self._settings.public_url))
+        message = trial_message(name, self._settings.public_url, lambda text: self._translate(text, language))
+        return self._sender.send(target, message)

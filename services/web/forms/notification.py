@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wtforms import RadioField, SelectMultipleField, StringField
+from wtforms import RadioField, SelectField, SelectMultipleField, StringField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from services.web.forms.fields import Form
-from services.web.language import choices, gettext, lazy_gettext
+from services.web.language import ENGLISH, LANGUAGES, choices, gettext, lazy_gettext
 from shared.contract.results import NotificationAddressResult
 from shared.errors import InvalidInputError
 from shared.node_access.limits import TIME_ZONE_MAX_LENGTH
@@ -44,6 +44,7 @@ _HARMLESS: Mapping[str, object] = {
     "kinds": ["job"],
     "digest_at": "",
     "time_zone": "",
+    "language": ENGLISH,
 }
 
 
@@ -84,6 +85,10 @@ class AddressForm(Form):
         lazy_gettext("Time zone"),
         description=lazy_gettext("For example Europe/Berlin; empty: that of the site."),
         render_kw={"maxlength": TIME_ZONE_MAX_LENGTH, "autocapitalize": "off"},
+    )
+
+    language = SelectField(
+        lazy_gettext("Language of the messages"), choices=choices(LANGUAGES), validate_choice=False
     )
 
     def offer(self, role: str | None, *, mail: bool, present: str = "") -> None:
@@ -139,10 +144,12 @@ class AddressForm(Form):
             "outcomes": list(self.outcomes.data or []),
             "digest_at": (self.digest_at.data or "07:00") if digest else "",
             "time_zone": self.time_zone.data or "",
+            "language": self.language.data or ENGLISH,
         }
 
     def fill(self, row: NotificationAddressResult) -> None:
         """Show an address."""
         self.name.data, self.time_zone.data = row["name"], row["time_zone"]
+        self.language.data = row["language"]
         self.kinds.data, self.outcomes.data = row["kinds"], row["outcomes"]
         self.when.data, self.digest_at.data = "daily" if row["digest_at"] else "once", row["digest_at"]

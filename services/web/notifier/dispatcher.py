@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import structlog
 
+from services.web.language import translated_into
 from shared.backoff import Backoff
 from shared.clock import Clock
 from shared.configuration.cipher import Cipher
@@ -130,7 +131,13 @@ class Dispatcher:
             target = target_of(claim.sealed, self._policy, self._cipher)
         except PermanentError as error:
             return SendResult(False, str(error), final=True)
-        return self._sender.send(target, message_of(claim.events, self._public_url, digest=claim.digest))
+        message = message_of(
+            claim.events,
+            self._public_url,
+            lambda text: translated_into(text, claim.language),
+            digest=claim.digest,
+        )
+        return self._sender.send(target, message)
 
     def _record(self, claim: DeliveryClaim, result: SendResult) -> None:
         """Write down what became of it; while the database is away, try until the lease is over."""

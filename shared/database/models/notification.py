@@ -29,6 +29,8 @@ class NotificationAddress(Base):
     #: The time of the daily digest, "07:00", in this time zone of the IANA database; empty: at once.
     digest_at: Mapped[str] = mapped_column(String(5), default="", server_default="")
     time_zone: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    #: The language of what is sent there (ISO 639-1).
+    language: Mapped[str] = mapped_column(String(8), default="en", server_default="en")
     created_at: Mapped[datetime]
     paused_at: Mapped[datetime | None]
     tested_at: Mapped[datetime | None]

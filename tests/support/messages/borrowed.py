@@ -19,6 +19,7 @@ from shared.querying.profile import Profile
 from shared.querying.profile_text import profile_entries
 from shared.reading.retrieve_json import ARRIVAL_TEXTS
 from shared.users.accounts import ROLES
+from tests.support.messages.notices import NOTICES
 
 ROOT = Path(__file__).parents[3]
 
@@ -146,7 +147,7 @@ def borrowed_texts() -> set[str]:
     texts = {_capital(re.sub(r"\{(\w+)\}", r"%(\1)s", text)) for text in tables}
     texts |= {text for entry in profile_entries(Profile()) for text in (entry.label, entry.meaning)}
     texts |= set(ARRIVAL_TEXTS.values()) | {outcome.value for outcome in Outcome}
-    texts |= {*COMPOSED, *WORDS, *get_args(JobStatus), *ROLES}
+    texts |= {*COMPOSED, *WORDS, *NOTICES, *get_args(JobStatus), *ROLES}
     for place in FOLDERS:
         path = ROOT / place
         for module in sorted(path.rglob("*.py")) if path.is_dir() else (path,):

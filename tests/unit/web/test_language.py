@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
-from services.web.language import COOKIE, date_text, shown_day, translated, value_text
+from services.web.language import COOKIE, date_text, shown_day, translated, translated_into, value_text
+from shared.notifications.kinds import NoticeKind, Phase
+from shared.notifications.texts import message_of, trial_message
+from tests.unit.notifications.test_texts import COVERAGE, LASTED, QUERY, RETRIEVE, SCHEDULE, notice
 
 
 @pytest.mark.parametrize(
@@ -75,9 +79,57 @@ def test_sentences_of_other_packages_are_translated(site, english, german):
 def test_days_are_written_as_the_language_does(site):
     # When
     with site.app.test_request_context(headers={"Accept-Language": "de"}):
-        german = [shown_day("2026-11-03"), date_text(date(2026, 11, 3), "d. MMMM yyyy"), value_text("1,234")]
-    english = [shown_day("2026-11-03"), date_text(date(2026, 11, 3), "d MMMM yyyy"), value_text("any")]
+        german = [
+            shown_day("2026-11-03"),
+            date_text(date(2026, 11, 3), "d. MMMM yyyy"),
+            value_text("1,234", "de"),
+        ]
+    english = [shown_day("2026-11-03"), date_text(date(2026, 11, 3), "d MMMM yyyy"), value_text("any", "en")]
 
     # Then
     assert german == ["03.11.2026", "3. November 2026", "1.234"]
     assert english == ["2026-11-03", "3 November 2026", "any"]
+
+
+def test_a_notification_is_written_in_german():
+    # When
+    event = notice(NoticeKind.SCHEDULE, Phase.OVER, {**SCHEDULE, **LASTED})
+    message = message_of([event], "", lambda text: translated_into(text, "de"))
+
+    # Then
+    assert message.title == "DoseQR: Night: wieder in Ordnung"
+    assert message.body == (
+        "Die wiederkehrende Abfrage Night von pacs: Ihr letzter Lauf ist unvollständig (12 Untersuchungen "
+        "behalten, 2 fehlen, Auftrag j1). Es war 2 h 5 min lang nicht in Ordnung, 3 Läufe."
+    )
+
+
+def test_no_text_of_a_notification_is_left_in_english():
+    # Given
+    store = {"free_bytes": 5 << 30, "problem": "the disk is full", **LASTED}
+    details: list[tuple[NoticeKind, dict[str, Any]]] = [
+        (NoticeKind.SCHEDULE, {**SCHEDULE, **LASTED}),
+        (NoticeKind.COVERAGE, {**COVERAGE, **LASTED}),
+        (NoticeKind.STORE, {**store, "refuses": False}),
+        (NoticeKind.STORE, {**store, "refuses": True}),
+        (NoticeKind.DEAD_LETTERS, {"number": 2, **LASTED}),
+        (NoticeKind.NODE, {"node": "pacs", "problem": "too many", **LASTED}),
+        (NoticeKind.JOB, {**QUERY, "missing": 3}),
+        (NoticeKind.JOB, RETRIEVE),
+    ]
+    english: list[str] = []
+
+    def translate(text: str) -> str:
+        found = translated_into(text, "de")
+        english.extend([text] if found == text and not text.endswith("min") else [])
+        return found
+
+    # When
+    for kind, about in details:
+        for phase in Phase if kind is not NoticeKind.JOB else (Phase.ENDED,):
+            event = notice(kind, phase, about)
+            message_of([event, event], "", translate, digest=True)
+    trial_message("my mail", "https://doseqr.example.org", translate)
+
+    # Then
+    assert set(english) <= {"2 h", "2 h 5 min"}

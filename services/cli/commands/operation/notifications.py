@@ -72,6 +72,16 @@ ZoneOption = Annotated[
 ]
 
 
+class LanguageOption(StrEnum):
+    """In which the messages are written."""
+
+    EN = "en"
+    DE = "de"
+
+
+LanguageChoice = Annotated[LanguageOption, typer.Option("--language", help="The language of the messages.")]
+
+
 @app.command("add")
 def add(
     address: AddressOption,
@@ -80,6 +90,7 @@ def add(
     outcome: OutcomesOption = None,
     digest_at: DigestOption = "",
     time_zone: ZoneOption = "",
+    language: LanguageChoice = LanguageOption.EN,
     user: UserOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -98,6 +109,7 @@ def add(
         "kinds": [str(value) for value in kind],
         "digest_at": digest_at,
         "time_zone": time_zone,
+        "language": str(language),
         **({"outcomes": [str(value) for value in outcome]} if outcome else {}),
     }
     parsed = parse_address_input(given)

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from services.web.components import components
 from services.web.forms.notification import KIND_NAMES, OUTCOME_NAMES, SYSTEM_KIND_NAMES, AddressForm
-from services.web.language import gettext, translated
+from services.web.language import gettext, language, translated
 from services.web.security.sessions import ADMINS, audit, me, requires
 from shared.contract.results import NotificationAddressResult
 from shared.database.models import NotificationAddress, User
@@ -157,8 +157,8 @@ def _listing(*, system: bool) -> str:
     with components().database.read() as session:
         rows = addresses.list_addresses(session, None if system else me().id)
         shown = [addresses.address_json(row) for row in rows]
-        sent = recent_deliveries(session, [row.id for row in rows], SHOWN)
-        failed = recent_deliveries(session, None, SHOWN, ("failed",)) if system else []
+        sent = recent_deliveries(session, [row.id for row in rows], SHOWN, (), translated)
+        failed = recent_deliveries(session, None, SHOWN, ("failed",), translated) if system else []
     return render_template(
         "notifications/list.html",
         addresses=shown,
@@ -175,6 +175,7 @@ def _new_form(*, system: bool) -> str:
     form.kinds.data = list(form.kinds.choices or ())
     form.outcomes.data = ["incomplete", "failed"]
     form.digest_at.data = "07:00"
+    form.language.data = language()
     return _form_page(form, None, system=system)
 
 

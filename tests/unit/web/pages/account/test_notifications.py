@@ -51,6 +51,14 @@ def test_a_viewer_adds_an_address_and_sees_no_secret(site):
         assert "TIiajkdnlazkcOXrIdevi7FQ" not in text
 
 
+def test_an_address_keeps_the_chosen_language_of_its_messages(site):
+    # When
+    person = added(site, language="de")
+    # Then
+    assert rows(site)[0].language == "de"
+    assert '<option selected value="de">' in person.text("/notifications/1/edit")
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
