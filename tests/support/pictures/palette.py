@@ -54,8 +54,8 @@ def _palette(counts: Counter[bytes]) -> tuple[dict[bytes, int], list[bytes]]:
     return places, palette
 
 
-def _distance(one: bytes, other: bytes) -> int:
-    return sum((left - right) ** 2 for left, right in zip(one, other, strict=True))
+def _distance(colour: bytes, other: bytes) -> int:
+    return sum((left - right) ** 2 for left, right in zip(colour, other, strict=True))
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
