@@ -29,7 +29,9 @@ from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
 from shared.metrics.process_metrics import line_logged
-from shared.settings import Settings, unknown_variables
+from shared.settings import Settings, spans_are_wanted, unknown_variables
+from shared.tracing.spans import export_spans
+from shared.versions import own_version
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         log.warning("unknown variable", variable=variable, detail="it is no setting of DoseQR")
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
+        start_spans(name, lifecycle)
         database = open_database(settings.data_dir, settings.database)
         lifecycle.on_stop(database.close)
         broker = open_broker(
@@ -87,6 +90,22 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
             log.info("ready", broker=broker.description, database=database.description)
             lifecycle.wait()
     return 0
+
+
+def start_spans(service: str, lifecycle: Lifecycle) -> None:
+    """Export spans if OpenTelemetry's variables say so; a mistake in them is logged, and stops nothing."""
+    if not spans_are_wanted():
+        return
+    from shared.tracing.otlp import OtlpSpans  # noqa: PLC0415 - only where it is on
+
+    try:
+        spans = OtlpSpans(service, worker_name(service), own_version())
+    except ValueError as error:
+        log.warning("spans not exported", detail=f"a variable of OpenTelemetry is malformed: {error}")
+        return
+    lifecycle.on_stop(spans.stop)
+    export_spans(spans)
+    lifecycle.on_stop(lambda: export_spans(None))
 
 
 def patiently(action: Callable[[], None], what: str, stopping: threading.Event) -> bool:

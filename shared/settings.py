@@ -299,6 +299,14 @@ def sources(settings: Settings) -> dict[str, str]:
     return {name: source(name) for name in Settings.model_fields}
 
 
+def spans_are_wanted() -> bool:
+    """Return whether the variables of OpenTelemetry name a collector; its own library reads the rest."""
+    names = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    is_off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    is_off = is_off or os.environ.get("OTEL_TRACES_EXPORTER", "").lower() == "none"
+    return not is_off and any(os.environ.get(name) for name in names)
+
+
 def unknown_variables() -> list[str]:
     """Return the variables of the environment that begin like ours and are no setting, by name."""
     return unknown_names(os.environ, PREFIX, Settings.model_fields)

@@ -14,6 +14,7 @@ from shared.broker.port import Message
 from shared.clock import Clock, utc_now
 from shared.contract.messages import ENDED, RunTask
 from shared.database.session import Database
+from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.errors import RetriableError
 from shared.jobs.job_events import JobEvents
@@ -25,6 +26,7 @@ from shared.jobs.running_tasks import RunningTasks
 from shared.messaging.codec import read_task
 from shared.messaging.publisher import Publisher
 from shared.tracing.current import continuing, current_causation
+from shared.tracing.spans import span
 from shared.tracing.trace_context import Causation, command_causation
 
 log = structlog.get_logger(__name__)
@@ -143,7 +145,7 @@ class Engine(Generic[JobT]):
             return self._end(claim, self.service.give_up(claim, error))
         with self.running_tasks.holding(claim) as cancellation:
             try:
-                result = self.service.perform(claim, cancellation)
+                result = self._perform(claim, cancellation)
             except InterruptedWorkError as interruption:
                 self._interrupted(claim, str(interruption))
             except NotNowError as wait:
@@ -156,6 +158,17 @@ class Engine(Generic[JobT]):
             else:
                 return self._end(claim, result)
         return False
+
+    def _perform(self, claim: Claim, cancellation: Cancellation) -> Result:
+        about: dict[str, str | int] = {
+            "doseqr.job.id": claim.job_id,
+            "doseqr.task.id": claim.task_id,
+            "doseqr.task.failures": claim.failures,
+        }
+        with span(f"task {self.service.kind} {claim.kind}", about) as task:
+            result = self.service.perform(claim, cancellation)
+            task.set("doseqr.outcome", result.state)
+            return result
 
     def _interrupted(self, claim: Claim, reason: str) -> None:
         now = self.clock()

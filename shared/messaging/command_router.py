@@ -16,6 +16,7 @@ from shared.errors import InvalidInputError
 from shared.messaging.codec import causation_of, decode_command
 from shared.messaging.publisher import Publisher
 from shared.tracing.current import continuing
+from shared.tracing.spans import command_span
 
 log = structlog.get_logger(__name__)
 
@@ -67,12 +68,15 @@ class CommandRouter:
                 self._reject_malformed(message, error)
                 raise
             return
-        with continuing(causation_of(envelope)):
+        about = {"messaging.system": "rabbitmq", "messaging.message.id": envelope.id}
+        causation = causation_of(envelope)
+        with command_span(causation, f"command {command.ROUTING_KEY}", about) as span:
             try:
                 response = handler(envelope, command)
                 if response is not None:
                     self._respond(message, envelope, response)
             except InvalidInputError as error:
+                span.fail("rejected")
                 self._reject(message, envelope.id, envelope.type, error)
 
     def _respond(self, message: Message, envelope: Envelope, response: EventResponse) -> None:

@@ -41,6 +41,7 @@ _request_seconds = Histogram(
 _notifications = Counter(
     "doseqr_notifications", "Messages to addresses of notifications", ("outcome",), registry=REGISTRY
 )
+_spans = Counter("doseqr_spans", "Spans given to the collector", ("outcome",), registry=REGISTRY)
 _log_lines = Counter("doseqr_log_lines", "Lines logged", ("level",), registry=REGISTRY)
 
 ProcessCollector(registry=REGISTRY)
@@ -68,6 +69,11 @@ def request_ends(method: str, endpoint: str, status: int, duration_s: float) -> 
 def line_logged(level: str) -> None:
     """Count a line of the log."""
     _log_lines.labels(level).inc()
+
+
+def spans_exported(outcome: str, number: int) -> None:
+    """Count spans: exported, or failed, if the collector did not take them."""
+    _spans.labels(outcome).inc(number)
 
 
 def notification_ends(outcome: str) -> None:

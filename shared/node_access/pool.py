@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay.c_get import GetAssociation, open_get_association
 from shared.node_access.budget_port import Budget, Lease, Unlimited
 from shared.node_access.outage import is_outage
+from shared.tracing.spans import span
 
 #: Seconds after which an unused association is released.
 IDLE_S = 5.0
@@ -29,6 +30,13 @@ TURN_S = 5.0
 
 #: Seconds between two checks of idle associations; one that others wait for is released then.
 _POLL_INTERVAL_S = 0.25
+
+#: What each kind of association is for, in its spans.
+_OPERATIONS: Mapping[type[Association], str] = {
+    FindAssociation: "C-FIND",
+    MoveAssociation: "C-MOVE",
+    GetAssociation: "C-GET",
+}
 
 AssociationT = TypeVar("AssociationT", bound=Association)
 AssociationT_co = TypeVar("AssociationT_co", bound=Association, covariant=True)
@@ -121,6 +129,30 @@ class AssociationPool:
         cancellation: Cancellation | None,
     ) -> Iterator[AssociationT]:
         peer = use.peer
+        about: dict[str, str | int] = {"server.address": peer.host, "server.port": peer.port}
+        if peer.node_id is not None:
+            about["doseqr.node.id"] = peer.node_id
+        with span(f"association {_OPERATIONS[use.service]}", about, to_peer=True) as association:
+            began = time.monotonic()
+            kept = self._lent(use, associate, cancellation)
+            association.set("doseqr.association.waited_s", round(time.monotonic() - began, 3))
+            try:
+                yield kept.association
+            except NotNowError:
+                self._give_back(use, kept, cancellation)
+                raise
+            except BaseException:
+                self._end(kept)
+                raise
+            self._give_back(use, kept, cancellation)
+
+    def _lent(
+        self,
+        use: _Use[AssociationT],
+        associate: Callable[[], AssociationT],
+        cancellation: Cancellation | None,
+    ) -> _Kept[AssociationT]:
+        peer = use.peer
         begun = self._has_begun(cancellation)
         _refuse_stopped(cancellation)
         self._budget.take_request(peer.node_id, cancellation, begun=begun)
@@ -131,15 +163,7 @@ class AssociationPool:
             raise
         self._begin(cancellation)
         kept.association.before_request = self._meter(peer, cancellation)
-        try:
-            yield kept.association
-        except NotNowError:
-            self._give_back(use, kept, cancellation)
-            raise
-        except BaseException:
-            self._end(kept)
-            raise
-        self._give_back(use, kept, cancellation)
+        return kept
 
     @property
     def timeouts(self) -> Timeouts:

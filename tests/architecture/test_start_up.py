@@ -23,6 +23,7 @@ HEAVY = (
     "cryptography",
     "flask",
     "http.client",
+    "opentelemetry",
     "pika",
     "pydicom",
     "pynetdicom",
@@ -160,6 +161,11 @@ def test_commands_that_read_load_only_what_reads_the_database(tmp_path: Path):
     loaded = heavy_modules(COMMANDS, json.dumps(reading), environment={"DOSEQR_DATA_DIR": str(tmp_path)})
     # Then
     assert not {"alembic", "flask", "pika", "pydicom", "pynetdicom"} & set(loaded)
+
+
+@pytest.mark.parametrize("service", ["query", "store"])
+def test_no_service_loads_what_exports_spans_before_it_is_wanted(service):
+    assert "opentelemetry" not in heavy_modules(IMPORT, f"services.{service}.main")
 
 
 @pytest.mark.parametrize("service", ["echo", "store", "web"])

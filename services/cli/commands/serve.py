@@ -123,11 +123,12 @@ def serve_embedded(settings: Settings) -> int:
     from shared.database.session import open_database
     from shared.lifecycle import Lifecycle
     from shared.logs import configure
-    from shared.service import patiently, start_heartbeat
+    from shared.service import patiently, start_heartbeat, start_spans
 
     configure("embedded", settings.log_level)
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
+        start_spans("embedded", lifecycle)
         database = open_database(settings.data_dir, settings.database)
         lifecycle.on_stop(database.close)
         if not patiently(lambda: migrate(database), "database", lifecycle.stopping):

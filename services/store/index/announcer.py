@@ -9,15 +9,19 @@ from contextlib import suppress
 from datetime import timedelta
 
 import structlog
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
 
 from services.store.index.unannounced import Unannounced, mark_announced, unannounced
 from services.store.metrics.counters import StoreCounters
 from services.store.objects.durable_folder import ObjectFolder
 from shared.clock import Clock, utc_now
 from shared.contract.messages import ObjectsStored
+from shared.database.models.retrieve import Retrieve, RetrieveObject
 from shared.database.session import Database
 from shared.errors import BrokerAwayError, DatabaseAwayError
 from shared.messaging.publisher import Publisher
+from shared.tracing.spans import ended_span, spans_are_exported
 
 log = structlog.get_logger(__name__)
 
@@ -138,3 +142,55 @@ class Announcer:
         self._publisher.event(ObjectsStored(store_ae_title=self._store_ae_title, objects=objects), TOPIC)
         mark_announced(self._database, rows, self._clock())
         self._counters.add("announced", len(rows))
+        _record_batch(self._database, rows)
+
+
+def _record_batch(database: Database, rows: Sequence[Unannounced]) -> None:
+    """Record announced objects as a span for each retrieve that expected them, if spans are exported."""
+    if not spans_are_exported() or not rows:
+        return
+    try:
+        with database.read() as session:
+            owners = _retrieves_of(session, rows)
+    except DatabaseAwayError as error:
+        log.debug("batch not recorded as a span", error=str(error))
+        return
+    batches: dict[str, list[Unannounced]] = {}
+    for row in rows:
+        owner = owners.get(row.message.sop_instance_uid)
+        batches.setdefault(owner.id if owner is not None else "", []).append(row)
+    jobs = {job.id: job for job in owners.values()}
+    for job_id, batch in batches.items():
+        job = jobs.get(job_id)
+        about: dict[str, str | int] = {
+            "doseqr.objects": len(batch),
+            "doseqr.bytes": sum(row.message.size_bytes for row in batch),
+        }
+        if job is not None:
+            about["doseqr.job.id"] = job_id
+        begun = min(row.last_received_at for row in batch)
+        ended_span("batch of objects", job.causation.context if job is not None else None, begun, about)
+
+
+def _retrieves_of(session: Session, rows: Sequence[Unannounced]) -> Mapping[str, Retrieve]:
+    """Return the newest retrieve that expected each object when it came, or the series that it is of."""
+    messages = [row.message for row in rows]
+    earliest = min(row.last_received_at for row in rows)
+    expecting = (
+        select(RetrieveObject.series_instance_uid, RetrieveObject.sop_instance_uid, Retrieve)
+        .join(Retrieve, Retrieve.id == RetrieveObject.job_id)
+        .where(
+            or_(Retrieve.ended_at.is_(None), Retrieve.ended_at >= earliest),
+            RetrieveObject.study_instance_uid.in_({message.study_instance_uid for message in messages}),
+            RetrieveObject.sop_instance_uid.in_([*(message.sop_instance_uid for message in messages), ""]),
+        )
+        .order_by(Retrieve.requested_at)
+    )
+    expected = {(series, sop): job for series, sop, job in session.execute(expecting)}
+    owners = {}
+    for message in messages:
+        series = message.series_instance_uid
+        job = expected.get((series, message.sop_instance_uid)) or expected.get((series, ""))
+        if job is not None:
+            owners[message.sop_instance_uid] = job
+    return owners

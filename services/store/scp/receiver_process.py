@@ -28,6 +28,7 @@ from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
 from shared.process.garbage import collect_rarely
+from shared.service import start_spans
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -137,6 +138,7 @@ def main() -> int:
     counters = StoreCounters(rows, row, descriptor)
     with Lifecycle() as lifecycle:
         lifecycle.install_signals()
+        start_spans(NAME, lifecycle)
         threading.Thread(
             target=_stop_with_service, args=(lifecycle,), name="service watch", daemon=True
         ).start()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from services.cli.commands.serve import Service
 from shared.broker.definitions import ROLES, user_of
@@ -166,3 +167,27 @@ def test_monitoring_scrapes_the_health_port_of_each_service() -> None:
 
     # Then
     assert scraped == [(service, str(first + offset)) for offset, service in enumerate(HEALTH_PORTS)]
+
+
+def test_the_collector_names_only_parts_that_it_has() -> None:
+    # Given
+    text = (ROOT / "deploy" / "monitoring" / "collector.yml").read_text(encoding="utf-8")
+    collector = yaml.safe_load(text)
+    connectors = set(collector["connectors"])
+    kinds = {"receivers": connectors, "exporters": connectors, "processors": set[str]()}
+
+    # When
+    pipelines = collector["service"]["pipelines"].values()
+    unknown = [
+        name
+        for pipeline in pipelines
+        for kind, others in kinds.items()
+        for name in pipeline.get(kind, [])
+        if name not in {*collector[kind], *others}
+    ]
+
+    # Then
+    assert unknown == []
+    assert set(collector["service"]["extensions"]) == set(collector["extensions"])
+    scraped = (ROOT / "deploy" / "monitoring" / "prometheus.yml").read_text(encoding="utf-8")
+    assert f"collector:{collector['exporters']['prometheus']['endpoint'].rpartition(':')[2]}" in scraped
