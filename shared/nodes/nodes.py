@@ -218,13 +218,16 @@ def add_node(session: Session, given: NodeInput, now: datetime) -> Node:
     """Add a node; adding the same again returns the one there is.
 
     Raises:
-        InvalidInputError: another node has this name.
+        InvalidInputError: another node has this name, or one that differs by upper and lower case alone.
     """
     existing = _named(session, given.name)
     if existing is not None:
         if _is_the_same(existing, given):
             return existing
         raise _taken(existing)
+    alike = [node for node in list_nodes(session) if node.name.casefold() == given.name.casefold()]
+    if alike:
+        raise InvalidInputError("name", f"differs from the node {alike[0].name} in nothing but case")
     node = Node(created_at=now, **_columns(given))
     try:
         with session.begin_nested():

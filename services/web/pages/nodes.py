@@ -84,15 +84,19 @@ def create(kind: str) -> ResponseReturnValue:
     form = NodeForm()
     given = form.read(kind)
     if given is not None:
+        now = components().clock()
         try:
             with components().database.write() as session:
-                node = add_node(session, given, components().clock())
+                node = add_node(session, given, now)
         except InvalidInputError as error:
             form.refuse(error)
         else:
+            if node.created_at != now:
+                flash(gettext("There is such a node already: %(name)s.", name=node.name), "info")
+                return redirect(url_for("nodes.listing"))
             audit("node added", node_id=node.id, kind=kind)
             flash(gettext("The node %(name)s is added.", name=node.name), "success")
-            return redirect(url_for("nodes.listing"))
+            return _tested(node.id)
     return _form_page(form, kind), HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -122,7 +126,7 @@ def change(node_id: int) -> ResponseReturnValue:
         else:
             audit("node edited", node_id=node_id)
             flash(gettext("The node %(name)s is changed.", name=given.name), "success")
-            return redirect(url_for("nodes.listing"))
+            return _tested(node_id)
     return _form_page(form, node.kind, node), HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -160,6 +164,12 @@ def pause(node_id: int) -> ResponseReturnValue:
 def resume(node_id: int) -> ResponseReturnValue:
     """Let the jobs go on that wait for a paused node."""
     return _set_pause(node_id, paused=False)
+
+
+def _tested(node_id: int) -> ResponseReturnValue:
+    """Test a new or changed node, and show what comes of it."""
+    echo_id = publish_command(EchoNodes(nodes=[node_id]), "echo", nodes=1)
+    return redirect(url_for("nodes.listing", echo=echo_id, node=node_id))
 
 
 def _set_pause(node_id: int, *, paused: bool) -> ResponseReturnValue:

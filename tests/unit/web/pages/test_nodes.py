@@ -39,6 +39,7 @@ def test_a_node_is_added(site):
         ({"host": "not a host"}, "host", "Must be a host name or an IP address."),
         ({"name": ""}, "name", "Must have 1 to 64 characters."),
         ({"name": "pacs"}, "name", "There is already a remote node of this name."),
+        ({"name": "PACS"}, "name", "Differs from the node pacs in nothing but case."),
         ({"calling_ae_title": "B" * 17}, "calling_ae_title", "Must have at most 16 characters."),
     ],
 )
@@ -58,6 +59,29 @@ def test_all_problems_of_a_node_are_shown_together(site):
     # Then
     assert 'href="#port"' in response.text
     assert 'href="#ae_title"' in response.text
+
+
+def test_a_new_node_is_tested_by_itself(site):
+    # Given
+    site.listen("echo")
+    # When
+    response = site.person("admin").post("/nodes/add/remote", NODE)
+    # Then
+    echo_id, command = site.command()
+    assert command == EchoNodes(nodes=[3])
+    assert response.location == f"/nodes?echo={echo_id}&node=3"
+
+
+def test_the_same_node_again_is_not_called_added(site):
+    # Given
+    person = site.person("admin")
+    person.post("/nodes/add/remote", NODE)
+    # When
+    person.post("/nodes/add/remote", NODE)
+    page = person.text("/nodes")
+    # Then
+    assert "There is such a node already: ct-archive." in page
+    assert nodes(site, "remote") == ["pacs", "ct-archive"]
 
 
 def test_a_node_is_edited(site):
