@@ -34,6 +34,12 @@ class Peer:
     #: When its fuse blows.
     ceilings: AttemptCeilings = AttemptCeilings()
 
+    @property
+    def address(self) -> str:
+        """Host and port; an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:

@@ -11,7 +11,7 @@ def sentence(known: Estimate) -> str:
     """Return one to three sentences for people."""
     sentences = [_begins(known), _comes_to(known)]
     if known.unknown_types and known.studies is not None:
-        sentences.append(f"Of {_listed(known.unknown_types)} nothing is known yet; it comes on top.")
+        sentences.append(f"Of {', '.join(known.unknown_types)} nothing is known yet; it comes on top.")
     if known.hours:
         zone = f" ({known.time_zone})" if known.time_zone else ""
         sentences.append(f"The node takes requests only at {known.hours.replace(',', ', ')}{zone}.")
@@ -44,7 +44,8 @@ def _why_unknown(known: Estimate) -> str:
     if known.slices is not None and known.days is None:
         return "How many studies the whole archive holds is unknown."
     return (
-        f"How many studies that brings is unknown: {_listed(known.unknown_types)} was not requested before."
+        "How many studies that brings is unknown: no query of this node requested"
+        f" {', '.join(known.unknown_types)} before."
     )
 
 
@@ -63,7 +64,3 @@ def _time(low: float, high: float) -> str:
         first = max(1, round(low))
         return f"{first} to {round(high)} minutes" if first < round(high) else f"{first} minutes"
     return f"{low / _HOUR:.1f} to {high / _HOUR:.1f} hours"
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""

@@ -75,7 +75,7 @@ def _resolve(peer: Peer) -> list[str]:
 
 def not_connected(peer: Peer, error: OSError, timeouts: Timeouts) -> PeerError:
     """Return the error for a connection that does not come to be."""
-    where = f"{peer.host}:{peer.port}"
+    where = f"{peer.address}"
     if isinstance(error, TimeoutError):
         detail = f"no connection to {where} in {timeouts.connect_s:g} s"
         return PeerError(Outcome.TIMED_OUT, detail, associating=True)
@@ -87,7 +87,7 @@ def not_connected(peer: Peer, error: OSError, timeouts: Timeouts) -> PeerError:
 
 def not_secured(peer: Peer, error: Exception, timeouts: Timeouts) -> PeerError:
     """Return the error for a TLS handshake that fails."""
-    where = f"{peer.host}:{peer.port}"
+    where = f"{peer.address}"
     if isinstance(error, TimeoutError):
         detail = f"no TLS with {where} in {timeouts.connect_s:g} s"
         return PeerError(Outcome.TIMED_OUT, detail, associating=True)
@@ -109,19 +109,19 @@ def no_tls_files(peer: Peer, error: OSError) -> PeerError:
     """Return the error for TLS files that cannot be used."""
     reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
     file = f"{error.filename}: " if error.filename else ""
-    detail = f"the files for TLS with {peer.host}:{peer.port} cannot be used here ({file}{reason})"
+    detail = f"the files for TLS with {peer.address} cannot be used here ({file}{reason})"
     return PeerError(Outcome.ABORTED, detail, permanent=True, associating=True)
 
 
 def timed_out(peer: Peer, timeouts: Timeouts) -> PeerError:
     """Return the error for an A-ASSOCIATE-RQ without a response in time."""
-    detail = f"{peer.host}:{peer.port} did not respond to the association request in {timeouts.connect_s:g} s"
+    detail = f"{peer.address} did not respond to the association request in {timeouts.connect_s:g} s"
     return PeerError(Outcome.TIMED_OUT, detail, associating=True)
 
 
 def aborted(peer: Peer, abstract_syntax: str = "", how: str = "") -> PeerError:
     """Return the error for a peer that ends the connection instead of responding."""
-    detail = f"{peer.host}:{peer.port} ended the association while it was made"
+    detail = f"{peer.address} ended the association while it was made"
     circumstances = "; ".join(filter(None, (how, abstract_syntax and f"for {service_name(abstract_syntax)}")))
     if circumstances:
         detail += f" ({circumstances})"
@@ -131,7 +131,7 @@ def aborted(peer: Peer, abstract_syntax: str = "", how: str = "") -> PeerError:
 def not_understood(peer: Peer, abstract_syntax: str, problem: str) -> PeerError:
     """Return the error for a peer whose response to an A-ASSOCIATE-RQ breaks the protocol."""
     detail = (
-        f"{peer.host}:{peer.port} sent what is no response to an association request, which was ended here"
+        f"{peer.address} sent what is no response to an association request, which was ended here"
         f" ({problem}; for {service_name(abstract_syntax)}):"
         " is this its DICOM port, with TLS set as it is there?"
     )

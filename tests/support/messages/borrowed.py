@@ -69,7 +69,7 @@ COMPOSED = (
     "It begins with %(number)s slices.",
     "How many studies that brings is unknown: no earlier query of this node is complete.",
     "How many studies the whole archive holds is unknown.",
-    "How many studies that brings is unknown: %(types)s was not requested before.",
+    "How many studies that brings is unknown: no query of this node requested %(types)s before.",
     "Of %(types)s nothing is known yet; it comes on top.",
     "The node takes requests only at %(hours)s.",
     "About %(range)s.",

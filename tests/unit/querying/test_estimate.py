@@ -97,7 +97,7 @@ def test_a_type_that_was_not_requested_before_is_reported_as_unknown():
     assert (partly.unknown_types, wholly.unknown_types) == (("MG",), ("MG",))
     assert "Of MG nothing is known yet" in sentence(partly)
     assert wholly.studies is None
-    assert "MG was not requested before" in sentence(wholly)
+    assert "no query of this node requested MG before" in sentence(wholly)
 
 
 def test_a_limit_of_requests_a_minute_sets_the_time():
