@@ -27,7 +27,18 @@ from services.cli.commands import (
     version,
 )
 from services.cli.commands.evidence import calendar, compare, coverage, reconcile
-from services.cli.commands.jobs import again, follow, jobs, order, pause, qr, query, schedules, trace
+from services.cli.commands.jobs import (
+    again,
+    follow,
+    jobs,
+    lists,
+    order,
+    pause,
+    qr,
+    query,
+    schedules,
+    trace,
+)
 from services.cli.commands.operation import (
     check,
     dead,
@@ -59,6 +70,7 @@ app = typer.Typer(
 app.add_typer(nodes.app, name="nodes", no_args_is_help=True)
 app.add_typer(handover.app, name="handover", no_args_is_help=True)
 app.add_typer(dead.app, name="dead", no_args_is_help=True)
+app.add_typer(lists.app, name="lists", no_args_is_help=True)
 app.add_typer(schedules.app, name="schedules", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
 app.add_typer(retention.app, name="retention", no_args_is_help=True)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from shared.contract.criteria_fields import MAX_IDENTIFIERS
 from shared.contract.envelope import new_id
 from shared.contract.json_types import JsonDocument, JsonObject
-from shared.contract.messages import ENDED
+from shared.contract.messages import ENDED, JobStatus
 from shared.database.models import LongList, LongListPart, Node, Query
 
 #: Parts of a list that run at the same time: the next is there when one ends.
@@ -34,6 +34,8 @@ class NewList:
     requested_by: str
     #: Lines of the file that are not among the identifiers because they are wrong.
     left_out: int = 0
+    #: Where the same list may come twice; empty: a new one.
+    id: str = ""
 
 
 def number_of_parts(identifiers: int) -> int:
@@ -42,8 +44,10 @@ def number_of_parts(identifiers: int) -> int:
 
 
 def add_list(session: Session, given: NewList, now: datetime) -> str:
-    """Write a list and its parts; return its id."""
-    list_id = new_id()
+    """Write a list and its parts, once; return its id."""
+    list_id = given.id or new_id()
+    if session.get(LongList, list_id) is not None:
+        return list_id
     row = LongList(
         id=list_id,
         name="".join(character for character in given.name if character.isprintable())[:128] or "list",
@@ -169,7 +173,7 @@ class ListState:
     not_complete: int
 
     @property
-    def status(self) -> str:
+    def status(self) -> JobStatus:
         """A status as jobs have it."""
         if self.row.ended_at is None:
             return "running" if self.ended or self.found else "queued"

@@ -55,6 +55,38 @@ class UploadedList:
     number_of_errors: int = 0
 
 
+class WrongLinesError(InvalidInputError):
+    """Lines of a list cannot be used; `errors` names them, up to a bound."""
+
+    def __init__(self, errors: Sequence[LineError], number_of_errors: int) -> None:
+        first = errors[0]
+        lines = "1 line is" if number_of_errors == 1 else f"{number_of_errors:,} lines are"
+        super().__init__(
+            "file",
+            f"{lines} wrong; the first is line {first.line}: {first.problem}. Correct them, or have them "
+            "left out",
+        )
+        self.errors, self.number_of_errors = list(errors), number_of_errors
+
+
+def read_list(content: bytes, column: str, *, leave_out_errors: bool) -> UploadedList:
+    """Return the identifiers of a list that is to be queried as it is: at least one, from a known column.
+
+    Raises:
+        WrongLinesError: lines are wrong, and are not to be left out.
+        InvalidInputError: it is no such file, holds nothing, or its column has to be chosen.
+    """
+    found = read_upload(content, column)
+    if found.column is None:
+        labels = ", ".join(column.label for column in found.columns)
+        raise InvalidInputError("column", f"choose the one that holds the numbers by its letter: {labels}")
+    if found.errors and not leave_out_errors:
+        raise WrongLinesError(found.errors, found.number_of_errors)
+    if not found.identifiers:
+        raise InvalidInputError("file", "no line of it can be used")
+    return found
+
+
 def read_upload(content: bytes, column: str = "") -> UploadedList:
     """Return the identifiers of one column: that of this letter, or the one that its name or content gives.
 

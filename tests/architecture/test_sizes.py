@@ -19,7 +19,6 @@ FUNCTION_LINES = 45
 
 #: Longer, because a list of options or of settings cannot be cut without hiding it.
 LONG_FUNCTIONS = {
-    "services/cli/commands/jobs/query.py:query": 115,
     "services/cli/commands/jobs/query.py:retrieve": 46,
     "services/cli/commands/nodes.py:edit": 48,
     "services/store/scp/receiver_process.py:__init__": 55,

@@ -23,6 +23,7 @@ from services.web.api.routes import (
     reconciliations,
     retention,
     schedules,
+    study_lists,
     system,
 )
 from shared.settings import Settings
@@ -43,7 +44,15 @@ def openapi() -> Response:
 
 def operations() -> list[Operation]:
     """Return all operations."""
-    tables = (about, nodes.table, queries.table, jobs.table, evidence.table, comparisons.table)
+    tables = (
+        about,
+        nodes.table,
+        queries.table,
+        study_lists.table,
+        jobs.table,
+        evidence.table,
+        comparisons.table,
+    )
     others = (
         reconciliations.table,
         schedules.table,

@@ -69,6 +69,12 @@ def uploaded_file() -> bytes | None:
     return None if file is None else file.stream.read()
 
 
+def uploaded_name() -> str:
+    """Return the name of the file `file` of the form; empty if there is none."""
+    file = request.files.get("file")
+    return "" if file is None else file.filename or ""
+
+
 def read_query(model: type[M]) -> M:
     """Return the validated query string.
 

@@ -25,6 +25,7 @@ _PARAMETER_TEXTS = {
     "node": "Id or name of a node.",
     "job": "Id of a job.",
     "query_id": "Id of a query.",
+    "study_list": "Id of a list of studies.",
     "study": "Study Instance UID.",
     "dead_letter": "Id of a dead letter.",
     "schedule": "Id or name of a recurring query.",
@@ -128,9 +129,9 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
 
 
 def _form_schema(body: type[BaseModel]) -> Json:
-    """Return the schema of a form: the required fields of the body, and the file."""
+    """Return the schema of a form: the fields of the body as texts, and in place of its lines the file."""
     required = [name for name, field in body.model_fields.items() if field.is_required()]
-    fields = {name: {"type": "string"} for name in required}
+    fields = {name: {"type": "string"} for name in body.model_fields if name != "lines"}
     file = {"type": "string", "contentMediaType": "application/octet-stream"}
     return {"type": "object", "properties": {**fields, "file": file}, "required": [*required, "file"]}
 

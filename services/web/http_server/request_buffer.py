@@ -11,7 +11,13 @@ BODY_BYTES = 1 << 20
 #: Bytes of the body of an upload, at the only paths that take one.
 UPLOAD_BYTES = 9 << 20
 UPLOAD_PATHS = frozenset(
-    {b"/reconciliations", b"/api/v1/reconciliations", b"/imports/query", b"/imports/query/list"}
+    {
+        b"/reconciliations",
+        b"/api/v1/reconciliations",
+        b"/imports/query",
+        b"/imports/query/list",
+        b"/api/v1/study-lists",
+    }
 )
 #: Seconds in which the whole head must arrive, and after it the whole body.
 HEAD_S, BODY_S = 10.0, 30.0

@@ -18,6 +18,7 @@ from shared.contract.messages import RunRetrieve
 from shared.database.models import LongList
 from shared.database.session import Session
 from shared.reading.lists.job_search import retrieves_of
+from shared.reading.lists.study_lists import left_to_retrieve
 from shared.study_lists.ledger import cancel_list, list_states, parts_of
 
 blueprint = Blueprint("study_lists", __name__, url_prefix="/imports/lists")
@@ -86,15 +87,12 @@ def retrieve(list_id: str) -> ResponseReturnValue:
     """Publish a retrieve of each ended part that kept something and has none."""
     with components().database.read() as session:
         _require(session, list_id)
-        parts = parts_of(session, list_id)
-        known = retrieves_of(session, [part.job_id for part in parts])
+        queries = left_to_retrieve(session, list_id)
     published = 0
-    for part in parts:
-        if not part.retrievable or part.job_id in known:
-            continue
-        command = RunRetrieve(query_id=part.job_id, requested_by=me().name)
+    for query_id in queries:
+        command = RunRetrieve(query_id=query_id, requested_by=me().name)
         retrieve_id = new_id()
-        about = {"query_id": part.job_id, "list_id": list_id}
+        about = {"query_id": query_id, "list_id": list_id}
         if publish_command(command, "retrieve", retrieve_id, job_id=retrieve_id, **about) is None:
             break
         published += 1

@@ -47,6 +47,7 @@ class Hospital:
             "schedule": str(self.schedule),
             "schedule_id": self.schedule,
             "list_id": f"{mark}l",
+            "study_list": f"{mark}l",
         }
 
 

@@ -17,7 +17,8 @@ from services.cli.client.session import (
     settings_of_command,
     who,
 )
-from services.cli.commands.jobs.schedule_options import ScheduleOptions, changes_of, expand_options
+from services.cli.commands.options.group import expand_options
+from services.cli.commands.options.schedule import ScheduleOptions, changes_of
 from services.cli.output.console import JsonOption, line, notice, print_json, table
 from services.cli.output.exit_codes import OK, of_job
 from shared.clock import utc_now

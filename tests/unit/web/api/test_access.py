@@ -22,6 +22,7 @@ PATHS = {
     "dead_letter": "0" * 32,
     "comparison": "c1",
     "schedule": "nightly",
+    "study_list": "l1",
     "address": "mail",
 }
 ALL = [pytest.param(operation, id=operation.name) for operation in operations()]

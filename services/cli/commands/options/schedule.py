@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated
 
 import typer
 
+from services.cli.commands.options.query import CtOption, DxOption, FlOption, MgOption, NmOption
 from services.cli.output.exit_codes import usage
-
-CtOption = Annotated[bool, typer.Option("--ct", help="CT studies.")]
-MgOption = Annotated[bool, typer.Option("--mg", help="Mammography studies.")]
-FlOption = Annotated[bool, typer.Option("--fl", help="Fluoroscopy and angiography studies (RF, XA).")]
-DxOption = Annotated[bool, typer.Option("--dx", help="Radiography studies (DX, CR, PX).")]
-NmOption = Annotated[bool, typer.Option("--nm", help="Nuclear medicine studies (NM, PT).")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,37 +134,3 @@ def _when(options: Mapping[str, object]) -> str:
     value = options[given[0]]
     forms = {"every": f"every {value} minutes", "cron": str(value)}
     return forms.get(given[0], f"{given[0]} {value}")
-
-
-def expand_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with the fields of its parameter `options`, a dataclass, as options of its own."""
-    signature = inspect.signature(command, eval_str=True)
-    group: Any = signature.parameters["options"].annotation
-    expanded: list[inspect.Parameter] = []
-    for parameter in signature.parameters.values():
-        if parameter.name == "options":
-            expanded += _parameters_of(group)
-        else:
-            expanded.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-
-    @functools.wraps(command)
-    def run(**given: object) -> None:
-        options = group(**{field.name: given.pop(field.name) for field in dataclasses.fields(group)})
-        command(**given, options=options)
-
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in expanded}
-    vars(run)["__signature__"] = inspect.Signature(expanded)
-    return run
-
-
-def _parameters_of(group: type[Any]) -> list[inspect.Parameter]:
-    annotations = get_type_hints(group, include_extras=True)
-    return [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=annotations[field.name],
-        )
-        for field in dataclasses.fields(group)
-    ]

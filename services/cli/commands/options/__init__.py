@@ -1,0 +1,1 @@
+"""Options that belong together, declared once for the commands that take them."""
