@@ -99,7 +99,6 @@ def _run(
 ) -> int:
     from services.cli.client import jobs
     from services.cli.client.echo import require_echo
-    from services.cli.commands.jobs.results import print_query, print_queued
     from shared.nodes.nodes import find_node
 
     settings = settings_of_command()
@@ -117,20 +116,26 @@ def _run(
                 return OK
         with opened_broker(settings) as broker:
             jobs.require_query_workers(broker, order)
-            if long_list is not None:
-                if not no_wait:
-                    require_echo(broker, settings, [order.remote], notice)
-                return _run_list(database, broker, order, name, long_list, no_wait=no_wait, as_json=as_json)
-            if no_wait:
-                query_id, accepted = jobs.query_without_waiting(database, broker, order)
-                outcome = jobs.JobOutcome(query_id, None, OK)
-            else:
+            if not no_wait:
                 require_echo(broker, settings, [order.remote], notice)
-                outcome, accepted = jobs.query_and_wait(database, broker, order), True
-        if accepted:
-            print_query(database, outcome, with_retrieve=retrieve and not no_wait, as_json=as_json)
-        else:
-            print_queued(order, outcome.query_id, as_json=as_json)
+            if long_list is not None:
+                return _run_list(database, broker, order, name, long_list, no_wait=no_wait, as_json=as_json)
+            return _run_query(database, broker, order, no_wait=no_wait, as_json=as_json)
+
+
+def _run_query(database: Database, broker: Broker, order: QueryOrder, *, no_wait: bool, as_json: bool) -> int:
+    from services.cli.client import jobs
+    from services.cli.commands.jobs.results import print_query, print_queued
+
+    if no_wait:
+        query_id, accepted = jobs.query_without_waiting(database, broker, order)
+        outcome = jobs.JobOutcome(query_id, None, OK)
+    else:
+        outcome, accepted = jobs.query_and_wait(database, broker, order), True
+    if accepted:
+        print_query(database, outcome, with_retrieve=order.retrieve and not no_wait, as_json=as_json)
+    else:
+        print_queued(order, outcome.query_id, as_json=as_json)
     return outcome.exit_code
 
 

@@ -184,6 +184,8 @@ OPERATIONS: dict[str, str | None] = {
             "explain_study",
             "follow_job",
             "list_all_comparisons",
+            "list_study_lists",
+            "read_study_list",
             "list_all_nodes",
             "list_all_schedules",
             "list_jobs",
@@ -210,7 +212,10 @@ OPERATIONS: dict[str, str | None] = {
             "cancel_job",
             "change_notification_address",
             "change_schedule",
+            "cancel_study_list",
             "create_comparison",
+            "create_study_list",
+            "retrieve_study_list",
             "create_notification_address",
             "create_query",
             "create_retrieve",
@@ -520,6 +525,7 @@ def test_the_api_refuses_a_node_of_another_group(site, hospitals):
     query = {"remote": other.remote, "store": own.store, "criteria": criteria}
     bodies = [
         ("/queries", query),
+        ("/study-lists", {**query, "criteria": {"types": ["CT"]}, "lines": ["A1"]}),
         ("/queries", {**query, "remote": own.remote, "store": other.store}),
         ("/schedules", {**query, "name": "mine", "when": "daily 06:30"}),
         ("/comparisons", {"node": other.remote, "date_from": "2024-05-01"}),
