@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from shared.contract.documents.asyncapi import ASYNCAPI_VERSION, asyncapi
 from shared.contract.schemas import schemas
 from tests.conformance import statement as conformance
 from tests.golden.codes import codes_page
+from tests.golden.conformance import conformance_files
 from tests.golden.examples import messages
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +26,7 @@ OPENAPI = ROOT / "docs" / "openapi.json"
 CODES = ROOT / "docs" / "codes.md"
 
 
+@functools.cache
 def documents() -> dict[Path, str]:
     """Return the text of every generated file by its path."""
     golden = {GOLDEN / f"{kind}.json": message.body.decode() + "\n" for kind, message in messages().items()}
@@ -39,6 +42,7 @@ def documents() -> dict[Path, str]:
             OPENAPI: _text(document(operations())),
             CODES: codes_page(),
         }
+        | conformance_files()
     )
 
 
