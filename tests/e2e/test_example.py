@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+
+import pytest
 
 from tests.e2e.archive import FIRST, LAST, mixed_archive
 from tests.support.processes.installation import ROOT
@@ -46,3 +49,42 @@ def test_example_prints_why_a_query_is_refused(installation, serving):
     assert done.code == 1
     assert done.out.startswith("rejected ")
     assert "nobody" in done.out
+
+
+CLIENT = ROOT / "conformance" / "client.py"
+NODE_CLIENT = ROOT / "conformance" / "client.mjs"
+
+
+def client(language: str) -> list[str]:
+    """Return the command of a client; skips without what it needs."""
+    if language == "python":
+        return [sys.executable, str(CLIENT)]
+    found = shutil.which("node")
+    if found is None:
+        pytest.skip("node is not installed")
+    if not (NODE_CLIENT.parent / "node_modules" / "amqplib").exists():
+        pytest.skip("`npm install` was not run in conformance/")
+    return [found, str(NODE_CLIENT)]
+
+
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_clients_go_the_whole_way_by_message_alone(installation, serving, scripted_pacs, language):
+    # Given
+    command = client(language)
+    pacs = scripted_pacs(mixed_archive(20))
+    _, observer = serving("echo", "query", "retrieve", "store")
+    observer.add_pacs(pacs)
+    # When
+    done = installation.run([*command, "pacs", "doseqr", *DAYS]).wait()
+    # Then
+    assert done.code == 0, done.out + done.err
+    lines = done.out.splitlines()
+    assert "node pacs answers" in lines
+    assert "result studies 18" in lines
+    assert f"result objects {len(observer.files())}" in lines
+    assert [line.split()[0] for line in lines].count("completed") == 2
+    # When
+    refused = installation.run([*command, "nobody", "doseqr", *DAYS]).wait()
+    # Then
+    assert refused.code == 1
+    assert "rejected: data.nodes.0: " in refused.err
