@@ -20,7 +20,6 @@ from services.web.api.routes import (
     nodes,
     notifications,
     queries,
-    reconciliations,
     retention,
     schedules,
     study_lists,
@@ -54,7 +53,6 @@ def operations() -> list[Operation]:
         comparisons.table,
     )
     others = (
-        reconciliations.table,
         schedules.table,
         audit.table,
         dead_letters.table,
