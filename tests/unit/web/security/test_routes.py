@@ -186,6 +186,7 @@ OPERATIONS: dict[str, str | None] = {
             "list_all_comparisons",
             "list_study_lists",
             "read_study_list",
+            "trace_job",
             "list_all_nodes",
             "list_all_schedules",
             "list_jobs",
