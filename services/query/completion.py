@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
@@ -13,17 +14,21 @@ from services.query.ledger.slices import (
     fail_open_slices,
     fail_waiting_slices,
     first_failed_task,
+    had_second_search,
+    search_time,
     take_back_unproven,
 )
 from services.query.ledger.studies import add_counts, all_examinations, has_undecided, undecided
 from services.query.search.key_controls import windows_without
 from services.query.search.study_task import single_studies
+from shared.contract.criteria import parse_criteria
 from shared.contract.reasons import Reason
 from shared.database.models import NodeProfile, Query
 from shared.database.session import Database
 from shared.dicom.errors import UNREACHABLE, Outcome, PeerError
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
+from shared.querying.initial_tasks import second_search_tasks
 from shared.querying.payloads import (
     SLICE,
     StudyListSlice,
@@ -34,6 +39,9 @@ from shared.querying.payloads import (
     slice_task,
 )
 from shared.querying.profile import Profile
+
+#: A search that took less is believed to show one state of the archive.
+LONG_SEARCH = timedelta(minutes=10)
 
 
 def fail_task(database: Database, claim: Claim, error: PeerError) -> Result:
@@ -92,6 +100,9 @@ def next_tasks_or_ending(session: Session, job_id: str) -> Sequence[NewTask] | E
     rechecks = recheck_tasks(session, job_id)
     if rechecks:
         return rechecks
+    second_search = _second_search_tasks(session, job_id)
+    if second_search:
+        return second_search
     query = session.get_one(Query, job_id, populate_existing=True)
     if not query.slices_failed and not query.studies_missing:
         return Ending("completed")
@@ -108,8 +119,7 @@ def recheck_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
 
     Only while no task of the job is open: whatever its workers learned side by side is known by then.
     """
-    row = session.get(NodeProfile, session.get_one(Query, job_id).remote_id)
-    profile = Profile() if row is None else Profile.from_json(row.data)
+    profile = _profile(session, session.get_one(Query, job_id))
     habits = profile.habits_that_hide()
     if not habits:
         return []
@@ -120,6 +130,26 @@ def recheck_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
     )
     add_counts(session, job_id, slices_total=len(windows))
     return [slice_task(WindowSlice(window, rechecked=True)) for window in windows]
+
+
+def _profile(session: Session, query: Query) -> Profile:
+    row = session.get(NodeProfile, query.remote_id)
+    return Profile() if row is None else Profile.from_json(row.data)
+
+
+def _second_search_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
+    """Return another search of the newest days, once, where the search took long.
+
+    A study whose date is changed in the meantime, from days that are yet to be searched to days that were, is
+    found in neither.
+    """
+    times = search_time(session, job_id)
+    if times is None or times[1] - times[0] < LONG_SEARCH or had_second_search(session, job_id):
+        return []
+    query = session.get_one(Query, job_id)
+    tasks = second_search_tasks(parse_criteria(query.criteria), query.today, _profile(session, query))
+    add_counts(session, job_id, slices_total=len(tasks))
+    return tasks
 
 
 def failure_of(error: PeerError) -> str:

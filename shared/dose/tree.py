@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
+from shared.dicom.query.character_sets import decoded_as
 from shared.dose.concepts import Code
 from shared.dose.numeric_value import Problem, read_decimal
 from shared.errors import DoseQRError
@@ -161,4 +162,14 @@ def _text(ds: Dataset, keyword: str) -> str:
     element = _element(ds, keyword)
     if isinstance(element, RawDataElement) and element.value and len(element.value) > _MAX_VALUE_BYTES:
         return ""
-    return str(ds.get(keyword) or "").replace("\x00", "").strip()[:_MAX_TEXT_LENGTH]
+    if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
+        text = decoded_as(element.value, _encodings(ds))
+    else:
+        text = str(ds.get(keyword) or "")
+    return text.replace("\x00", "").strip()[:_MAX_TEXT_LENGTH]
+
+
+def _encodings(ds: Dataset) -> tuple[str, ...]:
+    """Return the encodings that an item declares, or has from the data set around it."""
+    declared = ds.original_character_set
+    return (declared,) if isinstance(declared, str) else tuple(declared)

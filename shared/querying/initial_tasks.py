@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from shared.contract.criteria import CODES, Criteria
+from shared.contract.criteria import CODES, Criteria, window
 from shared.jobs.new_task import NewTask
 from shared.querying.payloads import (
     AccessionSlice,
     StudyListSlice,
     StudySlice,
     WindowSlice,
+    read_slice,
     slice_task,
 )
 from shared.querying.profile import CodeStrategy, Profile
@@ -20,6 +21,9 @@ from shared.querying.slices import plan
 
 #: A range of dates that reaches beyond these is open on that side.
 _NO_ARCHIVE_BEFORE, _NO_ARCHIVE_AFTER = date(1900, 1, 1), timedelta(days=3660)
+
+#: Days that are searched once more at the end of a long search: most studies whose date is changed lie there.
+SECOND_SEARCH_DAYS = 7
 
 
 def first_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTask]:
@@ -44,6 +48,21 @@ def first_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTa
     if strategy is CodeStrategy.LIST:
         windows = [replace(window, code="\\".join(codes)) for window in windows]
     return [slice_task(WindowSlice(window)) for window in windows]
+
+
+def second_search_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTask]:
+    """Return slices of the newest days of a query, which are searched first, to search them once more.
+
+    None for named studies, and for parts of days: those are of recurring queries, which search them again.
+    """
+    if criteria.study_instance_uids or criteria.accession_numbers or criteria.date_ranges:
+        return []
+    days = window(criteria, today)
+    last = min(days.date_until or today, today)
+    first = max(days.date_from or date.min, last - timedelta(days=SECOND_SEARCH_DAYS - 1))
+    newest = criteria.model_copy(update={"date_from": first, "date_until": max(first, last)})
+    tasks = [read_slice(task.payload) for task in first_tasks(newest, today, profile)]
+    return [slice_task(replace(part, late=True)) for part in tasks if isinstance(part, WindowSlice)]
 
 
 def _bounded(criteria: Criteria, today: date) -> Criteria:

@@ -47,6 +47,8 @@ class WindowSlice:
     unproven: tuple[Habit, ...] = ()
     #: Whether it is searched once more for what was learned since.
     rechecked: bool = False
+    #: Whether it is searched once more at the end of a long search, for studies whose date was changed.
+    late: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -129,6 +131,7 @@ def read_slice(payload: JsonDocument) -> SlicePayload:
         matches=payload.get("answers"),
         unproven=tuple(payload.get("unproven", ())),
         rechecked=bool(payload.get("rechecked")),
+        late=bool(payload.get("late")),
     )
 
 
@@ -155,7 +158,8 @@ def window_json(window: Slice) -> dict[str, str | None]:
 
 
 def _history_json(payload: WindowSlice) -> dict[str, int]:
-    flags = {name: True for name in ("again", "ever", "untimed", "rechecked") if getattr(payload, name)}
+    names = ("again", "ever", "untimed", "rechecked", "late")
+    flags = {name: True for name in names if getattr(payload, name)}
     numbers = {"verifies": payload.verifies, "blind": payload.blind or None, "answers": payload.matches}
     return flags | {name: number for name, number in numbers.items() if number is not None}
 

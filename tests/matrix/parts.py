@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.matrix.browser_and_api import WEB_ROWS
+from tests.matrix.character_sets import CHARACTER_SET_ROWS
 from tests.matrix.hostile_inputs import HOSTILE_ROWS
 from tests.matrix.query.associations import ASSOCIATION_ROWS
 from tests.matrix.query.faults import FAULT_ROWS
@@ -43,5 +44,5 @@ PARTS = (
     ),
     Part("Store and system", 30, tuple(SENDER_ROWS), tuple(SYSTEM_ROWS)),
     Part("Browser and API", 30, (), tuple(WEB_ROWS)),
-    Part("Hostile inputs", 30, tuple(RESPONSE_ROWS), tuple(HOSTILE_ROWS)),
+    Part("Hostile inputs", 30, (*RESPONSE_ROWS, *CHARACTER_SET_ROWS), tuple(HOSTILE_ROWS)),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
@@ -124,6 +125,25 @@ def take_back_unproven(session: Session, job_id: str, habits: Collection[Habit])
         taken.append(part.window)
     add_counts(session, job_id, slices_complete=-len(taken), slices_total=-len(taken))
     return taken
+
+
+def search_time(session: Session, job_id: str) -> tuple[datetime, datetime] | None:
+    """Return when the first and when the last of the complete slices of a query ended."""
+    ended = QueryTask.ended_at
+    of_job = (QueryTask.job_id == job_id, QueryTask.kind == SLICE, QueryTask.state == "done")
+    first, last = session.execute(select(func.min(ended), func.max(ended)).where(*of_job)).one()
+    return (first, last) if first is not None and last is not None else None
+
+
+def had_second_search(session: Session, job_id: str) -> bool:
+    """Return whether the newest days of a query were searched once more, or are about to be."""
+    payloads = session.scalars(
+        select(QueryTask.payload)
+        .where(QueryTask.job_id == job_id, QueryTask.kind == SLICE)
+        .order_by(QueryTask.id.desc())
+    )
+    parts = map(read_slice, payloads)
+    return any(isinstance(part, WindowSlice) and part.late for part in parts)
 
 
 def set_slice(task: QueryTask, part: WindowSlice) -> None:

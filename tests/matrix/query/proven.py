@@ -7,6 +7,12 @@ from tests.matrix.rows import proven
 # fmt: off
 QUERY_PROVEN = [
     *proven(
+        "tests/integration/query/test_changed_dates.py",
+        ("the date of a study moves into days that were searched", "a search of ten minutes or longer",
+         "the newest days are searched once more",
+         "test_the_newest_days_are_searched_again_after_a_long_search"),
+    ),
+    *proven(
         "tests/integration/query/test_behaviours.py",
         ("all studies announce more series than they have", "the whole query",
          "incomplete; every study is named as missing",
