@@ -1,12 +1,15 @@
-"""A job loses the broker, database or PACS in the middle, for as long as the test wants, and gets it back."""
+"""Jobs lose the broker, database or PACS in the middle, for as long as the test wants, and get it back."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
 from tests.e2e.archive import mixed_archive
 from tests.e2e.slow import (
@@ -19,120 +22,89 @@ from tests.e2e.slow import (
 )
 from tests.support.ports import free_port
 from tests.support.processes.event_queue import Recording
-from tests.support.processes.installation import installed, observed
+from tests.support.processes.installation import Observed, installed, observed
 
 #: Pauses between two tries have grown to half a minute by then; a worker's lease lasts as long.
 BACK_WITHIN_S = 120.0
 
-#: The services of a retrieve; its query runs before.
-MOVING = ("retrieve", "retrieve", "query", "store")
+SERVICES = ("query", "query", "retrieve", "retrieve", "store")
 
 PacsFactory = Callable[..., ScriptedPacs]
 
 
-def without_broker(folder: Path, node: Any, prefix: str, scripted_pacs: PacsFactory, away_s: float) -> None:
-    """A query goes on, and ends as undisturbed, after its broker was away for this long."""
-    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
-    with installed(folder, node.url, prefix) as installation:
-        installation.serve("query", "query")
+@dataclass
+class Underway:
+    """A query and a retrieve in their middle, each with two workers."""
+
+    observer: Observed
+    pacs: ScriptedPacs
+    archive: list[Study]
+    recording: Recording
+    query_id: str
+    retrieve_id: str
+
+    def end_as_undisturbed(self) -> None:
+        """Wait for the end of both, and hold it against jobs that nothing has disturbed."""
+        images = [study for study in self.archive if study.series[0].modality == "MG"]
+        all_arrived_once(self.observer, self.pacs, self.retrieve_id, images, BACK_WITHIN_S, self.recording)
+        as_undisturbed(self.observer, self.pacs, self.query_id, BACK_WITHIN_S, self.recording)
+
+
+@contextmanager
+def underway(
+    folder: Path, amqp_url: str, prefix: str, scripted_pacs: PacsFactory, away_s: float, **options: Any
+) -> Iterator[Underway]:
+    """Begin a query and a retrieve that last longer than an absence of `away_s` seconds."""
+    archive = [*mixed_archive(60), *many_images()]
+    pacs = scripted_pacs(archive, port=free_port(), **ONE_BY_ONE)
+    with installed(folder, amqp_url, prefix, **options) as installation:
+        installation.serve(*SERVICES)
         with observed(installation) as observer:
             observer.add_pacs(pacs)
-            job_id = begin_slow_query(observer, pacs)
-            node.stop()
-            time.sleep(away_s)
-            node.start()
-            observer.wait_for_consumers("query", 2)
-            as_undisturbed(observer, pacs, job_id, BACK_WITHIN_S)
+            recording = Recording(amqp_url, prefix)
+            retrieve_id = begin_slow_retrieve(observer, pacs, _pause_s(away_s))
+            query_id = begin_slow_query(observer, pacs)
+            assert observer.status(retrieve_id) == "running"
+            yield Underway(observer, pacs, archive, recording, query_id, retrieve_id)
+
+
+def without_broker(folder: Path, node: Any, prefix: str, scripted_pacs: PacsFactory, away_s: float) -> None:
+    """Jobs go on, and end as undisturbed, after their broker was away for this long."""
+    with underway(folder, node.url, prefix, scripted_pacs, away_s) as jobs:
+        node.stop()
+        time.sleep(away_s)
+        node.start()
+        for service in ("query", "retrieve"):
+            jobs.observer.wait_for_consumers(service, 2)
+        jobs.end_as_undisturbed()
 
 
 def without_database(
     folder: Path, rabbitmq_url: str, prefix: str, postgres: Any, scripted_pacs: PacsFactory, away_s: float
 ) -> None:
-    """A query goes on, and ends as undisturbed, after its database was away for this long."""
-    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    """Jobs go on, and end as undisturbed, after their database was away for this long."""
     url = postgres.url.replace("postgresql:", "postgresql+psycopg:")
-    with installed(folder, rabbitmq_url, prefix, database_url=url) as installation:
-        installation.serve("query", "query")
-        with observed(installation) as observer:
-            observer.add_pacs(pacs)
-            job_id = begin_slow_query(observer, pacs)
-            postgres.stop()
-            time.sleep(away_s)
-            postgres.start()
-            as_undisturbed(observer, pacs, job_id, BACK_WITHIN_S)
+    with underway(folder, rabbitmq_url, prefix, scripted_pacs, away_s, database_url=url) as jobs:
+        postgres.stop()
+        time.sleep(away_s)
+        postgres.start()
+        jobs.end_as_undisturbed()
 
 
 def without_pacs(
     folder: Path, rabbitmq_url: str, prefix: str, scripted_pacs: PacsFactory, away_s: float
 ) -> None:
-    """A query goes on, and ends as undisturbed, after its PACS was away for this long."""
-    archive = mixed_archive(60)
-    pacs = scripted_pacs(archive, port=free_port(), **ONE_BY_ONE)
-    with installed(folder, rabbitmq_url, prefix) as installation:
-        installation.serve("query", "query")
-        with observed(installation) as observer:
-            observer.add_pacs(pacs)
-            job_id = begin_slow_query(observer, pacs)
-            pacs.stop()
-            time.sleep(away_s)
-            assert observer.query_json(job_id)["next_try_at"] is not None
-            back = scripted_pacs(archive, port=pacs.port, **ONE_BY_ONE)
-            as_undisturbed(observer, back, job_id, BACK_WITHIN_S)
-
-
-def moves_without_broker(
-    folder: Path, node: Any, prefix: str, scripted_pacs: PacsFactory, away_s: float
-) -> None:
-    """A retrieve goes on, and ends as undisturbed, after its broker was away for this long."""
-    archive = many_images()
-    pacs = scripted_pacs(archive)
-    with installed(folder, node.url, prefix) as installation:
-        installation.serve(*MOVING)
-        with observed(installation) as observer:
-            observer.add_pacs(pacs)
-            recording = Recording(node.url, prefix)
-            job_id = begin_slow_retrieve(observer, pacs, _pause_s(away_s))
-            node.stop()
-            time.sleep(away_s)
-            node.start()
-            observer.wait_for_consumers("retrieve", 2)
-            all_arrived_once(observer, pacs, job_id, archive, BACK_WITHIN_S, recording)
-
-
-def moves_without_database(
-    folder: Path, rabbitmq_url: str, prefix: str, postgres: Any, scripted_pacs: PacsFactory, away_s: float
-) -> None:
-    """A retrieve goes on, and ends as undisturbed, after its database was away for this long."""
-    archive = many_images()
-    pacs = scripted_pacs(archive)
-    url = postgres.url.replace("postgresql:", "postgresql+psycopg:")
-    with installed(folder, rabbitmq_url, prefix, database_url=url) as installation:
-        installation.serve(*MOVING)
-        with observed(installation) as observer:
-            observer.add_pacs(pacs)
-            job_id = begin_slow_retrieve(observer, pacs, _pause_s(away_s))
-            postgres.stop()
-            time.sleep(away_s)
-            postgres.start()
-            all_arrived_once(observer, pacs, job_id, archive, BACK_WITHIN_S)
-
-
-def moves_without_pacs(
-    folder: Path, rabbitmq_url: str, prefix: str, scripted_pacs: PacsFactory, away_s: float
-) -> None:
-    """A retrieve goes on, and ends as undisturbed, after its PACS was away for this long."""
-    archive = many_images()
-    pacs = scripted_pacs(archive, port=free_port())
-    with installed(folder, rabbitmq_url, prefix) as installation:
-        installation.serve(*MOVING)
-        with observed(installation) as observer:
-            observer.add_pacs(pacs)
-            job_id = begin_slow_retrieve(observer, pacs, _pause_s(away_s))
-            pacs.stop()
-            time.sleep(away_s)
-            assert observer.status(job_id) == "running"
-            back = scripted_pacs(archive, port=pacs.port, destinations=pacs.destinations)
-            all_arrived_once(observer, back, job_id, archive, BACK_WITHIN_S)
+    """Jobs go on, and end as undisturbed, after their PACS was away for this long."""
+    with underway(folder, rabbitmq_url, prefix, scripted_pacs, away_s) as jobs:
+        before = jobs.pacs
+        before.stop()
+        time.sleep(away_s)
+        assert jobs.observer.query_json(jobs.query_id)["next_try_at"] is not None
+        assert jobs.observer.status(jobs.retrieve_id) == "running"
+        jobs.pacs = scripted_pacs(
+            jobs.archive, port=before.port, destinations=before.destinations, **ONE_BY_ONE
+        )
+        jobs.end_as_undisturbed()
 
 
 def _pause_s(away_s: float) -> float:

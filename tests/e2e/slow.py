@@ -35,14 +35,20 @@ def begin_slow_query(observer: Observed, pacs: ScriptedPacs, finds: int = 15) ->
     return job_id
 
 
-def as_undisturbed(observer: Observed, pacs: ScriptedPacs, job_id: str, within_s: float = SOON_S) -> None:
+def as_undisturbed(
+    observer: Observed,
+    pacs: ScriptedPacs,
+    job_id: str,
+    within_s: float = SOON_S,
+    recording: Recording | None = None,
+) -> None:
     """Wait for the end of a query and compare it with the same one, run undisturbed; it ended once."""
     pacs.change(request_delay_s=0.0)
-    observer.wait_for_end(job_id, within_s)
+    _wait_for_end(observer, job_id, within_s, recording)
     again = observer.finished_query(CRITERIA_FOR_ALL)
     assert observer.query_json(job_id)["status"] == "completed"
     assert verdict(observer.query_json(job_id)) == verdict(again)
-    assert [type(event) for event in observer.endings(job_id)] == [Completed]
+    _ended_once(observer, job_id, recording)
 
 
 def many_images() -> list[Study]:
@@ -70,12 +76,21 @@ def all_arrived_once(
 ) -> None:
     """Wait for the end of a retrieve: everything arrived, nothing else did, and it was published once."""
     pacs.change(store_pause_s=0.0)
-    observer.wait_for_status(job_id, *ENDED, timeout_s=within_s)
+    _wait_for_end(observer, job_id, within_s, recording)
     retrieve = observer.retrieve_json(job_id)
     assert (retrieve["status"], retrieve["missing"]) == ("completed", [])
     assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(wanted(archive))
     assert observer.files() == wanted(archive)
+    _ended_once(observer, job_id, recording)
+
+
+def _wait_for_end(observer: Observed, job_id: str, within_s: float, recording: Recording | None) -> None:
+    """Wait until a job has ended and its end was published; a recording has that for later."""
+    observer.wait_for_status(job_id, *ENDED, timeout_s=within_s)
     if recording is None:
         observer.wait_for_end(job_id)
+
+
+def _ended_once(observer: Observed, job_id: str, recording: Recording | None) -> None:
     endings = (recording or observer).endings(job_id)
     assert [type(event) for event in endings] == [Completed]

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.archive import mixed_archive
-from tests.e2e.away import (
-    moves_without_broker,
-    moves_without_database,
-    moves_without_pacs,
-    without_broker,
-    without_database,
-    without_pacs,
-)
+from tests.e2e.away import without_broker, without_database, without_pacs
 from tests.e2e.slow import ONE_BY_ONE, as_undisturbed, begin_slow_query
 from tests.support.waiting import wait_until
 
@@ -18,32 +11,18 @@ from tests.support.waiting import wait_until
 AWAY_S = 4.0
 
 
-def test_a_query_goes_on_after_the_broker_was_away(tmp_path, own_node, own_prefix, scripted_pacs):
+def test_jobs_go_on_after_the_broker_was_away(tmp_path, own_node, own_prefix, scripted_pacs):
     without_broker(tmp_path, own_node, own_prefix, scripted_pacs, AWAY_S)
 
 
-def test_a_query_goes_on_after_the_database_was_away(
+def test_jobs_go_on_after_the_database_was_away(
     tmp_path, rabbitmq_url, amqp_prefix, mortal_postgres, scripted_pacs
 ):
     without_database(tmp_path, rabbitmq_url, amqp_prefix, mortal_postgres, scripted_pacs, AWAY_S)
 
 
-def test_a_query_goes_on_after_the_pacs_was_away(tmp_path, rabbitmq_url, amqp_prefix, scripted_pacs):
+def test_jobs_go_on_after_the_pacs_was_away(tmp_path, rabbitmq_url, amqp_prefix, scripted_pacs):
     without_pacs(tmp_path, rabbitmq_url, amqp_prefix, scripted_pacs, AWAY_S)
-
-
-def test_a_retrieve_goes_on_after_the_broker_was_away(tmp_path, own_node, own_prefix, scripted_pacs):
-    moves_without_broker(tmp_path, own_node, own_prefix, scripted_pacs, AWAY_S)
-
-
-def test_a_retrieve_goes_on_after_the_database_was_away(
-    tmp_path, rabbitmq_url, amqp_prefix, mortal_postgres, scripted_pacs
-):
-    moves_without_database(tmp_path, rabbitmq_url, amqp_prefix, mortal_postgres, scripted_pacs, AWAY_S)
-
-
-def test_a_retrieve_goes_on_after_the_pacs_was_away(tmp_path, rabbitmq_url, amqp_prefix, scripted_pacs):
-    moves_without_pacs(tmp_path, rabbitmq_url, amqp_prefix, scripted_pacs, AWAY_S)
 
 
 def test_terminated_worker_passes_its_work_to_another(installation, serving, scripted_pacs):

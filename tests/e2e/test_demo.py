@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,14 +22,17 @@ from tests.support.waiting import wait_until
 DEMO_S = 110.0
 
 
-@pytest.fixture(params=["rabbitmq", "memory"])
-def machine(request, tmp_path):
-    """An installation for each kind of broker, in which nothing runs yet."""
-    if request.param == "memory":
-        url, prefix = "memory://", "doseqr"
-    else:
-        url, prefix = request.getfixturevalue("rabbitmq_url"), request.getfixturevalue("amqp_prefix")
-    with installed(tmp_path, url, prefix, fresh=True) as made:
+@pytest.fixture
+def machine(tmp_path: Path, rabbitmq_url: str, amqp_prefix: str) -> Iterator[Installation]:
+    """An installation with a broker, in which nothing runs yet: each service is a process."""
+    with installed(tmp_path, rabbitmq_url, amqp_prefix, fresh=True) as made:
+        yield made
+
+
+@pytest.fixture
+def small_machine(tmp_path: Path) -> Iterator[Installation]:
+    """An installation without a broker: all services are one process."""
+    with installed(tmp_path, "memory://", "doseqr") as made:
         yield made
 
 
@@ -46,7 +50,7 @@ def left_behind(installation: Installation) -> dict[int, str]:
     return processes_that_name(str(installation.settings.data_dir))
 
 
-def test_demo_brings_what_it_requests_and_leaves_nothing_running(machine):
+def test_demo_brings_what_it_requests_and_leaves_nothing_running(machine: Installation) -> None:
     # When
     done = machine.begin("local", "demo").wait(DEMO_S)
     # Then
@@ -61,10 +65,10 @@ def test_demo_brings_what_it_requests_and_leaves_nothing_running(machine):
     assert not left_behind(machine)
 
 
-def test_run_prints_its_addresses_and_ends_all_it_started(installation):
+def test_run_prints_its_addresses_and_ends_all_it_started(small_machine: Installation) -> None:
     # Given
-    running = installation.begin("local", "run")
-    settings = installation.settings
+    running = small_machine.begin("local", "run")
+    settings = small_machine.settings
     wait_until(printed(running, "It runs until Ctrl-C."), DEMO_S)
     # Then
     text = running.text()
@@ -74,14 +78,14 @@ def test_run_prints_its_addresses_and_ends_all_it_started(installation):
     first = re.search(r"doseqr show (\S+)", text)
     assert first is not None
     # And
-    listed = installation.doseqr("jobs", "--json").json
+    listed = small_machine.doseqr("jobs", "--json").json
     statuses = {job["id"]: job["status"] for job in listed}
     assert statuses == {first[1]: "completed", retrieve_id_after(first[1]): "completed"}
     # When
     running.interrupt()
     # Then
     assert running.wait().code == 0
-    assert not left_behind(installation)
+    assert not left_behind(small_machine)
 
 
 def printed(running: Running, text: str) -> Callable[[], bool]:

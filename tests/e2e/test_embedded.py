@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.archive import ORDER, mixed_archive, wanted
-from tests.support.processes.installation import Installation, Running, installed
+from tests.support.processes.installation import Installation, Running, doseqr_command, installed
 
 RECORDER = Path(__file__).parent / "recorder"
+#: The command of a forked process, which does not read PYTHONPATH.
+RECORDED = "tests.e2e.recorder.doseqr"
 
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Installation]:
     """An installation without RabbitMQ whose processes write down where they connect to."""
     recorded = {"PYTHONPATH": str(RECORDER), "RECORDED_PORTS": str(tmp_path / "ports")}
-    with installed(tmp_path, "memory://", "embedded", fresh=True, **recorded) as made:
+    with installed(tmp_path, "memory://", "embedded", command=RECORDED, **recorded) as made:
         yield made
 
 
@@ -28,7 +30,7 @@ def ports_called(installation: Installation) -> set[int]:
 
 def serve_all(installation: Installation) -> Running:
     """Start all services in one process and wait until `doseqr ready` finds them."""
-    services = installation.begin("serve", "all")
+    services = installation.run([*doseqr_command(), "serve", "all"])
     ready = installation.doseqr("ready", "--timeout", "60")
     assert ready.code == 0, services.text()
     return services

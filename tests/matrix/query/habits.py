@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.querying.profile import Profile
 from tests.matrix.query.row import NOTHING, QueryRow, at, of_find, study_missing
-from tests.support.jobs.ward import ONE, series_of, uid_of
+from tests.support.jobs.ward import ONE, SPAN, series_of, uid_of
 
 COUNTS = ["NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"]
 
@@ -277,9 +277,10 @@ HABIT_ROWS = [
             fault=f"a cap ({effect}) that no window avoids: {' and '.join(keys)} not matched",
             moment=_ALWAYS,
             traits={"cap": 2, "cap_levels": ["STUDY"], "cap_effect": effect, "not_matched": keys},
+            criteria={"types": ["CT", "MG"], **SPAN},
             learned=Profile(proven=2),
             statuses=("incomplete", "failed"),
-            finds_below=700,
+            finds_below=350,
         )
         for keys in (["StudyTime"], ["StudyDate", "StudyTime"])
         for effect in ("silent", "refuse_after", "refuse_at_once", "warn", "abort")

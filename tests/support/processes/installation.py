@@ -120,9 +120,13 @@ class Installation:
         *,
         database_url: str = "",
         fresh: bool = False,
+        command: str = COMMAND,
         **variables: str,
     ) -> None:
-        """`fresh`: each process loads its modules, as outside of tests; else it is forked after that."""
+        """`fresh`: each process loads its modules, as outside of tests; else it is forked after that.
+
+        `command`: the module whose `main` runs in a forked process.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.settings = Settings(
             data_dir=folder / "data",
@@ -134,6 +138,7 @@ class Installation:
         )
         self._folder = folder
         self._fresh = fresh
+        self._command = command
         self._processes: list[Running] = []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DOSEQR_")}
         self.environment = inherited | {
@@ -173,7 +178,7 @@ class Installation:
             return self.run([*doseqr_command(), *arguments], **variables)
         files = self._files("doseqr")
         environment = self.environment | variables
-        return self._started(preloaded().start(COMMAND, arguments, environment, *files), *files)
+        return self._started(preloaded().start(self._command, arguments, environment, *files), *files)
 
     def _files(self, name: str) -> tuple[Path, Path]:
         """Return where the next process writes its standard output and error."""
