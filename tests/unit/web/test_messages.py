@@ -13,7 +13,7 @@ from tests.support.messages.pages import TEMPLATES
 #: Names and notations that are the same in every language.
 PLAIN = re.compile(
     r"DoseQR|C-ECHO|C-FIND|C-MOVE|C-GET|C-STORE|Study Root|SCP|\bms\b|UTC|CSV|JSON|ZIP|UID|CT|SR|QR"
-    r"|Authorization: Bearer|doseqr (show|users) [\w-]*|--\w+"
+    r"|Authorization: Bearer|doseqr (show|users|retention) [\w-]*|DOSEQR_\w+|--\w+"
 )
 
 _JINJA = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
