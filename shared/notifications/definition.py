@@ -22,7 +22,7 @@ from shared.nodes.names import NAME_MAX_LENGTH, checked_name, trimmed
 from shared.notifications.kinds import NoticeKind
 
 #: The values of `NoticeKind`, and the ends of jobs.
-KindName = Literal["schedule", "coverage", "store", "dead_letters", "job"]
+KindName = Literal["schedule", "coverage", "store", "dead_letters", "node", "job"]
 Outcome = Literal["completed", "incomplete", "failed"]
 #: Languages in which the page is written as well (ISO 639-1).
 Language = Literal["en", "de"]
