@@ -65,7 +65,10 @@ class RetrieveObject(Base):
     """
 
     __tablename__ = "retrieve_objects"
-    __table_args__ = (Index("ix_retrieve_objects_job_state", "job_id", "state"),)
+    __table_args__ = (
+        Index("ix_retrieve_objects_job_state", "job_id", "state"),
+        Index("ix_retrieve_objects_study", "study_instance_uid"),
+    )
 
     job_id: Mapped[str] = mapped_column(ForeignKey("retrieves.id", ondelete="CASCADE"), primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)

@@ -20,8 +20,8 @@ from shared.reading.retention.due_jobs import KEPT, may_go
 from shared.retention.policy import FILES, JOBS, RetentionPolicy
 from shared.retention.runs import runs
 
-#: Rows that are counted at most: of more, the numbers say that there are at least so many.
-COUNTED = 100_000
+#: Rows that are counted at most, on a page and elsewhere: of more, the result says so.
+COUNTED, COUNTED_ALL = 10_000, 1_000_000
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -85,25 +85,30 @@ class RetentionResult(TypedDict):
 
 
 def retention_preview(
-    session: Session, policy: RetentionPolicy, objects: Path, now: datetime
+    session: Session, policy: RetentionPolicy, objects: Path, now: datetime, most: int = COUNTED
 ) -> RetentionResult:
-    """Return what would be removed now; `objects`: the folder of the files, if it lies on this machine."""
+    """Return what would be removed now; `objects`: the folder of the files, if it lies on this machine.
+
+    `most`: rows that are counted at most; each takes some ten microseconds.
+    """
     last = runs(session)
     return {
         "at": iso(now),
-        "jobs": _jobs(session, policy, now, last.get(JOBS)),
-        "files": _files(session, policy, objects, now, last.get(FILES)),
+        "jobs": _jobs(session, policy, now, last.get(JOBS), most),
+        "files": _files(session, policy, objects, now, last.get(FILES), most),
     }
 
 
-def _jobs(session: Session, policy: RetentionPolicy, now: datetime, last: RetentionRun | None) -> JobPreview:
+def _jobs(
+    session: Session, policy: RetentionPolicy, now: datetime, last: RetentionRun | None, most: int
+) -> JobPreview:
     before = policy.jobs_before(now)
     queries = retrieves = studies = old = 0
     oldest = newest = None
     if before is not None:
         which = (Query.folding != KEPT, Query.status.in_(ENDED), Query.ended_at < before)
-        old = _count(session, which)
-        ids = select(Query.id).where(*may_go(before)).limit(COUNTED)
+        old = _count(session, which, most)
+        ids = select(Query.id).where(*may_go(before)).limit(most)
         numbers = select(
             func.count(), func.sum(Query.studies_found), func.min(Query.ended_at), func.max(Query.ended_at)
         )
@@ -116,7 +121,7 @@ def _jobs(session: Session, policy: RetentionPolicy, now: datetime, last: Retent
         "queries": queries,
         "retrieves": retrieves,
         "studies": int(studies or 0),
-        "more": queries >= COUNTED,
+        "more": queries >= most,
         "oldest": iso(oldest),
         "newest": iso(newest),
         "kept_back": max(0, old - queries),
@@ -124,13 +129,18 @@ def _jobs(session: Session, policy: RetentionPolicy, now: datetime, last: Retent
     }
 
 
-def _count(session: Session, which: Sequence[ColumnElement[bool]]) -> int:
-    some = select(Query.id).where(*which).limit(COUNTED).subquery()
+def _count(session: Session, which: Sequence[ColumnElement[bool]], most: int) -> int:
+    some = select(Query.id).where(*which).limit(most).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 
 
 def _files(
-    session: Session, policy: RetentionPolicy, objects: Path, now: datetime, last: RetentionRun | None
+    session: Session,
+    policy: RetentionPolicy,
+    objects: Path,
+    now: datetime,
+    last: RetentionRun | None,
+    most: int,
 ) -> FilePreview:
     before = policy.files_before(now)
     files = size = delivered = old = 0
@@ -138,12 +148,12 @@ def _files(
     if before is not None:
         columns = (StoredObject.sop_instance_uid, StoredObject.last_received_at, StoredObject.size_bytes)
         aged = select(*columns).where(*old_enough(before)).order_by(StoredObject.last_received_at)
-        old = session.scalar(select(func.count()).select_from(aged.limit(COUNTED).subquery())) or 0
-        free = aged.where(*is_free(session)).limit(COUNTED).subquery()
+        old = session.scalar(select(func.count()).select_from(aged.limit(most).subquery())) or 0
+        free = aged.where(*is_free(session)).limit(most).subquery()
         at = free.c.last_received_at
         numbers = select(func.count(), func.sum(free.c.size_bytes), func.min(at), func.max(at))
         files, size, oldest, newest = session.execute(numbers).one()
-        taken = aged.where(*is_free(session), is_delivered()).limit(COUNTED).subquery()
+        taken = aged.where(*is_free(session), is_delivered()).limit(most).subquery()
         delivered = session.scalar(select(func.count()).select_from(taken)) or 0
     space = free_space(objects, 0)
     return {
@@ -152,7 +162,7 @@ def _files(
         "files": files,
         "bytes": int(size or 0),
         "delivered": delivered,
-        "more": files >= COUNTED,
+        "more": files >= most,
         "oldest": iso(oldest),
         "newest": iso(newest),
         "kept_back": max(0, old - files),

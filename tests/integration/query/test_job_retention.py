@@ -174,6 +174,7 @@ def test_a_removal_that_died_half_way_is_gone_on_with(
 ) -> None:
     # Given a worker that dies after a few steps, within a transaction
     monkeypatch.setattr(remove_jobs, "STUDIES_AT_ONCE", 1)
+    monkeypatch.setattr(remove_jobs, "ROWS_AT_ONCE", 1)
     add_query(database, "old")
     tally(database)
     real, calls = fold_studies, []

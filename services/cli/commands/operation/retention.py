@@ -60,10 +60,10 @@ def apply(as_json: JsonOption = False) -> None:
 
 def _preview(settings: Settings) -> RetentionResult:
     from shared.clock import utc_now
-    from shared.reading.retention.preview import retention_preview
+    from shared.reading.retention.preview import COUNTED_ALL, retention_preview
 
     with opened_database(settings) as database, database.read() as session:
-        return retention_preview(session, settings.retention, settings.objects_dir, utc_now())
+        return retention_preview(session, settings.retention, settings.objects_dir, utc_now(), COUNTED_ALL)
 
 
 def _print(found: RetentionResult, *, as_json: bool) -> None:

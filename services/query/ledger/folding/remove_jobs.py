@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, inspect, or_, select, tuple_
@@ -38,6 +39,8 @@ from shared.reading.retention.due_jobs import BEGUN, KEPT, may_go
 
 #: Studies, and other rows, of one transaction: on SQLite nobody else writes meanwhile.
 STUDIES_AT_ONCE, ROWS_AT_ONCE = 200, 1000
+#: Rows of a study in all tables, as a guess.
+ROWS_OF_STUDY = 5
 #: Slices whose response is whole: they are not read once the query is added up.
 _WHOLE = ("done", "cut")
 _UNREAD = {"synchronize_session": False}
@@ -61,28 +64,40 @@ def remove_step(session: Session, job_id: str, before: datetime) -> tuple[bool, 
     query = session.scalars(which.execution_options(populate_existing=True)).one_or_none()
     if query is None:
         return False, Counter()
-    if not query.folding:
-        return _begin(session, query, before), Counter()
-    removed = _remove_part(session, query)
-    if removed is not None:
-        return True, removed
-    _end(session, query, before)
-    return False, Counter(queries=1)
+    if not query.folding and not _begin(session, query, before):
+        return False, Counter()
+    removed: Counter[str] = Counter()
+    rows = 0
+    while rows < ROWS_AT_ONCE:
+        part = _remove_part(session, query)
+        if part is None:
+            _end(session, query, before)
+            return False, removed + Counter(queries=1)
+        removed += part.counted
+        rows += part.rows
+    return True, removed
 
 
-def _remove_part(session: Session, query: Query) -> Counter[str] | None:
+@dataclass(frozen=True, slots=True)
+class _RemovedPart:
+    """Rows that were removed, about, and what of them is counted."""
+
+    rows: int
+    counted: Counter[str]
+
+
+def _remove_part(session: Session, query: Query) -> _RemovedPart | None:
     """Remove the next part of what belongs to a query; None if nothing is left."""
     uids = _next_studies(session, query)
     if uids:
         fold_studies(session, query, uids)
-        return Counter(studies=len(uids))
+        return _RemovedPart(len(uids) * ROWS_OF_STUDY, Counter(studies=len(uids)))
     retrieve_id = session.scalar(select(Retrieve.id).where(Retrieve.query_id == query.id).limit(1))
     if retrieve_id is not None:
         return _remove_retrieve(session, retrieve_id)
-    finds = _remove_rows(session, QueryFind, QueryFind.job_id == query.id)
-    if finds or _remove_rows(session, QueryTask, *_tasks_to_go(query)):
-        return Counter()
-    return None
+    rows = _remove_rows(session, QueryFind, QueryFind.job_id == query.id)
+    rows = rows or _remove_rows(session, QueryTask, *_tasks_to_go(query))
+    return _RemovedPart(rows, Counter()) if rows else None
 
 
 def remove_rest(session: Session, before: datetime) -> bool:
@@ -127,18 +142,19 @@ def _tasks_to_go(query: Query) -> tuple[ColumnElement[bool], ...]:
     return (QueryTask.job_id == query.id, ~is_read)
 
 
-def _remove_retrieve(session: Session, job_id: str) -> Counter[str]:
-    number = _remove_rows(session, RetrieveObject, RetrieveObject.job_id == job_id)
-    if number:
-        return Counter(retrieved_objects=number)
+def _remove_retrieve(session: Session, job_id: str) -> _RemovedPart:
+    rows = _remove_rows(session, RetrieveObject, RetrieveObject.job_id == job_id)
+    if rows:
+        return _RemovedPart(rows, Counter(retrieved_objects=rows))
     for table in (RetrieveMove, RetrieveTask):
-        if _remove_rows(session, table, table.job_id == job_id):
-            return Counter()
+        rows = _remove_rows(session, table, table.job_id == job_id)
+        if rows:
+            return _RemovedPart(rows, Counter())
     transactions = select(RetrieveCommitment.transaction_uid).where(RetrieveCommitment.job_id == job_id)
     reports = delete(CommitmentReport).where(CommitmentReport.transaction_uid.in_(transactions))
     session.execute(reports, execution_options=_UNREAD)
     session.execute(delete(Retrieve).where(Retrieve.id == job_id), execution_options=_UNREAD)
-    return Counter(retrieves=1)
+    return _RemovedPart(1, Counter(retrieves=1))
 
 
 def _end(session: Session, query: Query, before: datetime) -> None:

@@ -97,6 +97,7 @@ def test_evidence_is_the_same_with_and_without_removed_jobs(
     with database.write() as session, pytest.MonkeyPatch.context() as patch:
         # Given
         patch.setattr(remove_jobs, "STUDIES_AT_ONCE", 2)
+        patch.setattr(remove_jobs, "ROWS_AT_ONCE", 6)
         expected = play(session, actions, seed, removes=False)
         # When
         found = play(session, actions, seed, removes=True)
