@@ -30,6 +30,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     own_store = OwnStore()
     lifecycle.on_stop(own_store.subscribe(broker).close)
     work = RetrieveJobService(settings, database, parts.pool, report, clock, own_store)
+    lifecycle.health.add_metrics(work.back_pressure.metrics)
     engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
     handler = RetrieveHandler(database, engine, clock)

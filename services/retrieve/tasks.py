@@ -25,6 +25,7 @@ from services.retrieve.task.move_task import MoveTask
 from services.retrieve.task.name_instances_task import NameInstancesTask, request_unlisted
 from services.retrieve.task.plan_task import plan
 from services.retrieve.transfer.arrival_check import ArrivalCheck
+from services.retrieve.transfer.back_pressure import BackPressure
 from services.retrieve.transfer.c_move import MoveScu
 from services.retrieve.transfer.object_spool import ObjectSpool
 from services.retrieve.transfer.own_store import OwnStore
@@ -65,6 +66,7 @@ class RetrieveJobService:
         own_store: OwnStore | None = None,
     ) -> None:
         self._own_store = own_store or OwnStore()
+        self.back_pressure = BackPressure(self._own_store, database, clock, backlog=settings.handover_backlog)
         self._settings = settings
         self._database = database
         self._clock = clock
@@ -80,7 +82,7 @@ class RetrieveJobService:
         )
         self._tasks: dict[str, _Task] = {
             EXPECT: NameInstancesTask(pool),
-            MOVE: MoveTask(database, scu, check, report, self._own_store, clock),
+            MOVE: MoveTask(database, scu, check, report, self._own_store, self.back_pressure, clock),
             AWAIT: AwaitTask(database, check, clock),
             COMMIT: self._commit_task,
             AWAIT_COMMIT: self._commit_task,

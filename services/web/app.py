@@ -107,7 +107,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
         live=Live(broker, max_streams=STREAMS),
         pending_commands=PendingCommands(),
         service_status=ServiceStatus(broker),
-        trouble=Trouble(database),
+        trouble=Trouble(database, settings.handover_backlog),
         login_limit=LoginLimit(),
         progress=ProgressHistory(),
         counts=JobCounts(),

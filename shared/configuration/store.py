@@ -93,6 +93,13 @@ class StoreSettings(ConnectionSettings):
         description="Seconds before each new try to hand over a batch, as a JSON list; then it is given up.",
     )
 
+    handover_backlog: int = Field(
+        100_000,
+        ge=0,
+        description="Objects that may wait for the importer before new moves into the own store wait; 0: any "
+        "number.",
+    )
+
     @property
     def handover_enabled(self) -> bool:
         """Whether what arrives is handed over to an importer."""

@@ -331,6 +331,9 @@ class StoreState(BaseModel):
     problem: str = Field("", description="Why objects cannot be written now; empty where they can.")
     read_only: bool = Field(False, description="Whether the disk of the objects is mounted read-only.")
     objects_free_bytes: int | None = Field(None, description="Bytes free on the disk of the objects.")
+    objects_reserve_bytes: int | None = Field(
+        None, description="Bytes of these that the store leaves free; absent from version 0.2 and before."
+    )
     database_free_bytes: int | None = Field(
         None, description="Bytes free on the disk of a SQLite database; absent for one on a server."
     )

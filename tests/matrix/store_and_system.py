@@ -43,11 +43,11 @@ SYSTEM_ROWS = [
     *proven(
         "tests/integration/retrieve/test_full_disk.py",
         ("a data disk of 40 MB is full", "query and retrieve",
-         "queries complete; the retrieve names our disk, nothing is half-written; completed with space",
-         "test_a_full_data_disk_stops_the_store_alone[objects and database]"),
+         "queries complete; the retrieve waits for our disk, nothing is half-written; completed with space",
+         "test_a_full_data_disk_holds_retrieves_alone_until_there_is_space[objects and database]"),
         ("a disk of 40 MB with the objects is full", "query and retrieve",
-         "queries complete; the retrieve names our disk, nothing is half-written; completed with space",
-         "test_a_full_data_disk_stops_the_store_alone[objects]"),
+         "queries complete; the retrieve waits for our disk, nothing is half-written; completed with space",
+         "test_a_full_data_disk_holds_retrieves_alone_until_there_is_space[objects]"),
     ),
     *proven(
         "tests/integration/store/test_durable.py",

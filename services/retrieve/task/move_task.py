@@ -19,6 +19,7 @@ from services.retrieve.planning.c_move_outcome import Conclusion, conclude
 from services.retrieve.planning.moves import SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order
 from services.retrieve.transfer.arrival_check import ArrivalCheck, Evidence
+from services.retrieve.transfer.back_pressure import BackPressure
 from services.retrieve.transfer.c_move import MoveScu
 from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
@@ -55,6 +56,7 @@ class MoveTask:
         check: ArrivalCheck,
         report: Callable[[str], None],
         own_store: OwnStore,
+        back_pressure: BackPressure,
         clock: Clock,
     ) -> None:
         """`report` is called with a job's id when its counts have changed."""
@@ -63,6 +65,7 @@ class MoveTask:
         self._check = check
         self._report = report
         self._own_store = own_store
+        self._back_pressure = back_pressure
         self._clock = clock
 
     def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
@@ -70,6 +73,7 @@ class MoveTask:
 
         Raises:
             PeerError: nothing arrived, and the same may succeed later.
+            NotNowError: our store or its importer has to catch up first, or the node's limits forbid it now.
             InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
@@ -80,6 +84,8 @@ class MoveTask:
         earlier = self._check.receipts(context, parts)
         capabilities = context.capabilities.in_lists_of(order.longest)
         moves = plan_moves(_still_to_come(parts, earlier), capabilities)
+        if moves:
+            self._back_pressure.check(context)
         receipts = _LiveReceipts(self._database, self._check, self._report, self._clock, context, parts)
         with receipts.counted():
             attempts = self._scu.request(context, claim.task_id, moves, cancellation)

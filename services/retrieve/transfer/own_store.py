@@ -18,6 +18,9 @@ HEARTBEATS = "worker.heartbeat.#"
 #: Seconds for which a heartbeat counts: refusals of the last minute stand in it.
 STATE_LASTS_S = 60.0
 
+#: Moves begin while so many times the reserve are free: what is under way needs space, too.
+RESERVES_TO_BEGIN = 2
+
 #: Reasons that a PACS gives, or that show, when its C-STORE to us was refused.
 _MAY_BE_OURS = frozenset(
     {Reason.OUT_OF_RESOURCES, Reason.STATUS_FAILURE, Reason.NOT_ARRIVED, Reason.MOVED_NOTHING}
@@ -32,6 +35,8 @@ class OwnStore:
         self._lock = threading.Lock()
         self._problem = ""
         self._until = 0.0
+        self._shortage = ""
+        self._shortage_until = 0.0
 
     def subscribe(self, broker: Broker) -> Subscription:
         """Take the store's heartbeats.
@@ -51,10 +56,18 @@ class OwnStore:
 
     def note(self, state: StoreState) -> None:
         """Take one state."""
+        with self._lock:
+            self._shortage, self._shortage_until = shortage_of(state), self._clock() + STATE_LASTS_S
         if state.problem or state.refused_recently:
             with self._lock:
                 self._problem = state.problem or f"it refused {state.refused_recently} objects lately"
                 self._until = self._clock() + STATE_LASTS_S
+
+    @property
+    def shortage(self) -> str:
+        """Why no more objects should be requested now, by its last heartbeat; empty if they may."""
+        with self._lock:
+            return self._shortage if self._clock() < self._shortage_until else ""
 
     def cause_of(self, context: RetrieveContext, reason: Reason, detail: str) -> tuple[Reason, str]:
         """Return reason and detail of a loss: our own store's, if it refuses objects, else as they are."""
@@ -64,3 +77,13 @@ class OwnStore:
             return reason, detail
         text = f"DoseQR's own store {context.store.ae_title} refuses objects: {problem}"
         return Reason.DISK_FULL, f"{text}; the PACS reported: {detail}" if detail else text
+
+
+def shortage_of(state: StoreState) -> str:
+    """Return what the store lacks; it has to stop before only the reserve is left, with moves under way."""
+    if state.problem:
+        return state.problem
+    free, reserve = state.objects_free_bytes, state.objects_reserve_bytes
+    if free is None or not reserve or free >= RESERVES_TO_BEGIN * reserve:
+        return ""
+    return f"{free >> 20} MiB are free on the disk of the objects, of which {reserve >> 20} stay free"

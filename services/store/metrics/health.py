@@ -51,6 +51,7 @@ class StoreStateSource:
             problem=write_problem(self._space),
             read_only=objects is not None and objects.read_only,
             objects_free_bytes=None if objects is None else objects.free_bytes,
+            objects_reserve_bytes=None if objects is None else objects.reserve_bytes,
             database_free_bytes=None if database is None else database.free_bytes,
             refused_recently=self._refused_recently(),
         )

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Collection, Iterable
 
-from services.web.language import gettext, ngettext, translated
+from services.web.language import gettext, ngettext, number_text, translated
 from services.web.live.service_status import Complaint
 from shared.clock import utc_now
 from shared.contract.events import StoreState
 from shared.database.inspection import write_refusal
 from shared.database.session import Database
 from shared.reading.lists.attention import BlownFuse, WaitingNode, blown_fuses, waiting_nodes
+from shared.reading.store.handovers import waiting_objects
 
 #: Seconds for which what the database says is cached: every open page asks for the banner.
 MAX_AGE_S = 1.0
@@ -22,14 +23,17 @@ MAX_AGE_S = 1.0
 class Trouble:
     """Reads at most once a second what the database says about itself and about nodes."""
 
-    def __init__(self, database: Database, max_age_s: float = MAX_AGE_S) -> None:
+    def __init__(self, database: Database, backlog: int = 0, max_age_s: float = MAX_AGE_S) -> None:
+        """`backlog`: objects that may wait for the importer; 0: any number."""
         self._database = database
+        self._backlog = backlog
         self._max_age_s = max_age_s
         self._lock = threading.Lock()
         self._read_at = float("-inf")
         self._refusal = ""
         self._nodes: list[WaitingNode] = []
         self._fuses: list[BlownFuse] = []
+        self._not_taken = 0
 
     def complaints(self, visible: Collection[str] | None = None) -> list[Complaint]:
         """Return what is wrong, in the language of the page; `visible`: the nodes that may be named.
@@ -43,9 +47,13 @@ class Trouble:
                 with self._database.read() as session:
                     self._nodes = waiting_nodes(session)
                     self._fuses = blown_fuses(session, utc_now())
+                    self._not_taken = waiting_objects(session)
                 self._read_at = time.monotonic()
             refusal, nodes, fuses = self._refusal, list(self._nodes), list(self._fuses)
+            not_taken = self._not_taken
         found = [_read_only(refusal)] if refusal else []
+        if 0 < self._backlog < not_taken:
+            found.append(_behind(not_taken))
         found += [_blown(fuse) for fuse in fuses if visible is None or fuse.name in visible]
         return found + [_waiting(node) for node in nodes if visible is None or node.name in visible]
 
@@ -66,6 +74,15 @@ def _waiting(node: WaitingNode) -> Complaint:
         node=node.name,
     )
     return Complaint(text, f"doseqr echo {shlex.quote(node.name)}")
+
+
+def _behind(number: int) -> Complaint:
+    text = gettext(
+        "The importer is behind: %(number)s objects are to be handed over. New retrieves into DoseQR's own "
+        "store wait for it.",
+        number=number_text(number),
+    )
+    return Complaint(text, "doseqr handover list")
 
 
 def _blown(fuse: BlownFuse) -> Complaint:

@@ -13,6 +13,8 @@ from shared.database.models.handover import HandoverBatch
 
 #: States of batches that nobody has taken.
 _NOT_TAKEN = ("open", "waiting", "running", "failed")
+#: States of batches that the importer will be given; those that were given up wait for somebody instead.
+_TO_HAND_OVER = ("waiting", "running")
 #: Batches that are named one by one.
 BATCHES_SHOWN = 100
 
@@ -99,6 +101,12 @@ def batch_json(row: HandoverBatch) -> HandoverBatchJson:
         "reason": row.reason,
         "detail": row.detail,
     }
+
+
+def waiting_objects(session: Session) -> int:
+    """Return how many objects wait for the importer."""
+    waiting = select(func.coalesce(func.sum(HandoverBatch.objects), 0))
+    return session.scalar(waiting.where(HandoverBatch.state.in_(_TO_HAND_OVER))) or 0
 
 
 def _not_taken(session: Session, job_id: str | None, limit: int) -> Sequence[HandoverBatch]:

@@ -365,7 +365,7 @@ def test_a_full_disk_of_our_own_store_is_not_blamed_on_the_pacs(
     pacs = scripted_pacs([kept_study], move_refused_with=0xA702)
     retrieves.connect(pacs)
     retrieves.kept([kept_study])
-    state = StoreState(problem="3 MiB are free on the disk of the objects")
+    state = StoreState(refused_recently=3)
     heartbeat = WorkerHeartbeat(service="store", worker="store-1", store=state)
     retrieves.system.publisher.event(heartbeat, "worker")
     # When
@@ -373,5 +373,5 @@ def test_a_full_disk_of_our_own_store_is_not_blamed_on_the_pacs(
     # Then
     assert retrieve["status"] == "failed"
     assert {entry["reason"] for entry in retrieve["missing"]} == {"disk_full"}
-    assert "3 MiB are free" in retrieve["detail"]
+    assert "it refused 3 objects lately" in retrieve["detail"]
     assert "0xA702" in retrieve["missing"][0]["detail"]

@@ -7,10 +7,12 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from services.retrieve.transfer import back_pressure
 from shared.broker.memory.broker import MemoryBroker
 from shared.contract.events import StoreState
 from shared.contract.messages import WorkerHeartbeat
@@ -20,6 +22,7 @@ from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import objects, series, study
 from tests.support.servers.databases import prepare
 from tests.support.services.in_process import System
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount")
 
@@ -64,7 +67,10 @@ def retrieves(
     database.close()
 
 
-def test_a_full_data_disk_stops_the_store_alone(full_disk: Path, retrieves: Retrieves, scripted_pacs):
+def test_a_full_data_disk_holds_retrieves_alone_until_there_is_space(
+    full_disk: Path, retrieves: Retrieves, scripted_pacs, monkeypatch
+):
+    monkeypatch.setattr(back_pressure, "AGAIN_AFTER", timedelta(seconds=0.2))
     # Given all services, and a disk of which only the reserve of a tenth is free
     system = retrieves.system
     kept_study = study(series("ct_image", 5), series("rdsr_ct", 2))
@@ -78,24 +84,25 @@ def test_a_full_data_disk_stops_the_store_alone(full_disk: Path, retrieves: Retr
         os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize - (3 << 20))
     state = state_of_the_store(system)
     # When
-    retrieve = retrieves.run(first["id"])
+    job_id = retrieves.order(first["id"])
+    wait_until(lambda: "until DoseQR's own store has space again" in retrieves.note(job_id))
+    note = retrieves.note(job_id)
     second = system.finished_query({"types": ["CT"]})
     # Then
     assert "the disk of the" in state.problem
-    assert retrieve["status"] == "failed"
-    assert {entry["reason"] for entry in retrieve["missing"]} == {"disk_full"}
-    assert "is full: 3 MiB free" in retrieve["detail"] or "is full: 2 MiB free" in retrieve["detail"]
+    assert "is full: 3 MiB free" in note or "is full: 2 MiB free" in note
+    assert not pacs.witness.of("move")
     assert (second["status"], second["counts"]["kept"]) == ("completed", 1)
     folder = system.settings.objects_dir
     assert not list(folder.rglob("*.part"))
     assert not list(folder.rglob("*.dcm"))
     # When there is space again
     filler.unlink()
-    again = retrieves.run(second["id"])
-    # Then
-    assert again["status"] == "completed"
-    assert {path.stem for path in folder.glob("*/*/*.dcm")} <= objects(kept_study)
     assert state_of_the_store(system).problem == ""
+    system.wait_for_end(job_id)
+    # Then
+    assert retrieves.job(job_id).status == "completed"
+    assert {path.stem for path in folder.glob("*/*/*.dcm")} <= objects(kept_study)
     with sqlite3.connect(system.settings.data_dir / "doseqr.sqlite") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()

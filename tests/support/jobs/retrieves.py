@@ -125,6 +125,12 @@ class Retrieves:
         with self.system.database.read() as session:
             return session.query(RetrieveMove).filter_by(job_id=job_id).order_by(RetrieveMove.id).all()
 
+    def note(self, job_id: str) -> str:
+        """Return what a retrieve waits for; empty while there is none yet."""
+        with self.system.database.read() as session:
+            job = session.get(Retrieve, job_id)
+            return job.note if job is not None else ""
+
     def job(self, job_id: str) -> Retrieve:
         """Return the row of a retrieve."""
         with self.system.database.read() as session:
