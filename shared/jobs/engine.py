@@ -362,8 +362,10 @@ class Engine(Generic[JobT]):
         session.flush()
         self.ledger.add(session, job.id, tasks, self.clock())
 
-    def sweep(self, *, queue_is_empty: bool) -> None:
+    def sweep(self, *, queue_is_empty: bool) -> bool:
         """Recover what dead workers and lost messages left, and announce ends that nobody announced.
+
+        Returns whether any job is open: without one, the next sweep can wait.
 
         Raises:
             RetriableError: the broker or the database is away.
@@ -376,7 +378,9 @@ class Engine(Generic[JobT]):
         with self.database.read() as session:
             jobs = self.ledger.jobs_with_work(session, now)
             unannounced = self.ledger.unannounced(session, now - timedelta(seconds=5))
+            is_busy = self.ledger.has_open_jobs(session)
         for job_id in jobs:
             self.advance(job_id)
         for job_id in unannounced:
             self.events.end(job_id)
+        return is_busy

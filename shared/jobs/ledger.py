@@ -14,6 +14,7 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    exists,
     func,
     or_,
     select,
@@ -354,6 +355,10 @@ class Ledger(Generic[JobT]):
         nodes = self._standings.of_all(session, now)
         done = [standing.job_id for shared in nodes for standing in shared.standings if not standing.is_open]
         return [*done, *(job_id for shared in nodes for job_id in shared.short())]
+
+    def has_open_jobs(self, session: Session) -> bool:
+        """Return whether any job has not ended."""
+        return bool(session.scalar(select(exists().where(self.job.status.in_(RUNS)))))
 
     def unannounced(self, session: Session, before: datetime) -> list[str]:
         """Return jobs that ended before this time and whose end was not announced."""

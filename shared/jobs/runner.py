@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two sweeps for due retries, dead workers and lost messages.
 SWEEP_S = 1.0
+#: The same while no job is open: an idle installation should cost next to nothing.
+IDLE_SWEEP_S = 5.0
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -67,8 +69,12 @@ def run_engine(
 
 
 def _sweep(engine: Engine[JobT], broker: Broker, queue: str, stopping: threading.Event) -> None:
-    while not stopping.wait(SWEEP_S):
+    pause_s = SWEEP_S
+    while not stopping.wait(pause_s):
+        pause_s = SWEEP_S
         try:
-            engine.sweep(queue_is_empty=broker.queue_state(queue).ready == 0)
+            is_busy = engine.sweep(queue_is_empty=broker.queue_state(queue).ready == 0)
         except RetriableError as error:
             log.warning("sweep postponed", error=str(error))
+        else:
+            pause_s = SWEEP_S if is_busy else IDLE_SWEEP_S

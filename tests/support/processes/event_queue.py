@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pika
 
-from shared.broker.rabbitmq.connection import to_message
-from shared.broker.topology import Names
+from shared.broker.rabbitmq.connection import parse_address, to_message
+from shared.broker.topology import DEAD_LETTER_ARGUMENTS, Names
 from shared.contract.messages import JobEnded
 from shared.messaging.codec import decode_event
 from tests.support.waiting import wait_until
@@ -15,12 +15,12 @@ class Recording:
     """Begins to keep events when it is made; the exchanges must be there."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        self._parameters = pika.URLParameters(url)
+        self._parameters = parse_address(url).endpoints
         self._queue = f"{prefix}.recording"
         self._endings: list[JobEnded] = []
         with pika.BlockingConnection(self._parameters) as connection:
             channel = connection.channel()
-            channel.queue_declare(self._queue, durable=True)
+            channel.queue_declare(self._queue, durable=True, arguments=DEAD_LETTER_ARGUMENTS)
             channel.queue_bind(self._queue, Names(prefix).events, "#")
 
     def endings(self, job_id: str) -> list[JobEnded]:
