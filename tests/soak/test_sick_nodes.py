@@ -1,0 +1,117 @@
+"""300 nodes, 200 of which swallow packets: what that costs the others, beside tries that know of no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from shared.broker.memory.broker import MemoryBroker
+from shared.database.session import Database
+from shared.jobs import worker_shares
+from shared.node_access import pool
+from tests.bench.table import print_table
+from tests.integration.query.test_sharing import LAST, of_days
+from tests.support.peers.studies import ct_study, days_of
+from tests.support.ports import swallowing_port
+from tests.support.services.in_process import System
+
+HEALTHY, SICK = 100, 200
+#: Spare threads of a process before outages were shared.
+FEW_THREADS = 4
+#: Seconds after which a run is counted as it stands.
+LONGEST_S = 60.0
+CONNECT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How the queries of the healthy nodes went: seconds to the first and the last end, and their number."""
+
+    first_s: float
+    all_s: float
+    ended: int
+
+    @property
+    def rate(self) -> float:
+        return self.ended / self.all_s
+
+
+@pytest.fixture
+def system_of_300(make_system, test_settings, postgres_url, scripted_pacs) -> Iterator[System]:
+    """A system with the nodes, each with an AE title of its own; the healthy ones are one scripted PACS."""
+    broker = MemoryBroker()
+    broker.declare()
+    settings = test_settings.model_copy(
+        update={"connect_timeout": CONNECT_TIMEOUT_S, "dimse_timeout": 30.0, "fuse_attempts": 100_000}
+    )
+    database = Database(postgres_url)
+    system = make_system(broker, database, settings)
+    system.add_own_store()
+    pacs = scripted_pacs(days_of(5, LAST, LAST, ct_study))
+    for number in range(HEALTHY):
+        system.add_remote(f"healthy-{number}", pacs.host, pacs.port, f"HEALTHY{number}")
+    with swallowing_port() as port:
+        for number in range(SICK):
+            system.add_remote(f"sick-{number}", "127.0.0.1", port, f"SICK{number}")
+        yield system
+        system.close()
+    database.close()
+
+
+def run_healthy(system: System) -> Run:
+    """Query all healthy nodes."""
+    began = time.monotonic()
+    left = {system.query(of_days(1), remote=f"healthy-{number}") for number in range(HEALTHY)}
+    ends: list[float] = []
+    while left and time.monotonic() - began < LONGEST_S:
+        ended = {job_id for job_id in left if system.endings(job_id)}
+        ends += [time.monotonic() - began] * len(ended)
+        left -= ended
+        time.sleep(0.02)
+    return Run(ends[0] if ends else LONGEST_S, ends[-1] if not left else LONGEST_S, len(ends))
+
+
+def order_sick(system: System) -> None:
+    for number in range(SICK):
+        system.query(of_days(1), remote=f"sick-{number}")
+
+
+@pytest.mark.timeout(900)
+def test_two_hundred_nodes_that_swallow_packets_cost_the_others_little(system_of_300, monkeypatch):
+    # Given
+    system = system_of_300
+    system.start("query")
+    run_healthy(system)
+    alone = max((run_healthy(system) for _ in range(2)), key=lambda run: run.rate)
+    # When
+    order_sick(system)
+    at_once = run_healthy(system)
+    later = run_healthy(system)
+    system.stop()
+    monkeypatch.setattr(pool, "is_outage", lambda _error: False)
+    monkeypatch.setattr(worker_shares, "SPARE_THREADS", FEW_THREADS)
+    system.start("query")
+    without = run_healthy(system)
+    # Then
+    runs = {
+        "healthy nodes alone": alone,
+        "just after 200 jobs for sick nodes": at_once,
+        "while these wait": later,
+        f"breaker off, {FEW_THREADS} spare threads": without,
+    }
+    print_table(
+        f"{HEALTHY} healthy nodes, {SICK} that swallow packets",
+        ("", "ended", "first s", "last s", "queries/s", "of alone"),
+        [
+            (name, run.ended, run.first_s, run.all_s, run.rate, run.rate / alone.rate)
+            for name, run in runs.items()
+        ],
+    )
+    # The first of them shares the processor with the orders of 200 jobs; that is no matter of sick nodes.
+    assert at_once.ended == later.ended == HEALTHY
+    assert later.first_s < 5
+    assert later.rate >= 0.9 * alone.rate
+    assert without.ended < HEALTHY
