@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.broker.rabbitmq.connection import remove_topology
 from tests.e2e.archive import mixed_archive
 from tests.e2e.away import BACK_WITHIN_S, MOVING
 from tests.e2e.slow import (
@@ -67,17 +66,3 @@ def test_a_retrieve_whose_leader_is_killed_brings_everything_once(
             # Then
             all_arrived_once(observer, pacs, job_id, archive, BACK_WITHIN_S, recording)
     cluster.restart(leader)
-
-
-def test_a_query_goes_on_after_all_queues_were_deleted(tmp_path, cluster, own_prefix, scripted_pacs):
-    # Given
-    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
-    with installed(tmp_path, cluster.url, own_prefix) as installation:
-        installation.serve("query", "query")
-        with observed(installation) as observer:
-            observer.add_pacs(pacs)
-            job_id = begin_slow_query(observer, pacs)
-            # When
-            remove_topology(cluster.url, own_prefix)
-            # Then
-            as_undisturbed(observer, pacs, job_id, BACK_WITHIN_S)
