@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.archive import mixed_archive
-from tests.e2e.away import BACK_WITHIN_S, MOVING
+from tests.e2e.away import BACK_WITHIN_S
 from tests.e2e.slow import (
     ONE_BY_ONE,
     all_arrived_once,
@@ -21,6 +21,9 @@ from tests.support.processes.installation import installed, observed
 from tests.support.servers.rabbitmq_cluster import NODES, BrokerCluster, broker_cluster
 
 pytestmark = pytest.mark.timeout(600)
+
+#: The services of a retrieve; its query runs before.
+MOVING = ("retrieve", "retrieve", "query", "store")
 
 
 @pytest.fixture(scope="module")
