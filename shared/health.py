@@ -21,7 +21,7 @@ from shared.metrics.process_metrics import REGISTRY
 from shared.versions import own_version, versions
 
 if TYPE_CHECKING:
-    from shared.contract.events import StoreState
+    from shared.contract.text import StoreState
 
 log = structlog.get_logger(__name__)
 

@@ -12,6 +12,7 @@ import structlog
 
 from shared.health import Health
 from shared.process.stop_signals import stop_on_signals
+from shared.workers.duty import Duty
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,12 @@ class Lifecycle:
         self.stopping = threading.Event()
         #: Filled by the parts of a service.
         self.health = Health()
+        self._duties: dict[str, Duty] = {}
         self._stack = ExitStack()
+
+    def duty_of(self, service: str) -> Duty:
+        """Return what a service of this process works on; where services are embedded, each has its own."""
+        return self._duties.setdefault(service, Duty())
 
     def on_stop(self, stop: Callable[[], None]) -> None:
         """Call `stop` at the end, after what was registered later."""

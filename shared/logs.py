@@ -8,15 +8,29 @@ from collections.abc import Callable
 
 import structlog
 
+from shared.workers.log_level import LEVEL
+
 #: Libraries that are too talkative below these levels, or that print what peers send.
 _QUIET = {
     "pynetdicom": logging.CRITICAL,
     "pydicom": logging.ERROR,
+    "opentelemetry": logging.CRITICAL,
     "pika": logging.CRITICAL,
     "alembic": logging.WARNING,
     "sqlalchemy": logging.WARNING,
     # Warnings of Python: pydicom's quote the values of a data set.
     "py.warnings": logging.CRITICAL,
+}
+
+
+#: The numbers of the methods of a logger.
+_NUMBERS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "exception": logging.ERROR,
 }
 
 
@@ -30,6 +44,7 @@ def configure(service: str, level: str, count: Callable[[str], None] = lambda _:
         structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     )
     shared_processors: list[structlog.types.Processor] = [
+        _dropped_below_the_level,
         _named(service),
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -39,7 +54,8 @@ def configure(service: str, level: str, count: Callable[[str], None] = lambda _:
     ]
     structlog.configure(
         processors=[*shared_processors, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        # Loggers are kept as they are made: the level, which may change, is looked up for each line.
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -51,9 +67,21 @@ def configure(service: str, level: str, count: Callable[[str], None] = lambda _:
     logging.captureWarnings(True)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    LEVEL.configure(level, _set_level_of_libraries)
+
+
+def _set_level_of_libraries(level: str) -> None:
+    logging.getLogger().setLevel(level)
     for name, quiet in _QUIET.items():
         logging.getLogger(name).setLevel(max(quiet, logging.getLevelNamesMapping()[level]))
+
+
+def _dropped_below_the_level(
+    _logger: object, method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    if _NUMBERS.get(method, logging.CRITICAL) < LEVEL.number:
+        raise structlog.DropEvent
+    return event
 
 
 def _least_level(name: str) -> int:

@@ -31,7 +31,9 @@ from shared.messaging.publisher import Publisher
 from shared.metrics.process_metrics import line_logged
 from shared.settings import Settings, spans_are_wanted, unknown_variables
 from shared.tracing.spans import export_spans
-from shared.versions import own_version
+from shared.versions import own_version, versions
+from shared.workers.log_level import LEVEL
+from shared.workers.worker_control import WorkerControl
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +88,7 @@ def run_service(name: str, start: Start, settings: Settings, *, needs_broker: bo
         if ready:
             start(settings, broker, database, lifecycle)
             start_heartbeat(name, broker, lifecycle)
+            start_control(name, broker, lifecycle)
             started.set()
             log.info("ready", broker=broker.description, database=database.description)
             lifecycle.wait()
@@ -166,7 +169,7 @@ def _trouble_of(database: Database) -> str:
 
 def start_heartbeat(service: str, broker: Broker, lifecycle: Lifecycle) -> None:
     """Publish every ten seconds that this worker lives, and once that it stops."""
-    publisher, worker = Publisher(broker, service), worker_name(service)
+    publisher, worker, duty = Publisher(broker, service), worker_name(service), lifecycle.duty_of(service)
 
     def beat(event: WorkerHeartbeat) -> None:
         try:
@@ -177,7 +180,8 @@ def start_heartbeat(service: str, broker: Broker, lifecycle: Lifecycle) -> None:
     def loop() -> None:
         while not lifecycle.stopping.is_set():
             store = lifecycle.health.store_state() if service == "store" else None
-            beat(WorkerHeartbeat(service=service, worker=worker, store=store))
+            drain = duty.state if duty.state != "running" else None
+            beat(WorkerHeartbeat(service=service, worker=worker, drain=drain, store=store))
             lifecycle.stopping.wait(HEARTBEAT_S)
 
     thread = threading.Thread(target=loop, name="heartbeat", daemon=True)
@@ -188,3 +192,18 @@ def start_heartbeat(service: str, broker: Broker, lifecycle: Lifecycle) -> None:
         beat(WorkerHeartbeat(service=service, worker=worker, state="stopping"))
 
     lifecycle.on_stop(stop)
+
+
+def start_control(service: str, broker: Broker, lifecycle: Lifecycle) -> None:
+    """Take control messages: ping, drain, resume, level of the log."""
+    control = WorkerControl(
+        service,
+        worker_name(service),
+        broker,
+        lifecycle.duty_of(service),
+        LEVEL,
+        lifecycle.stopping,
+        versions(),
+    )
+    control.start()
+    lifecycle.on_stop(control.stop)

@@ -49,6 +49,7 @@ from services.cli.commands.operation import (
     secret_files,
     support_bundle,
     topology,
+    workers,
 )
 from services.cli.local import commands as local
 from services.cli.output.console import block, notice
@@ -71,6 +72,7 @@ app.add_typer(nodes.app, name="nodes", no_args_is_help=True)
 app.add_typer(handover.app, name="handover", no_args_is_help=True)
 app.add_typer(dead.app, name="dead", no_args_is_help=True)
 app.add_typer(lists.app, name="lists", no_args_is_help=True)
+app.add_typer(workers.app, name="workers", no_args_is_help=True)
 app.add_typer(schedules.app, name="schedules", no_args_is_help=True)
 app.add_typer(users.app, name="users", no_args_is_help=True)
 app.add_typer(retention.app, name="retention", no_args_is_help=True)

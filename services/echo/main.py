@@ -7,7 +7,7 @@ import sys
 from services.echo.handler import EchoHandler, SharedPings
 from services.echo.ping import EchoResult, ping
 from shared.broker.port import Broker
-from shared.broker.worker import Worker
+from shared.broker.worker import Consumption, Worker
 from shared.clock import utc_now
 from shared.contract.messages import EchoNodes
 from shared.database.models import Node
@@ -33,9 +33,10 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
 
     handler = EchoHandler(database, publisher, SharedPings(ping_node), utc_now)
     router = CommandRouter({EchoNodes: handler}, publisher)
-    worker = Worker(broker, "echo", router, workers=WORKERS)
-    worker.start()
-    lifecycle.on_stop(lambda: worker.stop(settings.grace))
+    consumption = Consumption(lambda: Worker(broker, "echo", router, workers=WORKERS))
+    consumption.begin()
+    lifecycle.duty_of("echo").consists_of(consumption.drain, consumption.begin)
+    lifecycle.on_stop(lambda: consumption.stop(settings.grace))
 
 
 def main() -> int:

@@ -17,6 +17,10 @@ DEAD_LETTERS_MAX_BYTES = 256 << 20
 _NOTHING = "^$"
 
 
+#: Binding keys of messages to workers.
+_CONTROL = r"^control\..*"
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """What a service does at the broker."""
@@ -30,19 +34,23 @@ class Role:
     topics: tuple[str, ...] = ()
     #: Whether it listens to events, through a queue that the server names.
     listens: bool = False
+    #: A regular expression of the binding keys of events to which it may listen.
+    binding_keys: str = ".*"
     #: Whether it publishes to the reply queues of other systems.
     replies: bool = False
 
 
 #: The services, and `operator`: who runs the command line.
 ROLES: tuple[Role, ...] = (
-    Role("echo", queues=("echo",), topics=("echo",)),
+    Role("echo", queues=("echo",), topics=("echo",), listens=True, binding_keys=_CONTROL),
     Role(
         "query",
         queues=("query", "query-tasks", "query-profile"),
         commands=r"^(task\.query|retrieve)$",
         # It responds for retrieves, too, and pauses nodes.
         topics=("query", "profile", "retrieve", "node"),
+        listens=True,
+        binding_keys=_CONTROL,
         replies=True,
     ),
     Role(
@@ -52,9 +60,10 @@ ROLES: tuple[Role, ...] = (
         topics=("retrieve",),
         listens=True,
     ),
-    Role("store", queues=("store",), topics=("objects", "handover")),
-    Role("web", queues=(DEAD_LETTERS,), commands=".*", topics=("node",), listens=True),
-    Role("operator", queues=(DEAD_LETTERS,), commands=".*", topics=("node",), listens=True),
+    Role("store", queues=("store",), topics=("objects", "handover"), listens=True, binding_keys=_CONTROL),
+    # Only these two control workers, by messages in the exchange of events: so each worker takes a copy.
+    Role("web", queues=(DEAD_LETTERS,), commands=".*", topics=("node", "control"), listens=True),
+    Role("operator", queues=(DEAD_LETTERS,), commands=".*", topics=("node", "control"), listens=True),
 )
 
 #: First words of the routing keys of events that every service publishes.
@@ -71,6 +80,7 @@ class Permissions:
     read: str
     write_commands: str
     write_events: str
+    read_events: str
 
 
 def user_of(names: Names, role: Role) -> str:
@@ -95,6 +105,7 @@ def permissions_of(names: Names, role: Role) -> Permissions:
         write=_any_of(publishes + own),
         read=_any_of(reads + own),
         write_commands=role.commands,
+        read_events=role.binding_keys,
         write_events=rf"^({'|'.join((*role.topics, *_COMMON_TOPICS))})\..*",
     )
 
@@ -133,11 +144,11 @@ def definitions(names: Names, vhost: str, password_hashes: Mapping[str, str]) ->
             for permissions in included
         ],
         "topic_permissions": [
-            {"user": permissions.user, "vhost": vhost, "exchange": exchange, "write": keys, "read": ".*"}
+            {"user": permissions.user, "vhost": vhost, "exchange": exchange, "write": write, "read": read}
             for permissions in included
-            for exchange, keys in (
-                (names.commands, permissions.write_commands),
-                (names.events, permissions.write_events),
+            for exchange, write, read in (
+                (names.commands, permissions.write_commands, ".*"),
+                (names.events, permissions.write_events, permissions.read_events),
             )
         ],
     }

@@ -16,6 +16,9 @@ from shared.metrics.process_metrics import message_begins, message_ends
 
 logger = structlog.get_logger(__name__)
 
+#: Seconds for which a drained consumption waits for its handlers; each is done much sooner.
+DRAIN_S = 3600.0
+
 #: Handles a message; True: it was delivered before, to somebody who did not end it.
 MessageHandler = Callable[[Message, bool], None]
 
@@ -105,6 +108,38 @@ class Worker:
             error=type(error).__name__,
             detail=str(error),
         )
+
+
+class Consumption:
+    """A consumption that can be drained and begun again."""
+
+    def __init__(self, make: Callable[[], Worker]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._workers: list[Worker] = []
+        self._stopped = False
+
+    def begin(self) -> None:
+        """Begin to consume, unless it was stopped for good."""
+        with self._lock:
+            if not self._stopped:
+                worker = self._make()
+                worker.start()
+                self._workers.append(worker)
+
+    def drain(self) -> None:
+        """Take no more, and wait for the handlers in hand as long as they need, within `DRAIN_S`."""
+        with self._lock:
+            workers = list(self._workers)
+        stop_all(workers, DRAIN_S)
+        with self._lock:
+            self._workers = [worker for worker in self._workers if worker not in workers]
+
+    def stop(self, grace_s: float) -> None:
+        """Stop for good: wait up to `grace_s` seconds for handlers, requeue the rest."""
+        with self._lock:
+            self._stopped, workers = True, list(self._workers)
+        stop_all(workers, grace_s)
 
 
 def stop_all(workers: Sequence[Worker], grace_s: float) -> None:

@@ -6,9 +6,9 @@ Each class carries its CloudEvents `type`; a change that an old consumer would n
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, StrictBool, WithJsonSchema
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, WithJsonSchema
 
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.criteria_fields import any_case, whole
@@ -36,6 +36,8 @@ class Command(Payload):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ROUTING_KEY: ClassVar[str]
+    #: The exchange to which it goes.
+    EXCHANGE: ClassVar[str] = "commands"
 
 
 class JobCommand(Command):
@@ -194,6 +196,59 @@ class RetryHandover(Command):
     requested_by: Requester = ""
 
 
+LogLevelName = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+class ControlCommand(Command):
+    """A command to the workers themselves. Each takes a copy, so it goes to the exchange of events."""
+
+    EXCHANGE: ClassVar[str] = "events"
+
+    service: Literal["echo", "query", "retrieve", "store", "web"] | None = Field(
+        None, description="Only workers of this service."
+    )
+    worker: str = Field(
+        "", max_length=128, description="Only this worker, by the name in its heartbeats; empty: all."
+    )
+    expires_s: Annotated[
+        StrictInt, Field(ge=1, le=3600, description="Seconds after its `time` from which it is passed over.")
+    ] = 60
+    requested_by: Requester = ""
+
+
+class PingWorkers(ControlCommand):
+    """Have workers report what they are and what they do now."""
+
+    TYPE: ClassVar[str] = "doseqr.command.worker.ping.v1"
+    ROUTING_KEY: ClassVar[str] = "control.ping"
+
+
+class DrainWorkers(ControlCommand):
+    """Let workers take no more tasks and finish those in hand; they report once more when none is left."""
+
+    TYPE: ClassVar[str] = "doseqr.command.worker.drain.v1"
+    ROUTING_KEY: ClassVar[str] = "control.drain"
+
+    end: StrictBool = Field(False, description="End the process when it is drained.")
+
+
+class ResumeWorkers(ControlCommand):
+    """Let drained workers take tasks again."""
+
+    TYPE: ClassVar[str] = "doseqr.command.worker.resume.v1"
+    ROUTING_KEY: ClassVar[str] = "control.resume"
+
+
+class SetLogLevel(ControlCommand):
+    """Change the level of the log of workers for a while; then it falls back to the configured one."""
+
+    TYPE: ClassVar[str] = "doseqr.command.worker.log.v1"
+    ROUTING_KEY: ClassVar[str] = "control.log"
+
+    level: LogLevelName
+    for_s: Annotated[StrictInt, Field(ge=1, le=86400, description="Seconds after which it falls back.")] = 900
+
+
 class RunTask(Command):
     """The services' own: work on one task of a job. Not part of the public contract."""
 
@@ -220,4 +275,8 @@ COMMANDS: tuple[type[Command], ...] = (
     AskAgain,
     RegisterObjects,
     RetryHandover,
+    PingWorkers,
+    DrainWorkers,
+    ResumeWorkers,
+    SetLogLevel,
 )

@@ -12,7 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contract.envelope import Identifier
 from shared.contract.json_types import JsonDocument
-from shared.contract.text import JobKind, JobStatus, ObjectReference, Payload, Round, Text
+from shared.contract.text import (
+    ClaimedTask,
+    JobKind,
+    JobStatus,
+    ObjectReference,
+    Payload,
+    Round,
+    StoreState,
+    Text,
+)
 
 
 class Event(Payload):
@@ -323,25 +332,6 @@ class HandoverRetried(Event):
     batches: int = Field(description="How many are handed over anew; they had been given up before.")
 
 
-class StoreState(BaseModel):
-    """Whether DoseQR's own store can take objects, and the space that is left."""
-
-    model_config = ConfigDict(frozen=True)
-
-    problem: str = Field("", description="Why objects cannot be written now; empty where they can.")
-    read_only: bool = Field(False, description="Whether the disk of the objects is mounted read-only.")
-    objects_free_bytes: int | None = Field(None, description="Bytes free on the disk of the objects.")
-    objects_reserve_bytes: int | None = Field(
-        None, description="Bytes of these that the store leaves free; absent from version 0.2 and before."
-    )
-    database_free_bytes: int | None = Field(
-        None, description="Bytes free on the disk of a SQLite database; absent for one on a server."
-    )
-    refused_recently: int = Field(
-        0, description="Objects that were refused in the last minute because of this machine."
-    )
-
-
 class WorkerHeartbeat(Event):
     """A worker lives; every ten seconds, and `stopping` once at its end."""
 
@@ -351,9 +341,30 @@ class WorkerHeartbeat(Event):
     service: str
     worker: str
     state: Literal["running", "stopping"] = "running"
+    drain: Literal["draining", "drained"] | None = Field(
+        None, exclude_if=lambda drain: drain is None, description="Absent where it takes tasks."
+    )
     store: StoreState | None = Field(
         None, exclude_if=lambda store: store is None, description="Of the store service alone."
     )
+
+
+class WorkerStatus(Event):
+    """How a worker stands, after a command to it; after a `drain` once more when it is drained."""
+
+    TYPE: ClassVar[str] = "doseqr.event.worker.status.v1"
+    NAME: ClassVar[str] = "status"
+
+    command_id: Identifier
+    service: str
+    worker: str
+    state: Literal["running", "draining", "drained"]
+    takes_tasks: bool = Field(description="False also for services without tasks: store and web.")
+    tasks: list[ClaimedTask] = Field([], description="Those in hand.")
+    versions: dict[str, str]
+    started_at: str = Field(description="RFC 3339.")
+    log_level: str
+    log_level_until: str = Field("", description="When it falls back (RFC 3339); empty: it stays.")
 
 
 EVENTS: tuple[type[Event], ...] = (
@@ -379,6 +390,7 @@ EVENTS: tuple[type[Event], ...] = (
     ObjectsRegistered,
     HandoverRetried,
     WorkerHeartbeat,
+    WorkerStatus,
 )
 ENDINGS: dict[str, type[JobEnded]] = {
     "completed": Completed,

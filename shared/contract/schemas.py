@@ -83,4 +83,5 @@ def _topics(event: type[Event]) -> list[tuple[str, str]]:
         "ObjectsRegistered": [("objects", ".{id}")],
         "HandoverRetried": [("handover", ".{id}")],
         "WorkerHeartbeat": [("worker", "")],
+        "WorkerStatus": [("worker", ".{id}")],
     }[event.__name__]

@@ -69,3 +69,33 @@ class ObjectReference(BaseModel):
     series_instance_uid: UidText
     sop_instance_uid: UidText
     sop_class_uid: UidText | None = None
+
+
+class StoreState(BaseModel):
+    """Whether DoseQR's own store can take objects, and the space that is left."""
+
+    model_config = ConfigDict(frozen=True)
+
+    problem: str = Field("", description="Why objects cannot be written now; empty where they can.")
+    read_only: bool = Field(False, description="Whether the disk of the objects is mounted read-only.")
+    objects_free_bytes: int | None = Field(None, description="Bytes free on the disk of the objects.")
+    objects_reserve_bytes: int | None = Field(
+        None, description="Bytes of these that the store leaves free; absent from version 0.2 and before."
+    )
+    database_free_bytes: int | None = Field(
+        None, description="Bytes free on the disk of a SQLite database; absent for one on a server."
+    )
+    refused_recently: int = Field(
+        0, description="Objects that were refused in the last minute because of this machine."
+    )
+
+
+class ClaimedTask(BaseModel):
+    """A task that a worker works on now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    task_id: int
+    kind: str
+    since: str = Field("", description="RFC 3339.")

@@ -7,7 +7,7 @@ import threading
 import structlog
 
 from shared.broker.port import Broker, Message
-from shared.broker.worker import Worker
+from shared.broker.worker import Consumption, Worker
 from shared.errors import RetriableError
 from shared.jobs.engine import Engine
 from shared.jobs.model import JobT
@@ -44,25 +44,27 @@ def run_engine(
     sweeper = threading.Thread(target=_sweep, args=parts, name="sweeper", daemon=True)
     sweeper.start()
     lifecycle.on_stop(sweeper.join)
-    shares = WorkerShares(workers)
+    shares, duty = WorkerShares(workers), lifecycle.duty_of(engine.service.kind)
 
     def handle(message: Message, redelivered: bool) -> None:
         task, _ = read_task(message)
         with shares.turn(engine.node_of(task.job_id) or 0) as granted:
-            # What waited while the service began to stop is for another worker.
-            if granted and not lifecycle.stopping.is_set():
+            # What waited while the service began to stop, or was drained, is for another worker.
+            if granted and not lifecycle.stopping.is_set() and duty.state == "running":
                 engine.handle(message, redelivered)
             else:
                 engine.postpone(task)
 
-    worker = Worker(broker, queue, handle, workers=shares.threads)
-    worker.start()
+    consumption = Consumption(lambda: Worker(broker, queue, handle, workers=shares.threads))
+    consumption.begin()
+    duty.claimed_tasks = engine.running_tasks.claimed_tasks
+    duty.consists_of(consumption.drain, consumption.begin)
 
     def stop() -> None:
         # Work in hand may end by itself within the grace period; then it hands its tasks back.
         timer = threading.Timer(grace_s, engine.running_tasks.interrupt)
         timer.start()
-        worker.stop(grace_s + 5.0)
+        consumption.stop(grace_s + 5.0)
         timer.cancel()
 
     lifecycle.on_stop(stop)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Generic
 
-from shared.clock import Clock
+from shared.clock import Clock, iso
+from shared.contract.messages import ClaimedTask
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.jobs.ledger import Ledger
@@ -27,7 +29,7 @@ class RunningTasks(Generic[JobT]):
         self._ledger = ledger
         self._database = database
         self._clock = clock
-        self._held: dict[str, tuple[Claim, Cancellation]] = {}
+        self._held: dict[str, tuple[Claim, Cancellation, datetime]] = {}
         self._lock = threading.Lock()
         self._checks = 0
         self._repeating = Repeating("task leases", POLL_INTERVAL_S, self._check_all)
@@ -45,23 +47,32 @@ class RunningTasks(Generic[JobT]):
         """Hold a claim while work on it runs; the work checks the cancellation that this gives."""
         cancellation = Cancellation()
         with self._lock:
-            self._held[claim.token] = claim, cancellation
+            self._held[claim.token] = claim, cancellation, self._clock()
         try:
             yield cancellation
         finally:
             with self._lock:
                 del self._held[claim.token]
 
+    def claimed_tasks(self) -> list[ClaimedTask]:
+        """Return what this process works on now."""
+        with self._lock:
+            held = list(self._held.values())
+        return [
+            ClaimedTask(job_id=claim.job_id, task_id=claim.task_id, kind=claim.kind, since=iso(since))
+            for claim, _, since in held
+        ]
+
     def interrupt(self) -> None:
         """Request all work in hand to stop and to hand its tasks back."""
         with self._lock:
             held = list(self._held.values())
-        for _, cancellation in held:
+        for _, cancellation, _ in held:
             cancellation.cancel("stopping")
 
     def _check_all(self) -> None:
         with self._lock:
-            held = list(self._held.values())
+            held = [(claim, cancellation) for claim, cancellation, _ in self._held.values()]
         if held:
             self._checks += 1
             self._check(held, renew=self._checks % CHECKS_PER_RENEWAL == 0)

@@ -99,7 +99,10 @@ class Publisher:
             routing_key=routing_key,
             causation=causation or current_causation(),
         )
-        self._broker.command(message)
+        if command.EXCHANGE == "events":
+            self._broker.event(message)
+        else:
+            self._broker.command(message)
         return message.message_id
 
 

@@ -10,8 +10,10 @@ from shared.contract.messages import (
     AskAgain,
     CancelJob,
     Cancelled,
+    ClaimedTask,
     Command,
     Completed,
+    DrainWorkers,
     EchoCompleted,
     EchoNodes,
     Event,
@@ -28,6 +30,7 @@ from shared.contract.messages import (
     Paused,
     PauseJob,
     PauseNode,
+    PingWorkers,
     ProfileNode,
     Progress,
     Raised,
@@ -40,14 +43,17 @@ from shared.contract.messages import (
     Resumed,
     ResumeJob,
     ResumeNode,
+    ResumeWorkers,
     RetryHandover,
     RunQuery,
     RunRetrieve,
+    SetLogLevel,
     StatusRead,
     StoredObject,
     StudiesDecided,
     StudySummary,
     WorkerHeartbeat,
+    WorkerStatus,
 )
 from shared.messaging.codec import command_message, event_message
 
@@ -104,6 +110,10 @@ COMMANDS: tuple[Command, ...] = (
             )
         ]
     ),
+    PingWorkers(requested_by="physicist"),
+    DrainWorkers(service="query", worker="query@host:17", end=True),
+    ResumeWorkers(service="query"),
+    SetLogLevel(level="DEBUG", for_s=600),
 )
 
 #: Event, topic, subject.
@@ -222,6 +232,21 @@ EVENTS: tuple[tuple[Event, str, str], ...] = (
     (ObjectsRegistered(command_id=JOB, objects=1), "objects", JOB),
     (HandoverRetried(command_id=JOB, batches=2), "handover", JOB),
     (WorkerHeartbeat(service="query", worker="query@host:17"), "worker", ""),
+    (
+        WorkerStatus(
+            command_id=JOB,
+            service="query",
+            worker="query@host:17",
+            state="draining",
+            takes_tasks=False,
+            tasks=[ClaimedTask(job_id=JOB, task_id=7, kind="slice", since="2026-02-03T04:05:06Z")],
+            versions={"doseqr": "0.2.0"},
+            started_at="2026-02-03T04:00:00Z",
+            log_level="INFO",
+        ),
+        "worker",
+        JOB,
+    ),
 )
 
 

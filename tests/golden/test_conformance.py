@@ -19,12 +19,13 @@ NODE_CHECKER = ROOT / "conformance" / "check.mjs"
 COMMANDS = """
     again.v1 cancel.v1 echo.v1 handover.retry.v1 node.pause.v1 node.resume.v1 objects.register.v1
     pause.v1 profile.v1 query.v1 raise.v1 result.v1 resume.v1 retrieve.v1 status.v1
+    worker.drain.v1 worker.log.v1 worker.ping.v1 worker.resume.v1
 """
 EVENTS = """
     accepted.v1 cancelled.v1 completed.v1 echo.completed.v1 failed.v1 handover.retried.v1
     incomplete.v1 job.result.v1 job.status.v1 node.paused.v1 node.profiled.v1 node.resumed.v1
     node.status.v1 objects.registered.v1 objects.stored.v1 paused.v1 progress.v1 raised.v1
-    rejected.v1 resumed.v1 studies.v1 worker.heartbeat.v1
+    rejected.v1 resumed.v1 studies.v1 worker.heartbeat.v1 worker.status.v1
 """
 RELEASED = {
     f"doseqr.{kind}.{name}"

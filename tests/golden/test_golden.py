@@ -52,7 +52,7 @@ def test_an_example_fits_its_schema(kind):
     jsonschema.Draft202012Validator(schema).validate(json.loads(messages()[kind].body))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.EXCHANGE == "commands"])
 def test_a_command_has_a_queue(command):
     assert any(
         topic_matches(binding, command.ROUTING_KEY) for queue in QUEUES for binding in queue.binding_keys

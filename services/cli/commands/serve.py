@@ -123,7 +123,7 @@ def serve_embedded(settings: Settings) -> int:
     from shared.database.session import open_database
     from shared.lifecycle import Lifecycle
     from shared.logs import configure
-    from shared.service import patiently, start_heartbeat, start_spans
+    from shared.service import patiently, start_control, start_heartbeat, start_spans
 
     configure("embedded", settings.log_level)
     with Lifecycle() as lifecycle:
@@ -139,6 +139,7 @@ def serve_embedded(settings: Settings) -> int:
         for service in Service:
             start_of(service)(settings, broker, database, lifecycle)
             start_heartbeat(service.value, broker, lifecycle)
+            start_control(service.value, broker, lifecycle)
         # Last: whoever reaches the broker finds all services there.
         bridge = BridgeServer(broker, settings.bridge_socket)
         lifecycle.on_stop(bridge.close)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from services.retrieve.context import RetrieveContext
 from shared.broker.port import Broker, Message, Subscription
-from shared.contract.events import StoreState, WorkerHeartbeat
+from shared.contract.events import WorkerHeartbeat
 from shared.contract.reasons import Reason
+from shared.contract.text import StoreState
 from shared.errors import InvalidInputError
 from shared.messaging.codec import decode_event
 

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from services.store.metrics.counters import GAUGES, NAMES, REFUSALS, StoreCounters
 from services.store.objects.disk_space import DiskSpace
 from services.store.objects.paths import INCOMING
-from shared.contract.events import StoreState
+from shared.contract.text import StoreState
 
 #: Seconds over which refusals count as recent.
 RECENT_S = 60.0

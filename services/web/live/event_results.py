@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from shared.contract.events import StoreState, WorkerHeartbeat
+from shared.contract.events import WorkerHeartbeat
 from shared.contract.messages import EchoCompleted, Event, NodeProfiled, NodeStatus, Rejected
+from shared.contract.text import StoreState
 
 #: Most refusals, echoes and measurements kept; the oldest are dropped first.
 REJECTIONS, ECHOES, PROFILES, STORES = 1000, 200, 200, 32
@@ -29,6 +30,8 @@ class WorkerSign:
     service: str
     worker: str
     seconds: float
+    #: draining or drained; empty where it takes tasks.
+    drain: str = ""
 
 
 @dataclass(slots=True)
@@ -79,7 +82,10 @@ class EchoResults:
         """Return the workers of whom a heartbeat came lately, by service and name."""
         now = self._clock()
         with self._lock:
-            known = [WorkerSign(beat.service, beat.worker, now - at) for at, beat in self._workers.values()]
+            known = [
+                WorkerSign(beat.service, beat.worker, now - at, beat.drain or "")
+                for at, beat in self._workers.values()
+            ]
         alive = (sign for sign in known if sign.seconds <= WORKER_S)
         return sorted(alive, key=lambda sign: (sign.service, sign.worker))
 

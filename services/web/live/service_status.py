@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from services.web.language import gettext, lazy_gettext, number_text, translated
 from shared.broker.port import Broker
 from shared.broker.topology import QUEUES
-from shared.contract.events import StoreState
+from shared.contract.text import StoreState
 from shared.errors import BrokerAwayError
 
 #: Seconds for which the state of the queues is cached.

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from services.web.language import gettext, ngettext, number_text, translated
 from services.web.live.service_status import Complaint
 from shared.clock import utc_now
-from shared.contract.events import StoreState
+from shared.contract.text import StoreState
 from shared.database.inspection import write_refusal
 from shared.database.session import Database
 from shared.reading.lists.attention import BlownFuse, WaitingNode, blown_fuses, waiting_nodes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from services.web.notifier.dispatcher import POLL_S, RECORDING_S, Dispatcher
 from services.web.notifier.watcher import LEASE_S, TICK_S, Watcher, rules_of
 from shared.broker.port import Broker
-from shared.contract.events import StoreState
+from shared.contract.text import StoreState
 from shared.database.clock import DatabaseClock
 from shared.database.session import Database
 from shared.lifecycle import Lifecycle

@@ -15,8 +15,8 @@ import structlog
 from shared.broker.port import Broker
 from shared.broker.topology import DEAD_LETTERS
 from shared.clock import Clock
-from shared.contract.events import StoreState
 from shared.contract.json_types import JsonDocument
+from shared.contract.text import StoreState
 from shared.database.session import Database
 from shared.errors import BrokerAwayError, DatabaseAwayError, RetriableError
 from shared.notifications.causes import (

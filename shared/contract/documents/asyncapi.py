@@ -12,11 +12,13 @@ from shared.contract.messages import (
     AskAgain,
     CancelJob,
     Command,
+    DrainWorkers,
     EchoNodes,
     Event,
     PauseJob,
     PauseNode,
     Payload,
+    PingWorkers,
     ProfileNode,
     RaiseJob,
     RegisterObjects,
@@ -24,9 +26,11 @@ from shared.contract.messages import (
     RequestStatus,
     ResumeJob,
     ResumeNode,
+    ResumeWorkers,
     RetryHandover,
     RunQuery,
     RunRetrieve,
+    SetLogLevel,
 )
 from shared.contract.reasons import Kind, Reason, kind, sentence
 from shared.contract.schemas import JSON_SCHEMA, routing_keys
@@ -40,7 +44,7 @@ _BINDING = "0.3.0"
 
 _ENDS = ("Completed", "Incomplete", "Failed", "Cancelled")
 _JOB_ENDS = ("Accepted", "Progress", *_ENDS, "Rejected")
-#: The events that follow a command, by name of their class; a rejection is always among them.
+#: The events that follow a command, by name of their class; only messages to workers are never rejected.
 REPLIES: Mapping[type[Command], tuple[str, ...]] = {
     EchoNodes: ("NodeStatus", "EchoCompleted", "Rejected"),
     RunQuery: ("StudiesDecided", *_JOB_ENDS),
@@ -57,6 +61,10 @@ REPLIES: Mapping[type[Command], tuple[str, ...]] = {
     ProfileNode: ("NodeProfiled", "Rejected"),
     RegisterObjects: ("ObjectsRegistered", "Rejected"),
     RetryHandover: ("HandoverRetried", "Rejected"),
+    PingWorkers: ("WorkerStatus",),
+    DrainWorkers: ("WorkerStatus",),
+    ResumeWorkers: ("WorkerStatus",),
+    SetLogLevel: ("WorkerStatus",),
 }
 
 
@@ -177,7 +185,7 @@ def _message(payload: type[Payload], example: JsonDocument) -> JsonDocument:
 
 def _channels() -> JsonDocument:
     channels = {
-        f"commands.{command.ROUTING_KEY}": _channel("commands", command.ROUTING_KEY, command)
+        _command_channel(command): _channel(command.EXCHANGE, command.ROUTING_KEY, command)
         for command in COMMANDS
     }
     for event in EVENTS:
@@ -185,6 +193,10 @@ def _channels() -> JsonDocument:
             channels[_events_channel(key)] = _channel("events", key, event)
     channels["events.about"] = _about_channel()
     return channels
+
+
+def _command_channel(command: type[Command]) -> str:
+    return f"{command.EXCHANGE}.{command.ROUTING_KEY}"
 
 
 def _events_channel(key: str) -> str:
@@ -235,13 +247,16 @@ def _operations() -> JsonDocument:
 
 
 def _receive(command: type[Command]) -> JsonDocument:
-    channel = f"#/channels/commands.{command.ROUTING_KEY}"
+    channel = f"#/channels/{_command_channel(command)}"
+    is_queued = command.EXCHANGE == "commands"
     return {
         "action": "receive",
         "channel": {"$ref": channel},
         "summary": (command.__doc__ or "").strip(),
         "messages": [{"$ref": f"{channel}/messages/{command.__name__}"}],
-        "bindings": {"amqp": {"deliveryMode": 2, "mandatory": True, "ack": True, "bindingVersion": _BINDING}},
+        "bindings": {
+            "amqp": {"deliveryMode": 2, "mandatory": is_queued, "ack": True, "bindingVersion": _BINDING}
+        },
         "reply": {
             "channel": {"$ref": "#/channels/events.about"},
             "messages": [{"$ref": f"#/channels/events.about/messages/{name}"} for name in REPLIES[command]],

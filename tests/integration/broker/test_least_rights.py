@@ -75,8 +75,15 @@ def test_services_work_with_imported_definitions_and_least_rights(
     brokers["echo"].event(a_message("e1", "echo.completed.m1"))
     wait_until(lambda: len(events) == 1)
     subscription.close()
+    orders: list[Message] = []
+    for name in ("echo", "query", "retrieve", "store"):
+        brokers[name].subscribe(["control.*"], orders.append)
+    brokers["operator"].event(a_message("c1", "control.ping"))
+    wait_until(lambda: len(orders) == 4)
     # Then
     assert inbox.ids == ["m1"]
+    with pytest.raises(PermanentError, match="control"):
+        brokers["query"].event(a_message("c2", "control.drain"))
     brokers["query"].command(a_message("t1", "task.query"))
     with pytest.raises(PermanentError, match="access to topic 'query'"):
         brokers["query"].command(a_message("q1", "query"))

@@ -47,3 +47,28 @@ def test_tasks_that_waited_for_their_turn_are_not_begun_while_the_service_stops(
     assert len(bench.work.performed) == 1
     assert {task.state for task in bench.tasks()} <= {"pending", "queued"}
     assert sum(task.starts for task in bench.tasks()) <= 1
+
+
+def test_a_drained_worker_finishes_its_task_and_begins_no_other(bench):
+    # Given: a task in hand, and others that wait
+    finish = threading.Event()
+    bench.work.act = lambda _claim, _cancellation: finish.wait(30) and []
+    bench.begin(3, remote_id=7)
+    engine = Engine(bench.work, bench.database, bench.publisher, "drained", Policy())
+    with Lifecycle() as lifecycle:
+        run_engine(engine, bench.broker, lifecycle, workers=1, grace_s=GRACE_S)
+        duty, drained = lifecycle.duty_of("query"), threading.Event()
+        engine.advance("query-1")
+        wait_until(lambda: len(duty.claimed_tasks()) == 1)
+        # When
+        duty.drain(drained.set)
+        assert not drained.wait(0.3)
+        finish.set()
+        # Then
+        assert drained.wait(30)
+        assert (duty.state, duty.claimed_tasks(), len(bench.work.performed)) == ("drained", [], 1)
+        assert sum(task.state == "done" for task in bench.tasks()) == 1
+        # And
+        duty.resume()
+        bench.wait_for_end()
+    assert len(bench.work.performed) == 3

@@ -19,7 +19,7 @@ from sqlalchemy import update
 from services.web.notifier.watcher import Watcher, rules_of
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
-from shared.contract.events import StoreState
+from shared.contract.text import StoreState
 from shared.database.migrate import migrate
 from shared.database.models import (
     NotificationAddress,

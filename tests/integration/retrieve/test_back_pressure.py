@@ -10,7 +10,8 @@ from sqlalchemy import update
 from services.retrieve.transfer import back_pressure
 from services.web.live.trouble import Trouble
 from shared.clock import utc_now
-from shared.contract.events import StoreState, WorkerHeartbeat
+from shared.contract.events import WorkerHeartbeat
+from shared.contract.text import StoreState
 from shared.database.models import HandoverBatch
 from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import ct_study

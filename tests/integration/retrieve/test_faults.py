@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.contract.events import StoreState, WorkerHeartbeat
+from shared.contract.events import WorkerHeartbeat
 from shared.contract.messages import Progress
+from shared.contract.text import StoreState
 from shared.reading.retrieve_json import RetrieveJson
 from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, recorded_requests

@@ -14,8 +14,8 @@ import pytest
 
 from services.retrieve.transfer import back_pressure
 from shared.broker.memory.broker import MemoryBroker
-from shared.contract.events import StoreState
 from shared.contract.messages import WorkerHeartbeat
+from shared.contract.text import StoreState
 from shared.database.session import Database
 from shared.settings import Settings
 from tests.support.jobs.retrieves import Retrieves

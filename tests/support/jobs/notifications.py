@@ -13,7 +13,7 @@ from sqlalchemy import select
 from services.web.notifier.bootstrap import NotifierPace, start_notifier
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
-from shared.contract.events import StoreState
+from shared.contract.text import StoreState
 from shared.database.models import NotificationAddress, NotificationDelivery, NotificationEvent, User
 from shared.database.session import Database
 from shared.lifecycle import Lifecycle

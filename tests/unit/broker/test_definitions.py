@@ -89,4 +89,25 @@ def test_every_event_may_be_published_by_some_service():
 
 def test_a_prefix_with_special_characters_stays_a_name():
     assert user_of(Names("a-b_c"), ROLE["echo"]) == "a-b_c-echo"
-    assert permissions_of(Names("a-b_c"), ROLE["echo"]).read == r"^(a\-b_c\.echo)$"
+    assert permissions_of(Names("a-b_c"), ROLE["echo"]).configure == r"^(amq\.gen.*)$"
+    assert r"a\-b_c\.echo" in permissions_of(Names("a-b_c"), ROLE["echo"]).read
+
+
+def test_only_people_and_the_page_may_control_workers():
+    # When
+    control = {
+        role.name for role in ROLES if re.search(permissions_of(NAMES, role).write_events, "control.drain")
+    }
+    listeners = {role.name for role in ROLES if role.listens}
+    # Then
+    assert control == {"web", "operator"}
+    assert listeners == set(ROLE)
+
+
+@pytest.mark.parametrize("name", ["echo", "query", "store"])
+def test_a_service_listens_to_control_messages_alone(name):
+    # When
+    read = permissions_of(NAMES, ROLE[name]).read_events
+    # Then
+    assert re.search(read, "control.*")
+    assert not any(re.search(read, key) for key in ("#", "*.*", "query.completed.*", "worker.heartbeat"))

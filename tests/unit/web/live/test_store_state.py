@@ -6,7 +6,8 @@ import pytest
 
 from services.web.live.event_results import STORE_STATE_S, STORES, EchoResults
 from services.web.live.service_status import store_complaints
-from shared.contract.events import StoreState, WorkerHeartbeat
+from shared.contract.events import WorkerHeartbeat
+from shared.contract.text import StoreState
 from shared.database.models import Node
 from tests.support.jobs.rows import a_query, a_study
 from tests.support.waiting import wait_until

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from services.web.live.trouble import Trouble, low_store
 from shared.clock import utc_now
-from shared.contract.events import StoreState
+from shared.contract.text import StoreState
 from shared.database.inspection import write_refusal
 from shared.database.models.pause import Pause
 from shared.database.session import Database
