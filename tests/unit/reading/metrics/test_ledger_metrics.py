@@ -185,6 +185,8 @@ def offered(database: Database) -> set[str]:
         families = [*registry.collect(), *REGISTRY.collect()]
     names = {f"doseqr_store_{name}_total" for name in NAMES} | {f"doseqr_store_{name}" for name in GAUGES}
     names |= {"doseqr_store_free_bytes", "doseqr_store_database_free_bytes"}
+    # Of the retrieve service: services/retrieve/transfer/back_pressure.py
+    names.add("doseqr_moves_held")
     for family in families:
         names |= {family.name, f"{family.name}_total"}
         names |= {f"{family.name}_{suffix}" for suffix in ("bucket", "sum", "count")}
