@@ -188,6 +188,11 @@ class Settings(RetentionSettings, StoreSettings, NotificationSettings, SignInSet
         return Path(self.tls_dir).absolute() if self.tls_dir else self.data_dir / "tls"
 
     @property
+    def node_secrets_dir(self) -> Path:
+        """Where the secrets for nodes that speak DICOMweb lie."""
+        return Path(self.secrets_dir).absolute() if self.secrets_dir else self.data_dir / "secrets"
+
+    @property
     def objects_dir(self) -> Path:
         """Where received objects lie."""
         return self.data_dir / "objects"

@@ -20,6 +20,7 @@ from shared.errors import DatabaseAwayError
 from shared.messaging.publisher import Publisher
 from shared.node_access.leases import forget_outages
 from shared.nodes.nodes import TLS, find_node, list_nodes
+from shared.nodes.web_access import WEB
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ SIDE_BY_SIDE = 100
 Ping = Callable[[Node], EchoResult]
 
 #: What an association is opened with: another address is another peer.
-_ADDRESS = ("host", "port", "ae_title", "calling_ae_title", *TLS)
+_ADDRESS = ("host", "port", "ae_title", "calling_ae_title", *TLS, *WEB)
 _Address = tuple[object, ...]
 
 

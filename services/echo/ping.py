@@ -1,4 +1,4 @@
-"""One C-ECHO (PS3.4 annex A), with an outcome for every way it can end."""
+"""One C-ECHO (PS3.4 annex A), or one QIDO-RS request, with an outcome for every way it can end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.dicom.status import SUCCESS, status_text
 
 @dataclass(frozen=True, slots=True)
 class EchoResult:
-    """How a C-ECHO ended; the round trip is that of the C-ECHO itself, in milliseconds."""
+    """How it ended; the round trip is that of the request itself, in milliseconds."""
 
     ok: bool
     outcome: str
@@ -21,7 +21,12 @@ class EchoResult:
 
 
 def ping(peer: Peer, timeouts: Timeouts) -> EchoResult:
-    """Send a C-ECHO to a peer and return how it ended; never raises for what a peer does."""
+    """Send a C-ECHO to a peer and return how it ended; never raises for what a peer does.
+
+    A peer with DICOMweb is sent a search for one study.
+    """
+    if peer.web is not None:
+        return _web_ping(peer, timeouts)
     try:
         association = open_echo_association(peer, timeouts)
         try:
@@ -34,4 +39,16 @@ def ping(peer: Peer, timeouts: Timeouts) -> EchoResult:
     if response.status_code != SUCCESS:
         outcome = outcome_text(Outcome.STATUS, response.status_code)
         return EchoResult(ok=False, outcome=outcome, detail=status_text(response.status_code), rtt_ms=rtt_ms)
+    return EchoResult(ok=True, outcome=Outcome.RESPONDS.value, detail="", rtt_ms=rtt_ms)
+
+
+def _web_ping(peer: Peer, timeouts: Timeouts) -> EchoResult:
+    # Its libraries are loaded where a node speaks DICOMweb, and nowhere else.
+    from shared.dicomweb.sessions import web_echo
+
+    try:
+        took_s = web_echo(peer, timeouts)
+    except PeerError as error:
+        return EchoResult(ok=False, outcome=error.outcome.value, detail=error.detail, rtt_ms=None)
+    rtt_ms = round(took_s * 1000, 1)
     return EchoResult(ok=True, outcome=Outcome.RESPONDS.value, detail="", rtt_ms=rtt_ms)

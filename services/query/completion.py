@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
@@ -25,7 +26,7 @@ from shared.contract.criteria import parse_criteria
 from shared.contract.reasons import Reason
 from shared.database.models import NodeProfile, Query
 from shared.database.session import Database
-from shared.dicom.errors import UNREACHABLE, Outcome, PeerError
+from shared.dicom.errors import ACCESS_REFUSALS, Outcome, PeerError
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import second_search_tasks
@@ -109,7 +110,7 @@ def next_tasks_or_ending(session: Session, job_id: str) -> Sequence[NewTask] | E
     failed = first_failed_task(session, job_id)
     if query.slices_complete or query.studies_kept or failed is None:
         return Ending("incomplete")
-    status = failed.error.startswith("status_")
+    status = failed.error.startswith(("status_", "http_"))
     code = Reason.STATUS_FAILURE.value if status else failed.error
     return Ending("failed", code, failed.detail)
 
@@ -152,16 +153,24 @@ def _second_search_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
     return tasks
 
 
+_FAILURES: Mapping[Outcome, Reason] = MappingProxyType(
+    {
+        Outcome.HOST_NOT_FOUND: Reason.HOST_NOT_FOUND,
+        Outcome.NOT_SUPPORTED: Reason.CONTEXT_NOT_ACCEPTED,
+        Outcome.TIMED_OUT: Reason.TIMED_OUT,
+        Outcome.NO_DICOMWEB: Reason.NO_DICOMWEB,
+        **dict.fromkeys(ACCESS_REFUSALS, Reason.ACCESS_REFUSED),
+    }
+)
+
+
 def failure_of(error: PeerError) -> str:
     """Return the code of a job's failure after an error of a peer."""
-    if error.outcome is Outcome.HOST_NOT_FOUND:
-        return Reason.HOST_NOT_FOUND.value
-    if error.outcome in UNREACHABLE or (error.outcome is Outcome.TIMED_OUT and error.associating):
+    away = error.outcome is Outcome.TIMED_OUT and error.associating
+    if away or error.outcome is Outcome.CONNECTION_REFUSED:
         return Reason.REMOTE_UNREACHABLE.value
     if error.outcome is Outcome.REJECTED:
         return (Reason.NODE_BUSY if error.congested else Reason.ASSOCIATION_REJECTED).value
-    if error.outcome is Outcome.NOT_SUPPORTED:
-        return Reason.CONTEXT_NOT_ACCEPTED.value
-    if error.outcome is Outcome.TIMED_OUT:
-        return Reason.TIMED_OUT.value
+    if error.outcome in _FAILURES:
+        return _FAILURES[error.outcome].value
     return (Reason.STATUS_FAILURE if error.status_code is not None else Reason.ABORTED).value

@@ -34,7 +34,7 @@ from shared.dicom.query.matches import (
     series_of_study,
     study_match,
 )
-from shared.node_access.pool import AssociationPool
+from shared.node_access.archive import ArchiveAccess
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class OtherParentError(PeerError):
 
 
 class FindScu:
-    """Sends C-FIND requests to one peer, each over an association of the pool; used by one thread.
+    """Sends C-FIND requests, or QIDO-RS requests with the same meaning, to one peer; used by one thread.
 
     Each method raises `PeerError` if there is no association, and `InterruptedWorkError` if stopping was
     requested; where it returns a `FindResult`, any other failure stands in the result.
@@ -55,7 +55,7 @@ class FindScu:
 
     def __init__(
         self,
-        pool: AssociationPool,
+        pool: ArchiveAccess,
         peer: Peer,
         cancellation: Cancellation,
         clock: Clock,
@@ -171,7 +171,7 @@ class FindScu:
             self._limit.admit_request()
         with self._pool.find(self._negotiated_peer(), self._cancellation) as association:
             requested_at = self._clock()
-            result = association.c_find(identifier, read, self._cancellation)
+            result = association.find(identifier, read, self._cancellation)
         self._log.add(
             FindRecord(
                 level=level,

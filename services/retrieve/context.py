@@ -39,6 +39,10 @@ class RetrieveContext:
     capabilities: MoveCapabilities = field(default_factory=MoveCapabilities)
 
 
+#: WADO-RS retrieves below one study, and one object after the other.
+_WEB = MoveCapabilities(object_lists=True)
+
+
 def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveContext:
     """Return the context of a retrieve."""
     job = session.get_one(Retrieve, job_id)
@@ -58,7 +62,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         fetch=remote.retrieve_by == "get",
         # Our own store gives receipts, which are worth more.
         commits=store.verify_by == "commitment" and not own_store,
-        capabilities=_capabilities_of(session, job.remote_id),
+        capabilities=_WEB if remote.protocol == "dicomweb" else _capabilities_of(session, job.remote_id),
     )
 
 

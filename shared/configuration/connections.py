@@ -58,6 +58,11 @@ class ConnectionSettings(BaseSettings):
     tls_dir: str = Field(
         "", description="Folder of the certificates and keys for TLS to nodes; empty: tls in the data folder."
     )
+    secrets_dir: str = Field(
+        "",
+        description="Folder of the files with passwords, tokens and client secrets for nodes that speak"
+        " DICOMweb; empty: secrets in the data folder.",
+    )
     database_url: Annotated[str, AfterValidator(valid_database_url)] = Field(
         "",
         description="SQLite or PostgreSQL (postgresql+psycopg://…); empty: SQLite in the data folder.",

@@ -98,6 +98,8 @@ class Reason(StrEnum):
     CONNECTION_LOST = "connection_lost"
     ASSOCIATION_REJECTED = "association_rejected"
     NODE_BUSY = "node_busy"
+    ACCESS_REFUSED = "access_refused"
+    NO_DICOMWEB = "no_web_service_there"
     CONTEXT_NOT_ACCEPTED = "context_not_accepted"
     OUT_OF_RESOURCES = "out_of_resources"
     MOVE_DESTINATION_UNKNOWN = "move_destination_unknown"
@@ -231,6 +233,11 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         Reason.CONNECTION_LOST: (_F, "The connection to {node} was lost."),
         Reason.ASSOCIATION_REJECTED: (_F, "{node} rejected the association: {detail}."),
         Reason.NODE_BUSY: (_F, "{node} is busy."),
+        Reason.ACCESS_REFUSED: (
+            _F,
+            "{node} does not let DoseQR in: check its certificate, authentication and secret.",
+        ),
+        Reason.NO_DICOMWEB: (_F, "There is no DICOMweb service at the address of {node}."),
         Reason.CONTEXT_NOT_ACCEPTED: (_F, "{node} does not offer this service."),
         Reason.OUT_OF_RESOURCES: (_F, "{node} is out of resources for this request."),
         Reason.MOVE_DESTINATION_UNKNOWN: (

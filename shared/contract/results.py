@@ -121,7 +121,6 @@ class QueryResult(JobLife):
     missing: list[dict[str, object]]
     finds: int
     retrieves: list[str]
-    #: The recurring query of which it is a run.
     schedule: str | None
     studies: NotRequired[list[StudyResult]]
 
@@ -209,7 +208,7 @@ class StudyReasons(TypedDict):
 
 @with_config(_CLOSED)
 class NodeResult(TypedDict):
-    """A node."""
+    """A node; an empty group: for those alone who may use all nodes."""
 
     id: int
     kind: str
@@ -224,12 +223,21 @@ class NodeResult(TypedDict):
     time_zone: str
     retrieve_by: str
     verify_by: str
-    #: Empty: for those alone who may use all nodes.
     group: str
     tls: str
     tls_ca: str
     tls_certificate: str
     tls_key: str
+    protocol: str
+    web_url: str
+    web_qido_url: str
+    web_wado_url: str
+    web_authentication: str
+    web_user: str
+    web_secret_file: str
+    web_token_url: str
+    web_scope: str
+    web_timeout_s: int | None
     paused: bool
     paused_by: str
     paused_at: str | None

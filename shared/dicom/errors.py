@@ -22,10 +22,18 @@ class Outcome(StrEnum):
     CAPPED = "answers capped"
     STATUS = "answered with status"
     NOT_NOW = "not asked at this time"
+    #: Of DICOMweb alone.
+    CERTIFICATE = "certificate not accepted"
+    UNAUTHORIZED = "authentication failed"
+    FORBIDDEN = "access denied"
+    NOT_FOUND = "not found"
+    NO_DICOMWEB = "no web service there"
 
 
 #: The peer was not reached at all: worth waiting for a good while, since PACS are restarted.
 UNREACHABLE = frozenset({Outcome.CONNECTION_REFUSED, Outcome.HOST_NOT_FOUND})
+#: The peer was reached, and does not let us in, or we do not trust it.
+ACCESS_REFUSALS = frozenset({Outcome.CERTIFICATE, Outcome.UNAUTHORIZED, Outcome.FORBIDDEN})
 
 
 class PeerError(DoseQRError):

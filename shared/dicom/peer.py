@@ -3,8 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from shared.dicom.tls import PeerTls
+
+Authentication = Literal["none", "basic", "bearer", "oauth"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebAccess:
+    """Where a peer offers DICOMweb (PS3.18), and how requests are authenticated there.
+
+    The secret itself stands in a file, and is read whenever it is needed.
+    """
+
+    qido_url: str
+    wado_url: str
+    authentication: Authentication = "none"
+    #: Name of a user (RFC 7617) or id of a client (RFC 6749 2.2).
+    user: str = ""
+    #: Path of the file with the password, token or client secret.
+    secret_file: str = ""
+    #: Where an access token is requested (RFC 6749 4.4), and for which scope.
+    token_url: str = ""
+    scope: str = ""
+    #: Seconds for each response; None: as for DIMSE.
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +57,8 @@ class Peer:
     tls: PeerTls | None = None
     #: When its fuse blows.
     ceilings: AttemptCeilings = AttemptCeilings()
+    #: How DICOMweb is spoken with it; None: it is called by DIMSE.
+    web: WebAccess | None = None
 
     @property
     def address(self) -> str:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakSet
 
 from shared.dicom.association.base import Association
@@ -18,9 +19,13 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay.c_get import GetAssociation, open_get_association
+from shared.node_access.archive import FetchSession, FindSession
 from shared.node_access.budget_port import Budget, Lease, Unlimited
 from shared.node_access.outage import is_outage
 from shared.tracing.spans import span
+
+if TYPE_CHECKING:
+    from shared.dicomweb.sessions import WebSessions
 
 #: Seconds after which an unused association is released.
 IDLE_S = 5.0
@@ -75,14 +80,21 @@ class AssociationPool:
 
     def find(
         self, peer: Peer, cancellation: Cancellation | None = None
-    ) -> AbstractContextManager[FindAssociation]:
+    ) -> AbstractContextManager[FindSession]:
         """Lend an association for C-FIND for the time of the block; a broken one is not lent again.
+
+        A peer with DICOMweb gets a session for QIDO-RS instead.
 
         Raises:
             PeerError: it is not established.
             NotNowError: the node's limits do not allow it now.
             InterruptedWorkError: the work was stopped.
         """
+        if peer.web is not None:
+            web = self._web
+            return self._lend(
+                _Use(web.find_session, peer), lambda: web.find(peer, cancellation), cancellation
+            )
         return self._lend(
             _Use(FindAssociation, peer),
             lambda: open_find_association(peer, self._timeouts, cancellation=cancellation),
@@ -107,14 +119,21 @@ class AssociationPool:
 
     def get(
         self, peer: Peer, storage_classes: Sequence[str], cancellation: Cancellation | None = None
-    ) -> AbstractContextManager[GetAssociation]:
+    ) -> AbstractContextManager[FetchSession]:
         """Lend an association for C-GET of objects of these classes, as `find` does for C-FIND.
+
+        A peer with DICOMweb gets a session for WADO-RS instead.
 
         Raises:
             PeerError: it is not established, or objects could not come over it.
             NotNowError: the node's limits do not allow it now.
             InterruptedWorkError: the work was stopped.
         """
+        if peer.web is not None:
+            web = self._web
+            return self._lend(
+                _Use(web.fetch_session, peer), lambda: web.fetch(peer, cancellation), cancellation
+            )
         return self._lend(
             _Use(GetAssociation, peer, tuple(storage_classes)),
             lambda: open_get_association(peer, storage_classes, self._timeouts, cancellation=cancellation),
@@ -169,6 +188,13 @@ class AssociationPool:
     def timeouts(self) -> Timeouts:
         """The time-outs of its associations."""
         return self._timeouts
+
+    @cached_property
+    def _web(self) -> WebSessions:
+        # Its libraries are loaded where a node speaks DICOMweb, and nowhere else.
+        from shared.dicomweb.sessions import WebSessions
+
+        return WebSessions(self._timeouts)
 
     def close(self) -> None:
         """Release all idle associations, and those given back from now on."""

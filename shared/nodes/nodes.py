@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -36,6 +35,7 @@ from shared.node_access.limits import (
     parse_zone,
 )
 from shared.nodes.names import NAME_MAX_LENGTH, checked_group, checked_name, removed_name, trimmed
+from shared.nodes.web_access import WEB, WebInput
 from shared.settings import Settings
 
 #: Name of the node that stands for DoseQR's own store.
@@ -109,7 +109,7 @@ def _time_zone(value: str) -> str:
 _FileName = Annotated[str, BeforeValidator(trimmed), AfterValidator(_file_name)]
 
 
-class NodeInput(BaseModel):
+class NodeInput(WebInput):
     """The attributes of a node, as somebody adds or edits it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -152,7 +152,7 @@ class NodeInput(BaseModel):
 
     @model_validator(mode="after")
     def _only_remote_nodes_are_queried(self) -> NodeInput:
-        for name in ("calling_ae_title", *LIMITS, RETRIEVE_BY):
+        for name in ("protocol", "calling_ae_title", *LIMITS, RETRIEVE_BY):
             if self.kind == "store" and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is for remote nodes only")
         return self
@@ -322,6 +322,16 @@ def node_json(node: Node) -> NodeResult:
         "tls_ca": node.tls_ca,
         "tls_certificate": node.tls_certificate,
         "tls_key": node.tls_key,
+        "protocol": node.protocol,
+        "web_url": node.web_url,
+        "web_qido_url": node.web_qido_url,
+        "web_wado_url": node.web_wado_url,
+        "web_authentication": node.web_authentication,
+        "web_user": node.web_user,
+        "web_secret_file": node.web_secret_file,
+        "web_token_url": node.web_token_url,
+        "web_scope": node.web_scope,
+        "web_timeout_s": node.web_timeout_s,
         "paused": pause is not None,
         "paused_by": pause.by if pause is not None else "",
         "paused_at": pause.since if pause is not None else None,
@@ -359,7 +369,9 @@ def _is_the_same(node: Node, given: NodeInput) -> bool:
 
 def _columns(given: NodeInput) -> dict[str, object]:
     given_names = [
-        name for name in (*LIMITS, GROUP, RETRIEVE_BY, VERIFY_BY, *TLS) if name in given.model_fields_set
+        name
+        for name in (*LIMITS, GROUP, RETRIEVE_BY, VERIFY_BY, *TLS, *WEB)
+        if name in given.model_fields_set
     ]
     return {
         "kind": given.kind,

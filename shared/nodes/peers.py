@@ -8,6 +8,7 @@ from shared.database.models import Node
 from shared.dicom.peer import AttemptCeilings, Peer, Timeouts
 from shared.dicom.tls import PeerTls
 from shared.nodes.nodes import is_own_store
+from shared.nodes.web_access import web_access_of
 from shared.settings import Settings
 
 
@@ -27,6 +28,7 @@ def peer_of(node: Node, settings: Settings) -> Peer:
         node_id,
         tls=tls,
         ceilings=AttemptCeilings(settings.fuse_failed_attempts, settings.fuse_attempts),
+        web=web_access_of(node, settings.node_secrets_dir),
     )
 
 
@@ -63,6 +65,8 @@ def own_store_tls(settings: Settings) -> PeerTls | None:
 
 def address_of(peer: Peer) -> str:
     """Return where and as whom a peer is called: what is learned there holds for no other."""
+    if peer.web is not None:
+        return peer.web.qido_url
     return f"{peer.host}:{peer.port} {peer.ae_title} {peer.calling_ae_title}"
 
 

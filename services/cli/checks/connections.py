@@ -22,6 +22,7 @@ from shared.database.session import Database
 from shared.dicom.association.c_echo import open_echo_association
 from shared.dicom.errors import PeerError
 from shared.dicom.status import SUCCESS, status_text
+from shared.dicomweb.sessions import web_echo
 from shared.errors import DoseQRError
 from shared.nodes.nodes import list_nodes
 from shared.nodes.peers import peer_of, timeouts_of
@@ -104,6 +105,8 @@ def _nodes(database: Database) -> list[Node]:
 
 def _echo(node: Node, settings: Settings) -> CheckResult:
     where = f"{node.ae_title} at {node.host}:{node.port}"
+    if node.protocol == "dicomweb":
+        return _web_echo(node, settings)
     try:
         association = open_echo_association(peer_of(node, settings), timeouts_of(settings))
         try:
@@ -115,6 +118,14 @@ def _echo(node: Node, settings: Settings) -> CheckResult:
     if response.status_code != SUCCESS:
         return failed(NODE, node.name, f"{where}: {status_text(response.status_code)}")
     return ok(NODE, node.name, f"{where}: {response.duration_s * 1000:.1f} ms")
+
+
+def _web_echo(node: Node, settings: Settings) -> CheckResult:
+    try:
+        took_s = web_echo(peer_of(node, settings), timeouts_of(settings))
+    except PeerError as error:
+        return failed(NODE, node.name, f"{node.web_url}: {error}")
+    return ok(NODE, node.name, f"{node.web_url}: {took_s * 1000:.1f} ms")
 
 
 def check_broker(settings: Settings, service: str) -> list[CheckResult]:

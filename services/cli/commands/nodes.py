@@ -21,9 +21,9 @@ app.add_typer(add_app, name="add")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of its own, 1 to 64 characters.")]
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="The node's id or name.")]
-HostOption = Annotated[str, typer.Option("--host", metavar="H", help="Host name or IP address.")]
-PortOption = Annotated[str, typer.Option("--port", metavar="P", help="TCP port, 1 to 65535.")]
-TitleOption = Annotated[str, typer.Option("--ae-title", metavar="A", help="Its AE title.")]
+HOST = typer.Option("--host", metavar="H", help="Host name or IP address.")
+PORT = typer.Option("--port", metavar="P", help="TCP port, 1 to 65535.")
+TITLE = typer.Option("--ae-title", metavar="A", help="Its AE title.")
 CallingOption = Annotated[
     str,
     typer.Option("--calling-ae-title", metavar="C", help="The AE title we call from; default: the store's."),
@@ -122,6 +122,28 @@ TlsKeyOption = Annotated[
 ]
 
 
+WebUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dicomweb",
+        metavar="URL",
+        help="It speaks DICOMweb: the address below which /studies lies. It then needs no host, port and AE "
+        "title.",
+    ),
+]
+WebOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--web",
+        metavar="NAME=VALUE",
+        help="What DICOMweb needs beside its address; can be repeated. qido_url, wado_url: where these are "
+        "elsewhere; authentication: none, basic, bearer, oauth; user: user name or client id; secret_file: "
+        "file in DOSEQR_SECRETS_DIR with the password, token or client secret; token_url and scope of oauth; "
+        "timeout_s: seconds for a response.",
+    ),
+]
+
+
 class NodeKindOption(StrEnum):
     """The kinds of nodes."""
 
@@ -132,9 +154,9 @@ class NodeKindOption(StrEnum):
 @add_app.command("remote")
 def add_remote(
     name: NameArgument,
-    host: HostOption,
-    port: PortOption,
-    ae_title: TitleOption,
+    host: Annotated[str | None, HOST] = None,
+    port: Annotated[str | None, PORT] = None,
+    ae_title: Annotated[str | None, TITLE] = None,
     calling_ae_title: CallingOption = "",
     max_associations: AssociationsOption = None,
     requests_per_minute: RequestsOption = None,
@@ -146,21 +168,29 @@ def add_remote(
     tls_ca: TlsCaOption = None,
     tls_certificate: TlsCertificateOption = None,
     tls_key: TlsKeyOption = None,
+    dicomweb: WebUrlOption = None,
+    web: WebOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a PACS or modality that responds to C-FIND, and C-MOVE or C-GET.
+    """Add a PACS or modality that responds to C-FIND, and C-MOVE or C-GET, or one that speaks DICOMweb.
 
-    Example: doseqr nodes add remote pacs --host 10.0.0.5 --port 104 --ae-title PACS
+    Examples: doseqr nodes add remote pacs --host 10.0.0.5 --port 104 --ae-title PACS;
+    doseqr nodes add remote web --dicomweb https://pacs.example/dicom-web --web authentication=bearer
+    --web secret_file=pacs-token
     """
     from shared.nodes.nodes import GROUP, RETRIEVE_BY
 
-    given = {"kind": "remote", "name": name, "host": host, "port": port, "ae_title": ae_title}
-    given |= {"calling_ae_title": calling_ae_title}
+    given = {"kind": "remote", "name": name, "calling_ae_title": calling_ae_title}
+    address = {"--host": host, "--port": port, "--ae-title": ae_title}
+    absent = [option for option, value in address.items() if value is None]
+    if absent and dicomweb is None:
+        raise typer.BadParameter(f"missing {', '.join(absent)}; or --dicomweb for one that speaks DICOMweb")
     options = {
-        "max_associations": max_associations,
-        "requests_per_minute": requests_per_minute,
-        "hours": hours,
-        "time_zone": time_zone,
+        "host": host,
+        "port": port,
+        "ae_title": ae_title,
+        **_web_options(dicomweb, web),
+        **_limit_options(max_associations, requests_per_minute, hours, time_zone),
         GROUP: group,
         RETRIEVE_BY: retrieve_with,
         **_tls_options(tls, tls_ca, tls_certificate, tls_key),
@@ -171,9 +201,9 @@ def add_remote(
 @add_app.command("store")
 def add_store(
     name: NameArgument,
-    host: HostOption,
-    port: PortOption,
-    ae_title: TitleOption,
+    host: Annotated[str, HOST],
+    port: Annotated[str, PORT],
+    ae_title: Annotated[str, TITLE],
     group: GroupOption = None,
     verify_with: VerifyOption = None,
     tls: TlsOption = None,
@@ -197,10 +227,29 @@ def add_store(
     _add(given | _given(options), as_json=as_json)
 
 
+def _limit_options(*values: str | None) -> dict[str, str | None]:
+    from shared.nodes.nodes import LIMITS
+
+    return dict(zip(LIMITS, values, strict=True))
+
+
 def _tls_options(*values: str | None) -> dict[str, str | None]:
     from shared.nodes.nodes import TLS
 
     return dict(zip(TLS, values, strict=True))
+
+
+def _web_options(url: str | None, values: list[str] | None) -> dict[str, str | None]:
+    from shared.nodes.web_access import WEB
+
+    options: dict[str, str | None] = {} if url is None else {"protocol": "dicomweb", "web_url": url}
+    for text in values or ():
+        name, equals, value = text.partition("=")
+        if not equals or f"web_{name}" not in WEB:
+            known = ", ".join(column.removeprefix("web_") for column in WEB[2:])
+            raise typer.BadParameter(f"--web takes NAME=VALUE with one of these names: {known}")
+        options[f"web_{name}"] = value
+    return options
 
 
 def _given(options: dict[str, str | None]) -> dict[str, str]:
@@ -235,7 +284,7 @@ def list_all(
         print_json(nodes)
         return
     columns = ["id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS]
-    columns += [RETRIEVE_BY, VERIFY_BY, "tls", GROUP]
+    columns += [RETRIEVE_BY, VERIFY_BY, "tls", GROUP, "protocol", "web_url"]
     rows = [dict(node) for node in nodes]
     table(columns, [[row[column] for column in columns] for row in rows])
 
@@ -261,6 +310,8 @@ def edit(
     tls_ca: TlsCaOption = None,
     tls_certificate: TlsCertificateOption = None,
     tls_key: TlsKeyOption = None,
+    dicomweb: WebUrlOption = None,
+    web: WebOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change a node; what is not given stays. No service has to be restarted.
@@ -275,14 +326,12 @@ def edit(
         "port": port,
         "ae_title": ae_title,
         "calling_ae_title": calling_ae_title,
-        "max_associations": max_associations,
-        "requests_per_minute": requests_per_minute,
-        "hours": hours,
-        "time_zone": time_zone,
+        **_limit_options(max_associations, requests_per_minute, hours, time_zone),
         GROUP: group,
         RETRIEVE_BY: retrieve_with,
         VERIFY_BY: verify_with,
         **_tls_options(tls, tls_ca, tls_certificate, tls_key),
+        **_web_options(dicomweb, web),
     }
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:
@@ -312,4 +361,6 @@ def _print(node: NodeResult, what: str, *, as_json: bool) -> None:
         print_json(node)
     else:
         where = f"{node['ae_title']} at {node['host']}:{node['port']}"
+        if node["protocol"] == "dicomweb":
+            where = f"DICOMweb at {node['web_url']}"
         line(f"{what} {node['kind']} node {node['name']} (id {node['id']}): {where}")

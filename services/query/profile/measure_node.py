@@ -269,7 +269,7 @@ class MeasurementSession:
 
         peer = replace(self._peer, relational_queries=request.relational)
         with self._pool.find(peer, self._turn) as association:
-            result = association.c_find(identifier, take, enough)
+            result = association.find(identifier, take, enough)
         log.debug("question", level=request.level, matches=taken, duration_ms=result.duration_ms)
         if self._stopping.requested:
             raise InterruptedWorkError(self._stopping.reason)

@@ -19,8 +19,13 @@ _COMPANIONS = frozenset({"SR", "PR", "KO", "OT", "DOC", "PT", "NM"})
 
 
 def days_with_studies(window: Slice, matches: Iterable[StudyMatch]) -> dict[date, list[StudyMatch]]:
-    """Return the studies by their day; where some have a time of day, without those that have none."""
-    dated = [(day, match) for match in matches if (day := day_of(match.study_date)) is not None]
+    """Return the studies by their day; where some have a time of day, without those that have none.
+
+    Where some dates have the form of the standard, without those of another form: an archive that matches on
+    them as text does not find these in a range.
+    """
+    every = [(day, match) for match in matches if (day := day_of(match.study_date)) is not None]
+    dated = [(day, match) for day, match in every if _is_plain(match.study_date)] or every
     first, last = window.date_from or date.min, window.date_until or date.max
     inside = [(day, match) for day, match in dated if first <= day <= last]
     timed = [(day, match) for day, match in inside if not _is_midnight(match)]
@@ -28,6 +33,10 @@ def days_with_studies(window: Slice, matches: Iterable[StudyMatch]) -> dict[date
     for day, match in timed or inside:
         days.setdefault(day, []).append(match)
     return days
+
+
+def _is_plain(study_date: str | None) -> bool:
+    return (study_date or "").strip()[:8].isdecimal()
 
 
 def is_conclusive(days: Mapping[date, Sequence[StudyMatch]]) -> bool:

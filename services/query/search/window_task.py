@@ -117,7 +117,8 @@ class WindowTask:
         self._found_studies.leaves_out_other_hours = self._controls.ignores_hours(late)
         if hides:
             known = windows_without(self._slice.window, self._learner.profile)
-            return self._split(known or [], result, WindowSlice(), "a key hides studies", merge=True)
+            if known is not None:  # none for a window of more days than are searched one by one
+                return self._split(known, result, WindowSlice(), "a key hides studies", merge=True)
         matches = len(result.matches)
         if matches == 0:
             return self._empty(result)

@@ -23,7 +23,7 @@ from services.retrieve.planning.bisection import cut
 from services.retrieve.planning.moves import LIST_MAX_LENGTH, SeriesPart
 from services.retrieve.planning.payloads import MAX_ROUNDS, AwaitOrder, MoveOrder, SeriesKey, move_tasks
 from shared.contract.reasons import Reason
-from shared.dicom.errors import NoSpaceError, Outcome, PeerError, StoreError
+from shared.dicom.errors import ACCESS_REFUSALS, NoSpaceError, Outcome, PeerError, StoreError
 from shared.jobs.new_task import NewTask
 
 #: Identifier does not match SOP class (PS3.4 C.4.2.1.5): the PACS does not take the request in this form.
@@ -139,6 +139,8 @@ _REASONS = MappingProxyType(
         Outcome.CONNECTION_REFUSED: Reason.REMOTE_UNREACHABLE,
         Outcome.HOST_NOT_FOUND: Reason.REMOTE_UNREACHABLE,
         Outcome.NOT_SUPPORTED: Reason.CONTEXT_NOT_ACCEPTED,
+        Outcome.NO_DICOMWEB: Reason.NO_DICOMWEB,
+        **dict.fromkeys(ACCESS_REFUSALS, Reason.ACCESS_REFUSED),
         Outcome.BAD_RESPONSE: Reason.STATUS_FAILURE,
     }
 )

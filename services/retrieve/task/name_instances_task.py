@@ -16,7 +16,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
 from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask
-from shared.node_access.pool import AssociationPool
+from shared.node_access.archive import ArchiveAccess
 
 #: Series of one task whose C-FIND may fail before the others wait for its next try.
 MAX_FAILED_SERIES = 3
@@ -35,7 +35,7 @@ class _Listing:
 class NameInstancesTask:
     """Performs expect tasks."""
 
-    def __init__(self, pool: AssociationPool) -> None:
+    def __init__(self, pool: ArchiveAccess) -> None:
         self._pool = pool
 
     def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:

@@ -25,6 +25,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.relay.c_get import Fetched
 from shared.errors import DatabaseAwayError
+from shared.node_access.archive import ArchiveAccess
 from shared.node_access.pool import AssociationPool
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ _REMEMBERED_JOBS = 100
 class GetScu:
     """Sends C-GETs over associations that are negotiated for what a job needs."""
 
-    def __init__(self, database: Database, pool: AssociationPool, spool: ObjectSpool) -> None:
+    def __init__(self, database: Database, pool: ArchiveAccess, spool: ObjectSpool) -> None:
         self._database = database
         self._pool = pool
         self._spool = spool
@@ -67,7 +68,7 @@ class GetScu:
             DatabaseAwayError: the database is away.
         """
         with self._pool.get(context.remote, self._classes_of(context), cancellation) as association:
-            return association.c_get(
+            return association.fetch(
                 identifier,
                 context.store,
                 self._pool.timeouts,

@@ -6,11 +6,11 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.peer import Peer
 from shared.dicom.query.identifiers import image_identifier
 from shared.dicom.query.matches import ObjectMatch, object_match, objects_of_series
-from shared.node_access.pool import AssociationPool
+from shared.node_access.archive import ArchiveAccess
 
 
 def find_objects(
-    pool: AssociationPool,
+    pool: ArchiveAccess,
     peer: Peer,
     study_instance_uid: str,
     series_instance_uid: str,
@@ -24,5 +24,5 @@ def find_objects(
     """
     identifier = image_identifier([study_instance_uid], [series_instance_uid])
     with pool.find(peer, cancellation) as association:
-        result = association.c_find(identifier, object_match, cancellation)
+        result = association.find(identifier, object_match, cancellation)
     return objects_of_series(result.complete_matches(), series_instance_uid)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, RadioField, SelectField, StringField
 
+from services.web.forms.web_access import HARMLESS, WebFields
 from services.web.language import choices, lazy_gettext, translated
 from services.web.views.criteria_text import readable_problem
 from shared.database.models import User
@@ -28,6 +29,7 @@ from shared.nodes.nodes import (
     NodeInput,
     parse_node,
 )
+from shared.nodes.web_access import WEB
 from shared.users.accounts import ROLES
 from shared.users.api_tokens import DAYS_DEFAULT, DAYS_MAX
 from shared.users.passwords import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
@@ -66,6 +68,7 @@ _HARMLESS = {
     "tls_ca": "",
     "tls_certificate": "",
     "tls_key": "",
+    **HARMLESS,
 }
 
 
@@ -115,7 +118,7 @@ class PasswordForm(Form):
     again = PasswordField(lazy_gettext("New password again"), render_kw={"autocomplete": "new-password"})
 
 
-class NodeForm(Form):
+class NodeForm(WebFields, Form):
     """A remote or a store node."""
 
     name = StringField(
@@ -256,7 +259,7 @@ class NodeForm(Form):
         raw = {
             key: "" if value is None and key != "calling_ae_title" else value for key, value in raw.items()
         }
-        own = (*LIMITS, RETRIEVE_BY) if kind == "remote" else (VERIFY_BY,)
+        own = (*LIMITS, RETRIEVE_BY, *WEB) if kind == "remote" else (VERIFY_BY,)
         return raw | self._optional_values((*own, GROUP, *TLS))
 
     def _optional_values(self, names: Iterable[str]) -> dict[str, str]:

@@ -176,7 +176,9 @@ def brief_figures(entry: ReportEntry[SummaryJson]) -> str:
 
 
 def address(node: Node) -> str:
-    """Return host and port; an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    """Return host and port; an IPv6 address in brackets (RFC 3986, 3.2.2); or where DICOMweb is spoken."""
+    if node.protocol == "dicomweb":
+        return node.web_url
     host = f"[{node.host}]" if ":" in node.host else node.host
     return f"{host}:{node.port}"
 

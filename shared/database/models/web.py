@@ -46,6 +46,19 @@ class Node(Pausable, Base):
     tls_ca: Mapped[str] = mapped_column(String(100), default="", server_default="")
     tls_certificate: Mapped[str] = mapped_column(String(100), default="", server_default="")
     tls_key: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    #: dimse, or dicomweb: then its addresses, and how requests are authenticated: none, basic, bearer, oauth;
+    #: the secret is in a file of DOSEQR_SECRETS_DIR.
+    protocol: Mapped[str] = mapped_column(String(16), default="dimse", server_default="dimse")
+    web_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    web_qido_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    web_wado_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    web_authentication: Mapped[str] = mapped_column(String(16), default="none", server_default="none")
+    web_user: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    web_secret_file: Mapped[str] = mapped_column(String(100), default="", server_default="")
+    web_token_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    web_scope: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    #: Seconds for a response; none: DOSEQR_DIMSE_TIMEOUT.
+    web_timeout_s: Mapped[int | None] = mapped_column(Integer)
     #: For whom it is (shared/users/node_scope.py); empty: for those alone who may use all nodes.
     group: Mapped[str] = mapped_column("node_group", String(64), default="", server_default="")
     created_at: Mapped[datetime]

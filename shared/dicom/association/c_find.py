@@ -72,6 +72,9 @@ class FindAssociation(OperationAssociation):
             self.abort()
         return result
 
+    #: The name of this operation for all protocols.
+    find = c_find
+
     def _collect(
         self,
         identifier: Dataset,

@@ -112,6 +112,9 @@ class GetAssociation(OperationAssociation):
             result.error = result.error or relay.error
         return Fetched(result, relay.stored)
 
+    #: The name of this operation for all protocols.
+    fetch = c_get
+
     def _followed(
         self,
         identifier: Dataset,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from pydicom.dataset import Dataset
 
 from shared.dicom.association.operation_deadline import OperationDeadline
 from shared.dicom.errors import NoSpaceError, Outcome, PeerError, StoreError
-from shared.dicom.relay.c_store import StorageAssociation
 from shared.dicom.relay.fetched_object import (
     SERIES_INSTANCE_UID,
     SOP_CLASS_UID,
     SOP_INSTANCE_UID,
     STUDY_INSTANCE_UID,
     FetchedObject,
+    ObjectFile,
 )
 from shared.dicom.upper_layer.dimse_command import is_uid_text
 from shared.dicom.upper_layer.errors import ProtocolError
@@ -29,6 +30,35 @@ MAX_OBJECTS = 1 << 16
 
 #: The object is stored: success, and the warnings of PS3.4 B.2.3.
 _STORED = frozenset({SUCCESS, 0xB000, 0xB006, 0xB007})
+
+
+class RelayStore(Protocol):
+    """What is needed of an association with the store (`StorageAssociation`)."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether objects can be sent."""
+        ...
+
+    def context_id(self, sop_class_uid: str, transfer_syntax_uid: str) -> int | None:
+        """Return the context for objects of this class in this transfer syntax, None if there is none."""
+        ...
+
+    def c_store(
+        self,
+        context_id: int,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        data_set: ObjectFile,
+        check: Callable[[], float],
+    ) -> int:
+        """Send an object from the begin of its file; return the status of the response.
+
+        Raises:
+            TimeoutError: there is no response in time.
+            ProtocolError: the peer has ended the association.
+        """
+        ...
 
 
 class _Requested:
@@ -63,7 +93,7 @@ class ObjectRelay:
 
     def __init__(
         self,
-        association: StorageAssociation,
+        association: RelayStore,
         identifier: Dataset,
         deadline: OperationDeadline,
         check: Callable[[], float],

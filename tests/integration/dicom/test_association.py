@@ -18,6 +18,7 @@ from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
 from shared.dicom.relay.c_get import open_get_association
+from shared.node_access.archive import FindSession
 from shared.node_access.pool import AssociationPool
 from simulator.behaviour import Fault
 from tests.support.peers.byte_pacs import respond_with
@@ -54,8 +55,8 @@ def failure(request) -> Callable[..., PeerError]:
     return fail
 
 
-def found(association: FindAssociation, cancellation: Cancellation | None = None):
-    return association.c_find(study_identifier(), study_match, cancellation)
+def found(association: FindSession, cancellation: Cancellation | None = None):
+    return association.find(study_identifier(), study_match, cancellation)
 
 
 # Opening

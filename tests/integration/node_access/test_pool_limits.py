@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from shared.clock import utc_now
 from shared.database.models import NodeLease
-from shared.dicom.association.c_find import FindAssociation
 from shared.dicom.errors import NotNowError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.query.identifiers import study_identifier
 from shared.dicom.query.matches import study_match
+from shared.node_access.archive import FindSession
 from shared.node_access.budget import ClusterBudget
 from shared.node_access.pool import AssociationPool
 from shared.nodes.nodes import add_node, edit_node, find_node, list_nodes, parse_node
@@ -37,8 +37,8 @@ def limited_peer(database, pacs, **limits) -> Peer:
     return Peer(pacs.host, pacs.port, pacs.ae_title, "DOSEQR", node.id)
 
 
-def found(association: FindAssociation):
-    return association.c_find(study_identifier(), study_match)
+def found(association: FindSession):
+    return association.find(study_identifier(), study_match)
 
 
 def closed_hours() -> str:
@@ -47,7 +47,7 @@ def closed_hours() -> str:
     return f"{later:%H}:00-{later:%H}:30"
 
 
-def is_kept_from(association: FindAssociation) -> bool:
+def is_kept_from(association: FindSession) -> bool:
     """Send a request; return whether the node's hours forbade it."""
     try:
         found(association)

@@ -20,6 +20,8 @@ from tests.support.waiting import wait_until
 
 CONFIGURATION = Path(__file__).with_name("orthanc.json")
 MISSING = "no Orthanc: install the package orthanc"
+DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+MISSING_PLUGIN = "no DICOMweb plug-in: install the package orthanc-dicomweb"
 
 
 class Orthanc:
@@ -33,6 +35,11 @@ class Orthanc:
         self._program = program
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def dicomweb_url(self) -> str:
+        """Where it serves DICOMweb, if it loads the plug-in."""
+        return f"http://{self.host}:{self._http_port}/dicom-web"
 
     @property
     def log(self) -> Path:
@@ -123,6 +130,13 @@ class Orthanc:
         found = json.loads(self._request("POST", "/tools/lookup", sop_instance_uid.encode()))
         instance = next(resource["ID"] for resource in found if resource["Type"] == "Instance")
         return self._request("GET", f"/instances/{instance}/file")
+
+
+def with_dicomweb() -> dict[str, Any]:
+    """Return the options of an Orthanc that serves DICOMweb."""
+    if not DICOMWEB_PLUGIN.exists():
+        skip_or_fail(MISSING_PLUGIN)
+    return {"Plugins": [str(DICOMWEB_PLUGIN)], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}}
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ FOLDERS = (
     "shared/contract",
     "shared/control",
     "shared/dicom/association",
+    "shared/dicomweb",
     "shared/evidence",
     "shared/identifiers.py",
     "shared/jobs",

@@ -75,6 +75,12 @@ class System:
         """Make a remote node known."""
         return self._add("remote", name, host, port, ae_title, calling)
 
+    def add_dicomweb(self, name: str, url: str, **options: Any) -> Node:
+        """Make a remote node known that speaks DICOMweb."""
+        given = {"kind": "remote", "name": name, "protocol": "dicomweb", "web_url": url} | options
+        with self.database.write() as session:
+            return add_node(session, parse_node(given), utc_now())
+
     def add_store(self, name: str, host: str, port: int, ae_title: str) -> Node:
         """Make a store node known."""
         return self._add("store", name, host, port, ae_title, None)

@@ -1,0 +1,1 @@
+"""HTTP as DICOMweb needs it: addresses, connections, authentication, and what statuses mean."""

@@ -1,0 +1,1 @@
+"""WADO-RS (PS3.18 10.4): retrieves, part by part."""
