@@ -106,7 +106,7 @@ class Settings(RetentionSettings, StoreSettings, NotificationSettings, SignInSet
         "after which nothing is sent to it for five minutes.",
     )
     fuse_attempts: int = Field(
-        600,
+        1500,
         ge=1,
         le=100_000,
         description="The same for all associations that were requested, established or not.",

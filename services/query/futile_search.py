@@ -19,7 +19,7 @@ FAILURES_BEFORE_PROBE = 8
 MOST_FAILURES = 15
 
 #: C-FINDs of a job over more than a year, without a single match, before the whole archive is searched.
-EMPTY_BEFORE_PROBE = 24
+EMPTY_BEFORE_PROBE = 18
 
 #: Control requests of a job to a node that never named a study; one that did gets as many as it takes.
 MOST_CONTROLS_OF_NOTHING = 12

@@ -38,7 +38,7 @@ class AttemptCeilings:
     #: Those that could not be established.
     failed: int = 30
     #: All of them; some PACS end an association after each request.
-    all: int = 600
+    all: int = 1500
 
 
 @dataclass(frozen=True, slots=True)

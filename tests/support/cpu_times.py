@@ -1,4 +1,4 @@
-"""What each test file costs the processor, where DOSEQR_TEST_CPU is set: its worker, and what that started.
+"""What each test file costs the processor, where TEST_CPU is set: its worker, and what that started.
 
 A broker and a PostgreSQL that the workers of a run share (session_servers.py) belong to no file.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 #: Names the file that gets a line for each test; the table of test files is printed.
-VARIABLE = "DOSEQR_TEST_CPU"
+VARIABLE = "TEST_CPU"
 _PROPERTY = "cpu_s"
 _TICKS = os.sysconf("SC_CLK_TCK")
 

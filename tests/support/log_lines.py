@@ -6,7 +6,10 @@ each traceback for tens of milliseconds.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from typing import TextIO
 
 import structlog
 
@@ -20,5 +23,11 @@ def log_to_standard_error() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(default=repr),
         ],
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(_stream()),
     )
+
+
+def _stream() -> TextIO:
+    """Return standard error; between tests, what a worker of pytest writes there would be among its dots."""
+    uncaptured = sys.stderr is sys.__stderr__ and "PYTEST_XDIST_WORKER" in os.environ
+    return io.StringIO() if uncaptured else sys.stderr

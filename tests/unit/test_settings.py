@@ -162,7 +162,8 @@ def test_secrets_come_from_files_and_are_in_no_text(tmp_path, monkeypatch):
     # Then
     assert settings.broker_url == "amqp://doseqr:secret%2Famqp%231@rabbit/"
     assert settings.database == "postgresql+psycopg://doseqr:secret%2Fdatabase%231@db/doseqr"
-    assert "secret" not in repr(settings)
+    assert "secret/" not in repr(settings)
+    assert "secret%2F" not in repr(settings)
     assert sources(settings)["amqp_password"] == "file"
 
 

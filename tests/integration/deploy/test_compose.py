@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "docker-compose.yml"
 SETTINGS = {PREFIX + name.upper() for name in Settings.model_fields}
 SETTINGS |= {name + FILE_SUFFIX for name in SETTINGS}
+#: Read by the library that exports spans.
+SETTINGS |= {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 _KEY = re.compile(rf"^\s*({PREFIX}\w+):", re.MULTILINE)
 _INSERTED = re.compile(rf"\$\{{({PREFIX}\w+)")

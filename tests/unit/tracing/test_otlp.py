@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from shared.service import start_spans
 from shared.tracing.spans import NO_SPAN, command_span, ended_span, span, spans_are_exported
 from shared.tracing.trace_context import TraceContext, command_causation
 from tests.support.servers.otlp_sink import OtlpSink, otlp_sink
+from tests.support.waiting import wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -107,6 +109,7 @@ def test_a_collector_that_is_not_well_holds_nothing(sink, monkeypatch, trouble):
         sink.respond.clear()
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "32")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     # When
     with Lifecycle() as lifecycle:
         start_spans("query", lifecycle)
@@ -120,6 +123,8 @@ def test_a_collector_that_is_not_well_holds_nothing(sink, monkeypatch, trouble):
     assert recorded_s < 5
     assert stopped_s < 10
     assert not spans_are_exported()
+    # Its tries end before other tests begin
+    wait_until(lambda: all(thread.name != "last spans" for thread in threading.enumerate()), 30)
 
 
 @pytest.mark.parametrize(

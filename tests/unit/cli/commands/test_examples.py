@@ -60,7 +60,7 @@ def test_a_command_shows_examples_that_it_takes(name: str):
 RUNNING = {"serve", "simulate"}
 
 
-@pytest.mark.parametrize("name", set(ALL) - RUNNING)
+@pytest.mark.parametrize("name", sorted(set(ALL) - RUNNING))
 def test_a_command_that_ends_prints_json_on_request(name: str):
     # Given
     flags = parser().format_help() if name in OWN_FLAGS else ""

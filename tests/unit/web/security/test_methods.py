@@ -55,6 +55,7 @@ def addresses(site: Site, methods: set[str]) -> list[tuple[str, str]]:
         "schedule": "1",
         "schedule_id": 1,
         "list_id": "l1",
+        "study_list": "l1",
         "address": "1",
         "address_id": 1,
     }
