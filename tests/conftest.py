@@ -29,6 +29,7 @@ pytest_plugins = [
     "tests.support.services.in_process",
     "tests.support.peers.storage_scp",
     "tests.support.peers.scripted_pacs",
+    "tests.support.archives.dicomweb_server",
     "tests.support.archives.orthanc",
     "tests.support.services.store",
     "tests.support.archives.dcmqrscp",

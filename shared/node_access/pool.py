@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,13 +35,6 @@ TURN_S = 5.0
 
 #: Seconds between two checks of idle associations; one that others wait for is released then.
 _POLL_INTERVAL_S = 0.25
-
-#: What each kind of association is for, in its spans.
-_OPERATIONS: Mapping[type[Association], str] = {
-    FindAssociation: "C-FIND",
-    MoveAssociation: "C-MOVE",
-    GetAssociation: "C-GET",
-}
 
 AssociationT = TypeVar("AssociationT", bound=Association)
 AssociationT_co = TypeVar("AssociationT_co", bound=Association, covariant=True)
@@ -151,7 +144,7 @@ class AssociationPool:
         about: dict[str, str | int] = {"server.address": peer.host, "server.port": peer.port}
         if peer.node_id is not None:
             about["doseqr.node.id"] = peer.node_id
-        with span(f"association {_OPERATIONS[use.service]}", about, to_peer=True) as association:
+        with span(f"association {use.service.operation}", about, to_peer=True) as association:
             began = time.monotonic()
             kept = self._lent(use, associate, cancellation)
             association.set("doseqr.association.waited_s", round(time.monotonic() - began, 3))

@@ -5,12 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import cycle
+from typing import ClassVar
 
 from shared.dicom.peer import Peer
 
 
 class Association(ABC):
     """An established association; used by one thread at a time."""
+
+    #: What it is for, in spans; of DICOMweb the service.
+    operation: ClassVar[str]
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer

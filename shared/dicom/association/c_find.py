@@ -48,6 +48,7 @@ class FindAssociation(OperationAssociation):
     """An association for C-FIND of the Study Root model."""
 
     response_field = C_FIND_RSP
+    operation = "C-FIND"
 
     def c_find(
         self, identifier: Dataset, read: Callable[[Match], T], cancellation: Cancellation | None = None

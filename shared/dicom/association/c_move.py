@@ -43,6 +43,7 @@ class MoveAssociation(OperationAssociation):
     """An association for C-MOVE of the Study Root model."""
 
     response_field = C_MOVE_RSP
+    operation = "C-MOVE"
 
     def c_move(
         self,

@@ -56,6 +56,7 @@ class GetAssociation(OperationAssociation):
     """An association for C-GET, over which the peer sends its objects."""
 
     response_field = C_GET_RSP
+    operation = "C-GET"
 
     def __init__(
         self, peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts

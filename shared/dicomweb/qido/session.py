@@ -40,6 +40,8 @@ class _MatchPage:
 class QidoSession(WebSession):
     """A session for searches."""
 
+    operation = "QIDO-RS"
+
     def __init__(
         self,
         peer: Peer,

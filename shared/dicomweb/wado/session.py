@@ -73,6 +73,8 @@ SUCCESS, SOME_FAILED, ALL_FAILED = 0x0000, 0xB000, 0xA702
 class WadoSession(WebSession):
     """A session for retrieves."""
 
+    operation = "WADO-RS"
+
     def fetch(
         self,
         identifier: Dataset,
