@@ -1,0 +1,113 @@
+"""The retrieve service against DICOMweb servers that misbehave: what arrived is proven, the rest is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.archives.dicomweb_server import WebFaults
+from tests.support.jobs.retrieves import Retrieves
+from tests.support.peers.studies import objects, series, study
+
+TIMEOUT_S, PATIENCE_S = 4.0, 2.0
+
+
+class Outcomes(NamedTuple):
+    """How a retrieve ended: its status, the objects that arrived, and those that are named as missing."""
+
+    status: str
+    arrived: int
+    missing: int
+
+
+@pytest.fixture
+def outcomes_of(retrieves: Retrieves, dicomweb_server):
+    """Return how retrieves end at servers with these faults, all of them at the same time.
+
+    Each has a study of three objects in one series.
+    """
+    system = retrieves.system
+    system.settings = system.settings.model_copy(
+        update={"dimse_timeout": TIMEOUT_S, "retry_pauses": (0.05, 0.05), "patience": PATIENCE_S}
+    )
+
+    def run(rows: Mapping[str, WebFaults], *, whole: bool = True) -> dict[str, Outcomes]:
+        retrieves.store = system.add_own_store()
+        jobs = {}
+        for number, (name, faults) in enumerate(rows.items()):
+            kept = study(series("ct_image", 3))
+            retrieves.remote = system.add_dicomweb(f"web{number}", dicomweb_server([kept], faults).url)
+            retrieves.kept(
+                [kept], job_id=f"query-{number}", only=None if whole else objects(kept), whole=whole
+            )
+            jobs[name] = retrieves.order(f"query-{number}")
+        system.start("store")
+        retrieves.start()
+        for job_id in jobs.values():
+            system.wait_for_end(job_id)
+        ended = {name: system.retrieve_json(job_id) for name, job_id in jobs.items()}
+        return {
+            name: Outcomes(retrieve["status"], retrieve["counts"]["arrived"], len(retrieve["missing"]))
+            for name, retrieve in ended.items()
+        }
+
+    return run
+
+
+def _faults(kind: str | int, strikes: int = 1 << 30) -> WebFaults:
+    return WebFaults(kind, ("retrieve",), strikes=strikes)
+
+
+#: Faults in spite of which everything arrives.
+MENDED = {
+    "none": _faults(""),
+    "part cut once": _faults("cut part", 1),
+    "part twice": _faults("double part"),
+    "wrong UID once": _faults("wrong uid", 1),
+    "part missing once": _faults("missing part", 1),
+    "HTML once": _faults("html", 1),
+    "boundary in content": _faults("boundary in content"),
+    "closed in a part once": _faults("cut", 1),
+    "closed at once": _faults("cut at once", 1),
+    "chunked": _faults("chunked"),
+    "chunked and cut once": _faults("chunked and cut", 1),
+    "406 for any transfer syntax": _faults(406, 1),
+    "503 once": WebFaults(503, ("retrieve",), strikes=1, headers={"Retry-After": "1"}),
+    "empty body once": _faults("empty body", 1),
+}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["series", "objects"])
+def test_objects_arrive_in_spite_of_faults(outcomes_of, whole):
+    # When
+    outcomes = outcomes_of(MENDED, whole=whole)
+    # Then
+    assert {name: end for name, end in outcomes.items() if end != ("completed", 3, 0)} == {}
+
+
+#: Faults that last, and how many of three objects arrive all the same.
+NAMED = {
+    "part cut": (_faults("cut part"), 2),
+    "wrong UID": (_faults("wrong uid"), 2),
+    "part missing": (_faults("missing part"), 2),
+    "HTML": (_faults("html"), 0),
+    "closed at once": (_faults("cut at once"), 0),
+    "404": (_faults(404), 0),
+    "401": (_faults(401), 0),
+    "403": (_faults(403), 0),
+    "406": (_faults(406), 0),
+    "redirect": (_faults(302), 0),
+    "empty body": (_faults("empty body"), 0),
+}
+
+
+def test_objects_that_faults_keep_back_are_named(outcomes_of):
+    # When
+    outcomes = outcomes_of({name: faults for name, (faults, _arrived) in NAMED.items()})
+    # Then
+    assert {name: end[1:] for name, end in outcomes.items()} == {
+        name: (arrived, 3 - arrived) for name, (_faults, arrived) in NAMED.items()
+    }
+    assert {end.status for end in outcomes.values()} <= {"incomplete", "failed"}
