@@ -37,6 +37,8 @@ class RetrieveContext:
     commits: bool = False
     #: What the remote node takes in one request.
     capabilities: MoveCapabilities = field(default_factory=MoveCapabilities)
+    #: The number of matches at which the remote node is known to stop with success.
+    cap: int | None = None
 
 
 #: WADO-RS retrieves below one study, and one object after the other.
@@ -50,6 +52,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
     store = session.get_one(Node, job.store_id)
     remote = session.get_one(Node, job.remote_id)
     own_store = is_own_store(store, settings)
+    profile = _profile_of(session, job.remote_id)
     return RetrieveContext(
         job_id=job_id,
         query_id=job.query_id,
@@ -62,21 +65,29 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         fetch=remote.retrieve_by == "get",
         # Our own store gives receipts, which are worth more.
         commits=store.verify_by == "commitment" and not own_store,
-        capabilities=_WEB if remote.protocol == "dicomweb" else _capabilities_of(session, job.remote_id),
+        capabilities=_WEB if remote.protocol == "dicomweb" else _capabilities_of(profile),
+        cap=_number(profile, "cap"),
     )
 
 
-def _capabilities_of(session: Session, remote_id: int) -> MoveCapabilities:
+def _profile_of(session: Session, remote_id: int) -> Mapping[str, object]:
+    return session.scalar(select(NodeProfile.data).where(NodeProfile.node_id == remote_id)) or {}
+
+
+def _capabilities_of(profile: Mapping[str, object]) -> MoveCapabilities:
     """Return what a node takes: one that responds to C-FIND for lists of studies is sent such C-MOVEs, too.
 
     A wrong guess costs one request: the same is requested again without lists.
     """
-    profile = session.scalar(select(NodeProfile.data).where(NodeProfile.node_id == remote_id)) or {}
     return MoveCapabilities(
         across_studies=_takes_lists(profile, "series_list"), object_lists=_takes_lists(profile, "image_list")
     )
 
 
 def _takes_lists(profile: Mapping[str, object], name: str) -> bool:
-    length = profile.get(name)
-    return isinstance(length, int) and length > 1
+    return (_number(profile, name) or 0) > 1
+
+
+def _number(profile: Mapping[str, object], name: str) -> int | None:
+    number = profile.get(name)
+    return number if isinstance(number, int) else None

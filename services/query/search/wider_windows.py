@@ -29,6 +29,9 @@ _WIDER_THAN_SMALL = (61, 732, None)
 #: Days before today in which a node that holds anything is most likely to hold it; None: all dates.
 _RECENT_DAYS = (31, 366, None)
 
+#: Milliseconds for a few matches beyond which no further request is sent only to prove their number.
+SLOW_MS = 5000
+
 #: Initial letters of descriptions that are tried to find more than a window brought.
 _LETTERS_TRIED = 3
 
@@ -142,6 +145,11 @@ class NumberProof:
             self._learner.learn(lambda known: known.proved_small(matches))
         if wider is not None and wider > matches:
             self._learner.learn(lambda known: known.proved(wider))
+
+    def is_slow(self, result: FindResult[StudyMatch]) -> bool:
+        """Return whether a few matches took too long for a dozen requests that prove their number."""
+        few = len(result.matches) <= UNPROVEN and self._learner.profile.cap is None
+        return few and result.duration_ms > SLOW_MS
 
     def is_all(self, result: FindResult[StudyMatch]) -> bool:
         """Return whether the matches of a part, as many as those of the whole, are all there are."""

@@ -224,11 +224,12 @@ class WindowTask:
     def _matched(self, result: FindResult[StudyMatch]) -> Result:
         matches, whole, window = len(result.matches), self._slice.verifies, self._slice.window
         ignored = is_ignored(window, result.matches)
-        if whole is None and not ignored:
+        slow = whole is None and not ignored and self._number.is_slow(result)
+        if whole is None and not ignored and not slow:
             self._number.prove_small(matches)
         profile = self._learner.profile
         alone = whole is None and has_strays(window, result.matches)
-        believed = profile.believes_all(matches) or (alone and profile.believes_few(matches))
+        believed = slow or profile.believes_all(matches) or (alone and profile.believes_few(matches))
         if believed or (whole is not None and matches < whole):
             return self._complete(result)
         # A part that brings the whole once more may just not be matched on; a day whose times are ignored

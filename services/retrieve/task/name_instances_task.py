@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import lock
-from services.retrieve.ledger.expected import keep_unlisted, name_objects
-from services.retrieve.planning.moves import MoveCapabilities, split_long
+from services.retrieve.ledger.expected import announced_of, keep_unlisted, name_objects
+from services.retrieve.planning.moves import MoveCapabilities, SeriesPart, split_long
 from services.retrieve.planning.payloads import SeriesKey, expect_tasks, move_tasks
-from services.retrieve.transfer.find_objects import find_objects
+from services.retrieve.transfer.find_objects import find_objects, may_be_cut
 from shared.database.session import Session
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
@@ -92,11 +92,18 @@ def _save(
     objects: Mapping[SeriesKey, SopClasses],
     capabilities: MoveCapabilities,
 ) -> list[NewTask]:
-    parts = [
-        name_objects(session, context, key, listed) if listed else keep_unlisted(session, context, key)
-        for key, listed in objects.items()
-    ]
+    parts = [_part(session, context, key, listed) for key, listed in objects.items()]
     return move_tasks(split_long((part for part in parts if part is not None), capabilities))
+
+
+def _part(
+    session: Session, context: RetrieveContext, key: SeriesKey, listed: SopClasses
+) -> SeriesPart | None:
+    """Return what of a series is to be requested: by name, or whole where the list of names is not all."""
+    cut = may_be_cut(len(listed), announced_of(session, context, key), context.cap)
+    if listed and not cut:
+        return name_objects(session, context, key, listed)
+    return keep_unlisted(session, context, key)
 
 
 def request_unlisted(session: Session, context: RetrieveContext, claim: Claim) -> list[NewTask]:

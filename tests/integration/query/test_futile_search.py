@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 
+from services.query.search import wider_windows
 from shared.contract.messages import AskAgain, CancelJob
 from shared.dicom.upper_layer.dimse_command import C_FIND_RSP, COMMAND_FIELD, encode_command
 from shared.dicom.upper_layer.pdu import p_data
@@ -139,3 +140,19 @@ def test_an_empty_pacs_is_believed_for_a_month(system, scripted_pacs):
     query = system.finished_query({"types": ["CT"], "date_from": "2024-02-05", "date_until": str(DAY)})
     # Then
     assert query["status"] == "completed"
+
+
+def test_a_few_matches_of_a_slow_pacs_are_believed_without_further_requests(
+    system, scripted_pacs, monkeypatch
+):
+    # Given: a window of nine matches takes longer than the proof of their number is worth
+    monkeypatch.setattr(wider_windows, "SLOW_MS", 200)
+    studies = [ct_study(date=DAY, time=dt.time(8, number)) for number in range(9)]
+    pacs = scripted_pacs(studies, answer_delay_s=0.05)
+    ready(system, pacs)
+    # When
+    query = system.finished_query({"types": ["CT"], "date_from": str(DAY), "date_until": str(DAY)})
+    # Then: the window, and those that show whether the node matches on codes
+    requests = [request for request in pacs.witness.requests if request.level == "STUDY"]
+    assert (query["status"], query["counts"]["found"]) == ("completed", 9)
+    assert len(requests) <= 4

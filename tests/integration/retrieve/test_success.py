@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from shared.clock import utc_now
 from shared.contract.messages import Accepted
+from shared.database.models import NodeProfile
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import (
     DAY,
@@ -86,6 +88,25 @@ def test_a_series_that_nobody_can_name_counts_by_what_arrives(retrieves: Retriev
     assert set(retrieves.objects(first["id"])) == objects(kept_study)
     assert (second["status"], second["counts"]["asked"]) == ("completed", 0)
     assert len(recorded_requests(pacs)) == 1
+
+
+def test_a_series_listed_up_to_a_silent_cap_is_requested_whole(retrieves: Retrieves, scripted_pacs):
+    # Given: of 230 objects, 210 are listed; more than 200 are requested in lists where the node takes them
+    kept_study = study(series("mg_image", 230))
+    pacs = scripted_pacs([kept_study], cap=210, cap_levels=["IMAGE"])
+    retrieves.connect(pacs)
+    with retrieves.system.database.write() as session:
+        session.add(
+            NodeProfile(
+                node_id=retrieves.remote.id, address="", data={"image_list": 50}, updated_at=utc_now()
+            )
+        )
+    retrieves.kept([kept_study], named=False)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["asked"]) == ("completed", 230)
+    assert set(retrieves.objects(retrieve["id"])) == objects(kept_study)
 
 
 def test_a_second_retrieve_of_what_arrived_completes_without_a_request(retrieves: Retrieves, scripted_pacs):

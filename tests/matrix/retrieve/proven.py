@@ -123,6 +123,11 @@ RETRIEVE_PROVEN = [
          "test_what_has_arrived_since_is_not_requested"),
     ),
     *proven(
+        "tests/integration/retrieve/test_success.py",
+        ("lists of objects end at a silent cap", "C-FIND for the names", "the series is requested whole",
+         "test_a_series_listed_up_to_a_silent_cap_is_requested_whole"),
+    ),
+    *proven(
         "tests/integration/retrieve/test_get_tls.py",
         ("another certificate", "TLS handshake with the PACS", "nothing is fetched",
          "test_nothing_is_fetched_from_a_pacs_that_is_not_the_one_that_is_known"),
