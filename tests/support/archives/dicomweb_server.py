@@ -63,6 +63,7 @@ class WebFaults:
     refuses_limits_above: int | None = None
     #: A query that names one of these is refused.
     refused_keys: frozenset[str] = frozenset()
+    refusal_status: int = 400
     heeds_includefield: bool = True
     double: bool = False
     #: Keywords whose values are returned as bulk data, and those that are left out of the first match.
@@ -164,7 +165,7 @@ class DicomwebServer:
             if name in ATTRIBUTES:
                 keys[name] = tuple(value.replace("\\", ",").split(","))
         if faults.refused_keys.intersection([*keys, *included]):
-            return WebReply(400, {}, b"")
+            return WebReply(faults.refusal_status, {}, b"")
         if faults.refuses_limits_above is not None and numbers.get("limit", 0) > faults.refuses_limits_above:
             return WebReply(400, {}, b"")
         if faults.refuses_offset and "offset" in numbers:
