@@ -83,7 +83,7 @@ def fill_radiation_summary(ds: Dataset, match: ArchiveMatch) -> None:
             ("eng", "ISO639_2", "English"),
             relationship=HAS_CONCEPT_MOD,
         ),
-        num(concept("C-200", "Total number of exposures"), rng.randrange(20), "1", decimals=0),
+        num(concept("C-200", "Total number of exposures"), 1 + rng.randrange(20), "1", decimals=0),
         num(concept("C-202", "Cumulative fluoro time"), rng.uniform(5, 600), "s", decimals=3),
         num(concept("C-204", "Cumulative dose area product"), rng.uniform(0.01, 20), "Gy.cm2", decimals=4),
         moment(concept("C-206", "Start of the examination"), began),
