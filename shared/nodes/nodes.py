@@ -220,12 +220,13 @@ def add_node(session: Session, given: NodeInput, now: datetime) -> Node:
     Raises:
         InvalidInputError: another node has this name, or one that differs by upper and lower case alone.
     """
-    existing = _named(session, given.name)
+    alike = [node for node in list_nodes(session) if node.name.casefold() == given.name.casefold()]
+    # All of them at once: another process may be adding the same node.
+    existing = next((node for node in alike if node.name == given.name), None)
     if existing is not None:
         if _is_the_same(existing, given):
             return existing
         raise _taken(existing)
-    alike = [node for node in list_nodes(session) if node.name.casefold() == given.name.casefold()]
     if alike:
         raise InvalidInputError("name", f"differs from the node {alike[0].name} in nothing but case")
     node = Node(created_at=now, **_columns(given))

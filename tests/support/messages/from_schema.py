@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 SCHEMAS = Path(__file__).parents[3] / "docs/schemas"
 #: Items of a list without a limit, and characters of a text without one.
 _ITEMS, _CHARACTERS = 3, 40
+#: What a schema that says nothing of its value allows, but for lists and objects.
+_ANYTHING = st.none() | st.booleans() | st.integers() | st.text(max_size=_CHARACTERS)
 
 Json = dict[str, Any]
 Values = st.SearchStrategy[Any]
@@ -37,7 +39,9 @@ def values(schema: Json, root: Json | None = None) -> Values:
         return st.sampled_from(schema["enum"])
     if "type" in schema:
         return _TYPES[schema["type"]](schema, root)
-    return st.one_of([values(choice, root) for choice in schema["anyOf"]])
+    if "anyOf" in schema:
+        return st.one_of([values(choice, root) for choice in schema["anyOf"]])
+    return _ANYTHING
 
 
 def _definition(reference: str, root: Json) -> Json:

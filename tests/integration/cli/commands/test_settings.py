@@ -9,14 +9,14 @@ from tests.support.services.cli import Doseqr
 
 def test_settings_show_where_each_value_came_from(doseqr: Doseqr, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
-    monkeypatch.setenv("DOSEQR_DATABASE_URL", "postgresql+psycopg://me:secret@db/doseqr")
+    monkeypatch.setenv("DOSEQR_DATABASE_URL", "postgresql+psycopg://me:hush@db/doseqr")
     # When
     result = doseqr("settings", "--json")
     rows = {row["name"]: row for row in result.json}
     # Then
     assert result.code == 0
     assert rows["DOSEQR_DATABASE_URL"]["source"] == "environment"
-    assert "secret" not in result.out
+    assert "hush" not in result.out
     assert rows["DOSEQR_STORE_PORT"] | {"description": ""} == {
         "name": "DOSEQR_STORE_PORT",
         "value": "11112",
