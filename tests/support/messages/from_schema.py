@@ -23,8 +23,10 @@ Values = st.SearchStrategy[Any]
 
 @cache
 def commands() -> dict[str, Json]:
-    """Return the schema of each command by its type."""
-    found = sorted(SCHEMAS.glob("doseqr.command.*.json"))
+    """Return the schema of each command that services take from a queue, by its type."""
+    found = sorted(
+        set(SCHEMAS.glob("doseqr.command.*.json")) - set(SCHEMAS.glob("doseqr.command.worker.*.json"))
+    )
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in found}
 
 
