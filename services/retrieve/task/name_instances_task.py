@@ -100,8 +100,7 @@ def _part(
     session: Session, context: RetrieveContext, key: SeriesKey, listed: SopClasses
 ) -> SeriesPart | None:
     """Return what of a series is to be requested: by name, or whole where the list of names is not all."""
-    cut = may_be_cut(len(listed), announced_of(session, context, key), context.cap)
-    if listed and not cut:
+    if listed and not may_be_cut(len(listed), announced_of(session, context, key), context.cap):
         return name_objects(session, context, key, listed)
     return keep_unlisted(session, context, key)
 

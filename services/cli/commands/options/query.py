@@ -118,14 +118,11 @@ class QueryOptions:
     ] = False
 
 
-_TYPES = ("ct", "mg", "fl", "dx", "nm")
-#: Options that are fields of criteria under another name.
-_CRITERIA = {
+#: Options of the types.
+TYPES = ("ct", "mg", "fl", "dx", "nm")
+#: Options that are fields of criteria under the same or another name, beside dates and times.
+FILTERS = {
     "include_sr_only": "include_sr_only",
-    "date_from": "date_from",
-    "date_until": "date_until",
-    "time_from": "time_from",
-    "time_until": "time_until",
     "exclude": "exclude_descriptions",
     "keep": "keep_descriptions",
     "exclude_station": "exclude_stations",
@@ -134,6 +131,7 @@ _CRITERIA = {
     "empty_sr": "empty_sr",
     "toshiba": "toshiba",
 }
+_DATES_AND_TIMES = ("date_from", "date_until", "time_from", "time_until")
 
 
 def criteria_of(options: QueryOptions, uploaded: UploadedList | None) -> Criteria:
@@ -148,11 +146,12 @@ def criteria_of(options: QueryOptions, uploaded: UploadedList | None) -> Criteri
     numbers = identifiers("accession_numbers", options.accession_number or (), options.accession_numbers)
     uids = identifiers("study_instance_uids", options.study or (), options.studies)
     given: dict[str, object] = {
-        "types": [name.upper() for name in _TYPES if getattr(options, name)],
+        "types": [name.upper() for name in TYPES if getattr(options, name)],
         "ignore_known": not options.include_known,
         "accession_numbers": numbers,
         "study_instance_uids": uids,
-        **{field: getattr(options, option) for option, field in _CRITERIA.items()},
+        **{name: getattr(options, name) for name in _DATES_AND_TIMES},
+        **{field: getattr(options, option) for option, field in FILTERS.items()},
     }
     if uploaded is not None:
         given[uploaded.field] = uploaded.identifiers[:MAX_IDENTIFIERS]

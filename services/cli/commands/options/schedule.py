@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.options.query import CtOption, DxOption, FlOption, MgOption, NmOption
+from services.cli.commands.options.query import (
+    FILTERS,
+    TYPES,
+    CtOption,
+    DxOption,
+    FlOption,
+    MgOption,
+    NmOption,
+)
 from services.cli.output.exit_codes import usage
 
 
@@ -90,20 +98,6 @@ class ScheduleOptions:
     ] = None
 
 
-_TYPES = ("ct", "mg", "fl", "dx", "nm")
-#: Options that are fields of criteria under another name.
-_CRITERIA = {
-    "include_sr_only": "include_sr_only",
-    "exclude": "exclude_descriptions",
-    "keep": "keep_descriptions",
-    "exclude_station": "exclude_stations",
-    "keep_station": "keep_stations",
-    "station_at_study_level": "station_at_study_level",
-    "empty_sr": "empty_sr",
-    "toshiba": "toshiba",
-}
-
-
 def changes_of(options: ScheduleOptions, criteria: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of a schedule that options change.
 
@@ -115,8 +109,8 @@ def changes_of(options: ScheduleOptions, criteria: Mapping[str, object]) -> dict
     changes = {name: given[name] for name in plain if name in given}
     if when := _when(given):
         changes["when"] = when
-    changed = {field: given[option] for option, field in _CRITERIA.items() if option in given}
-    if types := [name.upper() for name in _TYPES if given[name]]:
+    changed = {field: given[option] for option, field in FILTERS.items() if option in given}
+    if types := [name.upper() for name in TYPES if given[name]]:
         changed["types"] = types
     if "include_known" in given:
         changed["ignore_known"] = not given["include_known"]
