@@ -1,6 +1,7 @@
 """Runs a PACS from a file in the foreground, until a signal stops it."""
 
 import argparse
+import contextlib
 import datetime as dt
 import logging
 import sys
@@ -9,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shared.process.stop_signals import stop_on_signals
-from simulator.script import ScriptError, make_pacs, read_script
+from simulator.dicomweb.server import DicomwebServer
+from simulator.scp import ScriptedPacs
+from simulator.script import ScriptError, make_pacs, make_web_server, read_script
 
 _WRONG_USAGE = 2
 _FAILED = 5
@@ -29,13 +32,15 @@ def run(
 ) -> int:
     """Serve the PACS that a file describes until SIGTERM, SIGINT or `stop`; return an exit code.
 
-    Writes one line "listening on HOST:PORT as AE_TITLE (N studies)" to standard output once it is ready.
+    Writes one line "listening on HOST:PORT as AE_TITLE (N studies)" to standard output once it is ready, and
+    then "DICOMweb at URL" where the file has DICOMweb.
     `host`, `port` and `destinations` go before those of the file; `log` gets a line of JSON for each request.
     """
     stop = stop or threading.Event()
     try:
+        script = read_script(path)
         pacs = make_pacs(
-            read_script(path),
+            script,
             folder=path.parent,
             today=dt.datetime.now().astimezone().date(),
             host=host,
@@ -48,19 +53,27 @@ def run(
         return _WRONG_USAGE
     if threading.current_thread() is threading.main_thread():
         stop_on_signals(stop)
-    try:
-        pacs.start()
-    except OSError as exc:
-        sys.stderr.write(f"cannot listen on {pacs.host}:{pacs.port}: {exc.strerror}\n")
-        return _FAILED
-    try:
+    return _serve(pacs, make_web_server(script, pacs), stop)
+
+
+def _serve(pacs: ScriptedPacs, web: DicomwebServer | None, stop: threading.Event) -> int:
+    """Serve until `stop`; return an exit code."""
+    with contextlib.ExitStack() as started:
+        servers: list[ScriptedPacs | DicomwebServer] = [pacs, *([web] if web is not None else [])]
+        for server in servers:
+            try:
+                server.start()
+            except OSError as exc:
+                sys.stderr.write(f"cannot listen on {server.host}:{server.port}: {exc.strerror}\n")
+                return _FAILED
+            started.callback(server.stop)
         sys.stdout.write(
             f"listening on {pacs.host}:{pacs.port} as {pacs.ae_title} ({len(pacs.archive)} studies)\n"
         )
+        if web is not None:
+            sys.stdout.write(f"DICOMweb at {web.url}\n")
         sys.stdout.flush()
         stop.wait()
-    finally:
-        pacs.stop()
     return 0
 
 

@@ -23,6 +23,8 @@ from simulator.archive.model import Archive, Instance, Series, Study, StudyList,
 from simulator.behaviour import Behaviour
 from simulator.content import RECIPES
 from simulator.content.base import derived_uid, rng_for
+from simulator.dicomweb.behaviour import WebBehaviour
+from simulator.dicomweb.server import DicomwebServer
 from simulator.generator.blueprints import KINDS, make_study
 from simulator.generator.generated_archive import generate
 from simulator.scp import ScriptedPacs
@@ -153,12 +155,20 @@ class FilesTable(_Table):
     paths: tuple[Path, ...] = Field(min_length=1)
 
 
+class WebTable(_Table):
+    """Where the PACS listens for DICOMweb, beside DIMSE, and how it behaves there."""
+
+    port: Port = 11180
+    behaviour: WebBehaviour = WebBehaviour()
+
+
 class Script(_Table):
     """A whole PACS."""
 
     pacs: PacsTable = PacsTable()
     destinations: dict[AeTitle, Address] = Field(default_factory=dict)
     behaviour: Behaviour = Behaviour()
+    web: WebTable | None = None
     generated: GeneratedTable | None = None
     files: FilesTable | None = None
     studies: tuple[StudyTable, ...] = ()
@@ -323,4 +333,16 @@ def make_pacs(
         port=script.pacs.port if port is None else port,
         destinations={**script.destinations, **dict(destinations)},
         log=log,
+    )
+
+
+def make_web_server(script: Script, pacs: ScriptedPacs) -> DicomwebServer | None:
+    """Return the DICOMweb side of a PACS, not started; None where the script has none.
+
+    It holds the same studies, is recorded in the same place, and listens at the same address.
+    """
+    if script.web is None:
+        return None
+    return DicomwebServer(
+        pacs.archive, script.web.behaviour, host=pacs.host, port=script.web.port, witness=pacs.witness
     )

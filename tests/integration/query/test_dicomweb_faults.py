@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from shared.broker.memory.broker import MemoryBroker
+from simulator.dicomweb.behaviour import WebBehaviour
 from tests.integration.query.test_query import CT
-from tests.support.archives.dicomweb_server import WebFaults
+from tests.support.archives.dicomweb_server import web_fault
 from tests.support.peers.studies import ct_study
 
 #: Seconds for a response, and for which a busy server is waited for.
@@ -35,14 +36,14 @@ def outcomes_of(make_system, test_settings, sqlite_database, dicomweb_server):
     broker.declare()
     system = make_system(broker, sqlite_database, settings)
 
-    def run(rows: Mapping[str, WebFaults]) -> dict[str, Outcomes]:
+    def run(rows: Mapping[str, WebBehaviour]) -> dict[str, Outcomes]:
         uids, jobs = {}, {}
         system.add_own_store()
-        for number, (name, faults) in enumerate(rows.items()):
+        for number, (name, behaviour) in enumerate(rows.items()):
             # All in one minute: no smaller window could hide a fault.
             studies = [ct_study(images=1, time=dt.time(9, 30, second)) for second in range(4)]
             uids[name] = {study.study_instance_uid for study in studies}
-            system.add_dicomweb(f"web{number}", dicomweb_server(studies, faults).url)
+            system.add_dicomweb(f"web{number}", dicomweb_server(studies, behaviour).url)
         system.start("query")
         for number, name in enumerate(rows):
             jobs[name] = system.query(CT, remote=f"web{number}")
@@ -65,33 +66,33 @@ def kept(query: dict[str, Any]) -> set[str]:
 
 #: Faults in spite of which everything is found.
 MENDED = {
-    "none": WebFaults(),
-    "silent limit": WebFaults(most_per_page=3),
-    "short pages": WebFaults(most_per_page=1),
-    "206": WebFaults(most_per_page=3, more_status=206),
-    "Warning 299": WebFaults(most_per_page=3, more_headers={"Warning": '299 pacs "There are more"'}),
-    "offset ignored": WebFaults(heeds_offset=False),
-    "offset refused": WebFaults(refuses_offset=True),
-    "limit refused": WebFaults(refuses_limits_above=100),
-    "limit ignored": WebFaults(heeds_limit=False),
-    "429 once": WebFaults(429, strikes=1, headers={"Retry-After": "1"}),
-    "503 once": WebFaults(503, strikes=1, headers={"Retry-After": "1"}),
-    "500 once": WebFaults(500, strikes=1),
-    "400 for one key": WebFaults(refused_keys=frozenset({"NumberOfStudyRelatedInstances"})),
-    "422 for one key": WebFaults(refused_keys=frozenset({"StudyDescription"}), refusal_status=422),
-    "500 for one key": WebFaults(refused_keys=frozenset({"StudyDescription"}), refusal_status=500),
-    "a study twice": WebFaults(double=True),
-    "bulk data": WebFaults(as_bulk_data=frozenset({"StudyDescription", "ModalitiesInStudy"})),
-    "includefield ignored": WebFaults(heeds_includefield=False),
-    "cut once": WebFaults("cut", strikes=1),
-    "chunked": WebFaults("chunked"),
-    "chunked and cut once": WebFaults("chunked and cut", strikes=1),
-    "closed once": WebFaults("cut at once", strikes=1),
-    "truncated once": WebFaults("truncated", strikes=1),
-    "slow drip": WebFaults("drip"),
-    "gzip": WebFaults("gzip"),
-    "series cut once": WebFaults("cut", ("series",), strikes=1),
-    "objects closed once": WebFaults("cut at once", ("instances",), strikes=1),
+    "none": WebBehaviour(),
+    "silent limit": WebBehaviour(page_maximum=3),
+    "short pages": WebBehaviour(page_maximum=1),
+    "206": WebBehaviour(page_maximum=3, more="partial_content"),
+    "Warning 299": WebBehaviour(page_maximum=3, more="warning"),
+    "offset ignored": WebBehaviour(offset="ignored"),
+    "offset refused": WebBehaviour(offset="refused"),
+    "limit refused": WebBehaviour(limit_maximum=100),
+    "limit ignored": WebBehaviour(limit="ignored"),
+    "429 once": web_fault(429, times=1, headers={"Retry-After": "1"}),
+    "503 once": web_fault(503, times=1, headers={"Retry-After": "1"}),
+    "500 once": web_fault(500, times=1),
+    "400 for one key": WebBehaviour(refused_keys=frozenset({"NumberOfStudyRelatedInstances"})),
+    "422 for one key": WebBehaviour(refused_keys=frozenset({"StudyDescription"}), refusal_status=422),
+    "500 for one key": WebBehaviour(refused_keys=frozenset({"StudyDescription"}), refusal_status=500),
+    "a study twice": WebBehaviour(twice=True),
+    "bulk data": WebBehaviour(as_bulk_data=frozenset({"StudyDescription", "ModalitiesInStudy"})),
+    "includefield ignored": WebBehaviour(includefield="ignored"),
+    "cut once": web_fault("cut", times=1),
+    "chunked": web_fault("chunked"),
+    "chunked and cut once": web_fault("chunked_and_cut", times=1),
+    "closed once": web_fault("cut_at_once", times=1),
+    "truncated once": web_fault("truncated", times=1),
+    "slow drip": web_fault("drip"),
+    "gzip": web_fault("gzip"),
+    "series cut once": web_fault("cut", "series", times=1),
+    "objects closed once": web_fault("cut_at_once", "instances", times=1),
 }
 
 
@@ -104,27 +105,27 @@ def test_queries_find_everything_in_spite_of_faults(outcomes_of):
 
 #: Faults that hide something, and the error that names it.
 NAMED = {
-    "503 for ever": (WebFaults(503, headers={"Retry-After": "1"}), "answered_with_status"),
-    "401": (WebFaults(401), "authentication_failed"),
-    "403": (WebFaults(403), "access_denied"),
-    "404": (WebFaults(404), "not_found"),
-    "500": (WebFaults(500), "status_c000"),
-    "413": (WebFaults(413), "http_413"),
-    "html": (WebFaults("html"), "no_web_service_there"),
-    "redirect": (WebFaults(302, headers={"Location": "http://127.0.0.1:1/"}), "no_web_service_there"),
-    "truncated": (WebFaults("truncated"), "answer_not_understood"),
-    "cut": (WebFaults("cut"), "aborted"),
-    "chunked and cut": (WebFaults("chunked and cut"), "aborted"),
+    "503 for ever": (web_fault(503, headers={"Retry-After": "1"}), "answered_with_status"),
+    "401": (web_fault(401), "authentication_failed"),
+    "403": (web_fault(403), "access_denied"),
+    "404": (web_fault(404), "not_found"),
+    "500": (web_fault(500), "status_c000"),
+    "413": (web_fault(413), "http_413"),
+    "html": (web_fault("html"), "no_web_service_there"),
+    "redirect": (web_fault(302, headers={"Location": "http://127.0.0.1:1/"}), "no_web_service_there"),
+    "truncated": (web_fault("truncated"), "answer_not_understood"),
+    "cut": (web_fault("cut"), "aborted"),
+    "chunked and cut": (web_fault("chunked_and_cut"), "aborted"),
     "no Study Instance UID": (
-        WebFaults(left_out_once=frozenset({"StudyInstanceUID"})),
+        WebBehaviour(not_returned_once=frozenset({"StudyInstanceUID"})),
         "answer_not_understood",
     ),
     "UIDs as bulk data": (
-        WebFaults(as_bulk_data=frozenset({"StudyInstanceUID"})),
+        WebBehaviour(as_bulk_data=frozenset({"StudyInstanceUID"})),
         "answer_not_understood",
     ),
     "offset ignored, silent limit, 206": (
-        WebFaults(most_per_page=3, heeds_offset=False, more_status=206),
+        WebBehaviour(page_maximum=3, offset="ignored", more="partial_content"),
         "http_206",
     ),
 }
@@ -132,9 +133,9 @@ NAMED = {
 
 def test_queries_name_as_missing_what_faults_hide(outcomes_of):
     # When
-    outcomes = outcomes_of({name: faults for name, (faults, _error) in NAMED.items()})
+    outcomes = outcomes_of({name: behaviour for name, (behaviour, _error) in NAMED.items()})
     # Then
     assert [name for name, end in outcomes.items() if end.status not in ("incomplete", "failed")] == []
     assert {name: end.errors for name, end in outcomes.items()} == {
-        name: {error} for name, (_faults, error) in NAMED.items()
+        name: {error} for name, (_behaviour, error) in NAMED.items()
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.archives.dicomweb_server import WebFaults
+from simulator.dicomweb.behaviour import WebBehaviour
+from tests.support.archives.dicomweb_server import web_fault
 from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import objects, series, study
 
@@ -33,12 +34,12 @@ def outcomes_of(retrieves: Retrieves, dicomweb_server):
         update={"dimse_timeout": TIMEOUT_S, "retry_pauses": (0.05, 0.05), "patience": PATIENCE_S}
     )
 
-    def run(rows: Mapping[str, WebFaults], *, whole: bool = True) -> dict[str, Outcomes]:
+    def run(rows: Mapping[str, WebBehaviour], *, whole: bool = True) -> dict[str, Outcomes]:
         retrieves.store = system.add_own_store()
         jobs = {}
-        for number, (name, faults) in enumerate(rows.items()):
+        for number, (name, behaviour) in enumerate(rows.items()):
             kept = study(series("ct_image", 3))
-            retrieves.remote = system.add_dicomweb(f"web{number}", dicomweb_server([kept], faults).url)
+            retrieves.remote = system.add_dicomweb(f"web{number}", dicomweb_server([kept], behaviour).url)
             retrieves.kept(
                 [kept], job_id=f"query-{number}", only=None if whole else objects(kept), whole=whole
             )
@@ -56,26 +57,26 @@ def outcomes_of(retrieves: Retrieves, dicomweb_server):
     return run
 
 
-def _faults(kind: str | int, strikes: int = 1 << 30) -> WebFaults:
-    return WebFaults(kind, ("retrieve",), strikes=strikes)
+def _fault(kind: str | int, times: int | None = None, **fields: Any) -> WebBehaviour:
+    return web_fault(kind, "retrieve", times=times, **fields)
 
 
 #: Faults in spite of which everything arrives.
 MENDED = {
-    "none": _faults(""),
-    "part cut once": _faults("cut part", 1),
-    "part twice": _faults("double part"),
-    "wrong UID once": _faults("wrong uid", 1),
-    "part missing once": _faults("missing part", 1),
-    "HTML once": _faults("html", 1),
-    "boundary in content": _faults("boundary in content"),
-    "closed in a part once": _faults("cut", 1),
-    "closed at once": _faults("cut at once", 1),
-    "chunked": _faults("chunked"),
-    "chunked and cut once": _faults("chunked and cut", 1),
-    "406 for any transfer syntax": _faults(406, 1),
-    "503 once": WebFaults(503, ("retrieve",), strikes=1, headers={"Retry-After": "1"}),
-    "empty body once": _faults("empty body", 1),
+    "none": WebBehaviour(),
+    "part cut once": _fault("cut_part", 1),
+    "part twice": _fault("double_part"),
+    "wrong UID once": _fault("wrong_uid", 1),
+    "part missing once": _fault("missing_part", 1),
+    "HTML once": _fault("html", 1),
+    "boundary in content": _fault("boundary_in_content"),
+    "closed in a part once": _fault("cut", 1),
+    "closed at once": _fault("cut_at_once", 1),
+    "chunked": _fault("chunked"),
+    "chunked and cut once": _fault("chunked_and_cut", 1),
+    "406 for any transfer syntax": _fault(406, 1),
+    "503 once": _fault(503, 1, headers={"Retry-After": "1"}),
+    "empty body once": _fault("empty_body", 1),
 }
 
 
@@ -89,25 +90,25 @@ def test_objects_arrive_in_spite_of_faults(outcomes_of, whole):
 
 #: Faults that last, and how many of three objects arrive all the same.
 NAMED = {
-    "part cut": (_faults("cut part"), 2),
-    "wrong UID": (_faults("wrong uid"), 2),
-    "part missing": (_faults("missing part"), 2),
-    "HTML": (_faults("html"), 0),
-    "closed at once": (_faults("cut at once"), 0),
-    "404": (_faults(404), 0),
-    "401": (_faults(401), 0),
-    "403": (_faults(403), 0),
-    "406": (_faults(406), 0),
-    "redirect": (_faults(302), 0),
-    "empty body": (_faults("empty body"), 0),
+    "part cut": (_fault("cut_part"), 2),
+    "wrong UID": (_fault("wrong_uid"), 2),
+    "part missing": (_fault("missing_part"), 2),
+    "HTML": (_fault("html"), 0),
+    "closed at once": (_fault("cut_at_once"), 0),
+    "404": (_fault(404), 0),
+    "401": (_fault(401), 0),
+    "403": (_fault(403), 0),
+    "406": (_fault(406), 0),
+    "redirect": (_fault(302), 0),
+    "empty body": (_fault("empty_body"), 0),
 }
 
 
 def test_objects_that_faults_keep_back_are_named(outcomes_of):
     # When
-    outcomes = outcomes_of({name: faults for name, (faults, _arrived) in NAMED.items()})
+    outcomes = outcomes_of({name: behaviour for name, (behaviour, _arrived) in NAMED.items()})
     # Then
     assert {name: end[1:] for name, end in outcomes.items()} == {
-        name: (arrived, 3 - arrived) for name, (_faults, arrived) in NAMED.items()
+        name: (arrived, 3 - arrived) for name, (_behaviour, arrived) in NAMED.items()
     }
     assert {end.status for end in outcomes.values()} <= {"incomplete", "failed"}

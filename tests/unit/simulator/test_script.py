@@ -10,6 +10,7 @@ import pytest
 
 from simulator.behaviour import Behaviour, Fault
 from simulator.content import RECIPES
+from simulator.dicomweb.behaviour import WebBehaviour, WebFault
 from simulator.generator.blueprints import KINDS
 from simulator.main import DEMO
 from simulator.script import ScriptError, make_archive, make_pacs, parse_script, read_script
@@ -17,6 +18,7 @@ from tests.support.peers import studies as factories
 
 TODAY = dt.date(2024, 3, 5)
 ROOT = Path(__file__).parents[3]
+FIELDS = Behaviour.model_fields | Fault.model_fields | WebBehaviour.model_fields | WebFault.model_fields
 
 
 def test_demo_describes_a_pacs_of_some_hundreds_of_studies_up_to_today():
@@ -129,19 +131,19 @@ def test_missing_folder_is_named(tmp_path):
 
 def test_example_of_the_documentation_is_a_script():
     text = (ROOT / "docs/simulator.md").read_text(encoding="utf-8")
-    example = text.split("```toml\n", 1)[1].split("```", 1)[0]
+    example, web_example = (part.split("```", 1)[0] for part in text.split("```toml\n")[1:])
 
-    script = parse_script(tomllib.loads(example))
+    script = parse_script(tomllib.loads(example + web_example))
 
+    assert script.web is not None
+    assert (script.web.port, script.web.behaviour.faults[0].headers) == (11180, {"Retry-After": "2"})
     assert (script.pacs.ae_title, len(script.studies), script.behaviour.cap) == ("MYPACS", 2, 100)
 
 
-@pytest.mark.parametrize("name", [*Behaviour.model_fields, *Fault.model_fields, *KINDS, *RECIPES])
+@pytest.mark.parametrize("name", [*FIELDS, *KINDS, *RECIPES])
 def test_documentation_names_everything_that_can_be_written(name):
     assert f"`{name}`" in (ROOT / "docs/simulator.md").read_text(encoding="utf-8")
 
 
 def test_every_trait_is_described_where_it_is_defined():
-    fields = {**Behaviour.model_fields, **Fault.model_fields}
-
-    assert not [name for name, field in fields.items() if not field.description]
+    assert not [name for name, field in FIELDS.items() if not field.description]

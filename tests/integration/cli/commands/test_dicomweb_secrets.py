@@ -16,8 +16,8 @@ from shared.broker.port import Message
 from shared.contract.messages import EchoCompleted, EchoNodes
 from shared.database.session import Database
 from shared.logs import configure
+from simulator.dicomweb.server import DicomwebServer
 from tests.integration.query.test_query import CT
-from tests.support.archives.dicomweb_server import DicomwebServer, WebFaults
 from tests.support.peers.studies import ct_study
 from tests.support.services.cli import Doseqr
 from tests.support.services.in_process import System
@@ -41,7 +41,7 @@ def web_system(doseqr: Doseqr, make_system: Callable[..., System]) -> Iterator[S
 
 def add_node(system: System, kind: str, server: DicomwebServer) -> None:
     user = {} if kind == "bearer" else {"web_user": "doseqr"}
-    token_url = {"web_token_url": server.url} if kind == "oauth" else {}
+    token_url = {"web_token_url": server.token_url} if kind == "oauth" else {}
     system.add_dicomweb(kind, server.url, web_authentication=kind, web_secret_file=kind, **user, **token_url)
 
 
@@ -56,7 +56,7 @@ def test_a_token_that_is_refused_in_mid_job_is_renewed(
         accepted.extend([authorization] * holds)
         return holds
 
-    server = dicomweb_server([ct_study()], WebFaults(accepted=accept))
+    server = dicomweb_server([ct_study()], accept=accept)
     add_node(web_system, "oauth", server)
     web_system.add_own_store()
     web_system.start("query")
@@ -87,7 +87,7 @@ def test_marked_secrets_of_nodes_are_written_nowhere(
         return False
 
     for kind in MARKS:
-        server = dicomweb_server([ct_study()], WebFaults(accepted=refuse))
+        server = dicomweb_server([ct_study()], accept=refuse)
         add_node(web_system, kind, server)
     web_system.add_own_store()
     web_system.start("echo", "query")
