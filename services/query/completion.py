@@ -110,9 +110,14 @@ def next_tasks_or_ending(session: Session, job_id: str) -> Sequence[NewTask] | E
     failed = first_failed_task(session, job_id)
     if query.slices_complete or query.studies_kept or failed is None:
         return Ending("incomplete")
-    status = failed.error.startswith(("status_", "http_"))
-    code = Reason.STATUS_FAILURE.value if status else failed.error
-    return Ending("failed", code, failed.detail)
+    return Ending("failed", _failure_of_code(failed.error), failed.detail)
+
+
+def _failure_of_code(error: str) -> str:
+    """Return the code of a job's failure after the error of a task."""
+    if error.startswith("http_"):
+        return Reason.HTTP_ERROR.value
+    return Reason.STATUS_FAILURE.value if error.startswith("status_") else error
 
 
 def recheck_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
@@ -159,6 +164,7 @@ _FAILURES: Mapping[Outcome, Reason] = MappingProxyType(
         Outcome.NOT_SUPPORTED: Reason.CONTEXT_NOT_ACCEPTED,
         Outcome.TIMED_OUT: Reason.TIMED_OUT,
         Outcome.NO_DICOMWEB: Reason.NO_DICOMWEB,
+        Outcome.NOT_FOUND: Reason.NOT_FOUND,
         **dict.fromkeys(ACCESS_REFUSALS, Reason.ACCESS_REFUSED),
     }
 )
@@ -173,4 +179,6 @@ def failure_of(error: PeerError) -> str:
         return (Reason.NODE_BUSY if error.congested else Reason.ASSOCIATION_REJECTED).value
     if error.outcome in _FAILURES:
         return _FAILURES[error.outcome].value
+    if error.http_status is not None:
+        return (Reason.NODE_BUSY if error.congested else Reason.HTTP_ERROR).value
     return (Reason.STATUS_FAILURE if error.status_code is not None else Reason.ABORTED).value

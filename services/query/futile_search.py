@@ -35,6 +35,7 @@ class FutileSearchError(PeerError):
             error.outcome,
             f"{error.detail} (the last of {failures} requests, all of which failed)".strip(),
             status_code=error.status_code,
+            http_status=error.http_status,
             permanent=True,
         )
 

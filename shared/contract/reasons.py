@@ -100,6 +100,8 @@ class Reason(StrEnum):
     NODE_BUSY = "node_busy"
     ACCESS_REFUSED = "access_refused"
     NO_DICOMWEB = "no_web_service_there"
+    NOT_FOUND = "not_found"
+    HTTP_ERROR = "http_error"
     CONTEXT_NOT_ACCEPTED = "context_not_accepted"
     OUT_OF_RESOURCES = "out_of_resources"
     MOVE_DESTINATION_UNKNOWN = "move_destination_unknown"
@@ -238,6 +240,8 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
             "{node} does not let DoseQR in: check its certificate, authentication and secret.",
         ),
         Reason.NO_DICOMWEB: (_F, "There is no DICOMweb service at the address of {node}."),
+        Reason.NOT_FOUND: (_F, "{node} knows nothing at this address (HTTP 404)."),
+        Reason.HTTP_ERROR: (_F, "{node} responded with an HTTP error."),
         Reason.CONTEXT_NOT_ACCEPTED: (_F, "{node} does not offer this service."),
         Reason.OUT_OF_RESOURCES: (_F, "{node} is out of resources for this request."),
         Reason.MOVE_DESTINATION_UNKNOWN: (

@@ -35,12 +35,16 @@ UNREACHABLE = frozenset({Outcome.CONNECTION_REFUSED, Outcome.HOST_NOT_FOUND})
 #: The peer was reached, and does not let us in, or we do not trust it.
 ACCESS_REFUSALS = frozenset({Outcome.CERTIFICATE, Outcome.UNAUTHORIZED, Outcome.FORBIDDEN})
 
+#: Outcomes of which the HTTP status says more than their own words.
+_BY_HTTP_STATUS = frozenset({Outcome.STATUS, Outcome.CAPPED})
+
 
 class PeerError(DoseQRError):
     """An exchange with a peer failed.
 
     `permanent`: the same request fails the same way. `congested`: the peer is busy for the moment.
-    `associating`: the association was being established, not used.
+    `associating`: the association was being established, not used. `http_status`: that of a DICOMweb server;
+    `status_code` is then the DIMSE status with the same meaning, if there is one.
     """
 
     def __init__(
@@ -49,14 +53,17 @@ class PeerError(DoseQRError):
         detail: str,
         *,
         status_code: int | None = None,
+        http_status: int | None = None,
         permanent: bool = False,
         congested: bool = False,
         associating: bool = False,
     ) -> None:
-        super().__init__(f"{outcome_text(outcome, status_code)}: {detail}" if detail else str(outcome))
+        shown = outcome_text(outcome, status_code if http_status is None else None)
+        super().__init__(f"{shown}: {detail}" if detail else str(outcome))
         self.outcome = outcome
         self.detail = detail
         self.status_code = status_code
+        self.http_status = http_status
         self.permanent = permanent
         self.congested = congested
         self.associating = associating
@@ -72,6 +79,8 @@ class PeerError(DoseQRError):
     @property
     def code(self) -> str:
         """A stable code for ledgers."""
+        if self.http_status is not None and self.outcome in _BY_HTTP_STATUS:
+            return f"http_{self.http_status}"
         if self.status_code is not None:
             return f"status_{self.status_code:04x}"
         return self.outcome.value.replace(" ", "_")

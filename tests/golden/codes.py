@@ -27,7 +27,8 @@ OUTCOMES = """
 ## Outcomes
 
 In `outcome` of C-ECHOs and profiles. In the errors of tasks, blanks are underscores; a status of the PACS
-stands there as `status_` and four hexadecimal digits.
+stands there as `status_` and four hexadecimal digits, an HTTP status of a DICOMweb server as `http_` and its
+three digits: `http_503`. 401, 403, 404 and redirections have outcomes of their own.
 
 | outcome |
 | --- |

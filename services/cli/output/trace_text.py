@@ -77,7 +77,7 @@ def _print_task(task: TraceTask) -> None:
 
 def _request(request: TraceRequest) -> str:
     parts = [f"{request['operation']} {request['level']}".strip()]
-    if request["status_code"] is not None:
+    if request["status_code"] is not None and not request["error"].startswith("http_"):
         parts.append(f"0x{request['status_code']:04X}")
     if request["matches"] is not None:
         parts.append(f"{request['matches']} matches")

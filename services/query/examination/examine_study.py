@@ -45,6 +45,7 @@ class RefusedReportError(PeerError):
             f"{error.detail}; the PACS refuses to name the objects of a structured report, and the option"
             " --empty-sr gets the whole series",
             status_code=error.status_code,
+            http_status=error.http_status,
             permanent=True,
         )
 

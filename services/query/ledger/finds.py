@@ -14,6 +14,7 @@ from shared.database.models import QueryFind, QueryTask
 from shared.database.session import Database
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.status import status_error
+from shared.dicomweb.http.errors import error_of_status
 from shared.jobs.model import Claim
 
 
@@ -116,6 +117,9 @@ class FindLog:
 
     def _error_of(self, session: Session, find: QueryFind) -> PeerError:
         """Return the error with which a C-FIND ended, as far as the ledger knows it."""
+        http_status = find.error.removeprefix("http_")
+        if http_status != find.error:
+            return error_of_status(int(http_status), "studies")
         if find.status_code:
             return status_error(find.status_code)
         outcome = Outcome(find.error.replace("_", " "))

@@ -121,17 +121,24 @@ def reason_of(error: PeerError) -> Reason:
     """Return the reason code for what a peer did."""
     if isinstance(error, (NoSpaceError, StoreError)):
         return Reason.DISK_FULL if isinstance(error, NoSpaceError) else Reason.STORE_UNREACHABLE
-    code = error.status_code
-    if code is not None:
-        if code == DESTINATION_UNKNOWN:
-            return Reason.MOVE_DESTINATION_UNKNOWN
-        out_of_resources = 0xA700 <= code <= 0xA7FF  # noqa: PLR2004 - PS3.4 C.4.2.1.5
-        return Reason.OUT_OF_RESOURCES if out_of_resources else Reason.STATUS_FAILURE
+    if error.outcome is Outcome.STATUS or error.status_code is not None:
+        return _reason_of_status(error)
     if error.outcome is Outcome.TIMED_OUT:
         return Reason.REMOTE_UNREACHABLE if error.associating else Reason.TIMED_OUT
     if error.outcome is Outcome.REJECTED:
         return Reason.NODE_BUSY if error.congested else Reason.ASSOCIATION_REJECTED
     return _REASONS.get(error.outcome, Reason.ABORTED)
+
+
+def _reason_of_status(error: PeerError) -> Reason:
+    code = error.status_code
+    if code == DESTINATION_UNKNOWN:
+        return Reason.MOVE_DESTINATION_UNKNOWN
+    if code is not None and 0xA700 <= code <= 0xA7FF:  # noqa: PLR2004 - PS3.4 C.4.2.1.5
+        return Reason.OUT_OF_RESOURCES
+    if error.http_status is None:
+        return Reason.STATUS_FAILURE
+    return Reason.NODE_BUSY if error.congested else Reason.HTTP_ERROR
 
 
 _REASONS = MappingProxyType(
@@ -140,6 +147,7 @@ _REASONS = MappingProxyType(
         Outcome.HOST_NOT_FOUND: Reason.REMOTE_UNREACHABLE,
         Outcome.NOT_SUPPORTED: Reason.CONTEXT_NOT_ACCEPTED,
         Outcome.NO_DICOMWEB: Reason.NO_DICOMWEB,
+        Outcome.NOT_FOUND: Reason.NOT_FOUND,
         **dict.fromkeys(ACCESS_REFUSALS, Reason.ACCESS_REFUSED),
         Outcome.BAD_RESPONSE: Reason.STATUS_FAILURE,
     }

@@ -17,10 +17,9 @@ RETRY_AFTER_MOST_S, RETRY_AFTER_DEFAULT_S = 600.0, 5.0
 
 
 class WebStatusError(PeerError):
-    """A DICOMweb server responded with an HTTP status that is no success, or with part of what there is.
+    """A DICOMweb server responded with an HTTP status that is no success, or with part of what there is."""
 
-    `status_code` is the DIMSE status with the same meaning, where there is one.
-    """
+    http_status: int
 
     def __init__(
         self,
@@ -33,14 +32,15 @@ class WebStatusError(PeerError):
         congested: bool = False,
         associating: bool = False,
     ) -> None:
-        super().__init__(outcome, detail, permanent=permanent, congested=congested, associating=associating)
-        self.status_code = status_code
-        self.http_status = http_status
-
-    @property
-    def code(self) -> str:
-        """A stable code for ledgers."""
-        return f"http_{self.http_status}" if self.status_code is not None else super().code
+        super().__init__(
+            outcome,
+            detail,
+            status_code=status_code,
+            http_status=http_status,
+            permanent=permanent,
+            congested=congested,
+            associating=associating,
+        )
 
 
 def error_of_status(http_status: int, where: str, retry_at: datetime | None = None) -> WebStatusError:

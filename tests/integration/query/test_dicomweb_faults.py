@@ -105,11 +105,11 @@ def test_queries_find_everything_in_spite_of_faults(outcomes_of):
 
 #: Faults that hide something, and the error that names it.
 NAMED = {
-    "503 for ever": (web_fault(503, headers={"Retry-After": "1"}), "answered_with_status"),
+    "503 for ever": (web_fault(503, headers={"Retry-After": "1"}), "http_503"),
     "401": (web_fault(401), "authentication_failed"),
     "403": (web_fault(403), "access_denied"),
     "404": (web_fault(404), "not_found"),
-    "500": (web_fault(500), "status_c000"),
+    "500": (web_fault(500), "http_500"),
     "413": (web_fault(413), "http_413"),
     "html": (web_fault("html"), "no_web_service_there"),
     "redirect": (web_fault(302, headers={"Location": "http://127.0.0.1:1/"}), "no_web_service_there"),
