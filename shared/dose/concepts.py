@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 #: X-Ray, Radiopharmaceutical and Enhanced X-Ray Radiation Dose SR, and Enhanced SR (PS3.4 B.5).
@@ -20,6 +21,36 @@ class Code:
     value: str
     scheme: str
     meaning: str = field(default="", compare=False)
+
+    @property
+    def name(self) -> str:
+        """What is shown: the meaning, or without one the name or the value of the code."""
+        return self.meaning or _NAMES.get(self.value, self.value)
+
+
+#: Coding scheme designators that mean another one (PS3.16 table 8-1 and annex 8.2).
+_SAME_SCHEME = {"SNM3": "SRT", "99SDM": "SRT", "SNOMED-RT": "SRT", "SNOMED-CT": "SCT", "SNOMED": "SCT"}
+#: Coding Scheme UIDs (PS3.16 table 8-1).
+_SCHEME_OF_UID = {
+    "1.2.840.10008.2.16.4": "DCM",
+    "2.16.840.1.113883.6.8": "UCUM",
+    "2.16.840.1.113883.6.96": "SCT",
+    "2.16.840.1.113883.6.5": "SRT",
+}
+#: How codes look of which nothing names the scheme.
+_SCHEME_OF_FORM = ((re.compile(r"1[0-9]{5}"), "DCM"), (re.compile(r"[A-Z]-[0-9A-Z]{4,6}"), "SRT"))
+
+
+def scheme_of(value: str, designator: str, uid: str) -> str:
+    """Return the coding scheme of a code value, from what devices write of it.
+
+    A designator is one in any case, and an old one means the new one. Without it, the Coding Scheme UID
+    counts, then the form of the value.
+    """
+    known = designator.upper() or _SCHEME_OF_UID.get(uid, "")
+    if not known:
+        known = next((scheme for form, scheme in _SCHEME_OF_FORM if form.fullmatch(value)), "")
+    return _SAME_SCHEME.get(known, known)
 
 
 def _dcm(value: str) -> Code:
@@ -43,8 +74,9 @@ CTDI_PHANTOM = _dcm("113835")
 ACCUMULATED = _dcm("113702")
 IRRADIATION_EVENT = _dcm("113706")
 ACQUISITION_PLANE = _dcm("113764")
-DAP_TOTAL = _dcm("113722")
-DOSE_RP_TOTAL = _dcm("113725")
+#: The total of all, and those of the modes, which some reports have alone.
+DAP_TOTALS = {"": _dcm("113722"), "fluoroscopy": _dcm("113726"), "acquisition": _dcm("113727")}
+DOSE_RP_TOTALS = {"": _dcm("113725"), "fluoroscopy": _dcm("113728"), "acquisition": _dcm("113729")}
 FLUORO_TIME_TOTAL = _dcm("113730")
 DAP = _dcm("122130")
 DOSE_RP = _dcm("113738")
@@ -55,6 +87,18 @@ ACCUMULATED_AGD = _dcm("111637")
 AGD = _dcm("111631")
 #: Laterality and mammography sides, in the schemes of earlier and later editions.
 LATERALITY = (Code("G-C171", "SRT"), Code("272741003", "SCT"))
+
+#: Planes and sides (PS3.16 CID 10003, 6022 and 244), for codes that come without a meaning.
+_NAMES = {
+    "113620": "Plane A",
+    "113621": "Plane B",
+    **dict.fromkeys(("T-04030", "80248007"), "Left breast"),
+    **dict.fromkeys(("T-04020", "73056007"), "Right breast"),
+    **dict.fromkeys(("T-04080", "63762007"), "Both breasts"),
+    **dict.fromkeys(("G-A101", "7771000"), "Left"),
+    **dict.fromkeys(("G-A100", "24028007"), "Right"),
+    **dict.fromkeys(("G-A102", "51440002"), "Bilateral"),
+}
 
 # Radiopharmaceutical: TID 10021 and 10022
 ADMINISTRATION = _dcm("113502")

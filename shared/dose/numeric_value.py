@@ -14,7 +14,10 @@ Problem = Literal["no_value", "several_values", "decimal_comma", "not_finite", "
 MAX_LENGTH = 64
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 _COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)(?:\(.*\))?", re.IGNORECASE)
+#: As C libraries write it, that of Windows too (1.#QNAN).
+_NOT_FINITE = re.compile(
+    r"[+-]?(?:(?:nan|inf|infinity)(?:\(.*\))?|1\.?#(?:[qs]?nan|inf|ind)0*)", re.IGNORECASE
+)
 
 
 def read_decimal(text: str) -> tuple[Decimal | None, Problem | None]:

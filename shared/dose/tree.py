@@ -16,8 +16,9 @@ from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
 from shared.dicom.query.character_sets import decoded_as
-from shared.dose.concepts import Code
+from shared.dose.concepts import Code, scheme_of
 from shared.dose.numeric_value import Problem, read_decimal
+from shared.dose.units import is_unit
 from shared.errors import DoseQRError
 
 #: Items and depth of a tree beyond which it is no dose report that anybody wrote.
@@ -73,6 +74,19 @@ class Item:
         """Return the first of them."""
         return next(iter(self.all(*concepts)), None)
 
+    def outermost(self, *concepts: Code) -> list[Item]:
+        """Return the items below this one with one of these concepts that are not within another of them."""
+        return [
+            found
+            for child in self.items
+            for found in ([child] if child.concept in concepts else child.outermost(*concepts))
+        ]
+
+    def code_of(self, *concepts: Code) -> Code | None:
+        """Return the code of the first item below this one with one of these concepts."""
+        item = self.first(*concepts)
+        return item.code if item is not None else None
+
 
 def content_of(ds: Dataset) -> Item:
     """Return the content tree of a report.
@@ -119,7 +133,8 @@ def _code(ds: Dataset, keyword: str) -> Code | None:
         return None
     entry = entries[0]
     value = _text(entry, "CodeValue") or _text(entry, "LongCodeValue")
-    return Code(value, _text(entry, "CodingSchemeDesignator"), _text(entry, "CodeMeaning"))
+    scheme = scheme_of(value, _text(entry, "CodingSchemeDesignator"), _text(entry, "CodingSchemeUID"))
+    return Code(value, scheme, _text(entry, "CodeMeaning"))
 
 
 def _measured(ds: Dataset, value_type: str) -> tuple[Decimal | None, str, Problem | None]:
@@ -127,12 +142,44 @@ def _measured(ds: Dataset, value_type: str) -> tuple[Decimal | None, str, Proble
     values: Sequence[Dataset] = ds.get("MeasuredValueSequence") or ()
     if not values:
         return None, "", "no_value" if value_type == "NUM" else None
-    unit = _code(values[0], "MeasurementUnitsCodeSequence")
-    unit_value = (unit.value or unit.meaning) if unit else ""
+    unit = _unit(values[0])
     if len(values) > 1:
-        return None, unit_value, "several_values"
+        return None, unit, "several_values"
     number, problem = _numeric_value(values[0])
-    return number, unit_value, problem
+    if problem == "no_value":
+        number, problem = _floating_point_value(values[0])
+    return number, unit, problem
+
+
+def _unit(measured: Dataset) -> str:
+    """Return the unit, from its code, or its meaning where only that is one.
+
+    A micro sign or an exponent may stand there as its byte of Latin-1, whatever character set is declared.
+    """
+    entries = measured.get("MeasurementUnitsCodeSequence") or ()
+    if not entries:
+        return ""
+    keywords = ("CodeValue", "LongCodeValue", "CodeMeaning")
+    texts = [text for keyword in keywords for text in _readings(entries[0], keyword) if text]
+    return next((text for text in texts if is_unit(text)), texts[0] if texts else "")
+
+
+def _readings(ds: Dataset, keyword: str) -> tuple[str, ...]:
+    """Return a text as the declared character set has it, and in Latin-1."""
+    element = _element(ds, keyword)
+    text = _text(ds, keyword)
+    if text.isascii() or not isinstance(element, RawDataElement) or not element.value:
+        return (text,)
+    return text, _cleaned(element.value.decode("latin-1"))
+
+
+def _floating_point_value(measured: Dataset) -> tuple[Decimal | None, Problem | None]:
+    """Return Floating Point Value (0040,A161), which stands beside the numeric one (PS3.3 C.18.1)."""
+    try:
+        value = measured.get("FloatingPointValue")
+    except PARSE_ERRORS:
+        value = None
+    return read_decimal(repr(value)) if isinstance(value, float) else (None, "no_value")
 
 
 def _numeric_value(measured: Dataset) -> tuple[Decimal | None, Problem | None]:
@@ -166,6 +213,10 @@ def _text(ds: Dataset, keyword: str) -> str:
         text = decoded_as(element.value, _encodings(ds))
     else:
         text = str(ds.get(keyword) or "")
+    return _cleaned(text)
+
+
+def _cleaned(text: str) -> str:
     return text.replace("\x00", "").strip()[:_MAX_TEXT_LENGTH]
 
 

@@ -27,6 +27,7 @@ DOSE_AREA_PRODUCT = Quantity("Gy.cm2", (1, 2, 0, 0))
 REFERENCE_POINT_DOSE = Quantity("Gy", (1, 0, 0, 0))
 ACTIVITY = Quantity("MBq", (0, 0, 1, 0))
 TIME = Quantity("s", (0, 0, 0, 1))
+_QUANTITIES = (CTDI_VOL, DOSE_LENGTH_PRODUCT, DOSE_AREA_PRODUCT, REFERENCE_POINT_DOSE, ACTIVITY, TIME)
 
 #: Powers of ten of the SI prefixes (UCUM table 1); micro as it is met, also as UTF-8 read as Latin-1.
 _PREFIXES = {
@@ -57,6 +58,10 @@ _TIMES = {
 }
 _DIMENSIONS = 4
 _SEPARATORS = " .*\u00b7\u22c5\u2219\u00d7-x"
+#: A gray, in a unit that is in another case: UCUM has a form in capitals alone.
+_GRAY = re.compile("gy", re.IGNORECASE)
+#: Could be mega or milli.
+_AMBIGUOUS = re.compile("(?<![A-Za-z])M(?:Gy|gy|gY)")
 _SUPERSCRIPTS = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u207b", "01234-")
 
 
@@ -66,16 +71,21 @@ def _longest_first(names: dict[str, int] | dict[str, tuple[Fraction, int]]) -> s
 
 _FACTOR = re.compile(
     rf"(?P<prefix>{_longest_first(_PREFIXES)})(?P<unit>{_longest_first(_UNITS)})"
-    r"(?:(?:\^|\*\*)?(?P<exponent>-?[0-9]))?"
+    r"(?:(?:\^|\*\*)?(?P<exponent>[+-]?[0-9]))?"
 )
 #: A unit is never longer (SH); the limit keeps the matching short.
 _MAX_LENGTH = 32
 
 
+def is_unit(text: str) -> bool:
+    """Return whether this is a unit of a quantity of dose reports, in some spelling."""
+    return any(factor_to(quantity, text) is not None for quantity in _QUANTITIES)
+
+
 @cache
 def factor_to(quantity: Quantity, unit: str) -> Fraction | None:
     """Return the factor from this unit to that of the quantity; None if it is no unit of this quantity."""
-    value = _value(unit)
+    value = _value(unit) or _value(_in_usual_case(unit))
     own = _value(quantity.unit)
     if value is None or own is None or value[1] != quantity.dimension:
         return None
@@ -100,6 +110,13 @@ def _value(unit: str) -> tuple[Fraction, tuple[int, ...]] | None:
         dimension[place] += exponent
         position = _after_separator(text, factor.end())
     return value, tuple(dimension)
+
+
+def _in_usual_case(unit: str) -> str:
+    """Return a unit of gray in the case of UCUM's symbols; empty where the case could mean two prefixes."""
+    if _GRAY.search(unit) is None or _AMBIGUOUS.search(unit):
+        return ""
+    return _GRAY.sub("Gy", unit.lower())
 
 
 def _after_separator(text: str, position: int) -> int:

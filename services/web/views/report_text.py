@@ -20,6 +20,7 @@ REPORT_KINDS = {
 
 UNREADABLE_REASONS = {
     "no_content": lazy_gettext("It has no content."),
+    "cut_off": lazy_gettext("Its file ends within its content."),
     "malformed": lazy_gettext("Its content is malformed."),
     "too_deep": lazy_gettext("Its content is nested deeper than any dose report."),
     "too_large": lazy_gettext("It is larger than any dose report."),

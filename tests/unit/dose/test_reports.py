@@ -113,6 +113,8 @@ def test_dose_area_products_are_given_in_one_unit(value, unit, converted):
         ("0x10", "not_a_number"),
         ("1_000", "not_a_number"),
         ("9" * 400, "not_a_number"),
+        ("-1.#IND", "not_finite"),
+        ("1.#QNAN00", "not_finite"),
     ],
 )
 def test_a_measurement_without_a_number_names_the_problem(value, problem):
@@ -307,6 +309,189 @@ def test_a_report_of_two_kinds_has_the_figures_of_both():
     # Then
     assert summary.kind == "ct"
     assert [figure.name for figure in summary.figures] == ["DLP total", "DAP total"]
+
+
+def named(value: str, scheme: str, meaning: str, concept: tuple[str, str] = ("113764", "DCM")) -> Dataset:
+    """Return an item with a code: an acquisition plane, or another concept."""
+    ds = Dataset()
+    ds.ValueType = "CODE"
+    ds.ConceptNameCodeSequence = coded(concept[0], scheme=concept[1])
+    ds.ConceptCodeSequence = coded(value, meaning, scheme)
+    return ds
+
+
+def under(item: Dataset, *children: Dataset) -> Dataset:
+    item.ContentSequence = Sequence(children)
+    return item
+
+
+AGD, SIDE = ("111637", "1.5", "mGy"), ("G-C171", "SRT")
+PLANE_A, PLANE_B = named("113620", "DCM", "Plane A"), named("113621", "DCM", "")
+
+
+@pytest.mark.parametrize(
+    ("items", "names"),
+    [
+        # each container has a plane or side, with or without a meaning
+        (
+            [container("113702", plane, number("113722", "1", "Gy.cm2")) for plane in (PLANE_A, PLANE_B)],
+            ["Plane A", "Plane B"],
+        ),
+        (
+            [
+                container("113702", named("T-04030", "SRT", "", SIDE), number(*AGD)),
+                container("113702", named("T-04020", "SNM3", "", ("G-C171", "SNM3")), number(*AGD)),
+                container("113702", named("63762007", "SCT", "", ("272741003", "SCT")), number(*AGD)),
+            ],
+            ["left breast", "right breast", "both breasts"],
+        ),
+        # one container, and each total names its own
+        (
+            [
+                container(
+                    "113702",
+                    under(number("113722", "1", "Gy.cm2"), PLANE_A),
+                    under(number("113722", "2", "Gy.cm2"), PLANE_B),
+                    number("113725", "2", "Gy"),
+                )
+            ],
+            ["Plane A", "Plane B", ""],
+        ),
+        # what fluoroscopy and acquisitions took, only where there is no total of both
+        (
+            [container("113702", number("113726", "1", "Gy.m2"), number("113727", "2", "Gy.m2"))],
+            ["fluoroscopy", "acquisition"],
+        ),
+        (
+            [container("113702", PLANE_A, number("113728", "1", "Gy"), number("113729", "2", "Gy"))],
+            ["Plane A, fluoroscopy", "Plane A, acquisition"],
+        ),
+        ([container("113702", number("113726", "1", "Gy.m2"), number("113722", "3", "Gy.m2"))], [""]),
+        # a container within another of its kind is not counted twice
+        ([container("113702", container("113702", number("113722", "1", "Gy.m2")))], [""]),
+        # a code without any meaning is named by its value
+        (
+            [
+                container(
+                    "113502", named("C-B1031", "SRT", "", ("F-61FDB", "SRT")), number("113507", "1", "MBq")
+                )
+            ],
+            ["C-B1031"],
+        ),
+    ],
+)
+def test_each_total_names_its_plane_side_or_mode(items, names):
+    # When
+    summary = summary_of(container("113701", *items))
+    # Then
+    assert [figure.of for figure in summary.figures] == names
+
+
+@pytest.mark.parametrize(
+    ("items", "kind", "figures"),
+    [
+        ([number("113813", "100", "mGy.cm")], "ct", [("DLP total", "")]),
+        (
+            [container("113829", number("113838", "100", "mGy.cm"), number("113830", "5", "mGy"))],
+            "ct",
+            [("CTDIvol", ""), ("DLP", "")],
+        ),
+        ([number("113722", "1", "Gy.m2")], "projection", [("DAP total", "")]),
+        ([number(*AGD)], "mammography", [("AGD total", "")]),
+        ([number("111631", "1", "mGy")], "mammography", [("AGD", "")]),
+        ([number("113507", "1", "MBq")], "radiopharmaceutical", [("administered activity", "")]),
+        (
+            [number("113722", "1", "Gy.m2"), container("113706", number("122130", "1", "Gy.m2"))],
+            "projection",
+            [("DAP total", ""), ("DAP", "event 1")],
+        ),
+        ([number("121211", "1", "mm")], "other", []),
+    ],
+)
+def test_figures_outside_of_their_containers_are_found(items, kind, figures):
+    # When
+    summary = summary_of(container("113701", *items))
+    # Then
+    assert summary.kind == kind
+    assert [(figure.name, figure.of) for figure in summary.figures] == figures
+
+
+@pytest.mark.parametrize(
+    ("value", "designator", "uid", "is_read"),
+    [
+        ("113722", "dcm", "", True),
+        ("113722", " DCM", "", True),
+        ("113722", "", "1.2.840.10008.2.16.4", True),
+        ("113722", "", "", True),
+        ("113722", "99XXX", "", False),
+        ("113722", "99XXX", "1.2.840.10008.2.16.4", False),
+        ("113722", "", "2.16.840.1.113883.6.96", False),
+        ("T-13722", "", "", False),
+    ],
+)
+def test_a_code_counts_by_its_scheme_however_that_is_written(value, designator, uid, is_read):
+    # Given
+    item = number("113722", "1", "Gy.cm2")
+    concept = item.ConceptNameCodeSequence[0]
+    concept.CodeValue, concept.CodingSchemeDesignator, concept.CodingSchemeUID = value, designator, uid
+    # When
+    figures = summary_of(container("113701", container("113702", item))).figures
+    # Then
+    assert bool(figures) is is_read
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning", "unit"),
+    [
+        ("99U1", "dGy.cm2", "dGy.cm2"),
+        ("", "dGy.cm2", "dGy.cm2"),
+        ("1", "no units", "1"),
+        ("mSv", "mSv", "mSv"),
+        ("99U1", "", "99U1"),
+    ],
+)
+def test_a_unit_is_read_from_its_meaning_if_its_code_is_none(code, meaning, unit):
+    # Given
+    item = number("113722", "1", code)
+    item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = coded(code, meaning, "UCUM")
+    # When
+    (figure,) = summary_of(container("113701", container("113702", item))).figures
+    # Then
+    assert unit in {figure.unit, figure.original_unit}
+
+
+@pytest.mark.parametrize("encodings", ["shift_jis", "gb18030", "iso_ir_166", "UTF8", "iso8859_7"])
+def test_a_micro_sign_of_latin_1_is_read_under_any_character_set(encodings):
+    # Given
+    item = number("113722", "150", "1")
+    unit = item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0]
+    tag = Tag("CodeValue")
+    unit._dict[tag] = RawDataElement(tag, "SH", 7, b"\xb5Gy.m\xb2", 0, False, True)
+    unit.set_original_encoding(False, True, encodings)
+    # When
+    (figure,) = summary_of(container("113701", container("113702", item))).figures
+    # Then
+    assert (figure.value, figure.unit) == (1.5, "Gy.cm2")
+
+
+def test_a_floating_point_value_stands_in_for_a_numeric_one():
+    # Given
+    item = number("113722", "", "Gy.cm2")
+    item.MeasuredValueSequence[0].FloatingPointValue = 1.25
+    # When
+    (figure,) = summary_of(container("113701", container("113702", item))).figures
+    # Then
+    assert (figure.value, figure.problem) == (1.25, "")
+
+
+def test_a_dose_that_is_a_text_has_no_value():
+    # Given
+    item = number("113722", None, "")
+    item.ValueType, item.TextValue = "TEXT", "1.5 Gy.cm2"
+    # When
+    (figure,) = summary_of(container("113701", container("113702", item))).figures
+    # Then
+    assert (figure.value, figure.problem) == (None, "no_value")
 
 
 def test_content_that_is_nested_too_deep_is_not_readable():

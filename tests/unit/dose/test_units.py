@@ -22,6 +22,8 @@ SPELLINGS = [
     ("mGy.m2", "0.15"), ("Gycm2", "1.5"), ("Gy.cm2", "1.5"), ("Gy.cm^2", "1.5"), ("(Gy.cm2)", "1.5"),
     ("cm2.Gy", "1.5"), ("uGy.cm2", "1500000"), ("mGy.mm2", "150000"), ("kGy.mm2", "0.15"),
     ("Gy.dm2", "0.015"), ("nGy.m2", "150000"), (" Gy.cm2 ", "1.5"), ("Gy-cm2", "1.5"),
+    ("GY.CM2", "1.5"), ("MGY.M2", "0.15"), ("DGYCM2", "15"), ("dGY*cm2", "15"), ("uGYm2", "150"),
+    ("gy.m2", "0.00015"), ("mgy cm2", "1500"), ("Gy.cm+2", "1.5"), ("GyXcm2", "1.5"),
 ]  # fmt: skip
 
 
@@ -35,7 +37,8 @@ def test_a_product_is_converted_from_each_spelling(unit, value):
 
 
 NO_PRODUCTS = (
-    "Gy mGy Gy.cm mGy.cm Gy.m3 Gy/m2 Gy2.m2 Gy.m-2 R.cm2 Gy.cm2.s Gy.cm2/min GY.CM2 Gy.in2 cm2 Gy.cm2."
+    "Gy mGy Gy.cm mGy.cm Gy.m3 Gy/m2 Gy2.m2 Gy.m-2 R.cm2 Gy.cm2.s Gy.cm2/min Mgy.cm2 MGy.CM2 GY.CM Gy.in2 cm2"
+    " Gy.cm2."
 )
 
 
@@ -95,7 +98,7 @@ def test_a_measurement_is_converted_from_each_unit(quantity, value, unit, in_uni
         (units.CTDI_VOL, "mSv"),
         (units.CTDI_VOL, "R"),
         (units.DOSE_LENGTH_PRODUCT, "mGy"),
-        (units.DOSE_LENGTH_PRODUCT, "MGY.CM"),
+        (units.DOSE_LENGTH_PRODUCT, "Mgy.cm"),
         (units.ACTIVITY, "Bq/ml"),
         (units.ACTIVITY, "MBQ"),
         (units.ACTIVITY, "cps"),
