@@ -12,7 +12,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from services.query.profile.learner import Learner
+from services.query.profile.learner import known_profile
 from services.query.rules.decide import RULES_VERSION
 from shared.clock import Clock
 from shared.contract.criteria import Criteria, parse_criteria, window
@@ -121,7 +121,7 @@ class QueryHandler:
                 store = find_node(session, command.store, "store", "data.store")
                 job = self._job(job_id, command, criteria, remote, store)
                 with _within_criteria():
-                    tasks = first_tasks(criteria, job.today, self._profile(remote))
+                    tasks = first_tasks(criteria, job.today, self._profile(session, remote))
                 job.slices_total = len(tasks)
                 if schedule is not None:
                     job.schedule_id, job.schedule_name = schedule.id, schedule.name
@@ -131,9 +131,8 @@ class QueryHandler:
             return False
         return True
 
-    def _profile(self, remote: Node) -> Profile:
-        peer = peer_of(remote, self._settings)
-        return Learner(self._database, remote.id, peer, self._clock).profile
+    def _profile(self, session: Session, remote: Node) -> Profile:
+        return known_profile(session, remote.id, peer_of(remote, self._settings))
 
     def _job(self, job_id: str, command: RunQuery, criteria: Criteria, remote: Node, store: Node) -> Query:
         now = self._clock()

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from shared.errors import DatabaseAwayError
+from shared.errors import DatabaseAwayError, InvalidInputError
+
+#: PostgreSQL refuses a NUL character and a number out of range, the driver of SQLite only the number.
+_NOT_STORABLE = "holds a NUL character or a number out of range"
+
+#: Classes of PostgreSQL's codes for a server that cannot do its work now, whatever the driver makes of them:
+#: connection, resources, operator intervention, system, internal error.
+_AWAY_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
+#: And codes of other classes: only reads are allowed; an idle transaction was ended.
+_AWAY_STATES = frozenset({"25006", "25P03"})
 
 #: Codes of PostgreSQL (its documentation, appendix A) and what they mean.
 _SQL_STATES = {
@@ -19,6 +38,9 @@ _SQL_STATES = {
     "53300": "its server has no connection left",
     "57P01": "its server is shutting down",
     "57P03": "its server is starting or stopping",
+    "XX000": "its server reports an internal error: see its log",
+    "XX001": "its data are damaged: restore it from a backup",
+    "XX002": "an index of it is damaged: rebuild it by REINDEX",
 }
 
 #: Parts of the drivers' messages where there is no code (SQLite; PostgreSQL before the login).
@@ -44,6 +66,42 @@ _MESSAGES = (
     ("no such table", "its tables are missing"),
 )
 _NO_DATABASE = re.compile(r'database "[^"]*" does not exist')
+
+
+@contextmanager
+def our_errors() -> Iterator[None]:
+    """Rename what the driver and the pool of connections raise; a defect of ours passes as it is.
+
+    Raises:
+        DatabaseAwayError: the database, or a connection to it, is not available now.
+        InvalidInputError: a value cannot be stored.
+    """
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise DatabaseAwayError(
+            "database: all connections of this process are in use for too long"
+        ) from error
+    except DisconnectionError as error:
+        raise DatabaseAwayError("database: its connections end as soon as they are made") from error
+    except DataError as error:
+        raise InvalidInputError("", _NOT_STORABLE) from error
+    except OverflowError as error:
+        if "SQLite" not in str(error):
+            raise
+        raise InvalidInputError("", _NOT_STORABLE) from error
+    except DBAPIError as error:
+        if _is_away(error):
+            raise away(error) from error
+        raise
+
+
+def _is_away(error: DBAPIError) -> bool:
+    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    # A damaged file of SQLite is of no kind but the general one.
+    return state[:2] in _AWAY_CLASSES or state in _AWAY_STATES or type(error) is DatabaseError
 
 
 def away(error: DBAPIError) -> DatabaseAwayError:

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import OperationalError
 
-from shared.database.failures import away
+from shared.database.failures import our_errors
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError, SchemaUnknownError
 
@@ -32,10 +31,11 @@ def migrate(database: Database) -> None:
         SchemaUnknownError: its schema is none of those that this version knows.
     """
     try:
-        if not _is_newest(database):
-            _upgrade(database)
-    except OperationalError as error:
-        raise DatabaseAwayError(f"cannot open {database.description}: {away(error)}") from error
+        with our_errors():
+            if not _is_newest(database):
+                _upgrade(database)
+    except DatabaseAwayError as error:
+        raise DatabaseAwayError(f"cannot open {database.description}: {error}") from error
     except OSError as error:
         raise DatabaseAwayError(f"cannot open {database.description}: {error.strerror}") from error
 

@@ -13,19 +13,12 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import (
-    ArgumentError,
-    DataError,
-    DBAPIError,
-    InterfaceError,
-    InvalidatePoolError,
-    OperationalError,
-)
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from shared.database.failures import away
-from shared.errors import DatabaseAwayError, InvalidInputError, SettingsError
+from shared.database.failures import our_errors
+from shared.errors import DatabaseAwayError, SettingsError
 from shared.private_files import make_private_folder
 
 #: `Session` is what `Database.read` and `Database.write` give; who only passes it on imports it from here.
@@ -34,11 +27,12 @@ __all__ = ["Database", "Session", "open_database"]
 #: Seconds that a writer waits for another one on SQLite.
 BUSY_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
-#: PostgreSQL refuses a NUL character and a number out of range, the driver of SQLite only the number.
-_NOT_STORABLE = "holds a NUL character or a number out of range"
-
-#: Codes of PostgreSQL for a server that cannot write now, which the driver takes for errors of the statement.
-_AWAY_STATES = frozenset({"25006", "53100"})
+#: Connections that a process keeps, and has at most. A thread holds one for a transaction of milliseconds,
+#: and none while it waits for a PACS, the broker or a turn to write: so few serve hundreds of threads.
+KEPT_CONNECTIONS = 10
+MAX_CONNECTIONS = 30
+#: Seconds that a thread waits for one of them.
+POOL_TIMEOUT_S = 30
 #: A connection that was idle for so many seconds is tried before it is used: the server may have ended it.
 PING_AFTER_S = 1.0
 
@@ -52,7 +46,6 @@ class Database:
         self._engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
         # SQLite takes the write lock at the start, or two readers that turn writers would fail each other.
         self._writing = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-        # For `transaction` on SQLite.
         self._turn = threading.Lock()
         self._writer: Connection | None = None
         self._closed = False
@@ -82,7 +75,7 @@ class Database:
         Raises:
             DatabaseAwayError: the database cannot be reached or is locked.
         """
-        with _ours(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+        with our_errors(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
             if self._restrict is not None:
                 self._restrict(session)
             yield session
@@ -94,7 +87,12 @@ class Database:
         Raises:
             DatabaseAwayError: the database cannot be reached or is locked.
         """
-        with _ours(), Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with (
+            our_errors(),
+            self._sqlite_turn(),
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             if self._restrict is not None:
                 self._restrict(session)
             yield session
@@ -109,7 +107,7 @@ class Database:
             DatabaseAwayError: the database cannot be reached or is locked.
         """
         assert self._restrict is None
-        with _ours():
+        with our_errors():
             if self.is_sqlite:
                 with self._sqlite_writer() as connection, connection.begin():
                     yield connection
@@ -118,11 +116,24 @@ class Database:
                     yield connection
 
     @contextmanager
-    def _sqlite_writer(self) -> Iterator[Connection]:
-        """Take turns with one connection, which keeps its cache; SQLite itself would wait by sleeping."""
+    def _sqlite_turn(self) -> Iterator[None]:
+        """Let one thread write at a time; SQLite would let all wait, by sleeping, each with a connection."""
+        if not self.is_sqlite:
+            yield
+            return
         if not self._turn.acquire(timeout=BUSY_TIMEOUT_S):
             raise DatabaseAwayError("database: another transaction takes too long")
         try:
+            yield
+        finally:
+            if self._closed:
+                self._drop_writer()
+            self._turn.release()
+
+    @contextmanager
+    def _sqlite_writer(self) -> Iterator[Connection]:
+        """Take turns with one connection, which keeps its cache."""
+        with self._sqlite_turn():
             if self._writer is None:
                 self._writer = self._writing.connect()
             try:
@@ -130,10 +141,6 @@ class Database:
             except DBAPIError:
                 self._drop_writer()
                 raise
-        finally:
-            if self._closed:
-                self._drop_writer()
-            self._turn.release()
 
     def _drop_writer(self) -> None:
         if self._writer is not None:
@@ -170,23 +177,9 @@ def _parsed(url: str) -> URL:
         ) from None
 
 
-@contextmanager
-def _ours() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        raise away(error) from error
-    except DataError as error:
-        raise InvalidInputError("", _NOT_STORABLE) from error
-    except OverflowError as error:
-        if "SQLite" not in str(error):
-            raise
-        raise InvalidInputError("", _NOT_STORABLE) from error
-    except DBAPIError as error:
-        # Of a transaction that may only read, PostgreSQL reports it as an internal error.
-        if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AWAY_STATES:
-            raise away(error) from error
-        raise
+def _pool_size() -> dict[str, int]:
+    kept = min(KEPT_CONNECTIONS, MAX_CONNECTIONS)
+    return {"pool_size": kept, "max_overflow": MAX_CONNECTIONS - kept, "pool_timeout": POOL_TIMEOUT_S}
 
 
 def _sqlite_engine(url: str) -> Engine:
@@ -194,7 +187,7 @@ def _sqlite_engine(url: str) -> Engine:
     if path and path != ":memory:":
         _keep_private(Path(path))
     connect_args = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
-    engine = create_engine(url, connect_args=connect_args, hide_parameters=True)
+    engine = create_engine(url, connect_args=connect_args, hide_parameters=True, **_pool_size())
     event.listen(engine, "connect", _sqlite_connected)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
@@ -232,8 +225,7 @@ def _server_engine(url: str) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
-        pool_size=10,
-        max_overflow=20,
+        **_pool_size(),
         # Set explicitly: from a database of encoding SQL_ASCII psycopg would give bytes for text.
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "client_encoding": "utf8"},
     )

@@ -90,7 +90,16 @@ class Learner:
             )
 
     def _load(self, session: Session, *, lock: bool = False) -> Profile:
-        row = session.get(NodeProfile, self._node_id, with_for_update=lock or None)
-        if row is None or row.address != self._address:
-            return Profile()
-        return Profile.from_json(row.data)
+        return _profile(session, self._node_id, self._address, lock=lock)
+
+
+def known_profile(session: Session, node_id: int, peer: Peer) -> Profile:
+    """Return what is known of a node; of one at a new address nothing."""
+    return _profile(session, node_id, address_of(peer), lock=False)
+
+
+def _profile(session: Session, node_id: int, address: str, *, lock: bool) -> Profile:
+    row = session.get(NodeProfile, node_id, with_for_update=lock or None)
+    if row is None or row.address != address:
+        return Profile()
+    return Profile.from_json(row.data)

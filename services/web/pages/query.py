@@ -69,12 +69,14 @@ def submit() -> ResponseReturnValue:
         if requested is None or requested.unconfirmed is not None:
             doubt = requested.unconfirmed if requested is not None else None
             return _page(session, form, None, doubt), HTTPStatus.UNPROCESSABLE_ENTITY
-        if requested.long_list is not None:
-            return redirect(url_for("study_lists.show", list_id=_begin_list(requested, form)))
-        job_id = _publish_query(requested, bool(form.retrieve.data))
-        if job_id is None:
-            return _page(session, form, None), HTTPStatus.SERVICE_UNAVAILABLE
+    if requested.long_list is not None:
+        return redirect(url_for("study_lists.show", list_id=_begin_list(requested, form)))
+    # Without a connection to the database: the broker may take long.
+    job_id = _publish_query(requested, bool(form.retrieve.data))
+    if job_id is not None:
         return redirect(url_for("query.form", job=job_id, _anchor="progress"))
+    with components().database.read() as session:
+        return _page(session, form, None), HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _publish_query(requested: RequestedQuery, retrieve: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Transactions of statements alone: on SQLite, threads of one process take turns."""
+"""Connections of one process: on SQLite, threads that write take turns, so that readers find one free."""
 
 import threading
 from collections.abc import Iterator
@@ -6,8 +6,18 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shared.database.failures import our_errors
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
 
@@ -84,3 +94,86 @@ def test_a_close_in_the_middle_of_a_transaction_lets_it_end(database):
         connection.execute(text("INSERT INTO numbers VALUES (1)"))
     # Then
     assert numbers(database) == {1}
+
+
+def write_session(database: Database, number: int) -> None:
+    with database.write() as session:
+        session.execute(text("INSERT INTO numbers VALUES (:number)"), {"number": number})
+
+
+def test_writers_that_wait_leave_connections_to_readers(database, monkeypatch):
+    # Given more writers than the pool has connections
+    monkeypatch.setattr("shared.database.session.MAX_CONNECTIONS", 4)
+    small = Database(database.url.render_as_string())
+    monkeypatch.setattr(small.engine.pool, "_timeout", 2.0)
+    writers = [threading.Thread(target=write_session, args=(small, number)) for number in range(8)]
+    # When one is in the middle of its transaction
+    with small.write() as session:
+        session.execute(text("INSERT INTO numbers VALUES (100)"))
+        for writer in writers:
+            writer.start()
+        while_written = numbers(small)
+    for writer in writers:
+        writer.join()
+    # Then
+    assert while_written == set()
+    assert numbers(small) == {*range(8), 100}
+    small.close()
+
+
+def test_a_pool_without_a_free_connection_means_away(database, monkeypatch):
+    # Given
+    monkeypatch.setattr("shared.database.session.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("shared.database.session.POOL_TIMEOUT_S", 0.05)
+    small = Database(database.url.render_as_string())
+    # When / Then
+    with (
+        small.engine.connect(),
+        pytest.raises(DatabaseAwayError, match="connections of this process are in use"),
+        small.read() as session,
+    ):
+        session.execute(text("SELECT 1"))
+    small.close()
+
+
+class StateError(Exception):
+    """An error of a driver with a code of PostgreSQL."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__("some text")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PoolTimeoutError("QueuePool limit of size 5 overflow 10 reached"),
+        OperationalError("", {}, StateError("08006")),
+        InterfaceError("", {}, Exception("the connection is lost")),
+        InternalError("", {}, StateError("25006")),
+        InternalError("", {}, StateError("25P03")),
+        InternalError("", {}, StateError("XX000")),
+        DatabaseError("", {}, Exception("database disk image is malformed")),
+        ProgrammingError("", {}, StateError("57P05")),
+        ProgrammingError("", {}, Exception("closed"), connection_invalidated=True),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{getattr(getattr(error, 'orig', None), 'sqlstate', '')}",
+)
+def test_what_is_not_available_now_is_one_error(error):
+    with pytest.raises(DatabaseAwayError), our_errors():
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProgrammingError("", {}, StateError("42601")),
+        IntegrityError("", {}, StateError("23505")),
+        InternalError("", {}, StateError("25P02")),
+    ],
+    ids=lambda error: error.orig.sqlstate,
+)
+def test_a_defect_of_ours_stays_a_defect(error):
+    with pytest.raises(SQLAlchemyError) as failure, our_errors():
+        raise error
+    assert failure.value is error
