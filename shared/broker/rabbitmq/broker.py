@@ -13,9 +13,9 @@ from shared.broker.dead_letter import dead_letter_headers, publish_again
 from shared.broker.handler_pool import each_event
 from shared.broker.port import Consumer, DeadLetter, Handler, Message, QueueState, Subscription
 from shared.broker.rabbitmq.connection import NO_TLS_FILES, parse_address
-from shared.broker.rabbitmq.consumer import RabbitConsumer
+from shared.broker.rabbitmq.consumer import Prepared, RabbitConsumer
 from shared.broker.rabbitmq.dead_letters import RabbitDeadLetters
-from shared.broker.rabbitmq.declaration import declare_exchanges, declare_topology
+from shared.broker.rabbitmq.declaration import bind_events, declare_exchanges, declare_queue, declare_topology
 from shared.broker.rabbitmq.publisher import RabbitPublisher
 from shared.broker.tls_files import TlsFiles
 from shared.broker.topology import NO_REPLY_QUEUE, QUEUE_NAMES, SUBSCRIPTION_BACKLOG, Names
@@ -103,9 +103,11 @@ class RabbitBroker:
         if queue not in QUEUE_NAMES:
             raise PermanentError(f"no queue is named {queue!r}")
 
-        def prepare(channel: BlockingChannel) -> str:
-            declare_topology(channel.connection, self._names)
-            return self._names.queue(queue)
+        def prepare(channel: BlockingChannel) -> Prepared:
+            restore = None
+            if declare_topology(channel.connection, self._names):
+                restore = partial(declare_queue, channel.connection, self._names, queue)
+            return Prepared(self._names.queue(queue), restore)
 
         return self._start(
             handler,
@@ -124,16 +126,23 @@ class RabbitBroker:
         """
         keys = tuple(binding_keys)
 
-        def prepare(channel: BlockingChannel) -> str:
-            declare_exchanges(channel.connection, self._names)
+        def prepare(channel: BlockingChannel) -> Prepared:
+            may_make = declare_exchanges(channel.connection, self._names)
             # Exclusive, since RabbitMQ 4.3 refuses shared queues that are not durable; classic, since a
             # default queue type of quorum would not fit.
             arguments = {"x-queue-type": "classic", "x-max-length": SUBSCRIPTION_BACKLOG}
             declared = channel.queue_declare("", exclusive=True, auto_delete=True, arguments=arguments)
             queue = str(declared.method.queue)
-            for key in keys:
-                channel.queue_bind(queue, self._names.events, routing_key=key)
-            return queue
+            bind_events(channel, self._names, queue, keys)
+
+            def restore() -> None:
+                if may_make:
+                    declare_exchanges(channel.connection, self._names)
+                again = channel.connection.channel()
+                bind_events(again, self._names, queue, keys)
+                again.close()
+
+            return Prepared(queue, restore)
 
         consumer = self._start(
             each_event(handler, "subscription"),
@@ -193,7 +202,7 @@ class RabbitBroker:
         name: str,
         workers: int,
         prefetch_count: int,
-        prepare: Callable[[BlockingChannel], str],
+        prepare: Callable[[BlockingChannel], Prepared],
         queue: str = "",
     ) -> RabbitConsumer:
         consumer = RabbitConsumer(

@@ -6,9 +6,11 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pika
 import structlog
+from pika import exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
 from shared.backoff import Backoff
@@ -26,11 +28,24 @@ RECONNECT = Backoff(0.2, 10.0)
 #: Longest sleep of the connection's thread, in seconds; what it waits for wakes it earlier.
 POLL_INTERVAL_S = 1.0
 
+#: Seconds between two declarations of what brings messages to a queue. A deleted exchange takes its bindings
+#: with it, and no consumer is notified: the queue stands, and nothing comes any more.
+RESTORE_INTERVAL_S = 15.0
+
 #: Longest sleep while a stop waits for handlers, in seconds; an ack wakes it earlier.
 FAREWELL_POLL_S = 0.05
 
 #: Seconds for a stop to send its last frames to the broker, after the grace period.
 FAREWELL_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A queue that can be consumed on a channel."""
+
+    queue: str
+    #: Makes again, on the connection's thread, what brings messages to it; None where the user may not.
+    restore: Callable[[], object] | None
 
 
 class RabbitConsumer:
@@ -44,10 +59,10 @@ class RabbitConsumer:
         name: str,
         workers: int,
         prefetch_count: int,
-        prepare: Callable[[BlockingChannel], str],
+        prepare: Callable[[BlockingChannel], Prepared],
         bury: Bury,
     ) -> None:
-        """Start it; `prepare` declares what is needed on each new channel and returns the queue."""
+        """Start it; `prepare` declares what is needed on each new channel."""
         self._address = address
         self._name = name
         self._prefetch_count = prefetch_count
@@ -111,11 +126,11 @@ class RabbitConsumer:
         try:
             with renamed_errors(f"consuming {self._name}", "read on its queue"):
                 channel = connection.channel()
-                queue = self._prepare(channel)
+                prepared = self._prepare(channel)
                 channel.basic_qos(prefetch_count=self._prefetch_count)
                 session = Session(connection, channel)
-                consumer_tag = self._attach(session, queue)
-                self._watch(session)
+                consumer_tag = self._attach(session, prepared.queue)
+                self._watch(session, prepared.restore)
                 self._take_leave(session, consumer_tag)
         finally:
             self._session = None
@@ -145,11 +160,22 @@ class RabbitConsumer:
         delivery = RabbitDelivery(session, method, message, count_deliveries(method, properties), self._bury)
         self._pool.submit(delivery)
 
-    def _watch(self, session: Session) -> None:
+    def _watch(self, session: Session, restore: Callable[[], object] | None) -> None:
+        restore_at = time.monotonic() + RESTORE_INTERVAL_S
         while not self._stopping.is_set():
             session.connection.process_data_events(POLL_INTERVAL_S)
             if not session.alive:
                 raise BrokerAwayError("the broker closed the channel or cancelled the consumer")
+            if restore is not None and time.monotonic() >= restore_at:
+                self._restore(restore)
+                restore_at = time.monotonic() + RESTORE_INTERVAL_S
+
+    def _restore(self, restore: Callable[[], object]) -> None:
+        try:
+            restore()
+        except exceptions.ChannelClosedByBroker as error:
+            # Work in hand goes on: what still comes is taken until an administrator has mended this.
+            logger.warning("topology not restored", consumer=self._name, detail=error.reply_text)
 
     def _take_leave(self, session: Session, consumer_tag: str) -> None:
         """Let handlers in hand finish while the connection still beats, then give back the rest."""

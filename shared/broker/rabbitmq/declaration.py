@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pika import exceptions
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 
 from shared.broker.rabbitmq.connection import ACCESS_REFUSED, NOT_FOUND
-from shared.broker.topology import DEAD_LETTER_ARGUMENTS, QUEUES, Names, queue_arguments
+from shared.broker.topology import DEAD_LETTER_ARGUMENTS, QUEUES, Names, QueueSpec, queue_arguments
 from shared.errors import PermanentError
 
 
-def declare_exchanges(connection: BlockingConnection, names: Names) -> None:
-    """Make the exchanges.
+def declare_exchanges(connection: BlockingConnection, names: Names) -> bool:
+    """Make the exchanges; return whether the user may.
 
     Raises:
         PermanentError: they are missing, and the user may not configure.
     """
-    _declare(connection, names, make_exchanges, names.exchanges, ())
+    return _declare(connection, names, make_exchanges, names.exchanges, ())
 
 
-def declare_topology(connection: BlockingConnection, names: Names) -> None:
-    """Make exchanges, queues and bindings.
+def declare_topology(connection: BlockingConnection, names: Names) -> bool:
+    """Make exchanges, queues and bindings; return whether the user may.
 
     Raises:
         PermanentError: some are missing, and the user may not configure.
     """
-    _declare(connection, names, make_topology, names.exchanges, names.queues)
+    return _declare(connection, names, make_topology, names.exchanges, names.queues)
+
+
+def declare_queue(connection: BlockingConnection, names: Names, queue: str) -> bool:
+    """Make what deliveries of one queue need; return whether the user may.
+
+    Raises:
+        PermanentError: some of it is missing, and the user may not configure.
+    """
+
+    def make(channel: BlockingChannel, names: Names) -> None:
+        make_exchanges(channel, names)
+        _make_dead_letters(channel, names)
+        for spec in QUEUES:
+            if spec.name == queue:
+                _make_queue(channel, names, spec)
+
+    return _declare(connection, names, make, names.exchanges, (names.dead_letters, names.queue(queue)))
 
 
 def _declare(
@@ -36,7 +53,7 @@ def _declare(
     make: Callable[[BlockingChannel, Names], None],
     exchanges: tuple[str, ...],
     queues: tuple[str, ...],
-) -> None:
+) -> bool:
     # A channel of its own: the broker closes the one on which it refuses.
     channel = connection.channel()
     try:
@@ -54,8 +71,9 @@ def _declare(
                 f"({error.reply_text}). Let an administrator import what `doseqr topology --json` prints, or "
                 f"grant the permission configure on ^{names.prefix}\\..*"
             ) from error
-    else:
-        channel.close()
+        return False
+    channel.close()
+    return True
 
 
 def exchange_exists(connection: BlockingConnection, name: str) -> bool:
@@ -86,15 +104,29 @@ def make_exchanges(channel: BlockingChannel, names: Names) -> None:
         channel.exchange_declare(exchange, exchange_type="topic", durable=True)
 
 
+def bind_events(channel: BlockingChannel, names: Names, queue: str, keys: Sequence[str]) -> None:
+    """Bind a queue to the exchange of events; without effect where it is bound."""
+    for key in keys:
+        channel.queue_bind(queue, names.events, routing_key=key)
+
+
 def make_topology(channel: BlockingChannel, names: Names) -> None:
     """Declare exchanges, queues and bindings; without effect where they stand with the same properties."""
     make_exchanges(channel, names)
+    _make_dead_letters(channel, names)
+    for spec in QUEUES:
+        _make_queue(channel, names, spec)
+
+
+def _make_dead_letters(channel: BlockingChannel, names: Names) -> None:
     channel.queue_declare(names.dead_letters, durable=True, arguments=DEAD_LETTER_ARGUMENTS)
     channel.queue_bind(names.dead_letters, names.dead_letter_exchange, routing_key="#")
-    for spec in QUEUES:
-        queue = names.queue(spec.name)
-        channel.queue_declare(queue, durable=True, arguments=queue_arguments(names))
-        for key in spec.binding_keys:
-            channel.queue_bind(queue, names.commands, routing_key=key)
-        for key in spec.event_keys:
-            channel.queue_bind(queue, names.events, routing_key=key)
+
+
+def _make_queue(channel: BlockingChannel, names: Names, spec: QueueSpec) -> None:
+    queue = names.queue(spec.name)
+    channel.queue_declare(queue, durable=True, arguments=queue_arguments(names))
+    for key in spec.binding_keys:
+        channel.queue_bind(queue, names.commands, routing_key=key)
+    for key in spec.event_keys:
+        channel.queue_bind(queue, names.events, routing_key=key)

@@ -9,12 +9,13 @@ import time
 
 import pytest
 
+from services.web.live.event_stream import Live
 from shared.broker.port import Broker
 from shared.broker.rabbitmq.broker import RabbitBroker
 from shared.broker.rabbitmq.connection import can_open, remove_topology
 from shared.broker.topology import DEAD_LETTERS
 from shared.broker.worker import Worker
-from shared.errors import BrokerAwayError, PermanentError, SettingsError
+from shared.errors import BrokerAwayError, PermanentError, SettingsError, UnroutableError
 from tests.support.servers.rabbitmq import Inbox, a_message, acked
 from tests.support.waiting import wait_until
 
@@ -148,6 +149,76 @@ def test_queue_deleted_under_a_consumer_is_noticed(own_node, own_prefix):
         wait_until(lambda: broker.queue_state("echo").consumers == 1)
         broker.command(a_message())
         inbox.wait_for(1)
+
+
+def delete_events_exchange(node, prefix: str) -> None:
+    delete_exchange(node, f"{prefix}.events")
+
+
+def delete_commands_exchange(node, prefix: str) -> None:
+    delete_exchange(node, f"{prefix}.commands")
+
+
+def delete_exchange(node, name: str) -> None:
+    resource = f'rabbit_misc:r(<<"/">>, exchange, <<"{name}">>)'
+    node.ctl("eval", f'rabbit_exchange:delete({resource}, false, <<"a test">>).')
+
+
+def delete_private_queues(node, prefix: str) -> None:
+    names = node.ctl("list_queues", "--silent", "name").split()
+    for name in names:
+        if name.startswith("amq.gen-"):
+            node.ctl("delete_queue", name)
+
+
+def delete_everything(node, prefix: str) -> None:
+    remove_topology(node.url, prefix)
+    delete_private_queues(node, prefix)
+
+
+def forbid_and_allow(node, prefix: str) -> None:
+    node.ctl("set_policy", "short", ".*", '{"max-length": 1, "message-ttl": 100}', "--apply-to", "queues")
+    node.ctl("clear_policy", "short")
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [
+        delete_events_exchange,
+        delete_commands_exchange,
+        delete_private_queues,
+        delete_everything,
+        forbid_and_allow,
+    ],
+)
+def test_what_is_deleted_under_subscribers_is_made_again(own_node, own_prefix, delete, monkeypatch):
+    # Given
+    monkeypatch.setattr("shared.broker.rabbitmq.consumer.RESTORE_INTERVAL_S", 0.5)
+    inbox = Inbox(acked)
+    with (
+        open_rabbit(own_node.url, own_prefix) as broker,
+        open_rabbit(own_node.url, own_prefix) as publisher,
+        contextlib.closing(Live(broker, max_streams=1)) as live,
+    ):
+        live.start()
+        page = live.open(["job-1"])
+        broker.consume("store", inbox, workers=1)
+        wait_until(lambda: broker.queue_state("store").consumers == 1)
+        # When
+        delete(own_node, own_prefix)
+
+        # Then events reach the page, commands and events the queue
+        received: list[str] = []
+
+        def published() -> bool:
+            with contextlib.suppress(BrokerAwayError, UnroutableError):
+                publisher.event(a_message("event", "query.completed.job-1"))
+                publisher.event(a_message("stored", "objects.stored.1"))
+                publisher.command(a_message("command", "objects.register"))
+            received.extend(page.wait(0.1))
+            return "job-1" in received and {"stored", "command"} <= set(inbox.ids)
+
+        wait_until(published)
 
 
 def test_heartbeats_are_sent_back_while_a_handler_runs(rabbitmq_url, amqp_prefix):

@@ -11,6 +11,11 @@ from shared.messaging.codec import decode_event
 from tests.support.waiting import wait_until
 
 
+def connected(url: str) -> pika.BlockingConnection:
+    """Return a connection to a broker, to be closed."""
+    return pika.BlockingConnection(parse_address(url).endpoints)
+
+
 class Recording:
     """Begins to keep events when it is made; the exchanges must be there."""
 
