@@ -202,6 +202,7 @@ def test_what_is_deleted_under_subscribers_is_made_again(own_node, own_prefix, d
     ):
         live.start()
         page = live.open(["job-1"])
+        assert page is not None
         broker.consume("store", inbox, workers=1)
         wait_until(lambda: broker.queue_state("store").consumers == 1)
         # When
@@ -215,7 +216,7 @@ def test_what_is_deleted_under_subscribers_is_made_again(own_node, own_prefix, d
                 publisher.event(a_message("event", "query.completed.job-1"))
                 publisher.event(a_message("stored", "objects.stored.1"))
                 publisher.command(a_message("command", "objects.register"))
-            received.extend(page.wait(0.1))
+            received.extend(page.wait(0.1) or ())
             return "job-1" in received and {"stored", "command"} <= set(inbox.ids)
 
         wait_until(published)
