@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.log_lines import log_to_standard_error
 
+# Imports and collection make what stays to the end: a collector would pass over it again and again.
+gc.disable()
+
 # The tests start doseqr some hundred times: each would compile all of it again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -70,3 +73,4 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()

@@ -133,12 +133,15 @@ def _examine_second_factor(page: Page, address: str, examination: Examination) -
     examination.examine("/login/code")
 
 
-def test_the_theme_is_chosen_and_stays(address, new_page):
+def test_the_theme_is_that_of_the_system_until_one_is_chosen(address, new_page):
     # Given
-    page = new_page(color_scheme="light")
+    page = new_page(color_scheme="dark")
     page.goto(f"{address}/login")
     expect(page.get_by_label("User name")).to_be_focused()
     log_in(page, address, "viewer")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "light")
 
     # When
     page.get_by_text("Account of viewer").click()

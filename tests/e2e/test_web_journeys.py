@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from shared.clock import utc_now
-from shared.database.models import NodeCheck, RetrieveTask
+from shared.database.models import RetrieveTask
 from shared.users.accounts import create_user
 from tests.support.peers.studies import DAY, ct_study, fl_study, mg_study, mr_study
 from tests.support.ports import free_port
@@ -324,43 +324,6 @@ def test_a_study_is_explained_on_the_job_page(hospital, page, address):
     # Then
     expect(study).to_contain_text("C-FIND requests for it")
     shoot(page, "job-desktop")
-
-
-@pytest.mark.parametrize(
-    "name", ["/login", "/imports/query", "/jobs", "/nodes", "/users", "/nodes/add/remote", "/nowhere"]
-)
-def test_pages_fit_a_phone(system, new_page, address, name):
-    # Given
-    add_people(system.database)
-    system.add_remote(
-        "A node with quite a long name", "pacs.radiology.example.org", 11112, "LONGAETITLE16CHR"
-    )
-    system.add_own_store()
-    with system.database.write() as session:
-        session.add(NodeCheck(node_id=1, ok=True, outcome="answers", rtt_ms=3.0, checked_at=utc_now()))
-    system.start("web")
-    page = new_page(PHONE)
-    if name != "/login":
-        log_in(page, address, "admin")
-    # When
-    page.goto(address + name)
-    # Then
-    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    assert overflow <= 0
-    shoot(page, f"phone{name.replace('/', '-')}")
-
-
-def test_the_page_is_dark_where_the_system_is(system, new_page, address):
-    # Given
-    add_people(system.database)
-    system.add_own_store()
-    system.start("web")
-    # When
-    page = new_page(color_scheme="dark")
-    log_in(page, address, "admin")
-    # Then
-    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
-    shoot(page, "query-dark-desktop")
 
 
 def test_without_a_script_a_query_still_runs(hospital, new_page: Callable[..., Page], address):

@@ -28,11 +28,18 @@ def used_s(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         threads = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [child for thread in threads for child in (thread / "children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
         return 0.0
+    children = [child for thread in threads for child in _children_of(thread)]
     # utime, stime, cutime, cstime of proc(5)
     return sum(map(int, fields[11:15])) / _TICKS + sum(used_s(int(child)) for child in children)
+
+
+def _children_of(thread: Path) -> list[str]:
+    try:
+        return (thread / "children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # a thread that has ended has none
+        return []
 
 
 class CpuTimes:

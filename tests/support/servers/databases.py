@@ -18,6 +18,7 @@ import pytest
 from shared.database.migrate import migrate
 from shared.database.session import Database
 from tests.support.ports import free_port
+from tests.support.servers.clean_databases import CleanDatabases
 from tests.support.servers.rabbitmq import skip_or_fail
 
 MISSING = "no PostgreSQL: install the package postgresql or set DOSEQR_TEST_POSTGRES_URL"
@@ -127,11 +128,20 @@ def _url_of(server: str, name: str) -> str:
     return server.replace("postgresql://", "postgresql+psycopg://").rpartition("/")[0] + f"/{name}"
 
 
+@pytest.fixture(scope="session")
+def clean_databases(postgres_server: str, postgres_template: str) -> Iterator[CleanDatabases]:
+    """Copies of the template, lent to one test after the other."""
+    databases = CleanDatabases(postgres_server, postgres_template)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
-    """The SQLAlchemy URL of a fresh, migrated database, dropped afterwards."""
-    with copy_of(postgres_server, postgres_template) as url:
-        yield url
+def postgres_url(postgres_server: str, clean_databases: CleanDatabases) -> Iterator[str]:
+    """The SQLAlchemy URL of a migrated database without rows."""
+    name = clean_databases.take()
+    yield _url_of(postgres_server, name)
+    clean_databases.give_back(name)
 
 
 @contextmanager
