@@ -31,6 +31,7 @@ from shared.database.models import (
 from shared.database.session import Database
 from shared.errors import DoseQRError
 from shared.jobs.fair_share import credits_of
+from shared.jobs.node_load import is_held
 from shared.notifications.outbox import count_by_state
 from shared.retention.runs import runs
 
@@ -159,9 +160,12 @@ def _tasks(session: Session, now: datetime, tasks_of_worker: Mapping[str, int]) 
 
 
 def _useful_tasks(session: Session, job: type[JobRow], task: type[TaskRow], now: datetime) -> int:
-    """Return how many tasks could be in hand: those that are, and as many due ones as the nodes allow."""
+    """Return how many tasks could be in hand: those that are, and as many due ones as the nodes allow.
+
+    The view `doseqr_useful_workers` of the database has the same number, for whoever reads no metrics.
+    """
     in_flight = func.count().filter(task.state.in_(_IN_FLIGHT))
-    due = func.count().filter((task.state == "pending") & (task.due_at <= now))
+    due = func.count().filter((task.state == "pending") & (task.due_at <= now) & ~is_held(job))
     by_node = (
         select(Node.max_associations, in_flight, due)
         .join_from(task, job, task.job_id == job.id)
