@@ -162,7 +162,7 @@ TEXTS: Mapping[Reason, tuple[Kind, str]] = MappingProxyType(
         ),
         Reason.SUPERSEDED_BY_REPORT: (_D, "A dose report comes before it."),
         Reason.SUPERSEDED_BY_PET: (_D, "The PET series come before it."),
-        Reason.TEXT_REPORT: (_D, "A report of another kind, which holds no dose."),
+        Reason.TEXT_REPORT: (_D, "Its class is not that of a dose report."),
         Reason.PATIENT_DOSE_REPORT: (_D, "A patient dose report, which estimates from other reports."),
         Reason.REPORT_OF_OTHER_TYPE: (_D, "A dose report of another modality than those requested."),
         Reason.ESR_NOT_ENOUGH: (

@@ -11,8 +11,10 @@ from services.query.examination.missing_studies import (
     lacking_objects,
     lacking_series,
     lacks_its_report,
+    modality_not_shown,
     object_shortfalls,
     report_not_returned,
+    shows_no_modality,
 )
 from services.query.examination.prefetch import PrefetchedMatches
 from services.query.find_scu import FindScu, OtherParentError
@@ -77,6 +79,8 @@ class StudyExamination:
             verdict = decide(self.criteria, self.study, self.series, self.objects, self.known)
             if isinstance(verdict, StudyDecision) and lacks_its_report(self.study, verdict):
                 return report_not_returned(self.study)
+            if isinstance(verdict, StudyDecision) and shows_no_modality(verdict):
+                return modality_not_shown(self.study)
             if isinstance(verdict, StudyDecision):
                 return Decided(verdict, self.series or [])
             missing = self._request(verdict)

@@ -13,6 +13,7 @@ from services.query.rules.model import (
     StudyDecision,
     distinct_series,
 )
+from shared.contract.criteria import CODES
 from shared.contract.reasons import Reason, sentence
 from shared.dicom.errors import PeerError
 from shared.dicom.query.matches import SeriesMatch, StudyMatch
@@ -56,6 +57,25 @@ def lacks_its_report(study: StudyMatch, decision: StudyDecision) -> bool:
     dropped = decision.decision is Decision.DROP and decision.reason is Reason.NO_DOSE_OBJECT
     has_one = any(entry.modality == SR_CODE for entry in decision.series)
     return dropped and SR_CODE in study.codes() and not has_one
+
+
+def shows_no_modality(decision: StudyDecision) -> bool:
+    """Return whether a study was dropped as one without dose because nothing shows which series are which.
+
+    The PACS returns neither Modality of a series nor SOP Class UID of its objects.
+    """
+    dropped = decision.decision is Decision.DROP and decision.reason is Reason.NO_DOSE_OBJECT
+    codes = {entry.modality for entry in decision.series}
+    return dropped and None in codes and codes.isdisjoint(CODES[decision.type or ""])
+
+
+def modality_not_shown(study: StudyMatch) -> Missing:
+    """Return that a study is missing because nothing shows which of its series are of a requested type."""
+    detail = (
+        "The PACS returns neither Modality (0008,0060) of its series nor SOP Class UID (0008,0016) of their"
+        " objects: which of them hold the dose is not known."
+    )
+    return Missing(study.study_instance_uid, Reason.STUDY_NOT_ANSWERED, detail)
 
 
 def report_not_returned(study: StudyMatch) -> Missing:

@@ -15,6 +15,8 @@ from shared.dicom.query.matches import ObjectMatch, SeriesMatch, returned
 PET_CODE = "PT"
 #: Description of a Philips CT series that shows the dose, as it is compared.
 PHILIPS_DOSE_INFO = "dose info"
+#: Positron Emission Tomography Image, Legacy Converted Enhanced and Enhanced PET Image Storage.
+PET_IMAGE_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.{arc}" for arc in ("128", "128.1", "130"))
 #: Objects that such a series has at most.
 PHILIPS_DOSE_INFO_MAX_OBJECTS = 5
 #: Secondary Capture, single frame and the four multi-frame ones (PS3.4 B.5).
@@ -97,7 +99,7 @@ def rrdsr_and_pet(case: Case) -> CellOutcome:
 
 
 def _with_pet(case: Case, reports: tuple[Pick, ...]) -> CellOutcome:
-    found = _unite(_first(entry, case, Reason.FIRST_IMAGE_PET) for entry in _pet(case))
+    found = _unite(_first_of_pet(entry, case) for entry in _pet(case))
     return CellOutcome(reports + found.picks, found.needs, Reason.SUPERSEDED_BY_REPORT, found.drops)
 
 
@@ -110,7 +112,7 @@ def nm_without_report(case: Case) -> CellOutcome:
     """Keep the first image of each PT series; with none, that of each NM series of an image class."""
     pet = _pet(case)
     if pet:
-        found = _unite(_first(entry, case, Reason.FIRST_IMAGE_PET) for entry in pet)
+        found = _unite(_first_of_pet(entry, case) for entry in pet)
         return CellOutcome(found.picks, found.needs, Reason.SUPERSEDED_BY_PET, found.drops)
     return _unite(
         _first(own_entry, case, Reason.FIRST_IMAGE_NM, NM_IMAGE_CLASSES) for own_entry in case.own_series()
@@ -123,6 +125,13 @@ def _pet(case: Case) -> list[SeriesMatch]:
 
 def _whole(series: Iterable[SeriesMatch], reason: Reason) -> tuple[Pick, ...]:
     return tuple(Pick(entry.series_instance_uid, reason) for entry in series)
+
+
+def _first_of_pet(series: SeriesMatch, case: Case) -> CellOutcome:
+    """Keep the first PET image, which has the dose in its header; without any, the first object."""
+    objects = case.objects.get(series.series_instance_uid, ())
+    has_pet = any(returned(image.sop_class_uid) in PET_IMAGE_CLASSES for image in objects)
+    return _first(series, case, Reason.FIRST_IMAGE_PET, PET_IMAGE_CLASSES if has_pet else None)
 
 
 def _first(

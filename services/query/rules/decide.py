@@ -40,7 +40,7 @@ from shared.contract.reasons import Reason
 from shared.dicom.query.matches import SeriesMatch, StudyMatch
 
 #: Stored with each query; changes whenever the same matches would lead to another decision.
-RULES_VERSION = 3
+RULES_VERSION = 4
 
 
 class Column(Enum):

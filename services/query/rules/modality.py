@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.query.rules.model import SR_CODE, Objects
+from services.query.rules.reports import IDENTIFIED, kind_of
 from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch, returned
 
+#: Classes of the standard (PS3.6 annex A).
+_STANDARD_ROOT = "1.2.840.10008."
 #: Storage classes are below this root, those of structured documents below its arc 88 (PS3.4 B.5).
 _STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
 _SR_ROOT = f"{_STORAGE_ROOT}88."
@@ -38,12 +41,15 @@ _MOST_REPORTS = 5
 def with_modalities(
     study: StudyMatch, series: Sequence[SeriesMatch], objects: Objects
 ) -> tuple[SeriesMatch, ...]:
-    """Return the series, each with the modality that its objects show where the PACS returned none.
+    """Return the series, each with the modality that its objects show where the PACS returned none or two.
 
+    Where no object shows any, a study of a single modality has series of that one alone.
     Where the study has an SR that no series shows, a series of reports alone is SR, whatever it is called,
     and a small series of which nothing is known may be it.
     """
     found = tuple(_with_modality(entry, objects.get(entry.series_instance_uid, ())) for entry in series)
+    if all(entry.code() is None for entry in found):
+        found = tuple(_with_only_modality(study, entry, objects) for entry in found)
     if not _names_a_report_in_vain(study, found):
         return found
     shown = tuple(
@@ -79,10 +85,30 @@ def _may_hide_a_report(series: SeriesMatch) -> bool:
 def _with_modality(series: SeriesMatch, objects: Sequence[ObjectMatch]) -> SeriesMatch:
     if series.code() is not None:
         return series
-    codes = [code for entry in objects if (code := _code_of(entry)) is not None]
+    codes = {code for entry in objects if (code := _code_of(entry)) is not None}
+    if len(codes) > 1 and not any(kind_of(entry.sop_class_uid) in IDENTIFIED for entry in objects):
+        codes -= {SR_CODE}  # images and a text in one series
     if not codes:
         return series
     return replace(series, modality=SR_CODE if SR_CODE in codes else min(codes))
+
+
+def _with_only_modality(study: StudyMatch, series: SeriesMatch, objects: Objects) -> SeriesMatch:
+    """Return a series of whose objects nothing is known with the modality of its study, if that has one."""
+    uid, codes = series.series_instance_uid, study.codes()
+    if (
+        len(codes) > 1
+        or not study.codes_are_known()
+        or uid not in objects
+        or any(map(_is_standard, objects[uid]))
+    ):
+        return series
+    return replace(series, modality=min(codes))
+
+
+def _is_standard(entry: ObjectMatch) -> bool:
+    """Return whether an object is of a class of the standard, which is of some other modality."""
+    return (returned(entry.sop_class_uid) or "").startswith(_STANDARD_ROOT)
 
 
 def _holds_reports(series: SeriesMatch, objects: Objects) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from shared.contract.reasons import Reason
-from shared.dicom.query.matches import OTHER_CODES, ObjectMatch, SeriesMatch, StudyMatch, returned
+from shared.dicom.query.matches import MODALITIES, OTHER_CODES, ObjectMatch, SeriesMatch, StudyMatch, returned
 
 #: Modality (0008,0060) of structured reports.
 SR_CODE = "SR"
@@ -112,19 +112,50 @@ Outcome = Decided | Missing
 
 
 def distinct_series(series: Iterable[SeriesMatch]) -> tuple[SeriesMatch, ...]:
-    """Return each series once, in an order that does not depend on that of the matches."""
-    by_uid = {entry.series_instance_uid: entry for entry in sorted(series, key=repr)}
+    """Return each series once, in an order that does not depend on that of the matches.
+
+    Of matches of one series, each attribute is taken from one that has it: one may lack what another returns.
+    """
+    by_uid: dict[str, SeriesMatch] = {}
+    for entry in sorted(series, key=repr):
+        first = by_uid.get(entry.series_instance_uid)
+        by_uid[entry.series_instance_uid] = _merged_series(first, entry) if first else entry
     numbered = ((match.series_number is None, match.series_number or 0, uid) for uid, match in by_uid.items())
     return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
 
 
 def distinct_objects(objects: Iterable[ObjectMatch]) -> tuple[ObjectMatch, ...]:
     """Return each object once, the first image first: by Instance Number (none: last), then by UID."""
-    by_uid = {match.sop_instance_uid: match for match in sorted(objects, key=repr)}
+    by_uid: dict[str, ObjectMatch] = {}
+    for match in sorted(objects, key=repr):
+        first = by_uid.get(match.sop_instance_uid)
+        by_uid[match.sop_instance_uid] = _merged_object(first, match) if first else match
     numbered = (
         (match.instance_number is None, match.instance_number or 0, uid) for uid, match in by_uid.items()
     )
     return tuple(by_uid[uid] for _, _, uid in sorted(numbered))
+
+
+def _merged_series(first: SeriesMatch, second: SeriesMatch) -> SeriesMatch:
+    """Merge two matches of one series; of two codes it has both, and its objects decide."""
+    texts = {text.strip() for match in (first, second) for text in (match.modality or "").split("\\")}
+    codes = {text.upper() for text in texts} & MODALITIES
+    return replace(
+        first,
+        modality="\\".join(sorted(codes or texts)) or None,
+        description=returned(first.description) or returned(second.description),
+        station_name=returned(first.station_name) or returned(second.station_name),
+        instance_count=max(first.count() or 0, second.count() or 0) or None,
+        series_number=first.series_number if second.series_number is None else second.series_number,
+    )
+
+
+def _merged_object(first: ObjectMatch, second: ObjectMatch) -> ObjectMatch:
+    return replace(
+        first,
+        sop_class_uid=returned(second.sop_class_uid) or returned(first.sop_class_uid),
+        instance_number=first.instance_number if second.instance_number is None else second.instance_number,
+    )
 
 
 def merge_matches(first: StudyMatch, second: StudyMatch) -> StudyMatch:

@@ -192,9 +192,9 @@ class SeriesMatch:
     study_instance_uid: str | None = None
 
     def code(self) -> str | None:
-        """Return the modality as it is compared; None where it was not returned, is blank or no code."""
-        code = (returned(self.modality) or "").upper()
-        return code if _is_code(code) else None
+        """Return the modality as it is compared; None where it was not returned, or is no single code."""
+        codes = {code for part in (self.modality or "").split("\\") if (code := part.strip().upper())}
+        return codes.pop() if len(codes) == 1 and codes <= MODALITIES else None
 
     def count(self) -> int | None:
         """Return the number of objects; None where it was not returned (some send 0 for that)."""

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from services.query.examination.missing_studies import lacks_its_report
-from services.query.rules.model import Decision
+from services.query.examination.missing_studies import lacks_its_report, shows_no_modality
+from services.query.rules.decide import decide
+from services.query.rules.model import Decision, KnownObjects, StudyDecision
 from shared.contract.reasons import Reason
-from shared.dicom.query.matches import StudyMatch
+from shared.dicom.query.matches import ObjectMatch, SeriesMatch, StudyMatch
 from tests.unit.query.profile.archive import (
+    BASIC,
+    CAPTURE,
     CT_IMAGE,
     NM_IMAGE,
     PET_IMAGE,
     RDSR,
     RRDSR,
     Archive,
+    Series,
     criteria,
     images,
     reason_of,
@@ -170,7 +176,129 @@ def test_a_series_without_modality_and_without_objects_is_not_missing():
     assert decision.reason == Reason.UNKNOWN_SR_OPTION_OFF
 
 
+# --- series of two modalities, and series that no attribute names
+
+DX_IMAGE = "1.2.840.10008.5.1.4.1.1.1.1"
+
+
+def mixed(uid: str, modality: str, *classes: str) -> Series:
+    """Return a series of images that holds other objects, too."""
+    return replace(sr(uid, *classes), modality=modality)
+
+
+@pytest.mark.parametrize("modality", ["DX\\SR", "SR\\DX", "", "sr\\dx"])
+@pytest.mark.parametrize(
+    ("classes", "kept"),
+    [
+        ((DX_IMAGE, RDSR), {"a/2"}),
+        ((DX_IMAGE, BASIC), {"a/1", "a/2"}),
+        ((DX_IMAGE, DX_IMAGE), {"a/1", "a/2"}),
+    ],
+)
+def test_objects_decide_about_a_series_of_two_modalities(modality, classes, kept):
+    # When
+    decision, found, _ = run(criteria("DX"), mixed("a", modality, *classes), modalities=["DX"])
+    # Then
+    assert (decision.type, found) == ("DX", kept)
+
+
+@pytest.mark.parametrize("modality", ["CT\\CT", "CT\\ ct", "\\CT\\"])
+def test_a_modality_that_stands_there_twice_is_one(modality):
+    assert SeriesMatch("1", modality).code() == "CT"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "kept"),
+    [
+        ("DX", "DX", {"a/1", "b/1"}),
+        ("MG", "MG", {"a/1", "b/1"}),
+        ("NM", "PT", {"a/1", "b/1"}),
+        ("CT", "CT", {"a/1", "b/1"}),
+        ("FL", "XA", set()),
+    ],
+)
+@pytest.mark.parametrize("sop_class", [None, "1.3.46.670589.1"])
+def test_series_of_a_study_with_one_modality_are_of_it(kind, code, kept, sop_class):
+    # Given neither Modality nor a SOP class of the standard
+    series = [images(uid, None, 1, sop_class, description="Dose Info") for uid in "ab"]
+    # When
+    decision, found, _ = run(criteria(kind), *series, modalities=[code])
+    # Then
+    assert (decision.type, found) == (kind, kept)
+    assert not shows_no_modality(decision)
+
+
+@pytest.mark.parametrize(
+    ("series", "modalities", "is_missing"),
+    [
+        ([images("a", None, 9, None)], ["DX", "PR"], True),
+        ([images("a", "UNKNOWN", 9, None), images("b", "OT")], ["DX", "OT"], True),
+        ([images("a", None, 9, None), images("b", "DX", silent=True)], ["DX", "OT"], False),
+        ([images("a", None, 9, "1.2.840.10008.5.1.4.1.1.66")], ["DX", "RTPLAN"], True),
+        ([images("a", "OT", 9, None)], ["DX", "OT"], False),
+        ([images("a", None, 9, None)], ["MR"], False),
+    ],
+)
+def test_a_study_of_which_nothing_shows_its_images_is_missing(series, modalities, is_missing):
+    # When
+    decision, _, _ = run(criteria("DX"), *series, modalities=modalities)
+    # Then
+    assert shows_no_modality(decision) is is_missing
+
+
+# --- matches that come twice
+
+
+@pytest.mark.parametrize(
+    ("kind", "series", "objects", "kept"),
+    [
+        ("CT", [SeriesMatch("a", None), SeriesMatch("a", "SR")], [ObjectMatch("x", RDSR)], {"x"}),
+        ("CT", [SeriesMatch("a", "SR"), SeriesMatch("a", "CT")], [ObjectMatch("x", RDSR)], {"x"}),
+        ("CT", [SeriesMatch("a", "CT", None), SeriesMatch("a", "CT", "Dose Info", None, 1)], [], {"a"}),
+        ("CT", [SeriesMatch("a", "CT", "Dose Info"), SeriesMatch("a", "CT", " ", None, 2)], [], {"a"}),
+        ("CT", [SeriesMatch("a", "SR")], [ObjectMatch("x", RDSR), ObjectMatch("x", None, 1)], {"x"}),
+        ("CT", [SeriesMatch("a", "SR")], [ObjectMatch("x", None), ObjectMatch("x", RDSR, 1)], {"x"}),
+        ("DX", [SeriesMatch("a", "DX"), SeriesMatch("a", "SR")], [ObjectMatch("x", DX_IMAGE)], {"x"}),
+        (
+            "NM",
+            [SeriesMatch("a", "PT")],
+            [ObjectMatch("x", PET_IMAGE, 2), ObjectMatch("y", PET_IMAGE), ObjectMatch("y", PET_IMAGE, 1)],
+            {"y"},
+        ),
+    ],
+)
+def test_matches_of_one_series_or_object_complete_each_other(kind, series, objects, kept):
+    # Given
+    study = StudyMatch("study", ({"NM": "PT"}.get(kind, kind),))
+    for entries in (series, series[::-1]):
+        # When
+        decision = decide(criteria(kind), study, entries, {"a": objects}, KnownObjects())
+        # Then
+        assert isinstance(decision, StudyDecision)
+        (entry,) = decision.series
+        found = {item.sop_instance_uid for item in entry.objects if item.decision is Decision.KEEP}
+        assert (found or {entry.series_instance_uid}) == kept
+        assert entry.decision is Decision.KEEP
+
+
 # --- enhanced X-ray reports and PET-CT
+
+
+@pytest.mark.parametrize(
+    ("classes", "first"),
+    [
+        ((CAPTURE, PET_IMAGE, PET_IMAGE), "pt/2"),
+        ((CAPTURE, "1.2.840.10008.5.1.4.1.1.130"), "pt/2"),
+        ((CAPTURE, CAPTURE), "pt/1"),
+        ((None, CAPTURE), "pt/1"),
+    ],
+)
+@pytest.mark.parametrize("papers", [(), (sr("dose", RRDSR),)])
+def test_the_first_image_of_a_pet_series_is_one_with_a_dose(classes, first, papers):
+    # When
+    _, found, _ = run(criteria("NM"), mixed("pt", "PT", *classes), *papers)
+    # Then
+    assert found - {"dose/1"} == {first}
 
 
 @pytest.mark.parametrize("kind", ["CT", "FL", "DX", "MG"])
