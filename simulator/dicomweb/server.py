@@ -1,5 +1,6 @@
 """The HTTP side of a scripted PACS: listens, authenticates, serves and records."""
 
+import contextlib
 import json
 import socket
 import ssl
@@ -25,6 +26,7 @@ BASE, TOKEN = "/dicom-web", "/token"
 _BAD_REQUEST, _UNAUTHORIZED, _NOT_FOUND = 400, 401, 404
 _POLL_S, _JOIN_S, _IDLE_S = 0.02, 10.0, 60.0
 _OBJECT_PATH = 6
+_REFUSED_S, _REFUSED_BYTES = 1.0, 1 << 16
 
 
 class DicomwebServer:
@@ -241,8 +243,13 @@ class _WebListener(ThreadingHTTPServer):
             self._connected.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request: _Request, client_address: object) -> None:
-        """Print nothing of a client that has gone, or that does not accept the certificate."""
+    def handle_error(self, request: _Request, client_address: object) -> None:  # noqa: ARG002
+        """Let a client that was refused TLS read why; unread bytes would reset its connection before."""
+        if isinstance(request, ssl.SSLSocket):
+            with contextlib.suppress(OSError):
+                request.settimeout(_REFUSED_S)
+                while socket.socket.recv(request, _REFUSED_BYTES):
+                    pass
 
     def drop(self) -> None:
         """Close all connections."""

@@ -13,6 +13,7 @@ from tests.e2e.slow import (
     begin_slow_retrieve,
     many_images,
 )
+from tests.support.archives.dicomweb_server import web_fault
 from tests.support.peers.studies import mg_study, objects
 from tests.support.processes.installation import installed, observed
 from tests.support.waiting import wait_until
@@ -61,6 +62,28 @@ def test_another_worker_goes_on_with_the_move_of_a_killed_one(serving, scripted_
     observer.wait_for_end(job_id, SOON_S)
     retrieve = observer.retrieve_json(job_id)
     assert retrieve["status"] == "completed"
+    assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(wanted(archive))
+    assert observer.files() == wanted(archive)
+    assert [type(event) for event in observer.endings(job_id)] == [Completed]
+
+
+def test_another_worker_goes_on_with_the_multipart_of_a_killed_one(serving, dicomweb_server):
+    # Given
+    archive = [mg_study(images=12) for _ in range(2)]
+    server = dicomweb_server(archive, web_fault("drip", "retrieve"))
+    workers, observer = serving("retrieve", "retrieve", "query", "store")
+    observer.add_dicomweb("pacs", server.url, max_associations=16)
+    query = observer.finished_query({"types": ["MG"]})
+    job_id = observer.command(RunRetrieve(query_id=query["id"]))
+    observer.task_in_progress_of("retrieve", workers[0])
+    wait_until(lambda: len(observer.files()) >= 3)
+    # When
+    workers[0].kill()
+    server.change(faults=())
+    # Then
+    observer.wait_for_end(job_id, SOON_S)
+    retrieve = observer.retrieve_json(job_id)
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
     assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(wanted(archive))
     assert observer.files() == wanted(archive)
     assert [type(event) for event in observer.endings(job_id)] == [Completed]

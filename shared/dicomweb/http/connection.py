@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,9 @@ from shared.dicomweb.http.polled_socket import PolledSocket
 
 #: Bytes that are read at once.
 CHUNK_BYTES = 1 << 16
+
+#: Names of TLS alerts about the certificate of the client.
+_CERTIFICATE_ALERT = re.compile(r"ALERT.*(CERTIFICATE|UNKNOWN_CA)")
 
 #: Raised by a server that closed a connection which we still held open.
 _STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
@@ -189,6 +193,8 @@ class WebConnection:
                 " certificate or authorities, and the name in its address"
             )
             return PeerError(Outcome.CERTIFICATE, detail, permanent=True, associating=True)
+        if (refused := _own_certificate_refused(error)) is not None:
+            return refused
         reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
         detail = f"no TLS with {where} ({reason}); it may want our certificate, or speak http:// on this port"
         return PeerError(Outcome.ABORTED, detail, associating=True)
@@ -204,5 +210,20 @@ def _exchange_errors(when: str, passed: tuple[type[Exception], ...] = ()) -> Ite
     except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
         raise PeerError(Outcome.TIMED_OUT, f"the server was silent for too long {when}") from error
     except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+        refused = _own_certificate_refused(error)
+        if refused is not None:
+            raise refused from error
         detail = f"the exchange with the server broke {when} ({type(error).__name__})"
         raise PeerError(Outcome.ABORTED, detail) from error
+
+
+def _own_certificate_refused(error: Exception) -> PeerError | None:
+    """Return what it means if the server ends TLS for want of our certificate (RFC 8446 6.2).
+
+    From TLS 1.3 on it does so only after the handshake, in place of its response.
+    """
+    reason = getattr(error, "reason", None)
+    if not isinstance(reason, str) or _CERTIFICATE_ALERT.search(reason) is None:
+        return None
+    detail = f"the server wants a certificate of ours, or does not accept the one it got ({reason})"
+    return PeerError(Outcome.CERTIFICATE, detail, permanent=True, associating=True)

@@ -13,6 +13,8 @@ from simulator.dicomweb.behaviour import WebBehaviour
 from tests.integration.query.test_query import CT
 from tests.support.archives.dicomweb_server import web_fault
 from tests.support.peers.studies import ct_study
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 #: Seconds for a response, and for which a busy server is waited for.
 TIMEOUT_S, PATIENCE_S = 4.0, 2.0
@@ -139,3 +141,24 @@ def test_queries_name_as_missing_what_faults_hide(outcomes_of):
     assert {name: end.errors for name, end in outcomes.items()} == {
         name: {error} for name, (_behaviour, error) in NAMED.items()
     }
+
+
+def test_a_server_that_goes_away_in_mid_query_is_waited_for(system, dicomweb_server):
+    # Given: each search for series takes a while, and no list of studies saves any
+    studies = [ct_study(images=1, time=dt.time(9, 30, second)) for second in range(12)]
+    slow = web_fault("delay", "series", delay_s=0.1)
+    server = dicomweb_server(studies, slow, port=free_port())
+    system.add_dicomweb("pacs", server.url)
+    system.add_own_store()
+    system.start("query")
+    job_id = system.query(CT)
+    wait_until(lambda: server.witness.of("qido", "STUDY"))
+    # When
+    server.stop()
+    wait_until(lambda: "does not take connections" in system.query_json(job_id)["note"])
+    server.start()
+    system.wait_for_end(job_id)
+    # Then
+    query = system.query_json(job_id)
+    assert (query["status"], query["missing"]) == ("completed", [])
+    assert kept(query) == {study.study_instance_uid for study in studies}

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from shared.contract.messages import Progress
 from simulator.dicomweb.behaviour import WebBehaviour
 from tests.support.archives.dicomweb_server import web_fault
 from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import objects, series, study
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 TIMEOUT_S, PATIENCE_S = 4.0, 2.0
 
@@ -112,3 +115,33 @@ def test_objects_that_faults_keep_back_are_named(outcomes_of):
         name: (arrived, 3 - arrived) for name, (_behaviour, arrived) in NAMED.items()
     }
     assert {end.status for end in outcomes.values()} <= {"incomplete", "failed"}
+
+
+def test_a_server_that_goes_away_in_mid_multipart_is_waited_for(retrieves: Retrieves, dicomweb_server):
+    # Given: a response that drips
+    system = retrieves.system
+    kept = study(series("ct_image", 40))
+    server = dicomweb_server([kept], _fault("drip"), port=free_port())
+    retrieves.store = system.add_own_store()
+    retrieves.remote = system.add_dicomweb("pacs", server.url)
+    retrieves.kept([kept])
+    system.start("store")
+    retrieves.start()
+    job_id = retrieves.order()
+    stored = system.settings.objects_dir
+    wait_until(lambda: any(stored.glob("*/*/*.dcm")))
+    # When
+    server.stop()
+    system.wait_for_event(Progress)
+    server.change(faults=())
+    server.start()
+    system.wait_for_end(job_id)
+    # Then
+    retrieve = system.retrieve_json(job_id)
+    assert (retrieve["status"], retrieve["verification"], retrieve["missing"]) == (
+        "completed",
+        "receipts",
+        [],
+    )
+    assert {path.stem for path in stored.glob("*/*/*.dcm")} == objects(kept)
+    assert len(retrieves.moves(job_id)) > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from shared.broker.port import Message
 from shared.contract.messages import EchoCompleted, EchoNodes
 from shared.database.session import Database
 from shared.logs import configure
+from simulator.dicomweb.behaviour import WebBehaviour
 from simulator.dicomweb.server import DicomwebServer
 from tests.integration.query.test_query import CT
 from tests.support.peers.studies import ct_study
@@ -49,14 +51,7 @@ def test_a_token_that_is_refused_in_mid_job_is_renewed(
     web_system: System, dicomweb_server: Callable[..., DicomwebServer]
 ) -> None:
     # Given
-    accepted: list[str] = []
-
-    def accept(authorization: str) -> bool:
-        holds = authorization == ("Bearer token-1" if len(accepted) < 2 else "Bearer token-2")
-        accepted.extend([authorization] * holds)
-        return holds
-
-    server = dicomweb_server([ct_study()], accept=accept)
+    server = dicomweb_server([ct_study()], WebBehaviour(token_requests=2))
     add_node(web_system, "oauth", server)
     web_system.add_own_store()
     web_system.start("query")
@@ -64,7 +59,37 @@ def test_a_token_that_is_refused_in_mid_job_is_renewed(
     query = web_system.finished_query(CT, remote="oauth")
     # Then
     assert (query["status"], len(query["studies"]), query["missing"]) == ("completed", 1, [])
-    assert (server.tokens, set(accepted)) == (2, {"Bearer token-1", "Bearer token-2"})
+    assert server.tokens > 1
+
+
+@pytest.mark.parametrize("renewed", [True, False], ids=["renewed", "not renewed"])
+def test_a_bearer_file_is_read_again_when_its_token_is_refused(
+    web_system: System, dicomweb_server: Callable[..., DicomwebServer], renewed: bool
+) -> None:
+    # Given: a server that ends the first token after three requests; the file is renewed at that moment
+    file, sent = web_system.settings.node_secrets_dir / "bearer", list[str]()
+
+    def accept(authorization: str) -> bool:
+        sent.append(authorization)
+        if len(sent) == 4 and renewed:
+            file.write_text("second\n")
+        return authorization == "Bearer second" or len(sent) < 4
+
+    server = dicomweb_server([ct_study()], accept=accept)
+    add_node(web_system, "bearer", server)
+    web_system.add_own_store()
+    web_system.start("query")
+    # When
+    query = web_system.finished_query(CT, remote="bearer")
+    # Then
+    refused = [token for token in sent[3:] if token != "Bearer second"]
+    if renewed:
+        assert (query["status"], query["missing"], len(refused)) == ("completed", [], 1)
+    else:
+        assert query["status"] in ("incomplete", "failed")
+        words = json.dumps(query)
+        assert "HTTP 401" in words
+        assert "check the node's authentication and its secret" in words
 
 
 def test_marked_secrets_of_nodes_are_written_nowhere(
