@@ -34,8 +34,9 @@ from shared.node_access.outage import DETAIL_LENGTH, failed
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that work without a request so far waits in place; then it frees its thread for other work.
-NEW_ASSOCIATION_WAIT_S, NEW_REQUEST_WAIT_S = 2.0, 3.0
+#: Seconds that work without a request so far waits in place; then it frees its thread for other work, and
+#: loses its place. Longer than a turn of the pool (`TURN_S`), at whose end others get the association.
+NEW_ASSOCIATION_WAIT_S, NEW_REQUEST_WAIT_S = 8.0, 3.0
 #: Seconds that begun work waits in place: its requests so far would have to be repeated.
 BEGUN_WAIT_S = 300.0
 
@@ -260,12 +261,19 @@ class _Turn:
         self._given = True
         return Lease(self._token, self._node_id, time.monotonic(), tries=attempt is LeaseAttempt.TRIES)
 
-    def pause(self) -> None:
-        """Wait a little."""
+    def pause(self, woken: threading.Event) -> None:
+        """Wait a little, at most until `woken` is set.
+
+        Raises:
+            NotNowError: it was waited long enough.
+            InterruptedWorkError: the work was stopped.
+        """
         if time.monotonic() >= self._until:
             after_s = random.uniform(*_AGAIN_AFTER_S)  # noqa: S311 - spreads tries, guards nothing
             raise NotNowError(self._clock() + timedelta(seconds=after_s), self._note)
-        _sleep(self._pause_s, self._cancellation)
+        woken.wait(self._pause_s)
+        if self._cancellation is not None and self._cancellation.requested:
+            raise InterruptedWorkError(self._cancellation.reason)
         self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
 
     def end(self) -> None:

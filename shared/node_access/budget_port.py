@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import Protocol
 
 from shared.dicom.cancellation import Cancellation
@@ -36,8 +37,8 @@ class Turn(Protocol):
         """
         ...
 
-    def pause(self) -> None:
-        """Wait a little.
+    def pause(self, woken: Event) -> None:
+        """Wait a little, at most until `woken` is set.
 
         Raises:
             NotNowError: it was waited long enough.
@@ -133,5 +134,5 @@ class _FreeTurn:
     def attempt(self) -> Lease:
         return Lease("", None, time.monotonic())
 
-    def pause(self) -> None:
+    def pause(self, woken: Event) -> None:
         pass

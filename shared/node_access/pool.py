@@ -6,9 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from shared.dicom.association.base import Association
@@ -20,7 +19,15 @@ from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay.c_get import GetAssociation, open_get_association
 from shared.node_access.archive import FetchSession, FindSession
-from shared.node_access.budget_port import Budget, Lease, Unlimited
+from shared.node_access.budget_port import Budget, Lease, Turn, Unlimited
+from shared.node_access.kept_associations import (
+    AssociationT,
+    IdleAssociations,
+    Kept,
+    Use,
+    WaitingLine,
+    WaitingPlace,
+)
 from shared.node_access.outage import is_outage
 from shared.tracing.spans import span
 
@@ -36,27 +43,6 @@ TURN_S = 5.0
 #: Seconds between two checks of idle associations; one that others wait for is released then.
 _POLL_INTERVAL_S = 0.25
 
-AssociationT = TypeVar("AssociationT", bound=Association)
-AssociationT_co = TypeVar("AssociationT_co", bound=Association, covariant=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Use(Generic[AssociationT]):
-    """The peer and the service that an association is kept for."""
-
-    service: type[AssociationT]
-    peer: Peer
-    storage_classes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept(Generic[AssociationT_co]):
-    association: AssociationT_co
-    lease: Lease
-    #: Who used it last, and until when.
-    user: Cancellation | None = None
-    since: float = 0.0
-
 
 class AssociationPool:
     """Lends associations, each to one thread at a time, and keeps them for a short while."""
@@ -64,8 +50,9 @@ class AssociationPool:
     def __init__(self, timeouts: Timeouts, budget: Budget | None = None) -> None:
         self._timeouts = timeouts
         self._budget: Budget = budget if budget is not None else Unlimited()
-        self._idle: dict[_Use[Any], list[_Kept[Any]]] = {}
+        self._idle = IdleAssociations()
         self._begun: WeakSet[Cancellation] = WeakSet()
+        self._line = WaitingLine()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._reaper = threading.Thread(target=self._reap, name="idle-associations", daemon=True)
@@ -85,11 +72,9 @@ class AssociationPool:
         """
         if peer.web is not None:
             web = self._web
-            return self._lend(
-                _Use(web.find_session, peer), lambda: web.find(peer, cancellation), cancellation
-            )
+            return self._lend(Use(web.find_session, peer), lambda: web.find(peer, cancellation), cancellation)
         return self._lend(
-            _Use(FindAssociation, peer),
+            Use(FindAssociation, peer),
             lambda: open_find_association(peer, self._timeouts, cancellation=cancellation),
             cancellation,
         )
@@ -105,7 +90,7 @@ class AssociationPool:
             InterruptedWorkError: the work was stopped.
         """
         return self._lend(
-            _Use(MoveAssociation, peer),
+            Use(MoveAssociation, peer),
             lambda: open_move_association(peer, self._timeouts, cancellation=cancellation),
             cancellation,
         )
@@ -125,10 +110,10 @@ class AssociationPool:
         if peer.web is not None:
             web = self._web
             return self._lend(
-                _Use(web.fetch_session, peer), lambda: web.fetch(peer, cancellation), cancellation
+                Use(web.fetch_session, peer), lambda: web.fetch(peer, cancellation), cancellation
             )
         return self._lend(
-            _Use(GetAssociation, peer, tuple(storage_classes)),
+            Use(GetAssociation, peer, tuple(storage_classes)),
             lambda: open_get_association(peer, storage_classes, self._timeouts, cancellation=cancellation),
             cancellation,
         )
@@ -136,7 +121,7 @@ class AssociationPool:
     @contextmanager
     def _lend(
         self,
-        use: _Use[AssociationT],
+        use: Use[AssociationT],
         associate: Callable[[], AssociationT],
         cancellation: Cancellation | None,
     ) -> Iterator[AssociationT]:
@@ -160,10 +145,10 @@ class AssociationPool:
 
     def _lent(
         self,
-        use: _Use[AssociationT],
+        use: Use[AssociationT],
         associate: Callable[[], AssociationT],
         cancellation: Cancellation | None,
-    ) -> _Kept[AssociationT]:
+    ) -> Kept[AssociationT]:
         peer = use.peer
         begun = self._has_begun(cancellation)
         _refuse_stopped(cancellation)
@@ -193,7 +178,7 @@ class AssociationPool:
         """Release all idle associations, and those given back from now on."""
         self._closing.set()
         self._reaper.join()
-        for kept in self._remove(lambda _kept: True):
+        for kept in self._idle.remove(lambda _kept: True):
             self._end(kept)
 
     # Requests
@@ -222,28 +207,40 @@ class AssociationPool:
 
     def _obtain(
         self,
-        use: _Use[AssociationT],
+        use: Use[AssociationT],
         associate: Callable[[], AssociationT],
         cancellation: Cancellation | None,
         *,
         begun: bool,
-    ) -> _Kept[AssociationT]:
+    ) -> Kept[AssociationT]:
         node_id = use.peer.node_id
-        with self._budget.turn(node_id, cancellation, begun=begun) as turn:
-            while True:
-                kept = self._take(use, cancellation)
-                if kept is not None:
-                    return kept
-                lease = turn.attempt()
-                if lease is None and self._end_others(node_id):
-                    lease = turn.attempt()
-                if lease is not None:
-                    return self._open(associate, lease)
-                turn.pause()
+        with (
+            self._budget.turn(node_id, cancellation, begun=begun) as turn,
+            self._line.place(node_id, begun=begun) as place,
+        ):
+            got = self._wait(use, cancellation, turn, place)
+        return got if isinstance(got, Kept) else self._open(associate, got)
 
-    def _open(self, associate: Callable[[], AssociationT], lease: Lease) -> _Kept[AssociationT]:
+    def _wait(
+        self, use: Use[AssociationT], cancellation: Cancellation | None, turn: Turn, place: WaitingPlace
+    ) -> Kept[AssociationT] | Lease:
+        """Wait for an idle association, or for the right to open one."""
+        while True:
+            place.woken.clear()
+            is_first = self._line.is_first(place)
+            kept = self._take(use, cancellation) if is_first else None
+            if kept is not None:
+                return kept
+            lease = turn.attempt()
+            if lease is None and is_first and self._end_others(place.node_id):
+                lease = turn.attempt()
+            if lease is not None:
+                return lease
+            turn.pause(place.woken)
+
+    def _open(self, associate: Callable[[], AssociationT], lease: Lease) -> Kept[AssociationT]:
         try:
-            kept = _Kept(associate(), lease)
+            kept = Kept(associate(), lease)
         except BaseException as error:
             if isinstance(error, FuseBlownError):
                 self._budget.blown(lease, error)
@@ -264,45 +261,43 @@ class AssociationPool:
         if error.congested:
             self._budget.refused(lease)
 
-    def _take(self, use: _Use[AssociationT], cancellation: Cancellation | None) -> _Kept[AssociationT] | None:
+    def _take(self, use: Use[AssociationT], cancellation: Cancellation | None) -> Kept[AssociationT] | None:
         """Return an idle association; one whose turn is over goes to those who wait."""
         while True:
-            with self._lock:
-                idle: list[_Kept[AssociationT]] = self._idle.get(use, [])
-                if not idle:
-                    return None
-                kept = idle.pop()
+            kept = self._idle.pop(use)
+            if kept is None:
+                return None
             if kept.association.alive and not self._is_over(kept, cancellation):
                 return kept
             self._end(kept)
 
-    def _is_over(self, kept: _Kept[Association], cancellation: Cancellation | None) -> bool:
+    def _is_over(self, kept: Kept[Association], cancellation: Cancellation | None) -> bool:
         held_s = time.monotonic() - kept.lease.since
         return kept.user is not cancellation and held_s >= TURN_S and self._budget.is_wanted(kept.lease)
 
     def _end_others(self, node_id: int | None) -> bool:
         """Release idle associations of a node for other services; return whether there were any."""
-        others = self._remove(lambda kept: kept.lease.node_id == node_id)
+        others = self._idle.remove(lambda kept: kept.lease.node_id == node_id)
         for kept in others:
             self._end(kept)
         return bool(others)
 
-    def _end(self, kept: _Kept[Association]) -> None:
+    def _end(self, kept: Kept[Association]) -> None:
         try:
             kept.association.release()
         finally:
             self._budget.give_back(kept.lease)
+            self._line.wake_first(kept.lease.node_id)
 
     def _give_back(
-        self, use: _Use[AssociationT], kept: _Kept[AssociationT], cancellation: Cancellation | None
+        self, use: Use[AssociationT], kept: Kept[AssociationT], cancellation: Cancellation | None
     ) -> None:
         stopped = cancellation is not None and cancellation.requested
         if self._closing.is_set() or stopped or not kept.association.alive:
             self._end(kept)
             return
-        with self._lock:
-            idle = _Kept(kept.association, kept.lease, cancellation, time.monotonic())
-            self._idle.setdefault(use, []).append(idle)
+        self._idle.add(use, kept, cancellation)
+        self._line.wake_first(use.peer.node_id)
 
     # Idle ones
 
@@ -312,27 +307,17 @@ class AssociationPool:
 
     def _end_resting(self) -> None:
         now = time.monotonic()
-        with self._lock:
-            resting = [
-                kept for idle in self._idle.values() for kept in idle if now - kept.since >= _POLL_INTERVAL_S
-            ]
-        over = [kept for kept in resting if now - kept.since >= IDLE_S or self._is_in_the_way(kept)]
-        for kept in self._remove(lambda kept: any(kept is ended for ended in over)):
+        over = [
+            kept
+            for kept in self._idle.resting(_POLL_INTERVAL_S)
+            if now - kept.since >= IDLE_S or self._is_in_the_way(kept)
+        ]
+        for kept in self._idle.remove(lambda kept: any(kept is ended for ended in over)):
             self._end(kept)
 
-    def _is_in_the_way(self, kept: _Kept[Association]) -> bool:
+    def _is_in_the_way(self, kept: Kept[Association]) -> bool:
         """Return whether it takes a place for nothing: the peer has ended it, or others wait for it."""
         return not kept.association.alive or self._budget.is_wanted(kept.lease)
-
-    def _remove(self, which: Callable[[_Kept[Association]], bool]) -> list[_Kept[Association]]:
-        removed: list[_Kept[Association]] = []
-        with self._lock:
-            for use, idle in list(self._idle.items()):
-                removed += [kept for kept in idle if which(kept)]
-                self._idle[use] = [kept for kept in idle if not which(kept)]
-                if not self._idle[use]:
-                    del self._idle[use]
-        return removed
 
 
 def _refuse_stopped(cancellation: Cancellation | None) -> None:

@@ -201,7 +201,7 @@ def test_a_wait_that_is_too_long_ends_with_its_reason(database, make_budget, clo
     def wait_for_one() -> None:
         with budget.turn(node_id, None, begun=False) as turn:
             while turn.attempt() is None:
-                turn.pause()
+                turn.pause(threading.Event())
 
     # Then
     with pytest.raises(NotNowError) as notes:
@@ -221,7 +221,7 @@ def test_who_waits_can_be_stopped(database, make_budget):
     with budget.turn(node_id, cancellation, begun=True) as turn:
         assert turn.attempt() is None
         with pytest.raises(InterruptedWorkError, match="stopping"):
-            turn.pause()
+            turn.pause(threading.Event())
 
 
 def test_a_refusal_for_congestion_slows_all_processes_down_and_passes(database, make_budget, clock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from shared.clock import utc_now
@@ -98,6 +99,32 @@ def test_the_place_of_an_idle_association_that_its_peer_ended_is_given_back(
 def leases_in(database) -> int:
     with database.read() as session:
         return int(session.query(NodeLease).count())
+
+
+def test_who_waits_is_served_before_who_comes_later(scripted_pacs, sqlite_database):
+    # Given
+    pacs = scripted_pacs([ct_study()])
+    peer = limited_peer(sqlite_database, pacs, max_associations=1)
+    budget = ClusterBudget(sqlite_database, "test")
+    pool = AssociationPool(QUICK, budget)
+    served: list[str] = []
+
+    def serve(name: str) -> None:
+        with pool.find(peer):
+            served.append(name)
+
+    # When
+    with ThreadPoolExecutor() as threads:
+        with pool.find(peer):
+            waiting = threads.submit(serve, "waiting")
+            wait_until(lambda: leases_in(sqlite_database) == 2)
+        serve("late")
+        waiting.result()
+    pool.close()
+    budget.close()
+    # Then
+    assert served == ["waiting", "late"]
+    assert pacs.witness.associations == 1
 
 
 def test_each_request_over_one_association_is_counted(scripted_pacs, sqlite_database):

@@ -1,0 +1,129 @@
+"""The associations that a process keeps between tasks, and the line of those who wait for one.
+
+Without the line, work that has just begun would take an association that is given back before those look who
+wait for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from shared.dicom.association.base import Association
+from shared.dicom.cancellation import Cancellation
+from shared.dicom.peer import Peer
+from shared.node_access.budget_port import Lease
+
+AssociationT = TypeVar("AssociationT", bound=Association)
+AssociationT_co = TypeVar("AssociationT_co", bound=Association, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Use(Generic[AssociationT]):
+    """The peer and the service that an association is kept for."""
+
+    service: type[AssociationT]
+    peer: Peer
+    storage_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Generic[AssociationT_co]):
+    """An association that is lent, or idle."""
+
+    association: AssociationT_co
+    lease: Lease
+    #: Who used it last, and until when.
+    user: Cancellation | None = None
+    since: float = 0.0
+
+
+class IdleAssociations:
+    """The associations that nobody uses now; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Use[Any], list[Kept[Any]]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, use: Use[AssociationT], kept: Kept[AssociationT], user: Cancellation | None) -> None:
+        """Keep an association that its user needs no more."""
+        with self._lock:
+            idle = Kept(kept.association, kept.lease, user, time.monotonic())
+            self._idle.setdefault(use, []).append(idle)
+
+    def pop(self, use: Use[AssociationT]) -> Kept[AssociationT] | None:
+        """Take out the one that was used last."""
+        with self._lock:
+            idle: list[Kept[AssociationT]] = self._idle.get(use, [])
+            return idle.pop() if idle else None
+
+    def resting(self, for_s: float) -> list[Kept[Association]]:
+        """Return those that nobody has used for so many seconds."""
+        now = time.monotonic()
+        with self._lock:
+            return [kept for idle in self._idle.values() for kept in idle if now - kept.since >= for_s]
+
+    def remove(self, which: Callable[[Kept[Association]], bool]) -> list[Kept[Association]]:
+        """Take out all that meet a condition."""
+        removed: list[Kept[Association]] = []
+        with self._lock:
+            for use, idle in list(self._idle.items()):
+                removed += [kept for kept in idle if which(kept)]
+                self._idle[use] = [kept for kept in idle if not which(kept)]
+                if not self._idle[use]:
+                    del self._idle[use]
+        return removed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WaitingPlace:
+    """Somebody's place in a line."""
+
+    node_id: int | None
+    #: Whether it has sent requests that it would have to repeat.
+    begun: bool
+    #: Set when it may be its turn.
+    woken: threading.Event = field(default_factory=threading.Event)
+
+
+class WaitingLine:
+    """The lines of all nodes, first come, first served; work that has begun stands before what has not.
+
+    Safe from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[int | None, list[WaitingPlace]] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def place(self, node_id: int | None, *, begun: bool) -> Iterator[WaitingPlace]:
+        """Stand in the line of a node within the block."""
+        place = WaitingPlace(node_id, begun)
+        with self._lock:
+            places = self._places.setdefault(node_id, [])
+            places.insert(sum(other.begun for other in places) if begun else len(places), place)
+        try:
+            yield place
+        finally:
+            with self._lock:
+                places.remove(place)
+                if not places:
+                    del self._places[node_id]
+            self.wake_first(node_id)
+
+    def is_first(self, place: WaitingPlace) -> bool:
+        """Return whether nobody in this process is to be served before."""
+        with self._lock:
+            return self._places[place.node_id][0] is place
+
+    def wake_first(self, node_id: int | None) -> None:
+        """Let whoever is first try at once."""
+        with self._lock:
+            places = self._places.get(node_id)
+            if places:
+                places[0].woken.set()
