@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from shared.dicom.association.fuse import FUSE
 from tests.support.log_lines import log_to_standard_error
 
 # Imports and collection make what stays to the end: a collector would pass over it again and again.
@@ -66,6 +67,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         places[path] = rank
         begun[folder] += 1
     items.sort(key=lambda item: (*places[item.path], str(item.path)))
+
+
+def pytest_runtest_setup() -> None:
+    """Let no test find a peer's fuse blown by the tests before it: it counts for the whole process.
+
+    A port may belong to one PACS after the other, and some tests call what is away on purpose.
+    """
+    FUSE._peers.clear()
 
 
 def pytest_collection_finish() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import socket
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 
 from services.cli.local.ports import HIGHEST, KERNELS_RANGE, LOWEST
 
+#: Ports that are handed to one process in a row; as many as a health check looks at.
+BLOCK = 5
+_NONE_LEFT = "this run has used all of its ports"
 #: Connections that fill the backlog of a listening socket that accepts none.
 _FILLING = 8
 
@@ -21,10 +25,26 @@ def free_port() -> int:
     may take a port long before its server listens there.
     """
     for port in _ports:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        if _is_free(port):
             return port
-    raise AssertionError("this run has used all of its ports")
+    raise AssertionError(_NONE_LEFT)
+
+
+def free_block() -> range:
+    """Return free ports in a row; nothing else of this run listens at any of them."""
+    for block in _blocks:
+        if all(map(_is_free, block)):
+            return block
+    raise AssertionError(_NONE_LEFT)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
@@ -41,13 +61,16 @@ def swallowing_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def _ports_of_this_process() -> Iterator[int]:
+def _blocks_of_this_process() -> Iterator[range]:
     lowest, highest = map(int, KERNELS_RANGE.read_text(encoding="ascii").split())
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    ports = [*range(LOWEST, lowest), *range(highest + 1, HIGHEST + 1)][number::processes]
-    random.SystemRandom().shuffle(ports)
-    yield from ports
+    starts = [*range(LOWEST, lowest - BLOCK, BLOCK), *range(highest + 1, HIGHEST - BLOCK, BLOCK)]
+    mine = starts[number::processes]
+    random.SystemRandom().shuffle(mine)
+    for start in mine:
+        yield range(start, start + BLOCK)
 
 
-_ports = _ports_of_this_process()
+_blocks = _blocks_of_this_process()
+_ports = itertools.chain.from_iterable(_blocks)
