@@ -30,6 +30,8 @@ class QueryContext:
     round: int = 0
     #: Whether it is a run of a recurring query.
     of_schedule: bool = False
+    #: Whether what is known as a header is not retrieved again: its node is set up for headers.
+    headers_count: bool = False
 
 
 #: Decided studies in one event.

@@ -24,6 +24,7 @@ from shared.contract.envelope import retrieve_id_after
 from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.messages import JobKind, RunRetrieve
 from shared.database.models import Node, Query, QueryTask
+from shared.database.models.store import HEADERS
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
@@ -32,6 +33,7 @@ from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.messaging.publisher import Publisher
 from shared.node_access.pool import AssociationPool
+from shared.nodes.nodes import is_own_store
 from shared.nodes.peers import peer_of
 from shared.querying.payloads import SLICE, WindowSlice, read_slice
 from shared.reading.query_json import by_type
@@ -96,6 +98,8 @@ class QueryJobService:
                 query.today,
                 query.round,
                 of_schedule=query.schedule_id is not None,
+                headers_count=node.retrieve_content == HEADERS
+                and is_own_store(session.get_one(Node, query.store_id), self._settings),
             )
             return peer_of(node, self._settings), node.id, context
 

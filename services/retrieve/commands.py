@@ -14,14 +14,18 @@ from shared.clock import Clock
 from shared.contract.criteria import TYPE_ORDER
 from shared.contract.envelope import Envelope
 from shared.contract.messages import ENDED, AskAgain, CancelJob, PauseJob, RaiseJob, ResumeJob, RunRetrieve
+from shared.contract.text import Content
 from shared.control.early_orders import Action, Order
 from shared.control.job_control import JobControl
 from shared.database.models import Node, Query, Retrieve
 from shared.database.models.pause import Pause, PriorityRaise
+from shared.database.models.store import HEADERS, WHOLE
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
 from shared.jobs.model import CancelRequest
+from shared.nodes.nodes import is_own_store
+from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +33,10 @@ log = structlog.get_logger(__name__)
 class RetrieveHandler:
     """Turns commands into jobs."""
 
-    def __init__(self, database: Database, engine: Engine[Retrieve], clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, engine: Engine[Retrieve], clock: Clock
+    ) -> None:
+        self._settings = settings
         self._database = database
         self._engine = engine
         self._control = JobControl(engine)
@@ -65,6 +72,7 @@ class RetrieveHandler:
             study_instance_uids=earlier.selection.get("study_instance_uids", []),
             requested_by=command.requested_by,
             priority=earlier.priority,
+            content=_content_of(earlier),
         )
         try:
             self._run(envelope.id, order, again=True)
@@ -95,9 +103,11 @@ class RetrieveHandler:
         if not keeps_anything(session, order):
             raise InvalidInputError(*_nothing_kept(order))
         job = self._job(job_id, order, query)
+        job.content = self._content(session, order, query)
         session.add(job)
         session.flush()
-        fill(session, job_id, order, ignore_known=query.criteria.get("ignore_known", True) is not False)
+        ignore_known = query.criteria.get("ignore_known", True) is not False
+        fill(session, job_id, order, ignore_known=ignore_known, content=job.content)
         recount(session, job_id)
         requested = counts_of(session, job_id)["asked"]
         if again and not requested:
@@ -118,6 +128,12 @@ class RetrieveHandler:
             requested_at=self._clock(),
             priority=order.priority,
         )
+
+    def _content(self, session: Session, order: RunRetrieve, query: Query) -> Content:
+        """Return what is retrieved of objects whose header is enough: other stores always get them whole."""
+        remote, store = session.get_one(Node, query.remote_id), session.get_one(Node, query.store_id)
+        wanted = order.content or remote.retrieve_content
+        return HEADERS if wanted == HEADERS and is_own_store(store, self._settings) else WHOLE
 
     def cancel(self, envelope: Envelope, command: CancelJob) -> None:
         """End a retrieve; a query is ended by its own service, which also refuses unknown ids.
@@ -175,8 +191,17 @@ def _require_same(existing: Retrieve, order: RunRetrieve) -> None:
         raise InvalidInputError("id", "is the id of an earlier retrieve with other content; use a new id")
 
 
-def _selection(order: RunRetrieve) -> dict[str, list[str]]:
-    return {"types": order.types, "study_instance_uids": order.study_instance_uids}
+def _selection(order: RunRetrieve) -> dict[str, object]:
+    selection: dict[str, object] = {
+        "types": order.types,
+        "study_instance_uids": order.study_instance_uids,
+    }
+    return selection | ({"content": order.content} if order.content is not None else {})
+
+
+def _content_of(earlier: Retrieve) -> Content:
+    """Return the content of a retrieve, whatever its node is set up to by now."""
+    return HEADERS if earlier.content == HEADERS else WHOLE
 
 
 def _require_missing(earlier: Retrieve) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.retrieve.planning.moves import MoveCapabilities
 from shared.database.models import Node, NodeProfile, Query, Retrieve
+from shared.database.models.store import WHOLE
 from shared.dicom.peer import Peer
 from shared.nodes.nodes import is_own_store
 from shared.nodes.peers import peer_of
@@ -28,6 +29,8 @@ class RetrieveContext:
     store: Peer
     #: Whether the store node is DoseQR's own.
     own_store: bool
+    #: What is wanted of objects whose header carries the dose: whole, or headers.
+    content: str = field(kw_only=True, default=WHOLE)
     #: Whether objects that were in the store before count as arrived.
     ignore_known: bool
     since: datetime
@@ -62,6 +65,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         own_store=own_store,
         ignore_known=query.criteria.get("ignore_known", True) is not False,
         since=job.requested_at,
+        content=job.content,
         fetch=remote.retrieve_by == "get",
         # Our own store gives receipts, which are worth more.
         commits=store.verify_by == "commitment" and not own_store,

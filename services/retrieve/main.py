@@ -33,7 +33,7 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     lifecycle.health.add_metrics(work.back_pressure.metrics)
     engine = Engine(work, database, publisher, worker_name("retrieve"), policy_of(settings), clock)
     run_engine(engine, broker, lifecycle, workers=settings.retrieve_workers, grace_s=settings.grace)
-    handler = RetrieveHandler(database, engine, clock)
+    handler = RetrieveHandler(settings, database, engine, clock)
     handlers: dict[type[Command], CommandHandler] = {
         RunRetrieve: handler.run,
         CancelJob: handler.cancel,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import Receipt
-from services.store.index.reconcile import reconcile
+from services.store.index.reconcile import read_receipt, reconcile
 from services.store.metrics.counters import StoreCounters
-from services.store.objects.durable_folder import Conflict, Duplicate, ObjectFolder, ReceivedObject, Stored
+from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError, OutOfSpaceError, TooManyConflictsError
 from services.store.objects.identity import is_deflated, read_identity
 from services.store.objects.incoming_data_set import TooLargeError
+from services.store.objects.kept import Conflict, Duplicate, ReceivedObject, Replaced, Stored
 from services.store.objects.temp_file import TempFile
+from shared.database.models.store import HEADERS, WHOLE
 from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError
 from shared.identifiers import parse_ae_title, parse_uid
@@ -121,9 +123,9 @@ class CStoreHandler:
         return StoreResponse(SUCCESS)
 
     def _make_known(
-        self, received: ReceivedObject, kept: Stored | Duplicate | Conflict
-    ) -> Stored | Duplicate | Conflict:
-        receipt = Receipt(
+        self, received: ReceivedObject, kept: Stored | Replaced | Duplicate | Conflict
+    ) -> Stored | Replaced | Duplicate | Conflict:
+        receipt = self._receipt_of_first(received, kept) or Receipt(
             identity=received.identity,
             transfer_syntax_uid=received.transfer_syntax_uid,
             calling_ae_title=received.calling_ae_title,
@@ -132,13 +134,27 @@ class CStoreHandler:
             size_bytes=kept.size_bytes,
             conflict=isinstance(kept, Conflict),
             fresh=isinstance(kept, Stored),
+            content=HEADERS if received.identity.is_header else WHOLE,
         )
         aside = reconcile(self._folder, self._committer, receipt)
         return Conflict(kept.path, kept.sha256, kept.size_bytes, aside) if aside else kept
 
-    def _count(self, received: ReceivedObject, kept: Stored | Duplicate | Conflict) -> None:
+    def _receipt_of_first(
+        self, received: ReceivedObject, kept: Stored | Replaced | Duplicate | Conflict
+    ) -> Receipt | None:
+        """Return the receipt of what stays in place of a header that came; None if it is what came."""
+        if not isinstance(kept, Duplicate) or not kept.first:
+            return None
+        first = read_receipt(self._folder, kept.path)
+        if first is None:
+            raise ObjectWriteError("the place of the object is taken by a file that is no such object")
+        return replace(first, calling_ae_title=received.calling_ae_title, found=False)
+
+    def _count(self, received: ReceivedObject, kept: Stored | Replaced | Duplicate | Conflict) -> None:
         self._counters.add("received")
         self._counters.add("received_bytes", kept.size_bytes)
+        if received.identity.is_header:
+            self._counters.add("headers")
         if isinstance(kept, Duplicate):
             self._counters.add("duplicates")
         if isinstance(kept, Conflict):

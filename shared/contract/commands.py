@@ -17,6 +17,7 @@ from shared.contract.json_types import JsonDocument
 from shared.contract.text import (
     INTERACTIVE,
     MAX_ROW_ID,
+    Content,
     NodeReference,
     ObjectReference,
     Payload,
@@ -89,6 +90,12 @@ class RunRetrieve(Command):
     )
     study_instance_uids: list[UidText] = Field(
         [], max_length=10000, description="Only these studies; empty: all."
+    )
+    content: Content | None = Field(
+        None,
+        exclude_if=lambda content: content is None,
+        description="headers: without pixels what is kept because of its header, where the store is DoseQR's "
+        "own; absent: as the remote node is set up.",
     )
     requested_by: Requester = ""
     priority: Priority = INTERACTIVE

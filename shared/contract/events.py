@@ -16,9 +16,9 @@ from shared.contract.text import (
     ClaimedTask,
     JobKind,
     JobStatus,
-    ObjectReference,
     Payload,
     Round,
+    StoredObject,
     StoreState,
     Text,
 )
@@ -292,14 +292,6 @@ class NodeProfiled(Event):
     detail: Text = ""
     requests: int = Field(0, description="C-FINDs that were sent.")
     profile: JsonDocument = Field(description="Each field and its value; null: not measured.")
-
-
-class StoredObject(ObjectReference):
-    """One object that is safely on disk."""
-
-    transfer_syntax_uid: str = ""
-    path: str = Field("", description="Below the folder of objects of the store.")
-    size_bytes: int = 0
 
 
 class ObjectsStored(Event):

@@ -50,7 +50,6 @@ from shared.contract.events import (
     ResultRead,
     Resumed,
     StatusRead,
-    StoredObject,
     StudiesDecided,
     StudySummary,
     WorkerHeartbeat,
@@ -69,6 +68,7 @@ from shared.contract.text import (
     Payload,
     Priority,
     Round,
+    StoredObject,
     Text,
     UidText,
 )

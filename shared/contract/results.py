@@ -127,12 +127,13 @@ class QueryResult(JobLife):
 
 @with_config(_CLOSED)
 class RetrieveCounts(TypedDict):
-    """Objects of a retrieve, and what the PACS reported."""
+    """Objects of a retrieve, and what the PACS reported; `headers`: of which only the header is stored."""
 
     asked: int
     arrived: int
     failed: int
     missing: int
+    headers: int
     reported_completed: int
     reported_warning: int
     reported_failed: int
@@ -161,6 +162,7 @@ class RetrieveResult(JobLife):
     counts: RetrieveCounts
     missing: list[MissingObject]
     selection: dict[str, object]
+    content: str
     verification: str
     commitment: dict[str, int] | None
     summaries: list[dict[str, object]]
@@ -172,7 +174,8 @@ class RetrieveResult(JobLife):
 class JobObject(TypedDict):
     """An object of a job: of a retrieve each that is expected, of a query each that was decided by itself.
 
-    Without a SOP Instance UID: a series that the PACS did not list; `announced` is how many it has.
+    Without a SOP Instance UID: a series that the PACS did not list; `announced` is how many it has. `content`
+    is what a retrieve wants of it: whole, or headers.
     """
 
     study_instance_uid: str
@@ -185,6 +188,7 @@ class JobObject(TypedDict):
     detail: str
     announced: int | None
     arrived_at: str | None
+    content: str | None
 
 
 @with_config(_CLOSED)
@@ -222,6 +226,7 @@ class NodeResult(TypedDict):
     hours: str
     time_zone: str
     retrieve_by: str
+    retrieve_content: str
     verify_by: str
     group: str
     tls: str
@@ -335,56 +340,6 @@ class ScheduleDetails(ScheduleResult):
 
     holes: list[HoleResult]
     runs: list[ScheduleRunResult]
-
-
-@with_config(_CLOSED)
-class NotificationAddressResult(TypedDict):
-    """An address of notifications: what is sent there, and what became of it. The address itself is secret.
-
-    `address` is as much of it as may be shown; `system`: it is of the installation, not of a user.
-    """
-
-    id: int
-    name: str
-    address: str
-    system: bool
-    kinds: list[str]
-    outcomes: list[str]
-    digest_at: str
-    time_zone: str
-    language: str
-    paused: bool
-    created_at: str
-    tested_at: str | None
-    sent_at: str | None
-    failed_at: str | None
-    problem: str
-
-
-@with_config(_CLOSED)
-class NotificationDeliveryResult(TypedDict):
-    """An event on its way to an address; `state` is waiting, sent, failed or dropped."""
-
-    event: int
-    address: int
-    address_name: str
-    owner: str
-    kind: str
-    title: str
-    at: str
-    state: str
-    attempts: int
-    due_at: str
-    ended_at: str | None
-    detail: str
-
-
-@with_config(_CLOSED)
-class NotificationTestResult(TypedDict):
-    """What became of a test of an address, in words."""
-
-    sent: bool
-    detail: str
 
 
 @with_config(_CLOSED)

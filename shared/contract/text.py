@@ -60,6 +60,10 @@ class Payload(BaseModel):
     TYPE: ClassVar[str]
 
 
+#: What is kept of an object: all of it, or all but its bulk data.
+Content = Literal["whole", "headers"]
+
+
 class ObjectReference(BaseModel):
     """One object by its three UIDs."""
 
@@ -69,6 +73,19 @@ class ObjectReference(BaseModel):
     series_instance_uid: UidText
     sop_instance_uid: UidText
     sop_class_uid: UidText | None = None
+
+
+class StoredObject(ObjectReference):
+    """One object that is safely on disk."""
+
+    transfer_syntax_uid: str = ""
+    path: str = Field("", description="Below the folder of objects of the store.")
+    size_bytes: int = 0
+    content: Content = Field(
+        "whole",
+        exclude_if=lambda content: content == "whole",
+        description="headers: its bulk data was left out (docs/headers.md); absent: all of it is there.",
+    )
 
 
 class StoreState(BaseModel):

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from shared.contract.envelope import invalid
 from shared.contract.results import NodeResult
+from shared.contract.text import Content
 from shared.database.models.web import Node
 from shared.errors import InvalidInputError, NotFoundError
 from shared.identifiers import AeTitle, Port
@@ -53,6 +54,10 @@ LIMITS = ("max_associations", "requests_per_minute", "hours", "time_zone")
 #: How objects come from a remote node: it sends them to the store node (C-MOVE), or gives them to us,
 #: and we hand them on (C-GET). Who edits a node without speaking of it changes nothing.
 RETRIEVE_BY = "retrieve_by"
+
+#: What is retrieved of objects whose header carries the dose (docs/headers.md). Who edits a node without
+#: speaking of it changes nothing.
+RETRIEVE_CONTENT = "retrieve_content"
 
 #: How it is known what a store node got: by what can be had (auto), or because it commits to keep it (storage
 #: commitment). Who edits a node without speaking of it changes nothing.
@@ -139,6 +144,7 @@ class NodeInput(WebInput):
     group: Annotated[str, BeforeValidator(trimmed), AfterValidator(checked_group)] = ""
 
     retrieve_by: Literal["move", "get"] = "move"
+    retrieve_content: Content = "whole"
     verify_by: Literal["auto", "commitment"] = "auto"
 
     #: off, on: its certificate has to name the host; any-name: whatever name it gives.
@@ -152,7 +158,7 @@ class NodeInput(WebInput):
 
     @model_validator(mode="after")
     def _only_remote_nodes_are_queried(self) -> NodeInput:
-        for name in ("protocol", "calling_ae_title", *LIMITS, RETRIEVE_BY):
+        for name in ("protocol", "calling_ae_title", *LIMITS, RETRIEVE_BY, RETRIEVE_CONTENT):
             if self.kind == "store" and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is for remote nodes only")
         return self
@@ -317,6 +323,7 @@ def node_json(node: Node) -> NodeResult:
         "hours": node.hours,
         "time_zone": node.time_zone,
         "retrieve_by": node.retrieve_by,
+        "retrieve_content": node.retrieve_content,
         "verify_by": node.verify_by,
         "group": node.group,
         "tls": node.tls,
@@ -371,7 +378,7 @@ def _is_the_same(node: Node, given: NodeInput) -> bool:
 def _columns(given: NodeInput) -> dict[str, object]:
     given_names = [
         name
-        for name in (*LIMITS, GROUP, RETRIEVE_BY, VERIFY_BY, *TLS, *WEB)
+        for name in (*LIMITS, GROUP, RETRIEVE_BY, RETRIEVE_CONTENT, VERIFY_BY, *TLS, *WEB)
         if name in given.model_fields_set
     ]
     return {

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 from shared.clock import iso
 from shared.configuration.cipher import Cipher, Purpose, UnreadableSecretError
 from shared.configuration.session_key import session_key
-from shared.contract.results import NotificationAddressResult
 from shared.database.models import NotificationAddress, NotificationDelivery, User
 from shared.errors import InvalidInputError, NotFoundError, PermanentError
 from shared.notifications.definition import AddressInput, parse_address_input
 from shared.notifications.kinds import kinds_of
+from shared.notifications.results import NotificationAddressResult
 from shared.notifications.transport.address import AddressPolicy, Target, parse_address
 from shared.settings import Settings
 

@@ -14,11 +14,11 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import iso
-from shared.contract.results import NotificationDeliveryResult
 from shared.database.models import NotificationAddress, NotificationDelivery, NotificationEvent, User
 from shared.notifications.addresses import drop_waiting
 from shared.notifications.due import retry_at
 from shared.notifications.kinds import ROLES_OF, NoticeKind, Phase
+from shared.notifications.results import NotificationDeliveryResult
 from shared.notifications.texts import EVENTS_OF_MESSAGE, Notice, Translate, as_it_is, title
 from shared.notifications.transport.address import destination_of
 

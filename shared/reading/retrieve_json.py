@@ -16,6 +16,7 @@ from shared.contract.reasons import Reason
 from shared.contract.results import JobLife, MissingObject, RetrieveCounts
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve, RetrieveCommitment, RetrieveObject
+from shared.database.models.store import HEADERS, WHOLE, StoredObject
 from shared.dose.summary import SummaryJson
 from shared.reading.job_json import life
 from shared.reading.jobs import Job, UnknownJobError
@@ -57,6 +58,7 @@ class _RetrieveDocument(JobLife, Generic[MissingT, SummariesT]):
     counts: RetrieveCounts
     missing: MissingT
     selection: JsonObject
+    content: str
     verification: str
     commitment: CommitmentCounts | None
     summaries: SummariesT
@@ -122,6 +124,7 @@ def _document(session: Session, retrieve: Retrieve) -> _Streamed:
         "missing": _missing(session, retrieve.id),
         **fields,
         "selection": retrieve.selection,
+        "content": retrieve.content,
         "verification": retrieve.verification,
         "commitment": commitment_of(session, retrieve.id),
         "summaries": summaries(session, retrieve.id),
@@ -155,11 +158,26 @@ def retrieve_counts(session: Session, retrieve: Retrieve) -> RetrieveCounts:
         "arrived": retrieve.arrived,
         "failed": by_state.get("failed", 0),
         "missing": by_state.get("missing", 0),
+        "headers": _headers(session, retrieve),
         "reported_completed": retrieve.reported_completed,
         "reported_warning": retrieve.reported_warning,
         "reported_failed": retrieve.reported_failed,
         "uncounted_series": session.scalar(uncounted) or 0,
     }
+
+
+def _headers(session: Session, retrieve: Retrieve) -> int:
+    """Return how many objects that arrived are stored as headers now."""
+    if retrieve.content == WHOLE:
+        return 0
+    row = RetrieveObject
+    stored = (
+        select(func.count())
+        .select_from(row)
+        .join(StoredObject, StoredObject.sop_instance_uid == row.sop_instance_uid)
+        .where(row.job_id == retrieve.id, row.state == "arrived", StoredObject.content == HEADERS)
+    )
+    return session.scalar(stored) or 0
 
 
 def commitment_of(session: Session, job_id: str) -> CommitmentCounts | None:

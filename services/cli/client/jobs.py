@@ -24,6 +24,7 @@ from shared.contract.messages import (
     RunQuery,
     RunRetrieve,
 )
+from shared.contract.text import Content
 from shared.database.models.query import Query
 from shared.database.models.retrieve import Retrieve
 from shared.database.models.web import Node
@@ -55,6 +56,8 @@ class RetrieveOrder:
     types: tuple[str, ...] = ()
     study_instance_uids: tuple[str, ...] = ()
     priority: JobPriority = INTERACTIVE
+    #: None: as the remote node is set up.
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ def _order_retrieve(broker: Broker, order: RetrieveOrder, retrieve_id: str) -> N
         study_instance_uids=list(order.study_instance_uids),
         requested_by=who(),
         priority=order.priority,
+        content=order.content,
     )
     Publisher(broker, "cli").command(command, command_id=retrieve_id)
 

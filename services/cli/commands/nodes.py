@@ -9,6 +9,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.client.session import opened_database, settings_of_command
+from services.cli.commands.options.node import (
+    HOST,
+    PORT,
+    TITLE,
+    AssociationsOption,
+    CallingOption,
+    GroupOption,
+    HeadersOption,
+    HoursOption,
+    NameArgument,
+    NodeArgument,
+    RequestsOption,
+    RetrieveOption,
+    TlsCaOption,
+    TlsCertificateOption,
+    TlsKeyOption,
+    TlsOption,
+    VerifyOption,
+    WebOption,
+    WebUrlOption,
+    ZoneOption,
+    content_of,
+)
 from services.cli.output.console import JsonOption, line, print_json, table
 from shared.clock import utc_now
 
@@ -18,130 +41,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Nodes: PACS and modalities to query (remote), and where objects are sent (store).")
 add_app = typer.Typer(help="Add a node; adding the same again changes nothing.")
 app.add_typer(add_app, name="add")
-
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of its own, 1 to 64 characters.")]
-NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="The node's id or name.")]
-HOST = typer.Option("--host", metavar="H", help="Host name or IP address.")
-PORT = typer.Option("--port", metavar="P", help="TCP port, 1 to 65535.")
-TITLE = typer.Option("--ae-title", metavar="A", help="Its AE title.")
-CallingOption = Annotated[
-    str,
-    typer.Option("--calling-ae-title", metavar="C", help="The AE title we call from; default: the store's."),
-]
-AssociationsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--max-associations",
-        metavar="N",
-        help="Associations at once, of all services together, 1 to 64; default: 4.",
-    ),
-]
-RequestsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--requests-per-minute",
-        metavar="N",
-        help="C-FINDs and C-MOVEs a minute, 1 to 6000; empty, the default: no limit.",
-    ),
-]
-HoursOption = Annotated[
-    str | None,
-    typer.Option(
-        "--hours",
-        metavar="H",
-        help='Hours in which it takes requests, as "18:00-06:00,12:00-13:00"; empty, the default: always.',
-    ),
-]
-ZoneOption = Annotated[
-    str | None,
-    typer.Option(
-        "--time-zone", metavar="Z", help="Time zone of the hours, as Europe/Berlin; default: the server's."
-    ),
-]
-GroupOption = Annotated[
-    str | None,
-    typer.Option(
-        "--group",
-        metavar="G",
-        help="For whom it is: users can be limited to groups; empty, the default: a remote node for those "
-        "who may use all, a store node for all.",
-    ),
-]
-RetrieveOption = Annotated[
-    str | None,
-    typer.Option(
-        "--retrieve-with",
-        metavar="W",
-        help="move, the default: the PACS sends to the store node; get: DoseQR fetches and hands on.",
-    ),
-]
-VerifyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--verify-with",
-        metavar="W",
-        help="How it is known what it got. auto, the default: by C-FIND where it responds; commitment: by "
-        "storage commitment.",
-    ),
-]
-
-
-TlsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--tls",
-        metavar="W",
-        help="off, the default; on: TLS 1.2 or newer, and its certificate names the host; any-name: whatever "
-        "name the certificate gives.",
-    ),
-]
-TlsCaOption = Annotated[
-    str | None,
-    typer.Option(
-        "--tls-ca",
-        metavar="FILE",
-        help="File in DOSEQR_TLS_DIR with its certificate or the authorities of it, in PEM; empty, the "
-        "default: what the operating system trusts.",
-    ),
-]
-TlsCertificateOption = Annotated[
-    str | None,
-    typer.Option(
-        "--tls-certificate",
-        metavar="FILE",
-        help="File in DOSEQR_TLS_DIR with the certificate that is shown to it; empty, the default: none.",
-    ),
-]
-TlsKeyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--tls-key",
-        metavar="FILE",
-        help="File in DOSEQR_TLS_DIR with the key of that certificate; empty: it stands in the same file.",
-    ),
-]
-
-
-WebUrlOption = Annotated[
-    str | None,
-    typer.Option(
-        "--dicomweb",
-        metavar="URL",
-        help="It speaks DICOMweb: the address below which /studies lies. It then needs no host, port and AE "
-        "title.",
-    ),
-]
-WebOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--web",
-        metavar="NAME=VALUE",
-        help="What DICOMweb needs beside its address; can be repeated. qido_url, wado_url: where these are "
-        "elsewhere; authentication: none, basic, bearer, oauth; user: user name or client id; secret_file: "
-        "file in DOSEQR_SECRETS_DIR with the password, token or client secret; token_url and scope of oauth; "
-        "timeout_s: seconds for a response.",
-    ),
-]
 
 
 class NodeKindOption(StrEnum):
@@ -164,6 +63,7 @@ def add_remote(
     time_zone: ZoneOption = None,
     group: GroupOption = None,
     retrieve_with: RetrieveOption = None,
+    headers: HeadersOption = None,
     tls: TlsOption = None,
     tls_ca: TlsCaOption = None,
     tls_certificate: TlsCertificateOption = None,
@@ -178,7 +78,7 @@ def add_remote(
     doseqr nodes add remote web --dicomweb https://pacs.example/dicom-web --web authentication=bearer
     --web secret_file=pacs-token
     """
-    from shared.nodes.nodes import GROUP, RETRIEVE_BY
+    from shared.nodes.nodes import GROUP
 
     given = {"kind": "remote", "name": name, "calling_ae_title": calling_ae_title}
     address = {"--host": host, "--port": port, "--ae-title": ae_title}
@@ -192,7 +92,7 @@ def add_remote(
         **_web_options(dicomweb, web),
         **_limit_options(max_associations, requests_per_minute, hours, time_zone),
         GROUP: group,
-        RETRIEVE_BY: retrieve_with,
+        **_retrieve_options(retrieve_with, headers),
         **_tls_options(tls, tls_ca, tls_certificate, tls_key),
     }
     _add(given | _given(options), as_json=as_json)
@@ -225,6 +125,12 @@ def add_store(
         **_tls_options(tls, tls_ca, tls_certificate, tls_key),
     }
     _add(given | _given(options), as_json=as_json)
+
+
+def _retrieve_options(retrieve_with: str | None, headers: bool | None) -> dict[str, str | None]:
+    from shared.nodes.nodes import RETRIEVE_BY, RETRIEVE_CONTENT
+
+    return {RETRIEVE_BY: retrieve_with, RETRIEVE_CONTENT: content_of(headers)}
 
 
 def _limit_options(*values: str | None) -> dict[str, str | None]:
@@ -275,7 +181,15 @@ def list_all(
 
     Examples: doseqr nodes list; doseqr nodes list --json
     """
-    from shared.nodes.nodes import GROUP, LIMITS, RETRIEVE_BY, VERIFY_BY, list_nodes, node_json
+    from shared.nodes.nodes import (
+        GROUP,
+        LIMITS,
+        RETRIEVE_BY,
+        RETRIEVE_CONTENT,
+        VERIFY_BY,
+        list_nodes,
+        node_json,
+    )
 
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:
@@ -284,7 +198,7 @@ def list_all(
         print_json(nodes)
         return
     columns = ["id", "kind", "name", "host", "port", "ae_title", "calling_ae_title", *LIMITS]
-    columns += [RETRIEVE_BY, VERIFY_BY, "tls", GROUP, "protocol", "web_url"]
+    columns += [RETRIEVE_BY, RETRIEVE_CONTENT, VERIFY_BY, "tls", GROUP, "protocol", "web_url"]
     rows = [dict(node) for node in nodes]
     table(columns, [[row[column] for column in columns] for row in rows])
 
@@ -305,6 +219,7 @@ def edit(
     time_zone: ZoneOption = None,
     group: GroupOption = None,
     retrieve_with: RetrieveOption = None,
+    headers: HeadersOption = None,
     verify_with: VerifyOption = None,
     tls: TlsOption = None,
     tls_ca: TlsCaOption = None,
@@ -318,7 +233,7 @@ def edit(
 
     Example: doseqr nodes edit pacs --max-associations 2 --hours 18:00-06:00
     """
-    from shared.nodes.nodes import GROUP, RETRIEVE_BY, VERIFY_BY, change_node, find_node, node_json
+    from shared.nodes.nodes import GROUP, VERIFY_BY, change_node, find_node, node_json
 
     options = {
         "name": name,
@@ -328,7 +243,7 @@ def edit(
         "calling_ae_title": calling_ae_title,
         **_limit_options(max_associations, requests_per_minute, hours, time_zone),
         GROUP: group,
-        RETRIEVE_BY: retrieve_with,
+        **_retrieve_options(retrieve_with, headers),
         VERIFY_BY: verify_with,
         **_tls_options(tls, tls_ca, tls_certificate, tls_key),
         **_web_options(dicomweb, web),

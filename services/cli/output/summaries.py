@@ -52,6 +52,8 @@ def _retrieve(read: RetrieveJson) -> None:
         f"  objects   {bound}{counts['asked']} requested, {counts['arrived']} arrived, "
         f"{counts['failed']} failed, {counts['missing']} missing"
     )
+    if read["content"] == "headers":
+        line(f"  headers   {counts['headers']} of them without pixels, where the header carries the dose")
     if read["verification"]:
         line(f"  arrival   known {ARRIVAL_TEXTS.get(read['verification'], read['verification'])}")
     _handover(read["handover"])

@@ -82,10 +82,13 @@ class ExamineTask:
 
     def _known(self, session: Session, study_instance_uids: list[str]) -> dict[str, KnownObjects]:
         """Return what is known of these studies, for a run of a schedule also what earlier runs brought."""
-        known = known_objects(session, study_instance_uids)
+        headers_count = self._context.headers_count
+        known = known_objects(session, study_instance_uids, headers_count=headers_count)
         if not self._context.of_schedule:
             return known
-        brought = arrived_before(session, self._claim.job_id, study_instance_uids)
+        brought = arrived_before(
+            session, self._claim.job_id, study_instance_uids, headers_count=headers_count
+        )
         for uid, series_of in brought.items():
             known[uid] = KnownObjects({**known.get(uid, KnownObjects()).series_of, **series_of})
         return known

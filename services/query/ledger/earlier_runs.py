@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, literal, or_, select
 from sqlalchemy.orm import Session
 
 from services.query.ledger.unchanged_studies import selects_alike
@@ -32,6 +32,7 @@ from shared.database.models import (
     Retrieve,
     RetrieveObject,
 )
+from shared.database.models.store import WHOLE
 from shared.dicom.query.matches import SeriesMatch, StudyMatch
 
 
@@ -59,7 +60,7 @@ def repeated(
 
 
 def arrived_before(
-    session: Session, job_id: str, study_instance_uids: Sequence[str]
+    session: Session, job_id: str, study_instance_uids: Sequence[str], *, headers_count: bool
 ) -> dict[str, dict[str, str]]:
     """Return what earlier runs of the same schedule brought: series by object, by study.
 
@@ -88,6 +89,7 @@ def arrived_before(
             Query.store_id == query.store_id,
             RetrieveObject.state == "arrived",
             RetrieveObject.sop_instance_uid != "",
+            or_(RetrieveObject.content == WHOLE, literal(headers_count)),
         )
     )
     found: defaultdict[str, dict[str, str]] = defaultdict(dict)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.query.rules.model import Decision, KnownObjects, merge_matches
 from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy, StoredObject
+from shared.database.models.store import WHOLE
 from shared.database.upsert import insert_missing
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.new_task import NewTask
@@ -238,15 +239,19 @@ def study_days(session: Session, job_id: str, study_instance_uids: Sequence[str]
     return {uid: str(day) for uid, day in rows}
 
 
-def known_objects(session: Session, study_instance_uids: Sequence[str]) -> dict[str, KnownObjects]:
-    """Return the known objects of these studies."""
+def known_objects(
+    session: Session, study_instance_uids: Sequence[str], *, headers_count: bool
+) -> dict[str, KnownObjects]:
+    """Return the known objects of these studies; `headers_count`: those of which only the header is there."""
     found: dict[str, dict[str, str]] = {}
     columns = (
         StoredObject.study_instance_uid,
         StoredObject.sop_instance_uid,
         StoredObject.series_instance_uid,
     )
-    which = StoredObject.study_instance_uid.in_(study_instance_uids)
-    for study, sop_instance_uid, series in session.execute(select(*columns).where(which)):
+    which: list[ColumnElement[bool]] = [StoredObject.study_instance_uid.in_(study_instance_uids)]
+    if not headers_count:
+        which.append(StoredObject.content == WHOLE)
+    for study, sop_instance_uid, series in session.execute(select(*columns).where(*which)):
         found.setdefault(study, {})[sop_instance_uid] = series
     return {study: KnownObjects(series_of) for study, series_of in found.items()}

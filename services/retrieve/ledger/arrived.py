@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import (
@@ -23,7 +23,7 @@ from services.retrieve.planning.attempts import UNNAMED
 from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import SeriesKey
 from shared.database.models import RetrieveObject, StoredObject
-from shared.database.models.store import STORE
+from shared.database.models.store import HEADERS, STORE, WHOLE
 from shared.database.upsert import insert_missing
 
 
@@ -56,8 +56,23 @@ def receipt_counts(context: RetrieveContext) -> ColumnElement[bool]:
     since = StoredObject.last_received_at >= context.since
     if not context.own_store:
         return since
-    ours = StoredObject.source == STORE
+    ours = and_(StoredObject.source == STORE, _is_enough(context))
     return ours if context.ignore_known else and_(ours, since)
+
+
+def _is_enough(context: RetrieveContext) -> ColumnElement[bool]:
+    """Return the condition that a row is of a whole object, or of a header where one is wanted."""
+    whole = StoredObject.content == WHOLE
+    if context.content == WHOLE:
+        return whole
+    row = aliased(RetrieveObject)
+    of_object = and_(
+        row.job_id == context.job_id,
+        row.study_instance_uid == StoredObject.study_instance_uid,
+        row.series_instance_uid == StoredObject.series_instance_uid,
+        row.sop_instance_uid.in_((StoredObject.sop_instance_uid, "")),
+    )
+    return or_(whole, exists().where(of_object, row.content == HEADERS).correlate(StoredObject))
 
 
 def save_arrived(
@@ -93,12 +108,13 @@ def _arrived(now: datetime) -> dict[str, object]:
 def _save_unlisted(
     session: Session, job_id: str, key: SeriesKey, uids: set[str], *, complete: bool, now: datetime
 ) -> None:
+    row = session.get(RetrieveObject, (job_id, *key, ""), populate_existing=True)
+    content = row.content if row is not None else WHOLE
     rows = [
-        {**row_key(job_id, key), "sop_instance_uid": uid, "asked": 1, **_arrived(now)}
+        {**row_key(job_id, key), "sop_instance_uid": uid, "content": content, "asked": 1, **_arrived(now)}
         for uid in sorted(uids - UNNAMED)
     ]
     new = len(insert_missing(session, RetrieveObject, rows))
-    row = session.get(RetrieveObject, (job_id, *key, ""), populate_existing=True)
     if row is None:
         add_counts(session, job_id, asked=new, arrived=new)
         return

@@ -24,7 +24,9 @@ from services.retrieve.ledger.selection import is_here
 from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import MoveOrder, SeriesKey
 from shared.database.models import QueryObject, QuerySeries, Retrieve, RetrieveObject
+from shared.database.models.store import HEADERS, WHOLE
 from shared.database.upsert import insert_missing
+from shared.querying.header_objects import header_is_enough
 
 #: SOP Instance UID, state, and what the series announced.
 _Row = tuple[str, str, int | None]
@@ -156,6 +158,26 @@ def announced_of(session: Session, context: RetrieveContext, key: SeriesKey) -> 
     )
 
 
+def reason_of_series(session: Session, context: RetrieveContext, key: SeriesKey) -> str:
+    """Return why the query kept a series."""
+    reason = select(QuerySeries.reason).where(
+        QuerySeries.job_id == context.query_id,
+        QuerySeries.study_instance_uid == key[0],
+        QuerySeries.series_instance_uid == key[1],
+    )
+    return session.scalar(reason) or ""
+
+
+def content_of(context: RetrieveContext, reason: str, sop_class_uid: str) -> str:
+    """Return what is wanted of an object that is kept for this reason."""
+    enough = context.content == HEADERS and header_is_enough(reason, sop_class_uid)
+    return HEADERS if enough else WHOLE
+
+
+def _content_of_series(session: Session, context: RetrieveContext, key: SeriesKey) -> str:
+    return content_of(context, reason_of_series(session, context, key), "")
+
+
 def name_objects(
     session: Session, context: RetrieveContext, key: SeriesKey, sop_classes: Mapping[str, str]
 ) -> SeriesPart | None:
@@ -164,11 +186,13 @@ def name_objects(
     `sop_classes`: SOP Class UIDs by SOP Instance UID, empty where the PACS does not return them.
     Objects that arrived before, or are in the store where that counts, are left out.
     """
+    reason = reason_of_series(session, context, key)
     rows = [
         {
             **row_key(context.job_id, key),
             "sop_instance_uid": uid,
             "sop_class_uid": sop_class_uid,
+            "content": content_of(context, reason, sop_class_uid),
             "state": "expected",
             "asked": 0,
             "reason": "",
@@ -180,7 +204,12 @@ def name_objects(
     here = and_(
         series_rows(context.job_id, key),
         RetrieveObject.state == "expected",
-        is_here(context.query_id, RetrieveObject, ignore_known=context.ignore_known),
+        is_here(
+            context.query_id,
+            RetrieveObject,
+            RetrieveObject.content == HEADERS,
+            ignore_known=context.ignore_known,
+        ),
     )
     known = execute(session, delete(RetrieveObject).where(here))
     add_counts(session, context.job_id, asked=inserted - known - _drop_unlisted(session, context.job_id, key))
@@ -196,6 +225,7 @@ def keep_unlisted(session: Session, context: RetrieveContext, key: SeriesKey) ->
         RetrieveObject.study_instance_uid == key[0],
         RetrieveObject.series_instance_uid == key[1],
         RetrieveObject.state == "arrived",
+        RetrieveObject.content.in_({WHOLE, _content_of_series(session, context, key)}),
     )
     arrived = session.scalar(earlier) or 0
     if arrived and arrived >= (announced or 1):

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, SelectBase, String, and_, exists, func, insert, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    SelectBase,
+    SQLColumnExpression,
+    String,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from shared.contract.messages import RunRetrieve
@@ -14,9 +28,10 @@ from shared.database.models import (
     RetrieveObject,
     StoredObject,
 )
-from shared.database.models.store import STORE
+from shared.database.models.store import HEADERS, STORE, WHOLE
 from shared.dicom.sop_classes import classes_for
 from shared.identifiers import Uid
+from shared.querying.header_objects import HEADER_REASONS, WHOLE_CLASSES
 
 KEEP = "keep"
 
@@ -26,6 +41,7 @@ _COLUMNS = (
     "series_instance_uid",
     "sop_instance_uid",
     "sop_class_uid",
+    "content",
     "announced",
     "state",
     "asked",
@@ -40,23 +56,41 @@ def keeps_anything(session: Session, order: RunRetrieve) -> bool:
     return session.execute(kept.limit(1)).first() is not None
 
 
-def fill(session: Session, job_id: str, order: RunRetrieve, *, ignore_known: bool) -> None:
+def fill(session: Session, job_id: str, order: RunRetrieve, *, ignore_known: bool, content: str) -> None:
     """Add a row for each kept object that has not arrived, and one for each series without named objects.
 
     What an earlier retrieve of the query listed of a series is not listed again: the rest of it is known.
+    `content`: whether headers are enough of objects that are kept because of them.
     """
     for rows in (_named, _listed_before, _unlisted):
-        session.execute(insert(RetrieveObject).from_select(_COLUMNS, rows(job_id, order, ignore_known)))
+        statement = insert(RetrieveObject).from_select(_COLUMNS, rows(job_id, order, ignore_known, content))
+        session.execute(statement)
 
 
-def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
+def _is_enough(
+    content: str, reason: SQLColumnExpression[str], sop_class_uid: SQLColumnExpression[str]
+) -> ColumnElement[bool]:
+    """Return the condition that the header of an object is enough (`header_is_enough`)."""
+    if content != HEADERS:
+        return false()
+    return and_(reason.in_(HEADER_REASONS), sop_class_uid.not_in(WHOLE_CLASSES))
+
+
+def _content(as_header: ColumnElement[bool]) -> ColumnElement[str]:
+    return case((as_header, HEADERS), else_=WHOLE)
+
+
+def _named(job_id: str, order: RunRetrieve, ignore_known: bool, content: str) -> SelectBase:
+    sop_class_uid = func.coalesce(QueryObject.sop_class_uid, "")
+    as_header = _is_enough(content, QueryObject.reason, sop_class_uid)
     return (
         select(
             literal(job_id, String),
             QueryObject.study_instance_uid,
             QueryObject.series_instance_uid,
             QueryObject.sop_instance_uid,
-            func.coalesce(QueryObject.sop_class_uid, ""),
+            sop_class_uid,
+            _content(as_header),
             literal(None),
             literal("expected"),
             literal(0),
@@ -66,13 +100,14 @@ def _named(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
         .join(QuerySeries, _same_series())
         .join(QueryStudy, _same_study())
         .where(_selected(order), QueryObject.decision == KEEP)
-        .where(~is_here(order.query_id, QueryObject, ignore_known=ignore_known))
+        .where(~is_here(order.query_id, QueryObject, as_header, ignore_known=ignore_known))
     )
 
 
-def _listed_before(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
+def _listed_before(job_id: str, order: RunRetrieve, ignore_known: bool, content: str) -> SelectBase:
     """Select the objects of series that were listed before, each once, that have not arrived."""
     earlier = RetrieveObject
+    as_header = _is_enough(content, QuerySeries.reason, earlier.sop_class_uid)
     return (
         select(
             literal(job_id, String),
@@ -80,6 +115,7 @@ def _listed_before(job_id: str, order: RunRetrieve, ignore_known: bool) -> Selec
             earlier.series_instance_uid,
             earlier.sop_instance_uid,
             func.max(earlier.sop_class_uid),
+            func.min(_content(as_header)),
             literal(None),
             literal("expected"),
             literal(0),
@@ -97,8 +133,8 @@ def _listed_before(job_id: str, order: RunRetrieve, ignore_known: bool) -> Selec
         )
         .join(QueryStudy, _same_study())
         .where(_selected(order), QuerySeries.whole, ~exists().where(_same_series()))
-        .where(_is_listed(order.query_id), earlier.state != "arrived")
-        .where(~is_here(order.query_id, RetrieveObject, ignore_known=ignore_known))
+        .where(_is_listed(order.query_id), or_(earlier.state != "arrived", earlier.content != WHOLE))
+        .where(~is_here(order.query_id, RetrieveObject, as_header, ignore_known=ignore_known))
         .group_by(earlier.study_instance_uid, earlier.series_instance_uid, earlier.sop_instance_uid)
     )
 
@@ -117,12 +153,13 @@ def _is_listed(query_id: str) -> ColumnElement[bool]:
     return and_(number > 0, number >= func.coalesce(QuerySeries.instance_count, 0), ~unnamed)
 
 
-def _unlisted(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase:
+def _unlisted(job_id: str, order: RunRetrieve, ignore_known: bool, content: str) -> SelectBase:
     """Select whole series without named objects, unless at least as many arrived as it announces."""
     count = QuerySeries.instance_count
-    here = [count <= _arrived_of_series(order.query_id)]
+    as_header = _is_enough(content, QuerySeries.reason, literal("", String))
+    here = [count <= _arrived_of_series(order.query_id, as_header)]
     if ignore_known:
-        here.append(count <= _stored_of_series())
+        here.append(count <= _stored_of_series(as_header))
     return (
         select(
             literal(job_id, String),
@@ -130,6 +167,7 @@ def _unlisted(job_id: str, order: RunRetrieve, ignore_known: bool) -> SelectBase
             QuerySeries.series_instance_uid,
             literal(""),
             literal(""),
+            _content(as_header),
             count,
             literal("expected"),
             literal(0),
@@ -171,11 +209,15 @@ def _same_series() -> ColumnElement[bool]:
 
 
 def is_here(
-    query_id: str, wanted: type[QueryObject | RetrieveObject], *, ignore_known: bool
+    query_id: str,
+    wanted: type[QueryObject | RetrieveObject],
+    as_header: ColumnElement[bool],
+    *,
+    ignore_known: bool,
 ) -> ColumnElement[bool]:
     """Return the condition that an object arrived for this query, or is in the store where that counts.
 
-    `wanted` is a table with the three UIDs of an object.
+    `wanted` is a table with the three UIDs of an object; `as_header`: its header is enough.
     """
     earlier = aliased(RetrieveObject)
     arrived = exists().where(
@@ -185,16 +227,19 @@ def is_here(
         earlier.series_instance_uid == wanted.series_instance_uid,
         earlier.sop_instance_uid == wanted.sop_instance_uid,
         earlier.state == "arrived",
+        or_(earlier.content == WHOLE, as_header),
     )
     if not ignore_known:
         return arrived
     stored = exists().where(
-        StoredObject.sop_instance_uid == wanted.sop_instance_uid, StoredObject.source == STORE
+        StoredObject.sop_instance_uid == wanted.sop_instance_uid,
+        StoredObject.source == STORE,
+        or_(StoredObject.content == WHOLE, as_header),
     )
     return or_(arrived, stored)
 
 
-def _arrived_of_series(query_id: str) -> ColumnElement[int]:
+def _arrived_of_series(query_id: str, as_header: ColumnElement[bool]) -> ColumnElement[int]:
     return (
         select(func.count(func.distinct(RetrieveObject.sop_instance_uid)))
         .join(Retrieve, RetrieveObject.job_id == Retrieve.id)
@@ -203,19 +248,21 @@ def _arrived_of_series(query_id: str) -> ColumnElement[int]:
             RetrieveObject.study_instance_uid == QuerySeries.study_instance_uid,
             RetrieveObject.series_instance_uid == QuerySeries.series_instance_uid,
             RetrieveObject.state == "arrived",
+            or_(RetrieveObject.content == WHOLE, as_header),
         )
         .correlate(QuerySeries)
         .scalar_subquery()
     )
 
 
-def _stored_of_series() -> ColumnElement[int]:
+def _stored_of_series(as_header: ColumnElement[bool]) -> ColumnElement[int]:
     return (
         select(func.count())
         .where(
             StoredObject.study_instance_uid == QuerySeries.study_instance_uid,
             StoredObject.series_instance_uid == QuerySeries.series_instance_uid,
             StoredObject.source == STORE,
+            or_(StoredObject.content == WHOLE, as_header),
         )
         .correlate(QuerySeries)
         .scalar_subquery()

@@ -202,4 +202,5 @@ def _row(batch_id: str, stored: StoredObject) -> HandoverObject:
         sop_class_uid=stored.sop_class_uid,
         path=stored.path,
         size_bytes=stored.size_bytes,
+        content=stored.content,
     )

@@ -20,6 +20,7 @@ class BatchObject:
     path: str
     size_bytes: int
     sha256: str
+    content: str = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Batch:
                 "path": str(root / stored.path),
                 "size_bytes": stored.size_bytes,
                 "sha256": stored.sha256,
+                "content": stored.content,
             }
             for stored in self.objects
         ]

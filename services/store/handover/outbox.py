@@ -123,6 +123,7 @@ def _batch(session: Session, row: HandoverBatch) -> Batch:
             path=row.path,
             size_bytes=row.size_bytes,
             sha256=row.sha256,
+            content=row.content,
         )
         for row in session.scalars(wanted)
     )

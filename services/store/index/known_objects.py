@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Table, bindparam, case, delete, select, updat
 
 from services.store.objects.identity import Identity
 from shared.contract.messages import ObjectReference
-from shared.database.models.store import REGISTERED, STORE, StoredObject
+from shared.contract.text import Content
+from shared.database.models.store import HEADERS, REGISTERED, STORE, WHOLE, StoredObject
 from shared.database.session import Database
 from shared.database.upsert import insert_or_nothing
 
@@ -56,6 +57,8 @@ class Receipt:
     found: bool = False
     #: New on disk, so that most likely there is no row.
     fresh: bool = False
+    #: What of the object lies there: all of it, or its header.
+    content: Content = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +132,14 @@ def _plain_insert(database: Database) -> str:
     return f"INSERT INTO {_TABLE.name} ({', '.join(_COLUMNS)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
 
 
+#: Source, path and content of a row.
+_Place = tuple[str, str, str]
+
+
 class _Changes:
     """Updates of rows that were there already."""
 
-    def __init__(self, places: dict[str, tuple[str, str]], now: datetime) -> None:
+    def __init__(self, places: dict[str, _Place], now: datetime) -> None:
         self._places = places
         self._now = now
         self._again: list[dict[str, object]] = []
@@ -140,13 +147,14 @@ class _Changes:
 
     def add(self, receipt: Receipt) -> RecordOutcome:
         uid = str(receipt.identity.sop_instance_uid)
-        source, path = self._places.get(uid, ("", ""))
+        source, path, content = self._places.get(uid, ("", "", WHOLE))
         if source != STORE and (receipt.conflict or not source):
             return RecordOutcome(Recorded.UNKNOWN, receipt.path)
-        if source != STORE or receipt.replace:
+        fuller = content == HEADERS and receipt.content == WHOLE and not receipt.conflict
+        if source != STORE or receipt.replace or (fuller and path == receipt.path):
             row = _row(receipt, self._now)
             self._replaced.append({f"new_{name}": value for name, value in row.items()})
-            self._places[uid] = (STORE, receipt.path)
+            self._places[uid] = (STORE, receipt.path, receipt.content)
             return RecordOutcome(Recorded.NEW, receipt.path)
         if path != receipt.path:
             return RecordOutcome(Recorded.ELSEWHERE, path)
@@ -201,6 +209,7 @@ def _row(receipt: Receipt, now: datetime) -> dict[str, object]:
         "received_count": 0 if receipt.found else 1,
         "conflicts": 0,
         "announced_at": None,
+        "content": receipt.content,
     }
 
 
@@ -217,12 +226,16 @@ def _insert(connection: Connection, rows: list[dict[str, object]]) -> set[str]:
     return set(inserted.scalars())
 
 
-def _places(connection: Connection, sop_instance_uids: Sequence[str]) -> dict[str, tuple[str, str]]:
+def _places(connection: Connection, sop_instance_uids: Sequence[str]) -> dict[str, _Place]:
     if not sop_instance_uids:
         return {}
-    wanted = select(_sop, _TABLE.c.source, _TABLE.c.path).where(_sop.in_(sop_instance_uids)).order_by(_sop)
+    columns = (_sop, _TABLE.c.source, _TABLE.c.path, _TABLE.c.content)
+    wanted = select(*columns).where(_sop.in_(sop_instance_uids)).order_by(_sop)
     # Locked, so that what is decided here still holds when it is written (SQLite has one writer anyway).
-    return {uid: (source, path) for uid, source, path in connection.execute(wanted.with_for_update())}
+    return {
+        uid: (source, path, content)
+        for uid, source, path, content in connection.execute(wanted.with_for_update())
+    }
 
 
 def known_paths(database: Database, sop_instance_uids: Sequence[str]) -> dict[str, str]:
@@ -289,6 +302,7 @@ def register(database: Database, objects: Sequence[ObjectReference], now: dateti
             "received_count": 1,
             "conflicts": 0,
             "announced_at": now,
+            "content": WHOLE,
         }
         for reference in {reference.sop_instance_uid: reference for reference in objects}.values()
     ]

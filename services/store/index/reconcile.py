@@ -12,6 +12,7 @@ from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError
 from services.store.objects.identity import Identity, read_identity
 from services.store.objects.paths import object_path
+from shared.database.models.store import HEADERS, WHOLE
 from shared.dicom.part10 import MAX_HEAD_BYTES, digest_of, read_head
 from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError
@@ -70,6 +71,7 @@ def read_receipt(folder: ObjectFolder, path: str) -> Receipt | None:
         sha256=sha256,
         size_bytes=size_bytes,
         found=True,
+        content=HEADERS if identity.is_header else WHOLE,
     )
 
 

@@ -50,6 +50,7 @@ def to_announce(receipt: Receipt, received_at: datetime) -> Unannounced:
         transfer_syntax_uid=receipt.transfer_syntax_uid,
         path=receipt.path,
         size_bytes=receipt.size_bytes,
+        content=receipt.content,
     )
     return Unannounced(message, received_at)
 

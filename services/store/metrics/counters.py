@@ -18,6 +18,7 @@ LOG_INTERVAL_S = 60.0
 NAMES: Mapping[str, str] = {
     "received": "Objects received and acknowledged",
     "received_bytes": "Bytes of the objects received",
+    "headers": "Objects kept without their bulk data",
     "duplicates": "Objects received again",
     "conflicts": "Objects kept aside: other bytes under a known UID",
     "announced": "Objects announced",

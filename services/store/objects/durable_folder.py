@@ -11,7 +11,6 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -21,7 +20,8 @@ import structlog
 from services.store.objects.directory_fsync import DirectorySync
 from services.store.objects.disk_space import DiskSpace, check_conflicts
 from services.store.objects.errors import ObjectWriteError
-from services.store.objects.identity import Identity
+from services.store.objects.identity import is_header_file
+from services.store.objects.kept import Conflict, Duplicate, ReceivedObject, Replaced, Stored
 from services.store.objects.paths import INCOMING, conflict_path, object_path
 from services.store.objects.temp_file import TempFile
 from shared.dicom.part10 import digest_of, file_head
@@ -39,52 +39,16 @@ _LOCK = "lock"
 _LEAVING, _SEPARATOR = ".leaving", "_"
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedObject:
-    """An object as it came: who it is, and its data set byte by byte."""
-
-    identity: Identity
-    transfer_syntax_uid: str
-    calling_ae_title: str
-    data_set: Buffer
-    #: The file that holds it already, if it is large.
-    temp_file: TempFile | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """Where the bytes of a received object lie now; paths are below the folder of objects."""
-
-    path: str
-    sha256: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stored(StoredFile):
-    """The object is new on disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate(StoredFile):
-    """The same bytes were there already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict(StoredFile):
-    """Other bytes were there already and stay at `path`; these were kept aside."""
-
-    aside: str
-
-
 class _Occupant(Enum):
     """What lies where an object belongs, if it is not the object itself."""
 
     NOTHING = "nothing"
     OTHER_BYTES = "other bytes"
+    #: Other bytes, and they are a header.
+    HEADER = "header"
 
 
-_NOTHING, _OTHER_BYTES = _Occupant.NOTHING, _Occupant.OTHER_BYTES
+_NOTHING, _OTHER_BYTES, _HEADER = _Occupant.NOTHING, _Occupant.OTHER_BYTES, _Occupant.HEADER
 
 
 class ObjectFolder:
@@ -123,8 +87,10 @@ class ObjectFolder:
             os.close(self._own_lock)
             self._own_lock = -1
 
-    def store(self, received: ReceivedObject) -> Stored | Duplicate | Conflict:
+    def store(self, received: ReceivedObject) -> Stored | Replaced | Duplicate | Conflict:
         """Write an object, so that it and its name survive a power failure.
+
+        A whole object takes the place of a header; a header takes the place of nothing.
 
         Raises:
             OutOfSpaceError: no space is left; nothing of the object is visible.
@@ -140,17 +106,21 @@ class ObjectFolder:
             self._names.sync(path)
         return kept
 
-    def _store(self, received: ReceivedObject, path: str, sha256: str) -> Stored | Duplicate | Conflict:
+    def _store(
+        self, received: ReceivedObject, path: str, sha256: str
+    ) -> Stored | Replaced | Duplicate | Conflict:
         self.space.check()
         self._refuse_symlinks(path)
-        kept = self._kept(path, sha256)
+        kept = self._kept(path, sha256, received)
         if isinstance(kept, Duplicate):
             return kept
         with self._written(received) as temp_file:
             for _ in range(_ATTEMPTS):
                 if kept is _NOTHING and self._place(temp_file.path, path):
                     return Stored(path, sha256, temp_file.size_bytes)
-                kept = self._kept(path, sha256)
+                if kept is _HEADER and self._replace_header(temp_file.path, path):
+                    return Replaced(path, sha256, temp_file.size_bytes)
+                kept = self._kept(path, sha256, received)
                 if isinstance(kept, Duplicate):
                     return kept
                 if kept is _OTHER_BYTES:
@@ -162,20 +132,33 @@ class ObjectFolder:
             self._place_aside(temp_file.path, aside)
             return Conflict(path, sha256, self._size(path), aside)
 
-    def _kept(self, path: str, sha256: str) -> Duplicate | _Occupant:
-        """Return what lies at a path; the same bytes are marked as come again, so that they stay."""
+    def _kept(self, path: str, sha256: str, received: ReceivedObject) -> Duplicate | _Occupant:
+        """Return what lies at a path; what is enough is marked as come again, so that it stays."""
         target = self._at(path)
         if not os.access(target, os.F_OK):
             return _NOTHING
         try:
-            if not self._same(path, sha256):
-                return _OTHER_BYTES
+            there = digest_of(self.root / path)
+            same = there == sha256
+            if not same and not (received.identity.is_header and there is not None):
+                return _HEADER if is_header_file(self.root / path) else _OTHER_BYTES
             size_bytes = self._size(path)
             # `remove` looks at this time after it has moved the file away: one of both notices the other.
             os.utime(target)
         except FileNotFoundError:
             return _NOTHING
-        return Duplicate(path, sha256, size_bytes)
+        return Duplicate(path, there or "", size_bytes, first=not same)
+
+    def _replace_header(self, file: str, path: str) -> bool:
+        """Let a whole object take the place of a header at once; False if there is none any more."""
+        with self._locked():
+            try:
+                if not is_header_file(self.root / path):
+                    return False
+            except FileNotFoundError:
+                return False
+            Path(file).rename(self._at(path))
+        return True
 
     def remove(self, path: str, received_before: float) -> bool:
         """Remove a file; False if it came again since this time (seconds of the epoch), and stays.
@@ -258,9 +241,6 @@ class ObjectFolder:
     def _at(self, path: str) -> str:
         # Not pathlib, which would take longer than the file system.
         return f"{self._root}/{path}"
-
-    def _same(self, path: str, sha256: str) -> bool:
-        return digest_of(self.root / path) == sha256
 
     def _size(self, path: str) -> int:
         return (self.root / path).stat().st_size

@@ -1,7 +1,8 @@
-"""Who an object is: its UIDs, read from the raw bytes of a data set; pure, and bounded for hostile input.
+"""Who an object is: its UIDs, read from the raw bytes of a data set; bounded for hostile input.
 
 Only the elements up to Series Instance UID (0020,000E) are walked; pixels are never reached and no value but
-the four UIDs is read. Encodings are those of PS3.5 chapter 7 and annex A.
+the four UIDs, and the mark of a header (`shared/dicom/header_objects`), is read. Encodings are those of
+PS3.5 chapter 7 and annex A.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from shared.dicom.header_objects.mark import is_mark
+from shared.dicom.part10 import read_head
+from shared.dicom.transfer_syntaxes import BIG_ENDIAN, EVERY_DEFLATED
 from shared.dicom.upper_layer.data_elements import Buffer, ElementWalker, TruncatedDataSetError
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 from shared.errors import InvalidInputError
 from shared.identifiers import Uid, parse_uid
-
-_BIG_ENDIAN = "1.2.840.10008.1.2.2"
-#: Deflated Explicit VR Little Endian, and the two JPIP Referenced Deflate syntaxes.
-_DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
 _WANTED = {
     0x0008_0016: "sop_class_uid",
@@ -26,11 +27,16 @@ _WANTED = {
     0x0020_000E: "series_instance_uid",
 }
 _LAST_TAG = max(_WANTED)
+#: Stands for the mark of an object without its bulk data.
+_MARK = "mark"
 
 #: Bytes of a deflated data set that are inflated for its UIDs, which lie in its first kilobytes.
 MAX_INFLATED_BYTES = 1 << 20
 #: Bytes that are inflated first; nearly every object has its UIDs there.
 _FIRST_INFLATED_BYTES = 1 << 16
+
+#: Bytes of a file in which the mark of a header is searched.
+_FILE_BEGIN_BYTES = 1 << 18
 
 #: Longest value read as a UID: 64 characters and generous padding.
 _MAX_UID_BYTES = 128
@@ -44,11 +50,13 @@ class Identity:
     sop_instance_uid: Uid
     study_instance_uid: Uid
     series_instance_uid: Uid
+    #: Whether it is a header that we wrote: its bulk data was left out.
+    is_header: bool = False
 
 
 def is_deflated(transfer_syntax_uid: str) -> bool:
     """Return whether a data set in this transfer syntax has to be inflated to be read."""
-    return transfer_syntax_uid in _DEFLATED
+    return transfer_syntax_uid in EVERY_DEFLATED
 
 
 def read_identity(data_set: Buffer, transfer_syntax_uid: str) -> Identity:
@@ -60,13 +68,29 @@ def read_identity(data_set: Buffer, transfer_syntax_uid: str) -> Identity:
     if is_deflated(transfer_syntax_uid):
         return _identity(_find_in_deflated(data_set))
     try:
-        return _identity(_find(data_set, big_endian=transfer_syntax_uid == _BIG_ENDIAN))
+        return _identity(_find(data_set, big_endian=transfer_syntax_uid == BIG_ENDIAN))
     except TruncatedDataSetError as error:
         raise InvalidInputError("data_set", str(error)) from error
 
 
+def is_header_file(file: Path) -> bool:
+    """Return whether a file holds an object without its bulk data.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as opened:
+        begin = opened.read(_FILE_BEGIN_BYTES)
+    try:
+        head = read_head(begin)
+        return read_identity(begin[head.data_set_offset :], head.transfer_syntax_uid).is_header
+    except InvalidInputError:
+        return False
+
+
 def _identity(found: dict[str, bytes]) -> Identity:
-    return Identity(**{name: _uid(name, found.get(name)) for name in _WANTED.values()})
+    uids = {name: _uid(name, found.get(name)) for name in _WANTED.values()}
+    return Identity(**uids, is_header=_MARK in found)
 
 
 def _uid(name: str, value: bytes | None) -> Uid:
@@ -117,12 +141,15 @@ def _find(data_set: Buffer, *, big_endian: bool = False) -> dict[str, bytes]:
         InvalidInputError: they cannot be read.
     """
     found: dict[str, bytes] = {}
+    marked: dict[str, bytes] = {}
     try:
         for tag, _, start, stop in ElementWalker(data_set, big_endian=big_endian, max_depth=None).walk():
             if tag > _LAST_TAG:
                 break
             name = _WANTED.get(tag)
             if name is None:
+                if is_mark(tag, data_set, start, stop):
+                    marked[_MARK] = b""
                 continue
             if stop - start > _MAX_UID_BYTES:
                 raise InvalidInputError(name, "is too long to be a UID")
@@ -133,4 +160,4 @@ def _find(data_set: Buffer, *, big_endian: bool = False) -> dict[str, bytes]:
         raise
     except MalformedDataSetError as error:
         raise InvalidInputError("data_set", str(error)) from error
-    return found
+    return found | marked

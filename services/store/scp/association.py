@@ -216,7 +216,11 @@ class StoreAssociation:
         request = self._request = request_of(command)
         is_object = request.command_field == C_STORE_RQ
         limit_bytes = self._terms.max_object_bytes if is_object else REPORT_MAX_BYTES
-        self._arriving = IncomingDataSet(self._part_opener(request, context_id), limit_bytes)
+        syntax = self._contexts[context_id].transfer_syntax
+        leave_out = self._terms.leave_out(syntax) if is_object else None
+        self._arriving = IncomingDataSet(
+            self._part_opener(request, context_id), limit_bytes, syntax, leave_out
+        )
         return self._arriving
 
     def _part_opener(self, request: DimseRequest, context_id: int) -> Callable[[], TempFile] | None:
@@ -235,6 +239,8 @@ class StoreAssociation:
         """Respond to a request that is complete."""
         self._requests += 1
         request = self._request or request_of(message.command)
+        if self._arriving is not None:
+            self._arriving.end()
         response = self._response_to(request, self._contexts[message.context_id])
         if self._arriving is not None:
             self._arriving.discard()
@@ -266,7 +272,7 @@ class StoreAssociation:
         incoming = CStoreRequest(
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
-            transfer_syntax_uid=context.transfer_syntax,
+            transfer_syntax_uid=arrived.transfer_syntax_uid if arrived else context.transfer_syntax,
             calling_ae_title=self._calling_ae_title,
             data_set=arrived.data() if arrived else b"",
             temp_file=arrived.temp_file if arrived else None,

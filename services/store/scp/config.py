@@ -34,5 +34,7 @@ class Terms:
     tls: Callable[[], ssl.SSLContext] | None = None
     #: Takes reports on storage commitments; without it none are.
     take_report: Callable[[CommitmentEvent], StoreResponse] | None = None
+    #: Gives, for a transfer syntax, what decides whether bulk data is left out; None: it is not for now.
+    leave_out: Callable[[str], Callable[[bytes], bool] | None] = lambda _transfer_syntax_uid: None
     #: Logs what is wrong with connections.
     bad_connections: LogBudget = field(default_factory=LogBudget)

@@ -13,6 +13,7 @@ import structlog
 
 from services.store.index.announcer import Announcer
 from services.store.index.group_commit import GroupCommit
+from services.store.index.header_orders import HeaderOrders
 from services.store.metrics.counters import StoreCounters
 from services.store.objects.disk_space import DiskSpace
 from services.store.objects.durable_folder import ObjectFolder
@@ -92,6 +93,7 @@ class Receiver:
             max_object_bytes=settings.store_object_bytes,
             tls=tls.context if tls is not None else None,
             take_report=ReportKeeper(database, counters.add).take,
+            leave_out=HeaderOrders(database).of,
         )
 
     def start(self, lifecycle: Lifecycle, *others: Callable[[], None]) -> None:

@@ -87,6 +87,7 @@ class StoreScp:
         admit_address: Admit = lambda _address: True,
         tls: Callable[[], ssl.SSLContext] | None = None,
         take_report: Callable[[CommitmentEvent], StoreResponse] | None = None,
+        leave_out: Callable[[str], Callable[[bytes], bool] | None] = lambda _transfer_syntax_uid: None,
     ) -> None:
         """Serve what comes to `listener`, which others may share."""
         self._terms = Terms(
@@ -100,6 +101,7 @@ class StoreScp:
             stall_s=stall_timeout_s,
             tls=tls,
             take_report=take_report,
+            leave_out=leave_out,
         )
         self._admit_address = admit_address
         self._listener = listener

@@ -9,12 +9,12 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from services.web.forms.fields import Form
 from services.web.language import ENGLISH, LANGUAGES, choices, gettext, lazy_gettext
-from shared.contract.results import NotificationAddressResult
 from shared.errors import InvalidInputError
 from shared.node_access.limits import TIME_ZONE_MAX_LENGTH
 from shared.nodes.names import NAME_MAX_LENGTH
 from shared.notifications.definition import AddressInput, parse_address_input
 from shared.notifications.kinds import NoticeKind, kinds_of
+from shared.notifications.results import NotificationAddressResult
 from shared.notifications.transport.address import ADDRESS_MAX_LENGTH
 
 #: Of what somebody is notified, in the words of the page.

@@ -53,6 +53,8 @@ class HandoverObject(Base):
     sop_class_uid: Mapped[str] = mapped_column(UID, default="")
     path: Mapped[str]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    #: What was handed over of it: whole, or headers.
+    content: Mapped[str] = mapped_column(String(8), default="whole", server_default="whole")
 
 
 class HandoverMark(Base):

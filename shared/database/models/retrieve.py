@@ -24,6 +24,8 @@ class Retrieve(JobRow):
     #: How arrival is known: receipts (our store), commitment (the store node's promise to keep it), find
     #: (a C-FIND to the store node), reported (the PACS's sub-operation counts).
     verification: Mapped[str] = mapped_column(String(16), default="")
+    #: Whether objects whose header carries the dose are retrieved whole or as headers.
+    content: Mapped[str] = mapped_column(String(8), default="whole", server_default="whole")
     asked: Mapped[int] = mapped_column(Integer, default=0)
     arrived: Mapped[int] = mapped_column(Integer, default=0)
     #: Sub-operations as the PACS counts them, for live progress only.
@@ -76,6 +78,8 @@ class RetrieveObject(Base):
     sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     #: Empty where the PACS does not return it.
     sop_class_uid: Mapped[str] = mapped_column(UID, default="", server_default="")
+    #: What of it is wanted: whole, or headers.
+    content: Mapped[str] = mapped_column(String(8), default="whole", server_default="whole")
     state: Mapped[str] = mapped_column(String(16))
     #: How many requests named it.
     asked: Mapped[int] = mapped_column(Integer, default=0)

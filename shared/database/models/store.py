@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import BigInteger, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,6 +14,9 @@ from shared.database.models.query import UID
 
 #: Sources of known objects: on disk here, or known to be elsewhere.
 STORE, REGISTERED = "store", "registered"
+#: What is kept of an object: all of it, or all but its bulk data (docs/headers.md).
+WHOLE: Final = "whole"
+HEADERS: Final = "headers"
 #: Where it was on disk here until retention removed its file; it stays known.
 REMOVED = "removed"
 
@@ -46,6 +50,8 @@ class StoredObject(Base):
     #: Objects with this UID but other bytes, kept aside.
     conflicts: Mapped[int] = mapped_column(Integer, default=0)
     announced_at: Mapped[datetime | None]
+    #: `WHOLE` or `HEADERS`.
+    content: Mapped[str] = mapped_column(String(8), default=WHOLE, server_default=WHOLE)
 
 
 class ReportSummary(Base):

@@ -38,6 +38,8 @@ class Node(Pausable, Base):
     time_zone: Mapped[str] = mapped_column(String(64), default="", server_default="")
     #: How objects come from it: it sends them to the store node (move), or we fetch and hand them on (get).
     retrieve_by: Mapped[str] = mapped_column(String(8), default="move", server_default="move")
+    #: What is retrieved of objects whose header carries the dose: whole, or headers.
+    retrieve_content: Mapped[str] = mapped_column(String(8), default="whole", server_default="whole")
     #: How a store node proves what it got: what can be had (auto), or storage commitment (commitment).
     verify_by: Mapped[str] = mapped_column(String(16), default="auto", server_default="auto")
     #: TLS: off, on, or on whatever name its certificate gives (any-name); then files of DOSEQR_TLS_DIR:

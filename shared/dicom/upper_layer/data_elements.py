@@ -51,6 +51,11 @@ class TruncatedDataSetError(MalformedDataSetError):
     """The bytes end within an element; more of them may help."""
 
 
+def starts_explicit(data: Buffer) -> bool:
+    """Return whether the first element of a data set names its VR."""
+    return bytes(data[4:6]) in _VRS
+
+
 class ElementWalker:
     """One walk over the top level of a data set.
 
@@ -72,7 +77,7 @@ class ElementWalker:
         self._data = data
         self._end = len(data)
         self._structs = _BIG_ENDIAN if big_endian else _LITTLE_ENDIAN
-        self.implicit = bytes(data[4:6]) not in _VRS if implicit is None else implicit
+        self.implicit = not starts_explicit(data) if implicit is None else implicit
         self._max_elements = max_elements
         self._max_depth = max_depth
         self._padded = padded

@@ -5,104 +5,15 @@ Whether it is shows as its bytes go by (PS3.5 7): nothing of its values is kept 
 
 from __future__ import annotations
 
-import struct
-
+from shared.dicom.header_objects.element_stream import ElementStream
 from shared.dicom.part10 import MAX_HEAD_BYTES, read_head
 from shared.dicom.relay.fetched_object import FetchedObject
-from shared.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
+from shared.dicom.transfer_syntaxes import BIG_ENDIAN, DEFLATED
 from shared.dicomweb.wado.multipart import MultipartPart
 from shared.errors import InvalidInputError
 
-BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
-
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_ITEM_GROUP = 0xFFFE
-_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 #: What our reader of data sets does not take.
 _UNREADABLE = frozenset({BIG_ENDIAN, DEFLATED})
-
-_SHORT_HEADER_BYTES, _LONG_HEADER_BYTES = 8, 12
-#: Sequences within sequences.
-_MAX_DEPTH = 64
-
-
-class DataSetEnd:
-    """Follows the elements of one data set; nothing of their values is kept."""
-
-    def __init__(self, transfer_syntax_uid: str) -> None:
-        self._implicit = transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
-        order = ">" if transfer_syntax_uid == BIG_ENDIAN else "<"
-        self._tag = struct.Struct(f"{order}HH")
-        self._short = struct.Struct(f"{order}H")
-        self._long = struct.Struct(f"{order}L")
-        self._head = bytearray()
-        #: Bytes of a value that are still to come.
-        self._skipped = 0
-        #: Delimiters of what has an undefined length, and whether implicit VR holds within.
-        self._open: list[tuple[int, bool]] = []
-        self._broken = False
-
-    @property
-    def whole(self) -> bool:
-        """Whether the data set may end here; a few NULs at its end are padding."""
-        padded = not any(self._head)
-        return not self._broken and self._skipped == 0 and not self._open and padded
-
-    def add(self, data: bytes) -> None:
-        """Take the next bytes."""
-        at, end = 0, len(data)
-        while at < end and not self._broken:
-            if self._skipped:
-                step = min(self._skipped, end - at)
-                self._skipped -= step
-                at += step
-                continue
-            wanted = self._header_bytes() - len(self._head)
-            self._head += data[at : at + wanted]
-            at += wanted
-            if len(self._head) >= self._header_bytes():
-                self._take_header()
-
-    def _header_bytes(self) -> int:
-        if len(self._head) < _SHORT_HEADER_BYTES or self._is_implicit() or self._group() == _ITEM_GROUP:
-            return _SHORT_HEADER_BYTES
-        vr = bytes(self._head[4:6])
-        known_short = vr not in _LONG_VRS and (not (vr.isalpha() and vr.isupper()) or vr in _SHORT_VRS)
-        return _SHORT_HEADER_BYTES if known_short else _LONG_HEADER_BYTES
-
-    def _is_implicit(self) -> bool:
-        return self._open[-1][1] if self._open else self._implicit
-
-    def _group(self) -> int:
-        return int(self._tag.unpack_from(self._head)[0])
-
-    def _take_header(self) -> None:
-        group, number = self._tag.unpack_from(self._head)
-        tag, vr = group << 16 | number, bytes(self._head[4:6])
-        if len(self._head) == _LONG_HEADER_BYTES:
-            (length,) = self._long.unpack_from(self._head, 8)
-        elif self._is_implicit() or group == _ITEM_GROUP:
-            vr = b""
-            (length,) = self._long.unpack_from(self._head, 4)
-        else:
-            (length,) = self._short.unpack_from(self._head, 6)
-        self._head.clear()
-        if tag in (_ITEM_END, _SEQUENCE_END):
-            self._close(tag)
-        elif length == _UNDEFINED_LENGTH:
-            self._enter(_ITEM_END if tag == _ITEM else _SEQUENCE_END, vr)
-        else:
-            self._skipped = length
-
-    def _enter(self, delimiter: int, vr: bytes) -> None:
-        # Within UN of undefined length, all is implicit VR little endian (PS3.5 6.2.2, note 2).
-        self._open.append((delimiter, self._is_implicit() or vr == b"UN"))
-        self._broken = len(self._open) > _MAX_DEPTH
-
-    def _close(self, tag: int) -> None:
-        self._broken = not self._open or self._open.pop()[0] != tag
 
 
 class ReceivedPart:
@@ -112,7 +23,7 @@ class ReceivedPart:
         """`received` takes the data set."""
         self._received = received
         self._begin = bytearray()
-        self._end: DataSetEnd | None = None
+        self._end: ElementStream | None = None
         self.transfer_syntax_uid = ""
         #: What is wrong with it; empty if nothing is.
         self.problem = ""
@@ -152,7 +63,7 @@ class ReceivedPart:
             self.problem = error.problem
             return
         self.transfer_syntax_uid = str(head.transfer_syntax_uid)
-        self._end = DataSetEnd(self.transfer_syntax_uid)
+        self._end = ElementStream(self.transfer_syntax_uid)
         self._add(begin[head.data_set_offset :])
 
     def _problem_of_end(self, part: MultipartPart, size_bytes: int) -> str:

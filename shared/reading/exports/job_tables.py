@@ -45,6 +45,7 @@ _OBJECT = (
     RetrieveObject.arrived_at,
     RetrieveObject.reason,
     RetrieveObject.detail,
+    RetrieveObject.content,
 )
 
 

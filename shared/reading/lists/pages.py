@@ -158,6 +158,7 @@ def _expected(row: RetrieveObject) -> JobObject:
         "detail": row.detail,
         "announced": row.announced,
         "arrived_at": iso(row.arrived_at),
+        "content": row.content,
     }
 
 
@@ -173,6 +174,7 @@ def _decided(row: QueryObject) -> JobObject:
         "detail": "",
         "announced": None,
         "arrived_at": None,
+        "content": None,
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from shared.database.models.store import STORE, StoredObject
+from shared.database.models.store import STORE, WHOLE, StoredObject
 from shared.database.session import Database
 from shared.dicom.part10 import digest_of
 
@@ -36,6 +36,7 @@ class CheckedFile:
     size_bytes: int
     fault: FileFault | None
     detail: str = ""
+    content: str = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class _Known:
     path: str
     size_bytes: int
     sha256: str
+    content: str
 
 
 def number_of_files(database: Database) -> int:
@@ -83,7 +85,7 @@ def check_files(database: Database, root: Path, uids: Sequence[str] | None = Non
             continue
         fault, detail = _fault(root, known)
         if fault is None or _known(database, uid) == known:
-            yield CheckedFile(uid, known.path, known.size_bytes, fault, detail)
+            yield CheckedFile(uid, known.path, known.size_bytes, fault, detail, known.content)
 
 
 def _fault(root: Path, known: _Known) -> tuple[FileFault | None, str]:
@@ -105,11 +107,11 @@ def _fault(root: Path, known: _Known) -> tuple[FileFault | None, str]:
 
 
 def _known(database: Database, uid: str) -> _Known | None:
-    columns = StoredObject.path, StoredObject.size_bytes, StoredObject.sha256
+    columns = StoredObject.path, StoredObject.size_bytes, StoredObject.sha256, StoredObject.content
     which = StoredObject.sop_instance_uid == uid, StoredObject.source == STORE
     with database.read() as session:
         row = session.execute(select(*columns).where(*which)).one_or_none()
-    return _Known(row.path, row.size_bytes, row.sha256) if row is not None else None
+    return _Known(*row) if row is not None else None
 
 
 def _all(database: Database) -> Iterator[str]:

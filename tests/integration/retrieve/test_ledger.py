@@ -226,7 +226,7 @@ def filled(database, order: RunRetrieve = ORDER, *, ignore_known: bool = True) -
     """Fill a retrieve; return series and object of each row."""
     with database.write() as session:
         assert keeps_anything(session, order)
-        fill(session, "retrieve-1", order, ignore_known=ignore_known)
+        fill(session, "retrieve-1", order, ignore_known=ignore_known, content="whole")
         rows = session.query(RetrieveObject.series_instance_uid, RetrieveObject.sop_instance_uid)
         return {(series, uid) for series, uid in rows.filter_by(job_id="retrieve-1")}
 

@@ -13,8 +13,9 @@ from sqlalchemy import select
 
 from services.store.index import file_retention
 from services.store.index.file_retention import FileRetention
-from services.store.objects.durable_folder import Duplicate, ObjectFolder, ReceivedObject, Stored
+from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError
+from services.store.objects.kept import Duplicate, ReceivedObject, Stored
 from shared.clock import utc_now
 from shared.database.models import (
     AuditEntry,

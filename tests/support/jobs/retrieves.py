@@ -63,12 +63,14 @@ class Retrieves:
         only: Collection[str] | None = None,
         named: bool = True,
         counted: bool = True,
+        reason: str | None = None,
         **columns: Any,
     ) -> str:
         """Add an ended query that kept these studies; return its id.
 
         `whole`: all objects of each series; `only`: just these objects, decided one by one; `named`: the
-        query knows the names of the objects; `counted`: the PACS announced how many there are.
+        query knows the names of the objects; `counted`: the PACS announced how many there are; `reason`: why
+        what is no report is kept.
         """
         query_id = columns.pop("job_id", "query-1")
         nodes = {"remote_id": self.remote.id, "store_id": self.store.id}
@@ -85,15 +87,22 @@ class Retrieves:
                     if not kept:
                         continue
                     count = len(uids) if counted else None
+                    why = reason if reason is not None and series.modality != "SR" else "rdsr"
                     row = a_series(
-                        *keys, query_id, whole=whole and len(kept) == len(uids), instance_count=count
+                        *keys,
+                        query_id,
+                        whole=whole and len(kept) == len(uids),
+                        instance_count=count,
+                        reason=why,
                     )
                     session.add(row)
                     for uid in uids if named else ():
                         decision = "keep" if uid in kept else "drop"
                         one_class = classes[uid]
                         session.add(
-                            an_object(*keys, uid, query_id, decision=decision, sop_class_uid=one_class)
+                            an_object(
+                                *keys, uid, query_id, decision=decision, sop_class_uid=one_class, reason=why
+                            )
                         )
         return str(query_id)
 
@@ -111,7 +120,7 @@ class Retrieves:
         with self.system.database.write() as session:
             session.add(a_retrieve(job_id, query_id, status="running", **nodes))
             session.flush()
-            fill(session, job_id, RunRetrieve(query_id=query_id), ignore_known=True)
+            fill(session, job_id, RunRetrieve(query_id=query_id), ignore_known=True, content="whole")
             recount(session, job_id)
 
     def objects(self, job_id: str) -> dict[str, RetrieveObject]:

@@ -15,6 +15,7 @@ from services.cli.client.session import (
     settings_of_command,
 )
 from services.cli.commands.options.group import expand_options
+from services.cli.commands.options.node import OrderHeadersOption, content_of
 from services.cli.commands.options.query import (
     STANDARD_INPUT,
     QueryOptions,
@@ -194,13 +195,15 @@ def retrieve(
     studies: Annotated[
         list[str] | None, typer.Option("--study", metavar="UID", help="Only this study; repeatable.")
     ] = None,
+    headers: OrderHeadersOption = None,
     background: BackgroundOption = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Have what a query kept sent to its store node; a second time, only what has not arrived.
 
-    Examples: doseqr retrieve 4f1c2f6e; doseqr retrieve 4f1c2f6e --type CT --no-wait
+    Examples: doseqr retrieve 4f1c2f6e; doseqr retrieve 4f1c2f6e --type CT --no-wait;
+    doseqr retrieve 4f1c2f6e --headers
     """
     from services.cli.client.jobs import (
         JobOutcome,
@@ -222,7 +225,8 @@ def retrieve(
     with opened_database(settings) as database:
         with database.read() as session:
             found = find_job(session, query_id, "query", "query")
-            order = RetrieveOrder(found.id, chosen, uids, priority_of(background=background))
+            priority = priority_of(background=background)
+            order = RetrieveOrder(found.id, chosen, uids, priority, content_of(headers))
         with opened_broker(settings) as broker:
             require_workers(broker, JOB_QUEUES["retrieve"])
             if no_wait:

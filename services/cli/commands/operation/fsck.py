@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,25 +42,28 @@ def fsck(
             sentence = f"{root}: the folder of objects is not there; run it where the store runs."
             raise CommandError(FAILED, "no_objects", sentence)
         uids = None if every or stored <= sample else sample_of(database, sample)
-        checked = read_bytes = faulty = 0
+        counts = {"stored": stored, "checked": 0, "bytes": 0, "faulty": 0, "headers": 0}
         faults: list[CheckedFile] = []
         for file in check_files(database, root, uids):
-            checked += 1
-            read_bytes += file.size_bytes
+            counts["checked"] += 1
+            counts["bytes"] += file.size_bytes
+            counts["headers"] += file.content == "headers"
             if file.fault is not None:
-                faulty += 1
-                faults += [file] if faulty <= LISTED else []
+                counts["faulty"] += 1
+                faults += [file] if counts["faulty"] <= LISTED else []
     rows = [(file.sop_instance_uid, file.path, str(file.fault), file.detail) for file in faults]
     if as_json:
         listed = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
-        counts = {"stored": stored, "checked": checked, "bytes": read_bytes, "faulty": faulty}
         print_json(counts | {"faults": listed})
     else:
-        _print(rows, checked, stored, faulty)
-    raise typer.Exit(INCOMPLETE if faulty else OK)
+        _print(rows, counts)
+    raise typer.Exit(INCOMPLETE if faults else OK)
 
 
-def _print(rows: Sequence[Sequence[object]], checked: int, stored: int, faulty: int) -> None:
+def _print(rows: Sequence[Sequence[object]], counts: Mapping[str, int]) -> None:
+    checked, stored, faulty = counts["checked"], counts["stored"], counts["faulty"]
+    if counts["headers"]:
+        line(f"{counts['headers']} of the files read are headers without pixels")
     if not faulty:
         line(f"{checked} of {stored} files are well")
         return

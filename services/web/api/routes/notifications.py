@@ -12,11 +12,6 @@ from services.web.api.commands import audit
 from services.web.api.operations import OperationResult, OperationTable
 from services.web.api.problems import PREFIX, ProblemError, not_found
 from services.web.components import components
-from shared.contract.results import (
-    NotificationAddressResult,
-    NotificationDeliveryResult,
-    NotificationTestResult,
-)
 from shared.database.models import NotificationAddress, User
 from shared.database.session import Session
 from shared.notifications.addresses import (
@@ -31,6 +26,11 @@ from shared.notifications.addresses import (
 )
 from shared.notifications.definition import AddressInput
 from shared.notifications.outbox import recent_deliveries
+from shared.notifications.results import (
+    NotificationAddressResult,
+    NotificationDeliveryResult,
+    NotificationTestResult,
+)
 from shared.users.accounts import find_user
 
 table = OperationTable("notifications")

@@ -11,12 +11,12 @@ from services.web.components import components
 from services.web.forms.notification import KIND_NAMES, OUTCOME_NAMES, SYSTEM_KIND_NAMES, AddressForm
 from services.web.language import gettext, language, translated
 from services.web.security.sessions import ADMINS, audit, me, requires
-from shared.contract.results import NotificationAddressResult
 from shared.database.models import NotificationAddress, User
 from shared.database.session import Session
 from shared.errors import InvalidInputError, PermanentError
 from shared.notifications import addresses
 from shared.notifications.outbox import recent_deliveries
+from shared.notifications.results import NotificationAddressResult
 
 blueprint = Blueprint("notifications", __name__, url_prefix="/notifications")
 

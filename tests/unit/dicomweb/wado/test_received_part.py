@@ -10,9 +10,10 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
+from shared.dicom.header_objects.element_stream import ElementStream
 from shared.dicom.relay.fetched_object import FetchedObject
 from shared.dicomweb.wado.multipart import MultipartPart
-from shared.dicomweb.wado.received_part import DataSetEnd, ReceivedPart
+from shared.dicomweb.wado.received_part import ReceivedPart
 
 
 def file_of(transfer_syntax: str, *, undefined: bool = False) -> bytes:
@@ -70,7 +71,7 @@ def test_a_whole_file_is_taken_without_its_head(transfer_syntax, undefined, size
 def test_a_file_that_is_cut_off_anywhere_in_an_element_has_a_problem(transfer_syntax):
     # Given
     content = file_of(transfer_syntax, undefined=True)
-    whole = DataSetEnd(transfer_syntax)
+    whole = ElementStream(transfer_syntax)
     start = len(content) - len(read(content)[1])
     for at in range(start, len(content) - 1):
         # When
@@ -102,7 +103,7 @@ def test_a_part_of_another_length_than_announced_has_a_problem():
 
 def test_delimiters_that_do_not_belong_are_no_whole_data_set():
     # Given
-    end = DataSetEnd(ExplicitVRLittleEndian)
+    end = ElementStream(ExplicitVRLittleEndian)
     # When
     end.add(b"\xfe\xff\xdd\xe0\0\0\0\0")
     # Then

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.store.objects.durable_folder import Conflict, Duplicate, ObjectFolder, ReceivedObject, Stored
+from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError
-from tests.support.services.store import DicomObject, made_object
+from services.store.objects.identity import read_identity
+from services.store.objects.incoming_data_set import IncomingDataSet
+from services.store.objects.kept import Conflict, Duplicate, ReceivedObject, Replaced, Stored
+from tests.support.services.store import DicomObject, data_set_in, made_object
 
 
 @pytest.fixture
@@ -87,3 +90,39 @@ def test_locks_belong_to_the_store_alone(folder):
     # Then
     assert len(locks) >= 3
     assert {stat.S_IMODE(path.stat().st_mode) for path in locks} == {0o600}
+
+
+def header_of(made: DicomObject, step: int = 512) -> ReceivedObject:
+    """Return an object as it is kept without its bulk data."""
+    arriving = IncomingDataSet(None, 1 << 30, made.transfer_syntax_uid, lambda _begin: True)
+    for at in range(0, len(made.data_set), step):
+        arriving.add(made.data_set[at : at + step])
+    arriving.end()
+    identity = read_identity(arriving.data(), arriving.transfer_syntax_uid)
+    return ReceivedObject(identity, arriving.transfer_syntax_uid, "TEST", bytes(arriving.data()))
+
+
+def test_whole_object_takes_the_place_of_its_header(folder):
+    # Given
+    made = made_object(1)
+    header = header_of(made)
+    assert isinstance(folder.store(header), Stored)
+    # When
+    whole = folder.store(received(made))
+    # Then
+    assert isinstance(whole, Replaced)
+    assert data_set_in(folder.root / made.path) == made.data_set
+    assert isinstance(folder.store(received(made)), Duplicate)
+    assert not list(folder.root.rglob("*.part"))
+
+
+def test_header_takes_the_place_of_nothing(folder):
+    # Given
+    made, other = made_object(1), made_object(2, sop=made_object(1).sop_instance_uid)
+    whole = folder.store(received(made))
+    # When
+    results = [folder.store(header_of(made)), folder.store(header_of(other))]
+    # Then
+    assert results == [Duplicate(made.path, whole.sha256, whole.size_bytes, first=True)] * 2
+    assert data_set_in(folder.root / made.path) == made.data_set
+    assert isinstance(folder.store(received(other)), Conflict)

@@ -9,9 +9,10 @@ import pytest
 
 from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError, OutOfSpaceError
+from services.store.objects.identity import read_identity
 from services.store.objects.incoming_data_set import MEMORY_BYTES, IncomingDataSet, TooLargeError
 from services.store.objects.temp_file import TempFile
-from tests.support.services.store import data_set_in
+from tests.support.services.store import data_set_in, made_object
 
 LIMIT = 8 * MEMORY_BYTES
 
@@ -107,3 +108,44 @@ def test_a_file_that_cannot_be_made_is_remembered_until_the_response(error, expe
     # Then
     assert type(arriving.problem) is expected
     assert not arriving.data()
+
+
+def test_bulk_data_that_is_left_out_is_neither_in_memory_nor_in_a_file(folder, open_temp_file):
+    # Given
+    made = made_object(1, size_bytes=3 * MEMORY_BYTES)
+    arriving = IncomingDataSet(open_temp_file, LIMIT, made.transfer_syntax_uid, lambda _begin: True)
+    # When
+    for at in range(0, len(made.data_set), 1 << 16):
+        arriving.add(made.data_set[at : at + (1 << 16)])
+        assert len(arriving.data()) <= 2 * MEMORY_BYTES
+    arriving.end()
+    # Then
+    assert arriving.problem is None
+    assert len(arriving.data()) < 1000
+    assert read_identity(arriving.data(), arriving.transfer_syntax_uid).is_header
+    assert not parts(folder)
+
+
+def test_object_that_is_wanted_whole_is_whole_although_others_are_not(folder, open_temp_file):
+    # Given
+    made = made_object(1, size_bytes=3 * MEMORY_BYTES)
+    arriving = IncomingDataSet(open_temp_file, LIMIT, made.transfer_syntax_uid, lambda _begin: False)
+    # When
+    for at in range(0, len(made.data_set), 1 << 16):
+        arriving.add(made.data_set[at : at + (1 << 16)])
+    arriving.end()
+    # Then
+    assert bytes(arriving.data()) == made.data_set
+    assert arriving.transfer_syntax_uid == made.transfer_syntax_uid
+
+
+def test_cut_off_object_is_no_header_and_is_refused(open_temp_file):
+    # Given
+    made = made_object(1)
+    arriving = IncomingDataSet(open_temp_file, LIMIT, made.transfer_syntax_uid, lambda _begin: True)
+    # When
+    arriving.add(made.data_set[:-100])
+    arriving.end()
+    # Then
+    assert "cut off" in str(arriving.problem)
+    assert bytes(arriving.data()) == b""
