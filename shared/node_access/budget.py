@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy import func, select
 
 from shared.clock import Clock, utc_now
 from shared.contract.envelope import new_id
@@ -173,16 +174,18 @@ class ClusterBudget:
         try:
             with self._database.write() as session:
                 row = locked_budget(session, lease.node_id, now)
+                away = select(func.count()).where(NodeBudget.away_failures > 0)
                 outage = failed(
                     outage_of(row),
                     error,
                     began=began,
                     now=now,
                     jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
+                    others_away=session.scalar(away) or 0,
                 )
                 note_outage(row, outage)
-        except DatabaseAwayError as away:
-            log.warning("outage not noted", node_id=lease.node_id, error=str(away))
+        except DatabaseAwayError as failure:
+            log.warning("outage not noted", node_id=lease.node_id, error=str(failure))
         else:
             error.retry_at = outage.next_try_at
             log.warning("node not reached", node_id=lease.node_id, error=error.code, failures=outage.failures)

@@ -10,6 +10,9 @@ from shared.dicom.errors import Outcome, PeerError
 
 #: Pauses between two tries of a node that is away.
 PAUSES = Backoff(1.0, 30.0)
+#: Seconds between two tries of different nodes that are away: a try costs about as much of the processor as a
+#: task, and a hospital whose network is down has hundreds of them.
+GAP_S = 0.15
 #: Time after which it is known, mostly, how a try ended.
 TRY_TAKES = timedelta(seconds=2)
 #: Characters of the words that are kept of an error.
@@ -55,14 +58,21 @@ def is_outage(error: BaseException) -> bool:
 
 
 def failed(
-    before: Outage | None, error: PeerError, *, began: datetime, now: datetime, jitter: float
+    before: Outage | None,
+    error: PeerError,
+    *,
+    began: datetime,
+    now: datetime,
+    jitter: float,
+    others_away: int = 0,
 ) -> Outage:
     """Return what follows from a try that failed; tries side by side count as one.
 
-    `jitter`, from 0 to 1, spreads the tries of many nodes.
+    `jitter`, from 0 to 1, spreads the tries of many nodes; the more of them are away, the rarer each is tried.
     """
     if before is not None and before.failed_at >= began:
         return replace(before, outcome=error.outcome, detail=error.detail[:DETAIL_LENGTH])
     failures = before.failures if before is not None else 0
-    pause = timedelta(seconds=PAUSES.pause_s(failures) * (0.75 + jitter / 2))
+    pause_s = min(PAUSES.longest_s, max(PAUSES.pause_s(failures), others_away * GAP_S))
+    pause = timedelta(seconds=pause_s * (0.75 + jitter / 2))
     return Outage(failures + 1, now, now + pause, error.outcome, error.detail[:DETAIL_LENGTH])

@@ -52,6 +52,16 @@ def test_tries_get_rarer_and_never_rarer_than_the_longest_pause(steps):
     assert outage.failures == len(steps)
 
 
+@pytest.mark.parametrize(
+    ("others_away", "pause_s"), [(0, 1.0), (5, 1.0), (20, 3.0), (200, 30.0), (10_000, 30.0)]
+)
+def test_the_more_nodes_are_away_the_rarer_each_is_tried(others_away, pause_s):
+    # When
+    outage = failed(None, REFUSED, began=NOON, now=NOON, jitter=0.5, others_away=others_away)
+    # Then
+    assert outage.next_try_at == NOON + timedelta(seconds=pause_s)
+
+
 def test_tries_that_fail_side_by_side_count_as_one():
     # Given
     first = failed(None, REFUSED, began=NOON, now=NOON + timedelta(seconds=2), jitter=0.5)
