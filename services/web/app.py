@@ -44,7 +44,7 @@ from services.web.pages.account import notifications, provider_log_in, second_fa
 from services.web.pages.admin import audit_trail as admin_audit
 from services.web.pages.admin import retention, system, tokens
 from services.web.pages.evidence import calendar, comparisons, coverage, reconciliations
-from services.web.pages.job import charts, doses, exports, ledger
+from services.web.pages.job import charts, doses, exports, ledger, trace
 from services.web.pages.node import profiles, response_times, setup
 from services.web.pending_commands import PendingCommands
 from services.web.request_metrics import init_request_metrics
@@ -132,7 +132,7 @@ def create_app(settings: Settings, broker: Broker, database: Database, clock: Cl
 
 
 def _register_pages(app: Flask) -> None:
-    for page in (admin_audit, charts, doses, exports, ledger, retention, system, tokens):
+    for page in (admin_audit, charts, doses, exports, ledger, retention, system, tokens, trace):
         app.register_blueprint(page.blueprint)
     for page in (
         auth,

@@ -68,7 +68,7 @@ def failed(
 ) -> Outage:
     """Return what follows from a try that failed; tries side by side count as one.
 
-    `jitter`, from 0 to 1, spreads the tries of many nodes; the more of them are away, the rarer each is tried.
+    `jitter`, from 0 to 1, spreads the tries of many nodes; the more are away, the rarer each is tried.
     """
     if before is not None and before.failed_at >= began:
         return replace(before, outcome=error.outcome, detail=error.detail[:DETAIL_LENGTH])

@@ -17,22 +17,27 @@ def publish_command(
 ) -> str | None:
     """Publish a command; returns its id, or None if the broker is away, which the next page shows.
 
-    `about` goes to the audit log beside the id.
+    `about` goes to the audit log beside the id; a command without an action is no person's, and not audited.
     """
     service_status, command_id = components().service_status, command_id or new_id()
     if not service_status.current().broker_away:
         try:
             components().publisher.command(command, command_id=command_id)
         except (BrokerAwayError, UnroutableError) as error:
-            audit(action, command_id=command_id, outcome=type(error).__name__, **about)
+            _audit(action, command_id=command_id, outcome=type(error).__name__, **about)
             flash(
                 gettext("The message broker did not take the command, so nothing was begun. Try again."),
                 "danger",
             )
             return None
-        audit(action, command_id=command_id, outcome="published", **about)
+        _audit(action, command_id=command_id, outcome="published", **about)
         return command_id
-    audit(action, command_id=command_id, outcome="broker away", **about)
+    _audit(action, command_id=command_id, outcome="broker away", **about)
     for complaint in service_status.complaints():
         flash(complaint.text, "danger")
     return None
+
+
+def _audit(action: str, **about: object) -> None:
+    if action:
+        audit(action, **about)

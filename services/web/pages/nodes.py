@@ -60,8 +60,13 @@ def test() -> ResponseReturnValue:
     if not nodes and is_limited():
         # A command without nodes would test all.
         return redirect(url_for("nodes.listing"))
-    echo_id = publish_command(EchoNodes(nodes=list(nodes)), "echo", _echo() or None, nodes=len(nodes))
-    if request.headers.get("X-DoseQR") == "script":
+    by_script = request.headers.get("X-DoseQR") == "script"
+    # What a page does when it is opened was ordered by nobody.
+    action = "" if by_script else "echo"
+    echo_id = publish_command(
+        EchoNodes(nodes=list(nodes)), action, _echo() or None, nodes=len(nodes) or "all"
+    )
+    if by_script:
         return "", HTTPStatus.NO_CONTENT if echo_id else HTTPStatus.SERVICE_UNAVAILABLE
     if request.form.get("back") == "query":
         return redirect(url_for("query.form", echo=echo_id, job=request.form.get("job") or None))

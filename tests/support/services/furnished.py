@@ -54,6 +54,7 @@ PAGES = {
         "/jobs/r1/ledger?part=objects",
         "/jobs/r1/ledger",
     ),
+    "trace.show": ("/jobs/q1/trace", "/jobs/r1/trace"),
     "charts.show": ("/jobs/q1/charts", "/jobs/q3/charts"),
     "doses.show": ("/jobs/r1/doses?sort=dlp",),
     "schedules.listing": ("/schedules",),

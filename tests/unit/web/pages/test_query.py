@@ -7,10 +7,11 @@ import re
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from shared.contract.messages import Accepted, CancelJob, NodeStatus, Rejected, RunQuery, RunRetrieve
-from shared.database.models import NodeCheck
+from shared.database.models import AuditEntry, NodeCheck
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_study
 from tests.support.services.web import PASSWORD, Site
 from tests.support.waiting import wait_until
@@ -491,6 +492,9 @@ def test_a_page_has_its_nodes_tested_under_its_own_id(site):
     # Then
     assert response.status_code == 204
     assert site.command()[0] == "e1"
+    # nobody ordered it
+    with site.database.read() as session:
+        assert "echo" not in session.scalars(select(AuditEntry.action)).all()
 
 
 def test_the_form_starts_with_the_criteria_of_the_job(site):

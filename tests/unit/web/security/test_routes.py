@@ -89,6 +89,7 @@ PAGES: dict[str, tuple[str, ...]] = {
             "second_factor.show",
             "start.show",
             "start.state",
+            "trace.show",
         ),
         USERS,
     ),
