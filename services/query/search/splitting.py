@@ -9,10 +9,12 @@ from datetime import date, time, timedelta
 from string import ascii_uppercase, digits
 
 from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.query.dates import day_of, minute_of
 from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.dicom.status import OUT_OF_RESOURCES
 from shared.querying.slices import EARLIEST, Slice, halve, pieces_of_open
 
+_DAY = timedelta(days=1)
 _YEAR = timedelta(days=366)
 
 #: Statuses of some PACS for what is too much for them: "unable to calculate the number of matches", and the
@@ -40,6 +42,8 @@ def worth_cutting(error: PeerError, *, matches: int, failures: int, blind: int) 
     """
     if error.status_code in TOO_MUCH:
         return True
+    if error.permanent and matches:
+        return True  # the request cannot be wrong as such: it brought studies
     if error.permanent or error.associating or not failures:
         return False
     return matches > 0 or (error.outcome is not Outcome.BAD_RESPONSE and blind < BLIND_CUTS)
@@ -54,6 +58,54 @@ def pieces_of(window: Slice, today: date, matches: Sequence[StudyMatch] = ()) ->
     ends_early = window.date_until is not None and window.date_until < EARLIEST
     begins_late = window.date_from is not None and window.date_from > today
     return None if ends_early or begins_late else pieces_of_open(window, today)
+
+
+def parts_between(window: Slice, matches: Sequence[StudyMatch]) -> list[Slice] | None:
+    """Return parts of a window that show others of its studies where the PACS stops at these matches.
+
+    They cover the window, and none of them holds all matches, so that a part is short of this number unless
+    there is more; of matches at one minute, what is beside it. None: a date or time cannot be read.
+    """
+    moments = [(day_of(match.study_date), minute_of(match.study_time)) for match in matches]
+    days = sorted({day for day, _ in moments if day is not None})
+    minutes = sorted({minute for _, minute in moments if minute is not None})
+    if not moments or any(None in moment for moment in moments):
+        return None
+    if len(days) > 1:
+        cut = days[len(days) // 2]
+        return [replace(window, date_from=cut), replace(window, date_until=cut - _DAY)]
+    day, middle = days[0], minutes[len(minutes) // 2]
+    until, start = _minute_of_day(middle) - 1, _minute_of_day(middle)
+    if len(minutes) == 1:
+        start += 1
+    return [
+        *_parts_of_day(replace(window, date_from=day, date_until=day), start, until),
+        *_beside(window, day),
+    ]
+
+
+def _parts_of_day(day: Slice, start: int, until: int) -> Iterable[Slice]:
+    """Yield the parts of a day from a minute and up to a minute, as far as there are any."""
+    first, last = day.minutes()
+    if start <= last:
+        yield replace(day, time_from=_time_of(start), time_until=_time_of(last))
+    if first <= until:
+        yield replace(day, time_from=_time_of(first), time_until=_time_of(until))
+
+
+def _minute_of_day(moment: time) -> int:
+    return moment.hour * 60 + moment.minute
+
+
+def _time_of(minute: int) -> time:
+    return time(*divmod(minute, 60))
+
+
+def _beside(window: Slice, day: date) -> Iterable[Slice]:
+    if window.date_until is None or day < window.date_until:
+        yield replace(window, date_from=day + _DAY)
+    if window.date_from is None or window.date_from < day:
+        yield replace(window, date_until=day - _DAY)
 
 
 def halves_of_open(window: Slice, today: date) -> Sequence[Slice] | None:
@@ -87,7 +139,7 @@ def last_and_first_minute(window: Slice, today: date) -> list[Slice]:
 
 
 def _minute(window: Slice, day: date, minute: int) -> Slice:
-    moment = time(*divmod(minute, 60))
+    moment = _time_of(minute)
     return replace(window, date_from=day, date_until=day, time_from=moment, time_until=moment)
 
 

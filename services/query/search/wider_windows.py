@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from services.query.profile.learner import Learner
 from services.query.profile.sample import SUSPICIOUS
 from services.query.search.found_studies import belongs_to
-from services.query.search.splitting import initial_letters
+from services.query.search.splitting import initial_letters, parts_between
 from services.query.search.window_find import WindowFind
 from shared.dicom.errors import InterruptedWorkError
 from shared.dicom.query.matches import FindResult, StudyMatch
@@ -163,10 +163,13 @@ class NumberProof:
         return True
 
     def _holds_all(self, result: FindResult[StudyMatch]) -> bool:
-        """Return whether the node never showed a limit, and one more key brings no other study."""
+        """Return whether the node never showed a limit, and no narrower request brings another study."""
         if self._learner.profile.cap is not None or self._learner.profile.proven <= UNPROVEN:
             return False
         known = {match.study_instance_uid for match in result.matches}
+        for part in parts_between(self._window, result.matches) or ():
+            if not {match.study_instance_uid for match in self._find.window(part).matches} <= known:
+                return False
         for letter in initial_letters(result.matches)[:_LETTERS_TRIED]:
             narrower = self._find.narrower("StudyDescription", f"{letter}*")
             if not {match.study_instance_uid for match in narrower.matches} <= known:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
 from services.query.profile.learner import Learner
+from services.query.profile.refused_keys import may_be_the_keys
 from services.query.search.slice_identifier import slice_identifier
 from shared.contract.criteria import Criteria
 from shared.dicom.query.matches import FindResult, StudyMatch
@@ -65,6 +66,19 @@ class WindowFind:
             self._learner.learn(lambda profile: replace(profile, study_modality_key=True))
         return result
 
+    def refuses_ranges(self, window: Slice) -> bool:
+        """Return whether the node refuses a day as a range, and takes it as a date."""
+        last = window.date_until
+        if self._learner.profile.date_ranges is not None or last is None or window.days == 1:
+            return False
+        day, key = (
+            WindowSlice(replace(window, date_from=last)),
+            bool(self._learner.profile.study_modality_key),
+        )
+        if not self._find_day(day, key, as_range=False, control=True).complete:
+            return False
+        return may_be_the_keys(self._find_day(day, key, as_range=True, control=True))
+
     def narrower(self, keyword: str, value: str) -> FindResult[StudyMatch]:
         """Search the window with one more matching key."""
         part, key = WindowSlice(self._slice.window), bool(self._learner.profile.study_modality_key)
@@ -89,7 +103,10 @@ class WindowFind:
         )
         self.day_unproven = not as_range and not result.matches
         if as_range:
-            result = self._find_day(part, with_modality_key, as_range=True, control=True)
+            ranged = self._find_day(part, with_modality_key, as_range=True, control=True)
+            if may_be_the_keys(ranged):
+                return result  # a range is refused, and the day stands
+            result = ranged
         if result.complete and result.matches:
             self._learner.learn(lambda profile: replace(profile, single_dates=not as_range))
         return result

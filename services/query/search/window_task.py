@@ -24,6 +24,7 @@ from services.query.ledger.slices import (
 )
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
+from services.query.profile.refused_keys import may_be_the_keys
 from services.query.search.found_studies import FoundStudies, in_hours
 from services.query.search.key_controls import KeyControls, doubted, windows_without
 from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
@@ -129,7 +130,11 @@ class WindowTask:
     # A failure
 
     def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
-        pieces = self._pieces_by_code(error) or self._pieces_after(error, result.matches)
+        pieces = (
+            self._pieces_by_code(error)
+            or self._pieces_by_day(result)
+            or self._pieces_after(error, result.matches)
+        )
         if pieces is None:
             self._found_studies.keep(self._database, self._doubted(result))
             raise error
@@ -145,6 +150,13 @@ class WindowTask:
             return None
         self._learner.learn(lambda profile: replace(profile, code_list=0))
         return single_codes(window)
+
+    def _pieces_by_day(self, result: FindResult[StudyMatch]) -> Sequence[Slice] | None:
+        """Return a window for each day instead of a range, if the PACS refuses ranges."""
+        if not may_be_the_keys(result) or not self._find.refuses_ranges(self._slice.window):
+            return None
+        self._learner.learn(lambda profile: replace(profile, date_ranges=False))
+        return windows_without(self._slice.window, self._learner.profile)
 
     def _pieces_after(self, error: Exception, matches: Sequence[StudyMatch]) -> Sequence[Slice] | None:
         """Return the parts to search instead, if the window seems to be too much for the PACS."""

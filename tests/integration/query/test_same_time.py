@@ -76,3 +76,17 @@ def test_a_query_that_kept_something_does_not_fail_and_can_be_retrieved(system, 
     # Then
     assert query["status"] == "incomplete"
     assert query["counts"]["kept"] >= 50
+
+
+@pytest.mark.parametrize(
+    "minutes", [range(0, 98, 7), [0] * 7 + [30] * 7], ids=["one by one", "at two times of the day"]
+)
+def test_a_small_cap_is_noticed_where_all_studies_lie_in_a_part(system, scripted_pacs, minutes):
+    # Given: one half of the day has as many matches as all dates
+    studies = [ct_study(date=DAY, time=dt.time(8 + minute // 60, minute % 60)) for minute in minutes]
+    ready(system, scripted_pacs(studies, cap=4, cap_levels=["STUDY"]))
+    # When
+    query = system.finished_query(QUERY)
+    # Then
+    assert query["status"] != "completed" or found(query) == uids(studies)
+    assert query["counts"]["found"] > 4

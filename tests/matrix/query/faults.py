@@ -178,7 +178,7 @@ ONE_STUDY = [
     _for_one_study(name, level)
     for name in LASTING
     for level in LEVELS
-    # 0xA900 is about the request, not about a study: no part of a window is requested after it.
+    # 0xA900 before any match is about the request: no part of a window is requested after it.
     if (name, level) != ("0xA900", "STUDY")
 ]
 

@@ -7,6 +7,16 @@ from tests.matrix.rows import proven
 # fmt: off
 QUERY_PROVEN = [
     *proven(
+        "tests/unit/query/search/test_window_find.py",
+        ("ranges of dates refused", "C-FIND at STUDY level", "days are searched one by one",
+         "test_ranges_are_refused_where_the_day_alone_is_taken"),
+    ),
+    *proven(
+        "tests/integration/query/test_same_time.py",
+        ("a small cap where all studies lie in half a day", "C-FIND at STUDY level",
+         "the cap is noticed", "test_a_small_cap_is_noticed_where_all_studies_lie_in_a_part"),
+    ),
+    *proven(
         "tests/integration/query/test_changed_dates.py",
         ("the date of a study moves into days that were searched", "a search of ten minutes or longer",
          "the newest days are searched once more",

@@ -6,7 +6,13 @@ import datetime as dt
 
 import pytest
 
-from services.query.search.splitting import BLIND_CUTS, is_ignored, last_and_first_minute, worth_cutting
+from services.query.search.splitting import (
+    BLIND_CUTS,
+    is_ignored,
+    last_and_first_minute,
+    parts_between,
+    worth_cutting,
+)
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.matches import StudyMatch
 from shared.dicom.status import status_error
@@ -34,8 +40,11 @@ ABORTED = PeerError(Outcome.ABORTED, "")
         # Of matches that cannot be read the others are worth having.
         (BROKEN, 3, 1, 0, True),
         (BROKEN, 0, 1, 0, False),
+        # The PACS blames a request that brought studies: 0xA900 in place of 0xA700.
+        (status_error(0xA900), 5, 0, 0, True),
+        (status_error(0x0122), 5, 0, 0, True),
         # The same request gives the same result, or there is no association at all.
-        (status_error(0xA900), 5, 1, 0, False),
+        (status_error(0xA900), 0, 1, 0, False),
         (PeerError(Outcome.TIMED_OUT, "", associating=True), 0, 1, 0, False),
     ],
 )
@@ -86,3 +95,62 @@ MORNING = Slice(TODAY, TODAY, dt.time(8), dt.time(9, 30))
 )
 def test_a_window_is_ignored_where_most_matches_lie_outside(part, matches, expected):
     assert is_ignored(part, [named(*match) for match in matches]) is expected
+
+
+_DAYS = Slice(dt.date(2024, 3, 4), dt.date(2024, 3, 6), code="CT")
+_MORNING = Slice(TODAY, TODAY, dt.time(8), dt.time(11, 59))
+
+
+def _at(*moments: str) -> list[StudyMatch]:
+    """Return studies at these moments, each written as day of the month and time."""
+    days = (moment.partition(" ")[::2] for moment in moments)
+    return [
+        StudyMatch(f"1.2.{number}", study_date=f"202403{day}", study_time=time or None)
+        for number, (day, time) in enumerate(days)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("window", "moments", "expected"),
+    [
+        (_DAYS, ["04 0800", "05 0800", "06"], None),
+        (_DAYS, ["04 0800", "06 0800"], ["6 to 6", "4 to 5"]),
+        (
+            _DAYS,
+            ["05 0800", "05 0810"],
+            ["5 to 5, 08:10 to 23:59", "5 to 5, 00:00 to 08:09", "6 to 6", "4 to 4"],
+        ),
+        (
+            _MORNING,
+            ["05 080010", "05 08:00:50", "05 0905"],
+            ["5 to 5, 09:05 to 11:59", "5 to 5, 08:00 to 09:04"],
+        ),
+        (_MORNING, ["05 1030", "05 103059"], ["5 to 5, 10:31 to 11:59", "5 to 5, 08:00 to 10:29"]),
+        (_MORNING, ["05 0800", "05 080059"], ["5 to 5, 08:01 to 11:59"]),
+        (_MORNING, ["05 1159"], ["5 to 5, 08:00 to 11:58"]),
+        (_MORNING, ["05 0800", "05 what"], None),
+        (_MORNING, [], None),
+    ],
+    ids=[
+        "no time",
+        "days",
+        "one day of three",
+        "minutes",
+        "one minute",
+        "the first minute",
+        "the last minute",
+        "an odd time",
+        "nothing",
+    ],
+)
+def test_a_window_is_cut_between_its_matches(window, moments, expected):
+    # When
+    parts = parts_between(window, _at(*moments))
+    # Then
+    assert (None if parts is None else [_in_short(part) for part in parts]) == expected
+    assert {part.code for part in parts or ()} <= {window.code}
+
+
+def _in_short(part: Slice) -> str:
+    days = f"{part.date_from:%-d} to {part.date_until:%-d}"
+    return days if part.time_from is None else f"{days}, {part.time_from:%H:%M} to {part.time_until:%H:%M}"

@@ -1,0 +1,69 @@
+"""How a window is requested, and what follows where a form of its dates is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, cast
+
+import pytest
+
+from services.query.search.window_find import WindowFind
+from shared.contract.criteria import parse_criteria
+from shared.dicom.query.matches import FindResult, StudyMatch
+from shared.dicom.status import status_error
+from shared.querying.payloads import WindowSlice
+from shared.querying.slices import Slice
+from tests.unit.query.search.model_node import Notebook
+
+DAY = dt.date(2024, 3, 5)
+STUDY = StudyMatch("1.2.3", study_date="20240305", study_time="1015")
+
+
+class RangeRefusal:
+    """A node that refuses each range of dates, and holds these studies on its only day."""
+
+    def __init__(self, status_code: int, studies: list[StudyMatch]) -> None:
+        self._status_code = status_code
+        self._studies = studies
+        self.dates: list[str] = []
+
+    def find_studies(self, identifier: Any, **_: Any) -> FindResult[StudyMatch]:
+        date = str(identifier.StudyDate)
+        self.dates.append(date)
+        if "-" in date:
+            status = self._status_code
+            return FindResult(status_code=status, error=status_error(status))
+        return FindResult(list(self._studies), status_code=0)
+
+
+def window_find(node: RangeRefusal, window: Slice) -> WindowFind:
+    notebook = cast("Any", Notebook())
+    criteria = parse_criteria({"types": ["CT"]})
+    return WindowFind(cast("Any", node), notebook, WindowSlice(window), criteria, notebook)
+
+
+@pytest.mark.parametrize("status_code", [0xA900, 0xC000, 0x0110])
+def test_an_empty_day_stands_where_the_range_of_it_is_refused(status_code):
+    # Given
+    node = RangeRefusal(status_code, [])
+    # When
+    result = window_find(node, Slice(DAY, DAY, code="CT")).window(Slice(DAY, DAY, code="CT"))
+    # Then
+    assert (result.complete, result.matches) == (True, [])
+    assert node.dates == ["20240305", "20240305-20240305"]
+
+
+@pytest.mark.parametrize(
+    ("status_code", "studies", "refuses"),
+    [(0xA900, [STUDY], True), (0xC001, [], True), (0xA700, [STUDY], False)],
+    ids=["refused", "refused, and the day is empty", "out of resources"],
+)
+def test_ranges_are_refused_where_the_day_alone_is_taken(status_code, studies, refuses):
+    # Given
+    window = Slice(DAY - dt.timedelta(days=3), DAY, code="CT")
+    node = RangeRefusal(status_code, studies)
+    # When
+    found = window_find(node, window).refuses_ranges(window)
+    # Then
+    assert found is refuses
+    assert node.dates == ["20240305", "20240305-20240305"]
