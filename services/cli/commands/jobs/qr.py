@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from shared.database.session import Database
 
 _TYPES = ("ct", "mg", "fl", "dx", "nm")
+#: Flags of which a blank one would leave out a limit.
+_DATES_AND_TIMES = ("dfrom", "duntil", "single_date", "tfrom", "tuntil")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -78,8 +80,10 @@ def criteria_of(given: argparse.Namespace) -> Criteria:
         CommandError: flags that do not go together.
         InvalidInputError: a value is malformed; names the field.
     """
+    from services.cli.commands.options.query import refuse_blank
     from shared.contract.criteria import parse_criteria
 
+    refuse_blank({name: getattr(given, name) for name in _DATES_AND_TIMES})
     types = [name.upper() for name in _TYPES if getattr(given, name)]
     if given.sr and types:
         raise usage("-sr stands alone: it cannot be given with another type", "sr")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -143,6 +143,7 @@ def criteria_of(options: QueryOptions, uploaded: UploadedList | None) -> Criteri
     from shared.contract.criteria import parse_criteria
     from shared.contract.criteria_fields import MAX_IDENTIFIERS
 
+    refuse_blank({name: getattr(options, name) for name in _DATES_AND_TIMES})
     numbers = identifiers("accession_numbers", options.accession_number or (), options.accession_numbers)
     uids = identifiers("study_instance_uids", options.study or (), options.studies)
     given: dict[str, object] = {
@@ -156,6 +157,17 @@ def criteria_of(options: QueryOptions, uploaded: UploadedList | None) -> Criteri
     if uploaded is not None:
         given[uploaded.field] = uploaded.identifiers[:MAX_IDENTIFIERS]
     return parse_criteria(given)
+
+
+def refuse_blank(values: Mapping[str, str | None]) -> None:
+    """Refuse blank values, as of a shell variable that is not set: without a limit all of a PACS is searched.
+
+    Raises:
+        InvalidInputError: names the field.
+    """
+    for field, value in values.items():
+        if value is not None and not value.strip():
+            raise InvalidInputError(field, "must not be empty")
 
 
 def is_long(uploaded: UploadedList) -> bool:
@@ -212,10 +224,13 @@ def identifiers(field: str, given: Sequence[str], file: str | None) -> list[str]
     """Return the identifiers of the options and of the file of one field of criteria.
 
     Raises:
-        InvalidInputError: the file cannot be read, holds none, or a line is malformed; names the line.
+        InvalidInputError: an option is blank, the file cannot be read, holds none, or a line is malformed;
+            names the line.
     """
     from shared.contract.identifier_lines import identifier_lines
 
+    for identifier in given:
+        refuse_blank({field: identifier})
     if file is None:
         return list(given)
     try:

@@ -118,6 +118,7 @@ def test_arguments_that_do_not_fit_are_wrong_usage(arguments: tuple[str, ...]) -
         (),
         ("-ct", "-f", "01/05/2024"),
         ("-ct", "-f", "2024-02-30"),
+        *(("-ct", flag, blank) for flag in ("-f", "-t", "-sd", "-tf", "-tt") for blank in ("", " ")),
         ("-ct", "-tf", "0800"),
         ("-ct", "-f", "2024-05-03", "-t", "2024-05-01"),
         ("-ct", "-sd", "2024-05-01", "-tf", "0930", "-tt", "0800"),
