@@ -18,9 +18,6 @@ FAILURES_BEFORE_PROBE = 8
 #: ... and before the job fails; other workers may have a request each under way.
 MOST_FAILURES = 15
 
-#: C-FINDs of a job over more than a year, without a single match, before the whole archive is searched.
-EMPTY_BEFORE_PROBE = 18
-
 #: Control requests of a job to a node that never named a study; one that did gets as many as it takes.
 MOST_CONTROLS_OF_NOTHING = 12
 
@@ -52,23 +49,15 @@ class FailureLimit:
     def _finds(self) -> StudyFinds:
         """Return the C-FINDs of the job; none failed once one of them has succeeded."""
         self._has_succeeded = self._has_succeeded or self._log.has_complete_study_find()
-        return StudyFinds(0, 1) if self._has_succeeded else self._log.study_finds()
+        return StudyFinds(0) if self._has_succeeded else self._log.study_finds()
 
     def needs_probe(self) -> bool:
         """Return whether so many requests failed that the smallest window is to be tried."""
         return self._finds().failed >= FAILURES_BEFORE_PROBE
 
-    def empty_finds(self) -> int:
-        """Return the complete C-FINDs of the job, all of which were empty on a node that named no study."""
-        return self._log.study_finds().complete
-
     def admits_control(self, *, has_studies: bool) -> bool:
         """Return whether a request may be sent only to be compared with another one."""
         return has_studies or self._log.controls() < MOST_CONTROLS_OF_NOTHING
-
-    def admits_probe(self) -> bool:
-        """Return whether control requests have just ended without a study: wide ones show if there is any."""
-        return self._log.controls() == MOST_CONTROLS_OF_NOTHING
 
     def admit_task(self) -> None:
         """Let a task wait while the node may only be ill for a moment.

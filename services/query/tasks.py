@@ -14,6 +14,7 @@ from services.query.examination.examine_task import ExamineTask
 from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
 from services.query.ledger.finds import FindLog
+from services.query.ledger.study_probe import ProbeLedger
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
 from services.query.search.study_task import StudyTask
@@ -86,7 +87,8 @@ class QueryJobService:
             return ExamineTask(self._database, scu, learner, claim, context, publish)
         part, found_studies = read_slice(claim.payload), FoundStudies(claim, context, publish)
         if isinstance(part, WindowSlice):
-            return WindowTask(self._database, scu, learner, claim, part, context, found_studies, limit)
+            probe = ProbeLedger(self._database, claim, self._clock)
+            return WindowTask(self._database, scu, learner, claim, part, context, found_studies, limit, probe)
         return StudyTask(scu, learner, claim, part, context, found_studies)
 
     def _context(self, job_id: str) -> tuple[Peer, int, QueryContext]:

@@ -35,10 +35,9 @@ class FindRecord:
 
 @dataclass(frozen=True, slots=True)
 class StudyFinds:
-    """The C-FINDs of a job at STUDY level so far."""
+    """The C-FINDs of a job at STUDY level that failed so far."""
 
     failed: int
-    complete: int
     first_at: datetime | None = None
     last_error: PeerError | None = None
 
@@ -48,9 +47,7 @@ _AT_STUDY_LEVEL = and_(QueryFind.job_id == bindparam("of_job"), QueryFind.level 
 _COMPLETE = QueryFind.error == ""
 _FAILED = QueryFind.error.not_in(("", "interrupted"))
 _ANY_COMPLETE = select(QueryFind.id).where(_AT_STUDY_LEVEL, _COMPLETE).limit(1)
-_STUDY_FINDS = select(
-    func.count().filter(_COMPLETE), func.count().filter(_FAILED), func.min(QueryFind.asked_at).filter(_FAILED)
-).where(_AT_STUDY_LEVEL)
+_STUDY_FINDS = select(func.count(), func.min(QueryFind.asked_at)).where(_AT_STUDY_LEVEL, _FAILED)
 _CONTROLS = select(func.count()).where(_AT_STUDY_LEVEL, QueryFind.control)
 _LAST_FAILED = select(QueryFind).where(_AT_STUDY_LEVEL, _FAILED).order_by(QueryFind.id.desc()).limit(1)
 
@@ -106,11 +103,10 @@ class FindLog:
         """Return the C-FINDs of the job at STUDY level."""
         of_job = {"of_job": self._claim.job_id}
         with self._database.read() as session:
-            complete, failed, first_at = session.execute(_STUDY_FINDS, of_job).one()
+            failed, first_at = session.execute(_STUDY_FINDS, of_job).one()
             last = session.scalars(_LAST_FAILED, of_job).first() if failed else None
             return StudyFinds(
                 failed=failed,
-                complete=complete + self._unsaved_study_finds(),
                 first_at=first_at,
                 last_error=self._error_of(session, last) if last else None,
             )

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from shared.dicom.query.matches import StudyMatch
+from shared.querying.silent_caps import is_usual_cap
 
 T = TypeVar("T")
 
@@ -68,9 +69,6 @@ MOST_WINDOWS = 11
 
 #: A window in which nothing was is followed by one so much wider.
 _GROWTH = 3
-
-#: Numbers of matches that suggest the limit of a node, not a number of studies.
-SUSPICIOUS = frozenset({50, 64, 100, 128, 150, 200, 250, 256, 300, 400, 500})
 
 _MINUTES = 24 * 60
 _DAY = timedelta(days=1)
@@ -201,7 +199,7 @@ def _proven(sample: Sample, windows: int) -> Plan[Sample]:
     """Compare what one question brings with what its parts bring, where that may differ."""
     if windows > 1:
         return (yield from _compared_with_whole(sample))
-    if len(sample.studies) in SUSPICIOUS:
+    if is_usual_cap(len(sample.studies)):
         return (yield from _compared_with_halves(sample))
     return sample
 

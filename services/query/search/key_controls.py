@@ -25,8 +25,8 @@ from services.query.search.key_proofs import (
     ranges_to_show,
     single_companions,
 )
+from services.query.search.node_probe import NodeProbe
 from services.query.search.splitting import is_ignored
-from services.query.search.wider_windows import names_a_study
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.query.dates import day_of, minute_of
 from shared.dicom.query.matches import OTHER_CODES, FindResult, StudyMatch
@@ -49,16 +49,13 @@ class KeyControls:
         find: FindWindow,
         learner: Learner,
         limit: FailureLimit,
-        probe: FindWindow,
-        today: date,
+        probe: NodeProbe,
     ) -> None:
-        """Make one; `probe` finds studies of any code, with and without an empty Modality."""
         self._window = window
         self._find = find
         self._learner = learner
         self._limit = limit
         self._probe = probe
-        self._today = today
         self._has_studies = False
         self._codes_unproven = False
         #: Whether a request for one of the codes of a study left out another study.
@@ -252,14 +249,10 @@ class KeyControls:
 
     def _names_a_study(self) -> bool:
         """Return whether the node names a study at all, once enough control requests brought none."""
-        if not self._limit.admits_probe():
-            return False
         try:
-            self._has_studies = names_a_study(self._probe, self._today)
+            self._has_studies = bool(self._probe.names_a_study())
         except PeerError:
             return False
-        if self._has_studies:
-            self._learner.learn(lambda profile: profile.matched(1, 1))
         return self._has_studies
 
     def _brings(self, studies: Sequence[StudyMatch]) -> bool | None:

@@ -1,4 +1,4 @@
-"""What wider windows show: whether a number of matches is a cap, and whether a node holds any study."""
+"""What wider windows show: whether a number of matches is a cap."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 
 from services.query.profile.learner import Learner
-from services.query.profile.sample import SUSPICIOUS
 from services.query.search.found_studies import belongs_to
 from services.query.search.splitting import initial_letters, parts_between
 from services.query.search.window_find import WindowFind
@@ -14,6 +13,7 @@ from shared.dicom.errors import InterruptedWorkError
 from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.querying.payloads import WindowSlice
 from shared.querying.profile import UNPROVEN
+from shared.querying.silent_caps import is_usual_cap
 from shared.querying.slices import Slice
 
 FindWindow = Callable[[Slice], FindResult[StudyMatch]]
@@ -25,9 +25,6 @@ _WIDER_DAYS = (1, 7, 61, 732, None)
 
 #: The same where the number is small.
 _WIDER_THAN_SMALL = (61, 732, None)
-
-#: Days before today in which a node that holds anything is most likely to hold it; None: all dates.
-_RECENT_DAYS = (31, 366, None)
 
 #: Milliseconds for a few matches beyond which no further request is sent only to prove their number.
 SLOW_MS = 5000
@@ -56,7 +53,7 @@ def largest_wider_number(window: Slice, matches: int, find: FindWindow, today: d
         if number > matches:
             return number
     rest = _before_and_after(window, last)
-    is_all = matches not in SUSPICIOUS and all(_holds_nothing(part, find) for part in rest)
+    is_all = not is_usual_cap(matches) and all(_holds_nothing(part, find) for part in rest)
     return matches if is_all else None
 
 
@@ -80,22 +77,6 @@ def small_number_returned(window: Slice, matches: int, find: FindWindow, today: 
         if largest > UNPROVEN:
             break
     return largest
-
-
-def names_a_study(find: FindWindow, today: date) -> bool:
-    """Return whether the node names any study, of any code, in a month, a year or ever.
-
-    Raises:
-        PeerError: a request failed.
-        InterruptedWorkError: stopping was requested.
-    """
-    for days in _RECENT_DAYS:
-        result = find(Slice() if days is None else Slice(today - timedelta(days=days), today))
-        if result.error is not None:
-            raise result.error
-        if result.matches:
-            return True
-    return False
 
 
 def _around(day: date, days: int) -> Slice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from services.query.find_scu import FindScu
@@ -31,19 +32,23 @@ class WindowFind:
 
     def search(self) -> FindResult[StudyMatch]:
         """Search; a node that never named a study is searched with and without an empty Modality."""
-        key = bool(self._learner.profile.study_modality_key)
-        if not self._slice.again or self._learner.profile.busiest:
+        known = bool(self._learner.profile.study_modality_key)
+        result = FindResult[StudyMatch]()
+        for key in self._keys_to_try(known):
             result = self._find(self._slice, with_modality_key=key)
-            never = result.complete and not result.matches and not self._learner.profile.busiest
-            learned = bool(self._learner.profile.study_modality_key)
-            if result.complete and not result.matches and learned != key:
-                return self._find(self._slice, with_modality_key=learned)
-            if not never or self._slice.window.days != 1:
-                return result
-        result = self._find(self._slice, with_modality_key=not key)
-        if result.complete and result.matches:
-            self._learner.learn(lambda profile: replace(profile, study_modality_key=not key))
+            if result.matches and result.complete and key is not known:
+                self._learner.learn(lambda profile: replace(profile, study_modality_key=not known))
+            if result.matches or not result.complete:
+                break
         return result
+
+    def _keys_to_try(self, known: bool) -> Sequence[bool]:
+        """Return whether to send an empty Modality, in this order until something is found."""
+        if self._learner.profile.busiest:
+            return (known,)
+        if self._slice.again:
+            return (not known,)
+        return (known, not known) if self._slice.window.days == 1 else (known,)
 
     def window(self, window: Slice) -> FindResult[StudyMatch]:
         """Search another window."""

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from services.query.context import QueryContext
 from services.query.find_scu import FindScu
-from services.query.futile_search import EMPTY_BEFORE_PROBE, FailureLimit
+from services.query.futile_search import FailureLimit
 from services.query.ledger.slices import (
     add_untimed_failure,
     fail_open_slices,
@@ -23,11 +23,13 @@ from services.query.ledger.slices import (
     sibling_matches,
 )
 from services.query.ledger.studies import add_counts
+from services.query.ledger.study_probe import ProbeLedger
 from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import may_be_the_keys
 from services.query.search.found_studies import FoundStudies, in_hours
 from services.query.search.key_controls import KeyControls, doubted, windows_without
 from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
+from services.query.search.node_probe import NodeProbe
 from services.query.search.splitting import (
     TOO_MUCH,
     are_hidden_by,
@@ -41,9 +43,8 @@ from services.query.search.splitting import (
     single_codes,
     worth_cutting,
 )
-from services.query.search.wider_windows import NumberProof, names_a_study
+from services.query.search.wider_windows import NumberProof
 from services.query.search.window_find import WindowFind
-from shared.contract.criteria import window as requested_days
 from shared.contract.reasons import Reason, sentence
 from shared.database.models import QueryTask
 from shared.database.session import Database
@@ -60,9 +61,6 @@ from shared.querying.slices import OLD_DAYS, Slice
 AGAIN_AFTER_S = 2.0
 #: By how much the pieces of a window are due before what was to follow it.
 _AHEAD = timedelta(seconds=1)
-
-#: Days of a query that is given up earlier on a node that never named a study.
-_MANY_DAYS = 2 * 366
 
 #: Days that a window without beginning or end counts as.
 EVER_DAYS = 36500
@@ -82,6 +80,7 @@ class WindowTask:
         context: QueryContext,
         found_studies: FoundStudies,
         limit: FailureLimit,
+        probe: ProbeLedger,
     ) -> None:
         self._database = database
         self._find = WindowFind(scu, learner, part, context.criteria, limit)
@@ -92,9 +91,8 @@ class WindowTask:
         self._found_studies = found_studies
         self._limit = limit
         self._number = NumberProof(part.window, self._find, learner, context.today)
-        self._controls = KeyControls(
-            part.window, self._find.control, learner, limit, self._find.either_way, context.today
-        )
+        self._probe = NodeProbe(probe, self._find.either_way, learner, context)
+        self._controls = KeyControls(part.window, self._find.control, learner, limit, self._probe)
 
     def perform(self) -> Result:
         """Search the window; what is too much for the PACS, or not to be believed, is split.
@@ -105,6 +103,8 @@ class WindowTask:
         """
         if self._limit.needs_probe() and not self._minute_succeeds():
             raise self._limit.error()
+        if self._probe.holds_nothing():
+            return self._unproven()
         known = windows_without(self._slice.window, self._learner.profile)
         if known is not None:
             why = "the node does not match on all of its keys"
@@ -188,8 +188,6 @@ class WindowTask:
         pieces = None if self._believes_empty() else self._pieces()
         if pieces is None:
             return self._complete(result)
-        if self._names_no_study():
-            return self._unproven()
         if not self._slice.again:
             pieces, detail = [self._slice.window], "nothing; searched again after the others"
         else:
@@ -203,22 +201,6 @@ class WindowTask:
         # Nobody named these days: to cut decades into single ones would not be gentle.
         far = self._slice.ever and window.date_until < self._context.today - _YEAR
         return profile.believes_empty(window.days) or (far and window.days <= OLD_DAYS)
-
-    def _names_no_study(self) -> bool:
-        """Return whether a node that never named a study was searched enough for a query of many years.
-
-        What is cheap comes first: before thousands of windows, a month, a year and all dates, of any code.
-        """
-        days = requested_days(self._context.criteria, self._context.today)
-        span = Slice(days.date_from, days.date_until).days
-        if self._context.round or (span is not None and span < _MANY_DAYS):
-            return False
-        if self._learner.profile.busiest or self._limit.empty_finds() < EMPTY_BEFORE_PROBE:
-            return False
-        if not names_a_study(self._find.either_way, self._context.today):
-            return True
-        self._learner.learn(lambda profile: profile.matched(1, 1))
-        return False
 
     def _unproven(self) -> Result:
         """End the query: that there is nothing rests on the word of the node alone."""

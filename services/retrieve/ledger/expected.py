@@ -217,9 +217,13 @@ def name_objects(
     return SeriesPart(*key, tuple(names), whole=not known) if names else None
 
 
-def keep_unlisted(session: Session, context: RetrieveContext, key: SeriesKey) -> SeriesPart | None:
-    """Return a series whose objects the PACS does not list, to be requested whole; None if it has arrived."""
-    announced = announced_of(session, context, key)
+def keep_unlisted(
+    session: Session, context: RetrieveContext, key: SeriesKey, announced: int | None
+) -> SeriesPart | None:
+    """Return a series whose objects the PACS does not list, to be requested whole; None if it has arrived.
+
+    `announced`: how many objects it has, as far as the PACS says.
+    """
     earlier = select(func.count(func.distinct(RetrieveObject.sop_instance_uid))).where(
         RetrieveObject.job_id.in_(select(Retrieve.id).where(Retrieve.query_id == context.query_id)),
         RetrieveObject.study_instance_uid == key[0],

@@ -10,13 +10,14 @@ from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import announced_of, keep_unlisted, name_objects
 from services.retrieve.planning.moves import MoveCapabilities, SeriesPart, split_long
 from services.retrieve.planning.payloads import SeriesKey, expect_tasks, move_tasks
-from services.retrieve.transfer.find_objects import find_objects, may_be_cut
+from services.retrieve.transfer.find_objects import find_objects
 from shared.database.session import Session
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
 from shared.jobs.model import Claim, Result
 from shared.jobs.new_task import NewTask
 from shared.node_access.archive import ArchiveAccess
+from shared.querying.silent_caps import may_be_cut
 
 #: Series of one task whose C-FIND may fail before the others wait for its next try.
 MAX_FAILED_SERIES = 3
@@ -100,9 +101,10 @@ def _part(
     session: Session, context: RetrieveContext, key: SeriesKey, listed: SopClasses
 ) -> SeriesPart | None:
     """Return what of a series is to be requested: by name, or whole where the list of names is not all."""
-    if listed and not may_be_cut(len(listed), announced_of(session, context, key), context.cap):
+    announced = announced_of(session, context, key)
+    if listed and not may_be_cut(len(listed), announced, context.cap):
         return name_objects(session, context, key, listed)
-    return keep_unlisted(session, context, key)
+    return keep_unlisted(session, context, key, announced)
 
 
 def request_unlisted(session: Session, context: RetrieveContext, claim: Claim) -> list[NewTask]:

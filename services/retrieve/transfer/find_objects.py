@@ -8,9 +8,6 @@ from shared.dicom.query.identifiers import image_identifier
 from shared.dicom.query.matches import ObjectMatch, object_match, objects_of_series
 from shared.node_access.archive import ArchiveAccess
 
-#: A silent cap is a round number, or a power of two of at least this.
-_ROUND, _SMALLEST_POWER = 10, 16
-
 
 def find_objects(
     pool: ArchiveAccess,
@@ -29,17 +26,3 @@ def find_objects(
     with pool.find(peer, cancellation) as association:
         result = association.find(identifier, object_match, cancellation)
     return objects_of_series(result.complete_matches(), series_instance_uid)
-
-
-def may_be_cut(listed: int, announced: int | None, cap: int | None) -> bool:
-    """Return whether a node may have listed only a part of a series.
-
-    `announced`: its Number of Series Related Instances (0020,1209). Archives count objects that they do not
-    list, so fewer than announced is not enough: the number has to look like that of a cap.
-
-    `cap`: the number of matches at which the node is known to stop.
-    """
-    if announced is None or not 0 < listed < announced:
-        return False
-    is_power = listed >= _SMALLEST_POWER and listed & (listed - 1) == 0
-    return listed == cap or listed % _ROUND == 0 or is_power

@@ -64,6 +64,9 @@ class Query(JobRow):
     tallied_round: Mapped[int | None] = mapped_column(Integer)
     #: Whether it is added up but for what it proves: it searches days without end, or too many.
     open_search: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    #: The claim of the task that finds out whether the node names any study at all, and what it found.
+    probe_token: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    names_study: Mapped[bool | None] = mapped_column(Boolean)
     #: Whether retention removes it: empty, `begun` (its ledger is no longer whole), or `kept`: only what
     #: proves its days is left.
     folding: Mapped[str] = mapped_column(String(8), default="", server_default="")

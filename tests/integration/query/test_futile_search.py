@@ -10,6 +10,7 @@ from services.query.search import wider_windows
 from shared.contract.messages import AskAgain, CancelJob
 from shared.dicom.upper_layer.dimse_command import C_FIND_RSP, COMMAND_FIELD, encode_command
 from shared.dicom.upper_layer.pdu import p_data
+from shared.nodes.nodes import find_node
 from simulator.behaviour import Fault
 from tests.integration.query.test_query import ready
 from tests.support.peers.byte_pacs import respond_with
@@ -103,11 +104,19 @@ def test_a_pacs_that_takes_only_small_windows_is_not_given_up(system, scripted_p
     assert (query["status"], query["counts"]["found"]) == ("completed", len(studies))
 
 
-@pytest.mark.parametrize("criteria", [ALL_DATES, MANY_YEARS], ids=["all dates", "many years"])
-def test_an_empty_pacs_is_reported_over_many_years_and_not_believed(system, scripted_pacs, criteria):
+@pytest.mark.parametrize(
+    ("criteria", "services", "associations"),
+    [(ALL_DATES, 1, 4), (MANY_YEARS, 1, 4), (ALL_DATES, 3, 32)],
+    ids=["all dates", "many years", "three services with many associations"],
+)
+def test_an_empty_pacs_is_reported_over_many_years_and_not_believed(
+    system, scripted_pacs, criteria, services, associations
+):
     # Given
     pacs = scripted_pacs([])
-    ready(system, pacs)
+    ready(system, pacs, *["query"] * services)
+    with system.database.write() as session:
+        find_node(session, "pacs").max_associations = associations
     # When
     query = system.finished_query(criteria)
     # Then

@@ -23,7 +23,7 @@ def study(number: int, day: dt.date, *modalities: str, time: str = "1015") -> St
 
 @dataclass
 class Notebook:
-    """Stands for the learner of a task and the limit of its job."""
+    """Stands for the learner of a task, the limit of its job and the probe of its node."""
 
     profile: Profile = field(default_factory=Profile)
     admits: bool = True
@@ -34,7 +34,7 @@ class Notebook:
     def admits_control(self, *, has_studies: bool) -> bool:
         return self.admits or has_studies
 
-    def admits_probe(self) -> bool:
+    def names_a_study(self) -> bool:
         return False
 
 

@@ -29,7 +29,7 @@ OLD = study(4, FIRST, "SR", "CT")
 def controls(
     node: Callable[[Slice], FindResult[StudyMatch]], notebook: Notebook, window: Slice = WINDOW
 ) -> KeyControls:
-    return KeyControls(window, node, notebook, notebook, node, LAST)  # type: ignore[arg-type]
+    return KeyControls(window, node, notebook, notebook, notebook)  # type: ignore[arg-type]
 
 
 def searched(node: ModelNode, notebook: Notebook, window: Slice = WINDOW) -> bool:

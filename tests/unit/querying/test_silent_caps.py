@@ -1,10 +1,10 @@
-"""Lists of objects that a silent cap may have cut."""
+"""Numbers of matches that look like a silent cap."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.retrieve.transfer.find_objects import may_be_cut
+from shared.querying.silent_caps import is_usual_cap, may_be_cut
 
 
 @pytest.mark.parametrize("listed", [10, 20, 16, 64, 256, 500])
@@ -27,3 +27,14 @@ def test_the_known_cap_of_a_node_is_one_whatever_its_number():
 
 def test_no_list_at_all_is_not_a_cut_one():
     assert not may_be_cut(0, 78, None)
+
+
+@pytest.mark.parametrize("matches", [50, 64, 100, 128, 150, 200, 250, 256, 300, 400, 500, 512, 1000, 1024])
+def test_usual_limits_of_archives_are_caps_by_themselves(matches):
+    assert is_usual_cap(matches)
+    assert may_be_cut(matches, matches + 1, None)
+
+
+@pytest.mark.parametrize("matches", [0, 1, 9, 10, 16, 20, 32, 40, 51, 65, 120, 999])
+def test_a_number_of_studies_is_no_cap_by_itself(matches):
+    assert not is_usual_cap(matches)
