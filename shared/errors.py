@@ -49,3 +49,7 @@ class UnroutableError(RetriableError):
 
 class DatabaseAwayError(RetriableError):
     """The database cannot be reached or went away."""
+
+
+class DatabaseFullError(DatabaseAwayError):
+    """The disk of the database is full: it takes no writes until there is space."""

@@ -16,7 +16,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from shared.errors import DatabaseAwayError, InvalidInputError
+from shared.errors import DatabaseAwayError, DatabaseFullError, InvalidInputError
 
 #: PostgreSQL refuses a NUL character and a number out of range, the driver of SQLite only the number.
 _NOT_STORABLE = "holds a NUL character or a number out of range"
@@ -27,13 +27,15 @@ _AWAY_CLASSES = frozenset({"08", "53", "57", "58", "XX"})
 #: And codes of other classes: only reads are allowed; an idle transaction was ended.
 _AWAY_STATES = frozenset({"25006", "25P03"})
 
+_DISK_FULL = "its disk is full"
+
 #: Codes of PostgreSQL (its documentation, appendix A) and what they mean.
 _SQL_STATES = {
     "28P01": "it refuses the password",
     "28000": "it refuses the login",
     "3D000": "there is no database of this name on the server",
     "25006": "it takes no writes: it is read-only",
-    "53100": "its disk is full",
+    "53100": _DISK_FULL,
     "53200": "its server is out of memory",
     "53300": "its server has no connection left",
     "57P01": "its server is shutting down",
@@ -108,7 +110,8 @@ def away(error: DBAPIError) -> DatabaseAwayError:
     """Return our error for one of the driver; its text holds no password and no data."""
     driver_error = error.orig
     meaning = _meaning(getattr(driver_error, "sqlstate", None), str(driver_error).casefold())
-    return DatabaseAwayError(f"database: {meaning or 'it is away'} ({type(driver_error).__name__})")
+    kind = DatabaseFullError if meaning == _DISK_FULL else DatabaseAwayError
+    return kind(f"database: {meaning or 'it is away'} ({type(driver_error).__name__})")
 
 
 def _meaning(sql_state: object, message: str) -> str:

@@ -62,6 +62,11 @@ class Database:
         """Where it is, for people, without any password."""
         return self.url.set(query={}).render_as_string(hide_password=True)
 
+    @property
+    def file(self) -> Path | None:
+        """The file of SQLite; none for a server."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
     def restricted(self, restrict: Callable[[Session], None]) -> Database:
         """Return the same database, whose sessions are restricted before anything is read or written."""
         view = copy(self)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from services.cli.client.events import EventQueue, refuse_rejected
-from services.cli.client.session import JOB_QUEUES, deserted
+from services.cli.client.session import JOB_QUEUES, deserted, full_disk
 from services.cli.output.exit_codes import CANCELLED, CommandError, away
 from services.cli.output.progress import Reporter
 from shared.broker.port import Broker
@@ -24,6 +24,8 @@ POLL_S, POLL_AT_MOST_S = 1.0, 0.25
 CHECK_S = 5.0
 #: Seconds that a command waits for what is away; the job itself waits longer.
 PATIENCE_S = 900.0
+#: The same where the disk of the database is full: that does not pass by itself.
+FULL_PATIENCE_S = 30.0
 #: Seconds after which a command that listening workers have not taken is lost to them.
 ACCEPT_S = 120.0
 
@@ -49,6 +51,7 @@ class Follower:
         self._away = ""
         self._away_since = 0.0
         self._database_away = ""
+        self._full_disk = ""
         self._broker_away = ""
 
     def until_ended(self, kind: str, job_id: str, *, rounds: int = 0) -> Job:
@@ -126,6 +129,7 @@ class Follower:
         return job
 
     def _check(self, kind: str) -> None:
+        self._full_disk = full_disk(self._database)
         try:
             missing = deserted(self._broker, JOB_QUEUES[kind])
         except BrokerAwayError as error:
@@ -136,13 +140,16 @@ class Follower:
         self._judge()
 
     def _judge(self) -> None:
-        now, trouble = time.monotonic(), self._database_away or self._broker_away
+        now, trouble = time.monotonic(), self._full_disk or self._database_away or self._broker_away
         if trouble and not self._away:
             self._away_since = now
         if trouble != self._away:
             self._reporter.notify(f"{trouble}. Still waiting." if trouble else "It goes on.")
             self._away = trouble
-        if trouble and now - self._away_since > PATIENCE_S:
+        waited_s = now - self._away_since
+        if self._full_disk and waited_s > FULL_PATIENCE_S:
+            raise away(f"{trouble}. The job goes on by itself once there is space.")
+        if trouble and waited_s > PATIENCE_S:
             raise away(f"{trouble}. The job goes on when they are back.")
 
     def _wait(self, job_id: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.cli.client.events import listening
 from services.cli.client.follower import Follower
-from services.cli.client.session import JOB_QUEUES, require_workers, who
+from services.cli.client.session import JOB_QUEUES, require_space, require_workers, who
 from services.cli.output.console import notice
 from services.cli.output.exit_codes import OK, of_job
 from services.cli.output.progress import reporting
@@ -71,6 +71,7 @@ class JobOutcome:
 
 @contextmanager
 def _following(database: Database, broker: Broker, job_ids: Sequence[str]) -> Iterator[Follower]:
+    require_space(database)
     with listening(broker, [f"*.*.{job_id}" for job_id in job_ids]) as event_queue, reporting() as reporter:
         yield Follower(database, broker, event_queue, reporter)
 
@@ -206,6 +207,7 @@ def query_again(database: Database, broker: Broker, query: Query, *, no_wait: bo
         InvalidInputError: the services rejected the command.
     """
     require_workers(broker, JOB_QUEUES["query"] + (JOB_QUEUES["retrieve"] if query.retrieve_after else ()))
+    require_space(database)
     rounds = query.round + 1
     command_id, retrieve_id = new_id(), retrieve_id_after(query.id, rounds)
     keys = [f"*.*.{query.id}", f"*.*.{retrieve_id}", f"command.rejected.{command_id}"]
@@ -238,6 +240,7 @@ def retrieve_again(
         InvalidInputError: the services rejected the command.
     """
     require_workers(broker, JOB_QUEUES["retrieve"])
+    require_space(database)
     retrieve_id = new_id()
     with listening(broker, [f"*.*.{retrieve_id}"]) as event_queue, reporting() as reporter:
         _order_again(broker, earlier.id, retrieve_id)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from shared.database.session import Database
     from shared.settings import Settings
 
+#: With less free for the file of SQLite, no transaction of a job ends.
+LEAST_FREE_BYTES = 64 * 1024
+
 #: Queues that a job of each kind needs to go on.
 JOB_QUEUES = {"query": ("query", "query-tasks"), "retrieve": ("retrieve", "retrieve-tasks")}
 
@@ -118,6 +121,28 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
         yield broker
     finally:
         broker.close()
+
+
+def full_disk(database: Database) -> str:
+    """Return a sentence if the disk under the file of the database is full; empty if not, or not known."""
+    from shared.disk.free_space import free_space
+
+    folder = database.file.parent if database.file is not None else None
+    space = free_space(folder, 0) if folder is not None else None
+    if space is None or space.free_bytes >= LEAST_FREE_BYTES:
+        return ""
+    return f"The disk of the database is full: free some space for {folder}"
+
+
+def require_space(database: Database) -> None:
+    """Require that the services can write what is ordered.
+
+    Raises:
+        CommandError: the disk of the database is full.
+    """
+    trouble = full_disk(database)
+    if trouble:
+        raise away(f"{trouble}, and order it again: nothing was ordered. The services go on by themselves.")
 
 
 def service_of(queue: str) -> str:

@@ -6,6 +6,7 @@ from shared.contract.reasons import Reason
 from shared.errors import (
     BrokerAwayError,
     DatabaseAwayError,
+    DatabaseFullError,
     DoseQRError,
     InvalidInputError,
     NotFoundError,
@@ -44,6 +45,8 @@ _AWAY: dict[type[DoseQRError], str] = {
     BrokerAwayError: "The broker is away: {}. Is the system running? Start it with `make run` or "
     "`doseqr serve all`, or check DOSEQR_AMQP_URL.",
     UnroutableError: "No service listens: {}. Start them with: doseqr serve all",
+    DatabaseFullError: "The disk of the database is full: {}. Free some space there; the services go on by "
+    "themselves.",
     DatabaseAwayError: "The database is away: {}. Check DOSEQR_DATABASE_URL and DOSEQR_DATA_DIR.",
 }
 

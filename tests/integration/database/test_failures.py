@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from shared.database.models import Node
 from shared.database.session import Database
-from shared.errors import DatabaseAwayError, InvalidInputError
+from shared.errors import DatabaseAwayError, DatabaseFullError, InvalidInputError
 from tests.support.jobs.rows import a_query
 
 SECRET = "ZZMARK"
@@ -104,7 +104,7 @@ def test_a_full_database_is_named(tmp_path):
     with database.write() as session:
         session.execute(text("CREATE TABLE texts (content TEXT)"))
     # When / Then
-    with pytest.raises(DatabaseAwayError, match="its disk is full"), database.write() as session:
+    with pytest.raises(DatabaseFullError, match="its disk is full"), database.write() as session:
         fill(session)
     database.close()
 

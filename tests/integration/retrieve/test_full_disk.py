@@ -7,16 +7,24 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from services.cli.client import follower
+from services.cli.client.jobs import JobOutcome, QueryOrder, query_and_wait
+from services.cli.output.exit_codes import AWAY, OK, CommandError
 from services.retrieve.transfer import back_pressure
 from shared.broker.memory.broker import MemoryBroker
+from shared.contract.criteria import parse_criteria
 from shared.contract.messages import WorkerHeartbeat
 from shared.contract.text import StoreState
+from shared.database.models import Query
 from shared.database.session import Database
+from shared.nodes.nodes import find_node
 from shared.settings import Settings
 from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import objects, series, study
@@ -37,6 +45,15 @@ def full_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this system lets nobody mount")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(disk: Path, but_bytes: int = 0) -> Path:
+    """Fill a disk but for some bytes; return the file that does."""
+    filler = disk / ".filler"
+    with filler.open("wb") as file:
+        status = os.statvfs(disk)
+        os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize - but_bytes)
+    return filler
 
 
 def state_of_the_store(system: System) -> StoreState:
@@ -78,10 +95,7 @@ def test_a_full_data_disk_holds_retrieves_alone_until_there_is_space(
     retrieves.connect(pacs)
     system.start("query")
     first = system.finished_query({"types": ["CT"]})
-    filler = full_disk / ".filler"
-    with filler.open("wb") as file:
-        status = os.statvfs(full_disk)
-        os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize - (3 << 20))
+    filler = fill(full_disk, but_bytes=3 << 20)
     state = state_of_the_store(system)
     # When
     job_id = retrieves.order(first["id"])
@@ -106,3 +120,44 @@ def test_a_full_data_disk_holds_retrieves_alone_until_there_is_space(
     with sqlite3.connect(system.settings.data_dir / "doseqr.sqlite") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
+
+
+def ordered(system: System) -> JobOutcome:
+    """Order a query as `doseqr query` does, and wait for its end."""
+    with system.database.read() as session:
+        remote, store = find_node(session, "pacs"), find_node(session, "doseqr")
+    order = QueryOrder(remote, store, parse_criteria({"types": ["CT"]}), retrieve=False)
+    return query_and_wait(system.database, system.broker, order)
+
+
+@pytest.mark.parametrize("full_disk", ["objects and database"], indirect=True)
+def test_a_query_names_the_full_disk_of_the_database_and_goes_on_with_space(
+    full_disk: Path, retrieves: Retrieves, scripted_pacs, monkeypatch
+):
+    monkeypatch.setattr(follower, "FULL_PATIENCE_S", 0.5)
+    monkeypatch.setattr(follower, "CHECK_S", 0.2)
+    # Given
+    system = retrieves.system
+    pacs = scripted_pacs([study(series("ct_image", 5))], request_delay_s=0.5)
+    retrieves.connect(pacs)
+    system.start("query")
+    # When somebody fills the disk in the middle of a query
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(ordered, system)
+        wait_until(lambda: bool(pacs.witness.of("find")))
+        filler = fill(full_disk)
+        with pytest.raises(CommandError, match="The disk of the database is full") as failure:
+            waiting.result(timeout=30.0)
+    # Then nothing more is ordered
+    with pytest.raises(CommandError, match="nothing was ordered") as refusal:
+        ordered(system)
+    assert (failure.value.exit_code, refusal.value.exit_code) == (AWAY, AWAY)
+    # When there is space again
+    filler.unlink()
+    pacs.change(request_delay_s=0.0)
+    # Then the query ends, and the next one is taken
+    with system.database.read() as session:
+        [begun] = session.scalars(select(Query.id)).all()
+    system.wait_for_end(begun)
+    assert system.status(begun) == "completed"
+    assert ordered(system).exit_code == OK

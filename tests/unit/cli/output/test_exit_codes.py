@@ -10,6 +10,7 @@ from shared.contract.reasons import TEXTS, Kind
 from shared.errors import (
     BrokerAwayError,
     DatabaseAwayError,
+    DatabaseFullError,
     DoseQRError,
     InvalidInputError,
     NotFoundError,
@@ -29,6 +30,7 @@ from shared.errors import (
         (BrokerAwayError("refused"), 4),
         (UnroutableError("no queue"), 4),
         (DatabaseAwayError("locked"), 4),
+        (DatabaseFullError("its disk is full"), 4),
         (SchemaUnknownError("the schema 9999"), 4),
         (PermanentError("anything else"), 5),
     ],
