@@ -12,6 +12,14 @@ REPORT_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.88.76",
     "1.2.840.10008.5.1.4.1.1.88.22",
 )
+#: Those whose content is read. Some devices write dose reports as Comprehensive, Comprehensive 3D or
+#: Extensible SR; they come with series of unknown class.
+READ_CLASSES = (
+    *REPORT_CLASSES,
+    "1.2.840.10008.5.1.4.1.1.88.33",
+    "1.2.840.10008.5.1.4.1.1.88.34",
+    "1.2.840.10008.5.1.4.1.1.88.35",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from shared.database.models import QueryStudy, ReportSummary, Retrieve, RetrieveObject, StoredObject
 from shared.database.models.store import REGISTERED
-from shared.dose.concepts import REPORT_CLASSES
+from shared.dose.concepts import READ_CLASSES
 from shared.dose.summary import FigureJson, SummaryJson
 
 #: UIDs of study, series and object, type of the study, when it was read, why not, length of its summary.
@@ -157,8 +157,8 @@ def report_counts(session: Session, job_id: str) -> ReportCounts:
     own = and_(StoredObject.sop_instance_uid == uid, StoredObject.source != REGISTERED)
     weight = case((uid == "", func.coalesce(RetrieveObject.announced, 1)), else_=1)
     elsewhere = func.sum(case((StoredObject.sop_instance_uid.is_(None), weight), else_=0))
-    reports = func.sum(case((StoredObject.sop_class_uid.in_(REPORT_CLASSES), 1), else_=0))
-    others = func.sum(case((StoredObject.sop_class_uid.not_in(REPORT_CLASSES), 1), else_=0))
+    reports = func.sum(case((StoredObject.sop_class_uid.in_(READ_CLASSES), 1), else_=0))
+    others = func.sum(case((StoredObject.sop_class_uid.not_in(READ_CLASSES), 1), else_=0))
     row = session.execute(
         select(reports, others, elsewhere)
         .select_from(RetrieveObject)
@@ -173,7 +173,7 @@ def _reports(job_id: str) -> KeySelect:
     stored = and_(
         StoredObject.sop_instance_uid == RetrieveObject.sop_instance_uid,
         StoredObject.source != REGISTERED,
-        StoredObject.sop_class_uid.in_(REPORT_CLASSES),
+        StoredObject.sop_class_uid.in_(READ_CLASSES),
     )
     return (
         select(

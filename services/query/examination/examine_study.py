@@ -79,7 +79,7 @@ class StudyExamination:
             verdict = decide(self.criteria, self.study, self.series, self.objects, self.known)
             if isinstance(verdict, StudyDecision) and lacks_its_report(self.study, verdict):
                 return report_not_returned(self.study)
-            if isinstance(verdict, StudyDecision) and shows_no_modality(verdict):
+            if isinstance(verdict, StudyDecision) and shows_no_modality(verdict, self.objects):
                 return modality_not_shown(self.study)
             if isinstance(verdict, StudyDecision):
                 return Decided(verdict, self.series or [])

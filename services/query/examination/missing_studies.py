@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from services.query.rules.modality import is_of_standard_class
 from services.query.rules.model import (
     SR_CODE,
     Decision,
@@ -59,14 +60,16 @@ def lacks_its_report(study: StudyMatch, decision: StudyDecision) -> bool:
     return dropped and SR_CODE in study.codes() and not has_one
 
 
-def shows_no_modality(decision: StudyDecision) -> bool:
+def shows_no_modality(decision: StudyDecision, objects: Objects) -> bool:
     """Return whether a study was dropped as one without dose because nothing shows which series are which.
 
     The PACS returns neither Modality of a series nor SOP Class UID of its objects.
     """
     dropped = decision.decision is Decision.DROP and decision.reason is Reason.NO_DOSE_OBJECT
-    codes = {entry.modality for entry in decision.series}
-    return dropped and None in codes and codes.isdisjoint(CODES[decision.type or ""])
+    if not dropped or any(entry.modality in CODES[decision.type or ""] for entry in decision.series):
+        return False
+    unnamed = (entry.series_instance_uid for entry in decision.series if entry.modality is None)
+    return any(not any(map(is_of_standard_class, objects.get(uid, ()))) for uid in unnamed)
 
 
 def modality_not_shown(study: StudyMatch) -> Missing:

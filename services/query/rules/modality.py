@@ -100,13 +100,13 @@ def _with_only_modality(study: StudyMatch, series: SeriesMatch, objects: Objects
         len(codes) > 1
         or not study.codes_are_known()
         or uid not in objects
-        or any(map(_is_standard, objects[uid]))
+        or any(map(is_of_standard_class, objects[uid]))
     ):
         return series
     return replace(series, modality=min(codes))
 
 
-def _is_standard(entry: ObjectMatch) -> bool:
+def is_of_standard_class(entry: ObjectMatch) -> bool:
     """Return whether an object is of a class of the standard, which is of some other modality."""
     return (returned(entry.sop_class_uid) or "").startswith(_STANDARD_ROOT)
 

@@ -13,7 +13,7 @@ from shared.database.models import ReportSummary, StoredObject
 from shared.database.models.store import STORE
 from shared.database.session import Database
 from shared.database.upsert import insert_missing
-from shared.dose.concepts import REPORT_CLASSES
+from shared.dose.concepts import READ_CLASSES
 from shared.dose.summary import SummaryJson
 
 
@@ -48,7 +48,7 @@ def unread_reports(database: Database, limit: int) -> list[UnreadReport]:
     )
     unread = select(StoredObject.sop_instance_uid, StoredObject.path).where(
         StoredObject.source == STORE,
-        StoredObject.sop_class_uid.in_(REPORT_CLASSES),
+        StoredObject.sop_class_uid.in_(READ_CLASSES),
         ~is_read.exists(),
     )
     received_at, uid = StoredObject.received_at, StoredObject.sop_instance_uid

@@ -21,6 +21,7 @@ from services.store.index.unread_reports import unread_reports
 from shared.clock import utc_now
 from shared.database.models import ReportSummary, StoredObject
 from shared.database.session import Database
+from shared.dose.concepts import READ_CLASSES
 from shared.dose.reports import MAX_SEQUENCE_ITEMS
 from tests.support.waiting import wait_until
 from tests.unit.dose.test_reports import report
@@ -28,7 +29,9 @@ from tests.unit.dose.test_reports import report
 RDSR = "1.2.840.10008.5.1.4.1.1.88.67"
 
 
-def stored(database: Database, root: Path, uid: str, content: Dataset | bytes) -> None:
+def stored(
+    database: Database, root: Path, uid: str, content: Dataset | bytes, sop_class_uid: str = RDSR
+) -> None:
     """Put a report on disk and make it known."""
     path = root / f"{uid}.dcm"
     if isinstance(content, bytes):
@@ -42,7 +45,7 @@ def stored(database: Database, root: Path, uid: str, content: Dataset | bytes) -
                 sop_instance_uid=uid,
                 series_instance_uid="1.2",
                 study_instance_uid="1.1",
-                sop_class_uid=RDSR,
+                sop_class_uid=sop_class_uid,
                 source="store",
                 path=path.name,
                 received_at=now,
@@ -69,7 +72,10 @@ def readers(database: Database, tmp_path: Path):
 def test_reports_that_arrived_while_no_store_ran_are_read_once(database, readers, tmp_path):
     # Given
     for number in range(30):
-        stored(database, tmp_path, f"1.3.{number}", report("rdsr_ct"))
+        stored(
+            database, tmp_path, f"1.3.{number}", report("rdsr_ct"), READ_CLASSES[number % len(READ_CLASSES)]
+        )
+    stored(database, tmp_path, "1.4", b"an image", "1.2.840.10008.5.1.4.1.1.2")
     # When
     for reader in readers:
         reader.start()

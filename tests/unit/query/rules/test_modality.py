@@ -225,7 +225,7 @@ def test_series_of_a_study_with_one_modality_are_of_it(kind, code, kept, sop_cla
     decision, found, _ = run(criteria(kind), *series, modalities=[code])
     # Then
     assert (decision.type, found) == (kind, kept)
-    assert not shows_no_modality(decision)
+    assert not shows_no_modality(decision, {})
 
 
 @pytest.mark.parametrize(
@@ -234,16 +234,18 @@ def test_series_of_a_study_with_one_modality_are_of_it(kind, code, kept, sop_cla
         ([images("a", None, 9, None)], ["DX", "PR"], True),
         ([images("a", "UNKNOWN", 9, None), images("b", "OT")], ["DX", "OT"], True),
         ([images("a", None, 9, None), images("b", "DX", silent=True)], ["DX", "OT"], False),
-        ([images("a", None, 9, "1.2.840.10008.5.1.4.1.1.66")], ["DX", "RTPLAN"], True),
+        ([images("a", None, 9, "1.2.840.10008.5.1.4.1.1.66")], ["DX", "RTPLAN"], False),
         ([images("a", "OT", 9, None)], ["DX", "OT"], False),
+        ([images("a", None, 9, None, silent=True)], ["DX", "RTPLAN"], True),
         ([images("a", None, 9, None)], ["MR"], False),
     ],
 )
 def test_a_study_of_which_nothing_shows_its_images_is_missing(series, modalities, is_missing):
     # When
-    decision, _, _ = run(criteria("DX"), *series, modalities=modalities)
+    decision, _, archive = run(criteria("DX"), *series, modalities=modalities)
     # Then
-    assert shows_no_modality(decision) is is_missing
+    objects = {entry.uid: () if entry.silent else entry.objects for entry in archive.series}
+    assert shows_no_modality(decision, objects) is is_missing
 
 
 # --- matches that come twice
