@@ -275,6 +275,10 @@ class Behaviour(_Model):
     )
 
     # C-MOVE and C-GET
+    without_bulk_data: bool = Field(
+        default=False,
+        description="Beside the service get: C-GET of objects without bulk data (PS3.4 annex Z).",
+    )
     move_levels: frozenset[Level] = Field(
         default=frozenset({"STUDY", "SERIES", "IMAGE"}),
         description="Levels that can be moved; others are refused.",

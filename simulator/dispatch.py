@@ -14,7 +14,7 @@ from pynetdicom.presentation import PresentationContext
 from simulator import witness as records
 from simulator.archive.model import Archive, ArchiveMatch
 from simulator.behaviour import Behaviour, Fault, Operation
-from simulator.content import ObjectEncoder
+from simulator.content import WITHOUT_BULK_DATA, ObjectEncoder, without_bulk_data
 from simulator.faults import FaultBook, RequestDetails
 from simulator.network.connection import ConnectionLostError, ServedConnection
 from simulator.query.c_find import Finder, FindOutcome, echo, strike_down
@@ -312,6 +312,7 @@ class _OnAssociation:
         self._connection = job.connection
         self._witness = witness
         self._encoder = encoder
+        self._without_bulk_data = job.context.abstract_syntax == WITHOUT_BULK_DATA
         self._message_id = job.request.MessageID or 0
 
     def __call__(self, match: ArchiveMatch) -> int:
@@ -319,7 +320,12 @@ class _OnAssociation:
         context = None if match.instance is None else context_for(usable, match.instance)
         if context is None or context.context_id is None:
             raise NotSentError("the peer does not take the storage class")
-        made = self._encoder.encode(match, implicit_vr=context.transfer_syntax[0].is_implicit_VR)
+        implicit_vr = context.transfer_syntax[0].is_implicit_VR
+        made = (
+            without_bulk_data(match, implicit_vr=implicit_vr)
+            if self._without_bulk_data
+            else self._encoder.encode(match, implicit_vr=implicit_vr)
+        )
         self._message_id = self._message_id % 0xFFFF + 1
         self._connection.send(context.context_id, store_command(made, self._message_id, None), made.data_set)
         status = self._connection.receive_store_response()

@@ -16,6 +16,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from simulator.archive.model import Archive, Study, StudyList
 from simulator.behaviour import REJECTIONS, Behaviour, Fault
+from simulator.content import WITHOUT_BULK_DATA
 from simulator.dispatch import Services
 from simulator.faults import FaultBook, RequestDetails
 from simulator.network.connection import ConnectionLostError, PacsServer, ServedConnection
@@ -171,6 +172,8 @@ class ScriptedPacs:
         models = {
             root + suffix for name, suffix in _SERVICE_SUFFIXES.items() if name in services for root in roots
         }
+        if self.behaviour.without_bulk_data:
+            models.add(WITHOUT_BULK_DATA)
         return models | ({VERIFICATION} if "echo" in services else set())
 
     def takes_relational(self) -> bool:

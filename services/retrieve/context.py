@@ -40,6 +40,8 @@ class RetrieveContext:
     commits: bool = False
     #: What the remote node takes in one request.
     capabilities: MoveCapabilities = field(default_factory=MoveCapabilities)
+    #: Whether the remote node sends headers without bulk data; None: not known.
+    offers_headers: bool | None = None
     #: The number of matches at which the remote node is known to stop with success.
     cap: int | None = None
 
@@ -70,6 +72,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         # Our own store gives receipts, which are worth more.
         commits=store.verify_by == "commitment" and not own_store,
         capabilities=_WEB if remote.protocol == "dicomweb" else _capabilities_of(profile),
+        offers_headers=_flag(profile, "headers"),
         cap=_number(profile, "cap"),
     )
 
@@ -90,6 +93,11 @@ def _capabilities_of(profile: Mapping[str, object]) -> MoveCapabilities:
 
 def _takes_lists(profile: Mapping[str, object], name: str) -> bool:
     return (_number(profile, name) or 0) > 1
+
+
+def _flag(profile: Mapping[str, object], name: str) -> bool | None:
+    flag = profile.get(name)
+    return flag if isinstance(flag, bool) else None
 
 
 def _number(profile: Mapping[str, object], name: str) -> int | None:

@@ -93,6 +93,10 @@ IMAGE_CLASSES = tuple(
         for suffix in (*(image for images in _IMAGES.values() for image in images), *_CAPTURES, *_OTHER)
     )
 )
+#: Classes whose objects are never kept as headers: their content or their pixels are what they say.
+WHOLE_CLASSES = frozenset(
+    {*CAPTURE_CLASSES, *REPORT_CLASSES, *(f"{_STORAGE}104.{number}" for number in range(1, 6))}
+)
 EVERY_CLASS = (*REPORT_CLASSES, *IMAGE_CLASSES)
 
 #: A storage class and the transfer syntaxes of which the peer takes one.
@@ -148,6 +152,8 @@ def _groups(transfer_syntaxes: Sequence[str], most: int) -> list[tuple[str, ...]
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+#: Composite Instance Retrieve Without Bulk Data - GET (PS3.4 Z.5).
+WITHOUT_BULK_DATA_GET = "1.2.840.10008.5.1.4.1.2.5.3"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 #: The Storage Commitment Push Model, and its one well-known instance (PS3.4 J.3.5).
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
@@ -158,6 +164,7 @@ _SERVICE_NAMES = {
     STUDY_ROOT_FIND: "C-FIND (Study Root Query/Retrieve",
     STUDY_ROOT_MOVE: "C-MOVE (Study Root Query/Retrieve",
     STUDY_ROOT_GET: "C-GET (Study Root Query/Retrieve",
+    WITHOUT_BULK_DATA_GET: "C-GET (Composite Instance Retrieve Without Bulk Data",
     STORAGE_COMMITMENT: "storage commitment (Push Model",
 }
 

@@ -18,6 +18,7 @@ from shared.dicomweb.http.authentication import Authenticator
 from shared.dicomweb.http.session import ServerHabits, WebSession, access_of, timeouts_for
 from shared.dicomweb.qido.pages import ACCEPT_JSON, is_json, matches_in
 from shared.dicomweb.qido.session import QidoSession
+from shared.dicomweb.wado.metadata import MetadataSession
 from shared.dicomweb.wado.session import WadoSession
 
 #: Servers that are remembered; forgetting one costs a token and a few requests.
@@ -34,7 +35,7 @@ class WebSessions:
     """Opens sessions; thread-safe."""
 
     #: The kinds of sessions.
-    find_session, fetch_session = QidoSession, WadoSession
+    find_session, fetch_session, header_session = QidoSession, WadoSession, MetadataSession
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
@@ -61,6 +62,17 @@ class WebSessions:
         """
         access, timeouts = access_of(peer), timeouts_for(peer, self._timeouts)
         return WadoSession(peer, access.wado_url, self._server(peer).authenticator, timeouts, cancellation)
+
+    def headers(self, peer: Peer, cancellation: Cancellation | None) -> MetadataSession:
+        """Open a session for metadata, as `find` does for searches.
+
+        Raises:
+            PeerError: the server is not reached, or its certificate is not accepted.
+            InterruptedWorkError: the work was stopped.
+        """
+        access, timeouts = access_of(peer), timeouts_for(peer, self._timeouts)
+        server = self._server(peer)
+        return MetadataSession(peer, access.wado_url, server.authenticator, timeouts, cancellation)
 
     def _server(self, peer: Peer) -> _KnownServer:
         key = replace(peer, relational_queries=False)

@@ -96,3 +96,15 @@ class ArchiveAccess(Protocol):
             InterruptedWorkError: the work was stopped.
         """
         ...
+
+    def headers(
+        self, peer: Peer, storage_classes: Sequence[str], cancellation: Cancellation | None = None
+    ) -> AbstractContextManager[FetchSession]:
+        """Lend a session that fetches objects of these classes without their bulk data.
+
+        Raises:
+            PeerError: there is none; `associating` and permanent: the peer does not offer it.
+            NotNowError: the node's limits do not allow it now.
+            InterruptedWorkError: the work was stopped.
+        """
+        ...

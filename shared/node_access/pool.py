@@ -18,6 +18,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay.c_get import GetAssociation, open_get_association
+from shared.dicom.relay.c_get_headers import HeaderGetAssociation, open_header_association
 from shared.node_access.archive import FetchSession, FindSession
 from shared.node_access.budget_port import Budget, Lease, Turn, Unlimited
 from shared.node_access.kept_associations import (
@@ -115,6 +116,29 @@ class AssociationPool:
         return self._lend(
             Use(GetAssociation, peer, tuple(storage_classes)),
             lambda: open_get_association(peer, storage_classes, self._timeouts, cancellation=cancellation),
+            cancellation,
+        )
+
+    def headers(
+        self, peer: Peer, storage_classes: Sequence[str], cancellation: Cancellation | None = None
+    ) -> AbstractContextManager[FetchSession]:
+        """Lend an association for C-GET without bulk data, as `get` does for whole objects.
+
+        A peer with DICOMweb gets a session for metadata by WADO-RS instead.
+
+        Raises:
+            PeerError: it is not established, or headers could not come over it.
+            NotNowError: the node's limits do not allow it now.
+            InterruptedWorkError: the work was stopped.
+        """
+        if peer.web is not None:
+            web = self._web
+            return self._lend(
+                Use(web.header_session, peer), lambda: web.headers(peer, cancellation), cancellation
+            )
+        return self._lend(
+            Use(HeaderGetAssociation, peer, tuple(storage_classes)),
+            lambda: open_header_association(peer, storage_classes, self._timeouts, cancellation=cancellation),
             cancellation,
         )
 

@@ -7,7 +7,7 @@ they are always whole, whatever the reason for which they are kept.
 from __future__ import annotations
 
 from shared.contract.reasons import Reason
-from shared.dicom.sop_classes import CAPTURE_CLASSES, REPORT_CLASSES
+from shared.dicom.sop_classes import WHOLE_CLASSES
 
 #: Reasons of the rules (`services/query/rules`) that say: the header holds the dose.
 HEADER_REASONS = frozenset(
@@ -19,11 +19,6 @@ HEADER_REASONS = frozenset(
         Reason.TOSHIBA_FIRST_IMAGE,
     }
 )
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
-#: Encapsulated documents: what they say is their bulk data.
-_DOCUMENT_CLASSES = tuple(f"{_STORAGE}104.{number}" for number in range(1, 6))
-#: Classes of which every object is kept whole.
-WHOLE_CLASSES = frozenset({*CAPTURE_CLASSES, *REPORT_CLASSES, *_DOCUMENT_CLASSES})
 
 
 def header_is_enough(reason: str, sop_class_uid: str) -> bool:

@@ -76,6 +76,8 @@ class Profile:
     study_modality_key: bool | None = None
     #: Optional keys that have a request refused, by level (`STUDY.StationName`).
     refused_keys: tuple[str, ...] = ()
+    #: Whether it sends headers without bulk data: by C-GET, or as metadata by WADO-RS.
+    headers: bool | None = None
     #: What it returns if requested.
     returns_study_descriptions: bool | None = None
     returns_series_descriptions: bool | None = None

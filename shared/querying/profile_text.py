@@ -115,6 +115,11 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
         "It finds no study unless an empty Modality is among the keys.",
         _yes_no,
     ),
+    "headers": (
+        "Sends headers without pixels",
+        "Headers come by C-GET or WADO-RS without pixels; otherwise pixels come and are left out.",
+        _yes_no,
+    ),
     "refused_keys": ("Refuses keys", "Optional keys that have a request refused; they are left out.", _keys),
     "returns_study_descriptions": (
         "Returns study descriptions",

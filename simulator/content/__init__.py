@@ -127,6 +127,25 @@ def _from_file(path: Path, transfer_syntax_uid: str | None, *, implicit_vr: bool
     return encode(dcmread(path), implicit_vr=implicit_vr)
 
 
+#: Composite Instance Retrieve Without Bulk Data - GET (PS3.4 Z.5).
+WITHOUT_BULK_DATA = "1.2.840.10008.5.1.4.1.2.5.3"
+
+
+def without_bulk_data(match: ArchiveMatch, *, implicit_vr: bool) -> EncodedObject:
+    """Return an object as it goes over the wire where its bulk data is not wanted.
+
+    Raises:
+        ValueError: the match is no object, or its content has no recipe.
+        OSError: its file cannot be read.
+    """
+    ds = build(match)
+    if "PixelData" in ds:
+        del ds.PixelData
+    assert match.instance is not None
+    encoded = encode(ds, implicit_vr=implicit_vr)
+    return EncodedObject(match.instance.sop_class_uid, match.instance.sop_instance_uid, encoded)
+
+
 class ObjectEncoder:
     """Encodes objects for sending; those that were encoded last are kept, up to a number of bytes."""
 

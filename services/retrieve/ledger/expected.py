@@ -106,6 +106,18 @@ def open_parts(session: Session, job_id: str, order: MoveOrder) -> list[SeriesPa
     return [*_open_series(session, job_id, order.whole), *_open_parts(session, job_id, order.parts)]
 
 
+def header_parts(session: Session, job_id: str, parts: Sequence[SeriesPart]) -> list[SeriesPart]:
+    """Return the named objects of these parts of which the header is enough, and that are still to come."""
+    row = RetrieveObject
+    columns = (row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid)
+    found: dict[SeriesKey, list[str]] = {}
+    for which in rows_of(job_id, parts):
+        wanted = select(*columns).where(which, is_open(), row.content == HEADERS, row.sop_instance_uid != "")
+        for study, series, uid in session.execute(wanted.order_by(*columns)):
+            found.setdefault((study, series), []).append(uid)
+    return [SeriesPart(*key, tuple(uids)) for key, uids in found.items()]
+
+
 def _open_parts(session: Session, job_id: str, parts: Sequence[SeriesPart]) -> Iterator[SeriesPart]:
     row = RetrieveObject
     columns = (row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid)

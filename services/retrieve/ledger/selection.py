@@ -29,9 +29,9 @@ from shared.database.models import (
     StoredObject,
 )
 from shared.database.models.store import HEADERS, STORE, WHOLE
-from shared.dicom.sop_classes import classes_for
+from shared.dicom.sop_classes import WHOLE_CLASSES, classes_for
 from shared.identifiers import Uid
-from shared.querying.header_objects import HEADER_REASONS, WHOLE_CLASSES
+from shared.querying.header_objects import HEADER_REASONS
 
 KEEP = "keep"
 

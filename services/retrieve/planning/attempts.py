@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.retrieve.planning.moves import Move, SeriesPart
-from shared.dicom.errors import PeerError
+from shared.dicom.errors import Outcome, PeerError
 
 SUCCESS = 0x0000
 #: The PACS does not know the move destination (PS3.4 C.4.2.1.5).
@@ -118,3 +118,26 @@ class MoveAttempts:
     def may_come(self) -> int:
         """How many objects may still arrive of all that was requested."""
         return sum(attempt.may_come for attempt in self.attempts)
+
+
+#: HTTP statuses that say of a kind of request that it is not served (RFC 9110 15.5 and 15.6).
+_NOT_SERVED = frozenset({405, 406, 415, 501})
+
+
+@dataclass(slots=True)
+class HeaderAttempts:
+    """What came of the requests for headers without bulk data."""
+
+    stored: set[str] = field(default_factory=set)
+    #: Whether the node offers it; None: these requests do not show it. A single object shows nothing.
+    offered: bool | None = None
+
+    def note(self, response: FinalResponse | None, error: PeerError | None) -> None:
+        """Take the end of one request; without a response, of its association."""
+        if response is not None and response.stored:
+            self.stored |= response.stored
+            self.offered = True
+        elif error is not None and self.offered is None:
+            refused = error.outcome is Outcome.NOT_SUPPORTED and error.permanent
+            if refused or error.http_status in _NOT_SERVED:
+                self.offered = False

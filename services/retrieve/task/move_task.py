@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.retrieve.commitment.payloads import order_after
 from services.retrieve.commitment.unproven import evidence_to_commit, mark_unlisted, proof_without_commitment
@@ -12,7 +12,8 @@ from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_arrived
 from services.retrieve.ledger.conditions import lock
-from services.retrieve.ledger.expected import open_parts
+from services.retrieve.ledger.expected import header_parts, open_parts
+from services.retrieve.ledger.header_offers import note_offer
 from services.retrieve.planning.arrivals import Arrivals, add_reported, stored_by_c_get
 from services.retrieve.planning.attempts import DESTINATION_UNKNOWN, MoveAttempts
 from services.retrieve.planning.c_move_outcome import Conclusion, conclude
@@ -24,6 +25,7 @@ from services.retrieve.transfer.c_move import MoveScu
 from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
 from shared.contract.reasons import Reason, sentence
+from shared.database.models.store import HEADERS
 from shared.database.session import Database, Session
 from shared.dicom.cancellation import Cancellation
 from shared.identifiers import AeTitle
@@ -82,6 +84,8 @@ class MoveTask:
             parts = open_parts(session, context.job_id, order)
         # A worker that died, or a PACS that queues, may have brought some of it already.
         earlier = self._check.receipts(context, parts)
+        if order.round == 1 and context.content == HEADERS and context.offers_headers is not False:
+            earlier.add(self._headers(context, claim.task_id, earlier.missing_of(parts), cancellation))
         capabilities = context.capabilities.in_lists_of(order.longest)
         moves = plan_moves(_still_to_come(parts, earlier), capabilities)
         if moves:
@@ -98,6 +102,27 @@ class MoveTask:
             raise conclusion.retry
         outcome = _MoveOutcome(order, parts, attempts, evidence, conclusion)
         return Result(self._writer(context, outcome), end_job=self._end_job(context, outcome))
+
+    def _headers(
+        self,
+        context: RetrieveContext,
+        task_id: int,
+        parts: Sequence[SeriesPart],
+        cancellation: Cancellation,
+    ) -> Arrivals:
+        """Return what came without bulk data, as far as the node offers that."""
+        with self._database.read() as session:
+            wanted = header_parts(session, context.job_id, parts)
+        if not wanted:
+            return Arrivals()
+        self._back_pressure.check(context)
+        across = context.remote.web is None
+        moves = plan_moves(wanted, replace(context.capabilities, across_studies=across))
+        attempts = self._scu.request_headers(context, task_id, moves, cancellation)
+        if attempts.offered is not None and attempts.offered is not context.offers_headers:
+            with self._database.write() as session:
+                note_offer(session, context, offered=attempts.offered, now=self._clock())
+        return Arrivals(attempts.stored)
 
     def _evidence(
         self, context: RetrieveContext, attempts: MoveAttempts, cancellation: Cancellation

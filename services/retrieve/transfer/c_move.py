@@ -14,7 +14,13 @@ from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import add_counts
 from services.retrieve.ledger.outcomes import move_row, save_move
 from services.retrieve.ledger.selection import kept_classes
-from services.retrieve.planning.attempts import DESTINATION_UNKNOWN, Attempt, FinalResponse, MoveAttempts
+from services.retrieve.planning.attempts import (
+    DESTINATION_UNKNOWN,
+    Attempt,
+    FinalResponse,
+    HeaderAttempts,
+    MoveAttempts,
+)
 from services.retrieve.planning.moves import Move
 from services.retrieve.transfer.object_spool import ObjectSpool
 from shared.clock import Clock
@@ -22,7 +28,7 @@ from shared.database.session import Database
 from shared.dicom.association.c_move import move_identifier
 from shared.dicom.association.sub_operations import MoveResult, SubOperations
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, PeerError
+from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.dicom.relay.c_get import Fetched
 from shared.errors import DatabaseAwayError
 from shared.node_access.archive import ArchiveAccess
@@ -59,15 +65,18 @@ class GetScu:
         identifier: Dataset,
         on_progress: Callable[[SubOperations], None],
         cancellation: Cancellation,
+        *,
+        headers: bool = False,
     ) -> Fetched:
-        """Fetch what the identifier names, and send it on to the store node.
+        """Fetch what the identifier names, whole or as headers, and send it on to the store node.
 
         Raises:
             PeerError: there is no association with one of the two.
             InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
-        with self._pool.get(context.remote, self._classes_of(context), cancellation) as association:
+        lend = self._pool.headers if headers else self._pool.get
+        with lend(context.remote, self._classes_of(context), cancellation) as association:
             return association.fetch(
                 identifier,
                 context.store,
@@ -136,19 +145,53 @@ class MoveScu:
                 break
         return result
 
+    def request_headers(
+        self, context: RetrieveContext, task_id: int, moves: Sequence[Move], cancellation: Cancellation
+    ) -> HeaderAttempts:
+        """Request headers without bulk data until the node is found not to offer that, or falls silent.
+
+        What does not come stays to be requested whole, which says why, if it fails too.
+
+        Raises:
+            NotNowError: the node's limits forbid it now.
+            InterruptedWorkError: a stop was requested.
+            DatabaseAwayError: the database is away.
+        """
+        result = HeaderAttempts()
+        for requested in moves:
+            try:
+                response = self._send(context, task_id, requested, cancellation, headers=True)
+            except NotNowError:
+                raise
+            except PeerError as error:
+                result.note(None, error)
+                break
+            result.note(response, response.error)
+            if response.status_code is None or result.offered is False:
+                break
+        return result
+
     def _send(
-        self, context: RetrieveContext, task_id: int, requested: Move, cancellation: Cancellation
+        self,
+        context: RetrieveContext,
+        task_id: int,
+        requested: Move,
+        cancellation: Cancellation,
+        *,
+        headers: bool = False,
     ) -> FinalResponse:
+        by_uid = headers and context.remote.web is None
         identifier = move_identifier(
             requested.level,
-            requested.study_instance_uids,
-            requested.series_instance_uids,
+            # Its model knows one level and one key (PS3.4 Z.4.2.1.4).
+            [] if by_uid else requested.study_instance_uids,
+            [] if by_uid else requested.series_instance_uids,
             requested.sop_instance_uids,
         )
         counters = _ReportedCounters(self._database, self._report, context.job_id)
         requested_at = self._clock()
-        if context.fetch:
-            fetched = self._get_scu.fetch(context, identifier, counters.update, cancellation)
+        if context.fetch or headers:
+            fetched = self._get_scu.fetch(context, identifier, counters.update, cancellation, headers=headers)
         else:
             with self._pool.move(context.remote, cancellation) as association:
                 requested_at = self._clock()

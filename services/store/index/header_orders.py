@@ -14,9 +14,9 @@ from shared.contract.messages import ENDED
 from shared.database.models.retrieve import Retrieve, RetrieveObject
 from shared.database.models.store import HEADERS, WHOLE
 from shared.database.session import Database
+from shared.dicom.sop_classes import WHOLE_CLASSES
 from shared.dicom.transfer_syntaxes import BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from shared.errors import DatabaseAwayError, InvalidInputError
-from shared.querying.header_objects import WHOLE_CLASSES
 
 log = structlog.get_logger(__name__)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from services.store.objects.errors import ObjectWriteError
 from services.store.objects.temp_file import TempFile
 from shared.dicom.header_objects.bulk_sieve import BulkSieve
+from shared.dicom.header_objects.mark import Origin, Way
 from shared.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from shared.dicom.upper_layer.data_elements import Buffer
 from shared.dicom.upper_layer.errors import MalformedDataSetError
@@ -68,7 +69,8 @@ class IncomingDataSet:
         if sieve is None or not sieve.leaves_out or self.problem is not None:
             return
         try:
-            data_set = sieve.data_set(self.size_bytes)
+            origin = Origin(Way.LEFT_OUT, sieve.absent, self.transfer_syntax_uid, self.size_bytes)
+            data_set = sieve.data_set(origin)
         except MalformedDataSetError as error:
             self._give_up(InvalidInputError("data_set", str(error)))
             return

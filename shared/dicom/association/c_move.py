@@ -149,8 +149,10 @@ def move_identifier(
     """Return the identifier of a C-MOVE: unique keys only (PS3.4 C.4.2.1.4)."""
     ds = Dataset()
     ds.QueryRetrieveLevel = level
-    ds.StudyInstanceUID = list(study_instance_uids)
-    ds.SeriesInstanceUID = list(series_instance_uids)
+    if study_instance_uids:
+        ds.StudyInstanceUID = list(study_instance_uids)
+    if series_instance_uids:
+        ds.SeriesInstanceUID = list(series_instance_uids)
     if level == "IMAGE":
         ds.SOPInstanceUID = list(sop_instance_uids)
     return ds

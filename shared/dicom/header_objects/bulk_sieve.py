@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from shared.dicom.header_objects.element_stream import ElementStream
 from shared.dicom.header_objects.explicit_vr import explicit_elements
-from shared.dicom.header_objects.mark import Origin, Way, mark_elements
+from shared.dicom.header_objects.mark import Origin, mark_elements
 from shared.dicom.transfer_syntaxes import (
     EVERY_DEFLATED,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -22,6 +22,8 @@ _GROUPS = frozenset({0x7FE0, 0xFFFA, 0xFFFC})
 #: Single elements of them (PS3.4 table Z.1-1), those of repeating groups by their number.
 _ELEMENTS = frozenset({0x54001010, 0x56000020, 0x00420011})
 _OVERLAY, _CURVES = 0x3000, frozenset({0x3000, 0x200C})
+
+PIXEL_DATA = 0x7FE0_0010
 
 #: Bytes of a header, at most: of mammograms with all that vendors add it is a few hundred kilobytes.
 MAX_HEADER_BYTES = 8 << 20
@@ -109,15 +111,14 @@ class BulkSieve:
         """Tags of what was left out."""
         return list(self._stream.absent) if self._stream is not None else []
 
-    def data_set(self, size_bytes: int) -> bytes:
-        """Return what was kept as explicit VR little endian, marked; `size_bytes`: of all that came.
+    def data_set(self, origin: Origin) -> bytes:
+        """Return what was kept as explicit VR little endian, marked.
 
         Raises:
             MalformedDataSetError: it is cut off, or cannot be written so.
         """
         if not self.whole:
             raise MalformedDataSetError("is cut off")
-        origin = Origin(Way.LEFT_OUT, self.absent, self._transfer_syntax_uid, size_bytes)
         return header_data_set(explicit_elements(self.header, self._transfer_syntax_uid), origin)
 
     def _inflate(self, data: bytes) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
+from typing import TypeVar
 
 from pydicom.dataset import Dataset
 
@@ -19,7 +20,7 @@ from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay.c_store import open_storage_association
 from shared.dicom.relay.fetched_object import MAX_OBJECT_BYTES, FetchedObject, ObjectFile
 from shared.dicom.relay.object_relay import ObjectRelay
-from shared.dicom.sop_classes import STUDY_ROOT_GET, offers
+from shared.dicom.sop_classes import STUDY_ROOT_GET, Offer, offers
 from shared.dicom.upper_layer.associate_requestor import (
     TRANSFER_SYNTAXES,
     AssociateAccept,
@@ -57,6 +58,8 @@ class GetAssociation(OperationAssociation):
 
     response_field = C_GET_RSP
     operation = "C-GET"
+    #: The SOP class of the service.
+    service = STUDY_ROOT_GET
 
     def __init__(
         self, peer: Peer, connection: Connection, accepted: AssociateAccept, timeouts: Timeouts
@@ -93,7 +96,7 @@ class GetAssociation(OperationAssociation):
             NotNowError: the node's limits do not allow a request now.
             InterruptedWorkError: the work was stopped.
         """
-        kinds = [(abstract, (transfer,)) for abstract, transfer in sorted(set(self.contexts.values()))]
+        kinds = [(abstract, (transfer,)) for abstract, transfer in sorted(self._kinds())]
         try:
             out = open_storage_association(store, kinds, timeouts, cancellation=cancellation)
         except NotNowError:
@@ -126,7 +129,7 @@ class GetAssociation(OperationAssociation):
         """Send the request and take its responses to the end."""
         result, began = MoveResult(), time.monotonic()
         message_id = self.next_message_id()
-        command = c_get_rq(message_id, STUDY_ROOT_GET)
+        command = c_get_rq(message_id, self.service)
         try:
             for status_code, message in self._responses(
                 command, message_id, identifier, cancellation, watch.deadline
@@ -146,6 +149,16 @@ class GetAssociation(OperationAssociation):
         return result
 
     # Sub-operations
+
+    def _kinds(self) -> set[tuple[str, str]]:
+        """Return storage class and transfer syntax of what is handed on."""
+        return set(self.contexts.values())
+
+    def _to_hand_on(
+        self, received: FetchedObject | None, transfer_syntax_uid: str
+    ) -> tuple[FetchedObject | None, str]:
+        """Return what is handed on of an object that came, and its transfer syntax."""
+        return received, transfer_syntax_uid
 
     def _next(self) -> Response:
         """Return the next response; objects that come before it are handed on."""
@@ -194,6 +207,7 @@ class GetAssociation(OperationAssociation):
         sop_instance_uid = text_of(message.command, AFFECTED_SOP_INSTANCE_UID)
         received = message.sink if isinstance(message.sink, FetchedObject) else None
         try:
+            received, transfer_syntax_uid = self._to_hand_on(received, transfer_syntax_uid)
             status_code = self._relay.take(sop_class_uid, sop_instance_uid, transfer_syntax_uid, received)
         finally:
             if received is not None:
@@ -222,13 +236,29 @@ def open_get_association(
         PeerError: it does not stand, with the outcome, or objects could not come over it.
         InterruptedWorkError: the work was stopped.
     """
-    offered = offers(storage_classes)
-    proposals: list[Proposal] = [(STUDY_ROOT_GET, TRANSFER_SYNTAXES), *offered]
-    taken = list(dict.fromkeys(sop_class_uid for sop_class_uid, _ in offered))
+    return open_checked(GetAssociation, peer, offers(storage_classes), timeouts, cancellation=cancellation)
 
-    association = open_with_proposals(
-        GetAssociation, peer, proposals, timeouts, taken=taken, cancellation=cancellation
-    )
+
+GetT = TypeVar("GetT", bound=GetAssociation)
+
+
+def open_checked(
+    kind: type[GetT],
+    peer: Peer,
+    offered: Sequence[Offer],
+    timeouts: Timeouts,
+    *,
+    cancellation: Cancellation | None = None,
+) -> GetT:
+    """Open an association of a kind, over which objects of the offered classes can come.
+
+    Raises:
+        PeerError: it does not stand, with the outcome, or objects could not come over it.
+        InterruptedWorkError: the work was stopped.
+    """
+    proposals: list[Proposal] = [(kind.service, TRANSFER_SYNTAXES), *offered]
+    taken = list(dict.fromkeys(sop_class_uid for sop_class_uid, _ in offered))
+    association = open_with_proposals(kind, peer, proposals, timeouts, taken=taken, cancellation=cancellation)
     problem = _problem(association)
     if problem is None:
         return association
@@ -239,7 +269,7 @@ def open_get_association(
 def _problem(association: GetAssociation) -> str | None:
     """Return why nothing could be fetched over an association."""
     if not association.offers_c_get:
-        return f"does not offer C-GET; choose C-MOVE for this node (not accepted: {STUDY_ROOT_GET})"
+        return f"does not offer C-GET; choose C-MOVE for this node (not accepted: {association.service})"
     if not association.contexts:
         return "offers C-GET, and would send no class of the objects wanted (PS3.7 D.3.3.4)"
     return None

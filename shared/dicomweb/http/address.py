@@ -25,6 +25,13 @@ class WebAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS["https" if self.secure else "http"] else f"{host}:{self.port}"
 
+    def target_of(self, url: str) -> str | None:
+        """Return the rest of an address below this one; None if it lies elsewhere."""
+        begin = f"{'https' if self.secure else 'http'}://{self.authority}{self.path}/"
+        if not url.isascii() or not url.startswith(begin) or any(character <= " " for character in url):
+            return None
+        return f"/{url.removeprefix(begin)}"
+
 
 def web_address(url: str) -> WebAddress:
     """Take an address apart.

@@ -98,6 +98,10 @@ class WebSession(Association):
             # The second request counts as the first one did.
             self.admit()
 
+    def target_of(self, uri: str) -> str | None:
+        """Return what `get` takes for an address on this server; None if it lies elsewhere."""
+        return self._address.target_of(uri)
+
     def refusal(self, response: WebResponse, resource: str) -> WebStatusError:
         """Return the error of a response that is no success, and make the connection ready for another."""
         self._finish(response)

@@ -75,6 +75,11 @@ class WadoSession(WebSession):
 
     operation = "WADO-RS"
 
+    @property
+    def fetch_kind(self) -> type[Fetch]:
+        """What sends the requests."""
+        return Fetch
+
     def fetch(
         self,
         identifier: Dataset,
@@ -99,7 +104,7 @@ class WadoSession(WebSession):
         self.admit()
         began = time.monotonic()
         out = StoreOnDemand(store, timeouts, cancellation)
-        fetch = _Fetch(self, identifier, out, self._timeouts, on_progress, cancellation, open_file)
+        fetch = self.fetch_kind(self, identifier, out, self._timeouts, on_progress, cancellation, open_file)
         try:
             fetch.run()
         except (NotNowError, StoreError):
@@ -129,7 +134,7 @@ class StoreOnDemand:
     def __init__(self, store: Peer, timeouts: Timeouts, cancellation: Cancellation | None) -> None:
         self._store = store
         self._timeouts = timeouts
-        self._cancellation = cancellation
+        self.cancellation = cancellation
         self._kinds: dict[Proposal, None] = {}
         self._association: StorageAssociation | None = None
 
@@ -176,7 +181,7 @@ class StoreOnDemand:
     def _opened(self) -> StorageAssociation:
         try:
             return open_storage_association(
-                self._store, list(self._kinds), self._timeouts, cancellation=self._cancellation
+                self._store, list(self._kinds), self._timeouts, cancellation=self.cancellation
             )
         except PeerError as error:
             raise StoreError(error) from error
@@ -189,7 +194,7 @@ class _Counts:
     failed_uids: list[str] = field(default_factory=list)
 
 
-class _Fetch:
+class Fetch:
     """The requests for one identifier."""
 
     def __init__(
@@ -202,10 +207,10 @@ class _Fetch:
         cancellation: Cancellation | None,
         open_file: Callable[[], ObjectFile],
     ) -> None:
-        self._session = session
+        self.session = session
         self._targets = wado_targets(identifier)
         self._on_progress = on_progress
-        self._cancellation = cancellation
+        self.cancellation = cancellation
         self._open_file = open_file
         self._deadline = ProgressWatch(timeouts.response_s).deadline
         self.relay = ObjectRelay(out, identifier, self._deadline, self._check)
@@ -214,7 +219,7 @@ class _Fetch:
         self.error: PeerError | InterruptedWorkError | None = None
         #: Whether the connection is fit for another request.
         self.orderly = False
-        self._refusal: PeerError | None = None
+        self.refusal: PeerError | None = None
         self._ended = False
 
     def run(self) -> None:
@@ -226,9 +231,9 @@ class _Fetch:
         """
         for number, target in enumerate(self._targets):
             if number:
-                self._session.admit()
+                self.session.admit()
             self.orderly = False
-            self._retrieve(target)
+            self.retrieve(target)
             self.orderly = True
             self._report()
         self._ended = True
@@ -242,7 +247,7 @@ class _Fetch:
             error=self.error,
         )
         if not self._ended:
-            result.error = self.error or self.relay.error or self._refusal
+            result.error = self.error or self.relay.error or self.refusal
             return result
         if not counts.failed:
             result.status_code = SUCCESS
@@ -250,40 +255,39 @@ class _Fetch:
             result.status_code = SOME_FAILED
         else:
             result.status_code = ALL_FAILED
-            result.error = self.relay.error or self._refusal
+            result.error = self.relay.error or self.refusal
         return result
 
-    def _retrieve(self, target: WadoTarget) -> None:
+    def retrieve(self, target: WadoTarget) -> None:
+        """Request one resource, and hand on what comes."""
         response = self._response(target)
         if response.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            refusal = self._session.refusal(
-                response, "an instance" if target.sop_instance_uid else "a series"
-            )
+            refusal = self.session.refusal(response, "an instance" if target.sop_instance_uid else "a series")
             if refusal.associating or refusal.congested:
                 raise refusal
-            self._refusal = refusal
-            self._fail(target.sop_instance_uid)
+            self.refusal = refusal
+            self.fail(target.sop_instance_uid)
             return
         before = self._counts.completed
         for part in parts_of(response.content_type, response.chunks()):
             self._take(part, target)
         if target.sop_instance_uid and self._counts.completed == before:
-            self._fail(target.sop_instance_uid)
+            self.fail(target.sop_instance_uid)
         if response.status == HTTPStatus.PARTIAL_CONTENT:
-            self._refusal = WebStatusError(
+            self.refusal = WebStatusError(
                 Outcome.CAPPED, "the server returned a part of a series", http_status=response.status
             )
-            self._fail("")
+            self.fail("")
 
     def _response(self, target: WadoTarget) -> WebResponse:
         for accept in (ACCEPT, PLAIN_ACCEPT):
-            response = self._session.get(
-                target.path, accept, check=self._check_time, cancellation=self._cancellation
+            response = self.session.get(
+                target.path, accept, check=self.check_time, cancellation=self.cancellation
             )
             if response.status != HTTPStatus.NOT_ACCEPTABLE or accept == PLAIN_ACCEPT:
                 break
-            self._session.refusal(response, "")
-            self._session.admit()
+            self.session.refusal(response, "")
+            self.session.admit()
         return response
 
     # Parts
@@ -297,14 +301,15 @@ class _Fetch:
             if read.problem:
                 self.relay.error = PeerError(Outcome.BAD_RESPONSE, f"a part of the response {read.problem}")
                 if not target.sop_instance_uid:
-                    self._fail("")
+                    self.fail("")
                 return
-            self._relay_object(received, read.transfer_syntax_uid, target)
+            self.relay_object(received, read.transfer_syntax_uid, target)
         finally:
             received.close()
         self._report()
 
-    def _relay_object(self, received: FetchedObject, transfer_syntax_uid: str, target: WadoTarget) -> None:
+    def relay_object(self, received: FetchedObject, transfer_syntax_uid: str, target: WadoTarget) -> None:
+        """Hand on an object that has come, and count it."""
         uids = received.uids()
         sop_instance_uid = uids.get(SOP_INSTANCE_UID, "")
         before = len(self.relay.stored)
@@ -313,11 +318,12 @@ class _Fetch:
         if len(self.relay.stored) > before:
             self._counts.completed += 1
         elif not known and not target.sop_instance_uid:
-            self._fail(sop_instance_uid)
+            self.fail(sop_instance_uid)
 
     # Counters and time
 
-    def _fail(self, sop_instance_uid: str) -> None:
+    def fail(self, sop_instance_uid: str) -> None:
+        """Count an object that failed."""
         self._counts.failed += 1
         if sop_instance_uid:
             self._counts.failed_uids.append(sop_instance_uid)
@@ -330,7 +336,8 @@ class _Fetch:
     def _bytes_came(self, size_bytes: int) -> None:
         self._deadline.progressed(size_bytes / LEAST_BYTES_PER_S)
 
-    def _check_time(self) -> None:
+    def check_time(self) -> None:
+        """Raise TimeoutError if the time is over."""
         if self._deadline.is_over:
             raise TimeoutError
 
@@ -341,7 +348,7 @@ class _Fetch:
             TimeoutError: it is over.
             InterruptedWorkError: the work was stopped.
         """
-        self._check_time()
-        if self._cancellation is not None and self._cancellation.requested:
-            raise InterruptedWorkError(self._cancellation.reason)
+        self.check_time()
+        if self.cancellation is not None and self.cancellation.requested:
+            raise InterruptedWorkError(self.cancellation.reason)
         return self._deadline.at

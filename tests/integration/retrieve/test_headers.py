@@ -11,7 +11,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from shared.contract.messages import ObjectsStored
-from shared.database.models import StoredObject
+from shared.database.models import NodeProfile, StoredObject
+from simulator.dicomweb.behaviour import WebBehaviour
+from tests.support.archives.dicomweb_server import web_fault
 from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import series, study
 from tests.support.waiting import wait_until
@@ -127,4 +129,98 @@ def test_series_that_the_pacs_does_not_list_come_as_headers(retrieves, scripted_
     # Then
     assert (retrieve["status"], retrieve["counts"]["headers"]) == ("completed", 3)
     assert (whole["status"], whole["counts"]["arrived"]) == ("completed", 3)
+    assert set(contents(retrieves).values()) == {"whole"}
+
+
+def ways(retrieves: Retrieves) -> set[str]:
+    """Return how the stored headers came."""
+    headers = [row for row in stored(retrieves).values() if row.content == "headers"]
+    return {read(retrieves, row).private_block(0x0009, "DOSEQR HEADER")[1].value for row in headers}
+
+
+def offers(retrieves: Retrieves) -> bool | None:
+    with retrieves.system.database.read() as session:
+        profile = session.get(NodeProfile, retrieves.remote.id)
+        return None if profile is None else profile.data.get("headers")
+
+
+def test_headers_come_by_c_get_without_bulk_data_where_offered(retrieves, scripted_pacs) -> None:
+    # Given
+    kept = mammography()
+    retrieves.connect(scripted_pacs([kept], without_bulk_data=True))
+    retrieves.kept([kept], reason=IMAGES)
+
+    # When
+    retrieve = retrieves.run(content="headers")
+    whole = retrieves.run(content="whole")
+
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"], retrieve["counts"]["headers"]) == (
+        "completed",
+        4,
+        2,
+    )
+    assert offers(retrieves) is True
+    first = retrieves.moves(retrieve["id"])[0]
+    assert (first.level, first.completed) == ("IMAGE", 2)
+    assert (whole["status"], whole["counts"]["arrived"]) == ("completed", 2)
+    assert set(contents(retrieves).values()) == {"whole"}
+
+
+def test_way_of_headers_is_what_the_node_offers_and_is_remembered(retrieves, scripted_pacs) -> None:
+    # Given
+    kept = mammography()
+    lost = kept.series[0].instances[0].sop_instance_uid
+    retrieves.connect(scripted_pacs([kept], without_bulk_data=True, fail=[lost], fail_times=1))
+    retrieves.kept([kept], reason=IMAGES)
+
+    # When
+    retrieve = retrieves.run(content="headers")
+
+    # Then one that fails comes by the next way, and the node is not blamed
+    assert (retrieve["status"], retrieve["counts"]["headers"]) == ("completed", 2)
+    assert ways(retrieves) == {"C-GET WITHOUT BULK DATA", "LEFT OUT ON ARRIVAL"}
+    assert offers(retrieves) is True
+
+
+def test_node_without_that_service_is_not_requested_again(retrieves, scripted_pacs) -> None:
+    # Given
+    kept, later = mammography(), mammography()
+    pacs = scripted_pacs([kept, later])
+    retrieves.connect(pacs)
+    retrieves.kept([kept], reason=IMAGES)
+    retrieves.kept([later], reason=IMAGES, job_id="query-2")
+
+    # When
+    first, second = retrieves.run(content="headers"), retrieves.run("query-2", content="headers")
+
+    # Then
+    assert first["status"] == second["status"] == "completed"
+    assert first["counts"]["headers"] == second["counts"]["headers"] == 2
+    assert ways(retrieves) == {"LEFT OUT ON ARRIVAL"}
+    assert offers(retrieves) is False
+
+
+@pytest.mark.parametrize("fault", [None, "metadata"])
+def test_headers_come_as_metadata_from_a_dicomweb_server(retrieves, dicomweb_server, fault) -> None:
+    # Given
+    kept = mammography()
+    behaviour = WebBehaviour() if fault is None else web_fault(501, fault)
+    server = dicomweb_server([kept], behaviour)
+    retrieves.store = retrieves.system.add_own_store()
+    retrieves.remote = retrieves.system.add_dicomweb("web", server.url)
+    retrieves.system.start("store")
+    retrieves.start()
+    retrieves.kept([kept], reason=IMAGES)
+
+    # When
+    retrieve = retrieves.run(content="headers")
+    came = ways(retrieves)
+    whole = retrieves.run(content="whole")
+
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["headers"]) == ("completed", 2)
+    assert came == {"WADO-RS METADATA" if fault is None else "LEFT OUT ON ARRIVAL"}
+    assert offers(retrieves) is (fault is None)
+    assert (whole["status"], whole["counts"]["arrived"]) == ("completed", 2)
     assert set(contents(retrieves).values()) == {"whole"}

@@ -15,6 +15,7 @@ from pydicom.sequence import Sequence
 
 from services.store.objects.identity import read_identity
 from shared.dicom.header_objects.bulk_sieve import MAX_HEADER_BYTES, BulkSieve, is_bulk
+from shared.dicom.header_objects.mark import Origin, Way
 from shared.dicom.part10 import file_head
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 
@@ -78,6 +79,10 @@ def sieved(raw: bytes, syntax: str, step: int) -> BulkSieve:
     return sieve
 
 
+def header(sieve: BulkSieve, syntax: str, raw: bytes) -> bytes:
+    return sieve.data_set(Origin(Way.LEFT_OUT, sieve.absent, syntax, len(raw)))
+
+
 def opened(header: bytes) -> Dataset:
     head = file_head(sop_class_uid=MG, sop_instance_uid="1.2.3.4", transfer_syntax_uid=EXPLICIT)
     return dcmread(io.BytesIO(head + header))
@@ -90,7 +95,7 @@ def test_header_of_every_transfer_syntax_is_kept(syntax, undefined) -> None:
     raw = encoded(mammogram(), syntax, undefined=undefined)
 
     # When
-    kept = [sieved(raw, syntax, step).data_set(len(raw)) for step in (7, 4096, len(raw))]
+    kept = [header(sieved(raw, syntax, step), syntax, raw) for step in (7, 4096, len(raw))]
 
     # Then
     assert kept[0] == kept[1] == kept[2]
@@ -114,10 +119,10 @@ def test_mark_is_found_with_the_uids_of_an_object() -> None:
     raw = encoded(mammogram(), JPEG)
 
     # When
-    header = sieved(raw, JPEG, 1000).data_set(len(raw))
+    marked = header(sieved(raw, JPEG, 1000), JPEG, raw)
 
     # Then
-    assert read_identity(header, EXPLICIT).is_header
+    assert read_identity(marked, EXPLICIT).is_header
     assert not read_identity(raw, JPEG).is_header
 
 
@@ -144,7 +149,7 @@ def test_object_that_is_cut_off_gives_no_header() -> None:
 
         # Then
         with pytest.raises(MalformedDataSetError):
-            sieve.data_set(len(raw))
+            header(sieve, syntax, raw)
 
 
 def test_object_that_is_not_wanted_as_header_is_left_alone() -> None:
