@@ -24,6 +24,7 @@ from shared.nodes.nodes import (
     GROUP,
     LIMITS,
     RETRIEVE_BY,
+    RETRIEVE_CONTENT,
     TLS,
     VERIFY_BY,
     NodeInput,
@@ -63,6 +64,7 @@ _HARMLESS = {
     "time_zone": "",
     GROUP: "",
     RETRIEVE_BY: "move",
+    RETRIEVE_CONTENT: "whole",
     VERIFY_BY: "auto",
     "tls": "off",
     "tls_ca": "",
@@ -185,6 +187,21 @@ class NodeForm(WebFields, Form):
             "Not every PACS offers C-GET."
         ),
     )
+    retrieve_content = RadioField(
+        lazy_gettext("What is kept of images whose header carries the dose"),
+        choices=choices(
+            {
+                "whole": lazy_gettext("The whole object"),
+                "headers": lazy_gettext("Headers only, without pixels"),
+            }
+        ),
+        default="whole",
+        validate_choice=False,
+        description=lazy_gettext(
+            "For mammography and radiography without a report, and the first PET or NM image. Reports and "
+            "dose screens are always whole, and so is all that goes to another store node than DoseQR's own."
+        ),
+    )
     verify_by = RadioField(
         lazy_gettext("How it is known what arrived"),
         choices=choices(
@@ -259,7 +276,7 @@ class NodeForm(WebFields, Form):
         raw = {
             key: "" if value is None and key != "calling_ae_title" else value for key, value in raw.items()
         }
-        own = (*LIMITS, RETRIEVE_BY, *WEB) if kind == "remote" else (VERIFY_BY,)
+        own = (*LIMITS, RETRIEVE_BY, RETRIEVE_CONTENT, *WEB) if kind == "remote" else (VERIFY_BY,)
         return raw | self._optional_values((*own, GROUP, *TLS))
 
     def _optional_values(self, names: Iterable[str]) -> dict[str, str]:

@@ -33,6 +33,7 @@ from shared.contract.messages import (
     ResumeJob,
     RunRetrieve,
 )
+from shared.contract.text import Content
 from shared.database.models import Query, Retrieve
 from shared.errors import InvalidInputError
 from shared.reading.exports.dose_figures_csv import csv_lines
@@ -337,8 +338,17 @@ def retrieve(job_id: str) -> ResponseReturnValue:
         flash(gettext("Tick at least one type to retrieve."), "warning")
         return redirect(_back(job_id))
     types = [] if ticked == kept else [name for name in TYPE_ORDER if name in ticked]
-    _publish_retrieve(RunRetrieve(query_id=job_id, types=types, requested_by=me().name))
+    command = RunRetrieve(query_id=job_id, types=types, content=_content(), requested_by=me().name)
+    _publish_retrieve(command)
     return redirect(_back(job_id))
+
+
+def _content() -> Content | None:
+    """Return what was chosen for images whose header carries the dose; None: as the node is set up."""
+    chosen = request.form.get("content", "")
+    if chosen not in ("", "whole", "headers"):
+        abort(HTTPStatus.BAD_REQUEST)
+    return "headers" if chosen == "headers" else "whole" if chosen else None
 
 
 def _retrieve_studies(job_id: str) -> ResponseReturnValue:

@@ -100,6 +100,8 @@ class RetrieveView:
     failed: int
     missing: int
     reported: int
+    #: Of those that arrived: stored without pixels.
+    headers: int = 0
     trouble: str = ""
     waits_for: str = ""
     #: Rate and time left, or what is waited for.
@@ -351,6 +353,7 @@ def retrieve_view(session: Session, components: Components, job: Retrieve) -> Re
         failed=counts["failed"],
         missing=counts["missing"],
         reported=counts["reported_completed"] + counts["reported_warning"],
+        headers=counts["headers"],
         trouble=_trouble(job),
         waits_for="" if ended else waiting_text(job),
         rate=translated(pace) if pace is not None else "",
