@@ -13,7 +13,6 @@ from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_arrived
 from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import header_parts, open_parts
-from services.retrieve.ledger.header_offers import note_offer
 from services.retrieve.planning.arrivals import Arrivals, add_reported, stored_by_c_get
 from services.retrieve.planning.attempts import DESTINATION_UNKNOWN, MoveAttempts
 from services.retrieve.planning.c_move_outcome import Conclusion, conclude
@@ -121,7 +120,7 @@ class MoveTask:
         attempts = self._scu.request_headers(context, task_id, moves, cancellation)
         if attempts.offered is not None and attempts.offered is not context.offers_headers:
             with self._database.write() as session:
-                note_offer(session, context, offered=attempts.offered, now=self._clock())
+                outcomes.note_offer(session, context, offered=attempts.offered, now=self._clock())
         return Arrivals(attempts.stored)
 
     def _evidence(

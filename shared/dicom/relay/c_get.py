@@ -154,7 +154,7 @@ class GetAssociation(OperationAssociation):
         """Return storage class and transfer syntax of what is handed on."""
         return set(self.contexts.values())
 
-    def _to_hand_on(
+    def _to_relay(
         self, received: FetchedObject | None, transfer_syntax_uid: str
     ) -> tuple[FetchedObject | None, str]:
         """Return what is handed on of an object that came, and its transfer syntax."""
@@ -207,7 +207,7 @@ class GetAssociation(OperationAssociation):
         sop_instance_uid = text_of(message.command, AFFECTED_SOP_INSTANCE_UID)
         received = message.sink if isinstance(message.sink, FetchedObject) else None
         try:
-            received, transfer_syntax_uid = self._to_hand_on(received, transfer_syntax_uid)
+            received, transfer_syntax_uid = self._to_relay(received, transfer_syntax_uid)
             status_code = self._relay.take(sop_class_uid, sop_instance_uid, transfer_syntax_uid, received)
         finally:
             if received is not None:

@@ -29,7 +29,7 @@ class HeaderGetAssociation(GetAssociation):
     def _kinds(self) -> set[tuple[str, str]]:
         return {(sop_class_uid, EXPLICIT_VR_LITTLE_ENDIAN) for sop_class_uid, _ in self.contexts.values()}
 
-    def _to_hand_on(
+    def _to_relay(
         self, received: FetchedObject | None, transfer_syntax_uid: str
     ) -> tuple[FetchedObject | None, str]:
         header = None if received is None else _header_of(received, transfer_syntax_uid)

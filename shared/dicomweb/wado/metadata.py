@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -68,11 +67,11 @@ class _MetadataFetch(Fetch):
         except MalformedDataSetError as error:
             self.refusal = PeerError(Outcome.BAD_RESPONSE, f"metadata of an instance {error}")
         else:
-            self._hand_on(data_set, target)
+            self._relay_header(data_set, target)
         if len(self.relay.stored) == before:
             self.fail(target.sop_instance_uid)
 
-    def _hand_on(self, data_set: bytes, target: WadoTarget) -> None:
+    def _relay_header(self, data_set: bytes, target: WadoTarget) -> None:
         received = FetchedObject(BytesIO, lambda _size_bytes: None, len(data_set))
         try:
             received.add(data_set)
@@ -143,7 +142,7 @@ def header_of(body: bytes, sop_instance_uid: str, fetch: FetchValue) -> bytes:
     return header_data_set(elements, Origin(Way.METADATA, sorted(set(absent))))
 
 
-def _resolve(attributes: dict[str, Any], fetch: FetchValue, absent: list[int]) -> None:
+def _resolve(attributes: dict[str, object], fetch: FetchValue, absent: list[int]) -> None:
     """Put short values in the place of their addresses; what is bulk data, or does not come, is left out."""
     fetched = 0
     for name in list(attributes):

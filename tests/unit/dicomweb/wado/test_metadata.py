@@ -37,7 +37,7 @@ def made(given: object, values: dict[str, bytes] | None = None) -> Any:
     return dcmread(BytesIO(head + header))
 
 
-def test_metadata_become_a_header_that_says_what_is_absent() -> None:
+def test_metadata_become_a_header_that_names_what_is_absent() -> None:
     # Given
     short = {"vr": "OB", "BulkDataURI": "http://here/short"}
     lost = {"vr": "OB", "BulkDataURI": "http://here/lost"}
