@@ -55,7 +55,7 @@ def underway(
     folder: Path, amqp_url: str, prefix: str, scripted_pacs: PacsFactory, away_s: float, **options: Any
 ) -> Iterator[Underway]:
     """Begin a query and a retrieve that last longer than an absence of `away_s` seconds."""
-    archive = [*mixed_archive(60), *many_images()]
+    archive = [*mixed_archive(30), *many_images()]
     pacs = scripted_pacs(archive, port=free_port(), **ONE_BY_ONE)
     with installed(folder, amqp_url, prefix, **options) as installation:
         installation.serve(*SERVICES)
@@ -108,5 +108,5 @@ def without_pacs(
 
 
 def _pause_s(away_s: float) -> float:
-    """Return how slowly a PACS sends so that a move of 180 objects lasts a little longer than an absence."""
-    return max(0.1, (away_s + 5) / 180)
+    """Return how slowly a PACS sends so that a move of 200 objects lasts a little longer than an absence."""
+    return max(0.1, (away_s + 5) / 200)

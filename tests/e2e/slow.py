@@ -13,8 +13,8 @@ from tests.support.processes.event_queue import Recording
 from tests.support.processes.installation import Observed
 from tests.support.waiting import wait_until
 
-#: A dead worker's tasks are taken over immediately, or within its lease of 30 s.
-SOON_S = 60.0
+#: A dead worker's tasks are taken over immediately, or within its lease of 30 s; so are its associations.
+SOON_S = 90.0
 #: Independent of what arrived between two queries.
 CRITERIA_FOR_ALL = {**CRITERIA, "ignore_known": False}
 #: A PACS that must be queried for each study by itself.
@@ -25,9 +25,9 @@ ONE_BY_ONE: dict[str, Any] = {
 }
 
 
-def begin_slow_query(observer: Observed, pacs: ScriptedPacs, finds: int = 15) -> str:
+def begin_slow_query(observer: Observed, pacs: ScriptedPacs, finds: int = 8) -> str:
     """Start a query and return once the PACS has served a number of C-FINDs."""
-    pacs.change(request_delay_s=0.1)
+    pacs.change(request_delay_s=0.2)
     before = len(pacs.witness.of("find"))
     job_id = observer.query(CRITERIA_FOR_ALL)
     wait_until(lambda: len(pacs.witness.of("find")) >= before + finds)
@@ -52,8 +52,8 @@ def as_undisturbed(
 
 
 def many_images() -> list[Study]:
-    """Return studies of which a retrieve makes a few tasks."""
-    return [mg_study(images=60) for _ in range(7)]
+    """Return studies of which a retrieve makes two tasks, one of two hundred objects."""
+    return [mg_study(images=50) for _ in range(5)]
 
 
 def begin_slow_retrieve(observer: Observed, pacs: ScriptedPacs, between_objects_s: float = 0.1) -> str:

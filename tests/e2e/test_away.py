@@ -27,7 +27,7 @@ def test_jobs_go_on_after_the_pacs_was_away(tmp_path, rabbitmq_url, amqp_prefix,
 
 def test_terminated_worker_passes_its_work_to_another(installation, serving, scripted_pacs):
     # Given
-    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    pacs = scripted_pacs(mixed_archive(30), **ONE_BY_ONE)
     workers, observer = serving("query", "query")
     observer.add_pacs(pacs)
     job_id = begin_slow_query(observer, pacs)
@@ -47,7 +47,7 @@ def test_work_that_does_not_end_within_the_grace_period_is_handed_back(installat
     observer = observe(installation)
     observer.add_pacs(pacs)
     pacs.add_fault(operation="find", kind="never_answer", nth=9, always=True)
-    job_id = begin_slow_query(observer, pacs, finds=8)
+    job_id = begin_slow_query(observer, pacs)
     wait_until(lambda: pacs.faults_struck > 0)
     # When
     assert worker.terminate() == 0

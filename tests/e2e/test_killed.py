@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 def test_another_worker_goes_on_with_the_query_of_a_killed_one(serving, scripted_pacs):
     # Given
-    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    pacs = scripted_pacs(mixed_archive(30), **ONE_BY_ONE)
     workers, observer = serving("query", "query")
     observer.add_pacs(pacs)
     job_id = begin_slow_query(observer, pacs)
@@ -34,7 +34,7 @@ def test_another_worker_goes_on_with_the_query_of_a_killed_one(serving, scripted
 
 def test_a_worker_started_later_goes_on_with_the_query_of_the_only_one(installation, serving, scripted_pacs):
     # Given
-    pacs = scripted_pacs(mixed_archive(60), **ONE_BY_ONE)
+    pacs = scripted_pacs(mixed_archive(30), **ONE_BY_ONE)
     (worker,), observer = serving("query")
     observer.add_pacs(pacs)
     job_id = begin_slow_query(observer, pacs)
@@ -110,7 +110,7 @@ def test_a_retrieve_goes_on_after_the_store_was_killed_in_mid_association(
 
 def test_after_everything_was_killed_at_once_jobs_go_on(tmp_path, own_node, own_prefix, scripted_pacs):
     # Given
-    archive = [*mixed_archive(40), mg_study(images=60)]
+    archive = [*mixed_archive(30), mg_study(images=60)]
     pacs = scripted_pacs(archive, store_pause_s=0.15, **ONE_BY_ONE)
     services = ("query", "retrieve", "store")
     with installed(tmp_path, own_node.url, own_prefix) as installation:

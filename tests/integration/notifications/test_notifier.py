@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -44,6 +44,7 @@ from tests.support.jobs.notifications import (
 )
 from tests.support.jobs.rows import a_query, a_study
 from tests.support.jobs.schedules import add_nodes, plan_nightly
+from tests.support.processes.preloaded import PreloadedProcess, preloaded
 from tests.support.servers.rabbitmq import a_message
 from tests.support.servers.receivers import mail_server, webhook
 from tests.support.waiting import wait_until
@@ -395,10 +396,6 @@ def test_replicas_killed_at_random_notify_once(sqlite_url, tmp_path):
     database.close()
 
 
-def replica(url: str, folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.jobs.notifications", url, str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def replica(url: str, folder: Path) -> PreloadedProcess:
+    module, out = "tests.support.jobs.notifications", folder / f"{uuid.uuid4().hex}.out"
+    return preloaded().start(module, [url, str(folder)], os.environ, out, out)

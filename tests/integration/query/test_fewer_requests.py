@@ -24,10 +24,10 @@ SPAN = {"types": ALL_TYPES, "date_from": str(FIRST), "date_until": str(LAST)}
 def quarter():
     """Return studies of four types over nine weeks."""
     return [
-        *days_of(60, FIRST, LAST, ct_study),
-        *days_of(40, FIRST, LAST, dx_study),
-        *days_of(20, FIRST, LAST, mg_study),
-        *days_of(8, FIRST, LAST, petct_study),
+        *days_of(36, FIRST, LAST, ct_study),
+        *days_of(24, FIRST, LAST, dx_study),
+        *days_of(12, FIRST, LAST, mg_study),
+        *days_of(6, FIRST, LAST, petct_study),
     ]
 
 

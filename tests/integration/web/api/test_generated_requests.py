@@ -16,7 +16,7 @@ from tests.support.jobs.rows import a_query, a_retrieve, a_study, an_expected
 from tests.support.services.web_api import ApiClient
 
 #: Requests of each kind for each operation; 25 take some minutes.
-EXAMPLES = 6
+EXAMPLES = 4
 
 #: Each with those before it; none: without a token.
 SCOPES = ("", "read", "import", "admin")
