@@ -63,12 +63,14 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     handing = handover_workers(settings, database, receiver.folder)
     consumption = _consumption(settings, broker, database, receiver.clock)
     expiry = FileRetention(database, receiver.folder, settings.retention, receiver.clock)
-    others: list[_Part] = [scanner, reader, *handing, expiry, consumption]
+    others: list[_Part] = [scanner, reader, *handing, consumption]
 
     def start_others() -> None:
         for part in others:
             part.start()
             lifecycle.on_stop(partial(part.stop, settings.grace))
+        expiry.start()
+        lifecycle.on_stop(expiry.stop)
 
     lifecycle.on_stop(receivers.wait)
     receiver.start(lifecycle, start_others)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,25 +14,15 @@ from sqlalchemy import and_, or_, select, update
 from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError
 from shared.clock import Clock
-from shared.contract.envelope import new_id
 from shared.database.models.store import REMOVED, STORE, StoredObject
 from shared.database.session import Database, Session
-from shared.process.periodic import Repeating
 from shared.reading.retention.due_files import is_delivered, is_free, old_enough
 from shared.retention import runs
 from shared.retention.policy import FILES, RetentionPolicy
-from shared.retention.runs import RunLease
+from shared.retention.removal import STEPS, Removal, RemovalSteps
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two looks for a run that is due or requested.
-TICK_S = 15.0
-#: Share of the time in which it works: the rest is for what arrives.
-_BUSY_SHARE = 0.3
-#: Seconds of one pause, at most.
-_LONGEST_PAUSE_S = 5.0
-#: Steps of one run, at most; the next run goes on.
-_STEPS = 1_000_000
 #: Files of one step.
 FILES_AT_ONCE = 100
 
@@ -92,7 +81,7 @@ def take_back(session: Session, files: Sequence[ExpiredFile]) -> None:
         session.execute(update(StoredObject).where(*removed).values(source=STORE, path=file.path))
 
 
-class FileRetention:
+class FileRetention(Removal):
     """Removes files that are older than the policy keeps them, those that were handed over first."""
 
     def __init__(
@@ -103,76 +92,34 @@ class FileRetention:
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database = database
+        super().__init__(database, FILES, policy.files_before, self._remove_all, clock, monotonic)
         self._folder = folder
         self._policy = policy
-        self._clock = clock
-        self._monotonic = monotonic
-        self._token = new_id()
-        self._stopping = threading.Event()
-        self._repeating = Repeating("retention of files", TICK_S, self.tick)
 
-    def start(self) -> None:
-        """Begin, in a thread of its own, if files do not stay for ever."""
-        if self._policy.file_days:
-            self._repeating.start()
-
-    def stop(self, grace_s: float) -> None:
-        """End it, after the step that is under way."""
-        del grace_s
-        self._stopping.set()
-        self._repeating.stop()
-
-    def tick(self) -> None:
-        """Do the run that is due or requested.
-
-        Raises:
-            DatabaseAwayError: a later tick goes on.
-        """
-        now = self._clock()
-        before = self._policy.files_before(now)
-        if before is None:
-            return
-        with self._database.read() as session:
-            if not runs.is_wanted(session, FILES, now):
-                return
-        with self._database.write() as session:
-            lease = runs.begin(session, FILES, self._token, now)
-        if lease is None:
-            return
-        detail = ""
+    def _remove_all(self, steps: RemovalSteps, before: datetime) -> str:
         try:
-            ended = all(self._remove(lease, before, delivered=delivered) for delivered in (True, False))
+            for delivered in (True, False):
+                self._remove_some(steps, before, delivered=delivered)
         except ObjectWriteError as error:
-            ended, detail = True, f"a file could not be removed: {error}"
             log.warning("old files not removed", error=str(error))
-        if ended:
-            with self._database.write() as session:
-                removed = runs.end(session, lease, detail, self._clock())
-            if removed:
-                log.info("old files removed", **removed)
+            return f"a file could not be removed: {error}"
+        return ""
 
-    def _remove(self, lease: RunLease, before: datetime, *, delivered: bool) -> bool:
-        """Remove what is old until enough is free; False if the run is not to be ended here."""
+    def _remove_some(self, steps: RemovalSteps, before: datetime, *, delivered: bool) -> None:
+        """Remove what is old until enough is free."""
         place: Place | None = None
-        for _ in range(_STEPS):
-            if self._stopping.is_set():
-                return False
-            if self._is_enough_free():
-                return True
-            began = self._monotonic()
-            with self._database.write() as session:
-                if not lease.renew(session, self._clock()):
-                    return False
-                files = next_expired(session, before, place, delivered=delivered)
-                marked = mark_removed(session, files)
-            if not files:
-                return True
-            place = files[-1].last_received_at, files[-1].sop_instance_uid
-            self._unlink(marked, before)
-            took_s = self._monotonic() - began
-            self._stopping.wait(min(took_s * (1 - _BUSY_SHARE) / _BUSY_SHARE, _LONGEST_PAUSE_S))
-        return True
+
+        def mark(session: Session) -> tuple[list[ExpiredFile], Place | None]:
+            files = next_expired(session, before, place, delivered=delivered)
+            last = (files[-1].last_received_at, files[-1].sop_instance_uid) if files else None
+            return mark_removed(session, files), last
+
+        for _ in range(STEPS):
+            if steps.stopping or self._is_enough_free():
+                return
+            _, place = steps.step(mark, lambda marked: self._unlink(marked[0], before))
+            if place is None:
+                return
 
     def _is_enough_free(self) -> bool:
         goal, space = self._policy.free_goal_bytes, self._folder.space.free("objects")

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from services.query.ledger.folding import job_retention, remove_jobs
 from services.query.ledger.folding.fold_studies import fold_studies
-from services.query.ledger.folding.job_retention import JobRetention, LostLeaseError
+from services.query.ledger.folding.job_retention import JobRetention
 from services.query.ledger.tally.ended_queries import add_up, due_queries
 from services.query.ledger.unchanged_studies import unchanged
 from services.query.rules.decide import RULES_VERSION
@@ -36,6 +36,7 @@ from shared.database.session import Database, Session
 from shared.dicom.query.matches import StudyMatch
 from shared.reading.retention.preview import retention_preview
 from shared.retention.policy import RetentionPolicy
+from shared.retention.removal import LostLeaseError
 from tests.support.jobs.rows import a_query, a_retrieve, a_series, a_study, a_task, an_expected, an_object
 
 NOW = dt.datetime(2026, 11, 14, 9, tzinfo=dt.UTC)
