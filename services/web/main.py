@@ -10,6 +10,7 @@ import structlog
 from services.web.app import components_of, create_app
 from services.web.http_server.server import HttpServer
 from services.web.notifier.bootstrap import start_notifier
+from services.web.security.audit_retention import AuditRetention
 from shared.broker.port import Broker
 from shared.clock import utc_now
 from shared.database.session import Database
@@ -59,6 +60,9 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
             {"query": settings.query_workers, "retrieve": settings.retrieve_workers},
         )
     )
+    audit = AuditRetention(database, settings.retention, utc_now)
+    audit.start()
+    lifecycle.on_stop(audit.stop)
     start_notifier(settings, broker, database, live.event_results.store_states, lifecycle)
     log.info("page", address=f"http://{settings.web_host}:{settings.web_port}")
 

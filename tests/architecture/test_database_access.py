@@ -28,6 +28,7 @@ SQL_ELSEWHERE = {
     "services/store/handover/batching.py": "the rows of the outbox",
     "services/store/handover/outbox.py": "the rows of the outbox",
     "services/store/scp/commitment_reports.py": "the rows of reports that arrived",
+    "services/web/security/audit_retention.py": "removes old entries of the audit trail, which the page owns",
     "services/web/api/idempotency.py": "the only access to the table of repeated requests",
     "services/web/live/node_status.py": "a read of one row",
     "services/web/pages/health.py": "SELECT 1",

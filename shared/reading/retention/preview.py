@@ -13,11 +13,11 @@ from typing_extensions import TypedDict
 
 from shared.clock import iso
 from shared.contract.messages import ENDED
-from shared.database.models import Query, RetentionRun, Retrieve, StoredObject
+from shared.database.models import AuditEntry, Query, RetentionRun, Retrieve, StoredObject
 from shared.disk.free_space import free_space
 from shared.reading.retention.due_files import is_delivered, is_free, old_enough
 from shared.reading.retention.due_jobs import KEPT, may_go
-from shared.retention.policy import FILES, JOBS, RetentionPolicy
+from shared.retention.policy import AUDIT, FILES, JOBS, RetentionPolicy
 from shared.retention.runs import runs
 
 #: Rows that are counted at most, on a page and elsewhere: of more, the result says so.
@@ -76,12 +76,25 @@ class FilePreview(TypedDict):
 
 
 @with_config(ConfigDict(extra="forbid"))
+class AuditPreview(TypedDict):
+    """Entries of the audit trail that would be removed: those from before `before`; null: all stay."""
+
+    days: int
+    before: str | None
+    entries: int
+    more: bool
+    oldest: str | None
+    run: RunResult | None
+
+
+@with_config(ConfigDict(extra="forbid"))
 class RetentionResult(TypedDict):
     """What retention would remove now, by the settings."""
 
     at: str
     jobs: JobPreview
     files: FilePreview
+    audit: AuditPreview
 
 
 def retention_preview(
@@ -96,6 +109,7 @@ def retention_preview(
         "at": iso(now),
         "jobs": _jobs(session, policy, now, last.get(JOBS), most),
         "files": _files(session, policy, objects, now, last.get(FILES), most),
+        "audit": _audit(session, policy, now, last.get(AUDIT), most),
     }
 
 
@@ -168,6 +182,25 @@ def _files(
         "kept_back": max(0, old - files),
         "free_goal_bytes": policy.free_goal_bytes,
         "free_bytes": space.free_bytes if space is not None else None,
+        "run": _run(last),
+    }
+
+
+def _audit(
+    session: Session, policy: RetentionPolicy, now: datetime, last: RetentionRun | None, most: int
+) -> AuditPreview:
+    before = policy.audit_before(now)
+    entries, oldest = 0, None
+    if before is not None:
+        old = select(AuditEntry.at).where(AuditEntry.at < before).order_by(AuditEntry.at).limit(most)
+        at = old.subquery().c.at
+        entries, oldest = session.execute(select(func.count(), func.min(at))).one()
+    return {
+        "days": policy.audit_days,
+        "before": iso(before),
+        "entries": entries,
+        "more": entries >= most,
+        "oldest": iso(oldest),
         "run": _run(last),
     }
 

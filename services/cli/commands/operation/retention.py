@@ -39,7 +39,7 @@ def apply(as_json: JsonOption = False) -> None:
     from getpass import getuser
 
     from shared.clock import utc_now
-    from shared.retention.policy import FILES, JOBS
+    from shared.retention.policy import AUDIT, FILES, JOBS
     from shared.retention.runs import request
 
     settings = settings_of_command()
@@ -52,10 +52,13 @@ def apply(as_json: JsonOption = False) -> None:
         )
     found = _preview(settings)
     with opened_database(settings) as database, database.write() as session:
-        for name in wanted:
+        for name in (*wanted, *((AUDIT,) if policy.audit_days else ())):
             request(session, name, getuser(), utc_now())
     _print(found, as_json=as_json)
-    notice("The query service removes the jobs and the store the files, from within half a minute on.")
+    notice(
+        "The query service removes the jobs, the store the files, the page entries of the audit trail: from "
+        "within half a minute on."
+    )
 
 
 def _preview(settings: Settings) -> RetentionResult:
@@ -87,6 +90,13 @@ def _print(found: RetentionResult, *, as_json: bool) -> None:
         if files["free_goal_bytes"]:
             line(f"  until {files['free_goal_bytes']} bytes are free; now: {files['free_bytes']}")
     _print_run(files["run"])
+    audit = found["audit"]
+    if audit["before"] is None:
+        line(f"entries of the audit trail: {_OFF}")
+    else:
+        counts = _more(str(audit["entries"]), more=audit["more"])
+        line(f"entries of the audit trail from before {audit['before']}: {counts}")
+    _print_run(audit["run"])
 
 
 def _more(counts: str, *, more: bool) -> str:
