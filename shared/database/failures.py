@@ -47,8 +47,20 @@ _SQL_STATES = {
 
 #: Parts of the drivers' messages where there is no code (SQLite; PostgreSQL before the login).
 _MESSAGES = (
+    (
+        "certificate verify failed",
+        "its certificate is not accepted: name its authority in sslrootcert of its URL",
+    ),
+    ("does not match host name", "its certificate is for another name than the host in its URL"),
+    ("root certificate file", "the file of sslrootcert in its URL cannot be read"),
+    ("server does not support ssl", "it does not speak TLS"),
+    ("valid client certificate", "it wants a client certificate: set sslcert and sslkey in its URL"),
     ("password authentication failed", _SQL_STATES["28P01"]),
     ("no password supplied", "it wants a password"),
+    (
+        "no encryption",
+        "it refuses the login from this address without TLS: add sslmode=verify-full to its URL",
+    ),
     ("no pg_hba.conf entry", "it refuses the login from this address"),
     ("role ", "it refuses the login"),
     ("failed to resolve host", "its host is not known"),

@@ -1,75 +1,36 @@
-"""A RabbitMQ that speaks TLS and wants a client certificate, and a cluster of which one node is gone."""
+"""A RabbitMQ that wants a client certificate, alone and in an installation that has TLS on every leg."""
 
 from __future__ import annotations
 
 import shutil
+import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
+from urllib.error import URLError
 
+import psycopg
 import pytest
 
-from services.cli.local.private_rabbitmq import PrivateNode, find_epmd, find_server_script
 from shared.broker.rabbitmq.broker import RabbitBroker
 from shared.broker.rabbitmq.connection import parse_address
 from shared.broker.tls_files import TlsFiles
 from shared.errors import BrokerAwayError, SettingsError
 from tests.support.ports import free_port
 from tests.support.servers.certificates import Authority
-from tests.support.servers.rabbitmq import MISSING, Inbox, a_message, acked, skip_or_fail
+from tests.support.servers.rabbitmq import Inbox, a_message, acked
+from tests.support.servers.tls_rabbitmq import TlsRabbit, tls_rabbit
+from tests.support.servers.tls_site import TlsSite, tls_site
+from tests.support.services.store import data_set_in
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 
 
-class TlsNode(PrivateNode):
-    """A node that listens with TLS besides."""
-
-    tls_lines = ""
-
-    def _write_configuration(self) -> None:
-        super()._write_configuration()
-        file = self.folder / "rabbitmq.conf"
-        file.write_text(file.read_text() + self.tls_lines)
-
-
-class Site:
-    """The node, its certificates, and where it listens with TLS."""
-
-    def __init__(self, folder: Path, script: Path, epmd: Path) -> None:
-        port, dist_port, epmd_port, self.tls_port = (free_port() for _ in range(4))
-        self.authority = Authority(folder / "tls", "hospital")
-        self.client = self.authority.issue("doseqr")
-        server = self.authority.issue("rabbit", "IP:127.0.0.1")
-        self.node = TlsNode(folder / "node", script, epmd, port, dist_port, epmd_port)
-        self.node.tls_lines = (
-            f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\n"
-            f"ssl_options.cacertfile = {self.authority.certificate}\n"
-            f"ssl_options.certfile = {server.certificate}\n"
-            f"ssl_options.keyfile = {server.key}\n"
-            "ssl_options.verify = verify_peer\n"
-            "ssl_options.fail_if_no_peer_cert = true\n"
-        )
-
-    @property
-    def files(self) -> TlsFiles:
-        return TlsFiles(self.authority.certificate, self.client.certificate, self.client.key)
-
-    def url(self, *hosts: str) -> str:
-        listed = ",".join(hosts or (f"127.0.0.1:{self.tls_port}",))
-        return f"amqps://doseqr:{self.node.password}@{listed}/%2f"
-
-
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Iterator[Site]:
+def site(tmp_path_factory) -> Iterator[TlsRabbit]:
     """One node for all tests here."""
-    script, epmd = find_server_script(), find_epmd()
-    if script is None or epmd is None:
-        skip_or_fail(MISSING)
-    assert script is not None
-    assert epmd is not None
-    site = Site(tmp_path_factory.mktemp("tls"), script, epmd)
-    site.node.start()
-    yield site
-    site.node.stop()
+    with tls_rabbit(tmp_path_factory.mktemp("tls")) as rabbit:
+        yield rabbit
 
 
 def reason_away(url: str, prefix: str, files: TlsFiles) -> str:
@@ -160,3 +121,101 @@ def test_a_port_without_tls_is_named_as_such(site, own_prefix):
 def test_a_file_that_cannot_be_used_is_named(files, setting):
     with pytest.raises(SettingsError, match=setting):
         parse_address("amqps://rabbit/", files)
+
+
+@pytest.fixture(scope="module")
+def hospital(site, tmp_path_factory) -> Iterator[TlsSite]:
+    """An installation at this node with TLS on every leg."""
+    with tls_site(tmp_path_factory.mktemp("hospital"), site) as hospital:
+        yield hospital
+
+
+def ended_retrieve(hospital: TlsSite, store: str) -> dict[str, Any]:
+    """Order a query with its retrieve over HTTPS; return the retrieve once it has ended."""
+    criteria = {"types": ["CT", "MG", "DX", "FL", "NM"], "ignore_known": False}
+    order = {"remote": "pacs", "store": store, "criteria": criteria, "retrieve": True}
+    query_id = hospital.send("POST", "/queries", order)["id"]
+
+    def job(job_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = hospital.send("GET", f"/jobs/{job_id}?studies=false")
+        return found
+
+    wait_until(lambda: bool(job(query_id)["ended_at"]))
+    query = job(query_id)
+    assert query["status"] == "completed", query
+    wait_until(lambda: bool(job(query_id)["retrieves"]))
+    (retrieve_id,) = job(query_id)["retrieves"]
+    wait_until(lambda: bool(job(retrieve_id)["ended_at"]))
+    return job(retrieve_id)
+
+
+def test_with_tls_on_every_leg_each_object_arrives_verified(hospital):
+    # Given
+    settings = hospital.installation.settings
+    # When
+    moved = ended_retrieve(hospital, "doseqr")
+    hospital.installation.doseqr("nodes", "edit", "pacs", "--retrieve-with", "get")
+    relayed = ended_retrieve(hospital, "reference")
+    # Then
+    for retrieve in (moved, relayed):
+        assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
+        assert retrieve["counts"]["arrived"] == retrieve["counts"]["asked"] > 5
+    stored = {path.stem: data_set_in(path) for path in settings.objects_dir.glob("*/*/*.dcm")}
+    assert stored == hospital.reference.data_sets()
+    assert len(stored) == moved["counts"]["arrived"]
+    # And the database saw no connection without TLS
+    with psycopg.connect(settings.database.replace("+psycopg", "")) as connection:
+        states = connection.execute(
+            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE client_addr IS NOT NULL"
+        )
+        assert {state for (state,) in states} == {True}
+
+
+def test_behind_a_tls_proxy_the_session_cookie_is_for_https_only(hospital):
+    # When
+    context = hospital.trusting(hospital.authority)
+    with urllib.request.urlopen(f"{hospital.page}/login", timeout=30, context=context) as response:
+        cookies = response.headers.get_all("Set-Cookie")
+    # Then
+    assert cookies
+    assert all("Secure" in cookie for cookie in cookies)
+
+
+def test_a_proxy_of_an_unknown_authority_is_not_trusted(hospital):
+    # When / Then
+    with pytest.raises(URLError, match="certificate verify failed"):
+        urllib.request.urlopen(
+            f"{hospital.page}/login", timeout=30, context=hospital.trusting(hospital.stranger)
+        )
+
+
+@pytest.mark.parametrize(
+    ("variables", "subject", "words"),
+    [
+        ({}, "misled-pacs", "its certificate is not accepted"),
+        ({}, "misled-reference", "its certificate is not accepted"),
+        ({"DOSEQR_AMQP_TLS_CA": "{stranger}"}, "connection", "its certificate is not accepted"),
+        ({"DOSEQR_AMQP_TLS_CERT": "", "DOSEQR_AMQP_TLS_KEY": ""}, "connection", "DOSEQR_AMQP_TLS_CERT"),
+        ({"DOSEQR_DATABASE_URL": "{url}={stranger}"}, "connection", "its certificate is not accepted"),
+        ({"DOSEQR_DATABASE_URL": "{url}=/absent"}, "connection", "sslrootcert"),
+        ({"DOSEQR_DATABASE_URL": "{plain}"}, "connection", "TLS"),
+    ],
+)
+def test_a_check_names_the_leg_whose_certificate_is_wrong(hospital, variables, subject, words):
+    # Given
+    url = hospital.installation.settings.database.rpartition("=")[0]
+    values = {
+        "url": url,
+        "plain": f"{url.partition('?')[0]}?sslmode=disable",
+        "stranger": hospital.stranger.certificate,
+    }
+    changed = {name: value.format(**values) for name, value in variables.items()}
+    # When
+    checked = hospital.installation.doseqr("check", "--json", **changed)
+    # Then
+    failed = {
+        result["subject"]: result["detail"]
+        for result in checked.json["checks"]
+        if result["state"] == "failed"
+    }
+    assert words in failed[subject]

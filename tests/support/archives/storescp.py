@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pydicom
@@ -21,8 +21,9 @@ from tests.support.waiting import wait_until
 class ReferenceStore:
     """A storescp with bit-preserving reception on a free port of 127.0.0.1."""
 
-    def __init__(self, folder: Path, ae_title: str = "REFERENCE") -> None:
+    def __init__(self, folder: Path, ae_title: str = "REFERENCE", options: Sequence[str] = ()) -> None:
         self.ae_title = ae_title
+        self._options = options
         self.host = "127.0.0.1"
         self.port = free_port()
         self._folder = folder
@@ -41,6 +42,7 @@ class ReferenceStore:
             "-uf",
             "-od",
             str(self._folder),
+            *self._options,
         ]
         self._process = subprocess.Popen(
             [*command, str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

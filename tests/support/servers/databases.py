@@ -18,6 +18,7 @@ import pytest
 from shared.database.migrate import migrate
 from shared.database.session import Database
 from tests.support.ports import free_port
+from tests.support.servers.certificates import Issued
 from tests.support.servers.clean_databases import CleanDatabases
 from tests.support.servers.rabbitmq import skip_or_fail
 
@@ -43,8 +44,8 @@ def mortal_postgres() -> Iterator[PrivatePostgres]:
 
 
 @contextmanager
-def private_postgres() -> Iterator[PrivatePostgres]:
-    """Run a server of our own; it and its data are gone afterwards."""
+def private_postgres(tls: Issued | None = None) -> Iterator[PrivatePostgres]:
+    """Run a server of our own; it and its data are gone afterwards. With a certificate it takes TLS only."""
     programs = find_programs()
     if programs is None:
         skip_or_fail(MISSING)
@@ -54,6 +55,8 @@ def private_postgres() -> Iterator[PrivatePostgres]:
     server = PrivatePostgres(programs, folder)
     try:
         server.make()
+        if tls is not None:
+            server.require_tls(tls)
         server.start()
         yield server
     finally:
@@ -82,6 +85,7 @@ class PrivatePostgres:
             shutil.chown(folder, "postgres", "postgres")
         else:
             self._as = []
+        self._options = "-c fsync=off -c max_connections=200"
         self.port = free_port()
 
     @property
@@ -91,9 +95,19 @@ class PrivatePostgres:
     def make(self) -> None:
         self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8")
 
+    def require_tls(self, tls: Issued) -> None:
+        """Refuse, from its start, every connection without TLS."""
+        for name, file in (("server.crt", tls.certificate), ("server.key", tls.key)):
+            copy = Path(shutil.copy(file, self._data / name))
+            copy.chmod(0o600)
+            if self._as:
+                shutil.chown(copy, "postgres", "postgres")
+        (self._data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 trust\n")
+        self._options += " -c ssl=on"
+
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
-        options += " -c fsync=off -c max_connections=200"
+        options += f" {self._options}"
         log = str(self._folder / "log")
         self._run("pg_ctl", "-D", str(self._data), "-l", log, "-w", "-o", options, "start")
 
