@@ -2,23 +2,31 @@
 
 `healthcheck` asks /health/ready on each health port that listens (DOSEQR_HEALTH_PORT and the four after it)
 and succeeds if there is one and all are ready. `healthcheck PORT` only connects to a port.
+`healthcheck --await HOST:PORT …` ends once all of them take connections, or fails after five minutes.
 """
 
 import os
 import socket
 import sys
+import time
 
 #: Services that may run in one container; each has a health port.
 SERVICES = 5
 TIMEOUT_S = 8.0
 #: Bytes of a response that are read and printed.
 RESPONSE_BYTES = 2000
+#: Seconds for which others are awaited, and between two attempts to connect.
+AWAIT_S, PAUSE_S = 300.0, 0.2
 REQUEST = b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n"
 
 
 def main(arguments: list[str]) -> int:
     """Return the exit code: 0 healthy, 1 not."""
     try:
+        if arguments[:1] == ["--await"]:
+            for address in arguments[1:]:
+                await_listening(address)
+            return 0
         if arguments:
             connected(int(arguments[0])).close()
             return 0
@@ -45,6 +53,25 @@ def ready(port: int) -> str:
         while len(response) < RESPONSE_BYTES and (part := connection.recv(RESPONSE_BYTES)):
             response += part
     return response.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def await_listening(address: str) -> None:
+    """Return once HOST:PORT takes connections.
+
+    Raises:
+        OSError: it does not in time.
+    """
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + AWAIT_S
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=TIMEOUT_S).close()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise OSError(f"{address}: {error}") from error
+            time.sleep(PAUSE_S)
+        else:
+            return
 
 
 def connected(port: int) -> socket.socket:

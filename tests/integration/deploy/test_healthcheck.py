@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -61,6 +63,20 @@ def test_a_service_that_does_not_listen_is_not_healthy():
 def test_a_port_that_is_open_is_healthy(health):
     assert run_check(0, str(health[1])).returncode == 0
     assert run_check(0, "1").returncode == 1
+
+
+def test_servers_are_awaited_until_all_of_them_listen(health):
+    # Given
+    later = free_port()
+    timer = threading.Timer(0.5, lambda: listeners.append(socket.create_server(("127.0.0.1", later))))
+    listeners: list[socket.socket] = []
+    timer.start()
+    # When
+    done = run_check(0, "--await", f"127.0.0.1:{health[1]}", f"127.0.0.1:{later}")
+    # Then
+    assert done.returncode == 0
+    assert len(listeners) == 1
+    listeners[0].close()
 
 
 def test_the_check_starts_nothing_of_the_application(health):

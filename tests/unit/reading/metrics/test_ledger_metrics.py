@@ -18,6 +18,7 @@ from shared.broker.memory.broker import MemoryBroker
 from shared.database.models import Node, NodeBudget, NodeLease
 from shared.database.session import Database
 from shared.health import Health
+from shared.metrics.database_pool import pool_metrics
 from shared.metrics.process_metrics import REGISTRY
 from shared.reading.metrics.ledger_metrics import LedgerMetrics, ledger_metrics
 from tests.support.jobs.rows import NOW, a_query, a_task
@@ -181,6 +182,7 @@ def offered(database: Database) -> set[str]:
     with closing(MemoryBroker()) as broker:
         health = Health()
         health.add_metrics(LedgerMetrics(database, broker, lambda: NOW, WORKERS))
+        health.add_metrics(lambda: pool_metrics(database))
         registry.register(health)
         families = [*registry.collect(), *REGISTRY.collect()]
     names = {f"doseqr_store_{name}_total" for name in NAMES} | {f"doseqr_store_{name}" for name in GAUGES}
@@ -196,7 +198,7 @@ def offered(database: Database) -> set[str]:
 def test_alerts_and_panels_use_metrics_that_exist(database: Database) -> None:
     # Given
     dashboard = json.loads((MONITORING / "grafana" / "doseqr.json").read_text())
-    panels = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    panels = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     alerts = re.findall(r"^ +expr: (.*)$", (MONITORING / "alerts.yml").read_text(), re.MULTILINE)
     # When
     used = {name for expression in panels + alerts for name in _METRIC.findall(expression)}
@@ -204,6 +206,44 @@ def test_alerts_and_panels_use_metrics_that_exist(database: Database) -> None:
     assert len(panels) > 20
     assert len(alerts) > 8
     assert used - offered(database) == set()
+
+
+def test_the_dashboard_has_rate_errors_and_duration_and_use_saturation_and_errors() -> None:
+    # Given
+    dashboard = json.loads((MONITORING / "grafana" / "doseqr.json").read_text())
+    # When
+    rows: dict[str, list[str]] = {}
+    for panel in sorted(
+        dashboard["panels"], key=lambda panel: (panel["gridPos"]["y"], panel["gridPos"]["x"])
+    ):
+        if panel["type"] == "row":
+            rows[panel["title"]] = []
+        elif rows:
+            rows[list(rows)[-1]].append(panel["title"])
+    # Then
+    for title, panels in rows.items():
+        wanted = {"RED": ("Rate", "Errors", "Duration"), "USE": ("Utilization", "Saturation", "Errors")}
+        for begin in wanted.get(title.partition(":")[0], ()):
+            assert any(panel.startswith(begin) for panel in panels), (title, begin)
+    assert {title for title in rows if title.startswith(("RED", "USE"))} == {
+        *("RED: page and API", "RED: commands", "RED: tasks"),
+        *("USE: workers", "USE: nodes", "USE: disks", "USE: connections to the database", "USE: queues"),
+    }
+
+
+def test_no_two_panels_of_the_dashboard_overlap() -> None:
+    # Given
+    dashboard = json.loads((MONITORING / "grafana" / "doseqr.json").read_text())
+    # When
+    cells = [
+        (grid["x"] + column, grid["y"] + line)
+        for grid in (panel["gridPos"] for panel in dashboard["panels"])
+        for column in range(grid["w"])
+        for line in range(grid["h"])
+    ]
+    # Then
+    assert len(cells) == len(set(cells))
+    assert all(column < 24 for column, _ in cells)
 
 
 def test_no_label_of_a_metric_is_a_uid(session: Session) -> None:
