@@ -60,8 +60,9 @@ def secret_files(
             made += _write_once(grafana / "admin_password", token_urlsafe(SECRET_BYTES), _OTHERS)
         hashes = password_hashes(names, folder / "broker")
         if rabbitmq is not None:
-            # Anew each time: a later version may need another queue.
-            _replace(rabbitmq / "definitions.json", json.dumps(definitions(names, "/", hashes), indent=2))
+            # Again each time: a later version may need another queue.
+            text = json.dumps(definitions(names, "/", hashes), indent=2)
+            _replace_if_other(rabbitmq / "definitions.json", text)
     except OSError as error:
         raise usage(f"{error.filename}: {error.strerror}", "folder") from error
     _print(folder, made, as_json=as_json)
@@ -82,6 +83,12 @@ def _write_once(file: Path, text: str, mode: int) -> list[Path]:
         return []
     _replace(file, text, mode)
     return [file]
+
+
+def _replace_if_other(file: Path, text: str) -> None:
+    """Write a file unless it holds that already: its time tells the broker whether there is something new."""
+    if not file.exists() or file.read_text(encoding="utf-8") != f"{text}\n":
+        _replace(file, text)
 
 
 def _replace(file: Path, text: str, mode: int = _OTHERS) -> None:

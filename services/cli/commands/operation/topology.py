@@ -60,17 +60,14 @@ def topology(
 
 def password_hashes(names: Names, folder: Path) -> dict[str, str]:
     """Return the hash of each user's password; it is read from, or put into, a file of that user's name."""
-    import secrets
-
     from shared.broker.definitions import ROLES, user_of
     from shared.private_files import make_private_folder
 
     try:
         make_private_folder(folder)
-        return {
-            user: password_hash(_password(folder / user), secrets.token_bytes(SALT_BYTES))
-            for user in (user_of(names, role) for role in ROLES)
-        }
+        users = [user_of(names, role) for role in ROLES]
+        passwords = {user: _password(folder / user) for user in users}
+        return {user: password_hash(password, _salt(user, password)) for user, password in passwords.items()}
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise usage(f"{folder}: passwords cannot be read or made: {reason}", "passwords") from error
@@ -85,6 +82,13 @@ def _password(file: Path) -> str:
             opened.write(secrets.token_urlsafe(PASSWORD_BYTES) + "\n")
         notice(f"made a password in {file}")
     return file.read_text(encoding="utf-8").removesuffix("\n")
+
+
+def _salt(user: str, password: str) -> bytes:
+    """Return a salt that is this user's: definitions change only where there is something to import."""
+    import hashlib
+
+    return hashlib.sha256(f"{user}\n{password}".encode()).digest()[:SALT_BYTES]
 
 
 def password_hash(password: str, salt: bytes) -> str:
