@@ -18,9 +18,9 @@ from shared.errors import BrokerAwayError, SettingsError
 from tests.support.ports import free_port
 from tests.support.servers.certificates import Authority
 from tests.support.servers.rabbitmq import Inbox, a_message, acked
-from tests.support.servers.tls_rabbitmq import TlsRabbit, tls_rabbit
-from tests.support.servers.tls_site import TlsSite, tls_site
 from tests.support.services.store import data_set_in
+from tests.support.tls.rabbitmq import TlsRabbit, tls_rabbit
+from tests.support.tls.site import TlsSite, tls_site
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")

@@ -24,8 +24,8 @@ from tests.support.processes.installation import Installation, installed
 from tests.support.servers.certificates import Authority
 from tests.support.servers.databases import private_postgres
 from tests.support.servers.rabbitmq import skip_or_fail
-from tests.support.servers.tls_proxy import tls_proxy
-from tests.support.servers.tls_rabbitmq import TlsRabbit
+from tests.support.tls.proxy import tls_proxy
+from tests.support.tls.rabbitmq import TlsRabbit
 
 #: What every certificate of a server names.
 HERE = "DNS:localhost,IP:127.0.0.1"
