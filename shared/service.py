@@ -28,8 +28,7 @@ from shared.health import HealthServer
 from shared.lifecycle import Lifecycle
 from shared.logs import configure
 from shared.messaging.publisher import Publisher
-from shared.metrics.database_pool import pool_metrics
-from shared.metrics.process_metrics import line_logged
+from shared.metrics.process_metrics import line_logged, pool_metrics
 from shared.settings import Settings, spans_are_wanted, unknown_variables
 from shared.tracing.spans import export_spans
 from shared.versions import own_version, versions
@@ -133,7 +132,7 @@ def start_health(
     """Serve health and metrics over HTTP if a port is set; one that is taken is logged."""
     lifecycle.health.add_check("database", lambda: _trouble_of(database))
     lifecycle.health.add_check("broker", lambda: _trouble_with(broker))
-    lifecycle.health.add_metrics(lambda: pool_metrics(database))
+    lifecycle.health.add_metrics(lambda: pool_metrics(*database.connections))
     if not settings.health_port:
         return
     port = settings.health_port + HEALTH_PORTS.index(service)

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, m
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from shared.database.failures import our_errors
 from shared.errors import DatabaseAwayError, SettingsError
@@ -66,6 +66,14 @@ class Database:
     def file(self) -> Path | None:
         """The file of SQLite; none for a server."""
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @property
+    def connections(self) -> tuple[int, int, int]:
+        """Connections in use, those that are idle, and how many may be in use."""
+        pool = self._engine.pool
+        if not isinstance(pool, QueuePool):
+            return 0, 0, 0
+        return pool.checkedout(), pool.checkedin(), MAX_CONNECTIONS
 
     def restricted(self, restrict: Callable[[Session], None]) -> Database:
         """Return the same database, whose sessions are restricted before anything is read or written."""

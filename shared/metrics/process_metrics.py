@@ -5,7 +5,10 @@ Labels are from closed sets: queues, outcomes, levels, endpoints. No UID, job or
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
 
 #: All of this module, and the process's own processor time and memory.
 REGISTRY = CollectorRegistry(auto_describe=False)
@@ -79,3 +82,18 @@ def spans_exported(outcome: str, number: int) -> None:
 def notification_ends(outcome: str) -> None:
     """Count an attempt to send: sent, failed, given_up, interrupted or lost."""
     _notifications.labels(outcome).inc()
+
+
+def pool_metrics(in_use: int, idle: int, allowed: int) -> Iterator[Metric]:
+    """Yield the connections to the database."""
+    connections = GaugeMetricFamily(
+        "doseqr_database_connections", "Connections to the database", labels=["state"]
+    )
+    connections.add_metric(["in_use"], in_use)
+    connections.add_metric(["idle"], idle)
+    yield connections
+    yield GaugeMetricFamily(
+        "doseqr_database_connections_allowed",
+        "Connections that may be in use at once; more are waited for",
+        allowed,
+    )

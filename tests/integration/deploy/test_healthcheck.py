@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from shared.health import Health, HealthServer
-from tests.support.ports import free_block
+from tests.support.ports import free_block, free_port
 from tests.support.processes.installation import installed
 from tests.support.waiting import wait_until
 
@@ -67,16 +68,14 @@ def test_a_port_that_is_open_is_healthy(health):
 
 def test_servers_are_awaited_until_all_of_them_listen(health):
     # Given
-    later = free_port()
-    timer = threading.Timer(0.5, lambda: listeners.append(socket.create_server(("127.0.0.1", later))))
-    listeners: list[socket.socket] = []
+    later, listeners = free_port(), queue.SimpleQueue[socket.socket]()
+    timer = threading.Timer(0.5, lambda: listeners.put(socket.create_server(("127.0.0.1", later))))
     timer.start()
     # When
     done = run_check(0, "--await", f"127.0.0.1:{health[1]}", f"127.0.0.1:{later}")
     # Then
+    listeners.get_nowait().close()
     assert done.returncode == 0
-    assert len(listeners) == 1
-    listeners[0].close()
 
 
 def test_the_check_starts_nothing_of_the_application(health):

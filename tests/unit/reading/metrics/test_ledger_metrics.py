@@ -18,8 +18,7 @@ from shared.broker.memory.broker import MemoryBroker
 from shared.database.models import Node, NodeBudget, NodeLease
 from shared.database.session import Database
 from shared.health import Health
-from shared.metrics.database_pool import pool_metrics
-from shared.metrics.process_metrics import REGISTRY
+from shared.metrics.process_metrics import REGISTRY, pool_metrics
 from shared.reading.metrics.ledger_metrics import LedgerMetrics, ledger_metrics
 from tests.support.jobs.rows import NOW, a_query, a_task
 from tests.support.servers.databases import prepare
@@ -182,7 +181,7 @@ def offered(database: Database) -> set[str]:
     with closing(MemoryBroker()) as broker:
         health = Health()
         health.add_metrics(LedgerMetrics(database, broker, lambda: NOW, WORKERS))
-        health.add_metrics(lambda: pool_metrics(database))
+        health.add_metrics(lambda: pool_metrics(*database.connections))
         registry.register(health)
         families = [*registry.collect(), *REGISTRY.collect()]
     names = {f"doseqr_store_{name}_total" for name in NAMES} | {f"doseqr_store_{name}" for name in GAUGES}
