@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import text
 
 from services.cli.commands.serve import Service
 from shared.broker.definitions import ROLES, user_of
 from shared.broker.topology import Names
 from shared.configuration.environment import FILE_SUFFIX
-from shared.reading.metrics import ledger_metrics
 from shared.service import HEALTH_PORTS
 from shared.settings import PREFIX, Settings
 
@@ -186,18 +186,21 @@ def test_nothing_comes_in_or_goes_out_by_default(overlay):
     assert open_to_all == {"store"}
 
 
-def test_workers_are_scaled_by_a_metric_that_exists():
+def test_workers_are_scaled_by_the_view_of_the_database(sqlite_database):
     # Given
-    source = Path(ledger_metrics.__file__).read_text()
+    (authentication,) = of_kind("cluster", "TriggerAuthentication")
     for scaled in of_kind("cluster", "ScaledObject"):
         # When
         target = scaled["spec"]["scaleTargetRef"]["name"]
         (trigger,) = scaled["spec"]["triggers"]
-        metric, kind = re.findall(r'(doseqr_\w+)\{kind="(\w+)"\}', trigger["metadata"]["query"])[0]
+        with sqlite_database.read() as session:
+            tasks = session.execute(text(trigger["metadata"]["query"])).scalars().all()
         # Then
-        assert target == kind
-        assert kind in {"query", "retrieve"}
-        assert f'"{metric}"' in source
+        assert trigger["type"] == "postgresql"
+        assert f"kind = '{target}'" in trigger["metadata"]["query"]
+        assert tasks == [0]
+        assert trigger["metadata"]["targetQueryValue"] == str(getattr(Settings(), f"{target}_workers"))
+        assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
 
 
 def test_the_broker_of_a_cluster_pauses_its_minority():
