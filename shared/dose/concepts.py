@@ -96,10 +96,12 @@ AGD = _dcm("111631")
 #: Laterality and mammography sides, in the schemes of earlier and later editions.
 LATERALITY = (Code("G-C171", "SRT"), Code("272741003", "SCT"))
 
-#: Planes and sides (PS3.16 CID 10003, 6022 and 244), for codes that come without a meaning.
+#: Planes, phantoms and sides (PS3.16 CID 10003, 4052, 6022 and 244), for codes that come without a meaning.
 _NAMES = {
     "113620": "Plane A",
     "113621": "Plane B",
+    "113690": "IEC Head Dosimetry Phantom",
+    "113691": "IEC Body Dosimetry Phantom",
     **dict.fromkeys(("T-04030", "80248007"), "Left breast"),
     **dict.fromkeys(("T-04020", "73056007"), "Right breast"),
     **dict.fromkeys(("T-04080", "63762007"), "Both breasts"),

@@ -49,9 +49,9 @@ _UNITS = {
     "Ci": (Fraction(37_000_000_000), 2),
     "s": (Fraction(1), 3),
 }
-#: Times that take none, as they are written alone.
+#: Times that take none, as they are written alone, in any case.
 _TIMES = {
-    **dict.fromkeys(("sec", "secs", "second", "seconds"), Fraction(1)),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), Fraction(1)),
     **dict.fromkeys(("min", "mins", "minute", "minutes"), Fraction(60)),
     **dict.fromkeys(("h", "hr", "hour", "hours"), Fraction(3600)),
     "msec": Fraction(1, 1000),
@@ -97,8 +97,8 @@ def _value(unit: str) -> tuple[Fraction, tuple[int, ...]] | None:
     text = unit.strip().strip("()[]").translate(_SUPERSCRIPTS)
     if not text or len(text) > _MAX_LENGTH:
         return None
-    if text in _TIMES:
-        return _TIMES[text], TIME.dimension
+    if text.lower() in _TIMES:
+        return _TIMES[text.lower()], TIME.dimension
     value, dimension, position = Fraction(1), [0] * _DIMENSIONS, 0
     while position < len(text):
         factor = _FACTOR.match(text, position)

@@ -369,6 +369,15 @@ PLANE_A, PLANE_B = named("113620", "DCM", "Plane A"), named("113621", "DCM", "")
         ([container("113702", number("113726", "1", "Gy.m2"), number("113722", "3", "Gy.m2"))], [""]),
         # a container within another of its kind is not counted twice
         ([container("113702", container("113702", number("113722", "1", "Gy.m2")))], [""]),
+        (
+            [
+                container(
+                    "113811",
+                    under(number("113813", "1", "mGy.cm"), named("113691", "DCM", "", ("113835", "DCM"))),
+                )
+            ],
+            ["IEC Body Dosimetry Phantom"],
+        ),
         # a code without any meaning is named by its value
         (
             [
