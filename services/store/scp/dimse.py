@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from shared.dicom.upper_layer.dimse_command import (
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,
-    C_CANCEL_RQ,
     COMMAND_DATA_SET_TYPE,
     COMMAND_FIELD,
     EVENT_TYPE_ID,
@@ -48,16 +47,14 @@ class DimseRequest:
 
 
 def request_of(command: Mapping[int, bytes]) -> DimseRequest:
-    """Read a command set.
+    """Read a command set; without a Message ID it gets 0, since some senders leave it out.
 
     Raises:
-        ProtocolError: it is no request, or has no message ID to respond to.
+        ProtocolError: it is no request.
     """
     command_field, message_id = number_of(command, COMMAND_FIELD), number_of(command, MESSAGE_ID)
     if command_field is None or command_field & _RESPONSE:
         raise ProtocolError("a command set that is no request")
-    if message_id is None and command_field != C_CANCEL_RQ:
-        raise ProtocolError("a request without a message id")
     return DimseRequest(
         command_field=command_field,
         message_id=message_id or 0,

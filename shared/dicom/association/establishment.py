@@ -172,8 +172,9 @@ def rejected(peer: Peer, result: int, source: int, reason: int, abstract_syntax:
     """Return the error for an A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
     key = (source, reason)
     problem = (
-        f"{_RESULTS.get(result, result)}; source: {_SOURCES.get(source, source)}; "
-        f"reason: {_REASONS.get(key, reason)}"
+        f"{_RESULTS.get(result, f'rejected with result {result}')}; "
+        f"source: {_SOURCES.get(source, f'unknown ({source})')}; "
+        f"reason: {_REASONS.get(key, f'unknown ({reason})')}"
     )
     service = f", for {service_name(abstract_syntax)}" if abstract_syntax else ""
     return PeerError(

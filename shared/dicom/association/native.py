@@ -251,9 +251,10 @@ def _accepted(peer: Peer, proposals: Sequence[Proposal], kind: int, body: bytes)
     if kind == A_ASSOCIATE_RJ:
         response = decode_rj(body)
         raise establishment.rejected(peer, response.result, response.source, response.reason, service)
+    if kind == A_ABORT:
+        raise establishment.aborted(peer, service, abort_reason(body))
     if kind != A_ASSOCIATE_AC:
-        how = abort_reason(body) if kind == A_ABORT else f"a PDU of type {kind:02X}H"
-        raise establishment.aborted(peer, service, how)
+        raise ProtocolError(f"a PDU of type {kind:02X}H")
     accepted = replace(decode_ac(body), proposals=proposals)
     if len(proposals) == 1:
         _require(peer, proposals[0], accepted)

@@ -26,6 +26,7 @@ from shared.dicom.upper_layer.dimse_command import (
 from shared.dicom.upper_layer.pdu import (
     A_RELEASE_RQ,
     ABORT,
+    RELEASE_RP,
     RELEASE_RQ,
     p_data,
 )
@@ -255,7 +256,16 @@ def test_both_may_request_the_release_at_the_same_time(strange_pacs):
     wait_until(lambda: A_RELEASE_RQ in [kind for kind, _ in pacs.received])
 
 
-@pytest.mark.parametrize("bytes_sent", [b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes.fromhex("15030100020228")])
+@pytest.mark.parametrize(
+    "bytes_sent",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        bytes.fromhex("15030100020228"),
+        RELEASE_RP,
+        bytes.fromhex("040000000006 000000020103"),
+    ],
+    ids=["HTTP", "a TLS alert", "A-RELEASE-RP", "P-DATA-TF"],
+)
 def test_a_port_that_speaks_no_dicom_is_called_so(strange_pacs, bytes_sent):
     # Given
     pacs = strange_pacs(lambda _connection: None, accept=bytes_sent)
@@ -266,3 +276,14 @@ def test_a_port_that_speaks_no_dicom_is_called_so(strange_pacs, bytes_sent):
     assert failure.value.outcome is Outcome.ABORTED
     assert "which was ended here" in str(failure.value)
     assert "is this its DICOM port" in str(failure.value)
+
+
+def test_a_rejection_that_the_standard_does_not_name_is_shown_in_numbers(strange_pacs):
+    # Given
+    pacs = strange_pacs(lambda _connection: None, accept=bytes.fromhex("030000000004 00030909"))
+    # When
+    with pytest.raises(PeerError) as failure:
+        open_find_association(pacs.peer, QUICK)
+    # Then
+    assert failure.value.outcome is Outcome.REJECTED
+    assert "rejected with result 3; source: unknown (9); reason: unknown (9)" in str(failure.value)

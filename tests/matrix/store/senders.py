@@ -125,7 +125,7 @@ FRAGMENTS = [
 ]
 
 COMMANDS = [
-    aborted("no Message ID", command(message_id=None) + data_pdu(_DATA, STORAGE)),
+    SenderRow("no Message ID", command(message_id=None) + data_pdu(_DATA, STORAGE)),
     aborted("a response in place of a request", command(x0100=0x8001, has_data_set=False)),
     aborted("no Command Field", command_pdu(element(0, 0x0110, b"\1\0"), STORAGE)),
     aborted("a command set of another group", command_pdu(element(8, 0x18, b"1.2"), STORAGE)),

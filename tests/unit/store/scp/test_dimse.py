@@ -50,11 +50,10 @@ def test_a_request_without_a_data_set_is_distinguished_from_one_with_it():
     [
         {},
         {MESSAGE_ID: 1},
-        {COMMAND_FIELD: C_STORE_RQ},
         {COMMAND_FIELD: C_STORE_RQ | 0x8000, MESSAGE_ID: 1},
         {COMMAND_FIELD: "1.2.3", MESSAGE_ID: 1},
     ],
-    ids=["nothing", "no command field", "no message id", "an answer", "a field of another length"],
+    ids=["nothing", "no command field", "an answer", "a field of another length"],
 )
 def test_what_has_no_response_is_a_protocol_error(elements):
     # When / Then
@@ -65,6 +64,13 @@ def test_what_has_no_response_is_a_protocol_error(elements):
 def test_a_cancel_needs_no_message_id():
     # When / Then: it names the message that it cancels instead (PS3.7 9.3.2.3)
     assert request_of(command({COMMAND_FIELD: C_CANCEL_RQ, RESPONDED_TO: 3})).command_field == C_CANCEL_RQ
+
+
+def test_a_request_without_a_message_id_is_served_as_message_0():
+    # When
+    request = request_of(command({COMMAND_FIELD: C_STORE_RQ}))
+    # Then
+    assert (request.command_field, request.message_id) == (C_STORE_RQ, 0)
 
 
 def test_a_response_repeats_what_was_requested():
