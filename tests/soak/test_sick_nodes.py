@@ -116,5 +116,6 @@ def test_two_hundred_nodes_that_swallow_packets_cost_the_others_little(system_of
     # The first of them shares the processor with the orders of 200 jobs; that is no matter of sick nodes.
     assert at_once.ended == later.ended == HEALTHY
     assert later.first_s < 5
-    assert later.rate >= 0.9 * alone.rate
+    # By the processor: on a shared machine the rate by the clock tells what others did meanwhile.
+    assert alone.cpu_s / later.cpu_s >= 0.9
     assert without.ended < HEALTHY
