@@ -21,8 +21,8 @@ UNIT_WORKERS ?= 2
 WORKERS ?= 6
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
-.PHONY: help install run demo test unit check format bench bench-containers bench-idle bench-pages bench-query bench-retrieve bench-store \
-  figures golden messages pictures soak lock sbom \
+.PHONY: help install run demo test unit check format bench bench-containers bench-headers bench-idle bench-pages bench-query bench-retrieve \
+  bench-store figures golden messages pictures soak lock sbom \
   clean system-packages
 
 help:  ## Print this
@@ -65,11 +65,14 @@ format: $(INSTALLED_DEV)  ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --exit-zero .
 	@$(BIN)/ruff format .
 
-bench: $(INSTALLED_DEV)  ## Measure and print the numbers; bench-idle, -pages, -query, -retrieve and -store a part
+bench: $(INSTALLED_DEV)  ## Measure and print the numbers; bench-headers, -idle, -pages, -query, -retrieve and -store a part
 	@.ci/with-broker $(BIN)/pytest -q -s tests/bench
 
 bench-containers:  ## Build the image and measure it in containers: size, cold start, idle CPU (needs docker)
 	@python3 deploy/measure_containers.py
+
+bench-headers: $(INSTALLED_DEV)
+	@.ci/with-broker $(BIN)/pytest -q -s tests/bench/test_headers.py
 
 bench-idle: $(INSTALLED_DEV)
 	@$(BIN)/pytest -q -s tests/bench/test_idle.py

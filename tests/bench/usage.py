@@ -45,3 +45,12 @@ def _stat(folder: Path) -> list[str]:
 def _peak_kib(folder: Path) -> int:
     lines = (folder / "status").read_text().splitlines()
     return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+
+
+def peak_of_session(pid: int) -> float:
+    """Return the most memory that was resident in one process of a session, in MiB."""
+    peak_kib = 0.0
+    for folder in _session(pid):
+        with contextlib.suppress(OSError):
+            peak_kib = max(peak_kib, _peak_kib(folder))
+    return peak_kib / 1024

@@ -13,7 +13,9 @@ from pydicom.dataset import Dataset
 from shared.contract.messages import ObjectsStored
 from shared.database.models import NodeProfile, StoredObject
 from simulator.dicomweb.behaviour import WebBehaviour
+from tests.support.archives.content import files_of
 from tests.support.archives.dicomweb_server import web_fault
+from tests.support.archives.orthanc import with_dicomweb
 from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import series, study
 from tests.support.waiting import wait_until
@@ -224,3 +226,33 @@ def test_headers_come_as_metadata_from_a_dicomweb_server(retrieves, dicomweb_ser
     assert offers(retrieves) is (fault is None)
     assert (whole["status"], whole["counts"]["arrived"]) == ("completed", 2)
     assert set(contents(retrieves).values()) == {"whole"}
+
+
+def test_headers_of_orthanc_come_as_metadata_and_whole_objects_later(retrieves, make_orthanc) -> None:
+    # Given
+    kept = mammography()
+    orthanc = make_orthanc("ORTHANC", **with_dicomweb())
+    for _, content in files_of([kept]):
+        orthanc.add_bytes(content)
+    retrieves.store = retrieves.system.add_own_store()
+    retrieves.remote = retrieves.system.add_dicomweb("web", orthanc.dicomweb_url)
+    retrieves.system.start("store")
+    retrieves.start()
+    retrieves.kept([kept], reason=IMAGES)
+
+    # When
+    retrieve = retrieves.run(content="headers")
+    came, headers = ways(retrieves), {row.path: read(retrieves, row) for row in stored(retrieves).values()}
+    whole = retrieves.run(content="whole")
+
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["headers"]) == ("completed", 2)
+    assert came == {"WADO-RS METADATA"}
+    assert (whole["status"], whole["counts"]["arrived"]) == ("completed", 2)
+    for row in stored(retrieves).values():
+        now, before = read(retrieves, row), headers[row.path]
+        assert "PixelData" in now or "ContentSequence" in now
+        changed = {
+            element.tag for element in now if element.tag not in before or before[element.tag] != element
+        }
+        assert {tag for tag in changed if tag != 0x7FE00010} == set()
