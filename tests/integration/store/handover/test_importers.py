@@ -207,6 +207,7 @@ def test_a_post_has_the_uids_and_paths_and_the_id_of_the_batch(listener):
         "path": "/data/objects/1.1/1.2/1.3.1.dcm",
         "size_bytes": 10,
         "sha256": "a" * 64,
+        "content": "whole",
     }
 
 
