@@ -34,6 +34,7 @@ def test_nodes_are_added_and_listed(doseqr: Doseqr) -> None:
             "hours": "",
             "time_zone": "",
             "retrieve_by": "move",
+            "retrieve_content": "whole",
             "verify_by": "auto",
             "group": "",
             "tls": "off",
