@@ -127,9 +127,13 @@ class QueryResult(JobLife):
 
 @with_config(_CLOSED)
 class RetrieveCounts(TypedDict):
-    """Objects of a retrieve, and what the PACS reported; `headers`: of which only the header is stored."""
+    """Objects of a retrieve, and what the PACS reported; `headers`: of which only the header is stored.
+
+    `asked` falls only while `fewer_than_announced` rises: the PACS listed fewer, or some were here already.
+    """
 
     asked: int
+    fewer_than_announced: int
     arrived: int
     failed: int
     missing: int

@@ -52,6 +52,10 @@ def _retrieve(read: RetrieveJson) -> None:
         f"  objects   {bound}{counts['asked']} requested, {counts['arrived']} arrived, "
         f"{counts['failed']} failed, {counts['missing']} missing"
     )
+    if counts["fewer_than_announced"]:
+        line(
+            f"            {counts['fewer_than_announced']} fewer than announced: not listed, or here already"
+        )
     if read["content"] == "headers":
         line(f"  headers   {counts['headers']} of them without pixels, where the header carries the dose")
     if read["verification"]:

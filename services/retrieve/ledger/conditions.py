@@ -76,7 +76,8 @@ def lock(session: Session, job_id: str) -> None:
 
 
 def add_counts(session: Session, job_id: str, **deltas: int) -> None:
-    """Add to the counts of a retrieve."""
+    """Add to the counts of a retrieve; what is requested no more stays visible as such."""
+    deltas["fewer_than_announced"] = max(0, -deltas.get("asked", 0))
     values = {name: getattr(Retrieve, name) + delta for name, delta in deltas.items() if delta}
     if values:
         execute(session, update(Retrieve).where(Retrieve.id == job_id).values(values))
@@ -90,7 +91,13 @@ def recount(session: Session, job_id: str) -> None:
             RetrieveObject.job_id == job_id
         )
     ).one()
-    values = {"asked": int(row[0]), "arrived": int(row[1])}
+    asked, here = int(row[0]), int(row[1])
+    fewer = case((Retrieve.asked > asked, Retrieve.asked - asked), else_=0)
+    values = {
+        "asked": asked,
+        "arrived": here,
+        "fewer_than_announced": Retrieve.fewer_than_announced + fewer,
+    }
     execute(session, update(Retrieve).where(Retrieve.id == job_id).values(values))
 
 

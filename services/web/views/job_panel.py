@@ -102,6 +102,8 @@ class RetrieveView:
     reported: int
     #: Of those that arrived: stored without pixels.
     headers: int = 0
+    #: By how many objects `requested` has fallen since they were announced.
+    fewer: int = 0
     trouble: str = ""
     waits_for: str = ""
     #: Rate and time left, or what is waited for.
@@ -354,6 +356,7 @@ def retrieve_view(session: Session, components: Components, job: Retrieve) -> Re
         missing=counts["missing"],
         reported=counts["reported_completed"] + counts["reported_warning"],
         headers=counts["headers"],
+        fewer=counts["fewer_than_announced"],
         trouble=_trouble(job),
         waits_for="" if ended else waiting_text(job),
         rate=translated(pace) if pace is not None else "",

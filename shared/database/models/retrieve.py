@@ -27,6 +27,8 @@ class Retrieve(JobRow):
     #: Whether objects whose header carries the dose are retrieved whole or as headers.
     content: Mapped[str] = mapped_column(String(8), default="whole", server_default="whole")
     asked: Mapped[int] = mapped_column(Integer, default=0)
+    #: By how many objects `asked` has fallen: the PACS listed fewer than it announced, or some were here.
+    fewer_than_announced: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     arrived: Mapped[int] = mapped_column(Integer, default=0)
     #: Sub-operations as the PACS counts them, for live progress only.
     reported_completed: Mapped[int] = mapped_column(Integer, default=0)

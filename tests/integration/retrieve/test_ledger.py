@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from services.retrieve.context import context_of
-from services.retrieve.ledger.conditions import recount
+from services.retrieve.ledger.conditions import add_counts, recount
 from services.retrieve.ledger.outcomes import weaken_proof
 from services.retrieve.ledger.selection import fill, keeps_anything
 from services.retrieve.task.plan_task import plan
@@ -22,6 +22,7 @@ from shared.dicom.peer import Timeouts
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
+from shared.reading.retrieve_json import retrieve_counts
 from shared.settings import Settings
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_series, a_study, an_expected, an_object
 
@@ -236,6 +237,22 @@ def keep(database, *rows) -> None:
         for row in rows:
             session.add(row)
             session.flush()
+
+
+def test_requested_objects_fall_only_by_a_number_that_is_shown(database, work):
+    # Given
+    expect(database, an_expected("1", "1.1", "", announced=100))
+    # When the PACS lists 98 of them, and 90 of these are counted later
+    with database.write() as session:
+        add_counts(session, "retrieve-1", asked=-2)
+    with database.write() as session:
+        session.get_one(RetrieveObject, ("retrieve-1", "1", "1.1", "")).announced = 90
+        session.flush()
+        recount(session, "retrieve-1")
+    # Then
+    with database.read() as session:
+        counts = retrieve_counts(session, session.get_one(Retrieve, "retrieve-1"))
+    assert (counts["asked"], counts["fewer_than_announced"]) == (90, 10)
 
 
 def test_only_what_was_kept_is_expected(database, work):
