@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.config import JsonDict
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -114,10 +115,23 @@ def _time_zone(value: str) -> str:
 _FileName = Annotated[str, BeforeValidator(trimmed), AfterValidator(_file_name)]
 
 
+_OF_DIMSE = frozenset({"host", "port", "ae_title"})
+
+
+def _require_by_protocol(schema: JsonDict) -> None:
+    """Require what each protocol needs; the rest is filled in where a node speaks DICOMweb."""
+    required = schema["required"]
+    assert isinstance(required, list)
+    schema["required"] = [name for name in required if name not in _OF_DIMSE]
+    schema["if"] = {"properties": {"protocol": {"const": "dicomweb"}}, "required": ["protocol"]}
+    schema["then"] = {"properties": {"web_url": {"minLength": 1}}, "required": ["web_url"]}
+    schema["else"] = {"required": [name for name in required if name in _OF_DIMSE]}
+
+
 class NodeInput(WebInput):
     """The attributes of a node, as somebody adds or edits it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_require_by_protocol)
 
     kind: NodeKind
     name: Annotated[str, BeforeValidator(trimmed), AfterValidator(checked_name)]

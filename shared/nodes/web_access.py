@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
@@ -118,7 +119,7 @@ class WebInput(BaseModel):
     def _only_with_its_protocol(self) -> WebInput:
         if self.protocol == "dimse":
             for name in WEB[1:]:
-                if getattr(self, name) != type(self).model_fields[name].default:
+                if getattr(self, name) != WEB_DEFAULTS[name]:
                     raise ValueError(f"{name} is for nodes with the protocol dicomweb only")
         elif not self.web_url:
             raise ValueError("web_url must be the address of the DICOMweb service")
@@ -142,6 +143,12 @@ class WebInput(BaseModel):
         if kind == "basic" and ":" in self.web_user:
             raise ValueError("web_user must not hold a colon (RFC 7617)")
         return self
+
+
+#: What a node has of which nobody speaks.
+WEB_DEFAULTS: Mapping[str, object] = MappingProxyType(
+    {name: WebInput.model_fields[name].default for name in WEB}
+)
 
 
 def web_access_of(node: Node, secrets: Path) -> WebAccess | None:

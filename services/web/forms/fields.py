@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from flask_wtf import FlaskForm
 from wtforms import Field, PasswordField, RadioField, SelectField, StringField
 
-from services.web.forms.web_access import HARMLESS, WebFields
+from services.web.forms.web_access import WebFields
 from services.web.language import choices, lazy_gettext, translated
 from services.web.views.criteria_text import readable_problem
 from shared.database.models import User
@@ -30,7 +30,7 @@ from shared.nodes.nodes import (
     NodeInput,
     parse_node,
 )
-from shared.nodes.web_access import WEB
+from shared.nodes.web_access import WEB, WEB_DEFAULTS
 from shared.users.accounts import ROLES
 from shared.users.api_tokens import DAYS_DEFAULT, DAYS_MAX
 from shared.users.passwords import PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH
@@ -70,7 +70,7 @@ _HARMLESS = {
     "tls_ca": "",
     "tls_certificate": "",
     "tls_key": "",
-    **HARMLESS,
+    **WEB_DEFAULTS,
 }
 
 

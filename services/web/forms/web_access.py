@@ -11,20 +11,6 @@ from shared.nodes.web_access import SCOPE_MAX_LENGTH, SECRET_FILE_MAX_LENGTH, US
 _TYPED = {"autocapitalize": "off", "autocomplete": "off"}
 _ADDRESS = {**_TYPED, "maxlength": URL_MAX_LENGTH, "inputmode": "url"}
 
-#: Valid values that replace invalid ones while the next problem is searched for.
-HARMLESS: dict[str, object] = {
-    "protocol": "dimse",
-    "web_url": "",
-    "web_qido_url": "",
-    "web_wado_url": "",
-    "web_authentication": "none",
-    "web_user": "",
-    "web_secret_file": "",
-    "web_token_url": "",
-    "web_scope": "",
-    "web_timeout_s": None,
-}
-
 
 class WebFields:
     """How a node is called by DICOMweb; a part of its form."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
+
+import pytest
+from jsonschema import Draft202012Validator
 
 from services.web.api.blueprint import operations
 from services.web.api.problems import PREFIX
 from shared.contract.criteria import Criteria
 from shared.contract.messages import RunQuery, RunRetrieve
-from shared.nodes.nodes import NodeInput
+from shared.errors import InvalidInputError
+from shared.nodes.nodes import NodeInput, parse_node
 from tests.support.services.web_api import DOCUMENT
 
 
@@ -48,3 +53,33 @@ def test_each_operation_names_its_scope():
         assert described["security"] == ([{"token": [operation.scope]}] if operation.scope else [])
         assert described["summary"]
         assert ("401" in described["responses"]) == (operation.scope is not None)
+
+
+DIMSE = {"host": "pacs", "port": 104, "ae_title": "PACS"}
+WEB = {"protocol": "dicomweb", "web_url": "https://pacs/dicom-web"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "valid"),
+    [
+        (DIMSE, True),
+        (DIMSE | {"protocol": "dimse"}, True),
+        (WEB, True),
+        (WEB | DIMSE, True),
+        ({}, False),
+        ({"protocol": "dimse"}, False),
+        ({"host": "pacs", "port": 104}, False),
+        ({"protocol": "dicomweb"}, False),
+        (WEB | {"web_url": ""}, False),
+    ],
+)
+def test_the_schema_requires_of_a_node_what_its_protocol_needs(attributes, valid):
+    # Given
+    node = {"kind": "remote", "name": "pacs", **attributes}
+    schema = {"$ref": "#/components/schemas/NodeInput", "components": DOCUMENT["components"]}
+    # When
+    problems = list(Draft202012Validator(schema).iter_errors(node))
+    # Then
+    assert (not problems) is valid
+    with nullcontext() if valid else pytest.raises(InvalidInputError):
+        parse_node(node)
