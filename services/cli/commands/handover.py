@@ -15,7 +15,7 @@ from services.cli.client.session import (
     who,
 )
 from services.cli.output.console import JsonOption, line, print_json, table
-from services.cli.output.exit_codes import away
+from services.cli.output.exit_codes import FAILED, away
 
 if TYPE_CHECKING:
     from services.cli.client.events import EventQueue
@@ -84,6 +84,40 @@ def retry(
         print_json({"job": chosen, "batches": retried.batches})
     else:
         line(f"{retried.batches} batches are handed over anew.")
+
+
+@app.command("test")
+def trial(
+    sop_instance_uid: Annotated[
+        str | None,
+        typer.Argument(metavar="[UID]", help="SOP Instance UID of a stored object; none: the last report."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hand one stored object over to the importer, on this machine, and show what it responds.
+
+    The importer's output may name patients; it is shown here and kept nowhere. Exit code 5: not taken.
+
+    Example: doseqr handover test
+    """
+    from dataclasses import asdict
+
+    from services.store.handover.trial import object_to_try, try_importer
+
+    settings = settings_of_command()
+    with opened_database(settings) as database, database.read() as session:
+        stored = object_to_try(session, sop_instance_uid)
+        session.expunge(stored)
+    tried = try_importer(settings, stored)
+    if as_json:
+        print_json(asdict(tried))
+    else:
+        line(f"{'taken' if tried.taken else 'NOT TAKEN'} in {tried.duration_s:.1f} s: {tried.detail}")
+        line(f"object {tried.sop_instance_uid}, batch {tried.batch}, {tried.path}")
+        for text in tried.output.splitlines():
+            line(f"  {text}")
+    if not tried.taken:
+        raise typer.Exit(FAILED)
 
 
 def _retried(broker: Broker, event_queue: EventQueue, command_id: str) -> HandoverRetried:

@@ -27,13 +27,23 @@ class CommandSender:
     """Runs the program once for each batch; exit code 0 means that it has taken it."""
 
     def __init__(
-        self, arguments: Sequence[str], root: Path, *, timeout_s: float, stopping: threading.Event
+        self,
+        arguments: Sequence[str],
+        root: Path,
+        *,
+        timeout_s: float,
+        stopping: threading.Event,
+        output: int = subprocess.DEVNULL,
     ) -> None:
-        """`{batch}`, `{job}`, `{study}` and `{count}` in an argument stand for those of the batch."""
+        """`{batch}`, `{job}`, `{study}` and `{count}` in an argument stand for those of the batch.
+
+        `output`: the file descriptor of what it writes. That may name patients, so it usually goes nowhere.
+        """
         self._arguments = tuple(arguments)
         self._root = root
         self._timeout_s = timeout_s
         self._stopping = stopping
+        self._output = output
 
     def __call__(self, batch: Batch) -> None:
         """Run the program.
@@ -59,12 +69,12 @@ class CommandSender:
 
     def _start(self, arguments: Sequence[str], descriptor: int) -> subprocess.Popen[bytes]:
         try:
-            # Its output may name patients, so it goes nowhere; the session is its own, to end all of it.
+            # The session is its own, to end all of it.
             return subprocess.Popen(  # noqa: S603 - the administrator's own argument list, no shell
                 arguments,
                 stdin=descriptor,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
                 env=ENVIRONMENT,
                 cwd=self._root,
                 start_new_session=True,

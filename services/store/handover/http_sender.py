@@ -9,11 +9,29 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from services.store.handover.model import Batch, HandoverError
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """How the importer responded; `excerpt`: the beginning of the body."""
+
+    status: int
+    excerpt: bytes
+
+    def raise_unless_taken(self) -> None:
+        """Do nothing where the batch was taken.
+
+        Raises:
+            HandoverError: it was not.
+        """
+        if not HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise HandoverError("http_status", f"The importer responded with HTTP status {self.status}.")
 
 
 class HttpSender:
@@ -40,15 +58,21 @@ class HttpSender:
         Raises:
             HandoverError: there was no response in time, or none with 2xx.
         """
+        self.post(batch).raise_unless_taken()
+
+    def post(self, batch: Batch, excerpt_bytes: int = 0) -> HttpResponse:
+        """Post a batch and return the response, with so much of its body.
+
+        Raises:
+            HandoverError: there was no response in time.
+        """
         body = json.dumps(batch.to_json(self._root, self._store_ae_title)).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": batch.id}
         if self._authorization:
             headers["Authorization"] = self._authorization
-        status = self._post(body, headers)
-        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise HandoverError("http_status", f"The importer responded with HTTP status {status}.")
+        return self._post(body, headers, excerpt_bytes)
 
-    def _post(self, body: bytes, headers: dict[str, str]) -> int:
+    def _post(self, body: bytes, headers: dict[str, str], excerpt_bytes: int) -> HttpResponse:
         connection = self._connection()
         # The library's own time-out begins anew with each byte; this one bounds the whole response.
         over = threading.Event()
@@ -57,7 +81,8 @@ class HttpSender:
         timer.start()
         try:
             connection.request("POST", self._target, body, headers)
-            return connection.getresponse().status
+            response = connection.getresponse()
+            return HttpResponse(response.status, response.read(excerpt_bytes) if excerpt_bytes else b"")
         except (OSError, http.client.HTTPException, ValueError) as error:
             if over.is_set() or isinstance(error, TimeoutError):
                 sentence = f"The importer did not respond within {self._timeout_s:g} s."
