@@ -16,7 +16,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic.config import JsonDict
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -37,7 +36,7 @@ from shared.node_access.limits import (
     parse_zone,
 )
 from shared.nodes.names import NAME_MAX_LENGTH, checked_group, checked_name, removed_name, trimmed
-from shared.nodes.web_access import WEB, WebInput
+from shared.nodes.web_access import WEB, WebInput, require_by_protocol
 from shared.settings import Settings
 
 #: Name of the node that stands for DoseQR's own store.
@@ -115,23 +114,10 @@ def _time_zone(value: str) -> str:
 _FileName = Annotated[str, BeforeValidator(trimmed), AfterValidator(_file_name)]
 
 
-_OF_DIMSE = frozenset({"host", "port", "ae_title"})
-
-
-def _require_by_protocol(schema: JsonDict) -> None:
-    """Require what each protocol needs; the rest is filled in where a node speaks DICOMweb."""
-    required = schema["required"]
-    assert isinstance(required, list)
-    schema["required"] = [name for name in required if name not in _OF_DIMSE]
-    schema["if"] = {"properties": {"protocol": {"const": "dicomweb"}}, "required": ["protocol"]}
-    schema["then"] = {"properties": {"web_url": {"minLength": 1}}, "required": ["web_url"]}
-    schema["else"] = {"required": [name for name in required if name in _OF_DIMSE]}
-
-
 class NodeInput(WebInput):
     """The attributes of a node, as somebody adds or edits it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_require_by_protocol)
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=require_by_protocol)
 
     kind: NodeKind
     name: Annotated[str, BeforeValidator(trimmed), AfterValidator(checked_name)]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+from pydantic.config import JsonDict
 
 from shared.database.models.web import Node
 from shared.dicom.peer import Authentication, WebAccess
@@ -143,6 +144,19 @@ class WebInput(BaseModel):
         if kind == "basic" and ":" in self.web_user:
             raise ValueError("web_user must not hold a colon (RFC 7617)")
         return self
+
+
+_OF_DIMSE = frozenset({"host", "port", "ae_title"})
+
+
+def require_by_protocol(schema: JsonDict) -> None:
+    """Require what each protocol needs; the rest is filled in where a node speaks DICOMweb."""
+    required = schema["required"]
+    assert isinstance(required, list)
+    schema["required"] = [name for name in required if name not in _OF_DIMSE]
+    schema["if"] = {"properties": {"protocol": {"const": "dicomweb"}}, "required": ["protocol"]}
+    schema["then"] = {"properties": {"web_url": {"minLength": 1}}, "required": ["web_url"]}
+    schema["else"] = {"required": [name for name in required if name in _OF_DIMSE]}
 
 
 #: What a node has of which nobody speaks.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 
+from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from services.store.scp.negotiation import MAX_PDU_BYTES
+from shared.dicom.association.c_move import move_identifier
 from shared.dicom.implementation import IMPLEMENTATION_CLASS_UID
 from shared.dicom.query.identifiers import (
     OPTIONAL_KEYS,
@@ -25,7 +28,36 @@ from shared.dicom.sop_classes import (
     offers,
 )
 from shared.dicom.upper_layer.associate_requestor import TRANSFER_SYNTAXES
+from shared.dicomweb.http.errors import error_of_status
+from shared.dicomweb.http.session import PAGE_LIMITS
+from shared.dicomweb.qido.pages import ACCEPT_JSON
+from shared.dicomweb.qido.request import qido_target
+from shared.dicomweb.wado.session import ACCEPT, PLAIN_ACCEPT, wado_targets
 from shared.settings import Settings
+
+#: HTTP statuses that the standard names for these services (PS3.18 8.5), and others that come.
+WEB_STATUSES = (
+    HTTPStatus.FOUND,
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.NOT_ACCEPTABLE,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+_PATH = {"studies": "study", "series": "series", "instances": "instance"}
+
+_BEHAVIOUR = {
+    HTTPStatus.BAD_REQUEST: "a search leaves out its optional keys one by one",
+    HTTPStatus.UNAUTHORIZED: "the token is renewed once",
+    HTTPStatus.NOT_ACCEPTABLE: "an object is requested without a transfer syntax",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the window is split",
+}
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 
@@ -52,6 +84,8 @@ def _lines() -> Iterator[str]:
         "get": _get,
         "keys": _keys,
         "scp": _scp,
+        "web": _web,
+        "web_statuses": _web_statuses,
     }
     for part in rest:
         name, _, text = part.partition(" -->")
@@ -143,6 +177,64 @@ def _keys() -> Iterator[str]:
         if element.keyword not in ("QueryRetrieveLevel", "SpecificCharacterSet")
     ]
     yield from _table(("level", "key", "may be refused by the SCP"), rows)
+
+
+def web_requests() -> dict[str, str]:
+    """Return an example of each request to a DICOMweb server, by what it is for: path and query."""
+    series = move_identifier("SERIES", ["1"], ["2"])
+    instance = move_identifier("IMAGE", ["1"], ["2"], ["3"])
+    return {
+        "studies of a window": qido_target(_of_a_day()),
+        "series of a study": qido_target(series_identifier(["1"])),
+        "instances of a series": qido_target(image_identifier(["1"], ["2"])),
+        "objects of a series": wado_targets(series)[0].path,
+        "one object": wado_targets(instance)[0].path,
+    }
+
+
+def _of_a_day() -> Dataset:
+    identifier = study_identifier(with_station_name=False, with_modality=False)
+    identifier.StudyDate, identifier.ModalitiesInStudy = "20240301-20240307", "CT"
+    return identifier
+
+
+def _web() -> Iterator[str]:
+    limits = ", ".join(str(limit) for limit in PAGE_LIMITS)
+    rows = [
+        (purpose, f"`GET {_without_values(target)}`", f"`{ACCEPT_JSON if '?' in target else ACCEPT}`")
+        for purpose, target in web_requests().items()
+    ]
+    yield from _table(("purpose", "request", "Accept"), rows)
+    yield ""
+    yield (
+        f"`limit` is {limits}, whichever a server takes first, and `offset` follows what came. Where a server"
+        f" refuses any transfer syntax (406), `{PLAIN_ACCEPT}` is requested."
+    )
+
+
+def _without_values(target: str) -> str:
+    """Return a request with its keys, and each attribute that it includes once, in short."""
+    path, _, query = target.partition("?")
+    parameters = [parameter.partition("=") for parameter in query.split("&") if parameter]
+    keys = [name for name, _, _value in parameters if name != "includefield"]
+    shown = [*(f"{name}=…" for name in keys), "includefield=…", "limit=…", "offset=…"]
+    for resource, name, uid in (
+        ("studies", "study", 1),
+        ("series", "series", 2),
+        ("instances", "instance", 3),
+    ):
+        path = path.replace(f"/{resource}/{uid}", f"/{resource}/{{{name}}}")
+    return f"{path}?{'&'.join(shown)}" if parameters else path
+
+
+def _web_statuses() -> Iterator[str]:
+    rows = []
+    for status in WEB_STATUSES:
+        error = error_of_status(status, "")
+        usual = "not repeated" if error.permanent else "tried again, then named as missing"
+        after = "waited for, as `Retry-After` says" if error.congested else _BEHAVIOUR.get(status, usual)
+        rows.append((f"{status.value} {status.phrase}", f"`{error.code}`", after))
+    yield from _table(("HTTP status", "code", "behaviour"), rows)
 
 
 def _scp() -> Iterator[str]:

@@ -102,7 +102,8 @@ def trial(
     """
     from dataclasses import asdict
 
-    from services.store.handover.trial import object_to_try, try_importer
+    from services.store.handover.trial import try_importer
+    from shared.reading.store.handovers import object_to_try
 
     settings = settings_of_command()
     with opened_database(settings) as database, database.read() as session:

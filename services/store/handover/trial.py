@@ -9,16 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
 from services.store.handover.command_sender import CommandSender
 from services.store.handover.http_sender import HttpSender
 from services.store.handover.model import Batch, BatchObject, HandoverError
 from shared.clock import utc_now
-from shared.database.models.store import STORE, StoredObject
-from shared.dose.concepts import REPORT_CLASSES
-from shared.errors import InvalidInputError, NotFoundError
+from shared.database.models.store import StoredObject
+from shared.errors import InvalidInputError
 from shared.settings import Settings
 
 #: Bytes of an importer's output or response that are shown; it may hold more.
@@ -28,7 +24,7 @@ _REST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ImporterTrial:
     """How one object was handed over; `output` is the importer's own, which may name patients."""
 
     batch: str
@@ -41,33 +37,7 @@ class Trial:
     duration_s: float
 
 
-class UnknownObjectError(InvalidInputError, NotFoundError):
-    """No such object is stored here."""
-
-
-def object_to_try(session: Session, sop_instance_uid: str | None) -> StoredObject:
-    """Return the object with this UID; with none, the dose report that came last, or else the last object.
-
-    Raises:
-        UnknownObjectError: there is none.
-    """
-    stored = select(StoredObject).where(StoredObject.source == STORE)
-    last = StoredObject.last_received_at.desc()
-    if sop_instance_uid is not None:
-        found = session.scalars(stored.where(StoredObject.sop_instance_uid == sop_instance_uid)).first()
-    else:
-        reports = stored.where(StoredObject.sop_class_uid.in_(REPORT_CLASSES))
-        found = (
-            session.scalars(reports.order_by(last).limit(1)).first()
-            or session.scalars(stored.order_by(last).limit(1)).first()
-        )
-    if found is None:
-        problem = "is not stored here" if sop_instance_uid else "is needed, and none is stored here yet"
-        raise UnknownObjectError("object", f"{sop_instance_uid or 'an object'} {problem}")
-    return found
-
-
-def try_importer(settings: Settings, stored: StoredObject) -> Trial:
+def try_importer(settings: Settings, stored: StoredObject) -> ImporterTrial:
     """Hand one object over as the store service would.
 
     Raises:
@@ -80,7 +50,7 @@ def try_importer(settings: Settings, stored: StoredObject) -> Trial:
     batch = _batch_of(stored)
     hand_over = _by_command if settings.handover_command else _by_http
     taken, detail, output = hand_over(settings, root, batch)
-    return Trial(
+    return ImporterTrial(
         batch=batch.id,
         importer="command" if settings.handover_command else "url",
         sop_instance_uid=stored.sop_instance_uid,
@@ -107,7 +77,7 @@ def _batch_of(stored: StoredObject) -> Batch:
 
 
 def _by_command(settings: Settings, root: Path, batch: Batch) -> tuple[bool, str, str]:
-    with _Output() as output:
+    with _ProgramOutput() as output:
         send = CommandSender(
             settings.handover_command,
             root,
@@ -139,7 +109,7 @@ def _by_http(settings: Settings, root: Path, batch: Batch) -> tuple[bool, str, s
     return True, f"The importer responded with HTTP status {response.status}.", text
 
 
-class _Output:
+class _ProgramOutput:
     """A pipe whose beginning is kept, and whose rest is read and dropped: no program waits for us."""
 
     def __init__(self) -> None:

@@ -10,6 +10,9 @@ from sqlalchemy.orm import Session
 
 from shared.clock import iso
 from shared.database.models.handover import HandoverBatch
+from shared.database.models.store import STORE, StoredObject
+from shared.dose.concepts import REPORT_CLASSES
+from shared.errors import InvalidInputError, NotFoundError
 
 #: States of batches that nobody has taken.
 _NOT_TAKEN = ("open", "waiting", "running", "failed")
@@ -115,3 +118,29 @@ def _not_taken(session: Session, job_id: str | None, limit: int) -> Sequence[Han
         wanted = wanted.where(HandoverBatch.job_id == job_id)
     newest = func.coalesce(HandoverBatch.tried_at, HandoverBatch.created_at).desc()
     return session.scalars(wanted.order_by(newest, HandoverBatch.id).limit(limit)).all()
+
+
+class UnknownObjectError(InvalidInputError, NotFoundError):
+    """No such object is stored here."""
+
+
+def object_to_try(session: Session, sop_instance_uid: str | None) -> StoredObject:
+    """Return the object with this UID; with none, the dose report that came last, or else the last object.
+
+    Raises:
+        UnknownObjectError: there is none.
+    """
+    stored = select(StoredObject).where(StoredObject.source == STORE)
+    last = StoredObject.last_received_at.desc()
+    if sop_instance_uid is not None:
+        found = session.scalars(stored.where(StoredObject.sop_instance_uid == sop_instance_uid)).first()
+    else:
+        reports = stored.where(StoredObject.sop_class_uid.in_(REPORT_CLASSES))
+        found = (
+            session.scalars(reports.order_by(last).limit(1)).first()
+            or session.scalars(stored.order_by(last).limit(1)).first()
+        )
+    if found is None:
+        problem = "is not stored here" if sop_instance_uid else "is needed, and none is stored here yet"
+        raise UnknownObjectError("object", f"{sop_instance_uid or 'an object'} {problem}")
+    return found
