@@ -152,7 +152,7 @@ def _groups(transfer_syntaxes: Sequence[str], most: int) -> list[tuple[str, ...]
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
-#: Composite Instance Retrieve Without Bulk Data - GET (PS3.4 Z.5).
+#: Composite Instance Retrieve Without Bulk Data - GET (PS3.4 Z.6).
 WITHOUT_BULK_DATA_GET = "1.2.840.10008.5.1.4.1.2.5.3"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 #: The Storage Commitment Push Model, and its one well-known instance (PS3.4 J.3.5).

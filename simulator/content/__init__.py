@@ -127,7 +127,7 @@ def _from_file(path: Path, transfer_syntax_uid: str | None, *, implicit_vr: bool
     return encode(dcmread(path), implicit_vr=implicit_vr)
 
 
-#: Composite Instance Retrieve Without Bulk Data - GET (PS3.4 Z.5).
+#: Composite Instance Retrieve Without Bulk Data - GET (PS3.4 Z.6).
 WITHOUT_BULK_DATA = "1.2.840.10008.5.1.4.1.2.5.3"
 
 

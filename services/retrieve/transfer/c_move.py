@@ -183,7 +183,7 @@ class MoveScu:
         by_uid = headers and context.remote.web is None
         identifier = move_identifier(
             requested.level,
-            # Its model knows one level and one key (PS3.4 Z.4.2.1.4).
+            # Its model knows one level and one key (PS3.4 Z.4.2.1.3).
             [] if by_uid else requested.study_instance_uids,
             [] if by_uid else requested.series_instance_uids,
             requested.sop_instance_uids,
