@@ -44,15 +44,16 @@ def apply(as_json: JsonOption = False) -> None:
 
     settings = settings_of_command()
     policy = settings.retention
-    wanted = [name for name, days in ((JOBS, policy.job_days), (FILES, policy.file_days)) if days]
+    limits = {JOBS: policy.job_days, FILES: policy.file_days, AUDIT: policy.audit_days}
+    wanted = [name for name, days in limits.items() if days]
     if not wanted:
         raise usage(
-            "Jobs and files stay for ever: set DOSEQR_JOB_RETENTION_DAYS or DOSEQR_FILE_RETENTION_DAYS, here "
-            "and for the services."
+            "Jobs, files and entries of the audit trail stay for ever: set DOSEQR_JOB_RETENTION_DAYS, "
+            "DOSEQR_FILE_RETENTION_DAYS or DOSEQR_AUDIT_RETENTION_DAYS, here and for the services."
         )
     found = _preview(settings)
     with opened_database(settings) as database, database.write() as session:
-        for name in (*wanted, *((AUDIT,) if policy.audit_days else ())):
+        for name in wanted:
             request(session, name, getuser(), utc_now())
     _print(found, as_json=as_json)
     notice(
