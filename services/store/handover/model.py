@@ -20,7 +20,7 @@ class BatchObject:
     path: str
     size_bytes: int
     sha256: str
-    content: str = "whole"
+    content: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ def _batch_of(stored: StoredObject) -> Batch:
         stored.path,
         stored.size_bytes,
         stored.sha256,
+        stored.content,
     )
     # Another id each time: an importer that remembers ids must not take it for one that it has seen.
     return Batch(f"test-{utc_now():%Y%m%d%H%M%S%f}", "", stored.study_instance_uid, 1, (handed_over,))

@@ -23,11 +23,11 @@ RDSR, CT = "1.2.840.10008.5.1.4.1.1.88.67", "1.2.840.10008.5.1.4.1.1.2"
 
 @pytest.fixture
 def stored(doseqr: Doseqr) -> Doseqr:
-    """A report, and an image that came after it."""
+    """A report, and the header of an image that came after it."""
     assert doseqr("nodes", "list").code == 0
     database = Database(doseqr.settings.database)
     with database.write() as session:
-        for uid, sop_class_uid, second in (("1.3.1", RDSR, 1), ("1.3.2", CT, 2)):
+        for uid, sop_class_uid, second, content in (("1.3.1", RDSR, 1, "whole"), ("1.3.2", CT, 2, "headers")):
             came = NOW.replace(second=second)
             path = f"1.1/1.2/{uid}.dcm"
             session.add(
@@ -38,6 +38,7 @@ def stored(doseqr: Doseqr) -> Doseqr:
                     sop_class_uid=sop_class_uid,
                     source="store",
                     path=path,
+                    content=content,
                     received_at=came,
                     last_received_at=came,
                 )
@@ -130,6 +131,7 @@ def test_the_response_of_an_address_is_shown(
     [batch] = received
     [handed_over] = batch["objects"]
     assert (handed_over["sop_instance_uid"], Path(handed_over["path"]).read_bytes()) == ("1.3.2", b"DICM")
+    assert handed_over["content"] == "headers"
     assert batch["batch"].startswith("test-")
 
 

@@ -25,7 +25,7 @@ from tests.support.waiting import wait_until
 
 def a_batch(objects: int = 2, **values: Any) -> Batch:
     made = tuple(
-        BatchObject("1.1", "1.2", f"1.3.{number}", "1.4", f"1.1/1.2/1.3.{number}.dcm", 10, "a" * 64)
+        BatchObject("1.1", "1.2", f"1.3.{number}", "1.4", f"1.1/1.2/1.3.{number}.dcm", 10, "a" * 64, "whole")
         for number in range(objects)
     )
     known: dict[str, Any] = {"id": "b1", "job_id": "r1", "study_instance_uid": "", "attempt": 1}
