@@ -30,8 +30,9 @@ from shared.dicom.sop_classes import (
 from shared.dicom.upper_layer.associate_requestor import TRANSFER_SYNTAXES
 from shared.dicomweb.http.errors import error_of_status
 from shared.dicomweb.http.session import PAGE_LIMITS
-from shared.dicomweb.qido.pages import ACCEPT_JSON
+from shared.dicomweb.qido import pages
 from shared.dicomweb.qido.request import qido_target
+from shared.dicomweb.wado.metadata import ACCEPT_BULK, ACCEPT_JSON
 from shared.dicomweb.wado.session import ACCEPT, PLAIN_ACCEPT, wado_targets
 from shared.settings import Settings
 
@@ -179,16 +180,18 @@ def _keys() -> Iterator[str]:
     yield from _table(("level", "key", "may be refused by the SCP"), rows)
 
 
-def web_requests() -> dict[str, str]:
-    """Return an example of each request to a DICOMweb server, by what it is for: path and query."""
+def web_requests() -> dict[str, tuple[str, str]]:
+    """Return an example of each request to a DICOMweb server, by what it is for: path and query, and Accept."""
     series = move_identifier("SERIES", ["1"], ["2"])
     instance = move_identifier("IMAGE", ["1"], ["2"], ["3"])
     return {
-        "studies of a window": qido_target(_of_a_day()),
-        "series of a study": qido_target(series_identifier(["1"])),
-        "instances of a series": qido_target(image_identifier(["1"], ["2"])),
-        "objects of a series": wado_targets(series)[0].path,
-        "one object": wado_targets(instance)[0].path,
+        "studies of a window": (qido_target(_of_a_day()), pages.ACCEPT_JSON),
+        "series of a study": (qido_target(series_identifier(["1"])), pages.ACCEPT_JSON),
+        "instances of a series": (qido_target(image_identifier(["1"], ["2"])), pages.ACCEPT_JSON),
+        "objects of a series": (wado_targets(series)[0].path, ACCEPT),
+        "one object": (wado_targets(instance)[0].path, ACCEPT),
+        "header of one object": (wado_targets(instance)[0].metadata_path, ACCEPT_JSON),
+        "a short value of a header": ("{BulkDataURI of the header}", ACCEPT_BULK),
     }
 
 
@@ -201,8 +204,8 @@ def _of_a_day() -> Dataset:
 def _web() -> Iterator[str]:
     limits = ", ".join(str(limit) for limit in PAGE_LIMITS)
     rows = [
-        (purpose, f"`GET {_without_values(target)}`", f"`{ACCEPT_JSON if '?' in target else ACCEPT}`")
-        for purpose, target in web_requests().items()
+        (purpose, f"`GET {_without_values(target)}`", f"`{accept}`")
+        for purpose, (target, accept) in web_requests().items()
     ]
     yield from _table(("purpose", "request", "Accept"), rows)
     yield ""

@@ -24,7 +24,7 @@ from shared.dicomweb.wado.multipart import parts_of
 from shared.dicomweb.wado.session import Fetch, WadoSession, WadoTarget
 
 ACCEPT_JSON = "application/dicom+json"
-_ACCEPT_BULK = 'multipart/related; type="application/octet-stream", application/octet-stream'
+ACCEPT_BULK = 'multipart/related; type="application/octet-stream", application/octet-stream'
 
 #: Bytes of the metadata of one object, of one value that is fetched by itself, and such values of one object.
 _METADATA_MOST_BYTES, _VALUE_MOST_BYTES, _MOST_VALUES = 16 << 20, 1 << 20, 20
@@ -52,7 +52,7 @@ class _MetadataFetch(Fetch):
     def retrieve(self, target: WadoTarget) -> None:
         """Request the metadata of one object, and hand it on."""
         response = self.session.get(
-            f"{target.path}/metadata", ACCEPT_JSON, check=self.check_time, cancellation=self.cancellation
+            target.metadata_path, ACCEPT_JSON, check=self.check_time, cancellation=self.cancellation
         )
         if response.status != HTTPStatus.OK:
             refusal = self.session.refusal(response, "the metadata of an instance")
@@ -87,7 +87,7 @@ class _MetadataFetch(Fetch):
         try:
             self.session.admit()
             response = self.session.get(
-                target, _ACCEPT_BULK, check=self.check_time, cancellation=self.cancellation
+                target, ACCEPT_BULK, check=self.check_time, cancellation=self.cancellation
             )
             if response.status != HTTPStatus.OK:
                 self.session.refusal(response, "a value of an instance")

@@ -44,6 +44,11 @@ class WadoTarget:
     path: str
     sop_instance_uid: str = ""
 
+    @property
+    def metadata_path(self) -> str:
+        """Where its header is (PS3.18 10.4.1.1.2)."""
+        return f"{self.path}/metadata"
+
 
 def wado_targets(identifier: Dataset) -> list[WadoTarget]:
     """Return the resources that an identifier of one study names: its series, or objects of one series.
