@@ -303,6 +303,7 @@ def sentence(code: str, note: str | None = None, /, **blanks: object) -> str:
     try:
         text = _fill(Reason(code), blanks)
     except ValueError:
-        text = f"{code.replace('_', ' ').capitalize()}." if code else ""
+        words = code.replace("_", " ").capitalize().replace("Http ", "HTTP ")
+        text = f"{words}." if words else ""
     text = text[:1].upper() + text[1:]
     return f"{text} {sentence(note)}" if note else text

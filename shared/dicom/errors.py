@@ -86,6 +86,11 @@ class PeerError(DoseQRError):
         return self.outcome.value.replace(" ", "_")
 
 
+def dimse_status(status_code: int | None, code: str) -> str:
+    """Return the DIMSE status that a peer sent; empty where none came, or `code` is an HTTP status."""
+    return "" if status_code is None or code.startswith("http_") else f"0x{status_code:04X}"
+
+
 class StoreError(PeerError):
     """The store node to which fetched objects go does not take an association."""
 

@@ -181,7 +181,7 @@ def _keys() -> Iterator[str]:
 
 
 def web_requests() -> dict[str, tuple[str, str]]:
-    """Return an example of each request to a DICOMweb server, by what it is for: path and query, and Accept."""
+    """Return an example of each request to a DICOMweb server, by purpose: path and query, and Accept."""
     series = move_identifier("SERIES", ["1"], ["2"])
     instance = move_identifier("IMAGE", ["1"], ["2"], ["3"])
     return {

@@ -10,11 +10,12 @@ from services.cli.output.console import line
 from shared.contract.reasons import sentence
 from shared.contract.results import JobLife, MissingObject
 from shared.database.models.query import Query
+from shared.dicom.errors import dimse_status
 from shared.reading.jobs import Job
 from shared.reading.query_json import MissingSlice, MissingStudy, QueryHead, query_head
 from shared.reading.retrieve_json import ARRIVAL_TEXTS, RetrieveJson, retrieve_json
 from shared.reading.store.handovers import HandoverJson
-from shared.reading.why import ExplainedObject, ExplainedSeries, Explanation
+from shared.reading.why import ExplainedObject, ExplainedSeries, Explanation, FindJson
 
 #: Missing windows, studies or objects that are named; --json has all of them.
 SHOWN = 20
@@ -102,11 +103,18 @@ def print_why(explanation: Explanation) -> None:
         for decided in series["objects"]:
             line(f"       object {decided['sop_instance_uid']}: {_decision(decided)}")
     for find in explanation["finds"]:
-        status = "no final response" if find["status_code"] is None else f"0x{find['status_code']:04X}"
-        line(f"  C-FIND {find['level']}: {find['matches']} answers, {status} at {find['asked_at']}")
+        outcome = f"{find['matches']} answers, {_final_status(find)}"
+        line(f"  C-FIND {find['level']}: {outcome} at {find['asked_at']}")
     for arrival in explanation["arrivals"]:
         what = arrival["sop_instance_uid"] or f"series {arrival['series_instance_uid']}"
         line(f"  retrieve {arrival['retrieve']}: {what} {arrival['state']} {arrival['sentence']}".rstrip())
+
+
+def _final_status(find: FindJson) -> str:
+    status, error = dimse_status(find["status_code"], find["error"]), find["error"]
+    if not status and not error.startswith("http_"):
+        status = "no final response"
+    return ", ".join(part for part in (status, error) if part)
 
 
 def _study_decision(study: Explanation) -> str:

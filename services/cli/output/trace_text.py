@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy.orm import Session
 
 from services.cli.output.console import line
+from shared.dicom.errors import dimse_status
 from shared.reading.jobs import Job, get_job
 from shared.reading.traces.tasks import TraceRequest, TraceTask
 from shared.reading.traces.tree import TraceJob, job_trace
@@ -77,8 +78,8 @@ def _print_task(task: TraceTask) -> None:
 
 def _request(request: TraceRequest) -> str:
     parts = [f"{request['operation']} {request['level']}".strip()]
-    if request["status_code"] is not None and not request["error"].startswith("http_"):
-        parts.append(f"0x{request['status_code']:04X}")
+    if status := dimse_status(request["status_code"], request["error"]):
+        parts.append(status)
     if request["matches"] is not None:
         parts.append(f"{request['matches']} matches")
     parts += [_counts(counts) for counts in (request["sub_operations"], request["objects"]) if counts]

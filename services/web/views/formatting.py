@@ -21,6 +21,7 @@ from shared.contract.criteria_fields import MAX_IDENTIFIERS
 from shared.contract.messages import ENDED
 from shared.contract.reasons import sentence
 from shared.database.models import Node, Query, QueryTask, Retrieve
+from shared.dicom.errors import dimse_status
 from shared.dose.summary import SummaryJson
 from shared.reading.rate_text import duration
 from shared.reading.retrieve_json import ARRIVAL_TEXTS
@@ -64,6 +65,7 @@ def init_filters(app: Flask) -> None:
         address=address,
         brief_figures=brief_figures,
         list_parts=number_of_parts,
+        dimse_status=dimse_status,
     )
     app.jinja_env.globals.update(fraction_of=fraction_of, without=without, lack_of=lack_of)
     app.jinja_env.globals.update(waiting_text=waiting_text)

@@ -11,7 +11,7 @@ from services.cli.output.exit_codes import CommandError
 from services.cli.output.progress import progress_text
 from services.cli.output.summaries import print_why
 from shared.contract.envelope import new_id, retrieve_id_after, valid_id
-from shared.reading.why import Explanation
+from shared.reading.why import Explanation, FindJson
 from tests.support.jobs.rows import a_query, a_retrieve
 
 
@@ -80,9 +80,46 @@ def test_variables_are_added_before_a_command() -> None:
     assert with_environment(["x"], {}) == ["x"]
 
 
-def test_a_study_that_was_not_returned_is_shown_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("status_code", "error", "expected"),
+    [
+        (0x0000, "", "0x0000"),
+        (0xA700, "status_a700", "0xA700, status_a700"),
+        (0xC000, "http_500", "http_500"),
+        (None, "http_503", "http_503"),
+        (None, "timed_out", "no final response, timed_out"),
+    ],
+)
+def test_a_find_is_shown_with_its_own_status(
+    status_code: int | None, error: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     # Given
-    explanation: Explanation = {
+    find: FindJson = {
+        "level": "STUDY",
+        "status_code": status_code,
+        "matches": 0,
+        "duration_ms": 3,
+        "error": error,
+        "asked_at": "2024-05-01T10:00:00Z",
+        "keys": {},
+    }
+    # When
+    print_why(_not_returned([find]))
+    # Then
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"  C-FIND STUDY: 0 answers, {expected} at 2024-05-01T10:00:00Z"
+
+
+def test_a_study_that_was_not_returned_is_shown_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    # When
+    print_why(_not_returned([]))
+    # Then
+    expected = "Study 1.2: not_returned (not_returned). The PACS did not return this study.\n"
+    assert capsys.readouterr().out == expected
+
+
+def _not_returned(finds: list[FindJson]) -> Explanation:
+    return {
         "job": "query-1",
         "query": "query-1",
         "study_instance_uid": "1.2",
@@ -94,11 +131,6 @@ def test_a_study_that_was_not_returned_is_shown_as_such(capsys: pytest.CaptureFi
         "sentence": "The PACS did not return this study.",
         "answered": None,
         "series": [],
-        "finds": [],
+        "finds": finds,
         "arrivals": [],
     }
-    # When
-    print_why(explanation)
-    # Then
-    expected = "Study 1.2: not_returned (not_returned). The PACS did not return this study.\n"
-    assert capsys.readouterr().out == expected

@@ -29,12 +29,13 @@ def a_move(number: int) -> RetrieveMove:
 def viewer(site):
     """A viewer of a query and a retrieve with a long ledger."""
     payload = {"code": "CT", "date_from": "2024-01-01"}
-    site.add(a_query("q1"), a_study("1.1", "q1"), a_retrieve("r1", "q1"))
+    site.add(a_query("q1"), a_study("1.1", "q1", task_id=1), a_retrieve("r1", "q1"))
     with site.database.write() as session:
         session.add_all(a_task("q1", payload=payload, state="done") for _ in range(130))
         session.add(a_task("q1", payload=payload, error="timed_out"))
         session.flush()
-        session.add_all(a_find(1, "q1", matches=number) for number in range(120))
+        session.add(a_find(1, "q1", status_code=0xC000, error="http_500"))
+        session.add_all(a_find(1, "q1", matches=number) for number in range(119))
         session.add_all(a_move(number) for number in range(105))
         session.add_all(an_expected("1.1", "1.1.1", f"1.1.1.{number:03}", "r1") for number in range(210))
     return site.person("viewer")
@@ -70,3 +71,13 @@ def test_a_failed_slice_shows_its_window_and_cause(viewer):
     assert sentence("timed_out", node="pacs") in page or sentence("timed_out") in page
     assert "CT; from 2024-01-01" in page
     assert viewer.get("/jobs/q1/ledger?part=moves").status_code == 404
+
+
+def test_a_response_of_http_shows_its_own_status(viewer):
+    # When
+    ledger = viewer.text("/jobs/q1/ledger?part=finds")
+    explanation = viewer.text("/jobs/q1/studies/1.1")
+    # Then
+    assert "HTTP 500" in ledger
+    assert "status HTTP 500" in explanation
+    assert "0xC000" not in ledger + explanation
