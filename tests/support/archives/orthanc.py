@@ -30,7 +30,7 @@ class Orthanc:
     def __init__(self, program: str, folder: Path, ae_title: str, **options: Any) -> None:
         self.ae_title = ae_title
         self.host = "127.0.0.1"
-        self.port, self._http_port = free_port(), free_port()
+        self.port, self.http_port = free_port(), free_port()
         self._folder = folder
         self._program = program
         self._options = options
@@ -39,7 +39,7 @@ class Orthanc:
     @property
     def dicomweb_url(self) -> str:
         """Where it serves DICOMweb, if it loads the plug-in."""
-        return f"http://{self.host}:{self._http_port}/dicom-web"
+        return f"http://{self.host}:{self.http_port}/dicom-web"
 
     @property
     def log(self) -> Path:
@@ -52,8 +52,9 @@ class Orthanc:
         return self._folder / "storage"
 
     def log_requests(self) -> None:
-        """Let it write every association and C-FIND into its log."""
-        self._request("PUT", "/tools/log-level-dicom", b"verbose")
+        """Let it write every association, C-FIND and HTTP request into its log."""
+        for category in ("dicom", "http"):
+            self._request("PUT", f"/tools/log-level-{category}", b"verbose")
 
     def start(self) -> None:
         """Start it and wait until it responds."""
@@ -61,7 +62,7 @@ class Orthanc:
         configuration |= {
             "StorageDirectory": str(self._folder / "storage"),
             "IndexDirectory": str(self._folder / "storage"),
-            "HttpPort": self._http_port,
+            "HttpPort": self.http_port,
             "DicomAet": self.ae_title,
             "DicomPort": self.port,
         } | self._options
@@ -89,7 +90,7 @@ class Orthanc:
         return json.loads(self._request("GET", path))
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        url = f"http://{self.host}:{self._http_port}{path}"
+        url = f"http://{self.host}:{self.http_port}{path}"
         request = urllib.request.Request(url, data=body, method=method)
         with urllib.request.urlopen(request, timeout=30) as response:
             content: bytes = response.read()
