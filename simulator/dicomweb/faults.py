@@ -1,6 +1,7 @@
 """Which fault strikes which request for a resource, and what it makes of the response."""
 
 import gzip
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pydicom import dcmread, dcmwrite
 from pydicom.uid import UID
 
 from simulator.dicomweb.behaviour import WebBehaviour, WebFault
-from simulator.dicomweb.reply import BOUNDARY, Reply, multipart
+from simulator.dicomweb.reply import BOUNDARY, JSON_TYPE, Reply, multipart
 
 _HUGE_BYTES = 1 << 20
 _OK = 200
@@ -67,12 +68,27 @@ def _parts(
 def _with_wrong_uid(file: bytes) -> bytes:
     """Return a file whose SOP Instance UID differs in its last digit, in its meta information too."""
     ds = dcmread(BytesIO(file))
-    uid = str(ds.SOPInstanceUID)
-    other = UID(uid[:-1] + ("9" if uid[-1] != "9" else "8"))
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = other
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(_other(ds.SOPInstanceUID))
     buffer = BytesIO()
     dcmwrite(buffer, ds)
     return buffer.getvalue()
+
+
+def _other(uid: str) -> str:
+    return uid[:-1] + ("9" if uid[-1] != "9" else "8")
+
+
+_wrong_parts = _parts(lambda files: [_with_wrong_uid(file) for file in files[:1]] + files[1:])
+
+
+def _with_wrong_uids(reply: Reply) -> Reply:
+    """Return objects, or metadata, with another SOP Instance UID."""
+    if reply.headers.get("Content-Type") != JSON_TYPE:
+        return _wrong_parts(reply)
+    entries = json.loads(reply.body)
+    for entry in entries:
+        entry["00080018"]["Value"] = [_other(uid) for uid in entry["00080018"]["Value"]]
+    return replace(reply, body=json.dumps(entries).encode())
 
 
 _KINDS: dict[str, Callable[[Reply], Reply]] = {
@@ -93,6 +109,6 @@ _KINDS: dict[str, Callable[[Reply], Reply]] = {
     "cut_part": _parts(lambda files: [file[: -len(file) // 3] for file in files[:1]] + files[1:]),
     "double_part": _parts(lambda files: files[:1] * 2 + files[1:]),
     "missing_part": _parts(lambda files: files[1:]),
-    "wrong_uid": _parts(lambda files: [_with_wrong_uid(file) for file in files[:1]] + files[1:]),
+    "wrong_uid": _with_wrong_uids,
     "boundary_in_content": _parts(lambda files: files, boundary="1.2.840.10008"),
 }

@@ -29,7 +29,16 @@ ACCEPT_BULK = 'multipart/related; type="application/octet-stream", application/o
 #: Bytes of the metadata of one object, of one value that is fetched by itself, and such values of one object.
 _METADATA_MOST_BYTES, _VALUE_MOST_BYTES, _MOST_VALUES = 16 << 20, 1 << 20, 20
 #: What pydicom raises for JSON that is no DICOM JSON, and for values that do not fit their VR.
-_NOT_DICOM = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, NotImplementedError)
+_NOT_DICOM = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    NotImplementedError,
+    RecursionError,
+)
 
 #: Gives the value behind a BulkDataURI; None where it is not fetched.
 FetchValue = Callable[[str], bytes | None]

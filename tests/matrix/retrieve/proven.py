@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tests.matrix.rows import proven
 
+#: Tests of headers, and how most of their rows end.
+_HEADERS_ARRIVE = "test_headers_arrive_in_spite_of_broken"
+_NEXT_WAY = "completed; what did not come so comes by the next way, once"
+
 # fmt: off
 RETRIEVE_PROVEN = [
     *proven(
@@ -133,6 +137,43 @@ RETRIEVE_PROVEN = [
          "test_nothing_is_fetched_from_a_pacs_that_is_not_the_one_that_is_known"),
         ("another certificate", "TLS handshake with the store", "the store gets nothing",
          "test_a_store_whose_certificate_is_not_ours_gets_nothing"),
+    ),
+    *proven(
+        "tests/integration/retrieve/test_header_faults.py",
+        *(
+            (fault, "headers, WADO-RS metadata", ending, f"{_HEADERS_ARRIVE}_metadata")
+            for fault, ending in (
+                ("404, 500, or 503 once", _NEXT_WAY),
+                ("status 204, an empty list or an empty body", _NEXT_WAY),
+                ("HTML in place of JSON, or broken JSON", _NEXT_WAY),
+                ("metadata of another instance", _NEXT_WAY),
+                ("metadata that are too large", _NEXT_WAY),
+                ("the connection closed at once, or in the middle", _NEXT_WAY),
+                ("pixels within the metadata", "completed; a header without them is stored"),
+                ("404, and 404 for the objects too", "failed; both are named, nothing is stored"),
+            )
+        ),
+        *(
+            (fault, "headers, C-GET without bulk data", ending, f"{_HEADERS_ARRIVE}_c_get")
+            for fault, ending in (
+                ("pixels all the same", "completed; headers without them are stored"),
+                ("another object than announced", _NEXT_WAY),
+                ("a data set that is cut off, or empty", _NEXT_WAY),
+                ("fewer objects than reported", _NEXT_WAY),
+                ("every object fails once", _NEXT_WAY),
+                ("every object fails, by each way", "failed; each is named, nothing is stored"),
+                ("one object fails, by each way", "incomplete; it is named, the other one is stored"),
+                ("every object twice", "completed; each is stored and counted once"),
+                ("objects that were not requested", "completed; they are refused"),
+                ("abort in the middle", _NEXT_WAY),
+                ("0xA702, 0xC000, or success without any object", _NEXT_WAY),
+            )
+        ),
+        ("cancelled", "headers, C-GET without bulk data, in the middle", "cancelled; what arrived stays",
+         "test_cancelling_ends_the_get_of_headers_and_keeps_what_arrived"),
+        ("the same objects whole, by another association", "headers, C-GET without bulk data",
+         "both completed; the whole objects stay, each once",
+         "test_whole_object_of_another_association_stays_in_place_of_headers"),
     ),
     *proven(
         "tests/integration/dicom/test_c_get.py",

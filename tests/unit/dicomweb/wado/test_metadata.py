@@ -76,6 +76,23 @@ def test_what_is_no_metadata_of_the_object_makes_no_header(given) -> None:
         made(given)
 
 
+@pytest.mark.parametrize("nested", [b"[", b'[{"00081140":{"vr":"SQ","Value":['])
+def test_metadata_that_are_nested_without_end_make_no_header(nested) -> None:
+    with pytest.raises(MalformedDataSetError):
+        header_of(nested * 20_000, "1.2.3.4", lambda _uri: None)
+
+
+def test_sequences_that_are_nested_too_deep_make_no_header() -> None:
+    # Given
+    opening, closing = '"00081140":{"vr":"SQ","Value":[{', "}]}"
+    whole = json.dumps(attributes()).removesuffix("}")
+    body = f"[{whole},{opening * 300}{closing * 300}}}]"
+
+    # Then
+    with pytest.raises(MalformedDataSetError):
+        header_of(body.encode(), "1.2.3.4", lambda _uri: None)
+
+
 def test_values_are_fetched_from_the_same_server_only() -> None:
     address = web_address("https://pacs.example/dicom-web")
     assert address.target_of("https://pacs.example/dicom-web/studies/1/bulk/2") == "/studies/1/bulk/2"
