@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from io import BytesIO
 
@@ -133,6 +133,7 @@ def header_of(body: bytes, sop_instance_uid: str, fetch: FetchValue) -> bytes:
         attributes = listed[0] if isinstance(listed, list) and len(listed) == 1 else None
         if not isinstance(attributes, dict):
             raise MalformedDataSetError("are not those of one object")
+        _refuse_fractions(attributes)
         absent = [PIXEL_DATA]
         _resolve(attributes, fetch, absent)
         data_set = Dataset.from_json(attributes, lambda _tag, _vr, _uri: b"")
@@ -149,6 +150,19 @@ def header_of(body: bytes, sop_instance_uid: str, fetch: FetchValue) -> bytes:
         raise MalformedDataSetError(f"are no DICOM JSON ({type(error).__name__})") from error
     elements = explicit_elements(encoded.getvalue(), EXPLICIT_VR_LITTLE_ENDIAN)
     return header_data_set(elements, Origin(Way.METADATA, sorted(set(absent))))
+
+
+def _refuse_fractions(attributes: Mapping[str, object]) -> None:
+    """Refuse an integer string (IS) with a fraction, which would be lost; the object has its characters."""
+    for entry in attributes.values():
+        values = entry.get("Value") if isinstance(entry, dict) else None
+        if not isinstance(entry, dict) or not isinstance(values, list):
+            continue
+        if entry.get("vr") == "IS" and any(isinstance(number, float) and number % 1 for number in values):
+            raise MalformedDataSetError("have an integer string (IS) with a fraction")
+        for item in values:
+            if isinstance(item, dict):
+                _refuse_fractions(item)
 
 
 def _resolve(attributes: dict[str, object], fetch: FetchValue, absent: list[int]) -> None:

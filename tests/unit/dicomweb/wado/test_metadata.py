@@ -68,6 +68,10 @@ def test_metadata_become_a_header_that_names_what_is_absent() -> None:
         [{"00080018": {"vr": "UI", "Value": ["1.2.3.4"]}}],
         [{"no tag": 1}],
         [attributes(**{"00280010": {"vr": "US", "Value": ["many"]}})],
+        [attributes(**{"00181150": {"vr": "IS", "Value": [161.3]}})],
+        [attributes(**{"00181150": {"vr": "IS", "Value": ["161.3"]}})],
+        [attributes(**{"00187052": {"vr": "DS", "Value": ["1.06,0.206"]}})],
+        [attributes(**{"00081140": {"vr": "SQ", "Value": [{"00181150": {"vr": "IS", "Value": [1, 0.5]}}]}})],
         "<html>",
     ],
 )
