@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0051"
+revision = "0049"
 down_revision = "0044"
 branch_labels = None
 depends_on = None
