@@ -133,10 +133,10 @@ class RetrieveCounts(TypedDict):
     """
 
     asked: int
-    fewer_than_announced: int
     arrived: int
     failed: int
     missing: int
+    fewer_than_announced: int
     headers: int
     reported_completed: int
     reported_warning: int

@@ -155,10 +155,10 @@ def retrieve_counts(session: Session, retrieve: Retrieve) -> RetrieveCounts:
     )
     return {
         "asked": retrieve.asked,
-        "fewer_than_announced": retrieve.fewer_than_announced,
         "arrived": retrieve.arrived,
         "failed": by_state.get("failed", 0),
         "missing": by_state.get("missing", 0),
+        "fewer_than_announced": retrieve.fewer_than_announced,
         "headers": _headers(session, retrieve),
         "reported_completed": retrieve.reported_completed,
         "reported_warning": retrieve.reported_warning,

@@ -25,7 +25,7 @@ COMBINATIONS = [
     for chosen_ones in product((False, True), repeat=len(OPTIONAL))
 ]
 #: Kinds of operators, of which Kubernetes has no schema.
-OPERATED = {"RabbitmqCluster", "Cluster", "ScaledObject", "PodMonitor"}
+OPERATED = {"RabbitmqCluster", "Cluster", "ScaledObject", "TriggerAuthentication", "PodMonitor"}
 
 
 @pytest.fixture(scope="module")

@@ -80,9 +80,10 @@ def test_codes_are_requested_together_only_where_that_finds_all(
     # Then
     assert query["status"] == "completed"
     assert everything(query) == everything(expected)
-    # How its windows fell to the workers decides whether one query was enough to learn it, and to use it.
-    if profile_of(system, 3).code_list is None:
-        query = system.finished_query(SPAN, remote="other")
+    # How its windows fell to the workers decides how many queries it takes to learn it, and to use it.
+    for _ in range(1 if learned is None else 4):
+        if profile_of(system, 3).code_list is None:
+            query = system.finished_query(SPAN, remote="other")
     assert profile_of(system, 3).code_list == learned
     if learned != 0:
         assert len(finds_at(system, query, "STUDY")) < expected["study_finds"]
