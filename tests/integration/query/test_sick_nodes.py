@@ -60,15 +60,17 @@ def test_a_node_that_is_away_is_tried_once_at_a_time_until_it_is_back(system, sc
             budget = session.get(NodeBudget, node.id)
             return budget.away_failures if budget is not None else 0
 
+    def notes_name_the_reason() -> bool:
+        return all("does not take connections" in system.query_json(job_id)["note"] for job_id in jobs)
+
     # When
     wait_until(lambda: failures() >= 3, 60)
     tried = failures()
-    notes = [system.query_json(job_id)["note"] for job_id in jobs]
+    wait_until(notes_name_the_reason, 60)
     scripted_pacs(days_of(5, LAST, LAST, ct_study), port=port, ae_title="PACS")
     for job_id in jobs:
         system.wait_for_end(job_id)
     # Then
     assert tried == 3
-    assert all("does not take connections" in note for note in notes)
     assert {system.status(job_id) for job_id in jobs} == {"completed"}
     assert failures() == 0
