@@ -251,6 +251,7 @@ class _Turn:
         self._pause_s = _FIRST_PAUSE_S
         self._token = new_id()
         self._given = False
+        self.number: int | None = None
 
     def attempt(self) -> Lease | None:
         """Return a lease if there is one now.
@@ -258,7 +259,7 @@ class _Turn:
         Raises:
             AwayError: the node was not reached shortly before, or somebody else tries it.
         """
-        attempt = self._leases.attempt(self._node_id, self._token)
+        attempt, self.number = self._leases.attempt(self._node_id, self._token, self.number)
         if attempt is LeaseAttempt.WAITS:
             return None
         self._given = True

@@ -29,6 +29,11 @@ class Lease:
 class Turn(Protocol):
     """Somebody's wait for an association."""
 
+    @property
+    def number(self) -> int | None:
+        """Its number among all who wait in any process; None before the first attempt, or without limits."""
+        ...
+
     def attempt(self) -> Lease | None:
         """Return a lease if there is one now.
 
@@ -131,6 +136,8 @@ class Unlimited:
 
 
 class _FreeTurn:
+    number = None
+
     def attempt(self) -> Lease:
         return Lease("", None, time.monotonic())
 

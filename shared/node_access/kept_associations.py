@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from shared.dicom.association.base import Association
@@ -67,19 +68,19 @@ class IdleAssociations:
         with self._lock:
             return [kept for idle in self._idle.values() for kept in idle if now - kept.since >= for_s]
 
-    def remove(self, which: Callable[[Kept[Association]], bool]) -> list[Kept[Association]]:
+    def remove(self, which: Callable[[Use[Any], Kept[Association]], bool]) -> list[Kept[Association]]:
         """Take out all that meet a condition."""
         removed: list[Kept[Association]] = []
         with self._lock:
             for use, idle in list(self._idle.items()):
-                removed += [kept for kept in idle if which(kept)]
-                self._idle[use] = [kept for kept in idle if not which(kept)]
+                removed += [kept for kept in idle if which(use, kept)]
+                self._idle[use] = [kept for kept in idle if not which(use, kept)]
                 if not self._idle[use]:
                     del self._idle[use]
         return removed
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class WaitingPlace:
     """Somebody's place in a line."""
 
@@ -88,6 +89,8 @@ class WaitingPlace:
     begun: bool
     #: Set when it may be its turn.
     woken: threading.Event = field(default_factory=threading.Event)
+    #: Its number among all processes; None before its first attempt.
+    number: int | None = None
 
 
 class WaitingLine:
@@ -121,9 +124,25 @@ class WaitingLine:
         with self._lock:
             return self._places[place.node_id][0] is place
 
-    def wake_first(self, node_id: int | None) -> None:
-        """Let whoever is first try at once."""
+    def enter(self, place: WaitingPlace, number: int | None) -> None:
+        """Note the number that a place has among all processes."""
         with self._lock:
-            places = self._places.get(node_id)
-            if places:
-                places[0].woken.set()
+            place.number = number
+
+    def may_attempt(self, place: WaitingPlace) -> bool:
+        """Return whether it has to get a number, or has the lowest: others cannot succeed before it does."""
+        with self._lock:
+            return place.number is None or place is self._lowest(place.node_id)
+
+    def wake_first(self, node_id: int | None) -> None:
+        """Let whoever is first look for an idle association at once, and whoever may open one try it."""
+        with self._lock:
+            for place in (*self._places.get(node_id, [])[:1], self._lowest(node_id)):
+                if place is not None:
+                    place.woken.set()
+
+    def _lowest(self, node_id: int | None) -> WaitingPlace | None:
+        numbered = (
+            (place.number, place) for place in self._places.get(node_id, []) if place.number is not None
+        )
+        return min(numbered, key=itemgetter(0), default=(None, None))[1]

@@ -84,17 +84,17 @@ class Leases:
         for token in left:
             self.drop(token)
 
-    def attempt(self, node_id: int, token: str) -> LeaseAttempt:
+    def attempt(self, node_id: int, token: str, number: int | None = None) -> tuple[LeaseAttempt, int]:
         """Take an association if one is free and nobody was here before; otherwise wait in line.
+
+        Returns what came of it, and the number in the line, which the next attempt is to name.
 
         Raises:
             AwayError: the node was not reached shortly before, or somebody else tries it.
             DatabaseAwayError: the database is away.
         """
-        with self._lock:
-            waits = token in self._tokens
-        if waits and not self._seems_free(node_id, token):
-            return LeaseAttempt.WAITS
+        if number is not None and not self._seems_free(node_id, number):
+            return LeaseAttempt.WAITS, number
         now = self._clock()
         with self._database.write() as session:
             budget = locked_budget(session, node_id, now)
@@ -102,25 +102,26 @@ class Leases:
             _refuse_outage(outage, now)
             session.execute(delete(NodeLease).where(NodeLease.node_id == node_id, NodeLease.until < now))
             own = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()
-            free = _is_free(session, budget, own, now)
+            free = _is_free(session, budget, own.id if own is not None else None, now)
             if own is None:
                 own = NodeLease(token=token, node_id=node_id, worker=self._worker)
                 session.add(own)
             own.held, own.until = free, now + LEASE
+            session.flush()
+            number = own.id
             if free and outage is not None:
                 budget.away_trying_until = now + TRY_LEASE
         with self._lock:
             self._tokens.add(token)
         if not free:
-            return LeaseAttempt.WAITS
-        return LeaseAttempt.TRIES if outage is not None else LeaseAttempt.HOLDS
+            return LeaseAttempt.WAITS, number
+        return LeaseAttempt.TRIES if outage is not None else LeaseAttempt.HOLDS, number
 
-    def _seems_free(self, node_id: int, token: str) -> bool:
+    def _seems_free(self, node_id: int, number: int) -> bool:
         """Read without a lock: most reads of those who wait find nothing."""
         with self._database.read() as session:
-            own = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()
             budget = session.get(NodeBudget, node_id)
-            return budget is None or _is_free(session, budget, own, self._clock())
+            return budget is None or _is_free(session, budget, number, self._clock())
 
     def drop(self, token: str) -> None:
         """Give an association or a place in line back; where the database is away, with the next renewal."""
@@ -237,9 +238,9 @@ def standing(session: Session, node_id: int, now: datetime) -> int:
     return _count(session, node_id, now, held=True)
 
 
-def _is_free(session: Session, budget: NodeBudget, own: NodeLease | None, now: datetime) -> bool:
+def _is_free(session: Session, budget: NodeBudget, number: int | None, now: datetime) -> bool:
     taken = _count(session, budget.node_id, now, held=True)
-    before = _count(session, budget.node_id, now, held=False, before=own.id if own is not None else None)
+    before = _count(session, budget.node_id, now, held=False, before=number)
     return taken + before < allowed(session, budget, now)
 
 

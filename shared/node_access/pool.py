@@ -202,7 +202,7 @@ class AssociationPool:
         """Release all idle associations, and those given back from now on."""
         self._closing.set()
         self._reaper.join()
-        for kept in self._idle.remove(lambda _kept: True):
+        for kept in self._idle.remove(lambda _use, _kept: True):
             self._end(kept)
 
     # Requests
@@ -255,8 +255,9 @@ class AssociationPool:
             kept = self._take(use, cancellation) if is_first else None
             if kept is not None:
                 return kept
-            lease = turn.attempt()
-            if lease is None and is_first and self._end_others(place.node_id):
+            lease = turn.attempt() if self._line.may_attempt(place) else None
+            self._line.enter(place, turn.number)
+            if lease is None and is_first and self._end_others(use):
                 lease = turn.attempt()
             if lease is not None:
                 return lease
@@ -299,9 +300,13 @@ class AssociationPool:
         held_s = time.monotonic() - kept.lease.since
         return kept.user is not cancellation and held_s >= TURN_S and self._budget.is_wanted(kept.lease)
 
-    def _end_others(self, node_id: int | None) -> bool:
-        """Release idle associations of a node for other services; return whether there were any."""
-        others = self._idle.remove(lambda kept: kept.lease.node_id == node_id)
+    def _end_others(self, use: Use[AssociationT]) -> bool:
+        """Release idle associations of a node for other services; return whether there were any.
+
+        One of the same use may have come back just now: it is to be taken, not ended.
+        """
+        node_id = use.peer.node_id
+        others = self._idle.remove(lambda kept_for, kept: kept.lease.node_id == node_id and kept_for != use)
         for kept in others:
             self._end(kept)
         return bool(others)
@@ -336,7 +341,7 @@ class AssociationPool:
             for kept in self._idle.resting(_POLL_INTERVAL_S)
             if now - kept.since >= IDLE_S or self._is_in_the_way(kept)
         ]
-        for kept in self._idle.remove(lambda kept: any(kept is ended for ended in over)):
+        for kept in self._idle.remove(lambda _use, kept: any(kept is ended for ended in over)):
             self._end(kept)
 
     def _is_in_the_way(self, kept: Kept[Association]) -> bool:

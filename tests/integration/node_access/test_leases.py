@@ -41,12 +41,13 @@ def test_what_was_given_back_without_a_database_is_free_once_it_is_there_again(u
     with unsteady.write() as session:
         node_id = add_node(session, parse_node({**values, "max_associations": 1}), utc_now()).id
     own, other = Leases(unsteady, "one", utc_now), Leases(unsteady, "other", utc_now)
-    assert own.attempt(node_id, "of-one") is LeaseAttempt.HOLDS
+    assert own.attempt(node_id, "of-one")[0] is LeaseAttempt.HOLDS
     unsteady.away = True
     own.drop("of-one")
     unsteady.away = False
-    assert other.attempt(node_id, "of-other") is LeaseAttempt.WAITS
+    outcome, number = other.attempt(node_id, "of-other")
+    assert outcome is LeaseAttempt.WAITS
     # When
     own.renew()
     # Then
-    assert other.attempt(node_id, "of-other") is LeaseAttempt.HOLDS
+    assert other.attempt(node_id, "of-other", number)[0] is LeaseAttempt.HOLDS

@@ -40,5 +40,25 @@ def test_who_becomes_first_is_woken_and_nobody_else():
             assert [place.woken.is_set() for place in (second, third, elsewhere)] == [True, False, False]
 
 
+def test_only_the_lowest_number_attempts_though_others_stand_before_it():
+    # Given
+    line = WaitingLine()
+    with (
+        line.place(1, begun=False) as new,
+        line.place(1, begun=True) as begun,
+        line.place(2, begun=False) as elsewhere,
+    ):
+        attempts_at_first = [line.may_attempt(place) for place in (new, begun, elsewhere)]
+        # When
+        for place, number in ((new, 5), (begun, 6), (elsewhere, 4)):
+            line.enter(place, number)
+        line.wake_first(1)
+        # Then
+        assert attempts_at_first == [True, True, True]
+        assert line.is_first(begun)
+        assert [line.may_attempt(place) for place in (new, begun, elsewhere)] == [True, False, True]
+        assert [place.woken.is_set() for place in (new, begun, elsewhere)] == [True, True, False]
+
+
 def test_an_empty_line_wakes_nobody():
     WaitingLine().wake_first(1)
