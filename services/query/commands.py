@@ -12,7 +12,6 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from services.query.profile.learner import known_profile
 from services.query.rules.decide import RULES_VERSION
 from shared.clock import Clock
 from shared.contract.criteria import Criteria, parse_criteria, window
@@ -27,6 +26,7 @@ from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
 from shared.jobs.ledger import Ledger
 from shared.jobs.model import CancelRequest, RerunRequest
+from shared.node_profiles.ledger import read_profile
 from shared.nodes.nodes import find_node
 from shared.nodes.peers import peer_of
 from shared.querying.initial_tasks import first_tasks
@@ -132,7 +132,7 @@ class QueryHandler:
         return True
 
     def _profile(self, session: Session, remote: Node) -> Profile:
-        return known_profile(session, remote.id, peer_of(remote, self._settings))
+        return read_profile(session, remote.id, peer_of(remote, self._settings))
 
     def _job(self, job_id: str, command: RunQuery, criteria: Criteria, remote: Node, store: Node) -> Query:
         now = self._clock()

@@ -24,7 +24,7 @@ from services.query.search.key_controls import windows_without
 from services.query.search.study_task import single_studies
 from shared.contract.criteria import parse_criteria
 from shared.contract.reasons import Reason
-from shared.database.models import NodeProfile, Query
+from shared.database.models import Query
 from shared.database.session import Database
 from shared.dicom.errors import ACCESS_REFUSALS, Outcome, PeerError
 from shared.jobs.model import Claim, Ending, Result
@@ -93,15 +93,15 @@ def _abandon(session: Session, job_id: str, detail: str) -> None:
     miss_undecided(session, job_id, Reason.STUDY_NOT_ANSWERED, detail)
 
 
-def next_tasks_or_ending(session: Session, job_id: str) -> Sequence[NewTask] | Ending:
+def next_tasks_or_ending(session: Session, job_id: str, profile: Profile) -> Sequence[NewTask] | Ending:
     """Return examinations of undecided studies; with none, how the query ends according to its ledger."""
     unexamined = all_examinations(session, job_id)
     if unexamined:
         return unexamined
-    rechecks = recheck_tasks(session, job_id)
+    rechecks = recheck_tasks(session, job_id, profile)
     if rechecks:
         return rechecks
-    second_search = _second_search_tasks(session, job_id)
+    second_search = _second_search_tasks(session, job_id, profile)
     if second_search:
         return second_search
     query = session.get_one(Query, job_id, populate_existing=True)
@@ -120,12 +120,11 @@ def _failure_of_code(error: str) -> str:
     return Reason.STATUS_FAILURE.value if error.startswith("status_") else error
 
 
-def recheck_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
+def recheck_tasks(session: Session, job_id: str, profile: Profile) -> Sequence[NewTask]:
     """Return the search of windows that were believed before it was known that they hide studies.
 
     Only while no task of the job is open: whatever its workers learned side by side is known by then.
     """
-    profile = _profile(session, session.get_one(Query, job_id))
     habits = profile.habits_that_hide()
     if not habits:
         return []
@@ -138,12 +137,7 @@ def recheck_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
     return [slice_task(WindowSlice(window, rechecked=True)) for window in windows]
 
 
-def _profile(session: Session, query: Query) -> Profile:
-    row = session.get(NodeProfile, query.remote_id)
-    return Profile() if row is None else Profile.from_json(row.data)
-
-
-def _second_search_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
+def _second_search_tasks(session: Session, job_id: str, profile: Profile) -> Sequence[NewTask]:
     """Return another search of the newest days, once, where the search took long.
 
     A study whose date is changed in the meantime, from days that are yet to be searched to days that were, is
@@ -153,7 +147,7 @@ def _second_search_tasks(session: Session, job_id: str) -> Sequence[NewTask]:
     if times is None or times[1] - times[0] < LONG_SEARCH or had_second_search(session, job_id):
         return []
     query = session.get_one(Query, job_id)
-    tasks = second_search_tasks(parse_criteria(query.criteria), query.today, _profile(session, query))
+    tasks = second_search_tasks(parse_criteria(query.criteria), query.today, profile)
     add_counts(session, job_id, slices_total=len(tasks))
     return tasks
 

@@ -34,6 +34,7 @@ from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.messaging.publisher import Publisher
 from shared.node_access.pool import AssociationPool
+from shared.node_profiles.ledger import read_profile
 from shared.nodes.nodes import is_own_store
 from shared.nodes.peers import peer_of
 from shared.querying.payloads import SLICE, WindowSlice, read_slice
@@ -111,7 +112,9 @@ class QueryJobService:
 
     def drained(self, session: Session, job_id: str) -> Sequence[NewTask] | Ending:
         """Return what follows once no task of a query is open."""
-        return next_tasks_or_ending(session, job_id)
+        node = session.get_one(Node, session.get_one(Query, job_id).remote_id)
+        profile = read_profile(session, node.id, peer_of(node, self._settings))
+        return next_tasks_or_ending(session, job_id, profile)
 
     def counts(self, session: Session, job_id: str) -> JsonObject:
         """Return the counts for events; those by type only once the query has ended."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.retrieve.planning.moves import MoveCapabilities
-from shared.database.models import Node, NodeProfile, Query, Retrieve
+from shared.database.models import Node, Query, Retrieve
 from shared.database.models.store import WHOLE
 from shared.dicom.peer import Peer
+from shared.node_profiles.ledger import read_profile
 from shared.nodes.nodes import is_own_store
 from shared.nodes.peers import peer_of
+from shared.querying.profile import Profile
 from shared.settings import Settings
 
 
@@ -57,12 +57,13 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
     store = session.get_one(Node, job.store_id)
     remote = session.get_one(Node, job.remote_id)
     own_store = is_own_store(store, settings)
-    profile = _profile_of(session, job.remote_id)
+    peer = peer_of(remote, settings)
+    profile = read_profile(session, job.remote_id, peer)
     return RetrieveContext(
         job_id=job_id,
         query_id=job.query_id,
         remote_id=job.remote_id,
-        remote=peer_of(remote, settings),
+        remote=peer,
         store=peer_of(store, settings),
         own_store=own_store,
         ignore_known=query.criteria.get("ignore_known", True) is not False,
@@ -72,34 +73,16 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         # Our own store gives receipts, which are worth more.
         commits=store.verify_by == "commitment" and not own_store,
         capabilities=_WEB if remote.protocol == "dicomweb" else _capabilities_of(profile),
-        offers_headers=_flag(profile, "headers"),
-        cap=_number(profile, "cap"),
+        offers_headers=profile.headers,
+        cap=profile.cap,
     )
 
 
-def _profile_of(session: Session, remote_id: int) -> Mapping[str, object]:
-    return session.scalar(select(NodeProfile.data).where(NodeProfile.node_id == remote_id)) or {}
-
-
-def _capabilities_of(profile: Mapping[str, object]) -> MoveCapabilities:
+def _capabilities_of(profile: Profile) -> MoveCapabilities:
     """Return what a node takes: one that responds to C-FIND for lists of studies is sent such C-MOVEs, too.
 
     A wrong guess costs one request: the same is requested again without lists.
     """
     return MoveCapabilities(
-        across_studies=_takes_lists(profile, "series_list"), object_lists=_takes_lists(profile, "image_list")
+        across_studies=(profile.series_list or 0) > 1, object_lists=(profile.image_list or 0) > 1
     )
-
-
-def _takes_lists(profile: Mapping[str, object], name: str) -> bool:
-    return (_number(profile, name) or 0) > 1
-
-
-def _flag(profile: Mapping[str, object], name: str) -> bool | None:
-    flag = profile.get(name)
-    return flag if isinstance(flag, bool) else None
-
-
-def _number(profile: Mapping[str, object], name: str) -> int | None:
-    number = profile.get(name)
-    return number if isinstance(number, int) else None

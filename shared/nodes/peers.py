@@ -66,7 +66,7 @@ def own_store_tls(settings: Settings) -> PeerTls | None:
 def address_of(peer: Peer) -> str:
     """Return where and as whom a peer is called: what is learned there holds for no other."""
     if peer.web is not None:
-        return peer.web.qido_url
+        return " ".join(dict.fromkeys((peer.web.qido_url, peer.web.wado_url)))
     return f"{peer.host}:{peer.port} {peer.ae_title} {peer.calling_ae_title}"
 
 

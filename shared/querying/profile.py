@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from shared.contract.json_types import JsonDocument, JsonObject
 
@@ -185,8 +185,7 @@ class Profile:
 
     def takes_lists(self, level: str, length: int) -> Self:
         """Learn how many UIDs in a list it takes; 0: none."""
-        changes: dict[str, Any] = {_LISTS[level]: length}
-        return replace(self, **changes)
+        return self._with(_LISTS[level], length)
 
     def refused(self, level: str) -> frozenset[str]:
         """Return the keywords of optional keys that a request of this level must do without."""
@@ -210,8 +209,16 @@ class Profile:
         known = getattr(self, field)
         if value is None or known is True or known == value:
             return self
-        changes: dict[str, Any] = {field: value}
-        return replace(self, **changes)
+        return self._with(field, value)
+
+    def tried_headers(self, offered: bool | None) -> Self:
+        """Learn from a measurement whether it sends headers; unclear: what it refused is tried again."""
+        if offered is None and self.headers is not False:
+            return self
+        return replace(self, headers=offered)
+
+    def _with(self, field: str, value: int) -> Self:
+        return self.from_json(self.to_json() | {field: value})
 
 
 def _moved(before: float | None, now: float) -> float:

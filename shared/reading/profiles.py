@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from shared.contract.results import ProfileResult
-from shared.database.models import Node, NodeProfile
+from shared.database.models import Node
+from shared.node_profiles.ledger import profile_row
 from shared.nodes.peers import address_of, peer_of
 from shared.querying.profile import Profile
 from shared.querying.profile_text import profile_entries
@@ -26,9 +27,9 @@ class KnownProfile:
 
 def known_profile(session: Session, node: Node, settings: Settings) -> KnownProfile:
     """Return what is known of a node; what was learned at another address does not hold for it."""
-    address = address_of(peer_of(node, settings))
-    row = session.get(NodeProfile, node.id)
-    if row is None or row.address != address:
+    peer = peer_of(node, settings)
+    address, row = address_of(peer), profile_row(session, node.id, peer)
+    if row is None:
         return KnownProfile(Profile(), address, None)
     return KnownProfile(Profile.from_json(row.data), address, row.updated_at)
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
 from shared.clock import Clock
-from shared.database.models import NodeProfile
 from shared.database.session import Database
 from shared.dicom.peer import Peer
 from shared.dicom.query.matches import FindResult
-from shared.nodes.peers import address_of
+from shared.node_profiles.ledger import Lesson, change_profile, read_profile
 from shared.querying.profile import Profile
 
 T = TypeVar("T")
-
-Lesson = Callable[[Profile], Profile]
 
 #: By level: the field of the profile for each attribute of a match.
 RETURNED: Mapping[str, Mapping[str, str]] = {
@@ -42,11 +39,11 @@ class Learner:
     def __init__(self, database: Database, node_id: int, peer: Peer, clock: Clock) -> None:
         self._database = database
         self._node_id = node_id
-        self._address = address_of(peer)
+        self._peer = peer
         self._clock = clock
         self._lessons: list[Lesson] = []
         with database.read() as session:
-            self.profile = self._load(session)
+            self.profile = read_profile(session, node_id, peer)
 
     @property
     def has_lessons(self) -> bool:
@@ -75,31 +72,10 @@ class Learner:
         if not self._lessons:
             return
         lessons, self._lessons = self._lessons, []
-        before = self._load(session, lock=True)
-        after = before
-        for lesson in lessons:
-            after = lesson(after)
-        if after != before:
-            session.merge(
-                NodeProfile(
-                    node_id=self._node_id,
-                    address=self._address,
-                    data=after.to_json(),
-                    updated_at=self._clock(),
-                )
-            )
 
-    def _load(self, session: Session, *, lock: bool = False) -> Profile:
-        return _profile(session, self._node_id, self._address, lock=lock)
+        def learned(profile: Profile) -> Profile:
+            for lesson in lessons:
+                profile = lesson(profile)
+            return profile
 
-
-def known_profile(session: Session, node_id: int, peer: Peer) -> Profile:
-    """Return what is known of a node; of one at a new address nothing."""
-    return _profile(session, node_id, address_of(peer), lock=False)
-
-
-def _profile(session: Session, node_id: int, address: str, *, lock: bool) -> Profile:
-    row = session.get(NodeProfile, node_id, with_for_update=lock or None)
-    if row is None or row.address != address:
-        return Profile()
-    return Profile.from_json(row.data)
+        change_profile(session, self._node_id, self._peer, learned, self._clock())

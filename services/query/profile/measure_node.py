@@ -11,7 +11,6 @@ from functools import partial
 
 import structlog
 from pydicom.dataset import Dataset
-from sqlalchemy import delete
 
 from services.query.profile.learner import Learner
 from services.query.profile.measurement_plan import MeasurementPlan
@@ -20,7 +19,7 @@ from services.query.profile.sample import MeasurementRequest, MeasurementRespons
 from shared.clock import Clock
 from shared.contract.envelope import Envelope, derived_id
 from shared.contract.messages import NodeProfiled, ProfileNode
-from shared.database.models import Node, NodeProfile
+from shared.database.models import Node
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
@@ -42,9 +41,11 @@ from shared.dicom.query.matches import (
     series_match,
     study_match,
 )
+from shared.dicom.sop_classes import IMAGE_CLASSES
 from shared.errors import DoseQRError, RetriableError
 from shared.messaging.publisher import Publisher
 from shared.node_access.pool import AssociationPool
+from shared.node_profiles.ledger import forget_profile
 from shared.nodes.nodes import find_node
 from shared.nodes.peers import peer_of
 from shared.querying.slices import Slice
@@ -124,7 +125,7 @@ class NodeMeasurement:
             done = known_profile(session, node, self._settings).profile.measured_by == envelope.id
         if command.forget and not done:
             with self._database.write() as session:
-                session.execute(delete(NodeProfile).where(NodeProfile.node_id == node.id))
+                forget_profile(session, node.id)
         ended = Measured(Outcome.RESPONDS.value)
         if command.measure and not done:
             ended = self._measure(envelope.id, node)
@@ -167,6 +168,8 @@ class NodeMeasurement:
             ended = measured_everything(
                 measurement, MeasurementPlan(self._settings.day_of(now), learner.learn)
             )
+            offered = measurement.offers_headers()
+            learner.learn(lambda known: known.tried_headers(offered))
         except PeerError as error:
             ended = Measured(error.outcome.value, error.detail, measurement.sent)
         except InterruptedWorkError as error:
@@ -285,6 +288,20 @@ class MeasurementSession:
         if self._broken >= _BROKEN_IN_ROW:
             raise error
         return SampleEnding.REFUSED
+
+    def offers_headers(self) -> bool | None:
+        """Return whether the node accepts C-GET without bulk data; None: that shows only in a retrieve.
+
+        Raises:
+            InterruptedWorkError: stopping was requested.
+        """
+        if self._peer.web is not None:
+            return None
+        try:
+            with self._pool.headers(self._peer, IMAGE_CLASSES, _Bounded(self._stopping)):
+                return True
+        except PeerError as error:
+            return False if error.outcome is Outcome.NOT_SUPPORTED and error.permanent else None
 
     def standing(self, most: int) -> int | None:
         """Return how many associations stand at once, up to `most`; None: others use the node just now.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import and_, case, func, select, update
@@ -15,9 +14,7 @@ from services.retrieve.planning.attempts import FinalResponse
 from services.retrieve.planning.moves import SeriesPart
 from shared.contract.messages import ENDED
 from shared.contract.reasons import Reason
-from shared.database.models import NodeProfile, Retrieve, RetrieveMove, RetrieveObject, StoredObject
-from shared.nodes.peers import address_of
-from shared.querying.profile import Profile
+from shared.database.models import Retrieve, RetrieveMove, RetrieveObject, StoredObject
 
 #: From the weakest to the strongest proof that something arrived.
 PROOFS = ("reported", "find", "commitment", "receipts")
@@ -128,16 +125,3 @@ def anything_since(session: Session, context: RetrieveContext, moment: datetime)
         RetrieveMove.job_id == context.job_id, RetrieveMove.asked_at >= moment, RetrieveMove.completed > 0
     )
     return any(session.execute(statement.limit(1)).first() for statement in (row, stored, sent))
-
-
-def note_offer(session: Session, context: RetrieveContext, *, offered: bool, now: datetime) -> None:
-    """Write whether a node sends headers without bulk data, if that is news."""
-    address = address_of(context.remote)
-    row = session.get(NodeProfile, context.remote_id, with_for_update=True)
-    known = Profile() if row is None or row.address != address else Profile.from_json(row.data)
-    if known.headers is offered:
-        return
-    learned = replace(known, headers=offered)
-    session.merge(
-        NodeProfile(node_id=context.remote_id, address=address, data=learned.to_json(), updated_at=now)
-    )

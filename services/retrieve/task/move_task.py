@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from services.retrieve.commitment.payloads import order_after
 from services.retrieve.commitment.unproven import evidence_to_commit, mark_unlisted, proof_without_commitment
@@ -30,6 +31,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.identifiers import AeTitle
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
+from shared.node_profiles.ledger import change_profile
 from shared.process.periodic import Repeating
 
 #: Seconds between two polls for receipts while requests are under way.
@@ -120,7 +122,8 @@ class MoveTask:
         attempts = self._scu.request_headers(context, task_id, moves, cancellation)
         if attempts.offered is not None and attempts.offered is not context.offers_headers:
             with self._database.write() as session:
-                outcomes.note_offer(session, context, offered=attempts.offered, now=self._clock())
+                learned = partial(replace, headers=attempts.offered)
+                change_profile(session, context.remote_id, context.remote, learned, self._clock())
         return Arrivals(attempts.stored)
 
     def _evidence(

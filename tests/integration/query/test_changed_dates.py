@@ -13,6 +13,7 @@ from shared.database.session import Database
 from shared.jobs.model import Ending
 from shared.jobs.new_task import NewTask
 from shared.querying.payloads import WindowSlice, read_slice, to_json
+from shared.querying.profile import Profile
 from shared.querying.slices import Slice
 from tests.support.jobs.rows import NOW, a_query, a_task
 
@@ -35,7 +36,7 @@ def after(database: Database, took: dt.timedelta, **columns: Any) -> list[Window
 
 def drained(database: Database) -> list[WindowSlice] | Ending:
     with database.write() as session:
-        following = next_tasks_or_ending(session, "query-1")
+        following = next_tasks_or_ending(session, "query-1", Profile())
         if isinstance(following, Ending):
             return following
         session.add_all(a_task(state="done", payload=task.payload, ended_at=NOW) for task in following)

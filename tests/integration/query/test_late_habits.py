@@ -77,10 +77,10 @@ def test_windows_believed_before_a_habit_was_known_are_searched_again(system, sc
         done = tasks.all()
         for task in done:
             task.payload = {**task.payload, "unproven": ["ranges"]}
-        session.get_one(NodeProfile, 1).data = Profile(date_ranges=False).to_json()
+        profile = Profile(date_ranges=False)
         before = session.get_one(Query, query["id"]).slices_complete
         # When
-        follow = recheck_tasks(session, query["id"])
+        follow = recheck_tasks(session, query["id"], profile)
         session.flush()
         # Then
         days = [read_slice(task.payload).window for task in follow]  # type: ignore[union-attr]
@@ -89,7 +89,7 @@ def test_windows_believed_before_a_habit_was_known_are_searched_again(system, sc
         assert all(day.days == 1 for day in days)
         assert (counted.slices_complete, counted.slices_total) == (before - len(done), 7)
         assert {task.state for task in done} == {"cut"}
-        assert recheck_tasks(session, query["id"]) == []
+        assert recheck_tasks(session, query["id"], profile) == []
 
 
 def test_control_requests_are_marked_in_the_ledger(system, scripted_pacs):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +22,8 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.node_access.pool import AssociationPool
+from shared.node_profiles.ledger import change_profile
+from shared.nodes.peers import peer_of
 from shared.querying.profile import LIST_LENGTH, Profile
 from simulator.archive.model import Study
 from simulator.behaviour import Fault
@@ -206,6 +210,7 @@ def test_associations_are_counted_up_to_the_limit(pool, sqlite_database, scripte
     measurement = MeasurementSession(pool, peer, Learner(sqlite_database, 1, peer, utc_now), Cancellation())
     # When / Then
     assert measurement.standing(most) == standing
+    assert measurement.offers_headers() is (None if standing < most else False)
 
 
 # The command
@@ -237,7 +242,10 @@ def recent(studies: int = 40) -> list[Study]:
 
 def test_a_command_measures_stores_and_publishes(system, scripted_pacs):
     # Given
-    node_id = ready(system, scripted_pacs(recent()))
+    node_id = ready(system, scripted_pacs(recent(), without_bulk_data=True))
+    with system.database.write() as session:
+        peer = peer_of(session.get_one(Node, node_id), system.settings)
+        change_profile(session, node_id, peer, partial(replace, headers=False), utc_now())
     # When
     event = ordered(system)
     # Then
@@ -248,6 +256,7 @@ def test_a_command_measures_stores_and_publishes(system, scripted_pacs):
     assert known.series_list == LIST_LENGTH
     assert known.associations == 4
     assert known.measured_by == event.command_id
+    assert known.headers is True
     assert 0 < event.requests <= MAX_REQUESTS
 
 

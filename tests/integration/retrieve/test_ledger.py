@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -22,6 +24,8 @@ from shared.dicom.peer import Timeouts
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
 from shared.node_access.pool import AssociationPool
+from shared.node_profiles.ledger import change_profile, read_profile
+from shared.querying.profile import Profile
 from shared.reading.retrieve_json import retrieve_counts
 from shared.settings import Settings
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_series, a_study, an_expected, an_object
@@ -370,3 +374,24 @@ def test_a_query_may_request_known_objects_too(database, work):
         session.get_one(Query, "query-1").criteria = {"types": ["CT"], "ignore_known": False}
     with database.read() as session:
         assert not context_of(session, "retrieve-1", work._settings).ignore_known
+
+
+def test_what_was_learned_holds_at_its_address_only(database, work):
+    # Given
+    with database.write() as session:
+        remote = context_of(session, "retrieve-1", work._settings).remote
+        for lesson in (partial(replace, headers=False), partial(replace, series_list=50)):
+            change_profile(session, 1, remote, lesson, NOW)
+    with database.read() as session:
+        before = context_of(session, "retrieve-1", work._settings)
+    # When
+    with database.write() as session:
+        session.get_one(Node, 1).port = 105
+        session.flush()
+        moved = context_of(session, "retrieve-1", work._settings)
+        change_profile(session, 1, moved.remote, partial(replace, image_list=10), NOW)
+        # Then
+        known = read_profile(session, 1, moved.remote)
+    assert (before.offers_headers, before.capabilities.across_studies) == (False, True)
+    assert (moved.offers_headers, moved.capabilities.across_studies) == (None, False)
+    assert known == Profile(image_list=10)

@@ -7,7 +7,7 @@ from typing import Any
 from services.retrieve.tasks import RetrieveJobService
 from shared.clock import utc_now
 from shared.contract.envelope import new_id
-from shared.database.models import NodeProfile, Retrieve
+from shared.database.models import Retrieve
 from shared.dicom.cancellation import Cancellation
 from shared.jobs.model import Claim
 from shared.jobs.new_task import NewTask
@@ -26,12 +26,7 @@ def test_a_node_that_takes_lists_across_studies_gets_one_request(retrieves: Retr
     system, job_id = retrieves.system, new_id()
     pool = AssociationPool(timeouts_of(system.settings))
     work = RetrieveJobService(system.settings, system.database, pool, lambda _job_id: None, utc_now)
-    with system.database.write() as session:
-        session.add(
-            NodeProfile(
-                node_id=retrieves.remote.id, address="", data={"series_list": 50}, updated_at=utc_now()
-            )
-        )
+    retrieves.learn(series_list=50)
     retrieves.fill(job_id)
 
     def perform(kind: str, payload: dict[str, Any]) -> list[NewTask]:

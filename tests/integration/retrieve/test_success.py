@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from shared.clock import utc_now
 from shared.contract.messages import Accepted
-from shared.database.models import NodeProfile
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import (
     DAY,
@@ -95,12 +93,7 @@ def test_a_series_listed_up_to_a_silent_cap_is_requested_whole(retrieves: Retrie
     kept_study = study(series("mg_image", 230))
     pacs = scripted_pacs([kept_study], cap=210, cap_levels=["IMAGE"])
     retrieves.connect(pacs)
-    with retrieves.system.database.write() as session:
-        session.add(
-            NodeProfile(
-                node_id=retrieves.remote.id, address="", data={"image_list": 50}, updated_at=utc_now()
-            )
-        )
+    retrieves.learn(image_list=50)
     retrieves.kept([kept_study], named=False)
     # When
     retrieve = retrieves.run()

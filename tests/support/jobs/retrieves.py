@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from services.retrieve import main
@@ -12,6 +14,8 @@ from shared.clock import utc_now
 from shared.contract.messages import RunRetrieve
 from shared.database.models import Node, Retrieve, RetrieveMove, RetrieveObject
 from shared.lifecycle import Lifecycle
+from shared.node_profiles.ledger import change_profile
+from shared.nodes.peers import peer_of
 from shared.reading.retrieve_json import RetrieveJson
 from simulator.archive.model import Study
 from simulator.scp import ScriptedPacs
@@ -105,6 +109,12 @@ class Retrieves:
                             )
                         )
         return str(query_id)
+
+    def learn(self, **fields: Any) -> None:
+        """Let this be known of the remote node."""
+        peer = peer_of(self.remote, self.system.settings)
+        with self.system.database.write() as session:
+            change_profile(session, self.remote.id, peer, partial(replace, **fields), utc_now())
 
     def run(self, query_id: str = "query-1", **options: Any) -> RetrieveJson:
         """Retrieve what a query kept; return the JSON of the ended retrieve."""

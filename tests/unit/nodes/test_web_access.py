@@ -78,7 +78,8 @@ def test_a_node_leads_to_a_peer_with_paths_of_secrets(tmp_path: Path):
     assert peer.web.secret_file == str(settings.node_secrets_dir / "secret")
     assert peer.tls is not None
     assert peer.tls.check_name
-    assert address_of(peer) == "https://pacs/qido"
+    assert address_of(peer) == "https://pacs/qido https://pacs/dicom-web"
+    assert address_of(peer_of(node_of(), settings)) == "https://pacs/dicom-web"
 
 
 def test_a_node_is_edited_by_its_own_attributes():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +86,19 @@ def test_lists_are_shorter_where_results_are_capped():
     assert Profile(cap=100).list_length("SERIES") == 10
     assert Profile(series_list=0).list_length("SERIES") == 0
     assert Profile(series_list=0).list_length("IMAGE") == LIST_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("known", "offered", "learned"),
+    [
+        (None, None, None),
+        (None, False, False),
+        (False, True, True),
+        (True, False, False),
+        # A server that shows it only in a retrieve: what it sent stands, what it refused is tried again.
+        (True, None, True),
+        (False, None, None),
+    ],
+)
+def test_a_measurement_lets_refused_headers_be_tried_again(known, offered, learned):
+    assert Profile(headers=known).tried_headers(offered).headers is learned

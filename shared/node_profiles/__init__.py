@@ -1,0 +1,1 @@
+"""What was learned of nodes, in the database."""
