@@ -43,6 +43,8 @@ class WindowSlice:
     untimed: bool = False
     #: The number of matches, once the search is complete.
     matches: int | None = None
+    #: Whether its code matched nothing, and these are the matches of a request without it.
+    without_code: bool = False
     #: What was not known of the node when the search was complete, and the result depends on.
     unproven: tuple[Habit, ...] = ()
     #: Whether it is searched once more for what was learned since.
@@ -129,16 +131,20 @@ def read_slice(payload: JsonDocument) -> SlicePayload:
         ever=bool(payload.get("ever")),
         untimed=bool(payload.get("untimed")),
         matches=payload.get("answers"),
+        without_code=bool(payload.get("without_code")),
         unproven=tuple(payload.get("unproven", ())),
         rechecked=bool(payload.get("rechecked")),
         late=bool(payload.get("late")),
     )
 
 
-def with_matches(payload: JsonObject, matches: int, unproven: Sequence[Habit] = ()) -> JsonObject:
+def with_matches(
+    payload: JsonObject, matches: int, unproven: Sequence[Habit] = (), *, without_code: bool = False
+) -> JsonObject:
     """Return the payload of a slice that is complete, with what is not known of its node."""
     depends: JsonObject = {"unproven": [*unproven]} if unproven else {}
-    return {**payload, "answers": matches, **depends}
+    flags: JsonObject = {"without_code": True} if without_code else {}
+    return {**payload, "answers": matches, **depends, **flags}
 
 
 def read_examination(payload: JsonDocument) -> Examination:
@@ -158,7 +164,7 @@ def window_json(window: Slice) -> dict[str, str | None]:
 
 
 def _history_json(payload: WindowSlice) -> dict[str, int]:
-    names = ("again", "ever", "untimed", "rechecked", "late")
+    names = ("again", "ever", "untimed", "without_code", "rechecked", "late")
     flags = {name: True for name in names if getattr(payload, name)}
     numbers = {"verifies": payload.verifies, "blind": payload.blind or None, "answers": payload.matches}
     return flags | {name: number for name, number in numbers.items() if number is not None}

@@ -104,9 +104,11 @@ def add_untimed_failure(session: Session, claim: Claim, part: WindowSlice) -> No
     add_counts(session, claim.job_id, slices_total=1, slices_failed=1)
 
 
-def record_matches(task: QueryTask, matches: int, unproven: Sequence[Habit] = ()) -> None:
+def record_matches(
+    task: QueryTask, matches: int, unproven: Sequence[Habit] = (), *, without_code: bool = False
+) -> None:
     """Record the number of matches of a slice that is complete, and what is not known of its node."""
-    task.payload = with_matches(task.payload, matches, unproven)
+    task.payload = with_matches(task.payload, matches, unproven, without_code=without_code)
 
 
 def take_back_unproven(session: Session, job_id: str, habits: Collection[Habit]) -> list[Slice]:

@@ -70,6 +70,11 @@ class KeyControls:
         self._has_studies = self._learner.profile.busiest > 0 or bool(result.matches)
         return self._code_hides(result) or self._range_hides(result)
 
+    @property
+    def found_without_code(self) -> bool:
+        """Whether the code of the window found nothing, and the matches are those of a request without it."""
+        return self._window_found != self._window
+
     def heeds_dates(self, matches: Sequence[StudyMatch]) -> bool:
         """Return whether a node matches on dates that returns studies with dates outside of the window.
 

@@ -21,6 +21,7 @@ from services.query.ledger.slices import (
 )
 from services.query.ledger.studies import add_counts
 from services.query.profile.learner import Learner
+from services.query.profile.measurement_plan import NO_CODE
 from shared.database.models import QueryStudy, QueryTask
 from shared.database.session import Database
 from shared.dicom.errors import Outcome, PeerError
@@ -158,7 +159,7 @@ class CodeListProof:
         if sum(map(bool, groups)) > 1:
             finders = {code for neighbour in neighbours for code in neighbour.window.codes()}
             self._prove(own | others, finders, find)
-        elif any(_alike(neighbour, window, own) for neighbour in neighbours):
+        elif any(_alike(neighbour, window, own) for neighbour in neighbours) and self._ignores_codes(find):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
 
     def _is_open(self) -> bool:
@@ -167,6 +168,13 @@ class CodeListProof:
         single = len(self._part.window.codes()) == 1
         worth_it = len(self._codes) > max(profile.code_list or 0, 1) and single
         return not refuted and worth_it and self._part.is_plain
+
+    def _ignores_codes(self, find: FindWindow) -> bool:
+        """Return whether a code of no study finds some: studies may as well all have the same codes."""
+        if self._learner.profile.modalities_matched:
+            return False
+        result = find(replace(self._part.window, code=NO_CODE))
+        return result.complete and bool(result.matches)
 
     def _prove(self, named: frozenset[str], finders: set[str], find: FindWindow) -> None:
         if not self._learner.profile.believes_all(len(named)):
@@ -192,7 +200,7 @@ class CodeListProof:
             parts = {
                 task.id: part
                 for task, part in windows_done_nearby(session, self._claim, reach)
-                if part.matches and _same_window(part.window, self._part.window)
+                if part.matches and not part.without_code and _same_window(part.window, self._part.window)
             }
             named: dict[int, set[str]] = {task_id: set() for task_id in parts}
             first = select(QueryStudy.found_by, QueryStudy.study_instance_uid).where(

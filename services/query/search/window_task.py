@@ -321,7 +321,8 @@ class WindowTask:
         def write(session: Session) -> Sequence[NewTask]:
             add_counts(session, self._claim.job_id, slices_complete=1)
             task = session.get_one(QueryTask, self._claim.task_id)
-            record_matches(task, matches, self._habits())
+            without_code = self._controls.found_without_code
+            record_matches(task, matches, self._habits(), without_code=without_code)
             self._compare(session, task)
             self._learner.save_in(session)
             if self._learner.profile.date_ranges is not False:
@@ -343,7 +344,7 @@ class WindowTask:
     def _learn_codes(self, result: FindResult[StudyMatch]) -> None:
         """Learn from the matches of one code whether the others can be requested together with it."""
         codes = self._slice.window.codes()
-        if len(codes) != 1:
+        if len(codes) != 1 or self._controls.found_without_code:
             return
         if unmatched(result.matches, codes[0]) and self._controls.ignores_codes(result.matches):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))

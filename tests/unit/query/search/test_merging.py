@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from services.query.search.merging import unmatched
-from shared.dicom.query.matches import StudyMatch
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from services.query.profile.learner import Learner
+from services.query.search.merging import CodeListProof, unmatched
+from shared.clock import utc_now
+from shared.dicom.peer import Peer
+from shared.dicom.query.matches import FindResult, StudyMatch
+from shared.jobs.model import Claim
+from shared.querying.payloads import WindowSlice, to_json
+from shared.querying.profile import Profile
+from shared.querying.slices import Slice
+from tests.support.jobs.rows import a_query, a_study, a_task
+
+WEEK = Slice(dt.date(2024, 3, 4), dt.date(2024, 3, 10))
+UIDS = ("1.2.1", "1.2.2", "1.2.3")
 
 
 def match(*modalities: str) -> StudyMatch:
@@ -20,3 +36,60 @@ def test_codes_that_are_not_returned_prove_nothing():
 
 def test_a_few_that_matched_by_a_part_of_their_code_prove_nothing():
     assert not unmatched([match("CT")] * 10 + [match("OCT")] * 4, "CT")
+
+
+@pytest.fixture
+def learned(sqlite_database):
+    """Return what is learned where a window for PT finds the studies that the one for CT found first."""
+
+    def learn(
+        ct_window: WindowSlice, profile: Profile, found_by_bogus_code: int
+    ) -> tuple[Profile, list[Slice]]:
+        learner = Learner(sqlite_database, 1, Peer("127.0.0.1", 104, "PACS", "DOSEQR", 1), utc_now)
+        learner.profile = profile
+        with sqlite_database.write() as session:
+            session.add(a_query())
+            by_ct = a_task(state="done", payload=to_json(replace(ct_window, matches=len(UIDS))))
+            by_pt = a_task(state="running", payload=to_json(WindowSlice(replace(WEEK, code="PT"))))
+            waiting = [a_task(state="pending", payload=to_json(WindowSlice(WEEK))) for _ in range(2)]
+            session.add_all([by_ct, by_pt, *waiting])
+            session.flush()
+            session.add_all(a_study(uid, found_by=by_ct.id) for uid in UIDS)
+            claim = Claim("query-1", by_pt.id, "slice", {}, "token", 0, 0.0)
+        requested: list[Slice] = []
+
+        def find(window: Slice) -> FindResult[StudyMatch]:
+            requested.append(window)
+            return FindResult([StudyMatch(uid) for uid in UIDS[:found_by_bogus_code]])
+
+        part = WindowSlice(replace(WEEK, code="PT"))
+        proof = CodeListProof(sqlite_database, claim, part, learner, ["CT", "PT"])
+        proof.learn([StudyMatch(uid) for uid in UIDS], find)
+        return learner.profile, requested
+
+    return learn
+
+
+@pytest.mark.parametrize(
+    ("found_by_bogus_code", "matched"), [(0, None), (3, False)], ids=["all are PET-CT", "codes are ignored"]
+)
+def test_codes_that_find_the_same_are_ignored_only_if_any_code_does(learned, found_by_bogus_code, matched):
+    # When
+    profile, requested = learned(WindowSlice(replace(WEEK, code="CT")), Profile(), found_by_bogus_code)
+    # Then
+    assert profile.modalities_matched is matched
+    assert requested == [replace(WEEK, code="ZZ")]
+
+
+@pytest.mark.parametrize(
+    ("without_code", "profile"),
+    [(True, Profile()), (False, Profile(modalities_matched=True))],
+    ids=["the other found them without its code", "codes were proven"],
+)
+def test_the_same_studies_prove_nothing_and_nothing_is_requested(learned, without_code, profile):
+    # When
+    ct_window = WindowSlice(replace(WEEK, code="CT"), without_code=without_code)
+    after, requested = learned(ct_window, profile, found_by_bogus_code=3)
+    # Then
+    assert after == profile
+    assert requested == []
