@@ -8,7 +8,8 @@ from tests.matrix.rows import proven
 SYSTEM_ROWS = [
     *proven(
         "tests/integration/store/test_survives.py",
-        ("the store is killed", "C-STORE", "nothing acknowledged is lost, nothing half-written is visible",
+        ("the store is killed", "C-STORE, and bulk data left out",
+         "nothing acknowledged is lost, nothing half-written is visible",
          "test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_written"),
         ("the store is stopped", "C-STORE", "the object in hand is finished",
          "test_a_stopped_store_finishes_the_object_in_hand_and_ends_by_itself"),
@@ -178,8 +179,11 @@ SYSTEM_ROWS = [
          "test_a_worker_started_later_goes_on_with_the_query_of_the_only_one"),
         ("everything is killed", "query and retrieve", "both go on to their end",
          "test_after_everything_was_killed_at_once_jobs_go_on"),
-        ("a worker is killed", "retrieve", "another one goes on with its C-MOVE",
-         "test_another_worker_goes_on_with_the_move_of_a_killed_one"),
+        ("the only worker is killed", "retrieve, and one of headers",
+         "a later one goes on with its C-MOVE and its C-GET",
+         "test_a_worker_started_later_goes_on_with_the_requests_of_the_only_one"),
+        ("a worker is killed", "retrieve by DICOMweb", "another one goes on with its multipart",
+         "test_another_worker_goes_on_with_the_multipart_of_a_killed_one"),
     ),
     *proven(
         "tests/integration/notifications/test_notifier.py",

@@ -21,12 +21,21 @@ from services.store.objects.durable_folder import ObjectFolder
 from services.store.scp.receiver_process import respond_within_s
 from services.store.scp.server import CannotListenError
 from shared.broker.memory.broker import MemoryBroker
+from shared.database.session import Database
 from shared.errors import BrokerAwayError
-from tests.support.jobs.rows import a_query
+from tests.support.jobs.rows import a_query, a_retrieve, an_expected
 from tests.support.peers.storage_scu import EndedError, Scu
 from tests.support.ports import free_port
 from tests.support.processes.store_process import StoreProcess
-from tests.support.services.store import CT, CT_EXPLICIT, DicomObject, data_set_in, made_object, running_store
+from tests.support.services.store import (
+    CT,
+    CT_EXPLICIT,
+    DicomObject,
+    data_set_in,
+    made_object,
+    running_store,
+    store_settings,
+)
 from tests.support.waiting import wait_until
 
 
@@ -61,15 +70,37 @@ def send_many(scu: Scu) -> None:
         made_object(number).send(scu)
 
 
+HEADER_SERIES = "1.2.826.0.1.3.2"
+
+
+def order_headers(data_dir: Path) -> None:
+    """Let a running retrieve want the headers of a series."""
+    database = Database(store_settings(data_dir).database)
+    with database.write() as session:
+        session.add(a_query())
+        session.flush()
+        session.add(a_retrieve(status="running", content="headers"))
+        session.flush()
+        session.add(an_expected("1.2.826.0.1.2", HEADER_SERIES, "", state="asked", content="headers"))
+    database.close()
+
+
 def test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_written(process, tmp_path):
-    # Given four senders in mid-association, one of them with objects that are written as they come
+    # Given four senders in mid-association: one with objects that are written as they come, and one with
+    # objects of which the header is wanted
     store_process = process()
+    order_headers(process.data_dir)
     acknowledged: list[DicomObject] = []
+    sent_headers: list[DicomObject] = []
 
     def send(batch: int) -> None:
+        series = HEADER_SERIES if batch == 2 else "1.2.826.0.1.3.1"
         with Scu(process.port, [CT_EXPLICIT]) as scu:
             for number in range(1, 2000):
-                made = made_object(10_000 * batch + number, size_bytes=3 << 20 if batch == 1 else 40_000)
+                size_bytes = 3 << 20 if batch == 1 else 40_000
+                made = made_object(10_000 * batch + number, size_bytes=size_bytes, series=series)
+                if batch == 2:
+                    sent_headers.append(made)
                 if made.send(scu) == 0:
                     acknowledged.append(made)
 
@@ -91,9 +122,17 @@ def test_a_killed_store_loses_nothing_acknowledged_and_shows_nothing_half_writte
     assert {made.path for made in acknowledged} <= set(files)
     with running_store(process.data_dir) as store:
         wait_until(lambda: {row.path for row in store.rows().values()} == set(files))
-        for made in acknowledged:
+        rows = store.rows()
+        for made in set(acknowledged) - set(sent_headers):
             assert data_set_in(files[made.path]) == made.data_set
-            assert store.knows(made.sop_instance_uid)
+            assert rows[made.sop_instance_uid].content == "whole"
+        headers = {row.path for row in rows.values() if row.content == "headers"}
+        assert len(headers) > 1
+        assert headers == {path for path in files if f"/{HEADER_SERIES}/" in path}
+        assert all(b"DOSEQR HEADER" in data_set_in(files[path]) for path in headers)
+        # And a header of which nothing was known arrives again
+        assert store.send(sent_headers[-1]) == [0]
+        assert store.row(sent_headers[-1].sop_instance_uid).content == "headers"
         assert not list((objects_dir / ".incoming").rglob("*.part"))
         wait_until(lambda: all(row.announced_at for row in store.rows().values()), 60)
 
