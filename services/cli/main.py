@@ -44,6 +44,7 @@ from services.cli.commands.operation import (
     dead,
     fsck,
     notifications,
+    reread,
     retention,
     schema,
     secret_files,
@@ -105,6 +106,7 @@ app.command("serve")(serve.serve)
 app.command("ready")(ready.ready)
 app.command("check")(check.check)
 app.command("fsck")(fsck.fsck)
+app.command("reread")(reread.reread)
 app.command("schema")(schema.schema)
 app.command("support-bundle")(support_bundle.support_bundle)
 app.command("topology")(topology.topology)

@@ -22,6 +22,7 @@ ALLOWED = {
 #: The command line composes: it starts the services and the simulator, and prints what they offer.
 COMPOSERS = {
     "services/cli/commands/handover.py",
+    "services/cli/commands/operation/reread.py",
     "services/cli/commands/operation/schema.py",
     "services/cli/commands/serve.py",
     "services/cli/commands/simulate.py",
