@@ -82,7 +82,10 @@ class AlertResult(TypedDict):
 
 @with_config(_CLOSED)
 class StationResult(TypedDict):
-    """A station and type; an empty station: the PACS returns no station name."""
+    """A station and type; an empty station: the PACS returns no station name.
+
+    `header_studies` are those of the studies of which the store has headers without pixels.
+    """
 
     station: str
     type: str
@@ -91,6 +94,7 @@ class StationResult(TypedDict):
     software_versions: list[str]
     studies: int
     sources: SourceCounts
+    header_studies: int
     alerts: list[AlertResult]
     weeks: list[WeekResult]
 
@@ -113,7 +117,10 @@ class CoverageResult(TypedDict):
 
 @with_config(_CLOSED)
 class StationStudyResult(TypedDict):
-    """A study behind a number of the coverage, and the query that decided it."""
+    """A study behind a number of the coverage, and the query that decided it.
+
+    `stored_whole` and `stored_headers` are the numbers of its objects in the store, whole and as headers.
+    """
 
     study_instance_uid: str
     accession_number: str
@@ -123,13 +130,16 @@ class StationStudyResult(TypedDict):
     source: str
     reason: str
     job_id: str
+    stored_whole: int
+    stored_headers: int
 
 
 @with_config(_CLOSED)
 class SideResult(TypedDict):
     """A side: a remote node with its query, or the store without one; `studies` are those of the types.
 
-    `missing` counts the windows and studies that the node did not return in full.
+    `missing` counts the windows and studies that the node did not return in full, `headers` the objects of
+    these studies of which the store has only the header.
     """
 
     name: str
@@ -139,6 +149,7 @@ class SideResult(TypedDict):
     complete: bool
     studies: int
     missing: int
+    headers: int
 
 
 @with_config(_CLOSED)
@@ -201,7 +212,8 @@ class LineCounts(TypedDict):
 class LineResult(TypedDict):
     """A line of the list: has_dose, not_retrieved, no_dose_object, not_asked or not_in_pacs.
 
-    `detail` tells why it is not asked or not in the PACS; `job` is the query that decided the study.
+    `detail` tells why it is not asked or not in the PACS; `job` is the query that decided the study;
+    `headers` of its objects are stored without pixels.
     """
 
     line: int
@@ -214,6 +226,7 @@ class LineResult(TypedDict):
     procedure: str
     type: str
     job: str
+    headers: int
 
 
 @with_config(_CLOSED)
@@ -229,13 +242,14 @@ class LineErrorResult(TypedDict):
 class ReconciliationResult(TypedDict):
     """A list against the ledger of a node; weeks are named by their Monday, an empty room or week is none.
 
-    `errors` holds at most 1000 of `number_of_errors`.
+    `errors` holds at most 1000 of `number_of_errors`; of `header_lines` headers without pixels are stored.
     """
 
     node_id: int
     node: str
     at: str
     totals: LineCounts
+    header_lines: int
     by_room: dict[str, LineCounts]
     by_week: dict[str, LineCounts]
     number_of_errors: int

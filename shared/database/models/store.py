@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, Index, Integer, String
+from sqlalchemy import BigInteger, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.contract.json_types import JsonDocument
@@ -28,6 +28,12 @@ class StoredObject(Base):
     __table_args__ = (
         Index("ix_stored_objects_study", "study_instance_uid", "series_instance_uid"),
         Index("ix_stored_objects_unannounced", "announced_at", "received_at"),
+        Index(
+            "ix_stored_objects_headers",
+            "study_instance_uid",
+            sqlite_where=text("content = 'headers'"),
+            postgresql_where=text("content = 'headers'"),
+        ),
     )
 
     sop_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)

@@ -26,6 +26,7 @@ from shared.evidence.comparison import (
 )
 from shared.evidence.csv_text import csv_line
 from shared.evidence.results import ComparisonCounts, ComparisonResult, DifferenceResult, SideResult
+from shared.reading.evidence.stored_headers import stored_counts
 from shared.reading.evidence.studies import batches, of_days
 
 #: Differences of one result, at most; the CSV has all.
@@ -54,6 +55,8 @@ class Reading:
     right: Query | None
     sides: tuple[Side, Side] | None
     compared: Compared | None
+    #: Objects of the compared studies of which the store has only the header.
+    headers: int = 0
 
     @property
     def missing_studies(self) -> list[str]:
@@ -96,7 +99,9 @@ def read_comparison(session: Session, comparison: Comparison) -> Reading:
     else:
         own = _side(session, left)
         sides = own, _store_side(session, left, own)
-    return Reading(comparison, left, right, sides, compare(*sides))
+    stored = stored_counts(session, [] if right is not None else list(sides[1].studies))
+    headers = sum(counts.headers for counts in stored.values())
+    return Reading(comparison, left, right, sides, compare(*sides), headers)
 
 
 def comparison_json(reading: Reading, limit: int = SHOWN_MAX) -> ComparisonResult:
@@ -105,13 +110,17 @@ def comparison_json(reading: Reading, limit: int = SHOWN_MAX) -> ComparisonResul
     differences = compared.differences if compared else ()
     kind = "node" if comparison.right_query else STORE
     left_side, right_side = reading.sides or (None, None)
+    left = _side_json(comparison.left_name, "node", comparison.left_query, reading.left, left_side)
+    right = _side_json(
+        comparison.right_name, kind, comparison.right_query, reading.right, right_side, reading.headers
+    )
     return {
         "id": comparison.id,
         "status": compared.status.value if compared else ComparisonStatus.WAITING.value,
         "requested_by": comparison.requested_by,
         "requested_at": iso(comparison.requested_at),
-        "left": _side_json(comparison.left_name, "node", comparison.left_query, reading.left, left_side),
-        "right": _side_json(comparison.right_name, kind, comparison.right_query, reading.right, right_side),
+        "left": left,
+        "right": right,
         "counts": _counts(compared),
         "differences": [_difference_json(entry) for entry in differences[:limit]],
     }
@@ -125,7 +134,7 @@ def csv_of(reading: Reading) -> Iterator[str]:
 
 
 def _side_json(
-    name: str, kind: str, query_id: str | None, query: Query | None, side: Side | None
+    name: str, kind: str, query_id: str | None, query: Query | None, side: Side | None, headers: int = 0
 ) -> SideResult:
     status = query.status if query is not None else ("" if query_id is None else "queued")
     return {
@@ -136,6 +145,7 @@ def _side_json(
         "complete": side is not None and side.complete,
         "studies": len(side.studies) if side is not None else 0,
         "missing": query.slices_failed + query.studies_missing if query is not None else 0,
+        "headers": headers,
     }
 
 

@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, literal_column, select
 from sqlalchemy.orm import Session
 
 from shared.clock import iso
 from shared.contract.criteria import CODES
 from shared.contract.reasons import Reason
 from shared.database.models import Node, NodeStudy, StoredObject
+from shared.database.models.store import HEADERS
 from shared.dose.concepts import REPORT_CLASSES
 from shared.errors import InvalidInputError
 from shared.evidence.coverage import (
@@ -31,6 +32,7 @@ from shared.evidence.coverage import (
 )
 from shared.evidence.results import CoverageResult, SourceCounts, StationResult, StationStudyResult
 from shared.evidence.study_tally import KNOWN_SOURCE
+from shared.reading.evidence.stored_headers import StoredCounts, stored_counts
 from shared.reading.evidence.studies import batches
 from shared.reading.evidence.tallies import NodeNumbers, node_numbers, read_study
 
@@ -38,6 +40,8 @@ from shared.reading.evidence.tallies import NodeNumbers, node_numbers, read_stud
 DAYS_MAX = 366
 #: No archive is older.
 _EARLIEST = date(1900, 1, 1)
+#: As the index of headers says it.
+_IS_HEADER = StoredObject.content == literal_column(f"'{HEADERS}'")
 _ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
 
 
@@ -78,6 +82,7 @@ def coverage_json(
         if name in types or not name
     )
     stations = by_station(_settled(session, node.id, period, numbers, types))
+    headers = _header_studies(session, node.id, period, numbers, types)
     orders = {
         (name, station, day): _order(session, node.id, (name, station, day), numbers)
         for name, station, day in unordered_days(stations, last_studies)
@@ -90,7 +95,7 @@ def coverage_json(
         "at": iso(now),
         "not_settled": undecided,
         "stations": [
-            _station_json(entry, _versions(numbers, entry))
+            _station_json(entry, _versions(numbers, entry), headers[entry.type, entry.station])
             for entry in coverage(stations, orders, last_studies)
         ],
     }
@@ -148,7 +153,35 @@ def station_studies(
     ]
     found.sort(key=lambda study: (study.day, study.time, study.study_instance_uid), reverse=True)
     total = sum(number for (_, _, source), number in counted.items() if wanted.source in (None, source))
-    return [_study_json(study) for study in found[:limit]], len(found) if known else total
+    listed = found[:limit]
+    stored = stored_counts(session, [study.study_instance_uid for study in listed])
+    studies = [_study_json(study, stored[study.study_instance_uid]) for study in listed]
+    return studies, len(found) if known else total
+
+
+def _header_studies(
+    session: Session, node_id: int, period: StudyDays, numbers: NodeNumbers, types: Collection[str]
+) -> Counter[tuple[str, str]]:
+    """Return how many settled studies of each type and station have headers in the store."""
+    row = NodeStudy
+    as_header = exists().where(StoredObject.study_instance_uid == row.study_instance_uid, _IS_HEADER)
+    rows = session.execute(
+        select(row.study_instance_uid, row.type, row.station).where(
+            row.remote_id == node_id,
+            row.settled,
+            row.day.between(period.first, period.last),
+            row.type.in_(types),
+            as_header,
+        )
+    )
+    found = Counter((name or "", station) for uid, name, station in rows if uid not in numbers.changed)
+    changed = {uid: tally.best for uid, tally in numbers.changed.items() if tally.best.settled}
+    stored = stored_counts(session, list(changed))
+    for uid, best in changed.items():
+        within = best.day is not None and period.first <= best.day <= period.last
+        if within and best.type is not None and best.type in types and stored[uid].headers:
+            found[best.type, best.station] += 1
+    return found
 
 
 def _settled(
@@ -241,7 +274,7 @@ def _counts(counts: Mapping[Source, int]) -> SourceCounts:
     }
 
 
-def _station_json(entry: StationCoverage, versions: Sequence[str]) -> StationResult:
+def _station_json(entry: StationCoverage, versions: Sequence[str], header_studies: int) -> StationResult:
     return {
         "station": entry.station,
         "type": entry.type,
@@ -250,6 +283,7 @@ def _station_json(entry: StationCoverage, versions: Sequence[str]) -> StationRes
         "software_versions": list(versions),
         "studies": sum(entry.counts.values()),
         "sources": _counts(entry.counts),
+        "header_studies": header_studies,
         "alerts": [
             {"kind": alert.kind.value, "since": alert.since.isoformat(), "studies": alert.studies}
             for alert in entry.alerts
@@ -265,7 +299,7 @@ def _station_json(entry: StationCoverage, versions: Sequence[str]) -> StationRes
     }
 
 
-def _study_json(study: StationStudy) -> StationStudyResult:
+def _study_json(study: StationStudy, stored: StoredCounts) -> StationStudyResult:
     return {
         "study_instance_uid": study.study_instance_uid,
         "accession_number": study.accession_number,
@@ -275,4 +309,6 @@ def _study_json(study: StationStudy) -> StationStudyResult:
         "source": study.source.value,
         "reason": study.reason,
         "job_id": study.job_id,
+        "stored_whole": stored.whole,
+        "stored_headers": stored.headers,
     }

@@ -30,6 +30,7 @@ from shared.evidence.ris_list import RisLine, RisList
 from shared.reading.evidence.arrivals import arrived_studies
 from shared.reading.evidence.calendar import clockwork_of
 from shared.reading.evidence.removed import RemovedDecision, decision_order, removed_decisions
+from shared.reading.evidence.stored_headers import StoredCounts, stored_counts
 from shared.reading.evidence.studies import batches, best_decisions, without_jit
 from shared.reading.evidence.tallies import node_numbers, node_proofs
 from shared.settings import Settings
@@ -50,6 +51,7 @@ CSV_COLUMNS = (
     "procedure",
     "type",
     "job",
+    "headers",
 )
 
 
@@ -63,18 +65,21 @@ def reconcile(
     for batch in batches(ris_list.lines):
         lines += _batch(session, node.id, batch, absences)
     counted = totals(lines)
+    stored = stored_counts(session, sorted({line.study.study_instance_uid for line in lines if line.study}))
+    shown = [_line_json(line, stored) for line in lines]
     return {
         "node_id": node.id,
         "node": node.name,
         "at": iso(now),
         "totals": _counts(counted.all),
+        "header_lines": sum(line["headers"] > 0 for line in shown),
         "by_room": {room: _counts(counts) for room, counts in counted.by_room.items()},
         "by_week": {week: _counts(counts) for week, counts in counted.by_week.items()},
         "number_of_errors": ris_list.number_of_errors,
         "errors": [
             {"line": error.line, "field": error.field, "problem": error.problem} for error in ris_list.errors
         ],
-        "lines": [_line_json(entry) for entry in lines],
+        "lines": shown,
     }
 
 
@@ -97,7 +102,7 @@ def _counts(counts: Mapping[LineState, int]) -> LineCounts:
     }
 
 
-def _line_json(entry: ReconciledLine) -> LineResult:
+def _line_json(entry: ReconciledLine, stored: Mapping[str, StoredCounts]) -> LineResult:
     line, study = entry.line, entry.study
     return {
         "line": line.line,
@@ -110,6 +115,7 @@ def _line_json(entry: ReconciledLine) -> LineResult:
         "procedure": line.procedure,
         "type": study.type if study else "",
         "job": study.job_id if study else "",
+        "headers": stored[study.study_instance_uid].headers if study else 0,
     }
 
 

@@ -110,7 +110,8 @@ def _print(shown: ComparisonResult) -> None:
     for side in (left, right):
         query = f", query {side['query']} {side['status']}" if side["query"] else ""
         missing = f", {side['missing']} windows and studies missing" if side["missing"] else ""
-        line(f"{side['name']}: {side['studies']} studies{query}{missing}")
+        headers = f", {side['headers']} objects are headers without pixels" if side["headers"] else ""
+        line(f"{side['name']}: {side['studies']} studies{query}{missing}{headers}")
     names = {"left": left["name"], "right": right["name"]}
     table(
         _COLUMNS,

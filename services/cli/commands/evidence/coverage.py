@@ -30,6 +30,7 @@ _COLUMNS = (
     "first",
     "last",
     "alert",
+    "with headers",
 )
 _ALERTS = {
     "stopped": "no report since {since} in {studies} studies",
@@ -108,6 +109,7 @@ def _row(station: StationResult) -> tuple[object, ...]:
         station["first_day"],
         station["last_day"],
         "; ".join(_alert_text(alert) for alert in station["alerts"]),
+        station["header_studies"],
     )
 
 

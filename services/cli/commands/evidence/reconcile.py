@@ -79,6 +79,8 @@ def _print(shown: ReconciliationResult) -> None:
         ("", "has dose", "not retrieved", "no dose object", "not asked", "not in the PACS"),
         [(name, *(_numbers(counts)[state] for state in _STATES)) for name, counts in rows],
     )
+    if shown["header_lines"]:
+        line(f"Of {shown['header_lines']} lines headers are stored, without pixels.")
     for error in shown["errors"][:_ERRORS_SHOWN]:
         notice(f"Line {error['line']}, {error['field']}: {error['problem']}")
     if shown["number_of_errors"] > _ERRORS_SHOWN:

@@ -60,7 +60,7 @@ def test_what_an_incomplete_side_lacks_is_not_certain(session: Session) -> None:
     assert (difference["only_in"], difference["certain"]) == ("left", False)
 
 
-def stored(study: str, series: str, uid: str) -> StoredObject:
+def stored(study: str, series: str, uid: str, **columns: Any) -> StoredObject:
     return StoredObject(
         sop_instance_uid=uid,
         series_instance_uid=series,
@@ -68,6 +68,7 @@ def stored(study: str, series: str, uid: str) -> StoredObject:
         source="store",
         received_at=NOW,
         last_received_at=NOW,
+        **columns,
     )
 
 
@@ -75,8 +76,12 @@ def test_a_study_known_as_it_is_does_not_differ_from_the_store(session: Session)
     # Given
     known = {"decision": "drop", "reason": "known", "note": "unchanged_since"}
     fill(session, a_query("q1"), a_study("1.1", "q1", **known), stored("1.1", "1.1.1", "1.1.1.1"))
+    fill(session, stored("1.1", "1.1.1", "1.1.1.2", content="headers"))
+    # When
+    shown = compared(session, None)
     # Then
-    assert compared(session, None)["status"] == "nothing_differs"
+    assert shown["status"] == "nothing_differs"
+    assert (shown["left"]["headers"], shown["right"]["headers"]) == (0, 1)
 
 
 def test_images_that_were_dropped_are_no_difference_where_they_are_stored(session: Session) -> None:

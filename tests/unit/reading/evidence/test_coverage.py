@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from services.query.ledger.tally.ended_queries import add_up, due_queries
 from shared.database.models import Node, Query, ReportSummary, StoredObject
 from shared.errors import InvalidInputError
 from shared.evidence.results import StationResult
@@ -108,6 +109,27 @@ def test_what_was_never_decided_as_new_is_read_from_the_store(session: Session) 
     # Then
     assert (station["sources"]["report"], station["sources"]["images"]) == (1, 1)
     assert station["software_versions"] == ["VA40A, 1.2"]
+
+
+@pytest.mark.parametrize("tallied", [False, True])
+def test_studies_of_which_headers_are_stored_are_marked(session: Session, tallied: bool) -> None:
+    # Given
+    fill(session, a_search("q1"), *examined("1.1", "CT1"), *examined("1.2", "CT1"), *examined("1.3", "CT2"))
+    while tallied and (due := due_queries(session)):
+        add_up(session, due)
+    times = {"received_at": NOW, "last_received_at": NOW, "source": "store"}
+    for uid, content in (("1.1.2.1", "whole"), ("1.1.2.2", "headers"), ("1.1.2.3", "headers")):
+        uids = {"series_instance_uid": "1.1.2", "study_instance_uid": "1.1"}
+        fill(session, StoredObject(sop_instance_uid=uid, content=content, **uids, **times))
+    # When
+    marked = {name: station["header_studies"] for name, station in shown(session).items()}
+    studies, _ = station_studies(session, PACS, PERIOD, StationFilter())
+    # Then
+    assert marked == {"CT1": 1, "CT2": 0}
+    numbers = {
+        study["study_instance_uid"]: (study["stored_whole"], study["stored_headers"]) for study in studies
+    }
+    assert numbers == {"1.1": (1, 2), "1.2": (0, 0), "1.3": (0, 0)}
 
 
 def test_what_is_not_settled_is_counted_apart(session: Session) -> None:

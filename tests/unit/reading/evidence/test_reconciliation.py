@@ -43,7 +43,7 @@ def kept(uid: str, **columns: Any) -> list[Any]:
     ]
 
 
-def stored(uid: str, number: int = 1) -> StoredObject:
+def stored(uid: str, number: int = 1, **columns: Any) -> StoredObject:
     return StoredObject(
         sop_instance_uid=f"{uid}.1.{number}",
         series_instance_uid=f"{uid}.1",
@@ -51,6 +51,7 @@ def stored(uid: str, number: int = 1) -> StoredObject:
         source="store",
         received_at=NOW,
         last_received_at=NOW,
+        **columns,
     )
 
 
@@ -67,16 +68,14 @@ def states(shown: ReconciliationResult) -> list[tuple[str, str]]:
 
 def test_a_kept_study_has_dose_once_all_of_it_arrived(session: Session, test_settings: Settings) -> None:
     # Given
-    fill(session, of_day(), *kept("1"), *kept("2"), *kept("3"), stored("1"))
+    fill(session, of_day(), *kept("1"), *kept("2"), *kept("3"), stored("1", content="headers"))
     fill(session, a_retrieve("r1", "q1"), an_expected("2", "2.1", "2.1.1", "r1"))
     # When
     lines = [{"accession_number": f"A{number}"} for number in (1, 2, 3)]
+    shown = reconciled(session, test_settings, *lines)
     # Then
-    assert states(reconciled(session, test_settings, *lines)) == [
-        ("has_dose", ""),
-        ("has_dose", ""),
-        ("not_retrieved", ""),
-    ]
+    assert states(shown) == [("has_dose", ""), ("has_dose", ""), ("not_retrieved", "")]
+    assert ([line["headers"] for line in shown["lines"]], shown["header_lines"]) == ([1, 0, 0], 1)
 
 
 def test_a_series_kept_whole_needs_all_of_its_objects(session: Session, test_settings: Settings) -> None:
@@ -180,5 +179,5 @@ def test_totals_and_csv_hold_every_line(session: Session, test_settings: Setting
     assert (shown["number_of_errors"], shown["errors"][0]["line"]) == (1, 701)
     text = list(csv_of(shown))
     assert len(text) == 702
-    assert text[1] == "1,not_retrieved,,A1,1,2026-11-03,'=R1,,CT,q1\r\n"
+    assert text[1] == "1,not_retrieved,,A1,1,2026-11-03,'=R1,,CT,q1,0\r\n"
     assert text[-1].startswith("701,error,")

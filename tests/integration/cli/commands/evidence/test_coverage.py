@@ -31,7 +31,10 @@ def test_stations_are_listed_and_an_alert_ends_with_code_1(doseqr: Doseqr) -> No
     printed, read = doseqr(*APRIL), doseqr(*APRIL, "--json")
     # Then
     assert (printed.code, read.code) == (1, 1)
-    assert "CT1\tCT\t11\t6\t0\t0\t0\t5\t2024-04-01\t2024-04-11\tno report since 2024-04-07" in printed.out
+    assert (
+        "CT1\tCT\t11\t6\t0\t0\t0\t5\t2024-04-01\t2024-04-11\tno report since 2024-04-07 in 5 studies\t0"
+        in printed.out
+    )
     assert read.json["stations"][0]["alerts"][0]["kind"] == "stopped"
 
 
