@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,13 +17,19 @@ from tests.support.log_lines import log_to_standard_error
 # Imports and collection make what stays to the end: a collector would pass over it again and again.
 gc.disable()
 
-# The tests start doseqr some hundred times: each would compile all of it again.
+# The tests start doseqr some hundred times: each would compile all again, each worker all test modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 log_to_standard_error()
 
-# The speed of examples depends on the machine, not on the code.
-settings.register_profile("doseqr", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The speed of examples depends on the machine, not on the code. `make soak` tries many more of them.
+settings.register_profile(
+    "doseqr",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=int(os.environ.get("DOSEQR_TEST_EXAMPLES", "40")),
+)
 settings.load_profile("doseqr")
 
 pytest_plugins = [
@@ -79,7 +86,6 @@ def pytest_runtest_setup() -> None:
 
 def pytest_collection_finish() -> None:
     """Let the collector of garbage pass over what stays to the end, the tests, and come less often."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     gc.enable()

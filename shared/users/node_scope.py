@@ -6,7 +6,7 @@ It is in one place, below all that reads: who writes another query need not thin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from sqlalchemy import ColumnElement, and_, event, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, LoaderCriteriaOption, ORMExecuteState, with_loader_criteria
@@ -40,24 +40,29 @@ class NodeScope:
 
     def restrict(self, session: Session) -> None:
         """Let a session read and change only what is of these nodes; the rest is as if it were not there."""
-        event.listen(session, "do_orm_execute", partial(_filter, self._options()))
-
-    def _options(self) -> list[LoaderCriteriaOption]:
-        own = _own(self.groups)
-        remotes = select(_NODES.c.id).where(own)
-        criteria: list[tuple[type[Base], ColumnElement[bool]]] = [
-            (Node, Node.id.in_(remotes)),
-            *((table, table.remote_id.in_(remotes)) for table in (Query, Retrieve, Schedule, LongList)),
-            *((table, table.node_id.in_(remotes)) for table in (NodeCheck, NodeProfile)),
-            (Comparison, _of_comparison(own)),
-            # The page reads there which jobs are about to begin.
-            (AuditEntry, AuditEntry.user == self.person),
-        ]
-        return [with_loader_criteria(table, condition, include_aliases=True) for table, condition in criteria]
+        event.listen(session, "do_orm_execute", partial(_filter, _options(self)))
 
 
 #: Of somebody who has not logged in.
 NOTHING = NodeScope(frozenset(), "")
+
+
+# Each request of a page opens some sessions, mostly for the same few people.
+@lru_cache(maxsize=64)
+def _options(scope: NodeScope) -> tuple[LoaderCriteriaOption, ...]:
+    own = _own(scope.groups)
+    remotes = select(_NODES.c.id).where(own)
+    criteria: list[tuple[type[Base], ColumnElement[bool]]] = [
+        (Node, Node.id.in_(remotes)),
+        *((table, table.remote_id.in_(remotes)) for table in (Query, Retrieve, Schedule, LongList)),
+        *((table, table.node_id.in_(remotes)) for table in (NodeCheck, NodeProfile)),
+        (Comparison, _of_comparison(own)),
+        # The page reads there which jobs are about to begin.
+        (AuditEntry, AuditEntry.user == scope.person),
+    ]
+    return tuple(
+        with_loader_criteria(table, condition, include_aliases=True) for table, condition in criteria
+    )
 
 
 def _own(groups: frozenset[str]) -> ColumnElement[bool]:
@@ -85,6 +90,6 @@ def _of_side(
     return or_(by_query, and_(~begun, by_name))
 
 
-def _filter(options: list[LoaderCriteriaOption], state: ORMExecuteState) -> None:
+def _filter(options: tuple[LoaderCriteriaOption, ...], state: ORMExecuteState) -> None:
     if (state.is_select or state.is_update or state.is_delete) and not state.is_column_load:
         state.statement = state.statement.options(*options)

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +196,13 @@ def _anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in _HEADING.findall(text)}
 
 
+@cache
+def _doseqr() -> Any:
+    return get_command(app)
+
+
 def _is_command(words: list[str]) -> bool:
-    command: Any = get_command(app)
+    command = _doseqr()
     rest = words[1:]
     while rest and hasattr(command, "commands"):
         found = command.commands.get(rest[0])

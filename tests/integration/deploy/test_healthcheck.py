@@ -74,7 +74,7 @@ def test_servers_are_awaited_until_all_of_them_listen(health):
     # When
     done = run_check(0, "--await", f"127.0.0.1:{health[1]}", f"127.0.0.1:{later}")
     # Then
-    listeners.get_nowait().close()
+    listeners.get(timeout=30).close()
     assert done.returncode == 0
 
 

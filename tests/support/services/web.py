@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import event
 from werkzeug.routing import Rule
@@ -31,6 +33,7 @@ from shared.messaging.codec import decode_command
 from shared.messaging.publisher import Publisher
 from shared.nodes.nodes import add_node, parse_node
 from shared.settings import Settings
+from shared.users import passwords
 from shared.users.accounts import create_user
 from tests.support.waiting import wait_until
 
@@ -89,10 +92,23 @@ class Person:
         assert response.status_code == 200, response.status
         return response.text
 
-    def token(self, address: str = "/login") -> str:
+    def token(self, address: str = "") -> str:
+        """Return the token in a page; without an address one of the session, as any page would hold it."""
+        if not address:
+            return self._token_of_session()
         found = _TOKEN.search(self.client.get(address, follow_redirects=True).text)
         assert found is not None
         return found[1]
+
+    def _token_of_session(self) -> str:
+        # A page for each form that is sent would take most of the time of its test.
+        application = self.client.application
+        with self.client.session_transaction() as session:
+            if "csrf_token" not in session:
+                session["csrf_token"] = secrets.token_hex(20)
+            value = session["csrf_token"]
+        assert application.secret_key is not None
+        return str(URLSafeTimedSerializer(application.secret_key, salt="wtf-csrf-token").dumps(value))
 
     def post(self, address: str, data: dict[str, Any] | None = None, **options: Any) -> TestResponse:
         return self.client.post(address, data={"csrf_token": self.token(), **(data or {})}, **options)
@@ -191,8 +207,10 @@ def statements(database: Database) -> Iterator[list[str]]:
         event.remove(database.engine, "before_cursor_execute", note)
 
 
-#: Each test logs in; the costly hash is tested with the users.
+#: Each test logs in; the costly hash is that of the tests of passwords.
 CHEAP_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+COSTLY_HASHER = passwords._HASHER
+passwords._HASHER = CHEAP_HASHER
 
 
 @pytest.fixture(scope="session")
@@ -201,9 +219,7 @@ def peopled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("peopled") / "peopled.sqlite"
     database = Database(f"sqlite:///{path}")
     migrate(database)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.users.passwords._HASHER", CHEAP_HASHER)
-        add_people(database)
+    add_people(database)
     a_node(database, "remote", "pacs")
     a_node(database, "store", "archive")
     with database.engine.connect() as connection:
@@ -213,11 +229,8 @@ def peopled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(
-    test_settings: Settings, peopled_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Site]:
+def site(test_settings: Settings, peopled_file: Path, tmp_path: Path) -> Iterator[Site]:
     """A page with one user of each role and one node of each kind; no service listens yet."""
-    monkeypatch.setattr("shared.users.passwords._HASHER", CHEAP_HASHER)
     broker = MemoryBroker()
     broker.declare()
     database = Database(f"sqlite:///{shutil.copy(peopled_file, tmp_path / 'site.sqlite')}")

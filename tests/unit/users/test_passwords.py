@@ -6,6 +6,7 @@ import pytest
 from werkzeug.security import generate_password_hash
 
 from shared.errors import InvalidInputError
+from shared.users import passwords
 from shared.users.passwords import (
     check_acceptable,
     hash_password,
@@ -13,6 +14,7 @@ from shared.users.passwords import (
     one_time_password,
     verify_password,
 )
+from tests.support.services.web import COSTLY_HASHER
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,9 @@ def test_one_time_passwords_are_acceptable_and_differ():
     assert len(passwords) == 50
 
 
-def test_a_hash_is_argon2id_and_fits_its_password_alone():
+def test_a_hash_is_argon2id_and_fits_its_password_alone(monkeypatch):
+    # Given
+    monkeypatch.setattr(passwords, "_HASHER", COSTLY_HASHER)
     # When
     stored = hash_password("correct horse battery")
     # Then
