@@ -14,6 +14,7 @@ from tests.integration.query.test_query import CT
 from tests.support.archives.dicomweb_server import web_fault
 from tests.support.peers.studies import ct_study
 from tests.support.ports import free_port
+from tests.support.services.outages import away_tries, shorten_outages, wait_for_a_minute_away
 from tests.support.waiting import wait_until
 
 #: Seconds for a response, and for which a busy server is waited for.
@@ -143,22 +144,28 @@ def test_queries_name_as_missing_what_faults_hide(outcomes_of):
     }
 
 
-def test_a_server_that_goes_away_in_mid_query_is_waited_for(system, dicomweb_server):
+def test_a_server_that_goes_away_in_mid_query_is_waited_for(system, dicomweb_server, monkeypatch):
     # Given: each search for series takes a while, and no list of studies saves any
     studies = [ct_study(images=1, time=dt.time(9, 30, second)) for second in range(12)]
     slow = web_fault("delay", "series", delay_s=0.1)
     server = dicomweb_server(studies, slow, port=free_port())
-    system.add_dicomweb("pacs", server.url)
+    node = system.add_dicomweb("pacs", server.url)
+    shorten_outages(monkeypatch)
     system.add_own_store()
     system.start("query")
     job_id = system.query(CT)
     wait_until(lambda: server.witness.of("qido", "STUDY"))
     # When
     server.stop()
+    wait_for_a_minute_away(system, node.id)
     wait_until(lambda: "does not take connections" in system.query_json(job_id)["note"])
+    waiting = system.query_json(job_id)
     server.start()
     system.wait_for_end(job_id)
     # Then
     query = system.query_json(job_id)
-    assert (query["status"], query["missing"]) == ("completed", [])
+    assert waiting["status"] == "running"
+    assert waiting["next_try_at"] is not None
+    assert (query["status"], query["missing"], query["note"]) == ("completed", [], "")
     assert kept(query) == {study.study_instance_uid for study in studies}
+    assert away_tries(system, node.id) == 0

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from shared.contract.messages import Progress
 from simulator.dicomweb.behaviour import WebBehaviour
 from tests.support.archives.dicomweb_server import web_fault
 from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import objects, series, study
 from tests.support.ports import free_port
+from tests.support.services.outages import away_tries, shorten_outages, wait_for_a_minute_away
 from tests.support.waiting import wait_until
 
 TIMEOUT_S, PATIENCE_S = 4.0, 2.0
@@ -117,7 +117,9 @@ def test_objects_that_faults_keep_back_are_named(outcomes_of):
     assert {end.status for end in outcomes.values()} <= {"incomplete", "failed"}
 
 
-def test_a_server_that_goes_away_in_mid_multipart_is_waited_for(retrieves: Retrieves, dicomweb_server):
+def test_a_server_that_goes_away_in_mid_multipart_is_waited_for(
+    retrieves: Retrieves, dicomweb_server, monkeypatch
+):
     # Given: a response that drips
     system = retrieves.system
     kept = study(series("ct_image", 40))
@@ -125,6 +127,7 @@ def test_a_server_that_goes_away_in_mid_multipart_is_waited_for(retrieves: Retri
     retrieves.store = system.add_own_store()
     retrieves.remote = system.add_dicomweb("pacs", server.url)
     retrieves.kept([kept])
+    shorten_outages(monkeypatch)
     system.start("store")
     retrieves.start()
     job_id = retrieves.order()
@@ -132,12 +135,15 @@ def test_a_server_that_goes_away_in_mid_multipart_is_waited_for(retrieves: Retri
     wait_until(lambda: any(stored.glob("*/*/*.dcm")))
     # When
     server.stop()
-    system.wait_for_event(Progress)
+    wait_for_a_minute_away(system, retrieves.remote.id)
+    wait_until(lambda: "does not take connections" in retrieves.note(job_id))
+    status = system.status(job_id)
     server.change(faults=())
     server.start()
     system.wait_for_end(job_id)
     # Then
     retrieve = system.retrieve_json(job_id)
+    assert (status, retrieves.note(job_id), away_tries(system, retrieves.remote.id)) == ("running", "", 0)
     assert (retrieve["status"], retrieve["verification"], retrieve["missing"]) == (
         "completed",
         "receipts",
