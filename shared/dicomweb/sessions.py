@@ -53,26 +53,15 @@ class WebSessions:
         server = self._server(peer)
         return QidoSession(peer, access.qido_url, server.authenticator, timeouts, cancellation, server.habits)
 
-    def fetch(self, peer: Peer, cancellation: Cancellation | None) -> WadoSession:
-        """Open a session for retrieves, as `find` does for searches.
+    def fetch(self, kind: type[WadoSession], peer: Peer, cancellation: Cancellation | None) -> WadoSession:
+        """Open a session for retrieves or for metadata, as `find` does for searches.
 
         Raises:
             PeerError: the server is not reached, or its certificate is not accepted.
             InterruptedWorkError: the work was stopped.
         """
         access, timeouts = access_of(peer), timeouts_for(peer, self._timeouts)
-        return WadoSession(peer, access.wado_url, self._server(peer).authenticator, timeouts, cancellation)
-
-    def headers(self, peer: Peer, cancellation: Cancellation | None) -> MetadataSession:
-        """Open a session for metadata, as `find` does for searches.
-
-        Raises:
-            PeerError: the server is not reached, or its certificate is not accepted.
-            InterruptedWorkError: the work was stopped.
-        """
-        access, timeouts = access_of(peer), timeouts_for(peer, self._timeouts)
-        server = self._server(peer)
-        return MetadataSession(peer, access.wado_url, server.authenticator, timeouts, cancellation)
+        return kind(peer, access.wado_url, self._server(peer).authenticator, timeouts, cancellation)
 
     def _server(self, peer: Peer) -> _KnownServer:
         key = replace(peer, relational_queries=False)

@@ -17,8 +17,7 @@ from shared.dicom.association.fuse import FuseBlownError
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
 from shared.dicom.peer import Peer, Timeouts
-from shared.dicom.relay.c_get import GetAssociation, open_get_association
-from shared.dicom.relay.c_get_headers import HeaderGetAssociation, open_header_association
+from shared.dicom.relay.c_get import GetAssociation, HeaderGetAssociation, open_get_association
 from shared.node_access.archive import FetchSession, FindSession
 from shared.node_access.budget_port import Budget, Lease, Turn, Unlimited
 from shared.node_access.kept_associations import (
@@ -108,16 +107,7 @@ class AssociationPool:
             NotNowError: the node's limits do not allow it now.
             InterruptedWorkError: the work was stopped.
         """
-        if peer.web is not None:
-            web = self._web
-            return self._lend(
-                Use(web.fetch_session, peer), lambda: web.fetch(peer, cancellation), cancellation
-            )
-        return self._lend(
-            Use(GetAssociation, peer, tuple(storage_classes)),
-            lambda: open_get_association(peer, storage_classes, self._timeouts, cancellation=cancellation),
-            cancellation,
-        )
+        return self._fetch(peer, storage_classes, cancellation, headers=False)
 
     def headers(
         self, peer: Peer, storage_classes: Sequence[str], cancellation: Cancellation | None = None
@@ -131,14 +121,23 @@ class AssociationPool:
             NotNowError: the node's limits do not allow it now.
             InterruptedWorkError: the work was stopped.
         """
+        return self._fetch(peer, storage_classes, cancellation, headers=True)
+
+    def _fetch(
+        self, peer: Peer, storage_classes: Sequence[str], cancellation: Cancellation | None, *, headers: bool
+    ) -> AbstractContextManager[FetchSession]:
         if peer.web is not None:
             web = self._web
+            session = web.header_session if headers else web.fetch_session
             return self._lend(
-                Use(web.header_session, peer), lambda: web.headers(peer, cancellation), cancellation
+                Use(session, peer), lambda: web.fetch(session, peer, cancellation), cancellation
             )
+        kind = HeaderGetAssociation if headers else GetAssociation
         return self._lend(
-            Use(HeaderGetAssociation, peer, tuple(storage_classes)),
-            lambda: open_header_association(peer, storage_classes, self._timeouts, cancellation=cancellation),
+            Use(kind, peer, tuple(storage_classes)),
+            lambda: open_get_association(
+                peer, storage_classes, self._timeouts, kind=kind, cancellation=cancellation
+            ),
             cancellation,
         )
 

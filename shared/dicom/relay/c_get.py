@@ -1,4 +1,7 @@
-"""C-GET (PS3.4 C.4.3): objects come over our own association, and each goes on to a store by C-STORE."""
+"""C-GET (PS3.4 C.4.3): objects come over our own association, and each goes on to a store by C-STORE.
+
+Without bulk data (PS3.4 annex Z) headers come, and go on as such.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TypeVar
 
 from pydicom.dataset import Dataset
 
@@ -16,11 +18,21 @@ from shared.dicom.association.native import CONTEXT_ID, open_with_proposals
 from shared.dicom.association.sub_operations import MoveResult, ProgressWatch, SubOperations, error_of
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError, StoreError
+from shared.dicom.header_objects.bulk_sieve import PIXEL_DATA, BulkSieve
+from shared.dicom.header_objects.mark import Origin, Way
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay.c_store import open_storage_association
 from shared.dicom.relay.fetched_object import MAX_OBJECT_BYTES, FetchedObject, ObjectFile
 from shared.dicom.relay.object_relay import ObjectRelay
-from shared.dicom.sop_classes import STUDY_ROOT_GET, Offer, offers
+from shared.dicom.sop_classes import (
+    CONTEXTS_MOST,
+    STUDY_ROOT_GET,
+    WHOLE_CLASSES,
+    WITHOUT_BULK_DATA_GET,
+    Offer,
+    offers,
+)
+from shared.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from shared.dicom.upper_layer.associate_requestor import (
     TRANSFER_SYNTAXES,
     AssociateAccept,
@@ -40,8 +52,12 @@ from shared.dicom.upper_layer.dimse_command import (
     text_of,
 )
 from shared.dicom.upper_layer.dimse_message import DimseMessage, MessageAssembler
-from shared.dicom.upper_layer.errors import ProtocolError
+from shared.dicom.upper_layer.errors import MalformedDataSetError, ProtocolError
 from shared.dicom.upper_layer.receive_rate import LEAST_BYTES_PER_S, ReceiveRate
+
+#: Headers are not compressed.
+_HEADER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+_READ_BYTES = 1 << 16
 
 
 @dataclass(slots=True)
@@ -148,6 +164,11 @@ class GetAssociation(OperationAssociation):
             self.abort()
         return result
 
+    @classmethod
+    def offered(cls, storage_classes: Sequence[str]) -> Sequence[Offer]:
+        """Return the contexts over which objects of these classes may come."""
+        return offers(storage_classes)
+
     # Sub-operations
 
     def _kinds(self) -> set[tuple[str, str]]:
@@ -223,39 +244,71 @@ class GetAssociation(OperationAssociation):
                 message.sink.close()
 
 
+class HeaderGetAssociation(GetAssociation):
+    """An association over which the peer sends objects without their bulk data."""
+
+    operation = "C-GET without bulk data"
+    service = WITHOUT_BULK_DATA_GET
+
+    @classmethod
+    def offered(cls, storage_classes: Sequence[str]) -> Sequence[Offer]:
+        """Return the contexts for headers; objects of classes that are always whole come otherwise."""
+        wanted = [uid for uid in storage_classes if uid not in WHOLE_CLASSES]
+        return [(uid, _HEADER_SYNTAXES) for uid in wanted[:CONTEXTS_MOST]]
+
+    def _kinds(self) -> set[tuple[str, str]]:
+        return {(sop_class_uid, EXPLICIT_VR_LITTLE_ENDIAN) for sop_class_uid, _ in self.contexts.values()}
+
+    def _to_relay(
+        self, received: FetchedObject | None, transfer_syntax_uid: str
+    ) -> tuple[FetchedObject | None, str]:
+        header = None if received is None else _header_of(received, transfer_syntax_uid)
+        if received is None or header is None:
+            return received, transfer_syntax_uid
+        received.close()
+        return header, EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def _header_of(received: FetchedObject, transfer_syntax_uid: str) -> FetchedObject | None:
+    """Return an object as a header that says so; None where it cannot be read."""
+    if received.file is None:
+        return None
+    sieve = BulkSieve(transfer_syntax_uid, lambda _begin: True)
+    received.file.seek(0)
+    while not sieve.useless and (data := received.file.read(_READ_BYTES)):
+        sieve.add(data)
+    # Some send pixels all the same.
+    came = Origin(Way.LEFT_OUT, sieve.absent, transfer_syntax_uid, received.size_bytes)
+    origin = came if sieve.absent else Origin(Way.WITHOUT_BULK_DATA, [PIXEL_DATA])
+    try:
+        data_set = sieve.data_set(origin)
+    except MalformedDataSetError:
+        return None
+    return fetched_header(data_set)
+
+
+def fetched_header(data_set: bytes) -> FetchedObject:
+    """Return a header as an object that can be handed on."""
+    header = FetchedObject(BytesIO, lambda _size_bytes: None, len(data_set))
+    header.add(data_set)
+    return header
+
+
 def open_get_association(
     peer: Peer,
     storage_classes: Sequence[str],
     timeouts: Timeouts,
     *,
+    kind: type[GetAssociation] = GetAssociation,
     cancellation: Cancellation | None = None,
 ) -> GetAssociation:
-    """Open an association for C-GET of objects of these classes.
+    """Open an association of a kind for C-GET of objects of these classes.
 
     Raises:
         PeerError: it does not stand, with the outcome, or objects could not come over it.
         InterruptedWorkError: the work was stopped.
     """
-    return open_checked(GetAssociation, peer, offers(storage_classes), timeouts, cancellation=cancellation)
-
-
-GetT = TypeVar("GetT", bound=GetAssociation)
-
-
-def open_checked(
-    kind: type[GetT],
-    peer: Peer,
-    offered: Sequence[Offer],
-    timeouts: Timeouts,
-    *,
-    cancellation: Cancellation | None = None,
-) -> GetT:
-    """Open an association of a kind, over which objects of the offered classes can come.
-
-    Raises:
-        PeerError: it does not stand, with the outcome, or objects could not come over it.
-        InterruptedWorkError: the work was stopped.
-    """
+    offered = kind.offered(storage_classes)
     proposals: list[Proposal] = [(kind.service, TRANSFER_SYNTAXES), *offered]
     taken = list(dict.fromkeys(sop_class_uid for sop_class_uid, _ in offered))
     association = open_with_proposals(kind, peer, proposals, timeouts, taken=taken, cancellation=cancellation)
