@@ -32,16 +32,18 @@ def echo(
     with opened_database(settings) as database, database.read() as session:
         chosen = [find_node(session, node, field="node") for node in nodes or ()] or list_nodes(session)
     with opened_broker(settings) as broker:
-        results = test_nodes(broker, settings, chosen, on_result=lambda _: None if as_json else _print(_))
+        results = test_nodes(
+            broker, settings, chosen, on_result=lambda _: None if as_json else line(status_line(_))
+        )
     if as_json:
         print_json([status_json(status) for status in results])
     if not all(status.ok for status in results):
         raise typer.Exit(UNREACHABLE)
 
 
-def _print(status: NodeStatus) -> None:
+def status_line(status: NodeStatus) -> str:
+    """Return how a node responded."""
     time = f" in {status.rtt_ms:.1f} ms" if status.ok and status.rtt_ms is not None else ""
     detail = f" ({status.detail})" if status.detail else ""
-    line(
-        f"{'ok  ' if status.ok else 'FAIL'}  {status.kind:<6}  {status.node}: {status.outcome}{time}{detail}"
-    )
+    sign = "ok  " if status.ok else "FAIL"
+    return f"{sign}  {status.kind:<6}  {status.node}: {status.outcome}{time}{detail}"

@@ -45,19 +45,21 @@ class WebStatusError(PeerError):
 
 def error_of_status(http_status: int, where: str, retry_at: datetime | None = None) -> WebStatusError:
     """Return what an HTTP status means (RFC 9110 15, PS3.18 8.5); `where` names the resource."""
-    detail = f"HTTP {http_status} {_reason(http_status)}".strip() + f" for {where}"
+    status = f"{http_status} {_reason(http_status)}".strip()
     if http_status == HTTPStatus.UNAUTHORIZED:
-        detail += "; check the node's authentication and its secret"
+        detail = f"HTTP {status} for {where}; check the node's authentication and its secret"
         return _denied(Outcome.UNAUTHORIZED, detail, http_status)
     if http_status == HTTPStatus.FORBIDDEN:
-        detail += "; the user or client is known there, and may not do this"
+        detail = f"HTTP {status} for {where}; the user or client is known there, and may not do this"
         return _denied(Outcome.FORBIDDEN, detail, http_status)
+    detail = f"HTTP {status} for {where}"
     if http_status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         return WebStatusError(Outcome.NOT_FOUND, detail, http_status=http_status)
     if http_status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        detail = f"HTTP {status} for {where}; the server is busy"
         error = WebStatusError(
             Outcome.STATUS,
-            f"{detail}; the server is busy",
+            detail,
             http_status=http_status,
             congested=True,
             associating=True,
@@ -65,7 +67,9 @@ def error_of_status(http_status: int, where: str, retry_at: datetime | None = No
         error.retry_at = retry_at
         return error
     if HTTPStatus.MULTIPLE_CHOICES <= http_status < HTTPStatus.BAD_REQUEST:
-        detail += "; redirections are not followed: enter the address to which it leads"
+        detail = (
+            f"HTTP {status} for {where}; redirections are not followed: enter the address to which it leads"
+        )
         return _denied(Outcome.NO_DICOMWEB, detail, http_status)
     return WebStatusError(
         Outcome.STATUS,
