@@ -115,7 +115,7 @@ def _criteria(given: ComparisonInput, settings: Settings, now: datetime, *, igno
         {
             "types": given.types or ["CT", "MG", "FL", "DX", "NM"],
             "date_from": given.date_from,
-            "date_until": given.date_until,
+            "date_until": given.date_until.strip() or None,
             "ignore_known": ignore_known,
         }
     )

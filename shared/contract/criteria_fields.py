@@ -95,15 +95,21 @@ def wrong(sentence: str) -> PydanticCustomError:
 
 
 def _reads(parse: Callable[[str], date | time], ready: type[date | time]) -> BeforeValidator:
-    """Return a validator: ready values pass, text is parsed, empty text is none."""
+    """Return a validator: ready values pass, text is parsed.
+
+    Empty text is refused: it is what a template yields whose variable is not set, and without days the whole
+    archive is meant.
+    """
 
     def validate(value: object) -> object:
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if value is None:
             return None
         if isinstance(value, ready) and not isinstance(value, datetime):
             value = value.isoformat()
         if not isinstance(value, str):
             raise wrong("must be text")
+        if not value.strip():
+            raise wrong("must not be empty: leave it out where there is no limit")
         try:
             return parse(value)
         except ValueError as error:
@@ -114,17 +120,25 @@ def _reads(parse: Callable[[str], date | time], ready: type[date | time]) -> Bef
 
 def _splits(split: Callable[[str | Iterable[str]], tuple[str, ...]]) -> BeforeValidator:
     """Return a validator: text or a list of texts is split."""
+    return BeforeValidator(lambda value: _split(value, split))
 
-    def validate(value: object) -> object:
-        if value is None:
-            return ()
-        if isinstance(value, str):
-            return split(value)
-        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-            return split(value)
-        raise wrong("must be comma-separated text or a list of texts")
 
-    return BeforeValidator(validate)
+def _split(value: object, split: Callable[[str | Iterable[str]], tuple[str, ...]]) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return split(value)
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return split(value)
+    raise wrong("must be comma-separated text or a list of texts")
+
+
+def _identifiers(value: object) -> tuple[str, ...]:
+    """Split identifiers; what was given and names nothing is refused, as it would mean every study."""
+    found = _split(value, split_identifiers)
+    if not found and value is not None and value not in ([], ()):
+        raise wrong("names no study: leave it out to query by date")
+    return found
 
 
 def _plain(text: str) -> str:
@@ -154,6 +168,19 @@ def text_list_schema(items: JsonObject, max_items: int, item: str) -> WithJsonSc
     texts = {"type": "array", "items": items, "maxItems": max_items}
     text = rf"^\s*(?:{item})?\s*(?:,\s*(?:{item})?\s*)*$"
     return WithJsonSchema({"anyOf": [texts, {"type": "string", "pattern": text}]})
+
+
+def _identifiers_schema(items: JsonObject, item: str) -> WithJsonSchema:
+    """Return the JSON Schema of identifiers: an empty list, or at least one among empty texts."""
+    texts = {
+        "type": "array",
+        "items": items,
+        "maxItems": MAX_IDENTIFIERS,
+        "anyOf": [{"maxItems": 0}, {"contains": {"type": "string", "pattern": r"\S"}}],
+    }
+    pattern = rf"^\s*(?:{item})?\s*(?:,\s*(?:{item})?\s*)*$"
+    text = {"type": "string", "pattern": pattern, "not": {"pattern": r"^[\s,]*$"}}
+    return WithJsonSchema({"anyOf": [texts, text]})
 
 
 def _or_null(schema: JsonObject) -> WithJsonSchema:
@@ -194,18 +221,17 @@ AccessionNumber = Annotated[
 AccessionNumbers = Annotated[
     tuple[AccessionNumber, ...],
     Field(max_length=MAX_IDENTIFIERS),
-    _splits(split_identifiers),
-    text_list_schema(
+    BeforeValidator(_identifiers),
+    _identifiers_schema(
         {"type": "string", "maxLength": MAX_ACCESSION_NUMBER_LENGTH, "pattern": whole(_ACCESSION_ITEM)},
-        MAX_IDENTIFIERS,
         _ACCESSION_ITEM,
     ),
 ]
 Uids = Annotated[
     tuple[Uid, ...],
     Field(max_length=MAX_IDENTIFIERS),
-    _splits(split_identifiers),
-    text_list_schema(dict(Uid.json_schema), MAX_IDENTIFIERS, _UID_ITEM),
+    BeforeValidator(_identifiers),
+    _identifiers_schema(dict(Uid.json_schema), _UID_ITEM),
 ]
 _GivenDay = Annotated[date, _reads(parse_date, date), WithJsonSchema({"type": "string", "format": "date"})]
 

@@ -25,6 +25,7 @@ _ELSEWHERE = frozenset(
     {
         "1.2.840.10008.5.1.1.29",  # Hardcopy Grayscale Image Storage, retired
         "1.2.840.10008.5.1.1.30",  # Hardcopy Color Image Storage, retired
+        "1.2.840.10008.5.1.4.34.1",  # RT Beams Delivery Instruction Storage - Trial, retired
         "1.2.840.10008.5.1.4.34.7",  # RT Beams Delivery Instruction Storage
         "1.2.840.10008.5.1.4.34.10",  # RT Brachy Application Setup Delivery Instruction Storage
     }

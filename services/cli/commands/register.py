@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.client.session import opened_broker, require_workers, settings_of_command
+from services.cli.commands.options.paths import given_path
 from services.cli.output.console import JsonOption, line, notice, print_json
 from services.cli.output.exit_codes import INCOMPLETE, away, usage
 
@@ -31,7 +32,10 @@ SHOWN = 20
 
 
 def register(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM files, or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(parser=given_path, metavar="PATH...", help="DICOM files, or folders of them."),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Make the objects in these files known, so that no query requests them again; nothing is copied.

@@ -7,19 +7,28 @@ from typing import Annotated
 
 import typer
 
+from services.cli.commands.options.paths import given_path
 from services.cli.output.exit_codes import usage
 from shared.errors import InvalidInputError
 
 
 def simulate(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="What it holds (TOML); none: the demo PACS.")
+        Path | None,
+        typer.Argument(
+            parser=given_path, metavar="[FILE]", help="What it holds (TOML); none: the demo PACS."
+        ),
     ] = None,
     host: Annotated[
         str | None, typer.Option(metavar="H", help="Listen on this address; default: the file's, 127.0.0.1.")
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Listen here.")] = None,
-    log: Annotated[Path | None, typer.Option(help="Record each request here, a line of JSON each.")] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            parser=given_path, metavar="FILE", help="Record each request here, a line of JSON each."
+        ),
+    ] = None,
     destination: Annotated[
         list[str] | None, typer.Option(metavar="AE=HOST:PORT", help="A move destination; repeatable.")
     ] = None,

@@ -226,8 +226,12 @@ def _node(form: QueryForm, session: Session, kind: str) -> Node | None:
 
 
 def checked(raw: Mapping[str, object], today: date) -> tuple[dict[str, object], dict[str, str]]:
-    """Return the criteria with their identifiers as lists, and the problem of each field."""
+    """Return the criteria with their identifiers as lists, and the problem of each field.
+
+    An empty input of a date or time is no limit.
+    """
     values, found = dict(raw), {}
+    values |= {name: None for name in TEXTS[:4] if not str(raw.get(name) or "").strip()}
     for name in IDENTIFIERS:
         try:
             values[name] = identifier_lines(name, str(raw.get(name) or ""))

@@ -191,6 +191,7 @@ def test_a_response_under_way_is_sent_before_a_stop_ends_the_association():
         ("1.2.840.10008.5.1.4.1.1.88.67", True),
         ("1.2.840.10008.5.1.4.1.1.5", True),  # retired
         ("1.2.840.10008.5.1.1.29", True),  # retired hardcopy
+        ("1.2.840.10008.5.1.4.34.1", True),
         ("1.2.840.10008.5.1.4.34.7", True),
         ("1.2.840.10008.5.1.4.1.1.9999", True),  # to come
         ("1.3.12.2.1107.5.9.1", True),  # private

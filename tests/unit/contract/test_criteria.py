@@ -156,6 +156,13 @@ def test_requested_types_come_in_the_order_of_precedence():
             "time_from",
             "09:01 is after time_until, 09:00",
         ),
+        ({"date_from": ""}, "date_from", "must not be empty"),
+        ({"date_from": "2024-02-01", "date_until": " "}, "date_until", "must not be empty"),
+        ({"time_from": "", "time_until": ""}, "time_from", "must not be empty"),
+        ({"date_ranges": [{"date_from": "", "date_until": ""}]}, "date_ranges.0.date_from", "not be empty"),
+        ({"accession_numbers": ""}, "accession_numbers", "names no study"),
+        ({"accession_numbers": [" ", ""]}, "accession_numbers", "names no study"),
+        ({"study_instance_uids": " ,"}, "study_instance_uids", "names no study"),
         ({"time_from": "2400"}, "time_from", "no such time"),
         ({"time_from": "0860"}, "time_from", "no such time"),
         ({"time_from": "8"}, "time_from", "hhmm"),
@@ -207,9 +214,9 @@ def test_a_single_date_takes_times_of_day():
     assert (result.time_from, result.time_until) == (time(8), time(8))
 
 
-def test_empty_fields_of_a_form_are_not_set():
+def test_fields_without_a_value_are_not_set():
     result = criteria(
-        date_from="", date_until=" ", time_from="", exclude_descriptions="", accession_numbers=" ,"
+        date_from=None, date_until=None, time_from=None, exclude_descriptions="", accession_numbers=[]
     )
     assert result == criteria()
 

@@ -9,6 +9,7 @@ import typer
 
 from services.cli.client.session import opened_database, settings_of_command
 from services.cli.commands.evidence.calendar import NodeOption
+from services.cli.commands.options.paths import given_path
 from services.cli.output.console import JsonOption, block, line, notice, print_json, table
 from services.cli.output.exit_codes import INCOMPLETE
 from shared.clock import utc_now
@@ -25,7 +26,10 @@ _ERRORS_SHOWN = 20
 
 def reconcile(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV or XLSX; its first row names the columns.")
+        Path,
+        typer.Argument(
+            parser=given_path, metavar="FILE", help="CSV or XLSX; its first row names the columns."
+        ),
     ],
     node: NodeOption,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write a line of CSV for each line.")] = False,

@@ -85,6 +85,8 @@ def drop(dead_letter: IdArgument, as_json: JsonOption = False) -> None:
 def _find(broker: Broker, prefix: str) -> DeadLetter:
     from shared.broker.dead_letter_json import EXPLAINED, found_dead_letters
 
+    if not prefix.strip():
+        raise usage("No dead letter is meant by an empty id.", "dead_letter")
     found = found_dead_letters(broker.dead_letters(EXPLAINED), prefix)
     if len(found) != 1:
         many = "several have an id that begins so" if found else "there is none whose id begins so"

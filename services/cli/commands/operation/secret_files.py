@@ -11,6 +11,7 @@ import typer
 
 from services.cli.client.session import settings_of_command
 from services.cli.commands.operation.topology import password_hashes
+from services.cli.commands.options.paths import given_path
 from services.cli.output.console import JsonOption, line, print_json
 from services.cli.output.exit_codes import usage
 
@@ -22,15 +23,19 @@ _OURS, _OTHERS = 0o400, 0o444
 
 
 def secret_files(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="For the services, which alone read it.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(parser=given_path, metavar="FOLDER", help="For the services, which alone read it."),
+    ],
     postgres: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="For PostgreSQL: database_password.")
+        Path | None,
+        typer.Option(parser=given_path, metavar="FOLDER", help="For PostgreSQL: database_password."),
     ] = None,
     rabbitmq: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="For RabbitMQ: definitions.json.")
+        Path | None, typer.Option(parser=given_path, metavar="FOLDER", help="For RabbitMQ: definitions.json.")
     ] = None,
     grafana: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="For Grafana: admin_password.")
+        Path | None, typer.Option(parser=given_path, metavar="FOLDER", help="For Grafana: admin_password.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.client.session import opened_database, settings_of_command
+from services.cli.commands.options.paths import given_path
 from services.cli.output.console import JsonOption, line, print_json
 from services.cli.output.exit_codes import usage
 from shared.clock import utc_now
@@ -30,7 +31,10 @@ names or persons. Look into it before you send it: host names and AE titles may 
 def support_bundle(
     job_id: Annotated[str, typer.Argument(metavar="[JOB_ID]", help="A job that went wrong.")] = "",
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The zip file to make; default: one of this folder.")
+        Path | None,
+        typer.Option(
+            parser=given_path, metavar="FILE", help="The zip file to make; default: one of this folder."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

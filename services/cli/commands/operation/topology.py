@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.client.session import settings_of_command
+from services.cli.commands.options.paths import given_path
 from services.cli.output.console import JsonOption, notice, print_json, table
 from services.cli.output.exit_codes import usage
 
@@ -28,6 +29,7 @@ def topology(
     passwords: Annotated[
         Path | None,
         typer.Option(
+            parser=given_path,
             metavar="FOLDER",
             help="Include a user with least rights for each service; FOLDER holds a file with the password "
             "of each, and gets one where it is missing.",

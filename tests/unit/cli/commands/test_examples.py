@@ -11,9 +11,11 @@ import pytest
 from typer import Context
 from typer.core import TyperGroup
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from services.cli.commands.jobs.qr import parser
 from services.cli.main import app
+from services.cli.output.exit_codes import USAGE
 
 #: `doseqr qr` reads its flags itself.
 OWN_FLAGS = {"qr"}
@@ -77,3 +79,26 @@ def test_help_of_a_command_names_no_type_of_a_tick(name: str):
     # Then
     assert "<bool>" not in shown
     assert "BOOLEAN" not in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["register", ""],
+        ["register", "reports", " "],
+        ["secrets", ""],
+        ["secrets", "made", "--postgres", ""],
+        ["simulate", ""],
+        ["simulate", "--log", ""],
+        ["reconcile", "", "--node", "pacs"],
+        ["support-bundle", "--output", ""],
+        ["topology", "--passwords", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_not_the_present_folder(words: list[str]):
+    # Given: register "$FOLDER" where FOLDER is not set
+    result = CliRunner().invoke(app, words)
+    # Then
+    assert result.exit_code == USAGE
+    assert "the path is empty" in result.output
