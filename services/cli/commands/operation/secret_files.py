@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from services.cli.client.session import settings_of_command
 from services.cli.commands.operation.topology import password_hashes
@@ -22,21 +23,19 @@ SECRET_BYTES = 48
 _OURS, _OTHERS = 0o400, 0o444
 
 
+def _folder(text: str) -> OptionInfo:
+    option: OptionInfo = typer.Option(parser=given_path, metavar="FOLDER", help=text)
+    return option
+
+
 def secret_files(
     folder: Annotated[
         Path,
         typer.Argument(parser=given_path, metavar="FOLDER", help="For the services, which alone read it."),
     ],
-    postgres: Annotated[
-        Path | None,
-        typer.Option(parser=given_path, metavar="FOLDER", help="For PostgreSQL: database_password."),
-    ] = None,
-    rabbitmq: Annotated[
-        Path | None, typer.Option(parser=given_path, metavar="FOLDER", help="For RabbitMQ: definitions.json.")
-    ] = None,
-    grafana: Annotated[
-        Path | None, typer.Option(parser=given_path, metavar="FOLDER", help="For Grafana: admin_password.")
-    ] = None,
+    postgres: Annotated[Path | None, _folder("For PostgreSQL: database_password.")] = None,
+    rabbitmq: Annotated[Path | None, _folder("For RabbitMQ: definitions.json.")] = None,
+    grafana: Annotated[Path | None, _folder("For Grafana: admin_password.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the secrets of an installation where they are missing; what is there stays.
