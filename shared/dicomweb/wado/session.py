@@ -103,6 +103,7 @@ class WadoSession(WebSession):
 
         Raises:
             StoreError: the store accepts no association, and nothing was stored.
+            PeerError: the server does not let us in, and nothing was stored.
             NotNowError: the node's limits do not allow a request now.
             InterruptedWorkError: the work was stopped while it waited for these limits.
         """
@@ -116,6 +117,8 @@ class WadoSession(WebSession):
             if not fetch.relay.stored:
                 raise
         except (PeerError, InterruptedWorkError) as error:
+            if _lets_nobody_in(error) and not fetch.relay.stored:
+                raise
             fetch.error = error
         finally:
             out.release()
@@ -124,6 +127,11 @@ class WadoSession(WebSession):
         result = fetch.result()
         result.duration_ms = round((time.monotonic() - began) * 1000)
         return Fetched(result, fetch.relay.stored)
+
+
+def _lets_nobody_in(error: PeerError | InterruptedWorkError) -> bool:
+    """Return whether a session is refused as such: a server says so only in response to a request."""
+    return isinstance(error, PeerError) and error.associating and error.permanent
 
 
 #: Presentation contexts of one association (PS3.8 9.3.2.2).

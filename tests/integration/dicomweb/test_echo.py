@@ -1,4 +1,4 @@
-"""The echo of a DICOMweb server: each way it can end has words of its own, wherever it is shown."""
+"""The echo of a DICOMweb server: each way it can end has words of its own, and so has TLS in jobs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from shared.broker.memory.broker import MemoryBroker
 from shared.contract.messages import EchoCompleted, EchoNodes
 from shared.database.session import Database
 from shared.dicom.errors import Outcome
+from shared.nodes.nodes import find_node
 from shared.settings import Settings
 from simulator.dicomweb.behaviour import WebBehaviour
+from tests.integration.query.test_query import CT
 from tests.support.archives.dicomweb_server import ServerFactory, web_fault
+from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.studies import ct_study
 from tests.support.ports import free_port
 from tests.support.servers.certificates import Authority
@@ -63,6 +66,7 @@ ROWS = {
     "trusted": Row(Outcome.RESPONDS, "", speaks="tls", node=TRUSTED),
     "unknown authority": Row(Outcome.CERTIFICATE, "is not accepted", speaks="tls", node={"tls": "on"}),
     "wrong name": Row(Outcome.CERTIFICATE, "is not accepted", speaks="wrong name", node=TRUSTED),
+    "expired": Row(Outcome.CERTIFICATE, "certificate has expired", speaks="expired", node=TRUSTED),
     "any name": Row(Outcome.RESPONDS, "", speaks="wrong name", node=TRUSTED | {"tls": "any-name"}),
     "our certificate": Row(Outcome.RESPONDS, "", speaks="client", node=TRUSTED | OWN),
     "no certificate of ours": Row(
@@ -83,8 +87,9 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         ("tls", "IP:127.0.0.1"),
         ("client", "IP:127.0.0.1"),
         ("wrong name", "DNS:other.example"),
+        ("expired", "IP:127.0.0.1"),
     ):
-        issued = authority.issue(name.replace(" ", "-"), host)
+        issued = authority.issue(name.replace(" ", "-"), host, days=-1 if name == "expired" else 2)
         made[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         made[name].load_cert_chain(issued.certificate, issued.key)
     made["client"].verify_mode = ssl.CERT_REQUIRED
@@ -138,3 +143,54 @@ def test_each_way_an_echo_ends_has_its_own_words(rows_system: System):
     assert {result.node for result in echoed.results if result.ok} == {
         name for name, (outcome, _words) in EXPECTED.items() if outcome == "answers"
     }
+
+
+#: What a query and a retrieve have to say of a node, beside the code.
+TLS_WORDS = {
+    "unknown authority": "is not accepted (unable to get local issuer certificate)",
+    "wrong name": "is not accepted (IP address mismatch",
+    "expired": "is not accepted (certificate has expired)",
+    "no certificate of ours": "wants a certificate of ours",
+}
+
+
+def _kept(name: str) -> str:
+    """Return the id of the query that kept something of a node."""
+    return f"kept-{name.replace(' ', '-')}"
+
+
+def test_queries_and_retrieves_name_what_is_wrong_with_tls(rows_system: System):
+    # Given
+    system, retrieves = rows_system, Retrieves(rows_system)
+    retrieves.store = system.add_own_store()
+    system.start("store", "query", "retrieve")
+    done = system.finished_query(CT, remote="our certificate")
+    for name in TLS_WORDS:
+        with system.database.read() as session:
+            retrieves.remote = find_node(session, name)
+        retrieves.kept([ct_study()], job_id=_kept(name))
+    # When
+    jobs = {(name, "query"): system.query(CT, remote=name) for name in TLS_WORDS}
+    jobs |= {(name, "retrieve"): retrieves.order(_kept(name)) for name in TLS_WORDS}
+    for job_id in jobs.values():
+        system.wait_for_end(job_id)
+    # Then
+    ended: dict[tuple[str, str], Any] = {
+        (name, kind): system.query_json(job_id) if kind == "query" else system.retrieve_json(job_id)
+        for (name, kind), job_id in jobs.items()
+    }
+    wrong = {
+        key: (job["status"], job["failure"], job["detail"])
+        for key, job in ended.items()
+        if (job["status"], job["failure"]) != ("failed", "access_refused")
+        or TLS_WORDS[key[0]] not in job["detail"]
+    }
+    assert wrong == {}
+    assert {job["counts"].get("arrived", 0) for job in ended.values()} == {0}
+    # And with what the server wants
+    retrieve = system.finished_retrieve(done["id"])
+    assert (done["status"], retrieve["status"], retrieve["counts"]["arrived"]) == (
+        "completed",
+        "completed",
+        1,
+    )
