@@ -45,11 +45,15 @@ class FailureLimit:
         self._clock = clock
         self._patience_s = patience_s
         self._has_succeeded = False
+        #: As read since the last request of the task; what others send meanwhile is allowed for.
+        self._read: StudyFinds | None = None
 
     def _finds(self) -> StudyFinds:
         """Return the C-FINDs of the job; none failed once one of them has succeeded."""
-        self._has_succeeded = self._has_succeeded or self._log.has_complete_study_find()
-        return StudyFinds(0) if self._has_succeeded else self._log.study_finds()
+        if self._read is None:
+            self._has_succeeded = self._has_succeeded or self._log.has_complete_study_find()
+            self._read = StudyFinds(0) if self._has_succeeded else self._log.study_finds()
+        return self._read
 
     def needs_probe(self) -> bool:
         """Return whether so many requests failed that the smallest window is to be tried."""
@@ -81,6 +85,7 @@ class FailureLimit:
         """
         if self._finds().failed >= MOST_FAILURES:
             raise self.error()
+        self._read = None
 
     def error(self) -> FutileSearchError:
         """Return the error that ends the job."""

@@ -60,11 +60,11 @@ class Scheduler:
         Raises:
             RetriableError: the database or the broker is away; what was not done is done by the next tick.
         """
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             running = [run.id for run in open_runs(session)]
         for run_id in running:
             self._guard(run_id, self._go_on)
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             due = due_schedules(session, self._site, self._clock())
         for schedule_id in due:
             self._guard(schedule_id, self._begin)

@@ -54,7 +54,7 @@ class LongListFeeder:
         Raises:
             RetriableError: the database or the broker is away; what was not done is done by the next tick.
         """
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             lists = open_lists(session)
         for list_id in lists:
             try:

@@ -60,7 +60,7 @@ class Tallier:
         """
         self._read_reports()
         for _ in range(_STEPS):
-            with self._database.read() as session:
+            with self._database.read_outside() as session:
                 due = due_queries(session, self._defects)
             if due is None or self._stopping.is_set():
                 return

@@ -93,7 +93,7 @@ class QueryJobService:
         return StudyTask(scu, learner, claim, part, context, found_studies)
 
     def _context(self, job_id: str) -> tuple[Peer, int, QueryContext]:
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             query = session.get_one(Query, job_id)
             node = session.get_one(Node, query.remote_id)
             context = QueryContext(

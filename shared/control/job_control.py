@@ -30,23 +30,30 @@ class JobControl(Generic[JobT]):
         self._clock = engine.clock
 
     def begin(self, job_id: str) -> None:
-        """Go on with a job that was just made: do first what was ordered of it before it was there.
+        """Publish that the command of this id is a job, and go on with the job.
+
+        Called after the job was committed, and each time its command comes again: so `accepted` is published
+        however often the broker failed or a worker died between. What was ordered of the job before it was
+        there is done first. A job that has ended ends once more for whoever sent the command again; both
+        events keep their ids.
 
         Raises:
             RetriableError: the broker or the database is away.
         """
         kind = self._engine.service.kind
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             orders = early_orders.kept_for(session, kind, job_id)
             job = session.get_one(self._ledger.job, job_id)
+        # Whoever follows the job learns first that there is one.
+        self._events.accepted(job)
         if orders:
-            # Whoever follows the job learns first that there is one.
-            self._events.accepted(job)
             for row in orders:
                 self._obey(row.action, row.job_id, row.command_id, row.requested_by)
             with self._database.write() as session:
                 early_orders.forget(session, orders)
-        self._engine.begin(job_id)
+        self._engine.advance(job_id)
+        if job.announced_at is not None:
+            self._events.repeat_end(job_id)
 
     def keep(self, order: Order) -> bool:
         """Keep an order until its job comes; True if it has come meanwhile, and the order is done.

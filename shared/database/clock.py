@@ -69,7 +69,7 @@ class DatabaseClock:
         Raises:
             DatabaseAwayError: it cannot be reached.
         """
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             session.connection()
             began = self._monotonic()
             read: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()

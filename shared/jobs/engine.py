@@ -91,7 +91,7 @@ class Engine(Generic[JobT]):
         node_id = self._nodes.get(job_id)
         if node_id is not None:
             return node_id
-        with self.database.read() as session:
+        with self.database.read_outside() as session:
             node_id = self.ledger.node_of(session, job_id)
         if node_id is not None:
             if len(self._nodes) >= _REMEMBERED_JOBS:
@@ -219,24 +219,30 @@ class Engine(Generic[JobT]):
             again_in_s=round(plan.after_s, 1) if isinstance(plan, Again) else None,
         )
         if isinstance(plan, Again):
-            self._try_again(claim, error, plan.after_s)
-            return False
+            return self._try_again(claim, error, plan.after_s)
         return self._end(claim, self.service.give_up(claim, error))
 
-    def _try_again(self, claim: Claim, error: PeerError, after_s: float) -> None:
+    def _try_again(self, claim: Claim, error: PeerError, after_s: float) -> bool:
+        """Put a task back, and advance its job in the same transaction; return whether that was done."""
         now = self.clock()
         due_at = now + timedelta(seconds=after_s)
         with self.database.write() as session:
+            # First the job, then its tasks, as everywhere: in another order two could wait for each other.
+            job = self.ledger.lock(session, claim.job_id)
             kept = self.ledger.put_back(
                 session, claim, due_at=due_at, now=now, error=error.code, detail=str(error)
             )
-            job = self.ledger.lock(session, claim.job_id) if kept and error.peer_away else None
-            if job is not None and job.status not in ENDED:
+            if job is None or not kept:
+                return False
+            if error.peer_away and job.status not in ENDED:
                 if error.retry_at is not None:
                     self.ledger.postpone_failing(session, claim.job_id, due_at, now)
                 failing_since = now - timedelta(seconds=claim.failing_for_s)
                 gives_up_at = failing_since + timedelta(seconds=self._policy.patience_s)
                 job.wait_for(f"{job.remote_name} — {error}", due_at, gives_up_at)
+            advance = self._advance_locked(session, job, now)
+        self._go_on_after(advance)
+        return True
 
     def _end(self, claim: Claim, result: Result) -> bool:
         """End a task, and advance its job in the same transaction; return whether that was done."""
@@ -298,14 +304,15 @@ class Engine(Generic[JobT]):
         self._publish_tasks(advance.job_id, advance.released, advance.causation)
         if advance.ended:
             self.events.end(advance.job_id)
-        else:
-            self.events.progress(advance.job_id)
+        elif advance.progress is not None:
+            self.events.publish_progress(advance.progress)
 
     def _advance_locked(self, session: Session, job: JobT, now: datetime) -> Advance:
         is_held = job.held_since is not None
-        if job.status == "queued" and not is_held:
-            job.status, job.started_at = "running", now
         released, others = self.ledger.release(session, job, now)
+        if job.status == "queued" and not is_held:
+            # Not before: what is read there would write the row, which is to be written once.
+            job.status, job.started_at = "running", now
         goes_on = job.status in ENDED or is_held or bool(released)
         if not goes_on and not self.ledger.has_open_tasks(session, job.id):
             # The transaction may have changed its row by statements of its own.
@@ -313,7 +320,8 @@ class Engine(Generic[JobT]):
             session.refresh(job)
             self._drained(session, job, now)
             released, others = self.ledger.release(session, job, now)
-        return Advance(job.id, released, others, job.causation, ended=job.status in ENDED)
+        progress = self.events.progress_of_locked(session, job)
+        return Advance(job.id, released, others, job.causation, job.status in ENDED, progress)
 
     def _drained(self, session: Session, job: JobT, now: datetime) -> None:
         follows = self.service.drained(session, job.id)
@@ -332,23 +340,6 @@ class Engine(Generic[JobT]):
                 with self.database.write() as session:
                     self.ledger.take_back(session, task_ids[number:], self.clock())
                 raise
-
-    def begin(self, job_id: str) -> None:
-        """Publish that the command of this id is a job, and go on with the job.
-
-        Called after the job was committed, and each time its command comes again: so `accepted` is published
-        however often the broker failed or a worker died between. A job that has ended ends once more for
-        whoever sent the command again; both events keep their ids.
-
-        Raises:
-            RetriableError: the broker or the database is away.
-        """
-        with self.database.read() as session:
-            job = session.get_one(self.service.job_table, job_id)
-        self.events.accepted(job)
-        self.advance(job_id)
-        if job.announced_at is not None:
-            self.events.repeat_end(job_id)
 
     def start_job(self, session: Session, job: JobT, tasks: Sequence[NewTask]) -> None:
         """Add a new job with its first tasks to the caller's transaction; `advance` it after the commit."""
@@ -375,7 +366,7 @@ class Engine(Generic[JobT]):
             recovered = self.ledger.recover(session, now, queue_is_empty=queue_is_empty)
         if recovered:
             log.warning("tasks recovered", tasks=recovered)
-        with self.database.read() as session:
+        with self.database.read_outside() as session:
             jobs = self.ledger.jobs_with_work(session, now)
             unannounced = self.ledger.unannounced(session, now - timedelta(seconds=5))
             is_busy = self.ledger.has_open_jobs(session)

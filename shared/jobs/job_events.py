@@ -17,7 +17,7 @@ from shared.database.models import JobRow
 from shared.database.session import Database
 from shared.errors import RetriableError
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import JobService, JobT
+from shared.jobs.model import JobService, JobT, ProgressTurn
 from shared.messaging.publisher import Publisher
 from shared.tracing.trace_context import Causation
 
@@ -79,7 +79,7 @@ class JobEvents(Generic[JobT]):
         """Publish the progress of a job, if it is its turn.
 
         The turn is taken with the row locked, and its time is that of the event: whoever waited for the row
-        has no turn left over from before.
+        has no turn left over from before. An advance takes it in its own transaction.
 
         Raises:
             RetriableError: the broker or the database is away.
@@ -90,24 +90,41 @@ class JobEvents(Generic[JobT]):
             if not self._ledger.progress_is_due(session, job_id, self._clock() - PROGRESS_EVERY):
                 return
             job = self._ledger.lock(session, job_id)
-            now = self._clock()
-            if job is None or job.status in ENDED or not job.take_progress_turn(now, PROGRESS_EVERY):
-                return
-            note = job.waits_for
-            event = Progress(
-                job_id=job_id,
-                kind=self._service.kind,
-                status=job.status,
-                counts=self._service.counts(session, job_id),
-                note=note,
-            )
-            causation = job.causation
-        self._published_at = {job_id: now} | {
+            turn = self.progress_of_locked(session, job) if job is not None else None
+        if turn is not None:
+            self.publish_progress(turn)
+
+    def progress_of_locked(self, session: Session, job: JobT) -> ProgressTurn | None:
+        """Take the turn of a locked job for the event of its progress, to be published after the commit."""
+        if job.status in ENDED or self._published_lately(job.id):
+            return None
+        now = self._clock()
+        if not job.take_progress_turn(now, PROGRESS_EVERY):
+            return None
+        # Read before the counts, which are read with all columns of the row anew.
+        note, causation = job.waits_for, job.causation
+        event = Progress(
+            job_id=job.id,
+            kind=self._service.kind,
+            status=job.status,
+            counts=self._service.counts(session, job.id),
+            note=note,
+        )
+        return ProgressTurn(event, now, causation)
+
+    def publish_progress(self, turn: ProgressTurn) -> None:
+        """Publish the progress for which a turn was taken.
+
+        Raises:
+            BrokerAwayError: the broker did not confirm it.
+        """
+        job_id = turn.event.job_id
+        self._published_at = {job_id: turn.at} | {
             other: at
             for other, at in self._published_at.items()
-            if other != job_id and at > now - PROGRESS_EVERY
+            if other != job_id and at > turn.at - PROGRESS_EVERY
         }
-        self._publisher.event(event, self._service.kind, job_id, at=now, causation=causation)
+        self._publisher.event(turn.event, self._service.kind, job_id, at=turn.at, causation=turn.causation)
 
     def _published_lately(self, job_id: str) -> bool:
         at = self._published_at.get(job_id)

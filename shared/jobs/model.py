@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy.orm import Session
 
 from shared.contract.json_types import JsonDocument, JsonObject
-from shared.contract.messages import JobKind
+from shared.contract.messages import JobKind, Progress
 from shared.database.models import JobRow, TaskRow
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import PeerError
@@ -93,6 +93,15 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressTurn:
+    """The event of a job's progress for which this process has the turn."""
+
+    event: Progress
+    at: datetime
+    causation: Causation
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """What one transaction set free: to be published once it is committed."""
 
@@ -104,6 +113,8 @@ class Advance:
     #: What its tasks go back to.
     causation: Causation
     ended: bool
+    #: Its progress, where the event of it is due.
+    progress: ProgressTurn | None = None
 
 
 class JobService(Protocol[JobT_co]):

@@ -10,7 +10,7 @@ from itertools import groupby
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, literal, null, or_, select
 from sqlalchemy.orm import Session
 
-from shared.contract.messages import INTERACTIVE
+from shared.contract.messages import BACKGROUND, INTERACTIVE
 from shared.database.models import JobRow, Node, Query, QueryTask, Retrieve, RetrieveTask, TaskRow
 from shared.jobs.fair_share import Standing, credits_of, shares, short
 from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT, MAX_ASSOCIATIONS_MOST
@@ -18,8 +18,8 @@ from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT, MAX_ASSOCIATIONS
 #: The jobs of all services that send requests to nodes, with their tasks.
 _ALL: tuple[tuple[type[JobRow], type[TaskRow]], ...] = ((Query, QueryTask), (Retrieve, RetrieveTask))
 
-#: Columns of one standing: see `Standing`.
-_StandingRow = tuple[str, int, str, datetime, int, int, bool, bool]
+#: Columns of one standing (see `Standing`), and the associations that its node allows.
+_StandingRow = tuple[str, int, str, datetime, int, int, bool, bool, int | None]
 
 RUNS = ("queued", "running")
 IN_FLIGHT = ("queued", "running")
@@ -56,7 +56,12 @@ class Shared:
         return short(self.standings, self.shares)
 
 
-_MAX_ASSOCIATIONS = select(Node.max_associations).where(Node.id == bindparam("of_node"))
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """The nodes with work of other services: whose priority was raised, and for which somebody waits."""
+
+    raised: frozenset[int]
+    waited_for: frozenset[int]
 
 
 class Standings:
@@ -67,47 +72,53 @@ class Standings:
         # Built once: building it takes longer than executing it, and each task that ends executes it.
         self._of_all = _statement(job, task)
         self._of_node = self._of_all.where(job.remote_id == bindparam("of_node"))
-        self._raised = [_raised_at_node(other, tasks) for other, tasks in _ALL if other is not job]
+        others = [(other, tasks) for other, tasks in _ALL if other is not job]
+        self._raised = [_nodes_with_work(*other, other[0].raised.is_not(null())) for other in others]
+        self._waited_for = [_nodes_with_work(*other, other[0].priority == INTERACTIVE) for other in others]
 
     def of_node(self, session: Session, node_id: int, now: datetime) -> Shared:
         """Return how the jobs of a node share it."""
-        read = _standings(session.execute(self._of_node, {"now": now, "of_node": node_id}))
-        return self._shared(session, node_id, read, now)
+        rows = session.execute(self._of_node, {"now": now, "of_node": node_id}).all()
+        return _shared(rows, self._elsewhere(session, rows, now, [node_id]))
 
     def of_all(self, session: Session, now: datetime) -> list[Shared]:
-        """Return how the jobs of each node share it."""
-        read = _standings(session.execute(self._of_all, {"now": now}))
+        """Return how the jobs of each node share it; the number of nodes changes no number of statements."""
+        rows = session.execute(self._of_all, {"now": now}).all()
+        elsewhere = self._elsewhere(session, rows, now, list({row.remote_id for row in rows}))
         return [
-            self._shared(session, node_id, list(jobs), now)
-            for node_id, jobs in groupby(read, key=lambda standing: standing.node_id)
+            _shared(list(of_node), elsewhere) for _, of_node in groupby(rows, key=lambda row: row.remote_id)
         ]
 
-    def _shared(self, session: Session, node_id: int, standings: Sequence[Standing], now: datetime) -> Shared:
-        limit = session.scalar(_MAX_ASSOCIATIONS, {"of_node": node_id})
-        waited_for = any(standing.background for standing in standings) and self._waited_for(
-            session, node_id, now
-        )
-        given = shares(
-            standings,
-            credits_of(limit or MAX_ASSOCIATIONS_DEFAULT),
-            waited_for=waited_for,
-            raised_elsewhere=self._raised_elsewhere(session, node_id, now),
-        )
-        return Shared(standings, given)
+    def _elsewhere(
+        self, session: Session, rows: Sequence[Row[*_StandingRow]], now: datetime, node_ids: list[int]
+    ) -> _Elsewhere:
+        at_nodes = {"now": now, "of_nodes": node_ids}
 
-    def _raised_elsewhere(self, session: Session, node_id: int, now: datetime) -> bool:
-        """Return whether a job of another service that was raised has work at the node."""
-        return any(session.scalar(raised, {"now": now, "of_node": node_id}) for raised in self._raised)
-
-    def _waited_for(self, session: Session, node_id: int, now: datetime) -> bool:
-        """Return whether another service has work at the node for which somebody waits."""
-        return any(
-            session.scalar(
-                select(exists().where(job.priority == INTERACTIVE, *_busy(job, task, node_id, now)))
+        def nodes(statements: Iterable[Select[int]]) -> frozenset[int]:
+            return frozenset(
+                node_id for statement in statements for node_id in session.scalars(statement, at_nodes)
             )
-            for job, task in _ALL
-            if job is not self._job
+
+        has_background = any(row.priority == BACKGROUND for row in rows)
+        return _Elsewhere(
+            raised=nodes(self._raised) if rows else frozenset(),
+            waited_for=nodes(self._waited_for) if has_background else frozenset(),
         )
+
+
+def _shared(rows: Sequence[Row[*_StandingRow]], elsewhere: _Elsewhere) -> Shared:
+    """Return how the jobs of one node share it."""
+    if not rows:
+        return Shared((), {})
+    node_id, limit = rows[0].remote_id, rows[0].max_associations
+    standings = _standings(rows)
+    given = shares(
+        standings,
+        credits_of(limit or MAX_ASSOCIATIONS_DEFAULT),
+        waited_for=node_id in elsewhere.waited_for,
+        raised_elsewhere=node_id in elsewhere.raised,
+    )
+    return Shared(standings, given)
 
 
 def _statement(job: type[JobRow], task: type[TaskRow]) -> Select[*_StandingRow]:
@@ -127,19 +138,21 @@ def _statement(job: type[JobRow], task: type[TaskRow]) -> Select[*_StandingRow]:
             select(func.count()).select_from(some).correlate(job).scalar_subquery(),
             later.correlate(job),
             job.raised.is_not(null()),
+            Node.max_associations,
         )
+        .join(Node, Node.id == job.remote_id, isouter=True)
         .where(job.status.in_(RUNS), ~is_held(job))
         .order_by(job.remote_id, job.requested_at, job.id)
     )
 
 
-def _raised_at_node(job: type[JobRow], task: type[TaskRow]) -> Select[bool]:
-    """Return whether raised jobs of one service have work at a node."""
+def _nodes_with_work(job: type[JobRow], task: type[TaskRow], which: ColumnElement[bool]) -> Select[int]:
+    """Return at which nodes such jobs of one service have work that is due or under way."""
     now = bindparam("now", type_=task.due_at.type)
     due = and_(task.state == "pending", task.due_at <= now)
     work = exists().where(task.job_id == job.id, or_(task.state.in_(IN_FLIGHT), due)).correlate(job)
-    at_node = (job.remote_id == bindparam("of_node"), job.status.in_(RUNS), job.raised.is_not(null()))
-    return select(exists().where(*at_node, ~is_held(job), work))
+    at_nodes = job.remote_id.in_(bindparam("of_nodes", expanding=True))
+    return select(job.remote_id).distinct().where(at_nodes, job.status.in_(RUNS), which, ~is_held(job), work)
 
 
 def _standings(rows: Iterable[Row[*_StandingRow]]) -> list[Standing]:
@@ -154,18 +167,5 @@ def _standings(rows: Iterable[Row[*_StandingRow]]) -> list[Standing]:
             bool(flying or ready or waits),
             bool(raised),
         )
-        for job_id, node_id, priority, requested_at, flying, ready, waits, raised in rows
+        for job_id, node_id, priority, requested_at, flying, ready, waits, raised, _ in rows
     ]
-
-
-def _busy(
-    job: type[JobRow], task: type[TaskRow], node_id: int, now: datetime
-) -> Sequence[ColumnElement[bool]]:
-    due = and_(task.state == "pending", task.due_at <= now)
-    return (
-        job.remote_id == node_id,
-        job.status.in_(RUNS),
-        ~is_held(job),
-        task.job_id == job.id,
-        task.state.in_(IN_FLIGHT) | due,
-    )

@@ -78,7 +78,7 @@ class RunningTasks(Generic[JobT]):
             self._check(held, renew=self._checks % CHECKS_PER_RENEWAL == 0)
 
     def _check(self, held: list[tuple[Claim, Cancellation]], *, renew: bool) -> None:
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             stopped = self._ledger.stopped_jobs(session, {claim.job_id for claim, _ in held})
         for claim, cancellation in held:
             if claim.job_id in stopped:

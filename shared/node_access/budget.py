@@ -222,7 +222,7 @@ class ClusterBudget:
             read_at, limits = self._limits.get(node_id, (0.0, None))
         if read_at and time.monotonic() - read_at < _LIMITS_KEPT_S:
             return limits
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             node, budget = session.get(Node, node_id), session.get(NodeBudget, node_id)
         limits = limits_of(node, budget) if node is not None else None
         with self._lock:

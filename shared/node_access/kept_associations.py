@@ -49,12 +49,15 @@ class IdleAssociations:
     def __init__(self) -> None:
         self._idle: dict[Use[Any], list[Kept[Any]]] = {}
         self._lock = threading.Lock()
+        #: Set while there may be any.
+        self.filled = threading.Event()
 
     def add(self, use: Use[AssociationT], kept: Kept[AssociationT], user: Cancellation | None) -> None:
         """Keep an association that its user needs no more."""
         with self._lock:
             idle = Kept(kept.association, kept.lease, user, time.monotonic())
             self._idle.setdefault(use, []).append(idle)
+            self.filled.set()
 
     def pop(self, use: Use[AssociationT]) -> Kept[AssociationT] | None:
         """Take out the one that was used last."""
@@ -77,6 +80,8 @@ class IdleAssociations:
                 self._idle[use] = [kept for kept in idle if not which(use, kept)]
                 if not self._idle[use]:
                     del self._idle[use]
+            if not self._idle:
+                self.filled.clear()
         return removed
 
 

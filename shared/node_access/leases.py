@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 import structlog
-from sqlalchemy import Select, bindparam, delete, func, or_, select, update
+from sqlalchemy import Integer, Select, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from shared.clock import Clock
@@ -46,8 +46,19 @@ def _wanted() -> Select[bool, int, int, int, int | None, datetime | None]:
     )
 
 
-#: One statement, made once: it runs for each idle association, and whenever a task takes one.
+def _in_line_before() -> Select[int, int]:
+    now, number = bindparam("now", type_=NodeLease.until.type), bindparam("number", type_=Integer)
+    before = or_(NodeLease.held.is_(True), NodeLease.id < number)
+    mine = (NodeLease.node_id == Node.id, NodeLease.until >= now)
+    held_or_before = select(func.count()).where(*mine, before).correlate(Node).scalar_subquery()
+    return select(held_or_before, Node.max_associations).where(Node.id == bindparam("of_node"))
+
+
+#: One statement each, made once: they run for each idle association, and whenever a task takes one.
 _WANTED = _wanted()
+_IN_LINE_BEFORE = _in_line_before()
+#: Behind every number in line that there is: they are 32 bits wide.
+_LAST = 2**31 - 1
 
 
 class LeaseAttempt(Enum):
@@ -119,7 +130,7 @@ class Leases:
 
     def _seems_free(self, node_id: int, number: int) -> bool:
         """Read without a lock: most reads of those who wait find nothing."""
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             budget = session.get(NodeBudget, node_id)
             return budget is None or _is_free(session, budget, number, self._clock())
 
@@ -141,7 +152,7 @@ class Leases:
         """Return whether others wait, more are held than allowed, or this one has run out."""
         now = self._clock()
         try:
-            with self._database.read() as session:
+            with self._database.read_outside() as session:
                 values = {"of_node": node_id, "of_token": token, "now": now}
                 row = session.execute(_WANTED, values).one_or_none()
         except DatabaseAwayError:
@@ -171,6 +182,9 @@ class Leases:
 
 def locked_budget(session: Session, node_id: int, now: datetime) -> NodeBudget:
     """Return the budget of a node, locked until the transaction ends (SQLite: the whole database is)."""
+    budget = session.get(NodeBudget, node_id, with_for_update=True, populate_existing=True)
+    if budget is not None:
+        return budget
     insert_missing(session, NodeBudget, [{"node_id": node_id, "tokens": 1.0, "tokens_at": now}])
     return session.get_one(NodeBudget, node_id, with_for_update=True, populate_existing=True)
 
@@ -235,23 +249,11 @@ def _allowed(limit: int, slowdown: Slowdown | None, now: datetime) -> int:
 
 def standing(session: Session, node_id: int, now: datetime) -> int:
     """Return how many associations stand, or are being made."""
-    return _count(session, node_id, now, held=True)
+    held = (NodeLease.node_id == node_id, NodeLease.held.is_(True), NodeLease.until >= now)
+    return session.scalar(select(func.count()).where(*held)) or 0
 
 
 def _is_free(session: Session, budget: NodeBudget, number: int | None, now: datetime) -> bool:
-    taken = _count(session, budget.node_id, now, held=True)
-    before = _count(session, budget.node_id, now, held=False, before=number)
-    return taken + before < allowed(session, budget, now)
-
-
-def _count(session: Session, node_id: int, now: datetime, *, held: bool, before: int | None = None) -> int:
-    alive = _counted(node_id, now, held=held)
-    if before is not None:
-        alive = alive.where(NodeLease.id < before)
-    return session.scalar(alive) or 0
-
-
-def _counted(node_id: int, now: datetime, *, held: bool) -> Select[int]:
-    return select(func.count()).where(
-        NodeLease.node_id == node_id, NodeLease.held.is_(held), NodeLease.until >= now
-    )
+    values = {"of_node": budget.node_id, "now": now, "number": _LAST if number is None else number}
+    before, limit = session.execute(_IN_LINE_BEFORE, values).one()
+    return before < _allowed(limit, slowdown_of(budget), now)

@@ -10,9 +10,9 @@ from shared.dicom.errors import Outcome, PeerError
 
 #: Pauses between two tries of a node that is away.
 PAUSES = Backoff(1.0, 30.0)
-#: Seconds between two tries of different nodes that are away: a try costs about as much of the processor as a
-#: task, and a hospital whose network is down has hundreds of them.
-GAP_S = 0.15
+#: Seconds between two tries of different nodes that are away, and the longest pause that follows from it: a
+#: try costs about as much of the processor as a task, and a hospital without network has hundreds of them.
+GAP_S, LONGEST_OF_MANY_S = 0.3, 60.0
 #: Time after which it is known, mostly, how a try ended.
 TRY_TAKES = timedelta(seconds=2)
 #: Characters of the words that are kept of an error.
@@ -73,6 +73,6 @@ def failed(
     if before is not None and before.failed_at >= began:
         return replace(before, outcome=error.outcome, detail=error.detail[:DETAIL_LENGTH])
     failures = before.failures if before is not None else 0
-    pause_s = min(PAUSES.longest_s, max(PAUSES.pause_s(failures), others_away * GAP_S))
+    pause_s = max(PAUSES.pause_s(failures), min(LONGEST_OF_MANY_S, others_away * GAP_S))
     pause = timedelta(seconds=pause_s * (0.75 + jitter / 2))
     return Outage(failures + 1, now, now + pause, error.outcome, error.detail[:DETAIL_LENGTH])

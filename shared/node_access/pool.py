@@ -42,6 +42,8 @@ TURN_S = 5.0
 
 #: Seconds between two checks of idle associations; one that others wait for is released then.
 _POLL_INTERVAL_S = 0.25
+#: Longest sleep while there are none.
+_REST_S = 5.0
 
 
 class AssociationPool:
@@ -200,6 +202,7 @@ class AssociationPool:
     def close(self) -> None:
         """Release all idle associations, and those given back from now on."""
         self._closing.set()
+        self._idle.filled.set()
         self._reaper.join()
         for kept in self._idle.remove(lambda _use, _kept: True):
             self._end(kept)
@@ -331,7 +334,8 @@ class AssociationPool:
 
     def _reap(self) -> None:
         while not self._closing.wait(_POLL_INTERVAL_S):
-            self._end_resting()
+            if self._idle.filled.wait(_REST_S):
+                self._end_resting()
 
     def _end_resting(self) -> None:
         now = time.monotonic()

@@ -123,7 +123,7 @@ class Removal:
         before = self._before(now)
         if before is None:
             return
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             if not runs.is_wanted(session, self._name, now):
                 return
         with self._database.write() as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from shared.broker.memory.broker import MemoryBroker
-from shared.database.session import Database
-from shared.jobs import worker_shares
+from shared.jobs import runner, worker_shares
 from shared.node_access import pool
 from tests.bench.table import print_table
 from tests.integration.query.test_sharing import LAST, of_days
@@ -24,6 +24,11 @@ FEW_THREADS = 4
 #: Seconds after which a run is counted as it stands.
 LONGEST_S = 60.0
 CONNECT_TIMEOUT_S = 5.0
+#: Seconds between two sweeps, as in production: other tests shorten them.
+SWEEP_S = runner.SWEEP_S
+#: What is left to the healthy nodes, by the processor, while the jobs of the others wait.
+LEAST_SHARE = 0.95
+FIRST_END_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,9 @@ class Run:
     first_s: float
     all_s: float
     ended: int
-    #: Seconds of the processor that this process took: on a shared machine they tell more than the clock.
+    #: Seconds of the processor that this process took until the first end, and until the last: on a shared
+    #: machine they tell more than the clock.
+    first_cpu_s: float
     cpu_s: float
 
     @property
@@ -42,14 +49,14 @@ class Run:
 
 
 @pytest.fixture
-def system_of_300(make_system, test_settings, postgres_url, scripted_pacs) -> Iterator[System]:
+def system_of_300(make_system, test_settings, database, scripted_pacs, monkeypatch) -> Iterator[System]:
     """A system with the nodes, each with an AE title of its own; the healthy ones are one scripted PACS."""
+    monkeypatch.setattr(runner, "SWEEP_S", SWEEP_S)
     broker = MemoryBroker()
     broker.declare()
     settings = test_settings.model_copy(
         update={"connect_timeout": CONNECT_TIMEOUT_S, "dimse_timeout": 30.0, "fuse_attempts": 100_000}
     )
-    database = Database(postgres_url)
     system = make_system(broker, database, settings)
     system.add_own_store()
     pacs = scripted_pacs(days_of(5, LAST, LAST, ct_study))
@@ -60,7 +67,6 @@ def system_of_300(make_system, test_settings, postgres_url, scripted_pacs) -> It
             system.add_remote(f"sick-{number}", "127.0.0.1", port, f"SICK{number}")
         yield system
         system.close()
-    database.close()
 
 
 def run_healthy(system: System) -> Run:
@@ -68,13 +74,18 @@ def run_healthy(system: System) -> Run:
     began, cpu_before = time.monotonic(), time.process_time()
     left = {system.query(of_days(1), remote=f"healthy-{number}") for number in range(HEALTHY)}
     ends: list[float] = []
+    first_cpu_s = 0.0
     while left and time.monotonic() - began < LONGEST_S:
         ended = {job_id for job_id in left if system.endings(job_id)}
         ends += [time.monotonic() - began] * len(ended)
         left -= ended
+        if ends and not first_cpu_s:
+            first_cpu_s = time.process_time() - cpu_before
         time.sleep(0.02)
     cpu_s = time.process_time() - cpu_before
-    return Run(ends[0] if ends else LONGEST_S, ends[-1] if not left else LONGEST_S, len(ends), cpu_s)
+    return Run(
+        ends[0] if ends else LONGEST_S, ends[-1] if not left else LONGEST_S, len(ends), first_cpu_s, cpu_s
+    )
 
 
 def order_sick(system: System) -> None:
@@ -106,16 +117,26 @@ def test_two_hundred_nodes_that_swallow_packets_cost_the_others_little(system_of
         f"breaker off, {FEW_THREADS} spare threads": without,
     }
     print_table(
-        f"{HEALTHY} healthy nodes, {SICK} that swallow packets",
-        ("", "ended", "first s", "last s", "CPU s", "queries/s", "of alone"),
+        f"{HEALTHY} healthy nodes, {SICK} that swallow packets, {system.database.url.get_backend_name()}, "
+        f"load {os.getloadavg()[0]:.1f}",
+        ("", "ended", "first s", "last s", "CPU s to first", "CPU s", "queries/s", "of alone by CPU"),
         [
-            (name, run.ended, run.first_s, run.all_s, run.cpu_s, run.rate, run.rate / alone.rate)
+            (
+                name,
+                run.ended,
+                run.first_s,
+                run.all_s,
+                run.first_cpu_s,
+                run.cpu_s,
+                run.rate,
+                alone.cpu_s / run.cpu_s,
+            )
             for name, run in runs.items()
         ],
     )
-    # The first of them shares the processor with the orders of 200 jobs; that is no matter of sick nodes.
     assert at_once.ended == later.ended == HEALTHY
-    assert later.first_s < 5
-    # By the processor: on a shared machine the rate by the clock tells what others did meanwhile.
-    assert alone.cpu_s / later.cpu_s >= 0.9
+    # By the processor: on a shared machine the clock tells what others did meanwhile.
+    assert at_once.first_cpu_s < FIRST_END_S
+    assert later.first_cpu_s < FIRST_END_S
+    assert alone.cpu_s / later.cpu_s >= LEAST_SHARE
     assert without.ended < HEALTHY

@@ -90,19 +90,19 @@ class FindLog:
         """Return whether a C-FIND of the job at STUDY level has succeeded."""
         if self._unsaved_study_finds():
             return True
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             return session.scalar(_ANY_COMPLETE, {"of_job": self._claim.job_id}) is not None
 
     def controls(self) -> int:
         """Return the number of control requests of the job."""
         unsaved = sum(record.control for record in self._unsaved)
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             return unsaved + (session.scalar(_CONTROLS, {"of_job": self._claim.job_id}) or 0)
 
     def study_finds(self) -> StudyFinds:
         """Return the C-FINDs of the job at STUDY level."""
         of_job = {"of_job": self._claim.job_id}
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             failed, first_at = session.execute(_STUDY_FINDS, of_job).one()
             last = session.scalars(_LAST_FAILED, of_job).first() if failed else None
             return StudyFinds(

@@ -42,7 +42,7 @@ class Learner:
         self._peer = peer
         self._clock = clock
         self._lessons: list[Lesson] = []
-        with database.read() as session:
+        with database.read_outside() as session:
             self.profile = read_profile(session, node_id, peer)
 
     @property

@@ -73,7 +73,7 @@ def unannounced(
         wanted = wanted.where(_sop.in_(among))
     if not_within is not None:
         wanted = wanted.where(~_TABLE.c.last_received_at.between(*not_within))
-    with database.read() as session:
+    with database.read_outside() as session:
         rows = session.execute(wanted.order_by(_TABLE.c.received_at).limit(limit)).mappings().all()
     return [
         Unannounced(

@@ -52,7 +52,7 @@ def unread_reports(database: Database, limit: int) -> list[UnreadReport]:
         ~is_read.exists(),
     )
     received_at, uid = StoredObject.received_at, StoredObject.sop_instance_uid
-    with database.read() as session:
+    with database.read_outside() as session:
         newest = session.execute(unread.order_by(received_at.desc(), uid.desc()).limit(limit // 2)).all()
         oldest = session.execute(unread.order_by(received_at, uid).limit(limit // 2)).all()
     in_turn = (row for pair in zip_longest(newest, oldest) for row in pair if row is not None)

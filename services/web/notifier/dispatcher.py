@@ -99,7 +99,7 @@ class Dispatcher:
                 if self._servers.total() >= AT_ONCE:
                     return
                 busy = [server for server, number in self._servers.items() if number >= TO_ONE_SERVER]
-            with self._database.read() as session:
+            with self._database.read_outside() as session:
                 if not is_due(session, self._clock()):
                     return
             with self._database.write() as session:

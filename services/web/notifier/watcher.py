@@ -152,7 +152,7 @@ class Watcher:
             begun, mark = read_mark(session, "begun", now), read_mark(session, "ended", now)
         since = max(begun, mark - OVERLAP)
         self._jobs(since)
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             schedules = schedules_with_ended_runs(session, since)
         for schedule_id in schedules:
             self._runs(schedule_id, begun)
@@ -160,7 +160,7 @@ class Watcher:
             move_mark(session, "ended", now)
 
     def _jobs(self, since: datetime) -> None:
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             addresses = addresses_for(session, NoticeKind.JOB)
             jobs = list(ended_jobs(session, since))
             known = known_events(session, [job.key for job in jobs])

@@ -254,7 +254,7 @@ def test_all_jobs_of_a_paused_node_wait(running: Bench, nodes: NodeControl):
     nodes.pause("pacs", "pause-1", "admin")
     running.engine.advance("query-2")
     running.begin(1, "query-3")
-    running.engine.begin("query-3")
+    running.control.begin("query-3")
     running.engine.sweep(queue_is_empty=True)
     # Then
     assert states(running) == ["pending"] * 5

@@ -55,7 +55,7 @@ def test_a_job_carries_the_trace_of_its_command_to_its_end(bench, published):
     # When
     with continuing(received):
         bench.begin(1)
-    bench.engine.begin("query-1")
+    bench.control.begin("query-1")
     wait_until(lambda: any(message.routing_key == "task.query" for message in published))
     task = next(message for message in published if message.routing_key == "task.query")
     bench.engine.handle(task, False)
@@ -72,7 +72,7 @@ def test_a_job_that_no_command_begins_has_a_trace_of_its_own(bench, published):
     with continuing(command_causation("list-1", None)):
         bench.begin(1)
     # When
-    bench.engine.begin("query-1")
+    bench.control.begin("query-1")
     wait_until(lambda: len(published) > 1)
     # Then
     own = command_causation("query-1", None).context
@@ -86,7 +86,7 @@ def test_a_job_of_an_older_version_has_the_trace_of_its_id(bench, published):
         job = session.get_one(bench.work.job_table, "query-1")
         job.trace_id = job.trace = None
     # When
-    bench.engine.begin("query-1")
+    bench.control.begin("query-1")
     wait_until(lambda: len(published) > 1)
     # Then
     own = command_causation("query-1", None).context
@@ -106,7 +106,7 @@ def test_a_task_of_an_older_version_has_the_trace_of_its_job():
 def test_an_end_names_the_command_that_cancelled_the_job(bench, published):
     # Given
     bench.begin(1)
-    bench.engine.begin("query-1")
+    bench.control.begin("query-1")
     # When
     bench.control.cancel("query-1", CancelRequest("cancel-1", "physicist"))
     bench.wait_for_end()
