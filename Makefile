@@ -103,7 +103,7 @@ pictures: $(INSTALLED_DEV) system-packages  ## Take the pictures of docs/images 
 	@$(BIN)/python -m tests.support.pictures.write
 
 soak: $(INSTALLED_DEV)  ## Run the long tests: large queries, faults, hours, thousands of made-up examples
-	@DOSEQR_TEST_EXAMPLES=$${DOSEQR_TEST_EXAMPLES:-2000} $(BIN)/pytest -q -m hypothesis --timeout 1800 tests/unit
+	@TEST_EXAMPLES=$${TEST_EXAMPLES:-2000} $(BIN)/pytest -q -m hypothesis --timeout 1800 tests/unit
 	@.ci/with-broker $(BIN)/pytest -q -s tests/soak
 
 lock: $(INSTALLED)  ## Pin the newest allowed versions of all dependencies with their hashes

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from shared.dicom.association.fuse import FUSE
+from tests.support.examples import examples
 from tests.support.log_lines import log_to_standard_error
 
 # Imports and collection make what stays to the end: a collector would pass over it again and again.
@@ -28,7 +29,7 @@ settings.register_profile(
     "doseqr",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=int(os.environ.get("DOSEQR_TEST_EXAMPLES", "40")),
+    max_examples=examples(40),
 )
 settings.load_profile("doseqr")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
-from pathlib import Path
+import sys
 
 import pytest
 
@@ -25,11 +24,9 @@ from shared.messaging.codec import command_message
 from shared.settings import Settings
 from shared.tracing.trace_context import command_causation
 from tests.support.jobs.rows import NOW, a_query, a_retrieve, a_series, a_study
+from tests.support.processes.preloaded import preloaded
 from tests.support.services.web import a_node
 from tests.support.waiting import wait_until
-
-#: The started process finds this module below it.
-ROOT = Path(__file__).parents[3]
 
 QUERY = RunQuery(remote="pacs", store="doseqr", criteria={"types": ["CT"], "date_from": "2024-05-01"})
 RETRIEVE = RunRetrieve(query_id="query-1")
@@ -78,7 +75,12 @@ def send(broker: MemoryBroker, command: Command, command_id: str) -> None:
     broker.command(command_message(command, source="/test", now=utc_now(), command_id=command_id))
 
 
-def die_after_the_commit(service: str, url: str, folder, command_id: str) -> None:
+def main() -> None:
+    """Run in a process of its own: a service, the URL of its database, its folder and the id of a command."""
+    die_after_the_commit(*sys.argv[1:])
+
+
+def die_after_the_commit(service: str, url: str, folder: str, command_id: str) -> None:
     broker = DeadlyBroker()
     with Lifecycle() as lifecycle:
         SERVICES[service].start(settings_of(folder), broker, Database(url), lifecycle)
@@ -109,15 +111,11 @@ def running(request, world, tmp_path):
 
 
 @pytest.mark.parametrize("service", ["query", "retrieve"])
-def test_accepted_is_published_after_a_kill_between_commit_and_event(service, world, tmp_path, monkeypatch):
+def test_accepted_is_published_after_a_kill_between_commit_and_event(service, world, tmp_path):
     # Given a worker that was killed after its commit
-    monkeypatch.syspath_prepend(str(ROOT))
-    url = world.url.render_as_string(hide_password=False)
-    process = multiprocessing.get_context("spawn").Process(
-        target=die_after_the_commit, args=(service, url, tmp_path, "job-1")
-    )
-    process.start()
-    process.join(60)
+    arguments = (service, world.url.render_as_string(hide_password=False), str(tmp_path), "job-1")
+    printed = (tmp_path / "worker.out", tmp_path / "worker.err")
+    exit_code = preloaded().start(__name__, arguments, os.environ, *printed).wait(60)
     command, table = COMMANDS[service]
     with world.read() as session:
         committed = session.get(table, "job-1") is not None
@@ -129,7 +127,7 @@ def test_accepted_is_published_after_a_kill_between_commit_and_event(service, wo
         wait_until(lambda: bool(broker.ids("accepted")))
     broker.close()
     # Then
-    assert (process.exitcode, committed) == (-signal.SIGKILL, True)
+    assert (exit_code, committed) == (-signal.SIGKILL, True), printed[1].read_text()
     assert set(broker.ids("accepted")) == {"job-1-accepted"}
 
 

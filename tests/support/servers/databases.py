@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -22,6 +24,8 @@ from tests.support.servers.certificates import Issued
 from tests.support.servers.clean_databases import CleanDatabases
 from tests.support.servers.rabbitmq import skip_or_fail
 
+#: Names the folder of what the processes of a run share (session_servers.py).
+TEMPLATES = "DOSEQR_TEST_TEMPLATES"
 MISSING = "no PostgreSQL: install the package postgresql or set DOSEQR_TEST_POSTGRES_URL"
 
 
@@ -126,13 +130,31 @@ class PrivatePostgres:
         )
 
 
+def made_once(name: str, make: Callable[[], bytes]) -> bytes:
+    """Return what the first process of a run makes for all of them (pytest -n), or this one for itself."""
+    folder = os.environ.get(TEMPLATES)
+    if folder is None:
+        return make()
+    made = Path(folder, name)
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_bytes(make())
+    return made.read_bytes()
+
+
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> str:
-    """A migrated database of which each test gets a copy."""
+    """The name of a migrated database of which each test gets a copy."""
+    name = f"of-port-{urlsplit(postgres_server).port}"
+    return made_once(name, lambda: _make_template(postgres_server).encode()).decode()
+
+
+def _make_template(server: str) -> str:
     name = f"template_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
-    database = Database(_url_of(postgres_server, name))
+    database = Database(_url_of(server, name))
     migrate(database)
     database.close()
     return name
@@ -170,6 +192,10 @@ def copy_of(server: str, template: str) -> Iterator[str]:
 
 @functools.cache
 def _migrated_file() -> bytes:
+    return made_once("sqlite", _make_migrated_file)
+
+
+def _make_migrated_file() -> bytes:
     with tempfile.TemporaryDirectory(prefix="doseqr-template-") as folder:
         path = Path(folder) / "template.sqlite"
         database = Database(f"sqlite:///{path}")

@@ -1,4 +1,4 @@
-"""One broker and one PostgreSQL for all processes of a run on several (pytest -n)."""
+"""One broker, one PostgreSQL and one migration of each kind for all processes of a run (pytest -n)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from services.cli.local.private_rabbitmq import find_server_script, private_node
-from tests.support.servers.databases import find_programs, private_postgres
+from tests.support.servers.databases import TEMPLATES, find_programs, private_postgres
 
-#: Tests that need neither.
-_WITHOUT = ("tests/unit", "tests/golden", "tests/architecture")
+#: Tests that need no broker.
+_WITHOUT_BROKER = ("tests/unit", "tests/golden", "tests/architecture")
 
 _shared = ExitStack()
 
@@ -22,10 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start them in the process that hands out the tests; its workers inherit the addresses."""
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", 0):
         return
-    if all(argument.startswith(_WITHOUT) for argument in config.args):
-        return
+    os.environ[TEMPLATES] = _shared.enter_context(TemporaryDirectory(prefix="doseqr-templates-"))
     script = find_server_script()
-    if script is not None and "DOSEQR_TEST_AMQP_URL" not in os.environ:
+    without_broker = all(argument.startswith(_WITHOUT_BROKER) for argument in config.args)
+    if script is not None and not without_broker and "DOSEQR_TEST_AMQP_URL" not in os.environ:
         folder = Path(_shared.enter_context(TemporaryDirectory(prefix="doseqr-node-")))
         node = _shared.enter_context(private_node(folder / "node", script))
         os.environ["DOSEQR_TEST_AMQP_URL"] = node.url

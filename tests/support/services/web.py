@@ -26,7 +26,6 @@ from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Delivery
 from shared.clock import utc_now
 from shared.contract.messages import Command
-from shared.database.migrate import migrate
 from shared.database.models import Node
 from shared.database.session import Database
 from shared.messaging.codec import decode_command
@@ -35,6 +34,7 @@ from shared.nodes.nodes import add_node, parse_node
 from shared.settings import Settings
 from shared.users import passwords
 from shared.users.accounts import create_user
+from tests.support.servers.databases import prepare
 from tests.support.waiting import wait_until
 
 PASSWORD = "correct horse battery"
@@ -218,7 +218,7 @@ def peopled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one user of each role and one node of each kind, of which each test gets a copy."""
     path = tmp_path_factory.mktemp("peopled") / "peopled.sqlite"
     database = Database(f"sqlite:///{path}")
-    migrate(database)
+    prepare(database)
     add_people(database)
     a_node(database, "remote", "pacs")
     a_node(database, "store", "archive")

@@ -238,7 +238,7 @@ def test_figures_of_a_thousand_events_are_all_there():
 
 def test_figures_beyond_the_limit_are_counted():
     # Given
-    events = [container("113706", number("122130", "0.0001", "Gy.m2")) for _ in range(MAX_FIGURES + 3)]
+    events = [container("113706", number("122130", "0.0001", "Gy.m2"))] * (MAX_FIGURES + 3)
     # When
     summary = summary_of(container("113701", *events))
     # Then

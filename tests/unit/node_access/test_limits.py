@@ -22,6 +22,7 @@ from shared.node_access.limits import (
     parse_zone,
     refused,
 )
+from tests.support.examples import examples
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -127,7 +128,7 @@ def test_hours_that_the_clocks_repeat_open_twice():
     assert next_opening(hours, BERLIN, first + 30 * MINUTE) == second
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(some_hours, zones, moments)
 def test_the_next_opening_is_the_first_open_minute(hours, zone_name, now):
     # Given

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.schedules.recurrence import moment_of, next_due, parse_recurrence, previous_due
+from tests.support.examples import examples
 
 BERLIN = ZoneInfo("Europe/Berlin")
 #: Zones that move their clocks by an hour, by half an hour, at midnight, by a day (2011), and not at all.
@@ -126,7 +127,7 @@ def test_a_daily_time_is_due_once_a_day_at_it_or_the_next_that_exists(at, zone, 
     assert next_due(recurrence, zone, due - timedelta(seconds=1)) == due
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(zones, st.integers(2012, 2029), times)
 def test_a_year_has_one_due_time_for_each_day(zone, year, at):
     # Given

@@ -22,6 +22,7 @@ from shared.schedules.watermark import (
     read_completeness,
     read_plan,
 )
+from tests.support.examples import examples
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RULES = CoverageRules()
@@ -181,7 +182,7 @@ rules = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.sampled_from([ZoneInfo(name) for name in ("Europe/Berlin", "America/Santiago", "Asia/Kolkata")]),
     steps,

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from simulator.archive.model import objects_of
 from simulator.generator.blueprints import KINDS, expected_objects
 from simulator.generator.generated_archive import generate
+from tests.support.examples import examples
 
 FIRST, LAST = dt.date(2024, 1, 1), dt.date(2024, 2, 29)
 TYPES = ("CT", "MG", "DX", "FL", "NM")
 
 
 @given(n=st.integers(0, 300), days=st.integers(1, 40), seed=st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_archive_holds_the_requested_number_of_studies(n, days, seed):
     # When
     archive = generate(n, seed, FIRST, FIRST + dt.timedelta(days=days - 1))

@@ -16,6 +16,7 @@ from services.store.objects.identity import read_identity
 from shared.dicom.part10 import read_head
 from shared.dicom.upper_layer.data_elements import MAX_ELEMENTS
 from shared.errors import InvalidInputError
+from tests.support.examples import examples
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED, JPEG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.50"
@@ -143,7 +144,7 @@ def test_garbage_is_refused_and_nothing_worse(data, transfer_syntax_uid):
     assert identity.sop_instance_uid
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(st.data(), st.sampled_from([IMPLICIT, EXPLICIT, BIG]))
 def test_a_damaged_data_set_is_read_or_refused_and_nothing_worse(data, transfer_syntax_uid):
     # Given

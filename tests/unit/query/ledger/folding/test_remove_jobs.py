@@ -23,6 +23,7 @@ from shared.reading.evidence.reconciliation import reconcile
 from shared.reading.retention.due_jobs import KEPT
 from shared.settings import Settings
 from tests.support.evidence.hospital import FIRST, LAST, NOW, PACS, TYPES, Hospital, clear
+from tests.support.examples import examples
 from tests.support.servers.databases import prepare
 
 BEFORE = NOW + dt.timedelta(days=1)
@@ -85,7 +86,7 @@ def play(session: Session, actions: list[str], seed: int, *, removes: bool) -> l
     return evidence(session)
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(8))
 @given(
     st.lists(st.sampled_from(["begin", "begin", "begin", "end", "remove", "store"]), min_size=3, max_size=14),
     st.integers(),

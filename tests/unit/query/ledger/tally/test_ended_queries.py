@@ -15,6 +15,7 @@ from services.query.ledger.tally.ended_queries import due_queries
 from shared.database.session import Database
 from tests.support.evidence.checked import check
 from tests.support.evidence.hospital import FIRST, LAST, NOW, PACS, TYPES, Hospital, clear
+from tests.support.examples import examples
 from tests.support.servers.databases import prepare
 
 
@@ -36,7 +37,7 @@ ACTIONS: dict[str, Callable[[Hospital], None]] = {
 }
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(15))
 @given(st.lists(st.sampled_from(["begin"] * 3 + list(ACTIONS)), min_size=3, max_size=14), st.integers())
 def test_numbers_are_those_of_the_ledgers_after_any_history(
     database: Database, actions: list[str], seed: int
