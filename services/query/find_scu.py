@@ -18,6 +18,7 @@ from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.peer import Peer
 from shared.dicom.query.identifiers import (
     image_identifier,
+    relational_image_identifier,
     relational_series_identifier,
     series_identifier,
     without,
@@ -26,10 +27,12 @@ from shared.dicom.query.matches import (
     FindResult,
     Match,
     ObjectMatch,
+    RelationalMatch,
     SeriesMatch,
     StudyMatch,
     object_match,
     objects_of_series,
+    relational_match,
     series_match,
     series_of_study,
     study_match,
@@ -127,6 +130,18 @@ class FindScu:
         }
         identifier = image_identifier(study_instance_uids, series_instance_uids)
         return self._find("IMAGE", identifier, keys, object_match)
+
+    @property
+    def takes_relational_searches(self) -> bool:
+        """Whether objects may be searched for without naming their series: QIDO-RS has no hierarchy."""
+        return self._peer.web is not None
+
+    def find_objects_of_studies(self, study_instance_uids: Sequence[str]) -> FindResult[RelationalMatch]:
+        """Find all objects of many studies, with their series; for nodes that take relational searches."""
+        identifier = relational_image_identifier(study_instance_uids)
+        left = without(identifier, self._learner.profile.refused("IMAGE"))
+        keys = {"study_instance_uids": list(study_instance_uids)}
+        return self._c_find("IMAGE", left, keys, relational_match, control=False)
 
     def find_series_of_days(self, study_date: str) -> FindResult[SeriesMatch]:
         """Find the series of all studies of a day or range (relational queries)."""

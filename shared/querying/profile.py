@@ -58,6 +58,8 @@ class Profile:
     study_list: int | None = None
     series_list: int | None = None
     image_list: int | None = None
+    #: Whether a search for the objects of studies shows all that a search for their series shows (DICOMweb).
+    whole_studies: bool | None = None
     #: Codes in one list of ModalitiesInStudy (0008,0061) that were proven to be matched as "any of"; 0: none.
     code_list: int | None = None
     #: Whether it matches on ModalitiesInStudy, and whether it returns it.

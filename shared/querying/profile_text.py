@@ -105,6 +105,11 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
         "The objects of so many series come with one request; none: each series is requested alone.",
         _list,
     ),
+    "whole_studies": (
+        "Objects of whole studies",
+        "The objects of many small studies come with one request, and show their series.",
+        _yes_no,
+    ),
     "relational": (
         "Relational queries",
         "The series of a whole day come with one request that names no study.",

@@ -72,8 +72,9 @@ class WebBehaviour(_WebModel):
     limit_maximum: int | None = Field(
         default=None, ge=1, description="A larger `limit` is refused with status 400."
     )
-    offset: Literal["accepted", "ignored", "refused"] = Field(
-        default="accepted", description="The parameter `offset`; refused with status 400."
+    offset: Literal["accepted", "ignored", "refused", "empty_by_modality"] = Field(
+        default="accepted",
+        description="The parameter `offset`; refused with status 400, or nothing behind it by modality.",
     )
     empty: Literal["list", "no_content", "no_body"] = Field(
         default="list", description="A search without matches: `[]`, status 204, or 200 without a body."

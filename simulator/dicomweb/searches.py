@@ -87,7 +87,9 @@ def page(wanted: WebSearch, archive: Archive, behaviour: WebBehaviour, url: str)
     if behaviour.twice:
         found = itertools.chain.from_iterable((match, match) for match in found)
     found = itertools.islice(found, behaviour.total_maximum)
-    begin = wanted.offset if behaviour.offset == "accepted" else 0
+    begin = 0 if behaviour.offset == "ignored" else wanted.offset
+    if begin and behaviour.offset == "empty_by_modality" and "ModalitiesInStudy" in wanted.search.keys:
+        found = ()
     size = _page_size(wanted, behaviour)
     matches = list(itertools.islice(found, begin, None if size is None else begin + size + 1))
     more = size is not None and len(matches) > size

@@ -7,16 +7,30 @@ that was not requested, and a result that may be cut off is used only for studie
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from services.query.examination.whole_studies import (
+    WholeStudy,
+    complete_studies,
+    is_small,
+    lists_of,
+    show_the_same,
+)
 from services.query.find_scu import FindScu
 from services.query.profile.learner import Learner
+from services.query.profile.refused_keys import may_be_the_keys
 from services.query.rules.decide import decide
 from services.query.rules.model import KnownObjects, Needs
 from shared.contract.criteria import Criteria
 from shared.dicom.errors import InterruptedWorkError, Outcome
-from shared.dicom.query.matches import FindResult, ObjectMatch, SeriesMatch, StudyMatch
+from shared.dicom.query.matches import (
+    FindResult,
+    ObjectMatch,
+    RelationalMatch,
+    SeriesMatch,
+    StudyMatch,
+)
 from shared.errors import DoseQRError
 from shared.querying.profile import SHORT_LIST_LENGTH
 
@@ -94,8 +108,10 @@ def prefetch(
     """
     prefetcher = _Prefetcher(criteria, studies, known, scu, learner)
     try:
+        prefetcher.small_studies()
         prefetcher.series()
         prefetcher.series_of_days(days)
+        prefetcher.compare_small_studies()
         for _ in range(_MOST_ROUNDS):
             if not prefetcher.objects():
                 break
@@ -126,6 +142,59 @@ class _Prefetcher:
         self._scu = scu
         self._learner = learner
         self.prefetched = PrefetchedMatches()
+
+    # Small studies
+
+    def small_studies(self) -> None:
+        """Request the objects of small studies, where these are known to show their series as well."""
+        if not self._learner.profile.whole_studies:
+            return
+        for uids in self._lists_of_small(uid for uid in self._studies if self._needs_of(uid).series):
+            found = self._request_small(uids)
+            if not found:
+                return
+            for uid, whole in found.items():
+                self._add_whole(uid, whole.series, whole)
+
+    def compare_small_studies(self) -> None:
+        """Request the objects of small studies whose series are known, and learn whether they show those."""
+        if self._learner.profile.whole_studies is not None:
+            return
+        for uids in self._lists_of_small(uid for uid in self._studies if self._needs_of(uid).images):
+            found = self._request_small(uids)
+            known = {uid: self.prefetched.series_of(uid) or () for uid in found}
+            same = show_the_same(found, known, self._learner.profile)
+            if same is not None:
+                self._learn_whole_studies(value=same)
+            if not same:
+                return
+            for uid, whole in found.items():
+                self._add_whole(uid, known[uid], whole)
+
+    def _lists_of_small(self, uids: Iterable[str]) -> list[list[str]]:
+        """Divide the small ones of these studies into lists; none for nodes that take no such searches."""
+        length = self._learner.profile.list_length("IMAGE")
+        if not self._scu.takes_relational_searches or length < _SHORTEST:
+            return []
+        small = [study for uid in uids if is_small(study := self._studies[uid])]
+        return [part for part in lists_of(small, length, _MOST_OBJECTS) if len(part) >= _SHORTEST]
+
+    def _request_small(self, uids: Sequence[str]) -> Mapping[str, WholeStudy]:
+        """Request the objects of studies; return those that came whole. That few did is learned."""
+        result = self._scu.find_objects_of_studies(uids)
+        usable = _usable(result)
+        found = complete_studies((self._studies[uid] for uid in uids), result.matches) if usable else {}
+        if len(found) <= len(uids) // 2 and (usable or may_be_the_keys(result)):
+            self._learn_whole_studies(value=False)
+        return found
+
+    def _learn_whole_studies(self, *, value: bool) -> None:
+        self._learner.learn(lambda profile: replace(profile, whole_studies=value))
+
+    def _add_whole(self, uid: str, series: Sequence[SeriesMatch], whole: WholeStudy) -> None:
+        self.prefetched.add_series(uid, series)
+        for series_instance_uid, objects in whole.objects.items():
+            self.prefetched.add_objects(uid, series_instance_uid, objects)
 
     # Series
 
@@ -281,7 +350,9 @@ def _by_study(matches: Sequence[SeriesMatch]) -> dict[str, list[SeriesMatch]]:
     return found
 
 
-def _usable(result: FindResult[SeriesMatch] | FindResult[ObjectMatch]) -> bool:
+def _usable(
+    result: FindResult[SeriesMatch] | FindResult[ObjectMatch] | FindResult[RelationalMatch],
+) -> bool:
     """Return whether the result of a request with a list is complete.
 
     Raises:

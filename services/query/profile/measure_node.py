@@ -254,7 +254,7 @@ class MeasurementSession:
         if _is_plain(request) and may_be_the_keys(result):
             result = find_without_refused_keys(learner, level, identifier, result, find)
         learner.observe(level, result)
-        return MeasurementResponse(self._ending(result), result.matches)
+        return MeasurementResponse(self._ending(result), result.matches, result.largest_page)
 
     def _find(self, request: MeasurementRequest, identifier: Dataset) -> FindResult[AnyMatch]:
         if self.sent >= MAX_REQUESTS or time.monotonic() > self._until:

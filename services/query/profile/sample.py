@@ -52,6 +52,8 @@ class MeasurementResponse:
 
     ending: SampleEnding
     matches: Sequence[Any] = ()
+    #: Matches of the largest of several pages; 0: all came at once.
+    largest_page: int = 0
 
     @property
     def complete(self) -> bool:
@@ -211,14 +213,15 @@ def _compared_with_whole(sample: Sample) -> Plan[Sample]:
         return sample
     if number < len(sample.studies):
         return replace(sample, cap=number)
-    return replace(sample, proven=number, widest_days=max(sample.widest_days, sample.days))
+    at_once = whole.largest_page or number
+    return replace(sample, proven=at_once, widest_days=max(sample.widest_days, sample.days))
 
 
 def _compared_with_halves(sample: Sample) -> Plan[Sample]:
     studies: dict[str, StudyMatch] = {}
     for part in _halves(sample):
         response = yield part
-        if not response.complete:
+        if not response.complete or response.largest_page:
             return sample
         studies |= {match.study_instance_uid: match for match in response.matches}
     number = len(sample.studies)

@@ -101,10 +101,10 @@ def _holds_nothing(window: Slice, find: FindWindow) -> bool:
 
 
 def _number(result: FindResult[StudyMatch]) -> int | None:
-    """Return the number of matches; None where the request failed."""
+    """Return the number of matches that came at once; None where the request failed."""
     if isinstance(result.error, InterruptedWorkError):
         raise result.error
-    return len(result.matches) if result.complete else None
+    return result.together if result.complete else None
 
 
 class NumberProof:

@@ -125,7 +125,7 @@ class WindowTask:
             return self._empty(result)
         days = self._slice.window.days or EVER_DAYS
         self._learner.learn(lambda profile: profile.matched(days, matches))
-        return self._matched(result)
+        return self._came_in_pages(result) or self._matched(result)
 
     # A failure
 
@@ -214,6 +214,11 @@ class WindowTask:
         return Result(write, state="failed", error=ending.failure, detail=ending.detail, end_job=ending)
 
     # Matches
+
+    def _came_in_pages(self, result: FindResult[StudyMatch]) -> Result | None:
+        """Split a window whose studies came in pages: behind a page may be nothing though there is more."""
+        pieces = self._pieces(result.matches) if result.largest_page else None
+        return None if pieces is None else self._split(pieces, result, WindowSlice(), "returned in pages")
 
     def _matched(self, result: FindResult[StudyMatch]) -> Result:
         matches, whole, window = len(result.matches), self._slice.verifies, self._slice.window

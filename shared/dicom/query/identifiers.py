@@ -26,6 +26,14 @@ _SERIES_RETURN = (
     "NumberOfSeriesRelatedInstances",
 )
 _IMAGE_RETURN = ("SOPInstanceUID", "SOPClassUID", "InstanceNumber")
+#: Of the series, at IMAGE level: what a relational search returns as well (PS3.18 10.6.3.3.3).
+_SERIES_OF_IMAGE_RETURN = (
+    "SeriesInstanceUID",
+    "Modality",
+    "SeriesDescription",
+    "StationName",
+    "SeriesNumber",
+)
 
 #: Keys that an archive need not support (PS3.4 C.6.1.1 and C.6.2.1: type O), by level.
 OPTIONAL_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -117,6 +125,13 @@ def image_identifier(
     ds.SeriesInstanceUID = list(series_instance_uids)
     if sop_instance_uids:
         ds.SOPInstanceUID = list(sop_instance_uids)
+    return ds
+
+
+def relational_image_identifier(study_instance_uids: Sequence[str]) -> Dataset:
+    """Return the identifier of a relational search for all objects of some studies, with their series."""
+    ds = _empty("IMAGE", (*_IMAGE_RETURN, *_SERIES_OF_IMAGE_RETURN))
+    ds.StudyInstanceUID = list(study_instance_uids)
     return ds
 
 

@@ -66,6 +66,13 @@ class FindResult(Generic[T]):
     status_code: int | None = None
     error: PeerError | InterruptedWorkError | None = None
     duration_ms: int = 0
+    #: Matches of the largest of several pages, where they came in pages (DICOMweb); else 0.
+    largest_page: int = 0
+
+    @property
+    def together(self) -> int:
+        """The number of matches that came at once: pages say nothing about how many more that may be."""
+        return self.largest_page or len(self.matches)
 
     @property
     def complete(self) -> bool:
@@ -212,6 +219,14 @@ class ObjectMatch:
     series_instance_uid: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RelationalMatch:
+    """A match at IMAGE level that shows its series, too."""
+
+    of_object: ObjectMatch
+    of_series: SeriesMatch
+
+
 def objects_of_series(matches: Iterable[ObjectMatch], series_instance_uid: str) -> list[ObjectMatch]:
     """Return the matches without those that name another series: some PACS match on the study alone."""
     return [match for match in matches if match.series_instance_uid in (None, series_instance_uid)]
@@ -280,6 +295,15 @@ def object_match(match: Match) -> ObjectMatch:
         sop_class_uid=_uid(match, "SOPClassUID"),
         instance_number=_integer(match, "InstanceNumber"),
     )
+
+
+def relational_match(match: Match) -> RelationalMatch:
+    """Read a match at IMAGE level with what it shows of its series.
+
+    Raises:
+        MalformedMatchError: it has no valid SOP Instance UID, or none of its series.
+    """
+    return RelationalMatch(object_match(match), series_match(match))
 
 
 def _short(match: Match, keyword: str, longest: int) -> str | None:

@@ -28,6 +28,8 @@ class ServerHabits:
     limit_proven: bool = False
     #: Whether it pays heed to `offset`; None: not known.
     offsets: bool | None = None
+    #: What separates the values of a list that are no UIDs; None: not known.
+    separator: str | None = None
 
 
 class WebSession(Association):

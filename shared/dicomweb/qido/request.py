@@ -26,15 +26,19 @@ OWN_UID: Mapping[str, int] = MappingProxyType(
 _SAFE = "-._~:,*"
 
 
-def qido_target(identifier: Dataset) -> str:
+#: What separates values of a list: that of DICOM, and that of lists of UIDs, which some servers have for all.
+SEPARATORS = ("\\", ",")
+
+
+def qido_target(identifier: Dataset, separator: str = SEPARATORS[0]) -> str:
     """Return path and query, without limit and offset, that request the matches of an identifier.
 
     A single parent stands in the path; lists of UIDs are separated by commas (PS3.18 8.3.4.1), other lists by
-    backslashes.
+    `separator`.
     """
     level = str(identifier.QueryRetrieveLevel)
     path, in_path = _path(identifier, level)
-    parameters = [*_keys(identifier, in_path), *_included(identifier, level, in_path)]
+    parameters = [*_keys(identifier, in_path, separator), *_included(identifier, level, in_path)]
     query = "&".join(f"{name}={quote(value, safe=_SAFE)}" for name, value in parameters)
     return f"{path}?{query}"
 
@@ -52,13 +56,18 @@ def _path(identifier: Dataset, level: str) -> tuple[str, frozenset[str]]:
     return "/" + "/".join([*parts, _RESOURCES[level]]), frozenset(named)
 
 
-def _keys(identifier: Dataset, in_path: frozenset[str]) -> Iterator[tuple[str, str]]:
+def has_list(identifier: Dataset) -> bool:
+    """Return whether a key other than a UID has several values."""
+    return any(element.VM > 1 and element.VR != "UI" for element in identifier)
+
+
+def _keys(identifier: Dataset, in_path: frozenset[str], separator: str) -> Iterator[tuple[str, str]]:
     for element in identifier:
         if element.keyword in in_path or element.keyword in ("QueryRetrieveLevel", "SpecificCharacterSet"):
             continue
         values = _values(identifier, element.keyword)
         if values:
-            yield element.keyword, ("," if element.VR == "UI" else "\\").join(values)
+            yield element.keyword, ("," if element.VR == "UI" else separator).join(values)
 
 
 def _included(identifier: Dataset, level: str, in_path: frozenset[str]) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from shared.dicomweb.http.connection import WebResponse
 from shared.dicomweb.http.errors import TOO_MUCH, WebStatusError
 from shared.dicomweb.http.session import PAGE_LIMITS, ServerHabits, WebSession
 from shared.dicomweb.qido.pages import ACCEPT_JSON, PageEnd, Pages, announces_more, is_json, matches_in
-from shared.dicomweb.qido.request import OWN_UID, qido_target
+from shared.dicomweb.qido.request import OWN_UID, SEPARATORS, has_list, qido_target
 
 T = TypeVar("T")
 
@@ -65,13 +65,42 @@ class QidoSession(WebSession):
             NotNowError: the node's limits do not allow a request now.
             InterruptedWorkError: the work was stopped while it waited for these limits.
         """
-        result: FindResult[T] = FindResult()
         self.admit()
+        if self._habits.separator is not None or not has_list(identifier):
+            separator = self._habits.separator or SEPARATORS[0]
+            return self._find(identifier, separator, read, cancellation)
+        result: FindResult[T] = FindResult()
+        for number, separator in enumerate(SEPARATORS):
+            if number:
+                # Nothing, or a list that was taken for a single value?
+                self.admit()
+            result = self._find(identifier, separator, read, cancellation)
+            if result.matches and result.complete:
+                self._habits.separator = separator
+            if result.matches or not result.complete:
+                break
+        return result
+
+    def _find(
+        self,
+        identifier: Dataset,
+        separator: str,
+        read: Callable[[Match], T],
+        cancellation: Cancellation | None,
+    ) -> FindResult[T]:
+        result: FindResult[T] = FindResult()
         began = time.monotonic()
+        search = _PagedSearch(
+            self,
+            self._habits,
+            identifier,
+            qido_target(identifier, separator),
+            read,
+            cancellation,
+            result,
+        )
         try:
-            _PagedSearch(self, self._habits, identifier, read, cancellation, result).run(
-                find_deadline(self._timeouts.response_s)
-            )
+            search.run(find_deadline(self._timeouts.response_s))
         except NotNowError:
             raise
         except (PeerError, InterruptedWorkError) as error:
@@ -93,17 +122,18 @@ class _PagedSearch:
         session: QidoSession,
         habits: ServerHabits,
         identifier: Dataset,
+        target: str,
         read: Callable[[Match], T],
         cancellation: Cancellation | None,
         result: FindResult[T],
     ) -> None:
         self._session = session
         self._habits = habits
-        self._target = qido_target(identifier)
+        self._target = target
         self._own_uid = OWN_UID[str(identifier.QueryRetrieveLevel)]
         self._cancellation = cancellation
         self._pages = Pages()
-        self._bytes = 0
+        self._bytes = self._largest = 0
 
         def take(match: Match) -> None:
             try:
@@ -146,6 +176,8 @@ class _PagedSearch:
         """
         first = self._pages.offset == 0
         end = self._take_page(page)
+        if end is PageEnd.GO_ON:
+            self._note_size(page, first=first)
         if self._cancellation is not None and self._cancellation.requested:
             raise InterruptedWorkError(self._cancellation.reason)
         if end is PageEnd.OVERLAPS:
@@ -163,6 +195,12 @@ class _PagedSearch:
         if page.more or len(page.matches) >= self._habits.page_limit:
             raise self._capped("one page, and pays no heed to the offset of another")
         return True
+
+    def _note_size(self, page: _MatchPage, *, first: bool) -> None:
+        """Note that the result comes in pages: where a page is full, or is not the first one."""
+        self._largest = max(self._largest, len(page.matches))
+        if not first or len(page.matches) >= self._habits.page_limit:
+            self._result.largest_page = self._largest
 
     def _take_page(self, page: _MatchPage) -> PageEnd:
         uids = [uid for match in page.matches if (uid := self._uid(match))]

@@ -55,11 +55,12 @@ def test_dicomweb_leads_to_the_decisions_and_objects_of_dimse(system, orthanc_wi
     over_dimse = system.finished_query(CRITERIA)
     # When
     over_web = system.finished_query(CRITERIA, remote="web")
+    again = system.finished_query(CRITERIA, remote="web")
     retrieve = system.finished_retrieve(over_web["id"])
     # Then
     kept, arrived = kept_of(over_web, files), arrived_in(system)
     assert over_dimse["status"] == over_web["status"] == "completed"
-    assert kept_in(over_web) == kept_in(over_dimse)
+    assert kept_in(over_web) == kept_in(over_dimse) == kept_in(again)
     assert set(arrived) == kept == kept_of(over_dimse, files)
     assert [uid for uid in kept if arrived[uid] != stored[uid]] == []
     assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
+from sqlalchemy import select
 
 from shared.broker.memory.broker import MemoryBroker
+from shared.database.models import NodeProfile
 from simulator.dicomweb.behaviour import WebBehaviour
 from tests.integration.query.test_query import CT
 from tests.support.archives.dicomweb_server import web_fault
-from tests.support.peers.studies import ct_study
+from tests.support.peers.studies import DAY, ct_study, days_of, mr_study
 from tests.support.ports import free_port
 from tests.support.services.outages import away_tries, shorten_outages, wait_for_a_minute_away
 from tests.support.waiting import wait_until
@@ -169,3 +171,25 @@ def test_a_server_that_goes_away_in_mid_query_is_waited_for(system, dicomweb_ser
     assert (query["status"], query["missing"], query["note"]) == ("completed", [], "")
     assert kept(query) == {study.study_instance_uid for study in studies}
     assert away_tries(system, node.id) == 0
+
+
+def test_pages_that_end_early_for_a_modality_hide_nothing(system, dicomweb_server):
+    """As Orthanc 1.10 does: behind an offset it returns all studies of a day, and none of a modality."""
+    # Given
+    last = DAY + dt.timedelta(days=5)
+    studies = [*days_of(80, DAY, last, ct_study), *days_of(40, DAY, last, mr_study)]
+    behaviour = WebBehaviour(page_maximum=18, offset="empty_by_modality")
+    system.add_dicomweb("pacs", dicomweb_server(studies, behaviour).url)
+    system.add_own_store()
+    system.start("query")
+    criteria = CT | {"date_from": str(DAY), "date_until": str(last)}
+    wanted = {study.study_instance_uid for study in studies if "CT" in study.modalities_in_study}
+    ends = []
+    # When: searched by modality, without, and by modality again
+    for matched in (True, False, True):
+        with system.database.write() as session:
+            for row in session.scalars(select(NodeProfile)):
+                row.data = row.data | {"modalities_matched": matched, "code_list": None}
+        ends.append(system.finished_query(criteria))
+    # Then
+    assert [(query["status"], kept(query) == wanted) for query in ends] == [("completed", True)] * 3

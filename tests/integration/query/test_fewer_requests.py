@@ -248,3 +248,19 @@ def finds_at(system, query, level: str) -> list[dict[str, object]]:
     with system.database.read() as session:
         which = (QueryFind.job_id == query["id"], QueryFind.level == level)
         return list(session.scalars(select(QueryFind.keys).where(*which)))
+
+
+def test_objects_of_small_studies_come_without_a_search_for_their_series(
+    system, expected, quarter, dicomweb_server
+):
+    # Given: a first query, which compares the series that are shown at both levels
+    server = dicomweb_server(quarter)
+    system.add_dicomweb("web", server.url)
+    first = system.finished_query(SPAN, remote="web")
+    server.witness.clear()
+    # When
+    second = system.finished_query(SPAN, remote="web")
+    # Then
+    assert server.witness.of("qido", "SERIES") == ()
+    assert first["status"] == second["status"] == "completed"
+    assert everything(first) == everything(second) == everything(expected)

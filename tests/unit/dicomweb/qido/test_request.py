@@ -65,3 +65,14 @@ def test_text_is_escaped():
     target = qido_target(study_identifier(accession_number="A&b=ä ?#"))
     # Then
     assert "AccessionNumber=A%26b%3D%C3%A4%20%3F%23&" in target
+
+
+@pytest.mark.parametrize(("separator", "codes"), [("\\", "CT\\MG"), (",", "CT,MG")])
+def test_codes_of_a_list_are_separated_as_the_server_takes_them(separator, codes):
+    # Given
+    identifier = study_identifier(modalities_in_study=["CT", "MG"], study_instance_uids=["1.2", "1.3"])
+    # When
+    query = parse_qs(urlsplit(qido_target(identifier, separator)).query)
+    # Then
+    assert query["ModalitiesInStudy"] == [codes]
+    assert query["StudyInstanceUID"] == ["1.2,1.3"]
