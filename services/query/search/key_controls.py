@@ -120,8 +120,7 @@ class KeyControls:
             return False
         control = self._control(replace(self._window, code=None))
         if control is None:
-            self._codes_unproven = True
-            return False
+            return self._code_hides_on_a_day(result.matches)
         codes = compare_codes(self._window, result.matches, control)
         if codes.lost and self._brings(codes.lost) is False:
             return self._learn_that_codes_hide()
@@ -138,6 +137,18 @@ class KeyControls:
         matched = self._learner.profile.modalities_matched
         self.beyond = [*self.beyond, *codes.unknown] if matched is None else []
         return False
+
+    def _code_hides_on_a_day(self, matches: Sequence[StudyMatch]) -> bool:
+        """Compare one day, where the whole window without its code is too much for one request."""
+        self._codes_unproven = True
+        days = days_with_studies(self._window, matches)
+        if self._window.days == 1 or not days:
+            return False
+        day = min(days, key=lambda found: len(days[found]))
+        one_day = KeyControls(_day(self._window, day), self._find, self._learner, self._limit, self._probe)
+        hides = one_day.hide_studies(FindResult(list(days[day])))
+        self._codes_unproven = self._learner.profile.modalities_matched is None
+        return hides
 
     def _learn_that_codes_hide(self) -> bool:
         self._learner.learn(lambda profile: replace(profile, modalities_matched=False, codes_hide=True))

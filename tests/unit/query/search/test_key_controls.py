@@ -92,6 +92,25 @@ def test_a_study_that_comes_between_two_requests_is_not_hidden():
     assert notebook.profile.modalities_matched is not False
 
 
+@pytest.mark.parametrize(("codes", "matched"), [("any", True), ("first", False)])
+def test_codes_are_compared_on_a_day_where_the_window_is_too_much_without(codes, matched):
+    # Given
+    node, notebook = ModelNode([*CT, study(5, FIRST, "MR")], codes=codes), Notebook()
+
+    def find(window: Slice) -> FindResult[StudyMatch]:
+        if window.code is None and window.days != 1:
+            return FindResult(error=PeerError(Outcome.TIMED_OUT, ""))
+        return node(window)
+
+    # When
+    key_controls = controls(find, notebook)
+    hides = key_controls.hide_studies(node(WINDOW))
+    # Then
+    assert hides is not matched
+    assert notebook.profile.modalities_matched is matched
+    assert "codes" not in key_controls.unproven()
+
+
 @pytest.mark.parametrize(("codes", "matched"), [("any", True), ("ignored", False)])
 def test_a_code_that_leaves_out_nothing_is_compared_with_none(codes, matched):
     # Given
