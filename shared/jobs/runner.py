@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import structlog
 
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two sweeps for due retries, dead workers and lost messages.
 SWEEP_S = 1.0
-#: The same while no job is open: an idle installation should cost next to nothing.
+#: The same while no job is open and no task comes: an idle installation should cost next to nothing.
 IDLE_SWEEP_S = 5.0
 
 
@@ -40,13 +41,15 @@ def run_engine(
     queue = f"{engine.service.kind}-tasks"
     engine.running_tasks.start()
     lifecycle.on_stop(engine.running_tasks.stop)
-    parts = (engine, broker, queue, lifecycle.stopping)
+    task_came = threading.Event()
+    parts = (engine, broker, queue, lifecycle.stopping, task_came)
     sweeper = threading.Thread(target=_sweep, args=parts, name="sweeper", daemon=True)
     sweeper.start()
     lifecycle.on_stop(sweeper.join)
     shares, duty = WorkerShares(workers), lifecycle.duty_of(engine.service.kind)
 
     def handle(message: Message, redelivered: bool) -> None:
+        task_came.set()
         task, _ = read_task(message)
         with shares.turn(engine.node_of(task.job_id) or 0) as granted:
             # What waited while the service began to stop, or was drained, is for another worker.
@@ -70,13 +73,29 @@ def run_engine(
     lifecycle.on_stop(stop)
 
 
-def _sweep(engine: Engine[JobT], broker: Broker, queue: str, stopping: threading.Event) -> None:
-    pause_s = SWEEP_S
-    while not stopping.wait(pause_s):
-        pause_s = SWEEP_S
+def _sweep(
+    engine: Engine[JobT],
+    broker: Broker,
+    queue: str,
+    stopping: threading.Event,
+    task_came: threading.Event,
+) -> None:
+    is_idle = False
+    while _paused(stopping, task_came, IDLE_SWEEP_S if is_idle else SWEEP_S):
+        task_came.clear()
+        is_idle = False
         try:
-            is_busy = engine.sweep(queue_is_empty=broker.queue_state(queue).ready == 0)
+            is_idle = not engine.sweep(queue_is_empty=broker.queue_state(queue).ready == 0)
         except RetriableError as error:
             log.warning("sweep postponed", error=str(error))
-        else:
-            pause_s = SWEEP_S if is_busy else IDLE_SWEEP_S
+
+
+def _paused(stopping: threading.Event, task_came: threading.Event, pause_s: float) -> bool:
+    """Wait for the next sweep, which a task puts forward; return False once the service stops."""
+    end = time.monotonic() + pause_s
+    while (left_s := end - time.monotonic()) > 0:
+        if stopping.wait(min(SWEEP_S, left_s)):
+            return False
+        if task_came.is_set():
+            break
+    return True

@@ -7,6 +7,7 @@ import threading
 from shared.database.models import Query
 from shared.dicom.errors import InterruptedWorkError
 from shared.jobs.engine import Engine
+from shared.jobs.new_task import NewTask
 from shared.jobs.retry import Policy
 from shared.jobs.runner import run_engine
 from shared.lifecycle import Lifecycle
@@ -72,3 +73,32 @@ def test_a_drained_worker_finishes_its_task_and_begins_no_other(bench):
         duty.resume()
         bench.wait_for_end()
     assert len(bench.work.performed) == 3
+
+
+class SweptEngine(Engine[Query]):
+    """Notes that the sweeper found no open job."""
+
+    found_no_job = False
+
+    def sweep(self, *, queue_is_empty: bool) -> bool:
+        is_busy = super().sweep(queue_is_empty=queue_is_empty)
+        self.found_no_job |= not is_busy
+        return is_busy
+
+
+def test_the_first_task_after_an_idle_time_puts_the_sweep_forward(bench, monkeypatch):
+    # Given: a sweeper that found no open job, and a task with one that is due a moment after it
+    monkeypatch.setattr("shared.jobs.runner.SWEEP_S", 0.05)
+    monkeypatch.setattr("shared.jobs.runner.IDLE_SWEEP_S", 120.0)
+    later = NewTask("slice", {}, delay_s=0.1)
+    bench.work.act = lambda _claim, _cancellation: [later] if len(bench.work.performed) == 1 else []
+    engine = SweptEngine(bench.work, bench.database, bench.publisher, "idle", Policy())
+    with Lifecycle() as lifecycle:
+        run_engine(engine, bench.broker, lifecycle, workers=1, grace_s=GRACE_S)
+        wait_until(lambda: engine.found_no_job)
+        # When
+        bench.begin(1)
+        engine.advance("query-1")
+        # Then
+        bench.wait_for_end()
+    assert len(bench.work.performed) == 2
