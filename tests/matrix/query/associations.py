@@ -12,6 +12,7 @@ from tests.matrix.query.row import (
     QueryRow,
     all_missing,
     at,
+    known_beyond,
     of_find,
     study_missing,
     wanted,
@@ -126,6 +127,7 @@ TIME_OUTS = [
             fault="silence, once",
             moment=at(level, place),
             faults=(of_find(level, kind="never_answer", after_responses=after),),
+            learned=known_beyond(level),
             hasty=True,
             missing=NOTHING,
         )
@@ -137,6 +139,7 @@ TIME_OUTS = [
             fault="silence about one study, each time",
             moment=at(level),
             faults=(of_find(level, kind="never_answer", answer=uid_of("ct_esr"), always=True),),
+            learned=known_beyond(level),
             hasty=True,
             statuses=("incomplete",),
             missing=study_missing("ct_esr"),

@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from shared.querying.profile import Profile
-from tests.matrix.query.row import NOTHING, QueryRow, at, of_find, study_missing
-from tests.support.jobs.ward import ONE, SPAN, series_of, uid_of
+from tests.matrix.query.row import KNOWN, NOTHING, WARY, QueryRow, at, of_find, study_missing
+from tests.support.jobs.ward import FIRST_DAY, ONE, SPAN, series_of, uid_of
 
 COUNTS = ["NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"]
 
-#: Of an unknown node twenty answers are believed to be all; this archive is smaller than that.
-WARY = Profile(proven=3)
+#: Traits that show where studies are searched: what is known of the node leads past none of it.
+_OF_THE_SEARCH = {
+    "blank_modalities_for",
+    "code_lists",
+    "code_matching",
+    "date_matching",
+    "maximum_associations",
+    "maximum_associations_per_ae_title",
+    "modalities_in_study",
+    "modalities_returned",
+    "widest_window_days",
+}
 
 #: Traits that make no difference to what is decided.
 TRAITS: dict[str, dict[str, Any]] = {
@@ -128,6 +138,13 @@ _ON_TOP = {
     "lost match": (of_find("SERIES", kind="drop_answer", after_responses=1), at("SERIES", "after one match")),
 }
 
+
+def _learned(traits: dict[str, Any]) -> Profile:
+    """Return what is known of a node with these traits."""
+    caps_studies = "STUDY" in traits.get("cap_levels", ())
+    return WARY if caps_studies or not _OF_THE_SEARCH.isdisjoint(traits) else KNOWN
+
+
 _STRUCK_ON_TOP = (
     "codes neither matched nor returned",
     "first of a list of codes only",
@@ -189,6 +206,7 @@ _BESIDE_MISNAMED: dict[str, dict[str, Any]] = {
 }
 
 _ALWAYS = "the whole query"
+_ONE_DAY = {"date_from": str(FIRST_DAY), "date_until": str(FIRST_DAY)}
 
 #: Caps that a new node would have been believed to be all there is: it never returned more than nine.
 _SMALL_CAPS: dict[str, dict[str, Any]] = {
@@ -245,7 +263,7 @@ HABIT_ROWS = [
         statuses=("incomplete",),
     ),
     *(
-        QueryRow(fault=name, moment=_ALWAYS, traits=traits, learned=WARY, missing=NOTHING)
+        QueryRow(fault=name, moment=_ALWAYS, traits=traits, learned=_learned(traits), missing=NOTHING)
         for name, traits in (TRAITS | TRAIT_PAIRS).items()
     ),
     *(
@@ -254,7 +272,7 @@ HABIT_ROWS = [
             moment=moment,
             traits=TRAITS[name],
             faults=(fault,),
-            learned=WARY,
+            learned=WARY if fault.level == "STUDY" else _learned(TRAITS[name]),
             missing=NOTHING,
         )
         for name in _STRUCK_ON_TOP
@@ -265,7 +283,7 @@ HABIT_ROWS = [
             fault=name,
             moment=_ALWAYS,
             traits=traits,
-            learned=WARY,
+            learned=_learned(traits),
             statuses=("incomplete" if kinds else "completed",),
             missing=study_missing(*kinds) if kinds else NOTHING,
             reason=reason,
@@ -277,12 +295,15 @@ HABIT_ROWS = [
             fault=f"a cap ({effect}) that no window avoids: {' and '.join(keys)} not matched",
             moment=_ALWAYS,
             traits={"cap": 2, "cap_levels": ["STUDY"], "cap_effect": effect, "not_matched": keys},
-            criteria={"types": ["CT", "MG"], **SPAN},
+            criteria={"types": ["CT", "MG"], **days},
             learned=Profile(proven=2),
             statuses=("incomplete", "failed"),
-            finds_below=350,
+            finds_below=120 if days == _ONE_DAY else 350,
         )
-        for keys in (["StudyTime"], ["StudyDate", "StudyTime"])
-        for effect in ("silent", "refuse_after", "refuse_at_once", "warn", "abort")
+        for keys, days, effects in (
+            (["StudyTime"], _ONE_DAY, ("silent", "refuse_after", "refuse_at_once", "warn", "abort")),
+            (["StudyDate", "StudyTime"], SPAN, ("silent", "refuse_at_once")),
+        )
+        for effect in effects
     ),
 ]

@@ -10,6 +10,11 @@ from shared.querying.profile import Profile
 from simulator.behaviour import Fault
 from tests.support.jobs.ward import CRITERIA, WARD, is_wanted, uid_of
 
+#: Of an unknown node twenty matches are believed to be all; this archive is smaller than that.
+WARY = Profile(proven=3)
+#: It matches lists of codes too: fewer requests lead past the STUDY level where a row is about another.
+KNOWN = Profile(proven=3, code_list=10)
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -78,3 +83,8 @@ def at(level: str, place: str = "") -> str:
 
 def of_find(level: str, **fields: Any) -> Fault:
     return Fault(operation="find", level=level, **fields)
+
+
+def known_beyond(level: str) -> Profile | None:
+    """Return what is known of a node before a fault of this level strikes."""
+    return None if level == "STUDY" else KNOWN

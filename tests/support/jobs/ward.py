@@ -83,7 +83,9 @@ def series_of(kind: str, modality: str) -> str:
 
 
 def is_wanted(study: Study, criteria: Mapping[str, Any] = CRITERIA) -> bool:
-    """Return whether a study has a requested type."""
+    """Return whether a study is of the days, and has a requested type."""
+    if study.date is not None and not criteria["date_from"] <= str(study.date) <= criteria["date_until"]:
+        return False
     codes = {entry.modality for entry in study.series}
     if any(not codes.isdisjoint(CODES[name]) for name in criteria["types"]):
         return True
