@@ -131,7 +131,9 @@ def start_health(
 ) -> None:
     """Serve health and metrics over HTTP if a port is set; one that is taken is logged."""
     lifecycle.health.add_check("database", lambda: _trouble_of(database))
-    lifecycle.health.add_check("broker", lambda: _trouble_with(broker))
+    # Its own queue: it has a permission on that one for sure. The page has one on each.
+    queue = next((spec.name for spec in QUEUES if spec.name == service), QUEUES[0].name)
+    lifecycle.health.add_check("broker", lambda: _trouble_with(broker, queue))
     lifecycle.health.add_metrics(lambda: pool_metrics(*database.connections))
     if not settings.health_port:
         return
@@ -151,9 +153,12 @@ def _phase(started: threading.Event, stopping: threading.Event) -> str:
     return "" if started.is_set() else "it is starting"
 
 
-def _trouble_with(broker: Broker) -> str:
+def _trouble_with(broker: Broker, queue: str) -> str:
     try:
-        broker.queue_state(QUEUES[0].name)
+        broker.queue_state(queue)
+    except PermanentError:
+        # It was reached: it refuses to count.
+        return ""
     except DoseQRError as error:
         return str(error)
     return ""

@@ -38,6 +38,8 @@ class Role:
     binding_keys: str = ".*"
     #: Whether it publishes to the reply queues of other systems.
     replies: bool = False
+    #: Whether it counts messages and consumers of every queue.
+    counts: bool = False
 
 
 #: The services, and `operator`: who runs the command line.
@@ -62,8 +64,8 @@ ROLES: tuple[Role, ...] = (
     ),
     Role("store", queues=("store",), topics=("objects", "handover"), listens=True, binding_keys=_CONTROL),
     # Only these two control workers, by messages in the exchange of events: so each worker takes a copy.
-    Role("web", queues=(DEAD_LETTERS,), commands=".*", topics=("node", "control"), listens=True),
-    Role("operator", queues=(DEAD_LETTERS,), commands=".*", topics=("node", "control"), listens=True),
+    Role("web", (DEAD_LETTERS,), ".*", ("node", "control"), listens=True, counts=True),
+    Role("operator", (DEAD_LETTERS,), ".*", ("node", "control"), listens=True, counts=True),
 )
 
 #: First words of the routing keys of events that every service publishes.
@@ -96,6 +98,9 @@ def permissions_of(names: Names, role: Role) -> Permissions:
         publishes.append(re.escape(names.commands))
     if role.replies:
         publishes.append(r"amq\.default")
+    if role.counts:
+        # From 4.2.6 on, RabbitMQ wants some permission for a passive declaration; this one takes no message.
+        publishes += map(re.escape, names.queues)
     reads = [re.escape(names.queue(queue)) for queue in role.queues]
     if role.listens:
         reads.append(re.escape(names.events))

@@ -7,11 +7,15 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import structlog
+
 from services.web.language import gettext, lazy_gettext, number_text, translated
 from shared.broker.port import Broker
 from shared.broker.topology import QUEUES
 from shared.contract.text import StoreState
-from shared.errors import BrokerAwayError
+from shared.errors import BrokerAwayError, PermanentError
+
+log = structlog.get_logger(__name__)
 
 #: Seconds for which the state of the queues is cached.
 MAX_AGE_S = 1.0
@@ -126,6 +130,10 @@ class ServiceStatus:
             states = {spec.name: self._broker.queue_state(spec.name) for spec in QUEUES}
         except BrokerAwayError:
             return ServiceWorkers(broker_away=True, unattended=frozenset())
+        except PermanentError as error:
+            # Nobody is reported as missing because the page may not count.
+            log.debug("queues not counted", error=str(error))
+            return ServiceWorkers(broker_away=False, unattended=frozenset())
         quiet = (name for name, state in states.items() if state.consumers == 0)
         return ServiceWorkers(
             broker_away=False,

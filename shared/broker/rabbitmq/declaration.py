@@ -77,12 +77,12 @@ def _declare(
 
 
 def exchange_exists(connection: BlockingConnection, name: str) -> bool:
-    """Return whether the broker has an exchange of this name; no permission is needed for that."""
+    """Return whether the broker has an exchange of this name; True if the user may not know."""
     return _exists(connection, lambda channel: channel.exchange_declare(name, passive=True))
 
 
 def queue_exists(connection: BlockingConnection, name: str) -> bool:
-    """Return whether the broker has a queue of this name; no permission is needed for that."""
+    """Return whether the broker has a queue of this name; True if the user may not know."""
     return _exists(connection, lambda channel: channel.queue_declare(name, passive=True))
 
 
@@ -91,6 +91,9 @@ def _exists(connection: BlockingConnection, declare: Callable[[BlockingChannel],
     try:
         declare(channel)
     except exceptions.ChannelClosedByBroker as error:
+        # From 4.2.6 on, RabbitMQ wants some permission for this too; a service without one does not use it.
+        if error.reply_code == ACCESS_REFUSED:
+            return True
         if error.reply_code != NOT_FOUND:
             raise
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pika
 from pika import exceptions
@@ -67,6 +68,9 @@ def _inspected(connection: BlockingConnection, names: Names, role: Role | None) 
     queues = names.queues if role is None else tuple(names.queue(queue) for queue in role.queues)
     for queue in queues:
         yield _read(connection, queue)
+    if role is not None and role.counts:
+        problems = (_refusal(connection, partial(_count, queue=queue)) for queue in names.queues)
+        yield Inspected("count messages", next(filter(None, problems), ""))
 
 
 def _configure(connection: BlockingConnection, names: Names) -> Inspected:
@@ -92,12 +96,20 @@ def _publish_nothing(channel: BlockingChannel, exchange: str, routing_key: str) 
 def _read(connection: BlockingConnection, queue: str) -> Inspected:
     """Get from an empty queue; a message that waits would be counted as delivered once more."""
     subject = f"read on {queue}"
-    channel = connection.channel()
-    waiting = int(channel.queue_declare(queue, passive=True).method.message_count)
-    channel.close()
-    if waiting:
-        return Inspected(subject, detail=f"not tried: {waiting} messages wait")
-    return Inspected(subject, _refusal(connection, lambda channel: _get_nothing(channel, queue)))
+    waiting = 0
+
+    def get_nothing(channel: BlockingChannel) -> None:
+        nonlocal waiting
+        waiting = _count(channel, queue)
+        if not waiting:
+            _get_nothing(channel, queue)
+
+    problem = _refusal(connection, get_nothing)
+    return Inspected(subject, problem, f"not tried: {waiting} messages wait" if waiting else "")
+
+
+def _count(channel: BlockingChannel, queue: str) -> int:
+    return int(channel.queue_declare(queue, passive=True).method.message_count)
 
 
 def _get_nothing(channel: BlockingChannel, queue: str) -> None:
@@ -106,7 +118,7 @@ def _get_nothing(channel: BlockingChannel, queue: str) -> None:
         channel.basic_nack(method.delivery_tag, requeue=True)
 
 
-def _refusal(connection: BlockingConnection, action: Callable[[BlockingChannel], None]) -> str:
+def _refusal(connection: BlockingConnection, action: Callable[[BlockingChannel], object]) -> str:
     channel = connection.channel()
     try:
         action(channel)

@@ -112,7 +112,7 @@ class RabbitPublisher:
                 return self._declare_passively(queue)
 
     def _declare_passively(self, queue: str) -> QueueState:
-        with self._dropping_on_error("declaring a queue passively"):
+        with self._dropping_on_error("declaring a queue passively", f"write (or read) on {queue}"):
             self._open_channel()
             assert self._connection is not None
             # Its own channel: RabbitMQ closes the one on which a missing queue was declared passively.

@@ -58,6 +58,15 @@ def test_a_service_reads_its_own_queues_only(role):
     assert readable == {NAMES.queue(queue) for queue in role.queues}
 
 
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_who_counts_messages_has_a_permission_on_each_queue(role):
+    # When
+    write = permissions_of(NAMES, role).write
+    # Then: from 4.2.6 on RabbitMQ wants one for a passive declaration
+    known = {queue for queue in NAMES.queues if re.search(write, queue)}
+    assert known == (set(NAMES.queues) if role.name in {"web", "operator"} else set())
+
+
 def test_each_queue_is_read_by_one_service():
     for spec in QUEUES:
         assert len([role for role in ROLES if spec.name in role.queues]) == 1

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from services.web.api.operations import OperationTable
 from services.web.components import components
 from shared.broker.topology import DEAD_LETTERS, QUEUES
-from shared.errors import BrokerAwayError
+from shared.errors import BrokerAwayError, PermanentError
 from shared.versions import own_version
 
 table = OperationTable("system")
@@ -70,7 +70,7 @@ def _queues() -> list[QueueResult] | None:
     broker = components().broker
     try:
         states = {name: broker.queue_state(name) for name in (*(spec.name for spec in QUEUES), DEAD_LETTERS)}
-    except BrokerAwayError:
+    except (BrokerAwayError, PermanentError):
         return None
     return [
         {"name": name, "ready": state.ready, "consumers": state.consumers} for name, state in states.items()
