@@ -44,10 +44,15 @@ class StudyHolding:
     type: str = ""
     accession_number: str = ""
 
+    def sop_instance_uids(self) -> frozenset[str]:
+        """Return the named objects of all series."""
+        return frozenset(uid for held in self.series.values() for uid in held.sop_instance_uids)
+
     @property
     def objects(self) -> int:
         """The number of objects, as far as known."""
-        return sum(series.count or 0 for series in self.series.values())
+        unnamed = sum(series.count or 0 for series in self.series.values() if not series.named)
+        return len(self.sop_instance_uids()) + unnamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +145,15 @@ def _differences(ours: StudyHolding, theirs: StudyHolding, left: Side, right: Si
     """Return the differences of a study that both sides have."""
     series: defaultdict[str, list[SeriesHolding]] = defaultdict(list)
     empty = SeriesHolding()
+    # An object is one by its UID: some archives list it in two series, and a store has it in one.
+    only_ours = set(ours.sop_instance_uids() - theirs.sop_instance_uids())
+    only_theirs = set(theirs.sop_instance_uids() - ours.sop_instance_uids())
     for uid in sorted({*ours.series, *theirs.series}):
         series[uid] = [ours.series.get(uid, empty), theirs.series.get(uid, empty)]
     for uid, (mine, other) in series.items():
         if mine.named and other.named:
-            yield from _objects(ours, uid, mine, other, SideName.LEFT, certain=right.complete)
-            yield from _objects(theirs, uid, other, mine, SideName.RIGHT, certain=left.complete)
+            yield from _objects(ours, uid, mine, only_ours, SideName.LEFT, certain=right.complete)
+            yield from _objects(theirs, uid, other, only_theirs, SideName.RIGHT, certain=left.complete)
         elif mine.count is not None and other.count is not None and mine.count != other.count:
             more = mine.count > other.count
             study, only_in = (ours, SideName.LEFT) if more else (theirs, SideName.RIGHT)
@@ -160,10 +168,12 @@ def _objects(
     study: StudyHolding,
     series_uid: str,
     held: SeriesHolding,
-    other: SeriesHolding,
+    lacking: set[str],
     only_in: SideName,
     *,
     certain: bool,
 ) -> Iterator[Difference]:
-    for uid in sorted(held.sop_instance_uids - other.sop_instance_uids):
+    """Yield what the other side lacks of a series, each object once, and take it from `lacking`."""
+    for uid in sorted(held.sop_instance_uids & lacking):
+        lacking.remove(uid)
         yield Difference(only_in, study, series_uid, uid, 1, certain)

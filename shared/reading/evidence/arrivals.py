@@ -23,7 +23,8 @@ def arrived_studies(session: Session, kept: Sequence[KeptStudy]) -> set[str]:
         key[1]
         for key in kept
         if (key in named or key in whole)
-        and all(uid in have[key[1]].get(series, ()) for series, uid in named[key])
+        # Whatever series it is in: some archives list an object in two, and the store has it in one.
+        and {uid for _, uid in named[key]} <= set().union(*have[key[1]].values())
         and all(
             len(have[key[1]].get(series, ())) >= (count or 1)
             for series, count in whole[key]

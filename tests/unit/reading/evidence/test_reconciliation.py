@@ -78,6 +78,14 @@ def test_a_kept_study_has_dose_once_all_of_it_arrived(session: Session, test_set
     assert ([line["headers"] for line in shown["lines"]], shown["header_lines"]) == ([1, 0, 0], 1)
 
 
+def test_an_object_of_two_series_arrives_once(session: Session, test_settings: Settings) -> None:
+    # Given an object that the PACS lists in a second series, too
+    fill(session, of_day(), *kept("1"), a_series("1", "1.2", "q1", instance_count=1))
+    fill(session, an_object("1", "1.2", "1.1.1", "q1"), stored("1"))
+    # Then
+    assert states(reconciled(session, test_settings, {"accession_number": "A1"})) == [("has_dose", "")]
+
+
 def test_a_series_kept_whole_needs_all_of_its_objects(session: Session, test_settings: Settings) -> None:
     # Given
     study = a_study("1", "q1", accession_number="A1", study_date="20261103")
