@@ -98,8 +98,9 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
             "DATA_DIR": tmp_path_factory.mktemp("city"),
             "AMQP_URL": "memory://",
             "STORE_PORT": free_port(),
-            "DIMSE_TIMEOUT": 5,
-            "CONNECT_TIMEOUT": 3,
+            # No peer here keeps anybody waiting: these only bound a busy machine.
+            "DIMSE_TIMEOUT": 30,
+            "CONNECT_TIMEOUT": 10,
             "RETRY_PAUSES": "[0.1]",
             "PATIENCE": 1,
             "GRACE": 5,
