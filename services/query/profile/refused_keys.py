@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from services.query.profile.learner import Learner
 from shared.dicom.errors import PeerError
-from shared.dicom.query.identifiers import OPTIONAL_KEYS, without
+from shared.dicom.query.identifiers import OPTIONAL_KEYS, can_be_left_out, without
 from shared.dicom.query.matches import FindResult
 
 T = TypeVar("T")
@@ -60,8 +60,8 @@ def find_refused(
 
 
 def _may_be_left_out(identifier: Dataset, keyword: str) -> bool:
-    """Return whether a key is there; a list of values may be refused for being one, not for its key."""
-    return keyword in identifier and identifier[keyword].VM <= 1
+    """Return whether a request can do without a key; a list may be refused for being one, not for its key."""
+    return can_be_left_out(identifier, keyword) and identifier[keyword].VM <= 1
 
 
 def _put_back(

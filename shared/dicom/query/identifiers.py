@@ -35,7 +35,8 @@ _SERIES_OF_IMAGE_RETURN = (
     "SeriesNumber",
 )
 
-#: Keys that an archive need not support (PS3.4 C.6.1.1 and C.6.2.1: type O), by level.
+#: Keys that requests can do without, by level: those that an archive need not support (PS3.4 C.6.1.1 and
+#: C.6.2.1: type O), and some that it has to support and may refuse all the same.
 OPTIONAL_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "STUDY": (
@@ -45,11 +46,21 @@ OPTIONAL_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "NumberOfStudyRelatedInstances",
             "StationName",
             "Modality",
+            "AccessionNumber",
+            "StudyTime",
         ),
-        "SERIES": ("SeriesDescription", "StationName", "NumberOfSeriesRelatedInstances"),
-        "IMAGE": ("SOPClassUID",),
+        "SERIES": (
+            "SeriesDescription",
+            "StationName",
+            "NumberOfSeriesRelatedInstances",
+            "SeriesNumber",
+            "Modality",
+        ),
+        "IMAGE": ("SOPClassUID", "InstanceNumber"),
     }
 )
+#: Of these, what selects studies where it has a value: left out, every study would match.
+_SELECTING = frozenset({"AccessionNumber", "StudyTime"})
 
 
 def study_identifier(
@@ -103,13 +114,21 @@ def relational_series_identifier(study_date: str) -> Dataset:
     return ds
 
 
+def can_be_left_out(identifier: Dataset, keyword: str) -> bool:
+    """Return whether a key is there and a request can do without it: not where its value selects studies."""
+    if keyword not in identifier:
+        return False
+    return keyword not in _SELECTING or identifier[keyword].is_empty
+
+
 def without(identifier: Dataset, keywords: Collection[str]) -> Dataset:
-    """Return the identifier without these keys."""
-    if not any(keyword in identifier for keyword in keywords):
+    """Return the identifier without these keys, as far as they can be left out."""
+    dropped = {keyword for keyword in keywords if can_be_left_out(identifier, keyword)}
+    if not dropped:
         return identifier
     ds = Dataset()
     for element in identifier:
-        if element.keyword not in keywords:
+        if element.keyword not in dropped:
             ds.add(element)
     return ds
 

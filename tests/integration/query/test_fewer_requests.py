@@ -153,18 +153,22 @@ def test_a_list_of_studies_finds_what_single_questions_find(system, scripted_pac
 
 
 @pytest.mark.parametrize(
-    "key",
+    ("key", "status"),
     [
-        "STUDY.NumberOfStudyRelatedSeries",
-        "STUDY.StudyDescription",
-        "STUDY.ModalitiesInStudy",
-        "SERIES.SeriesDescription",
-        "SERIES.StationName",
-        "SERIES.NumberOfSeriesRelatedInstances",
-        "IMAGE.SOPClassUID",
+        ("STUDY.NumberOfStudyRelatedSeries", "0xA900"),
+        ("STUDY.StudyDescription", "0xC001"),
+        ("STUDY.ModalitiesInStudy", "0xA900"),
+        ("STUDY.AccessionNumber", "0xC001"),
+        ("STUDY.StudyTime", "0xA900"),
+        ("SERIES.SeriesDescription", "0xC001"),
+        ("SERIES.StationName", "0xA900"),
+        ("SERIES.NumberOfSeriesRelatedInstances", "0xA900"),
+        ("SERIES.SeriesNumber", "0xC001"),
+        ("SERIES.Modality", "0xA900"),
+        ("IMAGE.SOPClassUID", "0xC001"),
+        ("IMAGE.InstanceNumber", "0xA900"),
     ],
 )
-@pytest.mark.parametrize("status", ["0xA900", "0xC001"])
 def test_a_key_that_has_requests_refused_is_left_out_and_remembered(
     system, scripted_pacs, quarter, plain, key, status
 ):

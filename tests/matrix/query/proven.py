@@ -84,7 +84,7 @@ QUERY_PROVEN = [
         "tests/integration/query/test_fewer_requests.py",
         ("a return key refused with 0xA900", "C-FIND at SERIES level",
          "completed; the key is left out and remembered",
-         "test_a_key_that_has_requests_refused_is_left_out_and_remembered[0xA900-SERIES.StationName]"),
+         "test_a_key_that_has_requests_refused_is_left_out_and_remembered[SERIES.StationName-0xA900]"),
         ("a list of codes suddenly refused", "in the middle of a query", "completed; nothing missing",
          "test_a_list_of_codes_that_is_suddenly_refused_is_unlearned_on_the_way"),
     ),
