@@ -27,7 +27,7 @@ CONNECT_TIMEOUT_S = 5.0
 #: Seconds between two sweeps, as in production: other tests shorten them.
 SWEEP_S = runner.SWEEP_S
 #: What is left to the healthy nodes, by the processor, while the jobs of the others wait.
-LEAST_SHARE = 0.95
+LEAST_SHARE = 0.9
 FIRST_END_S = 5.0
 
 

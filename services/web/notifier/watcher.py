@@ -220,7 +220,7 @@ class Watcher:
 
     def _nodes(self) -> None:
         now, kind = self._clock(), NoticeKind.NODE
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             blown = {
                 cause_key(kind, node.node_id): {
                     "node": node.name,
@@ -248,7 +248,7 @@ class Watcher:
             self._write(kind, key, details, Observation(now, key in silent))
 
     def _steady(self) -> None:
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             flapping = flapping_causes(session)
         for kind, key in flapping:
             with self._database.write() as session:
@@ -266,7 +266,7 @@ class Watcher:
     ) -> None:
         """Write an observation; one that changes nothing costs no transaction."""
         key = cause_key(kind, *about)
-        with self._database.read() as session:
+        with self._database.read_outside() as session:
             was_bad = key in bad_causes(session, kind)
         if bad or was_bad:
             self._write(kind, key, details, Observation(self._clock(), bad, size))
