@@ -27,8 +27,10 @@ from shared.dicom.query.identifiers import relational_series_identifier
 from shared.dicom.query.matches import series_match
 from tests.bench.classic import Counted, classic
 from tests.bench.classic_qido import classic_qido
+from tests.bench.minimum_qido import minimum_qido
 from tests.bench.table import print_table
 from tests.bench.usage import usage_of_session
+from tests.bench.witnesses import WebWitness, Witness
 from tests.support.archives.content import files_of
 from tests.support.archives.orthanc import DICOMWEB_PLUGIN, Orthanc, orthancs, with_dicomweb
 from tests.support.peers.slow_line import slow_line
@@ -52,9 +54,12 @@ KINDS = [
 ]
 ROUND_TRIPS_S = (0.0, 0.01)
 
-#: Goals: studies a second over the classic plan's by round trip, by DIMSE and by DICOMweb; C-FINDs; matches.
+#: Goals: studies a second over the classic plan's by round trip; C-FINDs; matches.
 FASTER = {0.0: 5.0, 0.01: 10.0}
-FASTER_WEB = {0.01: 10.0}
+#: By DICOMweb: over the sequential client, or a part of what a client has that requests the least, unproven.
+FASTER_WEB, OF_MINIMUM = 10.0, 0.8
+#: As many as the tasks of a query process (DOSEQR_QUERY_WORKERS).
+WEB_CONNECTIONS = 4
 FEWER_FINDS = 20
 FINDSCU_WITHIN = 2.0
 
@@ -111,44 +116,6 @@ def _fill(orthanc: Orthanc) -> None:
 
     for _, content in files_of(days_of(STUDIES, DAY, LAST, make)):
         orthanc.add_bytes(content)
-
-
-#: In the log: an association begins, ends; a C-FIND.
-_OPENED, _ENDED, _FIND_RECEIVED = (
-    b"Association Received",
-    b"Finishing association",
-    b"DICOM C-Find request at level",
-)
-
-
-class Witness:
-    """The requests within a block, by the PACS's own log."""
-
-    def __init__(self, orthanc: Orthanc) -> None:
-        self._log = orthanc.log
-        self._start = self._log.stat().st_size
-
-    def read(self) -> tuple[int, int]:
-        """Return the number of C-FINDs, and of concurrent associations."""
-        text = self._log.read_bytes()
-        before, since = text[: self._start], text[self._start :]
-        now = most = before.count(_OPENED) - before.count(_ENDED)
-        for line in re.findall(_OPENED + b"|" + _ENDED, since):
-            now += 1 if line == _OPENED else -1
-            most = max(most, now)
-        return since.count(_FIND_RECEIVED), most
-
-
-class WebWitness:
-    """The DICOMweb requests within a block, by the server's own log."""
-
-    def __init__(self, orthanc: Orthanc) -> None:
-        self._log = orthanc.log
-        self._start = self._log.stat().st_size
-
-    def read(self) -> tuple[int, None]:
-        """Return the number of requests; its log does not name connections."""
-        return self._log.read_bytes()[self._start :].count(b"GET /dicom-web/"), None
 
 
 # Plans
@@ -307,6 +274,18 @@ def _classic_qido(orthanc: Orthanc, port: int) -> Row:
     return Row("sequential QIDO client", counted, None)
 
 
+def _minimum_qido(port: int) -> Row:
+    counted = minimum_qido(f"http://127.0.0.1:{port}/dicom-web", DAY, LAST, WEB_CONNECTIONS)
+    assert counted.studies == STUDIES
+    return Row(f"minimum, {WEB_CONNECTIONS} connections", counted, None)
+
+
+def _judge_web(row: Row, base: Row, least: Row) -> Row:
+    wanted = min(FASTER_WEB * base.rate, OF_MINIMUM * least.rate)
+    goal = f">= {FASTER_WEB:g}x, or {OF_MINIMUM:.0%} of minimum"
+    return replace(row, goal=goal, met="yes" if row.rate >= wanted else "NO")
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("round_trip_s", ROUND_TRIPS_S)
 def test_whole_queries_by_dicomweb_beside_a_sequential_client(
@@ -319,22 +298,19 @@ def test_whole_queries_by_dicomweb_beside_a_sequential_client(
         if round_trip_s:
             port = stack.enter_context(slow_line("127.0.0.1", port, round_trip_s))
         # When
-        base = _classic_qido(orthanc, port)
+        base, least = _classic_qido(orthanc, port), _minimum_qido(port)
         installation = stack.enter_context(
             installed(tmp_path / "sqlite", rabbitmq_url, amqp_prefix, fresh=True)
         )
         system = stack.enter_context(ours(orthanc, port, installation, web=True))
-        rows = [system.job(f"{number} query, SQLite") for number in ("first", "second")]
+        rows = [system.job(f"{number} query, SQLite") for number in ("first", "second", "third")]
     # Then
-    if wanted := FASTER_WEB.get(round_trip_s):
-        rows = [
-            replace(row, goal=f">= {wanted:g}x", met="yes" if row.rate / base.rate >= wanted else "NO")
-            for row in rows
-        ]
+    if round_trip_s:
+        rows = [_judge_web(row, base, least) for row in rows]
     title = (
         f"{STUDIES:,} studies of 3 series, Orthanc by DICOMweb, {round_trip_s * 1000:g} ms added round trip"
     )
-    print_table(title, ("plan", "requests", *HEAD[2:]), [_cells(row, base) for row in (base, *rows)])
+    print_table(title, ("plan", "requests", *HEAD[2:]), [_cells(row, base) for row in (base, least, *rows)])
 
 
 # Raw matches
