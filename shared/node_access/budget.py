@@ -43,6 +43,9 @@ BEGUN_WAIT_S = 300.0
 
 #: Seconds between two checks whether an association is free.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
+#: Seconds that work waits in its own process only, where that has all associations of the node: one of them
+#: mostly comes back by then. Later it stands in the line of all processes.
+_AMONG_OURSELVES_S = 0.25
 #: Seconds for which limits are cached.
 _LIMITS_KEPT_S = 1.0
 #: Seconds, from and until, after which work comes back that got no association.
@@ -130,7 +133,7 @@ class ClusterBudget:
                 yield free
             return
         longest_s = BEGUN_WAIT_S if begun else NEW_ASSOCIATION_WAIT_S
-        turn = _Turn(self._leases, node_id, _note(limits), self._clock, cancellation, longest_s)
+        turn = _Turn(self._leases, node_id, limits, self._clock, cancellation, longest_s)
         try:
             yield turn
         finally:
@@ -237,17 +240,18 @@ class _Turn:
         self,
         leases: Leases,
         node_id: int,
-        note: str,
+        limits: Limits,
         clock: Clock,
         cancellation: Cancellation | None,
         longest_s: float,
     ) -> None:
         self._leases = leases
         self._node_id = node_id
-        self._note = note
+        self._limits = limits
         self._clock = clock
         self._cancellation = cancellation
-        self._until = time.monotonic() + longest_s
+        self._began = time.monotonic()
+        self._until = self._began + longest_s
         self._pause_s = _FIRST_PAUSE_S
         self._token = new_id()
         self._given = False
@@ -259,14 +263,21 @@ class _Turn:
         Raises:
             AwayError: the node was not reached shortly before, or somebody else tries it.
         """
+        if self.number is None and self._waits_among_ourselves():
+            return None
         attempt, self.number = self._leases.attempt(self._node_id, self._token, self.number)
         if attempt is LeaseAttempt.WAITS:
             return None
         self._given = True
         return Lease(self._token, self._node_id, time.monotonic(), tries=attempt is LeaseAttempt.TRIES)
 
-    def pause(self, woken: threading.Event) -> None:
-        """Wait a little, at most until `woken` is set.
+    def _waits_among_ourselves(self) -> bool:
+        if time.monotonic() - self._began >= _AMONG_OURSELVES_S:
+            return False
+        return self._leases.held(self._node_id) >= self._limits.max_associations
+
+    def pause(self, woken: threading.Event) -> bool:
+        """Wait a little, at most until `woken` is set; return whether it was.
 
         Raises:
             NotNowError: it was waited long enough.
@@ -274,11 +285,12 @@ class _Turn:
         """
         if time.monotonic() >= self._until:
             after_s = random.uniform(*_AGAIN_AFTER_S)  # noqa: S311 - spreads tries, guards nothing
-            raise NotNowError(self._clock() + timedelta(seconds=after_s), self._note)
-        woken.wait(self._pause_s)
+            raise NotNowError(self._clock() + timedelta(seconds=after_s), _note(self._limits))
+        is_woken = woken.wait(self._pause_s)
         if self._cancellation is not None and self._cancellation.requested:
             raise InterruptedWorkError(self._cancellation.reason)
         self._pause_s = min(self._pause_s * 1.5, _LONGEST_PAUSE_S)
+        return is_woken
 
     def end(self) -> None:
         """Leave the line, unless a lease was given."""

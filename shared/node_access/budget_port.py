@@ -42,8 +42,8 @@ class Turn(Protocol):
         """
         ...
 
-    def pause(self, woken: Event) -> None:
-        """Wait a little, at most until `woken` is set.
+    def pause(self, woken: Event) -> bool:
+        """Wait a little, at most until `woken` is set; return whether it was.
 
         Raises:
             NotNowError: it was waited long enough.
@@ -141,5 +141,5 @@ class _FreeTurn:
     def attempt(self) -> Lease:
         return Lease("", None, time.monotonic())
 
-    def pause(self, woken: Event) -> None:
-        pass
+    def pause(self, woken: Event) -> bool:
+        return woken.is_set()

@@ -19,6 +19,10 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.peer import Peer
 from shared.node_access.budget_port import Lease
 
+#: Seconds between two checks of idle associations; one that others wait for is released then. As often, who
+#: waits attempts to open one, whatever happens.
+POLL_INTERVAL_S = 0.25
+
 AssociationT = TypeVar("AssociationT", bound=Association)
 AssociationT_co = TypeVar("AssociationT_co", bound=Association, covariant=True)
 
@@ -94,6 +98,9 @@ class WaitingPlace:
     begun: bool
     #: Set when it may be its turn.
     woken: threading.Event = field(default_factory=threading.Event)
+    #: Whether an association may have ended since its last attempt to open one.
+    may_open: bool = True
+    attempted_at: float = 0.0
     #: Its number among all processes; None before its first attempt.
     number: int | None = None
 
@@ -104,7 +111,8 @@ class WaitingLine:
     Safe from any thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._places: dict[int | None, list[WaitingPlace]] = {}
         self._lock = threading.Lock()
 
@@ -134,17 +142,38 @@ class WaitingLine:
         with self._lock:
             place.number = number
 
-    def may_attempt(self, place: WaitingPlace) -> bool:
-        """Return whether it has to get a number, or has the lowest: others cannot succeed before it does."""
+    def begins_attempt(self, place: WaitingPlace) -> bool:
+        """Return whether it is to attempt to open an association now.
+
+        It has to get a number, or has the lowest: others cannot succeed before it does. An attempt reads the
+        database; one that comes back does not let another one be opened, and is no reason for it.
+        """
+        now = self._monotonic()
         with self._lock:
-            return place.number is None or place is self._lowest(place.node_id)
+            is_due = place.may_open or now - place.attempted_at >= POLL_INTERVAL_S
+            begins = place.number is None or (is_due and place is self._lowest(place.node_id))
+            if begins:
+                place.may_open, place.attempted_at = False, now
+            return begins
+
+    def rest(self, place: WaitingPlace) -> None:
+        """Note that it has waited without being woken: associations of other processes may have ended."""
+        with self._lock:
+            place.may_open = True
 
     def wake_first(self, node_id: int | None) -> None:
-        """Let whoever is first look for an idle association at once, and whoever may open one try it."""
+        """Let whoever is first take an idle association at once."""
         with self._lock:
-            for place in (*self._places.get(node_id, [])[:1], self._lowest(node_id)):
-                if place is not None:
-                    place.woken.set()
+            for place in self._places.get(node_id, [])[:1]:
+                place.woken.set()
+
+    def wake_to_open(self, node_id: int | None) -> None:
+        """Let whoever has the lowest number try at once to open an association: one has ended."""
+        with self._lock:
+            place = self._lowest(node_id)
+            if place is not None:
+                place.may_open = True
+                place.woken.set()
 
     def _lowest(self, node_id: int | None) -> WaitingPlace | None:
         numbered = (

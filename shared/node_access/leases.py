@@ -78,6 +78,8 @@ class Leases:
         self._worker = worker
         self._clock = clock
         self._tokens: set[str] = set()
+        #: The nodes of associations that this process has, by token.
+        self._held: dict[str, int] = {}
         #: Given back while the database was away.
         self._given_back: set[str] = set()
         self._lock = threading.Lock()
@@ -124,9 +126,16 @@ class Leases:
                 budget.away_trying_until = now + TRY_LEASE
         with self._lock:
             self._tokens.add(token)
+            if free:
+                self._held[token] = node_id
         if not free:
             return LeaseAttempt.WAITS, number
         return LeaseAttempt.TRIES if outage is not None else LeaseAttempt.HOLDS, number
+
+    def held(self, node_id: int) -> int:
+        """Return how many associations of a node this process has."""
+        with self._lock:
+            return sum(1 for held in self._held.values() if held == node_id)
 
     def _seems_free(self, node_id: int, number: int) -> bool:
         """Read without a lock: most reads of those who wait find nothing."""
@@ -140,6 +149,7 @@ class Leases:
             if token not in self._tokens:
                 return
             self._tokens.remove(token)
+            self._held.pop(token, None)
         try:
             with self._database.write() as session:
                 session.execute(delete(NodeLease).where(NodeLease.token == token))

@@ -21,6 +21,7 @@ from shared.dicom.relay.c_get import GetAssociation, HeaderGetAssociation, open_
 from shared.node_access.archive import FetchSession, FindSession
 from shared.node_access.budget_port import Budget, Lease, Turn, Unlimited
 from shared.node_access.kept_associations import (
+    POLL_INTERVAL_S,
     AssociationT,
     IdleAssociations,
     Kept,
@@ -40,9 +41,7 @@ IDLE_S = 5.0
 #: Seconds after which an association that others wait for is handed over, at the end of a task.
 TURN_S = 5.0
 
-#: Seconds between two checks of idle associations; one that others wait for is released then.
-_POLL_INTERVAL_S = 0.25
-#: Longest sleep while there are none.
+#: Longest sleep while there are no idle associations.
 _REST_S = 5.0
 
 
@@ -257,13 +256,14 @@ class AssociationPool:
             kept = self._take(use, cancellation) if is_first else None
             if kept is not None:
                 return kept
-            lease = turn.attempt() if self._line.may_attempt(place) else None
+            lease = turn.attempt() if self._line.begins_attempt(place) else None
             self._line.enter(place, turn.number)
             if lease is None and is_first and self._end_others(use):
                 lease = turn.attempt()
             if lease is not None:
                 return lease
-            turn.pause(place.woken)
+            if not turn.pause(place.woken):
+                self._line.rest(place)
 
     def _open(self, associate: Callable[[], AssociationT], lease: Lease) -> Kept[AssociationT]:
         try:
@@ -318,7 +318,7 @@ class AssociationPool:
             kept.association.release()
         finally:
             self._budget.give_back(kept.lease)
-            self._line.wake_first(kept.lease.node_id)
+            self._line.wake_to_open(kept.lease.node_id)
 
     def _give_back(
         self, use: Use[AssociationT], kept: Kept[AssociationT], cancellation: Cancellation | None
@@ -333,7 +333,7 @@ class AssociationPool:
     # Idle ones
 
     def _reap(self) -> None:
-        while not self._closing.wait(_POLL_INTERVAL_S):
+        while not self._closing.wait(POLL_INTERVAL_S):
             if self._idle.filled.wait(_REST_S):
                 self._end_resting()
 
@@ -341,7 +341,7 @@ class AssociationPool:
         now = time.monotonic()
         over = [
             kept
-            for kept in self._idle.resting(_POLL_INTERVAL_S)
+            for kept in self._idle.resting(POLL_INTERVAL_S)
             if now - kept.since >= IDLE_S or self._is_in_the_way(kept)
         ]
         for kept in self._idle.remove(lambda _use, kept: any(kept is ended for ended in over)):

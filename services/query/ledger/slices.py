@@ -13,6 +13,7 @@ from services.query.ledger.studies import add_counts
 from shared.database.models import Query, QueryTask
 from shared.dicom.errors import Outcome, PeerError
 from shared.jobs.model import Claim
+from shared.querying.initial_tasks import HEAD_START
 from shared.querying.payloads import SLICE, Habit, WindowSlice, read_slice, to_json, with_matches
 from shared.querying.slices import Slice
 
@@ -29,6 +30,17 @@ def pending_windows(
     )
     parts = ((task, read_slice(task.payload)) for task in tasks)
     return [(task, part) for task, part in parts if isinstance(part, WindowSlice)]
+
+
+def end_head_start(session: Session, claim: Claim) -> None:
+    """Let the slices begin that were to wait for what this one, begun together with them, has learned."""
+    created_at = session.get_one(QueryTask, claim.task_id).created_at
+    waiting = and_(
+        QueryTask.job_id == claim.job_id,
+        QueryTask.state == "pending",
+        QueryTask.due_at == created_at + HEAD_START,
+    )
+    session.execute(update(QueryTask).where(waiting).values(due_at=created_at))
 
 
 def several_slices_wait(session: Session, job_id: str) -> bool:

@@ -62,6 +62,8 @@ class KeyControls:
         self._leave_out = False
         #: The window that brought the matches: some nodes find nothing by a code.
         self._window_found = window
+        #: What a request without a code found in the window, if one was sent and is complete.
+        self.without_code: Sequence[StudyMatch] = ()
         #: Studies of control requests that may have one of the codes: these are not returned.
         self.beyond: list[StudyMatch] = []
 
@@ -121,6 +123,7 @@ class KeyControls:
         control = self._control(replace(self._window, code=None))
         if control is None:
             return self._code_hides_on_a_day(result.matches)
+        self.without_code = control
         codes = compare_codes(self._window, result.matches, control)
         if codes.lost and self._brings(codes.lost) is False:
             return self._learn_that_codes_hide()

@@ -1,7 +1,8 @@
 """Merges pending windows, where the node allows it: fewer requests.
 
 A list of codes in ModalitiesInStudy (0008,0061) is matched by some PACS as "any of", by others not at all. It
-is proven in a window of which single codes have named different studies: the list must name them all.
+is proven in a window of which single codes have named different studies, or a request without a code has:
+the list must name them all.
 """
 
 from __future__ import annotations
@@ -120,6 +121,14 @@ def unmatched(matches: Iterable[StudyMatch], code: str) -> bool:
     return others >= _ALIKE and others * 2 > len(codes)
 
 
+def of_several_codes(matches: Iterable[StudyMatch], codes: Iterable[str]) -> list[StudyMatch]:
+    """Return the matches that have one of these codes; none where a single code would bring all of them."""
+    wanted = frozenset(codes)
+    of_codes = [match for match in matches if not match.codes().isdisjoint(wanted)]
+    shared_by_all = wanted.intersection(*(match.codes() for match in of_codes))
+    return [] if shared_by_all else of_codes
+
+
 @dataclass(frozen=True, slots=True)
 class _Neighbour:
     """A completed slice of another code in the same window that had matches."""
@@ -157,10 +166,27 @@ class CodeListProof:
         others = frozenset[str]().union(*(neighbour.first_named for neighbour in neighbours))
         groups = [*(neighbour.first_named for neighbour in neighbours), own - others]
         if sum(map(bool, groups)) > 1:
-            finders = {code for neighbour in neighbours for code in neighbour.window.codes()}
-            self._prove(own | others, finders, find)
+            if self._learner.profile.believes_all(len(own | others)):
+                finders = {code for neighbour in neighbours for code in neighbour.window.codes()}
+                self._prove(own | others, finders, find)
         elif any(_alike(neighbour, window, own) for neighbour in neighbours) and self._ignores_codes(find):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
+
+    def learn_from_control(self, control: Sequence[StudyMatch], find: FindWindow) -> None:
+        """Compare what a request without a code has found in the window, by the codes that it returned.
+
+        Raises:
+            PeerError: there is no association.
+            InterruptedWorkError: stopping was requested.
+        """
+        named = of_several_codes(control, self._codes)
+        if not named or not self._is_open():
+            return
+        with self._database.read() as session:
+            if not several_slices_wait(session, self._claim.job_id):
+                return
+        finders = {code for code in self._codes for match in named if code in match.codes()}
+        self._prove(frozenset(match.study_instance_uid for match in named), finders, find)
 
     def _is_open(self) -> bool:
         profile = self._learner.profile
@@ -177,20 +203,24 @@ class CodeListProof:
         return result.complete and bool(result.matches)
 
     def _prove(self, named: frozenset[str], finders: set[str], find: FindWindow) -> None:
-        if not self._learner.profile.believes_all(len(named)):
-            return
         # A PACS that heeds the first values only must not get away with it: those that found something last.
         window = self._part.window
         finders |= set(window.codes())
         codes = sorted(self._codes, key=lambda code: code in finders)
         result = find(replace(window, code="\\".join(codes)))
-        if result.complete:
-            taken = len(codes) if named <= {match.study_instance_uid for match in result.matches} else 0
-        elif isinstance(result.error, PeerError) and result.error.outcome is Outcome.STATUS:
+        if result.complete and named <= {match.study_instance_uid for match in result.matches}:
+            taken = len(codes)
+        elif self._disproves(result, len(named)):
             taken = 0
         else:
             return
         self._learner.learn(lambda profile: replace(profile, code_list=taken))
+
+    def _disproves(self, result: FindResult[StudyMatch], named: int) -> bool:
+        """Return whether a list was refused, or left out studies other than by a cap."""
+        if result.complete:
+            return self._learner.profile.believes_all(named)
+        return isinstance(result.error, PeerError) and result.error.outcome is Outcome.STATUS
 
     def _neighbours(self) -> list[_Neighbour]:
         with self._database.read() as session:

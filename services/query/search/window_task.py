@@ -18,6 +18,7 @@ from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
 from services.query.ledger.slices import (
     add_untimed_failure,
+    end_head_start,
     fail_open_slices,
     record_matches,
     sibling_matches,
@@ -93,6 +94,10 @@ class WindowTask:
         self._number = NumberProof(part.window, self._find, learner, context.today)
         self._probe = NodeProbe(probe, self._find.either_way, learner, context)
         self._controls = KeyControls(part.window, self._find.control, learner, limit, self._probe)
+        #: Whether nothing was known of the node when this began.
+        self._was_unknown = not learner.profile.busiest
+        #: Whether this proved that the node takes the codes in one list.
+        self._has_new_list = False
 
     def perform(self) -> Result:
         """Search the window; what is too much for the PACS, or not to be believed, is split.
@@ -113,7 +118,11 @@ class WindowTask:
         if result.error is not None:
             return self._failed(result, result.error)
         self._found_studies.takes_strays = self._controls.heeds_dates(result.matches)
+        known_list = self._learner.profile.code_list or 0
         hides = self._controls.hide_studies(result)
+        if not hides and self._learner.profile.modalities_matched:
+            self._code_list_proof().learn_from_control(self._controls.without_code, self._find.window)
+            self._has_new_list = (self._learner.profile.code_list or 0) > known_list
         late = [match for match in result.matches if not in_hours(match, self._context.criteria)]
         self._found_studies.leaves_out_other_hours = self._controls.ignores_hours(late)
         if hides:
@@ -273,7 +282,7 @@ class WindowTask:
 
         def write(session: Session) -> Sequence[NewTask]:
             add_counts(session, self._claim.job_id, slices_failed=1)
-            self._learner.save_in(session)
+            self._save_lessons(session)
             return self._found_studies.take(session, self._doubted(result))
 
         return Result(
@@ -303,13 +312,18 @@ class WindowTask:
             add_counts(session, self._claim.job_id, slices_total=len(pieces) - 1)
             if untimed and origin.verifies is None:
                 add_untimed_failure(session, self._claim, self._slice)
-            self._learner.save_in(session)
+            self._save_lessons(session)
             tasks = self._tasks(session, [replace(origin, window=piece) for piece in pieces])
-            if merge:
+            if merge or self._has_new_list:
                 self._merge(session)
             return [*tasks, *self._found_studies.take(session, self._doubted(result))]
 
         return Result(write, state="cut", detail=why, after=self._found_studies.published)
+
+    def _save_lessons(self, session: Session) -> None:
+        self._learner.save_in(session)
+        if self._was_unknown:
+            end_head_start(session, self._claim)
 
     def _tasks(self, session: Session, parts: Sequence[WindowSlice]) -> list[NewTask]:
         parent = {"parent_id": self._claim.task_id}
@@ -329,7 +343,7 @@ class WindowTask:
             without_code = self._controls.found_without_code
             record_matches(task, matches, self._habits(), without_code=without_code)
             self._compare(session, task)
-            self._learner.save_in(session)
+            self._save_lessons(session)
             if self._learner.profile.date_ranges is not False:
                 widen(session, self._claim, self._slice, matches, self._learner.profile.widest_days)
             self._merge(session)
@@ -354,9 +368,11 @@ class WindowTask:
         if unmatched(result.matches, codes[0]) and self._controls.ignores_codes(result.matches):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
             return
+        self._code_list_proof().learn(result.matches, self._find.window)
+
+    def _code_list_proof(self) -> CodeListProof:
         all_codes = codes_of(self._context.criteria)
-        proof = CodeListProof(self._database, self._claim, self._slice, self._learner, all_codes)
-        proof.learn(result.matches, self._find.window)
+        return CodeListProof(self._database, self._claim, self._slice, self._learner, all_codes)
 
     def _merge(self, session: Session) -> None:
         strategy = self._learner.profile.code_strategy(len(codes_of(self._context.criteria)))

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from shared.clock import utc_now
 from shared.database.models import NodeLease
@@ -188,6 +189,27 @@ def test_a_changed_limit_holds_for_the_next_association(database, make_budget):
     assert second is not None
     assert budget.is_wanted(first)
     assert lease_now(budget, node_id) is None
+
+
+@pytest.mark.parametrize(("among_ourselves_s", "rows"), [(60.0, 1), (0.0, 2)])
+def test_a_process_that_has_all_associations_waits_without_the_database(
+    database, make_budget, monkeypatch, among_ourselves_s, rows
+):
+    # Given
+    monkeypatch.setattr("shared.node_access.budget._AMONG_OURSELVES_S", among_ourselves_s)
+    node_id = limited(database, max_associations=1)
+    budget = make_budget()
+    lease = lease_now(budget, node_id)
+    # When
+    with budget.turn(node_id, None, begun=True) as turn:
+        outcome = turn.attempt()
+        with database.read() as session:
+            kept = len(session.scalars(select(NodeLease)).all())
+    # Then
+    assert (outcome, kept) == (None, rows)
+    assert lease is not None
+    budget.give_back(lease)
+    assert lease_now(budget, node_id) is not None
 
 
 def test_a_wait_that_is_too_long_ends_with_its_reason(database, make_budget, clock, monkeypatch):

@@ -1,4 +1,4 @@
-"""A range of dates that no archive fills does not become a million slices."""
+"""The slices with which a query begins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from shared.contract.criteria import parse_criteria
-from shared.querying.initial_tasks import first_tasks
+from shared.querying.initial_tasks import HEAD_START, first_tasks
 from shared.querying.payloads import WindowSlice, read_slice
 from shared.querying.profile import Profile
 
@@ -30,3 +30,22 @@ def test_the_slices_of_a_millennium_are_few_and_cover_all_that_was_requested(fir
     start = slices[-1].date_from
     assert start is None or str(start) <= first
     assert slices[0].date_until is None or str(slices[0].date_until) >= min(last, "2036-01-01")
+
+
+@pytest.mark.parametrize(
+    ("types", "known", "waiting"),
+    [
+        (["CT", "MG"], Profile(), True),
+        (["CT", "MG"], Profile(busiest=3.0), False),
+        (["CT", "MG"], Profile(modalities_matched=False), False),
+        (["MG"], Profile(), False),
+    ],
+)
+def test_at_an_unknown_node_the_first_slice_has_a_head_start(types, known, waiting):
+    # Given
+    criteria = parse_criteria({"types": types, "date_from": "2026-01-01", "date_until": "2026-02-28"})
+    # When
+    first, *others = first_tasks(criteria, TODAY, known)
+    # Then
+    assert first.delay_s == 0
+    assert {task.delay_s for task in others} == {HEAD_START.total_seconds() if waiting else 0}

@@ -1,4 +1,4 @@
-"""When a result shows that a node does not match on codes."""
+"""When a result shows that a node does not match on codes, or can show that it takes a list of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from services.query.profile.learner import Learner
-from services.query.search.merging import CodeListProof, unmatched
+from services.query.search.merging import CodeListProof, of_several_codes, unmatched
 from shared.clock import utc_now
 from shared.dicom.peer import Peer
 from shared.dicom.query.matches import FindResult, StudyMatch
@@ -93,3 +93,17 @@ def test_the_same_studies_prove_nothing_and_nothing_is_requested(learned, withou
     # Then
     assert after == profile
     assert requested == []
+
+
+@pytest.mark.parametrize(
+    ("matches", "proving"),
+    [
+        ([match("CT", "SR"), match("MG"), match("MR")], 2),
+        ([match("CT"), match("CT", "MG")], 0),
+        ([match("MR"), match("US")], 0),
+        ([match("CT"), match()], 0),
+        ([], 0),
+    ],
+)
+def test_studies_of_several_codes_can_prove_a_list(matches, proving):
+    assert len(of_several_codes(matches, ["CT", "MG", "DX"])) == proving
