@@ -17,10 +17,11 @@ from shared.errors import RetriableError
 from shared.process.periodic import Repeating
 from shared.retention import runs
 from shared.retention.runs import RunLease
+from shared.retention.step_size import FIRST_SHARE, next_share, part_of
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two looks for a run that is due or requested.
+#: Seconds between two checks whether a run is due or requested.
 TICK_S = 15.0
 #: Steps of one run, at most; the next run goes on.
 STEPS = 1_000_000
@@ -52,11 +53,17 @@ class RemovalSteps:
         self._clock = clock
         self._monotonic = monotonic
         self._stopping = stopping
+        #: Share of the most that the next step may remove.
+        self.share = FIRST_SHARE
 
     @property
     def stopping(self) -> bool:
         """Whether the service stops: no further step should begin."""
         return self._stopping.is_set()
+
+    def part_of(self, most: int) -> int:
+        """Return how many of `most` rows or files the next step should remove."""
+        return part_of(most, self.share)
 
     def step(self, work: Callable[[Session], T], then: Callable[[T], None] | None = None) -> T:
         """Do one step in a transaction of its own, then what follows from it, and pause.
@@ -68,7 +75,10 @@ class RemovalSteps:
         with self._database.write() as session:
             if not self._lease.renew(session, self._clock()):
                 raise LostLeaseError(f"retention: another worker removes {self._lease.name} now")
+            locked = self._monotonic()
             done = work(session)
+        # Without the wait for the lock: a smaller step would not shorten that.
+        self.share = next_share(self.share, self._monotonic() - locked)
         if then is not None:
             then(done)
         took_s = self._monotonic() - began

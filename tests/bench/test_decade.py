@@ -22,6 +22,7 @@ from shared.evidence.ris_list import RisLine, RisList
 from shared.reading.evidence.calendar import calendar_json
 from shared.reading.evidence.coverage import StudyDays, coverage_json
 from shared.reading.evidence.reconciliation import reconcile
+from shared.retention.step_size import FIRST_SHARE, next_share
 from shared.settings import Settings
 from tests.bench.table import print_table
 from tests.bench.test_pages import Pages
@@ -270,6 +271,7 @@ def _remove(database: Database) -> list[tuple[str, float]]:
     choices: list[float] = []
     steps: list[float] = []
     removed = queries = 0
+    share = FIRST_SHARE
     began_all = time.perf_counter()
     while len(steps) < STEPS:
         began = time.perf_counter()
@@ -282,8 +284,10 @@ def _remove(database: Database) -> list[tuple[str, float]]:
         while more:
             began = time.perf_counter()
             with database.write() as session:
-                more, counted = remove_step(session, job_id, before)
-            steps.append(1000 * (time.perf_counter() - began))
+                more, counted = remove_step(session, job_id, before, share)
+            took_s = time.perf_counter() - began
+            share = next_share(share, took_s)
+            steps.append(1000 * took_s)
             removed += counted["studies"]
             queries += counted["queries"]
     took_s = time.perf_counter() - began_all

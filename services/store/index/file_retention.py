@@ -23,7 +23,7 @@ from shared.retention.removal import STEPS, Removal, RemovalSteps
 
 log = structlog.get_logger(__name__)
 
-#: Files of one step.
+#: Files of one step, at most.
 FILES_AT_ONCE = 100
 
 
@@ -42,7 +42,7 @@ Place = tuple[datetime, str]
 
 
 def next_expired(
-    session: Session, before: datetime, after: Place | None, *, delivered: bool
+    session: Session, before: datetime, after: Place | None, most: int, *, delivered: bool
 ) -> list[ExpiredFile]:
     """Return the oldest files behind a place that may go, those that were handed over or the others."""
     at, uid = StoredObject.last_received_at, StoredObject.sop_instance_uid
@@ -50,7 +50,7 @@ def next_expired(
     if after is not None:
         which.append(or_(at > after[0], and_(at == after[0], uid > after[1])))
     columns = (uid, StoredObject.path, StoredObject.size_bytes, at)
-    rows = session.execute(select(*columns).where(*which).order_by(at, uid).limit(FILES_AT_ONCE))
+    rows = session.execute(select(*columns).where(*which).order_by(at, uid).limit(most))
     return [ExpiredFile(*row) for row in rows]
 
 
@@ -110,7 +110,8 @@ class FileRetention(Removal):
         place: Place | None = None
 
         def mark(session: Session) -> tuple[list[ExpiredFile], Place | None]:
-            files = next_expired(session, before, place, delivered=delivered)
+            most = steps.part_of(FILES_AT_ONCE)
+            files = next_expired(session, before, place, most, delivered=delivered)
             last = (files[-1].last_received_at, files[-1].sop_instance_uid) if files else None
             return mark_removed(session, files), last
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import delete, select
 
@@ -13,7 +14,7 @@ from shared.retention import runs
 from shared.retention.policy import AUDIT, RetentionPolicy
 from shared.retention.removal import STEPS, Removal, RemovalSteps
 
-#: Entries of one step.
+#: Entries of one step, at most.
 ENTRIES_AT_ONCE = 1000
 
 
@@ -25,16 +26,17 @@ class AuditRetention(Removal):
 
     def _remove_all(self, steps: RemovalSteps, before: datetime) -> str:
         for _ in range(STEPS):
-            if steps.stopping or steps.step(lambda session: remove_entries(session, before)) == 0:
+            if steps.stopping:
+                break
+            most = steps.part_of(ENTRIES_AT_ONCE)
+            if steps.step(partial(remove_entries, before=before, most=most)) == 0:
                 break
         return ""
 
 
-def remove_entries(session: Session, before: datetime) -> int:
+def remove_entries(session: Session, before: datetime, most: int) -> int:
     """Remove the oldest entries from before a moment, and count them; return how many there were."""
-    oldest = (
-        select(AuditEntry.id).where(AuditEntry.at < before).order_by(AuditEntry.at).limit(ENTRIES_AT_ONCE)
-    )
+    oldest = select(AuditEntry.id).where(AuditEntry.at < before).order_by(AuditEntry.at).limit(most)
     ids = session.scalars(oldest).all()
     if ids:
         which = delete(AuditEntry).where(AuditEntry.id.in_(ids))

@@ -40,13 +40,13 @@ class JobRetention(Removal):
             if job_id is None or steps.stopping:
                 break
             self._remove_query(steps, job_id, before)
-        while not steps.stopping and steps.step(lambda session: remove_rest(session, before)):
+        while not steps.stopping and steps.step(lambda session: remove_rest(session, before, steps.share)):
             pass
         return f"{len(self._defects)} queries could not be removed; see the log" if self._defects else ""
 
     def _remove_query(self, steps: RemovalSteps, job_id: str, before: datetime) -> None:
         def remove(session: Session) -> bool:
-            more, removed = remove_step(session, job_id, before)
+            more, removed = remove_step(session, job_id, before, steps.share)
             runs.add_removed(session, JOBS, removed)
             return more
 

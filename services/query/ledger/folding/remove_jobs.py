@@ -36,8 +36,9 @@ from shared.database.models import (
 from shared.querying.payloads import SLICE
 from shared.reading.evidence.studies import without_jit
 from shared.reading.retention.due_jobs import BEGUN, KEPT, may_go
+from shared.retention.step_size import part_of
 
-#: Studies, and other rows, of one transaction: on SQLite nobody else writes meanwhile.
+#: Studies, and other rows, of one transaction at most: on SQLite nobody else writes meanwhile.
 STUDIES_AT_ONCE, ROWS_AT_ONCE = 200, 1000
 #: Rows of a study in all tables, as a guess.
 ROWS_OF_STUDY = 5
@@ -53,8 +54,13 @@ def next_query(session: Session, before: datetime, but: Sequence[str] = ()) -> s
     return session.scalar(begun) or session.scalar(oldest)
 
 
-def remove_step(session: Session, job_id: str, before: datetime) -> tuple[bool, Counter[str]]:
-    """Remove a part of a query; return whether more is left of it, and what was removed."""
+def remove_step(
+    session: Session, job_id: str, before: datetime, share: float = 1.0
+) -> tuple[bool, Counter[str]]:
+    """Remove a part of a query; return whether more is left of it, and what was removed.
+
+    `share`: how much of the most that one transaction may remove.
+    """
     node_id = session.scalar(select(Query.remote_id).where(Query.id == job_id))
     if node_id is None:
         return False, Counter()
@@ -67,9 +73,9 @@ def remove_step(session: Session, job_id: str, before: datetime) -> tuple[bool, 
     if not query.folding and not _begin(session, query, before):
         return False, Counter()
     removed: Counter[str] = Counter()
-    rows = 0
-    while rows < ROWS_AT_ONCE:
-        part = _remove_part(session, query)
+    rows, most = 0, part_of(ROWS_AT_ONCE, share)
+    while rows < most:
+        part = _remove_part(session, query, part_of(STUDIES_AT_ONCE, share), most)
         if part is None:
             _end(session, query, before)
             return False, removed + Counter(queries=1)
@@ -86,33 +92,34 @@ class _RemovedPart:
     counted: Counter[str]
 
 
-def _remove_part(session: Session, query: Query) -> _RemovedPart | None:
-    """Remove the next part of what belongs to a query; None if nothing is left."""
-    uids = _next_studies(session, query)
+def _remove_part(session: Session, query: Query, studies: int, most: int) -> _RemovedPart | None:
+    """Remove so many studies, or other rows, of what belongs to a query; None if nothing is left."""
+    uids = _next_studies(session, query, studies)
     if uids:
         fold_studies(session, query, uids)
         return _RemovedPart(len(uids) * ROWS_OF_STUDY, Counter(studies=len(uids)))
     retrieve_id = session.scalar(select(Retrieve.id).where(Retrieve.query_id == query.id).limit(1))
     if retrieve_id is not None:
-        return _remove_retrieve(session, retrieve_id)
-    rows = _remove_rows(session, QueryFind, QueryFind.job_id == query.id)
-    rows = rows or _remove_rows(session, QueryTask, *_tasks_to_go(query))
+        return _remove_retrieve(session, retrieve_id, most)
+    rows = _remove_rows(session, QueryFind, QueryFind.job_id == query.id, most=most)
+    rows = rows or _remove_rows(session, QueryTask, *_tasks_to_go(query), most=most)
     return _RemovedPart(rows, Counter()) if rows else None
 
 
-def remove_rest(session: Session, before: datetime) -> bool:
+def remove_rest(session: Session, before: datetime, share: float = 1.0) -> bool:
     """Remove old comparisons, lists and runs without a query; return whether there may be more."""
     without_left = ~exists().where(Query.id == Comparison.left_query)
     comparisons = (Comparison.requested_at < before, without_left)
     later = aliased(ScheduleRun)
     is_last = ~exists().where(later.schedule_id == ScheduleRun.schedule_id, later.due_at > ScheduleRun.due_at)
     runs = (ScheduleRun.ended_at < before, ScheduleRun.job_id.is_(None), ~is_last)
+    most = part_of(ROWS_AT_ONCE, share)
     removed = (
-        _remove_rows(session, Comparison, *comparisons),
-        _remove_rows(session, LongList, LongList.ended_at < before),
-        _remove_rows(session, ScheduleRun, *runs),
+        _remove_rows(session, Comparison, *comparisons, most=most),
+        _remove_rows(session, LongList, LongList.ended_at < before, most=most),
+        _remove_rows(session, ScheduleRun, *runs, most=most),
     )
-    return any(number >= ROWS_AT_ONCE for number in removed)
+    return any(number >= most for number in removed)
 
 
 def _begin(session: Session, query: Query, before: datetime) -> bool:
@@ -125,14 +132,14 @@ def _begin(session: Session, query: Query, before: datetime) -> bool:
     return True
 
 
-def _next_studies(session: Session, query: Query) -> list[str]:
+def _next_studies(session: Session, query: Query, most: int) -> list[str]:
     uid = QueryStudy.study_instance_uid
     which: list[ColumnElement[bool]] = [QueryStudy.job_id == query.id]
     if query.open_search:
         # One without a date that was not finished may belong to any day: the query proves none.
         undated = or_(QueryStudy.study_date.is_(None), QueryStudy.study_date == "")
         which.append(~and_(undated, QueryStudy.state != "decided"))
-    return list(session.scalars(select(uid).where(*which).order_by(uid).limit(STUDIES_AT_ONCE)))
+    return list(session.scalars(select(uid).where(*which).order_by(uid).limit(most)))
 
 
 def _tasks_to_go(query: Query) -> tuple[ColumnElement[bool], ...]:
@@ -142,12 +149,12 @@ def _tasks_to_go(query: Query) -> tuple[ColumnElement[bool], ...]:
     return (QueryTask.job_id == query.id, ~is_read)
 
 
-def _remove_retrieve(session: Session, job_id: str) -> _RemovedPart:
-    rows = _remove_rows(session, RetrieveObject, RetrieveObject.job_id == job_id)
+def _remove_retrieve(session: Session, job_id: str, most: int) -> _RemovedPart:
+    rows = _remove_rows(session, RetrieveObject, RetrieveObject.job_id == job_id, most=most)
     if rows:
         return _RemovedPart(rows, Counter(retrieved_objects=rows))
     for table in (RetrieveMove, RetrieveTask):
-        rows = _remove_rows(session, table, table.job_id == job_id)
+        rows = _remove_rows(session, table, table.job_id == job_id, most=most)
         if rows:
             return _RemovedPart(rows, Counter())
     transactions = select(RetrieveCommitment.transaction_uid).where(RetrieveCommitment.job_id == job_id)
@@ -170,10 +177,10 @@ def _end(session: Session, query: Query, before: datetime) -> None:
     session.execute(delete(Query).where(Query.id == query.id), execution_options=_UNREAD)
 
 
-def _remove_rows(session: Session, table: type[Base], *which: ColumnElement[bool]) -> int:
-    """Remove at most ROWS_AT_ONCE rows; return how many."""
+def _remove_rows(session: Session, table: type[Base], *which: ColumnElement[bool], most: int) -> int:
+    """Remove at most so many rows; return how many."""
     key = list(inspect(table).primary_key)
-    some = select(*key).where(*which).limit(ROWS_AT_ONCE)
+    some = select(*key).where(*which).limit(most)
     removed = session.execute(delete(table).where(tuple_(*key).in_(some)), execution_options=_UNREAD)
     assert isinstance(removed, CursorResult)
     return removed.rowcount
