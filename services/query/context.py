@@ -1,4 +1,4 @@
-"""What the tasks of a query share: its criteria, and how decisions are published."""
+"""What the tasks of a query share: its criteria, what each works with, and how decisions are published."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from datetime import date
 
 import structlog
 
+from services.query.find_scu import FindScu
+from services.query.futile_search import FailureLimit
+from services.query.profile.learner import Learner
 from services.query.rules.model import StudyDecision
 from shared.contract.criteria import Criteria
 from shared.contract.messages import StudiesDecided, StudySummary
 from shared.errors import BrokerAwayError
+from shared.jobs.model import Claim
 from shared.messaging.publisher import Publisher
 
 log = structlog.get_logger(__name__)
@@ -32,6 +36,17 @@ class QueryContext:
     of_schedule: bool = False
     #: Whether what is known as a header is not retrieved again: its node is set up for headers.
     headers_count: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScope:
+    """What one task works with: its claim, its query, and its node."""
+
+    claim: Claim
+    context: QueryContext
+    scu: FindScu
+    learner: Learner
+    limit: FailureLimit
 
 
 #: Decided studies in one event.

@@ -8,6 +8,7 @@ two leaves a row without a query, and any other goes on with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import structlog
 from prometheus_client import Metric
@@ -22,7 +23,7 @@ from shared.contract.messages import BACKGROUND, INTERACTIVE, RunQuery
 from shared.database.models import Query, Schedule, ScheduleRun
 from shared.database.session import Database
 from shared.errors import InvalidInputError, RetriableError
-from shared.process.periodic import Repeating
+from shared.process.periodic import PeriodicWork, has_no_defect
 from shared.schedules.ledger import Site
 from shared.schedules.results import watermarks
 from shared.schedules.watermark import read_plan
@@ -36,23 +37,15 @@ TICK_S = 5.0
 BeginQuery = Callable[[str, RunQuery, ScheduleOfJob], None]
 
 
-class Scheduler:
+class Scheduler(PeriodicWork):
     """Runs what is due, one run of a schedule at a time."""
 
     def __init__(self, database: Database, begin_query: BeginQuery, site: Site, clock: Clock) -> None:
+        super().__init__("scheduler", TICK_S)
         self._database = database
         self._order = begin_query
         self._site = site
         self._clock = clock
-        self._repeating = Repeating("scheduler", TICK_S, self.tick)
-
-    def start(self) -> None:
-        """Begin, in a thread of its own."""
-        self._repeating.start()
-
-    def stop(self) -> None:
-        """End it, after what is under way."""
-        self._repeating.stop()
 
     def tick(self) -> None:
         """End runs whose jobs have ended, then begin what is due.
@@ -63,20 +56,11 @@ class Scheduler:
         with self._database.read_outside() as session:
             running = [run.id for run in open_runs(session)]
         for run_id in running:
-            self._guard(run_id, self._go_on)
+            has_no_defect(partial(self._go_on, run_id), run_id=run_id)
         with self._database.read_outside() as session:
             due = due_schedules(session, self._site, self._clock())
         for schedule_id in due:
-            self._guard(schedule_id, self._begin)
-
-    def _guard(self, row_id: int, work: Callable[[int], None]) -> None:
-        try:
-            work(row_id)
-        except RetriableError:
-            raise
-        except Exception:
-            # The defect of one schedule must not keep the others from running.
-            log.exception("defect", row_id=row_id)
+            has_no_defect(partial(self._begin, schedule_id), schedule_id=schedule_id)
 
     def _begin(self, schedule_id: int) -> None:
         with self._database.write() as session:

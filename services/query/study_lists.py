@@ -7,14 +7,15 @@ both. A replica that dies between the two leaves a part without a query, and any
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
 from shared.clock import Clock
 from shared.contract.messages import BACKGROUND, RunQuery
 from shared.database.session import Database
-from shared.errors import InvalidInputError, RetriableError
-from shared.process.periodic import Repeating
+from shared.errors import InvalidInputError
+from shared.process.periodic import PeriodicWork, has_no_defect
 from shared.study_lists.ledger import PartOrder, fail_list, next_step, open_lists
 
 log = structlog.get_logger(__name__)
@@ -28,25 +29,17 @@ BeginQuery = Callable[[str, RunQuery], None]
 CancelQuery = Callable[[str, str], None]
 
 
-class LongListFeeder:
+class LongListFeeder(PeriodicWork):
     """Begins the next parts of each list as others end."""
 
     def __init__(
         self, database: Database, begin_query: BeginQuery, cancel_query: CancelQuery, clock: Clock
     ) -> None:
+        super().__init__("study lists", TICK_S)
         self._database = database
         self._order = begin_query
         self._cancel = cancel_query
         self._clock = clock
-        self._repeating = Repeating("study lists", TICK_S, self.tick)
-
-    def start(self) -> None:
-        """Begin, in a thread of its own."""
-        self._repeating.start()
-
-    def stop(self) -> None:
-        """End it, after what is under way."""
-        self._repeating.stop()
 
     def tick(self) -> None:
         """Do for each list what is to be done now.
@@ -57,13 +50,7 @@ class LongListFeeder:
         with self._database.read_outside() as session:
             lists = open_lists(session)
         for list_id in lists:
-            try:
-                self._go_on(list_id)
-            except RetriableError:
-                raise
-            except Exception:
-                # The defect of one list must not keep the others from running.
-                log.exception("defect", list_id=list_id)
+            has_no_defect(partial(self._go_on, list_id), list_id=list_id)
 
     def _go_on(self, list_id: str) -> None:
         with self._database.write() as session:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -15,8 +16,7 @@ from services.query.ledger.tally.ended_queries import DueQueries, add_up, due_qu
 from services.query.ledger.tally.node_days import add_versions
 from shared.clock import Clock
 from shared.database.session import Database
-from shared.errors import RetriableError
-from shared.process.periodic import Repeating
+from shared.process.periodic import PeriodicWork, has_no_defect
 
 log = structlog.get_logger(__name__)
 
@@ -28,12 +28,13 @@ _BUSY_SHARE = 0.5
 _STEPS = 10_000
 
 
-class Tallier:
+class Tallier(PeriodicWork):
     """Adds up what has ended."""
 
     def __init__(
         self, database: Database, clock: Clock, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
+        super().__init__("tallies", TICK_S)
         self._database = database
         self._clock = clock
         self._monotonic = monotonic
@@ -41,16 +42,11 @@ class Tallier:
         #: Queries that could not be added up; the next start tries them again.
         self._defects: set[str] = set()
         self._stopping = threading.Event()
-        self._repeating = Repeating("tallies", TICK_S, self.tick)
-
-    def start(self) -> None:
-        """Begin, in a thread of its own."""
-        self._repeating.start()
 
     def stop(self) -> None:
         """End it, after the step that is under way."""
         self._stopping.set()
-        self._repeating.stop()
+        super().stop()
 
     def tick(self) -> None:
         """Add up what has ended until then.
@@ -64,17 +60,8 @@ class Tallier:
                 due = due_queries(session, self._defects)
             if due is None or self._stopping.is_set():
                 return
-            self._guard(due)
-
-    def _guard(self, due: DueQueries) -> None:
-        try:
-            self._add_up(due)
-        except RetriableError:
-            raise
-        except Exception:
-            # One ledger that cannot be read must not keep the others from being added up.
-            log.exception("defect", jobs=len(due.job_ids), job_id=due.job_ids[0])
-            self._defects.update(due.job_ids)
+            if not has_no_defect(partial(self._add_up, due), jobs=len(due.job_ids), job_id=due.job_ids[0]):
+                self._defects.update(due.job_ids)
 
     def _add_up(self, due: DueQueries) -> None:
         began = self._monotonic()

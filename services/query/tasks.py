@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from services.query.completion import fail_task, next_tasks_or_ending
-from services.query.context import QueryContext, publish_decisions
+from services.query.context import QueryContext, TaskScope, publish_decisions
 from services.query.examination.examine_task import ExamineTask
 from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
@@ -73,24 +73,22 @@ class QueryJobService:
         if claim.kind == SLICE:
             limit.admit_task()
         try:
-            return self._task(scu, learner, claim, context, limit).perform()
+            return self._task(TaskScope(claim, context, scu, learner, limit)).perform()
         finally:
             if not log.is_saved or learner.has_lessons:
                 with self._database.write() as session:
                     log.save_in(session)
                     learner.save_in(session)
 
-    def _task(
-        self, scu: FindScu, learner: Learner, claim: Claim, context: QueryContext, limit: FailureLimit
-    ) -> WindowTask | StudyTask | ExamineTask:
-        publish = partial(publish_decisions, self._publisher)
+    def _task(self, task: TaskScope) -> WindowTask | StudyTask | ExamineTask:
+        claim, publish = task.claim, partial(publish_decisions, self._publisher)
         if claim.kind != SLICE:
-            return ExamineTask(self._database, scu, learner, claim, context, publish)
-        part, found_studies = read_slice(claim.payload), FoundStudies(claim, context, publish)
+            return ExamineTask(self._database, task, publish)
+        part, found_studies = read_slice(claim.payload), FoundStudies(claim, task.context, publish)
         if isinstance(part, WindowSlice):
             probe = ProbeLedger(self._database, claim, self._clock)
-            return WindowTask(self._database, scu, learner, claim, part, context, found_studies, limit, probe)
-        return StudyTask(scu, learner, claim, part, context, found_studies)
+            return WindowTask(self._database, task, part, found_studies, probe)
+        return StudyTask(task, part, found_studies)
 
     def _context(self, job_id: str) -> tuple[Peer, int, QueryContext]:
         with self._database.read_outside() as session:

@@ -75,7 +75,7 @@ class IdleAssociations:
         with self._lock:
             return [kept for idle in self._idle.values() for kept in idle if now - kept.since >= for_s]
 
-    def remove(self, which: Callable[[Use[Any], Kept[Association]], bool]) -> list[Kept[Association]]:
+    def remove(self, which: Callable[[Use[Association], Kept[Association]], bool]) -> list[Kept[Association]]:
         """Take out all that meet a condition."""
         removed: list[Kept[Association]] = []
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import structlog
@@ -10,6 +11,24 @@ import structlog
 from shared.errors import RetriableError
 
 log = structlog.get_logger(__name__)
+
+
+def has_no_defect(work: Callable[[], object], **about: object) -> bool:
+    """Do one of many pieces of work; return whether it had no defect, which must not keep the others from it.
+
+    `about` is logged with a defect.
+
+    Raises:
+        RetriableError: something is away; the others would not succeed either.
+    """
+    try:
+        work()
+    except RetriableError:
+        raise
+    except Exception:
+        log.exception("defect", **about)
+        return False
+    return True
 
 
 class Repeating:
@@ -38,3 +57,26 @@ class Repeating:
                 self._work()
             except RetriableError as error:
                 log.warning("postponed", what=self._name, error=str(error))
+
+
+class PeriodicWork(ABC):
+    """A part of a service that does what is due, again and again, in a thread of its own."""
+
+    def __init__(self, name: str, every_s: float) -> None:
+        self._repeating = Repeating(name, every_s, self.tick)
+
+    def start(self) -> None:
+        """Begin."""
+        self._repeating.start()
+
+    def stop(self) -> None:
+        """End it, after what is under way."""
+        self._repeating.stop()
+
+    @abstractmethod
+    def tick(self) -> None:
+        """Do what is due now.
+
+        Raises:
+            RetriableError: something is away; the next tick does what was not done.
+        """

@@ -14,7 +14,7 @@ from shared.clock import Clock
 from shared.contract.envelope import new_id
 from shared.database.session import Database, Session
 from shared.errors import RetriableError
-from shared.process.periodic import Repeating
+from shared.process.periodic import PeriodicWork
 from shared.retention import runs
 from shared.retention.runs import RunLease
 from shared.retention.step_size import FIRST_SHARE, next_share, part_of
@@ -90,7 +90,7 @@ class RemovalSteps:
 Remove = Callable[[RemovalSteps, datetime], str]
 
 
-class Removal:
+class Removal(PeriodicWork):
     """Does the runs of one kind (`jobs`, `files`, `audit`) that are due or requested."""
 
     def __init__(
@@ -103,6 +103,7 @@ class Removal:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`before` gives the moment before which something must be from to go; None: nothing goes."""
+        super().__init__(f"retention of {name}", TICK_S)
         self._database = database
         self._name = name
         self._before = before
@@ -111,17 +112,16 @@ class Removal:
         self._monotonic = monotonic
         self._token = new_id()
         self._stopping = threading.Event()
-        self._repeating = Repeating(f"retention of {name}", TICK_S, self.tick)
 
     def start(self) -> None:
         """Begin, in a thread of its own, unless everything stays for ever."""
         if self._before(self._clock()) is not None:
-            self._repeating.start()
+            super().start()
 
     def stop(self) -> None:
         """End it, after the step that is under way; another worker or the next start goes on."""
         self._stopping.set()
-        self._repeating.stop()
+        super().stop()
 
     def tick(self) -> None:
         """Do the run that is due or requested.

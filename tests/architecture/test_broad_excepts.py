@@ -9,10 +9,6 @@ from tests.architecture.source_tree import Module, source_tree
 #: Places where everything is caught: tops of threads and loops that must live on; each logs the defect.
 BROAD = {
     "services/cli/main.py": 1,  # a defect gets an exit code of its own
-    "services/query/ledger/folding/job_retention.py": 1,  # one ledger must not keep the others from it
-    "services/query/tallier.py": 1,  # a ledger that cannot be read must not keep the others from it
-    "services/query/scheduler.py": 1,  # the defect of one schedule must not keep the others from running
-    "services/query/study_lists.py": 1,  # the defect of one list must not keep the others from running
     "services/store/index/announcer.py": 1,
     "services/store/index/group_commit.py": 1,  # the waiting associations get a response
     "services/store/scp/association.py": 1,  # the sender gets a status, the association lives on
@@ -28,6 +24,7 @@ BROAD = {
     "shared/broker/memory/broker.py": 1,
     "shared/broker/handler_pool.py": 2,  # a handler's or subscriber's defect must not end the consumer
     "shared/broker/rabbitmq/consumer.py": 1,
+    "shared/process/periodic.py": 1,  # one defect must not keep other work from being done
     "simulator/network/connection.py": 1,
 }
 

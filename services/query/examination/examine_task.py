@@ -8,16 +8,14 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from services.query.context import PublishDecisions, QueryContext
+from services.query.context import PublishDecisions, TaskScope
 from services.query.examination.examine_study import StudyExamination
 from services.query.examination.missing_studies import failed_study
 from services.query.examination.prefetch import PrefetchedMatches, prefetch
-from services.query.find_scu import FindScu
 from services.query.ledger.decisions import save_outcomes
 from services.query.ledger.earlier_runs import arrived_before, repeated
 from services.query.ledger.studies import known_objects, study_days, undecided
 from services.query.ledger.unchanged_studies import unchanged
-from services.query.profile.learner import Learner
 from services.query.rules.model import Decided, KnownObjects, Missing, Outcome
 from shared.contract.reasons import Reason
 from shared.database.session import Database
@@ -40,21 +38,13 @@ _LAST_TRY = 2
 class ExamineTask:
     """The examination of the studies of one task."""
 
-    def __init__(
-        self,
-        database: Database,
-        scu: FindScu,
-        learner: Learner,
-        claim: Claim,
-        context: QueryContext,
-        publish: PublishDecisions,
-    ) -> None:
+    def __init__(self, database: Database, task: TaskScope, publish: PublishDecisions) -> None:
         self._database = database
-        self._scu = scu
-        self._learner = learner
-        self._claim = claim
-        self._context = context
-        self._outcomes = _OutcomeBuffer(database, claim, publish)
+        self._scu = task.scu
+        self._learner = task.learner
+        self._claim = task.claim
+        self._context = task.context
+        self._outcomes = _OutcomeBuffer(database, task.claim, publish)
 
     def perform(self) -> Result:
         """Examine the studies; those that fail are examined again by the next try of the task.

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from services.query.context import QueryContext
-from services.query.find_scu import FindScu
+from services.query.context import TaskScope
 from services.query.ledger.slices import record_matches
 from services.query.ledger.studies import add_counts
-from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
 from services.query.search.slice_identifier import slice_identifier
 from shared.database.models import QueryTask
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.matches import FindResult, StudyMatch
-from shared.jobs.model import Claim, Result
+from shared.jobs.model import Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import single_study_tasks
 from shared.querying.payloads import AccessionSlice, StudyListSlice, StudySlice, to_json
@@ -28,20 +26,12 @@ StudyKeySlice = StudyListSlice | StudySlice | AccessionSlice
 class StudyTask:
     """The search of the studies that one slice names."""
 
-    def __init__(
-        self,
-        scu: FindScu,
-        learner: Learner,
-        claim: Claim,
-        part: StudyKeySlice,
-        context: QueryContext,
-        found_studies: FoundStudies,
-    ) -> None:
-        self._scu = scu
-        self._learner = learner
-        self._claim = claim
+    def __init__(self, task: TaskScope, part: StudyKeySlice, found_studies: FoundStudies) -> None:
+        self._scu = task.scu
+        self._learner = task.learner
+        self._claim = task.claim
         self._slice = part
-        self._context = context
+        self._context = task.context
         self._found_studies = found_studies
 
     def perform(self) -> Result:

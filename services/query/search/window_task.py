@@ -13,9 +13,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from services.query.context import QueryContext
-from services.query.find_scu import FindScu
-from services.query.futile_search import FailureLimit
+from services.query.context import TaskScope
 from services.query.ledger.slices import (
     add_untimed_failure,
     end_head_start,
@@ -25,7 +23,6 @@ from services.query.ledger.slices import (
 )
 from services.query.ledger.studies import add_counts
 from services.query.ledger.study_probe import ProbeLedger
-from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import may_be_the_keys
 from services.query.search.found_studies import FoundStudies, in_hours
 from services.query.search.key_controls import KeyControls, doubted, windows_without
@@ -51,7 +48,7 @@ from shared.database.models import QueryTask
 from shared.database.session import Database
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.dicom.query.matches import FindResult, StudyMatch
-from shared.jobs.model import Claim, Ending, Result
+from shared.jobs.model import Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of
 from shared.querying.payloads import SLICE, Habit, WindowSlice, to_json
@@ -74,19 +71,16 @@ class WindowTask:
     def __init__(
         self,
         database: Database,
-        scu: FindScu,
-        learner: Learner,
-        claim: Claim,
+        task: TaskScope,
         part: WindowSlice,
-        context: QueryContext,
         found_studies: FoundStudies,
-        limit: FailureLimit,
         probe: ProbeLedger,
     ) -> None:
+        learner, context, limit = task.learner, task.context, task.limit
         self._database = database
-        self._find = WindowFind(scu, learner, part, context.criteria, limit)
+        self._find = WindowFind(task.scu, learner, part, context.criteria, limit)
         self._learner = learner
-        self._claim = claim
+        self._claim = task.claim
         self._slice = part
         self._context = context
         self._found_studies = found_studies

@@ -5,18 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
-
-import structlog
+from functools import partial
 
 from services.query.ledger.folding.remove_jobs import next_query, remove_rest, remove_step
 from shared.clock import Clock
 from shared.database.session import Database, Session
-from shared.errors import RetriableError
+from shared.process.periodic import has_no_defect
 from shared.retention import runs
 from shared.retention.policy import JOBS, RetentionPolicy
 from shared.retention.removal import STEPS, Removal, RemovalSteps
-
-log = structlog.get_logger(__name__)
 
 
 class JobRetention(Removal):
@@ -39,7 +36,8 @@ class JobRetention(Removal):
                 job_id = next_query(session, before, sorted(self._defects))
             if job_id is None or steps.stopping:
                 break
-            self._remove_query(steps, job_id, before)
+            if not has_no_defect(partial(self._remove_query, steps, job_id, before), job_id=job_id):
+                self._defects.add(job_id)
         while not steps.stopping and steps.step(lambda session: remove_rest(session, before, steps.share)):
             pass
         return f"{len(self._defects)} queries could not be removed; see the log" if self._defects else ""
@@ -50,12 +48,5 @@ class JobRetention(Removal):
             runs.add_removed(session, JOBS, removed)
             return more
 
-        try:
-            while not steps.stopping and steps.step(remove):
-                pass
-        except RetriableError:
-            raise
-        except Exception:
-            # One ledger that cannot be read must not keep the others from being removed.
-            log.exception("defect", job_id=job_id)
-            self._defects.add(job_id)
+        while not steps.stopping and steps.step(remove):
+            pass
