@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contract.envelope import Identifier
-from shared.contract.json_types import JsonDocument
+from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.text import (
     ClaimedTask,
     JobKind,
@@ -266,6 +266,11 @@ class NodeStatus(Event):
     rtt_ms: float | None
     outcome: str
     detail: Text = ""
+
+    def shown(self) -> JsonObject:
+        """Return what people and programs are shown of it."""
+        names = ("node", "kind", "ok", "rtt_ms", "outcome", "detail")
+        return {name: getattr(self, name) for name in names}
 
 
 class EchoCompleted(Event):

@@ -78,15 +78,3 @@ def require_echo(
     for status in echo(broker, settings, nodes):
         if not is_there(status):
             raise unreachable(f"{status.kind}_unreachable", status.node, status.outcome, status.detail)
-
-
-def status_json(status: NodeStatus) -> dict[str, object]:
-    """Return one result of `doseqr echo --json`."""
-    return {
-        "node": status.node,
-        "kind": status.kind,
-        "ok": status.ok,
-        "rtt_ms": status.rtt_ms,
-        "outcome": status.outcome,
-        "detail": status.detail,
-    }

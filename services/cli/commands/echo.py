@@ -25,7 +25,6 @@ def echo(
     Examples: doseqr echo; doseqr echo pacs doseqr --json
     """
     from services.cli.client.echo import echo as test_nodes
-    from services.cli.client.echo import status_json
     from shared.nodes.nodes import find_node, list_nodes
 
     settings = settings_of_command()
@@ -36,7 +35,7 @@ def echo(
             broker, settings, chosen, on_result=lambda _: None if as_json else line(status_line(_))
         )
     if as_json:
-        print_json([status_json(status) for status in results])
+        print_json([status.shown() for status in results])
     if not all(status.ok for status in results):
         raise typer.Exit(UNREACHABLE)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from pydicom.dataset import Dataset
 
-from shared.dicom.association.dimse_operation import PENDING, OperationAssociation
+from shared.dicom.association.dimse_operation import OperationAssociation
 from shared.dicom.association.native import open_native_association
 from shared.dicom.association.operation_deadline import OperationDeadline
 from shared.dicom.association.sub_operations import (
@@ -16,11 +15,10 @@ from shared.dicom.association.sub_operations import (
     MoveResult,
     ProgressWatch,
     SubOperations,
-    error_of,
+    result_of,
     uids_of,
 )
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.sop_classes import STUDY_ROOT_MOVE
 from shared.dicom.upper_layer.data_elements import elements_of
@@ -61,20 +59,10 @@ class MoveAssociation(OperationAssociation):
             NotNowError: the node's limits do not allow a request now.
             InterruptedWorkError: the work was stopped while it waited for these limits.
         """
-        result = MoveResult()
         self.admit()
-        began, watch = time.monotonic(), ProgressWatch(self._timeouts.response_s)
-        try:
-            for response in self._move_responses(identifier, move_destination, cancellation, watch.deadline):
-                if response.status_code not in PENDING:
-                    result.end(response, error_of(response.status_code, cancellation))
-                    continue
-                watch.note(response.sub_operations)
-                if on_progress is not None:
-                    on_progress(response.sub_operations)
-        except (PeerError, InterruptedWorkError) as error:
-            result.error = error
-        result.duration_ms = round((time.monotonic() - began) * 1000)
+        watch = ProgressWatch(self._timeouts.response_s)
+        responses = self._move_responses(identifier, move_destination, cancellation, watch.deadline)
+        result = result_of(responses, watch, on_progress, cancellation)
         if result.status_code is None:
             self.abort()
         return result

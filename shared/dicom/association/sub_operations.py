@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from shared.dicom.association.dimse_operation import PENDING
 from shared.dicom.association.operation_deadline import (
     IDLE_TIMEOUTS,
     MOVE_LONGEST_TIMEOUTS,
@@ -103,6 +104,31 @@ class MoveResult:
         self.sub_operations = response.sub_operations
         self.failed_sop_instance_uids = response.failed_sop_instance_uids
         self.error = error
+
+
+def result_of(
+    responses: Iterable[MoveResponse],
+    watch: ProgressWatch,
+    on_progress: Callable[[SubOperations], None] | None,
+    cancellation: Cancellation | None,
+) -> MoveResult:
+    """Take the responses to one request to their end; the result holds what went wrong.
+
+    `on_progress` is called with the counters of each pending response.
+    """
+    result, began = MoveResult(), time.monotonic()
+    try:
+        for response in responses:
+            if response.status_code not in PENDING:
+                result.end(response, error_of(response.status_code, cancellation))
+                continue
+            watch.note(response.sub_operations)
+            if on_progress is not None:
+                on_progress(response.sub_operations)
+    except (PeerError, InterruptedWorkError) as error:
+        result.error = error
+    result.duration_ms = round((time.monotonic() - began) * 1000)
+    return result
 
 
 def uids_of(texts: Iterable[str]) -> tuple[str, ...]:

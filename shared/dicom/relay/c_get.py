@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import starmap
 
 from pydicom.dataset import Dataset
 
 from shared.dicom.association.c_move import move_response
-from shared.dicom.association.dimse_operation import PENDING, OperationAssociation, Response
+from shared.dicom.association.dimse_operation import OperationAssociation, Response
 from shared.dicom.association.native import CONTEXT_ID, open_with_proposals
-from shared.dicom.association.sub_operations import MoveResult, ProgressWatch, SubOperations, error_of
+from shared.dicom.association.sub_operations import MoveResult, ProgressWatch, SubOperations, result_of
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError, StoreError
+from shared.dicom.errors import NotNowError, Outcome, PeerError, StoreError
 from shared.dicom.header_objects.bulk_sieve import PIXEL_DATA, BulkSieve
 from shared.dicom.header_objects.mark import Origin, Way
 from shared.dicom.peer import Peer, Timeouts
@@ -143,23 +144,10 @@ class GetAssociation(OperationAssociation):
         watch: ProgressWatch,
     ) -> MoveResult:
         """Send the request and take its responses to the end."""
-        result, began = MoveResult(), time.monotonic()
         message_id = self.next_message_id()
         command = c_get_rq(message_id, self.service)
-        try:
-            for status_code, message in self._responses(
-                command, message_id, identifier, cancellation, watch.deadline
-            ):
-                response = move_response(status_code, message)
-                if status_code not in PENDING:
-                    result.end(response, error_of(status_code, cancellation))
-                    continue
-                watch.note(response.sub_operations)
-                if on_progress is not None:
-                    on_progress(response.sub_operations)
-        except (PeerError, InterruptedWorkError) as error:
-            result.error = error
-        result.duration_ms = round((time.monotonic() - began) * 1000)
+        responses = self._responses(command, message_id, identifier, cancellation, watch.deadline)
+        result = result_of(starmap(move_response, responses), watch, on_progress, cancellation)
         if result.status_code is None:
             self.abort()
         return result

@@ -18,7 +18,7 @@ from services.web.api.operations import OperationResult, OperationTable
 from services.web.api.problems import PREFIX, ProblemError, not_found, unavailable
 from services.web.commands.node_pauses import change_node_pause
 from services.web.components import components
-from shared.contract.messages import EchoNodes, NodeStatus
+from shared.contract.messages import EchoNodes
 from shared.contract.results import NodeResult, ProfileResult
 from shared.database.models import Node
 from shared.nodes.nodes import (
@@ -132,7 +132,7 @@ def echo_node(node: str) -> object:
             refuse_rejected(echo_id)
             status = live.event_results.echo(echo_id).results.get(row.id)
             if status is not None:
-                return _echo_result(status)
+                return status.shown()
             if stream.wait(left_s) is None:
                 break
     finally:
@@ -192,14 +192,3 @@ def _for_kind(kind: str, present: dict[str, object]) -> dict[str, object]:
 def _longest_echo_s() -> float:
     settings = components().settings
     return min(ECHO_LONGEST_S, settings.connect_timeout + settings.dimse_timeout + ECHO_SLACK_S)
-
-
-def _echo_result(status: NodeStatus) -> dict[str, object]:
-    return {
-        "node": status.node,
-        "kind": status.kind,
-        "ok": status.ok,
-        "rtt_ms": status.rtt_ms,
-        "outcome": status.outcome,
-        "detail": status.detail,
-    }
