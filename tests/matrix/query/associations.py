@@ -35,7 +35,7 @@ _PASSING = {
     "aborted, once": of_association(kind="abort"),
     "closed, once": of_association(kind="close"),
     "delayed, once": of_association(kind="delay", delay_s=0.3),
-    "every second rejected, three times": of_association(kind="reject", nth=2, every=2, times=3),
+    "every second rejected, three times": of_association(kind="reject", nth=1, every=2, times=3),
 }
 
 _REJECTIONS = {
