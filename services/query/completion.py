@@ -130,7 +130,7 @@ def recheck_tasks(session: Session, job_id: str, profile: Profile) -> Sequence[N
         return []
     windows = dict.fromkeys(
         window
-        for believed in take_back_unproven(session, job_id, habits)
+        for believed in take_back_unproven(session, job_id, habits, profile.cap)
         for window in windows_without(believed, profile) or [believed]
     )
     add_counts(session, job_id, slices_total=len(windows))

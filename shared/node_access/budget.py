@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from shared.clock import Clock, utc_now
 from shared.contract.envelope import new_id
 from shared.database.models import Node, NodeBudget
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, NotNowError, PeerError
+from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.errors import DatabaseAwayError
 from shared.node_access.budget_port import Lease, Turn, Unlimited
 from shared.node_access.leases import (
@@ -31,7 +32,7 @@ from shared.node_access.leases import (
     standing,
 )
 from shared.node_access.limits import Bucket, Limits, parse_hours, parse_zone, refused
-from shared.node_access.outage import DETAIL_LENGTH, failed
+from shared.node_access.outage import DETAIL_LENGTH, Outage, failed
 
 log = structlog.get_logger(__name__)
 
@@ -148,8 +149,11 @@ class ClusterBudget:
         """Return whether others wait for this association, or it is one too many by now."""
         return lease.node_id is not None and self._leases.is_wanted(lease.node_id, lease.token)
 
-    def refused(self, lease: Lease) -> None:
-        """Lower what is allowed for a while, over the whole cluster: the node refused this association."""
+    def refused(self, lease: Lease, error: PeerError) -> None:
+        """Lower what is allowed for a while, over the whole cluster: the node refused this association.
+
+        A node that rejects the only one is tried again as one that was not reached.
+        """
         if lease.node_id is None:
             return
         now = self._clock()
@@ -160,11 +164,17 @@ class ClusterBudget:
                 others = standing(session, lease.node_id, now) - 1
                 slowdown = refused(slowdown_of(row), limit, others, now)
                 row.slowed_to, row.slowed_at = slowdown.associations, slowdown.at
-                log.warning(
-                    "node is congested", node_id=lease.node_id, associations=allowed(session, row, now)
-                )
-        except DatabaseAwayError as error:
-            log.warning("congestion not noted", node_id=lease.node_id, error=str(error))
+                is_only = others <= 0 and error.outcome is Outcome.REJECTED
+                outage = self._failed(session, row, lease, error, now) if is_only else None
+                if outage is not None or lease.tries:
+                    note_outage(row, outage)
+                now_allowed = allowed(session, row, now)
+        except DatabaseAwayError as failure:
+            log.warning("congestion not noted", node_id=lease.node_id, error=str(failure))
+        else:
+            if outage is not None:
+                error.retry_at = outage.next_try_at
+            log.warning("node is congested", node_id=lease.node_id, associations=now_allowed)
 
     # Outages
 
@@ -173,25 +183,29 @@ class ClusterBudget:
         if lease.node_id is None:
             return
         now = self._clock()
-        began = now - timedelta(seconds=time.monotonic() - lease.since)
         try:
             with self._database.write() as session:
                 row = locked_budget(session, lease.node_id, now)
-                away = select(func.count()).where(NodeBudget.away_failures > 0)
-                outage = failed(
-                    outage_of(row),
-                    error,
-                    began=began,
-                    now=now,
-                    jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
-                    others_away=session.scalar(away) or 0,
-                )
+                outage = self._failed(session, row, lease, error, now)
                 note_outage(row, outage)
         except DatabaseAwayError as failure:
             log.warning("outage not noted", node_id=lease.node_id, error=str(failure))
         else:
             error.retry_at = outage.next_try_at
             log.warning("node not reached", node_id=lease.node_id, error=error.code, failures=outage.failures)
+
+    def _failed(
+        self, session: Session, row: NodeBudget, lease: Lease, error: PeerError, now: datetime
+    ) -> Outage:
+        away = select(func.count()).where(NodeBudget.away_failures > 0)
+        return failed(
+            outage_of(row),
+            error,
+            began=now - timedelta(seconds=time.monotonic() - lease.since),
+            now=now,
+            jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
+            others_away=session.scalar(away) or 0,
+        )
 
     def reached(self, lease: Lease) -> None:
         """Note that a node that was away is back."""

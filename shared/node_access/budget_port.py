@@ -82,8 +82,8 @@ class Budget(Protocol):
         """Return whether others wait for this association, or it is one too many by now."""
         ...
 
-    def refused(self, lease: Lease) -> None:
-        """Note that the node refused this association for congestion."""
+    def refused(self, lease: Lease, error: PeerError) -> None:
+        """Note that the node refused this association for congestion; the only one: as `unreachable`."""
         ...
 
     def unreachable(self, lease: Lease, error: PeerError) -> None:
@@ -122,7 +122,7 @@ class Unlimited:
         del lease
         return False
 
-    def refused(self, lease: Lease) -> None:
+    def refused(self, lease: Lease, error: PeerError) -> None:
         """Do nothing."""
 
     def unreachable(self, lease: Lease, error: PeerError) -> None:

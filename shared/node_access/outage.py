@@ -48,7 +48,8 @@ class AwayError(PeerError):
     """A node could not be reached shortly before, and is not tried now; `retry_at`: when it may be."""
 
     def __init__(self, outcome: Outcome, detail: str, retry_at: datetime) -> None:
-        super().__init__(outcome, detail, associating=True)
+        # Who is away and rejects associations does so for congestion.
+        super().__init__(outcome, detail, congested=outcome is Outcome.REJECTED, associating=True)
         self.retry_at = retry_at
 
 

@@ -282,11 +282,10 @@ class AssociationPool:
     def _note(self, lease: Lease, error: PeerError) -> None:
         if is_outage(error):
             self._budget.unreachable(lease, error)
-            return
-        if lease.tries:
+        elif error.congested:
+            self._budget.refused(lease, error)
+        elif lease.tries:
             self._budget.reached(lease)
-        if error.congested:
-            self._budget.refused(lease)
 
     def _take(self, use: Use[AssociationT], cancellation: Cancellation | None) -> Kept[AssociationT] | None:
         """Return an idle association; one whose turn is over goes to those who wait."""

@@ -23,7 +23,7 @@ STUDIES_AT_ONCE = 50
 
 
 #: What a node may make of the keys of a window: of codes, of ranges of days, of single dates.
-Habit = Literal["codes", "ranges", "dates"]
+Habit = Literal["codes", "ranges", "dates", "cap"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,12 +170,13 @@ class Profile:
         length = LIST_LENGTH if known is None else known
         return length if self.cap is None else min(length, max(self.cap // 10, 1))
 
-    def habits_that_hide(self) -> frozenset[Literal["codes", "ranges", "dates"]]:
-        """Return the kinds of keys by which studies of this node are missed."""
-        habits: dict[Literal["codes", "ranges", "dates"], bool] = {
+    def habits_that_hide(self) -> frozenset[Literal["codes", "ranges", "dates", "cap"]]:
+        """Return what studies of this node are missed by: kinds of keys, and a number at which it stops."""
+        habits: dict[Literal["codes", "ranges", "dates", "cap"], bool] = {
             "codes": bool(self.codes_hide),
             "ranges": self.date_ranges is False,
             "dates": self.single_dates is False,
+            "cap": self.cap is not None,
         }
         return frozenset(habit for habit, hides in habits.items() if hides)
 

@@ -123,8 +123,13 @@ def record_matches(
     task.payload = with_matches(task.payload, matches, unproven, without_code=without_code)
 
 
-def take_back_unproven(session: Session, job_id: str, habits: Collection[Habit]) -> list[Slice]:
-    """Take back complete windows whose result depends on one of these habits; return them."""
+def take_back_unproven(
+    session: Session, job_id: str, habits: Collection[Habit], cap: int | None = None
+) -> list[Slice]:
+    """Take back complete windows whose result depends on one of these habits; return them.
+
+    On the cap, the result depends only where so many matches came.
+    """
     taken = []
     tasks = session.scalars(
         select(QueryTask)
@@ -133,9 +138,12 @@ def take_back_unproven(session: Session, job_id: str, habits: Collection[Habit])
     )
     for task in tasks:
         part = read_slice(task.payload)
-        if not isinstance(part, WindowSlice) or part.rechecked or not set(part.unproven) & set(habits):
+        if not isinstance(part, WindowSlice) or part.rechecked:
             continue
-        task.state, task.detail = "cut", "searched again: the node heeds the keys in its own way"
+        below_cap = {"cap"} if (part.matches or 0) < (cap or 0) else set()
+        if not set(part.unproven) & set(habits) - below_cap:
+            continue
+        task.state, task.detail = "cut", "searched again: the node was found to return less than was believed"
         taken.append(part.window)
     add_counts(session, job_id, slices_complete=-len(taken), slices_total=-len(taken))
     return taken

@@ -92,6 +92,8 @@ class WindowTask:
         self._was_unknown = not learner.profile.busiest
         #: Whether this proved that the node takes the codes in one list.
         self._has_new_list = False
+        #: Whether as many matches are believed although the node may stop at their number.
+        self._cap_unproven = False
 
     def perform(self) -> Result:
         """Search the window; what is too much for the PACS, or not to be believed, is split.
@@ -231,7 +233,9 @@ class WindowTask:
             self._number.prove_small(matches)
         profile = self._learner.profile
         alone = whole is None and has_strays(window, result.matches)
-        believed = slow or profile.believes_all(matches) or (alone and profile.believes_few(matches))
+        proven = profile.believes_all(matches)
+        believed = slow or proven or (alone and profile.believes_few(matches))
+        self._cap_unproven = believed and not proven and profile.cap is None
         if believed or (whole is not None and matches < whole):
             return self._complete(result)
         # A part that brings the whole once more may just not be matched on; a day whose times are ignored
@@ -246,6 +250,7 @@ class WindowTask:
         if pieces is not None:
             return self._split(pieces, result, WindowSlice(verifies=matches), "compared with its parts")
         if self._learner.profile.cap is None and not ignored:
+            self._cap_unproven = True
             return self._complete(result)
         if len(window.codes()) > 1:
             return self._split(single_codes(window), result, WindowSlice(), "searched for each code alone")
@@ -347,7 +352,12 @@ class WindowTask:
 
     def _habits(self) -> list[Habit]:
         """Return what is not known of the node, and the result depends on."""
-        return [*self._controls.unproven(), *(("dates",) if self._find.day_unproven else ())]
+        habits: list[Habit] = [*self._controls.unproven()]
+        if self._find.day_unproven:
+            habits.append("dates")
+        if self._cap_unproven:
+            habits.append("cap")
+        return habits
 
     def _doubted(self, result: FindResult[StudyMatch]) -> list[StudyMatch]:
         matched = self._learner.profile.modalities_matched

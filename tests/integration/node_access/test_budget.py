@@ -254,7 +254,7 @@ def test_a_refusal_for_congestion_slows_all_processes_down_and_passes(database, 
     # When
     refused = held.pop()
     assert refused is not None
-    own.refused(refused)
+    own.refused(refused, congested())
     own.give_back(refused)
     for lease in held:
         assert lease is not None
@@ -360,25 +360,34 @@ def test_who_has_no_limits_is_never_kept(database, make_budget):
 # Outages
 
 
+def congested() -> PeerError:
+    return PeerError(Outcome.REJECTED, "local limit exceeded", congested=True, associating=True)
+
+
 def refused() -> PeerError:
     return PeerError(Outcome.CONNECTION_REFUSED, "127.0.0.1:104 takes no connections", associating=True)
 
 
-def test_a_node_that_is_away_is_tried_by_one_process_at_a_time(database, make_budget, clock):
+@pytest.mark.parametrize("is_busy", [False, True], ids=["away", "too busy for a single association"])
+def test_a_node_that_is_away_is_tried_by_one_process_at_a_time(database, make_budget, clock, is_busy):
     # Given
     node_id = limited(database, max_associations=4)
     first, second = make_budget("one"), make_budget("two")
     lease = lease_now(first, node_id)
     assert lease is not None
-    error = refused()
+    error = congested() if is_busy else refused()
     # When: it was not reached
-    first.unreachable(lease, error)
+    if is_busy:
+        first.refused(lease, error)
+    else:
+        first.unreachable(lease, error)
     first.give_back(lease)
     # Then: nobody tries it before its time
     with pytest.raises(AwayError) as caught:
         lease_now(second, node_id)
     assert caught.value.retry_at == error.retry_at
-    assert str(caught.value) == str(error)
+    assert (str(caught.value), caught.value.congested) == (str(error), is_busy)
+    assert caught.value.peer_away
     # And then one process does, and the others come back soon
     assert error.retry_at is not None
     clock.now = error.retry_at
@@ -391,7 +400,7 @@ def test_a_node_that_is_away_is_tried_by_one_process_at_a_time(database, make_bu
     # And all are free once it is reached
     second.reached(trying)
     others = [lease_now(first, node_id) for _ in range(3)]
-    assert [other.tries for other in others if other is not None] == [False] * 3
+    assert [other.tries for other in others if other is not None] == [False] * (0 if is_busy else 3)
 
 
 def test_a_process_that_dies_while_it_tries_a_node_does_not_keep_others_from_it(database, make_budget, clock):

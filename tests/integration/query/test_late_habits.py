@@ -92,6 +92,23 @@ def test_windows_believed_before_a_habit_was_known_are_searched_again(system, sc
         assert recheck_tasks(session, query["id"], profile) == []
 
 
+def test_windows_believed_before_the_cap_was_known_are_searched_again_if_they_reach_it(system, scripted_pacs):
+    # Given: a window of two matches, believed while nothing was known of a cap
+    ready(system, scripted_pacs([ct_study(date=day) for day in (FIRST, LAST)]))
+    query = system.finished_query(SPAN | {"date_from": str(LAST)})
+    with system.database.write() as session:
+        [done] = session.scalars(
+            select(QueryTask).where(QueryTask.state == "done", QueryTask.kind == "slice")
+        ).all()
+        done.payload = {**done.payload, "answers": 2, "unproven": ["cap"]}
+        # When
+        too_few = recheck_tasks(session, query["id"], Profile(cap=3))
+        reaches_it = recheck_tasks(session, query["id"], Profile(cap=2))
+        # Then
+        assert too_few == []
+        assert [read_slice(task.payload).rechecked for task in reaches_it] == [True]  # type: ignore[union-attr]
+
+
 def test_control_requests_are_marked_in_the_ledger(system, scripted_pacs):
     # Given
     ready(system, scripted_pacs([ct_study(date=LAST) for _ in range(3)]))
