@@ -44,7 +44,7 @@ test: $(INSTALLED_DEV) system-packages  ## Run all tests, on a real RabbitMQ, Po
 	  TEST_CPU=$${TEST_CPU:+$$TEST_CPU.unit} nice -n 5 $(BIN)/pytest -q -o cache_dir=.pytest_cache/unit \
 	    -n $(UNIT_WORKERS) $(UNIT) > "$$printed" 2>&1 & unit=$$!; \
 	  trap 'kill $$unit 2> /dev/null || true; rm -f "$$printed"' EXIT; \
-	  .ci/with-broker $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(REST) || failed=1; \
+	  .ci/with-broker --shared $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(REST) || failed=1; \
 	  wait $$unit || failed=1; cat "$$printed"; \
 	  exit $$failed; fi
 

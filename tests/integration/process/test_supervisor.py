@@ -74,7 +74,8 @@ def test_a_child_that_does_not_end_is_killed(tmp_path: Path) -> None:
     log_file = tmp_path / "log_file"
     # When
     with supervised({"stubborn": ["sh", "-c", STUBBORN.format(log_file)]}, grace_s=0.2) as supervisor:
-        wait_until(lambda: lines(log_file) == ["ready"])
+        # The child may be ready before its process is noted.
+        wait_until(lambda: lines(log_file) == ["ready"] and "stubborn" in supervisor.pids)
         pid = supervisor.pids["stubborn"]
     # Then
     assert not alive(pid)

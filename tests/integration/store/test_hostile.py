@@ -25,6 +25,14 @@ def store(tmp_path_factory):
         yield running
 
 
+def is_accepted(store: RunningStore) -> bool:
+    try:
+        with store.scu(CT_EXPLICIT):
+            return True
+    except EndedError:
+        return False
+
+
 def works(store: RunningStore, number: int) -> bool:
     return store.send(made_object(number)) == [0]
 
@@ -147,6 +155,8 @@ def test_many_idle_associations_are_bounded_reported_and_do_no_harm(store):
         assert len(rejected) == 261
         assert set(rejected) == {"answered with PDU type 3: 00020302"}
         assert made_object(5).send(sender) == 0
+    # The store notices by and by that they are gone.
+    wait_until(lambda: is_accepted(store))
     assert works(store, 6)
 
 
