@@ -296,7 +296,7 @@ HABIT_ROWS = [
             moment=_ALWAYS,
             traits={"cap": 2, "cap_levels": ["STUDY"], "cap_effect": effect, "not_matched": keys},
             criteria={"types": ["CT", "MG"], **days},
-            learned=Profile(proven=2),
+            learned=Profile(proven=2, code_list=10),
             statuses=("incomplete", "failed"),
             finds_below=120 if days == _ONE_DAY else 350,
         )
