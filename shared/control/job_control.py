@@ -52,7 +52,7 @@ class JobControl(Generic[JobT]):
             with self._database.write() as session:
                 early_orders.forget(session, orders)
         self._engine.advance(job_id)
-        if job.announced_at is not None:
+        if job.status in ENDED:
             self._events.repeat_end(job_id)
 
     def keep(self, order: Order) -> bool:
@@ -87,11 +87,11 @@ class JobControl(Generic[JobT]):
             job = self._ledger.lock(session, job_id)
             if job is None:
                 return False
-            was_announced = job.announced_at is not None
+            had_ended = job.status in ENDED
             if job.status not in ENDED:
                 self._ledger.finish(session, job, Ending("cancelled", request=request), self._clock())
         self._engine.advance(job_id)
-        if was_announced:
+        if had_ended:
             self._events.repeat_end(job_id)
         return True
 
@@ -109,7 +109,7 @@ class JobControl(Generic[JobT]):
             job = self._ledger.lock(session, job_id)
             if job is None:
                 return False
-            repeats_end = request.is_known_to(job) and job.announced_at is not None
+            repeats_end = request.is_known_to(job) and job.status in ENDED
             if not request.is_known_to(job):
                 _require_missing(job)
                 # Each round has an end of its own: whoever waits for that of the last one hears it.
@@ -185,7 +185,7 @@ class JobControl(Generic[JobT]):
         if job.status not in ENDED:
             self._events.raised(job, raised.command_id)
         self._engine.advance(job_id)
-        if job.announced_at is not None:
+        if job.status in ENDED:
             self._events.repeat_end(job_id)
         return True
 
@@ -195,7 +195,7 @@ class JobControl(Generic[JobT]):
         if job.status not in ENDED:
             self._events.pause(job, command_id)
         self._engine.advance(job_id)
-        if job.announced_at is not None:
+        if job.status in ENDED:
             self._events.repeat_end(job_id)
 
 

@@ -298,7 +298,7 @@ HABIT_ROWS = [
             criteria={"types": ["CT", "MG"], **days},
             learned=Profile(proven=2, code_list=10),
             statuses=("incomplete", "failed"),
-            finds_below=120 if days == _ONE_DAY else 350,
+            finds_below=150 if days == _ONE_DAY else 350,
         )
         for keys, days, effects in (
             (["StudyTime"], _ONE_DAY, ("silent", "refuse_after", "refuse_at_once", "warn", "abort")),

@@ -17,11 +17,13 @@ import pytest
 from sqlalchemy import select
 
 from services.query.profile.learner import Learner
+from shared.backoff import Backoff
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.criteria import CODES
-from shared.database.models import Node
+from shared.database.models import Node, NodeBudget
 from shared.database.session import Database
+from shared.node_access.leases import forget_outages
 from shared.nodes.peers import peer_of
 from shared.querying.profile import Profile
 from shared.reading.query_json import QueryJson
@@ -242,6 +244,12 @@ class Desk:
         finally:
             # An idle association costs time: its two ends poll.
             self.pacs[-1].stop()
+            self._forget_outages()
+
+    def _forget_outages(self) -> None:
+        """Let no node of another test count as away: the more there are, the rarer each is tried."""
+        with self.system.database.write() as session:
+            forget_outages(session, session.scalars(select(NodeBudget.node_id)).all())
 
     def right(self) -> dict[str, Any]:
         """Return the decisions for a PACS without faults; it is queried once."""
@@ -279,6 +287,9 @@ def make_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     databases: list[Database] = []
     with pytest.MonkeyPatch.context() as patch:
         shorten_waits(patch)
+        # Shorter than the patience of any desk: who waits for the try of another comes back in time.
+        patch.setattr("shared.node_access.outage.PAUSES", Backoff(0.1, 30.0))
+        patch.setattr("shared.node_access.outage.TRY_TAKES", dt.timedelta(seconds=0.1))
 
         def make(**changes: Any) -> Desk:
             folder = tmp_path_factory.mktemp("desk")
