@@ -116,7 +116,7 @@ def test_a_node_responds_to_an_echo(running):
     assert (status, result["node"], result["ok"]) == (200, "pacs", True)
 
 
-def test_the_curl_lines_of_the_documentation_work(running):
+def test_the_curl_lines_of_the_documentation_work(running, tmp_path):
     # Given
     [script] = re.findall(
         r"^```bash\n(.*?)^```", PAGE_OF_DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
@@ -124,6 +124,7 @@ def test_the_curl_lines_of_the_documentation_work(running):
     # When
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
         env={"PAGE": running.page, "TOKEN": running.token, "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
