@@ -115,6 +115,8 @@ def test_objects_that_another_store_makes_known_are_receipts(
 ):
     # Given: another store that publishes each object immediately
     system = retrieves.system
+    # What is made known during the last moments of the C-MOVE is waited for, also on a busy machine.
+    retrieves.grace_s = 10.0
     pacs = scripted_pacs([kept_study])
     retrieves.connect(pacs, system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
     system.start("store")

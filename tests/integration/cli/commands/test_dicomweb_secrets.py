@@ -51,7 +51,7 @@ def test_a_token_that_is_refused_in_mid_job_is_renewed(
     web_system: System, dicomweb_server: Callable[..., DicomwebServer]
 ) -> None:
     # Given
-    server = dicomweb_server([ct_study()], WebBehaviour(token_requests=2))
+    server = dicomweb_server([ct_study()], WebBehaviour(token_requests=6))
     add_node(web_system, "oauth", server)
     web_system.add_own_store()
     web_system.start("query")
