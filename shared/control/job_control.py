@@ -88,7 +88,7 @@ class JobControl(Generic[JobT]):
             if job is None:
                 return False
             had_ended = job.status in ENDED
-            if job.status not in ENDED:
+            if not had_ended:
                 self._ledger.finish(session, job, Ending("cancelled", request=request), self._clock())
         self._engine.advance(job_id)
         if had_ended:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
-from typing import Final, Literal
+from typing import Final
 
 from shared.contract.criteria_fields import format_time
 from shared.contract.json_types import JsonDocument, JsonObject
 from shared.jobs.new_task import NewTask
+from shared.querying.profile import Habit
 from shared.querying.slices import Slice
 
 SLICE: Final = "slice"
@@ -20,10 +21,6 @@ EXAMINE: Final = "examine"
 
 #: Studies of one examination: few enough to end within minutes on a slow PACS that takes no UID lists.
 STUDIES_AT_ONCE = 50
-
-
-#: What a node may make of the keys of a window: of codes, of ranges of days, of single dates.
-Habit = Literal["codes", "ranges", "dates", "cap"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from typing import Literal, Self
 
 from shared.contract.json_types import JsonDocument, JsonObject
 
+#: What a node makes of the keys of a window (codes, ranges of days, single dates), or that it has a cap.
+Habit = Literal["codes", "ranges", "dates", "cap"]
+
 #: Hardly any archive stops at fewer matches: once it returned more, fewer are believed to be all of them.
 UNPROVEN = 9
 
@@ -170,9 +173,9 @@ class Profile:
         length = LIST_LENGTH if known is None else known
         return length if self.cap is None else min(length, max(self.cap // 10, 1))
 
-    def habits_that_hide(self) -> frozenset[Literal["codes", "ranges", "dates", "cap"]]:
+    def habits_that_hide(self) -> frozenset[Habit]:
         """Return what studies of this node are missed by: kinds of keys, and a number at which it stops."""
-        habits: dict[Literal["codes", "ranges", "dates", "cap"], bool] = {
+        habits: dict[Habit, bool] = {
             "codes": bool(self.codes_hide),
             "ranges": self.date_ranges is False,
             "dates": self.single_dates is False,

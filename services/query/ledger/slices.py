@@ -14,7 +14,8 @@ from shared.database.models import Query, QueryTask
 from shared.dicom.errors import Outcome, PeerError
 from shared.jobs.model import Claim
 from shared.querying.initial_tasks import HEAD_START
-from shared.querying.payloads import SLICE, Habit, WindowSlice, read_slice, to_json, with_matches
+from shared.querying.payloads import SLICE, WindowSlice, read_slice, to_json, with_matches
+from shared.querying.profile import Habit
 from shared.querying.slices import Slice
 
 

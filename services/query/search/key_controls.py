@@ -30,8 +30,8 @@ from services.query.search.splitting import is_ignored
 from shared.dicom.errors import InterruptedWorkError, PeerError
 from shared.dicom.query.dates import day_of, minute_of
 from shared.dicom.query.matches import OTHER_CODES, FindResult, StudyMatch
-from shared.querying.payloads import Habit, WindowSlice
-from shared.querying.profile import WIDEST_DAYS, Profile
+from shared.querying.payloads import WindowSlice
+from shared.querying.profile import WIDEST_DAYS, Habit, Profile
 from shared.querying.slices import Slice
 
 #: A day of which no archive has a study.

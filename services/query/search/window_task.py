@@ -51,8 +51,8 @@ from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.jobs.model import Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of
-from shared.querying.payloads import SLICE, Habit, WindowSlice, to_json
-from shared.querying.profile import CodeStrategy
+from shared.querying.payloads import SLICE, WindowSlice, to_json
+from shared.querying.profile import CodeStrategy, Habit
 from shared.querying.slices import OLD_DAYS, Slice
 
 #: Seconds before an empty window is searched again: windows of other codes may have taught something by then.
