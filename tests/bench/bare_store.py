@@ -16,31 +16,54 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
+from shared.dicom.upper_layer.data_elements import Buffer
+
 _LENGTH = struct.Struct(">L")
-_NUMBERS = count()
 _RECEIVE_BYTES = 1 << 18
 
 
-def listen(port: int, folder: Path, *, sync_names: bool) -> None:
+class SyncedFiles:
+    """Writes files as a store has to, and nothing else: written, synced, renamed; safe for many threads."""
+
+    def __init__(self, root: Path) -> None:
+        self._kept, self._incoming = root / "kept", root / "incoming"
+        self._incoming.mkdir(parents=True)
+        self._folders, self._files = count(), count()
+
+    def make_folder(self) -> Path:
+        """Return a new folder for files."""
+        folder = self._kept / str(next(self._folders))
+        folder.mkdir(parents=True)
+        return folder
+
+    def keep(self, folder: Path, *parts: Buffer, sync_name: bool) -> None:
+        """Write a file of these parts; `sync_name`: its name survives a power failure, too."""
+        name = f"{next(self._files)}.dcm"
+        written = self._incoming / name
+        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.writev(descriptor, parts)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        written.rename(folder / name)
+        if sync_name:
+            _sync(folder)
+
+
+def listen(port: int, files: SyncedFiles, *, sync_names: bool) -> None:
     """Take connections until the process ends; each has a thread and a folder."""
-    (folder / "incoming").mkdir(parents=True)
-    numbers = count()
     with socket.create_server(("127.0.0.1", port), backlog=64) as listener:
         while True:
             connection, _ = listener.accept()
-            own = folder / "kept" / str(next(numbers))
-            own.mkdir(parents=True)
-            threading.Thread(target=_take, args=(connection, own, sync_names), daemon=True).start()
+            threading.Thread(target=_take, args=(connection, files, sync_names), daemon=True).start()
 
 
-def _take(connection: socket.socket, folder: Path, sync_names: bool) -> None:
+def _take(connection: socket.socket, files: SyncedFiles, sync_names: bool) -> None:
+    folder = files.make_folder()
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with connection:
         while head := connection.recv(_LENGTH.size, socket.MSG_WAITALL):
             (size,) = _LENGTH.unpack(head)
-            _keep(folder, _read(connection, size))
-            if sync_names:
-                _sync(folder)
+            files.keep(folder, _read(connection, size), sync_name=sync_names)
             connection.sendall(b"\0")
 
 
@@ -50,16 +73,6 @@ def _read(connection: socket.socket, size: int) -> bytearray:
     while view:
         view = view[connection.recv_into(view, min(len(view), _RECEIVE_BYTES)) :]
     return data
-
-
-def _keep(folder: Path, data: bytearray) -> None:
-    name = f"{next(_NUMBERS)}.dcm"
-    written = folder.parents[1] / "incoming" / name
-    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    os.write(descriptor, data)
-    os.fsync(descriptor)
-    os.close(descriptor)
-    written.rename(folder / name)
 
 
 def _sync(folder: Path) -> None:
@@ -79,4 +92,4 @@ def send(port: int, files: Sequence[Path]) -> None:
 
 
 if __name__ == "__main__":
-    listen(int(sys.argv[1]), Path(sys.argv[2]), sync_names="names" in sys.argv[3:])
+    listen(int(sys.argv[1]), SyncedFiles(Path(sys.argv[2])), sync_names="names" in sys.argv[3:])

@@ -35,8 +35,10 @@ DURABLE_LIMIT = "the limit, folder synced, too"
 LIMITS = (LIMIT, DURABLE_LIMIT)
 #: What the senders themselves take.
 NULL = "DICOM, nothing kept"
-#: Goals for small objects: ahead of every peer, and at most as many times slower than the limit.
-WITHIN_OF_LIMIT = 2.0
+#: The limit with these senders: our associations, the same files, and nothing known of them.
+NULL_SYNCED = "DICOM, files synced, nothing known"
+#: Goals for small objects: ahead of every peer, and at least this part of the limit with the same senders.
+PART_OF_LIMIT = 0.9
 #: Lets a receiver end an association and write what it had put off.
 WAIT_S = 120.0
 
@@ -87,7 +89,7 @@ def installation(tmp_path, rabbitmq_url, amqp_prefix) -> Iterator[Installation]:
 
 def receivers(installation: Installation, folder: Path) -> Iterator[Receiver]:
     """Start one receiver after the other; each ends before the next begins."""
-    for begin in (_ours, _storescp, _pynetdicom, _orthanc, _bare, _bare_durable, _null):
+    for begin in (_ours, _storescp, _pynetdicom, _orthanc, _bare, _bare_durable, _null, _null_synced):
         receiver = begin(installation, folder)
         _wait_until_it_listens(receiver.port)
         yield receiver
@@ -145,6 +147,12 @@ def _null(installation: Installation, _folder: Path) -> Receiver:
     port = free_port()
     process = installation.run([sys.executable, "-m", "tests.bench.null_store", str(port)])
     return Receiver(NULL, process, port, lambda: 0)
+
+
+def _null_synced(installation: Installation, folder: Path) -> Receiver:
+    port, kept = free_port(), folder / "null-synced"
+    command = [sys.executable, "-m", "tests.bench.null_store", str(port), str(kept)]
+    return Receiver(NULL_SYNCED, installation.run(command), port, lambda: _files(kept, "kept/*/*.dcm"))
 
 
 def _made(folder: Path) -> Path:
@@ -221,23 +229,22 @@ def print_rows(title: str, rows: Sequence[Row], *, with_goals: bool = False) -> 
     print_table(title, HEAD, [row.cells() for row in rows])
     if with_goals:
         rates = {row.name: row.rate for row in rows}
-        limit, durable_limit, ours, null = (rates.pop(name) for name in (*LIMITS, OUR_STORE, NULL))
-        # Of each object, what the senders take and what the disk takes, one after the other.
-        durable_with_senders = 1 / (1 / durable_limit + 1 / null)
-        best = max(rates, key=rates.__getitem__)
+        ours, synced = rates.pop(OUR_STORE), rates.pop(NULL_SYNCED)
+        peers = {name: rate for name, rate in rates.items() if name not in (*LIMITS, NULL)}
+        best = max(peers, key=peers.__getitem__)
         met = {True: "met", False: "not met"}
         print_table(
             "Goals",
             ("goal", "x", "met"),
             [
-                (f"ahead of the best peer ({best})", ours / rates[best], met[ours > rates[best]]),
-                ("limit over ours, at most 2", limit / ours, met[limit / ours <= WITHIN_OF_LIMIT]),
+                (f"ahead of the best peer ({best})", ours / peers[best], met[ours > peers[best]]),
                 (
-                    "the same with folders synced",
-                    durable_limit / ours,
-                    met[durable_limit / ours <= WITHIN_OF_LIMIT],
+                    f"of the same senders' rate, files synced, nothing known: {PART_OF_LIMIT:.0%}",
+                    ours / synced,
+                    met[ours >= PART_OF_LIMIT * synced],
                 ),
-                ("estimate: the same plus the senders' own time", durable_with_senders / ours, ""),
+                ("the limit without DICOM, over ours", rates[LIMIT] / ours, ""),
+                ("the same with folders synced", rates[DURABLE_LIMIT] / ours, ""),
             ],
         )
 
@@ -278,7 +285,7 @@ def source(tmp_path) -> Iterator[Orthanc]:
 def test_an_orthanc_sends_images(installation, source, tmp_path):
     rows = []
     for receiver in receivers(installation, tmp_path / "kept"):
-        if receiver.name not in (*LIMITS, NULL):
+        if receiver.name not in (*LIMITS, NULL, NULL_SYNCED):
             source.send_to("KEEPER", "127.0.0.1", receiver.port)
             rows.append(measured(receiver, FROM_ORTHANC, LARGE[0], lambda: source.send_all("KEEPER")))
     print_rows(f"One Orthanc, {FROM_ORTHANC} objects of 525 KB on one association", rows)
