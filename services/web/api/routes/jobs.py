@@ -7,7 +7,15 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from flask import Response, request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from sqlalchemy.orm import Session
 
 from services.web.api import event_streams
@@ -30,6 +38,7 @@ from shared.contract.messages import (
     RaiseJob,
     ResumeJob,
 )
+from shared.contract.reasons import Reason
 from shared.contract.results import (
     JobObject,
     JobSummary,
@@ -52,7 +61,23 @@ from shared.reading.why import why
 
 table = OperationTable("jobs")
 
+#: By which states the objects of a query and of a retrieve are chosen.
+_QUERY_STATES = ("keep", "drop")
+_RETRIEVE_STATES = ("expected", "asked", "arrived", "failed", "missing")
+_REASONS = [reason.value for reason in Reason]
+
 ShortText = Annotated[str, StringConstraints(max_length=128)]
+
+
+def _known_reason(code: str) -> str:
+    if code not in _REASONS:
+        raise ValueError(f"must be one of {', '.join(_REASONS)}")
+    return code
+
+
+ReasonCode = Annotated[
+    str, AfterValidator(_known_reason), WithJsonSchema({"type": "string", "enum": _REASONS})
+]
 
 
 class JobsQuery(PageQuery):
@@ -82,14 +107,14 @@ class StudiesQuery(PageQuery):
     """Which studies."""
 
     decision: Literal["keep", "drop"] | None = None
-    type: ShortText | None = None
-    reason: ShortText | None = None
+    type: Literal["CT", "MG", "FL", "DX", "NM", "SR"] | None = None
+    reason: ReasonCode | None = Field(None, description="A reason code.")
 
 
 class ObjectsQuery(PageQuery):
     """Which objects."""
 
-    state: ShortText | None = Field(
+    state: Literal["expected", "asked", "arrived", "failed", "missing", "keep", "drop"] | None = Field(
         None, description="State of a retrieve's objects; keep or drop for those of a query."
     )
 
@@ -163,7 +188,9 @@ def list_objects(job: str, query: ObjectsQuery) -> object:
     key = query.key(str, str, str)
     after = (key[0], key[1], key[2]) if key is not None else None
     with components().database.read() as session:
-        objects = object_page(session, _job(session, job), query.limit, after, query.state)
+        row = _job(session, job)
+        _require_state(row, query.state)
+        objects = object_page(session, row, query.limit, after, query.state)
     last = objects[-1] if objects else None
     names = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
     return page(objects, query.limit, [last[name] for name in names] if last else [])  # type: ignore[literal-required]
@@ -303,6 +330,14 @@ def _job(session: Session, job_id: str) -> Job:
     if found is None:
         raise not_found("There is no job with this id; one just begun is there once a worker has taken it.")
     return found
+
+
+def _require_state(job: Job, state: str | None) -> None:
+    """Refuse a state that no object of this kind of job ever has."""
+    kind, states = ("retrieve", _RETRIEVE_STATES) if isinstance(job, Retrieve) else ("query", _QUERY_STATES)
+    if state is not None and state not in states:
+        problem = f"state: of the objects of a {kind} it must be one of {', '.join(states)}"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, field="state")
 
 
 def _read(job_id: str) -> Job:

@@ -110,6 +110,22 @@ def test_a_wrong_choice_is_refused_by_its_parameter(filled, choice, field):
     problem(filled.send("GET", f"/jobs?{choice}"), 422, field)
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("q1/studies?type=ct", "'CT', 'MG', 'FL', 'DX', 'NM' or 'SR'"),
+        ("q1/studies?reason=zz", "rdsr, rrdsr, esr"),
+        ("q1/studies?decision=zz", "'keep' or 'drop'"),
+        ("r1/objects?state=zz", "'arrived'"),
+        ("r1/objects?state=keep", "expected, asked, arrived, failed, missing"),
+        ("q1/objects?state=arrived", "keep, drop"),
+    ],
+)
+def test_a_choice_that_nothing_ever_has_is_refused_with_the_allowed_ones(filled, path, allowed):
+    name = path.partition("?")[2].partition("=")[0]
+    assert allowed in problem(filled.send("GET", f"/jobs/{path}"), 422, name)["detail"]
+
+
 def test_pages_follow_each_other_without_gaps(api):
     # Given
     for number in range(25):
