@@ -12,6 +12,7 @@ from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import Receipt
 from services.store.index.reconcile import read_receipt, reconcile
 from services.store.metrics.counters import StoreCounters
+from services.store.objects.data_set_end import CutOffError, check_end
 from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError, OutOfSpaceError, TooManyConflictsError
 from services.store.objects.identity import is_deflated, read_identity
@@ -38,6 +39,7 @@ TOO_MANY_CONFLICTS = 0xA703
 CANNOT_UNDERSTAND = 0xC000
 NOT_AS_ANNOUNCED = 0xC001
 TOO_LARGE = 0xC002
+CUT_OFF = 0xC003
 DEFECT = 0xC0FF
 
 
@@ -78,6 +80,7 @@ class _NotAsAnnouncedError(InvalidInputError):
 _REFUSALS: tuple[tuple[type[Exception], tuple[str, int]], ...] = (
     (_NotAsAnnouncedError, ("not_as_announced", NOT_AS_ANNOUNCED)),
     (TooLargeError, ("too_large", TOO_LARGE)),
+    (CutOffError, ("cut_off", CUT_OFF)),
     (InvalidInputError, ("not_understood", CANNOT_UNDERSTAND)),
     (OutOfSpaceError, ("out_of_space", OUT_OF_SPACE)),
     (TooManyConflictsError, ("too_many_conflicts", TOO_MANY_CONFLICTS)),
@@ -187,8 +190,8 @@ def identify(request: CStoreRequest) -> ReceivedObject:
     """Validate a request and read who its object is.
 
     Raises:
-        InvalidInputError: a UID is missing or none, the data set cannot be read, or it is another object than
-            the command says.
+        InvalidInputError: a UID is missing or none, the data set cannot be read to its end, or it is another
+            object than the command says.
     """
     transfer_syntax_uid = parse_uid("transfer_syntax_uid", request.transfer_syntax_uid)
     announced_instance = parse_uid("affected_sop_instance_uid", request.sop_instance_uid)
@@ -199,6 +202,8 @@ def identify(request: CStoreRequest) -> ReceivedObject:
         raise _NotAsAnnouncedError("sop_instance_uid", "is not the Affected SOP Instance UID")
     if identity.sop_class_uid != announced_class:
         raise _NotAsAnnouncedError("sop_class_uid", "is not the Affected SOP Class UID")
+    with _inflating if is_deflated(transfer_syntax_uid) else nullcontext():
+        check_end(request.data_set, transfer_syntax_uid)
     return ReceivedObject(
         identity,
         transfer_syntax_uid,

@@ -30,6 +30,7 @@ NAMES: Mapping[str, str] = {
     "protocol_errors": "Associations aborted: the sender broke the protocol",
     "refused_not_as_announced": "Objects refused: other than announced",
     "refused_too_large": "Objects refused: too large",
+    "refused_cut_off": "Objects refused: cut off",
     "refused_not_understood": "Objects refused: not understood",
     "refused_out_of_space": "Objects refused: no space",
     "refused_too_many_conflicts": "Objects refused: too many others kept aside",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.dicom.header_objects.mark import is_mark
+from shared.dicom.inflater import Inflater
 from shared.dicom.part10 import read_head
 from shared.dicom.transfer_syntaxes import BIG_ENDIAN, EVERY_DEFLATED
 from shared.dicom.upper_layer.data_elements import Buffer, ElementWalker, TruncatedDataSetError
@@ -32,8 +33,6 @@ _MARK = "mark"
 
 #: Bytes of a deflated data set that are inflated for its UIDs, which lie in its first kilobytes.
 MAX_INFLATED_BYTES = 1 << 20
-#: Bytes that are inflated first; nearly every object has its UIDs there.
-_FIRST_INFLATED_BYTES = 1 << 16
 
 #: Bytes of a file in which the mark of a header is searched.
 _FILE_BEGIN_BYTES = 1 << 18
@@ -100,37 +99,38 @@ def _uid(name: str, value: bytes | None) -> Uid:
 
 
 def _find_in_deflated(data_set: Buffer) -> dict[str, bytes]:
-    return _find_in_inflated(_inflated(data_set))
+    truncated: TruncatedDataSetError | None = None
+    begin = bytearray()
+    for piece in _begin_of_inflated(data_set):
+        begin += piece
+        try:
+            return _find(begin)
+        except TruncatedDataSetError as error:
+            truncated = error
+    if len(begin) >= MAX_INFLATED_BYTES:
+        raise InvalidInputError("data_set", f"has no UIDs in its first {MAX_INFLATED_BYTES} bytes")
+    raise InvalidInputError("data_set", str(truncated or TruncatedDataSetError())) from truncated
 
 
-def _inflated(data_set: Buffer) -> Iterator[bytes]:
+def _begin_of_inflated(data_set: Buffer) -> Iterator[bytes]:
     """Yield the first bytes of a deflated data set, then more of them.
 
     Raises:
         InvalidInputError: it cannot be inflated.
     """
-    for limit_bytes in (_FIRST_INFLATED_BYTES, MAX_INFLATED_BYTES):
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            yield inflater.decompress(data_set, limit_bytes)
-        except zlib.error:
-            raise InvalidInputError("data_set", "cannot be inflated") from None
-        if inflater.eof or not inflater.unconsumed_tail:
-            return
-
-
-def _find_in_inflated(beginnings: Iterator[bytes]) -> dict[str, bytes]:
-    truncated: TruncatedDataSetError | None = None
-    size_bytes = 0
-    for data in beginnings:
-        size_bytes = len(data)
-        try:
-            return _find(data)
-        except TruncatedDataSetError as error:
-            truncated = error
-    if size_bytes >= MAX_INFLATED_BYTES:
-        raise InvalidInputError("data_set", f"has no UIDs in its first {MAX_INFLATED_BYTES} bytes")
-    raise InvalidInputError("data_set", str(truncated)) from truncated
+    pieces = Inflater().pieces(data_set)
+    try:
+        first = next(pieces, b"")
+        yield first
+        rest = bytearray()
+        for piece in pieces:
+            rest += piece
+            if len(first) + len(rest) >= MAX_INFLATED_BYTES:
+                break
+        if rest:
+            yield bytes(rest)
+    except zlib.error:
+        raise InvalidInputError("data_set", "cannot be inflated") from None
 
 
 def _find(data_set: Buffer, *, big_endian: bool = False) -> dict[str, bytes]:

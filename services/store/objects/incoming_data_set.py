@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from services.store.objects.data_set_end import CutOffError
 from services.store.objects.errors import ObjectWriteError
 from services.store.objects.temp_file import TempFile
 from shared.dicom.header_objects.bulk_sieve import BulkSieve
 from shared.dicom.header_objects.mark import Origin, Way
 from shared.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
-from shared.dicom.upper_layer.data_elements import Buffer
+from shared.dicom.upper_layer.data_elements import Buffer, TruncatedDataSetError
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 from shared.errors import InvalidInputError
 
@@ -71,6 +72,9 @@ class IncomingDataSet:
         try:
             origin = Origin(Way.LEFT_OUT, sieve.absent, self.transfer_syntax_uid, self.size_bytes)
             data_set = sieve.data_set(origin)
+        except TruncatedDataSetError as error:
+            self._give_up(CutOffError(str(error)))
+            return
         except MalformedDataSetError as error:
             self._give_up(InvalidInputError("data_set", str(error)))
             return

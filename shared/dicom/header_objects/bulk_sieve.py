@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from shared.dicom.header_objects.element_stream import ElementStream
 from shared.dicom.header_objects.explicit_vr import explicit_elements
 from shared.dicom.header_objects.mark import Origin, mark_elements
+from shared.dicom.inflater import Inflater
 from shared.dicom.transfer_syntaxes import (
     EVERY_DEFLATED,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from shared.dicom.upper_layer.data_elements import starts_explicit
+from shared.dicom.upper_layer.data_elements import TruncatedDataSetError, starts_explicit
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 
 #: Groups that are bulk data as a whole: pixels, in whatever form, and the padding and signatures that follow
@@ -27,8 +28,8 @@ PIXEL_DATA = 0x7FE0_0010
 
 #: Bytes of a header, at most: of mammograms with all that vendors add it is a few hundred kilobytes.
 MAX_HEADER_BYTES = 8 << 20
-#: Bytes that are inflated at once, and of one data set at most.
-_INFLATED_AT_ONCE, _MAX_INFLATED_BYTES = 1 << 16, 8 << 30
+#: Bytes of one data set that are inflated, at most.
+_MAX_INFLATED_BYTES = 8 << 30
 #: Bytes by which explicit VR is recognised.
 _FIRST_BYTES = 8
 
@@ -68,7 +69,7 @@ class BulkSieve:
         self._begin = bytearray()
         self._stream: _Sieved | None = None
         deflated = transfer_syntax_uid in EVERY_DEFLATED
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if deflated else None
+        self._inflater = Inflater() if deflated else None
         self._inflated_bytes = 0
         self._failed = False
 
@@ -80,7 +81,7 @@ class BulkSieve:
             self._add(data)
             return
         try:
-            self._inflate(data)
+            self._inflate(self._inflater, data)
         except zlib.error:
             self._failed = True
 
@@ -98,7 +99,7 @@ class BulkSieve:
     @property
     def whole(self) -> bool:
         """Whether the data set may end here."""
-        ended = self._inflater is None or self._inflater.eof
+        ended = self._inflater is None or self._inflater.ended
         return self._stream is not None and not self.useless and self._stream.whole and ended
 
     @property
@@ -115,22 +116,19 @@ class BulkSieve:
         """Return what was kept as explicit VR little endian, marked.
 
         Raises:
-            MalformedDataSetError: it is cut off, or cannot be written so.
+            TruncatedDataSetError: it is cut off.
+            MalformedDataSetError: it cannot be written so.
         """
         if not self.whole:
-            raise MalformedDataSetError("is cut off")
+            raise TruncatedDataSetError
         return header_data_set(explicit_elements(self.header, self._transfer_syntax_uid), origin)
 
-    def _inflate(self, data: bytes) -> None:
-        assert self._inflater is not None
-        pending = data
-        while pending and not self.useless:
-            inflated = self._inflater.decompress(pending, _INFLATED_AT_ONCE)
-            pending = self._inflater.unconsumed_tail
-            self._inflated_bytes += len(inflated)
+    def _inflate(self, inflater: Inflater, data: bytes) -> None:
+        for piece in inflater.pieces(data):
+            self._inflated_bytes += len(piece)
             self._failed = self._inflated_bytes > _MAX_INFLATED_BYTES
-            self._add(inflated)
-            if not inflated and self._inflater.eof:
+            self._add(piece)
+            if self.useless:
                 return
 
     def _add(self, data: bytes) -> None:

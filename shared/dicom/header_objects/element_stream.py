@@ -11,6 +11,9 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ITEM_GROUP = 0xFFFE
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_VRS = _SHORT_VRS | _LONG_VRS
+#: What some devices write where they do not know the VR.
+_NO_VRS = frozenset({b"??", b"  ", b"\0\0"})
 
 _SHORT_HEADER_BYTES, _LONG_HEADER_BYTES = 8, 12
 #: Sequences within sequences.
@@ -31,6 +34,7 @@ class ElementStream:
         self._skipped = 0
         #: Delimiters of what has an undefined length, and whether implicit VR holds within.
         self._open: list[tuple[int, bool]] = []
+        self._at_begin_of_item = False
         self._broken = False
 
     @property
@@ -67,11 +71,26 @@ class ElementStream:
         return self._broken
 
     def _header_bytes(self) -> int:
-        if len(self._head) < _SHORT_HEADER_BYTES or self._is_implicit() or self._group() == _ITEM_GROUP:
+        if len(self._head) < _SHORT_HEADER_BYTES or self._group() == _ITEM_GROUP:
             return _SHORT_HEADER_BYTES
         vr = bytes(self._head[4:6])
+        if self._at_begin_of_item:
+            self._begin_item(vr)
+        if self._is_implicit():
+            return _SHORT_HEADER_BYTES
         known_short = vr not in _LONG_VRS and (not (vr.isalpha() and vr.isupper()) or vr in _SHORT_VRS)
         return _SHORT_HEADER_BYTES if known_short else _LONG_HEADER_BYTES
+
+    def _begin_item(self, vr: bytes) -> None:
+        """Find out by its first element how an item is encoded: some devices mix both forms."""
+        self._at_begin_of_item = False
+        if self._implicit:
+            return
+        delimiter, implicit = self._open[-1]
+        if implicit and vr in _VRS:
+            self._open[-1] = (delimiter, False)
+        elif not implicit and not (vr in _NO_VRS or (vr.isalpha() and vr.isupper())):
+            self._open[-1] = (delimiter, True)
 
     def _is_implicit(self) -> bool:
         return self._open[-1][1] if self._open else self._implicit
@@ -91,6 +110,7 @@ class ElementStream:
             (length,) = self._short.unpack_from(self._head, 6)
         self._element(tag, bytes(self._head), outermost=not self._open)
         self._head.clear()
+        self._at_begin_of_item = False
         if tag in (_ITEM_END, _SEQUENCE_END):
             self._close(tag)
         elif length == _UNDEFINED_LENGTH:
@@ -101,6 +121,7 @@ class ElementStream:
     def _enter(self, delimiter: int, vr: bytes) -> None:
         # Within UN of undefined length, all is implicit VR little endian (PS3.5 6.2.2, note 2).
         self._open.append((delimiter, self._is_implicit() or vr == b"UN"))
+        self._at_begin_of_item = delimiter == _ITEM_END
         self._broken = len(self._open) > _MAX_DEPTH
 
     def _close(self, tag: int) -> None:

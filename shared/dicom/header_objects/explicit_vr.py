@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shared.dicom.transfer_syntaxes import BIG_ENDIAN
-from shared.dicom.upper_layer.data_elements import ElementWalker
+from shared.dicom.upper_layer.data_elements import BrokenSequenceError, ElementWalker
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 
 #: VRs with a length of 32 bits (PS3.5 table 7.1-1), and what a length of 16 bits can hold.
@@ -100,7 +100,7 @@ def _items(sequence: bytes, encoding: _Encoding, depth: int) -> Iterator[bytes]:
     )
     for tag, _, start, stop in walker.walk():
         if tag != _ITEM:
-            raise MalformedDataSetError("has a sequence that is not made of items")
+            raise BrokenSequenceError
         content = b"".join(element for _, element in _elements(sequence[start:stop], encoding, depth + 1))
         yield struct.pack("<HHL", _ITEM >> 16, _ITEM & 0xFFFF, len(content)) + content
 

@@ -50,6 +50,27 @@ _BIG_ENDIAN = _Structs(struct.Struct(">HHL"), struct.Struct(">HH2sH"), struct.St
 class TruncatedDataSetError(MalformedDataSetError):
     """The bytes end within an element; more of them may help."""
 
+    def __init__(self, tag: int | None = None, at: int = 0) -> None:
+        """Name the element that has no end, if its tag is there, and where that of the top level begins."""
+        shown = "" if tag is None else f" ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        super().__init__(f"ends within an element{shown}")
+        self.at = at
+
+
+class BrokenSequenceError(MalformedDataSetError):
+    """Something else stands where an item or the end of a sequence is due."""
+
+    def __init__(self, tag: int | None = None) -> None:
+        """Name the sequence, if its tag is known."""
+        shown = "" if tag is None else f" ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        super().__init__(f"has a sequence{shown} that is not made of items")
+        self.tag = tag
+
+
+def _has_long_length(vr: bytes) -> bool:
+    # A VR that a later edition adds has a length of 32 bits (PS3.5 6.2, note).
+    return vr in _LONG_VRS or (vr.isalpha() and vr.isupper())
+
 
 def starts_explicit(data: Buffer) -> bool:
     """Return whether the first element of a data set names its VR."""
@@ -72,8 +93,13 @@ class ElementWalker:
         max_elements: int = MAX_ELEMENTS,
         max_depth: int | None = MAX_DEPTH,
         padded: bool = False,
+        odd_padded: bool = False,
     ) -> None:
-        """Prepare a walk; `padded`: a few NULs at the end, too short for an element, are none."""
+        """Prepare a walk.
+
+        `padded`: a few NULs at the end, too short for an element, are none. `odd_padded`: a byte that its
+        length does not count follows each value of odd length, as some devices write them.
+        """
         self._data = data
         self._end = len(data)
         self._structs = _BIG_ENDIAN if big_endian else _LITTLE_ENDIAN
@@ -81,6 +107,7 @@ class ElementWalker:
         self._max_elements = max_elements
         self._max_depth = max_depth
         self._padded = padded
+        self._odd_padding = int(odd_padded)
         self._count = 0
 
     def walk(self) -> Iterator[tuple[int, bytes, int, int]]:
@@ -91,7 +118,7 @@ class ElementWalker:
         Raises:
             MalformedDataSetError: lengths do not fit the bytes, or there are too many elements.
         """
-        at, end, data, implicit = 0, self._end, self._data, self.implicit
+        at, end, data, implicit, odd_padding = 0, self._end, self._data, self.implicit, self._odd_padding
         unpack = self._structs.implicit.unpack_from
         for _ in range(self._max_elements):
             if at >= end or (self._padded and end - at < _HEADER_BYTES and not any(data[at:end])):
@@ -99,19 +126,23 @@ class ElementWalker:
             if implicit:  # what most peers speak, and so without a call
                 start = at + _HEADER_BYTES
                 if start > end:
-                    raise TruncatedDataSetError("ends within an element")
+                    raise TruncatedDataSetError(None, at)
                 group, number, length = unpack(data, at)
                 tag, vr = group << 16 | number, b""
             else:
                 tag, vr, length, start = self._header(at, implicit, self._structs)
             if length == _UNDEFINED_LENGTH:
-                at = self._after_undefined(tag, start, vr)
+                try:
+                    at = self._after_undefined(tag, start, vr)
+                except TruncatedDataSetError:
+                    raise TruncatedDataSetError(tag, at) from None
                 yield tag, b"SQ", start, at - _HEADER_BYTES
                 continue
+            if start + length > end:
+                raise TruncatedDataSetError(tag, at)
             at = start + length
-            if at > end:
-                raise TruncatedDataSetError("ends within an element")
             yield tag, vr, start, at
+            at += length & odd_padding
         if at < end:
             raise self._too_many()
 
@@ -125,7 +156,7 @@ class ElementWalker:
             raise self._too_many()
         start = at + _HEADER_BYTES
         if start > self._end:
-            raise TruncatedDataSetError("ends within an element")
+            raise TruncatedDataSetError(None, at)
         if implicit:
             group, number, length = structs.implicit.unpack_from(self._data, at)
             return group << 16 | number, b"", length, start
@@ -134,16 +165,16 @@ class ElementWalker:
             return group << 16 | number, b"", structs.long.unpack_from(self._data, at + 4)[0], start
         if vr in _SHORT_OR_UNKNOWN_VRS:
             return group << 16 | number, vr, length, start
-        # A VR that a later edition adds has a length of 32 bits (PS3.5 6.2, note).
-        if not (vr in _LONG_VRS or (vr.isalpha() and vr.isupper())):
+        if not _has_long_length(vr):
             raise MalformedDataSetError("has an element without a value representation")
         start = at + _LONG_HEADER_BYTES
         if start > self._end:
-            raise TruncatedDataSetError("ends within an element")
+            raise TruncatedDataSetError(group << 16 | number, at)
         return group << 16 | number, vr, structs.long.unpack_from(self._data, at + 8)[0], start
 
     def _after_undefined(self, tag: int, at: int, vr: bytes) -> int:
         """Return the place after a sequence or item of undefined length that begins here (PS3.5 7.5)."""
+        outer = tag
         first = _ITEM_END if tag == _ITEM else _SEQUENCE_END
         open_ends = [(first, *self._encoding_within(vr, self.implicit, self._structs))]
         while open_ends:
@@ -152,13 +183,13 @@ class ElementWalker:
             if tag == expected:
                 open_ends.pop()
             elif (expected == _SEQUENCE_END) != (tag == _ITEM):
-                raise MalformedDataSetError("has a sequence that is not made of items")
+                raise BrokenSequenceError(outer)
             elif length != _UNDEFINED_LENGTH:
-                at += length
+                at += length + (length & self._odd_padding)
                 if at > self._end:
-                    raise TruncatedDataSetError("ends within an element")
+                    raise TruncatedDataSetError
             elif tag == _ITEM:
-                open_ends.append((_ITEM_END, implicit, structs))
+                open_ends.append((_ITEM_END, *self._encoding_of_item(at, implicit, structs)))
             elif self._max_depth is not None and len(open_ends) >= 2 * self._max_depth:
                 raise MalformedDataSetError("has sequences within sequences without end")
             else:
@@ -169,6 +200,15 @@ class ElementWalker:
     def _encoding_within(vr: bytes, implicit: bool, structs: _Structs) -> tuple[bool, _Structs]:
         # Within UN of undefined length, all is implicit VR little endian (PS3.5 6.2.2, note 2).
         return (True, _LITTLE_ENDIAN) if vr == b"UN" else (implicit, structs)
+
+    def _encoding_of_item(self, at: int, implicit: bool, structs: _Structs) -> tuple[bool, _Structs]:
+        """Return how the item whose content begins here is encoded: some devices mix both forms."""
+        if self.implicit:
+            return implicit, structs
+        vr = bytes(self._data[at + 4 : at + 6])
+        if implicit:
+            return (False, self._structs) if vr in _VRS else (implicit, structs)
+        return vr not in _SHORT_OR_UNKNOWN_VRS and not _has_long_length(vr), structs
 
 
 def elements_of(data: bytes) -> dict[int, bytes]:
@@ -203,5 +243,5 @@ def _items(sequence: bytes, *, implicit: bool) -> Iterator[bytes]:
     """Yield the content of each item of a sequence."""
     for tag, _, start, stop in ElementWalker(sequence, implicit=implicit).walk():
         if tag != _ITEM:
-            raise MalformedDataSetError("has a sequence that is not made of items")
+            raise BrokenSequenceError
         yield sequence[start:stop]

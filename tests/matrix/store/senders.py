@@ -90,6 +90,8 @@ _COMMAND = store_command(ONE.sop_instance_uid)
 _DATA = ONE.data_set
 _BOTH = frozenset({ONE.path, TWO.path})
 _PART_OF_DATA = command() + p_data_tf(pdv(STORAGE, 0, _DATA[:4000]))
+#: Content Sequence, of undefined length, with an item.
+_SEQUENCE_WITHOUT_END = struct.pack("<HH2sHLHHL", 0x40, 0xA730, b"SQ", 0, 0xFFFFFFFF, 0xFFFE, 0xE000, 0)
 _PART_10 = bytes(128) + b"DICM" + struct.pack("<HH2sHL", 2, 0, b"UL", 4, 0) + _DATA
 
 # fmt: off
@@ -158,6 +160,9 @@ COMMANDS = [
             command(None, ECHO, sop_class=VERIFICATION, x0100=0x30) + data_pdu(bytes(10), ECHO), 0x0000),
     SenderRow("a C-CANCEL of nothing, and then an object",
               command(None, message_id=None, x0100=0xFFF, has_data_set=False) + an_object()),
+    refused("a data set that stops within its pixels", command() + data_pdu(_DATA[:-100], STORAGE), 0xC003),
+    refused("a data set that stops within a sequence",
+            command() + data_pdu(_DATA[:-7812] + _SEQUENCE_WITHOUT_END, STORAGE), 0xC003),
     refused("a whole file with its preamble as data set", command() + data_pdu(_PART_10, STORAGE), 0xC000),
 ]
 

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom.dsutils import encode
 
+from shared.dicom.header_objects.element_stream import ElementStream
 from shared.dicom.upper_layer.data_elements import elements_of, sequence_of
 from shared.dicom.upper_layer.errors import MalformedDataSetError
 
@@ -132,6 +133,25 @@ def test_a_damaged_data_set_is_read_or_refused(implicit, place, damage, undefine
     # When / Then
     with contextlib.suppress(MalformedDataSetError):
         elements_of(bytes(data))
+
+
+@pytest.mark.parametrize(("vr", "implicit"), [(b"UN", True), (b"UN", False), (b"SQ", True), (b"SQ", False)])
+def test_items_in_the_other_form_are_passed_over(vr, implicit):
+    # Given what mammographs write: UN with explicit items, where implicit ones are due (PS3.5 6.2.2, note 2)
+    inner = Dataset()
+    inner.add_new(0x00080119, "UC", "x" * 300)
+    item = (
+        b"\xfe\xff\0\xe0" + b"\xff" * 4 + encoded(inner, implicit=implicit) + b"\xfe\xff\x0d\xe0" + bytes(4)
+    )
+    sequence = b"\x40\0\x60\x02" + vr + b"\0\0" + b"\xff" * 4 + item * 2 + b"\xfe\xff\xdd\xe0" + bytes(4)
+    data = b"\x08\0\x16\0UI\x04\x001.2\0" + sequence + b"\x40\0\x09\xa3SH\x02\0NA"
+    # When
+    stream = ElementStream("1.2.840.10008.1.2.1")
+    for at in range(len(data)):
+        stream.add(data[at : at + 1])
+    # Then
+    assert elements_of(data) == {0x00080016: b"1.2\0", 0x0040A309: b"NA"}
+    assert stream.whole
 
 
 PROCEDURE_CODES = 0x00081032
