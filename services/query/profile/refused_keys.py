@@ -14,9 +14,12 @@ from shared.dicom.query.matches import FindResult
 
 T = TypeVar("T")
 
-#: "Processing failure", "no such attribute", "missing attribute", "invalid attribute value", "mistyped
-#: argument" (PS3.7 annex C) and "identifier does not match SOP class" (PS3.4 C.4.1.1.4).
-_OF_KEYS = frozenset({0x0110, 0x0105, 0x0106, 0x0107, 0x0120, 0x0212, 0xA900})
+#: What a request ends with that holds a key, or a value of one, that the node does not take (PS3.7 annex C):
+#: "processing failure", no such, invalid, missing or mistyped attribute or argument, "SOP class not
+#: supported"; and "identifier does not match SOP class" (PS3.4 C.4.1.1.4).
+_OF_KEYS = frozenset(
+    {0x0105, 0x0106, 0x0107, 0x0110, 0x0114, 0x0115, 0x0116, 0x0120, 0x0121, 0x0122, 0x0212, 0xA900}
+)
 
 
 def may_be_the_keys(result: FindResult[T]) -> bool:

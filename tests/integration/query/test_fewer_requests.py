@@ -162,14 +162,14 @@ def test_a_list_of_studies_finds_what_single_questions_find(system, scripted_pac
         ("STUDY.StudyDescription", "0xC001"),
         ("STUDY.ModalitiesInStudy", "0xA900"),
         ("STUDY.AccessionNumber", "0xC001"),
-        ("STUDY.StudyTime", "0xA900"),
+        ("STUDY.StudyTime", "0x0122"),
         ("SERIES.SeriesDescription", "0xC001"),
         ("SERIES.StationName", "0xA900"),
         ("SERIES.NumberOfSeriesRelatedInstances", "0xA900"),
         ("SERIES.SeriesNumber", "0xC001"),
-        ("SERIES.Modality", "0xA900"),
+        ("SERIES.Modality", "0x0122"),
         ("IMAGE.SOPClassUID", "0xC001"),
-        ("IMAGE.InstanceNumber", "0xA900"),
+        ("IMAGE.InstanceNumber", "0x0115"),
     ],
 )
 def test_a_key_that_has_requests_refused_is_left_out_and_remembered(

@@ -27,6 +27,7 @@ MOST_FAILURES, MOST_EMPTY = 20, 60
 FAILURES: dict[str, dict[str, object]] = {
     "0xC001": {"kind": "status", "status": 0xC001},
     "0xA900": {"kind": "status", "status": 0xA900},
+    "0x0122": {"kind": "status", "status": 0x0122},
     "0xA700": {"kind": "status", "status": 0xA700},
     "abort": {"kind": "abort"},
     "close": {"kind": "close"},

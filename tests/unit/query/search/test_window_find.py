@@ -42,7 +42,7 @@ def window_find(node: RangeRefusal, window: Slice) -> WindowFind:
     return WindowFind(cast("Any", node), notebook, WindowSlice(window), criteria, notebook)
 
 
-@pytest.mark.parametrize("status_code", [0xA900, 0xC000, 0x0110])
+@pytest.mark.parametrize("status_code", [0xA900, 0xC000, 0x0110, 0x0115, 0x0122])
 def test_an_empty_day_stands_where_the_range_of_it_is_refused(status_code):
     # Given
     node = RangeRefusal(status_code, [])
