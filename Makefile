@@ -15,9 +15,9 @@ T ?=
 C ?=
 # No network; the contract suite over the in-memory broker belongs to `make unit` as well.
 UNIT := tests/unit tests/golden tests/architecture
-# Most of the others wait for sockets and processes: more of them than cores. What they leave of the cores goes to
-# the fast tests beside them.
 UNIT_WORKERS ?= 2
+# Most of the others wait for sockets and processes: more of them than cores. The fast tests run beside them in one
+# process, which spends a fifth less on them than two do that import and collect, and report to a third.
 WORKERS ?= 6
 REST := tests $(UNIT:%=--ignore=%) --ignore=tests/bench --ignore=tests/soak
 
@@ -41,8 +41,8 @@ demo: $(INSTALLED)  ## Query, retrieve and verify with a demo PACS, then end; le
 test: $(INSTALLED_DEV) system-packages  ## Run all tests, on a real RabbitMQ, PostgreSQL and DICOM peers; T=path for a part
 	@if [ -n "$(T)" ]; then .ci/with-broker $(BIN)/pytest $(T); else \
 	  failed=0; printed=$$(mktemp); \
-	  TEST_CPU=$${TEST_CPU:+$$TEST_CPU.unit} nice -n 5 $(BIN)/pytest -q -o cache_dir=.pytest_cache/unit \
-	    -n $(UNIT_WORKERS) $(UNIT) > "$$printed" 2>&1 & unit=$$!; \
+	  TEST_CPU=$${TEST_CPU:+$$TEST_CPU.unit} $(BIN)/pytest -q -o cache_dir=.pytest_cache/unit \
+	    $(UNIT) > "$$printed" 2>&1 & unit=$$!; \
 	  trap 'kill $$unit 2> /dev/null || true; rm -f "$$printed"' EXIT; \
 	  .ci/with-broker --shared $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(REST) || failed=1; \
 	  wait $$unit || failed=1; cat "$$printed"; \
