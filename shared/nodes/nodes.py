@@ -35,7 +35,7 @@ from shared.node_access.limits import (
     parse_hours,
     parse_zone,
 )
-from shared.nodes.names import NAME_MAX_LENGTH, checked_group, checked_name, removed_name, trimmed
+from shared.nodes.names import NAME_MAX_LENGTH, checked_group, checked_name, trimmed
 from shared.nodes.web_access import WEB, WebInput, require_by_protocol
 from shared.settings import Settings
 
@@ -275,13 +275,6 @@ def change_node(session: Session, node: Node, changes: Mapping[str, object]) -> 
         InvalidInputError: a value is malformed, or as for `edit_node`.
     """
     return edit_node(session, node, parse_node(node_attributes(node) | dict(changes)))
-
-
-def remove_node(session: Session, node: Node, now: datetime) -> None:
-    """Remove a node: it stays for the jobs that name it, and its name is free again."""
-    node.name = removed_name(node.name, node.id)
-    node.removed_at = now
-    session.flush()
 
 
 def is_own_store(node: Node, settings: Settings) -> bool:

@@ -60,6 +60,7 @@ TAKE_A_SESSION = (
     "services/store/",
     "services/web/",
     "shared/control/",
+    "shared/nodes/removal.py",
 )
 
 

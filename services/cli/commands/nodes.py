@@ -257,17 +257,18 @@ def edit(
 
 @app.command("remove")
 def remove(node: NodeArgument, as_json: JsonOption = False) -> None:
-    """Remove a node; jobs that used it still show its name.
+    """Remove a node; jobs that used it still show its name. DoseQR's own store stays.
 
     Example: doseqr nodes remove pacs
     """
-    from shared.nodes.nodes import find_node, node_json, remove_node
+    from shared.nodes.nodes import find_node, node_json
+    from shared.nodes.removal import remove_node
 
     settings = settings_of_command()
     with opened_database(settings) as database, database.write() as session:
         found = find_node(session, node, field="node")
         removed = node_json(found)
-        remove_node(session, found, utc_now())
+        remove_node(session, found, settings, utc_now())
     _print(removed, "removed", as_json=as_json)
 
 

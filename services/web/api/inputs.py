@@ -38,7 +38,7 @@ def read_body(model: type[M]) -> M:
             f"The body is {request.mimetype[:100] or 'of no type'}, not JSON.",
         )
     try:
-        data = json.loads(raw, parse_constant=_no_number)
+        data = json.loads(_text_of(raw), parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise ProblemError(HTTPStatus.BAD_REQUEST, "The body is no JSON (RFC 8259) in UTF-8.") from None
     if not isinstance(data, dict):
@@ -49,6 +49,24 @@ def read_body(model: type[M]) -> M:
             "A text of the body holds a NUL or half a character, or it is too deep.",
         )
     return _validated(model, data)
+
+
+def _text_of(raw: bytes) -> str:
+    """Return JSON as text; `json.loads` would guess the encoding of bytes.
+
+    Raises:
+        ProblemError: 400 if it is not in UTF-8 (RFC 8259 8.1; a byte order mark is ignored).
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = ""
+    # No JSON holds a NUL: it is half of a character of UTF-16.
+    if not text or "\0" in text:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "The body is not in UTF-8, the encoding of JSON (RFC 8259, 8.1)."
+        )
+    return text
 
 
 def read_form(model: type[M]) -> M:

@@ -20,7 +20,8 @@ from shared.contract.envelope import new_id, valid_id
 from shared.contract.messages import EchoNodes
 from shared.database.models import Node
 from shared.errors import InvalidInputError
-from shared.nodes.nodes import add_node, edit_node, is_own_store, list_nodes, remove_node
+from shared.nodes.nodes import add_node, edit_node, is_own_store, list_nodes
+from shared.nodes.removal import OwnStoreError, is_only_own_store, remove_node
 
 blueprint = Blueprint("nodes", __name__, url_prefix="/nodes")
 
@@ -141,7 +142,8 @@ def confirm_removal(node_id: int) -> ResponseReturnValue:
     """Request confirmation before a node is removed."""
     with components().database.read() as session:
         node = _node(session, node_id)
-    return render_template("nodes/remove.html", node=node, own=is_own_store(node, components().settings))
+        own = is_only_own_store(session, node, components().settings)
+    return render_template("nodes/remove.html", node=node, own=own)
 
 
 @blueprint.post("/<int:node_id>/remove")
@@ -151,7 +153,10 @@ def remove(node_id: int) -> ResponseReturnValue:
     with components().database.write() as session:
         node = _node(session, node_id)
         name = node.name
-        remove_node(session, node, components().clock())
+        try:
+            remove_node(session, node, components().settings, components().clock())
+        except OwnStoreError:
+            return render_template("nodes/remove.html", node=node, own=True), HTTPStatus.CONFLICT
     audit("node removed", node_id=node_id)
     flash(gettext("The node %(name)s is removed.", name=name), "success")
     return redirect(url_for("nodes.listing"))

@@ -11,8 +11,10 @@ from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.contract.messages import Accepted, AskAgain, CancelJob, Rejected
 from shared.database.models import QueryFind
-from shared.nodes.nodes import find_node, remove_node
+from shared.nodes.nodes import find_node
+from shared.nodes.removal import remove_node
 from shared.reading.query_json import QueryJson
+from shared.settings import Settings
 from simulator.behaviour import Fault
 from tests.support.jobs.rows import a_retrieve
 from tests.support.peers.studies import DAY, ct_study, mg_study, objects
@@ -206,7 +208,7 @@ def test_a_query_of_a_node_that_was_removed_is_refused(system, scripted_pacs):
     ready(system, scripted_pacs([mg_study()], faults=[Fault(**NO_MG)]))
     query = system.finished_query(ALL)
     with system.database.write() as session:
-        remove_node(session, find_node(session, "pacs"), utc_now())
+        remove_node(session, find_node(session, "pacs"), Settings(), utc_now())
     # When / Then
     assert refused(system, query["id"]) == "the remote node of this query was removed"
     assert system.query_json(query["id"])["status"] == "incomplete"

@@ -14,7 +14,8 @@ from shared.clock import utc_now
 from shared.contract.messages import CancelJob, Progress, Rejected, RunRetrieve
 from shared.database.models import Node, RetrieveTask
 from shared.dicom.association import sub_operations
-from shared.nodes.nodes import remove_node
+from shared.nodes.removal import remove_node
+from shared.settings import Settings
 from simulator.transfer.c_move import MoveScp
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.studies import series, study
@@ -79,7 +80,7 @@ def test_a_query_of_a_removed_node_is_refused(ready):
     retrieves, _, kept_study = ready
     retrieves.kept([kept_study])
     with retrieves.system.database.write() as session:
-        remove_node(session, session.merge(retrieves.remote), utc_now())
+        remove_node(session, session.merge(retrieves.remote), Settings(), utc_now())
     # Then
     assert refused(retrieves) == "data.query_id"
 

@@ -1,16 +1,13 @@
-"""Nodes are validated, unique by name, found by id or name, and leave their trace when removed."""
+"""Nodes are validated, unique by name, and found by id or name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 
-from shared.database.session import Database
 from shared.errors import InvalidInputError, NotFoundError
 from shared.nodes.nodes import (
     add_node,
@@ -21,21 +18,10 @@ from shared.nodes.nodes import (
     list_nodes,
     node_json,
     parse_node,
-    remove_node,
 )
 from shared.settings import Settings
-from tests.support.servers.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    database = Database(f"sqlite:///{tmp_path / 'nodes.sqlite'}")
-    prepare(database)
-    with database.write() as opened:
-        yield opened
-    database.close()
 
 
 def attributes(**changes: Any) -> dict[str, Any]:
@@ -150,21 +136,6 @@ def test_an_edited_node_keeps_its_id_and_kind(session: Session) -> None:
     with pytest.raises(InvalidInputError) as refused:
         edit_node(session, node, parse_node(attributes(kind="store")))
     assert refused.value.field == "kind"
-
-
-def test_a_removed_node_frees_its_name_and_stays_in_the_table(session: Session) -> None:
-    # Given
-    node = add_node(session, parse_node(attributes(name="n" * 64)), NOW)
-    # When
-    remove_node(session, node, NOW)
-    again = add_node(session, parse_node(attributes(name="n" * 64)), NOW)
-    # Then
-    assert again.id != node.id
-    assert node.name.endswith(f"#removed-{node.id}")
-    assert len(node.name) == 64
-    assert [n.id for n in list_nodes(session)] == [again.id]
-    with pytest.raises(NotFoundError):
-        find_node(session, node.id)
 
 
 def test_the_own_store_is_made_once(session: Session) -> None:

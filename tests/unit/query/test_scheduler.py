@@ -14,7 +14,8 @@ from services.query.scheduler import Scheduler, watermark_metrics
 from shared.database.models import Query, Schedule, ScheduleRun
 from shared.database.session import Database
 from shared.errors import InvalidInputError
-from shared.nodes.nodes import list_nodes, remove_node
+from shared.nodes.nodes import list_nodes
+from shared.nodes.removal import remove_node
 from shared.schedules.definition import parse_schedule
 from shared.schedules.ledger import (
     RunInProgressError,
@@ -25,6 +26,7 @@ from shared.schedules.ledger import (
     request_run,
     resume,
 )
+from shared.settings import Settings
 from tests.support.jobs.rows import a_retrieve, a_study
 from tests.support.jobs.schedules import NIGHTLY, SITE, HandDrivenQueries, days_of, plan_nightly
 
@@ -182,7 +184,7 @@ def test_a_run_whose_node_was_removed_fails_with_a_sentence(office):
 
     scheduler = Scheduler(office.database, refuse, SITE, lambda: office.now)
     with office.database.write() as session:
-        remove_node(session, list_nodes(session, "remote")[0], office.now)
+        remove_node(session, list_nodes(session, "remote")[0], Settings(), office.now)
     # When
     office.now = at("2024-05-07T06:30")
     scheduler.tick()

@@ -32,8 +32,8 @@ from shared.nodes.nodes import (
     node_attributes,
     node_json,
     parse_node,
-    remove_node,
 )
+from shared.nodes.removal import OwnStoreError, remove_node
 from shared.reading.profiles import profile_json
 
 table = OperationTable("nodes")
@@ -104,12 +104,24 @@ def change_node(node: str, body: NodeChange) -> object:
     return changed
 
 
-@table.add("DELETE", "/nodes/{node}", scope="admin", status=HTTPStatus.NO_CONTENT)
+@table.add(
+    "DELETE",
+    "/nodes/{node}",
+    scope="admin",
+    status=HTTPStatus.NO_CONTENT,
+    problems=(HTTPStatus.CONFLICT,),
+)
 def delete_node(node: str) -> None:
-    """Remove a node; it stays for the jobs that name it, and its name is free again."""
+    """Remove a node; it stays for the jobs that name it, and its name is free again.
+
+    DoseQR's own store stays.
+    """
     with components().database.write() as session:
         row = _node(session, node)
-        remove_node(session, row, components().clock())
+        try:
+            remove_node(session, row, components().settings, components().clock())
+        except OwnStoreError as error:
+            raise ProblemError(HTTPStatus.CONFLICT, f"{row.name} {error.problem}.") from error
     audit("node removed", node_id=row.id)
 
 

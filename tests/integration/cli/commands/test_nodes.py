@@ -72,6 +72,8 @@ def test_a_node_is_edited_and_removed(doseqr: Doseqr) -> None:
     assert removed.code == 0
     assert names == ["doseqr", "archive"]
     assert doseqr("nodes", "remove", "2").code == 2
+    own = doseqr("nodes", "remove", "doseqr")
+    assert (own.code, "own store" in own.err) == (2, True)
 
 
 def test_limits_of_a_node_are_set_changed_and_taken_away(doseqr: Doseqr) -> None:

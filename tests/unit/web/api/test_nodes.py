@@ -6,7 +6,8 @@ import pytest
 
 from services.web.api.routes import nodes
 from shared.contract.messages import EchoCompleted, EchoNodes, NodeStatus
-from tests.support.jobs.rows import a_query
+from shared.nodes.nodes import ensure_own_store
+from tests.support.jobs.rows import NOW, a_query
 from tests.support.services.web_api import ApiClient, problem
 
 NEW = {"kind": "remote", "name": "new", "host": "10.0.0.1", "port": 104, "ae_title": "NEW"}
@@ -101,6 +102,17 @@ def test_a_removed_node_is_gone(api):
     assert (removed.status_code, removed.data) == (204, b"")
     problem(api.send("GET", "/nodes/pacs"), 404)
     problem(api.send("DELETE", "/nodes/1"), 404)
+
+
+def test_the_own_store_is_not_removed(api):
+    # Given
+    with api.site.database.write() as session:
+        ensure_own_store(session, api.site.components.settings, NOW)
+    # When
+    body = problem(api.send("DELETE", "/nodes/doseqr"), 409)
+    # Then
+    assert "own store" in body["detail"]
+    assert api.send("GET", "/nodes/doseqr").status_code == 200
 
 
 def test_a_change_is_in_the_audit_trail_with_its_token(api):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from shared.errors import BrokerAwayError, DatabaseAwayError
@@ -40,6 +42,11 @@ def test_a_wrong_method_names_the_right_ones(api, method, path, allow):
         (b"{}", "", 415),
         (b"{", "application/json", 400),
         (b"\xff\xfe", "application/json", 400),
+        (b'{"remote": "Z\xfcrich"}', "application/json", 400),
+        (json.dumps(QUERY).encode("utf-16"), "application/json", 400),
+        (json.dumps(QUERY).encode("utf-16-le"), "application/json; charset=utf-16", 400),
+        (json.dumps(QUERY).encode("utf-16-be"), "application/json", 400),
+        (json.dumps(QUERY).encode("utf-32"), "application/json", 400),
         (b'{"remote": NaN}', "application/json", 400),
         (b"[" * 100_000, "application/json", 400),
         (b"[]", "application/json", 422),
@@ -53,6 +60,22 @@ def test_a_wrong_method_names_the_right_ones(api, method, path, allow):
 def test_a_body_that_is_no_json_object_is_refused(api, body, content_type, status):
     problem(api.send("POST", "/queries", data=body, content_type=content_type), status)
     assert api.site.commands == []
+
+
+def test_an_encoding_that_is_not_that_of_json_is_named(api):
+    # When
+    data = json.dumps(QUERY).encode("utf-16")
+    body = problem(api.send("POST", "/queries", data=data, content_type="application/json"), 400)
+    # Then
+    assert "not in UTF-8" in body["detail"]
+
+
+def test_a_byte_order_mark_before_json_is_ignored(api):
+    # When
+    data = json.dumps(QUERY).encode("utf-8-sig")
+    response = api.send("POST", "/queries", data=data, content_type="application/json")
+    # Then
+    assert response.status_code == 202
 
 
 def test_every_field_at_fault_is_named(api):

@@ -8,8 +8,9 @@ import pytest
 
 from shared.contract.messages import EchoNodes
 from shared.database.models import Node, User
-from shared.nodes.nodes import list_nodes
+from shared.nodes.nodes import ensure_own_store, list_nodes
 from shared.users.accounts import find_user
+from tests.support.jobs.rows import NOW
 from tests.support.services.web import Site
 
 NODE = {"name": "ct-archive", "host": "archive.example.org", "port": "11112", "ae_title": "ARCHIVE"}
@@ -115,6 +116,21 @@ def test_a_node_is_removed_after_a_question(site):
     assert person.get("/nodes/1/edit").status_code == 404
     with site.database.read() as session:
         assert session.get(Node, 1).removed_at is not None
+
+
+def test_the_own_store_stays_and_the_page_explains_it(site):
+    # Given
+    with site.database.write() as session:
+        own_id = ensure_own_store(session, site.components.settings, NOW).id
+    person = site.person("admin")
+    # When
+    page = person.text(f"/nodes/{own_id}/remove")
+    response = person.post(f"/nodes/{own_id}/remove")
+    # Then
+    assert "It cannot be removed" in page
+    assert (response.status_code, "It cannot be removed" in response.text) == (409, True)
+    assert f"/nodes/{own_id}/remove" not in person.text("/nodes")
+    assert "doseqr" in nodes(site)
 
 
 def test_one_node_is_tested_by_message(site):
