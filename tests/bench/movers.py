@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,12 @@ from simulator.archive.model import Study
 from tests.support.peers.pynetdicom_association import open_pynetdicom_association
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
+
+_QUIET: dict[str, Any] = {
+    "stdout": subprocess.DEVNULL,
+    "stderr": subprocess.DEVNULL,
+    "env": os.environ | {"TCP_NODELAY": "1"},
+}
 
 
 class PlainStore:
@@ -32,9 +39,7 @@ class PlainStore:
         options = ["--fork", "--bit-preserving", "+xa", "-pdu", "131072", "-aet", self.ae_title]
         self._process = subprocess.Popen(
             [program, *options, "-od", str(folder), str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"TCP_NODELAY": "1"},
+            **_QUIET,
         )
 
     def count(self) -> int:
@@ -66,25 +71,28 @@ def plain_store() -> Iterator[PlainStore]:
             store.stop()
 
 
-def move_all_at_once(peer: Peer, studies: Sequence[Study], store: PlainStore) -> float:
-    """Move all studies by one C-MOVE of DCMTK's movescu; return the seconds until all are there."""
+def move_all_at_once(peer: Peer, studies: Sequence[Study], store: PlainStore, *, movers: int = 1) -> float:
+    """Move all studies by DCMTK's movescu, one big C-MOVE for each of so many that run concurrently.
+
+    Returns the seconds until all are there.
+    """
     program = shutil.which("movescu")
     if program is None:
         pytest.skip("no movescu: install the package dcmtk")
+    shares = [studies[number::movers] for number in range(movers)]
+    began = time.monotonic()
+    running = [subprocess.Popen(_movescu(program, peer, share, store), **_QUIET) for share in shares]
+    for process in running:
+        assert process.wait(300) == 0
+    wait_until(lambda: store.count() >= len(studies), 60)
+    return time.monotonic() - began
+
+
+def _movescu(program: str, peer: Peer, studies: Sequence[Study], store: PlainStore) -> list[str]:
     uids = "\\".join(study.study_instance_uid for study in studies)
     keys = ["-k", "0008,0052=STUDY", "-k", f"0020,000D={uids}"]
     titles = ["-aet", peer.calling_ae_title, "-aec", peer.ae_title, "-aem", store.ae_title]
-    began = time.monotonic()
-    subprocess.run(
-        [program, "-S", *titles, *keys, peer.host, str(peer.port)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"TCP_NODELAY": "1"},
-        timeout=300,
-    )
-    wait_until(lambda: store.count() >= len(studies), 60)
-    return time.monotonic() - began
+    return [program, "-S", *titles, *keys, peer.host, str(peer.port)]
 
 
 def move_one_by_one(peer: Peer, studies: Sequence[Study], ae_title: str, *, keep: bool) -> float:

@@ -166,6 +166,10 @@ def measured_without_us(archive: Archive, peer: Peer, plain: PlainStore) -> list
     rows = [
         Row("the PACS itself: movescu, one C-MOVE", OBJECTS, move_all_at_once(peer, archive.studies, plain))
     ]
+    for movers in MOVES_AT_ONCE[1:]:
+        plain.empty()
+        seconds = move_all_at_once(peer, archive.studies, plain, movers=movers)
+        rows.append(Row(f"the PACS itself: {movers} movescu at once", OBJECTS, seconds))
     for keep, how in ((False, "new associations"), (True, "one association")):
         part = archive.studies[:PART]
         seconds = move_one_by_one(peer, part, plain.ae_title, keep=keep)
@@ -197,12 +201,12 @@ def test_whole_retrieves_beside_the_pacs_itself(
         line.send_to("DOSEQR", installation.settings.store_port)
         # When
         peer = Peer("127.0.0.1", port, archive.orthanc.ae_title, "DOSEQR")
-        pacs, new, kept = measured_without_us(archive, peer, plain)
+        rows = measured_without_us(archive, peer, plain)
+        pacs, new = rows[0], rows[-2]
         installation.serve("retrieve", "store")
         observer = stack.enter_context(observed(installation))
         observer.wait_for_consumers("retrieve", 1)
         ours = Ours(observer, port, archive)
-        rows = [pacs, new, kept]
         for associations in MOVES_AT_ONCE:
             store = observer.add_store(f"plain-{associations}", "127.0.0.1", plain.port, plain.ae_title)
             row = ours.job("ours to storescp", store, associations)

@@ -27,6 +27,9 @@ MAX_ADDRESS_SPACE_BYTES = 512 << 20
 MAX_CPU_S = 60
 #: Reception comes first: this one takes what processors have left.
 NICENESS = 19
+#: That of its session, and where the kernel takes it: a tenth of what another session gets at least.
+SESSION_NICENESS = 10
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 class CpuLimitError(Exception):
@@ -52,6 +55,18 @@ def read(path: Path, max_cpu_s: int = MAX_CPU_S) -> ReadResult:
 def limit_memory() -> None:
     """Let this process fail with MemoryError beyond its bound."""
     resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES))
+
+
+def yield_processors() -> None:
+    """Let everything else that wants a processor go first.
+
+    Linux shares processors between sessions first (`sched_autogroup_enabled`, sched(7)), and the niceness of
+    a process counts within its own: this one leads its session, which has a niceness of its own.
+    """
+    os.nice(NICENESS)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # no Linux, or one without these groups
+            AUTOGROUP.write_text(str(SESSION_NICENESS))
 
 
 @contextmanager
@@ -81,7 +96,7 @@ def _over(number: int, frame: FrameType | None) -> None:
 
 def main() -> int:
     """Read whatever file is named over the connection, until its other end is closed."""
-    os.nice(NICENESS)
+    yield_processors()
     limit_memory()
     connection: Connection[bytes, bytes] = Connection(int(sys.argv[1]))
     with suppress(EOFError, ConnectionError):

@@ -15,7 +15,14 @@ from pydicom.dataset import Dataset
 from sqlalchemy import select
 
 from services.store.dose_reports.reader import BATCH_SIZE, MAX_ATTEMPTS, ReportReader
-from services.store.dose_reports.reader_main import MAX_ADDRESS_SPACE_BYTES, CpuLimitError, limited_cpu
+from services.store.dose_reports.reader_main import (
+    AUTOGROUP,
+    MAX_ADDRESS_SPACE_BYTES,
+    NICENESS,
+    SESSION_NICENESS,
+    CpuLimitError,
+    limited_cpu,
+)
 from services.store.dose_reports.reader_process import ReaderProcess, ReadFailedError
 from services.store.index.unread_reports import unread_reports
 from shared.clock import utc_now
@@ -241,6 +248,21 @@ def test_the_memory_of_the_process_is_bounded(tmp_path):
     process.close()
     # Then
     assert limit == (MAX_ADDRESS_SPACE_BYTES, MAX_ADDRESS_SPACE_BYTES)
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="the kernel shares processors between processes only")
+def test_reading_takes_processors_after_every_other_session(tmp_path):
+    # Given
+    report("rdsr_ct").save_as(tmp_path / "1.dcm", enforce_file_format=True)
+    process = ReaderProcess()
+    # When
+    process.read(tmp_path / "1.dcm")
+    assert process.pid is not None
+    own = os.getpriority(os.PRIO_PROCESS, process.pid)
+    session = Path(f"/proc/{process.pid}/autogroup").read_text().split()[-1]
+    process.close()
+    # Then
+    assert (own, session) == (NICENESS, str(SESSION_NICENESS))
 
 
 def test_processor_time_beyond_the_bound_is_an_error():
