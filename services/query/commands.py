@@ -31,7 +31,6 @@ from shared.nodes.nodes import find_node
 from shared.nodes.peers import peer_of
 from shared.querying.initial_tasks import first_tasks
 from shared.querying.payloads import SLICE
-from shared.querying.profile import Profile
 from shared.settings import Settings
 
 
@@ -121,7 +120,9 @@ class QueryHandler:
                 store = find_node(session, command.store, "store", "data.store")
                 job = self._job(job_id, command, criteria, remote, store)
                 with _within_criteria():
-                    tasks = first_tasks(criteria, job.today, self._profile(session, remote))
+                    peer = peer_of(remote, self._settings)
+                    profile = read_profile(session, remote.id, peer)
+                    tasks = first_tasks(criteria, job.today, profile, by_web=peer.web is not None)
                 job.slices_total = len(tasks)
                 if schedule is not None:
                     job.schedule_id, job.schedule_name = schedule.id, schedule.name
@@ -130,9 +131,6 @@ class QueryHandler:
             # Another worker has the same command in hand, and was first.
             return False
         return True
-
-    def _profile(self, session: Session, remote: Node) -> Profile:
-        return read_profile(session, remote.id, peer_of(remote, self._settings))
 
     def _job(self, job_id: str, command: RunQuery, criteria: Criteria, remote: Node, store: Node) -> Query:
         now = self._clock()

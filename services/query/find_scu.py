@@ -132,9 +132,14 @@ class FindScu:
         return self._find("IMAGE", identifier, keys, object_match)
 
     @property
+    def is_web(self) -> bool:
+        """Whether the peer is searched by QIDO-RS."""
+        return self._peer.web is not None
+
+    @property
     def takes_relational_searches(self) -> bool:
         """Whether objects may be searched for without naming their series: QIDO-RS has no hierarchy."""
-        return self._peer.web is not None
+        return self.is_web
 
     def find_objects_of_studies(self, study_instance_uids: Sequence[str]) -> FindResult[RelationalMatch]:
         """Find all objects of many studies, with their series; for nodes that take relational searches."""

@@ -14,6 +14,7 @@ from services.query.examination.examine_task import ExamineTask
 from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
 from services.query.ledger.finds import FindLog
+from services.query.ledger.slices import end_head_start
 from services.query.ledger.study_probe import ProbeLedger
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
@@ -28,7 +29,7 @@ from shared.database.models import Node, Query, QueryTask
 from shared.database.models.store import HEADERS
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import PeerError
+from shared.dicom.errors import NotNowError, PeerError
 from shared.dicom.peer import Peer
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
@@ -74,6 +75,14 @@ class QueryJobService:
             limit.admit_task()
         try:
             return self._task(TaskScope(claim, context, scu, learner, limit)).perform()
+        except NotNowError:
+            raise
+        except PeerError:
+            if claim.kind == SLICE:
+                # Its next try may be a while ahead: others need not wait for what it would have learned.
+                with self._database.write() as session:
+                    end_head_start(session, claim)
+            raise
         finally:
             if not log.is_saved or learner.has_lessons:
                 with self._database.write() as session:

@@ -25,13 +25,15 @@ _NO_ARCHIVE_BEFORE, _NO_ARCHIVE_AFTER = date(1900, 1, 1), timedelta(days=3660)
 #: Seconds that the first slice has to itself at a node of which nothing is known: what it teaches saves the
 #: others most of their requests. They begin once it has ended, and after this in any case.
 HEAD_START = timedelta(seconds=1)
+#: The same by DICOMweb, where each match may cost the server several milliseconds.
+WEB_HEAD_START = timedelta(seconds=10)
 
 #: Days that are searched once more at the end of a long search: most studies whose date is changed lie there.
 SECOND_SEARCH_DAYS = 7
 
 
-def first_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTask]:
-    """Return the slices with which a query begins.
+def first_tasks(criteria: Criteria, today: date, profile: Profile, *, by_web: bool = False) -> list[NewTask]:
+    """Return the slices with which a query begins; `by_web`: its node is searched by QIDO-RS.
 
     Raises:
         InvalidInputError: the criteria begin after today.
@@ -54,7 +56,8 @@ def first_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTa
     tasks = [slice_task(WindowSlice(window)) for window in windows]
     if profile.busiest or strategy is not CodeStrategy.EACH or len(codes) == 1:
         return tasks
-    return [*tasks[:1], *(replace(task, delay_s=HEAD_START.total_seconds()) for task in tasks[1:])]
+    head_start = WEB_HEAD_START if by_web else HEAD_START
+    return [*tasks[:1], *(replace(task, delay_s=head_start.total_seconds()) for task in tasks[1:])]
 
 
 def second_search_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTask]:

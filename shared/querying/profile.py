@@ -38,6 +38,11 @@ SHORT_LIST_LENGTH = 10
 #: Matches from which something is learned about all matches.
 _MANY = 20
 
+#: Matches a second by DICOMweb below which to compare windows costs more than wider ones save.
+_COSTLY_BELOW = 500
+#: Part of the proven number that windows of such a node may bring: some days have more than others.
+_FITTING = 0.8
+
 #: A moving average is written if it moves by this part.
 _WORTH_WRITING = 0.2
 
@@ -95,6 +100,8 @@ class Profile:
     #: Milliseconds from request to final response, matches a second of requests with many; moving averages.
     request_ms: float | None = None
     answers_per_s: float | None = None
+    #: Whether a match takes a DICOMweb server so long that it is requested as seldom as possible.
+    costly_matches: bool | None = None
     #: Associations that stood side by side when it was measured.
     associations: int | None = None
     #: It returned this number of matches and more: fewer are no cap. As many may be one by chance.
@@ -129,6 +136,8 @@ class Profile:
         if not self.busiest:
             return CAREFUL_DAYS
         comfortable = min(COMFORTABLE, max(self.proven, 50) * 2, (self.cap or 2 * COMFORTABLE) // 2)
+        if self.costly_matches and self.proven * _FITTING >= self.busiest:
+            comfortable = min(comfortable, int(self.proven * _FITTING))
         fitting = int(comfortable / self.busiest)
         return max(1, min(fitting, max(self.widest_days * 4, CAREFUL_DAYS), WIDEST_DAYS))
 
@@ -202,11 +211,14 @@ class Profile:
         names = {f"{level}.{keyword}" for keyword in keywords}
         return replace(self, refused_keys=tuple(sorted({*self.refused_keys, *names})))
 
-    def took(self, duration_ms: int, matches: int) -> Self:
+    def took(self, duration_ms: int, matches: int, *, by_web: bool = False) -> Self:
         """Learn from the time of a request; small changes are not worth writing."""
         changed = replace(self, request_ms=_moved(self.request_ms, float(max(duration_ms, 1))))
         if matches >= _MANY and duration_ms:
-            changed = replace(changed, answers_per_s=_moved(self.answers_per_s, matches * 1000 / duration_ms))
+            rate = _moved(self.answers_per_s, matches * 1000 / duration_ms)
+            changed = replace(changed, answers_per_s=rate)
+            if by_web:
+                changed = replace(changed, costly_matches=rate < _COSTLY_BELOW)
         return changed
 
     def returns(self, field: str, returned: int, requested: int) -> Self:

@@ -203,7 +203,7 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
 _NONE_FOUND = frozenset({"refused_keys", "cap"})
 
 #: Of no use to people.
-_OMITTED = frozenset({"measured_by", "proven_small"})
+_OMITTED = frozenset({"measured_by", "proven_small", "costly_matches"})
 
 
 def profile_entries(profile: Profile) -> list[ProfileEntry]:

@@ -31,6 +31,11 @@ def usage_of_session(pid: int) -> Usage:
     return Usage(cpu_s, peak_kib / 1024)
 
 
+def cpu_s_of_process(pid: int) -> float:
+    """Return the processor seconds that a process has used."""
+    return sum(map(int, _stat(Path(f"/proc/{pid}"))[_TIMES])) * _TICK_S
+
+
 def _session(pid: int) -> Iterator[Path]:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

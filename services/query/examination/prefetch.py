@@ -37,6 +37,9 @@ from shared.querying.profile import SHORT_LIST_LENGTH
 #: A list of a single UID saves nothing.
 _SHORTEST = 2
 
+#: Small studies with which it is found out whether their objects show their series as well.
+_FEW_STUDIES = 10
+
 #: Rounds at IMAGE level: reports, then first images or known objects.
 _MOST_ROUNDS = 3
 
@@ -108,6 +111,7 @@ def prefetch(
     """
     prefetcher = _Prefetcher(criteria, studies, known, scu, learner)
     try:
+        prefetcher.compare_few_small_studies()
         prefetcher.small_studies()
         prefetcher.series()
         prefetcher.series_of_days(days)
@@ -155,6 +159,14 @@ class _Prefetcher:
                 return
             for uid, whole in found.items():
                 self._add_whole(uid, whole.series, whole)
+
+    def compare_few_small_studies(self) -> None:
+        """Request series and objects of a few small studies: others may need no series."""
+        if self._learner.profile.whole_studies is not None:
+            return
+        for uids in self._lists_of_small(uid for uid in self._studies if self._needs_of(uid).series)[:1]:
+            if len(uids) > _FEW_STUDIES and self._request_series(uids[:_FEW_STUDIES], learns=False):
+                self.compare_small_studies()
 
     def compare_small_studies(self) -> None:
         """Request the objects of small studies whose series are known, and learn whether they show those."""
@@ -214,8 +226,8 @@ class _Prefetcher:
     def _lacks_series(self, uid: str) -> bool:
         return self.prefetched.series_of(uid) is None
 
-    def _request_series(self, uids: Sequence[str]) -> bool:
-        """Request one list; return whether the node takes lists of this length."""
+    def _request_series(self, uids: Sequence[str], *, learns: bool = True) -> bool:
+        """Request one list; return whether the node takes lists of this length, and learn that it does."""
         result = self._scu.find_series_of_studies(uids)
         if not _usable(result):
             return False
@@ -223,7 +235,8 @@ class _Prefetcher:
         if not found.keys() <= set(uids) or len(found) <= len(uids) // 2:
             return False
         self._add_series(found, len(result.matches))
-        self._learn_list("SERIES")
+        if learns:
+            self._learn_list("SERIES")
         return True
 
     def series_of_days(self, days: Mapping[str, str]) -> None:

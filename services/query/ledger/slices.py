@@ -13,7 +13,7 @@ from services.query.ledger.studies import add_counts
 from shared.database.models import Query, QueryTask
 from shared.dicom.errors import Outcome, PeerError
 from shared.jobs.model import Claim
-from shared.querying.initial_tasks import HEAD_START
+from shared.querying.initial_tasks import HEAD_START, WEB_HEAD_START
 from shared.querying.payloads import SLICE, WindowSlice, read_slice, to_json, with_matches
 from shared.querying.profile import Habit
 from shared.querying.slices import Slice
@@ -39,7 +39,7 @@ def end_head_start(session: Session, claim: Claim) -> None:
     waiting = and_(
         QueryTask.job_id == claim.job_id,
         QueryTask.state == "pending",
-        QueryTask.due_at == created_at + HEAD_START,
+        QueryTask.due_at.in_([created_at + HEAD_START, created_at + WEB_HEAD_START]),
     )
     session.execute(update(QueryTask).where(waiting).values(due_at=created_at))
 

@@ -50,19 +50,24 @@ class KeyControls:
         learner: Learner,
         limit: FailureLimit,
         probe: NodeProbe,
+        *,
+        on_a_day: bool = False,
     ) -> None:
+        """Make them; `on_a_day`: one day of a window is compared first, where each match is costly."""
         self._window = window
         self._find = find
         self._learner = learner
         self._limit = limit
         self._probe = probe
+        self._on_a_day = on_a_day
         self._has_studies = False
         self._codes_unproven = False
         #: Whether a request for one of the codes of a study left out another study.
         self._leave_out = False
         #: The window that brought the matches: some nodes find nothing by a code.
         self._window_found = window
-        #: What a request without a code found in the window, if one was sent and is complete.
+        #: The window of which a request without a code was compared, and what that found.
+        self.compared = window
         self.without_code: Sequence[StudyMatch] = ()
         #: Studies of control requests that may have one of the codes: these are not returned.
         self.beyond: list[StudyMatch] = []
@@ -70,7 +75,8 @@ class KeyControls:
     def hide_studies(self, result: FindResult[StudyMatch]) -> bool:
         """Return whether a key of the window hides studies: `windows_without` has what to search instead."""
         self._has_studies = self._learner.profile.busiest > 0 or bool(result.matches)
-        return self._code_hides(result) or self._range_hides(result)
+        is_open = bool(self._window.codes()) and self._matched() is None
+        return (is_open and self._code_hides(result)) or self._range_hides(result)
 
     @property
     def found_without_code(self) -> bool:
@@ -118,12 +124,16 @@ class KeyControls:
 
     def _code_hides(self, result: FindResult[StudyMatch]) -> bool:
         """Return whether the node does not find all studies of the window's codes by their code."""
-        if not self._window.codes() or self._learner.profile.modalities_matched is not None:
-            return False
+        if self._on_a_day:
+            hides = self._code_hides_on_a_day(result.matches)
+            if hides or self._matched() is not None:
+                return hides
+            # That day proves nothing: it may hold studies of single codes alone.
+            self._codes_unproven = False
         control = self._control(replace(self._window, code=None))
         if control is None:
             return self._code_hides_on_a_day(result.matches)
-        self.without_code = control
+        self.compared, self.without_code = self._window, control
         codes = compare_codes(self._window, result.matches, control)
         if codes.lost and self._brings(codes.lost) is False:
             return self._learn_that_codes_hide()
@@ -142,7 +152,7 @@ class KeyControls:
         return False
 
     def _code_hides_on_a_day(self, matches: Sequence[StudyMatch]) -> bool:
-        """Compare one day, where the whole window without its code is too much for one request."""
+        """Compare one day, where the whole window without its code is too much for one request, or costly."""
         self._codes_unproven = True
         days = days_with_studies(self._window, matches)
         if self._window.days == 1 or not days:
@@ -150,8 +160,12 @@ class KeyControls:
         day = min(days, key=lambda found: len(days[found]))
         one_day = KeyControls(_day(self._window, day), self._find, self._learner, self._limit, self._probe)
         hides = one_day.hide_studies(FindResult(list(days[day])))
+        self.compared, self.without_code = one_day.compared, one_day.without_code
         self._codes_unproven = self._learner.profile.modalities_matched is None
         return hides
+
+    def _matched(self) -> bool | None:
+        return self._learner.profile.modalities_matched
 
     def _learn_that_codes_hide(self) -> bool:
         self._learner.learn(lambda profile: replace(profile, modalities_matched=False, codes_hide=True))

@@ -168,12 +168,14 @@ class CodeListProof:
         if sum(map(bool, groups)) > 1:
             if self._learner.profile.believes_all(len(own | others)):
                 finders = {code for neighbour in neighbours for code in neighbour.window.codes()}
-                self._prove(own | others, finders, find)
+                self._prove(window, own | others, finders, find)
         elif any(_alike(neighbour, window, own) for neighbour in neighbours) and self._ignores_codes(find):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
 
-    def learn_from_control(self, control: Sequence[StudyMatch], find: FindWindow) -> None:
-        """Compare what a request without a code has found in the window, by the codes that it returned.
+    def learn_from_control(self, window: Slice, control: Sequence[StudyMatch], find: FindWindow) -> bool:
+        """Compare what a request without a code has found in a window, by the codes that it returned.
+
+        Return whether the node takes the codes in one list, which was not known.
 
         Raises:
             PeerError: there is no association.
@@ -181,12 +183,14 @@ class CodeListProof:
         """
         named = of_several_codes(control, self._codes)
         if not named or not self._is_open():
-            return
+            return False
         with self._database.read() as session:
             if not several_slices_wait(session, self._claim.job_id):
-                return
+                return False
+        known = self._learner.profile.code_list or 0
         finders = {code for code in self._codes for match in named if code in match.codes()}
-        self._prove(frozenset(match.study_instance_uid for match in named), finders, find)
+        self._prove(window, frozenset(match.study_instance_uid for match in named), finders, find)
+        return (self._learner.profile.code_list or 0) > known
 
     def _is_open(self) -> bool:
         profile = self._learner.profile
@@ -202,9 +206,8 @@ class CodeListProof:
         result = find(replace(self._part.window, code=NO_CODE))
         return result.complete and bool(result.matches)
 
-    def _prove(self, named: frozenset[str], finders: set[str], find: FindWindow) -> None:
+    def _prove(self, window: Slice, named: frozenset[str], finders: set[str], find: FindWindow) -> None:
         # A PACS that heeds the first values only must not get away with it: those that found something last.
-        window = self._part.window
         finders |= set(window.codes())
         codes = sorted(self._codes, key=lambda code: code in finders)
         result = find(replace(window, code="\\".join(codes)))

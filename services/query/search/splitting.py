@@ -12,6 +12,8 @@ from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.dates import day_of, minute_of
 from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.dicom.status import OUT_OF_RESOURCES
+from shared.querying.payloads import WindowSlice
+from shared.querying.profile import Profile
 from shared.querying.slices import EARLIEST, Slice, halve, pieces_of_open
 
 _DAY = timedelta(days=1)
@@ -58,6 +60,24 @@ def pieces_of(window: Slice, today: date, matches: Sequence[StudyMatch] = ()) ->
     ends_early = window.date_until is not None and window.date_until < EARLIEST
     begins_late = window.date_from is not None and window.date_from > today
     return None if ends_early or begins_late else pieces_of_open(window, today)
+
+
+def fitting_pieces(part: WindowSlice, profile: Profile) -> list[Slice] | None:
+    """Return windows, newest first, that bring fewer matches than are proven; None: it need not be cut.
+
+    Only where matches are costly: elsewhere a wide window that is compared once saves many requests.
+    """
+    window, widest = part.window, profile.window_days()
+    first, last = window.date_from, window.date_until
+    if not (profile.costly_matches and profile.busiest and part.is_plain) or first is None or last is None:
+        return None
+    if (window.days or 0) <= widest:
+        return None
+    ends = [last - timedelta(days=days) for days in range(0, window.days or 0, widest)]
+    return [
+        replace(window, date_from=max(first, end - timedelta(days=widest - 1)), date_until=end)
+        for end in ends
+    ]
 
 
 def parts_between(window: Slice, matches: Sequence[StudyMatch]) -> list[Slice] | None:
@@ -165,6 +185,18 @@ def _lies_in(window: Slice, match: StudyMatch) -> bool | None:
         return None
     in_time = window.time_from is None or start <= moment.ljust(4, "0") <= end
     return first <= day <= (last or day) and in_time
+
+
+def in_parts_of_a_minute(
+    window: Slice, capped: Sequence[StudyMatch], find: FindNarrower, cap: int
+) -> tuple[list[StudyMatch], bool]:
+    """Return the matches of a minute by its seconds, then by descriptions, and whether these are all."""
+
+    def believes(matches: int) -> bool:
+        return matches < cap
+
+    found, all_of_them = by_second(capped, window.minutes()[0], find, believes)
+    return (found, True) if all_of_them else ([*found, *by_description(capped, find, believes)], False)
 
 
 def by_second(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
+from math import ceil
 
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import belongs_to
@@ -14,7 +15,7 @@ from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.querying.payloads import WindowSlice
 from shared.querying.profile import UNPROVEN
 from shared.querying.silent_caps import is_usual_cap
-from shared.querying.slices import Slice
+from shared.querying.slices import Slice, halve
 
 FindWindow = Callable[[Slice], FindResult[StudyMatch]]
 
@@ -28,6 +29,9 @@ _WIDER_THAN_SMALL = (61, 732, None)
 
 #: Milliseconds for a few matches beyond which no further request is sent only to prove their number.
 SLOW_MS = 5000
+
+#: Matches of the days that are compared before others wait no longer, and how many days these are at least.
+_ENOUGH_TO_PROVE, _FEWEST_DAYS = 100, 2
 
 #: Initial letters of descriptions that are tried to find more than a window brought.
 _LETTERS_TRIED = 3
@@ -126,6 +130,29 @@ class NumberProof:
             self._learner.learn(lambda known: known.proved_small(matches))
         if wider is not None and wider > matches:
             self._learner.learn(lambda known: known.proved(wider))
+
+    def prove_days(self, codes: Sequence[str], sample: Slice, studies: Sequence[StudyMatch]) -> None:
+        """Compare the last days of the window, for a list of codes, with their halves.
+
+        One task does so with few studies before windows that wait are searched, each of which would be. How
+        many days that takes is known from the `studies` of the window `sample`.
+        """
+        last, all_days, sampled = self._window.date_until, self._window.days, sample.days
+        wanted = sum(not match.codes().isdisjoint(codes) for match in studies)
+        if last is None or all_days is None or not sampled or not wanted:
+            return
+        self._learner.learn(lambda known: known.matched(sampled, wanted))
+        days = min(all_days, max(_FEWEST_DAYS, ceil(_ENOUGH_TO_PROVE * sampled / wanted)))
+        first = last - timedelta(days=days - 1)
+        part = Slice(first, last, self._window.time_from, self._window.time_until, "\\".join(codes))
+        whole = _number(self._find.control(part)) if days >= _FEWEST_DAYS else None
+        if whole is None or self._learner.profile.believes_all(whole):
+            return
+        parts = [_number(self._find.control(half)) for half in halve(part, self._today) or ()]
+        numbers = [number for number in parts if number is not None and number < whole]
+        if numbers and len(numbers) == len(parts):
+            is_all = sum(numbers) <= whole
+            self._learner.learn(lambda known: known.proved(whole) if is_all else known.capped(whole))
 
     def is_slow(self, result: FindResult[StudyMatch]) -> bool:
         """Return whether a few matches took too long for a dozen requests that prove their number."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 
 from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
 from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import may_be_the_keys
 from services.query.search.slice_identifier import slice_identifier
+from services.query.search.splitting import last_and_first_minute
 from shared.contract.criteria import Criteria
+from shared.dicom.errors import InterruptedWorkError
 from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.querying.payloads import WindowSlice, to_json
 from shared.querying.slices import Slice
@@ -29,6 +32,25 @@ class WindowFind:
         self._limit = limit
         #: Whether a day was searched in one form only, and it is not known whether the node matches on that.
         self.day_unproven = False
+
+    @property
+    def is_web(self) -> bool:
+        """Whether the node is searched by QIDO-RS."""
+        return self._scu.is_web
+
+    def minute_succeeds(self, today: date) -> bool:
+        """Return whether a minute of the window succeeds, which is too small to be too much.
+
+        Raises:
+            InterruptedWorkError: stopping was requested.
+        """
+        for minute in last_and_first_minute(self._slice.window, today):
+            result = self.window(minute)
+            if isinstance(result.error, InterruptedWorkError):
+                raise result.error
+            if result.error is None:
+                return True
+        return False
 
     def search(self) -> FindResult[StudyMatch]:
         """Search; a node that never named a study is searched with and without an empty Modality."""

@@ -31,12 +31,11 @@ from services.query.search.node_probe import NodeProbe
 from services.query.search.splitting import (
     TOO_MUCH,
     are_hidden_by,
-    by_description,
-    by_second,
+    fitting_pieces,
     halves_of_open,
     has_strays,
+    in_parts_of_a_minute,
     is_ignored,
-    last_and_first_minute,
     pieces_of,
     single_codes,
     worth_cutting,
@@ -46,7 +45,7 @@ from services.query.search.window_find import WindowFind
 from shared.contract.reasons import Reason, sentence
 from shared.database.models import QueryTask
 from shared.database.session import Database
-from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
+from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.jobs.model import Ending, Result
 from shared.jobs.new_task import NewTask
@@ -87,7 +86,8 @@ class WindowTask:
         self._limit = limit
         self._number = NumberProof(part.window, self._find, learner, context.today)
         self._probe = NodeProbe(probe, self._find.either_way, learner, context)
-        self._controls = KeyControls(part.window, self._find.control, learner, limit, self._probe)
+        find, web = self._find.control, self._find.is_web
+        self._controls = KeyControls(part.window, find, learner, limit, self._probe, on_a_day=web)
         #: Whether nothing was known of the node when this began.
         self._was_unknown = not learner.profile.busiest
         #: Whether this proved that the node takes the codes in one list.
@@ -102,23 +102,20 @@ class WindowTask:
             PeerError: the result is not complete, and splitting would not help.
             InterruptedWorkError: stopping was requested.
         """
-        if self._limit.needs_probe() and not self._minute_succeeds():
+        if self._limit.needs_probe() and not self._find.minute_succeeds(self._context.today):
             raise self._limit.error()
         if self._probe.holds_nothing():
             return self._unproven()
-        known = windows_without(self._slice.window, self._learner.profile)
-        if known is not None:
-            why = "the node does not match on all of its keys"
-            return self._split(known, FindResult(), WindowSlice(), why, merge=True)
+        split = self._split_at_once()
+        if split is not None:
+            return split
         result = self._find.search()
         if result.error is not None:
             return self._failed(result, result.error)
         self._found_studies.takes_strays = self._controls.heeds_dates(result.matches)
-        known_list = self._learner.profile.code_list or 0
         hides = self._controls.hide_studies(result)
         if not hides and self._learner.profile.modalities_matched:
-            self._code_list_proof().learn_from_control(self._controls.without_code, self._find.window)
-            self._has_new_list = (self._learner.profile.code_list or 0) > known_list
+            self._learn_code_list()
         late = [match for match in result.matches if not in_hours(match, self._context.criteria)]
         self._found_studies.leaves_out_other_hours = self._controls.ignores_hours(late)
         if hides:
@@ -131,6 +128,15 @@ class WindowTask:
         days = self._slice.window.days or EVER_DAYS
         self._learner.learn(lambda profile: profile.matched(days, matches))
         return self._came_in_pages(result) or self._matched(result)
+
+    def _split_at_once(self) -> Result | None:
+        """Split a window without a search, where it is known that its result would not be believed."""
+        known = windows_without(self._slice.window, self._learner.profile)
+        if known is not None:
+            why = "the node does not match on all of its keys"
+            return self._split(known, FindResult(), WindowSlice(), why, merge=True)
+        fitting, why = fitting_pieces(self._slice, self._learner.profile), "fewer matches are not compared"
+        return None if fitting is None else self._split(fitting, FindResult(), WindowSlice(), why)
 
     # A failure
 
@@ -171,17 +177,8 @@ class WindowTask:
         if not worth_cutting(error, matches=len(matches), failures=failures, blind=blind):
             return None
         pieces = self._pieces(matches)
-        return pieces if pieces is None or matches or self._minute_succeeds() else None
-
-    def _minute_succeeds(self) -> bool:
-        """Return whether a minute succeeds, which is too small to be too much."""
-        for minute in last_and_first_minute(self._slice.window, self._context.today):
-            result = self._find.window(minute)
-            if isinstance(result.error, InterruptedWorkError):
-                raise result.error
-            if result.error is None:
-                return True
-        return False
+        today = self._context.today
+        return pieces if pieces is None or matches or self._find.minute_succeeds(today) else None
 
     def _pieces(self, matches: Sequence[StudyMatch] = ()) -> Sequence[Slice] | None:
         return pieces_of(self._slice.window, self._context.today, matches)
@@ -258,16 +255,12 @@ class WindowTask:
 
     def _last_resort(self, result: FindResult[StudyMatch]) -> Result:
         """Search the minute by its seconds, then by descriptions; what was found is taken in any case."""
-        found, all_of_them = list[StudyMatch](), False
         # A node that stops at one match shows it for each second, and that proves nothing.
-        if self._learner.profile.cap != 1 and not is_ignored(self._slice.window, result.matches):
-            minute = self._slice.window.minutes()[0]
-
-            def believes(matches: int) -> bool:
-                return matches < (self._learner.profile.cap or len(result.matches))
-
-            found, all_of_them = by_second(result.matches, minute, self._find.narrower, believes)
-            found += [] if all_of_them else by_description(result.matches, self._find.narrower, believes)
+        window, matches, cap = self._slice.window, result.matches, self._learner.profile.cap
+        if cap == 1 or is_ignored(window, matches):
+            return self._incomplete(len(matches), result)
+        most = cap or len(matches)
+        found, all_of_them = in_parts_of_a_minute(window, matches, self._find.narrower, most)
         both = replace(result, matches=[*result.matches, *found])
         return self._complete(both) if all_of_them else self._incomplete(len(result.matches), both)
 
@@ -373,6 +366,14 @@ class WindowTask:
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
             return
         self._code_list_proof().learn(result.matches, self._find.window)
+
+    def _learn_code_list(self) -> None:
+        """Learn from a control request whether the node takes a list of codes, and how many matches come."""
+        sample, studies = self._controls.compared, self._controls.without_code
+        find = self._find.window
+        self._has_new_list = self._code_list_proof().learn_from_control(sample, studies, find)
+        if self._has_new_list and self._was_unknown and self._find.is_web:
+            self._number.prove_days(codes_of(self._context.criteria), sample, studies)
 
     def _code_list_proof(self) -> CodeListProof:
         all_codes = codes_of(self._context.criteria)

@@ -267,7 +267,9 @@ def test_objects_of_small_studies_come_without_a_search_for_their_series(
     server.witness.clear()
     # When
     second = system.finished_query(SPAN, remote="web")
-    # Then
+    # Then: the first query compared a few studies of each task
+    lists = [keys["study_instance_uids"] for keys in finds_at(system, first, "SERIES")]
+    assert {len(uids) for uids in lists if isinstance(uids, list)} == {10}
     assert server.witness.of("qido", "SERIES") == ()
     assert first["status"] == second["status"] == "completed"
     assert everything(first) == everything(second) == everything(expected)

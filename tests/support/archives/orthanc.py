@@ -42,6 +42,12 @@ class Orthanc:
         return f"http://{self.host}:{self.http_port}/dicom-web"
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> Path:
         """Where it writes its log."""
         return self._folder / "log"

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from shared.contract.criteria import parse_criteria
-from shared.querying.initial_tasks import HEAD_START, first_tasks
+from shared.querying.initial_tasks import HEAD_START, WEB_HEAD_START, first_tasks
 from shared.querying.payloads import WindowSlice, read_slice
 from shared.querying.profile import Profile
 
@@ -44,8 +44,9 @@ def test_the_slices_of_a_millennium_are_few_and_cover_all_that_was_requested(fir
 def test_at_an_unknown_node_the_first_slice_has_a_head_start(types, known, waiting):
     # Given
     criteria = parse_criteria({"types": types, "date_from": "2026-01-01", "date_until": "2026-02-28"})
-    # When
-    first, *others = first_tasks(criteria, TODAY, known)
-    # Then
-    assert first.delay_s == 0
-    assert {task.delay_s for task in others} == {HEAD_START.total_seconds() if waiting else 0}
+    for by_web, head_start in ((False, HEAD_START), (True, WEB_HEAD_START)):
+        # When
+        first, *others = first_tasks(criteria, TODAY, known, by_web=by_web)
+        # Then
+        assert first.delay_s == 0
+        assert {task.delay_s for task in others} == {head_start.total_seconds() if waiting else 0}

@@ -102,3 +102,20 @@ def test_lists_are_shorter_where_results_are_capped():
 )
 def test_a_measurement_lets_refused_headers_be_tried_again(known, offered, learned):
     assert Profile(headers=known).tried_headers(offered).headers is learned
+
+
+@pytest.mark.parametrize(
+    ("by_web", "duration_ms", "costly", "days"),
+    [
+        (True, 500, True, 4),
+        (True, 50, False, 7),
+        (False, 500, None, 7),
+    ],
+)
+def test_windows_stay_below_what_is_proven_where_matches_are_costly(by_web, duration_ms, costly, days):
+    # Given
+    profile = Profile().proved(100).matched(1, 20)
+    # When
+    profile = profile.took(duration_ms, 100, by_web=by_web)
+    # Then
+    assert (profile.costly_matches, profile.window_days()) == (costly, days)

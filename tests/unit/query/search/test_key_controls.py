@@ -27,9 +27,13 @@ OLD = study(4, FIRST, "SR", "CT")
 
 
 def controls(
-    node: Callable[[Slice], FindResult[StudyMatch]], notebook: Notebook, window: Slice = WINDOW
+    node: Callable[[Slice], FindResult[StudyMatch]],
+    notebook: Notebook,
+    window: Slice = WINDOW,
+    *,
+    on_a_day: bool = False,
 ) -> KeyControls:
-    return KeyControls(window, node, notebook, notebook, notebook)  # type: ignore[arg-type]
+    return KeyControls(window, node, notebook, notebook, notebook, on_a_day=on_a_day)  # type: ignore[arg-type]
 
 
 def searched(node: ModelNode, notebook: Notebook, window: Slice = WINDOW) -> bool:
@@ -109,6 +113,29 @@ def test_codes_are_compared_on_a_day_where_the_window_is_too_much_without(codes,
     assert hides is not matched
     assert notebook.profile.modalities_matched is matched
     assert "codes" not in key_controls.unproven()
+
+
+@pytest.mark.parametrize(
+    ("codes", "hides", "matched", "windows"),
+    [
+        # A day on which a study has several codes shows it; else the whole window has to.
+        ("any", False, True, [Slice(FIRST, FIRST), Slice(FIRST, FIRST, code="SR")]),
+        ("last", True, False, [Slice(LAST, LAST), Slice(FIRST, LAST), WINDOW]),
+    ],
+)
+def test_one_day_is_compared_first_where_matches_are_costly(codes, hides, matched, windows):
+    # Given: the day with the fewest studies of the code that were found
+    others = [study(6, LAST, "CT"), MR] if codes == "any" else []
+    node, notebook = ModelNode([*CT, *others], codes=codes), Notebook()
+    # When
+    found = node(WINDOW)
+    node.requests.clear()
+    key_controls = controls(node, notebook, on_a_day=True)
+    hidden = key_controls.hide_studies(found)
+    # Then
+    assert (hidden, notebook.profile.modalities_matched) == (hides, matched)
+    assert node.requests[: len(windows)] == windows
+    assert replace(key_controls.compared, code=None) == windows[0 if codes == "any" else 1]
 
 
 @pytest.mark.parametrize(("codes", "matched"), [("any", True), ("ignored", False)])
@@ -277,7 +304,7 @@ def _archives(draw: st.DrawFn) -> list[StudyMatch]:
     ]
 
 
-def _search_all(node: ModelNode, notebook: Notebook) -> set[str]:
+def _search_all(node: ModelNode, notebook: Notebook, *, on_a_day: bool) -> set[str]:
     """Return what a query of all windows takes: as a task does it, and again what was believed too early."""
     taken: set[str] = set()
     believed: list[tuple[Slice, set[str]]] = []
@@ -295,7 +322,7 @@ def _search_all(node: ModelNode, notebook: Notebook) -> set[str]:
         assert window.date_from is not None
         instead = windows_without(window, notebook.profile)
         result = FindResult[StudyMatch]() if instead else node(window)
-        control = controls(node, notebook, window)
+        control = controls(node, notebook, window, on_a_day=on_a_day)
         if instead or control.hide_studies(result):
             waiting = [*(windows_without(window, notebook.profile) or []), *waiting]
             continue
@@ -322,8 +349,8 @@ _HABITS = [
 ]
 
 
-@given(_archives(), st.sampled_from(_HABITS))
-def test_no_habit_loses_a_study_however_late_it_shows(studies, habits):
+@given(_archives(), st.sampled_from(_HABITS), st.booleans())
+def test_no_habit_loses_a_study_however_late_it_shows(studies, habits, on_a_day):
     # Given: a node that was believed about empty windows before; none keeps one code and returns another
     dates, codes, returned = habits
     assume((codes, returned) != ("last", "first"))
@@ -332,7 +359,7 @@ def test_no_habit_loses_a_study_however_late_it_shows(studies, habits):
         Notebook(Profile(busiest=1.0, widest_days=61)),
     )
     # When
-    taken = _search_all(node, notebook)
+    taken = _search_all(node, notebook, on_a_day=on_a_day)
     # Then
     expected = {match.study_instance_uid for match in studies if "CT" in (match.modalities or ())}
     assert expected <= taken

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
 from services.query.search.splitting import (
     BLIND_CUTS,
+    fitting_pieces,
     is_ignored,
     last_and_first_minute,
     parts_between,
@@ -16,6 +18,8 @@ from services.query.search.splitting import (
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.matches import StudyMatch
 from shared.dicom.status import status_error
+from shared.querying.payloads import WindowSlice
+from shared.querying.profile import Profile
 from shared.querying.slices import Slice
 
 TODAY = dt.date(2024, 3, 5)
@@ -154,3 +158,36 @@ def test_a_window_is_cut_between_its_matches(window, moments, expected):
 def _in_short(part: Slice) -> str:
     days = f"{part.date_from:%-d} to {part.date_until:%-d}"
     return days if part.time_from is None else f"{days}, {part.time_from:%H:%M} to {part.time_until:%H:%M}"
+
+
+COSTLY = Profile(costly_matches=True, proven=100).matched(7, 210)
+WEEK = Slice(dt.date(2024, 3, 1), dt.date(2024, 3, 7), code="CT\\MR")
+
+
+@pytest.mark.parametrize(
+    ("part", "profile", "widths"),
+    [
+        (WindowSlice(WEEK), COSTLY, [2, 2, 2, 1]),
+        (WindowSlice(WEEK), replace(COSTLY, proven=400), None),
+        # Less than one day is proven: it is compared with its parts.
+        (WindowSlice(WEEK), replace(COSTLY, proven=30), [3, 3, 1]),
+        (WindowSlice(WEEK), replace(COSTLY, costly_matches=False), None),
+        (WindowSlice(WEEK), Profile(costly_matches=True), None),
+        (WindowSlice(WEEK, verifies=210), COSTLY, None),
+        (WindowSlice(replace(WEEK, date_from=None)), COSTLY, None),
+    ],
+)
+def test_windows_bring_less_than_is_proven_where_matches_are_costly(part, profile, widths):
+    # When
+    pieces = fitting_pieces(part, profile) or []
+    # Then: newest first, without gap or overlap
+    assert [piece.days for piece in pieces] == (widths or [])
+    days = [
+        number
+        for piece in reversed(pieces)
+        for number in range(
+            (piece.date_from or TODAY).toordinal(), (piece.date_until or TODAY).toordinal() + 1
+        )
+    ]
+    assert days == ([dt.date(2024, 3, 1).toordinal() + number for number in range(7)] if widths else [])
+    assert {piece.code for piece in pieces} <= {WEEK.code}
