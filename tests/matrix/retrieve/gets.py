@@ -84,6 +84,7 @@ def in_pieces(payload: bytes, is_command: int, size_bytes: int = 1) -> bytes:
 
 
 _END = final()
+_PENDING = command_pdu(get_command(0xFF00), GET)
 _BOTH = frozenset({REQUESTED, ALSO})
 _WHOLE_COMMAND = pdv(CT_CONTEXT, 3, store_command())
 _WHOLE_DATA = pdv(CT_CONTEXT, 2, data_set())
@@ -249,6 +250,9 @@ RESPONSES = [
            + data_pdu(failed_list(b"1.2"), GET) + an_object() + _END),
     GetRow("the response in the context of the objects", an_object()
            + command_pdu(get_command(0), CT_CONTEXT)),
+    broken("Pending responses without end", _PENDING * 110, error=BAD, words="more than 100 pending"),
+    broken("Pending responses without end, between objects", (an_object() + _PENDING * 40) * 3,
+           stored=frozenset({REQUESTED}), responses=(0x0000,) * 3, error=BAD, words="more than 100 pending"),
     broken("a response without a status", command_pdu(get_command(None), GET), words="without Status"),
     broken("a response to a C-MOVE", command_pdu(get_command(0, field=0x8021), GET), words="no response to"),
 ]

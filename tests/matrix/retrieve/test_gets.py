@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from shared.dicom.association import sub_operations
 from shared.dicom.association.c_move import move_identifier
 from shared.dicom.errors import PeerError
 from shared.dicom.peer import Peer, Timeouts
@@ -57,6 +58,7 @@ def test_what_an_archive_sends_leads_to_its_end(
 ) -> None:
     # Given
     monkeypatch.setattr(c_get, "MAX_OBJECT_BYTES", 2 << 20)
+    monkeypatch.setattr(sub_operations, "MAX_PENDING_RESPONSES", 100)
     timeouts, before = SHORT if row.error == TIMED_OUT else LONG, len(store.received)
     pacs = strange_pacs(replying(row), accept=acceptance_with())
     association = open_get_association(pacs.peer, [CT], timeouts)
