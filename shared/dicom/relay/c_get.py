@@ -59,6 +59,8 @@ from shared.dicom.upper_layer.receive_rate import LEAST_BYTES_PER_S, ReceiveRate
 #: Headers are not compressed.
 _HEADER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 _READ_BYTES = 1 << 16
+#: Seconds for objects that the counters of a final response speak of and that have not come.
+LATE_OBJECTS_S = 2.0
 
 
 @dataclass(slots=True)
@@ -84,12 +86,14 @@ class GetAssociation(OperationAssociation):
         super().__init__(peer, connection, accepted, timeouts)
         agreed = accepted.agreed()
         self.offers_c_get = agreed.pop(CONTEXT_ID, None) is not None
-        #: Storage class and transfer syntax of each context over which objects may come: we are its SCP.
-        self.contexts = {
-            context_id: (sop_class_uid, transfer_syntax_uid)
-            for context_id, (sop_class_uid, transfer_syntax_uid) in agreed.items()
-            if (roles := accepted.roles.get(sop_class_uid)) is not None and roles.scp
-        }
+        #: Whether objects may come: for a class that was agreed, we are the SCP.
+        self.offers_objects = any(
+            (roles := accepted.roles.get(sop_class_uid)) is not None and roles.scp
+            for sop_class_uid, _ in agreed.values()
+        )
+        #: Storage class and transfer syntax of each context over which objects are taken, also from a peer
+        #: that agrees to our role for some classes only, and sends the others all the same.
+        self.contexts = agreed
         self._assembler = MessageAssembler(self._sink_for)
         self._relay: ObjectRelay | None = None
         self._open_file: Callable[[], ObjectFile] = BytesIO
@@ -126,6 +130,7 @@ class GetAssociation(OperationAssociation):
         try:
             self.admit()
             result = self._followed(identifier, on_progress, cancellation, watch)
+            self._take_late_objects(relay, result)
         finally:
             self._relay = None
             out.release()
@@ -151,6 +156,24 @@ class GetAssociation(OperationAssociation):
         if result.status_code is None:
             self.abort()
         return result
+
+    def _take_late_objects(self, relay: ObjectRelay, result: MoveResult) -> None:
+        """Take what a peer still sends after its final response, which should be the last (PS3.4 C.4.3.3)."""
+        counters = result.sub_operations
+        sent = (counters.completed or 0) + (counters.warning or 0)
+        until = time.monotonic() + min(LATE_OBJECTS_S, self._timeouts.response_s)
+        try:
+            while result.error is None and relay.objects < sent:
+                self._take_late_object(self._message(LATE_OBJECTS_S, lambda: until))
+        except TimeoutError:
+            pass  # its counters were wrong
+        except (ProtocolError, PeerError):
+            self.abort()
+
+    def _take_late_object(self, message: DimseMessage) -> None:
+        if number_of(message.command, COMMAND_FIELD) != C_STORE_RQ:
+            raise ProtocolError("a message after the final response")
+        self._take_object(message)
 
     @classmethod
     def offered(cls, storage_classes: Sequence[str]) -> Sequence[Offer]:
@@ -311,6 +334,6 @@ def _problem(association: GetAssociation) -> str | None:
     """Return why nothing could be fetched over an association."""
     if not association.offers_c_get:
         return f"does not offer C-GET; choose C-MOVE for this node (not accepted: {association.service})"
-    if not association.contexts:
+    if not association.offers_objects:
         return "offers C-GET, and would send no class of the objects wanted (PS3.7 D.3.3.4)"
     return None

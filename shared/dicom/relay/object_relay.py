@@ -103,7 +103,8 @@ class ObjectRelay:
         self._requested = _Requested(identifier)
         self._deadline = deadline
         self._check = check
-        self._objects = 0
+        #: Objects that came, whatever became of them.
+        self.objects = 0
         self._useless = 0
         self.stored: set[str] = set()
         #: Why objects could not be handed on.
@@ -146,8 +147,8 @@ class ObjectRelay:
         return self._send(sop_class_uid, sop_instance_uid, transfer_syntax_uid, received)
 
     def _count(self) -> None:
-        self._objects += 1
-        if self._objects > MAX_OBJECTS:
+        self.objects += 1
+        if self.objects > MAX_OBJECTS:
             raise PeerError(Outcome.BAD_RESPONSE, f"more than {MAX_OBJECTS} objects were sent")
 
     def _refuse_unrequested(self) -> int:

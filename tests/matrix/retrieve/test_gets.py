@@ -13,12 +13,29 @@ from shared.dicom.errors import PeerError
 from shared.dicom.peer import Peer, Timeouts
 from shared.dicom.relay import c_get
 from shared.dicom.relay.c_get import open_get_association
+from shared.dicom.sop_classes import offers
+from shared.dicom.upper_layer.associate_requestor import context_id_of
 from shared.dicom.upper_layer.dimse_command import STATUS, decode_command, number_of
 from shared.dicom.upper_layer.pdu import COMMAND, P_DATA_TF, pdvs_of
 from tests.matrix.retrieve.gets import ACCEPTANCE_ROWS, GET_ROWS, TIMED_OUT, AcceptanceRow, GetRow
 from tests.matrix.rows import name_of
-from tests.support.peers.byte_get_pacs import ALSO, CT, CT_CONTEXT, REQUESTED, SERIES, STUDY, acceptance_with
-from tests.support.peers.byte_pacs import StrangePacs, respond_with
+from tests.support.peers.byte_get_pacs import (
+    ALSO,
+    CT,
+    CT_CONTEXT,
+    GET,
+    MR,
+    REQUESTED,
+    SERIES,
+    STUDY,
+    acceptance_with,
+    command_pdu,
+    data_pdu,
+    data_set,
+    final,
+    store_command,
+)
+from tests.support.peers.byte_pacs import IMPLICIT, StrangePacs, respond_with
 from tests.support.peers.storage_scp import StoreScp
 
 #: For those that end of themselves, and for those that are silent.
@@ -58,6 +75,7 @@ def test_what_an_archive_sends_leads_to_its_end(
 ) -> None:
     # Given
     monkeypatch.setattr(c_get, "MAX_OBJECT_BYTES", 2 << 20)
+    monkeypatch.setattr(c_get, "LATE_OBJECTS_S", 0.3)
     monkeypatch.setattr(sub_operations, "MAX_PENDING_RESPONSES", 100)
     timeouts, before = SHORT if row.error == TIMED_OUT else LONG, len(store.received)
     pacs = strange_pacs(replying(row), accept=acceptance_with())
@@ -77,6 +95,28 @@ def test_what_an_archive_sends_leads_to_its_end(
     outcome = result.error.outcome.value if isinstance(result.error, PeerError) else ""
     assert outcome == row.error, result.error
     assert row.words in str(result.error)
+
+
+def test_an_object_of_a_class_without_an_agreed_role_is_taken_all_the_same(
+    strange_pacs: Callable[..., StrangePacs], store: StoreScp
+) -> None:
+    # Given both classes accepted, and a role for one
+    contexts = {
+        abstract: context_id_of(place)
+        for place, (abstract, transfer) in enumerate(offers([CT, MR]), start=1)
+        if abstract in (CT, MR) and IMPLICIT.decode() in transfer
+    }
+    accept = acceptance_with((GET, IMPLICIT), *((number, IMPLICIT) for number in contexts.values()))
+    command = command_pdu(store_command(sop_class=MR), contexts[MR])
+    stream = command + data_pdu(data_set(sop_class=MR), contexts[MR]) + final()
+    pacs = strange_pacs(lambda connection: connection.sendall(stream), accept=accept)
+    association = open_get_association(pacs.peer, [CT, MR], LONG)
+    # When
+    identifier = move_identifier("IMAGE", [STUDY], [SERIES], [REQUESTED])
+    fetched = association.c_get(identifier, Peer("127.0.0.1", store.port, "STORE", "DOSEQR"), LONG)
+    association.release()
+    # Then
+    assert (fetched.stored, fetched.result.error) == ({REQUESTED}, None)
 
 
 @pytest.mark.parametrize("row", ACCEPTANCE_ROWS, ids=map(name_of, ACCEPTANCE_ROWS))
