@@ -30,6 +30,8 @@ class FinalResponse:
     error: PeerError | None = None
     #: Objects that came over our own association (C-GET) and that the store node accepted from us.
     stored: frozenset[str] = frozenset()
+    #: What the store node refused of these, in words; empty if nothing.
+    refusal: str = ""
 
     @property
     def succeeded(self) -> bool:
@@ -76,7 +78,7 @@ class FinalResponse:
         status = "no status" if self.status_code is None else f"status 0x{self.status_code:04X}"
         counters = (("completed", self.completed), ("warning", self.warning), ("failed", self.failed))
         numbers = [f"{name} {number}" for name, number in counters if number is not None]
-        return f"{status}; {', '.join(numbers) or 'no counters'}"
+        return "; ".join(filter(None, (status, ", ".join(numbers) or "no counters", self.refusal)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ class MoveScu:
                     association.c_move(identifier, context.store.ae_title, counters.update, cancellation)
                 )
         result = fetched.result
-        response = _final_response(result, frozenset(fetched.stored))
+        response = _final_response(fetched)
         self._record(context.job_id, task_id, Attempt(requested, response), result, requested_at, counters)
         if isinstance(result.error, InterruptedWorkError):
             raise result.error
@@ -237,7 +237,8 @@ class MoveScu:
         )
 
 
-def _final_response(result: MoveResult, stored: frozenset[str]) -> FinalResponse:
+def _final_response(fetched: Fetched) -> FinalResponse:
+    result = fetched.result
     counters = result.sub_operations
     return FinalResponse(
         status_code=result.status_code,
@@ -246,7 +247,8 @@ def _final_response(result: MoveResult, stored: frozenset[str]) -> FinalResponse
         warning=counters.warning,
         failed_sop_instance_uids=result.failed_sop_instance_uids,
         error=result.error if isinstance(result.error, PeerError) else None,
-        stored=stored,
+        stored=frozenset(fetched.stored),
+        refusal=fetched.refusal,
     )
 
 

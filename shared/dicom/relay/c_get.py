@@ -70,6 +70,8 @@ class Fetched:
     result: MoveResult
     #: SOP Instance UIDs of the objects that the store has stored.
     stored: set[str] = field(default_factory=set)
+    #: What the store refused, in words; empty if nothing.
+    refusal: str = ""
 
 
 class GetAssociation(OperationAssociation):
@@ -136,7 +138,7 @@ class GetAssociation(OperationAssociation):
             out.release()
         if relay.error is not None and not relay.stored:
             result.error = result.error or relay.error
-        return Fetched(result, relay.stored)
+        return Fetched(result, relay.stored, relay.refusal)
 
     #: The name of this operation for all protocols.
     fetch = c_get

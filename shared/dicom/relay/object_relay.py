@@ -8,6 +8,7 @@ from typing import Protocol
 from pydicom.dataset import Dataset
 
 from shared.dicom.association.operation_deadline import OperationDeadline
+from shared.dicom.association.sub_operations import is_warning
 from shared.dicom.errors import NoSpaceError, Outcome, PeerError, StoreError
 from shared.dicom.relay.fetched_object import (
     SERIES_INSTANCE_UID,
@@ -17,6 +18,7 @@ from shared.dicom.relay.fetched_object import (
     FetchedObject,
     ObjectFile,
 )
+from shared.dicom.status import status_text
 from shared.dicom.upper_layer.dimse_command import is_uid_text
 from shared.dicom.upper_layer.errors import ProtocolError
 
@@ -28,8 +30,8 @@ MAX_UNREQUESTED = 100
 #: Objects of one C-GET: as many as its counters can count (PS3.7 9.3.3.2, US).
 MAX_OBJECTS = 1 << 16
 
-#: The object is stored: success, and the warnings of PS3.4 B.2.3.
-_STORED = frozenset({SUCCESS, 0xB000, 0xB006, 0xB007})
+#: Failures of a C-STORE in words (PS3.4 table B.2-1), by the first digits of the status.
+_REFUSALS = {0xA7: "out of resources", 0xA9: "data set does not match SOP class"}
 
 
 class RelayStore(Protocol):
@@ -107,6 +109,8 @@ class ObjectRelay:
         self.objects = 0
         self._useless = 0
         self.stored: set[str] = set()
+        #: What the store node refused last, in words; empty if nothing.
+        self.refusal = ""
         #: Why objects could not be handed on.
         self.error: PeerError | None = None
 
@@ -167,6 +171,7 @@ class ObjectRelay:
         assert received.file is not None
         context_id = self._association.context_id(sop_class_uid, transfer_syntax_uid)
         if context_id is None:
+            self.refusal = f"the store node does not accept {sop_class_uid} in {transfer_syntax_uid}"
             return NOT_SUPPORTED
         if sop_instance_uid not in self.stored:
             self._deadline.progressed()
@@ -180,8 +185,11 @@ class ObjectRelay:
             return self._store_is_gone("gives no response in time")
         except ProtocolError as error:
             return self._store_is_gone(str(error))
-        if status_code in _STORED:
+        if status_code == SUCCESS or is_warning(status_code):
             self.stored.add(sop_instance_uid)
+        else:
+            meaning = _REFUSALS.get(status_code >> 8) or _meaning(status_code)
+            self.refusal = f"the store node refused an object with status 0x{status_code:04X}: {meaning}"
         return status_code
 
     def _store_is_gone(self, how: str = "") -> int:
@@ -189,6 +197,11 @@ class ObjectRelay:
             detail = f"it ended the association ({how})" if how else "it ended the association"
             self.error = StoreError(PeerError(Outcome.ABORTED, detail))
         return REFUSED
+
+
+def _meaning(status_code: int) -> str:
+    cannot_understand = status_code >> 12 == CANNOT_UNDERSTAND >> 12
+    return "cannot understand" if cannot_understand else status_text(status_code)
 
 
 def _text_of(error: OSError) -> str:

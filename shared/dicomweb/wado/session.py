@@ -126,7 +126,7 @@ class WadoSession(WebSession):
                 self.abort()
         result = fetch.result()
         result.duration_ms = round((time.monotonic() - began) * 1000)
-        return Fetched(result, fetch.relay.stored)
+        return Fetched(result, fetch.relay.stored, fetch.relay.refusal)
 
 
 def _lets_nobody_in(error: PeerError | InterruptedWorkError) -> bool:

@@ -83,6 +83,7 @@ def test_an_object_that_the_store_refuses_is_requested_again_and_then_named(
     # Then
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("incomplete", 6)
     assert [row["sop_instance_uid"] for row in retrieve["missing"]] == [refused]
+    assert "the store node refused an object with status 0xA700" in retrieve["missing"][0]["detail"]
     assert store_scp.uids == objects(kept_study) - {refused}
 
 

@@ -29,6 +29,7 @@ from tests.support.peers.byte_get_pacs import (
     SERIES,
     STUDY,
     acceptance_with,
+    an_object,
     command_pdu,
     data_pdu,
     data_set,
@@ -95,6 +96,37 @@ def test_what_an_archive_sends_leads_to_its_end(
     outcome = result.error.outcome.value if isinstance(result.error, PeerError) else ""
     assert outcome == row.error, result.error
     assert row.words in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("status_code", "refusal"),
+    [
+        (0xB000, ""),
+        (0xB006, ""),
+        (0xB007, ""),
+        (0x0107, ""),
+        (0x0116, ""),
+        (0xA700, "the store node refused an object with status 0xA700: out of resources"),
+        (0xA902, "the store node refused an object with status 0xA902: data set does not match SOP class"),
+        (0xC123, "the store node refused an object with status 0xC123: cannot understand"),
+        (0x0122, "the store node refused an object with status 0x0122: SOP class not supported"),
+    ],
+)
+def test_the_status_of_the_store_counts_and_a_refusal_is_named(
+    strange_pacs: Callable[..., StrangePacs], store: StoreScp, status_code: int, refusal: str
+) -> None:
+    # Given
+    store.status_for = lambda _uid: status_code
+    stream = an_object() + final(0xB000, x1022=1)
+    pacs = strange_pacs(lambda connection: connection.sendall(stream), accept=acceptance_with())
+    association = open_get_association(pacs.peer, [CT], LONG)
+    # When
+    identifier = move_identifier("IMAGE", [STUDY], [SERIES], [REQUESTED])
+    fetched = association.c_get(identifier, Peer("127.0.0.1", store.port, "STORE", "DOSEQR"), LONG)
+    association.release()
+    store.status_for = lambda _uid: 0x0000
+    # Then
+    assert (fetched.stored, fetched.refusal) == (set() if refusal else {REQUESTED}, refusal)
 
 
 def test_an_object_of_a_class_without_an_agreed_role_is_taken_all_the_same(
