@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial
@@ -13,7 +14,15 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    IntegrityError,
+    InvalidatePoolError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -23,6 +32,13 @@ from shared.private_files import make_private_folder
 
 #: `Session` is what `Database.read` and `Database.write` give; who only passes it on imports it from here.
 __all__ = ["Database", "Session", "open_database"]
+
+#: What SQLAlchemy calls the errors of SQLite's driver; the others are failures of the file.
+_KINDS: dict[type[sqlite3.Error], type[DBAPIError]] = {
+    sqlite3.IntegrityError: IntegrityError,
+    sqlite3.OperationalError: OperationalError,
+    sqlite3.ProgrammingError: ProgrammingError,
+}
 
 #: Seconds that a writer waits for another one on SQLite.
 BUSY_TIMEOUT_S = 30
@@ -144,6 +160,26 @@ class Database:
             else:
                 with self._writing.begin() as connection:
                     yield connection
+
+    def execute_alone(self, statement: str, parameters: Sequence[object]) -> None:
+        """Execute one statement of SQLite that is a transaction by itself, by the driver.
+
+        Each call of the driver lets other threads of Python go first: a transaction of three statements waits
+        for them three times.
+
+        Raises:
+            IntegrityError: a row is there already; nothing was written.
+            DatabaseAwayError: the database cannot be reached or is locked.
+        """
+        assert self.is_sqlite
+        assert self._restrict is None
+        with our_errors(), self._sqlite_writer() as writer:
+            driver: sqlite3.Connection = writer.connection.driver_connection  # type: ignore[assignment]
+            try:
+                driver.execute(statement, parameters)
+            except sqlite3.Error as error:
+                kind = _KINDS.get(type(error), DatabaseError)
+                raise kind(statement, None, error) from error
 
     @contextmanager
     def _sqlite_turn(self) -> Iterator[None]:

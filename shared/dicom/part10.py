@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import struct
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ PREAMBLE_BYTES = 128
 MAGIC = b"DICM"
 #: A head is never longer than this; what is further away is no head of ours or of anybody.
 MAX_HEAD_BYTES = 1 << 16
+
+_BEGIN = bytes(PREAMBLE_BYTES) + MAGIC
+_SHORT_HEAD, _LONG_HEAD = struct.Struct("<HH2sH"), struct.Struct("<HH2sHL")
 
 _GROUP = 0x0002
 _TRANSFER_SYNTAX = 0x0010
@@ -36,16 +40,16 @@ def file_head(
     """Return preamble, prefix and File Meta Information for a data set."""
     elements = [
         _element(0x0001, b"OB", b"\x00\x01"),
-        _element(0x0002, b"UI", _padded(sop_class_uid, b"\0")),
+        _one_of_few(0x0002, sop_class_uid),
         _element(0x0003, b"UI", _padded(sop_instance_uid, b"\0")),
-        _element(_TRANSFER_SYNTAX, b"UI", _padded(transfer_syntax_uid, b"\0")),
-        _element(0x0012, b"UI", _padded(IMPLEMENTATION_CLASS_UID, b"\0")),
+        _one_of_few(_TRANSFER_SYNTAX, transfer_syntax_uid),
+        _one_of_few(0x0012, IMPLEMENTATION_CLASS_UID),
         _element(0x0013, b"SH", _padded(IMPLEMENTATION_VERSION_NAME, b" ")),
     ]
     if source_ae_title:
         elements.append(_element(0x0016, b"AE", _padded(source_ae_title, b" ")))
     meta = b"".join(elements)
-    return bytes(PREAMBLE_BYTES) + MAGIC + _element(0x0000, b"UL", struct.pack("<L", len(meta))) + meta
+    return _BEGIN + _element(0x0000, b"UL", struct.pack("<L", len(meta))) + meta
 
 
 def read_head(data: bytes | memoryview) -> Head:
@@ -87,10 +91,15 @@ def digest_of(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@functools.lru_cache(maxsize=256)
+def _one_of_few(element: int, uid: str) -> bytes:
+    return _element(element, b"UI", _padded(uid, b"\0"))
+
+
 def _element(element: int, vr: bytes, value: bytes) -> bytes:
     if vr in _LONG:
-        return struct.pack("<HH2sHL", _GROUP, element, vr, 0, len(value)) + value
-    return struct.pack("<HH2sH", _GROUP, element, vr, len(value)) + value
+        return _LONG_HEAD.pack(_GROUP, element, vr, 0, len(value)) + value
+    return _SHORT_HEAD.pack(_GROUP, element, vr, len(value)) + value
 
 
 def _padded(value: str, padding: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from enum import Enum
 from typing import cast
 
 from sqlalchemy import Connection, Table, bindparam, case, delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from services.store.objects.identity import Identity
 from shared.contract.messages import ObjectReference
@@ -24,6 +26,16 @@ _sop = _TABLE.c.sop_instance_uid
 #: Made once: SQLAlchemy takes longer to make a statement than SQLite to execute it.
 _insert_statement = functools.cache(functools.partial(insert_or_nothing, _TABLE))
 _COLUMNS = tuple(column.name for column in _TABLE.columns)
+_PLAIN_INSERT = (
+    f"INSERT INTO {_TABLE.name} ({', '.join(_COLUMNS)}) "  # noqa: S608 - names of ours
+    f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}) ON CONFLICT DO NOTHING"
+)
+#: For SQLite: one statement with one parameter, however many rows.
+_INSERT_SQLITE = (
+    f"INSERT INTO {_TABLE.name} ({', '.join(_COLUMNS)}) SELECT "  # noqa: S608 - names of ours
+    + ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(_COLUMNS)))
+    + " FROM json_each(?)"
+)
 
 
 class Recorded(Enum):
@@ -115,8 +127,13 @@ def _inserted_all(database: Database, receipts: Sequence[Receipt], now: datetime
     # By the driver itself: what SQLAlchemy does for each value takes longer than the insertion.
     time = for_driver(database, now)
     values = [tuple(time if row[name] is now else row[name] for name in _COLUMNS) for row in rows]
+    if database.is_sqlite:
+        with suppress(IntegrityError):
+            database.execute_alone(_INSERT_SQLITE, (json.dumps(values),))
+            return True
+        return False
     with suppress(_KnownError), database.transaction() as connection:
-        if connection.exec_driver_sql(_plain_insert(database), values).rowcount != len(rows):
+        if connection.exec_driver_sql(_PLAIN_INSERT, values).rowcount != len(rows):
             raise _KnownError
         return True
     return False
@@ -125,11 +142,6 @@ def _inserted_all(database: Database, receipts: Sequence[Receipt], now: datetime
 def for_driver(database: Database, time: datetime) -> datetime | str:
     """Return a time as the driver takes it, and as it stands in the table."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if database.is_sqlite else time
-
-
-def _plain_insert(database: Database) -> str:
-    marks = ", ".join(["?" if database.is_sqlite else "%s"] * len(_COLUMNS))
-    return f"INSERT INTO {_TABLE.name} ({', '.join(_COLUMNS)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
 
 
 #: Source, path and content of a row.

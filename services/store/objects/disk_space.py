@@ -9,11 +9,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from time import monotonic
 
 from services.store.objects.errors import OutOfSpaceError, TooManyConflictsError
 from services.store.objects.paths import CONFLICTS
 from shared.disk.free_space import FreeSpace, free_space
 
+#: Bytes beside the reserve of each disk with which nothing is examined again for so many seconds: no machine
+#: writes that much in that time.
+AMPLE_BYTES, AMPLE_S = 2 << 30, 0.1
 #: Objects with other content that are kept aside under one UID, in all, and their bytes.
 MAX_CONFLICTS_OF_UID, MAX_CONFLICTS, MAX_CONFLICT_BYTES = 10, 1000, 2 << 30
 
@@ -28,6 +32,7 @@ class DiskSpace:
             {"database": database} if database is not None else {}
         )
         self._reserve_bytes = reserve_bytes
+        self._ample_until = 0.0
 
     def check(self) -> None:
         """Refuse to write an object where only the reserve is left.
@@ -35,8 +40,17 @@ class DiskSpace:
         Raises:
             OutOfSpaceError: names the disk.
         """
+        now = monotonic()
+        if now < self._ample_until:
+            return
         if shortage := self.shortage():
             raise OutOfSpaceError(shortage)
+        if all(map(self._is_ample, self._folders)):
+            self._ample_until = now + AMPLE_S
+
+    def _is_ample(self, name: str) -> bool:
+        space = self.free(name)
+        return space is not None and space.free_bytes - space.reserve_bytes >= AMPLE_BYTES
 
     def shortage(self) -> str:
         """Return which disk is full, or nothing."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from itertools import count
 from pathlib import Path, PurePosixPath
+from stat import S_ISLNK
 
 import structlog
 
@@ -22,7 +23,7 @@ from services.store.objects.disk_space import DiskSpace, check_conflicts
 from services.store.objects.errors import ObjectWriteError
 from services.store.objects.identity import is_header_file
 from services.store.objects.kept import Conflict, Duplicate, ReceivedObject, Replaced, Stored
-from services.store.objects.paths import INCOMING, conflict_path, object_path
+from services.store.objects.paths import INCOMING, conflict_path, object_file
 from services.store.objects.temp_file import TempFile
 from shared.dicom.part10 import digest_of, file_head
 from shared.dicom.upper_layer.data_elements import Buffer
@@ -97,8 +98,8 @@ class ObjectFolder:
             ObjectWriteError: it could not be written for another reason.
         """
         identity = received.identity
-        path = str(
-            object_path(identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid)
+        path = object_file(
+            identity.study_instance_uid, identity.series_instance_uid, identity.sop_instance_uid
         )
         sha256 = hashlib.sha256(received.data_set).hexdigest()
         with _as_write_errors():
@@ -110,8 +111,7 @@ class ObjectFolder:
         self, received: ReceivedObject, path: str, sha256: str
     ) -> Stored | Replaced | Duplicate | Conflict:
         self.space.check()
-        self._refuse_symlinks(path)
-        kept = self._kept(path, sha256, received)
+        kept = self._kept(path, sha256, received) if self._is_taken(path) else _NOTHING
         if isinstance(kept, Duplicate):
             return kept
         with self._written(received) as temp_file:
@@ -128,7 +128,7 @@ class ObjectFolder:
             else:
                 raise ObjectWriteError("the file of the object vanishes again and again")
             aside = str(conflict_path(received.identity.sop_instance_uid, sha256))
-            self._refuse_symlinks(aside)
+            self._is_taken(aside)
             self._place_aside(temp_file.path, aside)
             return Conflict(path, sha256, self._size(path), aside)
 
@@ -191,15 +191,23 @@ class ObjectFolder:
             except OSError:
                 return
 
-    def _refuse_symlinks(self, path: str) -> None:
-        """Refuse a path that leads through a symbolic link: nothing is written outside of the folder."""
+    def _is_taken(self, path: str) -> bool:
+        """Return whether anything lies at a path; nothing is written outside of the folder.
+
+        Raises:
+            ObjectWriteError: the path leads through a symbolic link.
+        """
         position = path.find("/")
-        while position >= 0:
-            if os.path.islink(self._at(path[:position])):  # noqa: PTH114 - for every object
-                raise ObjectWriteError("a folder of the object is a symbolic link")
-            position = path.find("/", position + 1)
-        if os.path.islink(self._at(path)):  # noqa: PTH114 - for every object
-            raise ObjectWriteError("the place of the object is taken by a symbolic link")
+        try:
+            while position >= 0:
+                if S_ISLNK(os.lstat(self._at(path[:position])).st_mode):
+                    raise ObjectWriteError("a folder of the object is a symbolic link")
+                position = path.find("/", position + 1)
+            if S_ISLNK(os.lstat(self._at(path)).st_mode):
+                raise ObjectWriteError("the place of the object is taken by a symbolic link")
+        except FileNotFoundError:
+            return False
+        return True
 
     def sync_name(self, path: str) -> None:
         """Let the name of a file survive a power failure.

@@ -20,8 +20,8 @@ _SHA256_LENGTH = 64
 _DEPTH = 3
 
 
-def object_path(study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> PurePosixPath:
-    """Return `<study>/<series>/<sop>.dcm`, below the folder of objects.
+def object_file(study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> str:
+    """Return the same as `object_path`, as text.
 
     Raises:
         InvalidInputError: one of them is no UID; names it.
@@ -29,7 +29,16 @@ def object_path(study_instance_uid: str, series_instance_uid: str, sop_instance_
     study = parse_uid("study_instance_uid", study_instance_uid)
     series = parse_uid("series_instance_uid", series_instance_uid)
     sop = parse_uid("sop_instance_uid", sop_instance_uid)
-    return PurePosixPath(study, series, sop + SUFFIX)
+    return f"{study}/{series}/{sop}{SUFFIX}"
+
+
+def object_path(study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> PurePosixPath:
+    """Return `<study>/<series>/<sop>.dcm`, below the folder of objects.
+
+    Raises:
+        InvalidInputError: one of them is no UID; names it.
+    """
+    return PurePosixPath(object_file(study_instance_uid, series_instance_uid, sop_instance_uid))
 
 
 def conflict_path(sop_instance_uid: str, sha256: str) -> PurePosixPath:

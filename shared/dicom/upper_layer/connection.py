@@ -25,6 +25,10 @@ DRAIN_S = 5.0
 
 _RECEIVE_BYTES = 1 << 18
 
+#: Seconds of one part of a long wait: with parts that are all the same, the time-out of the socket is not set
+#: anew for every message, which is a system call.
+_PART_S = 10.0
+
 #: Only Linux has it.
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -114,12 +118,24 @@ class Connection:
             AbortedError: the connection is closed.
         """
         try:
-            self._set_timeout(timeout_s)
-            self._sock.sendall(data)
+            rest, left_s = self._send_at_once(data, timeout_s)
+            if rest:
+                self._set_timeout(left_s)
+                self._sock.sendall(rest)
         except TimeoutError:
             raise
         except OSError as error:
             raise AbortedError("the connection is gone") from error
+
+    def _send_at_once(self, data: bytes, timeout_s: float) -> tuple[memoryview, float]:
+        """Send what the kernel takes, with the time-out that is set; return the rest, and its seconds."""
+        rest = memoryview(data)
+        if not 0 < self._timeout_s < timeout_s or isinstance(self._sock, ssl.SSLSocket):
+            return rest, timeout_s
+        try:
+            return rest[self._sock.send(rest) :], timeout_s
+        except TimeoutError:
+            return rest, timeout_s - self._timeout_s
 
     def is_quiet(self) -> bool:
         """Return whether the peer has neither sent anything nor closed the connection."""
@@ -162,12 +178,7 @@ class Connection:
 
     def _receive(self, timeout_s: float) -> int:
         try:
-            self._set_timeout(timeout_s)
-            # A peer with Nagle's algorithm holds back the rest of its message until we acknowledge the
-            # begin, which the kernel delays by 40 ms, and does so again whenever we have sent something.
-            if _QUICK_ACK is not None:
-                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
-            data = self._sock.recv(_RECEIVE_BYTES)
+            data = self._received(timeout_s)
         except TimeoutError:
             raise
         except OSError as error:
@@ -176,6 +187,20 @@ class Connection:
             raise AbortedError("the peer closed the connection")
         self._pdus.extend(self._splitter.feed(data))
         return len(data)
+
+    def _received(self, timeout_s: float) -> bytes:
+        # A peer with Nagle's algorithm holds back the rest of its message until we acknowledge the
+        # begin, which the kernel delays by 40 ms, and does so again whenever we have sent something.
+        if _QUICK_ACK is not None:
+            self._sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        while timeout_s > _PART_S:
+            self._set_timeout(_PART_S)
+            try:
+                return self._sock.recv(_RECEIVE_BYTES)
+            except TimeoutError:
+                timeout_s -= _PART_S
+        self._set_timeout(timeout_s)
+        return self._sock.recv(_RECEIVE_BYTES)
 
     def _set_timeout(self, timeout_s: float) -> None:
         if timeout_s != self._timeout_s:

@@ -44,6 +44,8 @@ MEDIUM = 0x0000
 MAX_COMMAND_BYTES = 1 << 14
 
 _ELEMENT = struct.Struct("<HHL")
+#: An element that is a number (US).
+_NUMBER, _NUMBER_BYTES = struct.Struct("<HHLH"), 2
 
 
 def encode_command(elements: Mapping[int, int | str], *, has_data_set: bool) -> bytes:
@@ -181,7 +183,9 @@ def c_cancel_rq(message_id: int) -> bytes:
 
 
 def _element(number: int, value: int | str) -> bytes:
-    encoded = struct.pack("<H", value) if isinstance(value, int) else _padded(value.encode("ascii"))
+    if isinstance(value, int):
+        return _NUMBER.pack(0, number, _NUMBER_BYTES, value)
+    encoded = _padded(value.encode("ascii"))
     return _ELEMENT.pack(0, number, len(encoded)) + encoded
 
 

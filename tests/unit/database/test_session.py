@@ -1,5 +1,6 @@
 """Connections of one process: on SQLite, threads that write take turns, so that readers find one free."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from shared.database import session as session_module
 from shared.database.failures import our_errors
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
@@ -63,6 +65,32 @@ def test_an_error_rolls_back_and_the_next_transaction_works(database):
     insert(database, 3)
     # Then
     assert numbers(database) == {3}
+
+
+def test_a_statement_alone_writes_all_its_rows_or_none(database):
+    # Given
+    statement = "INSERT INTO numbers SELECT value FROM json_each(?)"
+    database.execute_alone(statement, ("[1, 2]",))
+    # When
+    with pytest.raises(IntegrityError):
+        database.execute_alone(statement, ("[3, 2, 4]",))
+    database.execute_alone(statement, ("[5]",))
+    # Then
+    assert numbers(database) == {1, 2, 5}
+
+
+def test_a_statement_alone_on_a_locked_database_means_away(database, monkeypatch):
+    # Given
+    monkeypatch.setattr(session_module, "BUSY_TIMEOUT_S", 0.05)
+    other, impatient = sqlite3.connect(str(database.file)), Database(str(database.url))
+    other.execute("BEGIN IMMEDIATE")
+    # When, Then
+    with pytest.raises(DatabaseAwayError, match="another program keeps it locked"):
+        impatient.execute_alone("INSERT INTO numbers VALUES (?)", (1,))
+    other.close()
+    impatient.execute_alone("INSERT INTO numbers VALUES (?)", (1,))
+    impatient.close()
+    assert numbers(database) == {1}
 
 
 def test_a_writer_that_waits_too_long_gets_an_error(database, monkeypatch):

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from services.store.objects import disk_space
-from services.store.objects.disk_space import MAX_CONFLICTS_OF_UID, DiskSpace, check_conflicts
+from services.store.objects.disk_space import (
+    AMPLE_BYTES,
+    AMPLE_S,
+    MAX_CONFLICTS_OF_UID,
+    DiskSpace,
+    check_conflicts,
+)
 from services.store.objects.errors import OutOfSpaceError, TooManyConflictsError
 
 
@@ -41,6 +47,22 @@ def test_the_full_disk_is_named(tmp_path, monkeypatch):
     space = DiskSpace(objects, database, reserve_bytes=10 << 20)
     # When, Then
     with pytest.raises(OutOfSpaceError, match="the disk of the database is full: 3 MiB free"):
+        space.check()
+
+
+@pytest.mark.parametrize("free_mib", [100, 5000])
+def test_a_disk_that_fills_is_noticed_in_time(tmp_path, monkeypatch, free_mib):
+    # Given a disk on which there was some space, or a lot of it
+    now = [50.0]
+    monkeypatch.setattr(disk_space, "monotonic", lambda: now[0])
+    monkeypatch.setattr(os, "statvfs", lambda _folder: statvfs(free_mib, blocks=100_000))
+    space = DiskSpace(tmp_path, reserve_bytes=10 << 20)
+    space.check()
+    # When
+    monkeypatch.setattr(os, "statvfs", lambda _folder: statvfs(3, blocks=100_000))
+    now[0] += AMPLE_S if free_mib << 20 >= AMPLE_BYTES else 0
+    # Then
+    with pytest.raises(OutOfSpaceError):
         space.check()
 
 
