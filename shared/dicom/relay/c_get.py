@@ -136,6 +136,8 @@ class GetAssociation(OperationAssociation):
         finally:
             self._relay = None
             out.release()
+        if relay.refusal and isinstance(result.error, PeerError) and result.status_code is not None:
+            result.error = _with_refusal(result.error, relay.refusal)
         if relay.error is not None and not relay.stored:
             result.error = result.error or relay.error
         return Fetched(result, relay.stored, relay.refusal)
@@ -280,6 +282,12 @@ class HeaderGetAssociation(GetAssociation):
             return received, transfer_syntax_uid
         received.close()
         return header, EXPLICIT_VR_LITTLE_ENDIAN
+
+
+def _with_refusal(error: PeerError, refusal: str) -> PeerError:
+    """Return the error for a final status, with what the store refused: the peer only counted that."""
+    detail = f"{error.detail}; {refusal}"
+    return PeerError(error.outcome, detail, status_code=error.status_code, permanent=error.permanent)
 
 
 def _header_of(received: FetchedObject, transfer_syntax_uid: str) -> FetchedObject | None:
