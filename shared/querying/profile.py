@@ -5,7 +5,7 @@ Defaults are careful; what was measured is used. Each method that learns returns
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
 from typing import Literal, Self
@@ -167,6 +167,12 @@ class Profile:
     def proved_small(self, matches: int) -> Self:
         """Learn that so few matches are believed, whether or not it ever returns many."""
         return replace(self, proven_small=max(self.proven_small, matches))
+
+    def compared(self, whole: int, parts: Collection[int]) -> Self:
+        """Learn from the matches of a window and of its parts, of which none has as many as the whole."""
+        if max(parts) >= whole:
+            return self
+        return self.capped(whole) if sum(parts) > whole else self.proved(whole)
 
     def capped(self, matches: int) -> Self:
         """Learn that it stops at this number of matches."""

@@ -187,18 +187,6 @@ def _lies_in(window: Slice, match: StudyMatch) -> bool | None:
     return first <= day <= (last or day) and in_time
 
 
-def in_parts_of_a_minute(
-    window: Slice, capped: Sequence[StudyMatch], find: FindNarrower, cap: int
-) -> tuple[list[StudyMatch], bool]:
-    """Return the matches of a minute by its seconds, then by descriptions, and whether these are all."""
-
-    def believes(matches: int) -> bool:
-        return matches < cap
-
-    found, all_of_them = by_second(capped, window.minutes()[0], find, believes)
-    return (found, True) if all_of_them else ([*found, *by_description(capped, find, believes)], False)
-
-
 def by_second(
     capped: Sequence[StudyMatch], minute: int, find: FindNarrower, believes: Callable[[int], bool]
 ) -> tuple[list[StudyMatch], bool]:
@@ -208,7 +196,7 @@ def by_second(
     for second in range(_SECONDS_OF_A_MINUTE):
         result = find("StudyTime", f"{hhmm}{second:02}-{hhmm}{second:02}.999999")
         found += result.matches
-        if not result.complete or not believes(len(result.matches)):
+        if not result.complete or result.largest_page or not believes(len(result.matches)):
             return found, False
     return found, _uids(capped) <= _uids(found)
 

@@ -149,10 +149,9 @@ class NumberProof:
         if whole is None or self._learner.profile.believes_all(whole):
             return
         parts = [_number(self._find.control(half)) for half in halve(part, self._today) or ()]
-        numbers = [number for number in parts if number is not None and number < whole]
+        numbers = [number for number in parts if number is not None]
         if numbers and len(numbers) == len(parts):
-            is_all = sum(numbers) <= whole
-            self._learner.learn(lambda known: known.proved(whole) if is_all else known.capped(whole))
+            self._learner.learn(lambda known: known.compared(whole, numbers))
 
     def is_slow(self, result: FindResult[StudyMatch]) -> bool:
         """Return whether a few matches took too long for a dozen requests that prove their number."""

@@ -28,13 +28,13 @@ from services.query.search.found_studies import FoundStudies, in_hours
 from services.query.search.key_controls import KeyControls, doubted, windows_without
 from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
 from services.query.search.node_probe import NodeProbe
+from services.query.search.single_minute import beyond_cap, beyond_pages
 from services.query.search.splitting import (
     TOO_MUCH,
     are_hidden_by,
     fitting_pieces,
     halves_of_open,
     has_strays,
-    in_parts_of_a_minute,
     is_ignored,
     pieces_of,
     single_codes,
@@ -219,8 +219,15 @@ class WindowTask:
 
     def _came_in_pages(self, result: FindResult[StudyMatch]) -> Result | None:
         """Split a window whose studies came in pages: behind a page may be nothing though there is more."""
-        pieces = self._pieces(result.matches) if result.largest_page else None
-        return None if pieces is None else self._split(pieces, result, WindowSlice(), "returned in pages")
+        if not result.largest_page:
+            return None
+        pieces = self._pieces(result.matches)
+        if pieces is not None:
+            return self._split(pieces, result, WindowSlice(), "returned in pages")
+        both, is_all = beyond_pages(self._slice.window, result, self._find, self._learner.profile.cap)
+        if is_all is None:
+            return None
+        return self._complete(both) if is_all else self._incomplete(len(result.matches), both)
 
     def _matched(self, result: FindResult[StudyMatch]) -> Result:
         matches, whole, window = len(result.matches), self._slice.verifies, self._slice.window
@@ -255,14 +262,8 @@ class WindowTask:
 
     def _last_resort(self, result: FindResult[StudyMatch]) -> Result:
         """Search the minute by its seconds, then by descriptions; what was found is taken in any case."""
-        # A node that stops at one match shows it for each second, and that proves nothing.
-        window, matches, cap = self._slice.window, result.matches, self._learner.profile.cap
-        if cap == 1 or is_ignored(window, matches):
-            return self._incomplete(len(matches), result)
-        most = cap or len(matches)
-        found, all_of_them = in_parts_of_a_minute(window, matches, self._find.narrower, most)
-        both = replace(result, matches=[*result.matches, *found])
-        return self._complete(both) if all_of_them else self._incomplete(len(result.matches), both)
+        both, is_all = beyond_cap(self._slice.window, result, self._find, self._learner.profile.cap)
+        return self._complete(both) if is_all else self._incomplete(len(result.matches), both)
 
     def _incomplete(self, cap: int, result: FindResult[StudyMatch]) -> Result:
         error = PeerError(
@@ -390,11 +391,7 @@ class WindowTask:
         parts = None if whole is None else sibling_matches(session, task)
         if whole is None or parts is None:
             return
-        if max(parts) >= whole:
-            return  # each such part was compared with wider windows by itself
-        if sum(parts) > whole:
-            self._learner.learn(lambda profile: profile.capped(whole))
-            if self._slice.untimed:
-                add_untimed_failure(session, self._claim, self._slice)
-        else:
-            self._learner.learn(lambda profile: profile.proved(whole))
+        # A part with as many matches as the whole was compared with wider windows by itself.
+        self._learner.learn(lambda profile: profile.compared(whole, parts))
+        if self._slice.untimed and max(parts) < whole < sum(parts):
+            add_untimed_failure(session, self._claim, self._slice)

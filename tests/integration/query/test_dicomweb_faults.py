@@ -193,3 +193,28 @@ def test_pages_that_end_early_for_a_modality_hide_nothing(system, dicomweb_serve
         ends.append(system.finished_query(criteria))
     # Then
     assert [(query["status"], kept(query) == wanted) for query in ends] == [("completed", True)] * 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status", "errors"),
+    [(60, "completed", set()), (1, "incomplete", {"answers_capped"})],
+    ids=["in several seconds", "in one second"],
+)
+def test_pages_of_one_minute_are_not_believed_to_be_all(system, dicomweb_server, seconds, status, errors):
+    """A window of one minute cannot be split, and its first page is all that comes for a modality."""
+    # Given: a server that is known to match on modalities
+    times = [dt.time(9, 30, number % seconds) for number in range(130)]
+    studies = [ct_study(images=1, time=time) for time in times]
+    behaviour = WebBehaviour(limit_maximum=100, offset="empty_by_modality")
+    system.add_dicomweb("pacs", dicomweb_server([*studies, mr_study()], behaviour).url)
+    system.add_own_store()
+    system.start("query")
+    system.finished_query(CT | {"date_from": str(DAY - dt.timedelta(days=1)), "date_until": str(DAY)})
+    with system.database.write() as session:
+        for row in session.scalars(select(NodeProfile)):
+            row.data = row.data | {"modalities_matched": True, "code_list": None, "cap": None}
+    # When
+    query = system.finished_query(CT)
+    # Then
+    assert kept(query) == {study.study_instance_uid for study in studies}
+    assert (query["status"], {row["error"] for row in query["missing"]}) == (status, errors)
