@@ -23,7 +23,7 @@ from shared.database.models.store import HEADERS, WHOLE
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
-from shared.jobs.model import CancelRequest
+from shared.jobs.model import Begun, CancelRequest
 from shared.nodes.nodes import is_own_store
 from shared.settings import Settings
 
@@ -80,26 +80,28 @@ class RetrieveHandler:
             raise InvalidInputError("data.job_id", error.problem) from None
 
     def _run(self, job_id: str, order: RunRetrieve, *, again: bool) -> None:
-        if self._create(job_id, order, again=again):
+        begun = self._create(job_id, order, again=again)
+        if begun is not None:
             log.info("retrieve accepted", job_id=job_id, query_id=order.query_id)
-        self._control.begin(job_id)
+        self._control.begin(job_id, begun)
 
-    def _create(self, job_id: str, order: RunRetrieve, *, again: bool) -> bool:
+    def _create(self, job_id: str, order: RunRetrieve, *, again: bool) -> Begun[Retrieve] | None:
         try:
             with self._database.write() as session:
                 existing = session.get(Retrieve, job_id)
                 if existing is not None:
                     _require_same(existing, order)
-                    return False
+                    return None
                 if session.get(Query, job_id) is not None:
                     raise InvalidInputError("id", "is the id of a query")
-                self._begin(session, job_id, order, _ended_query(session, order), again=again)
+                return self._begin(session, job_id, order, _ended_query(session, order), again=again)
         except IntegrityError:
             # Another worker had the same command and was first.
-            return False
-        return True
+            return None
 
-    def _begin(self, session: Session, job_id: str, order: RunRetrieve, query: Query, *, again: bool) -> None:
+    def _begin(
+        self, session: Session, job_id: str, order: RunRetrieve, query: Query, *, again: bool
+    ) -> Begun[Retrieve]:
         if not keeps_anything(session, order):
             raise InvalidInputError(*_nothing_kept(order))
         job = self._job(job_id, order, query)
@@ -112,7 +114,7 @@ class RetrieveHandler:
         requested = counts_of(session, job_id)["asked"]
         if again and not requested:
             raise InvalidInputError("data.job_id", "nothing is missing: all of it has arrived since")
-        self._engine.start_job(session, job, [plan_task()] if requested else [])
+        return self._engine.begin_job(session, job, [plan_task()] if requested else [])
 
     def _job(self, job_id: str, order: RunRetrieve, query: Query) -> Retrieve:
         return Retrieve(

@@ -140,7 +140,8 @@ class JobRow(Pausable, Base):
         """Read the pause of its remote node together with the job."""
         remote = NODES.alias("remote_node")
         paused = select(remote.c.paused).where(remote.c.id == cls.remote_id)
-        return column_property(paused.correlate_except(remote).scalar_subquery())
+        # To write the job changes nothing of it.
+        return column_property(paused.correlate_except(remote).scalar_subquery(), expire_on_flush=False)
 
     @property
     def node_pauses(self) -> dict[str, Pause]:
