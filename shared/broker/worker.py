@@ -12,7 +12,7 @@ import structlog
 from shared.broker.port import Broker, Consumer, Delivery, Message
 from shared.broker.retry import Bury, Defect, TryAgain, decide_retry
 from shared.errors import DoseQRError
-from shared.metrics.process_metrics import message_begins, message_ends
+from shared.metrics.process_metrics import consumption_begins, message_begins, message_ends
 
 logger = structlog.get_logger(__name__)
 
@@ -56,6 +56,7 @@ class Worker:
         Raises:
             PermanentError: no queue has this name.
         """
+        consumption_begins(self._queue)
         self._consumer = self._broker.consume(self._queue, self.handle, workers=self._workers)
 
     def stop(self, grace_s: float) -> None:

@@ -13,6 +13,10 @@ from prometheus_client.core import GaugeMetricFamily
 #: All of this module, and the process's own processor time and memory.
 REGISTRY = CollectorRegistry(auto_describe=False)
 
+#: What comes of a message, and of an attempt to send a notification.
+_MESSAGE_OUTCOMES = ("done", "dead_lettered", "requeued", "defect", "lost")
+_NOTIFICATION_OUTCOMES = ("sent", "failed", "given_up", "interrupted", "lost")
+
 _BUCKETS_S = (0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0)
 
 _messages = Counter(
@@ -48,6 +52,16 @@ _spans = Counter("doseqr_spans", "Spans given to the collector", ("outcome",), r
 _log_lines = Counter("doseqr_log_lines", "Lines logged", ("level",), registry=REGISTRY)
 
 ProcessCollector(registry=REGISTRY)
+
+# A counter that first appears as 1 has not increased for Prometheus: the alert for it would miss the first.
+for _outcome in _NOTIFICATION_OUTCOMES:
+    _notifications.labels(_outcome)
+
+
+def consumption_begins(queue: str) -> None:
+    """Begin to count what comes of the messages of a queue, from zero."""
+    for outcome in _MESSAGE_OUTCOMES:
+        _messages.labels(queue, outcome)
 
 
 def message_begins(queue: str) -> None:

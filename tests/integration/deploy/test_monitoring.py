@@ -165,3 +165,21 @@ def test_prometheus_understands_its_configuration_and_all_expressions(promtool: 
     # Then
     for check in checks:
         assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_each_alert_fires_when_it_should_and_only_then(promtool: str) -> None:
+    # Given
+    tests = Path(__file__).parent / "alerts_test.yml"
+    rules = yaml.safe_load((MONITORING / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    expected = [
+        (case["alertname"], bool(case.get("exp_alerts")))
+        for test in yaml.safe_load(tests.read_text(encoding="utf-8"))["tests"]
+        for case in test["alert_rule_test"]
+    ]
+    # When
+    run = subprocess.run(
+        [promtool, "test", "rules", str(tests)], capture_output=True, text=True, timeout=30, check=False
+    )
+    # Then
+    assert {(rule["alert"], fires) for rule in rules for fires in (True, False)} == set(expected)
+    assert run.returncode == 0, run.stdout + run.stderr

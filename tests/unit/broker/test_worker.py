@@ -7,6 +7,7 @@ from shared.broker.port import Message
 from shared.broker.retry import LONGEST_HOLD_S
 from shared.broker.worker import Worker, stop_all
 from shared.errors import DatabaseAwayError
+from shared.metrics.process_metrics import REGISTRY
 from tests.support.waiting import wait_until
 
 
@@ -87,3 +88,16 @@ def test_workers_stopped_together_share_one_grace_period():
     # Then
     assert not stopping.is_alive()
     assert broker.queue_state("echo").ready == broker.queue_state("query").ready == 0
+
+
+def test_what_comes_of_messages_is_counted_from_zero():
+    # Given
+    broker = MemoryBroker()
+    broker.declare()
+    # When
+    worker = Worker(broker, "query", lambda _message, _redelivered: None, workers=1)
+    worker.start()
+    worker.stop(1.0)
+    # Then: an alert sees an increase with the first defect, too
+    labels = {"queue": "query", "outcome": "defect"}
+    assert REGISTRY.get_sample_value("doseqr_messages_total", labels) is not None
