@@ -8,7 +8,7 @@ from tests.support.archives.content import files_of, studies
 from tests.support.archives.orthanc import Orthanc
 
 #: C-FINDs in the tests; `make soak` sends many times as many.
-FINDS = 100
+FINDS = 40
 
 
 def filled(orthanc: Orthanc, number: int) -> dict[str, frozenset[str]]:

@@ -46,23 +46,39 @@ def publish_until_confirmed(broker: Broker, message_id: str) -> None:
 
 
 def test_broker_killed_in_mid_work_redelivers_what_was_not_acked(own_node, own_prefix):
-    # Given
-    may_end = threading.Event()
+    """One restart for three: it takes the node seconds of a processor."""
+    # Given work that was not acked, a message that waits, and an event that its worker could not publish
+    may_end, may_publish, published = threading.Event(), threading.Event(), threading.Event()
 
     def slow_at_first(delivery):
         if not delivery.redelivered:
             may_end.wait(90)
         delivery.ack()
 
+    def announce(message, redelivered):
+        may_publish.wait(60)
+        outgoing.event(a_message("done", "store.completed"))
+        published.set()
+
     inbox = Inbox(slow_at_first)
-    with open_rabbit(own_node.url, own_prefix) as broker:
+    with (
+        open_rabbit(own_node.url, own_prefix) as broker,
+        open_rabbit(own_node.url, f"{own_prefix}-other") as outgoing,
+    ):
         broker.consume("echo", inbox, workers=2)
         broker.command(a_message("in-hand"))
         inbox.wait_for(1)
+        outgoing.command(a_message("waiting"))
+        worker = Worker(broker, "store", announce, workers=1)
+        worker.start()
+        broker.command(a_message("announced", "objects.register"))
         # When
         own_node.kill()
+        may_publish.set()
         own_node.start()
-        # Then
+        # Then the state of a queue is known
+        wait_until(lambda: outgoing.queue_state("echo").ready == 1)
+        # And what was in hand comes again
         inbox.wait_for(2)
         may_end.set()
         publish_until_confirmed(broker, "after")
@@ -71,6 +87,11 @@ def test_broker_killed_in_mid_work_redelivers_what_was_not_acked(own_node, own_p
         assert inbox.ids == ["in-hand", "in-hand", "after"]
         assert inbox.deliveries[0].lost
         assert inbox.deliveries[1].redelivered
+        # And the worker has waited the outage out
+        assert published.wait(60)
+        wait_until(lambda: broker.queue_state("store").consumers == 1)
+        worker.stop(30.0)
+        assert broker.queue_state(DEAD_LETTERS).ready == 0
 
 
 def test_broker_stopped_and_started_keeps_messages_and_subscriptions_come_back(own_node, own_prefix):
@@ -244,6 +265,20 @@ def test_heartbeats_are_sent_back_while_a_handler_runs(rabbitmq_url, amqp_prefix
         assert inbox.ids == ["m1"]
 
 
+def test_queue_of_other_properties_is_a_permanent_error(own_node, own_prefix):
+    # Given
+    declare = (
+        f'rabbit_amqqueue:declare(rabbit_misc:r(<<"/">>, queue, <<"{own_prefix}.echo">>),'
+        ' true, false, [], none, <<"test">>).'
+    )
+    own_node.ctl("eval", declare)
+    broker = RabbitBroker(own_node.url, own_prefix)
+    # When / Then
+    with pytest.raises(PermanentError):
+        broker.declare()
+    broker.close()
+
+
 def test_stop_while_the_broker_is_away_ends_within_its_grace(own_node, own_prefix):
     # Given
     may_end = threading.Event()
@@ -266,61 +301,6 @@ def test_stop_while_the_broker_is_away_ends_within_its_grace(own_node, own_prefi
     # Then
     assert not stopping.is_alive()
     may_end.set()
-    broker.close()
-
-
-def test_worker_waits_out_a_broker_that_is_away_for_its_own_events(own_node, own_prefix):
-    # Given
-    published = threading.Event()
-    may_publish = threading.Event()
-
-    with (
-        open_rabbit(own_node.url, own_prefix) as broker,
-        open_rabbit(own_node.url, f"{own_prefix}-other") as outgoing,
-    ):
-
-        def announce(message, redelivered):
-            may_publish.wait(60)
-            outgoing.event(a_message("done", "echo.completed"))
-            published.set()
-
-        worker = Worker(broker, "echo", announce, workers=1)
-        worker.start()
-        broker.command(a_message())
-        # When
-        own_node.kill()
-        may_publish.set()
-        own_node.start()
-        # Then
-        assert published.wait(60)
-        wait_until(lambda: broker.queue_state("echo").consumers == 1)
-        worker.stop(30.0)
-        assert broker.queue_state(DEAD_LETTERS).ready == 0
-
-
-def test_state_of_a_queue_is_known_right_after_a_restart_of_the_broker(own_node, own_prefix):
-    # Given
-    with open_rabbit(own_node.url, own_prefix) as broker:
-        broker.command(a_message())
-        assert broker.queue_state("echo").ready == 1
-        # When
-        own_node.kill()
-        own_node.start()
-        # Then
-        wait_until(lambda: broker.queue_state("echo").ready == 1)
-
-
-def test_queue_of_other_properties_is_a_permanent_error(own_node, own_prefix):
-    # Given
-    declare = (
-        f'rabbit_amqqueue:declare(rabbit_misc:r(<<"/">>, queue, <<"{own_prefix}.echo">>),'
-        ' true, false, [], none, <<"test">>).'
-    )
-    own_node.ctl("eval", declare)
-    broker = RabbitBroker(own_node.url, own_prefix)
-    # When / Then
-    with pytest.raises(PermanentError):
-        broker.declare()
     broker.close()
 
 

@@ -15,7 +15,6 @@ from services.cli.local.private_rabbitmq import (
     FOLDER_PREFIX,
     find_server_script,
     is_listening,
-    private_node,
     remove_stale_folders,
 )
 from services.cli.local.rabbitmq import ensure_rabbitmq
@@ -95,25 +94,16 @@ def test_first_step_that_works_ends_with_the_context(tmp_path):
     assert ended == ["ended"]
 
 
-def test_second_node_leaves_the_first_alone(rabbitmq_url, script, tmp_path):
-    # When
-    with private_node(tmp_path, script) as second:
-        # Then
-        assert can_open(second.url)
-        assert can_open(rabbitmq_url)
-    assert can_open(rabbitmq_url)
-    assert not is_listening(second.port)
-    assert not is_listening(second.epmd_port)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_sigterm_ends_the_node_and_its_folder(starter, tmp_path):
+def test_sigterm_ends_a_second_node_and_its_folder_alone(starter, rabbitmq_url, tmp_path):
     # Given
     port, epmd_port = map(int, starter.stdout.readline().split())
+    assert is_listening(port)
+    assert can_open(rabbitmq_url)
     # When
     starter.send_signal(signal.SIGTERM)
     # Then
     assert starter.wait(60) == 128 + signal.SIGTERM
+    assert can_open(rabbitmq_url)
     assert not is_listening(port)
     assert not is_listening(epmd_port)
     assert list(tmp_path.iterdir()) == []
