@@ -67,7 +67,7 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Row],
     started: dict[tuple[float, float], Retrieves] = {}
     with ExitStack() as stack:
         # Pauses between tries are short here; looking for what is due once a second would dominate them.
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(runner, "SWEEP_S", 0.1)
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(runner, "SWEEP_S", 0.3)
 
         def house_of(row: Row) -> Retrieves:
             times = LONG if row.waits_for_nothing else SHORT

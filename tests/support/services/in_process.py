@@ -210,7 +210,8 @@ def test_settings(tmp_path: Path) -> Settings:
 
 def shorten_waits(patch: pytest.MonkeyPatch) -> None:
     """Let the services of this process wait for a moment only between two tries or searches for due work."""
-    patch.setattr("shared.jobs.runner.SWEEP_S", 0.1)
+    # Each sweep costs milliseconds, in every system that a test runs or waits for.
+    patch.setattr("shared.jobs.runner.SWEEP_S", 0.3)
     patch.setattr("shared.jobs.retry.AWAY", Backoff(0.1, 30.0))
     patch.setattr("services.query.search.window_task.AGAIN_AFTER_S", 0.1)
 
