@@ -11,7 +11,6 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
 
 from services.query.rules.decide import RULES_VERSION
 from shared.clock import Clock
@@ -26,13 +25,12 @@ from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Begun, CancelRequest, RerunRequest
+from shared.jobs.model import CancelRequest, RerunRequest
 from shared.node_profiles.ledger import read_profile
 from shared.nodes.nodes import find_node
 from shared.nodes.peers import peer_of
 from shared.querying.initial_tasks import first_tasks
 from shared.querying.payloads import SLICE
-from shared.reading.jobs import kind_of_id
 from shared.settings import Settings
 
 
@@ -103,21 +101,20 @@ class QueryHandler:
             RetriableError: broker or database away.
         """
         criteria = _criteria(command)
-        begun = self._create(job_id, command, criteria, schedule)
-        if begun is not None:
+        if self._create(job_id, command, criteria, schedule):
             log.info("query accepted", job_id=job_id, requested_by=command.requested_by)
-        self._control.begin(job_id, begun)
+        self._control.begin(job_id)
 
     def _create(
         self, job_id: str, command: RunQuery, criteria: Criteria, schedule: ScheduleOfJob | None
-    ) -> Begun[Query] | None:
+    ) -> bool:
         try:
             with self._database.write() as session:
-                known = kind_of_id(session, job_id)
-                if known == "query":
-                    _require_same(session, session.get_one(Query, job_id), command, criteria)
-                    return None
-                if known == "retrieve":
+                existing = session.get(Query, job_id)
+                if existing is not None:
+                    _require_same(session, existing, command, criteria)
+                    return False
+                if session.get(Retrieve, job_id) is not None:
                     raise InvalidInputError("id", "is the id of a retrieve")
                 remote = find_node(session, command.remote, "remote", "data.remote")
                 store = find_node(session, command.store, "store", "data.store")
@@ -129,17 +126,18 @@ class QueryHandler:
                 job.slices_total = len(tasks)
                 if schedule is not None:
                     job.schedule_id, job.schedule_name = schedule.id, schedule.name
-                return self._engine.begin_job(session, job, tasks)
+                self._engine.start_job(session, job, tasks)
         except IntegrityError:
             # Another worker has the same command in hand, and was first.
-            return None
+            return False
+        return True
 
     def _job(self, job_id: str, command: RunQuery, criteria: Criteria, remote: Node, store: Node) -> Query:
         now = self._clock()
         today = self._settings.day_of(now)
         with _within_criteria():
             days = window(criteria, today)
-        job = Query(
+        return Query(
             id=job_id,
             status="queued",
             remote_id=remote.id,
@@ -156,9 +154,6 @@ class QueryHandler:
             retrieve_after=command.retrieve,
             priority=command.priority,
         )
-        # Known already: it would be read from the row of the node once more.
-        set_committed_value(job, "remote_pause", remote.paused)
-        return job
 
     def cancel(self, envelope: Envelope, command: CancelJob) -> None:
         """End a query; a retrieve is ended by its own service, which gets the same command.

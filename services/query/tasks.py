@@ -15,7 +15,6 @@ from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
 from services.query.ledger.finds import FindLog
 from services.query.ledger.slices import end_head_start
-from services.query.ledger.studies import counts_of
 from services.query.ledger.study_probe import ProbeLedger
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
@@ -40,6 +39,7 @@ from shared.node_profiles.ledger import read_profile
 from shared.nodes.nodes import is_own_store
 from shared.nodes.peers import peer_of
 from shared.querying.payloads import SLICE, WindowSlice, read_slice
+from shared.reading.query_json import by_type
 from shared.settings import Settings
 
 
@@ -125,7 +125,22 @@ class QueryJobService:
 
     def counts(self, session: Session, job_id: str) -> JsonObject:
         """Return the counts for events; those by type only once the query has ended."""
-        return counts_of(session, job_id)
+        query = session.get_one(Query, job_id, populate_existing=True)
+        counts: JsonObject = {
+            "found": query.studies_found,
+            "examined": query.studies_examined,
+            "kept": query.studies_kept,
+            "missing": query.studies_missing,
+            "objects": query.objects_kept,
+            "slices": {
+                "total": query.slices_total,
+                "complete": query.slices_complete,
+                "failed": query.slices_failed,
+            },
+        }
+        if query.ended_at is not None:
+            counts["by_type"] = {**by_type(session, job_id)}
+        return counts
 
     def before_announcing(self, session: Session, job_id: str) -> None:
         """Publish the command for the retrieve that was requested together with the query."""

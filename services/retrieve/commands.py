@@ -23,7 +23,7 @@ from shared.database.models.store import HEADERS, WHOLE
 from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
-from shared.jobs.model import Begun, CancelRequest
+from shared.jobs.model import CancelRequest
 from shared.nodes.nodes import is_own_store
 from shared.settings import Settings
 
@@ -80,28 +80,26 @@ class RetrieveHandler:
             raise InvalidInputError("data.job_id", error.problem) from None
 
     def _run(self, job_id: str, order: RunRetrieve, *, again: bool) -> None:
-        begun = self._create(job_id, order, again=again)
-        if begun is not None:
+        if self._create(job_id, order, again=again):
             log.info("retrieve accepted", job_id=job_id, query_id=order.query_id)
-        self._control.begin(job_id, begun)
+        self._control.begin(job_id)
 
-    def _create(self, job_id: str, order: RunRetrieve, *, again: bool) -> Begun[Retrieve] | None:
+    def _create(self, job_id: str, order: RunRetrieve, *, again: bool) -> bool:
         try:
             with self._database.write() as session:
                 existing = session.get(Retrieve, job_id)
                 if existing is not None:
                     _require_same(existing, order)
-                    return None
+                    return False
                 if session.get(Query, job_id) is not None:
                     raise InvalidInputError("id", "is the id of a query")
-                return self._begin(session, job_id, order, _ended_query(session, order), again=again)
+                self._begin(session, job_id, order, _ended_query(session, order), again=again)
         except IntegrityError:
             # Another worker had the same command and was first.
-            return None
+            return False
+        return True
 
-    def _begin(
-        self, session: Session, job_id: str, order: RunRetrieve, query: Query, *, again: bool
-    ) -> Begun[Retrieve]:
+    def _begin(self, session: Session, job_id: str, order: RunRetrieve, query: Query, *, again: bool) -> None:
         if not keeps_anything(session, order):
             raise InvalidInputError(*_nothing_kept(order))
         job = self._job(job_id, order, query)
@@ -114,7 +112,7 @@ class RetrieveHandler:
         requested = counts_of(session, job_id)["asked"]
         if again and not requested:
             raise InvalidInputError("data.job_id", "nothing is missing: all of it has arrived since")
-        return self._engine.begin_job(session, job, [plan_task()] if requested else [])
+        self._engine.start_job(session, job, [plan_task()] if requested else [])
 
     def _job(self, job_id: str, order: RunRetrieve, query: Query) -> Retrieve:
         return Retrieve(

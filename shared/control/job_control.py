@@ -12,9 +12,9 @@ from shared.contract.messages import ENDED
 from shared.control import early_orders
 from shared.control.early_orders import Order
 from shared.database.models.pause import Pause, PriorityRaise, time_held
-from shared.errors import InvalidInputError, RetriableError
+from shared.errors import InvalidInputError
 from shared.jobs.engine import Engine
-from shared.jobs.model import Begun, CancelRequest, Ending, JobT, RerunRequest
+from shared.jobs.model import CancelRequest, Ending, JobT, RerunRequest
 
 log = structlog.get_logger(__name__)
 
@@ -29,42 +29,22 @@ class JobControl(Generic[JobT]):
         self._events = engine.events
         self._clock = engine.clock
 
-    def begin(self, job_id: str, begun: Begun[JobT] | None = None) -> None:
+    def begin(self, job_id: str) -> None:
         """Publish that the command of this id is a job, and go on with the job.
 
-        Called after the job was committed (`begun`), and each time its command comes again: so `accepted` and
-        its first tasks are published however often the broker failed or a worker died between. What was
-        ordered of the job before it was there is done first. A job that has ended ends once more for whoever
-        sent the command again; both events keep their ids.
+        Called after the job was committed, and each time its command comes again: so `accepted` is published
+        however often the broker failed or a worker died between. What was ordered of the job before it was
+        there is done first. A job that has ended ends once more for whoever sent the command again; both
+        events keep their ids.
 
         Raises:
             RetriableError: the broker or the database is away.
         """
-        if begun is None or begun.advance is None:
-            self._begin_again(job_id)
-            return
-        try:
-            with self._database.read_outside() as session:
-                has_orders = bool(early_orders.kept_for(session, self._engine.service.kind, job_id))
-            if not has_orders:
-                # Whoever follows the job learns first that there is one.
-                self._events.accepted(begun.job)
-        except RetriableError:
-            self._withdraw(job_id)
-            raise
-        if has_orders:
-            self._begin_again(job_id)
-        else:
-            self._engine.go_on_after(begun.advance)
-
-    def _begin_again(self, job_id: str) -> None:
         kind = self._engine.service.kind
         with self._database.read_outside() as session:
             orders = early_orders.kept_for(session, kind, job_id)
             job = session.get_one(self._ledger.job, job_id)
-        if job.status not in ENDED:
-            # Who committed them may have died before their messages were published.
-            self._withdraw(job_id)
+        # Whoever follows the job learns first that there is one.
         self._events.accepted(job)
         if orders:
             for row in orders:
@@ -74,14 +54,6 @@ class JobControl(Generic[JobT]):
         self._engine.advance(job_id)
         if job.status in ENDED:
             self._events.repeat_end(job_id)
-
-    def _withdraw(self, job_id: str) -> None:
-        """Make the queued tasks of a job pending again, whose messages may not have been published.
-
-        Where they were, a task has two of them: the one that comes second finds it taken.
-        """
-        with self._database.write() as session:
-            self._ledger.take_back_queued(session, job_id)
 
     def keep(self, order: Order) -> bool:
         """Keep an order until its job comes; True if it has come meanwhile, and the order is done.

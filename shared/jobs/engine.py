@@ -19,7 +19,7 @@ from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, Peer
 from shared.errors import RetriableError
 from shared.jobs.job_events import JobEvents
 from shared.jobs.ledger import Ledger
-from shared.jobs.model import Advance, Begun, Claim, Ending, JobService, JobT, Result
+from shared.jobs.model import Advance, Claim, Ending, JobService, JobT, Result
 from shared.jobs.new_task import NewTask
 from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
 from shared.jobs.running_tasks import RunningTasks
@@ -240,13 +240,8 @@ class Engine(Generic[JobT]):
                 failing_since = now - timedelta(seconds=claim.failing_for_s)
                 gives_up_at = failing_since + timedelta(seconds=self._policy.patience_s)
                 job.wait_for(f"{job.remote_name} — {error}", due_at, gives_up_at)
-            if error.retry_at is not None and error.peer_away and job.status not in ENDED:
-                # Its other tasks wait as well, and so do the other jobs of the node: nothing is set free.
-                progress = self.events.progress_of_locked(session, job)
-                advance = Advance(job.id, (), (), job.causation, ended=False, progress=progress)
-            else:
-                advance = self._advance_locked(session, job, now)
-        self.go_on_after(advance)
+            advance = self._advance_locked(session, job, now)
+        self._go_on_after(advance)
         return True
 
     def _end(self, claim: Claim, result: Result) -> bool:
@@ -268,7 +263,7 @@ class Engine(Generic[JobT]):
             advance = self._advance_locked(session, job, now)
         if result.after is not None:
             result.after()
-        self.go_on_after(advance)
+        self._go_on_after(advance)
         return True
 
     def _go_on(
@@ -291,14 +286,9 @@ class Engine(Generic[JobT]):
         Raises:
             RetriableError: the broker or the database is away.
         """
-        self.go_on_after(self._advance(job_id))
+        self._go_on_after(self._advance(job_id))
 
-    def go_on_after(self, advance: Advance | None) -> None:
-        """Publish what a transaction set free, and advance the other jobs of its node.
-
-        Raises:
-            RetriableError: the broker or the database is away.
-        """
+    def _go_on_after(self, advance: Advance | None) -> None:
         self._publish(advance)
         for job_id in advance.others if advance is not None else ():
             self._publish(self._advance(job_id))
@@ -319,23 +309,19 @@ class Engine(Generic[JobT]):
 
     def _advance_locked(self, session: Session, job: JobT, now: datetime) -> Advance:
         is_held = job.held_since is not None
-        released = self.ledger.release(session, job, now)
-        if released.retry_at is not None:
-            gives_up_at = now + timedelta(seconds=self._policy.patience_s)
-            self.ledger.wait_for_remote(session, job, released.retry_at, gives_up_at, now)
+        released, others = self.ledger.release(session, job, now)
         if job.status == "queued" and not is_held:
             # Not before: what is read there would write the row, which is to be written once.
             job.status, job.started_at = "running", now
-        goes_on = job.status in ENDED or is_held or bool(released.task_ids)
+        goes_on = job.status in ENDED or is_held or bool(released)
         if not goes_on and not self.ledger.has_open_tasks(session, job.id):
             # The transaction may have changed its row by statements of its own.
             session.flush()
             session.refresh(job)
             self._drained(session, job, now)
-            released = self.ledger.release(session, job, now)
+            released, others = self.ledger.release(session, job, now)
         progress = self.events.progress_of_locked(session, job)
-        ended = job.status in ENDED
-        return Advance(job.id, released.task_ids, released.others, job.causation, ended, progress)
+        return Advance(job.id, released, others, job.causation, job.status in ENDED, progress)
 
     def _drained(self, session: Session, job: JobT, now: datetime) -> None:
         follows = self.service.drained(session, job.id)
@@ -354,11 +340,6 @@ class Engine(Generic[JobT]):
                 with self.database.write() as session:
                     self.ledger.take_back(session, task_ids[number:], self.clock())
                 raise
-
-    def begin_job(self, session: Session, job: JobT, tasks: Sequence[NewTask]) -> Begun[JobT]:
-        """Add a new job in the caller's transaction; `JobControl.begin` publishes what it may begin then."""
-        self.start_job(session, job, tasks)
-        return Begun(job, self._advance_locked(session, job, self.clock()) if tasks else None)
 
     def start_job(self, session: Session, job: JobT, tasks: Sequence[NewTask]) -> None:
         """Add a new job with its first tasks to the caller's transaction; `advance` it after the commit."""

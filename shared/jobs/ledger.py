@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CursorResult,
     Integer,
+    Select,
     Update,
     and_,
     bindparam,
@@ -20,16 +21,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.contract.envelope import new_id
-from shared.contract.json_types import JsonDocument
 from shared.contract.messages import ENDED
-from shared.database.models import JobRow, NodeBudget, TaskRow
-from shared.jobs.model import Claim, Ending, JobT, Released, RerunRequest
+from shared.database.models import JobRow, TaskRow
+from shared.jobs.model import Claim, Ending, JobT, RerunRequest
 from shared.jobs.new_task import NewTask
 from shared.jobs.node_load import RUNS, Standings, is_held, nodes_of
-from shared.node_access.leases import outage_of
 
 #: A worker whose lease was not renewed for this long is dead.
 LEASE = timedelta(seconds=30)
@@ -47,9 +45,7 @@ OPEN = ("pending", "queued", "running")
 _UNREAD = {"synchronize_session": False}
 
 
-def _claim_of(
-    job: type[JobRow], task: type[TaskRow]
-) -> ReturningUpdate[str, int, str, JsonDocument, int, datetime | None, int]:
+def _claim_of(job: type[JobRow], task: type[TaskRow]) -> Update:
     now = bindparam("now", type_=task.lease_until.type)
     abandoned = or_(
         task.lease_until < now,
@@ -69,9 +65,6 @@ def _claim_of(
             lease_until=bindparam("leased_until", type_=task.lease_until.type),
             started_at=now,
             starts=task.starts + 1,
-        )
-        .returning(
-            task.job_id, task.id, task.kind, task.payload, task.failures, task.failing_since, task.starts
         )
         .execution_options(**_UNREAD)
     )
@@ -94,16 +87,14 @@ def _end_of(task: type[TaskRow]) -> Update:
     )
 
 
-def _queueing_of(task: type[TaskRow]) -> ReturningUpdate[int, datetime]:
+def _due_of(task: type[TaskRow]) -> Select[int]:
     now = bindparam("now", type_=task.due_at.type)
-    due = (
+    return (
         select(task.id)
         .where(task.job_id == bindparam("of_job"), task.state == "pending", task.due_at <= now)
         .order_by(task.due_at, task.id)
         .limit(bindparam("number", type_=Integer))
     )
-    queued = update(task).where(task.id.in_(due)).values(state="queued", queued_at=now)
-    return queued.returning(task.id, task.due_at).execution_options(**_UNREAD)
 
 
 def _recovery_of(task: type[TaskRow]) -> Update:
@@ -126,7 +117,7 @@ class Ledger(Generic[JobT]):
         self._locked = select(job).where(job.id == bindparam("job_id")).with_for_update()
         self._claimed = _claim_of(job, task)
         self._ended = _end_of(task)
-        self._queued = _queueing_of(task)
+        self._due = _due_of(task)
         self._recovered = _recovery_of(task)
         self._open = select(task.id).where(task.job_id == bindparam("job_id"), task.state.in_(OPEN)).limit(1)
 
@@ -190,9 +181,9 @@ class Ledger(Generic[JobT]):
                 "leased_until": now + LEASE,
             },
         )
-        row = taken.one_or_none()
-        if row is None:
+        if not changed_rows(taken):
             return None
+        row = session.get_one(self.task, task_id)
         failing_for_s = (now - row.failing_since).total_seconds() if row.failing_since else 0.0
         claim = Claim(row.job_id, row.id, row.kind, row.payload, token, row.failures, failing_for_s)
         return claim, row.starts - 1
@@ -291,39 +282,29 @@ class Ledger(Generic[JobT]):
             job_id: "cancelled" if has_ended else "paused" for job_id, has_ended in session.execute(stopped)
         }
 
-    def release(self, session: Session, job: JobT, now: datetime) -> Released:
-        """Mark pending tasks of a locked job as queued as far as its share goes."""
+    def release(self, session: Session, job: JobT, now: datetime) -> tuple[list[int], list[str]]:
+        """Mark pending tasks of a locked job as queued as far as its share goes.
+
+        Returns their ids for publishing, and the other jobs of the node that have less than their share.
+        """
         shared = self._standings.of_node(session, job.remote_id, now)
         others = [job_id for job_id in shared.short() if job_id != job.id]
         free = shared.free(job.id)
-        queued = self._queue(session, job.id, free, now) if free else []
-        return Released(queued, others, shared.waits_until(job.id))
-
-    def wait_for_remote(
-        self, session: Session, job: JobT, retry_at: datetime, gives_up_at: datetime, now: datetime
-    ) -> None:
-        """Let a locked job wait until its node, which is away, may be tried: its tasks would be refused."""
-        budget = session.get(NodeBudget, job.remote_id)
-        outage = outage_of(budget) if budget is not None else None
-        if outage is not None:
-            self.postpone_failing(session, job.id, retry_at, now)
-            job.wait_for(
-                f"{job.remote_name} — {outage.error(retry_at)}", retry_at, job.gives_up_at or gives_up_at
-            )
+        return (self._queue(session, job.id, free, now) if free else []), others
 
     def _queue(self, session: Session, job_id: str, number: int, now: datetime) -> list[int]:
-        queued = session.execute(self._queued, {"of_job": job_id, "now": now, "number": number}).all()
-        return [task_id for _, task_id in sorted((due_at, task_id) for task_id, due_at in queued)]
+        task = self.task
+        ids = list(session.scalars(self._due, {"of_job": job_id, "now": now, "number": number}))
+        if not ids:
+            return []
+        queued = update(task).where(task.id.in_(ids)).values(state="queued", queued_at=now)
+        session.execute(queued, execution_options=_UNREAD)
+        return ids
 
     def take_back(self, session: Session, task_ids: Sequence[int], due_at: datetime) -> None:
         """Make queued tasks pending again: not published, or their node has its share."""
         which = and_(self.task.id.in_(task_ids), self.task.state == "queued")
         session.execute(update(self.task).where(which).values(state="pending", due_at=due_at))
-
-    def take_back_queued(self, session: Session, job_id: str) -> None:
-        """Make all queued tasks of a job pending again."""
-        which = and_(self.task.job_id == job_id, self.task.state == "queued")
-        session.execute(update(self.task).where(which).values(state="pending"), execution_options=_UNREAD)
 
     def has_open_tasks(self, session: Session, job_id: str) -> bool:
         """Return whether the job has an open task."""

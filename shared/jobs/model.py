@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -102,18 +102,6 @@ class ProgressTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
-    """What a job may begin."""
-
-    #: Tasks that are queued now, to be published.
-    task_ids: Sequence[int]
-    #: Other jobs of the node that have less than their share.
-    others: Sequence[str]
-    #: When the node may be tried again that is away and keeps the job from beginning something now.
-    retry_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Advance:
     """What one transaction set free: to be published once it is committed."""
 
@@ -127,14 +115,6 @@ class Advance:
     ended: bool
     #: Its progress, where the event of it is due.
     progress: ProgressTurn | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Begun(Generic[JobT]):
-    """A new job, and what its transaction set free; None where it has nothing to do."""
-
-    job: JobT
-    advance: Advance | None
 
 
 class JobService(Protocol[JobT_co]):

@@ -11,19 +11,15 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func
 from sqlalchemy.orm import Session
 
 from shared.contract.messages import BACKGROUND, INTERACTIVE
-from shared.database.models import JobRow, Node, NodeBudget, Query, QueryTask, Retrieve, RetrieveTask, TaskRow
+from shared.database.models import JobRow, Node, Query, QueryTask, Retrieve, RetrieveTask, TaskRow
 from shared.jobs.fair_share import Standing, credits_of, shares, short
 from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT, MAX_ASSOCIATIONS_MOST
-from shared.node_access.outage import time_of_retry
 
 #: The jobs of all services that send requests to nodes, with their tasks.
 _ALL: tuple[tuple[type[JobRow], type[TaskRow]], ...] = ((Query, QueryTask), (Retrieve, RetrieveTask))
 
-#: Columns of one standing (see `Standing`), the associations that its node allows, and of a node that is away
-#: when it may be tried again, and until when somebody tries it.
-_StandingRow = tuple[
-    str, int, str, datetime, int, int, bool, bool, int | None, datetime | None, datetime | None
-]
+#: Columns of one standing (see `Standing`), and the associations that its node allows.
+_StandingRow = tuple[str, int, str, datetime, int, int, bool, bool, int | None]
 
 RUNS = ("queued", "running")
 IN_FLIGHT = ("queued", "running")
@@ -49,26 +45,15 @@ class Shared:
 
     standings: Sequence[Standing]
     shares: dict[str, int]
-    #: When the node, which is away, may be tried again; none: now.
-    retry_at: datetime | None = None
 
     def free(self, job_id: str) -> int:
         """Return how many tasks a job may begin now."""
-        own = self._own(job_id)
-        in_flight = own.in_flight if own is not None else 0
+        in_flight = next((standing.in_flight for standing in self.standings if standing.job_id == job_id), 0)
         return max(0, self.shares.get(job_id, 0) - in_flight)
-
-    def waits_until(self, job_id: str) -> datetime | None:
-        """Return when a job may try its node, if that is away and the job would begin something now."""
-        own = self._own(job_id)
-        return self.retry_at if own is not None and own.due else None
 
     def short(self) -> list[str]:
         """Return the jobs that have less in flight than their share, and something to begin."""
         return short(self.standings, self.shares)
-
-    def _own(self, job_id: str) -> Standing | None:
-        return next((standing for standing in self.standings if standing.job_id == job_id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +68,7 @@ class Standings:
     """Reads how the jobs of one service stand, within the caller's transaction."""
 
     def __init__(self, job: type[JobRow], task: type[TaskRow]) -> None:
-        #: A retrieve has tasks that need no remote node: they do not wait for one.
-        self._heeds_outages = not issubclass(job, Retrieve)
+        self._job = job
         # Built once: building it takes longer than executing it, and each task that ends executes it.
         self._of_all = _statement(job, task)
         self._of_node = self._of_all.where(job.remote_id == bindparam("of_node"))
@@ -95,15 +79,14 @@ class Standings:
     def of_node(self, session: Session, node_id: int, now: datetime) -> Shared:
         """Return how the jobs of a node share it."""
         rows = session.execute(self._of_node, {"now": now, "of_node": node_id}).all()
-        return self._shared(rows, self._elsewhere(session, rows, now, [node_id]), now)
+        return _shared(rows, self._elsewhere(session, rows, now, [node_id]))
 
     def of_all(self, session: Session, now: datetime) -> list[Shared]:
         """Return how the jobs of each node share it; the number of nodes changes no number of statements."""
         rows = session.execute(self._of_all, {"now": now}).all()
         elsewhere = self._elsewhere(session, rows, now, list({row.remote_id for row in rows}))
         return [
-            self._shared(list(of_node), elsewhere, now)
-            for _, of_node in groupby(rows, key=lambda row: row.remote_id)
+            _shared(list(of_node), elsewhere) for _, of_node in groupby(rows, key=lambda row: row.remote_id)
         ]
 
     def _elsewhere(
@@ -122,25 +105,20 @@ class Standings:
             waited_for=nodes(self._waited_for) if has_background else frozenset(),
         )
 
-    def _shared(self, rows: Sequence[Row[*_StandingRow]], elsewhere: _Elsewhere, now: datetime) -> Shared:
-        """Return how the jobs of one node share it."""
-        if not rows:
-            return Shared((), {})
-        node_id, limit = rows[0].remote_id, rows[0].max_associations
-        standings = _standings(rows)
-        given = shares(
-            standings,
-            credits_of(limit or MAX_ASSOCIATIONS_DEFAULT),
-            waited_for=node_id in elsewhere.waited_for,
-            raised_elsewhere=node_id in elsewhere.raised,
-        )
-        next_try_at = rows[0].away_next_try_at
-        if next_try_at is None or not self._heeds_outages:
-            return Shared(standings, given)
-        retry_at = time_of_retry(next_try_at, rows[0].away_trying_until, now)
-        # One task of each job tries it: the others would only learn that it is tried.
-        most = 1 if retry_at is None else 0
-        return Shared(standings, {job_id: min(share, most) for job_id, share in given.items()}, retry_at)
+
+def _shared(rows: Sequence[Row[*_StandingRow]], elsewhere: _Elsewhere) -> Shared:
+    """Return how the jobs of one node share it."""
+    if not rows:
+        return Shared((), {})
+    node_id, limit = rows[0].remote_id, rows[0].max_associations
+    standings = _standings(rows)
+    given = shares(
+        standings,
+        credits_of(limit or MAX_ASSOCIATIONS_DEFAULT),
+        waited_for=node_id in elsewhere.waited_for,
+        raised_elsewhere=node_id in elsewhere.raised,
+    )
+    return Shared(standings, given)
 
 
 def _statement(job: type[JobRow], task: type[TaskRow]) -> Select[*_StandingRow]:
@@ -150,7 +128,6 @@ def _statement(job: type[JobRow], task: type[TaskRow]) -> Select[*_StandingRow]:
     # No job may begin more than that: thousands that wait are not counted each time.
     some = due.correlate(job).limit(credits_of(MAX_ASSOCIATIONS_MOST)).subquery()
     later = exists().where(own, task.state == "pending", task.due_at > now)
-    away = and_(NodeBudget.node_id == job.remote_id, NodeBudget.away_failures > 0)
     return (
         select(
             job.id,
@@ -162,11 +139,8 @@ def _statement(job: type[JobRow], task: type[TaskRow]) -> Select[*_StandingRow]:
             later.correlate(job),
             job.raised.is_not(null()),
             Node.max_associations,
-            NodeBudget.away_next_try_at,
-            NodeBudget.away_trying_until,
         )
         .join(Node, Node.id == job.remote_id, isouter=True)
-        .join(NodeBudget, away, isouter=True)
         .where(job.status.in_(RUNS), ~is_held(job))
         .order_by(job.remote_id, job.requested_at, job.id)
     )
@@ -193,5 +167,5 @@ def _standings(rows: Iterable[Row[*_StandingRow]]) -> list[Standing]:
             bool(flying or ready or waits),
             bool(raised),
         )
-        for job_id, node_id, priority, requested_at, flying, ready, waits, raised, *_ in rows
+        for job_id, node_id, priority, requested_at, flying, ready, waits, raised, _ in rows
     ]

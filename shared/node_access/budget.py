@@ -179,10 +179,7 @@ class ClusterBudget:
     # Outages
 
     def unreachable(self, lease: Lease, error: PeerError) -> None:
-        """Note that the node was not reached: all wait until the next try, which one of them makes.
-
-        The lease is given back with it.
-        """
+        """Note that the node was not reached: all wait until the next try, which one of them makes."""
         if lease.node_id is None:
             return
         now = self._clock()
@@ -191,11 +188,9 @@ class ClusterBudget:
                 row = locked_budget(session, lease.node_id, now)
                 outage = self._failed(session, row, lease, error, now)
                 note_outage(row, outage)
-                given_back = self._leases.delete(session, lease.token)
         except DatabaseAwayError as failure:
             log.warning("outage not noted", node_id=lease.node_id, error=str(failure))
         else:
-            given_back()
             error.retry_at = outage.next_try_at
             log.warning("node not reached", node_id=lease.node_id, error=error.code, failures=outage.failures)
 

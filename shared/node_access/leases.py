@@ -7,7 +7,7 @@ to wait keeps a row as well, so that whoever came first is served first.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -114,8 +114,7 @@ class Leases:
             outage = outage_of(budget)
             _refuse_outage(outage, now)
             session.execute(delete(NodeLease).where(NodeLease.node_id == node_id, NodeLease.until < now))
-            known = select(NodeLease).where(NodeLease.token == token)
-            own = session.scalars(known).one_or_none() if number is not None else None
+            own = session.scalars(select(NodeLease).where(NodeLease.token == token)).one_or_none()
             free = _is_free(session, budget, own.id if own is not None else None, now)
             if own is None:
                 own = NodeLease(token=token, node_id=node_id, worker=self._worker)
@@ -158,17 +157,6 @@ class Leases:
             with self._lock:
                 self._given_back.add(token)
             log.warning("lease not given back yet", error=str(error))
-
-    def delete(self, session: Session, token: str) -> Callable[[], None]:
-        """Give an association back within a transaction; call what this returns once it is committed."""
-        session.execute(delete(NodeLease).where(NodeLease.token == token))
-
-        def forget() -> None:
-            with self._lock:
-                self._tokens.discard(token)
-                self._held.pop(token, None)
-
-        return forget
 
     def is_wanted(self, node_id: int, token: str) -> bool:
         """Return whether others wait, more are held than allowed, or this one has run out."""

@@ -33,20 +33,15 @@ class Outage:
 
     def retry_at(self, now: datetime) -> datetime | None:
         """Return when it is worth coming back; None: it may be tried now."""
-        return time_of_retry(self.next_try_at, self.trying_until, now)
+        if now < self.next_try_at:
+            return self.next_try_at
+        if self.trying_until is not None and now < self.trying_until:
+            return now + TRY_TAKES
+        return None
 
     def error(self, retry_at: datetime) -> AwayError:
         """Return the error of whoever may not try it now: that of the last try."""
         return AwayError(self.outcome, self.detail, retry_at)
-
-
-def time_of_retry(next_try_at: datetime, trying_until: datetime | None, now: datetime) -> datetime | None:
-    """Return when it is worth coming back to a node that is away; None: it may be tried now."""
-    if now < next_try_at:
-        return next_try_at
-    if trying_until is not None and now < trying_until:
-        return now + TRY_TAKES
-    return None
 
 
 class AwayError(PeerError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeVar
 
-from sqlalchemy import bindparam, func, literal, select, union_all
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from shared.contract.envelope import valid_id
@@ -29,20 +29,6 @@ class UnknownJobError(InvalidInputError, NotFoundError):
 def kind_of(job: Job) -> JobKind:
     """Return "query" or "retrieve"."""
     return "query" if isinstance(job, Query) else "retrieve"
-
-
-_KIND_OF_ID = union_all(
-    *(
-        select(literal(kind)).where(job.id == bindparam("job_id"))
-        for kind, job in (("query", Query), ("retrieve", Retrieve))
-    )
-)
-
-
-def kind_of_id(session: Session, job_id: str) -> JobKind | None:
-    """Return of which kind the job with exactly this id is; none if there is none."""
-    kind: JobKind | None = session.scalar(_KIND_OF_ID, {"job_id": job_id})
-    return kind
 
 
 def get_job(session: Session, job_id: str) -> Job | None:

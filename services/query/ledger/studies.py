@@ -10,52 +10,16 @@ from sqlalchemy import ColumnElement, Update, and_, bindparam, delete, func, sel
 from sqlalchemy.orm import Session
 
 from services.query.rules.model import Decision, KnownObjects, merge_matches
-from shared.contract.json_types import JsonObject
 from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy, StoredObject
 from shared.database.models.store import WHOLE
 from shared.database.upsert import insert_missing
 from shared.dicom.query.matches import StudyMatch
 from shared.jobs.new_task import NewTask
 from shared.querying.payloads import STUDIES_AT_ONCE, examine_tasks, read_examination
-from shared.reading.query_json import by_type
 
 UNDECIDED = ("found", "examining")
 #: Both databases bound the parameters of a statement.
 _STUDIES_OF_ONE_STATEMENT = 500
-
-
-#: Not the whole row, which is wide: they are read for each event of progress.
-_COUNTS = select(
-    Query.studies_found,
-    Query.studies_examined,
-    Query.studies_kept,
-    Query.studies_missing,
-    Query.objects_kept,
-    Query.slices_total,
-    Query.slices_complete,
-    Query.slices_failed,
-    Query.ended_at,
-).where(Query.id == bindparam("job_id"))
-
-
-def counts_of(session: Session, job_id: str) -> JsonObject:
-    """Return the counts of a query for events; those by type only once it has ended."""
-    query = session.execute(_COUNTS, {"job_id": job_id}).one()
-    counts: JsonObject = {
-        "found": query.studies_found,
-        "examined": query.studies_examined,
-        "kept": query.studies_kept,
-        "missing": query.studies_missing,
-        "objects": query.objects_kept,
-        "slices": {
-            "total": query.slices_total,
-            "complete": query.slices_complete,
-            "failed": query.slices_failed,
-        },
-    }
-    if query.ended_at is not None:
-        counts["by_type"] = {**by_type(session, job_id)}
-    return counts
 
 
 def add_counts(session: Session, job_id: str, **changes: int) -> None:

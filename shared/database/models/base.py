@@ -140,8 +140,7 @@ class JobRow(Pausable, Base):
         """Read the pause of its remote node together with the job."""
         remote = NODES.alias("remote_node")
         paused = select(remote.c.paused).where(remote.c.id == cls.remote_id)
-        # To write the job changes nothing of it.
-        return column_property(paused.correlate_except(remote).scalar_subquery(), expire_on_flush=False)
+        return column_property(paused.correlate_except(remote).scalar_subquery())
 
     @property
     def node_pauses(self) -> dict[str, Pause]:

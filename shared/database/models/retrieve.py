@@ -40,7 +40,7 @@ class Retrieve(JobRow):
         """Read the pause of its store node together with the job."""
         store = NODES.alias("store_node")
         paused = select(store.c.paused).where(store.c.id == cls.store_id)
-        return column_property(paused.correlate_except(store).scalar_subquery(), expire_on_flush=False)
+        return column_property(paused.correlate_except(store).scalar_subquery())
 
     @property
     def node_pauses(self) -> dict[str, Pause]:
