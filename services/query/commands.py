@@ -122,7 +122,7 @@ class QueryHandler:
                 with _within_criteria():
                     peer = peer_of(remote, self._settings)
                     profile = read_profile(session, remote.id, peer)
-                    tasks = first_tasks(criteria, job.today, profile, by_web=peer.web is not None)
+                    tasks = first_tasks(criteria, job.today, profile, by_dicomweb=peer.web is not None)
                 job.slices_total = len(tasks)
                 if schedule is not None:
                     job.schedule_id, job.schedule_name = schedule.id, schedule.name

@@ -32,8 +32,10 @@ WEB_HEAD_START = timedelta(seconds=10)
 SECOND_SEARCH_DAYS = 7
 
 
-def first_tasks(criteria: Criteria, today: date, profile: Profile, *, by_web: bool = False) -> list[NewTask]:
-    """Return the slices with which a query begins; `by_web`: its node is searched by QIDO-RS.
+def first_tasks(
+    criteria: Criteria, today: date, profile: Profile, *, by_dicomweb: bool = False
+) -> list[NewTask]:
+    """Return the slices with which a query begins; `by_dicomweb`: its node is searched by QIDO-RS.
 
     Raises:
         InvalidInputError: the criteria begin after today.
@@ -56,7 +58,7 @@ def first_tasks(criteria: Criteria, today: date, profile: Profile, *, by_web: bo
     tasks = [slice_task(WindowSlice(window)) for window in windows]
     if profile.busiest or strategy is not CodeStrategy.EACH or len(codes) == 1:
         return tasks
-    head_start = WEB_HEAD_START if by_web else HEAD_START
+    head_start = WEB_HEAD_START if by_dicomweb else HEAD_START
     return [*tasks[:1], *(replace(task, delay_s=head_start.total_seconds()) for task in tasks[1:])]
 
 

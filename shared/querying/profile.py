@@ -217,13 +217,13 @@ class Profile:
         names = {f"{level}.{keyword}" for keyword in keywords}
         return replace(self, refused_keys=tuple(sorted({*self.refused_keys, *names})))
 
-    def took(self, duration_ms: int, matches: int, *, by_web: bool = False) -> Self:
+    def took(self, duration_ms: int, matches: int, *, by_dicomweb: bool = False) -> Self:
         """Learn from the time of a request; small changes are not worth writing."""
         changed = replace(self, request_ms=_moved(self.request_ms, float(max(duration_ms, 1))))
         if matches >= _MANY and duration_ms:
             rate = _moved(self.answers_per_s, matches * 1000 / duration_ms)
             changed = replace(changed, answers_per_s=rate)
-            if by_web:
+            if by_dicomweb:
                 changed = replace(changed, costly_matches=rate < _COSTLY_BELOW)
         return changed
 

@@ -62,8 +62,8 @@ class Learner:
         if not result.complete:
             return
         matches = result.matches
-        by_web = self._peer.web is not None
-        self.learn(lambda profile: profile.took(result.duration_ms, len(matches), by_web=by_web))
+        by_dicomweb = self._peer.web is not None
+        self.learn(lambda profile: profile.took(result.duration_ms, len(matches), by_dicomweb=by_dicomweb))
         for field, attribute in RETURNED[level].items():
             returned = sum(getattr(match, attribute) is not None for match in matches)
             self.learn(partial(Profile.returns, field=field, returned=returned, requested=len(matches)))

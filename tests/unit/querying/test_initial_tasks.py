@@ -44,9 +44,9 @@ def test_the_slices_of_a_millennium_are_few_and_cover_all_that_was_requested(fir
 def test_at_an_unknown_node_the_first_slice_has_a_head_start(types, known, waiting):
     # Given
     criteria = parse_criteria({"types": types, "date_from": "2026-01-01", "date_until": "2026-02-28"})
-    for by_web, head_start in ((False, HEAD_START), (True, WEB_HEAD_START)):
+    for by_dicomweb, head_start in ((False, HEAD_START), (True, WEB_HEAD_START)):
         # When
-        first, *others = first_tasks(criteria, TODAY, known, by_web=by_web)
+        first, *others = first_tasks(criteria, TODAY, known, by_dicomweb=by_dicomweb)
         # Then
         assert first.delay_s == 0
         assert {task.delay_s for task in others} == {head_start.total_seconds() if waiting else 0}

@@ -105,17 +105,17 @@ def test_a_measurement_lets_refused_headers_be_tried_again(known, offered, learn
 
 
 @pytest.mark.parametrize(
-    ("by_web", "duration_ms", "costly", "days"),
+    ("by_dicomweb", "duration_ms", "costly", "days"),
     [
         (True, 500, True, 4),
         (True, 50, False, 7),
         (False, 500, None, 7),
     ],
 )
-def test_windows_stay_below_what_is_proven_where_matches_are_costly(by_web, duration_ms, costly, days):
+def test_windows_stay_below_what_is_proven_where_matches_are_costly(by_dicomweb, duration_ms, costly, days):
     # Given
     profile = Profile().proved(100).matched(1, 20)
     # When
-    profile = profile.took(duration_ms, 100, by_web=by_web)
+    profile = profile.took(duration_ms, 100, by_dicomweb=by_dicomweb)
     # Then
     assert (profile.costly_matches, profile.window_days()) == (costly, days)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
-from shared.database.session import Database
 from shared.errors import InvalidInputError, NotFoundError
 from shared.users.accounts import (
     ONE_TIME_LIFE,
@@ -25,18 +22,8 @@ from shared.users.accounts import (
     set_password,
     set_role,
 )
-from tests.support.servers.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    database = Database(f"sqlite:///{tmp_path / 'users.sqlite'}")
-    prepare(database)
-    with database.write() as opened:
-        yield opened
-    database.close()
 
 
 def test_a_user_logs_in_with_the_password_only(session: Session) -> None:

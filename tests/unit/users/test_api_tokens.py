@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shared.database.models import ApiToken, User
-from shared.database.session import Database
 from shared.errors import InvalidInputError
 from shared.users.accounts import create_user
 from shared.users.api_tokens import (
@@ -24,18 +21,8 @@ from shared.users.api_tokens import (
     revoke_token,
     use_is_due,
 )
-from tests.support.servers.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    database = Database(f"sqlite:///{tmp_path / 'tokens.sqlite'}")
-    prepare(database)
-    with database.write() as opened:
-        yield opened
-    database.close()
 
 
 @pytest.fixture

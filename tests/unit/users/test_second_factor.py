@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from pyotp import TOTP
@@ -12,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from shared.configuration.cipher import Cipher, Purpose, UnreadableSecretError
 from shared.database.models import User
-from shared.database.session import Database
 from shared.users.accounts import create_user
 from shared.users.second_factor import (
     RECOVERY_CODES,
@@ -23,20 +20,10 @@ from shared.users.second_factor import (
     set_up,
 )
 from shared.users.totp import STEP_S, new_secret
-from tests.support.servers.databases import prepare
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 CIPHER = Cipher("k" * 64, Purpose.SECOND_FACTOR)
 SECRET = new_secret()
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    database = Database(f"sqlite:///{tmp_path / 'users.sqlite'}")
-    prepare(database)
-    with database.write() as opened:
-        yield opened
-    database.close()
 
 
 @pytest.fixture

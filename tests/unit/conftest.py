@@ -1,4 +1,4 @@
-"""A database of nodes."""
+"""A migrated SQLite database for each test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.servers.databases import prepare
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    database = Database(f"sqlite:///{tmp_path / 'nodes.sqlite'}")
+    database = Database(f"sqlite:///{tmp_path / 'doseqr.sqlite'}")
     prepare(database)
     with database.write() as opened:
         yield opened
