@@ -20,7 +20,7 @@ from shared.database.migrate import MIGRATIONS, migrate, newest_revision
 from shared.database.models import Base, Node, Query, QueryTask, Retrieve, RetrieveObject, StoredObject, User
 from shared.database.session import Database
 from shared.errors import SchemaUnknownError
-from tests.support.servers.databases import copy_of
+from tests.support.servers.databases import copy_of, prepare
 
 #: A database of version 0.1 with some rows, as SQL.
 VERSION_0_1 = Path(__file__).parent / "version_0_1"
@@ -90,6 +90,17 @@ def test_alembic_is_not_loaded_for_the_newest_schema(database: Database):
     run = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, check=True)
     # Then
     assert run.stdout.strip() == "False"
+
+
+def test_sqlite_files_of_tests_are_copies_of_one(sqlite_database, tmp_path, monkeypatch):
+    # Given
+    monkeypatch.setattr("tests.support.servers.databases.migrate", lambda _: pytest.fail("migrated again"))
+    other = Database(f"sqlite:///{tmp_path / 'other.sqlite'}")
+    # When
+    prepare(other)
+    # Then
+    assert differences(other) == []
+    other.close()
 
 
 def test_a_database_of_the_version_before_becomes_the_newest(old_database):

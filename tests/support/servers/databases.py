@@ -207,9 +207,10 @@ def _make_migrated_file() -> bytes:
 
 
 def prepare(database: Database) -> None:
-    """Migrate a database; where there is no SQLite file yet, by a copy of one that was migrated before."""
+    """Migrate a database; where SQLite's file is empty, by a copy of one that was migrated before."""
     path = Path(database.url.database or "")
-    if database.is_sqlite and not path.exists():
+    # Database makes the file, so that it is private from the start.
+    if database.is_sqlite and not (path.exists() and path.stat().st_size):
         path.write_bytes(_migrated_file())
     else:
         migrate(database)
