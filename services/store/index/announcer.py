@@ -107,7 +107,9 @@ class Announcer:
             self._announce_fresh()
 
     def _announce_fresh(self) -> None:
-        while batch := self._take():
+        """Announce what waits, in full batches; what comes meanwhile gets a moment to become one, too."""
+        batch = self._take()
+        while batch:
             rows = [row for row in batch.values() if row is not None]
             in_table = [uid for uid, row in batch.items() if row is None]
             try:
@@ -118,6 +120,7 @@ class Announcer:
                 # Another process may announce them meanwhile: the table has the state.
                 self.committed(dict.fromkeys(batch))
                 raise
+            batch = self._take() if len(batch) == MAX_OBJECTS else {}
 
     def _take(self) -> dict[str, Unannounced | None]:
         with self._lock:

@@ -11,10 +11,11 @@ from services.store.index.announcer import Announcer
 from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import Receipt, Recorded, RecordOutcome, record, register
 from services.store.index.messages import RegisterHandler
-from services.store.index.unannounced import Unannounced, mark_announced, unannounced
+from services.store.index.unannounced import Unannounced, mark_announced, to_announce, unannounced
 from services.store.metrics.counters import StoreCounters
 from services.store.objects.durable_folder import ObjectFolder
 from shared.broker.memory.broker import MemoryBroker
+from shared.broker.port import Message
 from shared.contract.envelope import Envelope
 from shared.contract.messages import ObjectReference, RegisterObjects
 from shared.database.migrate import migrate
@@ -278,24 +279,22 @@ def test_what_was_left_before_the_clock_was_put_back_is_announced(database, tmp_
 
 def test_the_sweep_comes_even_while_objects_keep_arriving(database, tmp_path):
     # Given a row that a dead process left
-    broker, folder = MemoryBroker(), ObjectFolder(tmp_path / "objects")
+    another = to_announce(receipt(2), NOW)
+
+    class MeanwhileBroker(MemoryBroker):
+        def event(self, message: Message) -> None:
+            super().event(message)
+            running.committed({another.message.sop_instance_uid: another})
+
+    broker, folder = MeanwhileBroker(), ObjectFolder(tmp_path / "objects")
     folder.open()
     record(database, [receipt(1)], NOW)
     running = announcer(database, broker, folder, sweep_s=0.5, sweep_age_s=1.0)
+    # When an object is committed whenever others are published
+    running.committed({another.message.sop_instance_uid: another})
     running.start()
-    # When something is committed all the time
-    stop = threading.Event()
-
-    def keep_arriving():
-        while not stop.wait(0.01):
-            running.committed({"1.2.3": None})
-
-    arriving = threading.Thread(target=keep_arriving)
-    arriving.start()
     # Then
     wait_until(lambda: not unannounced(database, limit=1))
-    stop.set()
-    arriving.join()
     running.stop(10)
     folder.close()
     broker.close()
