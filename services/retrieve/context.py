@@ -26,6 +26,7 @@ class RetrieveContext:
     query_id: str
     remote_id: int
     remote: Peer
+    store_id: int
     store: Peer
     #: Whether the store node is DoseQR's own.
     own_store: bool
@@ -64,6 +65,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         query_id=job.query_id,
         remote_id=job.remote_id,
         remote=peer,
+        store_id=job.store_id,
         store=peer_of(store, settings),
         own_store=own_store,
         ignore_known=query.criteria.get("ignore_known", True) is not False,

@@ -19,6 +19,7 @@ from services.retrieve.ledger.arrived import save_late
 from services.retrieve.ledger.conditions import lock
 from services.retrieve.ledger.expected import open_parts
 from services.retrieve.planning.c_move_outcome import reason_of
+from services.retrieve.planning.fruitless import FruitlessError
 from services.retrieve.planning.payloads import AWAIT, EXPECT, MOVE, PLAN, await_order, move_order, move_tasks
 from services.retrieve.task.await_task import AwaitTask
 from services.retrieve.task.move_task import MoveTask
@@ -27,8 +28,11 @@ from services.retrieve.task.plan_task import plan
 from services.retrieve.transfer.arrival_check import ArrivalCheck
 from services.retrieve.transfer.back_pressure import BackPressure
 from services.retrieve.transfer.c_move import MoveScu
+from services.retrieve.transfer.fruitless_requests import FruitlessRequests
+from services.retrieve.transfer.move_holds import MoveHolds
 from services.retrieve.transfer.object_spool import ObjectSpool
 from services.retrieve.transfer.own_store import OwnStore
+from services.retrieve.transfer.store_check import StoreCheck
 from shared.clock import Clock
 from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.messages import JobKind
@@ -71,6 +75,11 @@ class RetrieveJobService:
         self._database = database
         self._clock = clock
         spool = ObjectSpool(settings.data_dir, settings.store_reserve_bytes)
+        holds = MoveHolds(
+            self.back_pressure,
+            StoreCheck(pool, self._own_store, clock),
+            FruitlessRequests(database, self._own_store, clock, patience_s=settings.patience),
+        )
         scu = MoveScu(database, pool, report, clock, spool)
         check = ArrivalCheck(database, pool, grace_s=settings.arrival_grace)
         self._commit_task = CommitTask(
@@ -82,7 +91,7 @@ class RetrieveJobService:
         )
         self._tasks: dict[str, _Task] = {
             EXPECT: NameInstancesTask(pool),
-            MOVE: MoveTask(database, scu, check, report, self._own_store, self.back_pressure, clock),
+            MOVE: MoveTask(database, scu, check, report, self._own_store, holds, clock),
             AWAIT: AwaitTask(database, check, clock),
             COMMIT: self._commit_task,
             AWAIT_COMMIT: self._commit_task,
@@ -115,7 +124,7 @@ class RetrieveJobService:
             if claim.kind in (COMMIT, AWAIT_COMMIT):
                 return self._commit_task.given_up(context, claim, error)
             end_job = self._end_of_all(session, context, claim, error)
-        reason, detail = reason_of(error), str(error)
+        reason, detail = self._own_store.cause_of(context, reason_of(error), str(error))
 
         def write(session: Session) -> Sequence[NewTask]:
             lock(session, claim.job_id)
@@ -142,10 +151,13 @@ class RetrieveJobService:
         silent = error.outcome is Outcome.TIMED_OUT and not outcomes.anything_since(
             session, context, self._clock() - timedelta(seconds=claim.failing_for_s)
         )
-        if not (error.peer_away or (error.associating and error.permanent) or silent):
+        is_fruitless = isinstance(error, FruitlessError)
+        if not (error.peer_away or (error.associating and error.permanent) or silent or is_fruitless):
             return None
-        arrived = outcomes.counts_of(session, claim.job_id)["arrived"] > 0
-        return Ending("incomplete" if arrived else "failed", reason_of(error).value, str(error))
+        reason, detail = self._own_store.cause_of(context, reason_of(error), str(error))
+        if outcomes.counts_of(session, claim.job_id)["arrived"] > 0:
+            return Ending("incomplete", reason.value, detail)
+        return Ending("failed", Reason.NOTHING_ARRIVED.value if is_fruitless else reason.value, detail)
 
     def _lose_the_rest(self, session: Session, context: RetrieveContext, reason: Reason, detail: str) -> None:
         save_late(session, context, self._clock())

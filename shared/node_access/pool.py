@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from shared.dicom.association.base import Association
+from shared.dicom.association.c_echo import EchoAssociation, open_echo_association
 from shared.dicom.association.c_find import FindAssociation, open_find_association
 from shared.dicom.association.c_move import MoveAssociation, open_move_association
 from shared.dicom.association.fuse import FuseBlownError
@@ -95,6 +96,23 @@ class AssociationPool:
             lambda: open_move_association(peer, self._timeouts, cancellation=cancellation),
             cancellation,
         )
+
+    def echo(self, peer: Peer, cancellation: Cancellation | None = None) -> None:
+        """Send one C-ECHO over an association of its own; whatever the status, the peer responds.
+
+        Raises:
+            PeerError: there is no association, or no response.
+            NotNowError: the node's limits do not allow it now.
+            InterruptedWorkError: the work was stopped.
+        """
+        lent = self._lend(
+            Use(EchoAssociation, peer),
+            lambda: open_echo_association(peer, self._timeouts, cancellation=cancellation),
+            cancellation,
+        )
+        with lent as association:
+            association.c_echo()
+            association.release()
 
     def get(
         self, peer: Peer, storage_classes: Sequence[str], cancellation: Cancellation | None = None

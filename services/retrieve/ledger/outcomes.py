@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.conditions import LOST, execute, is_open, rows_of, weight_of_row
 from services.retrieve.planning.attempts import FinalResponse
+from services.retrieve.planning.fruitless import LEAST_SINGLE, MOST, PastRequest, Streak, streak_of
 from services.retrieve.planning.moves import SeriesPart
 from shared.contract.messages import ENDED
 from shared.contract.reasons import Reason
@@ -18,6 +19,17 @@ from shared.database.models import Retrieve, RetrieveMove, RetrieveObject, Store
 
 #: From the weakest to the strongest proof that something arrived.
 PROOFS = ("reported", "find", "commitment", "receipts")
+
+#: What is read of a request that may have brought nothing.
+_OF_REQUESTS = (
+    RetrieveMove.asked_at,
+    RetrieveMove.duration_ms,
+    RetrieveMove.status_code,
+    RetrieveMove.completed,
+    RetrieveMove.warning,
+    RetrieveMove.failed,
+    RetrieveMove.error,
+)
 
 
 def save_requested(session: Session, job_id: str, parts: Iterable[SeriesPart]) -> None:
@@ -125,3 +137,30 @@ def anything_since(session: Session, context: RetrieveContext, moment: datetime)
         RetrieveMove.job_id == context.job_id, RetrieveMove.asked_at >= moment, RetrieveMove.completed > 0
     )
     return any(session.execute(statement.limit(1)).first() for statement in (row, stored, sent))
+
+
+def read_streak(session: Session, job_id: str) -> Streak:
+    """Return the last requests of a retrieve that brought nothing; those before an arrival count if few."""
+    newest = select(*_OF_REQUESTS).where(RetrieveMove.job_id == job_id).order_by(RetrieveMove.id.desc())
+    rows = session.execute(newest.limit(MOST + LEAST_SINGLE))
+    arrived = session.scalar(select(Retrieve.arrived).where(Retrieve.id == job_id)) or 0
+    streak = streak_of([PastRequest(*row) for row in rows], anything_arrived=arrived > 0)
+    if streak.is_long and _arrived_since(session, job_id, streak.requests[streak.most - 1].asked_at):
+        return Streak((), streak.most)
+    return streak
+
+
+def _arrived_since(session: Session, job_id: str, moment: datetime) -> bool:
+    arrived = select(RetrieveObject.job_id).where(
+        RetrieveObject.job_id == job_id, RetrieveObject.arrived_at >= moment
+    )
+    return session.execute(arrived.limit(1)).first() is not None
+
+
+def streak_began_at(session: Session, job_id: str) -> datetime | None:
+    """Return when the first request after the last arrival was sent."""
+    last = select(func.max(RetrieveObject.arrived_at)).where(RetrieveObject.job_id == job_id)
+    which = [RetrieveMove.job_id == job_id]
+    if (arrived_at := session.scalar(last)) is not None:
+        which.append(RetrieveMove.asked_at >= arrived_at)
+    return session.scalar(select(func.min(RetrieveMove.asked_at)).where(*which))

@@ -50,6 +50,11 @@ class FinalResponse:
             return None
         return (self.completed or 0) + (self.warning or 0)
 
+    @property
+    def is_fruitless(self) -> bool:
+        """Whether the request failed, and nothing is reported as sent or was stored."""
+        return not (self.sent or self.stored) and bool(self.error or self.failures)
+
     def may_come(self, requested: int) -> int:
         """Return how many of the requested objects may still arrive after this response."""
         if self.status_code is None:
@@ -107,7 +112,7 @@ class MoveAttempts:
     """All requests of a task: those that were sent, and those that were not."""
 
     attempts: list[Attempt] = field(default_factory=list)
-    #: Not sent: the PACS was silent too often, time was up, or there was no association any more.
+    #: Not sent: the PACS was silent or brought nothing too often, time was up, or no association was left.
     unsent: list[Move] = field(default_factory=list)
     no_association: PeerError | None = None
 
@@ -115,6 +120,11 @@ class MoveAttempts:
     def parts(self) -> list[SeriesPart]:
         """Everything that was requested."""
         return [part for attempt in self.attempts for part in attempt.move.parts]
+
+    @property
+    def are_fruitless(self) -> bool:
+        """Whether requests were sent, and all of them failed and brought nothing."""
+        return bool(self.attempts) and all(attempt.response.is_fruitless for attempt in self.attempts)
 
     @property
     def may_come(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,17 +18,19 @@ from services.retrieve.ledger.expected import header_parts, open_parts
 from services.retrieve.planning.arrivals import Arrivals, add_reported, stored_by_c_get
 from services.retrieve.planning.attempts import DESTINATION_UNKNOWN, MoveAttempts
 from services.retrieve.planning.c_move_outcome import Conclusion, conclude
+from services.retrieve.planning.fruitless import single_object
 from services.retrieve.planning.moves import SeriesPart, plan_moves
 from services.retrieve.planning.payloads import MoveOrder, move_order
 from services.retrieve.transfer.arrival_check import ArrivalCheck, Evidence
-from services.retrieve.transfer.back_pressure import BackPressure
 from services.retrieve.transfer.c_move import MoveScu
+from services.retrieve.transfer.move_holds import MoveHolds
 from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
 from shared.contract.reasons import Reason, sentence
 from shared.database.models.store import HEADERS
 from shared.database.session import Database, Session
 from shared.dicom.cancellation import Cancellation
+from shared.dicom.errors import StoreError
 from shared.identifiers import AeTitle
 from shared.jobs.model import Claim, Ending, Result
 from shared.jobs.new_task import NewTask
@@ -59,7 +62,7 @@ class MoveTask:
         check: ArrivalCheck,
         report: Callable[[str], None],
         own_store: OwnStore,
-        back_pressure: BackPressure,
+        holds: MoveHolds,
         clock: Clock,
     ) -> None:
         """`report` is called with a job's id when its counts have changed."""
@@ -68,7 +71,7 @@ class MoveTask:
         self._check = check
         self._report = report
         self._own_store = own_store
-        self._back_pressure = back_pressure
+        self._holds = holds
         self._clock = clock
 
     def perform(self, context: RetrieveContext, claim: Claim, cancellation: Cancellation) -> Result:
@@ -76,7 +79,8 @@ class MoveTask:
 
         Raises:
             PeerError: nothing arrived, and the same may succeed later.
-            NotNowError: our store or its importer has to catch up first, or the node's limits forbid it now.
+            NotNowError: our store or its importer has to catch up first, nothing comes for the moment, or the
+                node's limits forbid it now.
             InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
@@ -85,24 +89,50 @@ class MoveTask:
             parts = open_parts(session, context.job_id, order)
         # A worker that died, or a PACS that queues, may have brought some of it already.
         earlier = self._check.receipts(context, parts)
-        if order.round == 1 and context.content == HEADERS and context.offers_headers is not False:
-            earlier.add(self._headers(context, claim.task_id, earlier.missing_of(parts), cancellation))
-        capabilities = context.capabilities.in_lists_of(order.longest)
-        moves = plan_moves(_still_to_come(parts, earlier), capabilities)
-        if moves:
-            self._back_pressure.check(context)
-        receipts = _LiveReceipts(self._database, self._check, self._report, self._clock, context, parts)
-        with receipts.counted():
-            attempts = self._scu.request(context, claim.task_id, moves, cancellation)
-        evidence = self._evidence(context, attempts, cancellation)
+        attempts, evidence = MoveAttempts(), Evidence(Arrivals(), "receipts")
+        if _still_to_come(parts, earlier):
+            with self._holds.turn(context, cancellation) as is_single:
+                attempts = self._request(
+                    context, claim.task_id, order, parts, earlier, cancellation, is_single
+                )
+                evidence = self._evidence(context, attempts, cancellation)
+                self._holds.check(context, attempts, evidence.arrivals, cancellation, is_single=is_single)
         evidence.arrivals.add(earlier)
         waits = not (context.fetch or context.commits)
         waited_s = self._check.waited_in_place_s(evidence.proof) if waits else None
         conclusion = conclude(order, attempts, evidence.arrivals, waited_s)
         if conclusion.retry is not None:
-            raise conclusion.retry
+            raise self._holds.retry(context, conclusion.retry, cancellation)
         outcome = _MoveOutcome(order, parts, attempts, evidence, conclusion)
         return Result(self._writer(context, outcome), end_job=self._end_job(context, outcome))
+
+    def _request(
+        self,
+        context: RetrieveContext,
+        task_id: int,
+        order: MoveOrder,
+        parts: Sequence[SeriesPart],
+        earlier: Arrivals,
+        cancellation: Cancellation,
+        is_single: bool,
+    ) -> MoveAttempts:
+        """Request what is still to come, or a single object of it; headers that came stand in `earlier`."""
+        offers_headers = context.content == HEADERS and context.offers_headers is not False
+        if order.round == 1 and offers_headers and not is_single:
+            earlier.add(self._headers(context, task_id, earlier.missing_of(parts), cancellation))
+        capabilities = context.capabilities.in_lists_of(order.longest)
+        wanted, left = _still_to_come(parts, earlier), list[SeriesPart]()
+        if is_single:
+            single, left = single_object(wanted, random.random())  # noqa: S311 - guards nothing
+            wanted = [single]
+        receipts = _LiveReceipts(self._database, self._check, self._report, self._clock, context, parts)
+        with receipts.counted():
+            try:
+                attempts = self._scu.request(context, task_id, plan_moves(wanted, capabilities), cancellation)
+            except StoreError as error:
+                raise self._holds.retry(context, error, cancellation) from error
+        attempts.unsent += plan_moves(left, capabilities)
+        return attempts
 
     def _headers(
         self,
@@ -116,7 +146,6 @@ class MoveTask:
             wanted = header_parts(session, context.job_id, parts)
         if not wanted:
             return Arrivals()
-        self._back_pressure.check(context)
         across = context.remote.web is None
         moves = plan_moves(wanted, replace(context.capabilities, across_studies=across))
         attempts = self._scu.request_headers(context, task_id, moves, cancellation)

@@ -39,6 +39,9 @@ log = structlog.get_logger(__name__)
 #: Requests of one task that may end without a final response before the rest is left to another task.
 MAX_SILENT_REQUESTS = 2
 
+#: Requests of one task in succession that may fail and bring nothing before the rest is left to another task.
+MAX_FRUITLESS_REQUESTS = 3
+
 #: Seconds after which a task sends no further request: tasks end within minutes.
 TASK_BUDGET_S = 120.0
 
@@ -118,17 +121,18 @@ class MoveScu:
     def request(
         self, context: RetrieveContext, task_id: int, moves: Sequence[Move], cancellation: Cancellation
     ) -> MoveAttempts:
-        """Send requests until all have a response, the PACS falls silent, or none can succeed.
+        """Send requests until all have a response, nothing comes any more, or none can succeed.
 
         Raises:
             PeerError: there is no association for the first of them.
             InterruptedWorkError: a stop was requested.
             DatabaseAwayError: the database is away.
         """
-        result, began, silent = MoveAttempts(), time.monotonic(), 0
+        result, began, silent, fruitless = MoveAttempts(), time.monotonic(), 0, 0
         for number, requested in enumerate(moves):
             late = time.monotonic() - began > TASK_BUDGET_S
-            if silent >= MAX_SILENT_REQUESTS or (late and result.attempts):
+            useless = silent >= MAX_SILENT_REQUESTS or fruitless >= MAX_FRUITLESS_REQUESTS
+            if useless or (late and result.attempts):
                 result.unsent = list(moves[number:])
                 break
             try:
@@ -140,6 +144,7 @@ class MoveScu:
                 break
             result.attempts.append(Attempt(requested, response))
             silent += response.status_code is None
+            fruitless = fruitless + 1 if response.is_fruitless else 0
             if response.status_code == DESTINATION_UNKNOWN:
                 result.unsent = list(moves[number + 1 :])
                 break

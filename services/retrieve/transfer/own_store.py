@@ -19,6 +19,9 @@ HEARTBEATS = "worker.heartbeat.#"
 #: Seconds for which a heartbeat counts: refusals of the last minute stand in it.
 STATE_LASTS_S = 60.0
 
+#: Seconds since its last heartbeat after which a store may be away; one comes every ten seconds.
+BEATS_AT_LEAST_EVERY_S = 25.0
+
 #: Moves begin while so many times the reserve are free: what is under way needs space, too.
 RESERVES_TO_BEGIN = 2
 
@@ -38,6 +41,7 @@ class OwnStore:
         self._until = 0.0
         self._shortage = ""
         self._shortage_until = 0.0
+        self._beat_at = float("-inf")
 
     def subscribe(self, broker: Broker) -> Subscription:
         """Take the store's heartbeats.
@@ -54,15 +58,25 @@ class OwnStore:
             return
         if isinstance(event, WorkerHeartbeat) and event.store is not None:
             self.note(event.store)
+        elif isinstance(event, WorkerHeartbeat) and event.service == "store":
+            with self._lock:
+                self._beat_at = float("-inf")
 
     def note(self, state: StoreState) -> None:
         """Take one state."""
         with self._lock:
-            self._shortage, self._shortage_until = shortage_of(state), self._clock() + STATE_LASTS_S
+            self._beat_at = self._clock()
+            self._shortage, self._shortage_until = shortage_of(state), self._beat_at + STATE_LASTS_S
         if state.problem or state.refused_recently:
             with self._lock:
                 self._problem = state.problem or f"it refused {state.refused_recently} objects lately"
                 self._until = self._clock() + STATE_LASTS_S
+
+    def has_beaten_since(self, moment: float | None) -> bool:
+        """Return whether a heartbeat came after this moment of the clock, and lately; None: not known."""
+        with self._lock:
+            is_late = self._clock() - self._beat_at > BEATS_AT_LEAST_EVERY_S
+            return moment is not None and self._beat_at > moment and not is_late
 
     @property
     def shortage(self) -> str:
@@ -76,8 +90,13 @@ class OwnStore:
             problem = self._problem if self._clock() < self._until else ""
         if not (problem and context.own_store and reason in _MAY_BE_OURS):
             return reason, detail
-        text = f"DoseQR's own store {context.store.ae_title} refuses objects: {problem}"
-        return Reason.DISK_FULL, f"{text}; the PACS reported: {detail}" if detail else text
+        return Reason.DISK_FULL, _refusal_detail(context.store.ae_title, problem, detail)
+
+
+def _refusal_detail(ae_title: str, problem: str, reported: str) -> str:
+    if not reported:
+        return f"DoseQR's own store {ae_title} refuses objects: {problem}"
+    return f"DoseQR's own store {ae_title} refuses objects: {problem}; the PACS reported: {reported}"
 
 
 def shortage_of(state: StoreState) -> str:

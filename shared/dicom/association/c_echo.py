@@ -24,6 +24,8 @@ class EchoResponse(NamedTuple):
 class EchoAssociation(NativeAssociation):
     """An association for C-ECHO."""
 
+    operation = "C-ECHO"
+
     def c_echo(self) -> EchoResponse:
         """Send one C-ECHO and return its response.
 

@@ -365,7 +365,7 @@ def test_a_full_disk_of_our_own_store_is_not_blamed_on_the_pacs(
     # Given
     pacs = scripted_pacs([kept_study], move_refused_with=0xA702)
     retrieves.connect(pacs)
-    retrieves.kept([kept_study])
+    retrieves.kept([kept_study], only={min(objects(kept_study))})
     state = StoreState(refused_recently=3)
     heartbeat = WorkerHeartbeat(service="store", worker="store-1", store=state)
     retrieves.system.publisher.event(heartbeat, "worker")

@@ -39,6 +39,15 @@ RETRIEVE_PROVEN = [
          "test_a_reply_queue_that_is_gone_loses_the_reply_alone"),
     ),
     *proven(
+        "tests/integration/retrieve/test_back_pressure.py",
+        ("our own store is away", "C-MOVE", "the PACS is spared; completed once it is back",
+         "test_moves_wait_for_our_own_store_that_is_away"),
+        ("the PACS cannot reach the store", "C-MOVE", "single requests with pauses; completed once it can",
+         "test_a_pacs_that_cannot_reach_the_store_is_spared"),
+        ("the PACS cannot reach the store, for long", "C-MOVE", "failed; what came of the requests is named",
+         "test_a_job_ends_of_which_nothing_comes_for_long"),
+    ),
+    *proven(
         "tests/integration/retrieve/test_faults.py",
         ("0xA801 in the middle", "second C-MOVE", "incomplete; what arrived stays, the rest is named",
          "test_a_destination_that_the_pacs_forgets_in_the_middle_leaves_what_arrived"),

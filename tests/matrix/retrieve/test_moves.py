@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from services.retrieve.planning import fruitless
+from shared.backoff import Backoff
 from shared.broker.memory.broker import MemoryBroker
 from shared.database.session import Database
 from shared.jobs import runner
@@ -45,6 +47,7 @@ def running(folder: Path, arrival_grace_s: float, dimse_timeout_s: float) -> Ite
         connect_timeout=2 * dimse_timeout_s,
         retry_pauses=(0.05, 0.05),
         retrieve_workers=4,
+        patience=3.0,
     )
     database = Database(f"sqlite:///{folder / 'table.sqlite'}")
     prepare(database)
@@ -67,7 +70,9 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Row],
     started: dict[tuple[float, float], Retrieves] = {}
     with ExitStack() as stack:
         # Pauses between tries are short here; looking for what is due once a second would dominate them.
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(runner, "SWEEP_S", 0.3)
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(runner, "SWEEP_S", 0.3)
+        patch.setattr(fruitless, "PAUSES", Backoff(0.05, 0.1))
 
         def house_of(row: Row) -> Retrieves:
             times = LONG if row.waits_for_nothing else SHORT
