@@ -38,6 +38,7 @@ from shared.node_access.pool import AssociationPool
 from shared.node_profiles.ledger import read_profile
 from shared.nodes.nodes import is_own_store
 from shared.nodes.peers import peer_of
+from shared.querying.initial_tasks import gives_head_start
 from shared.querying.payloads import SLICE, WindowSlice, read_slice
 from shared.reading.query_json import by_type
 from shared.settings import Settings
@@ -69,6 +70,8 @@ class QueryJobService:
         peer, node_id, context = self._context(claim.job_id)
         learner = Learner(self._database, node_id, peer, self._clock)
         log = FindLog(self._database, claim)
+        # Whatever it was given ended with its first failure.
+        head_start = not claim.failures and gives_head_start(context.criteria, learner.profile)
         limit = FailureLimit(log, self._clock, patience_s=sum(self._settings.retry_pauses))
         scu = FindScu(self._pool, peer, cancellation, self._clock, learner, log, limit)
         if claim.kind == SLICE:
@@ -78,7 +81,7 @@ class QueryJobService:
         except NotNowError:
             raise
         except PeerError:
-            if claim.kind == SLICE:
+            if claim.kind == SLICE and head_start:
                 # Its next try may be a while ahead: others need not wait for what it would have learned.
                 with self._database.write() as session:
                     end_head_start(session, claim)

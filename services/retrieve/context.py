@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from services.retrieve.planning.moves import MoveCapabilities
-from shared.database.models import Node, Query, Retrieve
+from shared.database.models import Node, NodeBudget, Query, Retrieve
 from shared.database.models.store import WHOLE
 from shared.dicom.peer import Peer
 from shared.node_profiles.ledger import read_profile
@@ -32,6 +32,8 @@ class RetrieveContext:
     own_store: bool
     #: What is wanted of objects whose header carries the dose: whole, or headers.
     content: str = field(kw_only=True, default=WHOLE)
+    #: Whether the store node did not respond to us when it was tried last.
+    store_away: bool = field(kw_only=True, default=False)
     #: Whether objects that were in the store before count as arrived.
     ignore_known: bool
     since: datetime
@@ -58,6 +60,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
     store = session.get_one(Node, job.store_id)
     remote = session.get_one(Node, job.remote_id)
     own_store = is_own_store(store, settings)
+    budget = session.get(NodeBudget, job.store_id)
     peer = peer_of(remote, settings)
     profile = read_profile(session, job.remote_id, peer)
     return RetrieveContext(
@@ -68,6 +71,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         store_id=job.store_id,
         store=peer_of(store, settings),
         own_store=own_store,
+        store_away=budget is not None and budget.away_failures > 0,
         ignore_known=query.criteria.get("ignore_known", True) is not False,
         since=job.requested_at,
         content=job.content,

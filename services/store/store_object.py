@@ -12,7 +12,6 @@ from services.store.index.group_commit import GroupCommit, IndexAwayError
 from services.store.index.known_objects import Receipt
 from services.store.index.reconcile import read_receipt, reconcile
 from services.store.metrics.counters import StoreCounters
-from services.store.objects.data_set_end import CutOffError, check_end
 from services.store.objects.durable_folder import ObjectFolder
 from services.store.objects.errors import ObjectWriteError, OutOfSpaceError, TooManyConflictsError
 from services.store.objects.identity import is_deflated, read_identity
@@ -20,6 +19,7 @@ from services.store.objects.incoming_data_set import TooLargeError
 from services.store.objects.kept import Conflict, Duplicate, ReceivedObject, Replaced, Stored
 from services.store.objects.temp_file import TempFile
 from shared.database.models.store import HEADERS, WHOLE
+from shared.dicom.data_set_end import CutOffError, check_end
 from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError
 from shared.identifiers import parse_ae_title, parse_uid

@@ -56,10 +56,18 @@ def first_tasks(
     if strategy is CodeStrategy.LIST:
         windows = [replace(window, code="\\".join(codes)) for window in windows]
     tasks = [slice_task(WindowSlice(window)) for window in windows]
-    if profile.busiest or strategy is not CodeStrategy.EACH or len(codes) == 1:
+    if not gives_head_start(criteria, profile):
         return tasks
     head_start = WEB_HEAD_START if by_dicomweb else HEAD_START
     return [*tasks[:1], *(replace(task, delay_s=head_start.total_seconds()) for task in tasks[1:])]
+
+
+def gives_head_start(criteria: Criteria, profile: Profile) -> bool:
+    """Return whether the first slice has a head start, by what is known of the node as the query begins."""
+    if profile.busiest or criteria.study_instance_uids or criteria.accession_numbers:
+        return False
+    number = len(codes_of(criteria))
+    return number > 1 and profile.code_strategy(number) is CodeStrategy.EACH
 
 
 def second_search_tasks(criteria: Criteria, today: date, profile: Profile) -> list[NewTask]:

@@ -112,24 +112,33 @@ def single_object(parts: Sequence[SeriesPart], place: float) -> tuple[SeriesPart
     return replace(chosen, sop_instance_uids=(uid,), whole=False), [*others, left]
 
 
-def streak_detail(streak: Streak, ae_title: str, host: str, port: int) -> str:
-    """Return what the last requests came to, and what to do."""
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """The store node of a retrieve; `by_pacs`: the PACS itself sends to it."""
+
+    ae_title: str
+    host: str
+    port: int
+    by_pacs: bool
+
+
+def streak_detail(streak: Streak, store: StoreAddress, refusal: str = "") -> str:
+    """Return what the last requests came to, and what to do; `refusal`: what the store node refused."""
     number, last = len(streak.requests), streak.requests[0].ending
+    if refusal:
+        return f"the last {number} requests brought nothing (the last one: {last}); {refusal}"
+    if not store.by_pacs:
+        return f"the last {number} requests brought nothing (the last one: {last})"
     return (
         f"the last {number} requests brought nothing (the last one: {last}); check that the PACS reaches "
-        f"{ae_title} at {host}, port {port}"
+        f"{store.ae_title} at {store.host}, port {store.port}"
     )
 
 
 class FruitlessError(PeerError):
     """No request of a job has brought anything for as long as a node that is away is waited for."""
 
-    def __init__(self, streak: Streak, ae_title: str, host: str, port: int) -> None:
-        """`ae_title`, `host` and `port` are those of the store node."""
+    def __init__(self, streak: Streak, store: StoreAddress, refusal: str = "") -> None:
         last = streak.requests[0]
-        super().__init__(
-            last.outcome,
-            streak_detail(streak, ae_title, host, port),
-            status_code=last.status_code,
-            permanent=True,
-        )
+        detail = streak_detail(streak, store, refusal)
+        super().__init__(last.outcome, detail, status_code=last.status_code, permanent=True)

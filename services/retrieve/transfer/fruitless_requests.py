@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger.outcomes import read_streak, streak_began_at
 from services.retrieve.planning.c_move_outcome import reason_of
-from services.retrieve.planning.fruitless import LEAST_SINGLE, FruitlessError, Streak
+from services.retrieve.planning.fruitless import LEAST_SINGLE, FruitlessError, StoreAddress, Streak
 from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
 from shared.database.session import Database
@@ -33,17 +33,18 @@ class FruitlessRequests:
         self._clock = clock
         self._patience = timedelta(seconds=patience_s)
         self._lock = threading.Lock()
-        #: The ledger is read for these jobs only: most requests bring something.
-        self._suspect: OrderedDict[str, None] = OrderedDict()
+        #: What the store node refused last, by job. The ledger is read for these jobs only: most requests
+        #: bring something.
+        self._suspect: OrderedDict[str, str] = OrderedDict()
         self._trying: set[str] = set()
 
-    def note(self, job_id: str, *, brought_nothing: bool) -> None:
-        """Take how the requests of a task ended."""
+    def note(self, job_id: str, *, brought_nothing: bool, refusal: str = "") -> None:
+        """Take how the requests of a task ended; `refusal`: what the store node refused, in words."""
         with self._lock:
             if not brought_nothing:
                 self._suspect.pop(job_id, None)
                 return
-            self._suspect[job_id] = None
+            self._suspect[job_id] = refusal
             while len(self._suspect) > _REMEMBERED:
                 self._suspect.popitem(last=False)
 
@@ -92,17 +93,19 @@ class FruitlessRequests:
             with self._database.read() as session:
                 began = streak_began_at(session, context.job_id)
             if began is not None and now - began >= self._patience:
-                raise _error(streak, context)
+                raise self._error(streak, context)
         if now < streak.next_at:
             raise self._wait(streak.next_at, streak, context)
 
+    def _error(self, streak: Streak, context: RetrieveContext) -> FruitlessError:
+        store = context.store
+        with self._lock:
+            refusal = self._suspect.get(context.job_id, "")
+        destination = StoreAddress(store.ae_title, store.host, store.port, by_pacs=not context.fetch)
+        return FruitlessError(streak, destination, refusal)
+
     def _wait(self, until: datetime, streak: Streak, context: RetrieveContext) -> NotNowError:
-        error = _error(streak, context)
+        error = self._error(streak, context)
         _, detail = self._own_store.cause_of(context, reason_of(error), error.detail)
         note = f"single objects are requested, with pauses: {detail}"
         return NotNowError(until, note, whole_node=True)
-
-
-def _error(streak: Streak, context: RetrieveContext) -> FruitlessError:
-    store = context.store
-    return FruitlessError(streak, store.ae_title, store.host, store.port)

@@ -31,6 +31,7 @@ class MoveHolds:
 
         Raises:
             NotNowError: nothing may be requested now.
+            StoreError: the store node is away to which we send what comes.
             FruitlessError: nothing came for so long that the job is to end.
             InterruptedWorkError: the work was stopped.
             DatabaseAwayError: the database is away.
@@ -59,8 +60,9 @@ class MoveHolds:
         if not attempts.attempts:
             return
         brought_nothing = attempts.are_fruitless and not arrivals
-        self._fruitless.note(context.job_id, brought_nothing=brought_nothing)
-        if not brought_nothing or attempts.attempts[-1].response.status_code == DESTINATION_UNKNOWN:
+        last = attempts.attempts[-1].response
+        self._fruitless.note(context.job_id, brought_nothing=brought_nothing, refusal=last.refusal)
+        if not brought_nothing or last.status_code == DESTINATION_UNKNOWN:
             return
         self._store_check.check(context, cancellation)
         wait = self._fruitless.wait(context) if is_single else None

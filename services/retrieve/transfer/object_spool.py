@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import tempfile
 from io import BytesIO
 from pathlib import Path
@@ -82,6 +83,13 @@ class SpoolFile:
     def read(self, size: int, /) -> bytes:
         """Return the next bytes."""
         return self._file.read(size)
+
+    def getbuffer(self) -> memoryview:
+        """Return a view of all that was written; of what is on disk, pages that are examined take memory."""
+        if isinstance(self._file, BytesIO):
+            return self._file.getbuffer()
+        self._file.flush()
+        return memoryview(mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ))
 
     def close(self) -> None:
         """Give it up."""

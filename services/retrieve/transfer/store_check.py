@@ -48,12 +48,19 @@ class StoreCheck:
         """Return if objects may be requested; the store is only tried if it did not respond before.
 
         Raises:
-            NotNowError: the store does not respond.
+            NotNowError: our own store does not respond.
+            StoreError: another store does not, to which we send what comes.
             InterruptedWorkError: the work was stopped.
             DatabaseAwayError: the database is away.
         """
-        if self._silent_since is not None:
+        if context.own_store and (context.store_away or self._silent_since is not None):
             self.check(context, cancellation)
+        elif context.fetch and context.store_away:
+            error = self._error_of(context, cancellation)
+            if error is not None and error.outcome in _NOT_THERE:
+                away = StoreError(error)
+                away.retry_at = error.retry_at
+                raise away
 
     def check(self, context: RetrieveContext, cancellation: Cancellation) -> None:
         """Return if the store responds, or is not ours.

@@ -101,7 +101,7 @@ class FolderScanner:
         for path in missing:
             receipt = read_receipt(self._folder, path)
             if receipt is None:
-                log.warning("file is not the object that belongs there", path=path)
+                log.warning("file is cut off, or not the object that belongs there", path=path)
                 continue
             try:
                 self._folder.sync_name(path)

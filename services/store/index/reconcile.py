@@ -13,6 +13,7 @@ from services.store.objects.errors import ObjectWriteError
 from services.store.objects.identity import Identity, read_identity
 from services.store.objects.paths import object_path
 from shared.database.models.store import HEADERS, WHOLE
+from shared.dicom.data_set_end import check_end
 from shared.dicom.part10 import MAX_HEAD_BYTES, digest_of, read_head
 from shared.dicom.upper_layer.data_elements import Buffer
 from shared.errors import InvalidInputError
@@ -52,7 +53,7 @@ def reconcile(folder: ObjectFolder, committer: GroupCommit, receipt: Receipt) ->
 
 
 def read_receipt(folder: ObjectFolder, path: str) -> Receipt | None:
-    """Read a kept file as if it had just come; None if it is gone or not the object that belongs there."""
+    """Read a kept file as if it had just come; None if it is gone, cut off, or another object."""
     file = folder.root / path
     try:
         size_bytes = file.stat().st_size
@@ -77,18 +78,21 @@ def read_receipt(folder: ObjectFolder, path: str) -> Receipt | None:
 
 def _read(folder: ObjectFolder, path: str, size_bytes: int) -> tuple[str, Identity]:
     with (folder.root / path).open("rb") as file:
-        data = file.read(_FIRST_PART_BYTES)
+        begin = file.read(_FIRST_PART_BYTES)
+        if size_bytes <= len(begin):
+            return _checked(begin, begin)
+        # Mapped: however large the file is, only the pages that are examined take memory.
+        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped, memoryview(mapped) as view:
+            return _checked(begin, view)
+
+
+def _checked(begin: bytes, everything: Buffer) -> tuple[str, Identity]:
+    head = read_head(bytes(everything[:MAX_HEAD_BYTES]))
+    with memoryview(everything) as view, view[head.data_set_offset :] as data_set:
         try:
-            return _identity_in(data)
+            with memoryview(begin) as first, first[head.data_set_offset :] as first_part:
+                identity = read_identity(first_part, head.transfer_syntax_uid)
         except InvalidInputError:
-            if size_bytes <= len(data):
-                raise
-            # Mapped: however large the file is, only the pages that are examined take memory.
-            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped, memoryview(mapped) as view:
-                return _identity_in(view)
-
-
-def _identity_in(data: Buffer) -> tuple[str, Identity]:
-    head = read_head(bytes(data[:MAX_HEAD_BYTES]))
-    with memoryview(data) as view, view[head.data_set_offset :] as data_set:
-        return head.transfer_syntax_uid, read_identity(data_set, head.transfer_syntax_uid)
+            identity = read_identity(data_set, head.transfer_syntax_uid)
+        check_end(data_set, head.transfer_syntax_uid)
+    return head.transfer_syntax_uid, identity

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.store.objects.data_set_end import CutOffError
 from services.store.objects.errors import ObjectWriteError
 from services.store.objects.temp_file import TempFile
+from shared.dicom.data_set_end import CutOffError
 from shared.dicom.header_objects.bulk_sieve import BulkSieve
 from shared.dicom.header_objects.mark import Origin, Way
 from shared.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN

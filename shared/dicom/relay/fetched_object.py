@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from shared.dicom.data_set_end import check_end
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.upper_layer.data_elements import ElementWalker
 from shared.dicom.upper_layer.errors import MalformedDataSetError
@@ -38,6 +39,10 @@ class ObjectFile(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return the next bytes."""
+        ...
+
+    def getbuffer(self) -> memoryview:
+        """Return a view of all that was written, to be released before it is closed."""
         ...
 
     def close(self) -> None:
@@ -89,6 +94,16 @@ class FetchedObject:
             return {}
         self.file.seek(0)
         return _uids_in(self.file.read(_BEGIN_BYTES))
+
+    def check_end(self, transfer_syntax_uid: str) -> None:
+        """Check that the data set does not stop within an element.
+
+        Raises:
+            InvalidInputError: it does.
+        """
+        if self.file is not None:
+            with self.file.getbuffer() as data_set:
+                check_end(data_set, transfer_syntax_uid)
 
     def close(self) -> None:
         """Give up the file."""

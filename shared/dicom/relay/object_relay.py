@@ -21,9 +21,12 @@ from shared.dicom.relay.fetched_object import (
 from shared.dicom.status import status_text
 from shared.dicom.upper_layer.dimse_command import is_uid_text
 from shared.dicom.upper_layer.errors import ProtocolError
+from shared.errors import InvalidInputError
 
 #: Statuses for the peer whose object is not handed on (PS3.4 B.2.3, PS3.7 9.1.1.1.9).
 SUCCESS, REFUSED, CANNOT_UNDERSTAND, NOT_SUPPORTED, NOT_AUTHORIZED = 0x0000, 0xA700, 0xC000, 0x0122, 0x0124
+#: As DoseQR's own store responds to an object that is cut off.
+CUT_OFF = 0xC003
 
 #: Objects that were not requested, or came again, and are refused, before the C-GET is ended.
 MAX_UNREQUESTED = 100
@@ -109,7 +112,7 @@ class ObjectRelay:
         self.objects = 0
         self._useless = 0
         self.stored: set[str] = set()
-        #: What the store node refused last, in words; empty if nothing.
+        #: What the store node refused last, or was not handed on, in words; empty if nothing.
         self.refusal = ""
         #: Why objects could not be handed on.
         self.error: PeerError | None = None
@@ -169,6 +172,12 @@ class ObjectRelay:
         self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, received: FetchedObject
     ) -> int:
         assert received.file is not None
+        try:
+            received.check_end(transfer_syntax_uid)
+        except InvalidInputError as error:
+            self.refusal = f"the object {sop_instance_uid} was not handed on: {error}"
+            self.error = PeerError(Outcome.BAD_RESPONSE, self.refusal)
+            return CUT_OFF
         context_id = self._association.context_id(sop_class_uid, transfer_syntax_uid)
         if context_id is None:
             self.refusal = f"the store node does not accept {sop_class_uid} in {transfer_syntax_uid}"

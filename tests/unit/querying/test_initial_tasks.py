@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from shared.contract.criteria import parse_criteria
-from shared.querying.initial_tasks import HEAD_START, WEB_HEAD_START, first_tasks
+from shared.querying.initial_tasks import HEAD_START, WEB_HEAD_START, first_tasks, gives_head_start
 from shared.querying.payloads import WindowSlice, read_slice
 from shared.querying.profile import Profile
 
@@ -50,3 +50,9 @@ def test_at_an_unknown_node_the_first_slice_has_a_head_start(types, known, waiti
         # Then
         assert first.delay_s == 0
         assert {task.delay_s for task in others} == {head_start.total_seconds() if waiting else 0}
+    assert gives_head_start(criteria, known) is waiting
+
+
+@pytest.mark.parametrize("named", [{"study_instance_uids": ["1.2", "1.3"]}, {"accession_numbers": ["1"]}])
+def test_a_query_of_named_studies_gives_no_head_start(named):
+    assert not gives_head_start(parse_criteria({"types": ["CT", "MG"], **named}), Profile())

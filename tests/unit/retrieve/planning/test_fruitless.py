@@ -11,6 +11,7 @@ from services.retrieve.planning.fruitless import (
     MOST_AT_FIRST,
     FruitlessError,
     PastRequest,
+    StoreAddress,
     single_object,
     streak_of,
 )
@@ -73,24 +74,32 @@ def test_pauses_between_single_objects_grow_to_half_a_minute(singles, pause_s):
 
 
 @pytest.mark.parametrize(
-    ("last", "outcome", "words"),
+    ("last", "by_pacs", "refusal", "outcome", "words"),
     [
         (
             request(error="status_a702"),
+            True,
+            "",
             Outcome.STATUS,
-            "(the last one: status 0xA702); check that the PACS reaches STORE",
+            "(the last one: status 0xA702); check that the PACS reaches STORE at 10.1.2.3, port 104",
         ),
-        (request(None, error="timed_out"), Outcome.TIMED_OUT, "(the last one: timed out); check"),
+        (request(None, error="timed_out"), True, "", Outcome.TIMED_OUT, "(the last one: timed out); check"),
+        (request(), False, "", Outcome.STATUS, "brought nothing (the last one: status 0xA702)"),
+        (request(), False, "it refused", Outcome.STATUS, "(the last one: status 0xA702); it refused"),
     ],
 )
-def test_the_end_names_the_last_status_and_the_store(last, outcome, words):
+def test_the_end_names_the_last_status_and_what_to_do(last, by_pacs, refusal, outcome, words):
+    # Given
+    store, streak = (
+        StoreAddress("STORE", "10.1.2.3", 104, by_pacs),
+        streak_of([last] * 2, anything_arrived=False),
+    )
     # When
-    error = FruitlessError(streak_of([last, request()], anything_arrived=False), "STORE", "10.1.2.3", 104)
+    error = FruitlessError(streak, store, refusal)
     # Then
     assert error.outcome is outcome
     assert "the last 2 requests brought nothing" in str(error)
     assert words in str(error)
-    assert "at 10.1.2.3, port 104" in str(error)
 
 
 @pytest.mark.parametrize("place", [0.0, 0.5, 0.99])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -46,11 +47,21 @@ class Store:
         self.own_store.note(StoreState())
 
 
-def context(*, own_store: bool = True) -> RetrieveContext:
+def context(*, own_store: bool = True, away: bool = False, fetch: bool = False) -> RetrieveContext:
     store = Peer("127.0.0.1", 104, "DOSEQR", "DOSEQR")
     remote = Peer("127.0.0.1", 105, "PACS", "DOSEQR")
     return RetrieveContext(
-        "job", "query", 1, remote, 7, store, own_store=own_store, ignore_known=True, since=NOW
+        "job",
+        "query",
+        1,
+        remote,
+        7,
+        store,
+        own_store=own_store,
+        store_away=away,
+        ignore_known=True,
+        since=NOW,
+        fetch=fetch,
     )
 
 
@@ -97,13 +108,24 @@ def test_the_pool_decides_when_the_store_is_tried_again():
     assert (caught.value.until, caught.value.whole_node) == (SOON, True)
 
 
-def test_a_store_is_not_tried_before_it_failed():
+@pytest.mark.parametrize(
+    ("of_job", "error"),
+    [
+        (context(), None),
+        (context(away=True), NotNowError),
+        (context(own_store=False, away=True), None),
+        (context(own_store=False, fetch=True), None),
+        (context(own_store=False, fetch=True, away=True), StoreError),
+    ],
+)
+def test_a_store_is_only_tried_first_if_it_was_away(of_job, error):
     # Given
     store = Store(refused())
     # When
-    store.check.admit(context(), Cancellation())
+    with nullcontext() if error is None else pytest.raises(error):
+        store.check.admit(of_job, Cancellation())
     # Then
-    assert store.pool.node_ids == []
+    assert store.pool.node_ids == ([7] if error else [])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tracemalloc
 from pathlib import Path
@@ -51,7 +52,10 @@ def test_a_file_that_is_no_object_is_none(tmp_path):
     folder = ObjectFolder(tmp_path)
     (tmp_path / "empty.dcm").touch()
     (tmp_path / "other.dcm").write_bytes(bytes(1 << 20))
+    cut = large_file(tmp_path)
+    os.truncate(tmp_path / cut, (tmp_path / cut).stat().st_size - 1)
     # When, Then
+    assert read_receipt(folder, cut) is None
     assert read_receipt(folder, "empty.dcm") is None
     assert read_receipt(folder, "other.dcm") is None
     assert read_receipt(folder, "gone.dcm") is None

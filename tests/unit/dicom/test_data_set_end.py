@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.objects import data_set_end
-from services.store.objects.data_set_end import CutOffError, check_end
 from services.store.objects.identity import read_identity
+from shared.dicom import data_set_end
+from shared.dicom.data_set_end import CutOffError, check_end
 from shared.dicom.part10 import read_head
 from shared.errors import InvalidInputError
 
@@ -24,7 +24,7 @@ UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXELS, SEQUENCE = 0x7FE00010, 0x00400275
 LONG_VRS = (b"OB", b"OW", b"SQ", b"UN")
-SAMPLES = Path(__file__).parents[5] / "shared" / "samples"
+SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
 BUNDLED = Path(pydicom.data.__file__).parent / "test_files"
 #: Files of pydicom that are cut off on purpose.
 CUT_FILES = {"MR_truncated.dcm", "rtplan_truncated.dcm"}
