@@ -48,7 +48,8 @@ def start(settings: Settings, broker: Broker, database: Database, lifecycle: Lif
     parts = start_parts("query", settings, broker, database, lifecycle)
     clock, publisher = parts.clock, parts.publisher
     work = QueryJobService(settings, database, publisher, parts.pool, clock)
-    engine = Engine(work, database, publisher, worker_name("query"), policy_of(settings), clock)
+    name, policy = worker_name("query"), policy_of(settings)
+    engine = Engine(work, database, publisher, name, policy, clock, parts.reachability)
     run_engine(engine, broker, lifecycle, workers=settings.query_workers, grace_s=settings.grace)
     handler = QueryHandler(settings, database, engine, clock)
     reading = ReadHandler(database)

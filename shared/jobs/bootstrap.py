@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from shared.broker.port import Broker
 from shared.broker.worker import Worker
@@ -15,7 +16,8 @@ from shared.messaging.command_router import CommandHandler, CommandRouter
 from shared.messaging.publisher import Publisher
 from shared.node_access.budget import ClusterBudget
 from shared.node_access.pool import AssociationPool
-from shared.nodes.peers import timeouts_of
+from shared.node_access.reachability import Reachability
+from shared.nodes.peers import peer_of, timeouts_of
 from shared.service import worker_name
 from shared.settings import Settings
 
@@ -30,6 +32,7 @@ class JobServiceParts:
     clock: DatabaseClock
     publisher: Publisher
     pool: AssociationPool
+    reachability: Reachability
 
 
 def start_parts(
@@ -44,7 +47,8 @@ def start_parts(
     lifecycle.on_stop(budget.close)
     pool = AssociationPool(timeouts_of(settings), budget)
     lifecycle.on_stop(pool.close)
-    return JobServiceParts(clock, Publisher(broker, service, clock), pool)
+    reachability = Reachability(database, timeouts_of(settings), partial(peer_of, settings=settings), clock)
+    return JobServiceParts(clock, Publisher(broker, service, clock), pool, reachability)
 
 
 def route_commands(

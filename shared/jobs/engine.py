@@ -18,6 +18,7 @@ from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
 from shared.errors import RetriableError
 from shared.jobs.job_events import JobEvents
+from shared.jobs.job_nodes import JobNodes
 from shared.jobs.ledger import Ledger
 from shared.jobs.model import Advance, Claim, Ending, JobService, JobT, Result
 from shared.jobs.new_task import NewTask
@@ -25,6 +26,7 @@ from shared.jobs.retry import MAX_STARTS, Again, Policy, plan_retry
 from shared.jobs.running_tasks import RunningTasks
 from shared.messaging.codec import read_task
 from shared.messaging.publisher import Publisher
+from shared.node_access.reachability import Reachability
 from shared.tracing.current import continuing, current_causation
 from shared.tracing.spans import span
 from shared.tracing.trace_context import Causation, command_causation
@@ -36,9 +38,6 @@ REREAD_LIMITS_AFTER = timedelta(seconds=10)
 
 #: How long a task waits whose node has its share of the threads.
 POSTPONE = timedelta(seconds=1)
-
-#: Jobs whose node is remembered.
-_REMEMBERED_JOBS = 1000
 
 #: A job that ended like this has been counted to its last task; late results are left out. What comes in
 #: after a cancellation was found, and stays visible.
@@ -56,7 +55,9 @@ class Engine(Generic[JobT]):
         worker: str,
         policy: Policy,
         clock: Clock = utc_now,
+        reachability: Reachability | None = None,
     ) -> None:
+        """`reachability`: what it finds away gets no work."""
         self.service = service
         self.database = database
         self.ledger = Ledger(service.job_table, service.task_table)
@@ -66,10 +67,9 @@ class Engine(Generic[JobT]):
         self._worker = worker
         self._policy = policy
         self.clock = clock
+        self.nodes = JobNodes(reachability, self.ledger, database, self.events, policy, clock)
         #: Tokens of claims by task that this process abandoned, because the database was away.
         self._abandoned: dict[int, str] = {}
-        #: Nodes of jobs, which never change.
-        self._nodes: dict[str, int] = {}
 
     def handle(self, message: Message, redelivered: bool) -> None:
         """Handle the message of one task.
@@ -81,23 +81,6 @@ class Engine(Generic[JobT]):
         task, causation = read_task(message)
         with continuing(causation):
             self.run(task, redelivered)
-
-    def node_of(self, job_id: str) -> int | None:
-        """Return the id of the node that a job sends its requests to; none if there is no such job.
-
-        Raises:
-            RetriableError: the database is away.
-        """
-        node_id = self._nodes.get(job_id)
-        if node_id is not None:
-            return node_id
-        with self.database.read_outside() as session:
-            node_id = self.ledger.node_of(session, job_id)
-        if node_id is not None:
-            if len(self._nodes) >= _REMEMBERED_JOBS:
-                self._nodes.clear()
-            self._nodes[job_id] = node_id
-        return node_id
 
     def postpone(self, task: RunTask) -> None:
         """Let a task wait whose node has its share of this process's threads; another process may take it.
@@ -114,6 +97,8 @@ class Engine(Generic[JobT]):
         Raises:
             RetriableError: the broker or the database is away; run it again.
         """
+        if not redelivered and self.nodes.waits(task):
+            return
         with self.database.write() as session:
             claimed = self.ledger.claim(
                 session,
@@ -156,6 +141,7 @@ class Engine(Generic[JobT]):
                     return self._failed(claim, error)
                 self._interrupted(claim, cancellation.reason)
             else:
+                self.nodes.note_contact(claim.job_id, reached=True)
                 return self._end(claim, result)
         return False
 
@@ -208,6 +194,8 @@ class Engine(Generic[JobT]):
             failing_for_s=claim.failing_for_s,
             jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
         )
+        if error.retry_at is not None:
+            self.nodes.note_contact(claim.job_id, reached=False)
         if isinstance(plan, Again) and error.retry_at is not None:
             plan = Again(max(0.0, (error.retry_at - self.clock()).total_seconds()))
         log.warning(

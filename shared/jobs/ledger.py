@@ -25,9 +25,10 @@ from sqlalchemy.orm import Session
 from shared.contract.envelope import new_id
 from shared.contract.messages import ENDED
 from shared.database.models import JobRow, TaskRow
+from shared.dicom.errors import PeerError
 from shared.jobs.model import Claim, Ending, JobT, RerunRequest
 from shared.jobs.new_task import NewTask
-from shared.jobs.node_load import RUNS, Standings, is_held, nodes_of
+from shared.jobs.shares.node_load import OPEN, RUNS, Standings, is_held, nodes_of
 
 #: A worker whose lease was not renewed for this long is dead.
 LEASE = timedelta(seconds=30)
@@ -37,9 +38,6 @@ QUEUED_AT_MOST = timedelta(seconds=60)
 
 #: Postponements of a job that are closer together than this are one.
 MOVED_TOGETHER = timedelta(seconds=1)
-
-OPEN = ("pending", "queued", "running")
-
 
 #: Nothing reads rows of tasks from the session after these changed them: it need not be told.
 _UNREAD = {"synchronize_session": False}
@@ -253,6 +251,27 @@ class Ledger(Generic[JobT]):
         values = {"due_at": due_at, "failing_since": func.coalesce(task.failing_since, now)}
         session.execute(update(task).where(earlier).values(**values), execution_options=_UNREAD)
 
+    def wait(
+        self,
+        session: Session,
+        task_id: int,
+        error: PeerError,
+        *,
+        due_at: datetime,
+        now: datetime,
+        since: datetime,
+    ) -> bool:
+        """Let a task that nobody has begun wait for its node, unless it has since; return whether it does."""
+        task = self.task
+        free = and_(task.id == task_id, task.state.in_(("pending", "queued")))
+        patient = or_(task.failing_since.is_(None), task.failing_since > since)
+        failing = {"failing_since": func.coalesce(task.failing_since, now), "error": error.code}
+        waiting = {"state": "pending", "due_at": due_at, "detail": str(error), **failing}
+        changed = session.execute(
+            update(task).where(free, patient).values(**waiting), execution_options=_UNREAD
+        )
+        return bool(changed_rows(changed))
+
     def end_failing(self, session: Session, job_id: str) -> None:
         """Forget the wait of tasks that never failed themselves: their node is back."""
         task = self.task
@@ -352,7 +371,7 @@ class Ledger(Generic[JobT]):
 
     def jobs_with_work(self, session: Session, now: datetime) -> list[str]:
         """Return unfinished jobs that may begin a task, or have none open at all."""
-        nodes = self._standings.of_all(session, now)
+        nodes = self._standings.of_due(session, now)
         done = [standing.job_id for shared in nodes for standing in shared.standings if not standing.is_open]
         return [*done, *(job_id for shared in nodes for job_id in shared.short())]
 

@@ -13,7 +13,7 @@ from shared.errors import RetriableError
 from shared.jobs.engine import Engine
 from shared.jobs.model import JobT
 from shared.jobs.retry import Policy
-from shared.jobs.worker_shares import WorkerShares
+from shared.jobs.shares.worker_shares import WorkerShares
 from shared.lifecycle import Lifecycle
 from shared.messaging.codec import read_task
 from shared.settings import Settings
@@ -51,7 +51,7 @@ def run_engine(
     def handle(message: Message, redelivered: bool) -> None:
         task_came.set()
         task, _ = read_task(message)
-        with shares.turn(engine.node_of(task.job_id) or 0) as granted:
+        with shares.turn(engine.nodes.node_of(task.job_id) or 0) as granted:
             # What waited while the service began to stop, or was drained, is for another worker.
             if granted and not lifecycle.stopping.is_set() and duty.state == "running":
                 engine.handle(message, redelivered)

@@ -85,14 +85,14 @@ class ClusterBudget:
         limits = self._limits_of(node_id)
         if limits is None or node_id is None:
             return
-        _check_open(limits, self._clock())
+        check_open(limits, self._clock())
         if limits.requests_per_minute is None:
             return
         longest_s = BEGUN_WAIT_S if begun else NEW_REQUEST_WAIT_S
         wait_s = self._reserve(node_id, limits, limits.requests_per_minute, longest_s)
         if wait_s > 0:
             _sleep(wait_s, cancellation)
-            _check_open(limits, self._clock())
+            check_open(limits, self._clock())
 
     def _reserve(self, node_id: int, limits: Limits, rate: int, longest_s: float) -> float:
         now = self._clock()
@@ -165,9 +165,11 @@ class ClusterBudget:
                 slowdown = refused(slowdown_of(row), limit, others, now)
                 row.slowed_to, row.slowed_at = slowdown.associations, slowdown.at
                 is_only = others <= 0 and error.outcome is Outcome.REJECTED
-                outage = self._failed(session, row, lease, error, now) if is_only else None
-                if outage is not None or lease.tries:
-                    note_outage(row, outage)
+                outage = None
+                if is_only:
+                    outage = outage_after(session, lease.node_id, error, began=_began(lease, now), now=now)
+                elif lease.tries:
+                    note_outage(row, None)
                 now_allowed = allowed(session, row, now)
         except DatabaseAwayError as failure:
             log.warning("congestion not noted", node_id=lease.node_id, error=str(failure))
@@ -185,27 +187,12 @@ class ClusterBudget:
         now = self._clock()
         try:
             with self._database.write() as session:
-                row = locked_budget(session, lease.node_id, now)
-                outage = self._failed(session, row, lease, error, now)
-                note_outage(row, outage)
+                outage = outage_after(session, lease.node_id, error, began=_began(lease, now), now=now)
         except DatabaseAwayError as failure:
             log.warning("outage not noted", node_id=lease.node_id, error=str(failure))
         else:
             error.retry_at = outage.next_try_at
             log.warning("node not reached", node_id=lease.node_id, error=error.code, failures=outage.failures)
-
-    def _failed(
-        self, session: Session, row: NodeBudget, lease: Lease, error: PeerError, now: datetime
-    ) -> Outage:
-        away = select(func.count()).where(NodeBudget.away_failures > 0)
-        return failed(
-            outage_of(row),
-            error,
-            began=now - timedelta(seconds=time.monotonic() - lease.since),
-            now=now,
-            jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
-            others_away=session.scalar(away) or 0,
-        )
 
     def reached(self, lease: Lease) -> None:
         """Note that a node that was away is back."""
@@ -245,6 +232,29 @@ class ClusterBudget:
         with self._lock:
             self._limits[node_id] = time.monotonic(), limits
         return limits
+
+
+def outage_after(
+    session: Session, node_id: int, error: PeerError, *, began: datetime, now: datetime
+) -> Outage:
+    """Note in the caller's transaction that a try of a node, begun then, has failed; return what follows."""
+    row = locked_budget(session, node_id, now)
+    away = select(func.count()).where(NodeBudget.away_failures > 0)
+    outage = failed(
+        outage_of(row),
+        error,
+        began=began,
+        now=now,
+        jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
+        others_away=session.scalar(away) or 0,
+    )
+    note_outage(row, outage)
+    return outage
+
+
+def _began(lease: Lease, now: datetime) -> datetime:
+    """Return when the association of a lease was begun."""
+    return now - timedelta(seconds=time.monotonic() - lease.since)
 
 
 class _Turn:
@@ -332,7 +342,12 @@ def _note(limits: Limits) -> str:
     return f"waits for one of {limits.max_associations} associations of {limits.name}"
 
 
-def _check_open(limits: Limits, now: datetime) -> None:
+def check_open(limits: Limits, now: datetime) -> None:
+    """Check that a node takes requests now.
+
+    Raises:
+        NotNowError: it is paused, its fuse has blown, or its hours forbid it.
+    """
     if limits.paused:
         raise NotNowError(now, f"the node {limits.name} is {limits.paused}")
     if limits.blown_until is not None and now < limits.blown_until:

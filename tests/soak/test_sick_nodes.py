@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from shared.broker.memory.broker import MemoryBroker
-from shared.jobs import runner, worker_shares
+from shared.jobs import runner
+from shared.jobs.shares import worker_shares
 from shared.node_access import pool
 from tests.bench.table import print_table
 from tests.integration.query.test_sharing import LAST, of_days

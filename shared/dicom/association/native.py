@@ -202,6 +202,23 @@ def open_with_proposals(
     return establishment.call(peer, FUSE.guarding(peer, associate), cancellation)
 
 
+def check_connection(peer: Peer, timeouts: Timeouts) -> None:
+    """Connect to a peer, and close the connection at once; the fuse counts it as an association.
+
+    Raises:
+        PeerError: the peer does not take the connection, with the outcome.
+        NotNowError: the peer's fuse has blown.
+    """
+
+    def connect(address: str) -> None:
+        try:
+            socket.create_connection((address, peer.port), timeouts.connect_s).close()
+        except OSError as error:
+            raise establishment.not_connected(peer, error, timeouts) from error
+
+    establishment.call(peer, FUSE.guarding(peer, connect), None)
+
+
 def _connected(peer: Peer, address: str, timeouts: Timeouts) -> Connection:
     try:
         context = None if peer.tls is None else client_context(peer.tls)

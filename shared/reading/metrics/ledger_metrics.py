@@ -30,8 +30,8 @@ from shared.database.models import (
 )
 from shared.database.session import Database
 from shared.errors import DoseQRError
-from shared.jobs.fair_share import credits_of
-from shared.jobs.node_load import is_held
+from shared.jobs.shares.fair_share import credits_of
+from shared.jobs.shares.node_load import is_held
 from shared.notifications.outbox import count_by_state
 from shared.retention.runs import runs
 

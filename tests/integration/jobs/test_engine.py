@@ -18,10 +18,10 @@ from shared.contract.messages import Progress, RunTask
 from shared.database.models import Query, QueryTask
 from shared.dicom.errors import InterruptedWorkError, Outcome, PeerError
 from shared.errors import BrokerAwayError, DatabaseAwayError, InvalidInputError
-from shared.jobs.fair_share import credits_of
 from shared.jobs.ledger import QUEUED_AT_MOST
 from shared.jobs.new_task import NewTask
 from shared.jobs.retry import MAX_STARTS
+from shared.jobs.shares.fair_share import credits_of
 from shared.messaging.codec import command_message
 from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT
 from tests.integration.jobs.conftest import task_message

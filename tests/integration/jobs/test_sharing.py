@@ -10,7 +10,7 @@ from shared.broker.worker import Worker
 from shared.clock import utc_now
 from shared.contract.messages import BACKGROUND
 from shared.database.models import Node, RetrieveTask
-from shared.jobs.fair_share import credits_of
+from shared.jobs.shares.fair_share import credits_of
 from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT
 from shared.nodes.nodes import add_node, parse_node
 from tests.support.jobs.rows import a_query, a_retrieve

@@ -9,7 +9,7 @@ import pytest
 
 from shared.contract.messages import BACKGROUND, RunQuery
 from shared.database.models import Query, QueryTask
-from shared.jobs.fair_share import credits_of
+from shared.jobs.shares.fair_share import credits_of
 from shared.nodes.nodes import find_node
 from simulator.scp import ScriptedPacs
 from simulator.witness import RecordedRequest

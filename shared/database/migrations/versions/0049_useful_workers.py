@@ -9,7 +9,7 @@ down_revision = "0044"
 branch_labels = None
 depends_on = None
 
-#: Tasks of one service beyond the associations of a node, as `shared.jobs.fair_share` had it then.
+#: Tasks of one service beyond the associations of a node, as `shared.jobs.shares.fair_share` had it then.
 _AHEAD = 2
 
 #: By node: the tasks in hand, and as many of those that are due as it allows.

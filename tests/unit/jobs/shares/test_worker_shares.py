@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.worker_shares import PATIENCE_S, SPARE_THREADS, WorkerShares
+from shared.jobs.shares.worker_shares import PATIENCE_S, SPARE_THREADS, WorkerShares
 
 
 def hold(shares: WorkerShares, stack: ExitStack, node_id: int, times: int) -> int:

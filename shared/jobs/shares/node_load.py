@@ -8,11 +8,11 @@ from datetime import datetime
 from itertools import groupby
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, exists, func, literal, null, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from shared.contract.messages import BACKGROUND, INTERACTIVE
 from shared.database.models import JobRow, Node, Query, QueryTask, Retrieve, RetrieveTask, TaskRow
-from shared.jobs.fair_share import Standing, credits_of, shares, short
+from shared.jobs.shares.fair_share import Standing, credits_of, shares, short
 from shared.node_access.limits import MAX_ASSOCIATIONS_DEFAULT, MAX_ASSOCIATIONS_MOST
 
 #: The jobs of all services that send requests to nodes, with their tasks.
@@ -23,6 +23,7 @@ _StandingRow = tuple[str, int, str, datetime, int, int, bool, bool, int | None]
 
 RUNS = ("queued", "running")
 IN_FLIGHT = ("queued", "running")
+OPEN = ("pending", *IN_FLIGHT)
 
 
 def nodes_of(job: type[JobRow]) -> Sequence[ColumnElement[int]]:
@@ -70,8 +71,9 @@ class Standings:
     def __init__(self, job: type[JobRow], task: type[TaskRow]) -> None:
         self._job = job
         # Built once: building it takes longer than executing it, and each task that ends executes it.
-        self._of_all = _statement(job, task)
-        self._of_node = self._of_all.where(job.remote_id == bindparam("of_node"))
+        of_all = _statement(job, task)
+        self._of_node = of_all.where(job.remote_id == bindparam("of_node"))
+        self._of_due = of_all.where(_has_due_or_idle_job(job, task))
         others = [(other, tasks) for other, tasks in _ALL if other is not job]
         self._raised = [_nodes_with_work(*other, other[0].raised.is_not(null())) for other in others]
         self._waited_for = [_nodes_with_work(*other, other[0].priority == INTERACTIVE) for other in others]
@@ -81,9 +83,12 @@ class Standings:
         rows = session.execute(self._of_node, {"now": now, "of_node": node_id}).all()
         return _shared(rows, self._elsewhere(session, rows, now, [node_id]))
 
-    def of_all(self, session: Session, now: datetime) -> list[Shared]:
-        """Return how the jobs of each node share it; the number of nodes changes no number of statements."""
-        rows = session.execute(self._of_all, {"now": now}).all()
+    def of_due(self, session: Session, now: datetime) -> list[Shared]:
+        """Return how the jobs of nodes share them of which one may begin a task, or has none open.
+
+        The number of nodes changes no number of statements.
+        """
+        rows = session.execute(self._of_due, {"now": now}).all()
         elsewhere = self._elsewhere(session, rows, now, list({row.remote_id for row in rows}))
         return [
             _shared(list(of_node), elsewhere) for _, of_node in groupby(rows, key=lambda row: row.remote_id)
@@ -144,6 +149,19 @@ def _statement(job: type[JobRow], task: type[TaskRow]) -> Select[*_StandingRow]:
         .where(job.status.in_(RUNS), ~is_held(job))
         .order_by(job.remote_id, job.requested_at, job.id)
     )
+
+
+def _has_due_or_idle_job(job: type[JobRow], task: type[TaskRow]) -> ColumnElement[bool]:
+    """Return the condition that a job of the node has a task that is due, or that the job has none open.
+
+    Hundreds of jobs that wait for the next try of their node are not read, only looked up in an index.
+    """
+    now, other = bindparam("now", type_=task.due_at.type), aliased(job)
+    due = select(literal(1)).where(task.job_id == other.id, task.state == "pending", task.due_at <= now)
+    runs = (other.status.in_(RUNS), due.correlate(other).limit(1).scalar_subquery().is_not(null()))
+    open_task = select(literal(1)).where(task.job_id == job.id, task.state.in_(OPEN))
+    is_idle = open_task.correlate(job).limit(1).scalar_subquery().is_(null())
+    return or_(job.remote_id.in_(select(other.remote_id).where(*runs)), is_idle)
 
 
 def _nodes_with_work(job: type[JobRow], task: type[TaskRow], which: ColumnElement[bool]) -> Select[int]:

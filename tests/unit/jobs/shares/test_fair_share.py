@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.fair_share import Standing, credits_of, shares, short
+from shared.jobs.shares.fair_share import Standing, credits_of, shares, short
 from tests.support.jobs.rows import NOW
 
 MANY = 60
