@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import MethodType
 from typing import Any, ClassVar
 
 import pytest
@@ -59,20 +60,24 @@ class CompiledTemplates(BytecodeCache):
 
 COMPILED_TEMPLATES = CompiledTemplates()
 
-#: What makes the domain and the path of an address from values.
-Builder = Callable[..., tuple[str, str]]
-
 
 class RememberedRule(Rule):
-    """A rule whose builders were made by an earlier test: to make those of all rules takes most of an app."""
+    """A rule that an earlier test compiled: to compile those of all addresses takes most of an app."""
 
-    _builders: ClassVar[dict[object, Builder]] = {}
+    #: None of our converters depends on the map of its app.
+    _compiled: ClassVar[dict[object, dict[str, Any]]] = {}
 
-    def _compile_builder(self, append_unknown: bool = True) -> Builder:
-        key = (self.rule, tuple(self._trace), str(self.defaults), append_unknown)
-        if key not in self._builders:
-            self._builders[key] = super()._compile_builder(append_unknown)
-        return self._builders[key]
+    def compile(self) -> None:
+        """Take what it compiles to from an equal rule."""
+        key = (self.rule, self.host, self.subdomain, self.merge_slashes, str(self.defaults))
+        if key not in self._compiled:
+            super().compile()
+            made = {name: vars(self)[name] for name in ("_parts", "_trace", "_converters", "arguments")}
+            builders = {name: vars(self)[name].__func__ for name in ("_build", "_build_unknown")}
+            self._compiled[key] = made | builders
+        vars(self).update(self._compiled[key])
+        for name in ("_build", "_build_unknown"):
+            setattr(self, name, MethodType(self._compiled[key][name], self))
 
 
 Flask.url_rule_class = RememberedRule
