@@ -62,7 +62,7 @@ class BackPressure:
         held = GaugeMetricFamily(
             "doseqr_moves_held", "Whether new moves into the own store wait", labels=["reason"]
         )
-        held.add_metric(["store"], bool(self._store_note()))
+        held.add_metric(["store"], self._own_store.is_away or bool(self._store_note()))
         try:
             held.add_metric(["importer"], bool(self._importer_note()))
         except RetriableError:

@@ -42,6 +42,7 @@ class OwnStore:
         self._shortage = ""
         self._shortage_until = 0.0
         self._beat_at = float("-inf")
+        self._away_until = 0.0
 
     def subscribe(self, broker: Broker) -> Subscription:
         """Take the store's heartbeats.
@@ -71,6 +72,17 @@ class OwnStore:
             with self._lock:
                 self._problem = state.problem or f"it refused {state.refused_recently} objects lately"
                 self._until = self._clock() + STATE_LASTS_S
+
+    def note_away(self, *, is_away: bool) -> None:
+        """Take whether new moves wait since it does not respond; who waits notes it every few seconds."""
+        with self._lock:
+            self._away_until = self._clock() + STATE_LASTS_S if is_away else 0.0
+
+    @property
+    def is_away(self) -> bool:
+        """Whether new moves have waited lately since it does not respond."""
+        with self._lock:
+            return self._clock() < self._away_until
 
     def has_beaten_since(self, moment: float | None) -> bool:
         """Return whether a heartbeat came after this moment of the clock, and lately; None: not known."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
 from services.retrieve.context import RetrieveContext
-from services.retrieve.transfer.back_pressure import AGAIN_AFTER
 from services.retrieve.transfer.own_store import OwnStore
 from shared.clock import Clock
 from shared.dicom.cancellation import Cancellation
@@ -17,6 +17,9 @@ from shared.dicom.errors import NotNowError, Outcome, PeerError, StoreError
 from shared.node_access.pool import AssociationPool
 
 log = structlog.get_logger(__name__)
+
+#: After this time a held move is tried anew: a heartbeat may have come, or the pool allows a C-ECHO.
+AGAIN_AFTER = timedelta(seconds=3)
 
 #: How contact with a store ends that is not there, or hangs; whatever else it does, it responds.
 _NOT_THERE = frozenset(
@@ -70,12 +73,16 @@ class StoreCheck:
             InterruptedWorkError: the work was stopped.
             DatabaseAwayError: the database is away.
         """
-        if not context.own_store or self._own_store.has_beaten_since(self._silent_since):
+        if not context.own_store:
+            return
+        if self._own_store.has_beaten_since(self._silent_since):
+            self._own_store.note_away(is_away=False)
             return
         error = self._error_of(context, cancellation)
         if error is not None and error.outcome in _NOT_THERE:
             raise self._wait(error) from error
         self._silent_since = None
+        self._own_store.note_away(is_away=False)
 
     def retry(self, context: RetrieveContext, error: PeerError, cancellation: Cancellation) -> PeerError:
         """Return the error after which a task is tried again; one of our association with a store knows when.
@@ -105,5 +112,6 @@ class StoreCheck:
         if self._silent_since is None:
             self._silent_since = self._monotonic()
             log.warning("own store does not respond", error=error.code)
+        self._own_store.note_away(is_away=True)
         note = f"new moves wait until DoseQR's own store responds again: {error}"
-        return NotNowError(error.retry_at or self._clock() + AGAIN_AFTER, note, whole_node=True)
+        return NotNowError(self._clock() + AGAIN_AFTER, note, whole_node=True)

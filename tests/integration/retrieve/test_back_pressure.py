@@ -107,10 +107,11 @@ def test_moves_wait_for_our_own_store_that_is_away(retrieves: Retrieves, scripte
     # When
     job_id = retrieves.order()
     wait_until(lambda: "own store responds again: connection refused" in retrieves.note(job_id))
-    tried = len(recorded_requests(pacs))
+    tried, metric = len(recorded_requests(pacs)), held(retrieves, "store")
     system.start("store")
     system.wait_for_end(job_id)
     # Then
+    assert (metric, held(retrieves, "store")) == (1, 0)
     assert tried <= MAX_FRUITLESS_REQUESTS * system.settings.retrieve_workers
     assert retrieves.job(job_id).status == "completed"
 

@@ -11,7 +11,7 @@ import pytest
 
 from services.retrieve.context import RetrieveContext
 from services.retrieve.transfer.own_store import OwnStore
-from services.retrieve.transfer.store_check import StoreCheck
+from services.retrieve.transfer.store_check import AGAIN_AFTER, StoreCheck
 from shared.contract.text import StoreState
 from shared.dicom.cancellation import Cancellation
 from shared.dicom.errors import NotNowError, Outcome, PeerError, StoreError
@@ -98,14 +98,14 @@ def test_moves_wait_for_a_store_that_is_not_there(error, waits):
     assert held is None or held.note.startswith("new moves wait until DoseQR's own store responds again: ")
 
 
-def test_the_pool_decides_when_the_store_is_tried_again():
+def test_a_held_move_is_tried_anew_every_few_seconds():
     # Given
     store = Store(refused())
     # When
     with pytest.raises(NotNowError) as caught:
         store.check.check(context(), Cancellation())
     # Then
-    assert (caught.value.until, caught.value.whole_node) == (SOON, True)
+    assert (caught.value.until, caught.value.whole_node) == (NOW + AGAIN_AFTER, True)
 
 
 @pytest.mark.parametrize(
