@@ -80,6 +80,8 @@ class Profile:
     single_dates: bool | None = None
     #: Whether it matches on dates at all: a day long ago brings nothing.
     dates_matched: bool | None = None
+    #: Whether ranges of times cut a day in parts: they are neither refused nor ignored.
+    times_matched: bool | None = None
     #: Whether it supports a SERIES query by date without a study (relational queries, PS3.4 C.4.1.2.2.2).
     relational: bool | None = None
     #: Whether no study matches unless an empty Modality (0008,0060) is among the keys.
@@ -108,6 +110,8 @@ class Profile:
     proven: int = UNPROVEN + 1
     #: So many matches are believed before it returned more than nine.
     proven_small: int = 0
+    #: So many came in all pages of one request without a code; of each code, fewer may come all the same.
+    proven_in_pages: int = 0
     #: The number of matches at which it stops with success.
     cap: int | None = None
     #: Days of the widest window with a match.
@@ -168,6 +172,10 @@ class Profile:
         """Learn that so few matches are believed, whether or not it ever returns many."""
         return replace(self, proven_small=max(self.proven_small, matches))
 
+    def proved_in_pages(self, matches: int) -> Self:
+        """Learn that so many matches come in all pages of one request without a code."""
+        return replace(self, proven_in_pages=max(self.proven_in_pages, matches))
+
     def compared(self, whole: int, parts: Collection[int]) -> Self:
         """Learn from the matches of a window and of its parts, of which none has as many as the whole."""
         if max(parts) >= whole:
@@ -176,7 +184,8 @@ class Profile:
 
     def capped(self, matches: int) -> Self:
         """Learn that it stops at this number of matches."""
-        return replace(self, cap=matches, proven=min(self.proven, matches))
+        in_pages = min(self.proven_in_pages, matches)
+        return replace(self, cap=matches, proven=min(self.proven, matches), proven_in_pages=in_pages)
 
     def believes_few(self, matches: int) -> bool:
         """Return whether this number of matches is believed where no part of the request can be compared."""

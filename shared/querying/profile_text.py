@@ -84,6 +84,11 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
         "A day long ago brings no study; otherwise studies of other days are left out by the dates returned.",
         _yes_no,
     ),
+    "times_matched": (
+        "Matches times",
+        "A range of times brings a part of a day; otherwise hours are those of the times returned.",
+        _yes_no,
+    ),
     "single_dates": (
         "Matches single dates",
         "A single date brings the studies of that day; otherwise a range of one day is requested.",
@@ -203,7 +208,7 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
 _NONE_FOUND = frozenset({"refused_keys", "cap"})
 
 #: Of no use to people.
-_OMITTED = frozenset({"measured_by", "proven_small", "costly_matches"})
+_OMITTED = frozenset({"measured_by", "proven_small", "proven_in_pages", "costly_matches"})
 
 
 def profile_entries(profile: Profile) -> list[ProfileEntry]:

@@ -82,7 +82,17 @@ class WebBehaviour(_WebModel):
     refused_keys: frozenset[str] = Field(
         default=frozenset(), description="Keywords whose presence has a search refused with `refusal_status`."
     )
+    refused_values: frozenset[str] = Field(
+        default=frozenset(),
+        description="Keywords that may be in `includefield`, and with a value have a search refused.",
+    )
+    refused_ranges: frozenset[str] = Field(
+        default=frozenset(), description="Keywords of dates and times that have a range refused."
+    )
     refusal_status: int = Field(default=400, ge=400, le=599, description="The status of such a refusal.")
+    not_matched: frozenset[str] = Field(
+        default=frozenset(), description="Keywords that are ignored as matching keys."
+    )
     includefield: Literal["accepted", "ignored"] = Field(
         default="accepted", description="Whether more is returned than what is returned anyway."
     )

@@ -79,11 +79,11 @@ def _keyword(name: str) -> str:
 def page(wanted: WebSearch, archive: Archive, behaviour: WebBehaviour, url: str) -> tuple[Reply, int]:
     """Return a page, and the number of its matches."""
     too_many = behaviour.limit_maximum is not None and (wanted.limit or 0) > behaviour.limit_maximum
-    if behaviour.refused_keys.intersection(wanted.search.keywords):
+    if _is_refused(wanted.search, behaviour):
         return Reply(behaviour.refusal_status), 0
     if too_many or (behaviour.offset == "refused" and wanted.offset):
         return Reply(_BAD_REQUEST), 0
-    found: Iterable[ArchiveMatch] = find(wanted.search, archive, Behaviour())
+    found: Iterable[ArchiveMatch] = find(wanted.search, archive, Behaviour(not_matched=behaviour.not_matched))
     if behaviour.twice:
         found = itertools.chain.from_iterable((match, match) for match in found)
     found = itertools.islice(found, behaviour.total_maximum)
@@ -95,6 +95,12 @@ def page(wanted: WebSearch, archive: Archive, behaviour: WebBehaviour, url: str)
     more = size is not None and len(matches) > size
     matches = matches[:size]
     return _reply(matches, wanted, behaviour, url, more=more), len(matches)
+
+
+def _is_refused(search: Search, behaviour: WebBehaviour) -> bool:
+    ranges = {name for name in behaviour.refused_ranges if "-" in search.keys.get(name, ("",))[0]}
+    refused = {*behaviour.refused_keys.intersection(search.keywords), *ranges}
+    return bool(refused or behaviour.refused_values.intersection(search.keys))
 
 
 def _page_size(wanted: WebSearch, behaviour: WebBehaviour) -> int | None:

@@ -17,6 +17,7 @@ from services.query.profile.learner import Learner
 from services.query.profile.measurement_plan import NO_CODE
 from services.query.search.found_studies import belongs_to
 from services.query.search.key_proofs import (
+    LONG_AGO,
     codes_to_show,
     days_with_studies,
     is_conclusive,
@@ -26,16 +27,13 @@ from services.query.search.key_proofs import (
     single_companions,
 )
 from services.query.search.node_probe import NodeProbe
-from services.query.search.splitting import is_ignored
-from shared.dicom.errors import InterruptedWorkError, PeerError
+from services.query.search.splitting import is_ignored, without_times
+from shared.dicom.errors import PeerError
 from shared.dicom.query.dates import day_of, minute_of
 from shared.dicom.query.matches import OTHER_CODES, FindResult, StudyMatch
 from shared.querying.payloads import WindowSlice
 from shared.querying.profile import WIDEST_DAYS, Habit, Profile
 from shared.querying.slices import Slice
-
-#: A day of which no archive has a study.
-_LONG_AGO = date(1800, 1, 1)
 
 FindWindow = Callable[[Slice], FindResult[StudyMatch]]
 
@@ -92,8 +90,8 @@ class KeyControls:
         if all(belongs_to(match, part) for match in matches):
             return False
         if self._learner.profile.dates_matched is None:
-            long_ago = self._find(_day(self._window, _LONG_AGO))
-            _raise_interruption(long_ago)
+            long_ago = self._find(_day(self._window, LONG_AGO))
+            long_ago.raise_interruption()
             if long_ago.complete:
                 matched = not long_ago.matches
                 self._learner.learn(lambda profile: replace(profile, dates_matched=matched))
@@ -105,11 +103,13 @@ class KeyControls:
         It ignores the times of the window then. Another one keeps another time than it returns, as that of
         another time zone: its word stands.
         """
+        if self._learner.profile.times_matched is False:
+            return True
         stray = next((minute for match in others if (minute := minute_of(match.study_time))), None)
         if stray is None:
             return False
         result = self._find(replace(self._window, time_from=stray, time_until=stray))
-        _raise_interruption(result)
+        result.raise_interruption()
         return result.complete and not _without(others, result.matches)
 
     def unproven(self) -> tuple[Habit, ...]:
@@ -268,7 +268,7 @@ class KeyControls:
         if any(len(match.modalities or ()) > 1 for match in matches):
             return True
         bogus = self._find(replace(self._window, code=NO_CODE))
-        _raise_interruption(bogus)
+        bogus.raise_interruption()
         return not bogus.complete or bool(bogus.matches)
 
     def _control(self, window: Slice) -> list[StudyMatch] | None:
@@ -276,7 +276,7 @@ class KeyControls:
         if not self._limit.admits_control(has_studies=self._has_studies) and not self._names_a_study():
             return None
         result = self._find(window)
-        _raise_interruption(result)
+        result.raise_interruption()
         part = WindowSlice(window)
         return [match for match in result.matches if belongs_to(match, part)] if result.complete else None
 
@@ -337,6 +337,8 @@ def windows_without(window: Slice, profile: Profile) -> list[Slice] | None:
     """
     if profile.modalities_matched is False and window.code is not None:
         return [replace(window, code=None)]
+    if profile.times_matched is False and without_times(window) != window:
+        return [without_times(window)]
     return _single_days(window) if profile.date_ranges is False else None
 
 
@@ -356,8 +358,3 @@ def _day(window: Slice, day: date) -> Slice:
 def _without(matches: Iterable[StudyMatch], known: Iterable[StudyMatch]) -> list[StudyMatch]:
     uids = {match.study_instance_uid for match in known}
     return [match for match in matches if match.study_instance_uid not in uids]
-
-
-def _raise_interruption(result: FindResult[StudyMatch]) -> None:
-    if isinstance(result.error, InterruptedWorkError):
-        raise result.error

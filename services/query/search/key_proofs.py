@@ -10,6 +10,9 @@ from shared.dicom.query.dates import day_of
 from shared.dicom.query.matches import OTHER_CODES, StudyMatch
 from shared.querying.slices import Slice
 
+#: A day of which no archive has a study.
+LONG_AGO = date(1800, 1, 1)
+
 _DAY = timedelta(days=1)
 #: Studies of which the time of all means something.
 _MANY = 20

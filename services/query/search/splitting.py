@@ -163,6 +163,36 @@ def _minute(window: Slice, day: date, minute: int) -> Slice:
     return replace(window, date_from=day, date_until=day, time_from=moment, time_until=moment)
 
 
+def is_minute(window: Slice) -> bool:
+    """Return whether a window is one minute of one day."""
+    first, last = window.minutes()
+    return window.days == 1 and first == last
+
+
+def without_times(window: Slice) -> Slice:
+    """Return a window with all times of its days."""
+    return replace(window, time_from=None, time_until=None)
+
+
+def are_divided(newer: set[str], older: set[str], matches: Sequence[StudyMatch]) -> tuple[bool, bool]:
+    """Return whether times divide the studies (UIDs) of a day in halves, and whether they do so on any day.
+
+    `matches` are those of the day. Studies without a time may come in each half, or in none.
+    """
+    timed = {match.study_instance_uid for match in matches if match.study_time is not None}
+    day = timed or {match.study_instance_uid for match in matches}
+    if timed:
+        untimed = {match.study_instance_uid for match in matches} - timed
+        newer, older = newer - untimed, older - untimed
+    shared, larger = newer & older, max(len(newer), len(older))
+    if shared:
+        divides = len(shared) * 2 <= larger
+        return divides, True
+    if len(newer | older) * 2 < len(day):
+        return False, bool(timed)
+    return True, larger > 0
+
+
 def is_ignored(window: Slice, matches: Iterable[StudyMatch]) -> bool:
     """Return whether most matches lie outside of the window: the PACS does not match on it."""
     inside = [within for match in matches if (within := _lies_in(window, match)) is not None]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
+from itertools import chain
 from math import ceil
 
 from services.query.profile.learner import Learner
+from services.query.profile.refused_keys import may_be_the_keys
 from services.query.search.found_studies import belongs_to
 from services.query.search.splitting import initial_letters, parts_between
 from services.query.search.window_find import WindowFind
-from shared.dicom.errors import InterruptedWorkError
 from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.querying.payloads import WindowSlice
-from shared.querying.profile import UNPROVEN
+from shared.querying.profile import FEW, UNPROVEN
 from shared.querying.silent_caps import is_usual_cap
 from shared.querying.slices import Slice, halve
 
@@ -106,9 +107,13 @@ def _holds_nothing(window: Slice, find: FindWindow) -> bool:
 
 def _number(result: FindResult[StudyMatch]) -> int | None:
     """Return the number of matches that came at once; None where the request failed."""
-    if isinstance(result.error, InterruptedWorkError):
-        raise result.error
+    result.raise_interruption()
     return result.together if result.complete else None
+
+
+def _studies(result: FindResult[StudyMatch]) -> int:
+    """Return the number of studies of all pages."""
+    return len({match.study_instance_uid for match in result.matches})
 
 
 class NumberProof:
@@ -169,6 +174,53 @@ class NumberProof:
         self._learner.learn(lambda known: known.proved(wider))
         return True
 
+    def is_exceeded(self, result: FindResult[StudyMatch], of_any_code: FindResult[StudyMatch]) -> bool | None:
+        """Return whether the node returns more matches of any code, in all pages, than this result has.
+
+        If even all dates bring just this number, it is believed as `largest_wider_number` has it. None: a
+        request failed, and nothing follows.
+
+        Raises:
+            InterruptedWorkError: stopping was requested.
+        """
+        number, profile = _studies(result), self._learner.profile
+        if number < profile.proven_in_pages:
+            return True
+        if profile.cap is not None and number >= profile.cap:
+            return False
+        last = self._window.date_until or self._today
+        wider = (Slice() if days is None else _around(last, days) for days in _WIDER_DAYS[1:])
+        for wide in chain([of_any_code], map(self._find.control, wider)):
+            wide.raise_interruption()
+            found = _studies(wide)
+            if found > number:
+                self._learn_more(found, wide.together if wide.together > number else 0)
+                return True
+            if wide.error is not None and not may_be_the_keys(wide):  # a refused range shows nothing
+                return None
+            if wide.complete and found < number:
+                return False
+        return self._holds_just(number, result)
+
+    def _learn_more(self, in_pages: int, together: int) -> None:
+        self._learner.learn(lambda known: known.proved_in_pages(in_pages))
+        if together:
+            self._learner.learn(lambda known: known.proved(together))
+
+    def _holds_just(self, number: int, result: FindResult[StudyMatch]) -> bool:
+        """Return whether an archive that returns this number for all dates is believed to hold no more."""
+        rest = _before_and_after(self._window, self._window.date_until or self._today)
+        if not all(_holds_nothing(part, self._find.control) for part in rest):
+            return False
+        return number <= FEW or not (is_usual_cap(number) or self._brings_others(result))
+
+    def _brings_others(self, result: FindResult[StudyMatch]) -> bool:
+        """Return whether a request by the first letter of a description brings other studies."""
+        known = {match.study_instance_uid for match in result.matches}
+        letters = initial_letters(result.matches)[:_LETTERS_TRIED]
+        found = (self._find.narrower("StudyDescription", f"{letter}*").matches for letter in letters)
+        return any({match.study_instance_uid for match in matches} - known for matches in found)
+
     def _holds_all(self, result: FindResult[StudyMatch]) -> bool:
         """Return whether the node never showed a limit, and no narrower request brings another study."""
         if self._learner.profile.cap is not None or self._learner.profile.proven <= UNPROVEN:
@@ -177,8 +229,4 @@ class NumberProof:
         for part in parts_between(self._window, result.matches) or ():
             if not {match.study_instance_uid for match in self._find.window(part).matches} <= known:
                 return False
-        for letter in initial_letters(result.matches)[:_LETTERS_TRIED]:
-            narrower = self._find.narrower("StudyDescription", f"{letter}*")
-            if not {match.study_instance_uid for match in narrower.matches} <= known:
-                return False
-        return True
+        return not self._brings_others(result)

@@ -1,4 +1,4 @@
-"""The C-FINDs of one window, with the keys in the form that its node takes."""
+"""The C-FINDs of one window, with the keys in the form that its node takes, and which forms it takes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
 from services.query.profile.learner import Learner
 from services.query.profile.refused_keys import may_be_the_keys
+from services.query.search.key_controls import windows_without
+from services.query.search.key_proofs import LONG_AGO
 from services.query.search.slice_identifier import slice_identifier
-from services.query.search.splitting import last_and_first_minute
+from services.query.search.splitting import (
+    TOO_MUCH,
+    are_divided,
+    last_and_first_minute,
+    single_codes,
+    without_times,
+)
 from shared.contract.criteria import Criteria
-from shared.dicom.errors import InterruptedWorkError
+from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.querying.payloads import WindowSlice, to_json
 from shared.querying.slices import Slice
@@ -46,8 +54,9 @@ class WindowFind:
         """
         for minute in last_and_first_minute(self._slice.window, today):
             result = self.window(minute)
-            if isinstance(result.error, InterruptedWorkError):
-                raise result.error
+            if may_be_the_keys(result):
+                result = self.window(without_times(minute))
+            result.raise_interruption()
             if result.error is None:
                 return True
         return False
@@ -93,18 +102,80 @@ class WindowFind:
             self._learner.learn(lambda profile: replace(profile, study_modality_key=True))
         return result
 
+    def pieces_in_another_form(self, result: FindResult[StudyMatch]) -> Sequence[Slice] | None:
+        """Return what to search instead of the window, if the node refuses a form of its keys.
+
+        A window for each code instead of one for their list, whole days instead of their hours, days instead
+        of a range.
+
+        Raises:
+            InterruptedWorkError: stopping was requested.
+        """
+        window, error = self._slice.window, result.error
+        by_status = isinstance(error, PeerError) and error.outcome is Outcome.STATUS
+        if len(window.codes()) > 1 and by_status and not _is_too_much(result):
+            self._learner.learn(lambda profile: replace(profile, code_list=0))
+            return single_codes(window)
+        if not may_be_the_keys(result) or not self.refuses_ranges(window):
+            return None
+        return windows_without(window, self._learner.profile)
+
     def refuses_ranges(self, window: Slice) -> bool:
-        """Return whether the node refuses a day as a range, and takes it as a date."""
+        """Learn and return whether the node refuses ranges: of times, or of dates where it takes a date."""
+        return self._refuses_times(window) or self._refuses_dates(window)
+
+    def _refuses_times(self, window: Slice) -> bool:
+        if window.time_from is None and window.time_until is None:
+            return False
+        day = window.date_until or window.date_from or LONG_AGO
+        timed = replace(window, date_from=day, date_until=day)
+        plain = self._day(without_times(timed))
+        if not (plain.complete or _is_too_much(plain)) or not may_be_the_keys(self._day(timed)):
+            return False
+        self._learner.learn(lambda profile: replace(profile, times_matched=False))
+        return True
+
+    def _refuses_dates(self, window: Slice) -> bool:
         last = window.date_until
         if self._learner.profile.date_ranges is not None or last is None or window.days == 1:
             return False
-        day, key = (
-            WindowSlice(replace(window, date_from=last)),
-            bool(self._learner.profile.study_modality_key),
-        )
-        if not self._find_day(day, key, as_range=False, control=True).complete:
+        day = replace(window, date_from=last)
+        if not self._day(day).complete or not may_be_the_keys(self._day(day, as_range=True)):
             return False
-        return may_be_the_keys(self._find_day(day, key, as_range=True, control=True))
+        self._learner.learn(lambda profile: replace(profile, date_ranges=False))
+        return True
+
+    def _day(self, day: Slice, *, as_range: bool = False) -> FindResult[StudyMatch]:
+        key = bool(self._learner.profile.study_modality_key)
+        result = self._find_day(WindowSlice(day), key, as_range=as_range, control=True)
+        result.raise_interruption()
+        return result
+
+    def divides_day(
+        self, halves: Sequence[Slice], matches: Sequence[StudyMatch], *, known_only: bool = False
+    ) -> bool:
+        """Return whether a day with these matches is divided by times; find out, unless `known_only`.
+
+        The halves of the day must be taken, bring different studies, and together most of those of the day.
+
+        Raises:
+            InterruptedWorkError: stopping was requested.
+        """
+        known = self._learner.profile.times_matched
+        if known is not None or known_only:
+            return known is not False
+        found: list[set[str]] = []
+        for half in halves:
+            result = self.control(half)
+            result.raise_interruption()
+            if not (result.complete or result.matches):
+                return not (may_be_the_keys(result) and self._refuses_times(half))
+            found.append({match.study_instance_uid for match in result.matches})
+        newer, older = found
+        divides, on_any_day = are_divided(newer, older, matches)
+        if on_any_day:
+            self._learner.learn(lambda profile: replace(profile, times_matched=divides))
+        return divides
 
     def narrower(self, keyword: str, value: str) -> FindResult[StudyMatch]:
         """Search the window with one more matching key."""
@@ -145,3 +216,8 @@ class WindowFind:
             part, self._criteria, with_modality_key=with_modality_key, day_as_range=as_range
         )
         return self._scu.find_studies(identifier, record_keys=to_json(part), control=control)
+
+
+def _is_too_much(result: FindResult[StudyMatch]) -> bool:
+    """Return whether a request was refused for its size, and not for its keys."""
+    return getattr(result.error, "status_code", None) in TOO_MUCH

@@ -23,14 +23,12 @@ from services.query.ledger.slices import (
 )
 from services.query.ledger.studies import add_counts
 from services.query.ledger.study_probe import ProbeLedger
-from services.query.profile.refused_keys import may_be_the_keys
 from services.query.search.found_studies import FoundStudies, in_hours
 from services.query.search.key_controls import KeyControls, doubted, windows_without
 from services.query.search.merging import CodeListProof, merge_pending, unmatched, widen
 from services.query.search.node_probe import NodeProbe
-from services.query.search.single_minute import beyond_cap, beyond_pages
+from services.query.search.smallest_window import beyond_cap, beyond_result
 from services.query.search.splitting import (
-    TOO_MUCH,
     are_hidden_by,
     fitting_pieces,
     halves_of_open,
@@ -86,12 +84,15 @@ class WindowTask:
         self._limit = limit
         self._number = NumberProof(part.window, self._find, learner, context.today)
         self._probe = NodeProbe(probe, self._find.either_way, learner, context)
+        found_studies.leaves_out_other_hours = learner.profile.times_matched is False
         find, web = self._find.control, self._find.is_web
         self._controls = KeyControls(part.window, find, learner, limit, self._probe, on_a_day=web)
         #: Whether nothing was known of the node when this began.
         self._was_unknown = not learner.profile.busiest
         #: Whether this proved that the node takes the codes in one list.
         self._has_new_list = False
+        #: Whether the window is a day, and the node does not match on its times.
+        self._is_whole_day = False
         #: Whether as many matches are believed although the node may stop at their number.
         self._cap_unproven = False
 
@@ -141,33 +142,12 @@ class WindowTask:
     # A failure
 
     def _failed(self, result: FindResult[StudyMatch], error: Exception) -> Result:
-        pieces = (
-            self._pieces_by_code(error)
-            or self._pieces_by_day(result)
-            or self._pieces_after(error, result.matches)
-        )
+        pieces = self._find.pieces_in_another_form(result) or self._pieces_after(error, result.matches)
         if pieces is None:
             self._found_studies.keep(self._database, self._doubted(result))
             raise error
         blind = 0 if result.matches else self._slice.blind + 1
         return self._split(pieces, result, WindowSlice(blind=blind), str(error))
-
-    def _pieces_by_code(self, error: Exception) -> Sequence[Slice] | None:
-        """Return a window for each code instead of one for their list, if the PACS refuses the list."""
-        window = self._slice.window
-        if not isinstance(error, PeerError) or error.outcome is not Outcome.STATUS:
-            return None
-        if len(window.codes()) < 2 or error.status_code in TOO_MUCH:  # noqa: PLR2004 - a list
-            return None
-        self._learner.learn(lambda profile: replace(profile, code_list=0))
-        return single_codes(window)
-
-    def _pieces_by_day(self, result: FindResult[StudyMatch]) -> Sequence[Slice] | None:
-        """Return a window for each day instead of a range, if the PACS refuses ranges."""
-        if not may_be_the_keys(result) or not self._find.refuses_ranges(self._slice.window):
-            return None
-        self._learner.learn(lambda profile: replace(profile, date_ranges=False))
-        return windows_without(self._slice.window, self._learner.profile)
 
     def _pieces_after(self, error: Exception, matches: Sequence[StudyMatch]) -> Sequence[Slice] | None:
         """Return the parts to search instead, if the window seems to be too much for the PACS."""
@@ -176,12 +156,21 @@ class WindowTask:
         blind, failures = self._slice.blind, self._claim.failures
         if not worth_cutting(error, matches=len(matches), failures=failures, blind=blind):
             return None
-        pieces = self._pieces(matches)
-        today = self._context.today
-        return pieces if pieces is None or matches or self._find.minute_succeeds(today) else None
+        pieces = self._pieces(matches, known_only=not matches) or self._single_codes()
+        hopeless = pieces and not matches and not self._find.minute_succeeds(self._context.today)
+        return None if hopeless else pieces
 
-    def _pieces(self, matches: Sequence[StudyMatch] = ()) -> Sequence[Slice] | None:
-        return pieces_of(self._slice.window, self._context.today, matches)
+    def _single_codes(self) -> Sequence[Slice] | None:
+        window = self._slice.window
+        return single_codes(window) if len(window.codes()) > 1 else None
+
+    def _pieces(
+        self, matches: Sequence[StudyMatch] = (), *, known_only: bool = False
+    ) -> Sequence[Slice] | None:
+        pieces = pieces_of(self._slice.window, self._context.today, matches)
+        if pieces is not None and self._slice.window.days == 1:
+            self._is_whole_day = not self._find.divides_day(pieces, matches, known_only=known_only)
+        return None if self._is_whole_day else pieces
 
     # No match
 
@@ -224,10 +213,20 @@ class WindowTask:
         pieces = self._pieces(result.matches)
         if pieces is not None:
             return self._split(pieces, result, WindowSlice(), "returned in pages")
-        both, is_all = beyond_pages(self._slice.window, result, self._find, self._learner.profile.cap)
+        return self._beyond(result)
+
+    def _beyond(self, result: FindResult[StudyMatch]) -> Result | None:
+        """Compare a window that cannot be split with others; None: nothing follows."""
+        window, cap = self._slice.window, self._learner.profile.cap
+        both, is_all = beyond_result(window, result, self._find, self._number, cap)
         if is_all is None:
             return None
-        return self._complete(both) if is_all else self._incomplete(len(result.matches), both)
+        if is_all:
+            return self._complete(both)
+        held_back = len(both.matches) > len(result.matches)
+        if not (held_back or self._find.is_web):
+            self._learner.learn(lambda known: known.capped(len(result.matches)))
+        return self._last_resort(both, held_back=held_back)
 
     def _matched(self, result: FindResult[StudyMatch]) -> Result:
         matches, whole, window = len(result.matches), self._slice.verifies, self._slice.window
@@ -242,6 +241,10 @@ class WindowTask:
         self._cap_unproven = believed and not proven and profile.cap is None
         if believed or (whole is not None and matches < whole):
             return self._complete(result)
+        open_halves = halves_of_open(window, self._context.today)
+        pieces = None if ignored else open_halves or self._pieces(result.matches)
+        if self._is_whole_day and (beyond := self._beyond(result)) is not None:
+            return beyond
         # A part that brings the whole once more may just not be matched on; a day whose times are ignored
         # has no parts.
         undivided = ignored and whole is None and window.days == 1
@@ -250,18 +253,18 @@ class WindowTask:
                 return self._complete(result)
             if not ignored:
                 self._learner.learn(lambda known: known.capped(matches))
-        pieces = None if ignored else halves_of_open(window, self._context.today) or self._pieces()
         if pieces is not None:
             return self._split(pieces, result, WindowSlice(verifies=matches), "compared with its parts")
-        if self._learner.profile.cap is None and not ignored:
-            self._cap_unproven = True
-            return self._complete(result)
-        if len(window.codes()) > 1:
-            return self._split(single_codes(window), result, WindowSlice(), "searched for each code alone")
-        return self._last_resort(result)
+        self._cap_unproven = self._learner.profile.cap is None and not ignored
+        return self._complete(result) if self._cap_unproven else self._last_resort(result)
 
-    def _last_resort(self, result: FindResult[StudyMatch]) -> Result:
-        """Search the minute by its seconds, then by descriptions; what was found is taken in any case."""
+    def _last_resort(self, result: FindResult[StudyMatch], *, held_back: bool = False) -> Result:
+        """Search each code alone, or by more keys; what was found is taken in any case."""
+        codes = self._single_codes()
+        if codes is not None:
+            return self._split(codes, result, WindowSlice(), "searched for each code alone")
+        if held_back:
+            return self._incomplete(len(result.matches), result)
         both, is_all = beyond_cap(self._slice.window, result, self._find, self._learner.profile.cap)
         return self._complete(both) if is_all else self._incomplete(len(result.matches), both)
 

@@ -79,6 +79,15 @@ class FindResult(Generic[T]):
         """Whether the peer ended with success and every match was readable."""
         return self.error is None
 
+    def raise_interruption(self) -> None:
+        """Raise what the request was interrupted by, if it was.
+
+        Raises:
+            InterruptedWorkError: stopping was requested.
+        """
+        if isinstance(self.error, InterruptedWorkError):
+            raise self.error
+
     def complete_matches(self) -> list[T]:
         """Return all matches.
 
