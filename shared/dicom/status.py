@@ -8,6 +8,10 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 CANCELLED = 0xFE00
 
+#: Statuses of some PACS for what is too much for them: "unable to calculate the number of matches", and the
+#: warning of repository queries that matching reached the response limit.
+TOO_MUCH = frozenset({OUT_OF_RESOURCES, 0xA701, 0xB001})
+
 #: Of C-ECHO, C-FIND, C-MOVE and C-GET; a request that we cancelled has no error.
 _MEANINGS = {
     0x0105: "no such attribute",

@@ -86,7 +86,7 @@ _FIELDS: dict[str, tuple[str, str, Callable[[object], str]]] = {
     ),
     "times_matched": (
         "Matches times",
-        "A range of times brings a part of a day; otherwise hours are those of the times returned.",
+        "A range of times brings a part of a day; otherwise whole days are searched.",
         _yes_no,
     ),
     "single_dates": (

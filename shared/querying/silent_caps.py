@@ -23,7 +23,12 @@ def may_be_cut(listed: int, announced: int | None, cap: int | None) -> bool:
     """
     if announced is None or not 0 < listed < announced:
         return False
-    return listed == cap or listed % _ROUND == 0 or _is_power(listed, _SMALLEST_POWER)
+    return listed == cap or is_round(listed)
+
+
+def is_round(matches: int) -> bool:
+    """Return whether a number of matches could be a limit, or that of some full pages."""
+    return matches % _ROUND == 0 or _is_power(matches, _SMALLEST_POWER)
 
 
 def _is_power(number: int, smallest: int) -> bool:

@@ -11,6 +11,7 @@ from services.query.profile.learner import Learner
 from shared.dicom.errors import PeerError
 from shared.dicom.query.identifiers import OPTIONAL_KEYS, can_be_left_out, without
 from shared.dicom.query.matches import FindResult
+from shared.dicom.status import TOO_MUCH
 
 T = TypeVar("T")
 
@@ -20,6 +21,11 @@ T = TypeVar("T")
 _OF_KEYS = frozenset(
     {0x0105, 0x0106, 0x0107, 0x0110, 0x0114, 0x0115, 0x0116, 0x0120, 0x0121, 0x0122, 0x0212, 0xA900}
 )
+
+
+def is_too_much(result: FindResult[T]) -> bool:
+    """Return whether a request was refused for its size, and not for its keys."""
+    return isinstance(result.error, PeerError) and result.error.status_code in TOO_MUCH
 
 
 def may_be_the_keys(result: FindResult[T]) -> bool:
@@ -57,9 +63,15 @@ def find_refused(
     """
     optional = [keyword for keyword in OPTIONAL_KEYS[level] if _may_be_left_out(identifier, keyword)]
     result_without = find(frozenset(optional)) if optional else None
-    if result_without is None or not result_without.complete:
+    if result_without is None or not _takes_keys(result_without):
         return None, frozenset()
     return _put_back(optional, result_without, find)
+
+
+def _takes_keys(result: FindResult[T]) -> bool:
+    """Return whether a request was not refused for its keys; it may be too much."""
+    began = bool(result.matches) and result.status_code is not None
+    return result.complete or began or is_too_much(result)
 
 
 def _may_be_left_out(identifier: Dataset, keyword: str) -> bool:
@@ -73,7 +85,7 @@ def _put_back(
     refused = frozenset(optional)
     for keyword in optional:
         attempt = find(refused - {keyword})
-        if attempt.complete:
+        if _takes_keys(attempt):
             result_without, refused = attempt, refused - {keyword}
         elif not may_be_the_keys(attempt):
             return attempt, refused

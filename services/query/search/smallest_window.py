@@ -68,7 +68,8 @@ def beyond_result(
     if held_back:
         return both, False
     # What pages hold back of a code shows only where the search without it is known to be complete.
-    return both, number.is_exceeded(control if find.is_web else result, control)
+    exceeded = number.is_exceeded(control if find.is_web else result, control)
+    return both, False if exceeded is None and result.largest_page else exceeded
 
 
 def _below(cap: int) -> Callable[[int], bool]:

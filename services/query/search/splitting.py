@@ -11,17 +11,13 @@ from string import ascii_uppercase, digits
 from shared.dicom.errors import Outcome, PeerError
 from shared.dicom.query.dates import day_of, minute_of
 from shared.dicom.query.matches import FindResult, StudyMatch
-from shared.dicom.status import OUT_OF_RESOURCES
+from shared.dicom.status import TOO_MUCH
 from shared.querying.payloads import WindowSlice
 from shared.querying.profile import Profile
 from shared.querying.slices import EARLIEST, Slice, halve, pieces_of_open
 
 _DAY = timedelta(days=1)
 _YEAR = timedelta(days=366)
-
-#: Statuses of some PACS for what is too much for them: "unable to calculate the number of matches", and the
-#: warning of repository queries that matching reached the response limit.
-TOO_MUCH = frozenset({OUT_OF_RESOURCES, 0xA701, 0xB001})
 
 #: Splits in a row without any match, after failures that do not mean that it is too much.
 BLIND_CUTS = 3

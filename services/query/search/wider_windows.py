@@ -14,8 +14,8 @@ from services.query.search.splitting import initial_letters, parts_between
 from services.query.search.window_find import WindowFind
 from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.querying.payloads import WindowSlice
-from shared.querying.profile import FEW, UNPROVEN
-from shared.querying.silent_caps import is_usual_cap
+from shared.querying.profile import UNPROVEN
+from shared.querying.silent_caps import is_round, is_usual_cap
 from shared.querying.slices import Slice, halve
 
 FindWindow = Callable[[Slice], FindResult[StudyMatch]]
@@ -58,7 +58,7 @@ def largest_wider_number(window: Slice, matches: int, find: FindWindow, today: d
         if number > matches:
             return number
     rest = _before_and_after(window, last)
-    is_all = not is_usual_cap(matches) and all(_holds_nothing(part, find) for part in rest)
+    is_all = not is_usual_cap(matches) and all(_is_nothing(part, find(part)) for part in rest)
     return matches if is_all else None
 
 
@@ -98,9 +98,8 @@ def _before_and_after(window: Slice, last: date) -> Iterable[Slice]:
         yield Slice(last + _DAY, None)
 
 
-def _holds_nothing(window: Slice, find: FindWindow) -> bool:
-    """Return whether the node returns no study of a window; some ignore dates, and return any."""
-    result = find(window)
+def _is_nothing(window: Slice, result: FindResult[StudyMatch]) -> bool:
+    """Return whether a node returned no study of a window; some ignore dates, and return any."""
     part = WindowSlice(window)
     return _number(result) is not None and not any(belongs_to(match, part) for match in result.matches)
 
@@ -190,6 +189,7 @@ class NumberProof:
             return False
         last = self._window.date_until or self._today
         wider = (Slice() if days is None else _around(last, days) for days in _WIDER_DAYS[1:])
+        last_wide = of_any_code
         for wide in chain([of_any_code], map(self._find.control, wider)):
             wide.raise_interruption()
             found = _studies(wide)
@@ -200,7 +200,8 @@ class NumberProof:
                 return None
             if wide.complete and found < number:
                 return False
-        return self._holds_just(number, result)
+            last_wide = wide
+        return self._holds_just(number, result) if last_wide.complete else None
 
     def _learn_more(self, in_pages: int, together: int) -> None:
         self._learner.learn(lambda known: known.proved_in_pages(in_pages))
@@ -210,9 +211,21 @@ class NumberProof:
     def _holds_just(self, number: int, result: FindResult[StudyMatch]) -> bool:
         """Return whether an archive that returns this number for all dates is believed to hold no more."""
         rest = _before_and_after(self._window, self._window.date_until or self._today)
-        if not all(_holds_nothing(part, self._find.control) for part in rest):
-            return False
-        return number <= FEW or not (is_usual_cap(number) or self._brings_others(result))
+        few = number <= UNPROVEN
+        for part in rest:
+            result_of_rest = self._find.control(part)
+            refused = few and may_be_the_keys(result_of_rest)  # an open range
+            if not (refused or _is_nothing(part, result_of_rest)):
+                return False
+        return few or (self._is_odd(number) and not self._brings_others(result))
+
+    def _is_odd(self, number: int) -> bool:
+        """Return whether a number hardly is a limit.
+
+        Limits may be any round number where no part of a day shows more; pages end at full ones, too.
+        """
+        undivided = self._learner.profile.times_matched is False or self._find.is_web
+        return not (is_round(number) if undivided else is_usual_cap(number))
 
     def _brings_others(self, result: FindResult[StudyMatch]) -> bool:
         """Return whether a request by the first letter of a description brings other studies."""
@@ -226,7 +239,15 @@ class NumberProof:
         if self._learner.profile.cap is not None or self._learner.profile.proven <= UNPROVEN:
             return False
         known = {match.study_instance_uid for match in result.matches}
-        for part in parts_between(self._window, result.matches) or ():
-            if not {match.study_instance_uid for match in self._find.window(part).matches} <= known:
+        parts = parts_between(self._window, result.matches)
+        shows_nothing = parts is None
+        for part in parts or ():
+            found = self._find.window(part)
+            found_uids = {match.study_instance_uid for match in found.matches}
+            if not found_uids <= known:
                 return False
+            # As is a part that is refused, or not matched on.
+            shows_nothing = shows_nothing or not found.complete or found_uids == known
+        if shows_nothing and is_round(len(known)):
+            return False
         return not self._brings_others(result)

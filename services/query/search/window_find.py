@@ -9,12 +9,11 @@ from datetime import date
 from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
 from services.query.profile.learner import Learner
-from services.query.profile.refused_keys import may_be_the_keys
+from services.query.profile.refused_keys import is_too_much, may_be_the_keys
 from services.query.search.key_controls import windows_without
 from services.query.search.key_proofs import LONG_AGO
 from services.query.search.slice_identifier import slice_identifier
 from services.query.search.splitting import (
-    TOO_MUCH,
     are_divided,
     last_and_first_minute,
     single_codes,
@@ -113,7 +112,7 @@ class WindowFind:
         """
         window, error = self._slice.window, result.error
         by_status = isinstance(error, PeerError) and error.outcome is Outcome.STATUS
-        if len(window.codes()) > 1 and by_status and not _is_too_much(result):
+        if len(window.codes()) > 1 and by_status and not is_too_much(result):
             self._learner.learn(lambda profile: replace(profile, code_list=0))
             return single_codes(window)
         if not may_be_the_keys(result) or not self.refuses_ranges(window):
@@ -130,7 +129,7 @@ class WindowFind:
         day = window.date_until or window.date_from or LONG_AGO
         timed = replace(window, date_from=day, date_until=day)
         plain = self._day(without_times(timed))
-        if not (plain.complete or _is_too_much(plain)) or not may_be_the_keys(self._day(timed)):
+        if not (plain.complete or is_too_much(plain)) or not may_be_the_keys(self._day(timed)):
             return False
         self._learner.learn(lambda profile: replace(profile, times_matched=False))
         return True
@@ -216,8 +215,3 @@ class WindowFind:
             part, self._criteria, with_modality_key=with_modality_key, day_as_range=as_range
         )
         return self._scu.find_studies(identifier, record_keys=to_json(part), control=control)
-
-
-def _is_too_much(result: FindResult[StudyMatch]) -> bool:
-    """Return whether a request was refused for its size, and not for its keys."""
-    return getattr(result.error, "status_code", None) in TOO_MUCH

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import select
 
 from shared.broker.memory.broker import MemoryBroker
+from shared.clock import utc_now
 from shared.database.models import NodeProfile
+from shared.node_profiles.ledger import change_profile
+from shared.nodes.peers import peer_of
+from simulator.archive.model import Study
 from simulator.dicomweb.behaviour import WebBehaviour
 from tests.integration.query.test_query import CT
 from tests.support.archives.dicomweb_server import web_fault
@@ -31,9 +38,17 @@ class Outcomes(NamedTuple):
     errors: set[str | None]
 
 
+class Server(NamedTuple):
+    """A server with studies and traits, and what its profile already holds."""
+
+    studies: Sequence[Study]
+    behaviour: WebBehaviour
+    known: Mapping[str, Any] = MappingProxyType({})
+
+
 @pytest.fixture
-def outcomes_of(make_system, test_settings, sqlite_database, dicomweb_server):
-    """Return how queries end at servers with these faults, all of them at the same time."""
+def queries_of(make_system, test_settings, sqlite_database, dicomweb_server):
+    """Return queries of servers as JSON, all servers at the same time, each so many times in a row."""
     settings = test_settings.model_copy(
         update={"dimse_timeout": TIMEOUT_S, "retry_pauses": (0.05, 0.05), "patience": PATIENCE_S}
     )
@@ -41,25 +56,45 @@ def outcomes_of(make_system, test_settings, sqlite_database, dicomweb_server):
     broker.declare()
     system = make_system(broker, sqlite_database, settings)
 
-    def run(rows: Mapping[str, WebBehaviour]) -> dict[str, Outcomes]:
-        uids, jobs = {}, {}
+    def run(
+        servers: Mapping[str, Server], criteria: dict[str, Any] = CT, times: int = 1
+    ) -> dict[str, list[dict[str, Any]]]:
         system.add_own_store()
-        for number, (name, behaviour) in enumerate(rows.items()):
-            # All in one minute: no smaller window could hide a fault.
-            studies = [ct_study(images=1, time=dt.time(9, 30, second)) for second in range(4)]
-            uids[name] = {study.study_instance_uid for study in studies}
-            system.add_dicomweb(f"web{number}", dicomweb_server(studies, behaviour).url)
+        nodes = {name: f"web{number}" for number, name in enumerate(servers)}
+        for name, server in servers.items():
+            node = system.add_dicomweb(nodes[name], dicomweb_server(server.studies, server.behaviour).url)
+            learn = partial(replace, **server.known)
+            with system.database.write() as session:
+                change_profile(session, node.id, peer_of(node, settings), learn, utc_now())
         system.start("query")
-        for number, name in enumerate(rows):
-            jobs[name] = system.query(CT, remote=f"web{number}")
-        for job_id in jobs.values():
-            system.wait_for_end(job_id)
-        queries = {name: system.query_json(job_id) for name, job_id in jobs.items()}
+        queries: dict[str, list[dict[str, Any]]] = {name: [] for name in servers}
+        for _ in range(times):
+            jobs = {name: system.query(criteria, remote=nodes[name]) for name in servers}
+            for name, job_id in jobs.items():
+                system.wait_for_end(job_id)
+                queries[name].append(system.query_json(job_id))
+        return queries
+
+    return run
+
+
+@pytest.fixture
+def outcomes_of(queries_of):
+    """Return how queries end at servers with these faults, all of them at the same time."""
+
+    def run(rows: Mapping[str, WebBehaviour]) -> dict[str, Outcomes]:
+        # All in one minute: no smaller window could hide a fault.
+        servers = {
+            name: Server([ct_study(images=1, time=dt.time(9, 30, second)) for second in range(4)], behaviour)
+            for name, behaviour in rows.items()
+        }
         return {
             name: Outcomes(
-                query["status"], kept(query) == uids[name], {row["error"] for row in query["missing"]}
+                query["status"],
+                kept(query) == {study.study_instance_uid for study in servers[name].studies},
+                {row["error"] for row in query["missing"]},
             )
-            for name, query in queries.items()
+            for name, (query,) in queries_of(servers).items()
         }
 
     return run
@@ -85,6 +120,10 @@ MENDED = {
     "500 once": web_fault(500, times=1),
     "400 for one key": WebBehaviour(refused_keys=frozenset({"NumberOfStudyRelatedInstances"})),
     "422 for one key": WebBehaviour(refused_keys=frozenset({"StudyDescription"}), refusal_status=422),
+    "400 for Study Time": WebBehaviour(refused_keys=frozenset({"StudyTime"}), page_maximum=3),
+    "400 for times": WebBehaviour(refused_values=frozenset({"StudyTime"}), page_maximum=3),
+    "times ignored": WebBehaviour(not_matched=frozenset({"StudyTime"}), page_maximum=3),
+    "400 for ranges": WebBehaviour(refused_ranges=frozenset({"StudyDate", "StudyTime"}), page_maximum=3),
     "500 for one key": WebBehaviour(refused_keys=frozenset({"StudyDescription"}), refusal_status=500),
     "a study twice": WebBehaviour(twice=True),
     "bulk data": WebBehaviour(as_bulk_data=frozenset({"StudyDescription", "ModalitiesInStudy"})),
@@ -193,6 +232,70 @@ def test_pages_that_end_early_for_a_modality_hide_nothing(system, dicomweb_serve
         ends.append(system.finished_query(criteria))
     # Then
     assert [(query["status"], kept(query) == wanted) for query in ends] == [("completed", True)] * 3
+
+
+_TIME = frozenset({"StudyTime"})
+
+
+def busy(**traits: Any) -> WebBehaviour:
+    """Return a server whose pages hold less than a day."""
+    return WebBehaviour(**{"limit_maximum": 200, "page_maximum": 5} | traits)
+
+
+#: Servers whose days cannot be cut by time, with their CT studies on three days and how a query of them ends.
+WHOLE_DAYS = {
+    "times refused": (busy(refused_keys=_TIME), 42, "completed"),
+    "times refused, less than a page": (busy(refused_keys=_TIME), 12, "completed"),
+    "values of times refused": (busy(refused_values=_TIME), 42, "completed"),
+    "times ignored, not returned": (busy(not_matched=_TIME, not_returned=_TIME), 42, "completed"),
+    "ranges refused": (busy(refused_ranges=frozenset({"StudyDate", "StudyTime"})), 42, "completed"),
+    "modalities not returned": (
+        busy(refused_values=_TIME, not_returned=frozenset({"ModalitiesInStudy"})),
+        42,
+        "completed",
+    ),
+    "everything twice": (busy(refused_values=_TIME, twice=True, page_maximum=6), 42, "completed"),
+    "days full pages": (busy(refused_values=_TIME), 15, "completed"),
+    "pages end early for a modality": (
+        busy(refused_values=_TIME, offset="empty_by_modality"),
+        42,
+        "incomplete",
+    ),
+    "silent limit": (busy(refused_values=_TIME, total_maximum=10), 42, "incomplete"),
+    "silent limit, modalities ignored": (
+        busy(refused_values=_TIME, total_maximum=10, not_matched=frozenset({"ModalitiesInStudy"})),
+        42,
+        "incomplete",
+    ),
+    "offset ignored": (busy(refused_values=_TIME, offset="ignored"), 42, "incomplete"),
+}
+
+
+def test_days_that_times_do_not_cut_are_proven_as_a_whole(queries_of):
+    """As Azure Health Data Services: its pages hold 200 studies, and Study Time is no key."""
+    # Given
+    last = DAY + dt.timedelta(days=2)
+    wanted = {name: days_of(number, DAY, last, ct_study) for name, (_, number, _) in WHOLE_DAYS.items()}
+    uids = {name: {study.study_instance_uid for study in studies} for name, studies in wanted.items()}
+    servers = {
+        name: Server(
+            [*wanted[name], *days_of(9, DAY, last, mr_study)],
+            behaviour,
+            # It is not known of this server that it does not match on modalities as it should.
+            {"modalities_matched": True} if behaviour.offset == "empty_by_modality" else {},
+        )
+        for name, (behaviour, _, _) in WHOLE_DAYS.items()
+    }
+    # When: twice, as the second query knows more
+    queries = queries_of(servers, CT | {"date_from": str(DAY), "date_until": str(last)}, times=2)
+    # Then
+    expected = {name: [status] * 2 for name, (_, _, status) in WHOLE_DAYS.items()}
+    assert {name: [query["status"] for query in ends] for name, ends in queries.items()} == expected
+    found = {name: [kept(query) == uids[name] for query in ends] for name, ends in queries.items()}
+    in_part = {"silent limit", "silent limit, modalities ignored", "offset ignored"}
+    assert found == {name: [name not in in_part] * 2 for name in WHOLE_DAYS}
+    errors = {row["error"] for ends in queries.values() for query in ends for row in query["missing"]}
+    assert errors == {"answers_capped"}
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,23 @@ HABITS = {
     "204": (WebBehaviour(empty="no_content"), "/studies?StudyDate=19000101", (204, 0, None)),
     "no body": (WebBehaviour(empty="no_body"), "/studies?StudyDate=19000101", (200, 0, None)),
     "key refused": (WebBehaviour(refused_keys={"StudyID"}), "/studies?StudyID=1", (400, 0, None)),
+    "value refused": (WebBehaviour(refused_values={"StudyID"}), "/studies?StudyID=1", (400, 0, None)),
+    "value not refused": (
+        WebBehaviour(refused_values={"StudyID"}),
+        "/studies?includefield=StudyID",
+        (200, 4, None),
+    ),
+    "range refused": (
+        WebBehaviour(refused_ranges={"StudyDate"}),
+        "/studies?StudyDate=20240305-20240306",
+        (400, 0, None),
+    ),
+    "range not refused": (
+        WebBehaviour(refused_ranges={"StudyDate"}),
+        "/studies?StudyDate=20240305",
+        (200, 4, None),
+    ),
+    "key ignored": (WebBehaviour(not_matched={"StudyDate"}), "/studies?StudyDate=20240306", (200, 4, None)),
     "twice": (WebBehaviour(twice=True), "/studies", (200, 8, None)),
     "no number": (WebBehaviour(), "/studies?limit=x", (400, 0, None)),
     "other path": (WebBehaviour(), "/patients", (404, 0, None)),

@@ -206,6 +206,8 @@ _BESIDE_MISNAMED: dict[str, dict[str, Any]] = {
 }
 
 _ALWAYS = "the whole query"
+_CAP_EFFECTS = ("silent", "refuse_after", "refuse_at_once", "warn", "abort")
+_KEYS_ARE = {"not_matched": "not matched", "refused_keys": "refused"}
 _ONE_DAY = {"date_from": str(FIRST_DAY), "date_until": str(FIRST_DAY)}
 
 #: Caps that a new node would have been believed to be all there is: it never returned more than nine.
@@ -292,17 +294,18 @@ HABIT_ROWS = [
     ),
     *(
         QueryRow(
-            fault=f"a cap ({effect}) that no window avoids: {' and '.join(keys)} not matched",
+            fault=f"a cap ({effect}) that no window avoids: {' and '.join(keys)} {_KEYS_ARE[how]}",
             moment=_ALWAYS,
-            traits={"cap": 2, "cap_levels": ["STUDY"], "cap_effect": effect, "not_matched": keys},
+            traits={"cap": 2, "cap_levels": ["STUDY"], "cap_effect": effect, how: keys},
             criteria={"types": ["CT", "MG"], **days},
             learned=Profile(proven=2, code_list=10),
             statuses=("incomplete", "failed"),
             finds_below=150 if days == _ONE_DAY else 350,
         )
-        for keys, days, effects in (
-            (["StudyTime"], _ONE_DAY, ("silent", "refuse_after", "refuse_at_once", "warn", "abort")),
-            (["StudyDate", "StudyTime"], SPAN, ("silent", "refuse_at_once")),
+        for how, keys, days, effects in (
+            ("not_matched", ["StudyTime"], _ONE_DAY, _CAP_EFFECTS),
+            ("not_matched", ["StudyDate", "StudyTime"], SPAN, ("silent", "refuse_at_once")),
+            ("refused_keys", ["StudyTime"], _ONE_DAY, ("silent", "refuse_after", "refuse_at_once")),
         )
         for effect in effects
     ),

@@ -61,6 +61,14 @@ def test_planned_windows_stay_within_bounds_whatever_was_learned(days, matches):
     assert 1 <= profile.window_days() <= WIDEST_DAYS
 
 
+def test_pages_prove_no_number_beyond_a_cap_that_is_found_later():
+    # Given
+    profile = Profile().proved_in_pages(150).proved_in_pages(40)
+    # Then
+    assert (profile.proven_in_pages, profile.proven) == (150, Profile().proven)
+    assert profile.capped(60).proven_in_pages == 60
+
+
 @given(st.integers(1, 10_000))
 def test_a_cap_is_never_believed_and_a_proof_beyond_it_unlearns_it(matches):
     # Given

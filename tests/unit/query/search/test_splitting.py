@@ -9,6 +9,7 @@ import pytest
 
 from services.query.search.splitting import (
     BLIND_CUTS,
+    are_divided,
     fitting_pieces,
     is_ignored,
     last_and_first_minute,
@@ -191,3 +192,29 @@ def test_windows_bring_less_than_is_proven_where_matches_are_costly(part, profil
     ]
     assert days == ([dt.date(2024, 3, 1).toordinal() + number for number in range(7)] if widths else [])
     assert {piece.code for piece in pieces} <= {WEEK.code}
+
+
+TIMED, UNTIMED = "1015", None
+
+
+@pytest.mark.parametrize(
+    ("newer", "older", "times", "divided", "on_any_day"),
+    [
+        ("abc", "def", [TIMED] * 6, True, True),
+        ("abcdef", "abcdef", [TIMED] * 6, False, True),
+        ("abcdef", "abcdef", [UNTIMED] * 6, False, True),
+        ("", "", [TIMED] * 6, False, True),
+        # Of a day whose studies have no time nothing follows for others.
+        ("", "", [UNTIMED] * 6, False, False),
+        ("abc", "def", [UNTIMED] * 6, True, True),
+        # A study without a time may come in each half.
+        ("abcf", "f", [TIMED] * 5 + [UNTIMED], True, True),
+        ("abf", "cdef", [TIMED] * 5 + [UNTIMED], True, True),
+        ("", "", [], True, False),
+    ],
+)
+def test_times_divide_a_day_whose_halves_bring_different_studies(newer, older, times, divided, on_any_day):
+    # Given
+    matches = [StudyMatch(uid, study_time=time) for uid, time in zip("abcdef", times, strict=False)]
+    # Then
+    assert are_divided(set(newer), set(older), matches) == (divided, on_any_day)

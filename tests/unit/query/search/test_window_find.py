@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from shared.contract.criteria import parse_criteria
 from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.dicom.status import status_error
 from shared.querying.payloads import WindowSlice
-from shared.querying.slices import Slice
+from shared.querying.slices import Slice, halve
 from tests.unit.query.search.model_node import Notebook
 
 DAY = dt.date(2024, 3, 5)
@@ -20,17 +21,17 @@ STUDY = StudyMatch("1.2.3", study_date="20240305", study_time="1015")
 
 
 class RangeRefusal:
-    """A node that refuses each range of dates, and holds these studies on its only day."""
+    """A node that refuses each range of dates, or times, and holds these studies on its only day."""
 
-    def __init__(self, status_code: int, studies: list[StudyMatch]) -> None:
+    def __init__(self, status_code: int, studies: list[StudyMatch], keyword: str = "StudyDate") -> None:
         self._status_code = status_code
         self._studies = studies
+        self._keyword = keyword
         self.dates: list[str] = []
 
     def find_studies(self, identifier: Any, **_: Any) -> FindResult[StudyMatch]:
-        date = str(identifier.StudyDate)
-        self.dates.append(date)
-        if "-" in date:
+        self.dates.append(str(identifier.StudyDate))
+        if "-" in str(identifier[self._keyword].value):
             status = self._status_code
             return FindResult(status_code=status, error=status_error(status))
         return FindResult(list(self._studies), status_code=0)
@@ -67,3 +68,28 @@ def test_ranges_are_refused_where_the_day_alone_is_taken(status_code, studies, r
     # Then
     assert found is refuses
     assert node.dates == ["20240305", "20240305-20240305"]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "status_code", "divides", "learned", "requests"),
+    [
+        ("StudyTime", 0xA900, False, False, 3),
+        ("StudyTime", 0xC001, False, False, 3),
+        ("StudyTime", 0xA700, True, None, 1),
+        # The halves, which are the same: it pays no heed to times.
+        ("StudyDate", 0xA900, False, False, 2),
+    ],
+)
+def test_times_that_are_refused_or_ignored_divide_no_day(keyword, status_code, divides, learned, requests):
+    # Given
+    day = Slice(DAY, DAY, code="CT")
+    node = RangeRefusal(status_code, [STUDY] * 3, keyword)
+    find = window_find(node, day)
+    find._learner.learn(lambda profile: replace(profile, single_dates=True))
+    # When
+    halves = halve(day, DAY) or ()
+    found = find.divides_day(halves, [STUDY] * 3)
+    # Then
+    assert (found, find._learner.profile.times_matched) == (divides, learned)
+    assert len(node.dates) == requests
+    assert find.divides_day(halves, [STUDY]) is divides
