@@ -15,7 +15,7 @@ from shared.clock import Clock, utc_now
 from shared.contract.messages import ENDED, RunTask
 from shared.database.session import Database
 from shared.dicom.cancellation import Cancellation
-from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError
+from shared.dicom.errors import InterruptedWorkError, NotNowError, Outcome, PeerError, StoreError
 from shared.errors import RetriableError
 from shared.jobs.job_events import JobEvents
 from shared.jobs.job_nodes import JobNodes
@@ -194,7 +194,7 @@ class Engine(Generic[JobT]):
             failing_for_s=claim.failing_for_s,
             jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
         )
-        if error.retry_at is not None:
+        if error.retry_at is not None and not isinstance(error, StoreError):
             self.nodes.note_contact(claim.job_id, reached=False)
         if isinstance(plan, Again) and error.retry_at is not None:
             plan = Again(max(0.0, (error.retry_at - self.clock()).total_seconds()))
@@ -227,7 +227,8 @@ class Engine(Generic[JobT]):
                     self.ledger.postpone_failing(session, claim.job_id, due_at, now)
                 failing_since = now - timedelta(seconds=claim.failing_for_s)
                 gives_up_at = failing_since + timedelta(seconds=self._policy.patience_s)
-                job.wait_for(f"{job.remote_name} — {error}", due_at, gives_up_at)
+                name = job.store_name if isinstance(error, StoreError) else job.remote_name
+                job.wait_for(f"{name} — {error}", due_at, gives_up_at)
             advance = self._advance_locked(session, job, now)
         self._go_on_after(advance)
         return True

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from shared.contract.messages import BACKGROUND, ENDED
@@ -33,10 +33,14 @@ def waiting_nodes(session: Session) -> list[WaitingNode]:
     """Return the nodes whose jobs wait for another try; paused ones wait for somebody instead."""
     found: dict[str, int] = {}
     for model in (Query, Retrieve):
-        waiting = select(model.remote_name, func.count()).where(
+        # The note begins with the name of the node that is waited for.
+        at_store = model.store_name + " — "
+        waits_for_store = func.substr(model.note, 1, func.length(at_store)) == at_store
+        name_of_node = case((waits_for_store, model.store_name), else_=model.remote_name)
+        waiting = select(name_of_node, func.count()).where(
             model.status == "running", model.next_try_at.is_not(None), model.paused.is_(None)
         )
-        for name, number in session.execute(waiting.group_by(model.remote_name)):
+        for name, number in session.execute(waiting.group_by(name_of_node)):
             found[name] = found.get(name, 0) + number
     return [WaitingNode(name, number) for name, number in sorted(found.items())]
 

@@ -9,7 +9,8 @@ from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.ae import ApplicationEntity
 
 from services.retrieve.ledger.selection import kept_classes
-from shared.contract.messages import CancelJob, Progress
+from services.web.live.trouble import Trouble
+from shared.contract.messages import CancelJob
 from shared.database.models import Node, QueryObject
 from shared.dicom.sop_classes import STUDY_ROOT_GET
 from simulator.behaviour import Fault
@@ -225,16 +226,18 @@ def test_a_store_that_is_away_is_waited_for(retrieves: Retrieves, scripted_pacs,
     store.port = free_port()
     pacs = scripted_pacs([kept_study])
     connect(retrieves, pacs, plain(retrieves, store))
-    retrieves.kept([kept_study])
+    retrieves.kept([kept_study], store_name="plain")
     # When
     job_id = retrieves.order()
-    retrieves.system.wait_for_event(Progress)
+    wait_until(lambda: retrieves.note(job_id).startswith("plain — connection refused: store node: "))
+    complaints = Trouble(retrieves.system.database).complaints()
     store.start()
     retrieves.system.wait_for_end(job_id)
     store.stop()
     # Then
     assert retrieves.system.status(job_id) == "completed"
     assert store.uids == objects(kept_study)
+    assert ["The node plain does not respond" in complaint.text for complaint in complaints] == [True]
 
 
 def test_a_series_without_names_is_named_by_what_comes(retrieves: Retrieves, scripted_pacs, store_scp):
