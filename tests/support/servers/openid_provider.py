@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import threading
@@ -22,6 +23,12 @@ CLIENT_ID, CLIENT_SECRET = "doseqr", "a secret of the client that is long enough
 HANG_S = 30.0
 
 
+@functools.cache
+def rsa_key(number: int, kid: str = "") -> RSAKey:
+    """Return a key, made once: to make one takes longer than most tests do."""
+    return RSAKey.generate_key(2048, {"use": "sig", "kid": kid or f"key-{number}"})
+
+
 class OpenIdScript:
     """What the provider says of the person who logs in, and what it does wrong."""
 
@@ -34,11 +41,13 @@ class OpenIdScript:
         self.logged_out: list[dict[str, list[str]]] = []
         self.released = threading.Event()
         self._codes: dict[str, dict[str, str]] = {}
-        self.rotate()
+        self._rotations = 0
+        self.key = rsa_key(0)
 
     def rotate(self) -> None:
         """Replace the key that signs."""
-        self.key = RSAKey.generate_key(2048, {"use": "sig", "kid": token_urlsafe(8)})
+        self._rotations += 1
+        self.key = rsa_key(self._rotations)
 
     def document(self) -> dict[str, object]:
         """Return what Discovery serves."""
@@ -105,9 +114,7 @@ class OpenIdScript:
             return ".".join([_encoded(header), _encoded(payload), ""])
         if self.fault == "signed with the secret":
             return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(CLIENT_SECRET))
-        key = (
-            RSAKey.generate_key(2048, {"kid": str(self.key.kid)}) if self.fault == "another key" else self.key
-        )
+        key = rsa_key(-1, str(self.key.kid)) if self.fault == "another key" else self.key
         return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, key)
 
 
