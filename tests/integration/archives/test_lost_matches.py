@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.dicom.peer import Peer
 from tests.support.archives.concurrent_finds import find_series
-from tests.support.archives.content import files_of, studies
+from tests.support.archives.content import files_of, slim, studies
 from tests.support.archives.orthanc import Orthanc
 
 #: C-FINDs in the tests; `make soak` sends many times as many.
@@ -13,7 +13,7 @@ FINDS = 40
 
 def filled(orthanc: Orthanc, number: int) -> dict[str, frozenset[str]]:
     """Put studies into an Orthanc; return the series of each."""
-    made = studies(number)
+    made = [slim(study) for study in studies(number)]
     for _, content in files_of(made):
         orthanc.add_bytes(content)
     return {

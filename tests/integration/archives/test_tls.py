@@ -15,7 +15,7 @@ from shared.dicom.errors import Outcome
 from shared.nodes.peers import peer_of, timeouts_of
 from tests.integration.archives.test_strangers import EVERYTHING
 from tests.integration.store.test_tls import certificate
-from tests.support.archives.content import files_of, studies
+from tests.support.archives.content import files_of, slim, studies
 from tests.support.archives.orthanc import orthancs
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
@@ -45,7 +45,7 @@ def orthanc(folder, tmp_path_factory):
             DicomTlsTrustedCertificates=str(folder / "trusted.pem"),
             DicomTlsRemoteCertificateRequired=True,
         )
-        for _, content in files_of(studies(6)):
+        for _, content in files_of(map(slim, studies(6))):
             started.add_bytes(content)
         yield started
 
