@@ -22,6 +22,7 @@ from shared.database import session as session_module
 from shared.database.failures import our_errors
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
+from tests.support.servers import databases
 
 
 @pytest.fixture
@@ -205,3 +206,15 @@ def test_a_defect_of_ours_stays_a_defect(error):
     with pytest.raises(SQLAlchemyError) as failure, our_errors():
         raise error
     assert failure.value is error
+
+
+def test_no_test_migrates_a_new_sqlite_file(tmp_path, monkeypatch):
+    # Given the file that opening has made, which is empty
+    monkeypatch.delattr("tests.support.servers.databases.migrate")
+    monkeypatch.setattr(databases, "_migrated_file", lambda: b"migrated")
+    opened = Database(f"sqlite:///{tmp_path / 'new.sqlite'}")
+    # When
+    databases.prepare(opened)
+    opened.close()
+    # Then
+    assert (tmp_path / "new.sqlite").read_bytes() == b"migrated"
