@@ -40,13 +40,19 @@ BEYOND_AXE = """(width) => {
   }
   return found;
 }"""
-#: Rules of axe: all; none; contrast, which takes as long as all others together, in either theme where most is shown.
+#: Rules of axe: all, none, and contrast, which takes as long as all others: in either theme at the widest.
 ALL, NONE, CONTRAST = (), None, ("color-contrast",)
-#: And what depends on the width, where menus fold, tables become blocks, and parts scroll: the DOM is the same.
+#: What depends on the width, where menus fold, tables become blocks, and parts scroll; the DOM is the same.
 NARROW = (
     *("target-size", "scrollable-region-focusable", "region", "bypass", "skip-link", "page-has-heading-one"),
     *("button-name", "link-name", "label", "aria-hidden-focus", "aria-command-name", "empty-heading"),
-    *("empty-table-header", "th-has-data-cells", "td-headers-attr", "landmark-one-main", "link-in-text-block"),
+    *(
+        "empty-table-header",
+        "th-has-data-cells",
+        "td-headers-attr",
+        "landmark-one-main",
+        "link-in-text-block",
+    ),
 )
 #: Themes and widths (desktop, tablet, phone), and what is examined there: as few changes of either as can be.
 LOOKS: tuple[tuple[Literal["light", "dark"], int, tuple[str, ...] | None], ...] = (

@@ -46,10 +46,13 @@ class Preloaded:
     """Starts processes by forking one that has loaded all modules, and reports how they ended."""
 
     def __init__(self) -> None:
+        # Not where this module is the program: all that imports is in each process then.
+        from tests.support.servers.databases import TEMPLATES
+
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [sys.executable, "-m", __name__, str(theirs.fileno()), os.environ.get(TEMPLATES, "")],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
@@ -203,11 +206,14 @@ def _fork(request: Mapping[str, Any], close: Callable[[], None]) -> int:
 def main() -> None:
     from sqlalchemy.orm import configure_mappers
 
+    from tests.support.services.compiled_templates import share_compiled_templates
+
     # Where the tests run in the background, it is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for module in MODULES:
         import_module(module)
     configure_mappers()
+    share_compiled_templates(sys.argv[2])
     gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))
 

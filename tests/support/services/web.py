@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -17,7 +18,6 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
-from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import event
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
@@ -35,30 +35,14 @@ from shared.nodes.nodes import add_node, parse_node
 from shared.settings import Settings
 from shared.users import passwords
 from shared.users.accounts import create_user
-from tests.support.servers.databases import prepare
+from tests.support.servers.databases import TEMPLATES, prepare
+from tests.support.services.compiled_templates import share_compiled_templates
 from tests.support.waiting import wait_until
 
 PASSWORD = "correct horse battery"
 ROLES = ("viewer", "importer", "admin")
 
 _TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
-
-
-class CompiledTemplates(BytecodeCache):
-    """Templates compiled by an earlier test, keyed by source so that a change is noticed."""
-
-    def __init__(self) -> None:
-        self._compiled: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._compiled:
-            bucket.bytecode_from_string(self._compiled[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._compiled[bucket.key] = bucket.bytecode_to_string()
-
-
-COMPILED_TEMPLATES = CompiledTemplates()
 
 
 class RememberedRule(Rule):
@@ -81,6 +65,7 @@ class RememberedRule(Rule):
 
 
 Flask.url_rule_class = RememberedRule
+share_compiled_templates(os.environ.get(TEMPLATES))
 
 
 class Person:
@@ -130,7 +115,6 @@ class Site:
         #: The time at which the page's clock stands; None: it goes.
         self.stands_at: datetime | None = None
         self.app: Flask = create_app(settings, broker, database, lambda: self.stands_at or utc_now())
-        self.app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
         self.components = components_of(self.app)
         # Read afresh each time: tests change which workers listen.
         self.components.service_status._max_age_s = 0.0
