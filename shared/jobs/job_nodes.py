@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Generic
 
@@ -20,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 #: Jobs whose node is remembered.
 _REMEMBERED_JOBS = 1000
+#: Seconds for which a task that is put back waits for others that are: where the database hangs, no longer.
+_LONGEST_TURN_S = 5.0
 
 
 class JobNodes(Generic[JobT]):
@@ -42,6 +47,7 @@ class JobNodes(Generic[JobT]):
         self._clock = clock
         #: Nodes of jobs, which never change.
         self._nodes: dict[str, int] = {}
+        self._turn = threading.Lock()
 
     def node_of(self, job_id: str) -> int | None:
         """Return the id of the node that a job sends its requests to; none if there is no such job.
@@ -78,13 +84,26 @@ class JobNodes(Generic[JobT]):
         if self._reachability is None or node_id is None:
             return False
         away = self._reachability.check(node_id)
-        return away is not None and self._put_back(task, away)
+        if away is None:
+            return False
+        with self._in_turn():
+            return self._put_back(task, away)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Put back one task at a time: when hundreds of nodes go away at once, others need the processor."""
+        has_turn = self._turn.acquire(timeout=_LONGEST_TURN_S)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._turn.release()
 
     def _put_back(self, task: RunTask, away: NodeAway) -> bool:
         now, error = self._clock(), away.error
         with self._database.write() as session:
             job = self._ledger.lock(session, task.job_id)
-            next_try_at = away.note(session, now)
+            next_try_at = away.note(session, self._clock)
             if job is None or job.status in ENDED or job.held_since is not None:
                 return False
             since = now - self._patience

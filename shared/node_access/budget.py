@@ -167,7 +167,7 @@ class ClusterBudget:
                 is_only = others <= 0 and error.outcome is Outcome.REJECTED
                 outage = None
                 if is_only:
-                    outage = outage_after(session, lease.node_id, error, began=_began(lease, now), now=now)
+                    outage = outage_after(session, lease.node_id, error, since=lease.since, clock=self._clock)
                 elif lease.tries:
                     note_outage(row, None)
                 now_allowed = allowed(session, row, now)
@@ -184,10 +184,9 @@ class ClusterBudget:
         """Note that the node was not reached: all wait until the next try, which one of them makes."""
         if lease.node_id is None:
             return
-        now = self._clock()
         try:
             with self._database.write() as session:
-                outage = outage_after(session, lease.node_id, error, began=_began(lease, now), now=now)
+                outage = outage_after(session, lease.node_id, error, since=lease.since, clock=self._clock)
         except DatabaseAwayError as failure:
             log.warning("outage not noted", node_id=lease.node_id, error=str(failure))
         else:
@@ -234,27 +233,25 @@ class ClusterBudget:
         return limits
 
 
-def outage_after(
-    session: Session, node_id: int, error: PeerError, *, began: datetime, now: datetime
-) -> Outage:
-    """Note in the caller's transaction that a try of a node, begun then, has failed; return what follows."""
-    row = locked_budget(session, node_id, now)
+def outage_after(session: Session, node_id: int, error: PeerError, *, since: float, clock: Clock) -> Outage:
+    """Note in the caller's transaction that a try of a node has failed; return what follows.
+
+    `since`: the monotonic time at which it was begun.
+    """
+    row = locked_budget(session, node_id, clock())
+    # Read with the lock: a time from before the wait for it would put the try before the last one.
+    now = clock()
     away = select(func.count()).where(NodeBudget.away_failures > 0)
     outage = failed(
         outage_of(row),
         error,
-        began=began,
+        began=now - timedelta(seconds=time.monotonic() - since),
         now=now,
         jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
         others_away=session.scalar(away) or 0,
     )
     note_outage(row, outage)
     return outage
-
-
-def _began(lease: Lease, now: datetime) -> datetime:
-    """Return when the association of a lease was begun."""
-    return now - timedelta(seconds=time.monotonic() - lease.since)
 
 
 class _Turn:

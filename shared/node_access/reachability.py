@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from sqlalchemy import Select, Update, bindparam, or_, select, update
@@ -43,13 +43,12 @@ class NodeAway:
     #: Monotonic time at which the connection was begun that failed; none: the node was not tried now.
     tried_since: float | None = None
 
-    def note(self, session: Session, now: datetime) -> datetime:
+    def note(self, session: Session, clock: Clock) -> datetime:
         """Note the try that failed, in the caller's transaction; return when the next one is allowed."""
         if self.tried_since is None:
             assert self.error.retry_at is not None, "who was not tried is away until then"
             return self.error.retry_at
-        began = now - timedelta(seconds=time.monotonic() - self.tried_since)
-        outage = outage_after(session, self.node_id, self.error, began=began, now=now)
+        outage = outage_after(session, self.node_id, self.error, since=self.tried_since, clock=clock)
         log.warning("node not reached", node_id=self.node_id, error=self.error.code, failures=outage.failures)
         return outage.next_try_at
 

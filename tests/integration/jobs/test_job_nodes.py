@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import event, update
+from sqlalchemy.orm import Session
 
 from shared.clock import utc_now
-from shared.database.models import NodeBudget, QueryTask
+from shared.database.models import NodeBudget, Query, QueryTask
 from shared.dicom.peer import Timeouts
 from shared.jobs.engine import Engine
 from shared.jobs.retry import Policy
@@ -106,6 +108,29 @@ def test_a_try_of_a_node_that_is_away_costs_few_statements(away_bench: Bench, re
         assert session.query(NodeBudget).one().away_failures == 2
     assert len(sent) <= MOST_OF_A_TRY
     assert len(commits) == COMMITS_OF_A_TRY
+
+
+def test_a_try_that_waits_for_the_database_is_counted_as_another(away_bench: Bench, monkeypatch):
+    # Given: the row of the job is locked for longer than the last try is ago
+    bench = away_bench
+    first, _ = bench.tasks()
+    bench.engine.handle(task_message(first.id), False)
+    make_due(bench, state="queued")
+    lock = bench.engine.ledger.lock
+
+    def lock_late(session: Session, job_id: str) -> Query | None:
+        time.sleep(0.5)
+        return lock(session, job_id)
+
+    monkeypatch.setattr(bench.engine.ledger, "lock", lock_late)
+    # When
+    bench.engine.handle(task_message(first.id), False)
+    # Then
+    with bench.database.read() as session:
+        budget = session.query(NodeBudget).one()
+    assert budget.away_failures == 2
+    assert budget.away_next_try_at is not None
+    assert budget.away_next_try_at > utc_now()
 
 
 def test_a_job_that_was_cancelled_meanwhile_gets_no_task_back(away_bench: Bench):

@@ -81,7 +81,7 @@ def added(database, port: int, **others: object) -> int:
 def noted(database, away: NodeAway | None, clock: SetClock) -> None:
     assert away is not None
     with database.write() as session:
-        away.note(session, clock.now)
+        away.note(session, clock)
 
 
 def budget_of(database, node_id: int) -> NodeBudget:
