@@ -211,18 +211,18 @@ class WindowTask:
         if not result.largest_page:
             return None
         pieces = self._pieces(result.matches)
-        if pieces is not None:
-            return self._split(pieces, result, WindowSlice(), "returned in pages")
-        return self._beyond(result)
+        if pieces is None or are_hidden_by(self._slice.window, pieces, result.matches):
+            return self._beyond(result, pieces)
+        return self._split(pieces, result, WindowSlice(), "returned in pages")
 
-    def _beyond(self, result: FindResult[StudyMatch]) -> Result | None:
-        """Compare a window that cannot be split with others; None: nothing follows."""
+    def _beyond(self, result: FindResult[StudyMatch], pieces: Sequence[Slice] | None = None) -> Result | None:
+        """Compare a window with others; search its pieces, if any, where they do not prove it."""
         window, cap = self._slice.window, self._learner.profile.cap
         both, is_all = beyond_result(window, result, self._find, self._number, cap)
-        if is_all is None:
-            return None
         if is_all:
             return self._complete(both)
+        if is_all is None or pieces is not None:
+            return self._split(pieces, both, WindowSlice(), "returned in pages") if pieces else None
         held_back = len(both.matches) > len(result.matches)
         if not (held_back or self._find.is_web):
             self._learner.learn(lambda known: known.capped(len(result.matches)))

@@ -244,6 +244,7 @@ def busy(**traits: Any) -> WebBehaviour:
 
 #: Servers whose days cannot be cut by time, with their CT studies on three days and how a query of them ends.
 WHOLE_DAYS = {
+    "some studies without a time": (busy(), 42, "completed"),
     "times refused": (busy(refused_keys=_TIME), 42, "completed"),
     "times refused, less than a page": (busy(refused_keys=_TIME), 12, "completed"),
     "values of times refused": (busy(refused_values=_TIME), 42, "completed"),
@@ -275,7 +276,11 @@ def test_days_that_times_do_not_cut_are_proven_as_a_whole(queries_of):
     """As Azure Health Data Services: its pages hold 200 studies, and Study Time is no key."""
     # Given
     last = DAY + dt.timedelta(days=2)
-    wanted = {name: days_of(number, DAY, last, ct_study) for name, (_, number, _) in WHOLE_DAYS.items()}
+    untimed = partial(ct_study, time=None)
+    wanted = {
+        name: [*days_of(number - 3, DAY, last, ct_study), *days_of(3, DAY, last, untimed)]
+        for name, (_, number, _) in WHOLE_DAYS.items()
+    }
     uids = {name: {study.study_instance_uid for study in studies} for name, studies in wanted.items()}
     servers = {
         name: Server(
