@@ -49,7 +49,7 @@ from shared.jobs.model import Ending, Result
 from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of
 from shared.querying.payloads import SLICE, WindowSlice, to_json
-from shared.querying.profile import CodeStrategy, Habit
+from shared.querying.profile import UNPROVEN, CodeStrategy, Habit
 from shared.querying.slices import OLD_DAYS, Slice
 
 #: Seconds before an empty window is searched again: windows of other codes may have taught something by then.
@@ -241,8 +241,8 @@ class WindowTask:
         self._cap_unproven = believed and not proven and profile.cap is None
         if believed or (whole is not None and matches < whole):
             return self._complete(result)
-        open_halves = halves_of_open(window, self._context.today)
-        pieces = None if ignored else open_halves or self._pieces(result.matches)
+        few, open_halves = matches <= UNPROVEN, halves_of_open(window, self._context.today)
+        pieces = None if ignored else open_halves or self._pieces(result.matches, known_only=few)
         if self._is_whole_day and (beyond := self._beyond(result)) is not None:
             return beyond
         # A part that brings the whole once more may just not be matched on; a day whose times are ignored
