@@ -32,7 +32,7 @@ def machine(tmp_path: Path, rabbitmq_url: str, amqp_prefix: str) -> Iterator[Ins
 @pytest.fixture
 def small_machine(tmp_path: Path) -> Iterator[Installation]:
     """An installation without a broker: all services are one process."""
-    with installed(tmp_path, "memory://", "doseqr") as made:
+    with installed(tmp_path, "memory://", "doseqr", command="tests.e2e.few_days") as made:
         yield made
 
 
