@@ -1,4 +1,4 @@
-"""Workers, and then everything, killed with SIGKILL in the middle of jobs."""
+"""Workers and the store killed with SIGKILL in the middle of jobs; test_away.py kills everything at once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.e2e.slow import (
     many_images,
 )
 from tests.support.archives.dicomweb_server import web_fault
-from tests.support.peers.studies import mg_study, objects
-from tests.support.processes.installation import Observed, installed, observed
+from tests.support.peers.studies import mg_study
+from tests.support.processes.installation import Observed
 from tests.support.waiting import wait_until
 
 
@@ -129,35 +129,3 @@ def test_a_retrieve_goes_on_after_the_store_was_killed_in_mid_association(
     # Then
     all_arrived_once(observer, pacs, job_id, archive)
     assert stored <= observer.files()
-
-
-def test_after_everything_was_killed_at_once_jobs_go_on(tmp_path, own_node, own_prefix, scripted_pacs):
-    # Given
-    archive = [*mixed_archive(30), mg_study(images=60)]
-    pacs = scripted_pacs(archive, store_pause_s=0.15, **ONE_BY_ONE)
-    services = ("query", "retrieve", "store")
-    with installed(tmp_path, own_node.url, own_prefix) as installation:
-        installation.serve(*services)
-        with observed(installation) as observer:
-            observer.add_pacs(pacs)
-            first = observer.finished_query({"types": ["MG"]})
-            retrieve_id = observer.command(RunRetrieve(query_id=first["id"]))
-            wait_until(lambda: pacs.witness.objects_sent >= 5)
-            query_id = begin_slow_query(observer, pacs)
-            assert observer.status(retrieve_id) == "running"
-            # When
-            own_node.kill()
-            installation.kill_all()
-        own_node.start()
-        with observed(installation) as observer:
-            pacs.change(store_pause_s=0.0)
-            installation.serve(*services)
-            # Then
-            observer.wait_for_end(retrieve_id, SOON_S)
-            as_undisturbed(observer, pacs, query_id)
-            retrieve = observer.retrieve_json(retrieve_id)
-            assert retrieve["status"] == "completed"
-            images = objects(*archive, content="mg_image")
-            assert retrieve["counts"]["asked"] == retrieve["counts"]["arrived"] == len(images)
-            assert observer.files() == images
-            assert len(observer.endings(retrieve_id)) == 1

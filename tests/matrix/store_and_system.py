@@ -170,6 +170,8 @@ SYSTEM_ROWS = [
          "test_jobs_go_on_after_the_database_was_away"),
         ("the PACS is away", "retrieve", "goes on to its end",
          "test_jobs_go_on_after_the_pacs_was_away"),
+        ("everything is killed", "query and retrieve", "both go on to their end",
+         "test_after_everything_was_killed_at_once_jobs_go_on"),
     ),
     *proven(
         "tests/e2e/test_killed.py",
@@ -177,8 +179,6 @@ SYSTEM_ROWS = [
          "test_a_retrieve_goes_on_after_the_store_was_killed_in_mid_association"),
         ("the only worker is killed", "query", "goes on with a later worker",
          "test_a_worker_started_later_goes_on_with_the_query_of_the_only_one"),
-        ("everything is killed", "query and retrieve", "both go on to their end",
-         "test_after_everything_was_killed_at_once_jobs_go_on"),
         ("the only worker is killed", "retrieve, and one of headers",
          "a later one goes on with its C-MOVE and its C-GET",
          "test_a_worker_started_later_goes_on_with_the_requests_of_the_only_one"),
