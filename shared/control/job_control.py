@@ -44,6 +44,7 @@ class JobControl(Generic[JobT]):
         with self._database.read_outside() as session:
             orders = early_orders.kept_for(session, kind, job_id)
             job = session.get_one(self._ledger.job, job_id)
+        self._engine.nodes.remember(job_id, job.remote_id)
         # Whoever follows the job learns first that there is one.
         self._events.accepted(job)
         if orders:

@@ -61,10 +61,14 @@ class JobNodes(Generic[JobT]):
         with self._database.read_outside() as session:
             node_id = self._ledger.node_of(session, job_id)
         if node_id is not None:
-            if len(self._nodes) >= _REMEMBERED_JOBS:
-                self._nodes.clear()
-            self._nodes[job_id] = node_id
+            self.remember(job_id, node_id)
         return node_id
+
+    def remember(self, job_id: str, node_id: int) -> None:
+        """Remember the node of a job that this process has read anyway."""
+        if len(self._nodes) >= _REMEMBERED_JOBS:
+            self._nodes.clear()
+        self._nodes[job_id] = node_id
 
     def note_contact(self, job_id: str, *, reached: bool) -> None:
         """Note whether work of a job has reached its node."""
