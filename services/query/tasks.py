@@ -15,6 +15,7 @@ from services.query.find_scu import FindScu
 from services.query.futile_search import FailureLimit
 from services.query.ledger.finds import FindLog
 from services.query.ledger.slices import end_head_start
+from services.query.ledger.studies import query_with_node
 from services.query.ledger.study_probe import ProbeLedger
 from services.query.profile.learner import Learner
 from services.query.search.found_studies import FoundStudies
@@ -104,8 +105,7 @@ class QueryJobService:
 
     def _context(self, job_id: str) -> tuple[Peer, int, QueryContext]:
         with self._database.read_outside() as session:
-            query = session.get_one(Query, job_id)
-            node = session.get_one(Node, query.remote_id)
+            query, node = query_with_node(session, job_id)
             context = QueryContext(
                 parse_criteria(query.criteria),
                 query.today,

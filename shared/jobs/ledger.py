@@ -21,8 +21,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.contract.envelope import new_id
+from shared.contract.json_types import JsonDocument
 from shared.contract.messages import ENDED
 from shared.database.models import JobRow, TaskRow
 from shared.dicom.errors import PeerError
@@ -43,7 +45,9 @@ MOVED_TOGETHER = timedelta(seconds=1)
 _UNREAD = {"synchronize_session": False}
 
 
-def _claim_of(job: type[JobRow], task: type[TaskRow]) -> Update:
+def _claim_of(
+    job: type[JobRow], task: type[TaskRow]
+) -> ReturningUpdate[str, str, JsonDocument, int, datetime | None, int]:
     now = bindparam("now", type_=task.lease_until.type)
     abandoned = or_(
         task.lease_until < now,
@@ -64,6 +68,7 @@ def _claim_of(job: type[JobRow], task: type[TaskRow]) -> Update:
             started_at=now,
             starts=task.starts + 1,
         )
+        .returning(task.job_id, task.kind, task.payload, task.failures, task.failing_since, task.starts)
         .execution_options(**_UNREAD)
     )
 
@@ -167,24 +172,21 @@ class Ledger(Generic[JobT]):
         ends the task. `abandoned_token` is that of a claim on which nobody works any more.
         """
         token = new_id()
-        taken = session.execute(
-            self._claimed,
-            {
-                "of_task": task_id,
-                "of_worker": worker,
-                "new_token": token,
-                "left_token": abandoned_token or None,
-                "is_redelivered": redelivered,
-                "now": now,
-                "leased_until": now + LEASE,
-            },
-        )
-        if not changed_rows(taken):
+        parameters = {
+            "of_task": task_id,
+            "of_worker": worker,
+            "new_token": token,
+            "left_token": abandoned_token or None,
+            "is_redelivered": redelivered,
+            "now": now,
+            "leased_until": now + LEASE,
+        }
+        row = session.execute(self._claimed, parameters).one_or_none()
+        if row is None:
             return None
-        row = session.get_one(self.task, task_id)
-        failing_for_s = (now - row.failing_since).total_seconds() if row.failing_since else 0.0
-        claim = Claim(row.job_id, row.id, row.kind, row.payload, token, row.failures, failing_for_s)
-        return claim, row.starts - 1
+        job_id, kind, payload, failures, failing_since, starts = row
+        failing_for_s = (now - failing_since).total_seconds() if failing_since else 0.0
+        return Claim(job_id, task_id, kind, payload, token, failures, failing_for_s), starts - 1
 
     def hold_back(self, session: Session, job_id: str) -> None:
         """Make the queued tasks of a job pending again if it, or a node that it needs, is paused."""

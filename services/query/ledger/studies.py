@@ -1,4 +1,4 @@
-"""The studies of a query in the ledger, found or waiting for their examination; and the counts."""
+"""A query and its studies in the ledger, found or waiting for their examination; and the counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Update, and_, bindparam, delete, func, sel
 from sqlalchemy.orm import Session
 
 from services.query.rules.model import Decision, KnownObjects, merge_matches
-from shared.database.models import Query, QueryObject, QuerySeries, QueryStudy, StoredObject
+from shared.database.models import Node, Query, QueryObject, QuerySeries, QueryStudy, StoredObject
 from shared.database.models.store import WHOLE
 from shared.database.upsert import insert_missing
 from shared.dicom.query.matches import StudyMatch
@@ -20,6 +20,8 @@ from shared.querying.payloads import STUDIES_AT_ONCE, examine_tasks, read_examin
 UNDECIDED = ("found", "examining")
 #: Both databases bound the parameters of a statement.
 _STUDIES_OF_ONE_STATEMENT = 500
+#: Made once: each task executes it.
+_WITH_NODE = select(Query, Node).join(Node, Node.id == Query.remote_id).where(Query.id == bindparam("of_job"))
 
 
 def add_counts(session: Session, job_id: str, **changes: int) -> None:
@@ -41,6 +43,12 @@ def _addition(names: tuple[str, ...]) -> Update:
     counted = update(Query).where(Query.id == bindparam("of_job")).values(values)
     # Whoever reads counts in the same transaction reads the row anew.
     return counted.execution_options(synchronize_session=False)
+
+
+def query_with_node(session: Session, job_id: str) -> tuple[Query, Node]:
+    """Return a query and its node."""
+    query, node = session.execute(_WITH_NODE, {"of_job": job_id}).one()
+    return query, node
 
 
 def lock(session: Session, job_id: str) -> None:
