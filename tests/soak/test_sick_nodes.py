@@ -30,6 +30,8 @@ SWEEP_S = runner.SWEEP_S
 #: What is left to the healthy nodes, by the processor, while the jobs of the others wait.
 LEAST_SHARE = 0.9
 FIRST_END_S = 5.0
+#: Seconds for which the processor is measured that waiting jobs take.
+MEASURED_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,13 @@ def order_sick(system: System) -> None:
         system.query(of_days(1), remote=f"sick-{number}")
 
 
+def processor_share() -> float:
+    """Return the share of a processor that this process takes while nobody orders anything."""
+    began, cpu_before = time.monotonic(), time.process_time()
+    time.sleep(MEASURED_S)
+    return (time.process_time() - cpu_before) / (time.monotonic() - began)
+
+
 @pytest.mark.timeout(900)
 def test_two_hundred_nodes_that_swallow_packets_cost_the_others_little(system_of_300, monkeypatch):
     # Given
@@ -101,10 +110,12 @@ def test_two_hundred_nodes_that_swallow_packets_cost_the_others_little(system_of
     system.start("query")
     run_healthy(system)
     alone = max((run_healthy(system) for _ in range(2)), key=lambda run: run.rate)
+    idle = processor_share()
     # When
     order_sick(system)
     at_once = run_healthy(system)
     later = run_healthy(system)
+    waiting = processor_share() - idle
     system.stop()
     monkeypatch.setattr(pool, "is_outage", lambda _error: False)
     monkeypatch.setattr(worker_shares, "SPARE_THREADS", FEW_THREADS)
@@ -135,9 +146,12 @@ def test_two_hundred_nodes_that_swallow_packets_cost_the_others_little(system_of
             for name, run in runs.items()
         ],
     )
+    left = alone.cpu_s / (alone.cpu_s + waiting * alone.all_s)
+    print_table("Jobs that wait", ("CPU ms a second", "left to the others"), [(1000 * waiting, left)])
     assert at_once.ended == later.ended == HEALTHY
     # By the processor: on a shared machine the clock tells what others did meanwhile.
     assert at_once.first_cpu_s < FIRST_END_S
     assert later.first_cpu_s < FIRST_END_S
-    assert alone.cpu_s / later.cpu_s >= LEAST_SHARE
+    # Two runs differ by more than what is measured here where others use the machine as well.
+    assert left >= LEAST_SHARE
     assert without.ended < HEALTHY
