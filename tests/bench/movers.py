@@ -9,8 +9,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -71,7 +72,32 @@ def plain_store() -> Iterator[PlainStore]:
             store.stop()
 
 
-def move_all_at_once(peer: Peer, studies: Sequence[Study], store: PlainStore, *, movers: int = 1) -> float:
+class Destination(Protocol):
+    """A store that the PACS knows."""
+
+    @property
+    def ae_title(self) -> str:
+        """Its title, by which the PACS knows it."""
+        ...
+
+    def count(self) -> int:
+        """Return how many objects it holds."""
+        ...
+
+
+@dataclass(frozen=True)
+class FolderStore:
+    """A store by its folder: `<study>/<series>/<object>.dcm`, or as deep."""
+
+    ae_title: str
+    folder: Path
+
+    def count(self) -> int:
+        """Return how many objects it holds."""
+        return sum(1 for _ in self.folder.glob("*/*/*.dcm"))
+
+
+def move_all_at_once(peer: Peer, studies: Sequence[Study], store: Destination, *, movers: int = 1) -> float:
     """Move all studies by DCMTK's movescu, one big C-MOVE for each of so many that run concurrently.
 
     Returns the seconds until all are there.
@@ -88,7 +114,7 @@ def move_all_at_once(peer: Peer, studies: Sequence[Study], store: PlainStore, *,
     return time.monotonic() - began
 
 
-def _movescu(program: str, peer: Peer, studies: Sequence[Study], store: PlainStore) -> list[str]:
+def _movescu(program: str, peer: Peer, studies: Sequence[Study], store: Destination) -> list[str]:
     uids = "\\".join(study.study_instance_uid for study in studies)
     keys = ["-k", "0008,0052=STUDY", "-k", f"0020,000D={uids}"]
     titles = ["-aet", peer.calling_ae_title, "-aec", peer.ae_title, "-aem", store.ae_title]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
@@ -16,13 +19,14 @@ from shared.database.models import Node, NodeProfile, StoredObject
 from shared.dicom.peer import Peer
 from shared.nodes.peers import address_of, peer_of
 from simulator.archive.model import Study
-from tests.bench.movers import PlainStore, move_all_at_once, move_one_by_one, plain_store
+from tests.bench.movers import FolderStore, PlainStore, move_all_at_once, move_one_by_one, plain_store
 from tests.bench.table import print_table
 from tests.support.archives.content import files_of
 from tests.support.archives.orthanc import Orthanc, orthancs
 from tests.support.jobs.retrieves import Retrieves
 from tests.support.peers.slow_line import slow_line
 from tests.support.peers.studies import DAY, days_of, sr_only_study
+from tests.support.ports import free_port
 from tests.support.processes.installation import Installation, Observed, installed, observed
 from tests.support.waiting import wait_until
 
@@ -178,6 +182,32 @@ def measured_without_us(archive: Archive, peer: Peer, plain: PlainStore) -> list
     return rows
 
 
+def measured_into_durable_stores(
+    archive: Archive, peer: Peer, line: Line, installation: Installation, folder: Path
+) -> list[Row]:
+    """Measure what the default budget brings into stores that sync: one that knows nothing, and ours."""
+    port, movers = free_port(), MOVES_AT_ONCE[1]
+    synced = FolderStore("SYNCED", folder)
+    command = [sys.executable, "-m", "tests.bench.null_store", str(port), str(folder)]
+    installation.run(command)
+    wait_until(lambda: _listens(port))
+    line.send_to(synced.ae_title, port)
+    ours = FolderStore("DOSEQR", installation.settings.objects_dir)
+    return [
+        Row(
+            f"the PACS itself: {movers} movescu at once, {where}",
+            OBJECTS,
+            move_all_at_once(peer, archive.studies, store, movers=movers),
+        )
+        for store, where in ((synced, "files synced, nothing known"), (ours, "our store"))
+    ]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("round_trip_s", ROUND_TRIPS_S)
 def test_whole_retrieves_beside_the_pacs_itself(
@@ -206,6 +236,8 @@ def test_whole_retrieves_beside_the_pacs_itself(
         installation.serve("retrieve", "store")
         observer = stack.enter_context(observed(installation))
         observer.wait_for_consumers("retrieve", 1)
+        rows += measured_into_durable_stores(archive, peer, line, installation, tmp_path / "synced")
+        forget(observer)
         ours = Ours(observer, port, archive)
         for associations in MOVES_AT_ONCE:
             store = observer.add_store(f"plain-{associations}", "127.0.0.1", plain.port, plain.ae_title)
