@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from ipaddress import ip_network
 from typing import Annotated, get_args, get_origin
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
@@ -64,7 +65,7 @@ NOT_ENCODED = (
 )
 
 
-def split_url(url: str, *, check_port: bool = True) -> SplitResult:
+def split_url(url: str) -> SplitResult:
     """Return the parts of a URL.
 
     Raises:
@@ -72,8 +73,7 @@ def split_url(url: str, *, check_port: bool = True) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        if check_port:
-            _ = parts.port
+        _ = parts.port
     except ValueError:
         raise ValueError(NOT_ENCODED) from None
     if "@" in parts.path + parts.query + parts.fragment:
@@ -99,14 +99,18 @@ def broker_urls(url: str) -> tuple[str, ...]:
     Raises:
         ValueError: it is no URL, or a host is missing.
     """
-    parts = split_url(url, check_port="," not in url)
-    login, at, hosts = parts.netloc.rpartition("@")
+    # urlsplit of newer Pythons refuses an IPv6 address among other hosts.
+    scheme, separator, rest = url.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    login, at, hosts = authority.rpartition("@")
     if "," not in hosts:
+        split_url(url)
         return (url,)
     if not all(hosts.split(",")):
         raise ValueError("a host is missing before or after a comma")
-    each_host = (parts._replace(netloc=login + at + host) for host in hosts.split(","))
-    return tuple(urlunsplit(split_url(urlunsplit(host_parts))) for host_parts in each_host)
+    after = rest.removeprefix(authority)
+    each_host = (f"{scheme}{separator}{login}{at}{host}{after}" for host in hosts.split(","))
+    return tuple(urlunsplit(split_url(host_url)) for host_url in each_host)
 
 
 def with_login(url: str, user: str, password: str) -> str:

@@ -24,6 +24,13 @@ def test_hosts_of_a_cluster_become_a_url_each():
     )
 
 
+def test_hosts_may_stand_before_parameters_without_a_path():
+    assert broker_urls("amqp://[::1],[::2]?heartbeat=5") == (
+        "amqp://[::1]?heartbeat=5",
+        "amqp://[::2]?heartbeat=5",
+    )
+
+
 @pytest.mark.parametrize(
     "url", ["amqp://one,/", "amqp://,one/", "http://one,two/", "amqp://one:x,two/", "amqp://one:70000,two/"]
 )
