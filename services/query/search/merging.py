@@ -163,12 +163,12 @@ class CodeListProof:
             return
         neighbours = self._neighbours()
         own = frozenset(match.study_instance_uid for match in found)
-        others = frozenset[str]().union(*(neighbour.first_named for neighbour in neighbours))
-        groups = [*(neighbour.first_named for neighbour in neighbours), own - others]
-        if sum(map(bool, groups)) > 1:
-            if self._learner.profile.believes_all(len(own | others)):
-                finders = {code for neighbour in neighbours for code in neighbour.window.codes()}
-                self._prove(window, own | others, finders, find)
+        if _are_several(own, neighbours):
+            believed = self._believed(own, neighbours)
+            if _are_several(own, believed):
+                named = own.union(*(neighbour.first_named for neighbour in believed))
+                finders = {code for neighbour in believed for code in neighbour.window.codes()}
+                self._prove(window, named, finders, find)
         elif any(_alike(neighbour, window, own) for neighbour in neighbours) and self._ignores_codes(find):
             self._learner.learn(lambda profile: replace(profile, modalities_matched=False))
 
@@ -225,6 +225,16 @@ class CodeListProof:
             return self._learner.profile.believes_all(named)
         return isinstance(result.error, PeerError) and result.error.outcome is Outcome.STATUS
 
+    def _believed(self, own: frozenset[str], neighbours: Sequence[_Neighbour]) -> list[_Neighbour]:
+        """Return those with the fewest studies, as many of them as the node is known to return together."""
+        believed, named = list[_Neighbour](), own
+        for neighbour in sorted(neighbours, key=lambda neighbour: len(neighbour.first_named)):
+            named |= neighbour.first_named
+            if not self._learner.profile.believes_all(len(named)):
+                break
+            believed.append(neighbour)
+        return believed
+
     def _neighbours(self) -> list[_Neighbour]:
         with self._database.read() as session:
             if not several_slices_wait(session, self._claim.job_id):
@@ -245,6 +255,13 @@ class CodeListProof:
                 _Neighbour(part.window, part.matches or 0, frozenset(named[task_id]))
                 for task_id, part in parts.items()
             ]
+
+
+def _are_several(own: frozenset[str], neighbours: Sequence[_Neighbour]) -> bool:
+    """Return whether windows of several codes named studies that no other named first."""
+    others = frozenset[str]().union(*(neighbour.first_named for neighbour in neighbours))
+    groups = [*(neighbour.first_named for neighbour in neighbours), own - others]
+    return sum(map(bool, groups)) > 1
 
 
 def _alike(neighbour: _Neighbour, window: Slice, own: frozenset[str]) -> bool:

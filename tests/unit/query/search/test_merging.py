@@ -95,6 +95,31 @@ def test_the_same_studies_prove_nothing_and_nothing_is_requested(learned, withou
     assert requested == []
 
 
+def test_codes_with_few_studies_prove_a_list_beside_one_with_too_many(sqlite_database):
+    # Given
+    learner = Learner(sqlite_database, 1, Peer("127.0.0.1", 104, "PACS", "DOSEQR", 1), utc_now)
+    learner.profile = Profile(proven=3, proven_small=2)
+    dx_uid, mg_uid = "1.2.4", "1.2.5"
+    with sqlite_database.write() as session:
+        session.add(a_query())
+        by_ct = a_task(state="done", payload=to_json(WindowSlice(replace(WEEK, code="CT"), matches=3)))
+        by_dx = a_task(state="done", payload=to_json(WindowSlice(replace(WEEK, code="DX"), matches=1)))
+        by_mg = a_task(state="running", payload=to_json(WindowSlice(replace(WEEK, code="MG"))))
+        waiting = [a_task(state="pending", payload=to_json(WindowSlice(WEEK))) for _ in range(2)]
+        session.add_all([by_ct, by_dx, by_mg, *waiting])
+        session.flush()
+        session.add_all(a_study(uid, found_by=by_ct.id) for uid in UIDS)
+        session.add(a_study(dx_uid, found_by=by_dx.id))
+        claim = Claim("query-1", by_mg.id, "slice", {}, "token", 0, 0.0)
+    proof = CodeListProof(
+        sqlite_database, claim, WindowSlice(replace(WEEK, code="MG")), learner, ["CT", "DX", "MG"]
+    )
+    # When
+    proof.learn([StudyMatch(mg_uid)], lambda _: FindResult([StudyMatch(uid) for uid in (dx_uid, mg_uid)]))
+    # Then
+    assert learner.profile.code_list == 3
+
+
 @pytest.mark.parametrize(
     ("matches", "proving"),
     [
