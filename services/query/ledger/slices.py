@@ -45,11 +45,11 @@ def end_head_start(session: Session, claim: Claim) -> None:
 
 
 def several_slices_wait(session: Session, job_id: str) -> bool:
-    """Return whether more than one slice of a query is pending."""
-    pending = select(func.count()).where(
-        QueryTask.job_id == job_id, QueryTask.kind == SLICE, QueryTask.state == "pending"
+    """Return whether more than one slice of a query has not been begun."""
+    waiting = select(func.count()).where(
+        QueryTask.job_id == job_id, QueryTask.kind == SLICE, QueryTask.state.in_(("pending", "queued"))
     )
-    return (session.scalar(pending) or 0) > 1
+    return (session.scalar(waiting) or 0) > 1
 
 
 def sibling_matches(session: Session, task: QueryTask) -> list[int] | None:
