@@ -17,7 +17,7 @@ class EventQueue:
     """Holds events until the command takes them; `on_event` is called with each as it comes."""
 
     def __init__(self, on_event: Callable[[Event], None] | None = None) -> None:
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events: queue.Queue[Event] = queue.Queue()
         self._on_event = on_event
 
     def receive(self, message: Message) -> None:

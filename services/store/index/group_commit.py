@@ -80,7 +80,8 @@ class GroupCommit:
         self._on_committed = on_committed
         self._on_missed = on_missed
         self._clock = clock
-        self._queue: queue.SimpleQueue[_PendingReceipt | None] = queue.SimpleQueue()
+        # A SimpleQueue may wait for ever where a time-out passes while it begins to wait.
+        self._queue: queue.Queue[_PendingReceipt | None] = queue.Queue()
         self._last_batch = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)

@@ -68,7 +68,7 @@ def test_a_port_that_is_open_is_healthy(health):
 
 def test_servers_are_awaited_until_all_of_them_listen(health):
     # Given
-    later, listeners = free_port(), queue.SimpleQueue[socket.socket]()
+    later, listeners = free_port(), queue.Queue[socket.socket]()
     timer = threading.Timer(0.5, lambda: listeners.put(socket.create_server(("127.0.0.1", later))))
     timer.start()
     # When
