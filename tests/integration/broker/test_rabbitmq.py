@@ -198,7 +198,9 @@ def delete_everything(node, prefix: str) -> None:
 
 
 def forbid_and_allow(node, prefix: str) -> None:
-    node.ctl("set_policy", "short", ".*", '{"max-length": 1, "message-ttl": 100}', "--apply-to", "queues")
+    policy = '{"max-length": 1, "message-ttl": 100}'
+    # On a busy machine RabbitMQ 3.10 takes a minute for this now and then.
+    node.ctl("set_policy", "short", ".*", policy, "--apply-to", "queues", timeout_s=110)
     node.ctl("clear_policy", "short")
 
 
