@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, case, delete, func, or_, select
+from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from services.retrieve.context import RetrieveContext
@@ -248,6 +248,32 @@ def keep_unlisted(
         add_counts(session, context.job_id, asked=-_drop_unlisted(session, context.job_id, key))
         return None
     return SeriesPart(*key, whole=True, announced=announced or None)
+
+
+def expect_more(session: Session, context: RetrieveContext, key: SeriesKey, size: int) -> None:
+    """Expect that a series has so many objects whose names are not known, with those that arrived."""
+    of_series = series_rows(context.job_id, key)
+    arrived = select(func.count()).where(of_series, RetrieveObject.state == "arrived")
+    left = size - (session.scalar(arrived.where(RetrieveObject.sop_instance_uid != "")) or 0)
+    if left <= 0:
+        return
+    before = session.scalars(select(weight_of_row()).where(of_series, RetrieveObject.sop_instance_uid == ""))
+    more = left - sum(before)
+    row = {
+        **row_key(context.job_id, key),
+        "sop_instance_uid": "",
+        "sop_class_uid": "",
+        "content": _content_of_series(session, context, key),
+        "announced": left,
+        "state": "expected",
+        "asked": 1,
+        "reason": "",
+        "detail": "",
+    }
+    if not insert_missing(session, RetrieveObject, [row]):
+        unnamed = and_(of_series, RetrieveObject.sop_instance_uid == "")
+        execute(session, update(RetrieveObject).where(unnamed).values(announced=left))
+    add_counts(session, context.job_id, asked=more)
 
 
 def _drop_unlisted(session: Session, job_id: str, key: SeriesKey) -> int:

@@ -170,6 +170,8 @@ class Conclusion:
     losses: list[Loss] = field(default_factory=list)
     #: Unlisted series of which nothing more comes.
     complete: list[SeriesKey] = field(default_factory=list)
+    #: Unlisted series of which objects failed beyond what was announced, each with the objects that it has.
+    larger: dict[SeriesKey, int] = field(default_factory=dict)
     #: No other C-MOVE of the job can succeed.
     stop: ResponseOutcome | None = None
     #: Nothing arrived, and the same is to be tried after a pause.
@@ -189,6 +191,9 @@ def conclude(
     later: list[Attempt] = []
     for attempt in attempts.attempts:
         outcome = _outcome_of(order, attempt, arrivals)
+        first = attempt.move.parts[0]
+        if first.announced and (size := _size_of_unlisted(attempt, arrivals)) > first.announced:
+            conclusion.larger[first.key] = size
         if outcome.action is Action.STOP:
             conclusion.stop = outcome
         elif outcome.action is Action.TRY_LATER:
@@ -197,7 +202,8 @@ def conclude(
             conclusion.complete += [part.key for part in attempt.move.parts if part.unlisted]
         elif waited_s is not None and _may_be_on_its_way(attempt, arrivals):
             failed, late = _failed_and_late(attempt, arrivals.missing_of(attempt.move.parts))
-            conclusion.awaited.append(_awaited(order, attempt, outcome, late, waited_s))
+            here = arrivals.count(late)
+            conclusion.awaited.append(_awaited(order, attempt, outcome, late, waited_s, here))
             _request_or_lose(
                 order, attempt, replace(outcome, action=Action.REQUEST_REST), failed, groups, conclusion
             )
@@ -224,6 +230,8 @@ def _outcome_of(order: MoveOrder, attempt: Attempt, arrivals: Arrivals) -> Respo
             requested = arrived
         elif not first.announced and not response.succeeded:
             requested = arrived + 1
+        elif first.announced:
+            requested = _size_of_unlisted(attempt, arrivals)
     return response_outcome(
         response,
         requested=requested,
@@ -232,6 +240,17 @@ def _outcome_of(order: MoveOrder, attempt: Attempt, arrivals: Arrivals) -> Respo
         several=move.is_list,
         spent=order.spent,
     )
+
+
+def _size_of_unlisted(attempt: Attempt, arrivals: Arrivals) -> int:
+    """Return how many objects a series has: the announced number, or more if more failed than it leaves."""
+    first, response = attempt.move.parts[0], attempt.response
+    announced = first.announced or 0
+    if not first.unlisted or not response.failures:
+        return announced
+    here = arrivals.unlisted.get(first.key, set())
+    failed = len(frozenset(response.failed_sop_instance_uids) - here)
+    return max(announced, len(here) + failed, (response.sent or 0) + response.failures)
 
 
 def _may_be_on_its_way(attempt: Attempt, arrivals: Arrivals) -> bool:
@@ -250,14 +269,20 @@ def _failed_and_late(
 
 
 def _awaited(
-    order: MoveOrder, attempt: Attempt, outcome: ResponseOutcome, late: Sequence[SeriesPart], waited_s: float
+    order: MoveOrder,
+    attempt: Attempt,
+    outcome: ResponseOutcome,
+    late: Sequence[SeriesPart],
+    waited_s: float,
+    here: int,
 ) -> AwaitOrder:
     next_round = _next_round(order, attempt)
     last = next_round.round > MAX_ROUNDS
     again = next_round.of(part.by_objects() for part in late)
     loss = (outcome.state, outcome.reason.value, outcome.detail) if last else None
-    expected = attempt.may_come if attempt.move.parts[0].unlisted else 0
-    return AwaitOrder(again, loss, expected, waited_s)
+    if not attempt.move.parts[0].unlisted:
+        return AwaitOrder(again, loss, 0, waited_s)
+    return AwaitOrder(again, loss, attempt.may_come, waited_s, here=here)
 
 
 def _next_round(order: MoveOrder, attempt: Attempt) -> MoveOrder:

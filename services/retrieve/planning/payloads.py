@@ -115,13 +115,15 @@ class AwaitOrder:
     """Objects that the PACS reports as sent and that are not there yet, and what follows if none comes.
 
     `loss`: state, reason and detail of what is then given up; None if `order` requests it again.
-    `expected`: objects of an unlisted series. `waited_s`: seconds since one arrived.
+    `expected`: objects of an unlisted series; `here`: those that had arrived at the last check. `waited_s`:
+    seconds since one arrived.
     """
 
     order: MoveOrder
     loss: tuple[str, str, str] | None
     expected: int
     waited_s: float
+    here: int = 0
 
     def to_payload(self) -> JsonObject:
         """Return plain values; `await_order` of them gives the same."""
@@ -130,6 +132,7 @@ class AwaitOrder:
             "loss": [*self.loss] if self.loss else None,
             "expected": self.expected,
             "waited_s": self.waited_s,
+            "here": self.here,
         }
 
     def task(self, grace_s: float) -> NewTask:
@@ -147,6 +150,7 @@ def await_order(payload: JsonDocument) -> AwaitOrder:
         loss=(loss[0], loss[1], loss[2]) if loss else None,
         expected=payload["expected"],
         waited_s=payload["waited_s"],
+        here=payload.get("here", 0),  # a task of an earlier version has none, and waits once more
     )
 
 

@@ -67,9 +67,12 @@ class AwaitTask:
         rest: Sequence[SeriesPart],
         arrivals: Arrivals,
     ) -> Sequence[NewTask]:
-        waited_s = 0.0 if arrivals else awaited.waited_s
+        # Of an unlisted series, the receipts are all of the retrieve; of named objects, only new ones.
+        here = arrivals.count(part for part in rest if part.unlisted)
+        named = bool(arrivals.sop_instance_uids)
+        waited_s = 0.0 if named or here > awaited.here else awaited.waited_s
         if waited_s < self._check.grace_s:
-            return [replace(awaited, waited_s=waited_s).task(self._check.grace_s)]
+            return [replace(awaited, waited_s=waited_s, here=here).task(self._check.grace_s)]
         if awaited.loss is None:
             return move_tasks((part.by_objects() for part in rest), awaited.order)
         state, reason, detail = awaited.loss

@@ -283,6 +283,40 @@ def test_a_series_without_names_of_which_a_part_came_is_requested_again(retrieve
     assert [request.level for request in recorded_requests(pacs)] == ["SERIES", "SERIES"]
 
 
+@pytest.mark.parametrize(("fail_times", "ends"), [(1, ("completed", 3, 3)), (None, ("incomplete", 3, 2))])
+def test_the_rest_of_a_series_without_names_is_not_waited_for_without_end(
+    retrieves: Retrieves, scripted_pacs, fail_times, ends
+):
+    # Given: what came of it before does not start the grace period anew
+    retrieves.grace_s = 2.0
+    nameless = study(series("rdsr_ct", 3))
+    lost = min(objects(nameless))
+    pacs = scripted_pacs([nameless], image_level_empty_for=["SR"], never_arrive=[lost], fail_times=fail_times)
+    retrieves.connect(pacs)
+    retrieves.kept([nameless], named=False)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == ends
+
+
+@pytest.mark.parametrize("fail_times", [1, None])
+def test_a_failure_beyond_the_announced_number_of_objects_counts(
+    retrieves: Retrieves, scripted_pacs, fail_times
+):
+    # Given: a series of two objects that is announced as one of one
+    nameless = study(series("rdsr_ct", 2))
+    failing = max(objects(nameless))
+    pacs = scripted_pacs([nameless], image_level_empty_for=["SR"], fail=[failing], fail_times=fail_times)
+    retrieves.connect(pacs)
+    retrieves.kept([nameless], named=False, announced=1)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert outcome(retrieve) == (("completed", 2, 2) if fail_times else ("incomplete", 2, 1))
+    assert [entry["reason"] for entry in retrieve["missing"]] == ([] if fail_times else ["status_failure"])
+
+
 def test_extra_objects_do_not_count(retrieves: Retrieves, scripted_pacs):
     # Given
     kept_study = study(series("ct_image", 5))

@@ -67,14 +67,15 @@ class Retrieves:
         only: Collection[str] | None = None,
         named: bool = True,
         counted: bool = True,
+        announced: int | None = None,
         reason: str | None = None,
         **columns: Any,
     ) -> str:
         """Add an ended query that kept these studies; return its id.
 
         `whole`: all objects of each series; `only`: just these objects, decided one by one; `named`: the
-        query knows the names of the objects; `counted`: the PACS announced how many there are; `reason`: why
-        what is no report is kept.
+        query knows the names of the objects; `counted`: the PACS announced how many there are, correctly or
+        as `announced`; `reason`: why what is no report is kept.
         """
         query_id = columns.pop("job_id", "query-1")
         nodes = {"remote_id": self.remote.id, "store_id": self.store.id}
@@ -90,7 +91,7 @@ class Retrieves:
                     kept = [uid for uid in uids if only is None or uid in only]
                     if not kept:
                         continue
-                    count = len(uids) if counted else None
+                    count = (announced or len(uids)) if counted else None
                     why = reason if reason is not None and series.modality != "SR" else "rdsr"
                     row = a_series(
                         *keys,

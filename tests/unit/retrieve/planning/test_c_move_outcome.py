@@ -131,3 +131,30 @@ def test_a_series_of_unknown_size_is_complete_only_when_the_pacs_has_sent_all(re
     # Then
     assert conclusion.complete == ([UNLISTED.key] if complete else [])
     assert bool(conclusion.tasks) is not complete
+
+
+ANNOUNCED = SeriesPart("1.2", "1.2.1", whole=True, announced=1)
+
+
+@pytest.mark.parametrize(
+    ("response", "arrived", "larger"),
+    [
+        (final_response(0xB000, 1, 1, 0), 1, 2),
+        (final_response(0xB000, uids=("1.2.1.7", "1.2.1.8")), 1, 3),
+        (final_response(0xA702, 0, 3, 0), 1, 3),
+        (final_response(0xB000, 0, 1, 0), 1, None),
+        (final_response(0xB000, uids=("1.2.1.0",)), 1, None),
+        (final_response(0x0000, 2, 0, 0), 1, None),
+        (final_response(None, outcome=Outcome.ABORTED), 1, None),
+    ],
+    ids=["one more", "named", "failure", "came all the same", "named, but came", "sent twice", "aborted"],
+)
+def test_failures_beyond_the_announced_number_show_a_larger_series(response, arrived, larger):
+    # Given
+    attempts = MoveAttempts([Attempt(Move("SERIES", (ANNOUNCED,)), response)])
+    arrivals = Arrivals(unlisted={ANNOUNCED.key: {f"1.2.1.{number}" for number in range(arrived)}})
+    # When
+    conclusion = conclude(MoveOrder(), attempts, arrivals)
+    # Then
+    assert conclusion.larger == ({ANNOUNCED.key: larger} if larger else {})
+    assert bool(conclusion.tasks) is bool(larger)
