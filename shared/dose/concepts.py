@@ -58,7 +58,9 @@ def scheme_of(value: str, designator: str, uid: str) -> str:
     known = designator.upper() or _SCHEME_OF_UID.get(uid, "")
     if not known:
         known = next((scheme for form, scheme in _SCHEME_OF_FORM if form.fullmatch(value)), "")
-    return _SAME_SCHEME.get(known, known)
+    known = _SAME_SCHEME.get(known, known)
+    # The editions of SNOMED are taken for each other; letters are in codes of RT alone.
+    return ("SCT" if value.isdigit() else "SRT") if known in ("SCT", "SRT") else known
 
 
 def _dcm(value: str) -> Code:

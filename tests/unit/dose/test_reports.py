@@ -450,6 +450,19 @@ def test_a_code_counts_by_its_scheme_however_that_is_written(value, designator, 
 
 
 @pytest.mark.parametrize(
+    ("concept", "side"),
+    [(("G-C171", "SCT"), ("T-04030", "SCT")), (("272741003", "SRT"), ("80248007", "SRT"))],
+)
+def test_a_snomed_code_of_the_other_edition_counts_by_its_form(concept, side):
+    # Given: RT codes in the name of CT, as where only the designators were changed, and the other way round
+    item = under(number("111637", "1.2", "mGy"), named(side[0], side[1], "Left breast", concept))
+    # When
+    (figure,) = summary_of(container("113701", container("113702", item))).figures
+    # Then
+    assert figure.of == "left breast"
+
+
+@pytest.mark.parametrize(
     ("code", "meaning", "unit"),
     [
         ("99U1", "dGy.cm2", "dGy.cm2"),
