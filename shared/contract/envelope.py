@@ -191,12 +191,12 @@ def invalid(error: ValidationError, prefix: str = "") -> InvalidInputError:
     first = error.errors(include_input=False, include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     name = ".".join(part for part in (prefix, field) if part)
-    problem = _problem(first)
-    return InvalidInputError(name, problem[:1].lower() + problem[1:])
+    return InvalidInputError(name, problem_of(first))
 
 
-def _problem(first: ErrorDetails) -> str:
+def problem_of(error: ErrorDetails) -> str:
     """Return a complaint of pydantic for people: what the value must be, without words of Python."""
-    context = {name: value for name, value in first.get("ctx", {}).items() if name != "error"}
-    wanted = _WANTED.get(first["type"])
-    return wanted.format_map(context) if wanted else first["msg"].removeprefix("Value error, ")
+    context = {name: value for name, value in error.get("ctx", {}).items() if name != "error"}
+    wanted = _WANTED.get(error["type"])
+    problem = wanted.format_map(context) if wanted else error["msg"].removeprefix("Value error, ")
+    return problem[:1].lower() + problem[1:]

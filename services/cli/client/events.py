@@ -66,7 +66,8 @@ def refuse_rejected(event: Event | None, command_ids: Sequence[str]) -> None:
     """Raise the rejection of one of these commands.
 
     Raises:
-        InvalidInputError: the command was rejected; names the field.
+        InvalidInputError: the command was rejected; names the field as options have it, not as the message.
     """
     if isinstance(event, Rejected) and event.command_id in command_ids:
-        raise InvalidInputError(event.field, event.problem)
+        field = event.field.removeprefix("data.").removeprefix("criteria.")
+        raise InvalidInputError(field, event.problem)

@@ -34,14 +34,15 @@ class RegisterHandler:
             BrokerAwayError: recorded, but not published yet.
         """
         register(self._database, command.objects, self._clock())
-        event = ObjectsRegistered(command_id=envelope.id, objects=len(command.objects))
+        number = len({found.sop_instance_uid for found in command.objects})
+        event = ObjectsRegistered(command_id=envelope.id, objects=number)
         self._publisher.event(event, TOPIC, envelope.id)
         # Whoever may publish this makes objects vanish from queries: the log records who did.
         log.info(
             "objects registered",
             command_id=envelope.id,
             source=envelope.source,
-            objects=len(command.objects),
+            objects=number,
             studies=len({found.study_instance_uid for found in command.objects}),
         )
 

@@ -9,8 +9,10 @@ from typing import TypeVar, get_origin
 
 from flask import request
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from services.web.api.problems import FieldProblem, ProblemError
+from shared.contract.envelope import problem_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -149,10 +151,8 @@ def _validated(model: type[M], data: Mapping[str, object]) -> M:
         return model.model_validate(data)
     except ValidationError as error:
         errors = [
-            FieldProblem(field=_name(found["loc"]), problem=_sentence(found["type"], found["msg"]))
-            for found in error.errors(include_input=False, include_url=False, include_context=False)[
-                :MAX_ERRORS
-            ]
+            FieldProblem(field=_name(found["loc"]), problem=_sentence(found))
+            for found in error.errors(include_input=False, include_url=False)[:MAX_ERRORS]
         ]
     first = errors[0]
     raise ProblemError(
@@ -167,13 +167,8 @@ def _name(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location)[:_MAX_NAME_LENGTH]
 
 
-def _sentence(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "is not a known field"
-    if kind == "missing":
-        return "is missing"
-    text = message.removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
+def _sentence(error: ErrorDetails) -> str:
+    return "is not a known field" if error["type"] == "extra_forbidden" else problem_of(error)
 
 
 def _no_number(text: str) -> float:

@@ -17,11 +17,12 @@ from services.store.objects.durable_folder import ObjectFolder
 from shared.broker.memory.broker import MemoryBroker
 from shared.broker.port import Message
 from shared.contract.envelope import Envelope
-from shared.contract.messages import ObjectReference, RegisterObjects
+from shared.contract.messages import ObjectReference, ObjectsRegistered, RegisterObjects
 from shared.database.migrate import migrate
 from shared.database.models.store import StoredObject
 from shared.database.session import Database
 from shared.errors import DatabaseAwayError
+from shared.messaging.codec import decode_event
 from shared.messaging.publisher import Publisher
 from tests.support.services.store import Announced, made_object, running_store
 from tests.support.waiting import wait_until
@@ -312,6 +313,21 @@ def test_the_register_command_is_done_and_published(database):
     # Then
     wait_until(lambda: events == ["objects.registered.c-1"])
     assert all(row_of(database, n).source == "registered" for n in (1, 250, 500))
+    subscription.close()
+    broker.close()
+
+
+def test_an_object_in_two_files_is_one_registered_object(database):
+    # Given
+    broker = MemoryBroker()
+    events = []
+    subscription = broker.subscribe(["objects.#"], lambda message: events.append(decode_event(message)[1]))
+    handler = RegisterHandler(database, Publisher(broker, "store"))
+    envelope = Envelope(specversion="1.0", id="c-1", source="/test", type=RegisterObjects.TYPE)
+    # When
+    handler(envelope, RegisterObjects(objects=[reference(1), reference(2), reference(2)]))
+    # Then
+    wait_until(lambda: events == [ObjectsRegistered(command_id="c-1", objects=2)])
     subscription.close()
     broker.close()
 

@@ -74,6 +74,22 @@ def test_a_wrong_value_is_refused_by_its_field(api, values, field):
     assert api.site.commands == []
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"criteria": None}, "criteria: must be an object"),
+        ({"criteria": []}, "criteria: must be an object"),
+        ({"retrieve": "soon"}, "retrieve: must be true or false"),
+        ({"retrieve": None}, "retrieve: must be true or false"),
+    ],
+)
+def test_a_wrong_type_is_named_in_words_of_json(api, values, words):
+    # When
+    response = api.send("POST", "/queries", QUERY | values)
+    # Then
+    assert problem(response, 422)["detail"] == words
+
+
 def test_a_refusal_of_the_worker_is_reported(api, monkeypatch):
     # Given
     monkeypatch.setattr(commands, "TAKEN_WITHIN_S", 10.0)
