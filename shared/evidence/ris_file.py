@@ -25,6 +25,10 @@ _SEPARATORS = (";", "\t", ",")
 _ZIP = b"PK\x03\x04"
 _SHEET, _STRINGS, _WORKBOOK = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml"
 _COLUMN = re.compile(r"[A-Z]{1,3}")
+#: The line by which a file names its separator to spreadsheets.
+_SEPARATOR_LINE = re.compile(r"\"?sep=([;,\t|])\"?\r?\n", re.IGNORECASE)
+#: A long number as spreadsheets write it that took it for one: its last digits are lost.
+_ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE][+-][0-9]{2,3}")
 
 #: The number of a line, and its cells.
 Row = tuple[int, list[str]]
@@ -49,6 +53,13 @@ def rows_of(content: bytes) -> Iterator[Row]:
         yield line, cells
 
 
+def lost_digits(identifier: str) -> str | None:
+    """Return what is wrong with an identifier that a spreadsheet took for a number; None if nothing is."""
+    if not _ROUNDED.fullmatch(identifier):
+        return None
+    return "is a number whose last digits a spreadsheet has lost; give the column the format text there"
+
+
 def _wrong(problem: str) -> InvalidInputError:
     return InvalidInputError("file", problem)
 
@@ -60,14 +71,18 @@ def _csv(content: bytes) -> Iterator[Row]:
     text = _decoded(content)
     head = text[: text.find("\n")] if "\n" in text else text
     separator = max(_SEPARATORS, key=head.count)
-    reader = csv.reader(StringIO(text, newline=""), delimiter=separator)
-    line = 1
+    lines, line = StringIO(text, newline=""), 1
+    if named := _SEPARATOR_LINE.match(text):
+        separator, line = named[1], 2
+        lines.seek(named.end())
+    reader = csv.reader(lines, delimiter=separator)
+    skipped = line - 1
     try:
         for cells in reader:
             yield line, [_cell(cell) for cell in cells[:COLUMNS_MAX]]
-            line = reader.line_num + 1
+            line = skipped + reader.line_num + 1
     except csv.Error as error:
-        raise _wrong(f"cannot be read as CSV in line {reader.line_num}: {error}") from None
+        raise _wrong(f"cannot be read as CSV in line {skipped + reader.line_num}: {error}") from None
 
 
 def _decoded(content: bytes) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from shared.errors import InvalidInputError
-from shared.evidence.ris_file import Row, rows_of
+from shared.evidence.ris_file import Row, lost_digits, rows_of
 from shared.identifiers import Uid
 
 #: Errors that are named; the others are counted.
@@ -182,6 +182,8 @@ def _line(number: int, values: Mapping[str, str], day_first: bool | None) -> Ris
         return LineError(number, "accession_number", "neither accession number nor study instance UID")
     if len(accession) > _ACCESSION_MAX or not accession.isprintable():
         return LineError(number, "accession_number", f"is no text of at most {_ACCESSION_MAX} characters")
+    if problem := lost_digits(accession):
+        return LineError(number, "accession_number", problem)
     if uid and not _is_uid(uid):
         return LineError(number, "study_instance_uid", "is no UID (PS3.5 9.1)")
     try:

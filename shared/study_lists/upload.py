@@ -13,7 +13,7 @@ from itertools import chain, islice
 
 from shared.contract.criteria_fields import MAX_ACCESSION_NUMBER_LENGTH
 from shared.errors import InvalidInputError
-from shared.evidence.ris_file import Row, rows_of
+from shared.evidence.ris_file import Row, lost_digits, rows_of
 from shared.evidence.ris_list import IDENTIFIER_NAMES, LineError, plain_name
 from shared.identifiers import Uid
 
@@ -169,7 +169,7 @@ def _accession_problem(text: str) -> str | None:
         return "holds control characters"
     if set(text) & set("*?\\"):
         return "holds a wildcard or a backslash"
-    return None
+    return lost_digits(text)
 
 
 def _cell(cells: Sequence[str], place: int) -> str:

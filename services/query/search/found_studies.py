@@ -12,6 +12,7 @@ from services.query.ledger.studies import add_studies, full_examinations
 from services.query.rules.decide import decide
 from services.query.rules.model import Decided, KnownObjects, StudyDecision
 from shared.contract.criteria import Criteria
+from shared.contract.criteria_fields import fold
 from shared.database.session import Database
 from shared.dicom.query.dates import day_of, minute_of
 from shared.dicom.query.matches import StudyMatch
@@ -85,7 +86,20 @@ def belongs_to(study: StudyMatch, part: SlicePayload) -> bool:
         case StudySlice(uid):
             return study.study_instance_uid == uid
         case AccessionSlice(number):
-            return study.accession_number in (None, number)
+            return study.accession_number is None or _is_one_of(number, study.accession_number)
         case WindowSlice(window):
             day = day_of(study.study_date)
             return day is None or (window.date_from or day) <= day <= (window.date_until or day)
+
+
+#: Characters of an SH (PS3.5 6.2).
+_SH_MAX_LENGTH = 16
+
+
+def _is_one_of(number: str, returned: str) -> bool:
+    """Return whether an accession number is among the values that a PACS returns.
+
+    Some compare in any case, some return no more of it than an SH has.
+    """
+    values, wanted = {fold(value) for value in returned.split("\\")}, fold(number)
+    return wanted in values or (len(wanted) > _SH_MAX_LENGTH and wanted[:_SH_MAX_LENGTH] in values)

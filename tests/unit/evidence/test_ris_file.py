@@ -38,6 +38,15 @@ def test_an_xlsx_is_read_with_its_line_numbers():
     ]
 
 
+@pytest.mark.parametrize("line", ["sep=;\r\n", '"sep=;"\n', "SEP=|\n", "\ufeffsep=\t\n"])
+def test_a_line_that_names_the_separator_is_none_of_the_list(line):
+    # Given
+    separator = line.strip('\r\n"\ufeff')[-1]
+    content = line + f'Accession{separator}"Room, floor"\nA1{separator}3\n'
+    # Then
+    assert list(rows_of(content.encode())) == [(2, ["Accession", "Room, floor"]), (3, ["A1", "3"])]
+
+
 def test_lines_are_numbered_as_in_the_file():
     # Given: an empty line, and a cell of two lines
     content = b'a;b\r\n\r\n"x\r\ny";z\r\nlast;z\r\n'

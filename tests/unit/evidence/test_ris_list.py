@@ -68,6 +68,7 @@ def test_dates_with_slashes_follow_the_list_as_a_whole():
         ({"room": "R1"}, "accession_number"),
         ({"accession_number": "x" * 65}, "accession_number"),
         ({"accession_number": "a\x00b"}, "accession_number"),
+        ({"accession_number": "1.23457E+11"}, "accession_number"),
         ({"study_instance_uid": "1.2.x"}, "study_instance_uid"),
         ({"accession_number": "A1", "day": "yesterday"}, "date"),
         ({"accession_number": "A1", "day": "2026-02-30"}, "date"),

@@ -68,12 +68,23 @@ def test_a_workbook_is_read_like_a_text_file():
 
 
 @pytest.mark.parametrize(
-    ("value", "problem"), [("A*", "wildcard"), ("x" * 65, "64 characters"), ("a\x07b", "control characters")]
+    ("value", "problem"),
+    [
+        ("A*", "wildcard"),
+        ("x" * 65, "64 characters"),
+        ("a\x07b", "control characters"),
+        ("1.23457E+11", "lost"),
+        ('"1,23457E+11"', "lost"),
+    ],
 )
 def test_what_no_accession_number_holds_is_an_error(value, problem):
     found = read_upload(f"accession number\n{value}\nA2\n".encode())
     assert (found.identifiers, found.number_of_errors) == (["A2"], 1)
     assert problem in found.errors[0].problem
+
+
+def test_a_number_with_a_letter_is_an_accession_number():
+    assert read_upload(b"accession number\n2024E0012\n12E+05\n").identifiers == ["2024E0012", "12E+05"]
 
 
 def test_a_hundred_thousand_lines_are_read():
