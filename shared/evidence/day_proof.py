@@ -15,7 +15,7 @@ drop was found, and stands in the ledger as a study that nobody examined (shared
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from shared.contract.criteria import CODES, DateWindow
@@ -64,6 +64,10 @@ class DaySearch:
         """Return all of its days in order; not of one that is open on a side."""
         return sorted(self.days_within(date.min, date.max))
 
+    def on(self, day: date) -> DaySearch:
+        """Return it for one of its days alone, which is to be read for each code."""
+        return replace(self, unproven=[part for part in self.unproven if _has_day(part.window, day)])
+
     def minutes_of(self, day: date, code: str) -> tuple[int, int]:
         """Return the minutes of one of its days that are complete, and those that failed, as bits."""
         open_minutes = failed = 0
@@ -109,10 +113,11 @@ def prove_days(
     proofs = proven if proven is not None else {}
     for search in searches:
         for day in search.days_within(first, last):
+            on_day = search.on(day)
             proves = search.requested_at >= end_of_day(day) and not search.lacks_undated
             for code in search.codes:
                 proof = proofs.setdefault((day, code), DayProof())
-                complete, failed = search.minutes_of(day, code)
+                complete, failed = on_day.minutes_of(day, code)
                 proof.requested |= bool(complete or failed)
                 proof.running |= not search.ended and complete != WHOLE_DAY
                 proof.minutes |= complete if proves else 0
@@ -130,8 +135,11 @@ def proof_of_type(proofs: DayProofs, day: date, type_name: str) -> DayProof:
 
 def _covers(window: Slice, day: date, code: str) -> bool:
     codes = window.codes()
-    in_days = (window.date_from or day) <= day <= (window.date_until or day)
-    return in_days and (not codes or code in codes)
+    return _has_day(window, day) and (not codes or code in codes)
+
+
+def _has_day(window: Slice, day: date) -> bool:
+    return (window.date_from or day) <= day <= (window.date_until or day)
 
 
 def _bits(first_minute: int, last_minute: int) -> int:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
-from services.query.ledger.folding.remove_jobs import next_query, remove_step
+from services.query.ledger.folding.remove_jobs import QueryRemoval, begun_query, oldest_query
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
 from shared.database.models import Node
@@ -276,15 +276,15 @@ def _remove(database: Database) -> list[tuple[str, float]]:
     while len(steps) < STEPS:
         began = time.perf_counter()
         with database.read() as session:
-            job_id = next_query(session, before)
+            job_id = begun_query(session) or oldest_query(session, before)
         choices.append(1000 * (time.perf_counter() - began))
         if job_id is None:
             break
-        more = True
+        more, removal = True, QueryRemoval(job_id, before)
         while more:
             began = time.perf_counter()
             with database.write() as session:
-                more, counted = remove_step(session, job_id, before, share)
+                more, counted = removal.step(session, share)
             took_s = time.perf_counter() - began
             share = next_share(share, took_s)
             steps.append(1000 * took_s)

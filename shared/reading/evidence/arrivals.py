@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
@@ -14,23 +15,42 @@ from shared.database.models import QueryObject, QuerySeries, RetrieveObject, Sto
 KeptStudy = tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """What queries keep of studies: series and UIDs of objects, and whole series with their counts."""
+
+    named: Mapping[KeptStudy, Sequence[tuple[str, str]]]
+    whole: Mapping[KeptStudy, Sequence[tuple[str, int | None]]]
+
+
 def arrived_studies(session: Session, kept: Sequence[KeptStudy]) -> set[str]:
     """Return the UIDs of those of these studies of which all that was kept has arrived."""
-    uids = sorted({uid for _, uid in kept})
-    have = _arrived(session, uids)
-    named, whole = _named(session, kept), _whole(session, kept)
+    return arrived_of_rows(session, kept, KeptRows(_named(session, kept), _whole(session, kept)))
+
+
+def arrived_of_rows(session: Session, kept: Sequence[KeptStudy], rows: KeptRows) -> set[str]:
+    """Return the same for studies of which the rows are read already."""
+    have = _arrived(session, sorted({uid for _, uid in kept}))
     return {
-        key[1]
-        for key in kept
-        if (key in named or key in whole)
-        # Whatever series it is in: some archives list an object in two, and the store has it in one.
-        and {uid for _, uid in named[key]} <= set().union(*have[key[1]].values())
-        and all(
-            len(have[key[1]].get(series, ())) >= (count or 1)
-            for series, count in whole[key]
-            if series not in {named_series for named_series, _ in named[key]}
-        )
+        key[1] for key in kept if _has_all(have[key[1]], rows.named.get(key, ()), rows.whole.get(key, ()))
     }
+
+
+def _has_all(
+    have: Mapping[str, Collection[str]],
+    named: Sequence[tuple[str, str]],
+    whole: Sequence[tuple[str, int | None]],
+) -> bool:
+    """Return whether what is kept of a study is among the objects that it has by series."""
+    named_series = {series for series, _ in named}
+    return (
+        bool(named or whole)
+        # Whatever series it is in: some archives list an object in two, and the store has it in one.
+        and {uid for _, uid in named} <= set().union(*have.values())
+        and all(
+            len(have.get(series, ())) >= (count or 1) for series, count in whole if series not in named_series
+        )
+    )
 
 
 def _arrived(session: Session, uids: Sequence[str]) -> defaultdict[str, dict[str, set[str]]]:

@@ -212,7 +212,7 @@ def test_of_two_workers_at_once_one_alone_removes(
     tally(database)
     first, second = retention(database), JobRetention(database, POLICY, lambda: NOW + dt.timedelta(minutes=3))
     in_step, go_on = threading.Event(), threading.Event()
-    real = remove_jobs.next_query
+    real = remove_jobs.oldest_query
 
     def wait(*arguments):
         if threading.current_thread().name == "first":
@@ -220,7 +220,7 @@ def test_of_two_workers_at_once_one_alone_removes(
             go_on.wait(20)
         return real(*arguments)
 
-    monkeypatch.setattr(job_retention, "next_query", wait)
+    monkeypatch.setattr(job_retention, "oldest_query", wait)
     errors: list[Exception] = []
 
     def run() -> None:

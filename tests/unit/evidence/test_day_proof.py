@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,3 +170,25 @@ def test_proofs_that_are_added_up_hold_in_every_time_zone(given_searches, zone):
     # Then
     expected = prove_days(given_searches, DAY, DAY, ends).get((DAY, "CT"), DayProof())
     assert read["CT"].proof(ends(DAY)) == expected
+
+
+class CountedWindows(list[UnprovenWindow]):
+    """Windows that count how often they were gone through."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[UnprovenWindow]:
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_the_windows_of_all_days_are_gone_through_once_for_each_day_and_not_for_each_code():
+    # Given
+    codes = ("CT", "MG", "RF", "XA", "DX", "CR")
+    windows = CountedWindows([failed()])
+    search = dataclasses.replace(a_search(codes=codes, last=DAY + dt.timedelta(days=2)), unproven=windows)
+    # When
+    proofs = prove_days([search], DAY, DAY + dt.timedelta(days=2), end_of_day)
+    # Then
+    assert len(proofs) == 3 * len(codes)
+    assert windows.passes == 3

@@ -55,7 +55,9 @@ class NodeDays:
         self._versions: dict[date, set[Version]] = {}
         self._known: set[date] = set()
         for some in batches(sorted(days)):
-            which = (NodeDay.remote_id == node_id, NodeDay.day.in_(some))
+            # With the list alone PostgreSQL may read all days of the node.
+            near = (NodeDay.day >= some[0], NodeDay.day <= some[-1])
+            which = (NodeDay.remote_id == node_id, *near, NodeDay.day.in_(some))
             for row in session.scalars(select(NodeDay).where(*which)):
                 self._numbers[row.day] = read_numbers(row.numbers)
                 self._proofs[row.day] = read_proofs(row.proofs)
@@ -76,6 +78,7 @@ class NodeDays:
 
     def prove(self, search: DaySearch, day: date) -> None:
         """Add what an ended query proves of one of its days."""
+        search = search.on(day)
         proofs = self._proofs.setdefault(day, {})
         for code in search.codes:
             proofs[code] = proofs.get(code, CodeProof()).with_search(search, day, code)
@@ -86,6 +89,7 @@ class NodeDays:
 
     def fold(self, search: DaySearch, day: date) -> None:
         """Keep what a query that is about to be removed proves of one of its days."""
+        search = search.on(day)
         self.prove(search, day)
         folded = self._folded.setdefault(day, {})
         for code in search.codes:

@@ -13,7 +13,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from services.query.ledger.folding import remove_jobs
-from services.query.ledger.folding.remove_jobs import next_query, remove_rest, remove_step
+from services.query.ledger.folding.remove_jobs import (
+    QueryRemoval,
+    begun_query,
+    oldest_query,
+    remove_rest,
+)
 from shared.database.models import Query, QueryStudy, QueryTask
 from shared.database.session import Database
 from shared.evidence.ris_list import RisLine, RisList
@@ -61,12 +66,17 @@ def remove_all(session: Session, random: Random, *, dies: bool = True, steps: in
     """Remove every query that may go, or die half-way."""
     ended = update(Query).where(Query.status != "running")
     session.execute(ended.values(announced_at=NOW, ended_at=NOW))
+    removal: QueryRemoval | None = None
     for _ in range(steps):
-        job_id = next_query(session, BEFORE)
-        if job_id is None:
-            remove_rest(session, BEFORE)
-            return
-        remove_step(session, job_id, BEFORE)
+        if removal is None:
+            job_id = begun_query(session) or oldest_query(session, BEFORE)
+            if job_id is None:
+                remove_rest(session, BEFORE)
+                return
+            removal = QueryRemoval(job_id, BEFORE)
+        more, _ = removal.step(session)
+        if not more:
+            removal = None
         if dies and random.random() < 0.05:
             return
 
