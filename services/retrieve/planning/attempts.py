@@ -75,7 +75,7 @@ class FinalResponse:
         if self.failures > len(failed):
             return frozenset()
         if rest == UNNAMED:
-            return rest if self.sent != 0 else frozenset()
+            return rest if self.sent != 0 and not self.failures else frozenset()
         return rest if self.sent is None or self.sent >= len(rest) else frozenset()
 
     def __str__(self) -> str:

@@ -170,7 +170,7 @@ class Conclusion:
     losses: list[Loss] = field(default_factory=list)
     #: Unlisted series of which nothing more comes.
     complete: list[SeriesKey] = field(default_factory=list)
-    #: Unlisted series of which objects failed beyond what was announced, each with the objects that it has.
+    #: Unlisted series that have more objects than announced and than came, each with their number.
     larger: dict[SeriesKey, int] = field(default_factory=dict)
     #: No other C-MOVE of the job can succeed.
     stop: ResponseOutcome | None = None
@@ -192,7 +192,8 @@ def conclude(
     for attempt in attempts.attempts:
         outcome = _outcome_of(order, attempt, arrivals)
         first = attempt.move.parts[0]
-        if first.announced and (size := _size_of_unlisted(attempt, arrivals)) > first.announced:
+        size = _size_of_unlisted(attempt, arrivals)
+        if first.announced and size > max(first.announced, arrivals.of(first)):
             conclusion.larger[first.key] = size
         if outcome.action is Action.STOP:
             conclusion.stop = outcome
@@ -243,12 +244,15 @@ def _outcome_of(order: MoveOrder, attempt: Attempt, arrivals: Arrivals) -> Respo
 
 
 def _size_of_unlisted(attempt: Attempt, arrivals: Arrivals) -> int:
-    """Return how many objects a series has: the announced number, or more if more failed than it leaves."""
+    """Return how many objects a series has: the announced number, or more.
+
+    The counters of the PACS show more where objects failed, or where more came than was announced.
+    """
     first, response = attempt.move.parts[0], attempt.response
     announced = first.announced or 0
-    if not first.unlisted or not response.failures:
-        return announced
     here = arrivals.unlisted.get(first.key, set())
+    if not first.unlisted or not (response.failures or len(here) > announced):
+        return announced
     failed = len(frozenset(response.failed_sop_instance_uids) - here)
     return max(announced, len(here) + failed, (response.sent or 0) + response.failures)
 

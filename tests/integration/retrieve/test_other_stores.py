@@ -109,6 +109,27 @@ def test_the_counts_of_the_pacs_for_a_series_without_names(
     )
 
 
+@pytest.mark.parametrize("move_failed_list", [True, False])
+def test_a_failure_in_a_series_without_names_is_not_reported_as_sent(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, move_failed_list
+):
+    # Given
+    kept_study = study(series("rdsr_ct", 2))
+    failing = max(objects(kept_study))
+    pacs = scripted_pacs(
+        [kept_study], image_level_empty_for=["SR"], fail=[failing], move_failed_list=move_failed_list
+    )
+    retrieves.connect(pacs, retrieves.system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
+    retrieves.kept([kept_study], named=False)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert retrieve["status"] == "incomplete"
+    assert "which of them arrived is not known" in retrieve["detail"]
+    assert [row["reason"] for row in retrieve["missing"]] == ["status_failure"]
+    assert "completed 1, warning 0, failed 1" in retrieve["missing"][0]["detail"]
+
+
 @pytest.mark.parametrize("by_event", [False, True], ids=["registered", "announced"])
 def test_objects_that_another_store_makes_known_are_receipts(
     retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, kept_study, by_event

@@ -121,6 +121,8 @@ RETRIEVE_PROVEN = [
         "tests/integration/retrieve/test_other_stores.py",
         ("the store answers no query", "verification", "reported on the PACS's word",
          "test_a_store_that_does_not_respond_leaves_the_counts_of_the_pacs"),
+        ("failed objects that nobody can name", "C-MOVE to a store without queries", "incomplete",
+         "test_a_failure_in_a_series_without_names_is_not_reported_as_sent"),
         ("sent objects that nobody can name", "C-MOVE to a store without queries",
          "incomplete; the number stands",
          "test_what_the_pacs_reported_once_stands_though_nobody_knows_which"),

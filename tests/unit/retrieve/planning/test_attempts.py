@@ -46,6 +46,7 @@ def test_no_more_objects_may_come_than_reported(response, number):
         (final_response(0x0000), [""], {""}),
         (final_response(0x0000, 0, 0, 0), [""], set()),
         (final_response(0xB000, 1, 1, 0), [""], set()),
+        (final_response(0xB000, 2, 1, 0, ["3"]), [""], set()),
     ],
 )
 def test_what_the_pacs_reports_counts_only_where_it_is_clear(response, sop_instance_uids, arrived):

@@ -144,12 +144,24 @@ ANNOUNCED = SeriesPart("1.2", "1.2.1", whole=True, announced=1)
         (final_response(0xA702, 0, 3, 0), 1, 3),
         (final_response(0xB000, 0, 1, 0), 1, None),
         (final_response(0xB000, uids=("1.2.1.0",)), 1, None),
+        (final_response(0x0000, 3, 0, 0), 2, 3),
+        (final_response(0x0000, 2, 0, 0), 2, None),
         (final_response(0x0000, 2, 0, 0), 1, None),
         (final_response(None, outcome=Outcome.ABORTED), 1, None),
     ],
-    ids=["one more", "named", "failure", "came all the same", "named, but came", "sent twice", "aborted"],
+    ids=[
+        "one more",
+        "named",
+        "failure",
+        "came all the same",
+        "named, but came",
+        "not all of more than announced",
+        "more than announced",
+        "sent twice",
+        "aborted",
+    ],
 )
-def test_failures_beyond_the_announced_number_show_a_larger_series(response, arrived, larger):
+def test_what_fails_or_lacks_beyond_the_announced_number_shows_a_larger_series(response, arrived, larger):
     # Given
     attempts = MoveAttempts([Attempt(Move("SERIES", (ANNOUNCED,)), response)])
     arrivals = Arrivals(unlisted={ANNOUNCED.key: {f"1.2.1.{number}" for number in range(arrived)}})
