@@ -250,7 +250,7 @@ def keep_unlisted(
     return SeriesPart(*key, whole=True, announced=announced or None)
 
 
-def expect_more(session: Session, context: RetrieveContext, key: SeriesKey, size: int) -> None:
+def expect_unnamed(session: Session, context: RetrieveContext, key: SeriesKey, size: int) -> None:
     """Expect that a series has so many objects whose names are not known, with those that arrived."""
     of_series = series_rows(context.job_id, key)
     arrived = select(func.count()).where(of_series, RetrieveObject.state == "arrived")

@@ -172,6 +172,9 @@ class Conclusion:
     complete: list[SeriesKey] = field(default_factory=list)
     #: Unlisted series that have more objects than announced and than came, each with their number.
     larger: dict[SeriesKey, int] = field(default_factory=dict)
+    #: Unlisted series of which only the word of the PACS says what was sent, each with that number where it
+    #: is less than announced: some count sub-operations twice.
+    reported: dict[SeriesKey, int] = field(default_factory=dict)
     #: No other C-MOVE of the job can succeed.
     stop: ResponseOutcome | None = None
     #: Nothing arrived, and the same is to be tried after a pause.
@@ -201,6 +204,13 @@ def conclude(
             later.append(attempt)
         elif outcome.action is Action.DONE:
             conclusion.complete += [part.key for part in attempt.move.parts if part.unlisted]
+            sent = attempt.response.sent
+            if (
+                arrivals.unlisted.get(first.key, set()) == UNNAMED
+                and sent
+                and sent < (first.announced or sent + 1)
+            ):
+                conclusion.reported[first.key] = sent
         elif waited_s is not None and _may_be_on_its_way(attempt, arrivals):
             failed, late = _failed_and_late(attempt, arrivals.missing_of(attempt.move.parts))
             here = arrivals.count(late)

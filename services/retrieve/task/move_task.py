@@ -14,7 +14,7 @@ from services.retrieve.context import RetrieveContext
 from services.retrieve.ledger import outcomes
 from services.retrieve.ledger.arrived import save_arrived
 from services.retrieve.ledger.conditions import lock
-from services.retrieve.ledger.expected import expect_more, header_parts, open_parts
+from services.retrieve.ledger.expected import expect_unnamed, header_parts, open_parts
 from services.retrieve.planning.arrivals import Arrivals, add_reported, stored_by_c_get
 from services.retrieve.planning.attempts import DESTINATION_UNKNOWN, MoveAttempts
 from services.retrieve.planning.c_move_outcome import Conclusion, conclude
@@ -189,9 +189,11 @@ class MoveTask:
             lock(session, context.job_id)
             outcomes.save_requested(session, context.job_id, outcome.attempts.parts)
             arrivals = outcome.evidence.proven
+            for key, size in conclusion.reported.items():
+                expect_unnamed(session, context, key, size)
             save_arrived(session, context, arrivals, outcome.parts, conclusion.complete, self._clock())
             for key, size in conclusion.larger.items():
-                expect_more(session, context, key, size)
+                expect_unnamed(session, context, key, size)
             unclear = outcome.evidence.proof == "reported" and outcome.attempts.may_come > 0
             if arrivals or unclear:
                 outcomes.weaken_proof(session, context.job_id, outcome.evidence.proof)

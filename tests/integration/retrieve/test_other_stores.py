@@ -109,6 +109,23 @@ def test_the_counts_of_the_pacs_for_a_series_without_names(
     )
 
 
+@pytest.mark.parametrize(("announced", "number"), [(1, 1), (2, 2), (5, 2), (None, 2)])
+def test_a_series_without_names_has_no_more_objects_than_the_pacs_reports_sent(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, announced, number
+):
+    # Given
+    kept_study = study(series("rdsr_ct", 2))
+    pacs = scripted_pacs([kept_study], image_level_empty_for=["SR"])
+    retrieves.connect(pacs, retrieves.system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
+    retrieves.kept([kept_study], named=False, counted=announced is not None, announced=announced)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    counts = retrieve["counts"]
+    assert (retrieve["status"], counts["asked"], counts["arrived"]) == ("completed", number, number)
+    assert counts["fewer_than_announced"] == max(0, (announced or 0) - 2)
+
+
 @pytest.mark.parametrize("move_failed_list", [True, False])
 def test_a_failure_in_a_series_without_names_is_not_reported_as_sent(
     retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, move_failed_list
