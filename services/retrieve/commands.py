@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from services.retrieve.context import counts_known
 from services.retrieve.ledger.conditions import recount
 from services.retrieve.ledger.outcomes import counts_of
 from services.retrieve.ledger.selection import fill, keeps_anything
@@ -106,7 +107,8 @@ class RetrieveHandler:
         job.content = self._content(session, order, query)
         session.add(job)
         session.flush()
-        ignore_known = query.criteria.get("ignore_known", True) is not False
+        store = session.get_one(Node, query.store_id)
+        ignore_known = counts_known(query, store, self._settings)
         fill(session, job_id, order, ignore_known=ignore_known, content=job.content)
         recount(session, job_id)
         requested = counts_of(session, job_id)["asked"]

@@ -34,7 +34,7 @@ class RetrieveContext:
     content: str = field(kw_only=True, default=WHOLE)
     #: Whether the store node did not respond to us when it was tried last.
     store_away: bool = field(kw_only=True, default=False)
-    #: Whether objects that were in the store before count as arrived.
+    #: Whether objects that were in DoseQR's own store before count as arrived: never at another store node.
     ignore_known: bool
     since: datetime
     #: Whether the objects come to us by C-GET, and from us to the store node.
@@ -72,7 +72,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         store=peer_of(store, settings),
         own_store=own_store,
         store_away=budget is not None and budget.away_failures > 0,
-        ignore_known=query.criteria.get("ignore_known", True) is not False,
+        ignore_known=counts_known(query, store, settings),
         since=job.requested_at,
         content=job.content,
         fetch=remote.retrieve_by == "get",
@@ -82,6 +82,11 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         offers_headers=profile.headers,
         cap=profile.cap,
     )
+
+
+def counts_known(query: Query, store: Node, settings: Settings) -> bool:
+    """Return whether what DoseQR's own store holds need not be requested of the remote node."""
+    return is_own_store(store, settings) and query.criteria.get("ignore_known", True) is not False
 
 
 def _capabilities_of(profile: Profile) -> MoveCapabilities:

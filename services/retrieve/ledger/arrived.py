@@ -23,7 +23,7 @@ from services.retrieve.planning.attempts import UNNAMED
 from services.retrieve.planning.moves import SeriesPart
 from services.retrieve.planning.payloads import SeriesKey
 from shared.database.models import RetrieveObject, StoredObject
-from shared.database.models.store import HEADERS, STORE, WHOLE
+from shared.database.models.store import HEADERS, REGISTERED, STORE, WHOLE
 from shared.database.upsert import insert_missing
 
 
@@ -55,7 +55,8 @@ def receipt_counts(context: RetrieveContext) -> ColumnElement[bool]:
     """Return the condition that a row of the store is a receipt for this retrieve."""
     since = StoredObject.last_received_at >= context.since
     if not context.own_store:
-        return since
+        # What DoseQR's own store received meanwhile, for another retrieve, is not there.
+        return and_(StoredObject.source == REGISTERED, since)
     ours = and_(StoredObject.source == STORE, _is_enough(context))
     return ours if context.ignore_known else and_(ours, since)
 

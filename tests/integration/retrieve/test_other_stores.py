@@ -6,7 +6,10 @@ import threading
 
 import pytest
 
+from shared.clock import utc_now
 from shared.contract.messages import ObjectReference, ObjectsStored, RegisterObjects, StoredObject
+from shared.database.models import StoredObject as StoredRow
+from simulator.archive.model import Study
 from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
 from tests.support.peers.query_store import QueryableStore
@@ -239,3 +242,64 @@ def test_receipts_that_follow_the_end_of_the_move_are_receipts(
     # Then
     assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("completed", instances)
     assert retrieve["verification"] == "receipts"
+
+
+def also_in_our_store(retrieves: Retrieves, kept_study: Study) -> None:
+    """Let DoseQR's own store have received a study just now."""
+    now = utc_now()
+    with retrieves.system.database.write() as session:
+        session.add_all(
+            StoredRow(
+                study_instance_uid=kept_study.study_instance_uid,
+                series_instance_uid=member.series_instance_uid,
+                sop_instance_uid=instance.sop_instance_uid,
+                source="store",
+                received_at=now,
+                last_received_at=now,
+            )
+            for member in kept_study.series
+            for instance in member.instances
+        )
+
+
+def our_store_holds(retrieves: Retrieves, uid: str) -> bool:
+    with retrieves.system.database.read() as session:
+        return session.get(StoredRow, uid) is not None
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "without names"])
+def test_what_our_store_holds_is_requested_for_another_store(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, kept_study, named: bool
+):
+    # Given
+    pacs = scripted_pacs([kept_study])
+    retrieves.connect(pacs, retrieves.system.add_store("store", "127.0.0.1", store_scp.port, "STORE"))
+    retrieves.kept([kept_study], named=named)
+    also_in_our_store(retrieves, kept_study)
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["asked"]) == ("completed", 7)
+    assert store_scp.uids == objects(kept_study)
+
+
+def test_what_our_store_receives_meanwhile_is_no_receipt_of_another_store(
+    retrieves: Retrieves, scripted_pacs, archive: QueryableStore, kept_study
+):
+    # Given: one object is lost on the way to the archive, while our own store gets all of them
+    lost = min(objects(kept_study))
+    pacs = scripted_pacs([kept_study], never_arrive=[lost])
+    retrieves.connect(pacs, retrieves.system.add_store("archive", "127.0.0.1", archive.port, "ARCHIVE"))
+    retrieves.kept([kept_study])
+
+    def status_of(_uid: str) -> int:
+        if not our_store_holds(retrieves, lost):
+            also_in_our_store(retrieves, kept_study)
+        return 0x0000
+
+    archive.status_for = status_of
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["counts"]["arrived"]) == ("incomplete", 6)
+    assert [row["sop_instance_uid"] for row in retrieve["missing"]] == [lost]
