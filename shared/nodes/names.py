@@ -44,3 +44,8 @@ def removed_name(name: str, row_id: int) -> str:
     """Return the name under which a removed row stays, so that its name is free again."""
     mark = f"{REMOVED_MARK}{row_id}"
     return name[: NAME_MAX_LENGTH - len(mark)] + mark
+
+
+def name_before_removal(name: str) -> str:
+    """Return the name that a removed row had, as far as it was kept."""
+    return name.partition(REMOVED_MARK)[0]

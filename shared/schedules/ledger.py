@@ -110,20 +110,23 @@ def edit_schedule(
 ) -> None:
     """Change a locked recurring query.
 
-    Another first day, or another remote node, lets it begin anew; on other criteria it goes on where it is.
+    Another first day, or another remote node, lets it begin anew; on other criteria it goes on where it is,
+    and what a run in progress covers by the former ones is covered again.
 
     Raises:
         InvalidInputError: another one has this name, or a node is unknown.
     """
     _require_free(session, given.name, schedule.id)
     before = (schedule.remote_id, schedule.recurrence, schedule.time_zone)
+    former_criteria = schedule.criteria
     for column, value in _columns(session, given, site).items():
         setattr(schedule, column, value)
     if before[1:] != (schedule.recurrence, schedule.time_zone):
         schedule.due_since = now
     is_other_start = given.start is not None and given.start != schedule.start
-    if is_other_start or before[0] != schedule.remote_id:
+    if is_other_start or before[0] != schedule.remote_id or former_criteria != schedule.criteria:
         schedule.revision += 1
+    if is_other_start or before[0] != schedule.remote_id:
         _begin_at(schedule, given.start if is_other_start else None, site, now)
     if given.paused != (schedule.paused_at is not None):
         pause(schedule, now) if given.paused else resume(schedule, now)

@@ -179,21 +179,32 @@ def test_a_run_lasts_until_its_retrieve_has_ended(office):
 
 def test_a_run_whose_node_was_removed_fails_with_a_sentence(office):
     # Given
-    def refuse(*_: object) -> None:
-        raise InvalidInputError("data.remote", "there is no remote node '1'")
-
-    scheduler = Scheduler(office.database, refuse, SITE, lambda: office.now)
     with office.database.write() as session:
         remove_node(session, list_nodes(session, "remote")[0], Settings(), office.now)
+    # When
+    office.tick("2024-05-07T06:30")
+    # Then
+    [run] = office.runs()
+    assert office.queries.running() == []
+    assert (run.status, run.detail) == (
+        "failed",
+        "The query could not begin: the remote node pacs was removed.",
+    )
+    assert office.schedule().watermark == at("2024-05-06T00:00")
+
+
+def test_a_run_whose_query_is_refused_fails_with_a_sentence(office):
+    # Given
+    def refuse(*_: object) -> None:
+        raise InvalidInputError("data.remote", "is closed")
+
+    scheduler = Scheduler(office.database, refuse, SITE, lambda: office.now)
     # When
     office.now = at("2024-05-07T06:30")
     scheduler.tick()
     # Then
     [run] = office.runs()
-    assert (run.status, run.detail) == (
-        "failed",
-        "The query could not begin: remote: there is no remote node '1'.",
-    )
+    assert (run.status, run.detail) == ("failed", "The query could not begin: remote: is closed.")
     assert office.schedule().watermark == at("2024-05-06T00:00")
 
 
@@ -273,6 +284,23 @@ def test_a_run_of_before_another_start_does_not_count(office):
     office.end_all()
     # Then
     assert office.schedule().watermark == at("2024-05-01T00:00")
+
+
+def test_what_a_run_covers_by_former_criteria_is_covered_again(office):
+    # Given: a run in progress
+    office.tick("2024-05-07T06:30")
+    with office.database.write() as session:
+        schedule = find_schedule(session, "nightly", lock=True)
+        given = parse_schedule(NIGHTLY | {"criteria": {"types": ["CT", "MG"]}})
+        edit_schedule(session, schedule, given, SITE, office.now)
+    # When
+    office.end_all()
+    office.tick("2024-05-08T06:30")
+    # Then
+    assert office.schedule().watermark == at("2024-05-06T00:00")
+    [query] = office.queries.running()
+    assert [str(day) for day in days_of(query.criteria)] == ["2024-05-06", "2024-05-07", "2024-05-08"]
+    assert query.criteria["types"] == ["CT", "MG"]
 
 
 def test_the_defect_of_one_schedule_does_not_stop_the_others(office):
