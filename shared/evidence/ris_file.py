@@ -24,11 +24,16 @@ _CHUNK_BYTES = 64 << 10
 _SEPARATORS = (";", "\t", ",")
 _ZIP = b"PK\x03\x04"
 _SHEET, _STRINGS, _WORKBOOK = "xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml"
+_STYLES = "xl/styles.xml"
 _COLUMN = re.compile(r"[A-Z]{1,3}")
 #: The line by which a file names its separator to spreadsheets.
 _SEPARATOR_LINE = re.compile(r"\"?sep=([;,\t|])\"?\r?\n", re.IGNORECASE)
 #: A long number as spreadsheets write it that took it for one: its last digits are lost.
 _ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE][+-][0-9]{2,3}")
+#: A value that spreadsheets are told to take for text, though it looks like a number.
+_TEXT_FORMULA = re.compile(r'="([^"]*)"')
+#: A format of numbers that shows leading zeros.
+_ZEROS = re.compile(r"0{2,64}")
 
 #: The number of a line, and its cells.
 Row = tuple[int, list[str]]
@@ -79,7 +84,7 @@ def _csv(content: bytes) -> Iterator[Row]:
     skipped = line - 1
     try:
         for cells in reader:
-            yield line, [_cell(cell) for cell in cells[:COLUMNS_MAX]]
+            yield line, [_csv_cell(cell) for cell in cells[:COLUMNS_MAX]]
             line = skipped + reader.line_num + 1
     except csv.Error as error:
         raise _wrong(f"cannot be read as CSV in line {skipped + reader.line_num}: {error}") from None
@@ -93,6 +98,11 @@ def _decoded(content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("cp1252", "replace")
+
+
+def _csv_cell(text: str) -> str:
+    formula = _TEXT_FORMULA.fullmatch(text.strip())
+    return _cell(formula[1] if formula else text)
 
 
 def _cell(text: str) -> str:
@@ -114,7 +124,10 @@ def _xlsx(content: bytes) -> Iterator[Row]:
             dates = _Workbook()
             if _WORKBOOK in names:
                 _parse(archive, _WORKBOOK, dates)
-            sheet = _Sheet(strings.texts)
+            styles = _Styles()
+            if _STYLES in names:
+                _parse(archive, _STYLES, styles)
+            sheet = _Sheet(strings.texts, styles.digits)
             _parse(archive, _SHEET, sheet)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
         raise _wrong("is no XLSX file that can be read") from error
@@ -167,13 +180,36 @@ class _Strings(_PartReader):
                 raise _wrong("has too many texts")
 
 
-class _Sheet(_PartReader):
-    """The rows of the sheet."""
+class _Styles(_PartReader):
+    """How many digits the styles of cells show at least."""
 
-    def __init__(self, strings: list[str]) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.digits: list[int] = []
+        self._digits_of_format: dict[str, int] = {}
+        self._in_cells = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "numFmt" and _ZEROS.fullmatch(attributes.get("formatCode", "")):
+            self._digits_of_format[attributes.get("numFmtId", "")] = len(attributes["formatCode"])
+        elif name == "cellXfs":
+            self._in_cells = True
+        elif name == "xf" and self._in_cells:
+            self.digits.append(self._digits_of_format.get(attributes.get("numFmtId", ""), 0))
+
+    def end(self, name: str) -> None:
+        self._in_cells = self._in_cells and name != "cellXfs"
+
+
+class _Sheet(_PartReader):
+    """The rows of the sheet; `digits`: how many each style of cells shows at least."""
+
+    def __init__(self, strings: list[str], digits: list[int]) -> None:
         super().__init__()
         self.rows: list[Row] = []
         self._strings = strings
+        self._digits_of_style = {str(style): number for style, number in enumerate(digits) if number}
+        self._digits = 0
         self._line = 0
         self._cells: list[str] = []
         self._column, self._type = 0, ""
@@ -188,6 +224,7 @@ class _Sheet(_PartReader):
             found = _COLUMN.match(attributes.get("r", ""))
             self._column = _column(found[0]) if found else len(self._cells)
             self._type, self._value = attributes.get("t", "n"), ""
+            self._digits = self._digits_of_style.get(attributes.get("s", ""), 0)
         if name in ("v", "t", "is"):
             self.text.clear()
 
@@ -209,7 +246,8 @@ class _Sheet(_PartReader):
             is_index = value.isdecimal() and len(value) < 8 and int(value) < len(self._strings)  # noqa: PLR2004
             return self._strings[int(value)] if is_index else ""
         if self._type == "n":
-            return _number(self._value)
+            number = _number(self._value)
+            return number.zfill(self._digits) if number.isdecimal() else number
         return self._value
 
 

@@ -47,6 +47,27 @@ def test_a_line_that_names_the_separator_is_none_of_the_list(line):
     assert list(rows_of(content.encode())) == [(2, ["Accession", "Room, floor"]), (3, ["A1", "3"])]
 
 
+@pytest.mark.parametrize("cell", ['="00123"', '"=""00123"""'])
+def test_a_number_that_is_marked_as_text_is_that_text(cell):
+    assert list(rows_of(f"Accession;Room\n{cell};x\n".encode()))[1] == (2, ["00123", "x"])
+
+
+def test_numbers_keep_the_leading_zeros_that_their_cells_show():
+    # Given
+    sheet = '<row><c s="1"><v>123</v></c><c s="0"><v>123</v></c><c s="1" t="str"><v>7</v></c></row>'
+    styles = (
+        '<styleSheet><numFmts><numFmt numFmtId="164" formatCode="00000000"/></numFmts>'
+        '<cellStyleXfs><xf numFmtId="164"/></cellStyleXfs>'
+        '<cellXfs><xf numFmtId="0"/><xf numFmtId="164"/></cellXfs></styleSheet>'
+    )
+    parts = {
+        "xl/worksheets/sheet1.xml": f"<worksheet><sheetData>{sheet}</sheetData></worksheet>".encode(),
+        "xl/styles.xml": styles.encode(),
+    }
+    # Then
+    assert list(rows_of(archive(parts))) == [(1, ["00000123", "123", "7"])]
+
+
 def test_lines_are_numbered_as_in_the_file():
     # Given: an empty line, and a cell of two lines
     content = b'a;b\r\n\r\n"x\r\ny";z\r\nlast;z\r\n'
