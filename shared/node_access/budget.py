@@ -240,12 +240,12 @@ def outage_after(session: Session, node_id: int, error: PeerError, *, since: flo
     """
     row = locked_budget(session, node_id, clock())
     # Read with the lock: a time from before the wait for it would put the try before the last one.
-    now = clock()
+    now, tried_for_s = clock(), time.monotonic() - since
     away = select(func.count()).where(NodeBudget.away_failures > 0)
     outage = failed(
         outage_of(row),
         error,
-        began=now - timedelta(seconds=time.monotonic() - since),
+        began=now - timedelta(seconds=tried_for_s),
         now=now,
         jitter=random.random(),  # noqa: S311 - spreads tries, guards nothing
         others_away=session.scalar(away) or 0,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from services.query.ledger.studies import add_counts
 from shared.database.models import Query, QueryTask
-from shared.dicom.errors import Outcome, PeerError
+from shared.dicom.errors import NotNowError, Outcome, PeerError
 from shared.jobs.model import Claim
+from shared.jobs.shares.node_load import OPEN
 from shared.querying.initial_tasks import HEAD_START, WEB_HEAD_START
 from shared.querying.payloads import SLICE, WindowSlice, read_slice, to_json, with_matches
 from shared.querying.profile import Habit
 from shared.querying.slices import Slice
+
+#: Open slices that are read for one of them, and how long that waits for them before they are read again.
+_LOOKAHEAD, _PAUSE = 40, timedelta(seconds=0.5)
 
 
 def pending_windows(
@@ -42,6 +46,27 @@ def end_head_start(session: Session, claim: Claim) -> None:
         QueryTask.due_at.in_([created_at + HEAD_START, created_at + WEB_HEAD_START]),
     )
     session.execute(update(QueryTask).where(waiting).values(due_at=created_at))
+
+
+def let_as_wide_begin(session: Session, claim: Claim, days: int | None, now: datetime) -> None:
+    """Let a window that was empty wait for others of so many days or more (None: all) that nobody searched.
+
+    A match in one of them proves that the node searches as far. One that failed may fail for long.
+
+    Raises:
+        NotNowError: there are such windows.
+    """
+    tasks = session.scalars(
+        select(QueryTask)
+        .where(QueryTask.job_id == claim.job_id, QueryTask.kind == SLICE, QueryTask.state.in_(OPEN))
+        .where(QueryTask.id != claim.task_id, QueryTask.failures == 0)
+        .order_by(QueryTask.id)
+        .limit(_LOOKAHEAD)
+    )
+    parts = (read_slice(task.payload) for task in tasks)
+    windows = (part.window for part in parts if isinstance(part, WindowSlice) and not part.again)
+    if any(window.days is None or (days is not None and window.days >= days) for window in windows):
+        raise NotNowError(now + _PAUSE, "")
 
 
 def several_slices_wait(session: Session, job_id: str) -> bool:

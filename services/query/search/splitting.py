@@ -1,4 +1,4 @@
-"""Whether and how a window that failed is split: only where its size may be to blame. Pure."""
+"""When and how a window is split: an empty one, or one that failed where its size may be to blame. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from shared.dicom.query.matches import FindResult, StudyMatch
 from shared.dicom.status import TOO_MUCH
 from shared.querying.payloads import WindowSlice
 from shared.querying.profile import Profile
-from shared.querying.slices import EARLIEST, Slice, halve, pieces_of_open
+from shared.querying.slices import EARLIEST, OLD_DAYS, Slice, halve, pieces_of_open
+
+#: Days that a window without beginning or end counts as.
+EVER_DAYS = 36500
 
 _DAY = timedelta(days=1)
 _YEAR = timedelta(days=366)
@@ -45,6 +48,16 @@ def worth_cutting(error: PeerError, *, matches: int, failures: int, blind: int) 
     if error.permanent or error.associating or not failures:
         return False
     return matches > 0 or (error.outcome is not Outcome.BAD_RESPONSE and blind < BLIND_CUTS)
+
+
+def believes_empty(part: WindowSlice, profile: Profile, today: date) -> bool:
+    """Return whether no match in this window means that there is nothing, as far as the node is known."""
+    window = part.window
+    if window.days is None or window.date_until is None:
+        return profile.believes_empty(EVER_DAYS)
+    # Nobody named these days: to cut decades into single ones would not be gentle.
+    far = part.ever and window.date_until < today - _YEAR
+    return profile.believes_empty(window.days) or (far and window.days <= OLD_DAYS)
 
 
 def pieces_of(window: Slice, today: date, matches: Sequence[StudyMatch] = ()) -> Sequence[Slice] | None:

@@ -18,6 +18,7 @@ from services.query.ledger.slices import (
     add_untimed_failure,
     end_head_start,
     fail_open_slices,
+    let_as_wide_begin,
     record_matches,
     sibling_matches,
 )
@@ -29,7 +30,9 @@ from services.query.search.merging import CodeListProof, merge_pending, unmatche
 from services.query.search.node_probe import NodeProbe
 from services.query.search.smallest_window import beyond_cap, beyond_result
 from services.query.search.splitting import (
+    EVER_DAYS,
     are_hidden_by,
+    believes_empty,
     fitting_pieces,
     halves_of_open,
     has_strays,
@@ -50,16 +53,12 @@ from shared.jobs.new_task import NewTask
 from shared.querying.initial_tasks import codes_of
 from shared.querying.payloads import SLICE, WindowSlice, to_json
 from shared.querying.profile import UNPROVEN, CodeStrategy, Habit
-from shared.querying.slices import OLD_DAYS, Slice
+from shared.querying.slices import Slice
 
 #: Seconds before an empty window is searched again: windows of other codes may have taught something by then.
 AGAIN_AFTER_S = 2.0
 #: By how much the pieces of a window are due before what was to follow it.
 _AHEAD = timedelta(seconds=1)
-
-#: Days that a window without beginning or end counts as.
-EVER_DAYS = 36500
-_YEAR = timedelta(days=366)
 
 
 class WindowTask:
@@ -83,6 +82,7 @@ class WindowTask:
         self._found_studies = found_studies
         self._limit = limit
         self._number = NumberProof(part.window, self._find, learner, context.today)
+        self._now = probe.now
         self._probe = NodeProbe(probe, self._find.either_way, learner, context)
         found_studies.leaves_out_other_hours = learner.profile.times_matched is False
         find, web = self._find.control, self._find.is_web
@@ -101,8 +101,12 @@ class WindowTask:
 
         Raises:
             PeerError: the result is not complete, and splitting would not help.
+            NotNowError: windows that may prove this one to be empty are searched first.
             InterruptedWorkError: stopping was requested.
         """
+        if self._slice.again and not self._believes_empty():
+            with self._database.read() as session:
+                let_as_wide_begin(session, self._claim, self._slice.window.days, self._now())
         if self._limit.needs_probe() and not self._find.minute_succeeds(self._context.today):
             raise self._limit.error()
         if self._probe.holds_nothing():
@@ -186,12 +190,7 @@ class WindowTask:
         return self._split(pieces, result, WindowSlice(again=True), detail)
 
     def _believes_empty(self) -> bool:
-        window, profile = self._slice.window, self._learner.profile
-        if window.days is None or window.date_until is None:
-            return profile.believes_empty(EVER_DAYS)
-        # Nobody named these days: to cut decades into single ones would not be gentle.
-        far = self._slice.ever and window.date_until < self._context.today - _YEAR
-        return profile.believes_empty(window.days) or (far and window.days <= OLD_DAYS)
+        return believes_empty(self._slice, self._learner.profile, self._context.today)
 
     def _unproven(self) -> Result:
         """End the query: that there is nothing rests on the word of the node alone."""

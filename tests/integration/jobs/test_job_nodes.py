@@ -116,10 +116,12 @@ def test_a_try_that_waits_for_the_database_is_counted_as_another(away_bench: Ben
     first, _ = bench.tasks()
     bench.engine.handle(task_message(first.id), False)
     make_due(bench, state="queued")
+    with bench.database.write() as session:
+        session.query(NodeBudget).update({"away_failed_at": utc_now() - timedelta(seconds=1)})
     lock = bench.engine.ledger.lock
 
     def lock_late(session: Session, job_id: str) -> Query | None:
-        time.sleep(0.5)
+        time.sleep(1.5)
         return lock(session, job_id)
 
     monkeypatch.setattr(bench.engine.ledger, "lock", lock_late)

@@ -176,14 +176,15 @@ def test_a_second_with_more_studies_than_the_cap_ends_incomplete_with_the_minute
     )
 
 
-def test_a_query_without_dates_finds_old_and_undated_studies(system, scripted_pacs):
-    # Given
+@pytest.mark.parametrize("pause_s", [0.0, 0.05], ids=["at once", "slowly"])
+def test_a_query_without_dates_finds_old_and_undated_studies(system, scripted_pacs, pause_s):
+    # Given: what comes slowly teaches nothing yet when a code of no study is searched again
     studies = [
         *days_of(30, dt.date(2015, 1, 1), dt.date(2024, 1, 1)),
         ct_study(date=dt.date(1985, 6, 1)),
         ct_study(date=None),
     ]
-    pacs = scripted_pacs(studies)
+    pacs = scripted_pacs(studies, answer_delay_s=pause_s)
     ready(system, pacs)
     # When
     query = system.finished_query({"types": ["CT", "MG"]})

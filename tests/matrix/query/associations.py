@@ -161,7 +161,7 @@ TIME_OUTS = [
     QueryRow(
         fault="a pause before each match",
         moment="C-FIND",
-        traits={"answer_delay_s": 0.15},
+        traits={"answer_delay_s": 0.3},
         criteria=_CT,
         hasty=True,
         missing=NOTHING,

@@ -23,8 +23,8 @@ def desk(make_desk: Callable[..., Desk]) -> Desk:
 
 @pytest.fixture(scope="module")
 def hasty(make_desk: Callable[..., Desk]) -> Desk:
-    """Return a desk with short time-outs and little patience."""
-    return make_desk(dimse_timeout=0.7, connect_timeout=0.7, patience=0.5)
+    """Return a desk with short time-outs, which a busy machine keeps all the same, and little patience."""
+    return make_desk(dimse_timeout=1.5, connect_timeout=1.5, patience=1.0)
 
 
 @pytest.mark.parametrize("row", ASSOCIATION_ROWS, ids=map(name_of, ASSOCIATION_ROWS))
