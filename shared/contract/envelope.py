@@ -181,6 +181,9 @@ _WANTED = {
     "list_type": "must be a list",
     "tuple_type": "must be a list",
     "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "string_pattern_mismatch": "must match {pattern}",
     "missing": "is missing",
     "extra_forbidden": "is not known",
 }

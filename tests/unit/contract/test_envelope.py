@@ -1,11 +1,17 @@
-"""Ids that are made from the id of a job: never the same for two jobs, never longer than an id may be."""
+"""Envelopes: what is wrong with one, in words, and ids that are made from the id of a job."""
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.broker.port import Message
 from shared.contract.envelope import derived_id, retrieve_id_after, valid_id
+from shared.errors import InvalidInputError
+from shared.messaging.codec import decode_command
 
 ids = st.from_regex(r"\A[A-Za-z0-9_-]{1,64}\Z")
 tails = st.sampled_from(["-r", "-r12", "-completed", "-100-incomplete"])
@@ -27,3 +33,23 @@ def test_long_ids_that_share_their_beginning_order_two_retrieves():
     # When / Then
     assert retrieve_id_after(first) != retrieve_id_after(second)
     assert retrieve_id_after(first) == retrieve_id_after(first)
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "problem"),
+    [
+        ([], "", "must be an object"),
+        ({"id": "../x"}, "id", "must match ^[A-Za-z0-9_-]{1,64}$"),
+        ({"id": 5}, "id", "must be text"),
+        ({}, "id", "is missing"),
+    ],
+)
+def test_a_problem_of_an_envelope_is_in_words_of_json(body, field, problem):
+    # Given
+    whole = {"specversion": "1.0", "source": "/x", "type": "doseqr.command.echo.v1", "data": {}}
+    content = whole | body if isinstance(body, dict) else body
+    # When
+    with pytest.raises(InvalidInputError) as raised:
+        decode_command(Message("echo", json.dumps(content).encode(), "a"))
+    # Then
+    assert (raised.value.field, raised.value.problem) == (field, problem)
