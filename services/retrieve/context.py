@@ -11,6 +11,7 @@ from services.retrieve.planning.moves import MoveCapabilities
 from shared.database.models import Node, NodeBudget, Query, Retrieve
 from shared.database.models.store import WHOLE
 from shared.dicom.peer import Peer
+from shared.identifiers import AeTitle
 from shared.node_profiles.ledger import read_profile
 from shared.nodes.nodes import is_own_store
 from shared.nodes.peers import peer_of
@@ -30,6 +31,8 @@ class RetrieveContext:
     store: Peer
     #: Whether the store node is DoseQR's own.
     own_store: bool
+    #: Whether it has the AE title of DoseQR's own store: that store by another address or port, perhaps.
+    own_title: bool = field(kw_only=True, default=False)
     #: What is wanted of objects whose header carries the dose: whole, or headers.
     content: str = field(kw_only=True, default=WHOLE)
     #: Whether the store node did not respond to us when it was tried last.
@@ -71,6 +74,7 @@ def context_of(session: Session, job_id: str, settings: Settings) -> RetrieveCon
         store_id=job.store_id,
         store=peer_of(store, settings),
         own_store=own_store,
+        own_title=AeTitle(store.ae_title) == AeTitle(settings.store_ae_title),
         store_away=budget is not None and budget.away_failures > 0,
         ignore_known=counts_known(query, store, settings),
         since=job.requested_at,

@@ -55,8 +55,9 @@ def receipt_counts(context: RetrieveContext) -> ColumnElement[bool]:
     """Return the condition that a row of the store is a receipt for this retrieve."""
     since = StoredObject.last_received_at >= context.since
     if not context.own_store:
-        # What DoseQR's own store received meanwhile, for another retrieve, is not there.
-        return and_(StoredObject.source == REGISTERED, since)
+        # What DoseQR's own store received meanwhile, for another retrieve, is not there: unless the PACS
+        # cannot tell the two apart.
+        return since if context.own_title else and_(StoredObject.source == REGISTERED, since)
     ours = and_(StoredObject.source == STORE, _is_enough(context))
     return ours if context.ignore_known else and_(ours, since)
 

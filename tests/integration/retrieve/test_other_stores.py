@@ -189,6 +189,23 @@ def test_objects_that_another_store_makes_known_are_receipts(
     assert len(recorded_requests(pacs)) == 1
 
 
+def test_receipts_count_at_a_node_with_the_title_of_our_own_store_at_another_port(
+    retrieves: Retrieves, scripted_pacs, store_scp: StoreScp, kept_study
+):
+    # Given: our own store, which PACS reach by the port of a load balancer
+    system, title = retrieves.system, retrieves.system.settings.store_ae_title
+    pacs = scripted_pacs([kept_study])
+    retrieves.connect(pacs, system.add_store("behind-a-port", "127.0.0.1", store_scp.port, title))
+    pacs.destinations[title] = ("127.0.0.1", system.settings.store_port)
+    system.start("store")
+    retrieves.kept([kept_study])
+    # When
+    retrieve = retrieves.run()
+    # Then
+    assert (retrieve["status"], retrieve["verification"]) == ("completed", "receipts")
+    assert retrieve["counts"]["arrived"] == 7
+
+
 def test_what_the_pacs_reported_once_stands_though_nobody_knows_which(
     retrieves: Retrieves, scripted_pacs, store_scp: StoreScp
 ):
