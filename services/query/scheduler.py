@@ -15,15 +15,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from services.query.commands import ScheduleOfJob
-from services.query.ledger.schedule_runs import (
-    due_schedules,
-    end_run,
-    fail_run,
-    has_ended,
-    open_runs,
-    removed_node,
-    take,
-)
+from services.query.ledger.schedule_runs import due_schedules, end_run, fail_run, has_ended, open_runs, take
 from services.query.tasks import retrieve_of
 from shared.clock import Clock
 from shared.contract.json_types import JsonObject
@@ -85,10 +77,7 @@ class Scheduler(PeriodicWork):
             retrieve_id = retrieve_of(query) if query is not None else ""
             ended = query is not None and has_ended(session, query, retrieve_id)
             schedule = session.get_one(Schedule, run.schedule_id)
-            removed = removed_node(session, schedule)
-        if query is None and removed:
-            self._fail(run, f"The query could not begin: the {removed} was removed.")
-        elif query is None:
+        if query is None:
             self._begin_query(run, schedule)
         elif ended:
             with self._database.write() as session:
@@ -108,12 +97,9 @@ class Scheduler(PeriodicWork):
         try:
             self._order(str(run.job_id), command, ScheduleOfJob(schedule.id, schedule.name))
         except InvalidInputError as error:
-            self._fail(run, _sentence(error))
-
-    def _fail(self, run: ScheduleRun, detail: str) -> None:
-        log.warning("schedule cannot run", schedule_id=run.schedule_id, error=detail)
-        with self._database.write() as session:
-            fail_run(session, run.id, detail, self._site, self._clock())
+            log.warning("schedule cannot run", schedule_id=schedule.id, error=str(error))
+            with self._database.write() as session:
+                fail_run(session, run.id, _sentence(error), self._site, self._clock())
 
 
 def _criteria_of(run: ScheduleRun, schedule: Schedule) -> JsonObject:

@@ -35,7 +35,7 @@ from shared.node_access.limits import (
     parse_hours,
     parse_zone,
 )
-from shared.nodes.names import NAME_MAX_LENGTH, checked_group, checked_name, trimmed
+from shared.nodes.names import NAME_MAX_LENGTH, checked_group, checked_name, name_before_removal, trimmed
 from shared.nodes.web_access import WEB, WebInput, require_by_protocol
 from shared.settings import Settings
 
@@ -204,12 +204,15 @@ def find_node(session: Session, reference: int | str, kind: str | None = None, f
     """
     statement = select(Node).where(Node.removed_at.is_(None))
     text = str(reference).strip()
-    is_id = text.isascii() and text.isdecimal() and len(text) <= 9  # noqa: PLR2004 - fits a 32-bit column
-    statement = statement.where(Node.id == int(text)) if is_id else statement.where(Node.name == text)
+    statement = statement.where(Node.id == int(text) if _is_id(text) else Node.name == text)
     node = session.scalars(statement).one_or_none()
     if node is None or (kind is not None and node.kind != kind):
         raise UnknownNodeError(field or kind or "node", _unknown(session, text, node, kind))
     return node
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 9  # noqa: PLR2004 - fits a 32-bit column
 
 
 def _unknown(session: Session, text: str, node: Node | None, kind: str | None) -> str:
@@ -217,6 +220,9 @@ def _unknown(session: Session, text: str, node: Node | None, kind: str | None) -
     shown = text[:NAME_MAX_LENGTH]
     if node is not None:
         return f"{shown!r} is a {node.kind} node, not a {kind} node; known {kind} nodes: {known}"
+    removed = session.get(Node, int(text)) if _is_id(text) else None
+    if removed is not None:
+        return f"the {removed.kind} node {name_before_removal(removed.name)} was removed; known: {known}"
     return f"there is no {kind + ' ' if kind else ''}node {shown!r}; known: {known}"
 
 

@@ -14,6 +14,7 @@ from shared.clock import iso
 from shared.contract.criteria import parse_criteria
 from shared.contract.results import RunCounts, ScheduleDetails, ScheduleResult, ScheduleRunResult
 from shared.database.models import Node, Query, Retrieve, Schedule, ScheduleRun
+from shared.nodes.names import name_before_removal
 from shared.schedules.ledger import Site, list_schedules
 from shared.schedules.recurrence import next_due, parse_recurrence
 from shared.schedules.watermark import plan_json, read_completeness, read_plan
@@ -120,7 +121,7 @@ def _runs(session: Session, ids: Select[int]) -> Sequence[RunRow]:
 def _node_names(session: Session, schedules: Sequence[Schedule]) -> Mapping[int, str]:
     ids = {node_id for schedule in schedules for node_id in (schedule.remote_id, schedule.store_id)}
     rows = session.execute(select(Node.id, Node.name).where(Node.id.in_(ids)))
-    return dict(rows.all())
+    return {node_id: name_before_removal(name) for node_id, name in rows}
 
 
 def _schedule_json(

@@ -14,6 +14,7 @@ from shared.contract.envelope import new_id
 from shared.contract.json_types import JsonDocument, JsonObject
 from shared.contract.messages import ENDED, JobStatus
 from shared.database.models import LongList, LongListPart, Node, Query
+from shared.nodes.names import name_before_removal
 
 #: Parts of a list that run at the same time: the next is there when one ends.
 AT_ONCE = 2
@@ -207,7 +208,7 @@ def list_states(session: Session, limit: int, list_id: str | None = None) -> lis
     rows = {row.id: row for row in session.scalars(select(LongList).where(LongList.id.in_(ids)))}
     node_ids = {node_id for row in rows.values() for node_id in (row.remote_id, row.store_id)}
     named = session.execute(select(Node.id, Node.name).where(Node.id.in_(node_ids)))
-    names = {row.id: row.name for row in named}
+    names = {row.id: name_before_removal(row.name) for row in named}
     return [
         ListState(
             rows[wanted],

@@ -12,7 +12,6 @@ from shared.contract.envelope import retrieve_id_after
 from shared.contract.messages import ENDED
 from shared.database.models import Node, Query, QueryStudy, QueryTask, Retrieve, Schedule, ScheduleRun
 from shared.database.upsert import insert_missing
-from shared.nodes.names import name_before_removal
 from shared.querying.payloads import SLICE, WindowSlice, read_slice
 from shared.schedules.ledger import Site, job_id_of, set_completeness
 from shared.schedules.recurrence import parse_recurrence, previous_due
@@ -113,15 +112,6 @@ def has_ended(session: Session, query: Query, retrieve_id: str) -> bool:
     # The retrieve was ordered and is still to come, unless a node was removed: then nobody takes it.
     nodes = (session.get(Node, query.remote_id), session.get(Node, query.store_id))
     return any(node is None or node.removed_at is not None for node in nodes)
-
-
-def removed_node(session: Session, schedule: Schedule) -> str:
-    """Return the kind and name of a node of this schedule that was removed; empty if both are there."""
-    for node_id in (schedule.remote_id, schedule.store_id):
-        node = session.get_one(Node, node_id)
-        if node.removed_at is not None:
-            return f"{node.kind} node {name_before_removal(node.name)}"
-    return ""
 
 
 def end_run(session: Session, run_id: int, retrieve_id: str, site: Site, now: datetime) -> str | None:

@@ -13,7 +13,7 @@ from shared.contract.criteria import parse_criteria, windows
 from shared.contract.messages import RunQuery
 from shared.database.models import Query, QueryTask, Schedule
 from shared.database.session import Database
-from shared.nodes.nodes import add_node, list_nodes, parse_node
+from shared.nodes.nodes import add_node, find_node, list_nodes, parse_node
 from shared.querying.payloads import WindowSlice, to_json
 from shared.querying.slices import Slice
 from shared.schedules.definition import parse_schedule
@@ -71,6 +71,7 @@ class HandDrivenQueries:
         """Write the row of a query, as the service does; a second time it is there."""
         with self._database.write() as session:
             if session.get(Query, job_id) is None:
+                find_node(session, command.remote, "remote", "data.remote")
                 session.add(
                     a_query(
                         job_id,

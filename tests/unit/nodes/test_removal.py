@@ -31,6 +31,17 @@ def test_a_removed_node_frees_its_name_and_stays_in_the_table(session: Session) 
         find_node(session, node.id)
 
 
+def test_an_id_of_a_removed_node_is_refused_with_its_name(session: Session) -> None:
+    # Given
+    node = add_node(session, parse_node(PACS), NOW)
+    add_node(session, parse_node(PACS | {"name": "other"}), NOW)
+    # When
+    remove_node(session, node, Settings(), NOW)
+    # Then
+    with pytest.raises(NotFoundError, match="the remote node pacs was removed; known: other"):
+        find_node(session, node.id, "remote", "remote")
+
+
 def test_the_own_store_cannot_be_removed_unless_another_node_is_it(session: Session) -> None:
     # Given
     settings = Settings()

@@ -13,7 +13,6 @@ from sqlalchemy import select
 from services.query.scheduler import Scheduler, watermark_metrics
 from shared.database.models import Query, Schedule, ScheduleRun
 from shared.database.session import Database
-from shared.errors import InvalidInputError
 from shared.nodes.nodes import list_nodes
 from shared.nodes.removal import remove_node
 from shared.schedules.definition import parse_schedule
@@ -26,6 +25,7 @@ from shared.schedules.ledger import (
     request_run,
     resume,
 )
+from shared.schedules.results import schedule_json
 from shared.settings import Settings
 from tests.support.jobs.rows import a_retrieve, a_study
 from tests.support.jobs.schedules import NIGHTLY, SITE, HandDrivenQueries, days_of, plan_nightly
@@ -185,27 +185,14 @@ def test_a_run_whose_node_was_removed_fails_with_a_sentence(office):
     office.tick("2024-05-07T06:30")
     # Then
     [run] = office.runs()
-    assert office.queries.running() == []
     assert (run.status, run.detail) == (
         "failed",
-        "The query could not begin: the remote node pacs was removed.",
+        "The query could not begin: remote: the remote node pacs was removed; known: none.",
     )
     assert office.schedule().watermark == at("2024-05-06T00:00")
-
-
-def test_a_run_whose_query_is_refused_fails_with_a_sentence(office):
-    # Given
-    def refuse(*_: object) -> None:
-        raise InvalidInputError("data.remote", "is closed")
-
-    scheduler = Scheduler(office.database, refuse, SITE, lambda: office.now)
-    # When
-    office.now = at("2024-05-07T06:30")
-    scheduler.tick()
-    # Then
-    [run] = office.runs()
-    assert (run.status, run.detail) == ("failed", "The query could not begin: remote: is closed.")
-    assert office.schedule().watermark == at("2024-05-06T00:00")
+    with office.database.read() as session:
+        shown = schedule_json(session, find_schedule(session, "nightly"), SITE, office.now)
+    assert shown["remote"] == "pacs"
 
 
 def test_a_paused_schedule_waits_and_goes_on_with_the_next_due_time(office):

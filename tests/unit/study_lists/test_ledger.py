@@ -10,6 +10,8 @@ from shared.contract.criteria_fields import MAX_IDENTIFIERS
 from shared.database.models import Query
 from shared.database.session import Database
 from shared.nodes.nodes import find_node
+from shared.nodes.removal import remove_node
+from shared.settings import Settings
 from shared.study_lists.ledger import (
     ListState,
     NewList,
@@ -116,3 +118,11 @@ def test_a_cancelled_list_begins_nothing_more(database: Database, list_id: str):
     step(database, list_id)
     # Then
     assert state(database, list_id).status == "cancelled"
+
+
+def test_a_list_names_a_node_that_was_removed(database: Database, list_id: str) -> None:
+    # When
+    with database.write() as session:
+        remove_node(session, find_node(session, "pacs"), Settings(), utc_now())
+    # Then
+    assert state(database, list_id).remote == "pacs"
