@@ -297,9 +297,22 @@ def _server_engine(url: str) -> Engine:
         # Set explicitly: from a database of encoding SQL_ASCII psycopg would give bytes for text.
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "client_encoding": "utf8"},
     )
+    event.listen(engine, "connect", _plan_anew)
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", partial(_ping_if_idle, engine.dialect))
     return engine
+
+
+def _plan_anew(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """Let each statement be planned for its values.
+
+    A plan for a job of any size, which PostgreSQL makes of a statement that comes often, reads all studies of
+    a large query to find some of them.
+    """
+    cursor = connection.cursor()
+    cursor.execute("SET plan_cache_mode = force_custom_plan")
+    cursor.close()
+    connection.commit()
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import event, func, insert, select, text
 
 from services.query.ledger.folding import remove_jobs
 from services.query.ledger.folding.remove_jobs import QueryRemoval, begun_query
+from services.query.ledger.studies import study_days
 from services.query.rules.decide import RULES_VERSION
 from shared.contract.criteria import parse_criteria
 from shared.database.models import (
@@ -218,10 +219,27 @@ def test_days_that_were_folded_in_part_are_folded_by_the_next_worker(database: D
         assert len(session.scalars(select(NodeDay).where(NodeDay.folded_proofs.is_not(None))).all()) == DAYS
 
 
-#: Plans for a query of any size, as PostgreSQL makes them for what comes often; small tables as large ones.
-GENERIC = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
 #: Studies of the large query, and how often a step reads each row of its share, for all of its statements.
 MANY, TIMES_READ = 3000, 4
+
+
+def add_large_among_small(session: Session) -> None:
+    add_query(session, "large", MANY, DAYS)
+    add_node_studies(session, "large")
+    queries = [a_query(f"small-{number}", ended_at=NOW) for number in range(MANY)]
+    add_rows(session, Query, [*queries])
+    for table, row in (
+        (QueryStudy, lambda job_id: a_study("1.9", job_id)),
+        (QuerySeries, lambda job_id: a_series("1.9", "1.9.1", job_id)),
+        (QueryObject, lambda job_id: an_object("1.9", "1.9.1", "1.9.1.1", job_id)),
+    ):
+        add_rows(session, table, [row(query.id) for query in queries])
+
+
+def plan_for_any(connection, _record) -> None:
+    """Plan for a query of any size, as PostgreSQL does for what comes often unless it is told not to."""
+    connection.execute("SET plan_cache_mode = force_generic_plan")
+    connection.commit()
 
 
 def test_a_step_of_a_large_query_among_small_ones_reads_no_more_than_its_part(
@@ -230,19 +248,11 @@ def test_a_step_of_a_large_query_among_small_ones_reads_no_more_than_its_part(
     # Given
     monkeypatch.setattr(remove_jobs, "ROWS_AT_ONCE", ROWS)
     monkeypatch.setattr(remove_jobs, "STUDIES_AT_ONCE", STUDIES)
-    monkeypatch.setenv("PGOPTIONS", GENERIC)
+    monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off")
     database = Database(postgres_url)
+    event.listen(database.engine, "connect", plan_for_any)
     with database.write() as session:
-        add_query(session, "large", MANY, DAYS)
-        add_node_studies(session, "large")
-        queries = [a_query(f"small-{number}", ended_at=NOW) for number in range(MANY)]
-        add_rows(session, Query, [*queries])
-        for table, row in (
-            (QueryStudy, lambda job_id: a_study("1.2.1", job_id)),
-            (QuerySeries, lambda job_id: a_series("1.2.1", "1.2.1.1", job_id)),
-            (QueryObject, lambda job_id: an_object("1.2.1", "1.2.1.1", "1.2.1.1.1", job_id)),
-        ):
-            add_rows(session, table, [row(query.id) for query in queries])
+        add_large_among_small(session)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
     # When
@@ -256,3 +266,26 @@ def test_a_step_of_a_large_query_among_small_ones_reads_no_more_than_its_part(
     # Then
     assert sum(studies for studies, _ in steps) >= 10 * STUDIES
     assert max(rows for _, rows in steps) <= TIMES_READ * ROWS
+
+
+def test_studies_of_a_large_query_among_small_ones_are_found_without_reading_the_others(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off")
+    database = Database(postgres_url)
+    with database.write() as session:
+        add_large_among_small(session)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    # When a statement comes so often that PostgreSQL would plan it for a query of any size
+    counts = []
+    for part in range(20):
+        uids = [f"1.2.{number}" for number in range(part, MANY, MANY // 10)]
+        with database.write() as session:
+            read = rows_read(session)
+            assert len(study_days(session, "large", uids)) == len(uids)
+            counts.append(rows_read(session) - read)
+    database.close()
+    # Then
+    assert max(counts) <= 2 * 10
