@@ -219,7 +219,7 @@ def test_a_rejected_query_names_the_field(doseqr: Doseqr, services: FakeServices
     result = doseqr(*QUERY, "--json")
     # Then
     assert result.code == 2
-    assert "data.criteria.date_from: is after today" in result.err
+    assert "doseqr: date_from: is after today" in result.err
     assert result.json["error"]["field"] == "data.criteria.date_from"
 
 
