@@ -220,7 +220,7 @@ def test_a_rejected_query_names_the_field(doseqr: Doseqr, services: FakeServices
     # Then
     assert result.code == 2
     assert "doseqr: date_from: is after today" in result.err
-    assert result.json["error"]["field"] == "data.criteria.date_from"
+    assert result.json["error"]["field"] == "date_from"
 
 
 def test_without_waiting_the_accepted_query_is_printed(doseqr: Doseqr, services: FakeServices) -> None:
