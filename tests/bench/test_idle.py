@@ -13,7 +13,7 @@ import pytest
 from services.cli.local.private_rabbitmq import find_server_script, private_node
 from tests.bench.table import print_table
 from tests.support.cpu_times import used_s
-from tests.support.ports import free_port
+from tests.support.ports import free_block
 from tests.support.processes.installation import Installation, installed
 from tests.support.servers.databases import private_postgres
 from tests.support.servers.rabbitmq import MISSING, skip_or_fail
@@ -49,7 +49,7 @@ def test_idle_processor_time_of_all_processes(kind: str, tmp_path: Path) -> None
                 "idle",
                 database_url=database_url,
                 fresh=True,
-                DOSEQR_HEALTH_PORT=str(free_port()),
+                DOSEQR_HEALTH_PORT=str(free_block()[0]),
             )
         )
         roots |= _services(installation)
