@@ -40,6 +40,16 @@ _REST_S = 0.005
 class _Socket(AssociationSocket):
     """Closes its socket even where it cannot be shut down any more, as one that never connected."""
 
+    def close(self) -> None:
+        """Close it, and still count as connected once.
+
+        A peer that rejects the association at once may have closed before the thread that requested it looks
+        whether it was connected: that would lose the response.
+        """
+        was_connected = self._is_connected
+        super().close()
+        self._is_connected = was_connected
+
     def _shutdown_socket(self) -> None:
         if self.socket is not None:
             with contextlib.suppress(OSError):

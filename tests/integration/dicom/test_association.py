@@ -28,6 +28,8 @@ from tests.support.waiting import wait_until
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 QUICK = Timeouts(connect_s=1.0, response_s=2.0)
+#: For peers that respond, at once or as soon as the machine lets them.
+PATIENT = Timeouts(connect_s=10.0, response_s=10.0)
 
 
 def peer_of(pacs, calling: str = "DOSEQR") -> Peer:
@@ -42,11 +44,11 @@ def opened(pacs) -> FindAssociation:
 def failure(request) -> Callable[..., PeerError]:
     """Return how an association, of both kinds, does not come to be."""
 
-    def fail(peer: Peer) -> PeerError:
+    def fail(peer: Peer, timeouts: Timeouts = PATIENT) -> PeerError:
         def call() -> Association:
             if request.param == "for C-FIND":
-                return open_find_association(peer, QUICK)
-            return open_get_association(peer, [CT], QUICK)
+                return open_find_association(peer, timeouts)
+            return open_get_association(peer, [CT], timeouts)
 
         with pytest.raises(PeerError) as caught:
             call()
@@ -83,7 +85,7 @@ def test_a_peer_that_accepts_the_connection_in_silence_has_timed_out(failure):
     # Given
     with socket.create_server(("127.0.0.1", 0)) as silent:
         # When
-        error = failure(Peer("127.0.0.1", silent.getsockname()[1], "PACS", "DOSEQR"))
+        error = failure(Peer("127.0.0.1", silent.getsockname()[1], "PACS", "DOSEQR"), QUICK)
     # Then
     assert error.outcome is Outcome.TIMED_OUT
     assert error.peer_away
