@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared.broker.rabbitmq.broker import RabbitBroker
+from shared.broker.topology import QUEUES
 from shared.clock import utc_now
 from shared.users.accounts import create_user
 from shared.users.api_tokens import create_token
@@ -63,6 +64,8 @@ def running(make_system, sqlite_database, rabbitmq_url, amqp_prefix, scripted_pa
     system.add_own_store()
     system.add_remote("pacs", "127.0.0.1", pacs.port, pacs.ae_title)
     system.start("store", "echo", "query", "retrieve", "web")
+    # Until a worker listens at each, the API refuses what needs it.
+    wait_until(lambda: all(broker.queue_state(queue.name).consumers for queue in QUEUES))
     yield Running(system, archive)
     system.stop()
     broker.close()
