@@ -6,9 +6,9 @@ import re
 
 from tests.support.archives.orthanc import Orthanc
 
-#: In the log: an association begins, ends; a C-FIND.
+#: In the log: an association begins, ends; a C-FIND. A connection without an association is "received", too.
 _OPENED, _ENDED, _FIND_RECEIVED = (
-    b"Association Received",
+    b"Association Acknowledged",
     b"Finishing association",
     b"DICOM C-Find request at level",
 )
