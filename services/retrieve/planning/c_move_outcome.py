@@ -204,12 +204,7 @@ def conclude(
             later.append(attempt)
         elif outcome.action is Action.DONE:
             conclusion.complete += [part.key for part in attempt.move.parts if part.unlisted]
-            sent = attempt.response.sent
-            if (
-                arrivals.unlisted.get(first.key, set()) == UNNAMED
-                and sent
-                and sent < (first.announced or sent + 1)
-            ):
+            if (sent := _reported_below_announced(attempt, arrivals)) is not None:
                 conclusion.reported[first.key] = sent
         elif waited_s is not None and _may_be_on_its_way(attempt, arrivals):
             failed, late = _failed_and_late(attempt, arrivals.missing_of(attempt.move.parts))
@@ -265,6 +260,14 @@ def _size_of_unlisted(attempt: Attempt, arrivals: Arrivals) -> int:
         return announced
     failed = len(frozenset(response.failed_sop_instance_uids) - here)
     return max(announced, len(here) + failed, (response.sent or 0) + response.failures)
+
+
+def _reported_below_announced(attempt: Attempt, arrivals: Arrivals) -> int | None:
+    """Return how many objects the PACS reports as sent, if only its word counts and it announced no fewer."""
+    first, sent = attempt.move.parts[0], attempt.response.sent
+    if not sent or arrivals.unlisted.get(first.key, set()) != UNNAMED:
+        return None
+    return sent if not first.announced or sent < first.announced else None
 
 
 def _may_be_on_its_way(attempt: Attempt, arrivals: Arrivals) -> bool:

@@ -7,9 +7,11 @@ import dataclasses
 import pytest
 
 from shared.clock import utc_now
-from shared.database.models import QueryFind, StoredObject
+from shared.database.models import QueryFind
+from shared.database.models.store import REGISTERED
 from simulator.archive.model import Study, StudyList
 from tests.integration.query.test_query import CT, decisions, ready
+from tests.support.jobs.rows import stored_objects
 from tests.support.peers.studies import ct_study, mg_study, objects, series
 from tests.support.services.in_process import kept_objects, kept_series
 
@@ -27,18 +29,7 @@ def bring(system, *studies) -> None:
     now = utc_now()
     with system.database.write() as session:
         for study in studies:
-            for entry in study.series:
-                for instance in entry.instances:
-                    session.add(
-                        StoredObject(
-                            sop_instance_uid=instance.sop_instance_uid,
-                            series_instance_uid=entry.series_instance_uid,
-                            study_instance_uid=study.study_instance_uid,
-                            source="registered",
-                            received_at=now,
-                            last_received_at=now,
-                        )
-                    )
+            session.add_all(stored_objects(study, REGISTERED, now))
 
 
 def levels(system, query) -> set[str]:

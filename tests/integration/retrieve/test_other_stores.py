@@ -9,9 +9,11 @@ import pytest
 from shared.clock import utc_now
 from shared.contract.messages import ObjectReference, ObjectsStored, RegisterObjects, StoredObject
 from shared.database.models import StoredObject as StoredRow
+from shared.database.models.store import STORE
 from simulator.archive.model import Study
 from simulator.behaviour import Fault
 from tests.support.jobs.retrieves import Retrieves, recorded_requests
+from tests.support.jobs.rows import stored_objects
 from tests.support.peers.query_store import QueryableStore
 from tests.support.peers.storage_scp import StoreScp
 from tests.support.peers.studies import objects, series, study
@@ -263,20 +265,8 @@ def test_receipts_that_follow_the_end_of_the_move_are_receipts(
 
 def also_in_our_store(retrieves: Retrieves, kept_study: Study) -> None:
     """Let DoseQR's own store have received a study just now."""
-    now = utc_now()
     with retrieves.system.database.write() as session:
-        session.add_all(
-            StoredRow(
-                study_instance_uid=kept_study.study_instance_uid,
-                series_instance_uid=member.series_instance_uid,
-                sop_instance_uid=instance.sop_instance_uid,
-                source="store",
-                received_at=now,
-                last_received_at=now,
-            )
-            for member in kept_study.series
-            for instance in member.instances
-        )
+        session.add_all(stored_objects(kept_study, STORE, utc_now()))
 
 
 def our_store_holds(retrieves: Retrieves, uid: str) -> bool:

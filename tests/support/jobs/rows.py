@@ -14,7 +14,9 @@ from shared.database.models import (
     QueryTask,
     Retrieve,
     RetrieveObject,
+    StoredObject,
 )
+from simulator.archive.model import Study
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -106,3 +108,19 @@ def an_expected(
         sop_instance_uid=uid,
         **(defaults | columns),
     )
+
+
+def stored_objects(study: Study, source: str, at: datetime) -> list[StoredObject]:
+    """Return all objects of a study as the store keeps them, received at one time."""
+    return [
+        StoredObject(
+            sop_instance_uid=instance.sop_instance_uid,
+            series_instance_uid=member.series_instance_uid,
+            study_instance_uid=study.study_instance_uid,
+            source=source,
+            received_at=at,
+            last_received_at=at,
+        )
+        for member in study.series
+        for instance in member.instances
+    ]
