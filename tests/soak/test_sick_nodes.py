@@ -7,11 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from shared.broker.memory.broker import MemoryBroker
 from shared.clock import utc_now
@@ -25,6 +22,7 @@ from tests.integration.query.test_sharing import LAST, of_days
 from tests.support.peers.studies import ct_study, days_of
 from tests.support.ports import swallowing_port
 from tests.support.services.in_process import System
+from tests.support.services.web import statements
 
 HEALTHY, SICK = 100, 200
 #: Spare threads of a process before outages were shared.
@@ -83,19 +81,20 @@ def system_of_300(make_system, test_settings, database, scripted_pacs, monkeypat
         system.close()
 
 
-def run_healthy(system: System, statements: Iterator[int]) -> Run:
+def run_healthy(system: System) -> Run:
     """Query all healthy nodes."""
-    began, cpu_before, statements_before = time.monotonic(), time.process_time(), next(statements)
-    left = {system.query(of_days(1), remote=f"healthy-{number}") for number in range(HEALTHY)}
+    began, cpu_before = time.monotonic(), time.process_time()
     ends: list[float] = []
     first_cpu_s = 0.0
-    while left and time.monotonic() - began < LONGEST_S:
-        ended = {job_id for job_id in left if system.endings(job_id)}
-        ends += [time.monotonic() - began] * len(ended)
-        left -= ended
-        if ends and not first_cpu_s:
-            first_cpu_s = time.process_time() - cpu_before
-        time.sleep(0.02)
+    with statements(system.database) as sent:
+        left = {system.query(of_days(1), remote=f"healthy-{number}") for number in range(HEALTHY)}
+        while left and time.monotonic() - began < LONGEST_S:
+            ended = {job_id for job_id in left if system.endings(job_id)}
+            ends += [time.monotonic() - began] * len(ended)
+            left -= ended
+            if ends and not first_cpu_s:
+                first_cpu_s = time.process_time() - cpu_before
+            time.sleep(0.02)
     cpu_s = time.process_time() - cpu_before
     return Run(
         ends[0] if ends else LONGEST_S,
@@ -103,7 +102,7 @@ def run_healthy(system: System, statements: Iterator[int]) -> Run:
         len(ends),
         first_cpu_s,
         cpu_s,
-        next(statements) - statements_before - 1,
+        len(sent),
     )
 
 
@@ -135,19 +134,6 @@ def sick_paused(system: System) -> Iterator[None]:
         control.resume(f"sick-{number}", new_id(), "test")
 
 
-@pytest.fixture
-def statements(database) -> Iterator[Iterator[int]]:
-    """A counter that each statement moves on."""
-    counter = count()
-
-    def note(*_: Any) -> None:
-        next(counter)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield counter
-    event.remove(database.engine, "before_cursor_execute", note)
-
-
 def processor_share() -> float:
     """Return the share of a processor that this process takes while nobody orders anything."""
     began, cpu_before = time.monotonic(), time.process_time()
@@ -156,23 +142,21 @@ def processor_share() -> float:
 
 
 @pytest.mark.timeout(900)
-def test_two_hundred_nodes_that_swallow_packets_cost_the_others_little(
-    system_of_300, statements, monkeypatch
-):
+def test_two_hundred_nodes_that_swallow_packets_cost_the_others_little(system_of_300, monkeypatch):
     # Given
     system = system_of_300
     system.start("query")
-    run_healthy(system, statements)
-    alone = run_healthy(system, statements)
+    run_healthy(system)
+    alone = run_healthy(system)
     idle = processor_share()
     # When
     sick_jobs = order_sick(system)
-    at_once = run_healthy(system, statements)
+    at_once = run_healthy(system)
     of_later, of_paused = [], []
     for _ in range(PAIRS):
-        of_later.append(run_healthy(system, statements))
+        of_later.append(run_healthy(system))
         with sick_paused(system):
-            of_paused.append(run_healthy(system, statements))
+            of_paused.append(run_healthy(system))
     later, paused = mean_of(of_later), mean_of(of_paused)
     waiting = processor_share() - idle
     ended_early = [job_id for job_id in sick_jobs if system.endings(job_id)]
@@ -180,7 +164,7 @@ def test_two_hundred_nodes_that_swallow_packets_cost_the_others_little(
     monkeypatch.setattr(pool, "is_outage", lambda _error: False)
     monkeypatch.setattr(worker_shares, "SPARE_THREADS", FEW_THREADS)
     system.start("query")
-    without = run_healthy(system, statements)
+    without = run_healthy(system)
     # Then
     runs = {
         "healthy nodes alone": alone,
